@@ -1,0 +1,108 @@
+import type { Readable } from 'node:stream';
+import type { Cancellation } from './cancellation.ts';
+import type { Lease } from './lease.ts';
+import type { Reply } from './reply.ts';
+
+export type Priority = 'interactive' | 'batch';
+
+/** The API dialect of a route: it decides how an error looks and how a stream ends. */
+export type Dialect = 'openai' | 'anthropic';
+
+/** A relayed endpoint. The closed list is `http/routes.ts`. */
+export interface Route {
+  /** The path, which is also the label in metrics and the path at the worker. */
+  readonly path: string;
+  readonly dialect: Dialect;
+  readonly body: 'json' | 'multipart';
+  /** What a complete stream of this route ends with. */
+  readonly streamEnd: 'done-event' | 'end-of-body';
+}
+
+/** What we read of a request body; the rest is the worker's business. */
+export interface Peek {
+  /** As the client wrote it; null when absent. */
+  readonly model: string | null;
+  readonly stream: boolean;
+  /** Characters of prompt, messages and input together: the base of every estimate of size. */
+  readonly promptChars: number;
+  readonly maxTokens: number | null;
+  /** Completions asked for (n times the number of prompts). */
+  readonly choices: number;
+}
+
+export type CallBody =
+  | { readonly kind: 'bytes'; readonly bytes: Buffer; readonly contentType: string }
+  | { readonly kind: 'stream'; readonly stream: Readable; readonly contentType: string; readonly contentLength: number | null };
+
+/** Which part of the gateway a call is in: where it was when the client left or the time ran out. */
+export type Phase = 'admission' | 'queue' | 'window' | 'upstream' | 'stream' | 'done';
+
+/** What happened to a call on its way: written by the policies it passes, read by account and the answer's headers. */
+export interface Journey {
+  phase: Phase;
+  queueMs: number;
+  windowMs: number;
+  /** Attempts made at workers. */
+  attempts: number;
+  /** The worker that answered, or that was asked last. */
+  worker: string | null;
+  /** Monotonic ms at which the first byte of the answer's body came from the worker. */
+  firstByteAt: number | null;
+  /** Monotonic ms at which the last byte came from the worker. */
+  lastByteAt: number | null;
+  /** Monotonic ms at which the successful attempt was written to the worker. */
+  sentAt: number | null;
+  inputTokens: number | null;
+  outputTokens: number | null;
+  cachedTokens: number | null;
+  /** Events of a stream that carried generated text: stands in for outputTokens when the worker sent no usage. */
+  chunks: number;
+  /** Bytes of answer body sent to the client. */
+  bytesOut: number;
+  finishReason: string | null;
+}
+
+/** One request on its way through the policies. */
+export interface Call {
+  readonly id: string;
+  readonly route: Route;
+  readonly body: CallBody;
+  readonly peek: Peek;
+  /** The model's id in the registry, after aliases; what workers and metrics are asked for. */
+  readonly model: string;
+  readonly priority: Priority;
+  readonly sessionId: string | null;
+  /** Headers that go on to the worker, already checked: accept, traceparent, tracestate. */
+  readonly forward: Readonly<Record<string, string>>;
+  readonly keyId: string | null;
+  /** Monotonic ms at which the request's head was complete. */
+  readonly arrivedAt: number;
+  readonly cancellation: Cancellation;
+  readonly journey: Journey;
+  /** The place in the workers' capacity that admission gave, released at the end of the reply. */
+  lease: Lease | null;
+}
+
+export type Handler = (call: Call) => Promise<Reply>;
+
+/** A policy: wraps the next handler. First listed = outermost. A disabled policy returns `next` itself. */
+export type Layer = (next: Handler) => Handler;
+
+export function newJourney(): Journey {
+  return {
+    phase: 'admission',
+    queueMs: 0,
+    windowMs: 0,
+    attempts: 0,
+    worker: null,
+    firstByteAt: null,
+    lastByteAt: null,
+    sentAt: null,
+    inputTokens: null,
+    outputTokens: null,
+    cachedTokens: null,
+    chunks: 0,
+    bytesOut: 0,
+    finishReason: null,
+  };
+}

@@ -1,0 +1,53 @@
+/** A pending callback. Cancelling it twice, or after it ran, does nothing. */
+export interface Timer {
+  cancel(): void;
+}
+
+/** Time comes in here, so that every policy can be tested without waiting. */
+export interface Clock {
+  /** Monotonic milliseconds, with fractions. Only differences mean anything. */
+  now(): number;
+  /** Milliseconds since the epoch, for people and logs. */
+  wall(): number;
+  /** Runs `fn` once after `ms` milliseconds. The timer does not keep the process alive. */
+  after(ms: number, fn: () => void): Timer;
+}
+
+class SystemTimer implements Timer {
+  readonly #handle: NodeJS.Timeout;
+  constructor(ms: number, fn: () => void) {
+    this.#handle = setTimeout(fn, ms).unref();
+  }
+  cancel(): void {
+    clearTimeout(this.#handle);
+  }
+}
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wall: () => Date.now(),
+  after: (ms, fn) => new SystemTimer(ms, fn),
+};
+
+/** Runs `fn` again and again, `ms` milliseconds after the previous run has finished. */
+export function repeat(clock: Clock, ms: number, fn: () => void | Promise<void>): Timer {
+  let stopped = false;
+  let timer = clock.after(ms, run);
+  async function run(): Promise<void> {
+    await fn();
+    if (!stopped) timer = clock.after(ms, run);
+  }
+  return {
+    cancel() {
+      stopped = true;
+      timer.cancel();
+    },
+  };
+}
+
+/** Resolves after `ms` milliseconds. */
+export function sleep(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    clock.after(ms, resolve);
+  });
+}

@@ -1,0 +1,40 @@
+import type { Call, Priority } from './call.ts';
+import type { RefusalReason } from './errors.ts';
+import type { Outcome } from './reply.ts';
+import type { WorkerView } from './worker.ts';
+
+export type BreakerState = 'closed' | 'open' | 'half_open';
+
+/**
+ * What happens, in business words. Telemetry turns each into counters and a log line; call sites know neither.
+ * Implementations never throw and never wait.
+ */
+export interface Events {
+  requestStarted(call: Call): void;
+  /** Once a request, when its reply has ended. `status` is what the client was sent (499 when it left before). */
+  requestEnded(call: Call, outcome: Outcome, status: number): void;
+  /** A request that was refused before it became a call (bad body, unknown path, no key). `route` is a path of the table or 'unknown'. */
+  requestRefused(refusal: { id: string; route: string; method: string; status: number; code: string; durationMs: number }): void;
+  admitted(call: Call): void;
+  rejected(call: Call, reason: RefusalReason): void;
+  batchLeft(model: string, size: number, waitedMs: readonly number[]): void;
+  windowChanged(model: string, fromMs: number, toMs: number, p95Ms: number, sloMs: number): void;
+  routed(call: Call, worker: string): void;
+  retried(call: Call, reason: string): void;
+  breakerChanged(worker: string, from: BreakerState, to: BreakerState, reason: string): void;
+  workerChanged(view: WorkerView, previous: WorkerView | null): void;
+  pressureChanged(worker: string, from: string, to: string, kvUsage: number): void;
+  configReloaded(result: { ok: boolean; changed: readonly string[]; needsRestart: readonly string[]; error: string | null }): void;
+  draining(stage: 'begin' | 'refusing' | 'cutting' | 'end', inFlight: number, durationMs: number): void;
+}
+
+/** What gauges and /stats read when asked. */
+export interface LiveFigures {
+  inFlight(): number;
+  queueDepth(priority: Priority): number;
+  windowMs(): ReadonlyMap<string, number>;
+  windowPending(): number;
+  batches(): { requests: number; batches: number };
+  breakers(): ReadonlyMap<string, { state: BreakerState; consecutiveFailures: number; openUntilMs: number | null }>;
+  routed(): ReadonlyMap<string, number>;
+}

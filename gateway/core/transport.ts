@@ -1,0 +1,70 @@
+import type { Readable } from 'node:stream';
+import type { GatewayError } from './errors.ts';
+
+/** A request as it goes to a worker. Only these headers travel. */
+export interface UpstreamRequest {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body:
+    | { readonly kind: 'bytes'; readonly bytes: Buffer }
+    | { readonly kind: 'stream'; readonly stream: Readable; readonly contentLength: number | null }
+    | null;
+}
+
+export interface UpstreamHead {
+  readonly status: number;
+  /** Lower-case; '' when absent. */
+  readonly contentType: string;
+  /** null: chunked, or until the connection closes. */
+  readonly contentLength: number | null;
+}
+
+/** Payload found in what was just read: chunk i lies at bytes [starts[i], ends[i]) of the buffer handed over. */
+export interface FrameBatch {
+  /** Whole frames, exactly as read. */
+  bytes: Buffer;
+  count: number;
+  readonly starts: number[];
+  readonly ends: number[];
+}
+
+/**
+ * What the transport tells of one exchange, in this order: connected, sent, head, then frames or data, then end; or failed at any point.
+ * After `end` or `failed` nothing more comes.
+ */
+export interface UpstreamListener {
+  /** The request has been handed to the socket. */
+  onSent(): void;
+  onHead(head: UpstreamHead): void;
+  /** A chunked body: whole frames. The batch is reused, its `bytes` are not. */
+  onFrames(batch: FrameBatch): void;
+  /** Any other body: bytes of payload. */
+  onData(bytes: Buffer): void;
+  onEnd(): void;
+  onFailed(failure: UpstreamFailure): void;
+}
+
+export interface UpstreamFailure {
+  readonly error: GatewayError;
+  /** connect: nothing was sent · stale: a kept connection was closed before it answered · died: the worker broke off · nonsense: not HTTP */
+  readonly kind: 'connect' | 'stale' | 'died' | 'nonsense';
+}
+
+export interface UpstreamExchange {
+  /** Stops reading until `resume`: the client is slow. */
+  pause(): void;
+  resume(): void;
+  /** Ends the exchange at once and frees the worker (its only way to be told). No more is heard from it. */
+  abort(): void;
+}
+
+/** The way to one worker: connections, their reuse and their limits. */
+export interface WorkerTransport {
+  exchange(request: UpstreamRequest, listener: UpstreamListener): UpstreamExchange;
+  /** A small GET (health, metrics, models) with its own time limit. @throws on failure or time-out. */
+  get(path: string, timeoutMs: number): Promise<{ status: number; body: string }>;
+  /** Sockets open, for leak checks. */
+  readonly openSockets: number;
+  close(): Promise<void>;
+}

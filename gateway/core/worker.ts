@@ -1,0 +1,119 @@
+import type { WorkerTransport } from './transport.ts';
+
+/** A worker's life, as its supervisor sees it. A listed worker is only ever starting (not yet seen healthy) or ready. */
+export type WorkerState = 'idle' | 'starting' | 'warming' | 'ready' | 'draining' | 'stopping' | 'backoff' | 'failed';
+
+/** How far a start has come; each implies the ones before it. */
+export const WORKER_STAGES = ['process', 'model_loaded', 'cuda_graphs', 'warmup', 'ready'] as const;
+export type WorkerStage = (typeof WORKER_STAGES)[number];
+
+export interface WorkerFailure {
+  readonly class: string;
+  readonly phase: string;
+  /** Plain words for the operator. */
+  readonly message: string;
+  readonly advice: string;
+  /** ISO time. */
+  readonly at: string;
+}
+
+/** One change that the supervisor made to what the profile asked for. */
+export interface Degradation {
+  readonly setting: string;
+  readonly from: string;
+  readonly to: string;
+  readonly reason: string;
+}
+
+/** A model as a worker serves it. */
+export interface ServedModel {
+  readonly id: string;
+  readonly root: string | null;
+  readonly parent: string | null;
+  readonly maxModelLen: number | null;
+}
+
+/** What is known of one worker at one moment. Crosses the supervisor's control API as JSON. */
+export interface WorkerView {
+  readonly id: string;
+  /** http(s)://host:port, no trailing slash. */
+  readonly url: string;
+  readonly models: readonly ServedModel[];
+  readonly state: WorkerState;
+  readonly stage: WorkerStage | null;
+  /** Sequences that the engine runs at once. */
+  readonly maxNumSeqs: number;
+  readonly pid: number | null;
+  readonly port: number | null;
+  readonly startedAtMs: number | null;
+  readonly restarts: number;
+  readonly degradation: readonly Degradation[];
+  readonly lastFailure: WorkerFailure | null;
+  /** Seconds until ready, when there is something to base it on. */
+  readonly etaSeconds: number | null;
+  readonly profile: string | null;
+  /** "vllm", "sim" or null when unknown. */
+  readonly engine: string | null;
+  /** The engine's command line after `vllm serve`, when the supervisor launched it. */
+  readonly args: readonly string[];
+}
+
+/** What the scraper read last from the worker's /metrics. */
+export interface WorkerLoad {
+  running: number;
+  waiting: number;
+  /** 0..1 of the KV cache. */
+  kvUsage: number;
+  /** Bytes of KV cache in all, or null. */
+  kvCacheBytes: number | null;
+  preemptions: number;
+  generationTokens: number;
+  /** Monotonic ms of the last good scrape; null before the first. */
+  scrapedAt: number | null;
+  /** Our own requests in flight at the time of that scrape: they are in `running + waiting` already. */
+  inFlightAtScrape: number;
+}
+
+/** A worker as the gateway keeps it: one long-lived object per id. */
+export interface Worker {
+  readonly id: string;
+  view: WorkerView;
+  readonly load: WorkerLoad;
+  /** Calls of ours that this worker has and has not finished. Written by dispatch only. */
+  inFlight: number;
+  /** Monotonic ms since when it has been ready without a break; null while it is not. */
+  readySince: number | null;
+  readonly transport: WorkerTransport;
+}
+
+export type ModelState = 'ready' | 'loading' | 'available' | 'failed';
+
+/** A model that a client may name. */
+export interface ModelEntry {
+  readonly id: string;
+  readonly aliases: readonly string[];
+  readonly root: string | null;
+  readonly parent: string | null;
+  readonly maxModelLen: number | null;
+  /** Seconds since the epoch, stable for the process's life. */
+  readonly created: number;
+  readonly state: ModelState;
+  readonly profile: string | null;
+  readonly capabilities: readonly string[];
+  readonly etaSeconds: number | null;
+}
+
+/** The workers there are, and the models they serve. The gateway never asks where they come from. */
+export interface WorkerDirectory {
+  /** In a stable order. */
+  workers(): readonly Worker[];
+  /** Those that serve the model and are ready. */
+  readyFor(model: string): readonly Worker[];
+  models(): readonly ModelEntry[];
+  /** The model for a name that a client wrote (an id or an alias); null asks for the default. */
+  resolve(name: string | null): ModelEntry | null;
+  /** `listener` is called after every change of state, membership or models. The result takes it off. */
+  onChange(listener: () => void): () => void;
+  /** Frees every connection and timer. */
+  close(): Promise<void>;
+}
