@@ -1,0 +1,262 @@
+import { z } from 'zod';
+import { controlProblem, hostProblem, serverUrlProblem } from './addresses.ts';
+
+// The one place that says which settings exist, their defaults and ranges. Rules between settings are in cross-checks.ts.
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+const ms = (from: number, to: number = DAY_MS) => z.int().min(from).max(to);
+const count = (from: number, to: number) => z.int().min(from).max(to);
+const share = () => z.number().min(0).max(1);
+
+/** A string that `problemOf` finds nothing wrong with. */
+function checked(problemOf: (text: string) => string | null) {
+  return z.string().superRefine((text, context) => {
+    const problem = problemOf(text);
+    if (problem !== null) context.addIssue({ code: 'custom', message: problem });
+  });
+}
+
+const host = () => checked(hostProblem);
+const secret = () => z.string().regex(/^[\x21-\x7e]{1,512}$/, 'expected 1 to 512 visible ASCII characters, without spaces');
+const fileName = () =>
+  z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'expected a name of letters, digits, dots, dashes and underscores');
+const modelName = () => z.string().regex(/^[^\s\p{C}]{1,256}$/u, 'expected the id of a model: 1 to 256 characters without spaces');
+const path = () => z.string().regex(/^[^\0]{1,4096}$/, 'expected a path');
+
+const server = z.strictObject({
+  host: host().default('127.0.0.1').describe('Address to listen on. 0.0.0.0 or :: listens on every address of the machine.'),
+  port: count(0, 65535).default(8080).describe('Port of the API. 0 takes any free port and names it in the line printed when ready.'),
+  max_body_bytes: count(1, 1024 ** 3)
+    .default(33_554_432)
+    .describe('Largest request body in bytes; a larger one is answered 413.'),
+  header_timeout_ms: ms(1, HOUR_MS).default(15_000).describe('How long a client may take to send its request headers.'),
+  upload_timeout_ms: ms(1, HOUR_MS).default(60_000).describe('How long a client may take to send its request body.'),
+});
+
+const admin = z.strictObject({
+  host: host().default('127.0.0.1').describe('Address of the admin listener; only used when admin.port is set.'),
+  port: count(0, 65535).nullable().default(null).describe('Own port for /admin and /debug; null serves them on the port of the API.'),
+  key: secret()
+    .nullable()
+    .default(null)
+    .meta({ description: 'Key that /admin and /debug ask for. Without one they answer on loopback only.', writeOnly: true }),
+});
+
+const auth = z.strictObject({
+  allow_anonymous: z
+    .boolean()
+    .nullable()
+    .default(null)
+    .describe('true lets anyone who can reach a non-loopback address use the API; null allows that on loopback only.'),
+  keys: z
+    .array(z.string())
+    .max(0, 'API keys are not checked by this version, so none can be set: leave the list empty')
+    .default([])
+    .meta({ description: 'Keys of clients. Reserved: must be empty in this version.', writeOnly: true }),
+});
+
+const worker = z.strictObject({
+  url: checked((text) => serverUrlProblem(text, 'none'))
+    .transform((text) => new URL(text).origin)
+    .describe('Root of a running vLLM server, such as http://10.0.0.5:8000.'),
+  api_key: secret().nullable().default(null).meta({ description: 'Key the worker asks for (vllm serve --api-key).', writeOnly: true }),
+  models: z.array(modelName()).min(1).nullable().default(null).describe('Ids of the models it serves; null asks the worker itself.'),
+  max_num_seqs: count(1, 65_536).default(256).describe('Sequences the worker runs at once (vllm serve --max-num-seqs).'),
+});
+
+const supervisor = z.strictObject({
+  enabled: z
+    .literal(['auto', true, false])
+    .default('auto')
+    .describe('Whether to launch and watch vLLM. auto: yes, unless workers lists external servers.'),
+  engine: z
+    .enum(['auto', 'vllm', 'sim'])
+    .default('auto')
+    .describe('What to launch. auto: vllm where there is a GPU and a vllm command, otherwise the simulated engine.'),
+  vllm_command: z
+    .array(z.string().min(1).max(4096))
+    .min(1)
+    .max(64)
+    .default(['vllm', 'serve'])
+    .describe('Program and first arguments that start vLLM; the model and its flags are appended.'),
+  profile: fileName().default('auto').describe('Name of a GPU profile (profiles/gpu). auto picks by what the driver reports.'),
+  tuning: fileName().default('balanced').describe('Name of a tuning (profiles/tuning) laid over the GPU profile.'),
+  replicas: count(1, 64).default(1).describe('Workers to run for the default model, each on GPUs of its own.'),
+  port_range: z
+    .tuple([count(1, 65535), count(1, 65535)])
+    .default([18_000, 18_099])
+    .describe('First and last loopback port that launched workers may take.'),
+  state_dir: path().default('.headgate').describe('Folder for what must outlive a restart: worker records, logs, the control socket.'),
+  start_timeout_ms: ms(1).default(900_000).describe('How long a worker may take from its launch until it is ready.'),
+  control: checked(controlProblem)
+    .default('auto')
+    .describe('Where gateway and supervisor talk: auto (a socket in state_dir), the path of a socket, or http://127.0.0.1:PORT.'),
+});
+
+/** A value on vLLM's command line; lists and objects are for flags that take several values or JSON. */
+export type EngineValue = string | number | boolean | null | readonly EngineValue[] | { readonly [key: string]: EngineValue };
+const engineValue: z.ZodType<EngineValue, EngineValue> = z.json() as z.ZodType<EngineValue, EngineValue>;
+
+const modelObject = z.strictObject({
+  id: modelName().describe('Name that clients ask for; also the name of its entry in profiles/models, if it has one.'),
+  source: z
+    .string()
+    .min(1)
+    .max(4096)
+    .nullable()
+    .default(null)
+    .describe('Repository or folder of the weights; null takes it from profiles/models.'),
+  aliases: z.array(modelName()).default([]).describe('Other names for it, such as gpt-4o for applications that cannot be changed.'),
+  engine: z
+    .record(
+      z.string().regex(/^(?!__proto__$)[a-z0-9][a-z0-9_.-]*$/i, 'expected the name of a vllm serve flag, without the leading --'),
+      engineValue,
+    )
+    .default({})
+    .describe('Flags of vllm serve for this model, without the leading dashes; they beat the profile.'),
+});
+
+const model = z
+  .union([modelName(), modelObject])
+  .transform((entry): z.output<typeof modelObject> =>
+    typeof entry === 'string' ? { id: entry, source: null, aliases: [], engine: {} } : entry,
+  );
+
+const batchWindow = z.strictObject({
+  window_ms: ms(0, 1000).default(0).describe('How long to hold requests so that a burst leaves together. 0 = off; 20 and 50 are usual.'),
+  max_batch_size: count(1, 1024).default(8).describe('The window closes early when this many requests wait in it.'),
+  guardrail: z
+    .strictObject({
+      p95_slo_ms: ms(1).default(5000).describe('Narrow the window when the 95th percentile of request duration is above this.'),
+      enabled: z.boolean().default(true).describe('false keeps window_ms whatever the latency.'),
+    })
+    .prefault({})
+    .describe('Narrows the window when it costs more than it brings.'),
+});
+
+const admission = z.strictObject({
+  max_queue: count(0, 1_000_000).default(100).describe('Requests that may wait for a slot; more are refused at once. 0 = nobody waits.'),
+  queue_timeout_ms: ms(1).default(30_000).describe('How long a request may wait for a slot before it is refused.'),
+  headroom: z
+    .number()
+    .min(0)
+    .max(10)
+    .default(0.25)
+    .describe('Slots beyond what the workers run at once, as a share of it (0.25 = a quarter more).'),
+  reject_status: z.literal([503, 429]).default(503).describe('Status of a refusal because of load: 503 or 429.'),
+});
+
+const pressure = z.strictObject({
+  warn_kv_usage: share().default(0.85).describe("Use of a worker's KV cache (0..1) from which fewer requests are let in."),
+  critical_kv_usage: share().default(0.95).describe("Use of a worker's KV cache (0..1) from which new requests are refused."),
+  scrape_interval_ms: ms(10, HOUR_MS).default(500).describe("How often each worker's /metrics is read."),
+});
+
+const circuitBreaker = z.strictObject({
+  failures: count(1, 10_000).default(5).describe('Failures in a row that open the breaker of a worker.'),
+  window_ms: ms(1, HOUR_MS).default(30_000).describe('Time over which the failure rate is taken.'),
+  failure_rate: z.number().gt(0).max(1).default(0.5).describe('Share of failed requests in the window that opens the breaker.'),
+  min_requests: count(1, 100_000).default(10).describe('Requests in the window below which the rate does not count.'),
+  open_ms: ms(1, HOUR_MS).default(30_000).describe('Longest pause before an open breaker lets one probe through.'),
+  success_to_close: count(1, 1000).default(2).describe('Successful probes that close the breaker again.'),
+});
+
+const loadBalancer = z.strictObject({
+  policy: z
+    .enum(['p2c', 'round_robin', 'least_loaded'])
+    .default('p2c')
+    .describe('How a worker is chosen: the better of two at random, in turn, or the least loaded.'),
+  affinity: z
+    .enum(['none', 'session', 'prefix'])
+    .default('none')
+    .describe('Prefer the worker that has seen the session (x-session-id) or the start of the prompt, for its prefix cache.'),
+  slow_start_ms: ms(0, HOUR_MS).default(30_000).describe('Time over which a worker that became ready gets its full share. 0 = at once.'),
+});
+
+const retry = z.strictObject({
+  max_attempts: count(1, 10).default(2).describe('Attempts in all, each at another worker; 1 = never retry.'),
+  budget_ratio: share().default(0.2).describe('Retries allowed as a share of requests, so that an outage is not multiplied.'),
+});
+
+const timeouts = z.strictObject({
+  connect_ms: ms(1, HOUR_MS).default(3000).describe('Connecting to a worker.'),
+  first_token_ms: ms(1).default(60_000).describe('From sending a streamed request to the first token.'),
+  idle_ms: ms(1).default(60_000).describe('Between two tokens of a stream.'),
+  stream_total_ms: ms(1).default(300_000).describe('A streamed request as a whole.'),
+  request_total_ms: ms(1).default(60_000).describe('A request without streaming as a whole.'),
+});
+
+const stream = z.strictObject({
+  keep_alive_ms: ms(0, HOUR_MS).default(30_000).describe('Send ": keep-alive" comments this often while the engine is silent. 0 = off.'),
+});
+
+const shutdown = z.strictObject({
+  settle_ms: ms(0, HOUR_MS).default(3000).describe('Keep accepting this long after /readyz says no, until load balancers have noticed.'),
+  grace_ms: ms(0).default(30_000).describe('How long running requests may take to finish before they are cut.'),
+});
+
+const log = z.strictObject({
+  level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info').describe('Least level that is written.'),
+  format: z.enum(['json', 'pretty']).default('json').describe('json: one object a line. pretty: for a terminal.'),
+});
+
+const telemetry = z.strictObject({
+  otlp_endpoint: checked((text) => serverUrlProblem(text, 'any'))
+    .nullable()
+    .default(null)
+    .describe('OTLP/HTTP collector for traces, such as http://127.0.0.1:4318. null = no tracing.'),
+  sample_ratio: share().default(0.03).describe('Share of ordinary requests that are traced; errors and slow ones always are.'),
+  slow_ms: ms(0).default(10_000).describe('From this duration on a request is slow and always traced.'),
+  trust_incoming: z.boolean().default(false).describe("true continues the client's trace (traceparent) instead of starting a new one."),
+});
+
+export const settingsSchema = z.strictObject({
+  server: server.prefault({}).describe('The listener that clients use.'),
+  admin: admin.prefault({}).describe('Where /admin and /debug are served, and to whom.'),
+  auth: auth.prefault({}).describe('Who may use the API.'),
+  workers: z
+    .array(worker)
+    .max(1024)
+    .default([])
+    .describe('Running vLLM servers to stand in front of. Empty: the supervisor launches them.'),
+  supervisor: supervisor.prefault({}).describe('Launches vLLM and keeps it alive.'),
+  models: z
+    .array(model)
+    .max(1024)
+    .default([])
+    .describe('Models to offer: ids from profiles/models, or entries of your own. The first is the default.'),
+  batch_window: batchWindow.prefault({}).describe('Holds requests for some milliseconds so that a burst reaches the engine together.'),
+  admission: admission.prefault({}).describe('How many requests run and wait; more are refused with Retry-After.'),
+  pressure: pressure.prefault({}).describe("When a worker's KV cache counts as nearly full."),
+  circuit_breaker: circuitBreaker.prefault({}).describe('When a failing worker is left alone for a while.'),
+  load_balancer: loadBalancer.prefault({}).describe('Which worker gets a request.'),
+  retry: retry.prefault({}).describe('Whether a request that failed before its first byte is tried elsewhere.'),
+  timeouts: timeouts.prefault({}).describe('How long each part of a request may take.'),
+  stream: stream.prefault({}).describe('Streamed answers.'),
+  shutdown: shutdown.prefault({}).describe('How the gateway drains when it is told to stop.'),
+  log: log.prefault({}).describe('The log on standard output. Prompts and keys are never logged.'),
+  telemetry: telemetry.prefault({}).describe('Traces.'),
+});
+
+// EngineValue is readonly already, and recursive: walking into it would never end.
+type DeepReadonly<T> = EngineValue extends T ? T : T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+
+/** Every setting, resolved. Keys are those of the file; units are in their names. */
+export type Settings = DeepReadonly<z.output<typeof settingsSchema>>;
+/** What a file may hold: any part of the settings. */
+export type SettingsInput = z.input<typeof settingsSchema>;
+export type WorkerSettings = Settings['workers'][number];
+export type ModelSettings = Settings['models'][number];
+
+/** The settings when nothing is set. A fresh object each time. */
+export function defaultSettings(): Settings {
+  return settingsSchema.parse({});
+}
+
+/** Whether `headgate serve` launches workers: resolves `supervisor.enabled: auto`. */
+export function supervisorIsOn(settings: Settings): boolean {
+  const { enabled } = settings.supervisor;
+  return enabled === 'auto' ? settings.workers.length === 0 : enabled;
+}
