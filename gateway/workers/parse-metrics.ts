@@ -1,0 +1,107 @@
+/** What a worker's /metrics page says about its load. */
+export interface EngineFigures {
+  /** Summed over the worker's engines, as are all counts here. */
+  readonly running: number;
+  readonly waiting: number;
+  /** 0..1, of the fullest engine: that is the one that preempts. */
+  readonly kvUsage: number;
+  /** Only where the operator gave the cache a size in bytes; otherwise the page names blocks and tokens, not what one weighs. */
+  readonly kvCacheBytes: number | null;
+  readonly preemptions: number;
+  readonly generationTokens: number;
+}
+
+const RUNNING = '\nvllm:num_requests_running';
+const WAITING = '\nvllm:num_requests_waiting';
+const KV_USAGE = '\nvllm:kv_cache_usage_perc';
+/** Its name in vLLM until late 2025. */
+const KV_USAGE_OLD = '\nvllm:gpu_cache_usage_perc';
+const PREEMPTIONS = '\nvllm:num_preemptions_total';
+const GENERATION_TOKENS = '\nvllm:generation_tokens_total';
+const CACHE_CONFIG = '\nvllm:cache_config_info';
+
+const SPACE = 32;
+const QUOTE = 34;
+const BACKSLASH = 92;
+const OPEN = 123;
+const CLOSE = 125;
+
+/**
+ * Reads the few samples that matter out of a Prometheus text page (tens of kilobytes), without splitting it.
+ * @returns null when the page has no `vllm:num_requests_running`: it is not vLLM's, or its statistics are off.
+ */
+export function parseMetrics(page: string): EngineFigures | null {
+  const running = sum(page, RUNNING);
+  if (running === null) return null;
+  return {
+    running,
+    waiting: sum(page, WAITING) ?? 0,
+    kvUsage: largest(page, KV_USAGE) ?? largest(page, KV_USAGE_OLD) ?? 0,
+    kvCacheBytes: cacheBytes(page),
+    preemptions: sum(page, PREEMPTIONS) ?? 0,
+    generationTokens: sum(page, GENERATION_TOKENS) ?? 0,
+  };
+}
+
+function sum(page: string, name: string): number | null {
+  let total: number | null = null;
+  eachSample(page, name, (_labels, value) => {
+    total = (total ?? 0) + value;
+  });
+  return total;
+}
+
+function largest(page: string, name: string): number | null {
+  let most: number | null = null;
+  eachSample(page, name, (_labels, value) => {
+    most = Math.max(most ?? 0, value);
+  });
+  return most;
+}
+
+function cacheBytes(page: string): number | null {
+  let bytes: number | null = null;
+  eachSample(page, CACHE_CONFIG, (labels) => {
+    const written = /[{,]kv_cache_memory_bytes="(\d+)"/.exec(labels)?.[1];
+    if (written !== undefined) bytes = (bytes ?? 0) + Number(written);
+  });
+  return bytes;
+}
+
+/** `visit` gets each sample of exactly this name (which begins with the newline before it) whose value is a finite number. */
+function eachSample(page: string, name: string, visit: (labels: string, value: number) => void): void {
+  let afterName = page.startsWith(name.slice(1)) ? name.length - 1 : indexAfter(page, name, 0);
+  while (afterName !== -1) {
+    const next = page.charCodeAt(afterName);
+    if (next === OPEN || next === SPACE) {
+      const afterLabels = next === OPEN ? endOfLabels(page, afterName) : afterName;
+      const value = numberAt(page, afterLabels);
+      if (Number.isFinite(value)) visit(page.slice(afterName, afterLabels), value);
+    }
+    afterName = indexAfter(page, name, afterName);
+  }
+}
+
+function indexAfter(page: string, name: string, from: number): number {
+  const at = page.indexOf(name, from);
+  return at === -1 ? -1 : at + name.length;
+}
+
+/** The index after the closing brace; a brace inside a label's value does not close. */
+function endOfLabels(page: string, open: number): number {
+  let quoted = false;
+  for (let i = open + 1; i < page.length; i += 1) {
+    const char = page.charCodeAt(i);
+    if (char === BACKSLASH) i += 1;
+    else if (char === QUOTE) quoted = !quoted;
+    else if (char === CLOSE && !quoted) return i + 1;
+  }
+  return page.length;
+}
+
+/** The number that begins after one space; NaN when there is none. A timestamp may follow it. */
+function numberAt(page: string, space: number): number {
+  let end = space + 1;
+  while (end < page.length && page.charCodeAt(end) > SPACE) end += 1;
+  return end === space + 1 ? Number.NaN : Number(page.slice(space + 1, end));
+}
