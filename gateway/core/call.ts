@@ -25,6 +25,8 @@ export interface Peek {
   readonly stream: boolean;
   /** Characters of prompt, messages and input together: the base of every estimate of size. */
   readonly promptChars: number;
+  /** The first characters of the text, by which requests that share a prefix are recognized. */
+  readonly promptHead: string;
   readonly maxTokens: number | null;
   /** Completions asked for (n times the number of prompts). */
   readonly choices: number;

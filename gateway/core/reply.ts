@@ -1,5 +1,6 @@
 import type { GatewayError } from './errors.ts';
 import type { Phase } from './call.ts';
+import type { FrameBatch } from './transport.ts';
 
 /** How a call ended, known at the last byte. */
 export type Outcome =
@@ -44,8 +45,8 @@ export class Ending {
 export interface Sink {
   /** Writes payload bytes. False: hold until `onDrain`. */
   write(payload: Uint8Array): boolean;
-  /** Writes whole chunk frames. `payloadBytes` is what they carry. False: hold until `onDrain`. */
-  writeFrames(frames: Uint8Array, payloadBytes: number): boolean;
+  /** Writes whole chunk frames. False: hold until `onDrain`. */
+  writeFrames(batch: FrameBatch): boolean;
   /** The next drain calls `listener`. One listener at a time. */
   onDrain(listener: () => void): void;
   /** Ends the body; `done` is called once when everything is handed over, or the client is gone. */

@@ -1,0 +1,45 @@
+import type { Dialect } from '../core/call.ts';
+import type { GatewayError } from '../core/errors.ts';
+
+export interface OpenAIError {
+  readonly error: { readonly message: string; readonly type: string; readonly param: string | null; readonly code: string | null };
+}
+
+/** Anthropic's names for what OpenAI calls otherwise. */
+const ANTHROPIC_TYPES: Readonly<Record<number, string>> = {
+  400: 'invalid_request_error',
+  401: 'authentication_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  413: 'request_too_large',
+  429: 'rate_limit_error',
+  503: 'overloaded_error',
+  504: 'timeout_error',
+};
+
+/** The JSON of an error answer, in the dialect of the route. */
+export function errorBody(error: GatewayError, dialect: Dialect): object {
+  const { message } = error;
+  if (dialect === 'anthropic') {
+    return { type: 'error', error: { type: ANTHROPIC_TYPES[error.status] ?? 'api_error', message } };
+  }
+  const { row, details } = error;
+  const body: OpenAIError = {
+    error: {
+      message,
+      type: details.type ?? row.type,
+      param: details.param ?? null,
+      code: details.code === undefined ? row.code : details.code,
+    },
+  };
+  return body;
+}
+
+/**
+ * An error inside a stream that has begun. The nested object in a plain data event is the one form that every SDK understands
+ * (the openai SDKs, the ai SDK and LangChain were tried); Anthropic's SDK wants its own event.
+ */
+export function errorEvent(error: GatewayError, dialect: Dialect): string {
+  const data = JSON.stringify(errorBody(error, dialect));
+  return dialect === 'anthropic' ? `event: error\ndata: ${data}\n\n` : `data: ${data}\n\n`;
+}

@@ -1,0 +1,119 @@
+import type { Peek } from '../core/call.ts';
+import { GatewayError } from '../core/errors.ts';
+import type { JsonObject, ParsedBody } from './json-body.ts';
+import { checkMediaUrls } from './media-urls.ts';
+
+const MAX_CHOICES = 128;
+const MAX_PROMPTS = 1_024;
+const MAX_MESSAGES = 2_048;
+const MAX_TOOLS = 512;
+const MAX_STOPS = 16;
+const MAX_LOGPROBS = 20;
+const MAX_MODEL_NAME = 512;
+const PROMPT_HEAD_CHARS = 256;
+
+/**
+ * Reads what the gateway must know of a JSON request and refuses what would hurt a worker (older vLLM dies of some of it:
+ * CVE-2026-34756 unbounded n, CVE-2026-73559 prompt lists). Everything else is left for the worker to judge.
+ * @throws invalid_value with `param`
+ */
+export function peek(body: ParsedBody): Peek {
+  const { value } = body;
+  const model = optionalString(value, 'model', MAX_MODEL_NAME);
+  const stream = optionalBoolean(value, 'stream') ?? false;
+  if (!stream && value['stream_options'] != null) throw invalid('stream_options', 'is allowed only when `stream` is true');
+  const maxTokens = optionalInteger(value, 'max_completion_tokens', 1) ?? optionalInteger(value, 'max_tokens', 1) ?? optionalInteger(value, 'max_output_tokens', 1);
+  const n = optionalInteger(value, 'n', 1, MAX_CHOICES) ?? 1;
+  optionalInteger(value, 'best_of', 1, MAX_CHOICES);
+  optionalInteger(value, 'top_logprobs', -1, MAX_LOGPROBS);
+  optionalInteger(value, 'prompt_logprobs', -1, MAX_LOGPROBS);
+  if (typeof value['logprobs'] === 'number') optionalInteger(value, 'logprobs', -1, MAX_LOGPROBS);
+  optionalNumber(value, 'temperature');
+  optionalNumber(value, 'top_p');
+  lengthAtMost(value, 'messages', MAX_MESSAGES);
+  lengthAtMost(value, 'tools', MAX_TOOLS);
+  lengthAtMost(value, 'stop', MAX_STOPS);
+  checkMediaUrls(value['messages']);
+  return {
+    model,
+    stream,
+    promptChars: body.textChars,
+    promptHead: promptHead(value),
+    maxTokens,
+    choices: n * promptCount(value),
+  };
+}
+
+/** How many prompts a completion or embedding request carries: a list of strings or of token lists counts each. */
+function promptCount(value: JsonObject): number {
+  const prompt = value['prompt'] ?? value['input'];
+  if (!Array.isArray(prompt) || typeof prompt[0] === 'number' || prompt[0]?.role !== undefined) return 1;
+  const param = value['prompt'] === undefined ? 'input' : 'prompt';
+  const most = param === 'prompt' ? MAX_PROMPTS : MAX_MESSAGES;
+  if (prompt.length > most) throw invalid(param, `must have at most ${most} items, but it has ${prompt.length}`);
+  return Math.max(1, prompt.length);
+}
+
+/** The beginning of the text, by which requests that share a prefix are recognized. */
+function promptHead(value: JsonObject): string {
+  const { messages } = value;
+  if (!Array.isArray(messages)) {
+    const prompt = value['prompt'] ?? value['input'];
+    return typeof prompt === 'string' ? prompt.slice(0, PROMPT_HEAD_CHARS) : '';
+  }
+  let head = '';
+  for (const message of messages) {
+    const content: unknown = message?.content;
+    if (typeof content === 'string') head += content.slice(0, PROMPT_HEAD_CHARS);
+    if (head.length >= PROMPT_HEAD_CHARS) break;
+  }
+  return head.slice(0, PROMPT_HEAD_CHARS);
+}
+
+function optionalString(value: JsonObject, key: string, maxLength: number): string | null {
+  const item = value[key];
+  if (item == null) return null;
+  if (typeof item !== 'string') throw invalid(key, `must be a string, but it is ${describe(item)}`);
+  if (item.length > maxLength) throw invalid(key, `must have at most ${maxLength} characters`);
+  return item;
+}
+
+function optionalBoolean(value: JsonObject, key: string): boolean | null {
+  const item = value[key];
+  if (item == null) return null;
+  if (typeof item !== 'boolean') throw invalid(key, `must be a boolean, but it is ${describe(item)}`);
+  return item;
+}
+
+function optionalNumber(value: JsonObject, key: string): void {
+  const item = value[key];
+  if (item == null) return;
+  if (typeof item !== 'number') throw invalid(key, `must be a number, but it is ${describe(item)}`);
+  if (item < 0) throw invalid(key, `must not be negative, but it is ${item}`);
+}
+
+function optionalInteger(value: JsonObject, key: string, least: number, most = Number.MAX_SAFE_INTEGER): number | null {
+  const item = value[key];
+  if (item == null) return null;
+  if (typeof item !== 'number' || !Number.isInteger(item)) throw invalid(key, `must be an integer, but it is ${describe(item)}`);
+  if (item < least) throw invalid(key, `must be at least ${least}, but it is ${item}`);
+  if (item > most) throw invalid(key, `must be at most ${most}, but it is ${item}`);
+  return item;
+}
+
+function lengthAtMost(value: JsonObject, key: string, most: number): void {
+  const item = value[key];
+  if (Array.isArray(item) && item.length > most) throw invalid(key, `must have at most ${most} items, but it has ${item.length}`);
+}
+
+/** Names the kind of a value; its content stays out of messages and logs. */
+function describe(item: unknown): string {
+  if (item === null) return 'null';
+  if (Array.isArray(item)) return 'an array';
+  if (typeof item === 'number') return `the number ${item}`;
+  return typeof item === 'object' ? 'an object' : `a ${typeof item}`;
+}
+
+function invalid(param: string, problem: string): GatewayError {
+  return new GatewayError('invalid_value', `Invalid value for '${param}': it ${problem}.`, { param });
+}

@@ -1,0 +1,34 @@
+export interface Usage {
+  readonly inputTokens: number | null;
+  readonly outputTokens: number | null;
+  readonly cachedTokens: number | null;
+}
+
+const USAGE = Buffer.from('"usage":{');
+/** The usage object is a few hundred bytes; more is not read. */
+const MAX_USAGE_BYTES = 1_024;
+
+/** Finds the last usage object in an answer or a piece of a stream, without parsing the rest. */
+export function findUsage(bytes: Buffer): Usage | null {
+  const at = bytes.lastIndexOf(USAGE);
+  if (at < 0) return null;
+  const text = bytes.toString('latin1', at, Math.min(bytes.length, at + MAX_USAGE_BYTES));
+  return {
+    inputTokens: number(text, /"(?:prompt|input)_tokens":(\d+)/),
+    outputTokens: number(text, /"(?:completion|output)_tokens":(\d+)/),
+    cachedTokens: number(text, /"(?:cached_tokens|cache_read_input_tokens)":(\d+)/),
+  };
+}
+
+/** The finish reason of a whole answer: the first choice's, or "abort" if any choice was given up. */
+export function findFinishReason(bytes: Buffer): string | null {
+  if (bytes.includes('"finish_reason":"abort"')) return 'abort';
+  const at = bytes.indexOf('"finish_reason":"');
+  if (at < 0) return null;
+  return /"finish_reason":"([a-z_]+)"/.exec(bytes.toString('latin1', at, at + 64))?.[1] ?? null;
+}
+
+function number(text: string, pattern: RegExp): number | null {
+  const digits = pattern.exec(text)?.[1];
+  return digits === undefined ? null : Number(digits);
+}

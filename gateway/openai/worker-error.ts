@@ -1,0 +1,64 @@
+import { GatewayError, type ErrorDetails } from '../core/errors.ts';
+
+const MAX_MESSAGE_CHARS = 2_000;
+
+/**
+ * What becomes of a worker's error answer. Its 4xx speak to the client and are passed on, reshaped: vLLM's `code` is a number, its types
+ * are Python class names, its 401 holds a string where an object belongs. Everything else is the worker's failure, and its text (which may
+ * hold a stack trace) stays here.
+ */
+export function fromWorkerError(status: number, body: string, path: string): GatewayError {
+  if (status === 429 || status === 503) return new GatewayError('worker_busy', 'The worker is too busy to take the request.', { cause: said(body) });
+  if (status === 401 || status === 403) return new GatewayError('upstream_error', 'The worker refused the gateway’s own credentials.');
+  if (status === 501) return new GatewayError('invalid_value', worded(body) ?? 'The model does not support this request.', { status: 501, code: 'not_implemented' });
+  if (status < 400 || status >= 500) return new GatewayError('upstream_error', 'The worker failed to answer the request.', { cause: said(body) });
+
+  const fields = read(body);
+  if (status === 404 && fields === null) {
+    return new GatewayError('unknown_url', `The model does not support ${path}.`);
+  }
+  const message = fields?.message ?? 'The worker rejected the request.';
+  const details: ErrorDetails = { status, param: param(fields?.param ?? null), code: code(status, fields) };
+  return new GatewayError('invalid_value', message.slice(0, MAX_MESSAGE_CHARS), details);
+}
+
+interface Fields {
+  readonly message: string;
+  readonly type: string;
+  readonly param: string | null;
+}
+
+/** `{"error": {...}}` in OpenAI's or Anthropic's shape, or null for anything else. */
+function read(body: string): Fields | null {
+  try {
+    const error: unknown = JSON.parse(body)?.error;
+    if (typeof error !== 'object' || error === null) return null;
+    const { message, type, param: at } = error as Record<string, unknown>;
+    if (typeof message !== 'string') return null;
+    return { message, type: typeof type === 'string' ? type : '', param: typeof at === 'string' ? at : null };
+  } catch {
+    return null;
+  }
+}
+
+function worded(body: string): string | undefined {
+  return read(body)?.message.slice(0, MAX_MESSAGE_CHARS);
+}
+
+/** vLLM names a field by where its parser found it: `body.messages`. */
+function param(name: string | null): string | null {
+  return name === null ? null : name.replace(/^body\./, '');
+}
+
+function code(status: number, fields: Fields | null): string {
+  if (status === 404) return 'model_not_found';
+  if (fields && /maximum context length|max_model_len/.test(fields.message)) return 'context_length_exceeded';
+  if (fields && /'type': 'missing'/.test(fields.message)) return 'missing_required_parameter';
+  if (fields && /'type': 'json_invalid'/.test(fields.message)) return 'invalid_json';
+  return 'invalid_value';
+}
+
+/** The worker's words, for the operator's log only. */
+function said(body: string): Error {
+  return new Error(body.slice(0, 500));
+}

@@ -1,0 +1,242 @@
+import * as net from 'node:net';
+import * as tls from 'node:tls';
+import type { Clock, Timer } from '../../core/clock.ts';
+import { GatewayError } from '../../core/errors.ts';
+import type { UpstreamExchange, UpstreamFailure, UpstreamListener } from '../../core/transport.ts';
+import { ChunkPayload } from './chunk-payload.ts';
+import { ChunkWalker } from './chunk-frames.ts';
+import { parseResponseHead, type ResponseHead } from './response-head.ts';
+
+/** Where a worker listens. */
+export interface Endpoint {
+  readonly secure: boolean;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** How a connection tells its pool that it may be used again, or is gone. */
+export interface ConnectionOwner {
+  onIdle(connection: Connection): void;
+  onClosed(connection: Connection): void;
+}
+
+/** Bodies up to this size travel in one write with the head. */
+const JOIN_BYTES = 65_536;
+
+type Reading =
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'head' }
+  | { readonly kind: 'length'; left: number }
+  | { readonly kind: 'frames'; readonly walker: ChunkWalker }
+  | { readonly kind: 'payload'; readonly decoder: ChunkPayload }
+  | { readonly kind: 'until-close' };
+
+const NOTHING: Reading = { kind: 'nothing' };
+const HEAD: Reading = { kind: 'head' };
+
+/**
+ * One connection to a worker, one exchange at a time. It is ours rather than a library's because a stream's chunk frames pass through it
+ * untouched: decoding and encoding them again costs as much as everything else a token meets here.
+ */
+export class Connection implements UpstreamExchange {
+  readonly #socket: net.Socket;
+  readonly #owner: ConnectionOwner;
+  #listener: UpstreamListener | null = null;
+  #reading: Reading = NOTHING;
+  #head: ResponseHead | null = null;
+  #held: Buffer | null = null;
+  #connectTimer: Timer | null;
+  #connected = false;
+  #answered = false;
+  #exchanges = 0;
+  #error: Error | null = null;
+  /** Monotonic ms until which the connection may be taken from the pool. */
+  usableUntil = 0;
+  /** Milliseconds the worker keeps an idle connection, when it said so. */
+  keepAliveMs: number | null = null;
+
+  constructor(endpoint: Endpoint, owner: ConnectionOwner, clock: Clock, connectMs: number) {
+    this.#owner = owner;
+    const options = { host: endpoint.host, port: endpoint.port, noDelay: true };
+    const socket = endpoint.secure
+      ? tls.connect({ ...options, servername: net.isIP(endpoint.host) ? '' : endpoint.host, ALPNProtocols: ['http/1.1'] })
+      : net.connect(options);
+    this.#socket = socket;
+    this.#connectTimer = clock.after(connectMs, () => {
+      socket.destroy(new Error(`no connection within ${connectMs} ms`));
+    });
+    socket.once(endpoint.secure ? 'secureConnect' : 'connect', () => this.#onConnect());
+    socket.on('data', (read: Buffer) => this.#onData(read));
+    socket.on('end', () => this.#onEnd());
+    socket.on('error', (error) => {
+      this.#error = error;
+    });
+    socket.on('close', () => this.#onClose());
+  }
+
+  /** Whether an exchange was made on this connection before the present one. */
+  get reused(): boolean {
+    return this.#exchanges > 1;
+  }
+
+  /** Sends a request; `head` ends with the empty line. The connection must be idle. */
+  send(head: string, body: Buffer | null, listener: UpstreamListener): void {
+    this.#listener = listener;
+    this.#reading = HEAD;
+    this.#head = null;
+    this.#answered = false;
+    this.#exchanges++;
+    const socket = this.#socket;
+    // The last exchange may have ended while its client was slow.
+    if (socket.isPaused()) socket.resume();
+    if (body === null) socket.write(head, 'latin1');
+    else if (body.length <= JOIN_BYTES) {
+      const joined = Buffer.allocUnsafe(head.length + body.length);
+      joined.write(head, 0, 'latin1');
+      body.copy(joined, head.length);
+      socket.write(joined);
+    } else {
+      socket.cork();
+      socket.write(head, 'latin1');
+      socket.write(body);
+      socket.uncork();
+    }
+    if (this.#connected) listener.onSent();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  abort(): void {
+    this.#listener = null;
+    this.destroy();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #onConnect(): void {
+    this.#connected = true;
+    this.#connectTimer?.cancel();
+    this.#connectTimer = null;
+    this.#listener?.onSent();
+  }
+
+  #onData(read: Buffer): void {
+    const reading = this.#reading;
+    switch (reading.kind) {
+      case 'frames':
+        this.#onFrames(read, reading.walker);
+        return;
+      case 'length':
+        this.#onLength(read, reading);
+        return;
+      case 'payload': {
+        const result = reading.decoder.push(read, (piece) => this.#listener?.onData(piece));
+        if (result === 'invalid') this.#fail('nonsense', 'The worker sent a chunked body that is not well formed.');
+        else if (result === 'end') this.#finish();
+        return;
+      }
+      case 'until-close':
+        this.#listener?.onData(read);
+        return;
+      case 'head':
+        this.#onHead(read);
+        return;
+      case 'nothing':
+        // A worker that speaks without being asked is not to be trusted with the next request.
+        this.destroy();
+    }
+  }
+
+  #onHead(read: Buffer): void {
+    this.#answered = true;
+    const bytes = this.#held ? Buffer.concat([this.#held, read]) : read;
+    this.#held = null;
+    const head = parseResponseHead(bytes);
+    if (head === 'invalid') return this.#fail('nonsense', 'The worker did not answer in HTTP.');
+    if (head === null) {
+      this.#held = bytes;
+      return;
+    }
+    const rest = bytes.subarray(head.bodyStart);
+    if (head.status < 200) {
+      if (rest.length > 0) this.#onHead(rest);
+      return;
+    }
+    this.#head = head;
+    if (head.keepAliveSeconds !== null) this.keepAliveMs = head.keepAliveSeconds * 1000;
+    const { framing } = head;
+    if (framing.kind === 'length') this.#reading = { kind: 'length', left: framing.bytes };
+    else if (framing.kind === 'until-close') this.#reading = { kind: 'until-close' };
+    else if (head.contentType.startsWith('text/event-stream')) this.#reading = { kind: 'frames', walker: new ChunkWalker() };
+    else this.#reading = { kind: 'payload', decoder: new ChunkPayload() };
+    this.#listener?.onHead({
+      status: head.status,
+      contentType: head.contentType,
+      contentLength: framing.kind === 'length' ? framing.bytes : null,
+    });
+    if (framing.kind === 'length' && framing.bytes === 0) return this.#finish();
+    if (rest.length > 0) this.#onData(rest);
+  }
+
+  #onFrames(read: Buffer, walker: ChunkWalker): void {
+    const result = walker.walk(read);
+    if (result === 'invalid') return this.#fail('nonsense', 'The worker sent a chunked stream that is not well formed.');
+    if (walker.batch.count > 0) this.#listener?.onFrames(walker.batch);
+    if (result === 'end') {
+      if (walker.rest > 0) this.#head = null;
+      this.#finish();
+    }
+  }
+
+  #onLength(read: Buffer, reading: { left: number }): void {
+    const take = Math.min(reading.left, read.length);
+    reading.left -= take;
+    this.#listener?.onData(take === read.length ? read : read.subarray(0, take));
+    if (reading.left === 0) {
+      if (take < read.length) this.#head = null;
+      this.#finish();
+    }
+  }
+
+  /** The body is complete: the connection may serve again, if both sides said so and nothing is left over. */
+  #finish(): void {
+    const listener = this.#listener;
+    this.#listener = null;
+    this.#reading = NOTHING;
+    if (this.#head?.keepAlive && !this.#socket.destroyed) this.#owner.onIdle(this);
+    else this.destroy();
+    listener?.onEnd();
+  }
+
+  #fail(kind: UpstreamFailure['kind'], message: string): void {
+    const listener = this.#listener;
+    this.#listener = null;
+    this.#reading = NOTHING;
+    this.destroy();
+    const error = new GatewayError(kind === 'nonsense' ? 'upstream_error' : 'upstream_disconnected', message, { cause: this.#error ?? undefined });
+    listener?.onFailed({ kind, error });
+  }
+
+  #onEnd(): void {
+    if (this.#reading.kind === 'until-close' && this.#error === null) this.#finish();
+  }
+
+  #onClose(): void {
+    this.#connectTimer?.cancel();
+    this.#connectTimer = null;
+    if (this.#listener) {
+      if (!this.#connected) this.#fail('connect', 'The worker could not be reached.');
+      else if (!this.#answered && this.reused) this.#fail('stale', 'The worker closed a kept connection.');
+      else this.#fail('died', 'The worker broke off the connection.');
+    }
+    this.#owner.onClosed(this);
+  }
+}

@@ -1,0 +1,84 @@
+/** What of a response's head decides how its body is read and what becomes of the connection. */
+export interface ResponseHead {
+  readonly status: number;
+  readonly contentType: string;
+  readonly framing: { readonly kind: 'length'; readonly bytes: number } | { readonly kind: 'chunked' } | { readonly kind: 'until-close' };
+  readonly keepAlive: boolean;
+  /** Seconds, from `keep-alive: timeout=N`; null when the worker does not say. */
+  readonly keepAliveSeconds: number | null;
+  /** Where the body begins. */
+  readonly bodyStart: number;
+}
+
+export const MAX_HEAD_BYTES = 65_536;
+const END = Buffer.from('\r\n\r\n');
+
+/**
+ * Reads an HTTP/1.x response head from the start of `bytes`.
+ * @returns null while it is incomplete; 'invalid' when this is not a head we would trust (RFC 9112 §6.3).
+ */
+export function parseResponseHead(bytes: Buffer): ResponseHead | null | 'invalid' {
+  const end = bytes.indexOf(END);
+  if (end < 0) return bytes.length > MAX_HEAD_BYTES || !mayBeHttp(bytes) ? 'invalid' : null;
+  if (end > MAX_HEAD_BYTES) return 'invalid';
+  const lines = bytes.toString('latin1', 0, end).split('\r\n');
+  const statusLine = lines[0]!;
+  if (!/^HTTP\/1\.[01] [1-5]\d\d(?: |$)/.test(statusLine)) return 'invalid';
+  const status = Number(statusLine.slice(9, 12));
+
+  let contentType = '';
+  let length: number | null = null;
+  let chunked = false;
+  let keepAlive = statusLine.charCodeAt(7) === 0x31;
+  let keepAliveSeconds: number | null = null;
+  for (let i = 1; i < lines.length; i++) {
+    const line = lines[i]!;
+    const colon = line.indexOf(':');
+    if (colon <= 0) return 'invalid';
+    const value = line.slice(colon + 1).trim();
+    switch (line.slice(0, colon).toLowerCase()) {
+      case 'content-type':
+        contentType = value;
+        break;
+      case 'content-length':
+        if (!/^\d{1,15}$/.test(value) || (length !== null && length !== Number(value))) return 'invalid';
+        length = Number(value);
+        break;
+      case 'transfer-encoding':
+        if (value.toLowerCase() !== 'chunked') return 'invalid';
+        chunked = true;
+        break;
+      case 'connection':
+        if (/\bclose\b/i.test(value)) keepAlive = false;
+        else if (/\bkeep-alive\b/i.test(value)) keepAlive = true;
+        break;
+      case 'keep-alive': {
+        const seconds = /timeout=(\d{1,6})/i.exec(value)?.[1];
+        if (seconds !== undefined) keepAliveSeconds = Number(seconds);
+        break;
+      }
+    }
+  }
+  if (chunked && length !== null) return 'invalid';
+  const framing =
+    status < 200 || status === 204 || status === 304
+      ? ({ kind: 'length', bytes: 0 } as const)
+      : chunked
+        ? ({ kind: 'chunked' } as const)
+        : length !== null
+          ? ({ kind: 'length', bytes: length } as const)
+          : ({ kind: 'until-close' } as const);
+  return {
+    status,
+    contentType,
+    framing,
+    keepAlive: keepAlive && framing.kind !== 'until-close',
+    keepAliveSeconds,
+    bodyStart: end + END.length,
+  };
+}
+
+function mayBeHttp(bytes: Buffer): boolean {
+  const start = 'HTTP/1.';
+  return start.startsWith(bytes.toString('latin1', 0, Math.min(bytes.length, start.length)));
+}

@@ -1,0 +1,142 @@
+import { Pool } from 'undici';
+import type { Clock, Timer } from '../../core/clock.ts';
+import { GatewayError } from '../../core/errors.ts';
+import type { UpstreamExchange, UpstreamListener, UpstreamRequest, WorkerTransport } from '../../core/transport.ts';
+import { Connection, type ConnectionOwner, type Endpoint } from './connection.ts';
+import { sendUpload } from './upload.ts';
+
+export interface TransportOptions {
+  /** http(s)://host:port */
+  readonly url: string;
+  /** Sent as a bearer token; the client's own key never travels. */
+  readonly apiKey: string | null;
+  readonly clock: Clock;
+  /** Read at every connect, so that a reload takes effect. Milliseconds. */
+  readonly connectMs: () => number;
+  /** Idle milliseconds after which a connection is not used again: below the worker's own limit (vLLM closes after 5 s). */
+  readonly keepAliveMs?: number;
+  /** Sockets to the worker for health, metrics and uploads. */
+  readonly poolConnections?: number;
+}
+
+const KEEP_ALIVE_MS = 4_000;
+/** A worker that names its own limit is believed up to here, with a second to spare. */
+const MAX_KEEP_ALIVE_MS = 60_000;
+const MAX_SMALL_ANSWER_BYTES = 4_194_304;
+
+/**
+ * The way to one worker. JSON calls ride on connections of our own (connection.ts says why); uploads, health and metrics on an undici
+ * pool, which knows all of HTTP and need not be fast.
+ */
+export function createTransport(options: TransportOptions): WorkerTransport {
+  return new Transport(options);
+}
+
+class Transport implements WorkerTransport, ConnectionOwner {
+  readonly #options: TransportOptions;
+  readonly #endpoint: Endpoint;
+  readonly #fixedHead: string;
+  readonly #idle: Connection[] = [];
+  readonly #all = new Set<Connection>();
+  readonly #pool: Pool;
+  readonly #keepAliveMs: number;
+  #sweep: Timer | null = null;
+  #closed = false;
+
+  constructor(options: TransportOptions) {
+    this.#options = options;
+    const url = new URL(options.url);
+    const secure = url.protocol === 'https:';
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    this.#endpoint = { secure, host, port: Number(url.port) || (secure ? 443 : 80) };
+    this.#fixedHead =
+      ` HTTP/1.1\r\nhost: ${url.host}\r\nconnection: keep-alive\r\n` +
+      (options.apiKey === null ? '' : `authorization: Bearer ${options.apiKey}\r\n`);
+    this.#keepAliveMs = options.keepAliveMs ?? KEEP_ALIVE_MS;
+    this.#pool = new Pool(url.origin, {
+      connections: options.poolConnections ?? 16,
+      pipelining: 1,
+      keepAliveTimeout: this.#keepAliveMs,
+      keepAliveMaxTimeout: this.#keepAliveMs,
+      connect: { timeout: 3_000 },
+    });
+  }
+
+  get openSockets(): number {
+    return this.#all.size;
+  }
+
+  exchange(request: UpstreamRequest, listener: UpstreamListener): UpstreamExchange {
+    const { body } = request;
+    if (body?.kind === 'stream') return sendUpload(this.#pool, request, body, this.#authorization(), listener);
+    let head = `${request.method} ${request.path}${this.#fixedHead}`;
+    for (const name in request.headers) head += `${name}: ${request.headers[name]}\r\n`;
+    head += body ? `content-length: ${body.bytes.length}\r\n\r\n` : '\r\n';
+    const connection = this.#take();
+    connection.send(head, body?.bytes ?? null, listener);
+    return connection;
+  }
+
+  async get(path: string, timeoutMs: number): Promise<{ status: number; body: string }> {
+    const signal = AbortSignal.timeout(timeoutMs);
+    const response = await this.#pool.request({ path, method: 'GET', headers: this.#authorization(), signal });
+    const pieces: Buffer[] = [];
+    let bytes = 0;
+    for await (const piece of response.body as AsyncIterable<Buffer>) {
+      bytes += piece.length;
+      if (bytes > MAX_SMALL_ANSWER_BYTES) {
+        response.body.destroy();
+        throw new GatewayError('upstream_error', `The worker's answer to GET ${path} is larger than ${MAX_SMALL_ANSWER_BYTES} bytes.`);
+      }
+      pieces.push(piece);
+    }
+    return { status: response.statusCode, body: Buffer.concat(pieces).toString('utf8') };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#sweep?.cancel();
+    for (const connection of this.#all) connection.destroy();
+    await this.#pool.destroy();
+  }
+
+  onIdle(connection: Connection): void {
+    if (this.#closed) return connection.destroy();
+    const now = this.#options.clock.now();
+    const said = connection.keepAliveMs;
+    const keepMs = said === null ? this.#keepAliveMs : Math.max(0, Math.min(said - 1_000, MAX_KEEP_ALIVE_MS));
+    if (keepMs === 0) return connection.destroy();
+    connection.usableUntil = now + keepMs;
+    this.#idle.push(connection);
+    this.#sweep ??= this.#options.clock.after(keepMs + 100, () => this.#closeStale());
+  }
+
+  onClosed(connection: Connection): void {
+    this.#all.delete(connection);
+    const at = this.#idle.indexOf(connection);
+    if (at >= 0) this.#idle.splice(at, 1);
+  }
+
+  /** The connection used last is the likeliest to be alive. */
+  #take(): Connection {
+    const now = this.#options.clock.now();
+    for (let connection = this.#idle.pop(); connection; connection = this.#idle.pop()) {
+      if (connection.usableUntil > now) return connection;
+      connection.destroy();
+    }
+    const connection = new Connection(this.#endpoint, this, this.#options.clock, this.#options.connectMs());
+    this.#all.add(connection);
+    return connection;
+  }
+
+  #closeStale(): void {
+    const now = this.#options.clock.now();
+    for (const connection of this.#idle.filter((idle) => idle.usableUntil <= now)) connection.destroy();
+    const next = this.#idle.reduce((soonest, idle) => Math.min(soonest, idle.usableUntil), Infinity);
+    this.#sweep = next === Infinity ? null : this.#options.clock.after(Math.max(100, next - now), () => this.#closeStale());
+  }
+
+  #authorization(): Record<string, string> {
+    return this.#options.apiKey === null ? {} : { authorization: `Bearer ${this.#options.apiKey}` };
+  }
+}
