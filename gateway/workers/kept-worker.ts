@@ -1,0 +1,130 @@
+import type { Clock, Timer } from '../core/clock.ts';
+import type { WorkerTransport } from '../core/transport.ts';
+import type { Worker, WorkerLoad, WorkerView } from '../core/worker.ts';
+
+/** Where a worker is, and how much it may be sent at once: all that a transport needs to know. */
+export interface TransportTarget {
+  readonly id: string;
+  /** http(s)://host:port, no trailing slash. */
+  readonly url: string;
+  /** Sent to the worker as a bearer token; never shown. */
+  readonly apiKey: string | null;
+  readonly maxNumSeqs: number;
+}
+
+export interface KeptWorkerOptions {
+  readonly clock: Clock;
+  readonly createTransport: (target: TransportTarget) => WorkerTransport;
+  /** How long a transport that is no longer wanted may stay for the calls in flight. */
+  readonly retireLimitMs: number;
+}
+
+/** How often a transport that is no longer wanted is looked at, until its calls have ended. */
+const LOOK_AGAIN_MS = 100;
+
+/** The one object that stands for a worker as long as the gateway knows it. */
+export class KeptWorker implements Worker {
+  readonly id: string;
+  view: WorkerView;
+  readonly load: WorkerLoad = emptyLoad();
+  inFlight = 0;
+  readySince: number | null;
+
+  readonly #options: KeptWorkerOptions;
+  #apiKey: string | null;
+  #transport: WorkerTransport | null = null;
+  /** Transports that close once no call is in flight. */
+  readonly #retiring = new Map<WorkerTransport, Timer>();
+  #left = false;
+
+  constructor(view: WorkerView, apiKey: string | null, options: KeptWorkerOptions) {
+    this.id = view.id;
+    this.view = view;
+    this.readySince = view.state === 'ready' ? options.clock.now() : null;
+    this.#apiKey = apiKey;
+    this.#options = options;
+  }
+
+  /** Made when first asked for: an idle worker may not have a port yet. */
+  get transport(): WorkerTransport {
+    if (!this.#transport) {
+      const { view } = this;
+      const target = { id: view.id, url: view.url, apiKey: this.#apiKey, maxNumSeqs: view.maxNumSeqs };
+      this.#transport = this.#options.createTransport(target);
+      // A call that had picked the worker just before it left still gets its answer.
+      if (this.#left) this.#retire(this.#transport);
+    }
+    return this.#transport;
+  }
+
+  /** Takes over what is known now. Calls in flight keep the transport that they began with. */
+  update(view: WorkerView, apiKey: string | null): void {
+    const before = this.view;
+    const moved = view.url !== before.url || view.maxNumSeqs !== before.maxNumSeqs || apiKey !== this.#apiKey;
+    const restarted = view.url !== before.url || view.pid !== before.pid || view.startedAtMs !== before.startedAtMs;
+    if (moved && this.#transport) {
+      this.#retire(this.#transport);
+      this.#transport = null;
+    } else if (this.#left && this.#transport) {
+      this.#retiring.get(this.#transport)?.cancel();
+      this.#retiring.delete(this.#transport);
+    }
+    this.#left = false;
+    this.view = view;
+    this.#apiKey = apiKey;
+    if (restarted) Object.assign(this.load, emptyLoad());
+    if (view.state !== 'ready') this.readySince = null;
+    else if (restarted || this.readySince === null) this.readySince = this.#options.clock.now();
+  }
+
+  /** The worker is no longer one of ours: its transport closes when its calls have ended, at the latest after the limit. */
+  leave(): void {
+    this.#left = true;
+    this.readySince = null;
+    if (this.#transport) this.#retire(this.#transport);
+  }
+
+  /** Whether it has a transport that is still open. */
+  get open(): boolean {
+    return this.#transport !== null || this.#retiring.size > 0;
+  }
+
+  /** Closes every transport at once, whatever still runs on it. */
+  async close(): Promise<void> {
+    const transports = new Set(this.#retiring.keys());
+    if (this.#transport) transports.add(this.#transport);
+    for (const timer of this.#retiring.values()) timer.cancel();
+    this.#retiring.clear();
+    this.#transport = null;
+    await Promise.all([...transports].map((transport) => transport.close()));
+  }
+
+  #retire(transport: WorkerTransport): void {
+    const { clock, retireLimitMs } = this.#options;
+    const deadline = clock.now() + retireLimitMs;
+    const look = (): void => {
+      if (this.inFlight > 0 && clock.now() < deadline) {
+        this.#retiring.set(transport, clock.after(LOOK_AGAIN_MS, look));
+        return;
+      }
+      this.#retiring.delete(transport);
+      if (this.#transport === transport) this.#transport = null;
+      // Nobody is left to whom a failure to close would matter.
+      transport.close().catch(() => undefined);
+    };
+    this.#retiring.set(transport, clock.after(LOOK_AGAIN_MS, look));
+  }
+}
+
+function emptyLoad(): WorkerLoad {
+  return {
+    running: 0,
+    waiting: 0,
+    kvUsage: 0,
+    kvCacheBytes: null,
+    preemptions: 0,
+    generationTokens: 0,
+    scrapedAt: null,
+    inFlightAtScrape: 0,
+  };
+}

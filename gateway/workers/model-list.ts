@@ -1,0 +1,86 @@
+import type { SupervisedModel } from '../core/supervision.ts';
+import type { ModelEntry, ModelState, ServedModel, Worker, WorkerView } from '../core/worker.ts';
+
+/** A model that the settings name, whether or not a worker serves it. */
+export interface ConfiguredModel {
+  readonly id: string;
+  readonly aliases: readonly string[];
+  /** "chat", "tools", "vision", …; what the supervisor says counts where this is absent. */
+  readonly capabilities?: readonly string[];
+}
+
+/**
+ * Every model a client may name: those of the settings in their order, then the supervisor's, then what workers serve besides.
+ * The first is the default. `createdAt` is asked for a model's birth, in seconds since the epoch.
+ */
+export function listModels(
+  configured: readonly ConfiguredModel[],
+  supervised: readonly SupervisedModel[],
+  workers: readonly Worker[],
+  createdAt: (id: string) => number,
+): ModelEntry[] {
+  const fromSettings = new Map(configured.map((model) => [model.id, model]));
+  const fromSupervisor = new Map(supervised.map((model) => [model.id, model]));
+  const serving = groupByModel(workers);
+  const ids = new Set([...fromSettings.keys(), ...fromSupervisor.keys(), ...serving.keys()]);
+  return [...ids].map((id) => entry(id, fromSettings.get(id), fromSupervisor.get(id), serving.get(id) ?? [], createdAt(id)));
+}
+
+interface Serving {
+  readonly view: WorkerView;
+  readonly model: ServedModel;
+}
+
+function groupByModel(workers: readonly Worker[]): Map<string, Serving[]> {
+  const groups = new Map<string, Serving[]>();
+  for (const { view } of workers) {
+    for (const model of view.models) {
+      const group = groups.get(model.id);
+      if (group) group.push({ view, model });
+      else groups.set(model.id, [{ view, model }]);
+    }
+  }
+  return groups;
+}
+
+function entry(
+  id: string,
+  configured: ConfiguredModel | undefined,
+  supervised: SupervisedModel | undefined,
+  serving: readonly Serving[],
+  created: number,
+): ModelEntry {
+  const state = stateOf(serving);
+  const ready = serving.filter(({ view }) => view.state === 'ready');
+  const telling = ready.length > 0 ? ready : serving;
+  const first = telling[0];
+  return {
+    id,
+    aliases: [...new Set([...(configured?.aliases ?? []), ...(supervised?.aliases ?? [])])],
+    root: first?.model.root ?? null,
+    parent: first?.model.parent ?? null,
+    // Replicas may differ after one was degraded; only the least is a promise that all can keep.
+    maxModelLen: least(telling.map(({ model }) => model.maxModelLen)) ?? supervised?.maxModelLen ?? null,
+    created,
+    state,
+    profile: first?.view.profile ?? null,
+    capabilities: configured?.capabilities ?? supervised?.capabilities ?? [],
+    etaSeconds: state === 'loading' ? least(serving.filter(isLoading).map(({ view }) => view.etaSeconds)) : null,
+  };
+}
+
+function stateOf(serving: readonly Serving[]): ModelState {
+  if (serving.some(({ view }) => view.state === 'ready')) return 'ready';
+  if (serving.some(isLoading)) return 'loading';
+  if (serving.some(({ view }) => view.state === 'failed')) return 'failed';
+  return 'available';
+}
+
+function isLoading({ view }: Serving): boolean {
+  return view.state === 'starting' || view.state === 'warming' || view.state === 'backoff';
+}
+
+function least(values: readonly (number | null)[]): number | null {
+  const known = values.filter((value) => value !== null);
+  return known.length > 0 ? Math.min(...known) : null;
+}

@@ -1,0 +1,95 @@
+import type { Events } from '../../../gateway/core/events.ts';
+import type { WorkerTransport } from '../../../gateway/core/transport.ts';
+import type { ServedModel, WorkerView } from '../../../gateway/core/worker.ts';
+import type { TransportTarget } from '../../../gateway/workers/kept-worker.ts';
+
+export function served(id: string, over: Partial<ServedModel> = {}): ServedModel {
+  return { id, root: null, parent: null, maxModelLen: null, ...over };
+}
+
+export function view(id: string, over: Partial<WorkerView> = {}): WorkerView {
+  return {
+    id,
+    url: `http://${id}.test:8000`,
+    models: [served('m')],
+    state: 'ready',
+    stage: null,
+    maxNumSeqs: 16,
+    pid: null,
+    port: null,
+    startedAtMs: null,
+    restarts: 0,
+    degradation: [],
+    lastFailure: null,
+    etaSeconds: null,
+    profile: null,
+    engine: null,
+    args: [],
+    ...over,
+  };
+}
+
+export type Answer = { readonly status: number; readonly body: string };
+
+/** A worker that answers what the test says: by path, or by a function of how often the path was asked. Unknown paths get a 404. */
+export type FakeAnswers = Record<string, Answer | Error | 'never'>;
+
+export interface FakeTransport extends WorkerTransport {
+  readonly target: TransportTarget;
+  readonly asked: string[];
+  closed: boolean;
+}
+
+export interface FakeTransports {
+  readonly all: FakeTransport[];
+  /** What the workers answer now, by worker id. */
+  readonly answers: Record<string, FakeAnswers>;
+  create(target: TransportTarget): FakeTransport;
+  asked(id: string): string[];
+}
+
+export function fakeTransports(answers: Record<string, FakeAnswers> = {}): FakeTransports {
+  const all: FakeTransport[] = [];
+  return {
+    all,
+    answers,
+    create(target) {
+      const asked: string[] = [];
+      const transport: FakeTransport = {
+        target,
+        asked,
+        closed: false,
+        openSockets: 0,
+        exchange() {
+          throw new Error('These tests exchange nothing.');
+        },
+        async get(path) {
+          asked.push(path);
+          const answer = answers[target.id]?.[path] ?? { status: 404, body: '' };
+          if (answer === 'never') return new Promise(() => undefined);
+          if (answer instanceof Error) throw answer;
+          return answer;
+        },
+        async close() {
+          transport.closed = true;
+        },
+      };
+      all.push(transport);
+      return transport;
+    },
+    asked: (id) => all.filter((transport) => transport.target.id === id).flatMap((transport) => transport.asked),
+  };
+}
+
+/** As undici and node:net put it: the reason is in the cause. */
+export function refused(): Error {
+  return new Error('connect failed', { cause: Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }) });
+}
+
+export function recordChanges(): { events: Pick<Events, 'workerChanged'>; seen: string[] } {
+  const seen: string[] = [];
+  return {
+    seen,
+    events: { workerChanged: (now, before) => void seen.push(`${now.id}: ${before?.state ?? 'new'} -> ${now.state}`) },
+  };
+}
