@@ -1,0 +1,38 @@
+/** Keys that the head of a pretty line shows already. */
+const IN_HEAD: ReadonlySet<string> = new Set(['time', 'level', 'event', 'msg']);
+/** What a terminal might obey instead of showing. */
+// oxlint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+const CLOCK_START = 'YYYY-MM-DDT'.length;
+const CLOCK_END = 'YYYY-MM-DDThh:mm:ss.mmm'.length;
+
+/** A JSON log line as one line for people: `12:34:56.789 INFO  request.end  message  key=value …`. */
+export function prettyLine(json: string): string {
+  const { time, level, event, msg, ...rest } = JSON.parse(json) as Record<string, unknown>;
+  const head = [
+    String(time).slice(CLOCK_START, CLOCK_END),
+    String(level).toUpperCase().padEnd(5),
+    shown(event),
+    msg === undefined || msg === '' ? '' : `· ${shownText(String(msg))}`,
+  ];
+  const fields = Object.entries(rest)
+    .filter(([key]) => !IN_HEAD.has(key))
+    .map(([key, value]) => `${key}=${shown(value)}`);
+  return [...head, ...fields].filter((part) => part !== '').join(' ') + '\n';
+}
+
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return value.map(shown).join(',');
+  if (typeof value !== 'string') return String(value);
+  return value === '' || /[\s"=]/.test(value) || CONTROL.test(value) ? escaped(value) : value;
+}
+
+function shownText(text: string): string {
+  return CONTROL.test(text) ? escaped(text) : text;
+}
+
+/** As a JSON string, with the control characters that JSON leaves alone written out too. */
+function escaped(text: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return JSON.stringify(text).replace(/[\u007f-\u009f]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}

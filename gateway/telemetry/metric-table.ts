@@ -1,0 +1,203 @@
+/**
+ * Every metric of the gateway, as data. The name in the table is the name on the page after `headgate_`.
+ * Base units only; labels only from closed sets (see `series.ts`).
+ */
+export type MetricRow =
+  | { readonly kind: 'counter'; readonly help: string; readonly labels: readonly string[]; readonly zero?: readonly (readonly string[])[] }
+  | { readonly kind: 'gauge'; readonly help: string; readonly labels: readonly string[] }
+  | { readonly kind: 'histogram'; readonly help: string; readonly labels: readonly string[]; readonly buckets: readonly number[] };
+
+export const METRIC_PREFIX = 'headgate_';
+
+/*
+ * Bucket edges hold every constant that an objective or a time limit is likely to be set to (0.2, 0.5, 5, 10, 60, 300 s),
+ * so that the share of requests within it is counted and not interpolated.
+ */
+const FIRST_TOKEN_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300];
+const REQUEST_SECONDS = [0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 120, 300, 600];
+const PER_TOKEN_SECONDS = [0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5];
+const OVERHEAD_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 5];
+const WINDOW_SECONDS = [0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1];
+const START_SECONDS = [0.5, 1, 5, 10, 20, 30, 60, 120, 180, 300, 600, 900, 1800];
+const TOKENS_PER_SECOND = [1, 2, 5, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200, 400, 800];
+const CALLS = [1, 2, 4, 8, 16, 32, 64, 128];
+const BODY_BYTES = [256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 33554432, 67108864];
+
+export const METRICS = {
+  requests_total: {
+    kind: 'counter',
+    labels: ['route', 'method', 'code', 'model'],
+    help: 'Requests ended, by the status the client was sent; 499 means that it left first.',
+  },
+  request_duration_seconds: {
+    kind: 'histogram',
+    labels: ['route', 'model'],
+    buckets: REQUEST_SECONDS,
+    help: 'Time from the end of the request head to the end of the answer body, refusals included.',
+  },
+  requests_in_flight: { kind: 'gauge', labels: [], help: 'Requests accepted and not yet ended.' },
+  time_to_first_token_seconds: {
+    kind: 'histogram',
+    labels: ['model'],
+    buckets: FIRST_TOKEN_SECONDS,
+    help: 'Streams only: time from the end of the request head to the first byte of body from the worker, waiting in the gateway included.',
+  },
+  time_per_output_token_seconds: {
+    kind: 'histogram',
+    labels: ['model'],
+    buckets: PER_TOKEN_SECONDS,
+    help: 'Streams only: time between first and last byte from the worker, divided by the output tokens of one choice after its first. Tokens as in output_tokens_total.',
+  },
+  output_tokens_per_second: {
+    kind: 'histogram',
+    labels: ['model'],
+    buckets: TOKENS_PER_SECOND,
+    help: 'Output tokens of a complete request divided by the time from sending it to the worker to its last byte. Tokens as in output_tokens_total.',
+  },
+  input_tokens_total: { kind: 'counter', labels: ['model'], help: 'Prompt tokens, as the usage of the worker says.' },
+  output_tokens_total: {
+    kind: 'counter',
+    labels: ['model'],
+    help: 'Generated tokens, as the usage of the worker says; where it sent none, the events of the stream that carried text stand in.',
+  },
+  cached_input_tokens_total: {
+    kind: 'counter',
+    labels: ['model'],
+    help: 'Prompt tokens that the worker took from its prefix cache, as its usage says.',
+  },
+  overhead_seconds: {
+    kind: 'histogram',
+    labels: [],
+    buckets: OVERHEAD_SECONDS,
+    help: 'Time in the gateway itself: from the end of the request head to sending to the worker, less the wait in queue and window, plus from the last byte of the worker to the end of the answer. Includes reading the request body. Only requests completed by their first attempt.',
+  },
+  request_size_bytes: { kind: 'histogram', labels: [], buckets: BODY_BYTES, help: 'Size of request bodies, where it is known.' },
+  response_size_bytes: { kind: 'histogram', labels: [], buckets: BODY_BYTES, help: 'Bytes of answer body sent to the client.' },
+
+  queue_depth: { kind: 'gauge', labels: ['class'], help: 'Requests waiting for a free place, by priority class.' },
+  queue_wait_seconds: {
+    kind: 'histogram',
+    labels: [],
+    buckets: FIRST_TOKEN_SECONDS,
+    help: 'Time that admitted requests waited for a free place; 0 when there was one.',
+  },
+  queue_rejections_total: {
+    kind: 'counter',
+    labels: ['reason'],
+    zero: [['queue_full'], ['queue_timeout'], ['kv_pressure']],
+    help: 'Requests turned away at admission, by reason.',
+  },
+  admission_total: {
+    kind: 'counter',
+    labels: ['decision', 'reason'],
+    zero: [
+      ['admitted', 'immediate'],
+      ['admitted', 'queued'],
+    ],
+    help: 'Decisions of admission: admitted (immediate or queued) or rejected, with the reason.',
+  },
+  batch_size: { kind: 'histogram', labels: [], buckets: CALLS, help: 'Requests that left a batch window together.' },
+  batch_window_wait_seconds: {
+    kind: 'histogram',
+    labels: [],
+    buckets: WINDOW_SECONDS,
+    help: 'Time that each request was held in a batch window.',
+  },
+  batch_window_ms: {
+    kind: 'gauge',
+    labels: ['model'],
+    help: 'Milliseconds for which requests may be held to leave together; no series where the window is off.',
+  },
+  breaker_state: {
+    kind: 'gauge',
+    labels: ['worker', 'state'],
+    help: 'State of the circuit breaker: 1 for the one it is in, 0 for the others.',
+  },
+  breaker_transitions_total: {
+    kind: 'counter',
+    labels: ['worker', 'from', 'to', 'reason'],
+    help: 'Changes of state of the circuit breaker.',
+  },
+  retries_total: { kind: 'counter', labels: ['reason'], help: 'Attempts made again at another worker, by what ended the one before.' },
+  client_disconnects_total: {
+    kind: 'counter',
+    labels: ['phase'],
+    zero: [['admission'], ['queue'], ['window'], ['upstream'], ['stream']],
+    help: 'Clients that went away, by where the request was then.',
+  },
+  streams_broken_total: {
+    kind: 'counter',
+    labels: ['reason'],
+    zero: [['upstream'], ['upstream_timeout'], ['deadline']],
+    help: 'Answers that had begun and ended in an error, by reason.',
+  },
+  routed_requests_total: { kind: 'counter', labels: ['worker'], help: 'Attempts sent to each worker.' },
+
+  worker_ready: { kind: 'gauge', labels: ['worker'], help: '1 while the worker takes requests, else 0.' },
+  worker_stage: {
+    kind: 'gauge',
+    labels: ['worker', 'stage'],
+    help: 'How far the start of the worker has come: 1 for each stage reached, else 0.',
+  },
+  worker_restarts_total: {
+    kind: 'counter',
+    labels: ['worker', 'reason'],
+    help: 'Restarts of the worker seen by this gateway: the class of the failure, or requested.',
+  },
+  worker_oom_total: { kind: 'counter', labels: ['worker', 'class'], help: 'Failures of the worker for want of memory, by class.' },
+  worker_degradation_level: {
+    kind: 'gauge',
+    labels: ['worker'],
+    help: 'Settings that the supervisor has relaxed against the profile; 0 is as asked for.',
+  },
+  worker_start_seconds: {
+    kind: 'histogram',
+    labels: [],
+    buckets: START_SECONDS,
+    help: 'Time from the launch of a worker to its being ready.',
+  },
+  model_swaps_total: { kind: 'counter', labels: ['from', 'to'], help: 'Times that a worker became ready with another model than before.' },
+  model_swap_seconds: {
+    kind: 'histogram',
+    labels: [],
+    buckets: START_SECONDS,
+    help: 'Time from a worker leaving one model to its being ready with another.',
+  },
+  worker_requests_running: { kind: 'gauge', labels: ['worker'], help: 'Requests in the running batch of the engine, as it last said.' },
+  worker_requests_waiting: { kind: 'gauge', labels: ['worker'], help: 'Requests in the waiting queue of the engine, as it last said.' },
+  worker_kv_cache_usage_ratio: { kind: 'gauge', labels: ['worker'], help: 'Share of the KV cache in use, as the engine last said.' },
+  worker_kv_cache_bytes: { kind: 'gauge', labels: ['worker'], help: 'Bytes of KV cache in use: its size times its usage.' },
+  worker_scrape_age_seconds: { kind: 'gauge', labels: ['worker'], help: 'Time since the load of the worker was last read.' },
+
+  gpu_utilization_ratio: { kind: 'gauge', labels: ['gpu'], help: 'Share of time in which the GPU was busy.' },
+  gpu_memory_used_bytes: { kind: 'gauge', labels: ['gpu'], help: 'GPU memory in use.' },
+  gpu_memory_total_bytes: { kind: 'gauge', labels: ['gpu'], help: 'GPU memory in all.' },
+  gpu_temperature_celsius: { kind: 'gauge', labels: ['gpu'], help: 'Temperature of the GPU.' },
+  gpu_power_watts: { kind: 'gauge', labels: ['gpu'], help: 'Power drawn by the GPU.' },
+
+  shutdown_duration_seconds: { kind: 'gauge', labels: [], help: 'How long the last drain of this process took; 0 before one.' },
+  config_last_reload_successful: {
+    kind: 'gauge',
+    labels: [],
+    help: '1 when the settings in force are those last asked for, 0 when the last reload was refused.',
+  },
+  event_loop_delay_seconds: {
+    kind: 'gauge',
+    labels: [],
+    help: '99th percentile of the delay of the event loop over the last one to two minutes.',
+  },
+  build_info: { kind: 'gauge', labels: ['version', 'node'], help: 'Always 1; the labels say what runs.' },
+  model_info: {
+    kind: 'gauge',
+    labels: ['model', 'model_size', 'dtype', 'quantization', 'gpu', 'tp', 'pp', 'profile', 'tuning'],
+    help: 'Always 1; the labels say how each model is served. Empty where unknown.',
+  },
+} as const satisfies Record<string, MetricRow>;
+
+export type MetricName = keyof typeof METRICS;
+export type NamesOfKind<Kind extends MetricRow['kind']> = {
+  [Name in MetricName]: (typeof METRICS)[Name]['kind'] extends Kind ? Name : never;
+}[MetricName];
+export type CounterName = NamesOfKind<'counter'>;
+export type GaugeName = NamesOfKind<'gauge'>;
+export type HistogramName = NamesOfKind<'histogram'>;

@@ -1,0 +1,67 @@
+import type { Clock } from '../core/clock.ts';
+import type { LiveFigures } from '../core/events.ts';
+import type { WorkerDirectory } from '../core/worker.ts';
+import type { Ledger } from './metrics.ts';
+import { rounded } from './request-line.ts';
+
+export interface StatsFacts {
+  readonly figures: LiveFigures;
+  readonly directory: WorkerDirectory;
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+}
+
+/** The body of GET /stats: the same facts as /metrics, for people and scripts. Counts are since the process started. */
+export function statsBody({ figures, directory, ledger, clock }: StatsFacts) {
+  const { requests, batches } = figures.batches();
+  const now = clock.now();
+  const routed = figures.routed();
+  return {
+    batcher: {
+      total_requests: requests,
+      total_batches: batches,
+      average_batch_size: batches === 0 ? 0 : rounded(requests / batches),
+      pending_requests: figures.windowPending(),
+      window_ms: Object.fromEntries(figures.windowMs()),
+    },
+    cache: { size: 0, maxsize: 0, hits: 0, misses: 0, hit_rate: 0 },
+    queue: {
+      in_flight: figures.inFlight(),
+      depth: { interactive: figures.queueDepth('interactive'), batch: figures.queueDepth('batch') },
+    },
+    breakers: Object.fromEntries(
+      [...figures.breakers()].map(([worker, breaker]) => [
+        worker,
+        {
+          state: breaker.state,
+          consecutive_failures: breaker.consecutiveFailures,
+          open_for_ms: breaker.openUntilMs === null ? null : rounded(Math.max(0, breaker.openUntilMs - now)),
+        },
+      ]),
+    ),
+    workers: directory.workers().map(({ id, view, load, inFlight }) => ({
+      id,
+      state: view.state,
+      stage: view.stage,
+      models: view.models.map((model) => model.id),
+      in_flight: inFlight,
+      restarts: view.restarts,
+      // Null until the worker's own figures have been read once.
+      load:
+        load.scrapedAt === null
+          ? null
+          : {
+              running: load.running,
+              waiting: load.waiting,
+              kv_cache_usage_ratio: load.kvUsage,
+              scrape_age_ms: rounded(Math.max(0, now - load.scrapedAt)),
+            },
+    })),
+    routing: {
+      total: [...routed.values()].reduce((sum, count) => sum + count, 0),
+      by_worker: Object.fromEntries(routed),
+      retries: ledger.retries,
+    },
+    tokens: { input: ledger.inputTokens, output: ledger.outputTokens, cached_input: ledger.cachedTokens },
+  };
+}
