@@ -13,7 +13,7 @@ function setUp(models: readonly ConfiguredModel[] = []): {
   notices: () => number;
 } {
   const clock = createFakeClock();
-  const transports = fakeTransports();
+  const transports = fakeTransports(clock);
   const { events, seen } = recordChanges();
   const directory = createDirectory({ clock, events, models, createTransport: transports.create, retireLimitMs: 1000 });
   let count = 0;

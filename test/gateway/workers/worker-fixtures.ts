@@ -1,3 +1,4 @@
+import { type Clock, sleep } from '../../../gateway/core/clock.ts';
 import type { Events } from '../../../gateway/core/events.ts';
 import type { WorkerTransport } from '../../../gateway/core/transport.ts';
 import type { ServedModel, WorkerView } from '../../../gateway/core/worker.ts';
@@ -31,8 +32,8 @@ export function view(id: string, over: Partial<WorkerView> = {}): WorkerView {
 
 export type Answer = { readonly status: number; readonly body: string };
 
-/** A worker that answers what the test says: by path, or by a function of how often the path was asked. Unknown paths get a 404. */
-export type FakeAnswers = Record<string, Answer | Error | 'never'>;
+/** What a worker answers, by path; any other gets a 404. 'never' runs into the time limit. */
+export type FakeAnswers = Record<string, Answer | Error | 'never' | { readonly afterMs: number; readonly answer: Answer }>;
 
 export interface FakeTransport extends WorkerTransport {
   readonly target: TransportTarget;
@@ -48,7 +49,7 @@ export interface FakeTransports {
   asked(id: string): string[];
 }
 
-export function fakeTransports(answers: Record<string, FakeAnswers> = {}): FakeTransports {
+export function fakeTransports(clock: Clock, answers: Record<string, FakeAnswers> = {}): FakeTransports {
   const all: FakeTransport[] = [];
   return {
     all,
@@ -63,12 +64,14 @@ export function fakeTransports(answers: Record<string, FakeAnswers> = {}): FakeT
         exchange() {
           throw new Error('These tests exchange nothing.');
         },
-        async get(path) {
+        async get(path, timeoutMs) {
           asked.push(path);
           const answer = answers[target.id]?.[path] ?? { status: 404, body: '' };
-          if (answer === 'never') return new Promise(() => undefined);
           if (answer instanceof Error) throw answer;
-          return answer;
+          if (answer !== 'never' && !('afterMs' in answer)) return answer;
+          await sleep(clock, answer === 'never' ? timeoutMs : Math.min(answer.afterMs, timeoutMs));
+          if (answer === 'never' || answer.afterMs > timeoutMs) throw new Error('timed out');
+          return answer.answer;
         },
         async close() {
           transport.closed = true;

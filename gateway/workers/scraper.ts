@@ -1,0 +1,92 @@
+import type { Clock, Timer } from '../core/clock.ts';
+import type { Worker, WorkerDirectory } from '../core/worker.ts';
+import { parseMetrics } from './parse-metrics.ts';
+import { type Sight, sightOfFailure, sightOfStatus } from './sight.ts';
+import type { WorkerSource } from './source.ts';
+
+export interface ScraperOptions {
+  readonly clock: Clock;
+  readonly directory: Pick<WorkerDirectory, 'workers' | 'onChange'>;
+  readonly source: Pick<WorkerSource, 'scrapes' | 'observe'>;
+  /** Milliseconds between two looks at one worker; asked before each, so that a reload takes effect. */
+  readonly intervalMs: () => number;
+}
+
+export interface Scraper {
+  close(): void;
+}
+
+/** A vLLM that is busy answers late, and a late figure is still worth having. */
+const TIMEOUT_MS = 2000;
+/** Successive multiples of it, modulo one, spread evenly whatever their number. */
+const GOLDEN_RATIO = 0.618_033_988_75;
+
+/** One worker that is looked at again and again, one look at a time. */
+interface Round {
+  timer: Timer | null;
+  stopped: boolean;
+}
+
+/** Reads the metrics of every worker that its source calls worth it, into `worker.load`, and tells the source what it saw. */
+export function startScraper({ clock, directory, source, intervalMs }: ScraperOptions): Scraper {
+  const rounds = new Map<Worker, Round>();
+  let started = 0;
+
+  function follow(): void {
+    const wanted = new Set(directory.workers().filter((worker) => source.scrapes(worker)));
+    for (const [worker, round] of rounds) if (!wanted.has(worker)) stop(worker, round);
+    for (const worker of wanted) if (!rounds.has(worker)) start(worker);
+  }
+
+  function start(worker: Worker): void {
+    const round: Round = { timer: null, stopped: false };
+    rounds.set(worker, round);
+    const offset = ((started * GOLDEN_RATIO) % 1) * intervalMs();
+    started += 1;
+    round.timer = clock.after(offset, () => void run(worker, round));
+  }
+
+  function stop(worker: Worker, round: Round): void {
+    round.stopped = true;
+    round.timer?.cancel();
+    rounds.delete(worker);
+  }
+
+  async function run(worker: Worker, round: Round): Promise<void> {
+    const startedAt = clock.now();
+    const sight = await look(worker, round);
+    if (!round.stopped) source.observe(worker.id, sight);
+    if (round.stopped) return;
+    // Back to the worker's own beat, so that slow answers do not bunch workers together.
+    const interval = intervalMs();
+    round.timer = clock.after(interval - ((clock.now() - startedAt) % interval), () => void run(worker, round));
+  }
+
+  async function look(worker: Worker, round: Round): Promise<Sight> {
+    const { load } = worker;
+    const inFlight = worker.inFlight;
+    try {
+      const transport = worker.transport;
+      const { status, body } = await transport.get('/metrics', TIMEOUT_MS);
+      const figures = status === 200 ? parseMetrics(body) : null;
+      // A worker that was restarted meanwhile has another transport: the page is its predecessor's.
+      if (figures && !round.stopped && worker.transport === transport) {
+        Object.assign(load, figures);
+        load.scrapedAt = clock.now();
+        load.inFlightAtScrape = inFlight;
+      }
+      return sightOfStatus(status);
+    } catch (error) {
+      return sightOfFailure(error);
+    }
+  }
+
+  const off = directory.onChange(follow);
+  follow();
+  return {
+    close() {
+      off();
+      for (const [worker, round] of rounds) stop(worker, round);
+    },
+  };
+}

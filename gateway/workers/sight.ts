@@ -1,0 +1,23 @@
+/**
+ * What a small request to a worker showed.
+ * answered: it lives · dead: it says itself that its engine is gone (503) · refused: nobody listens there · missed: no answer in time, or a broken one
+ */
+export type Sight = 'answered' | 'dead' | 'refused' | 'missed';
+
+export function sightOfStatus(status: number): Sight {
+  return status === 503 ? 'dead' : 'answered';
+}
+
+/** The reason may lie under several wrappings (`cause`, or one error for each address that was tried). */
+export function sightOfFailure(error: unknown): Sight {
+  return isRefusal(error, 0) ? 'refused' : 'missed';
+}
+
+const DEEPEST = 6;
+
+function isRefusal(error: unknown, depth: number): boolean {
+  if (!(error instanceof Error) || depth > DEEPEST) return false;
+  if ('code' in error && error.code === 'ECONNREFUSED') return true;
+  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.every((each) => isRefusal(each, depth + 1));
+  return isRefusal(error.cause, depth + 1);
+}

@@ -1,0 +1,93 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Clock } from '../core/clock.ts';
+import type { SupervisorSnapshot } from '../core/supervision.ts';
+import type { WorkerView } from '../core/worker.ts';
+import type { ControlAddress } from './control-address.ts';
+import type { LiveDirectory } from './directory.ts';
+import type { WorkerSource } from './source.ts';
+import { type CommandResult, commandSupervisor } from './supervisor-commands.ts';
+import { watchSupervisor } from './supervisor-watch.ts';
+
+/** How the gateway stands with its supervisor. Times are monotonic milliseconds. */
+export type SupervisorLink =
+  | { readonly kind: 'connecting' }
+  | { readonly kind: 'connected'; readonly heardAt: number }
+  /** What the last snapshot says still stands, but may be out of date. */
+  | { readonly kind: 'away'; readonly since: number; readonly reason: string };
+
+export interface SupervisedSourceOptions {
+  readonly clock: Clock;
+  readonly directory: LiveDirectory;
+  readonly address: ControlAddress;
+  /** Called when the link goes from one kind to another. */
+  readonly onLinkChange?: (link: SupervisorLink) => void;
+}
+
+export interface SupervisedSource extends WorkerSource {
+  /** The last one heard, whatever the link. */
+  snapshot(): SupervisorSnapshot | null;
+  link(): SupervisorLink;
+  /** The id is a worker's. */
+  restart(id: string): Promise<CommandResult>;
+  drain(id: string): Promise<CommandResult>;
+  /** Every worker, then the supervisor itself. */
+  stop(): Promise<CommandResult>;
+}
+
+/** Keeps the directory as the supervisor says it is. While the supervisor is away, workers go on serving. */
+export function startSupervisedSource({ clock, directory, address, onLinkChange }: SupervisedSourceOptions): SupervisedSource {
+  let last: SupervisorSnapshot | null = null;
+  let link: SupervisorLink = { kind: 'connecting' };
+  /** Workers that the scraper found gone, with what the supervisor said of them then: it has yet to notice. */
+  const gone = new Map<string, WorkerView>();
+
+  function setLink(next: SupervisorLink): void {
+    const changed = next.kind !== link.kind;
+    // The first loss is what counts; later attempts only tell another reason.
+    link = next.kind === 'away' && link.kind === 'away' ? { ...next, since: link.since } : next;
+    if (changed) onLinkChange?.(link);
+  }
+
+  function publish(): void {
+    if (!last) return;
+    const views = last.workers.map((view): WorkerView => (gone.has(view.id) ? { ...view, state: 'starting', stage: null } : view));
+    directory.apply(views, last.models);
+  }
+
+  function said(id: string): WorkerView | undefined {
+    return last?.workers.find((view) => view.id === id);
+  }
+
+  const watch = watchSupervisor({
+    clock,
+    address,
+    onSnapshot(snapshot) {
+      last = snapshot;
+      // A sign of life that repeats what was said before is no reason to trust the worker again.
+      for (const [id, then] of gone) if (!isDeepStrictEqual(said(id), then)) gone.delete(id);
+      setLink({ kind: 'connected', heardAt: clock.now() });
+      publish();
+    },
+    onAway: (reason) => setLink({ kind: 'away', since: clock.now(), reason }),
+  });
+
+  function command(path: string): Promise<CommandResult> {
+    return commandSupervisor(clock, address, path);
+  }
+
+  return {
+    snapshot: () => last,
+    link: () => link,
+    restart: (id) => command(`/v1/workers/${encodeURIComponent(id)}/restart`),
+    drain: (id) => command(`/v1/workers/${encodeURIComponent(id)}/drain`),
+    stop: () => command('/v1/stop'),
+    scrapes: ({ id }) => said(id)?.state === 'ready' || said(id)?.state === 'draining',
+    observe(id, sight) {
+      const view = said(id);
+      if (sight === 'refused' && view?.state === 'ready' && !gone.has(id)) gone.set(id, view);
+      else if (sight === 'refused' || sight === 'missed' || !gone.delete(id)) return;
+      publish();
+    },
+    close: () => watch.close(),
+  };
+}

@@ -1,0 +1,221 @@
+import { expect, test } from 'vitest';
+import type { ModelEntry, WorkerView } from '../../../gateway/core/worker.ts';
+import { createDirectory, type LiveDirectory } from '../../../gateway/workers/directory.ts';
+import type { WorkerListing } from '../../../gateway/workers/listed-worker.ts';
+import { startStaticSource, type StaticSource } from '../../../gateway/workers/static-source.ts';
+import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';
+import { type FakeAnswers, type FakeTransports, fakeTransports, recordChanges, refused } from './worker-fixtures.ts';
+
+const ID = 'one.test:8000';
+const OK = { status: 200, body: '' };
+
+function listing(over: Partial<WorkerListing> = {}): WorkerListing {
+  return { url: 'http://one.test:8000', apiKey: null, models: null, maxNumSeqs: 256, ...over };
+}
+
+function modelsPage(...ids: string[]): { status: number; body: string } {
+  const data = ids.map((id) => ({ id, object: 'model', root: `/models/${id}`, parent: null, max_model_len: 256 }));
+  return { status: 200, body: JSON.stringify({ object: 'list', data }) };
+}
+
+function well(...ids: string[]): FakeAnswers {
+  return { '/health': OK, '/v1/models': modelsPage(...ids), '/version': { status: 200, body: '{"version":"0.28.0"}' } };
+}
+
+interface Scene {
+  clock: FakeClock;
+  transports: FakeTransports;
+  directory: LiveDirectory;
+  seen: string[];
+  source: StaticSource;
+  see(id?: string): WorkerView;
+  /** Until the first look has been had. */
+  settle(): Promise<void>;
+}
+
+function setUp(workers: readonly WorkerListing[], answers: Record<string, FakeAnswers> = {}): Scene {
+  const clock = createFakeClock();
+  const transports = fakeTransports(clock, answers);
+  const { events, seen } = recordChanges();
+  const directory = createDirectory({ clock, events, models: [], createTransport: transports.create });
+  const source = startStaticSource({ clock, directory, workers });
+  const see = (id = ID): WorkerView => directory.worker(id)!.view;
+  return { clock, transports, directory, seen, source, see, settle: () => clock.advance(0) };
+}
+
+function healthChecks({ transports }: Scene): number {
+  return transports.asked(ID).filter((path) => path === '/health').length;
+}
+
+test('a worker becomes ready when it is healthy and has said what it serves', async () => {
+  const scene = setUp([listing({ apiKey: 'k' })], { [ID]: well('tiny', 'lora') });
+  expect(scene.see()).toMatchObject({ id: ID, url: 'http://one.test:8000', port: 8000, state: 'starting', models: [] });
+  await scene.settle();
+  expect(scene.see()).toMatchObject({ state: 'ready', stage: 'ready', maxNumSeqs: 256, engine: 'vllm', lastFailure: null });
+  expect(scene.directory.resolve('tiny')).toMatchObject<Partial<ModelEntry>>({ root: '/models/tiny', maxModelLen: 256, state: 'ready' });
+  expect(scene.directory.resolve('lora')?.state).toBe('ready');
+  expect(scene.transports.all[0]!.target).toMatchObject({ apiKey: 'k', maxNumSeqs: 256 });
+  expect(scene.source.versions()).toEqual(new Map([[ID, '0.28.0']]));
+});
+
+test('one whose models are listed is not asked for them, and they can be named before it is up', async () => {
+  const scene = setUp([listing({ models: ['llama'] })], { [ID]: { '/health': refused() } });
+  await scene.settle();
+  expect(scene.directory.resolve(null)).toMatchObject({ id: 'llama', state: 'loading' });
+  scene.transports.answers[ID] = { '/health': OK };
+  await scene.clock.advance(500);
+  expect(scene.see().state).toBe('ready');
+  expect(scene.transports.asked(ID)).not.toContain('/v1/models');
+});
+
+test.each([
+  ['a wrong key', { '/health': OK, '/v1/models': { status: 401, body: '{}' } }, 'answers /v1/models with status 401'],
+  ['no models', { '/health': OK, '/v1/models': modelsPage() }, 'names no models at /v1/models'],
+  ['a page that is no list', { '/health': OK, '/v1/models': { status: 200, body: '<html>' } }, 'names no models at /v1/models'],
+  [
+    'cards without ids',
+    { '/health': OK, '/v1/models': { status: 200, body: '{"data":[null,7,{"id":""}]}' } },
+    'names no models at /v1/models',
+  ],
+  ['nobody listening', { '/health': refused() }, 'refuses connections'],
+  ['silence', { '/health': 'never' }, 'does not answer /health'],
+] as const)('%s keeps it from becoming ready, and the operator is told why', async (_what, answers, message) => {
+  const scene = setUp([listing()], { [ID]: answers });
+  await scene.clock.advance(5000);
+  expect(scene.see().state).toBe('starting');
+  expect(scene.see().lastFailure).toMatchObject({ phase: 'starting', message: `http://one.test:8000 ${message}.` });
+});
+
+test('a server without /version is as welcome', async () => {
+  const scene = setUp([listing()], { [ID]: { '/health': OK, '/v1/models': modelsPage('m') } });
+  await scene.settle();
+  expect(scene.see()).toMatchObject({ state: 'ready', engine: null });
+});
+
+test('while it is down it is asked after 0.5, 1, 2, 4 and then every 5 s, and the same trouble is told once', async () => {
+  const scene = setUp([listing()], { [ID]: { '/health': refused() } });
+  await scene.settle();
+  const at: number[] = [];
+  const start = scene.clock.now();
+  for (let step = 0; step < 180; step += 1) {
+    const before = healthChecks(scene);
+    await scene.clock.advance(100);
+    if (healthChecks(scene) > before) at.push(scene.clock.now() - start);
+  }
+  expect(at).toEqual([500, 1500, 3500, 7500, 12_500, 17_500]);
+  expect(scene.seen).toEqual([`${ID}: new -> starting`, `${ID}: starting -> starting`]);
+});
+
+test('refused connections and a dead engine cost it its readiness at once', async () => {
+  for (const sight of ['refused', 'dead'] as const) {
+    const scene = setUp([listing()], { [ID]: well('m') });
+    await scene.settle();
+    scene.source.observe(ID, sight);
+    expect(scene.see()).toMatchObject({ state: 'starting', models: [{ id: 'm' }], lastFailure: { phase: 'serving' } });
+    expect(scene.directory.readyFor('m')).toEqual([]);
+    await scene.clock.advance(500);
+    expect(scene.see().state).toBe('ready');
+  }
+});
+
+test('three misses in a row do too, but not three with an answer between them', async () => {
+  const scene = setUp([listing()], { [ID]: well('m') });
+  await scene.settle();
+  for (const sight of ['missed', 'missed', 'answered', 'missed', 'missed'] as const) scene.source.observe(ID, sight);
+  expect(scene.see().state).toBe('ready');
+  scene.source.observe(ID, 'missed');
+  expect(scene.see().state).toBe('starting');
+});
+
+test('a dead engine behind a living front is found by its health within 5 s', async () => {
+  const scene = setUp([listing()], { [ID]: well('m') });
+  await scene.settle();
+  scene.transports.answers[ID] = { ...well('m'), '/health': { status: 503, body: '' } };
+  await scene.clock.advance(5000);
+  expect(scene.see()).toMatchObject({ state: 'starting', lastFailure: { class: 'engine_dead' } });
+});
+
+test('a health check that goes wrong now and then is forgiven, three in a row are not', async () => {
+  const scene = setUp([listing()], { [ID]: well('m') });
+  await scene.settle();
+  scene.transports.answers[ID] = { ...well('m'), '/health': { status: 500, body: '' } };
+  await scene.clock.advance(14_999);
+  expect(scene.see().state).toBe('ready');
+  await scene.clock.advance(1);
+  expect(scene.see().state).toBe('starting');
+});
+
+test('models that a ready worker takes on later are found', async () => {
+  const scene = setUp([listing()], { [ID]: well('m') });
+  await scene.settle();
+  scene.transports.answers[ID] = well('m', 'adapter');
+  await scene.clock.advance(5000);
+  expect(scene.directory.resolve('adapter')?.state).toBe('ready');
+  expect(scene.seen).toHaveLength(3);
+});
+
+test('workers at one host and port get names of their own, and the path of a url is dropped', () => {
+  const { directory } = setUp([
+    listing({ url: 'http://one.test:8000/v1/' }),
+    listing(),
+    listing({ url: 'https://two.test' }),
+    listing({ url: 'http://[::1]' }),
+  ]);
+  expect(directory.workers().map(({ view }) => [view.id, view.url, view.port])).toEqual([
+    [ID, 'http://one.test:8000', 8000],
+    [`${ID}-2`, 'http://one.test:8000', 8000],
+    ['two.test:443', 'https://two.test:443', 443],
+    ['[::1]:80', 'http://[::1]:80', 80],
+  ]);
+});
+
+test('a new list leaves unchanged workers alone, drops those not in it and asks the new ones', async () => {
+  const two = listing({ url: 'http://two.test:1' });
+  const three = listing({ url: 'http://three.test:1' });
+  const answers = { [ID]: well('m'), 'two.test:1': well('m'), 'three.test:1': well('n') };
+  const scene = setUp([listing(), two], answers);
+  await scene.settle();
+  const kept = scene.directory.worker('two.test:1')!;
+  const asked = scene.transports.asked('two.test:1').length;
+  scene.source.update([three, { ...two }]);
+  await scene.settle();
+  expect(scene.directory.workers().map(({ id, view }) => [id, view.state])).toEqual([
+    ['three.test:1', 'ready'],
+    ['two.test:1', 'ready'],
+  ]);
+  expect(scene.directory.worker('two.test:1')).toBe(kept);
+  expect(scene.transports.asked('two.test:1')).toHaveLength(asked);
+  const before = healthChecks(scene);
+  await scene.clock.advance(30_000);
+  expect(healthChecks(scene)).toBe(before);
+});
+
+test('a changed line keeps the worker ready while it is asked again', async () => {
+  const scene = setUp([listing()], { [ID]: well('m') });
+  await scene.settle();
+  const since = scene.directory.worker(ID)!.readySince;
+  await scene.clock.advance(100);
+  scene.source.update([listing({ apiKey: 'new', maxNumSeqs: 8 })]);
+  expect(scene.directory.worker(ID)).toMatchObject({ readySince: since, view: { state: 'ready', maxNumSeqs: 8 } });
+  await scene.settle();
+  expect(scene.transports.all.at(-1)).toMatchObject({ target: { apiKey: 'new', maxNumSeqs: 8 }, asked: ['/health', '/v1/models'] });
+});
+
+test('an answer that comes after the line was changed is not believed', async () => {
+  const scene = setUp([listing({ models: ['old'] })], { [ID]: { '/health': { afterMs: 1000, answer: OK } } });
+  await scene.clock.advance(500);
+  scene.source.update([listing({ models: ['new'] })]);
+  await scene.clock.advance(500);
+  expect(scene.see()).toMatchObject({ state: 'starting', models: [{ id: 'new' }] });
+  await scene.clock.advance(1000);
+  expect(scene.see()).toMatchObject({ state: 'ready', models: [{ id: 'new' }] });
+});
+
+test('nothing is asked or written after close', async () => {
+  const scene = setUp([listing()], { [ID]: { ...well('m'), '/health': { afterMs: 100, answer: OK } } });
+  await scene.clock.advance(50);
+  scene.source.close();
+  await scene.clock.advance(60_000);
+  expect(scene.see().state).toBe('starting');
+  expect(scene.clock.pending).toBe(0);
+});
