@@ -1,6 +1,5 @@
 import type { Readable } from 'node:stream';
 import type { Cancellation } from './cancellation.ts';
-import type { Lease } from './lease.ts';
 import type { Reply } from './reply.ts';
 
 export type Priority = 'interactive' | 'batch';
@@ -81,8 +80,6 @@ export interface Call {
   readonly arrivedAt: number;
   readonly cancellation: Cancellation;
   readonly journey: Journey;
-  /** The place in the workers' capacity that admission gave, released at the end of the reply. */
-  lease: Lease | null;
 }
 
 export type Handler = (call: Call) => Promise<Reply>;

@@ -49,8 +49,8 @@ export interface Sink {
   writeFrames(batch: FrameBatch): boolean;
   /** The next drain calls `listener`. One listener at a time. */
   onDrain(listener: () => void): void;
-  /** Ends the body; `done` is called once when everything is handed over, or the client is gone. */
-  end(done: () => void): void;
+  /** Ends the body. */
+  end(): void;
   /** The client can no longer be answered: cut its connection. */
   destroy(): void;
 }

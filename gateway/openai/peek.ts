@@ -47,7 +47,7 @@ export function peek(body: ParsedBody): Peek {
 /** How many prompts a completion or embedding request carries: a list of strings or of token lists counts each. */
 function promptCount(value: JsonObject): number {
   const prompt = value['prompt'] ?? value['input'];
-  if (!Array.isArray(prompt) || typeof prompt[0] === 'number' || prompt[0]?.role !== undefined) return 1;
+  if (!Array.isArray(prompt) || !(typeof prompt[0] === 'string' || Array.isArray(prompt[0]))) return 1;
   const param = value['prompt'] === undefined ? 'input' : 'prompt';
   const most = param === 'prompt' ? MAX_PROMPTS : MAX_MESSAGES;
   if (prompt.length > most) throw invalid(param, `must have at most ${most} items, but it has ${prompt.length}`);

@@ -1,0 +1,50 @@
+import type { Handler, Layer } from './core/call.ts';
+import type { Clock } from './core/clock.ts';
+import type { Events } from './core/events.ts';
+import type { Random } from './core/random.ts';
+import { account, type InFlight } from './policies/account.ts';
+import type { Admission } from './policies/admission.ts';
+import type { BatchWindows } from './policies/batch-window.ts';
+import { deadline, type DeadlineSettings } from './policies/deadline.ts';
+import type { Dispatch } from './policies/dispatch.ts';
+import { rescue } from './policies/rescue.ts';
+
+/** What the policies keep between calls, and across a reload. */
+export interface PolicyParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: Events;
+  readonly inFlight: InFlight;
+  readonly admission: Admission;
+  readonly windows: BatchWindows;
+  readonly dispatch: Dispatch;
+  readonly timeouts: () => DeadlineSettings;
+  readonly onUnexpected: (error: unknown, callId: string) => void;
+}
+
+/**
+ * A request's path. By now it has been read and identified (http/identify.ts): it is a Call.
+ * First listed = outermost: it sees the call first and the reply last.
+ */
+export function pipeline(parts: PolicyParts): Handler {
+  return stack(
+    [
+      // Opens the books before anything can refuse, and closes them at the last byte, whatever happens in between.
+      account(parts.inFlight, parts.events),
+      // Turns every error below into an answer, so that above it there are only replies.
+      rescue(parts.random, parts.onUnexpected),
+      // The clock runs from arrival: waiting counts.
+      deadline(parts.clock, parts.timeouts),
+      // Refuses early and cheaply, or waits for a place. Only what has a place may be held or sent.
+      parts.admission.layer(),
+      // Holds admitted calls for a moment so that a burst leaves together; next to the workers, so that nothing spreads it again.
+      parts.windows.layer(),
+    ],
+    // balance → breaker → relay, once for each attempt.
+    parts.dispatch.handler(),
+  );
+}
+
+function stack(layers: readonly Layer[], innermost: Handler): Handler {
+  return layers.reduceRight((next, layer) => layer(next), innermost);
+}

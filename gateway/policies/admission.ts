@@ -1,0 +1,262 @@
+import PQueue from 'p-queue';
+import type { Call, Layer, Priority } from '../core/call.ts';
+import type { Clock } from '../core/clock.ts';
+import { GatewayError } from '../core/errors.ts';
+import type { Events } from '../core/events.ts';
+import { Lease } from '../core/lease.ts';
+import type { Worker, WorkerDirectory } from '../core/worker.ts';
+import { slowStart, type BalancerSettings } from './load-balancer.ts';
+import { noWorkerError } from './no-worker.ts';
+import { pressureFactor, type PressureSettings } from './pressure.ts';
+
+export interface AdmissionSettings {
+  /** Calls that may wait, a model. */
+  readonly max_queue: number;
+  readonly queue_timeout_ms: number;
+  /** Share of the workers' own capacity that is sent to them beyond it, so that they never wait for us. */
+  readonly headroom: number;
+  readonly reject_status: 503 | 429;
+}
+
+export interface AdmissionContext {
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly directory: WorkerDirectory;
+  readonly admission: () => AdmissionSettings;
+  readonly pressure: () => PressureSettings;
+  readonly balancer: () => BalancerSettings;
+}
+
+/** Larger goes first. */
+const PRIORITIES: Readonly<Record<Priority, number>> = { interactive: 1, batch: 0 };
+/** Ended calls before the mean service time says anything. */
+const EVIDENCE = 20;
+const SMOOTHING = 0.1;
+const LOOK_AGAIN_MS = 250;
+
+/** Calls that the ready workers can run at once, of the model: capacity and headroom, less what slow start and pressure withhold. */
+export function slotsOf(workers: readonly Worker[], context: AdmissionContext, now: number): number {
+  const { headroom } = context.admission();
+  const pressure = context.pressure();
+  const balancer = context.balancer();
+  let slots = 0;
+  for (const worker of workers) {
+    const factor = pressureFactor(pressure, worker.load, now);
+    if (factor > 0) slots += Math.max(1, Math.floor(worker.view.maxNumSeqs * (1 + headroom) * slowStart(worker, balancer, now) * factor));
+  }
+  return slots;
+}
+
+/** The head of the line, waiting for a place. */
+interface Waiter {
+  grant(): void;
+}
+
+/** The places of one model and the line in front of them. */
+class Room {
+  readonly #model: string;
+  readonly #context: AdmissionContext;
+  /** Order, priority and abort are p-queue's; it runs one task at a time, which is the head of the line waiting for a place. */
+  readonly #line = new PQueue({ concurrency: 1 });
+  readonly waiting: Record<Priority, number> = { interactive: 0, batch: 0 };
+  #head: Waiter | null = null;
+  #inUse = 0;
+  #serviceMs = 0;
+  #ended = 0;
+
+  constructor(model: string, context: AdmissionContext) {
+    this.#model = model;
+    this.#context = context;
+  }
+
+  get inUse(): number {
+    return this.#inUse;
+  }
+
+  get depth(): number {
+    return this.waiting.interactive + this.waiting.batch;
+  }
+
+  /**
+   * A place, at once or after a wait.
+   * @throws queue_full · queue_timeout · kv_pressure · model_loading · no_worker · the reason of the call's cancellation
+   */
+  async enter(call: Call): Promise<Lease> {
+    call.cancellation.throwIfCancelled();
+    const slots = this.#slots();
+    if (this.depth === 0 && this.#inUse < slots) return this.#take();
+    this.#refuseIfHopeless(call, slots);
+    return this.#wait(call);
+  }
+
+  /** More places may be free than a moment ago. */
+  poke(): void {
+    if (this.#head && this.#inUse < this.#slots()) this.#head.grant();
+  }
+
+  #slots(): number {
+    return slotsOf(this.#context.directory.readyFor(this.#model), this.#context, this.#context.clock.now());
+  }
+
+  #take(): Lease {
+    this.#inUse++;
+    const takenAt = this.#context.clock.now();
+    return new Lease(() => {
+      this.#inUse--;
+      const ms = this.#context.clock.now() - takenAt;
+      this.#serviceMs = this.#ended++ === 0 ? ms : this.#serviceMs + SMOOTHING * (ms - this.#serviceMs);
+      this.poke();
+    });
+  }
+
+  #refuseIfHopeless(call: Call, slots: number): void {
+    const { admission, directory } = this.#context;
+    const { max_queue, queue_timeout_ms } = admission();
+    const ready = directory.readyFor(this.#model);
+    if (ready.length === 0) throw noWorkerError(directory, this.#model);
+    const retryAfterMs = this.#expectedWaitMs(this.depth, slots);
+    if (slots === 0) {
+      throw this.#rejection('kv_pressure', 'The workers’ KV cache is full; new requests have to wait for running ones to end.', retryAfterMs);
+    }
+    if (this.depth >= max_queue) {
+      throw this.#rejection('queue_full', `Too many requests are waiting for ${call.model} (${this.depth}). Retry shortly.`, retryAfterMs);
+    }
+    if (this.#ended >= EVIDENCE && retryAfterMs > queue_timeout_ms * 2) {
+      throw this.#rejection('queue_timeout', `The wait for ${call.model} is about ${Math.ceil(retryAfterMs / 1000)} s, longer than a request may wait.`, retryAfterMs);
+    }
+  }
+
+  /** How long the call behind `ahead` others waits, from the mean time a place is held. */
+  #expectedWaitMs(ahead: number, slots: number): number {
+    return ((ahead + 1) / Math.max(1, slots)) * (this.#ended > 0 ? this.#serviceMs : 1_000);
+  }
+
+  #rejection(kind: 'queue_full' | 'queue_timeout' | 'kv_pressure', message: string, retryAfterMs: number): GatewayError {
+    if (kind === 'kv_pressure' || this.#context.admission().reject_status === 503) return new GatewayError(kind, message, { retryAfterMs });
+    return new GatewayError(kind, message, { retryAfterMs, status: 429, type: 'rate_limit_error', code: 'slow_down' });
+  }
+
+  async #wait(call: Call): Promise<Lease> {
+    const { clock, admission } = this.#context;
+    const { queue_timeout_ms } = admission();
+    const startedAt = clock.now();
+    call.journey.phase = 'queue';
+    this.waiting[call.priority]++;
+    const leaving = new AbortController();
+    const offCancel = call.cancellation.onCancel((reason) => leaving.abort(reason));
+    const timer = clock.after(queue_timeout_ms, () => {
+      leaving.abort(this.#rejection('queue_timeout', `The request waited ${queue_timeout_ms} ms for a place and was given up.`, queue_timeout_ms));
+    });
+    let lease: Lease | null = null;
+    try {
+      await this.#line.add(() => this.#nextPlace(leaving.signal, (taken) => (lease = taken)), {
+        priority: PRIORITIES[call.priority],
+        signal: leaving.signal,
+      });
+      return lease!;
+    } catch (error) {
+      // Granted and given up in the same turn: the place goes back.
+      (lease as Lease | null)?.release();
+      throw leaving.signal.aborted ? leaving.signal.reason : error;
+    } finally {
+      offCancel();
+      timer.cancel();
+      this.waiting[call.priority]--;
+      call.journey.queueMs = clock.now() - startedAt;
+    }
+  }
+
+  /** Settles when the head of the line has a place, or has left. */
+  #nextPlace(leaving: AbortSignal, taken: (lease: Lease) => void): Promise<void> {
+    if (leaving.aborted) return Promise.resolve();
+    if (this.#inUse < this.#slots()) {
+      taken(this.#take());
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => {
+      const waiter: Waiter = {
+        grant: () => {
+          this.#head = null;
+          leaving.removeEventListener('abort', left);
+          taken(this.#take());
+          resolve();
+        },
+      };
+      const left = (): void => {
+        if (this.#head === waiter) this.#head = null;
+        resolve();
+      };
+      leaving.addEventListener('abort', left, { once: true });
+      this.#head = waiter;
+      this.#lookAgain(waiter);
+    });
+  }
+
+  /** Places also come with time alone (slow start) and with every scrape (pressure). */
+  #lookAgain(waiter: Waiter): void {
+    this.#context.clock.after(LOOK_AGAIN_MS, () => {
+      if (this.#head !== waiter) return;
+      this.poke();
+      if (this.#head === waiter) this.#lookAgain(waiter);
+    });
+  }
+}
+
+/** May this call wait, and for how long? One room a model. */
+export class Admission {
+  readonly #context: AdmissionContext;
+  readonly #rooms = new Map<string, Room>();
+
+  constructor(context: AdmissionContext) {
+    this.#context = context;
+    // A worker that comes or goes changes how many places there are.
+    context.directory.onChange(() => this.poke());
+  }
+
+  /** Looks again whether places have come free. */
+  poke(): void {
+    for (const room of this.#rooms.values()) room.poke();
+  }
+
+  depth(priority: Priority): number {
+    let depth = 0;
+    for (const room of this.#rooms.values()) depth += room.waiting[priority];
+    return depth;
+  }
+
+  inUse(): number {
+    let inUse = 0;
+    for (const room of this.#rooms.values()) inUse += room.inUse;
+    return inUse;
+  }
+
+  room(model: string): Room {
+    let room = this.#rooms.get(model);
+    if (!room) this.#rooms.set(model, (room = new Room(model, this.#context)));
+    return room;
+  }
+
+  layer(): Layer {
+    const { events } = this.#context;
+    const room = (model: string) => this.room(model);
+    return (next) =>
+      async function admitted(call) {
+        let lease: Lease;
+        try {
+          lease = await room(call.model).enter(call);
+        } catch (error) {
+          if (error instanceof GatewayError && error.kind !== 'client_disconnected') events.rejected(call, error.reason);
+          throw error;
+        }
+        events.admitted(call);
+        try {
+          const reply = await next(call);
+          reply.ended.promise.then(() => lease.release());
+          return reply;
+        } catch (error) {
+          lease.release();
+          throw error;
+        }
+      };
+  }
+}

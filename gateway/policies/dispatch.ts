@@ -1,0 +1,211 @@
+import type { Call, Handler } from '../core/call.ts';
+import type { Clock } from '../core/clock.ts';
+import { GatewayError } from '../core/errors.ts';
+import type { Events } from '../core/events.ts';
+import type { Random } from '../core/random.ts';
+import type { Reply } from '../core/reply.ts';
+import type { UpstreamRequest } from '../core/transport.ts';
+import type { Worker, WorkerDirectory } from '../core/worker.ts';
+import { CircuitBreaker, type BreakerSettings, type Permit } from './circuit-breaker.ts';
+import { LoadBalancer, type BalancerSettings } from './load-balancer.ts';
+import { noWorkerError } from './no-worker.ts';
+import { pressureOf, type PressureSettings } from './pressure.ts';
+import { relay, type Attempt, type FailureCause, type RelaySettings } from './relay.ts';
+import { RetryBudget } from './retry-budget.ts';
+import { DEATHS_ALLOWED, Suspects } from './suspects.ts';
+
+export interface RetrySettings {
+  /** Attempts in all; 1 = never retry. */
+  readonly max_attempts: number;
+  readonly budget_ratio: number;
+}
+
+export interface DispatchContext {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: Events;
+  readonly directory: WorkerDirectory;
+  readonly breaker: () => BreakerSettings;
+  readonly balancer: () => BalancerSettings;
+  readonly pressure: () => PressureSettings;
+  readonly retry: () => RetrySettings;
+  readonly relay: () => RelaySettings;
+  /** A fresh id for each attempt: vLLM makes the completion's id of it, and two attempts must not share one. */
+  readonly newRequestId: () => string;
+}
+
+interface Chosen {
+  readonly worker: Worker;
+  readonly permit: Permit;
+}
+
+/** The one decision balance → breaker → relay, repeated for each attempt. */
+export class Dispatch {
+  readonly #context: DispatchContext;
+  readonly #balancer: LoadBalancer;
+  readonly #breakers = new Map<string, CircuitBreaker>();
+  readonly #budget = new RetryBudget();
+  readonly #suspects = new Suspects();
+  readonly #routed = new Map<string, number>();
+
+  constructor(context: DispatchContext) {
+    this.#context = context;
+    this.#balancer = new LoadBalancer(context.random);
+    context.directory.onChange(() => this.#forgetGone());
+  }
+
+  get breakers(): ReadonlyMap<string, CircuitBreaker> {
+    return this.#breakers;
+  }
+
+  /** Calls sent to each worker. */
+  get routed(): ReadonlyMap<string, number> {
+    return this.#routed;
+  }
+
+  /** Takes new thresholds into the breakers there are. */
+  configure(): void {
+    for (const breaker of this.#breakers.values()) breaker.configure(this.#context.breaker());
+  }
+
+  handler(): Handler {
+    return (call) => this.#handle(call);
+  }
+
+  async #handle(call: Call): Promise<Reply> {
+    const { clock, events, retry } = this.#context;
+    const { max_attempts, budget_ratio } = retry();
+    this.#budget.deposit(budget_ratio);
+    const bytes = call.body.kind === 'bytes' ? call.body.bytes : null;
+    if (bytes && this.#suspects.condemned(bytes, clock.now())) throw suspect();
+    const tried: Worker[] = [];
+    let last: GatewayError | null = null;
+    for (;;) {
+      call.cancellation.throwIfCancelled();
+      const { worker, permit } = this.#choose(call, tried, last);
+      tried.push(worker);
+      let attempt = await this.#attempt(call, worker, permit);
+      if (attempt.kind === 'failed' && attempt.cause === 'stale') {
+        // The worker closed a kept connection as we used it: it never saw the request, and a fresh connection tells more.
+        const again = this.#breaker(worker.id).acquire(clock.now());
+        if (again) attempt = await this.#attempt(call, worker, again);
+      }
+      if (attempt.kind === 'replied') return attempt.reply;
+      last = attempt.error;
+      if (attempt.cause === 'died' && bytes && this.#suspects.record(bytes, clock.now()) >= DEATHS_ALLOWED) throw suspect();
+      if (attempt.cause === 'final' || bytes === null || tried.length >= max_attempts) throw last;
+      if (!this.#mayRetry(attempt.cause)) throw last;
+      events.retried(call, attempt.cause);
+    }
+  }
+
+  /** A call that its worker never had, or lost by dying, is not what a budget guards against: each is asked again at most once. */
+  #mayRetry(cause: FailureCause): boolean {
+    return cause === 'unsent' || cause === 'stale' || cause === 'died' || this.#budget.withdraw();
+  }
+
+  async #attempt(call: Call, worker: Worker, permit: Permit): Promise<Attempt> {
+    const { clock, events, relay: settings } = this.#context;
+    const { journey } = call;
+    journey.phase = 'upstream';
+    journey.attempts++;
+    journey.worker = worker.id;
+    journey.firstByteAt = null;
+    journey.chunks = 0;
+    worker.inFlight++;
+    this.#routed.set(worker.id, (this.#routed.get(worker.id) ?? 0) + 1);
+    events.routed(call, worker.id);
+    const halfOpen = this.#breaker(worker.id).state === 'half_open';
+    return relay(call, worker, this.#request(call), clock, settings(), {
+      onFirstByte() {
+        journey.phase = 'stream';
+        // A probe's question is whether the worker answers at all; its whole answer may take minutes.
+        if (halfOpen) permit.succeeded();
+      },
+      onSettled(verdict) {
+        worker.inFlight--;
+        if (verdict.kind === 'success') permit.succeeded();
+        else if (verdict.kind === 'failure') permit.failed(verdict.reason);
+        else permit.neutral();
+      },
+    });
+  }
+
+  #request(call: Call): UpstreamRequest {
+    const { body } = call;
+    return {
+      method: 'POST',
+      path: call.route.path,
+      headers: { ...call.forward, 'content-type': body.contentType, 'x-request-id': this.#context.newRequestId() },
+      body,
+    };
+  }
+
+  /** @throws when no worker may be asked: with the last attempt's failure, if there was one. */
+  #choose(call: Call, tried: readonly Worker[], last: GatewayError | null): Chosen {
+    const { clock, directory, balancer, pressure } = this.#context;
+    const now = clock.now();
+    const ready = directory.readyFor(call.model);
+    if (ready.length === 0) throw last ?? noWorkerError(directory, call.model);
+    let candidates: readonly Worker[] = ready;
+    if (tried.length > 0) candidates = candidates.filter((worker) => !tried.includes(worker));
+    candidates = this.#admitted(candidates, now);
+    if (candidates.length === 0) throw last ?? this.#allOpen(ready, call.model, now);
+    if (candidates.length > 1) {
+      const calm = candidates.filter((worker) => pressureOf(pressure(), worker.load, now) !== 'critical');
+      if (calm.length > 0) candidates = calm;
+    }
+    const settings = balancer();
+    const worker = this.#balancer.choose(candidates, settings, affinityKey(call, settings), now);
+    const permit = this.#breaker(worker.id).acquire(now);
+    if (!permit) throw last ?? this.#allOpen(ready, call.model, now);
+    return { worker, permit };
+  }
+
+  /** Those whose breaker would admit a call; the list itself when that is all of them. */
+  #admitted(workers: readonly Worker[], now: number): readonly Worker[] {
+    for (const worker of workers) {
+      if (!this.#breaker(worker.id).admits(now)) return workers.filter((other) => this.#breaker(other.id).admits(now));
+    }
+    return workers;
+  }
+
+  #allOpen(ready: readonly Worker[], model: string, now: number): GatewayError {
+    let soonest = Infinity;
+    for (const { id } of ready) soonest = Math.min(soonest, this.#breaker(id).openUntilMs ?? now + 1_000);
+    return new GatewayError('breaker_open', `The workers for ${model} have failed repeatedly and are being left alone for a moment.`, {
+      retryAfterMs: Math.max(0, soonest - now),
+    });
+  }
+
+  #breaker(worker: string): CircuitBreaker {
+    let breaker = this.#breakers.get(worker);
+    if (!breaker) {
+      const { breaker: settings, random, events } = this.#context;
+      breaker = new CircuitBreaker(settings(), random, (from, to, reason) => events.breakerChanged(worker, from, to, reason));
+      this.#breakers.set(worker, breaker);
+    }
+    return breaker;
+  }
+
+  #forgetGone(): void {
+    const present = new Set(this.#context.directory.workers().map((worker) => worker.id));
+    for (const id of this.#breakers.keys()) if (!present.has(id)) this.#breakers.delete(id);
+    for (const id of this.#routed.keys()) if (!present.has(id)) this.#routed.delete(id);
+  }
+}
+
+function affinityKey(call: Call, settings: BalancerSettings): string | null {
+  switch (settings.affinity) {
+    case 'none':
+      return null;
+    case 'session':
+      return call.sessionId;
+    case 'prefix':
+      return call.peek.promptHead === '' ? null : call.peek.promptHead;
+  }
+}
+
+function suspect(): GatewayError {
+  return new GatewayError('suspect', `Workers died while they served this request (${DEATHS_ALLOWED} times); it is not tried again.`);
+}

@@ -1,0 +1,29 @@
+import type { Dialect } from '../core/call.ts';
+import type { GatewayError } from '../core/errors.ts';
+import { jitter, type Random } from '../core/random.ts';
+import { errorBody } from '../openai/error-body.ts';
+
+const DEFAULT_RETRY_MS = 1_000;
+/** SDKs ignore or refuse longer waits; none of them adds jitter of its own to what a server names. */
+const LONGEST_RETRY_S = 59;
+const JITTER = 0.3;
+
+export interface ErrorReplyParts {
+  readonly status: number;
+  readonly headers: Record<string, string>;
+  readonly body: string;
+}
+
+/** An error as an answer: status, headers and JSON. */
+export function errorReplyParts(error: GatewayError, dialect: Dialect, random: Random): ErrorReplyParts {
+  const { row, details, status } = error;
+  const headers: Record<string, string> = { 'content-type': 'application/json', 'x-headgate-reason': error.reason };
+  if (row.retry === true) {
+    const ms = jitter(random, Math.max(DEFAULT_RETRY_MS, Math.min(details.retryAfterMs ?? DEFAULT_RETRY_MS, LONGEST_RETRY_S * 1000)), JITTER);
+    headers['retry-after'] = String(Math.min(LONGEST_RETRY_S, Math.max(1, Math.ceil(ms / 1000))));
+    headers['retry-after-ms'] = String(Math.min(LONGEST_RETRY_S * 1000, Math.round(ms)));
+  } else if (row.retry === false) headers['x-should-retry'] = 'false';
+  if (details.allow !== undefined) headers['allow'] = details.allow;
+  if (details.close) headers['connection'] = 'close';
+  return { status, headers, body: JSON.stringify(errorBody(error, dialect)) };
+}

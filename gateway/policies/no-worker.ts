@@ -1,0 +1,14 @@
+import { GatewayError } from '../core/errors.ts';
+import type { WorkerDirectory } from '../core/worker.ts';
+
+/** Why a model that we know cannot be served just now, in words for the client. */
+export function noWorkerError(directory: WorkerDirectory, model: string): GatewayError {
+  const entry = directory.resolve(model);
+  const etaSeconds = entry?.etaSeconds ?? null;
+  if (entry?.state === 'loading') {
+    const eta = etaSeconds === null ? '' : ` It should be ready in about ${Math.max(1, Math.round(etaSeconds))} s.`;
+    return new GatewayError('model_loading', `The model ${model} is loading.${eta}`, { retryAfterMs: (etaSeconds ?? 5) * 1000 });
+  }
+  const why = entry?.state === 'failed' ? 'Its worker failed to start; the operator has been told why.' : 'No worker that serves it is ready.';
+  return new GatewayError('no_worker', `The model ${model} is not available. ${why}`, { retryAfterMs: (etaSeconds ?? 5) * 1000 });
+}
