@@ -1,5 +1,6 @@
 import { type Clock, sleep } from '../../../gateway/core/clock.ts';
 import type { Events } from '../../../gateway/core/events.ts';
+import type { SupervisorSnapshot } from '../../../gateway/core/supervision.ts';
 import type { WorkerTransport } from '../../../gateway/core/transport.ts';
 import type { ServedModel, WorkerView } from '../../../gateway/core/worker.ts';
 import type { TransportTarget } from '../../../gateway/workers/kept-worker.ts';
@@ -26,6 +27,23 @@ export function view(id: string, over: Partial<WorkerView> = {}): WorkerView {
     profile: null,
     engine: null,
     args: [],
+    ...over,
+  };
+}
+
+export function snapshot(over: Partial<SupervisorSnapshot> = {}): SupervisorSnapshot {
+  return {
+    revision: 1,
+    pid: 1,
+    version: '0.1.0',
+    engine: 'sim',
+    engineReason: 'There is no GPU.',
+    vllmVersion: null,
+    profile: 'none',
+    tuning: 'balanced',
+    gpus: [],
+    models: [],
+    workers: [],
     ...over,
   };
 }
