@@ -22,7 +22,9 @@ const host = () => checked(hostProblem);
 const secret = () => z.string().regex(/^[\x21-\x7e]{1,512}$/, 'expected 1 to 512 visible ASCII characters, without spaces');
 const fileName = () =>
   z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'expected a name of letters, digits, dots, dashes and underscores');
-const modelName = () => z.string().regex(/^[^\s\p{C}]{1,256}$/u, 'expected the id of a model: 1 to 256 characters without spaces');
+// Goes into a response header, so ASCII only; the weights may lie under any name (source).
+const modelName = () =>
+  z.string().regex(/^[\x21-\x7e]{1,256}$/, 'expected the id of a model: 1 to 256 visible ASCII characters, without spaces');
 const path = () => z.string().regex(/^[^\0]{1,4096}$/, 'expected a path');
 
 const server = z.strictObject({

@@ -1,0 +1,152 @@
+import { isLoopbackHost, isWildcardHost } from './addresses.ts';
+import type { Path } from './origins.ts';
+import { type Settings, supervisorIsOn } from './settings.ts';
+
+/** A rule between settings that is not kept. */
+export interface CrossFinding {
+  readonly severity: 'error' | 'warning';
+  /** The setting to change first; the message makes sense at any of those involved. */
+  readonly path: Path;
+  /** The others that the rule looked at. */
+  readonly related: readonly Path[];
+  readonly message: string;
+}
+
+/** Everything that is wrong between settings which are each fine by themselves. */
+export function crossFindings(settings: Settings): CrossFinding[] {
+  return [
+    ...access(settings),
+    ...ports(settings),
+    ...thresholds(settings),
+    ...workers(settings),
+    ...modelNames(settings),
+    ...neverReached(settings),
+  ];
+}
+
+function* access({ server, admin, auth }: Settings): Generator<CrossFinding> {
+  const related = [
+    ['auth', 'allow_anonymous'],
+    ['auth', 'keys'],
+  ];
+  if (auth.keys.length === 0 && !isLoopbackHost(server.host) && auth.allow_anonymous !== true) {
+    const message = `listening on ${server.host} lets anyone who can reach it use the API: set auth.allow_anonymous: true if that is meant, or server.host: 127.0.0.1`;
+    yield error(['server', 'host'], related, message);
+  } else if (auth.keys.length === 0 && auth.allow_anonymous === false) {
+    yield error(
+      ['auth', 'allow_anonymous'],
+      related,
+      'allow_anonymous: false without keys would refuse every request: set it to null (anonymous on loopback only) or true',
+    );
+  }
+  if (admin.port !== null && admin.key === null && !isLoopbackHost(admin.host)) {
+    const message = `without admin.key the admin listener on ${admin.host} answers only callers on this machine: set admin.key`;
+    yield warning(
+      ['admin', 'host'],
+      [
+        ['admin', 'key'],
+        ['admin', 'port'],
+      ],
+      message,
+    );
+  }
+}
+
+function* ports(settings: Settings): Generator<CrossFinding> {
+  const { server, admin, supervisor } = settings;
+  if (admin.port !== null && admin.port !== 0 && admin.port === server.port) {
+    yield error(
+      ['admin', 'port'],
+      [['server', 'port']],
+      `admin.port and server.port are both ${admin.port}: choose another, or admin.port: null to share the listener`,
+    );
+  }
+  const range: Path = ['supervisor', 'port_range'];
+  const [from, to] = supervisor.port_range;
+  if (from >= to) yield error(range, [], `the first port must be below the last; got [${from}, ${to}]`);
+  else if (supervisor.replicas > to - from + 1) {
+    yield error(range, [['supervisor', 'replicas']], `port_range has ${to - from + 1} ports, too few for ${supervisor.replicas} replicas`);
+  }
+  if (!supervisorIsOn(settings)) return;
+  const listeners = [
+    { path: ['server', 'port'], port: server.port },
+    { path: ['admin', 'port'], port: admin.port },
+  ];
+  for (const { path, port } of listeners) {
+    if (port === null || port < from || port > to) continue;
+    yield error(
+      path,
+      [range, ['supervisor', 'enabled'], ['workers']],
+      `${path.join('.')} ${port} lies in supervisor.port_range [${from}, ${to}], which is for workers: choose another`,
+    );
+  }
+}
+
+function* thresholds({ pressure }: Settings): Generator<CrossFinding> {
+  if (pressure.warn_kv_usage < pressure.critical_kv_usage) return;
+  const message = `warn_kv_usage (${pressure.warn_kv_usage}) must be below critical_kv_usage (${pressure.critical_kv_usage})`;
+  yield error(['pressure', 'warn_kv_usage'], [['pressure', 'critical_kv_usage']], message);
+}
+
+function* workers(settings: Settings): Generator<CrossFinding> {
+  const { server } = settings;
+  const first = new Map<string, number>();
+  for (const [i, { url }] of settings.workers.entries()) {
+    const path: Path = ['workers', i, 'url'];
+    const earlier = first.get(url);
+    if (earlier !== undefined) yield error(path, [['workers']], `${url} is workers[${earlier}] already`);
+    else first.set(url, i);
+    const { hostname, port, protocol } = new URL(url);
+    const number = port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
+    const ours = isLoopbackHost(server.host) || isWildcardHost(server.host);
+    if (ours && isLoopbackHost(hostname) && number === server.port) {
+      yield error(
+        path,
+        [
+          ['server', 'port'],
+          ['server', 'host'],
+        ],
+        `${url} is the gateway itself (server.port ${server.port})`,
+      );
+    }
+  }
+}
+
+function* modelNames({ models }: Settings): Generator<CrossFinding> {
+  const owner = new Map<string, string>();
+  for (const [i, { id }] of models.entries()) {
+    if (owner.has(id)) yield error(['models', i, 'id'], [['models']], `${id} is listed twice`);
+    else owner.set(id, `the id of models[${i}]`);
+  }
+  for (const [i, { aliases }] of models.entries()) {
+    for (const [j, alias] of aliases.entries()) {
+      const earlier = owner.get(alias);
+      if (earlier !== undefined) yield error(['models', i, 'aliases', j], [['models']], `${alias} is ${earlier} already`);
+      else owner.set(alias, `an alias of models[${i}]`);
+    }
+  }
+}
+
+function* neverReached({ timeouts, admin }: Settings): Generator<CrossFinding> {
+  const pairs = [
+    ['first_token_ms', 'stream_total_ms'],
+    ['idle_ms', 'stream_total_ms'],
+    ['connect_ms', 'request_total_ms'],
+  ] as const;
+  for (const [part, whole] of pairs) {
+    if (timeouts[part] <= timeouts[whole]) continue;
+    const message = `${part} (${timeouts[part]}) is never reached: ${whole} (${timeouts[whole]}) ends the request before`;
+    yield warning(['timeouts', part], [['timeouts', whole]], message);
+  }
+  if (admin.port === null && admin.host !== '127.0.0.1') {
+    yield warning(['admin', 'host'], [['admin', 'port']], 'admin.host has no effect while admin.port is null');
+  }
+}
+
+function error(path: Path, related: readonly Path[], message: string): CrossFinding {
+  return { severity: 'error', path, related, message };
+}
+
+function warning(path: Path, related: readonly Path[], message: string): CrossFinding {
+  return { severity: 'warning', path, related, message };
+}

@@ -1,0 +1,100 @@
+import { z } from 'zod';
+import { nearestName } from './nearest-name.ts';
+
+type Json = z.core.JSONSchema.BaseSchema;
+
+/** What a schema wants, in the words of an error message: `a whole number from 0 to 65535`, `p2c, round_robin or least_loaded`. */
+export function expectation(schema: z.ZodType): string {
+  return describe(jsonSchemaOf(schema));
+}
+
+/** A value as an error message shows it, cut short. */
+export function shownValue(value: unknown): string {
+  if (typeof value === 'string') return value.length > 60 ? `${JSON.stringify(value.slice(0, 60))}…` : JSON.stringify(value);
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object' && value !== null) return 'a group of settings';
+  return value === null ? 'nothing (null)' : String(value);
+}
+
+/** Advice for a value that is nearly right, beginning with `; `, or an empty string. */
+export function hint(schema: z.ZodType, value: unknown, path: string): string {
+  const json = jsonSchemaOf(schema);
+  const types = typesOf(json);
+  const choices = (json.enum ?? []).map(String);
+  if (typeof value === 'string') {
+    const asBoolean = booleanMeant(value);
+    if (asBoolean !== null && (types.has('boolean') || choices.includes(asBoolean))) {
+      return `; write ${asBoolean} (in YAML 1.2 only true and false are booleans)`;
+    }
+    if (types.has('integer') || types.has('number')) return numberHint(value, path);
+    if (types.has('array')) return '; write a list, such as [a, b]';
+    const near = nearestName(value, choices);
+    if (near !== null) return `; did you mean ${near}?`;
+  }
+  if (types.has('string') && choices.length === 0 && (typeof value === 'number' || typeof value === 'boolean')) return '; put it in quotes';
+  return '';
+}
+
+function jsonSchemaOf(schema: z.ZodType): Json {
+  return z.toJSONSchema(schema, { io: 'input', target: 'draft-7', unrepresentable: 'any' }) as Json;
+}
+
+function typesOf(json: Json): Set<string> {
+  const own = json.type === undefined ? [] : [json.type].flat();
+  return new Set([...own, ...(json.anyOf ?? []).flatMap((each) => [...typesOf(each as Json)])]);
+}
+
+function describe(json: Json): string {
+  if (json.anyOf) return alternatives(json.anyOf.map((each) => describe(each as Json)));
+  if (json.enum) return alternatives(json.enum.map(String));
+  const types = json.type === undefined ? [] : [json.type].flat();
+  return alternatives(types.map((type) => describeType(type, json)));
+}
+
+function describeType(type: string, json: Json): string {
+  switch (type) {
+    case 'boolean':
+      return 'true or false';
+    case 'integer':
+      return `a whole number from ${json.minimum} to ${json.maximum}`;
+    case 'number':
+      return json.exclusiveMinimum === undefined
+        ? `a number from ${json.minimum} to ${json.maximum}`
+        : `a number above ${json.exclusiveMinimum}, at most ${json.maximum}`;
+    case 'string':
+      return 'text';
+    case 'array':
+      return describeList(json);
+    case 'object':
+      return 'a group of settings';
+    default:
+      return type;
+  }
+}
+
+function describeList(json: Json): string {
+  if (Array.isArray(json.items)) return `a list of ${json.items.length} values`;
+  if (json.minItems !== undefined && json.maxItems !== undefined) return `a list of ${json.minItems} to ${json.maxItems} values`;
+  if (json.minItems !== undefined) return `a list of at least ${json.minItems} value${json.minItems === 1 ? '' : 's'}`;
+  return json.maxItems === undefined ? 'a list' : `a list of at most ${json.maxItems} values`;
+}
+
+function alternatives(words: readonly string[]): string {
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
+}
+
+function booleanMeant(text: string): 'true' | 'false' | null {
+  if (/^(yes|on|y|true)$/i.test(text)) return 'true';
+  return /^(no|off|n|false)$/i.test(text) ? 'false' : null;
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000 };
+
+function numberHint(text: string, path: string): string {
+  const [, digits, unit = ''] = /^\s*(-?\d[\d_]*(?:\.\d+)?)\s*(ms|s|m|min|h|%)?\s*$/.exec(text) ?? [];
+  if (digits === undefined) return '';
+  const number = Number(digits.replaceAll('_', ''));
+  if (unit === '') return digits.includes('_') ? `; write ${number}` : '; write it without quotes';
+  if (unit === '%') return `; write ${number / 100}`;
+  return path.endsWith('_ms') ? `; it is in milliseconds: write ${number * UNIT_MS[unit]!}` : '';
+}

@@ -1,0 +1,84 @@
+import { stringify } from 'yaml';
+import type { LoadedSettings } from './load.ts';
+import { type Path, originText, pathText } from './origins.ts';
+import { isSecret } from './schema-walk.ts';
+
+/** What stands in place of a secret. */
+export const HIDDEN = '(hidden)';
+
+/** A setting with the layer that set it: `default`, `headgate.yaml:3`, `environment HEADGATE_…`, `flag --port`. */
+export interface ExplainedValue {
+  readonly value: unknown;
+  readonly origin: string;
+}
+
+/** The settings in their own shape, each value explained. Groups in lists (workers, models) are explained key by key. */
+export type Explained = ExplainedValue | readonly Explained[] | { readonly [key: string]: Explained };
+
+/** The effective settings with the origin of each, for `GET /admin/config`. Secrets are hidden. */
+export function explainJson(loaded: LoadedSettings): { file: string | null; warnings: readonly string[]; settings: Explained } {
+  return { file: loaded.file, warnings: loaded.warnings, settings: explainValue(loaded, loaded.settings, []) };
+}
+
+/** The effective settings as YAML, each line with its origin, for `headgate explain`. Secrets are hidden. */
+export function explainSettings(loaded: LoadedSettings): string {
+  const lines: Line[] = [];
+  for (const [key, explained] of Object.entries(explainJson(loaded).settings)) writeEntry(lines, '', key, explained);
+  const width = Math.min(60, Math.max(0, ...lines.map(({ text, origin }) => (origin === '' ? 0 : text.length))));
+  const head = loaded.file === null ? '# no settings file' : `# settings file: ${loaded.file}`;
+  const body = lines.map(({ text, origin }) => (origin === '' ? text : `${text.padEnd(width)}  # ${origin}`));
+  return [head, ...loaded.warnings.map((warning) => `# warning: ${warning}`), ...body, ''].join('\n');
+}
+
+interface Line {
+  readonly text: string;
+  readonly origin: string;
+}
+
+function explainValue(loaded: LoadedSettings, value: unknown, path: Path): Explained {
+  if (isGroup(value) && path.at(-1) !== 'engine') {
+    return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, explainValue(loaded, each, [...path, key])]));
+  }
+  if (Array.isArray(value) && value.some(isGroup)) return value.map((each, i) => explainValue(loaded, each, [...path, i]));
+  const origin = loaded.origins.get(pathText(path));
+  return { value: withoutSecrets(value, path), origin: originText(origin ?? { kind: 'default' }) };
+}
+
+/** Nothing (null, an empty list) is no secret: that a key is missing may be shown. */
+function withoutSecrets(value: unknown, path: Path): unknown {
+  const empty = value === null || (Array.isArray(value) && value.length === 0);
+  if (isSecret(path) && !empty) return HIDDEN;
+  if (Array.isArray(value)) return value.map((each, i) => withoutSecrets(each, [...path, i]));
+  if (!isGroup(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, withoutSecrets(each, [...path, key])]));
+}
+
+function writeEntry(lines: Line[], indent: string, key: string, explained: Explained): void {
+  if (isExplainedValue(explained)) {
+    lines.push({ text: `${indent}${key}: ${inline(explained.value)}`, origin: explained.origin });
+    return;
+  }
+  lines.push({ text: `${indent}${key}:`, origin: '' });
+  if (!Array.isArray(explained)) {
+    for (const [inner, each] of Object.entries(explained)) writeEntry(lines, `${indent}  `, inner, each);
+    return;
+  }
+  for (const entry of explained as readonly Explained[]) {
+    const first = lines.length;
+    for (const [inner, each] of Object.entries(entry)) writeEntry(lines, `${indent}    `, inner, each as Explained);
+    const { text, origin } = lines[first]!;
+    lines[first] = { text: `${indent}  - ${text.trimStart()}`, origin };
+  }
+}
+
+function isExplainedValue(explained: Explained): explained is ExplainedValue {
+  return 'origin' in explained && typeof explained.origin === 'string';
+}
+
+function inline(value: unknown): string {
+  return stringify(value, { collectionStyle: 'flow', lineWidth: 0, flowCollectionPadding: false }).trimEnd();
+}
+
+function isGroup(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

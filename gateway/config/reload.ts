@@ -1,0 +1,79 @@
+import { isDeepStrictEqual } from 'node:util';
+import { type ModelSettings, type Settings, supervisorIsOn } from './settings.ts';
+import { settingLeaves } from './schema-walk.ts';
+
+/** What a reload brings, as dotted paths in the order of the schema. */
+export interface SettingsDiff {
+  /** Every setting that differs. */
+  readonly changed: readonly string[];
+  /** Those among `changed` that hold only after a restart. */
+  readonly needsRestart: readonly string[];
+}
+
+/** Settings that are read once, when the process starts. Groups or single settings; every other one changes live. */
+const READ_AT_START: readonly string[] = [
+  'server.host',
+  'server.port',
+  'server.header_timeout_ms',
+  'admin.host',
+  'admin.port',
+  'supervisor',
+  'log.format',
+  'telemetry',
+];
+
+/** Compares settings that hold with settings just loaded. Pure. */
+export function diffSettings(old: Settings, next: Settings): SettingsDiff {
+  const changed: string[] = [];
+  const needsRestart: string[] = [];
+  for (const { path } of settingLeaves()) {
+    const text = path.join('.');
+    if (isDeepStrictEqual(valueAt(old, path), valueAt(next, path))) continue;
+    if (text === 'models') {
+      const models = diffModels(old.models, next.models);
+      changed.push(...models.changed);
+      needsRestart.push(...models.needsRestart);
+      continue;
+    }
+    changed.push(text);
+    if (readAtStart(text) || (text === 'workers' && programsChange(old, next))) needsRestart.push(text);
+  }
+  return { changed, needsRestart };
+}
+
+/** The settings that hold after a reload without a restart: what changes live is new, the rest stays as it was. */
+export function settingsAfterReload(old: Settings, next: Settings): Settings {
+  const result = structuredClone(next) as unknown as Record<string, unknown>;
+  for (const { path } of settingLeaves()) {
+    const text = path.join('.');
+    if (readAtStart(text) || (text === 'workers' && programsChange(old, next))) setAt(result, path, structuredClone(valueAt(old, path)));
+  }
+  const aliases = new Map(next.models.map((model) => [model.id, model.aliases]));
+  result.models = old.models.map((model) => ({ ...model, aliases: aliases.get(model.id) ?? model.aliases }));
+  return result as unknown as Settings;
+}
+
+/** Listing the first worker, or taking the last one out, turns the supervisor off or on: that is another set of programs. */
+function programsChange(old: Settings, next: Settings): boolean {
+  return supervisorIsOn(old) !== supervisorIsOn({ ...next, supervisor: { ...next.supervisor, enabled: old.supervisor.enabled } });
+}
+
+function diffModels(old: readonly ModelSettings[], next: readonly ModelSettings[]): SettingsDiff {
+  const bare = (models: readonly ModelSettings[]) => models.map(({ id, source, engine }) => ({ id, source, engine }));
+  if (!isDeepStrictEqual(bare(old), bare(next))) return { changed: ['models'], needsRestart: ['models'] };
+  const changed = next.flatMap(({ aliases }, i) => (isDeepStrictEqual(aliases, old[i]!.aliases) ? [] : [`models[${i}].aliases`]));
+  return { changed, needsRestart: [] };
+}
+
+function readAtStart(text: string): boolean {
+  return READ_AT_START.some((known) => text === known || text.startsWith(`${known}.`));
+}
+
+function valueAt(settings: Settings, path: readonly string[]): unknown {
+  return path.reduce<unknown>((value, step) => (value as Record<string, unknown>)[step], settings);
+}
+
+function setAt(tree: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  const group = path.slice(0, -1).reduce((each, step) => each[step] as Record<string, unknown>, tree);
+  group[path.at(-1)!] = value;
+}
