@@ -66,7 +66,6 @@ export class TreeReader {
       if (key === '' || key === '__proto__') this.#refuse(here, origin, 'is not the name of a setting');
       else if (firstLine !== undefined) {
         this.#layer.findings.push({ origin, path: here, message: `is set twice, first on line ${firstLine}` });
-      }
       } else {
         firstLines.set(key, origin.kind === 'file' ? origin.line : 0);
         this.#layer.keyOrigins.set(pathText(here), origin);
