@@ -1,0 +1,92 @@
+import { closeSync, copyFileSync, existsSync, fstatSync, linkSync, mkdirSync, openSync, readSync, renameSync, rmSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
+import { StringDecoder } from 'node:string_decoder';
+import type { Clock, Timer } from '../gateway/core/clock.ts';
+import { repeat } from '../gateway/core/clock.ts';
+
+/** The log files of one worker: `<id>.log` of this start, `<id>.previous.log` of the one before, `<id>.failed.log` of the last that failed. */
+export interface LogFiles {
+  readonly current: string;
+  readonly previous: string;
+  readonly failed: string;
+}
+
+export function logFiles(directory: string, worker: string): LogFiles {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  return {
+    current: join(directory, `${worker}.log`),
+    previous: join(directory, `${worker}.previous.log`),
+    failed: join(directory, `${worker}.failed.log`),
+  };
+}
+
+/** Makes room for a new start's log. */
+export function rotate(files: LogFiles): void {
+  if (existsSync(files.current)) renameSync(files.current, files.previous);
+}
+
+/** Keeps the current start's log beyond the next rotations: it shows the last failure. */
+export function keepAsFailed(files: LogFiles): void {
+  if (!existsSync(files.current)) return;
+  rmSync(files.failed, { force: true });
+  linkSync(files.current, files.failed);
+}
+
+const POLL_MS = 100;
+const READ_BYTES = 256 * 1024;
+/** More than this unread is skipped, except for the end: the file has it, memory and time are short. */
+const MAX_BEHIND_BYTES = 8 * 1024 * 1024;
+const DEFAULT_MAX_FILE_BYTES = 64 * 1024 * 1024;
+
+/** Reads a file as it grows, and keeps it from growing without end: what is over the limit moves to `<file>.1`. */
+export class LogFollower {
+  readonly #path: string;
+  readonly #onText: (text: string) => void;
+  readonly #maxFileBytes: number;
+  readonly #fd: number;
+  readonly #decoder = new StringDecoder('utf8');
+  readonly #buffer = Buffer.alloc(READ_BYTES);
+  readonly #timer: Timer;
+  #offset = 0;
+  #open = true;
+
+  /** `path` must exist. `onText` is called with text as it comes, lines cut anywhere. */
+  constructor(clock: Clock, path: string, onText: (text: string) => void, maxFileBytes = DEFAULT_MAX_FILE_BYTES) {
+    this.#path = path;
+    this.#onText = onText;
+    this.#maxFileBytes = maxFileBytes;
+    this.#fd = openSync(path, 'r');
+    this.#timer = repeat(clock, POLL_MS, () => this.#read());
+  }
+
+  /** Reads what is there and lets go of the file. */
+  close(): void {
+    if (!this.#open) return;
+    this.#timer.cancel();
+    this.#read();
+    this.#open = false;
+    closeSync(this.#fd);
+  }
+
+  #read(): void {
+    if (!this.#open) return;
+    const { size } = fstatSync(this.#fd);
+    if (size - this.#offset > MAX_BEHIND_BYTES) this.#offset = size - MAX_BEHIND_BYTES / 2;
+    for (;;) {
+      const bytes = readSync(this.#fd, this.#buffer, 0, READ_BYTES, this.#offset);
+      if (bytes === 0) break;
+      this.#offset += bytes;
+      this.#onText(this.#decoder.write(this.#buffer.subarray(0, bytes)));
+      // A child that writes faster than we read must not keep us here.
+      if (this.#offset > size + MAX_BEHIND_BYTES) break;
+    }
+    if (this.#offset > this.#maxFileBytes) this.#cut();
+  }
+
+  /** The child appends, so its next line goes to the start of the emptied file. */
+  #cut(): void {
+    copyFileSync(this.#path, `${this.#path}.1`);
+    truncateSync(this.#path, 0);
+    this.#offset = 0;
+  }
+}

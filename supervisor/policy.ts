@@ -1,0 +1,56 @@
+/** How patient a worker's supervisor is. One worker's whole behavior in numbers, so that a test can shrink them. */
+export interface SupervisionPolicy {
+  /** From spawn to a healthy answer, as long as the log shows no progress any more. */
+  readonly startTimeoutMs: number;
+  /** A start past its time goes on while its log still says something new at least this often. */
+  readonly stallMs: number;
+  readonly probeIntervalMs: number;
+  readonly warmUpAttempts: number;
+  readonly warmUpPauseMs: number;
+  /** Between health probes of a ready worker. */
+  readonly healthIntervalMs: number;
+  /** Failed health probes in a row after which a ready worker is given up. A time-out is not counted: it means busy. */
+  readonly healthMisses: number;
+  /** From "draining" being published to the first signal, so that nobody routes to a worker that is told to stop. */
+  readonly settleMs: number;
+  /** What the engine was given to finish its requests in (`--shutdown-timeout`), plus the margin it needs to take itself down. */
+  readonly stopGraceMs: number;
+  /** The same for a worker with nothing to finish: still starting, or broken. */
+  readonly abandonGraceMs: number;
+  /** From the signal to the whole group to the one that cannot be refused. */
+  readonly groupGraceMs: number;
+  readonly backoffMs: readonly number[];
+  readonly backoffJitterShare: number;
+  /** A worker that has been ready this long has earned a fresh start of its back-off. */
+  readonly stableAfterMs: number;
+  readonly crashLoop: { readonly exits: number; readonly windowMs: number };
+  /** Starts that fail in a row with the same signature before trying again is pointless. */
+  readonly sameStartFailures: number;
+  readonly portAttempts: number;
+  /** How long to keep trying while somebody else holds what the worker needs. */
+  readonly busyPatienceMs: number;
+}
+
+/** The figures of production. `startTimeoutMs` and `shutdownTimeoutMs` come from the settings. */
+export function supervisionPolicy(startTimeoutMs: number, shutdownTimeoutMs: number): SupervisionPolicy {
+  return {
+    startTimeoutMs,
+    stallMs: Math.min(300_000, startTimeoutMs),
+    probeIntervalMs: 250,
+    warmUpAttempts: 3,
+    warmUpPauseMs: 1000,
+    healthIntervalMs: 5000,
+    healthMisses: 3,
+    settleMs: 500,
+    stopGraceMs: shutdownTimeoutMs + 15_000,
+    abandonGraceMs: 10_000,
+    groupGraceMs: 5000,
+    backoffMs: [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 120_000, 300_000],
+    backoffJitterShare: 0.2,
+    stableAfterMs: 600_000,
+    crashLoop: { exits: 5, windowMs: 600_000 },
+    sameStartFailures: 3,
+    portAttempts: 10,
+    busyPatienceMs: 300_000,
+  };
+}

@@ -1,0 +1,91 @@
+import { jitter } from '../gateway/core/random.ts';
+import type { Failure } from './failure.ts';
+import type { Moment } from './machine.ts';
+import type { SupervisionPolicy } from './policy.ts';
+
+/** What a worker's past has taught. Times are monotonic milliseconds. */
+export interface History {
+  /** Failures since it was last stable: the place in the back-off's row. */
+  readonly failures: number;
+  /** When it died after having been ready. */
+  readonly crashesMs: readonly number[];
+  /** Starts that failed one after the other with the same signature. */
+  readonly sameStart: { readonly signature: string; readonly count: number } | null;
+  /** Since when somebody else has held what it needs. */
+  readonly busySinceMs: number | null;
+  readonly lastFailure: Failure | null;
+}
+
+export function freshHistory(): History {
+  return { failures: 0, crashesMs: [], sameStart: null, busySinceMs: null, lastFailure: null };
+}
+
+export type Verdict = { readonly kind: 'retry'; readonly afterMs: number } | { readonly kind: 'give_up'; readonly failure: Failure };
+
+/** Decides on a failure: try again, and when, or give up, and why. `readySinceMs` is null when it failed before it was ready. */
+export function judge(
+  policy: SupervisionPolicy,
+  history: History,
+  failure: Failure,
+  readySinceMs: number | null,
+  at: Moment,
+): { history: History; verdict: Verdict } {
+  const booked = book(policy, history, failure, readySinceMs, at);
+  const hopeless = reasonToGiveUp(policy, booked, failure, readySinceMs !== null, at);
+  if (hopeless !== null) {
+    const final = hopeless === '' ? failure : { ...failure, message: `${hopeless} ${failure.message}` };
+    return { history: { ...booked, lastFailure: final }, verdict: { kind: 'give_up', failure: final } };
+  }
+  const afterMs = failure.retry === 'next_port' ? 0 : backoffMs(policy, booked.failures - 1, at.chance);
+  return { history: booked, verdict: { kind: 'retry', afterMs } };
+}
+
+/** The pause before the next start, after `earlier` failures; never more than the last of the policy's row. */
+export function backoffMs(policy: SupervisionPolicy, earlier: number, chance: number): number {
+  const row = policy.backoffMs;
+  const cap = row.at(-1) ?? 0;
+  const base = row[Math.min(earlier, row.length - 1)] ?? cap;
+  return Math.min(cap, jitter({ next: () => chance }, base, policy.backoffJitterShare));
+}
+
+function book(policy: SupervisionPolicy, history: History, failure: Failure, readySinceMs: number | null, at: Moment): History {
+  const stable = readySinceMs !== null && at.nowMs - readySinceMs >= policy.stableAfterMs;
+  const recent = history.crashesMs.filter((crashMs) => at.nowMs - crashMs < policy.crashLoop.windowMs);
+  const again = history.sameStart?.signature === failure.signature ? history.sameStart.count : 0;
+  return {
+    failures: (stable ? 0 : history.failures) + 1,
+    crashesMs: readySinceMs === null ? recent : [...recent, at.nowMs],
+    sameStart: readySinceMs === null ? { signature: failure.signature, count: again + 1 } : null,
+    busySinceMs: failure.retry === 'wait' ? (history.busySinceMs ?? at.nowMs) : null,
+    lastFailure: failure,
+  };
+}
+
+/** null: there is hope. Otherwise the reason, '' where the failure says it all. */
+function reasonToGiveUp(policy: SupervisionPolicy, history: History, failure: Failure, wasReady: boolean, at: Moment): string | null {
+  switch (failure.retry) {
+    case 'never':
+      return '';
+    case 'wait': {
+      const waitedMs = at.nowMs - (history.busySinceMs ?? at.nowMs);
+      return waitedMs >= policy.busyPatienceMs ? `Gave up after ${seconds(waitedMs)} of waiting.` : null;
+    }
+    case 'next_port':
+      return sameStarts(history) >= policy.portAttempts ? `Gave up after ${sameStarts(history)} ports.` : null;
+    case 'backoff': {
+      const { exits, windowMs } = policy.crashLoop;
+      if (history.crashesMs.length >= exits) return `Gave up: it died ${history.crashesMs.length} times within ${seconds(windowMs)}.`;
+      if (!wasReady && sameStarts(history) >= policy.sameStartFailures)
+        return `Gave up after ${sameStarts(history)} starts that failed in the same way.`;
+      return null;
+    }
+  }
+}
+
+function sameStarts(history: History): number {
+  return history.sameStart?.count ?? 0;
+}
+
+function seconds(ms: number): string {
+  return ms >= 120_000 ? `${Math.round(ms / 60_000)} minutes` : `${Math.round(ms / 1000)} seconds`;
+}
