@@ -55,9 +55,10 @@ async function askVersion(get: ProbeGet): Promise<string | null> {
   return isRecord(said) && typeof said['version'] === 'string' ? said['version'] : null;
 }
 
+/** The simulated engine marks its version: 0.29.0+sim. */
 function engineOf(version: string | null): string | null {
   if (version === null) return null;
-  return version.includes('sim') ? 'sim' : 'vllm';
+  return version.endsWith('+sim') ? 'sim' : 'vllm';
 }
 
 function readModels(body: string): ServedModel[] {

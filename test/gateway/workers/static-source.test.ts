@@ -92,6 +92,12 @@ test('a server without /version is as welcome', async () => {
   expect(scene.see()).toMatchObject({ state: 'ready', engine: null });
 });
 
+test('the simulated engine is told from vLLM by the mark in its version', async () => {
+  const scene = setUp([listing()], { [ID]: { ...well('m'), '/version': { status: 200, body: '{"version":"0.29.0+sim"}' } } });
+  await scene.settle();
+  expect(scene.see().engine).toBe('sim');
+});
+
 test('while it is down it is asked after 0.5, 1, 2, 4 and then every 5 s, and the same trouble is told once', async () => {
   const scene = setUp([listing()], { [ID]: { '/health': refused() } });
   await scene.settle();
