@@ -37,10 +37,13 @@ export function createEvents({ metrics, log, clock }: EventsOptions): Events {
 
     requestEnded(call, outcome, status) {
       const endedAt = clock.now();
-      accountRequest(metrics, call, outcome, status, endedAt);
-      const level = requestEndLevel(outcome, status);
-      if (log.enabled(level)) {
-        log.write(level, 'request.end', `request ${outcome.kind}`, requestEndFields(call, outcome, status, endedAt - call.arrivedAt));
+      try {
+        accountRequest(metrics, call, outcome, status, endedAt);
+      } finally {
+        const level = requestEndLevel(outcome, status);
+        if (log.enabled(level)) {
+          log.write(level, 'request.end', `request ${outcome.kind}`, requestEndFields(call, outcome, status, endedAt - call.arrivedAt));
+        }
       }
     },
 

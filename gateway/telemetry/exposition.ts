@@ -15,7 +15,8 @@ const OPENMETRICS_TYPE = 'application/openmetrics-text; version=1.0.0; charset=u
  * (prometheus/client_js pull request 829), so a registry whose content type is switched back and forth loses the suffix.
  */
 export async function renderMetrics(registry: Registry, accept: string | undefined): Promise<Page> {
-  const text = await registry.metrics();
+  // prom-client writes NaN as "Nan".
+  const text = (await registry.metrics()).replace(/ Nan$/gm, ' NaN');
   return wantsOpenMetrics(accept ?? '')
     ? { contentType: OPENMETRICS_TYPE, body: text }
     : { contentType: CLASSIC_TYPE, body: toClassicText(text) };

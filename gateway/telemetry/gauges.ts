@@ -5,7 +5,7 @@ import { WORKER_STAGES } from '../core/worker.ts';
 import type { Worker } from '../core/worker.ts';
 import type { EventLoopMonitor } from './event-loop.ts';
 import type { GaugeName } from './metric-table.ts';
-import type { Ledger, MetricSources } from './metrics.ts';
+import type { Ledger, MetricSources } from './metric-sources.ts';
 import { modelInfoOf } from './model-info.ts';
 
 /** Everything a gauge may be read from. */

@@ -1,32 +1,12 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Clock } from '../core/clock.ts';
-import type { LiveFigures } from '../core/events.ts';
-import type { SupervisorSnapshot } from '../core/supervision.ts';
-import type { WorkerDirectory } from '../core/worker.ts';
 import type { EventLoopMonitor } from './event-loop.ts';
 import { GAUGES } from './gauges.ts';
 import { METRIC_PREFIX, METRICS } from './metric-table.ts';
 import type { CounterName, GaugeName, HistogramName, MetricName, MetricRow } from './metric-table.ts';
+import type { Ledger, MetricSources } from './metric-sources.ts';
 import { meterOf, tallyOf } from './series.ts';
 import type { Meter, Tally } from './series.ts';
-
-/** What the page is read from when it is asked for. Parts that do not exist (yet) are null. */
-export interface MetricSources {
-  readonly directory: WorkerDirectory | null;
-  readonly figures: LiveFigures | null;
-  /** The supervisor's last word, or null where there is none. */
-  readonly supervisor: () => SupervisorSnapshot | null;
-}
-
-/** Facts that have no better home: written by events, read by gauges and /stats. */
-export interface Ledger {
-  lastReloadOk: boolean;
-  shutdownMs: number;
-  retries: number;
-  inputTokens: number;
-  outputTokens: number;
-  cachedTokens: number;
-}
 
 export interface Metrics {
   readonly registry: Registry;

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { LiveFigures } from '../core/events.ts';
 import type { WorkerDirectory } from '../core/worker.ts';
-import type { Ledger } from './metrics.ts';
+import type { Ledger } from './metric-sources.ts';
 import { rounded } from './request-line.ts';
 
 export interface StatsFacts {

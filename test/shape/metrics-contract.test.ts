@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import { METRICS } from '../../gateway/telemetry/metric-table.ts';
+import type { MetricRow } from '../../gateway/telemetry/metric-table.ts';
+
+/** Every metric that the outside may rely on, with its labels. A name that changes here breaks someone's dashboard. */
+const PROMISED = `
+  requests_total{route,method,code,model} request_duration_seconds{route,model} requests_in_flight
+  time_to_first_token_seconds{model} time_per_output_token_seconds{model} output_tokens_per_second{model}
+  input_tokens_total{model} output_tokens_total{model} cached_input_tokens_total{model}
+  overhead_seconds request_size_bytes response_size_bytes
+  queue_depth{class} queue_wait_seconds queue_rejections_total{reason} admission_total{decision,reason}
+  batch_size batch_window_wait_seconds batch_window_ms{model}
+  breaker_state{worker,state} breaker_transitions_total{worker,from,to,reason}
+  retries_total{reason} client_disconnects_total{phase} streams_broken_total{reason} routed_requests_total{worker}
+  worker_ready{worker} worker_stage{worker,stage} worker_restarts_total{worker,reason} worker_oom_total{worker,class}
+  worker_degradation_level{worker} worker_start_seconds model_swaps_total{from,to} model_swap_seconds
+  worker_requests_running{worker} worker_requests_waiting{worker} worker_kv_cache_usage_ratio{worker}
+  worker_kv_cache_bytes{worker} worker_scrape_age_seconds{worker}
+  gpu_utilization_ratio{gpu} gpu_memory_used_bytes{gpu} gpu_memory_total_bytes{gpu} gpu_temperature_celsius{gpu} gpu_power_watts{gpu}
+  shutdown_duration_seconds config_last_reload_successful event_loop_delay_seconds
+  build_info{version,node} model_info{model,model_size,dtype,quantization,gpu,tp,pp,profile,tuning}
+`
+  .trim()
+  .split(/\s+/);
+
+const rows = Object.entries<MetricRow>(METRICS);
+
+describe('the table of metrics', () => {
+  it('is what is promised, name by name and label by label', () => {
+    const table = rows.map(([name, { labels }]) => (labels.length === 0 ? name : `${name}{${labels.join()}}`));
+    expect(table.toSorted()).toEqual(PROMISED.toSorted());
+  });
+
+  it.each(rows)('%s is named after its kind and explained', (name, row) => {
+    expect(name.endsWith('_total')).toBe(row.kind === 'counter');
+    expect(row.help).toMatch(/^[A-Z0-9].*\.$/s);
+    expect(row.help).not.toContain('\n');
+    if (row.kind === 'counter') for (const labels of row.zero ?? []) expect(labels).toHaveLength(row.labels.length);
+  });
+
+  it.each(rows.filter(([, row]) => row.kind === 'histogram'))('%s has rising bucket edges', (_, row) => {
+    const edges = row.kind === 'histogram' ? row.buckets : [];
+    expect(edges).toEqual([...new Set(edges)].toSorted((a, b) => a - b));
+    expect(edges.length).toBeGreaterThan(5);
+  });
+
+  it.each(['request_duration_seconds', 'time_to_first_token_seconds', 'queue_wait_seconds'] as const)(
+    '%s has an edge at every limit that objectives are set to',
+    (name) => {
+      expect(METRICS[name].buckets).toEqual(expect.arrayContaining([0.2, 0.5, 5, 10, 60, 300]));
+    },
+  );
+});
