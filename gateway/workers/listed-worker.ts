@@ -125,7 +125,6 @@ export class ListedWorker {
 
   #win({ models, version, engine }: Extract<Finding, { kind: 'well' }>): void {
     this.#missedProbes = 0;
-    if (this.view.state !== 'ready') this.#missedScrapes = 0;
     this.version = version;
     this.#show({ ...this.view, state: 'ready', stage: 'ready', models, engine });
   }
@@ -133,6 +132,7 @@ export class ListedWorker {
   #lose(finding: Unwell): void {
     const lastFailure = listedFailure(this.view.url, 'serving', finding, this.#options.clock.wall());
     this.version = null;
+    this.#missedScrapes = 0;
     this.#retryMs = FIRST_RETRY_MS;
     this.#show({ ...this.view, state: 'starting', stage: null, lastFailure });
   }

@@ -84,6 +84,14 @@ describe('changes', () => {
     expect(seen).toEqual(['a: new -> ready', 'b: new -> starting', 'b: starting -> ready', 'a: ready -> stopping']);
   });
 
+  test('another order is a change that listeners hear of, but nothing that happened to a worker', () => {
+    const { directory, seen, notices } = setUp();
+    directory.apply([view('a'), view('b')]);
+    directory.apply([view('b'), view('a')]);
+    expect(notices()).toBe(2);
+    expect(seen).toHaveLength(2);
+  });
+
   test('a mere estimate updates the models but is no event of the worker', () => {
     const { directory, seen, notices } = setUp();
     directory.apply([view('a', { state: 'starting', etaSeconds: 90 })]);

@@ -189,6 +189,7 @@ test('a worker that the scraper finds gone gets no requests until it answers, th
 
   say(watchers[0]!, snapshot({ revision: 9, workers: [view('w0')] }));
   await until(() => source.snapshot()?.revision === 9);
+  expect(directory.readyFor('m')).toEqual([]);
   source.observe('w0', 'refused');
   source.observe('w0', 'missed');
   expect(directory.readyFor('m')).toEqual([]);
