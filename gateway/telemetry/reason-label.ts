@@ -5,7 +5,7 @@ import { OVERFLOW_LABEL } from './series.ts';
  * a new series each time; it belongs in the log.
  */
 export function labelFrom(reason: string): string {
-  return /^[a-z][a-z0-9_-]{0,47}$/.test(reason) ? reason : OVERFLOW_LABEL;
+  return /^[a-z][a-z0-9_:-]{0,47}$/.test(reason) ? reason : OVERFLOW_LABEL;
 }
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);

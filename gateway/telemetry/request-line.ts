@@ -56,7 +56,9 @@ export function requestEndLevel(outcome: Outcome, status: number): Exclude<LogLe
  * The stack, less its first lines (which are the message), is given for faults of our own only.
  */
 export function failureFields(error: GatewayError): LogFields {
-  const cause = error.details.cause ?? error.cause;
+  let cause = error.cause;
+  // A failure may be wrapped in another of ours; the one at the bottom came from outside.
+  while (cause instanceof GatewayError) cause = cause.cause;
   if (!(cause instanceof Error)) return {};
   const code = 'code' in cause && typeof cause.code === 'string' && /^[A-Z][A-Z0-9_]*$/.test(cause.code) ? cause.code : null;
   const frames = cause.stack?.split('\n').filter((line) => /^ {4}at /.test(line)) ?? [];

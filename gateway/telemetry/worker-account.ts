@@ -4,6 +4,8 @@ import type { Metrics } from './metrics.ts';
 import { labelFrom } from './reason-label.ts';
 
 const MS_PER_SECOND = 1000;
+/** Workers whose last model is remembered; beyond, the one seen first is forgotten. */
+const MAX_WORKERS = 1000;
 
 export interface WorkerAccount {
   /** Books what has changed between two views of one worker; `previous` is null for the first. */
@@ -46,6 +48,7 @@ export function createWorkerAccount(metrics: Metrics, clock: Clock): WorkerAccou
       histograms.model_swap_seconds.observe(before.leftAt === null ? 0 : (clock.now() - before.leftAt) / MS_PER_SECOND);
     }
     lastReady.set(view.id, { model, leftAt: null });
+    if (lastReady.size > MAX_WORKERS) for (const oldest of lastReady.keys()) return void lastReady.delete(oldest);
   }
 
   return {

@@ -185,7 +185,8 @@ describe('the end of a request', () => {
 
   it('names the system error under a failure of the worker, without its text', async () => {
     const cause = Object.assign(new Error(`connect ${SECRETS.key}`), { code: 'ECONNREFUSED' });
-    const error = new GatewayError('upstream_error', SECRETS.completion, { cause });
+    const inner = new GatewayError('upstream_disconnected', SECRETS.completion, { cause });
+    const error = new GatewayError('upstream_error', SECRETS.completion, { cause: inner });
     const { line, text } = await ended({}, { kind: 'refused', error }, 502);
     expect(line).toMatchObject({ cause_code: 'ECONNREFUSED', error_name: 'Error' });
     expect(line).not.toHaveProperty('stack');

@@ -50,7 +50,8 @@ describe('the series of a metric', () => {
 
 describe('labels made of free text', () => {
   it('are names, or other', () => {
-    expect(['upstream', 'oom-kv-zero', 'connect_failed2'].map(labelFrom)).toEqual(['upstream', 'oom-kv-zero', 'connect_failed2']);
+    const names = ['upstream', 'oom-kv-zero', 'probe_failed:reset'];
+    expect(names.map(labelFrom)).toEqual(names);
     expect(['', '5 failures', 'Oops', `a${'b'.repeat(60)}`, 'a\nb', '__proto__'].map(labelFrom)).toEqual(Array(6).fill('other'));
   });
 
