@@ -1,0 +1,107 @@
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import { Hono } from 'hono';
+import { GatewayError } from './core/errors.ts';
+import type { Random } from './core/random.ts';
+import type { WorkerDirectory } from './core/worker.ts';
+import { admin, checkAdmin, type AdminContext } from './http/admin.ts';
+import type { HttpAnswer, HttpContext, HttpEnv } from './http/http-env.ts';
+import { operations, type OperationsContext } from './http/operations.ts';
+import { RELAYED_ROUTES } from './http/routes.ts';
+import { serveCall, type ServeContext } from './http/serve-call.ts';
+import { modelCard, modelList } from './openai/models.ts';
+import { errorReplyParts } from './policies/error-reply.ts';
+
+export interface AppContext {
+  readonly random: Random;
+  readonly directory: WorkerDirectory;
+  readonly serve: ServeContext;
+  readonly operations: OperationsContext;
+  readonly admin: AdminContext;
+  /** api: all but admin (it has a listener of its own) · admin: that listener · both */
+  readonly surface: 'api' | 'admin' | 'both';
+  /** A request that matched nothing, or failed, for the books. */
+  readonly onRefused: (c: HttpContext, error: GatewayError) => void;
+  readonly onUnexpected: (error: unknown, requestId: string) => void;
+}
+
+/** The route table: every URL the gateway answers. What is not here is not reachable, at a worker or anywhere else. */
+export function createApp(context: AppContext): Hono<HttpEnv> {
+  const app = new Hono<HttpEnv>({ strict: true });
+  const methods = new Map<string, string>();
+  const get = (path: string, handler: HttpAnswer) => {
+    methods.set(path, 'GET, HEAD');
+    app.get(path, handler);
+  };
+  const post = (path: string, handler: HttpAnswer) => {
+    methods.set(path, 'POST');
+    app.post(path, handler);
+  };
+
+  // For apps
+  if (context.surface !== 'admin') {
+    for (const route of RELAYED_ROUTES) {
+      post(route.path, (c) => {
+        void serveCall(context.serve, c.env.incoming, c.env.outgoing, route);
+        return RESPONSE_ALREADY_SENT;
+      });
+    }
+    get('/v1/models', (c) => c.json(modelList(context.directory.models())));
+    get('/v1/models/:id{.+}', (c) => c.json(modelCard(findModel(context.directory, c.req.param('id') ?? ''))));
+  }
+
+  // For machines
+  const ops = operations(context.operations);
+  get('/health', ops.live);
+  get('/livez', ops.live);
+  get('/readyz', ops.ready);
+  get('/startupz', ops.startup);
+  get('/metrics', ops.metrics);
+  get('/stats', ops.stats);
+  get('/version', ops.version);
+
+  // For operators
+  if (context.surface !== 'api') {
+    const answers = admin(context.admin);
+    const guarded = (answer: HttpAnswer): HttpAnswer => (c) => {
+      checkAdmin(c.env.incoming, context.admin.key());
+      return answer(c);
+    };
+    get('/admin/status', guarded(answers.status));
+    get('/admin/config', guarded(answers.config));
+    get('/admin/debug/bundle', guarded(answers.bundle));
+    get('/debug/runtime', guarded(answers.runtime));
+    post('/admin/reload', guarded(answers.reload));
+    post('/admin/workers/:id/:verb', guarded(answers.workerCommand));
+    post('/admin/models/:id{.+}/:verb', guarded(answers.modelCommand));
+  }
+
+  app.notFound((c) => {
+    const { path, method } = c.req;
+    const allow = methods.get(path) ?? (path.startsWith('/v1/models/') ? 'GET, HEAD' : undefined);
+    const error =
+      allow === undefined
+        ? new GatewayError('unknown_url', `Unknown request URL: ${method} ${path.slice(0, 200)}. Please check the URL for typos.`)
+        : new GatewayError('method_not_allowed', `${method} is not allowed here; use ${allow.replace(', HEAD', '')}.`, { allow });
+    return refuse(c, error);
+  });
+  app.onError((thrown, c) => {
+    if (thrown instanceof GatewayError) return refuse(c, thrown);
+    context.onUnexpected(thrown, String(c.env.outgoing.getHeader('x-request-id') ?? ''));
+    return refuse(c, new GatewayError('internal', 'The gateway failed to handle the request.'));
+  });
+
+  function refuse(c: HttpContext, error: GatewayError): Response {
+    context.onRefused(c, error);
+    const { status, headers, body } = errorReplyParts(error, c.req.path.startsWith('/v1/messages') ? 'anthropic' : 'openai', context.random);
+    return new Response(body, { status, headers });
+  }
+
+  return app;
+}
+
+/** Ids hold slashes; SDKs write them escaped, people do not. */
+function findModel(directory: WorkerDirectory, id: string) {
+  const model = directory.resolve(id);
+  if (model) return model;
+  throw new GatewayError('model_not_found', `The model \`${id.slice(0, 100).replaceAll(/[^\x20-\x7e]/g, '?')}\` does not exist.`, { param: 'model' });
+}

@@ -1,0 +1,12 @@
+#!/usr/bin/env node
+// Nothing is imported before the check below: an older Node cannot even parse the rest.
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 24 || (major === 24 && minor < 14)) {
+  process.stderr.write(`headgate needs Node 24.14 or newer; this is ${process.version}.\n`);
+  process.exitCode = 2;
+} else {
+  const { main } = await import('./commands/main.ts');
+  process.exitCode = await main(process.argv.slice(2));
+}
+
+export {};

@@ -1,0 +1,62 @@
+import { checkCommand } from '../config/check.ts';
+import { parseSettingsFlags } from '../config/flags.ts';
+import { loadSettings, type LoadedSettings, type LoadInput } from '../config/load.ts';
+import { SettingsError } from '../config/problems.ts';
+import { systemInput } from '../config/system.ts';
+
+const EXIT_USAGE = 2;
+
+export type CommandLine =
+  | {
+      readonly kind: 'loaded';
+      readonly loaded: LoadedSettings;
+      /** Loads again, from the same places. @throws SettingsError */
+      readonly load: () => LoadedSettings;
+      readonly own: ReadonlyMap<string, string | true>;
+      readonly positionals: readonly string[];
+      readonly cwd: string;
+    }
+  | { readonly kind: 'usage'; readonly exitCode: number }
+  | { readonly kind: 'invalid'; readonly error: SettingsError; /** Says what is wrong. @returns the exit code */ readonly report: () => number };
+
+export interface CommandLineShape {
+  /** Flags besides those of the settings. */
+  readonly own?: Readonly<Record<string, 'switch' | 'value'>>;
+  /** How many plain words the command takes. */
+  readonly positionals?: number;
+  readonly fixed?: NonNullable<LoadInput['fixed']>;
+}
+
+/** Reads a command's flags and the settings behind them. Wrong usage is told on standard error here. */
+export function readCommandLine(argv: readonly string[], shape: CommandLineShape = {}): CommandLine {
+  const parsed = parseSettingsFlags(argv, shape.own);
+  const expected = shape.positionals ?? 0;
+  const problems = parsed.kind === 'usage' ? [...parsed.problems] : [];
+  if (parsed.kind === 'flags' && parsed.positionals.length !== expected) {
+    const extra = parsed.positionals[expected];
+    problems.push(extra === undefined ? 'a name is missing' : `unexpected argument ${extra}`);
+  }
+  if (parsed.kind === 'usage' || problems.length > 0) {
+    process.stderr.write(`${problems.map((problem) => `headgate: ${problem}`).join('\n')}\nRun "headgate help" for usage.\n`);
+    return { kind: 'usage', exitCode: EXIT_USAGE };
+  }
+  const input = systemInput();
+  const load = (): LoadedSettings =>
+    loadSettings({ ...input, flags: parsed.flags, ...(shape.fixed === undefined ? {} : { fixed: shape.fixed }) });
+  try {
+    const loaded = load();
+    for (const warning of loaded.warnings) process.stderr.write(`headgate: warning: ${warning}\n`);
+    return { kind: 'loaded', loaded, load, own: parsed.own, positionals: parsed.positionals, cwd: input.cwd };
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    return {
+      kind: 'invalid',
+      error,
+      report() {
+        const { text, exitCode } = checkCommand(error);
+        process.stderr.write(`${text.trimEnd()}\n`);
+        return exitCode;
+      },
+    };
+  }
+}

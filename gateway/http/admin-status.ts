@@ -1,0 +1,39 @@
+import type { Clock } from '../core/clock.ts';
+import type { SupervisorSnapshot } from '../core/supervision.ts';
+import type { Worker, WorkerDirectory } from '../core/worker.ts';
+
+/** The body of GET /admin/status: what runs, as what, since when, and what was changed or went wrong. */
+export function adminStatus(snapshot: SupervisorSnapshot | null, directory: WorkerDirectory, clock: Clock, version: string) {
+  return {
+    version,
+    engine: snapshot === null ? null : { kind: snapshot.engine, simulated: snapshot.engine === 'sim', reason: snapshot.engineReason, version: snapshot.vllmVersion },
+    gpus: snapshot?.gpus ?? [],
+    profile: snapshot?.profile ?? null,
+    tuning: snapshot?.tuning ?? null,
+    models: directory.models(),
+    workers: directory.workers().map((worker) => workerStatus(worker, clock)),
+  };
+}
+
+function workerStatus({ id, view, load, inFlight }: Worker, clock: Clock) {
+  const { startedAtMs, lastFailure } = view;
+  return {
+    id,
+    model: view.models[0]?.id ?? null,
+    state: view.state,
+    stage: view.stage,
+    pid: view.pid,
+    port: view.port,
+    url: view.url,
+    uptime_seconds: startedAtMs === null ? null : Math.max(0, Math.round((clock.wall() - startedAtMs) / 1000)),
+    restarts: view.restarts,
+    eta_seconds: view.etaSeconds,
+    engine_args: view.args,
+    degradation: view.degradation,
+    last_failure: lastFailure,
+    in_flight: inFlight,
+    requests_running: load.running,
+    requests_waiting: load.waiting,
+    kv_cache_usage_ratio: load.kvUsage,
+  };
+}

@@ -1,0 +1,124 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { Cancellation } from '../core/cancellation.ts';
+import { newJourney, type Call, type CallBody, type Peek, type Route } from '../core/call.ts';
+import { GatewayError } from '../core/errors.ts';
+import type { ModelEntry, WorkerDirectory } from '../core/worker.ts';
+import { parseJsonBody } from '../openai/json-body.ts';
+import { peek } from '../openai/peek.ts';
+import { rewriteModel } from '../openai/rewrite-model.ts';
+import { declaredLength, readBody } from './read-body.ts';
+import { boundaryOf, peekUpload } from './multipart-head.ts';
+
+export interface IdentifyContext {
+  readonly directory: WorkerDirectory;
+  readonly maxBodyBytes: () => number;
+  /** Whether a client's own trace is continued with its sampling decision. */
+  readonly trustTrace: () => boolean;
+}
+
+const REQUEST_ID = /^[\w.-]{1,128}$/;
+const SESSION_ID = /^[\x21-\x7e]{1,256}$/;
+const ACCEPT = /^[\x20-\x7e]{1,256}$/;
+const TRACE_PARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+const TRACE_STATE = /^[\x20-\x7e]{1,512}$/;
+const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
+const CHARSET = /;\s*charset=("?)([\w-]+)\1/i;
+
+/** The client's request id if it is one we would print, else a new one. */
+export function requestIdOf(headers: IncomingHttpHeaders, newId: () => string): string {
+  const given = headers['x-request-id'];
+  return typeof given === 'string' && REQUEST_ID.test(given) ? given : newId();
+}
+
+/**
+ * Reads a request as far as we must and makes a Call of it: the only place where bytes become something that policies can decide on.
+ * @throws every client error of the table that concerns the body, and model_not_found
+ */
+export async function identify(context: IdentifyContext, incoming: IncomingMessage, route: Route, id: string, arrivedAt: number): Promise<Call> {
+  const { headers } = incoming;
+  const encoding = headers['content-encoding'];
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+    throw new GatewayError('unsupported_encoding', 'Compressed request bodies are not accepted; send the body without Content-Encoding.');
+  }
+  const maxBytes = context.maxBodyBytes();
+  const contentLength = declaredLength(incoming, maxBytes);
+  const { model, body, seen } = route.body === 'json' ? await readJson(context, incoming, maxBytes) : await readUpload(context, incoming, maxBytes, contentLength);
+  return {
+    id,
+    route,
+    body,
+    peek: seen,
+    model: model.id,
+    priority: headers['x-headgate-priority'] === 'batch' ? 'batch' : 'interactive',
+    sessionId: checked(headers['x-session-id'], SESSION_ID),
+    forward: forwarded(headers, context.trustTrace()),
+    keyId: null,
+    arrivedAt,
+    cancellation: new Cancellation(),
+    journey: newJourney(),
+  };
+}
+
+interface Read {
+  readonly model: ModelEntry;
+  readonly body: CallBody;
+  readonly seen: Peek;
+}
+
+async function readJson(context: IdentifyContext, incoming: IncomingMessage, maxBytes: number): Promise<Read> {
+  checkJsonType(incoming.headers['content-type']);
+  const bytes = await readBody(incoming, maxBytes);
+  const seen = peek(parseJsonBody(bytes));
+  const model = resolve(context.directory, seen.model);
+  // The worker knows the model by its id; a body that names none gets the worker's default, which is this one.
+  const named = seen.model === null || seen.model === model.id ? bytes : (rewriteModel(bytes, model.id) ?? bytes);
+  return { model, seen, body: { kind: 'bytes', bytes: named, contentType: 'application/json' } };
+}
+
+async function readUpload(context: IdentifyContext, incoming: IncomingMessage, maxBytes: number, contentLength: number | null): Promise<Read> {
+  const contentType = incoming.headers['content-type'] ?? '';
+  if (!/^multipart\/form-data\s*;/i.test(contentType)) {
+    throw new GatewayError('unsupported_media_type', 'The request body must be multipart/form-data.');
+  }
+  const upload = await peekUpload(incoming, boundaryOf(contentType), maxBytes);
+  const model = resolve(context.directory, upload.model);
+  const seen: Peek = { model: upload.model, stream: upload.stream, promptChars: 0, promptHead: '', maxTokens: null, choices: 1 };
+  return { model, seen, body: { kind: 'stream', stream: upload.body, contentType, contentLength } };
+}
+
+function checkJsonType(contentType: string | undefined): void {
+  const charset = contentType === undefined ? undefined : CHARSET.exec(contentType)?.[2];
+  if (contentType === undefined || !JSON_TYPE.test(contentType) || (charset !== undefined && !/^utf-?8$/i.test(charset))) {
+    throw new GatewayError('unsupported_media_type', 'The request body must be JSON in UTF-8, sent with Content-Type: application/json.');
+  }
+}
+
+function resolve(directory: WorkerDirectory, name: string | null): ModelEntry {
+  const model = directory.resolve(name);
+  if (model) return model;
+  if (name !== null) throw new GatewayError('model_not_found', `The model \`${shown(name)}\` does not exist.`, { param: 'model' });
+  // Nothing has been learned of any worker yet.
+  throw new GatewayError('no_worker', 'No model is available yet: no worker has been reached.', { retryAfterMs: 5_000 });
+}
+
+function shown(name: string): string {
+  const short = name.length > 100 ? `${name.slice(0, 100)}…` : name;
+  return short.replaceAll(/[^\x20-\x7e…]/g, '?');
+}
+
+function forwarded(headers: IncomingHttpHeaders, trustTrace: boolean): Record<string, string> {
+  const forward: Record<string, string> = {};
+  const accept = checked(headers.accept, ACCEPT);
+  if (accept !== null) forward['accept'] = accept;
+  const parent = checked(headers['traceparent'], TRACE_PARENT);
+  if (parent === null) return forward;
+  // A stranger's "sampled" must not decide how much we trace.
+  forward['traceparent'] = trustTrace ? parent : `${parent.slice(0, -2)}00`;
+  const state = checked(headers['tracestate'], TRACE_STATE);
+  if (state !== null) forward['tracestate'] = state;
+  return forward;
+}
+
+function checked(value: string | string[] | undefined, pattern: RegExp): string | null {
+  return typeof value === 'string' && pattern.test(value) ? value : null;
+}

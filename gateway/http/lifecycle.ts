@@ -1,0 +1,63 @@
+import type { Server } from 'node:http';
+import type { Call } from '../core/call.ts';
+import { sleep, type Clock } from '../core/clock.ts';
+import { GatewayError } from '../core/errors.ts';
+import type { Events } from '../core/events.ts';
+import type { InFlight } from '../policies/account.ts';
+import type { BatchWindows } from '../policies/batch-window.ts';
+
+/** serving · settling: readiness is down, requests are still taken · refusing: no new ones */
+export type Stage = 'serving' | 'settling' | 'refusing';
+
+export interface DrainContext {
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly inFlight: InFlight;
+  readonly windows: BatchWindows;
+  readonly live: ReadonlySet<Call>;
+  readonly servers: readonly Server[];
+  readonly settings: { readonly settle_ms: number; readonly grace_ms: number };
+  /** Whether to wait for load balancers to notice. */
+  readonly settle: boolean;
+  /** Frees listeners, connections and timers. */
+  readonly free: () => Promise<void>;
+}
+
+/** How long the last error events may take to reach clients whose streams were cut. */
+const LAST_WORDS_MS = 1_000;
+
+/** From serving to gone: stop taking, finish what flows, then go, in that order and with a deadline. */
+export class Lifecycle {
+  stage: Stage = 'serving';
+  #drained: Promise<void> | null = null;
+
+  drain(context: DrainContext): Promise<void> {
+    this.#drained ??= this.#run(context);
+    return this.#drained;
+  }
+
+  async #run(context: DrainContext): Promise<void> {
+    const { clock, events, inFlight, windows, live, servers, settings, settle, free } = context;
+    const startedAt = clock.now();
+    const elapsed = (): number => clock.now() - startedAt;
+
+    this.stage = 'settling';
+    events.draining('begin', inFlight.count, 0);
+    if (settle) await sleep(clock, settings.settle_ms);
+
+    this.stage = 'refusing';
+    events.draining('refusing', inFlight.count, elapsed());
+    windows.drain();
+    for (const server of servers) server.closeIdleConnections();
+    await Promise.race([inFlight.idle(), sleep(clock, settings.grace_ms)]);
+
+    if (inFlight.count > 0) {
+      events.draining('cutting', inFlight.count, elapsed());
+      const reason = new GatewayError('draining', 'The gateway is shutting down and the request did not end in time.');
+      for (const call of live) call.cancellation.cancel(reason);
+      await Promise.race([inFlight.idle(), sleep(clock, LAST_WORDS_MS)]);
+    }
+    events.draining('end', inFlight.count, elapsed());
+    await free();
+  }
+}

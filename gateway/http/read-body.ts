@@ -1,0 +1,70 @@
+import type { IncomingMessage } from 'node:http';
+import { GatewayError } from '../core/errors.ts';
+
+/** What a client may still send of a body that was refused, so that it gets to read the answer. */
+const DISCARD_BYTES = 67_108_864;
+
+/** The declared length. @throws request_too_large */
+export function declaredLength(incoming: IncomingMessage, maxBytes: number): number | null {
+  const header = incoming.headers['content-length'];
+  if (header === undefined) return null;
+  const length = Number(header);
+  if (length > maxBytes) throw tooLarge(maxBytes);
+  return length;
+}
+
+/**
+ * The whole body. How long it may take is the server's requestTimeout.
+ * @throws request_too_large · truncated_body
+ */
+export function readBody(incoming: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    let first: Buffer | null = null;
+    let more: Buffer[] | null = null;
+    let bytes = 0;
+    incoming.on('data', (piece: Buffer) => {
+      bytes += piece.length;
+      if (bytes > maxBytes) {
+        stop();
+        reject(tooLarge(maxBytes));
+        return;
+      }
+      if (first === null) first = piece;
+      else (more ??= [first]).push(piece);
+    });
+    incoming.once('end', onEnd);
+    incoming.once('close', onCut);
+    incoming.once('error', onCut);
+
+    function onEnd(): void {
+      stop();
+      resolve(more === null ? (first ?? Buffer.alloc(0)) : Buffer.concat(more));
+    }
+    function onCut(): void {
+      stop();
+      reject(new GatewayError('truncated_body', 'The request body ended before it was complete.', { close: true }));
+    }
+    function stop(): void {
+      incoming.removeAllListeners('data');
+      incoming.off('end', onEnd);
+      incoming.off('close', onCut);
+      incoming.off('error', onCut);
+    }
+  });
+}
+
+/** Reads and forgets what is left of a refused body, up to a limit, after which the connection is cut. */
+export function discardBody(incoming: IncomingMessage): void {
+  if (incoming.complete || incoming.destroyed) return;
+  let bytes = 0;
+  incoming.on('error', () => {});
+  incoming.on('data', (piece: Buffer) => {
+    bytes += piece.length;
+    if (bytes > DISCARD_BYTES) incoming.destroy();
+  });
+  incoming.resume();
+}
+
+function tooLarge(maxBytes: number): GatewayError {
+  return new GatewayError('request_too_large', `The request body is larger than ${maxBytes} bytes.`);
+}

@@ -1,0 +1,75 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Call, Handler, Route } from '../core/call.ts';
+import type { Clock } from '../core/clock.ts';
+import { GatewayError } from '../core/errors.ts';
+import type { Events } from '../core/events.ts';
+import type { Random } from '../core/random.ts';
+import { errorReplyParts } from '../policies/error-reply.ts';
+import { identify, requestIdOf, type IdentifyContext } from './identify.ts';
+import { discardBody } from './read-body.ts';
+import { ClientSide } from './respond.ts';
+
+export interface ServeContext extends IdentifyContext {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: Events;
+  /** The policies; replaced on reload. */
+  readonly handler: () => Handler;
+  /** serving · settling: readiness is down, requests are still taken · refusing: no new ones */
+  readonly lifecycle: () => 'serving' | 'settling' | 'refusing';
+  readonly newId: () => string;
+  /** Every call in flight, so that the end of a drain can cut them. */
+  readonly live: Set<Call>;
+  readonly onUnexpected: (error: unknown, requestId: string) => void;
+}
+
+/** One relayed request, from its head to its last byte. Never rejects. */
+export async function serveCall(context: ServeContext, incoming: IncomingMessage, response: ServerResponse, route: Route): Promise<void> {
+  const { clock, live } = context;
+  const arrivedAt = clock.now();
+  const id = requestIdOf(incoming.headers, context.newId);
+  let call: Call;
+  try {
+    if (context.lifecycle() === 'refusing') throw new GatewayError('draining', 'The gateway is shutting down.', { close: true });
+    call = await identify(context, incoming, route, id, arrivedAt);
+  } catch (error) {
+    refuse(context, incoming, response, route, id, arrivedAt, error);
+    return;
+  }
+  live.add(call);
+  const client = new ClientSide(response, call);
+  try {
+    const reply = await context.handler()(call);
+    reply.ended.promise.then(() => live.delete(call));
+    client.respond(reply, context.lifecycle() !== 'serving');
+    if (call.body.kind === 'stream') discardBody(incoming);
+  } catch (error) {
+    // The policies answer for their own errors; what arrives here broke while it was being written.
+    live.delete(call);
+    context.onUnexpected(error, id);
+    response.destroy();
+  }
+}
+
+/** Answers a request that never became a call. */
+function refuse(context: ServeContext, incoming: IncomingMessage, response: ServerResponse, route: Route, id: string, arrivedAt: number, thrown: unknown): void {
+  let error: GatewayError;
+  if (thrown instanceof GatewayError) error = thrown;
+  else {
+    context.onUnexpected(thrown, id);
+    error = new GatewayError('internal', 'The gateway failed to handle the request.');
+  }
+  const { status, headers, body } = errorReplyParts(error, route.dialect, context.random);
+  context.events.requestRefused({
+    id,
+    route: route.path,
+    method: incoming.method ?? 'POST',
+    status,
+    code: error.row.code,
+    durationMs: context.clock.now() - arrivedAt,
+  });
+  if (response.destroyed) return;
+  response.writeHead(status, { ...headers, 'x-request-id': id, 'content-length': Buffer.byteLength(body) });
+  response.end(body);
+  discardBody(incoming);
+}

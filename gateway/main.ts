@@ -1,0 +1,339 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
+import { createApp, type AppContext } from './app.ts';
+import { controlPath, isControlUrl } from './config/control-path.ts';
+import { explainJson } from './config/explain.ts';
+import type { LoadedSettings } from './config/load.ts';
+import { problemText, SettingsError } from './config/problems.ts';
+import { diffSettings, settingsAfterReload } from './config/reload.ts';
+import { supervisorIsOn, type Settings } from './config/settings.ts';
+import type { Call } from './core/call.ts';
+import { repeat, systemClock } from './core/clock.ts';
+import { GatewayError } from './core/errors.ts';
+import type { Events, LiveFigures } from './core/events.ts';
+import { systemRandom } from './core/random.ts';
+import type { SupervisorSnapshot } from './core/supervision.ts';
+import type { ReloadAnswer } from './http/admin.ts';
+import { Lifecycle } from './http/lifecycle.ts';
+import { discardBody } from './http/read-body.ts';
+import { createHttpServer } from './http/server.ts';
+import { pipeline } from './pipeline.ts';
+import { InFlight } from './policies/account.ts';
+import { Admission } from './policies/admission.ts';
+import { BatchWindows } from './policies/batch-window.ts';
+import { Dispatch } from './policies/dispatch.ts';
+import { errorReplyParts } from './policies/error-reply.ts';
+import { PressureWatch } from './policies/pressure-watch.ts';
+import { watchEventLoop } from './telemetry/event-loop.ts';
+import { createEvents } from './telemetry/events.ts';
+import { createLog, type Log } from './telemetry/log.ts';
+import { createMetrics } from './telemetry/metrics.ts';
+import { VERSION } from './version.ts';
+import { createDirectory } from './workers/directory.ts';
+import type { WorkerListing } from './workers/listed-worker.ts';
+import { startScraper } from './workers/scraper.ts';
+import { startStaticSource } from './workers/static-source.ts';
+import { startSupervisedSource } from './workers/supervised-source.ts';
+import { createTransport } from './workers/wire/transport.ts';
+
+export interface GatewayOptions {
+  readonly loaded: LoadedSettings;
+  /** Reads the settings anew. @throws SettingsError */
+  readonly load: () => LoadedSettings;
+  /** Relative paths of the settings start here. */
+  readonly cwd: string;
+  /** Default: made from the settings, on standard output. */
+  readonly log?: Log;
+}
+
+export interface Gateway {
+  /** Where apps reach it. */
+  readonly url: string;
+  readonly log: Log;
+  /** Resolves when a worker of the default model has been ready once. */
+  readonly firstReady: Promise<void>;
+  /** The supervisor's last word, if there is one. */
+  snapshot(): SupervisorSnapshot | null;
+  /** Id of the default model, once known. */
+  defaultModel(): string | null;
+  reload(): ReloadAnswer;
+  /** Calls that have not ended, for tests and leak checks. */
+  readonly figures: LiveFigures;
+  readonly openUpstreamSockets: () => number;
+  /**
+   * Stops taking requests, lets what flows end within the grace, cuts the rest with an error event, and frees everything.
+   * `settle`: first wait for load balancers to notice. Calling it again changes nothing.
+   */
+  drain(settle: boolean): Promise<void>;
+  /** Tells the supervisor to stop its workers and itself. Resolves once told. */
+  stopSupervisor(): Promise<void>;
+}
+
+const REQUEST_ID_LENGTH = 32;
+
+/** Puts the gateway together from its settings and listens. The only file that sees every part. @throws when a port is taken */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const clock = systemClock;
+  const random = systemRandom;
+  let loaded = options.loaded;
+  let settings = loaded.settings;
+  const startedAt = clock.now();
+
+  const log = options.log ?? createLog({ level: settings.log.level, format: settings.log.format, clock });
+  const loop = watchEventLoop(clock);
+  const metrics = createMetrics({ clock, loop, version: VERSION, nodeVersion: process.versions.node });
+  const events: Events = createEvents({ metrics, log, clock });
+  const onUnexpected = (error: unknown, requestId: string): void => {
+    const told = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    log.error('internal.error', told, { request_id: requestId });
+  };
+
+  // === the workers ===
+  const directory = createDirectory({
+    clock,
+    events,
+    models: settings.models,
+    createTransport: ({ url, apiKey }) => createTransport({ url, apiKey, clock, connectMs: () => settings.timeouts.connect_ms }),
+  });
+  const supervised = supervisorIsOn(settings)
+    ? startSupervisedSource({ clock, directory, address: controlAddress(controlPath(settings, options.cwd)) })
+    : null;
+  const listed = supervised ? null : startStaticSource({ clock, directory, workers: listings(settings) });
+  const scraper = startScraper({ clock, directory, source: supervised ?? listed!, intervalMs: () => settings.pressure.scrape_interval_ms });
+  const snapshot = (): SupervisorSnapshot | null => supervised?.snapshot() ?? null;
+
+  // === the policies ===
+  const inFlight = new InFlight();
+  const pressureWatch = new PressureWatch(events);
+  const admission = new Admission({
+    clock,
+    events,
+    directory,
+    admission: () => settings.admission,
+    pressure: () => settings.pressure,
+    balancer: () => settings.load_balancer,
+  });
+  const windows = new BatchWindows(clock, events, () => settings.batch_window);
+  const newId = (): string => randomUUID().replaceAll('-', '').slice(0, REQUEST_ID_LENGTH);
+  const dispatch = new Dispatch({
+    clock,
+    random,
+    events,
+    directory,
+    breaker: () => settings.circuit_breaker,
+    balancer: () => settings.load_balancer,
+    pressure: () => settings.pressure,
+    retry: () => settings.retry,
+    relay: () => relaySettings,
+    newRequestId: newId,
+  });
+  let relaySettings = { ...settings.timeouts, ...settings.stream };
+  const parts = { clock, random, events, inFlight, admission, windows, dispatch, timeouts: () => settings.timeouts, onUnexpected };
+  let handler = pipeline(parts);
+
+  const figures: LiveFigures = {
+    inFlight: () => inFlight.count,
+    queueDepth: (priority) => admission.depth(priority),
+    windowMs: () => windows.widths(),
+    windowPending: () => windows.pending,
+    batches: () => ({ requests: windows.requests, batches: windows.batches }),
+    breakers: () => dispatch.breakers,
+    routed: () => dispatch.routed,
+  };
+  metrics.attach({ directory, figures, supervisor: snapshot });
+
+  let everReady = false;
+  let resolveReady!: () => void;
+  const firstReady = new Promise<void>((resolve) => {
+    resolveReady = resolve;
+  });
+  const noticeReady = (): void => {
+    const model = directory.resolve(null);
+    if (everReady || !model || directory.readyFor(model.id).length === 0) return;
+    everReady = true;
+    resolveReady();
+  };
+  const offReady = directory.onChange(noticeReady);
+  noticeReady();
+  const pressureTimer = repeat(clock, settings.pressure.scrape_interval_ms, () => {
+    pressureWatch.look(settings.pressure, directory.workers(), clock.now());
+  });
+
+  // === reload ===
+  function reload(): ReloadAnswer {
+    let next: LoadedSettings;
+    try {
+      next = options.load();
+    } catch (error) {
+      if (!(error instanceof SettingsError)) throw error;
+      const problems = error.problems.map(problemText);
+      events.configReloaded({ ok: false, changed: [], needsRestart: [], error: problems.join('; ') });
+      return { ok: false, changed: [], needsRestart: [], problems };
+    }
+    const { changed, needsRestart } = diffSettings(settings, next.settings);
+    settings = settingsAfterReload(settings, next.settings);
+    loaded = { ...next, settings };
+    relaySettings = { ...settings.timeouts, ...settings.stream };
+    log.level = settings.log.level;
+    directory.setModels(settings.models);
+    listed?.update(listings(settings));
+    dispatch.configure();
+    if (changed.some((path) => path.startsWith('batch_window'))) windows.reset();
+    handler = pipeline(parts);
+    admission.poke();
+    events.configReloaded({ ok: true, changed, needsRestart, error: null });
+    return { ok: true, changed, needsRestart, problems: [] };
+  }
+
+  // === the listeners ===
+  const live = new Set<Call>();
+  const lifecycle = new Lifecycle();
+  const context: Omit<AppContext, 'surface'> = {
+    random,
+    directory,
+    serve: {
+      clock,
+      random,
+      events,
+      directory,
+      maxBodyBytes: () => settings.server.max_body_bytes,
+      trustTrace: () => settings.telemetry.trust_incoming,
+      handler: () => handler,
+      lifecycle: () => lifecycle.stage,
+      newId,
+      live,
+      onUnexpected,
+    },
+    operations: {
+      version: VERSION,
+      clock,
+      metrics,
+      figures,
+      directory,
+      draining: () => lifecycle.stage !== 'serving',
+      everReady: () => everReady,
+      snapshot,
+      engineVersions: () => listed?.versions() ?? new Map(),
+    },
+    admin: {
+      version: VERSION,
+      clock,
+      startedAt,
+      key: () => settings.admin.key,
+      metrics,
+      log,
+      figures,
+      directory,
+      snapshot,
+      explain: () => explainJson(loaded),
+      reload,
+      command: supervised ? (id, verb) => supervised[verb](id) : null,
+    },
+    onRefused: (c, error) =>
+      events.requestRefused({
+        id: String(c.env.outgoing.getHeader('x-request-id') ?? ''),
+        route: 'unknown',
+        method: c.req.method,
+        status: error.status,
+        code: error.row.code,
+        durationMs: 0,
+      }),
+    onUnexpected,
+  };
+
+  function listener(surface: AppContext['surface']): Server {
+    const app = createApp({ ...context, surface });
+    const handle = getRequestListener(app.fetch, { overrideGlobalObjects: false, autoCleanupIncoming: false });
+    return createHttpServer({
+      headerTimeoutMs: settings.server.header_timeout_ms,
+      uploadTimeoutMs: settings.server.upload_timeout_ms,
+      random,
+      newId,
+      maxBodyBytes: () => settings.server.max_body_bytes,
+      onRequest(incoming: IncomingMessage, response: ServerResponse, path: string | null) {
+        if (path === null) {
+          const error = new GatewayError('unknown_url', 'Unknown request URL. Please check the URL for typos.');
+          const { status, headers, body } = errorReplyParts(error, 'openai', random);
+          const id = newId();
+          events.requestRefused({ id, route: 'unknown', method: incoming.method ?? '', status, code: error.row.code, durationMs: 0 });
+          response.writeHead(status, { ...headers, 'x-request-id': id, 'content-length': Buffer.byteLength(body) });
+          response.end(body);
+          discardBody(incoming);
+          return;
+        }
+        void handle(incoming, response);
+      },
+    });
+  }
+
+  const { host, port } = settings.server;
+  const adminPort = settings.admin.port;
+  const servers: Server[] = [];
+  let url: string;
+  try {
+    const api = listener(adminPort === null ? 'both' : 'api');
+    servers.push(api);
+    url = await listen(api, host, port);
+    if (adminPort !== null) {
+      const server = listener('admin');
+      servers.push(server);
+      const adminUrl = await listen(server, settings.admin.host, adminPort);
+      log.info('listening', `admin on ${adminUrl}`);
+    }
+  } catch (error) {
+    await free();
+    throw error;
+  }
+  log.info('listening', `gateway on ${url}`);
+
+  async function free(): Promise<void> {
+    pressureTimer.cancel();
+    offReady();
+    scraper.close();
+    (supervised ?? listed)?.close();
+    for (const server of servers) server.closeAllConnections();
+    await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+    await directory.close();
+    loop.stop();
+    log.flush();
+  }
+
+  return {
+    url,
+    log,
+    firstReady,
+    snapshot,
+    defaultModel: () => directory.resolve(null)?.id ?? null,
+    reload,
+    figures,
+    openUpstreamSockets: () => directory.workers().reduce((sum, worker) => sum + worker.transport.openSockets, 0),
+    drain: (settle) => lifecycle.drain({ clock, events, inFlight, windows, live, servers, settings: settings.shutdown, settle, free }),
+    async stopSupervisor() {
+      await supervised?.stop();
+    },
+  };
+}
+
+function listings({ workers }: Settings): WorkerListing[] {
+  return workers.map(({ url, api_key, models, max_num_seqs }) => ({ url, apiKey: api_key, models, maxNumSeqs: max_num_seqs }));
+}
+
+function controlAddress(path: string) {
+  if (!isControlUrl(path)) return { socketPath: path };
+  const { hostname, port } = new URL(path);
+  return { host: hostname, port: Number(port) };
+}
+
+function listen(server: Server, host: string, port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port, backlog: 4096 }, () => {
+      server.off('error', reject);
+      const address = server.address() as AddressInfo;
+      const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+      resolve(`http://${name}:${address.port}`);
+    });
+  });
+}
