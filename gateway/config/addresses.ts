@@ -45,7 +45,7 @@ export function serverUrlProblem(text: string, path: 'none' | 'any'): string | n
 
 /** What is wrong with the address of the supervisor's control API, or null: `auto`, a socket's path, or http on loopback. */
 export function controlProblem(text: string): string | null {
-  if (text === '') return 'expected auto, the path of a Unix socket, or http://127.0.0.1:PORT';
+  if (text === '' || text.includes('\0')) return 'expected auto, the path of a Unix socket, or http://127.0.0.1:PORT';
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
     // sun_path holds 108 bytes, the closing zero included.
     return Buffer.byteLength(text) > 107 ? 'the path of a Unix socket is at most 107 bytes long' : null;

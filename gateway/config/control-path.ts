@@ -26,3 +26,10 @@ export function controlPath(settings: Settings, cwd: string): string {
 export function isControlUrl(path: string): boolean {
   return path.startsWith('http://');
 }
+
+/** What to connect to for a control path: options that node:http's `request` takes as they are. */
+export function controlTarget(path: string): { readonly socketPath: string } | { readonly host: string; readonly port: number } {
+  if (!isControlUrl(path)) return { socketPath: path };
+  const url = new URL(path);
+  return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 80) };
+}

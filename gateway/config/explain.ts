@@ -24,7 +24,7 @@ export function explainJson(loaded: LoadedSettings): { file: string | null; warn
 export function explainSettings(loaded: LoadedSettings): string {
   const lines: Line[] = [];
   for (const [key, explained] of Object.entries(explainJson(loaded).settings)) writeEntry(lines, '', key, explained);
-  const width = Math.min(60, Math.max(0, ...lines.map(({ text, origin }) => (origin === '' ? 0 : text.length))));
+  const width = Math.min(40, Math.max(0, ...lines.map(({ text }) => text.length)));
   const head = loaded.file === null ? '# no settings file' : `# settings file: ${loaded.file}`;
   const body = lines.map(({ text, origin }) => (origin === '' ? text : `${text.padEnd(width)}  # ${origin}`));
   return [head, ...loaded.warnings.map((warning) => `# warning: ${warning}`), ...body, ''].join('\n');

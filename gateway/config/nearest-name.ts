@@ -8,7 +8,7 @@ export function nearestName(name: string, candidates: Iterable<string>): string 
   const limit = Math.max(1, Math.floor(wanted.length / 3));
   let best: { name: string; distance: number } | null = null;
   for (const candidate of candidates) {
-    const distance = editDistance(wanted, plain(candidate));
+    const distance = isBeginning(wanted, plain(candidate)) ? 1 : editDistance(wanted, plain(candidate));
     if (distance <= limit && (best === null || distance < best.distance)) best = { name: candidate, distance };
   }
   return best?.name ?? null;
@@ -21,6 +21,11 @@ export function sameName(a: string, b: string): boolean {
 
 function plain(name: string): string {
   return name.toLowerCase().replace(/[-_]/g, '');
+}
+
+/** Whether one is the other cut short, as `alias` is of `aliases`. */
+function isBeginning(a: string, b: string): boolean {
+  return Math.min(a.length, b.length) >= 4 && a !== b && (a.startsWith(b) || b.startsWith(a));
 }
 
 /** Insertions, deletions, replacements and swaps of neighbors that turn `a` into `b` (optimal string alignment). */

@@ -48,8 +48,8 @@ export function settingsAfterReload(old: Settings, next: Settings): Settings {
     const text = path.join('.');
     if (readAtStart(text) || (text === 'workers' && programsChange(old, next))) setAt(result, path, structuredClone(valueAt(old, path)));
   }
-  const aliases = new Map(next.models.map((model) => [model.id, model.aliases]));
-  result.models = old.models.map((model) => ({ ...model, aliases: aliases.get(model.id) ?? model.aliases }));
+  // Aliases of another set of models could clash with those that stay.
+  if (diffModels(old.models, next.models).needsRestart.length > 0) result.models = structuredClone(old.models);
   return result as unknown as Settings;
 }
 

@@ -18,7 +18,11 @@ type ZodIssue = z.core.$ZodIssue;
 /** Everything the schema finds wrong with a tree, in words. `unshown` says of which values nothing may be repeated. */
 export function schemaIssues(tree: unknown, unshown: (path: Path) => boolean): SchemaIssue[] {
   const result = settingsSchema.safeParse(tree);
-  return result.success ? [] : result.error.issues.flatMap((issue) => explain(issue, [], tree, unshown));
+  if (result.success) return [];
+  const issues = result.error.issues.flatMap((issue) => explain(issue, [], tree, unshown));
+  // Text in place of a list is of the wrong type and may be too long for the list besides: the first says it.
+  const first = new Set<string>();
+  return issues.filter(({ path }) => !first.has(pathText(path)) && first.add(pathText(path)));
 }
 
 function explain(issue: ZodIssue, base: Path, tree: unknown, unshown: (path: Path) => boolean): SchemaIssue[] {
@@ -44,7 +48,7 @@ function wrongValue(issue: ZodIssue, path: Path, value: unknown, unshown: boolea
   const schema = schemaAt(path);
   if (!schema) return path[0] === 'models' ? 'expected text, a number, true, false, null, or a list or group of them' : issue.message;
   if (path.length === 0) return 'expected groups of settings, such as server: and models:';
-  const expected = expectation(schema) === 'text' && value === '' ? 'text, not an empty one' : expectation(schema);
+  const expected = expectation(schema);
   if (unshown || isSecret(path)) return `expected ${expected}`;
   return `expected ${expected}; got ${shownValue(value)}${hint(schema, value, pathText(path))}`;
 }
