@@ -6,6 +6,7 @@ import type { WorkerDirectory } from './core/worker.ts';
 import { admin, checkAdmin, type AdminContext } from './http/admin.ts';
 import type { HttpAnswer, HttpContext, HttpEnv } from './http/http-env.ts';
 import { operations, type OperationsContext } from './http/operations.ts';
+import { requestIdOf } from './http/identify.ts';
 import { RELAYED_ROUTES } from './http/routes.ts';
 import { serveCall, type ServeContext } from './http/serve-call.ts';
 import { modelCard, modelList } from './openai/models.ts';
@@ -28,19 +29,27 @@ export interface AppContext {
 export function createApp(context: AppContext): Hono<HttpEnv> {
   const app = new Hono<HttpEnv>({ strict: true });
   const methods = new Map<string, string>();
-  const get = (path: string, handler: HttpAnswer) => {
+  // Relayed calls name themselves: their head is written in one piece.
+  const named =
+    (answer: HttpAnswer): HttpAnswer =>
+    (c) => {
+      c.env.outgoing.setHeader('x-request-id', requestIdOf(c.env.incoming.headers, context.serve.newId));
+      return answer(c);
+    };
+  const get = (path: string, answer: HttpAnswer) => {
     methods.set(path, 'GET, HEAD');
-    app.get(path, handler);
+    app.get(path, named(answer));
   };
-  const post = (path: string, handler: HttpAnswer) => {
+  const post = (path: string, answer: HttpAnswer) => {
     methods.set(path, 'POST');
-    app.post(path, handler);
+    app.post(path, named(answer));
   };
 
   // For apps
   if (context.surface !== 'admin') {
     for (const route of RELAYED_ROUTES) {
-      post(route.path, (c) => {
+      methods.set(route.path, 'POST');
+      app.post(route.path, (c) => {
         void serveCall(context.serve, c.env.incoming, c.env.outgoing, route);
         return RESPONSE_ALREADY_SENT;
       });
@@ -62,10 +71,12 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
   // For operators
   if (context.surface !== 'api') {
     const answers = admin(context.admin);
-    const guarded = (answer: HttpAnswer): HttpAnswer => (c) => {
-      checkAdmin(c.env.incoming, context.admin.key());
-      return answer(c);
-    };
+    const guarded =
+      (answer: HttpAnswer): HttpAnswer =>
+      (c) => {
+        checkAdmin(c.env.incoming, context.admin.key());
+        return answer(c);
+      };
     get('/admin/status', guarded(answers.status));
     get('/admin/config', guarded(answers.config));
     get('/admin/debug/bundle', guarded(answers.bundle));
@@ -75,15 +86,17 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
     post('/admin/models/:id{.+}/:verb', guarded(answers.modelCommand));
   }
 
-  app.notFound((c) => {
-    const { path, method } = c.req;
-    const allow = methods.get(path) ?? (path.startsWith('/v1/models/') ? 'GET, HEAD' : undefined);
-    const error =
-      allow === undefined
-        ? new GatewayError('unknown_url', `Unknown request URL: ${method} ${path.slice(0, 200)}. Please check the URL for typos.`)
-        : new GatewayError('method_not_allowed', `${method} is not allowed here; use ${allow.replace(', HEAD', '')}.`, { allow });
-    return refuse(c, error);
-  });
+  app.notFound(
+    named((c) => {
+      const { path, method } = c.req;
+      const allow = methods.get(path) ?? (path.startsWith('/v1/models/') ? 'GET, HEAD' : undefined);
+      const error =
+        allow === undefined
+          ? new GatewayError('unknown_url', `Unknown request URL: ${method} ${path.slice(0, 200)}. Please check the URL for typos.`)
+          : new GatewayError('method_not_allowed', `${method} is not allowed here; use ${allow.replace(', HEAD', '')}.`, { allow });
+      return refuse(c, error);
+    }),
+  );
   app.onError((thrown, c) => {
     if (thrown instanceof GatewayError) return refuse(c, thrown);
     context.onUnexpected(thrown, String(c.env.outgoing.getHeader('x-request-id') ?? ''));
@@ -92,7 +105,11 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
 
   function refuse(c: HttpContext, error: GatewayError): Response {
     context.onRefused(c, error);
-    const { status, headers, body } = errorReplyParts(error, c.req.path.startsWith('/v1/messages') ? 'anthropic' : 'openai', context.random);
+    const { status, headers, body } = errorReplyParts(
+      error,
+      c.req.path.startsWith('/v1/messages') ? 'anthropic' : 'openai',
+      context.random,
+    );
     return new Response(body, { status, headers });
   }
 
@@ -103,5 +120,7 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
 function findModel(directory: WorkerDirectory, id: string) {
   const model = directory.resolve(id);
   if (model) return model;
-  throw new GatewayError('model_not_found', `The model \`${id.slice(0, 100).replaceAll(/[^\x20-\x7e]/g, '?')}\` does not exist.`, { param: 'model' });
+  throw new GatewayError('model_not_found', `The model \`${id.slice(0, 100).replaceAll(/[^\x20-\x7e]/g, '?')}\` does not exist.`, {
+    param: 'model',
+  });
 }

@@ -113,7 +113,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     directory,
     admission: () => settings.admission,
     pressure: () => settings.pressure,
-    balancer: () => settings.load_balancer,
   });
   const windows = new BatchWindows(clock, events, () => settings.batch_window);
   const newId = (): string => randomUUID().replaceAll('-', '').slice(0, REQUEST_ID_LENGTH);

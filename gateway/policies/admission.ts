@@ -5,7 +5,6 @@ import { GatewayError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
 import { Lease } from '../core/lease.ts';
 import type { Worker, WorkerDirectory } from '../core/worker.ts';
-import { slowStart, type BalancerSettings } from './load-balancer.ts';
 import { noWorkerError } from './no-worker.ts';
 import { pressureFactor, type PressureSettings } from './pressure.ts';
 
@@ -24,7 +23,6 @@ export interface AdmissionContext {
   readonly directory: WorkerDirectory;
   readonly admission: () => AdmissionSettings;
   readonly pressure: () => PressureSettings;
-  readonly balancer: () => BalancerSettings;
 }
 
 /** Larger goes first. */
@@ -34,15 +32,17 @@ const EVIDENCE = 20;
 const SMOOTHING = 0.1;
 const LOOK_AGAIN_MS = 250;
 
-/** Calls that the ready workers can run at once, of the model: capacity and headroom, less what slow start and pressure withhold. */
+/**
+ * Calls of a model that its ready workers can run at once: capacity and headroom, less what pressure withholds. A slow start shifts load
+ * between workers and takes nothing away from all of them, so it has no part here.
+ */
 export function slotsOf(workers: readonly Worker[], context: AdmissionContext, now: number): number {
   const { headroom } = context.admission();
   const pressure = context.pressure();
-  const balancer = context.balancer();
   let slots = 0;
   for (const worker of workers) {
     const factor = pressureFactor(pressure, worker.load, now);
-    if (factor > 0) slots += Math.max(1, Math.floor(worker.view.maxNumSeqs * (1 + headroom) * slowStart(worker, balancer, now) * factor));
+    if (factor > 0) slots += Math.max(1, Math.floor(worker.view.maxNumSeqs * (1 + headroom) * factor));
   }
   return slots;
 }
@@ -192,7 +192,7 @@ class Room {
     });
   }
 
-  /** Places also come with time alone (slow start) and with every scrape (pressure). */
+  /** Places also come with every scrape, as pressure falls. */
   #lookAgain(waiter: Waiter): void {
     this.#context.clock.after(LOOK_AGAIN_MS, () => {
       if (this.#head !== waiter) return;
