@@ -1,0 +1,49 @@
+/** The answers of /admin/status and /stats as lines for a terminal. */
+export function statusText(status: any, stats: any): string {
+  const lines: string[] = [];
+  const engine = status.engine === null ? 'external workers' : `${status.engine.simulated ? 'simulated engine' : `vLLM ${status.engine.version ?? ''}`.trim()} (${status.engine.reason})`;
+  lines.push(`Headgate ${status.version} · ${engine}`);
+  if (status.profile !== null) lines.push(`profile ${status.profile} · tuning ${status.tuning}`);
+  for (const gpu of status.gpus) {
+    lines.push(`GPU ${gpu.index} ${gpu.name}: ${gib(gpu.memoryUsedBytes)} of ${gib(gpu.memoryTotalBytes)} GiB used`);
+  }
+  lines.push('');
+  const rows = [['WORKER', 'MODEL', 'STATE', 'UPTIME', 'RESTARTS', 'IN FLIGHT', 'WAITING', 'KV', 'BREAKER']];
+  for (const worker of status.workers) {
+    rows.push([
+      worker.id,
+      worker.model ?? '-',
+      worker.stage === null || worker.state === 'ready' ? worker.state : `${worker.state} (${worker.stage})`,
+      worker.uptime_seconds === null ? '-' : duration(worker.uptime_seconds),
+      String(worker.restarts),
+      String(worker.in_flight),
+      String(worker.requests_waiting),
+      `${Math.round(worker.kv_cache_usage_ratio * 100)} %`,
+      stats.breakers[worker.id]?.state ?? 'closed',
+    ]);
+  }
+  lines.push(...table(rows));
+  for (const worker of status.workers) {
+    for (const change of worker.degradation) lines.push('', `${worker.id} runs with ${change.setting} ${change.to} instead of ${change.from}: ${change.reason}`);
+    const failure = worker.last_failure;
+    if (failure !== null) lines.push('', `${worker.id} last failed at ${failure.at} (${failure.class}, ${failure.phase}): ${failure.message}`, `  ${failure.advice}`);
+  }
+  const { queue, batcher } = stats;
+  lines.push('', `in flight ${queue.in_flight} · waiting ${queue.depth.interactive} interactive, ${queue.depth.batch} batch · window holds ${batcher.pending_requests}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ').trimEnd());
+}
+
+function duration(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
+  return `${Math.round(seconds / 3_600)} h`;
+}
+
+function gib(bytes: number | null): string {
+  return bytes === null ? '?' : (bytes / 2 ** 30).toFixed(1);
+}
