@@ -1,0 +1,279 @@
+import { setImmediate as soon, setTimeout as later, clearTimeout } from 'node:timers';
+import type { Choice } from './choice.ts';
+import { EngineMetrics } from './metrics.ts';
+import { Scheduler } from './scheduler.ts';
+import type { SchedulerSettings, Sequence, Step } from './scheduler.ts';
+import { stepMs } from './step-time.ts';
+import type { StepCost } from './step-time.ts';
+
+/** Why a request got no proper end. */
+export type RequestFailure = 'engine-dead' | 'request-error';
+
+/** A request as the engine sees it: some sequences, and whom to tell. */
+export interface Job {
+  readonly choices: readonly Choice[];
+  /** Called at the end of a step in which at least one choice got something. */
+  onOutput(): void;
+  onFailure(failure: RequestFailure): void;
+}
+
+export interface EngineSettings extends SchedulerSettings {
+  readonly maxModelLen: number;
+  readonly cost: StepCost;
+  /** Factor on every duration; 0 waits for nothing. */
+  readonly speed: number;
+  readonly countEstimates: boolean;
+}
+
+/** A late step is made up for by quicker ones, but not more than this. */
+const MAX_LAG_MS = 50;
+
+/** Runs the scheduler against the clock: a step is planned, takes its time, and then every sequence in it gets its token at once. */
+export class Engine {
+  readonly scheduler: Scheduler;
+  readonly metrics: EngineMetrics;
+  readonly settings: EngineSettings;
+  readonly #owners = new Map<Sequence, { readonly job: Job; readonly choice: Choice }>();
+  readonly #jobs = new Set<Job>();
+  #stepping = false;
+  #held: (() => void) | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  /** Monotonic ms at which the current step is over. */
+  #due = 0;
+  #dead = false;
+  #hung = false;
+  #sleepLevel: 0 | 1 | 2 = 0;
+  #rejecting = false;
+  /** Factor on the time of every step. */
+  slowdown = 1;
+  #tokenAlarms: { readonly at: number; readonly fn: () => void }[] = [];
+  #idleListeners: (() => void)[] = [];
+
+  constructor(settings: EngineSettings) {
+    this.settings = settings;
+    this.scheduler = new Scheduler(settings);
+    this.metrics = new EngineMetrics(settings.maxModelLen);
+  }
+
+  get dead(): boolean {
+    return this.#dead;
+  }
+
+  /** Requests that have not ended. */
+  get inFlight(): number {
+    return this.#jobs.size;
+  }
+
+  /** Queues a request. On a dead engine it fails at once; in a drain it is answered with an abort. */
+  submit(job: Job): void {
+    if (this.#dead) return job.onFailure('engine-dead');
+    if (this.#rejecting) {
+      for (const choice of job.choices) choice.abort();
+      return job.onOutput();
+    }
+    this.#jobs.add(job);
+    for (const choice of job.choices) {
+      this.#owners.set(choice.sequence, { job, choice });
+      this.scheduler.add(choice.sequence);
+    }
+    this.#wake();
+  }
+
+  /** Forgets a request whose client has gone; its blocks are free at once. Not counted as finished, as in vLLM. */
+  drop(job: Job): void {
+    if (!this.#jobs.delete(job)) return;
+    for (const choice of job.choices) this.#remove(choice);
+    this.#noteIdle();
+  }
+
+  /** Ends a request with `finish_reason: "abort"`. */
+  abort(job: Job): void {
+    if (!this.#jobs.has(job)) return;
+    const now = performance.now();
+    for (const choice of job.choices) {
+      if (choice.finishReason !== null) continue;
+      choice.abort();
+      this.#end(choice, 'abort', now);
+    }
+    this.#settle(job);
+    job.onOutput();
+  }
+
+  abortAll(): void {
+    for (const job of [...this.#jobs]) this.abort(job);
+  }
+
+  /** Fails one request the way a fault inside the engine does. */
+  fail(job: Job): void {
+    if (!this.#jobs.delete(job)) return;
+    for (const choice of job.choices) {
+      if (choice.finishReason === null) this.metrics.finished.error++;
+      this.#remove(choice);
+    }
+    job.onFailure('request-error');
+    this.#noteIdle();
+  }
+
+  /** The engine is gone: every request fails, now and from now on. */
+  die(): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    const jobs = [...this.#jobs];
+    this.#jobs.clear();
+    for (const job of jobs) for (const choice of job.choices) this.#remove(choice);
+    for (const job of jobs) job.onFailure('engine-dead');
+    this.#noteIdle();
+  }
+
+  /** While hung, no step ends. */
+  set hung(hung: boolean) {
+    this.#hung = hung;
+    this.#resume();
+  }
+
+  /** While asleep, no step begins. */
+  set sleepLevel(level: 0 | 1 | 2) {
+    this.#sleepLevel = level;
+    if (level === 0) this.#wake();
+  }
+  /** 0 awake, 1 weights offloaded, 2 weights discarded. */
+  get sleepLevel(): 0 | 1 | 2 {
+    return this.#sleepLevel;
+  }
+
+  /** From now on new requests are answered with an abort; resolves when those in flight have ended. */
+  drain(): Promise<void> {
+    this.#rejecting = true;
+    return new Promise((resolve) => {
+      if (this.#jobs.size === 0) resolve();
+      else this.#idleListeners.push(resolve);
+    });
+  }
+
+  /** Calls `fn` when `count` more tokens have been generated, at the end of that step; at once for 0. */
+  afterTokens(count: number, fn: () => void): void {
+    if (count <= 0) fn();
+    else this.#tokenAlarms.push({ at: this.metrics.generationTokens + count, fn });
+  }
+
+  #wake(): void {
+    if (this.#stepping || this.#dead || this.#sleepLevel > 0) return;
+    if (this.scheduler.running + this.scheduler.waiting === 0) return;
+    this.#stepping = true;
+    // Not at once: what arrives in the same turn of the loop joins the same step.
+    soon(() => this.#beginStep());
+  }
+
+  #beginStep(): void {
+    if (this.#dead) return;
+    const step = this.scheduler.step();
+    const now = performance.now();
+    for (const sequence of step.admitted) {
+      const choice = this.#owners.get(sequence)?.choice;
+      if (choice !== undefined && choice.scheduledAt === 0) choice.scheduledAt = now;
+    }
+    if (step.prefillTokens + step.decodeTokens === 0) {
+      // Nothing but a preemption: what was thrown back is admitted again by the next step.
+      if (step.preempted.length > 0) soon(() => this.#beginStep());
+      else this.#stepping = false;
+      return;
+    }
+    const duration = stepMs(this.settings.cost, step) * this.settings.speed * this.slowdown;
+    this.#due = Math.max(this.#due, now - MAX_LAG_MS * Math.min(1, this.settings.speed)) + duration;
+    const wait = this.#due - now;
+    if (wait < 0.5) soon(() => this.#endStep(step));
+    else this.#timer = later(() => this.#endStep(step), wait);
+  }
+
+  #endStep(step: Step): void {
+    this.#timer = null;
+    if (this.#dead) return;
+    if (this.#hung) {
+      this.#held = () => this.#endStep(step);
+      return;
+    }
+    this.#giveTokens(step);
+    this.#stepping = false;
+    this.#wake();
+  }
+
+  #resume(): void {
+    if (this.#hung || this.#held === null) return;
+    const held = this.#held;
+    this.#held = null;
+    held();
+  }
+
+  #giveTokens(step: Step): void {
+    const now = performance.now();
+    const touched = new Set<Job>();
+    let sampled = 0;
+    for (const sequence of step.sampled) {
+      const owner = this.#owners.get(sequence);
+      // Gone while the step ran: its client left, or it was thrown back by an abort.
+      if (owner === undefined || sequence.state !== 'running') continue;
+      this.#giveToken(owner.choice, now);
+      if (owner.choice.generated > 0) sampled++;
+      touched.add(owner.job);
+    }
+    this.metrics.iterationTokens.observe(step.prefillTokens + sampled);
+    if (this.settings.countEstimates) this.#countEstimates(step);
+    for (const job of touched) {
+      this.#settle(job);
+      job.onOutput();
+    }
+    const due = this.#tokenAlarms.filter((alarm) => alarm.at <= this.metrics.generationTokens);
+    if (due.length === 0) return;
+    this.#tokenAlarms = this.#tokenAlarms.filter((alarm) => !due.includes(alarm));
+    for (const alarm of due) alarm.fn();
+  }
+
+  #giveToken(choice: Choice, now: number): void {
+    const { sequence } = choice;
+    const first = choice.firstTokenAt === 0;
+    if (first) this.metrics.onFirstToken(choice, now);
+    else this.metrics.onLaterToken(choice, now);
+    if (first) choice.firstTokenAt = now;
+    choice.lastTokenAt = now;
+    if (choice.settings.maxTokens === 0) choice.finishReason = 'stop';
+    else {
+      const token = choice.advance(this.settings.maxModelLen - sequence.tokens.length);
+      this.scheduler.append(sequence, token.id);
+      this.metrics.generationTokens++;
+    }
+    if (choice.finishReason !== null) this.#end(choice, choice.finishReason, now);
+  }
+
+  #end(choice: Choice, reason: 'stop' | 'length' | 'abort', now: number): void {
+    this.metrics.onFinished(choice, reason, now);
+    this.#remove(choice);
+  }
+
+  #remove(choice: Choice): void {
+    this.scheduler.finish(choice.sequence);
+    this.#owners.delete(choice.sequence);
+  }
+
+  #settle(job: Job): void {
+    if (!this.#jobs.has(job) || job.choices.some((choice) => choice.finishReason === null)) return;
+    this.#jobs.delete(job);
+    this.metrics.onRequestFinished(job.choices.length, Math.max(...job.choices.map((choice) => choice.generated)));
+    this.#noteIdle();
+  }
+
+  #noteIdle(): void {
+    if (this.#jobs.size > 0) return;
+    const listeners = this.#idleListeners;
+    this.#idleListeners = [];
+    for (const listener of listeners) listener();
+  }
+
+  #countEstimates(step: Step): void {
+    const { cost } = this.settings;
+    const tokens = step.prefillTokens + step.decodeTokens;
+    this.metrics.estimatedFlops += cost.flopsPerToken * tokens;
+    this.metrics.estimatedReadBytes += cost.weightBytes + cost.kvBytesPerToken * step.contextTokens;
+    this.metrics.estimatedWriteBytes += cost.kvBytesPerToken * tokens;
+  }
+}

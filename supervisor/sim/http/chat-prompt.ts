@@ -1,0 +1,59 @@
+import { encode, TOKEN } from '../tokenizer.ts';
+import { badRequest } from './api-error.ts';
+import { isObject } from './fields.ts';
+import type { JsonObject } from './fields.ts';
+
+/** Tokens that one picture is worth. */
+const IMAGE_TOKENS = 256;
+
+export interface ChatMessage {
+  readonly role: string;
+  readonly ids: readonly number[];
+}
+
+function contentIds(content: unknown): number[] {
+  if (content === null || content === undefined) return [];
+  if (typeof content === 'string') return encode(content);
+  if (!Array.isArray(content)) throw badRequest(`Invalid message content: ${JSON.stringify(content)}`, 'messages');
+  return content.flatMap((part: unknown) => {
+    if (typeof part === 'string') return encode(part);
+    if (!isObject(part)) return [];
+    const text = part['text'] ?? part['refusal'] ?? part['thinking'];
+    if (typeof text === 'string') return encode(text);
+    if (isObject(part['content']) || Array.isArray(part['content']) || typeof part['content'] === 'string')
+      return contentIds(part['content']);
+    return /image|audio|video/.test(String(part['type']))
+      ? new Array<number>(IMAGE_TOKENS).fill(TOKEN.image)
+      : encode(JSON.stringify(part));
+  });
+}
+
+function messageIds(message: unknown): ChatMessage {
+  if (!isObject(message) || typeof message['role'] !== 'string') throw badRequest('Every message must have a role.', 'messages');
+  const ids = contentIds(message['content']);
+  const calls = message['tool_calls'];
+  if (Array.isArray(calls) && calls.length > 0) ids.push(...encode(JSON.stringify(calls)));
+  return { role: message['role'], ids };
+}
+
+/** The prompt of a conversation, as a simple chat template would make it: tools first, then each message between its marks. */
+export function chatPrompt(messages: readonly unknown[], body: JsonObject): number[] {
+  const prompt: number[] = [];
+  const tools = body['tools'];
+  if (Array.isArray(tools) && tools.length > 0)
+    prompt.push(TOKEN.messageStart, ...encode(`system\n${JSON.stringify(tools)}`), TOKEN.messageEnd, 10);
+  for (const message of messages) {
+    const { role, ids } = messageIds(message);
+    prompt.push(TOKEN.messageStart, ...encode(`${role}\n`));
+    for (const id of ids) prompt.push(id);
+    prompt.push(TOKEN.messageEnd, 10);
+  }
+  if (body['add_generation_prompt'] !== false) prompt.push(TOKEN.messageStart, ...encode('assistant\n'));
+  return prompt;
+}
+
+/** The role of the last message; null for none. */
+export function lastRole(messages: readonly unknown[]): string | null {
+  const last = messages.at(-1);
+  return isObject(last) && typeof last['role'] === 'string' ? last['role'] : null;
+}

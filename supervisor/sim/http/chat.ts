@@ -1,0 +1,187 @@
+import type { Choice } from '../choice.ts';
+import type { Segment } from '../prose.ts';
+import { writeScript } from '../scripts.ts';
+import { badRequest } from './api-error.ts';
+import { chatPrompt } from './chat-prompt.ts';
+import { streamChat } from './chat-stream.ts';
+import { wantedOf, wantsReasoning } from './chat-wanted.ts';
+import { hexId, nowSeconds } from './exchange.ts';
+import type { Exchange } from './exchange.ts';
+import { SAMPLING_KINDS } from './fields.ts';
+import type { BodyShape, JsonObject } from './fields.ts';
+import { fullUsage, runToEnd, usageOf } from './job.ts';
+import { chatLogprobs } from './logprobs.ts';
+import { checkModel, modelName } from './models.ts';
+import { fitContext, leastTokens, newChoice, readSampling } from './sampling.ts';
+import type { Sampling } from './sampling.ts';
+
+export const CHAT_SHAPE: BodyShape = {
+  required: ['messages'],
+  kinds: {
+    ...SAMPLING_KINDS,
+    messages: 'list',
+    max_completion_tokens: 'int',
+    logprobs: 'bool',
+    top_logprobs: 'int',
+    tools: 'list',
+    response_format: 'dict',
+    structured_outputs: 'dict',
+    include_reasoning: 'bool',
+    parallel_tool_calls: 'bool',
+  },
+};
+
+/** A chat request that was found good. */
+export interface ChatRequest {
+  readonly id: string;
+  readonly created: number;
+  readonly sampling: Sampling;
+  readonly choices: readonly Choice[];
+  readonly prompt: readonly number[];
+  /** Alternatives to show with each token; null for no logprobs. */
+  readonly topLogprobs: number | null;
+}
+
+/** Checks a chat body and prepares its choices, numbered from `firstIndex`. Throws ApiError. */
+export function prepareChat(exchange: Exchange, body: JsonObject, messages: readonly unknown[], firstIndex = 0): ChatRequest {
+  const { sim } = exchange;
+  const sampling = readSampling(sim, body, { maxTokensField: 'max_completion_tokens' });
+  const topLogprobs = body['logprobs'] === true ? Number(body['top_logprobs'] ?? 0) : null;
+  if (topLogprobs !== null && topLogprobs > sim.settings.maxLogprobs) {
+    throw badRequest(
+      `Requested sample logprobs of ${topLogprobs}, which is greater than max allowed: ${sim.settings.maxLogprobs}`,
+      'top_logprobs',
+    );
+  }
+  checkModel(exchange, body);
+  const wanted = wantedOf(exchange, body, messages);
+  if (messages.length === 0) throw badRequest('list index out of range', 'messages');
+  const prompt = chatPrompt(messages, body);
+  const maxTokens = fitContext(sim, prompt.length, sampling.maxTokens);
+  const reasoning = wantsReasoning(sim, body);
+  const choices = Array.from({ length: sampling.n }, (_, index) => {
+    const script = writeScript({ prompt, seed: sampling.seed, index, wanted, reasoning, minTokens: leastTokens(sampling) });
+    return newChoice(sampling, firstIndex + index, prompt, maxTokens, script);
+  });
+  return { id: `chatcmpl-${exchange.requestId(body)}`, created: nowSeconds(), sampling, choices, prompt, topLogprobs };
+}
+
+/** Text of one kind out of what a choice has said. */
+export function textOf(segments: readonly Segment[], part: Segment['part'], call = 0): string {
+  return segments
+    .filter((segment) => segment.part === part && segment.call === call)
+    .map((segment) => segment.text)
+    .join('');
+}
+
+export interface CalledTool {
+  readonly name: string;
+  readonly arguments: string;
+}
+
+/** The tool calls out of what a choice has said. */
+export function callsOf(segments: readonly Segment[]): CalledTool[] {
+  return segments
+    .filter((segment) => segment.part === 'tool-name')
+    .map((segment) => ({ name: segment.text, arguments: textOf(segments, 'tool-arguments', segment.call) }));
+}
+
+/** The reason that a client is told: a call that the model chose to make is `tool_calls`. */
+export function finishReasonOf(choice: Choice, calls: boolean, named: boolean): string {
+  return choice.finishReason === 'stop' && calls && !named ? 'tool_calls' : choice.finishReason!;
+}
+
+/** true where the client named the function to call: vLLM then says `stop`. */
+export function isNamedChoice(body: JsonObject): boolean {
+  return typeof body['tool_choice'] === 'object' && body['tool_choice'] !== null;
+}
+
+function wholeChoice(request: ChatRequest, choice: Choice, named: boolean): object {
+  const calls = callsOf(choice.pending);
+  const content = textOf(choice.pending, 'content');
+  const reasoning = textOf(choice.pending, 'reasoning');
+  return {
+    index: choice.settings.index,
+    message: {
+      role: 'assistant',
+      content: content === '' && calls.length > 0 ? null : content,
+      refusal: null,
+      annotations: null,
+      audio: null,
+      function_call: null,
+      ...(calls.length === 0
+        ? {}
+        : {
+            tool_calls: calls.map((call) => ({
+              id: `chatcmpl-tool-${hexId()}`,
+              type: 'function',
+              function: { name: call.name, arguments: call.arguments },
+            })),
+          }),
+      reasoning: reasoning === '' ? null : reasoning,
+    },
+    logprobs: request.topLogprobs === null ? null : chatLogprobs(choice.pendingTokens, 0, request.topLogprobs),
+    finish_reason: finishReasonOf(choice, calls.length > 0, named),
+    stop_reason: choice.stopReason,
+    token_ids: request.sampling.returnTokenIds ? choice.pendingTokens.map((token) => token.id) : null,
+    routed_experts: null,
+  };
+}
+
+/** The times of one request, in vLLM's `metrics`. */
+function requestMetrics(choice: Choice): object {
+  const generation = choice.lastTokenAt - choice.firstTokenAt;
+  const later = Math.max(1, choice.generated - 1);
+  return {
+    time_to_first_token_ms: choice.firstTokenAt - choice.scheduledAt,
+    generation_time_ms: generation,
+    queue_time_ms: choice.scheduledAt - choice.arrivedAt,
+    mean_itl_ms: generation / later,
+    tokens_per_second: generation > 0 ? (later * 1000) / generation : 0,
+  };
+}
+
+/** The whole answer, with every key that vLLM writes. */
+export function wholeChat(exchange: Exchange, request: ChatRequest, named: boolean, conversations = 1): object {
+  const { choices } = request;
+  return {
+    id: request.id,
+    object: 'chat.completion',
+    created: request.created,
+    model: modelName(exchange),
+    choices: choices.map((choice) => wholeChoice(request, choice, named)),
+    service_tier: null,
+    system_fingerprint: exchange.sim.settings.fingerprint,
+    usage: fullUsage(exchange, usageOf(exchange, choices, choices.length / conversations)),
+    prompt_logprobs: null,
+    prompt_token_ids: request.sampling.returnTokenIds ? request.prompt : null,
+    prompt_text: null,
+    kv_transfer_params: null,
+    ec_transfer_params: null,
+    metrics: exchange.sim.settings.perRequestMetrics && choices.length === 1 ? requestMetrics(choices[0]!) : null,
+  };
+}
+
+/** `POST /v1/chat/completions` */
+export async function chatCompletions(exchange: Exchange): Promise<void> {
+  const body = await exchange.readJson(CHAT_SHAPE);
+  const request = prepareChat(exchange, body, body['messages'] as unknown[]);
+  const named = isNamedChoice(body);
+  if (request.sampling.stream) return streamChat(exchange, request, named);
+  await runToEnd(exchange, request.choices);
+  exchange.json(200, wholeChat(exchange, request, named));
+}
+
+/** `POST /v1/chat/completions/batch`: several conversations in one request, one choice each. */
+export async function chatBatch(exchange: Exchange): Promise<void> {
+  const body = await exchange.readJson(CHAT_SHAPE);
+  const conversations = body['messages'] as unknown[];
+  if (conversations.length === 0 || !conversations.every((item) => Array.isArray(item)))
+    throw badRequest('messages must be a list of conversations.', 'messages');
+  if ((body['n'] ?? 1) !== 1) throw badRequest('n must be 1 for batched chat completions.', 'n');
+  const plain = { ...body, stream: false, stream_options: null, tools: null, tool_choice: 'none' };
+  const requests = conversations.map((messages, index) => prepareChat(exchange, plain, messages as unknown[], index));
+  const choices = requests.flatMap((request) => request.choices);
+  await runToEnd(exchange, choices);
+  exchange.json(200, wholeChat(exchange, { ...requests[0]!, choices }, false, conversations.length));
+}

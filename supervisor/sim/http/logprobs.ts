@@ -1,0 +1,55 @@
+import { chance } from '../prose.ts';
+import type { ScriptToken } from '../prose.ts';
+import { tokenBytes, tokenText } from '../tokenizer.ts';
+
+interface Candidate {
+  readonly id: number;
+  readonly logprob: number;
+}
+
+/** Words that a generator might have said instead. */
+const OTHERS = [2053, 2073, 2081, 2101, 2117, 2129, 2141, 2153, 2173, 2197, 2213, 2221, 2237, 2249, 2269, 2281, 2293, 2309, 2333, 2341];
+
+/** The token said and what it was preferred to, most likely first; the same for the same place in the same text. */
+function candidates(token: ScriptToken, position: number, top: number): Candidate[] {
+  const next = chance(token.id * 31 + position);
+  let logprob = -0.05 - next() * 0.6;
+  const list: Candidate[] = [{ id: token.id, logprob }];
+  for (let i = 0; list.length < top; i++) {
+    logprob -= 0.7 + next();
+    const id = OTHERS[(position + i) % OTHERS.length]!;
+    list.push({ id: id === token.id ? id + 4 : id, logprob });
+  }
+  return list;
+}
+
+function shown(candidate: Candidate): { token: string; logprob: number; bytes: number[] } {
+  return { token: tokenText(candidate.id), logprob: candidate.logprob, bytes: [...tokenBytes(candidate.id)] };
+}
+
+/** `logprobs` of a chat choice for some tokens, the first of which is at `position`. */
+export function chatLogprobs(tokens: readonly ScriptToken[], position: number, top: number): object {
+  return {
+    content: tokens.map((token, at) => {
+      const list = candidates(token, position + at, top);
+      return { ...shown(list[0]!), top_logprobs: list.slice(0, top).map(shown) };
+    }),
+  };
+}
+
+/** `logprobs` of a text completion; `offset` is where the first token begins in the text. */
+export function completionLogprobs(tokens: readonly ScriptToken[], position: number, top: number, offset: number): object {
+  const lists = tokens.map((token, at) => candidates(token, position + at, Math.max(1, top)));
+  let at = offset;
+  const offsets = tokens.map((token) => {
+    const begin = at;
+    at += token.text.length;
+    return begin;
+  });
+  return {
+    text_offset: offsets,
+    token_logprobs: lists.map((list) => list[0]!.logprob),
+    tokens: tokens.map((token) => tokenText(token.id)),
+    top_logprobs: lists.map((list) => Object.fromEntries(list.map((candidate) => [tokenText(candidate.id), candidate.logprob]))),
+  };
+}

@@ -1,0 +1,86 @@
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Sim } from '../sim.ts';
+import { ApiError } from './api-error.ts';
+import { Exchange } from './exchange.ts';
+import { failureError } from './job.ts';
+import { routesFor } from './routes.ts';
+import type { Route } from './routes.ts';
+
+/** Paths that `--api-key` protects; the others stay open, as in vLLM. */
+const GUARDED = ['/v1', '/v2', '/inference', '/cohere'];
+
+/** The simulated server's front end, not yet listening. */
+export function createFrontEnd(sim: Sim): Server {
+  const routes = routesFor({ ...sim.settings.serves, devMode: sim.settings.devMode, faultRoute: sim.settings.faultRoute });
+  const server = createServer(
+    { keepAliveTimeout: sim.settings.keepAliveS * 1000, requestTimeout: 0, headersTimeout: 0 },
+    (request, response) => {
+      void answer(sim, routes, request, response);
+    },
+  );
+  // Node would wait a second longer than it was told.
+  server.keepAliveTimeoutBuffer = 0;
+  server.timeout = 0;
+  return server;
+}
+
+async function answer(sim: Sim, routes: ReadonlyMap<string, Route>, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const exchange = new Exchange(sim, request, response);
+  const { settings } = sim;
+  sim.serverLoad++;
+  response.once('close', () => {
+    sim.serverLoad--;
+    if (!settings.accessLog || settings.quietPaths.includes(exchange.path) || !response.headersSent) return;
+    const { remoteAddress = '127.0.0.1', remotePort = 0 } = request.socket;
+    sim.log.access(
+      `${remoteAddress}:${remotePort} - "${request.method} ${exchange.path} HTTP/${request.httpVersion}" ${response.statusCode} ${response.statusMessage}`,
+    );
+  });
+  try {
+    await dispatch(exchange, routes);
+  } catch (error) {
+    // A client that left while its body was read needs no answer.
+    if (response.destroyed || request.destroyed) return;
+    if (error instanceof ApiError) return exchange.fail(error);
+    sim.log.stderr(
+      'APIServer',
+      `ERROR:    Exception in ASGI application\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    );
+    exchange.fail(failureError('request-error'));
+  }
+}
+
+async function dispatch(exchange: Exchange, routes: ReadonlyMap<string, Route>): Promise<void> {
+  const { sim, path, request } = exchange;
+  if (!authorized(exchange)) return exchange.json(401, { error: 'Unauthorized' });
+  const route = routes.get(path);
+  if (route === undefined) return exchange.json(404, { detail: 'Not Found' });
+  if (!(route.methods as readonly string[]).includes(request.method ?? '')) {
+    return exchange.json(405, { detail: 'Method Not Allowed' }, ['allow', route.methods.join(', ')]);
+  }
+  if (!route.inference) return route.handler(exchange);
+  if (sim.engine.dead) {
+    sim.onDeathRaised();
+    throw failureError('engine-dead');
+  }
+  exchange.fault = sim.requestFaults.take();
+  if (exchange.fault?.kind === 'error-500') throw failureError('request-error');
+  if (exchange.fault?.kind === 'html') {
+    // What a captive portal, or a wrong server behind the port, would say.
+    return exchange.send(
+      200,
+      'text/html; charset=utf-8',
+      '<!doctype html><html><head><title>Welcome</title></head><body>It works!</body></html>\n',
+    );
+  }
+  return route.handler(exchange);
+}
+
+function authorized(exchange: Exchange): boolean {
+  const { apiKeys } = exchange.sim.settings;
+  if (apiKeys.length === 0 || exchange.request.method === 'OPTIONS') return true;
+  if (!GUARDED.some((prefix) => exchange.path.startsWith(prefix))) return true;
+  const [scheme, key] = (exchange.header('authorization') ?? '').split(' ');
+  return scheme?.toLowerCase() === 'bearer' && key !== undefined && apiKeys.includes(key);
+}

@@ -1,0 +1,74 @@
+import { setImmediate as soon } from 'node:timers';
+
+/** The two processes whose lines vLLM's log holds. */
+export type LogSource = 'APIServer' | 'EngineCore';
+
+function stamp(): string {
+  const now = new Date();
+  const two = (value: number): string => String(value).padStart(2, '0');
+  return `${two(now.getMonth() + 1)}-${two(now.getDate())} ${two(now.getHours())}:${two(now.getMinutes())}:${two(now.getSeconds())}`;
+}
+
+/** Writes lines the way vLLM does: its own and the access lines on stdout, uvicorn's life and tracebacks on stderr, each with its process. */
+export class Log {
+  enginePid = process.pid;
+  #waiting = '';
+
+  #prefix(source: LogSource): string {
+    return `(${source} pid=${source === 'APIServer' ? process.pid : this.enginePid}) `;
+  }
+
+  info(source: LogSource, where: string, message: string): void {
+    this.#line('INFO', source, where, message);
+  }
+
+  warning(source: LogSource, where: string, message: string): void {
+    this.#line('WARNING', source, where, message);
+  }
+
+  error(source: LogSource, where: string, message: string): void {
+    this.#line('ERROR', source, where, message);
+  }
+
+  #line(level: string, source: LogSource, where: string, message: string): void {
+    const head = `${this.#prefix(source)}${level} ${stamp()} [${where}] `;
+    this.#stdout(
+      message
+        .split('\n')
+        .map((line) => `${head}${line}\n`)
+        .join(''),
+    );
+  }
+
+  /** One access line of uvicorn. Such lines are written together, once a turn of the loop. */
+  access(text: string): void {
+    if (this.#waiting === '') soon(() => this.flush());
+    this.#waiting += `${this.#prefix('APIServer')}INFO:     ${text}\n`;
+  }
+
+  /** uvicorn's own lines and tracebacks. */
+  stderr(source: LogSource, text: string): void {
+    process.stderr.write(
+      text
+        .split('\n')
+        .map((line) => `${this.#prefix(source)}${line}\n`)
+        .join(''),
+    );
+  }
+
+  /** A progress bar's next state: no line end, the cursor goes back. */
+  progress(source: LogSource, text: string): void {
+    process.stderr.write(`\r${this.#prefix(source)}${text}`);
+  }
+
+  flush(): void {
+    if (this.#waiting === '') return;
+    process.stdout.write(this.#waiting);
+    this.#waiting = '';
+  }
+
+  #stdout(text: string): void {
+    this.flush();
+    process.stdout.write(text);
+  }
+}

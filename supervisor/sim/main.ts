@@ -1,0 +1,43 @@
+import { helpText, UsageError, usageText } from './flags.ts';
+import { Run } from './run.ts';
+import { ConfigError, readSettings, VERSION } from './settings.ts';
+import type { Environment } from './settings.ts';
+
+/**
+ * The simulated vLLM: `argv` is what would follow `vllm`, so it begins with `serve`. Serves until it is ended.
+ * Resolves to the exit status that vLLM would have: 0, 1, 2 or 130.
+ */
+export async function runSim(argv: readonly string[], env: Environment): Promise<number> {
+  if (argv.includes('--version') || argv[0] === '-v') {
+    process.stdout.write(`${VERSION}\n`);
+    return 0;
+  }
+  const [command, ...rest] = argv;
+  if (command !== 'serve') {
+    process.stderr.write(
+      `usage: vllm [-h] [-v] {serve} ...\nvllm: error: argument subparser: invalid choice: '${command ?? ''}' (choose from 'serve')\n`,
+    );
+    return 2;
+  }
+  if (rest.some((argument) => argument === '-h' || argument === '--help' || argument.startsWith('--help='))) {
+    process.stdout.write(helpText());
+    return 0;
+  }
+  try {
+    return await new Run(readSettings(rest, env), env).run();
+  } catch (error) {
+    if (error instanceof UsageError) {
+      process.stderr.write(usageText(error));
+      return 2;
+    }
+    if (error instanceof ConfigError) {
+      process.stderr.write(
+        `(APIServer pid=${process.pid}) Traceback (most recent call last):\n(APIServer pid=${process.pid}) ${error.message}\n`,
+      );
+      return 1;
+    }
+    throw error;
+  }
+}
+
+if (import.meta.main) process.exit(await runSim(process.argv.slice(2), process.env));

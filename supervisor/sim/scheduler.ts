@@ -1,0 +1,251 @@
+import { BlockPool } from './blocks.ts';
+
+export interface SchedulerSettings {
+  readonly maxNumSeqs: number;
+  /** Tokens that one step may compute, prompts and decodes together. */
+  readonly maxNumBatchedTokens: number;
+  readonly numBlocks: number;
+  /** Tokens a block. */
+  readonly blockSize: number;
+  readonly prefixCaching: boolean;
+  readonly chunkedPrefill: boolean;
+  /** Share of blocks that admission leaves free, 0..1. */
+  readonly watermark: number;
+}
+
+/** One sequence in the engine: a prompt and what was generated after it. */
+export interface Sequence {
+  /** Ids of the prompt, then of what was generated. Grows by `append`. */
+  readonly tokens: number[];
+  readonly promptLength: number;
+  /** Tokens whose keys and values are in the cache. */
+  computed: number;
+  /** Tokens of the prompt that the prefix cache had at the first admission. */
+  cached: number;
+  readonly blocks: number[];
+  /** Chained hash of each full block, as far as they were needed. */
+  readonly hashes: number[];
+  state: 'new' | 'waiting' | 'running' | 'finished';
+  preemptions: number;
+}
+
+/** What one step computes. Tokens are sampled when the step ends, for every sequence in `sampled`. */
+export interface Step {
+  readonly sampled: readonly Sequence[];
+  readonly admitted: readonly Sequence[];
+  readonly preempted: readonly Sequence[];
+  /** Tokens computed for prompts (and for what a preemption threw away). */
+  readonly prefillTokens: number;
+  readonly decodeTokens: number;
+  /** Tokens of context that the step's sequences read. */
+  readonly contextTokens: number;
+}
+
+export function newSequence(prompt: readonly number[]): Sequence {
+  return {
+    tokens: prompt.slice(),
+    promptLength: prompt.length,
+    computed: 0,
+    cached: 0,
+    blocks: [],
+    hashes: [],
+    state: 'new',
+    preemptions: 0,
+  };
+}
+
+/** Chains `parent` with the tokens `from`..`to` into a number of 52 bits. */
+function hashBlock(parent: number, tokens: readonly number[], from: number, to: number): number {
+  let high = (parent / 0x100000000) | 0;
+  let low = parent | 0;
+  for (let i = from; i < to; i++) {
+    low = Math.imul(low ^ tokens[i]!, 0x01000193);
+    high = Math.imul(high ^ (low >>> 15), 0x85ebca6b) + tokens[i]!;
+  }
+  return ((high >>> 0) & 0xfffff) * 0x100000000 + (low >>> 0);
+}
+
+/**
+ * vLLM's continuous batching, without the GPU: each step serves what runs first, then admits what waits, in order, as long as the token
+ * budget, the sequence limit and the KV blocks allow; when blocks run out the last running sequence is thrown back to recompute.
+ * No time passes in here: `step` says what was done, and somebody else says how long that takes.
+ */
+export class Scheduler {
+  readonly settings: SchedulerSettings;
+  readonly pool: BlockPool;
+  readonly #running: Sequence[] = [];
+  readonly #waiting: Sequence[] = [];
+  #preemptions = 0;
+  #prefixQueries = 0;
+  #prefixHits = 0;
+
+  constructor(settings: SchedulerSettings) {
+    this.settings = settings;
+    this.pool = new BlockPool(settings.numBlocks);
+  }
+
+  get running(): number {
+    return this.#running.length;
+  }
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+  get preemptions(): number {
+    return this.#preemptions;
+  }
+  /** Tokens looked up in the prefix cache, and tokens found there. */
+  get prefixQueries(): number {
+    return this.#prefixQueries;
+  }
+  get prefixHits(): number {
+    return this.#prefixHits;
+  }
+
+  /** Puts a new sequence at the end of the waiting queue, which has no bound. */
+  add(sequence: Sequence): void {
+    sequence.state = 'waiting';
+    this.#waiting.push(sequence);
+  }
+
+  /** Takes a sequence out, wherever it is, and frees its blocks. Doing it again does nothing. */
+  finish(sequence: Sequence): void {
+    if (sequence.state === 'finished') return;
+    const list = sequence.state === 'running' ? this.#running : this.#waiting;
+    const at = list.indexOf(sequence);
+    if (at >= 0) list.splice(at, 1);
+    this.#release(sequence);
+    sequence.state = 'finished';
+  }
+
+  /** Adds a sampled token to a sequence that runs. */
+  append(sequence: Sequence, token: number): void {
+    sequence.tokens.push(token);
+  }
+
+  /** Plans and accounts for one step. Nothing to do gives an empty step. */
+  step(): Step {
+    const work = new StepInProgress(this.settings.maxNumBatchedTokens);
+    this.#serveRunning(work);
+    if (work.preempted.length === 0) this.#admitWaiting(work);
+    return work;
+  }
+
+  #serveRunning(work: StepInProgress): void {
+    for (let at = 0; at < this.#running.length && work.budget > 0; at++) {
+      const sequence = this.#running[at]!;
+      const count = Math.min(sequence.tokens.length - sequence.computed, work.budget);
+      if (count <= 0) continue;
+      if (!this.#makeRoom(sequence, sequence.computed + count, work)) return;
+      this.#compute(sequence, count, work);
+    }
+  }
+
+  /** Gives `sequence` blocks for `length` tokens, throwing back the last running ones if it must. False when it was itself thrown back. */
+  #makeRoom(sequence: Sequence, length: number, work: StepInProgress): boolean {
+    const needed = this.#blocksFor(length) - sequence.blocks.length;
+    while (this.pool.free < needed) {
+      const victim = this.#running.pop()!;
+      this.#release(victim);
+      victim.state = 'waiting';
+      victim.computed = 0;
+      victim.preemptions++;
+      this.#waiting.unshift(victim);
+      this.#preemptions++;
+      work.preempted.push(victim);
+      if (victim === sequence) return false;
+    }
+    for (let i = 0; i < needed; i++) sequence.blocks.push(this.pool.take());
+    return true;
+  }
+
+  #admitWaiting(work: StepInProgress): void {
+    const reserve = Math.ceil(this.settings.watermark * this.settings.numBlocks);
+    while (work.budget > 0 && this.#waiting.length > 0 && this.#running.length < this.settings.maxNumSeqs) {
+      const sequence = this.#waiting[0]!;
+      const hit = this.#cachedPrefix(sequence);
+      const todo = sequence.tokens.length - hit.length * this.settings.blockSize;
+      if (!this.settings.chunkedPrefill && todo > work.budget) return;
+      // The whole prompt must fit, although only a part of it may be computed in this step.
+      const revived = hit.filter((block) => this.pool.isFree(block)).length;
+      if (this.#blocksFor(sequence.tokens.length) - hit.length + revived > this.pool.free - reserve) return;
+      this.#waiting.shift();
+      for (const block of hit) {
+        this.pool.share(block);
+        sequence.blocks.push(block);
+      }
+      sequence.computed = hit.length * this.settings.blockSize;
+      if (sequence.preemptions === 0) {
+        sequence.cached = sequence.computed;
+        if (this.settings.prefixCaching) this.#prefixQueries += sequence.tokens.length;
+        this.#prefixHits += sequence.computed;
+      }
+      const count = Math.min(todo, work.budget);
+      const missing = this.#blocksFor(sequence.computed + count) - sequence.blocks.length;
+      for (let i = 0; i < missing; i++) sequence.blocks.push(this.pool.take());
+      sequence.state = 'running';
+      this.#running.push(sequence);
+      work.admitted.push(sequence);
+      this.#compute(sequence, count, work);
+    }
+  }
+
+  #compute(sequence: Sequence, count: number, work: StepInProgress): void {
+    const decoding = sequence.computed === sequence.tokens.length - 1 && sequence.tokens.length > sequence.promptLength;
+    work.budget -= count;
+    work.contextTokens += sequence.computed + count;
+    if (decoding) work.decodeTokens += count;
+    else work.prefillTokens += count;
+    const before = Math.floor(sequence.computed / this.settings.blockSize);
+    sequence.computed += count;
+    if (this.settings.prefixCaching) {
+      const full = Math.floor(sequence.computed / this.settings.blockSize);
+      for (let i = before; i < full; i++) this.pool.remember(sequence.blocks[i]!, this.#hash(sequence, i));
+    }
+    if (sequence.computed === sequence.tokens.length) work.sampled.push(sequence);
+  }
+
+  /** The leading blocks that the cache has. At least one token is always left to compute. */
+  #cachedPrefix(sequence: Sequence): number[] {
+    const hit: number[] = [];
+    if (!this.settings.prefixCaching) return hit;
+    const usable = Math.floor((sequence.tokens.length - 1) / this.settings.blockSize);
+    for (let i = 0; i < usable; i++) {
+      const block = this.pool.find(this.#hash(sequence, i));
+      if (block === undefined) break;
+      hit.push(block);
+    }
+    return hit;
+  }
+
+  #hash(sequence: Sequence, index: number): number {
+    for (let i = sequence.hashes.length; i <= index; i++) {
+      const from = i * this.settings.blockSize;
+      sequence.hashes.push(hashBlock(sequence.hashes[i - 1] ?? 0x9e3779b9, sequence.tokens, from, from + this.settings.blockSize));
+    }
+    return sequence.hashes[index]!;
+  }
+
+  #blocksFor(length: number): number {
+    return Math.ceil(length / this.settings.blockSize);
+  }
+
+  /** Last block first, so that the start of a prompt stays cached longest. */
+  #release(sequence: Sequence): void {
+    for (let i = sequence.blocks.length - 1; i >= 0; i--) this.pool.release(sequence.blocks[i]!);
+    sequence.blocks.length = 0;
+  }
+}
+
+class StepInProgress implements Step {
+  readonly sampled: Sequence[] = [];
+  readonly admitted: Sequence[] = [];
+  readonly preempted: Sequence[] = [];
+  prefillTokens = 0;
+  decodeTokens = 0;
+  contextTokens = 0;
+  budget: number;
+
+  constructor(budget: number) {
+    this.budget = budget;
+  }
+}

@@ -1,0 +1,235 @@
+import { readFileSync } from 'node:fs';
+import { parse as parseYaml } from 'yaml';
+import { parseFlags, UsageError } from './flags.ts';
+import type { FlagValue } from './flags.ts';
+import { findGpu, gpuIds } from './hardware.ts';
+import type { SimulatedGpu } from './hardware.ts';
+import type { MemorySettings } from './memory.ts';
+import { describeModel } from './models.ts';
+import type { SimulatedModel } from './models.ts';
+
+/** A value that vLLM's configuration refuses after the command line was read; exit status 1. */
+export class ConfigError extends Error {}
+
+/** Everything a simulated server was told, by flags as vLLM's and by SIM_ variables as its own. */
+export interface SimSettings {
+  readonly model: string;
+  readonly servedNames: readonly string[];
+  readonly host: string | null;
+  readonly port: number;
+  readonly uds: string | null;
+  readonly apiKeys: readonly string[];
+  readonly gpu: SimulatedGpu;
+  readonly spec: SimulatedModel;
+  readonly memory: MemorySettings;
+  readonly prefixCaching: boolean;
+  readonly chunkedPrefill: boolean;
+  readonly watermark: number;
+  readonly dtype: string;
+  readonly serves: { readonly generate: boolean; readonly pooling: boolean };
+  readonly autoToolChoice: boolean;
+  readonly reasoningParser: string;
+  readonly requestIdHeaders: boolean;
+  readonly promptTokensDetails: boolean;
+  readonly forceIncludeUsage: boolean;
+  readonly perRequestMetrics: boolean;
+  readonly serverLoadTracking: boolean;
+  readonly mfuMetrics: boolean;
+  readonly streamInterval: number;
+  readonly maxLogprobs: number;
+  readonly shutdownTimeoutS: number;
+  readonly accessLog: boolean;
+  readonly quietPaths: readonly string[];
+  readonly fingerprint: string | null;
+  readonly keepAliveS: number;
+  readonly devMode: boolean;
+  readonly keepAliveOnEngineDeath: boolean;
+  readonly skipModelCheck: boolean;
+  readonly maxStopStrings: number;
+  readonly maxCompletionPrompts: number;
+  /** Flags as given, for the log. */
+  readonly given: ReadonlyMap<string, FlagValue>;
+  /** Factor on every duration; 0 waits for nothing. */
+  readonly speed: number;
+  readonly startMs: number;
+  readonly seed: number;
+  readonly fault: string | null;
+  readonly faultRoute: boolean;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** vLLM's own version that this stands in for, marked as a simulation. */
+export const VERSION = '0.29.0+sim';
+
+/** Flags out of a `--config` file; the command line goes before it. */
+function configArguments(file: string): string[] {
+  if (!/\.ya?ml$/.test(file)) throw new ConfigError(`ValueError: Config file must be of a yaml/yml type. ${file} provided`);
+  const content: unknown = parseYaml(readFileSync(file, 'utf8'));
+  if (typeof content !== 'object' || content === null) return [];
+  const argv: string[] = [];
+  for (const [key, value] of Object.entries(content)) {
+    if (key === 'model') argv.unshift(String(value));
+    else if (value === true) argv.push(`--${key}`);
+    else if (value === false) argv.push(`--no-${key}`);
+    else if (Array.isArray(value)) argv.push(`--${key}`, ...value.map(String));
+    else argv.push(`--${key}`, typeof value === 'object' ? JSON.stringify(value) : String(value));
+  }
+  return argv;
+}
+
+/** Sizes that vLLM captures graphs for: 1, 2, 4, then steps of 8 up to 256 and of 16 above. */
+function captureSizeCount(maxSize: number): number {
+  let count = 0;
+  for (const size of [1, 2, 4]) if (size <= maxSize) count++;
+  for (let size = 8; size <= maxSize; size += size < 256 ? 8 : 16) count++;
+  return count;
+}
+
+function bytesPerElement(kvCacheDtype: string): number {
+  if (/^(?:fp8|int8)/.test(kvCacheDtype)) return 1;
+  return /^(?:int4|nvfp4|turboquant)/.test(kvCacheDtype) ? 0.5 : 2;
+}
+
+/** A number out of the environment, or `fallback`. Throws ConfigError for what is none. */
+function numberOf(env: Environment, name: string, fallback: number): number {
+  const text = env[name];
+  if (text === undefined || text === '') return fallback;
+  const value = Number(text);
+  if (!Number.isFinite(value) || value < 0) throw new ConfigError(`ValueError: ${name} must be a number of at least 0, got '${text}'`);
+  return value;
+}
+
+/** Reads the arguments after `serve` and the environment. Throws UsageError (exit 2) and ConfigError (exit 1). */
+export function readSettings(argv: readonly string[], env: Environment): SimSettings {
+  const first = parseFlags(argv);
+  const file = first.values.get('config');
+  const fromFile = typeof file === 'string' ? parseFlags(configArguments(file)) : null;
+  const values = new Map([...(fromFile?.values ?? []), ...first.values]);
+  const model = first.model ?? fromFile?.model ?? (values.get('model') as string | undefined) ?? 'Qwen/Qwen3-0.6B';
+  const text = (key: string): string | null => (values.get(key) as string | undefined) ?? null;
+  const number = (key: string, fallback: number): number => (values.get(key) as number | null | undefined) ?? fallback;
+  const flag = (key: string, fallback = false): boolean => (values.get(key) as boolean | undefined) ?? fallback;
+  const list = (key: string): readonly string[] => (values.get(key) as readonly string[] | undefined) ?? [];
+
+  const gpu = findGpu(env['SIM_GPU']);
+  if (gpu === undefined) throw new ConfigError(`ValueError: SIM_GPU must be one of ${gpuIds().join(', ')}, got '${env['SIM_GPU']}'`);
+  const spec = describeModel(model, text('quantization'));
+  const runner = text('runner') ?? 'auto';
+  const big = gpu.memoryGib >= 70;
+  const boost = text('performance_mode') === 'throughput' ? 2 : 1;
+  const chunkedPrefill = flag('enable_chunked_prefill', true);
+  const maxModelLen = (values.get('max_model_len') as number | 'auto' | undefined) ?? null;
+  const length = typeof maxModelLen === 'number' ? maxModelLen : spec.maxContext;
+  const defaultTokens = Math.max(2048 * (big ? 4 : 1) * boost, chunkedPrefill ? 0 : length);
+  const maxNumBatchedTokens = number('max_num_batched_tokens', defaultTokens);
+  const maxNumSeqs = number('max_num_seqs', Math.min((big ? 1024 : 256) * boost, maxNumBatchedTokens));
+  const memory: MemorySettings = {
+    gpuMemoryUtilization: number('gpu_memory_utilization', 0.92),
+    maxModelLen,
+    maxNumSeqs,
+    maxNumBatchedTokens,
+    enforceEager: flag('enforce_eager'),
+    captureSizes: captureSizes(values, maxNumSeqs, maxNumBatchedTokens),
+    kvCacheBytesPerElement: bytesPerElement(text('kv_cache_dtype') ?? 'auto'),
+    kvCacheMemoryBytes: number('kv_cache_memory_bytes', 0) || null,
+    numGpuBlocksOverride: number('num_gpu_blocks_override', 0) || null,
+    blockSize: number('block_size', 16),
+    languageModelOnly: flag('language_model_only'),
+    cpuOffloadGib: number('cpu_offload_gb', 0),
+  };
+  const served = list('served_model_name');
+  const keys = list('api_key');
+  const speed = numberOf(env, 'SIM_SPEED', 1);
+  checkConfig(memory, chunkedPrefill, length, { host: text('host'), port: number('port', 8000) });
+  return {
+    model,
+    servedNames: served.length > 0 ? served : [model],
+    host: text('host'),
+    port: number('port', 8000),
+    uds: text('uds'),
+    apiKeys: keys.length > 0 ? keys : env['VLLM_API_KEY'] ? [env['VLLM_API_KEY']] : [],
+    gpu,
+    spec,
+    memory,
+    prefixCaching: flag('enable_prefix_caching', true),
+    chunkedPrefill,
+    watermark: number('watermark', 0),
+    dtype: text('dtype') ?? 'auto',
+    serves: { generate: runner !== 'pooling', pooling: runner === 'auto' || runner === 'pooling' },
+    autoToolChoice: flag('enable_auto_tool_choice') && text('tool_call_parser') !== null,
+    reasoningParser: text('reasoning_parser') ?? '',
+    requestIdHeaders: flag('enable_request_id_headers'),
+    promptTokensDetails: flag('enable_prompt_tokens_details'),
+    forceIncludeUsage: flag('enable_force_include_usage'),
+    perRequestMetrics: flag('enable_per_request_metrics'),
+    serverLoadTracking: flag('enable_server_load_tracking'),
+    mfuMetrics: flag('enable_mfu_metrics'),
+    streamInterval: number('stream_interval', 1),
+    maxLogprobs: number('max_logprobs', 20),
+    shutdownTimeoutS: number('shutdown_timeout', 0),
+    accessLog: !flag('disable_uvicorn_access_log') && !/^(?:warning|error|critical)$/.test(text('uvicorn_log_level') ?? ''),
+    quietPaths: (text('disable_access_log_for_endpoints') ?? '').split(',').filter((path) => path !== ''),
+    fingerprint: fingerprint(text('fingerprint_mode') ?? 'full', text('fingerprint_value'), number('tensor_parallel_size', 1)),
+    keepAliveS: numberOf(env, 'VLLM_HTTP_TIMEOUT_KEEP_ALIVE', 5),
+    devMode: env['VLLM_SERVER_DEV_MODE'] === '1',
+    keepAliveOnEngineDeath: env['VLLM_KEEP_ALIVE_ON_ENGINE_DEATH'] === '1',
+    skipModelCheck: env['VLLM_SKIP_MODEL_NAME_VALIDATION'] === '1',
+    maxStopStrings: numberOf(env, 'VLLM_MAX_STOP_STRINGS', 4),
+    maxCompletionPrompts: numberOf(env, 'VLLM_MAX_COMPLETION_PROMPTS', 1024),
+    given: values,
+    speed,
+    // What was asked for in so many words is not scaled again.
+    startMs: env['SIM_START_MS'] ? numberOf(env, 'SIM_START_MS', 0) : 1500 * speed,
+    seed: numberOf(env, 'SIM_SEED', 0),
+    fault: env['SIM_FAULT'] || null,
+    faultRoute: env['SIM_FAULTS'] === '1',
+  };
+}
+
+function captureSizes(values: ReadonlyMap<string, FlagValue>, maxNumSeqs: number, maxNumBatchedTokens: number): number {
+  const listed = values.get('cudagraph_capture_sizes');
+  if (Array.isArray(listed)) return listed.length;
+  const largest = (values.get('max_cudagraph_capture_size') as number | undefined) ?? Math.min(2 * maxNumSeqs, 512);
+  return captureSizeCount(Math.min(largest, maxNumBatchedTokens));
+}
+
+function fingerprint(mode: string, value: string | null, tensorParallel: number): string | null {
+  if (mode === 'none') return null;
+  if (mode === 'custom') return value;
+  const hash = '51f0a7ed';
+  return mode === 'hash' ? hash : `vllm-${VERSION}${tensorParallel > 1 ? `-tp${tensorParallel}` : ''}-${hash}`;
+}
+
+function checkConfig(
+  memory: MemorySettings,
+  chunkedPrefill: boolean,
+  maxModelLen: number,
+  address: { readonly host: string | null; readonly port: number },
+): void {
+  const invalid = (config: string, field: string, why: string, value: number): ConfigError =>
+    new ConfigError(
+      `pydantic_core._pydantic_core.ValidationError: 1 validation error for ${config}\n${field}\n  ${why} [type=value_error, input_value=${value}, input_type=${Number.isInteger(value) ? 'int' : 'float'}]`,
+    );
+  const { gpuMemoryUtilization, maxNumSeqs, maxNumBatchedTokens } = memory;
+  if (gpuMemoryUtilization <= 0)
+    throw invalid('CacheConfig', 'gpu_memory_utilization', 'Input should be greater than 0', gpuMemoryUtilization);
+  if (gpuMemoryUtilization > 1) {
+    throw invalid('CacheConfig', 'gpu_memory_utilization', 'Input should be less than or equal to 1', gpuMemoryUtilization);
+  }
+  if (maxNumSeqs < 1) throw invalid('SchedulerConfig', 'max_num_seqs', 'Input should be greater than or equal to 1', maxNumSeqs);
+  if (maxNumBatchedTokens < 1) {
+    throw invalid('SchedulerConfig', 'max_num_batched_tokens', 'Input should be greater than or equal to 1', maxNumBatchedTokens);
+  }
+  if (maxNumBatchedTokens < maxNumSeqs) {
+    const why = `Value error, max_num_batched_tokens (${maxNumBatchedTokens}) must be greater than or equal to max_num_seqs (${maxNumSeqs}).`;
+    throw new ConfigError(`pydantic_core._pydantic_core.ValidationError: 1 validation error for SchedulerConfig\n  ${why}`);
+  }
+  if (!chunkedPrefill && maxNumBatchedTokens < maxModelLen) {
+    const why =
+      `Value error, max_num_batched_tokens (${maxNumBatchedTokens}) is smaller than max_model_len (${maxModelLen}). This effectively limits the maximum ` +
+      'sequence length to max_num_batched_tokens and makes vLLM reject longer sequences. Please increase max_num_batched_tokens or decrease max_model_len.';
+    throw new ConfigError(`pydantic_core._pydantic_core.ValidationError: 1 validation error for SchedulerConfig\n  ${why}`);
+  }
+  if (address.port < 0 || address.port > 65535) throw new UsageError(`argument --port: invalid int value: '${address.port}'`);
+}

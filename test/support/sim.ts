@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+
+export interface SimOptions {
+  readonly model?: string;
+  /** Flags of `vllm serve`. */
+  readonly args?: readonly string[];
+  /** Added to the environment; SIM_SPEED and SIM_FAULTS have defaults here. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface FaultRequest {
+  readonly fault: string;
+  readonly count?: number;
+  readonly after_tokens?: number;
+}
+
+/** A simulated vLLM in a process of its own. */
+export interface RunningSim extends AsyncDisposable {
+  readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  readonly child: ChildProcess;
+  /** What it has printed so far, both streams together. */
+  output(): string;
+  /** Resolves when it has ended, with the exit code or the signal. */
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+  /** Ends it and its engine core, if need be by SIGKILL to the group. */
+  stop(): Promise<void>;
+  /** Lets something go wrong; `none` ends what lasts. */
+  fault(body: FaultRequest): Promise<void>;
+}
+
+const SIM_PROGRAM = fileURLToPath(new URL('../../supervisor/sim/main.ts', import.meta.url));
+const READY_LINE = 'Application startup complete.';
+
+/** A port of 127.0.0.1 that nobody uses at this moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Launches the simulated vLLM on `port` without waiting for it to be ready. */
+export async function launchSim(options: SimOptions = {}): Promise<RunningSim> {
+  const port = await freePort();
+  const args = [SIM_PROGRAM, 'serve', options.model ?? 'sim-1B', '--host', '127.0.0.1', '--port', String(port), ...(options.args ?? [])];
+  const child = spawn(process.execPath, args, {
+    // A group of its own, so that its engine core can be ended with it.
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env['PATH'] ?? '', SIM_SPEED: '0.01', SIM_FAULTS: '1', ...options.env },
+  });
+  const pid = child.pid!;
+  let printed = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (printed += text));
+  const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
+    child.once('exit', (code, signal) => resolve({ code, signal }));
+  });
+  const url = `http://127.0.0.1:${port}`;
+  async function stop(): Promise<void> {
+    try {
+      process.kill(-pid, 'SIGKILL');
+    } catch {
+      // The whole group has ended already.
+    }
+    await exited;
+  }
+  async function fault(body: FaultRequest): Promise<void> {
+    const answer = await fetch(`${url}/sim/fault`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`the simulated engine refused the fault: ${text}`);
+  }
+  return { url, port, pid, child, output: () => printed, exited, stop, fault, [Symbol.asyncDispose]: stop };
+}
+
+/** Launches the simulated vLLM on a free port and waits until it is ready. Throws with its output when it ends instead. */
+export async function startSim(options: SimOptions = {}): Promise<RunningSim> {
+  const sim = await launchSim(options);
+  const ready = new Promise<'ready'>((resolve) => {
+    const look = (): void => {
+      if (sim.output().includes(READY_LINE)) resolve('ready');
+    };
+    sim.child.stderr!.on('data', look);
+    look();
+  });
+  if ((await Promise.race([ready, sim.exited])) === 'ready') return sim;
+  await sim.stop();
+  throw new Error(`the simulated engine ended before it was ready:\n${sim.output()}`);
+}
