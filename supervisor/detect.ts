@@ -12,7 +12,11 @@ export interface EngineDecision {
 }
 
 /** Which engine to launch. `findVllm` says where the vllm program is, or null. */
-export function chooseEngineKind(wanted: Settings['supervisor']['engine'], gpus: readonly GpuReading[], vllm: string | null): EngineDecision {
+export function chooseEngineKind(
+  wanted: Settings['supervisor']['engine'],
+  gpus: readonly GpuReading[],
+  vllm: string | null,
+): EngineDecision {
   if (wanted !== 'auto') return { engine: wanted, reason: `supervisor.engine is set to ${wanted}` };
   const gpu = gpus[0];
   if (!gpu) return { engine: 'sim', reason: 'no NVIDIA GPU was found, so the simulated engine is used' };
@@ -53,7 +57,9 @@ function named<T>(entries: ReadonlyMap<string, T>, name: string, setting: string
 
 /** Where a program is that a shell would run by this name; null when there is none. */
 export function findProgram(name: string, env: Readonly<Record<string, string | undefined>>, cwd: string): string | null {
-  const places = name.includes('/') ? [resolve(cwd, name)] : (env['PATH'] ?? '').split(delimiter).map((folder) => join(folder || cwd, name));
+  const places = name.includes('/')
+    ? [resolve(cwd, name)]
+    : (env['PATH'] ?? '').split(delimiter).map((folder) => join(folder || cwd, name));
   return places.find(isProgram) ?? null;
 }
 

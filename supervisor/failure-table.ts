@@ -47,7 +47,8 @@ export const FAILURE_ROWS: readonly FailureRow[] = [
     pattern: /Free memory on device .*?\(([\d.]+)\/([\d.]+) GiB\).*less than desired GPU memory utilization \(([\d.]+), ([\d.]+) GiB\)/,
     during: 'start',
     retry: 'wait',
-    message: (match) => `The GPU had ${match?.[1]} of ${match?.[2]} GiB free and ${match?.[4]} GiB were wanted: another process holds the rest.`,
+    message: (match) =>
+      `The GPU had ${match?.[1]} of ${match?.[2]} GiB free and ${match?.[4]} GiB were wanted: another process holds the rest.`,
     advice: 'nvidia-smi lists who holds the memory. End it, or lower gpu_memory_utilization.',
   },
   {
@@ -75,7 +76,8 @@ export const FAILURE_ROWS: readonly FailureRow[] = [
   },
   {
     class: 'driver',
-    pattern: /NVIDIA driver on your system is too old|provided PTX was compiled with an unsupported toolchain|CUDA driver version is insufficient/,
+    pattern:
+      /NVIDIA driver on your system is too old|provided PTX was compiled with an unsupported toolchain|CUDA driver version is insufficient/,
     during: 'start',
     retry: 'never',
     message: says('The GPU driver is too old for this build of vLLM.'),
@@ -188,7 +190,7 @@ export const FAILURE_ROWS: readonly FailureRow[] = [
   {
     class: 'oom-graph',
     pattern: CUDA_OOM,
-    phases: ['warmup'],
+    phases: ['graphs'],
     retry: 'backoff',
     message: says('The GPU ran out of memory while CUDA graphs were captured.'),
     advice: 'Lower max_cudagraph_capture_size, or set enforce_eager: true.',
@@ -196,7 +198,7 @@ export const FAILURE_ROWS: readonly FailureRow[] = [
   {
     class: 'oom-runtime',
     pattern: CUDA_OOM,
-    during: 'serving',
+    phases: ['warmup', 'serving'],
     retry: 'backoff',
     message: says('The GPU ran out of memory while serving.'),
     advice: 'Lower gpu_memory_utilization a little: it leaves more room outside the KV cache.',

@@ -3,7 +3,7 @@ import { FAILURE_ROWS } from './failure-table.ts';
 import type { LogLine } from './log-lines.ts';
 
 /** How far the worker had come: loading weights, measuring memory, capturing graphs and warming up, answering requests. */
-export type FailurePhase = 'launch' | 'load' | 'profile' | 'warmup' | 'serving';
+export type FailurePhase = 'launch' | 'load' | 'profile' | 'graphs' | 'warmup' | 'serving';
 
 /**
  * never: the same start would fail in the same way · backoff: try again, later and later ·
@@ -38,7 +38,7 @@ const SERVING_LINES = 400;
  * `stage` is how far this start had come; `lines` is the end of its log, oldest first.
  */
 export function explain(exit: Exit, stage: WorkerStage, lines: readonly LogLine[]): Failure {
-  const phase = phaseOf(stage);
+  const phase = phaseOf(stage, lines);
   const searched = phase === 'serving' ? lines.slice(-SERVING_LINES) : lines;
   for (const row of FAILURE_ROWS) {
     if (row.during && row.during !== (phase === 'serving' ? 'serving' : 'start')) continue;
@@ -132,6 +132,21 @@ export function spawnFailed(program: string, code: string, detail: string): Fail
   );
 }
 
+/** The profiles say beforehand that it cannot work. */
+export function refused(reason: string): Failure {
+  return plain('config', 'launch', 'never', reason, 'Choose another model, or another profile.');
+}
+
+export function noPortLeft(): Failure {
+  return plain(
+    'port',
+    'launch',
+    'wait',
+    'Every port of supervisor.port_range is taken.',
+    'Give supervisor.port_range more ports, or end what holds these.',
+  );
+}
+
 /** The GPU's memory did not become free in time. */
 export function vramBusy(neededBytes: number, freeBytes: number): Failure {
   return plain(
@@ -151,12 +166,14 @@ function plain(name: string, phase: FailurePhase, retry: RetryRule, message: str
   return { class: name, phase, retry, signature: `${name}/${phase}`, message, advice, lastWords: '' };
 }
 
-function phaseOf(stage: WorkerStage): FailurePhase {
+const CAPTURING = /Capturing CUDA graphs|Profiling CUDA graph memory/;
+
+function phaseOf(stage: WorkerStage, lines: readonly LogLine[] = []): FailurePhase {
   switch (stage) {
     case 'process':
       return 'load';
     case 'model_loaded':
-      return 'profile';
+      return lines.some((line) => CAPTURING.test(line.text)) ? 'graphs' : 'profile';
     case 'cuda_graphs':
     case 'warmup':
       return 'warmup';
@@ -193,6 +210,7 @@ const DOING: Readonly<Record<FailurePhase, string>> = {
   launch: 'before it had started',
   load: 'while loading the model',
   profile: 'while preparing its memory',
+  graphs: 'while capturing CUDA graphs',
   warmup: 'while warming up',
   serving: 'while serving',
 };

@@ -22,11 +22,7 @@ const CACHE_MS = 1000;
 
 // A driver that does not know one field refuses the whole query: the indispensable ones are asked for by themselves.
 const CORE = ['index', 'uuid', 'name', 'memory.total', 'memory.free', 'driver_version'] as const;
-const OPTIONAL = [
-  ['memory.used', 'utilization.gpu', 'temperature.gpu', 'power.draw'],
-  ['compute_cap'],
-  ['display_active'],
-] as const;
+const OPTIONAL = [['memory.used', 'utilization.gpu', 'temperature.gpu', 'power.draw'], ['compute_cap'], ['display_active']] as const;
 
 type Row = ReadonlyMap<string, string>;
 

@@ -1,4 +1,16 @@
-import { closeSync, copyFileSync, existsSync, fstatSync, linkSync, mkdirSync, openSync, readSync, renameSync, rmSync, truncateSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  fstatSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import type { Clock, Timer } from '../gateway/core/clock.ts';
@@ -29,7 +41,12 @@ export function rotate(files: LogFiles): void {
 export function keepAsFailed(files: LogFiles): void {
   if (!existsSync(files.current)) return;
   rmSync(files.failed, { force: true });
-  linkSync(files.current, files.failed);
+  try {
+    linkSync(files.current, files.failed);
+  } catch {
+    // Not every file system knows hard links.
+    copyFileSync(files.current, files.failed);
+  }
 }
 
 const POLL_MS = 100;
@@ -56,20 +73,28 @@ export class LogFollower {
     this.#onText = onText;
     this.#maxFileBytes = maxFileBytes;
     this.#fd = openSync(path, 'r');
-    this.#timer = repeat(clock, POLL_MS, () => this.#read());
+    this.#timer = repeat(clock, POLL_MS, () => this.#readSafely());
   }
 
   /** Reads what is there and lets go of the file. */
   close(): void {
     if (!this.#open) return;
     this.#timer.cancel();
-    this.#read();
+    this.#readSafely();
     this.#open = false;
     closeSync(this.#fd);
   }
 
+  /** A log that cannot be read, or a disk that is full, is no reason to give up the worker. */
+  #readSafely(): void {
+    try {
+      if (this.#open) this.#read();
+    } catch (error) {
+      this.#onText(`\n[the log could not be read: ${(error as Error).message}]\n`);
+    }
+  }
+
   #read(): void {
-    if (!this.#open) return;
     const { size } = fstatSync(this.#fd);
     if (size - this.#offset > MAX_BEHIND_BYTES) this.#offset = size - MAX_BEHIND_BYTES / 2;
     for (;;) {

@@ -35,7 +35,10 @@ export class LineSplitter {
 }
 
 function toLine(raw: string): LogLine[] {
-  const plain = raw.slice(0, MAX_LINE_CHARS * 2).replace(ANSI, '').trimEnd();
+  const plain = raw
+    .slice(0, MAX_LINE_CHARS * 2)
+    .replace(ANSI, '')
+    .trimEnd();
   const prefix = PREFIX.exec(plain);
   const text = (prefix ? plain.slice(prefix[0].length) : plain).slice(0, MAX_LINE_CHARS);
   return text.trim() === '' ? [] : [{ text, process: prefix?.[1] ?? null }];

@@ -165,8 +165,10 @@ function rest(machine: Machine): Step {
 }
 
 function atRest(machine: Machine, event: Event): Step {
-  if (event.type === 'start' || event.type === 'restart') return beginAfresh(machine);
-  if (event.type === 'stop' && machine.life.state === 'failed') return rest(machine);
+  const failed = machine.life.state === 'failed';
+  // What could not be ended before may still be there, and holds the GPU: after a failure nothing begins or is over without a sweep.
+  if (event.type === 'start' || event.type === 'restart') return failed ? sweep(machine, RESTART, [], null) : beginAfresh(machine);
+  if (event.type === 'stop' && failed) return sweep(machine, REST, [], null);
   return unchanged(machine);
 }
 
@@ -359,7 +361,10 @@ function heard(machine: Machine, then: Next, exit: Failure): [Machine, Next] {
 function escalate(policy: SupervisionPolicy, machine: Machine, life: In<'stopping'>): Step {
   const pid = life.process?.pid;
   if (life.step === 'sweep') return unchanged(machine);
-  if (life.step === 'kill' || pid === undefined) return sweep(machine, life.then, [], life.process);
+  // The spawn that is under way will be answered, one way or the other: nothing can be ended before that.
+  const again: Effect = { type: 'set_timer', timer: 'escalate', epoch: machine.epoch, afterMs: policy.groupGraceMs };
+  if (pid === undefined) return { machine, effects: [again] };
+  if (life.step === 'kill') return sweep(machine, life.then, [], life.process);
   const [step, type] = life.step === 'leader' ? (['group', 'terminate_group'] as const) : (['kill', 'kill_group'] as const);
   return enter(machine, { ...life, step }, (epoch) => [
     { type, pid },

@@ -26,6 +26,11 @@ export class PortPool {
     return null;
   }
 
+  /** Whether nobody listens on the port at this moment. */
+  isFree(port: number): Promise<boolean> {
+    return isFree(port);
+  }
+
   release(port: number): void {
     this.#taken.delete(port);
   }

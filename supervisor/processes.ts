@@ -56,7 +56,8 @@ export function instanceIdOf(pid: number): string | null {
 /** The live processes that are meant, ourselves never. */
 export function find(target: Target): ProcessEntry[] {
   const processes = listProcesses();
-  if (processes.length === 0) return target.group !== null && signal(-target.group, 0) ? [{ pid: -target.group, group: target.group, startTicks: 0 }] : [];
+  if (processes.length === 0)
+    return target.group !== null && signal(-target.group, 0) ? [{ pid: -target.group, group: target.group, startTicks: 0 }] : [];
   return processes.filter(({ pid, group }) => {
     if (pid === process.pid) return false;
     if (group === target.group) return true;
@@ -82,7 +83,10 @@ const POLL_MS = 50;
  * Resolves with the pids that outlived even SIGKILL for `killPatienceMs`: they hang in the kernel.
  */
 export async function endAll(clock: Clock, target: Target, termPatienceMs = 2000, killPatienceMs = 30_000): Promise<number[]> {
-  for (const [name, patienceMs] of [['SIGTERM', termPatienceMs], ['SIGKILL', killPatienceMs]] as const) {
+  for (const [name, patienceMs] of [
+    ['SIGTERM', termPatienceMs],
+    ['SIGKILL', killPatienceMs],
+  ] as const) {
     const until = clock.now() + patienceMs;
     for (const { pid } of find(target)) signal(pid, name);
     for (;;) {

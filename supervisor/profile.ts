@@ -65,7 +65,10 @@ const modelSchema = z.strictObject({
   variants: z.array(variantSchema).min(1),
   engine: engine.default({}),
   on: z
-    .record(z.string(), z.union([z.strictObject({ refuse: z.string() }), z.strictObject({ variant: z.string(), engine: engine.default({}) })]))
+    .record(
+      z.string(),
+      z.union([z.strictObject({ refuse: z.string() }), z.strictObject({ variant: z.string(), engine: engine.default({}) })]),
+    )
     .default({}),
 });
 

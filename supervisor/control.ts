@@ -1,0 +1,177 @@
+import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer, request } from 'node:http';
+import { dirname } from 'node:path';
+import { controlTarget, isControlUrl } from '../gateway/config/control-path.ts';
+import type { Clock } from '../gateway/core/clock.ts';
+import { repeat } from '../gateway/core/clock.ts';
+import type { SupervisorSnapshot } from '../gateway/core/supervision.ts';
+import type { WishResult } from './fleet.ts';
+
+/** What the control API shows and does. */
+export interface Controlled {
+  snapshot(): SupervisorSnapshot;
+  onChange(listener: () => void): () => void;
+  restart(id: string): WishResult;
+  drain(id: string): WishResult;
+  /** Begins to stop everything; does not wait. */
+  stop(): void;
+}
+
+export interface ControlServer {
+  close(): Promise<void>;
+}
+
+/** Somebody else listens there already. */
+export class ControlTaken extends Error {
+  override readonly name = 'ControlTaken';
+}
+
+const SIGN_OF_LIFE_MS = 5000;
+const PROBE_TIMEOUT_MS = 2000;
+
+/**
+ * Serves the control API (see gateway/core/supervision.ts) at `path`, a socket only this user may open, or an http URL on loopback.
+ * A socket that a dead supervisor left behind is replaced.
+ * @throws ControlTaken when a live supervisor answers there
+ */
+export async function serveControl(path: string, controlled: Controlled, clock: Clock): Promise<ControlServer> {
+  if (await isAnswered(path)) throw new ControlTaken(`another supervisor answers on ${path}`);
+  const server = createServer((incoming, answer) => route(incoming, answer, controlled, clock));
+  if (isControlUrl(path)) await listen(server, controlTarget(path));
+  else {
+    preparePrivateFolder(dirname(path));
+    rmSync(path, { force: true });
+    await listen(server, { path });
+    chmodSync(path, 0o600);
+  }
+  return {
+    close: () =>
+      new Promise((resolve) => {
+        // Watches never end by themselves.
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
+  };
+}
+
+/** Whether anybody accepts connections there. */
+export function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const attempt = request({
+      ...controlTarget(path),
+      path: '/v1/state',
+      agent: false,
+      timeout: PROBE_TIMEOUT_MS,
+      headers: { host: 'localhost' },
+    });
+    attempt.once('response', (response) => {
+      response.resume();
+      resolve(true);
+    });
+    // One that accepts and says nothing is alive too.
+    attempt.once('timeout', () => {
+      resolve(true);
+      attempt.destroy();
+    });
+    attempt.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT'));
+    attempt.end();
+  });
+}
+
+function listen(server: Server, where: { path: string } | ReturnType<typeof controlTarget>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(error.code === 'EADDRINUSE' ? new ControlTaken('the address of the control API is in use') : error),
+    );
+    server.listen(where, resolve);
+  });
+}
+
+/** In a folder that others can write to, a socket's name could be taken by somebody else. */
+function preparePrivateFolder(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const { uid, mode } = lstatSync(folder);
+  const foreign = process.getuid !== undefined && uid !== process.getuid() && uid !== 0;
+  if (foreign || (mode & 0o002) !== 0)
+    throw new Error(`${folder} belongs to or can be changed by another user, so the control socket cannot lie there`);
+}
+
+function route(incoming: IncomingMessage, answer: ServerResponse, controlled: Controlled, clock: Clock): void {
+  incoming.resume();
+  if (!isLocalCaller(incoming)) return send(answer, 403, { error: { message: 'The control API is not for browsers.' } });
+  const path = (incoming.url ?? '').split('?')[0] ?? '';
+  const method = incoming.method ?? '';
+  if (path === '/v1/state') return method === 'GET' ? send(answer, 200, controlled.snapshot()) : wrongMethod(answer, 'GET');
+  if (path === '/v1/watch') return method === 'GET' ? watch(answer, controlled, clock) : wrongMethod(answer, 'GET');
+  if (path === '/v1/stop') return method === 'POST' ? stop(answer, controlled) : wrongMethod(answer, 'POST');
+  const wish = /^\/v1\/workers\/([^/]+)\/(restart|drain)$/.exec(path);
+  const id = decode(wish?.[1] ?? '');
+  if (!wish || id === null) return send(answer, 404, { error: { message: `There is no ${path}.` } });
+  if (method !== 'POST') return wrongMethod(answer, 'POST');
+  return tell(answer, wish[2] === 'restart' ? controlled.restart(id) : controlled.drain(id));
+}
+
+/** A page in a browser can send requests to loopback, but it names its origin, and a name that was made to point here in Host. */
+function isLocalCaller({ headers }: IncomingMessage): boolean {
+  const host = (headers.host ?? '').replace(/:\d+$/, '');
+  return headers.origin === undefined && ['', 'localhost', '127.0.0.1', '[::1]'].includes(host);
+}
+
+function decode(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
+  }
+}
+
+function tell(answer: ServerResponse, result: WishResult): void {
+  switch (result.kind) {
+    case 'accepted':
+      return send(answer, 202, { message: result.will });
+    case 'unknown':
+      return send(answer, 404, { error: { message: result.reason } });
+    case 'conflict':
+      return send(answer, 409, { error: { message: result.reason } });
+  }
+}
+
+function stop(answer: ServerResponse, controlled: Controlled): void {
+  send(answer, 202, { message: 'Every worker is stopped, then the supervisor.' });
+  controlled.stop();
+}
+
+function wrongMethod(answer: ServerResponse, allow: string): void {
+  answer.setHeader('allow', allow);
+  send(answer, 405, { error: { message: `Use ${allow}.` } });
+}
+
+function send(answer: ServerResponse, status: number, body: unknown): void {
+  answer.writeHead(status, { 'content-type': 'application/json' });
+  answer.end(JSON.stringify(body));
+}
+
+/** A snapshot a line. Each is the whole picture, so one that a slow reader cannot take yet is left out and not kept. */
+function watch(answer: ServerResponse, controlled: Controlled, clock: Clock): void {
+  answer.writeHead(200, { 'content-type': 'application/x-ndjson' });
+  let missed = false;
+  function write(): void {
+    if (answer.writableNeedDrain) {
+      missed = true;
+      return;
+    }
+    missed = false;
+    answer.write(`${JSON.stringify(controlled.snapshot())}\n`);
+  }
+  answer.on('drain', () => {
+    if (missed) write();
+  });
+  const off = controlled.onChange(write);
+  const timer = repeat(clock, SIGN_OF_LIFE_MS, write);
+  answer.once('close', () => {
+    off();
+    timer.cancel();
+  });
+  write();
+}

@@ -1,0 +1,146 @@
+import { fileURLToPath } from 'node:url';
+import type { Settings } from '../gateway/config/settings.ts';
+import type { SupervisedModel } from '../gateway/core/supervision.ts';
+import type { EngineDecision } from './detect.ts';
+import { chooseEngineKind, chooseGpuProfile, chooseTuning, findProgram } from './detect.ts';
+import type { CardFacts, Choice } from './engine-settings.ts';
+import { chooseEngine } from './engine-settings.ts';
+import { CUDA_RESERVE_BYTES } from './free-memory.ts';
+import type { GpuReading } from './gpu.ts';
+import { workerPrefix } from './instance-id.ts';
+import { planLaunch } from './launch.ts';
+import { askedModels, toSupervisedModel } from './model-request.ts';
+import type { GpuProfile, Profiles, Tuning } from './profile.ts';
+import type { Plan, WorkerSpec } from './worker.ts';
+
+/** Where and as whom the supervisor runs. */
+export interface Place {
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Absolute. */
+  readonly stateDir: string;
+}
+
+/** Everything that is decided before anything is started. */
+export interface FleetPlan {
+  readonly decision: EngineDecision;
+  readonly profile: GpuProfile;
+  readonly tuning: Tuning;
+  /** The first is the default. */
+  readonly models: readonly SupervisedModel[];
+  readonly workers: readonly PlannedWorker[];
+}
+
+export interface PlannedWorker {
+  readonly spec: WorkerSpec;
+  readonly gpuUuid: string | null;
+  /** The share of the GPU's memory that this worker will insist on. */
+  readonly utilization: number;
+}
+
+const DEFAULT_UTILIZATION = 0.92;
+
+/** Decides on engine, profile, models and workers. @throws ProfileError when the settings ask for what is not there. */
+export function planFleet(settings: Settings, profiles: Profiles, gpus: readonly GpuReading[], place: Place): FleetPlan {
+  const wanted = settings.supervisor;
+  const vllm = findProgram(wanted.vllm_command[0] ?? 'vllm', place.env, place.cwd);
+  const decision = chooseEngineKind(wanted.engine, gpus, vllm);
+  const profile = chooseGpuProfile(profiles, wanted.profile, gpus);
+  const tuning = chooseTuning(profiles, wanted.tuning);
+  const asked = askedModels(settings, profiles, profile);
+  const [first] = asked;
+
+  const choiceOn = (gpu: GpuReading | null, model: (typeof asked)[number]) => chooseEngine(model, profile, tuning, cardFacts(profile, gpu));
+  const models = asked.map((model) => {
+    const choice = choiceOn(gpus[0] ?? null, model);
+    return choice.kind === 'run'
+      ? toSupervisedModel(model, choice.source, numberIn(choice, 'max_model_len'))
+      : toSupervisedModel(model, model.source ?? model.id, null);
+  });
+
+  const workers = Array.from({ length: wanted.replicas }, (_, index): PlannedWorker => {
+    const gpu = gpus.length > 0 ? (gpus[index % gpus.length] ?? null) : null;
+    // vLLM takes its share of the whole card: neighbors have to divide it.
+    const sharers = gpus.length > 0 ? Math.ceil((wanted.replicas - gpus.indexOf(gpu as GpuReading)) / gpus.length) : 1;
+    const choice = shareCard(choiceOn(gpu, first), gpu === null ? 1 : sharers);
+    const id = `worker-${index + 1}`;
+    const context = { settings, place, profile, decision, gpu, modelId: first.id };
+    const spec: WorkerSpec = {
+      id,
+      profile: profile.name,
+      engine: decision.engine,
+      modelId: first.id,
+      source: choice.kind === 'run' ? choice.source : (first.source ?? first.id),
+      capabilities: first.profile?.capabilities ?? ['chat'],
+      startEstimateMs: startEstimateMs(decision.engine, choice),
+      instancePrefix: workerPrefix(place.stateDir, id),
+      plan: (port, instanceId) => planWorker(context, choice, port, instanceId),
+    };
+    const utilization = (choice.kind === 'run' && numberIn(choice, 'gpu_memory_utilization')) || DEFAULT_UTILIZATION;
+    return { spec, gpuUuid: gpu?.uuid ?? null, utilization };
+  });
+  return { decision, profile, tuning, models, workers };
+}
+
+function cardFacts(profile: GpuProfile, gpu: GpuReading | null): CardFacts {
+  return {
+    memoryGib: profile.memory_gib ?? (gpu ? (gpu.memoryTotalBytes - CUDA_RESERVE_BYTES) / 2 ** 30 : null),
+    computeCap: gpu?.computeCap ?? profile.compute_cap,
+    display: gpu?.display ?? false,
+  };
+}
+
+function shareCard(choice: Choice, sharers: number): Choice {
+  if (choice.kind === 'refused' || sharers <= 1) return choice;
+  const whole = numberIn(choice, 'gpu_memory_utilization') ?? DEFAULT_UTILIZATION;
+  return { ...choice, engine: { ...choice.engine, gpu_memory_utilization: Math.floor((whole / sharers) * 100) / 100 } };
+}
+
+function numberIn(choice: Extract<Choice, { kind: 'run' }>, key: string): number | null {
+  const value = choice.engine[key];
+  return typeof value === 'number' ? value : null;
+}
+
+/** Python and CUDA take some 20 s, reading weights about 2 s a GiB, the first compilation a minute. */
+function startEstimateMs(engine: 'vllm' | 'sim', choice: Choice): number {
+  if (engine === 'sim') return 5000;
+  const weightsGib = (choice.kind === 'run' && choice.weightsGib) || 10;
+  return 80_000 + weightsGib * 2000;
+}
+
+interface WorkerContext {
+  readonly settings: Settings;
+  readonly place: Place;
+  readonly profile: GpuProfile;
+  readonly decision: EngineDecision;
+  readonly gpu: GpuReading | null;
+  readonly modelId: string;
+}
+
+function planWorker(context: WorkerContext, choice: Choice, port: number, instanceId: string): Plan {
+  if (choice.kind === 'refused') return choice;
+  const { settings, place, profile, decision, gpu, modelId } = context;
+  const launch = planLaunch({
+    engine: decision.engine,
+    command: decision.engine === 'sim' ? simCommand() : settings.supervisor.vllm_command,
+    modelId,
+    source: choice.source,
+    settings: choice.engine,
+    port,
+    shutdownTimeoutSeconds: Math.ceil(settings.shutdown.grace_ms / 1000),
+    startTimeoutSeconds: Math.ceil(settings.supervisor.start_timeout_ms / 1000),
+    instanceId,
+    gpuUuid: decision.engine === 'vllm' ? (gpu?.uuid ?? null) : null,
+    simulatedGpu: profile.memory_gib === null ? null : profile.name,
+    profileEnv: profile.env,
+    baseEnv: place.env,
+    cwd: place.cwd,
+  });
+  return { kind: 'run', launch };
+}
+
+/** The simulated engine lies beside this file, as a source or built, and runs on the Node that runs us. */
+function simCommand(): string[] {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  return [process.execPath, fileURLToPath(new URL(`./sim/main.${extension}`, import.meta.url)), 'serve'];
+}

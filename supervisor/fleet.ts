@@ -1,0 +1,205 @@
+import { join } from 'node:path';
+import type { Clock, Timer } from '../gateway/core/clock.ts';
+import { repeat } from '../gateway/core/clock.ts';
+import { Lease } from '../gateway/core/lease.ts';
+import type { Random } from '../gateway/core/random.ts';
+import type { GpuView, SupervisorSnapshot } from '../gateway/core/supervision.ts';
+import type { WorkerState } from '../gateway/core/worker.ts';
+import type { Failure } from './failure.ts';
+import type { FleetPlan, PlannedWorker } from './fleet-plan.ts';
+import { awaitFreeMemory } from './free-memory.ts';
+import type { GpuProbe, GpuReading } from './gpu.ts';
+import { recordsDirectory } from './leftovers.ts';
+import type { Log } from './log.ts';
+import { logFiles } from './log-file.ts';
+import type { SupervisionPolicy } from './policy.ts';
+import { PortPool } from './ports.ts';
+import { StartTurns } from './start-turns.ts';
+import type { WorkerSpec } from './worker.ts';
+import { SupervisedWorker } from './worker.ts';
+
+export interface FleetOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly policy: SupervisionPolicy;
+  readonly gpuProbe: GpuProbe;
+  /** What the probe has said before the plan was made. */
+  readonly gpus: readonly GpuReading[];
+  readonly plan: FleetPlan;
+  readonly portRange: readonly [number, number];
+  readonly stateDir: string;
+  readonly version: string;
+}
+
+/** `will`: what is going to happen, in plain words. */
+export type WishResult =
+  | { readonly kind: 'accepted'; readonly will: string }
+  | { readonly kind: 'unknown'; readonly reason: string }
+  | { readonly kind: 'conflict'; readonly reason: string };
+
+const GPU_INTERVAL_MS = 5000;
+
+/** Every worker of this supervisor, and the one picture of them that the gateway sees. */
+export class Fleet {
+  readonly #options: FleetOptions;
+  readonly #workers: readonly SupervisedWorker[];
+  readonly #listeners = new Set<() => void>();
+  readonly #gpuTimer: Timer | null;
+  #gpus: readonly GpuView[];
+  #revision = 1;
+  #stopping = false;
+
+  private constructor(options: FleetOptions, workers: (onChange: () => void) => readonly SupervisedWorker[]) {
+    this.#options = options;
+    this.#gpus = options.gpus.map(toGpuView);
+    this.#workers = workers(() => this.#changed());
+    this.#gpuTimer = options.gpus.length > 0 ? repeat(options.clock, GPU_INTERVAL_MS, () => this.#readGpus()) : null;
+  }
+
+  /** Prepares the workers of the plan; `start` starts them. @throws Error when the port range has no free port for each. */
+  static async create(options: FleetOptions): Promise<Fleet> {
+    const { clock, random, log, policy, gpuProbe, plan, stateDir, portRange } = options;
+    const ports = new PortPool(portRange);
+    const turns = new StartTurns();
+    const planned: { worker: PlannedWorker; port: number }[] = [];
+    for (const worker of plan.workers) {
+      const port = await ports.take();
+      if (port === null) throw new Error(`supervisor.port_range ${portRange.join('-')} has no free port for ${worker.spec.id}`);
+      planned.push({ worker, port });
+    }
+    return new Fleet(options, (onChange) =>
+      planned.map(({ worker, port }) => {
+        const { spec } = worker;
+        const logs = logFiles(join(stateDir, 'logs'), spec.id);
+        const clearance = (_: WorkerSpec, done: (failure: Failure | null) => void) => clear(turns, worker, clock, gpuProbe, done);
+        const world = { clock, random, log, policy, ports, logs, recordsDirectory: recordsDirectory(stateDir), clearance, onChange };
+        return new SupervisedWorker(spec, port, world);
+      }),
+    );
+  }
+
+  /** Does nothing once it has been told to stop. */
+  start(): void {
+    if (this.#stopping) return;
+    for (const worker of this.#workers) worker.tell('start');
+  }
+
+  /** Ends every worker in order; resolves when all are at rest. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    for (const worker of this.#workers) worker.tell('stop');
+    await this.#until(() => this.#workers.every(({ state }) => state === 'idle' || state === 'failed'));
+    this.#gpuTimer?.cancel();
+  }
+
+  /** Ends every process group at once. */
+  killNow(): void {
+    for (const worker of this.#workers) worker.killNow();
+  }
+
+  restart(id: string): WishResult {
+    return this.#wish(id, 'restart', (state) => {
+      if (state === 'ready') return 'It finishes its requests, stops and starts again.';
+      return state === 'idle' || state === 'failed' || state === 'backoff' ? 'It starts now.' : 'It stops and starts again.';
+    });
+  }
+
+  drain(id: string): WishResult {
+    return this.#wish(id, 'drain', (state) => {
+      if (state === 'idle' || state === 'failed' || state === 'draining' || state === 'stopping') return null;
+      return state === 'ready' ? 'It takes no new requests, finishes those it has, and stops.' : 'It stops.';
+    });
+  }
+
+  snapshot(): SupervisorSnapshot {
+    const { plan, version } = this.#options;
+    return {
+      revision: this.#revision,
+      pid: process.pid,
+      version,
+      engine: plan.decision.engine,
+      engineReason: plan.decision.reason,
+      vllmVersion: this.#workers.find((worker) => worker.version !== null)?.version ?? null,
+      profile: plan.profile.name,
+      tuning: plan.tuning.name,
+      gpus: this.#gpus,
+      models: plan.models,
+      workers: this.#workers.map((worker) => worker.view()),
+    };
+  }
+
+  /** The last lines of a worker's log, oldest first; null when there is no such worker. */
+  logTail(id: string): readonly string[] | null {
+    return (
+      this.#find(id)
+        ?.lines()
+        .map(({ text }) => text) ?? null
+    );
+  }
+
+  /** `listener` is called after every change. The result takes it off. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #find(id: string): SupervisedWorker | undefined {
+    return this.#workers.find((worker) => worker.spec.id === id);
+  }
+
+  #wish(id: string, wish: 'restart' | 'drain', say: (state: WorkerState) => string | null): WishResult {
+    const worker = this.#find(id);
+    if (!worker) return { kind: 'unknown', reason: `There is no worker ${id}.` };
+    if (this.#stopping) return { kind: 'conflict', reason: 'The supervisor is stopping.' };
+    const will = say(worker.state);
+    if (will === null) return { kind: 'conflict', reason: `${id} is ${worker.state}.` };
+    worker.tell(wish);
+    return { kind: 'accepted', will };
+  }
+
+  #changed(): void {
+    this.#revision += 1;
+    for (const listener of this.#listeners) listener();
+  }
+
+  #until(condition: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const check = () => {
+        if (!condition()) return;
+        off();
+        resolve();
+      };
+      const off = this.onChange(check);
+      check();
+    });
+  }
+
+  async #readGpus(): Promise<void> {
+    this.#gpus = (await this.#options.gpuProbe.read()).map(toGpuView);
+  }
+}
+
+/** A worker's permission to start: its GPU's turn, then its GPU's memory. Without a GPU there is nothing to wait for. */
+function clear(
+  turns: StartTurns,
+  { gpuUuid, utilization }: PlannedWorker,
+  clock: Clock,
+  gpuProbe: GpuProbe,
+  done: (failure: Failure | null) => void,
+): Lease {
+  if (gpuUuid === null) {
+    done(null);
+    return new Lease(() => {});
+  }
+  const lease: Lease = turns.take(gpuUuid, () => {
+    // The turn may come before `take` has returned.
+    void awaitFreeMemory(clock, gpuProbe, gpuUuid, utilization, () => lease.released).then(done);
+  });
+  return lease;
+}
+
+function toGpuView(gpu: GpuReading): GpuView {
+  const { index, uuid, name, memoryTotalBytes, memoryUsedBytes, utilization, temperatureCelsius, powerWatts } = gpu;
+  return { index, uuid, name, memoryTotalBytes, memoryUsedBytes, utilization, temperatureCelsius, powerWatts };
+}

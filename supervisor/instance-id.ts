@@ -1,0 +1,11 @@
+import { createHash } from 'node:crypto';
+
+/** What all instance ids of one state folder begin with, so that two supervisors on a machine never end each other's workers. */
+export function instancePrefix(stateDir: string): string {
+  return `${createHash('sha256').update(stateDir).digest('hex').slice(0, 12)}:`;
+}
+
+/** What all instance ids of one worker begin with. */
+export function workerPrefix(stateDir: string, worker: string): string {
+  return `${instancePrefix(stateDir)}${worker}:`;
+}

@@ -1,0 +1,146 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { controlPath } from '../gateway/config/control-path.ts';
+import type { Settings } from '../gateway/config/settings.ts';
+import type { Clock } from '../gateway/core/clock.ts';
+import { systemClock } from '../gateway/core/clock.ts';
+import { systemRandom } from '../gateway/core/random.ts';
+import { ControlTaken, isAnswered, serveControl } from './control.ts';
+import { Fleet } from './fleet.ts';
+import { planFleet } from './fleet-plan.ts';
+import type { GpuProbe } from './gpu.ts';
+import { NvidiaSmi } from './gpu.ts';
+import { endLeftovers } from './leftovers.ts';
+import type { Log } from './log.ts';
+import { jsonLog } from './log.ts';
+import { supervisionPolicy } from './policy.ts';
+import { loadProfiles, ProfileError } from './profile.ts';
+
+export interface SupervisorIo {
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdout: NodeJS.WritableStream;
+  /** Default: JSON lines on stdout. */
+  readonly log?: Log;
+  /** Default: nvidia-smi. */
+  readonly gpuProbe?: GpuProbe;
+  /** Where SIGTERM and SIGINT are heard. Default: this process. */
+  readonly signals?: Pick<NodeJS.EventEmitter, 'on' | 'off'>;
+}
+
+/**
+ * Runs the supervisor until it is told to stop, by a signal or through its control API.
+ * Resolves with the exit code: 0 stopped in order · 1 another supervisor runs here, or it failed · 64 settings or profiles are invalid ·
+ * 130 interrupted twice.
+ */
+export async function runSupervisor(settings: Settings, io: SupervisorIo): Promise<number> {
+  const clock = systemClock;
+  const log = io.log ?? jsonLog(clock, io.stdout);
+  try {
+    return await supervise(settings, io, clock, log);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    log.error('supervisor.failed', `The supervisor cannot run: ${message}.`);
+    return error instanceof ProfileError ? 64 : 1;
+  }
+}
+
+async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log: Log): Promise<number> {
+  const stateDir = resolve(io.cwd, settings.supervisor.state_dir);
+  const path = controlPath(settings, io.cwd);
+  // Asked before anything is touched, though only the listening socket decides.
+  if (await isAnswered(path)) throw new ControlTaken(`another supervisor answers on ${path}`);
+  const profiles = loadProfiles();
+  const gpuProbe = io.gpuProbe ?? new NvidiaSmi(clock, io.env);
+  const gpus = await gpuProbe.read();
+  const plan = planFleet(settings, profiles, gpus, { cwd: io.cwd, env: io.env, stateDir });
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  const fleet = await Fleet.create({
+    clock,
+    random: systemRandom,
+    log,
+    policy: supervisionPolicy(settings.supervisor.start_timeout_ms, settings.shutdown.grace_ms),
+    gpuProbe,
+    gpus,
+    plan,
+    portRange: settings.supervisor.port_range,
+    stateDir,
+    version: readVersion(),
+  });
+
+  const { stopped, stop, finish } = listenForTheEnd(fleet, io.signals ?? process, log);
+  try {
+    const control = await serveControl(
+      path,
+      {
+        snapshot: () => fleet.snapshot(),
+        onChange: (listener) => fleet.onChange(listener),
+        restart: (id) => fleet.restart(id),
+        drain: (id) => fleet.drain(id),
+        stop: () => stop('control'),
+      },
+      clock,
+    );
+    try {
+      writeFileSync(join(stateDir, 'control.json'), `${JSON.stringify({ control: path, pid: process.pid })}\n`, { mode: 0o600 });
+      log.info('supervisor.start', `Supervising ${plan.workers.length} × ${plan.models[0]?.id ?? ''}: ${plan.decision.reason}.`, {
+        engine: plan.decision.engine,
+        profile: plan.profile.name,
+        tuning: plan.tuning.name,
+        gpus: gpus.map(({ name }) => name),
+        control: path,
+      });
+      await endLeftovers(clock, stateDir, log);
+      fleet.start();
+      return await stopped;
+    } finally {
+      rmSync(join(stateDir, 'control.json'), { force: true });
+      await control.close();
+    }
+  } finally {
+    finish();
+  }
+}
+
+/** The first wish to stop begins an orderly end, the second signal ends everything at once. */
+function listenForTheEnd(fleet: Fleet, signals: Pick<NodeJS.EventEmitter, 'on' | 'off'>, log: Log) {
+  const { promise: stopped, resolve: end, reject } = Promise.withResolvers<number>();
+  let stopping = false;
+  function stop(reason: string): void {
+    if (stopping) return;
+    stopping = true;
+    log.info('supervisor.stop', 'Stopping every worker.', { reason });
+    fleet.stop().then(() => end(0), reject);
+  }
+  function onSignal(name: string): void {
+    if (!stopping) return stop(name);
+    log.warn('supervisor.stop', 'Ending every worker at once.', { reason: name });
+    fleet.killNow();
+    end(130);
+  }
+  function onHangUp(): void {
+    log.info('supervisor.start', 'SIGHUP changes nothing here: settings are read at the start.');
+  }
+  signals.on('SIGTERM', onSignal);
+  signals.on('SIGINT', onSignal);
+  signals.on('SIGHUP', onHangUp);
+  function finish(): void {
+    signals.off('SIGTERM', onSignal);
+    signals.off('SIGINT', onSignal);
+    signals.off('SIGHUP', onHangUp);
+  }
+  return { stopped, stop, finish };
+}
+
+/** From the package beside the sources, or beside `dist/` once built. */
+function readVersion(): string {
+  for (const place of ['../package.json', '../../package.json']) {
+    try {
+      const { version } = JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')) as { version?: string };
+      if (version) return version;
+    } catch {
+      continue;
+    }
+  }
+  return 'unknown';
+}

@@ -1,0 +1,34 @@
+import { nearestName } from '../gateway/config/nearest-name.ts';
+import type { Settings } from '../gateway/config/settings.ts';
+import type { SupervisedModel } from '../gateway/core/supervision.ts';
+import type { ModelRequest } from './engine-settings.ts';
+import type { GpuProfile, Profiles } from './profile.ts';
+import { ProfileError } from './profile.ts';
+
+export type AskedModel = ModelRequest & { readonly aliases: readonly string[] };
+
+/**
+ * The models of the settings, each with its entry in the registry; without any, the one that suits the GPU. Never empty.
+ * @throws ProfileError for an id that the registry does not know and that brings no source
+ */
+export function askedModels(settings: Settings, profiles: Profiles, gpu: GpuProfile): readonly [AskedModel, ...AskedModel[]] {
+  const [first, ...others] = settings.models.map((model) => {
+    const profile = profiles.models.get(model.id) ?? null;
+    if (!profile && model.source === null) throw new ProfileError(unknownModel(model.id, profiles));
+    return { id: model.id, source: model.source, profile, engine: model.engine, aliases: model.aliases };
+  });
+  if (first) return [first, ...others];
+  const profile = profiles.models.get(gpu.default_model) ?? null;
+  return [{ id: gpu.default_model, source: null, profile, engine: {}, aliases: [] }];
+}
+
+function unknownModel(id: string, profiles: Profiles): string {
+  const near = nearestName(id, profiles.models.keys());
+  const hint = near ? `did you mean ${near}?` : `the registry has ${[...profiles.models.keys()].join(', ')}`;
+  return `models: there is no ${id} in profiles/models; ${hint} For a model of your own give { id, source }.`;
+}
+
+/** What the gateway is told of a model. `source` is the one that would run here. */
+export function toSupervisedModel(model: AskedModel, source: string, maxModelLen: number | null): SupervisedModel {
+  return { id: model.id, aliases: model.aliases, source, capabilities: model.profile?.capabilities ?? ['chat'], maxModelLen };
+}

@@ -1,0 +1,50 @@
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+const recordSchema = z.object({
+  worker: z.string(),
+  pid: z.int().positive(),
+  /** With the pid it names the process for good: a pid alone is used again. null where the system does not say. */
+  startTicks: z.int().nullable(),
+  instanceId: z.string(),
+  port: z.int(),
+  model: z.string(),
+  startedAt: z.string(),
+});
+
+/** What a later life of the supervisor has to know of a running worker. */
+export type WorkerRecord = z.output<typeof recordSchema>;
+
+export function writeRecord(directory: string, record: WorkerRecord): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const path = recordPath(directory, record.worker);
+  // A record that is half written says nothing at all.
+  writeFileSync(`${path}.new`, `${JSON.stringify(record)}\n`, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+export function removeRecord(directory: string, worker: string): void {
+  rmSync(recordPath(directory, worker), { force: true });
+}
+
+/** Every record that can be read; what cannot is passed over. */
+export function readRecords(directory: string): WorkerRecord[] {
+  let files: string[];
+  try {
+    files = readdirSync(directory).filter((file) => file.endsWith('.json'));
+  } catch {
+    return [];
+  }
+  return files.flatMap((file) => {
+    try {
+      return [recordSchema.parse(JSON.parse(readFileSync(join(directory, file), 'utf8')))];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function recordPath(directory: string, worker: string): string {
+  return join(directory, `${worker}.json`);
+}

@@ -1,0 +1,41 @@
+// A stand-in for an engine: just enough of its outside for a supervisor to launch, probe and stop it.
+// usage: fake-engine.ts MODE serve MODEL --served-model-name NAME --port N ...
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:http';
+import process from 'node:process';
+
+const [mode = 'good', , model = ''] = process.argv.slice(2);
+const flag = (name: string) => process.argv[process.argv.indexOf(`--${name}`) + 1] ?? '';
+const name = flag('served-model-name');
+
+if (mode === 'bad-flag') {
+  process.stderr.write('usage: vllm serve\nvllm serve: error: unrecognized arguments: --swap-space 4\n');
+  process.exit(2);
+}
+if (mode === 'oom') {
+  process.stdout.write('(EngineCore pid=7) INFO 01-01 00:00:00 [gpu.py:1] Starting to load model x...\n');
+  process.stderr.write('(EngineCore pid=7) torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.\n');
+  process.exit(1);
+}
+if (mode === 'deaf') process.on('SIGTERM', () => process.stdout.write('not listening\n'));
+if (mode === 'orphan') {
+  const child = spawn(process.execPath, ['-e', "process.on('SIGTERM', () => {}); setInterval(() => {}, 1000)"], { stdio: 'inherit' });
+  process.stdout.write(`engine core is ${child.pid}\n`);
+}
+
+process.stdout.write('(EngineCore pid=7) INFO 01-01 00:00:00 [gpu.py:1] Model loading took 1.07 GiB memory and 0.1 seconds\n');
+const server = createServer((request, response) => {
+  request.resume();
+  response.setHeader('content-type', 'application/json');
+  if (request.url === '/health') return response.end();
+  if (request.url === '/version') return response.end(JSON.stringify({ version: '0.0.0-fake' }));
+  if (request.url === '/v1/models')
+    return response.end(JSON.stringify({ data: [{ id: name, root: model, parent: null, max_model_len: 4096 }] }));
+  if (request.url === '/die') {
+    response.end('{}');
+    process.exit(0);
+  }
+  return response.end(JSON.stringify({ choices: [{ text: 'x' }] }));
+});
+server.listen(Number(flag('port')), '127.0.0.1', () => process.stdout.write('INFO:     Application startup complete.\n'));
+if (mode !== 'deaf') process.on('SIGTERM', () => process.exit(0));
