@@ -1,0 +1,112 @@
+import { describe, expect, test } from 'vitest';
+import type { Settings, SettingsInput } from '../../gateway/config/settings.ts';
+import { settingsSchema } from '../../gateway/config/settings.ts';
+import { planFleet } from '../../supervisor/fleet-plan.ts';
+import type { GpuReading } from '../../supervisor/gpu.ts';
+import { loadProfiles, ProfileError } from '../../supervisor/profile.ts';
+
+const profiles = loadProfiles();
+const PLACE = { cwd: '/srv', env: {}, stateDir: '/srv/.headgate' };
+
+function settings(input: SettingsInput): Settings {
+  return settingsSchema.parse(input);
+}
+
+function gpu(index: number): GpuReading {
+  return {
+    index,
+    uuid: `GPU-${index}`,
+    name: 'NVIDIA L4',
+    memoryTotalBytes: 23034 * 2 ** 20,
+    memoryUsedBytes: 0,
+    memoryFreeBytes: null,
+    utilization: null,
+    temperatureCelsius: null,
+    powerWatts: null,
+    computeCap: 8.9,
+    driverVersion: null,
+    display: false,
+  };
+}
+
+function args(plan: ReturnType<typeof planFleet>, worker = 0): readonly string[] {
+  const planned = plan.workers[worker]!.spec.plan(18_000, 'mark');
+  return planned.kind === 'run' ? planned.launch.args : [];
+}
+
+describe('without any settings', () => {
+  test('and without a GPU, the simulated engine runs a small model', () => {
+    const plan = planFleet(settings({}), profiles, [], PLACE);
+    expect(plan).toMatchObject({ decision: { engine: 'sim' }, profile: { name: 'none' }, tuning: { name: 'balanced' } });
+    expect(plan.models).toEqual([
+      {
+        id: 'qwen2.5-1.5b-instruct-awq',
+        aliases: [],
+        source: 'Qwen/Qwen2.5-1.5B-Instruct-AWQ',
+        capabilities: ['chat', 'tools'],
+        maxModelLen: 32768,
+      },
+    ]);
+    const planned = plan.workers[0]!.spec.plan(18_000, 'mark');
+    expect(planned).toMatchObject({ launch: { file: process.execPath, argv: [expect.stringMatching(/sim\/main\.ts$/), 'serve', ...args(plan)] } });
+  });
+
+  test('a GPU gets the model of its profile', () => {
+    const plan = planFleet(settings({ supervisor: { engine: 'vllm' } }), profiles, [gpu(0)], PLACE);
+    expect(plan.models[0]).toMatchObject({ id: 'llama-3.1-8b-instruct', source: 'RedHatAI/Meta-Llama-3.1-8B-Instruct-FP8' });
+    expect(plan.workers[0]).toMatchObject({ gpuUuid: 'GPU-0', utilization: 0.92 });
+  });
+});
+
+describe('models', () => {
+  test('the first is run, the others are known', () => {
+    const plan = planFleet(settings({ models: [{ id: 'mistral-7b-instruct', aliases: ['gpt-4o'] }, 'gpt-oss-20b'] }), profiles, [], PLACE);
+    expect(plan.models.map(({ id, aliases }) => [id, aliases])).toEqual([
+      ['mistral-7b-instruct', ['gpt-4o']],
+      ['gpt-oss-20b', []],
+    ]);
+    expect(plan.workers.map(({ spec }) => spec.modelId)).toEqual(['mistral-7b-instruct']);
+  });
+
+  test('of the operator’s own need a source, and their flags are passed on', () => {
+    const own = { id: 'mine', source: '/models/mine', engine: { max_num_seqs: 3 } };
+    const plan = planFleet(settings({ models: [own] }), profiles, [], PLACE);
+    expect(args(plan)).toEqual(expect.arrayContaining(['/models/mine', '--served-model-name', 'mine', '--max-num-seqs', '3']));
+  });
+
+  test('that nobody knows are an error with the nearest name', () => {
+    expect(() => planFleet(settings({ models: ['mistral-7b-instrukt'] }), profiles, [], PLACE)).toThrow(ProfileError);
+    expect(() => planFleet(settings({ models: ['mistral-7b-instrukt'] }), profiles, [], PLACE)).toThrow(/did you mean mistral-7b-instruct/);
+  });
+
+  test('that a card cannot run are refused at their start, with the reason, and not at ours', () => {
+    const plan = planFleet(settings({ models: ['gpt-oss-20b'], supervisor: { profile: 't4' } }), profiles, [], PLACE);
+    expect(plan.workers[0]!.spec.plan(18_000, 'mark')).toEqual({ kind: 'refused', reason: expect.stringContaining('8.0') });
+  });
+});
+
+describe('replicas', () => {
+  test('go to GPUs of their own', () => {
+    const plan = planFleet(settings({ supervisor: { replicas: 2, engine: 'vllm' } }), profiles, [gpu(0), gpu(1)], PLACE);
+    expect(plan.workers.map(({ spec, gpuUuid, utilization }) => [spec.id, gpuUuid, utilization])).toEqual([
+      ['worker-1', 'GPU-0', 0.92],
+      ['worker-2', 'GPU-1', 0.92],
+    ]);
+  });
+
+  test('that have to share a GPU divide its memory', () => {
+    const plan = planFleet(settings({ supervisor: { replicas: 3, engine: 'vllm' } }), profiles, [gpu(0), gpu(1)], PLACE);
+    expect(plan.workers.map(({ gpuUuid, utilization }) => [gpuUuid, utilization])).toEqual([
+      ['GPU-0', 0.46],
+      ['GPU-1', 0.92],
+      ['GPU-0', 0.46],
+    ]);
+    expect(args(plan)).toEqual(expect.arrayContaining(['--gpu-memory-utilization', '0.46']));
+  });
+
+  test('carry marks of their own', () => {
+    const plan = planFleet(settings({ supervisor: { replicas: 11 } }), profiles, [], PLACE);
+    const [first] = plan.workers;
+    for (const { spec } of plan.workers.slice(1)) expect(`${spec.instancePrefix}1`.startsWith(first!.spec.instancePrefix)).toBe(false);
+  });
+});

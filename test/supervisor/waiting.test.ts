@@ -1,0 +1,99 @@
+import { createServer } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Failure } from '../../supervisor/failure.ts';
+import { awaitFreeMemory } from '../../supervisor/free-memory.ts';
+import type { GpuProbe, GpuReading } from '../../supervisor/gpu.ts';
+import { PortPool } from '../../supervisor/ports.ts';
+import { StartTurns } from '../../supervisor/start-turns.ts';
+import { createFakeClock } from '../support/fake-clock.ts';
+
+describe('StartTurns', () => {
+  test('lets one start at a time on each GPU, in the order of their coming', () => {
+    const turns = new StartTurns();
+    const begun: string[] = [];
+    const take = (gpu: string, name: string) => turns.take(gpu, () => begun.push(name));
+    const first = take('a', 'first');
+    const second = take('a', 'second');
+    const third = take('a', 'third');
+    take('b', 'elsewhere');
+    expect(begun).toEqual(['first', 'elsewhere']);
+    second.release();
+    first.release();
+    expect(begun).toEqual(['first', 'elsewhere', 'third']);
+    third.release();
+    take('a', 'again');
+    expect(begun.at(-1)).toBe('again');
+  });
+});
+
+function probeWith(freeGib: () => number | null): GpuProbe {
+  const gpu = { uuid: 'GPU-0', memoryTotalBytes: 16.44 * 2 ** 30 } as GpuReading;
+  return {
+    read: async () => {
+      const free = freeGib();
+      return free === null ? [] : [{ ...gpu, memoryFreeBytes: free * 2 ** 30 }];
+    },
+  };
+}
+
+describe('awaitFreeMemory', () => {
+  async function wait(freeGib: () => number | null, ms: number, isOver = () => false) {
+    const clock = createFakeClock();
+    let result: Failure | null | 'waiting' = 'waiting';
+    void awaitFreeMemory(clock, probeWith(freeGib), 'GPU-0', 0.9, isOver).then((outcome) => (result = outcome));
+    await clock.advance(ms);
+    return result;
+  }
+
+  test('goes on at once when there is room, or when nobody can say', async () => {
+    expect(await wait(() => 15, 0)).toBeNull();
+    expect(await wait(() => null, 0)).toBeNull();
+  });
+
+  test('waits for memory that comes back late', async () => {
+    let freeGib = 3;
+    const clock = createFakeClock();
+    let done = false;
+    void awaitFreeMemory(clock, probeWith(() => freeGib), 'GPU-0', 0.9, () => false).then(() => (done = true));
+    await clock.advance(3000);
+    expect(done).toBe(false);
+    freeGib = 15;
+    await clock.advance(1000);
+    expect(done).toBe(true);
+  });
+
+  test('says how much is missing when it has waited long enough', async () => {
+    expect(await wait(() => 3, 30_000)).toBe('waiting');
+    expect(await wait(() => 3, 70_000)).toMatchObject({ class: 'busy-vram', retry: 'wait', message: expect.stringContaining('3.0 GiB free') });
+  });
+
+  test('ends when nobody waits for it any more', async () => {
+    expect(await wait(() => 3, 1000, () => true)).toBeNull();
+  });
+});
+
+describe('PortPool', () => {
+  function occupied(): Promise<number> {
+    return new Promise((resolve) => {
+      const server = createServer().listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port));
+      onTestFinished(() => void server.close());
+    });
+  }
+
+  test('passes over a port that somebody listens on', async () => {
+    const port = await occupied();
+    expect(await new PortPool([port, port]).take()).toBeNull();
+    expect(await new PortPool([port, port]).isFree(port)).toBe(false);
+  });
+
+  test('never hands out a port twice before it is given back', async () => {
+    const start = await occupied();
+    const pool = new PortPool([start + 1, start + 5]);
+    const taken = await Promise.all(Array.from({ length: 5 }, () => pool.take()));
+    const ports = taken.filter((port) => port !== null);
+    expect(new Set(ports).size).toBe(ports.length);
+    expect(await pool.take()).toBeNull();
+    pool.release(ports[0]!);
+    expect(await pool.take()).toBe(ports[0]);
+  });
+});
