@@ -1,0 +1,69 @@
+import { loadSettings, type LoadedSettings } from '../../gateway/config/load.ts';
+import type { SettingsInput } from '../../gateway/config/settings.ts';
+import { systemClock } from '../../gateway/core/clock.ts';
+import { startGateway, type Gateway } from '../../gateway/main.ts';
+import { createLog } from '../../gateway/telemetry/log.ts';
+
+export interface TestGateway extends AsyncDisposable {
+  readonly url: string;
+  readonly port: number;
+  readonly gateway: Gateway;
+  /** Every log line so far, parsed. */
+  readonly log: Record<string, unknown>[];
+  /** Changes what the next reload reads. */
+  settings: SettingsInput;
+  stop(): Promise<void>;
+}
+
+/**
+ * A whole gateway in this process, on a free loopback port, in front of workers that run already. Timeouts and limits are the defaults
+ * except where `settings` says otherwise; it drains without settling.
+ */
+export async function startTestGateway(workers: readonly string[], settings: SettingsInput = {}): Promise<TestGateway> {
+  const log: Record<string, unknown>[] = [];
+  const state = { settings };
+  const load = (): LoadedSettings => {
+    const all: SettingsInput = {
+      workers: workers.map((url) => ({ url })),
+      ...state.settings,
+      server: { port: 0, ...state.settings.server },
+      shutdown: { settle_ms: 0, grace_ms: 2_000, ...state.settings.shutdown },
+    };
+    return loadSettings({
+      env: {},
+      cwd: '/',
+      readFile: (path) => (path.endsWith('headgate.yaml') ? Buffer.from(JSON.stringify(all)) : null),
+    });
+  };
+  const gateway = await startGateway({
+    loaded: load(),
+    load,
+    cwd: '/',
+    log: createLog({ level: 'debug', format: 'json', clock: systemClock, destination: { write: (line) => log.push(JSON.parse(line)) } }),
+  });
+  let stopped: Promise<void> | null = null;
+  const stop = (): Promise<void> => (stopped ??= gateway.drain(false));
+  return {
+    url: gateway.url,
+    port: Number(new URL(gateway.url).port),
+    gateway,
+    log,
+    get settings() {
+      return state.settings;
+    },
+    set settings(next) {
+      state.settings = next;
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+/** Waits until `condition` holds; the limit is generous, since it only ends a test that has failed. */
+export async function until(condition: () => boolean | Promise<boolean>, what: string, limitMs = 10_000): Promise<void> {
+  const end = Date.now() + limitMs;
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error(`never came about: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
