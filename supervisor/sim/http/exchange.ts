@@ -124,6 +124,7 @@ export class Exchange {
 
   fail(error: ApiError): void {
     const { message, type, param, status } = error;
+    if (this.path.startsWith('/v1/messages')) return this.json(status, { type: 'error', error: { type, message } });
     this.json(status, { error: { message, type, param, code: status } });
   }
 

@@ -1,7 +1,14 @@
+import { transcriptions, translations } from './audio.ts';
 import { chatBatch, chatCompletions } from './chat.ts';
+import { completions } from './completions.ts';
+import { isSleeping, resetPrefixCache, sleep, wakeUp } from './development.ts';
 import type { Exchange } from './exchange.ts';
+import { countTokens, messages } from './messages.ts';
 import { listModels } from './models.ts';
 import { health, load, metrics, simFault, version } from './operations.ts';
+import { classify, embeddings, pooling, rerank, score } from './pooling.ts';
+import { responses } from './responses.ts';
+import { detokenize, tokenize } from './tokens.ts';
 
 export type Handler = (exchange: Exchange) => void | Promise<void>;
 
@@ -23,14 +30,38 @@ const ALWAYS: Readonly<Record<string, Route>> = {
   '/version': get(version),
   '/metrics': get(metrics),
   '/v1/models': get(listModels),
+  '/tokenize': post(tokenize),
+  '/detokenize': post(detokenize),
 };
 
 const GENERATE: Readonly<Record<string, Route>> = {
   '/v1/chat/completions': infer(chatCompletions),
   '/v1/chat/completions/batch': infer(chatBatch),
+  '/v1/completions': infer(completions),
+  '/v1/responses': infer(responses),
+  '/v1/messages': infer(messages),
+  '/v1/messages/count_tokens': post(countTokens),
+  '/v1/audio/transcriptions': infer(transcriptions),
+  '/v1/audio/translations': infer(translations),
 };
 
-const POOLING: Readonly<Record<string, Route>> = {};
+const POOLING: Readonly<Record<string, Route>> = {
+  '/v1/embeddings': infer(embeddings),
+  '/pooling': infer(pooling),
+  '/classify': infer(classify),
+  '/score': infer(score),
+  '/v1/score': infer(score),
+  '/rerank': infer(rerank),
+  '/v1/rerank': infer(rerank),
+  '/v2/rerank': infer(rerank),
+};
+
+const DEVELOPMENT: Readonly<Record<string, Route>> = {
+  '/sleep': post(sleep),
+  '/wake_up': post(wakeUp),
+  '/is_sleeping': get(isSleeping),
+  '/reset_prefix_cache': post(resetPrefixCache),
+};
 
 /**
  * Every path that a server started this way knows. A real vLLM serves either generation or pooling, as its model can; the simulation
@@ -46,6 +77,7 @@ export function routesFor(options: {
     ...ALWAYS,
     ...(options.generate ? GENERATE : {}),
     ...(options.pooling ? POOLING : {}),
+    ...(options.devMode ? DEVELOPMENT : {}),
     ...(options.faultRoute ? { '/sim/fault': post(simFault) } : {}),
   };
   return new Map(Object.entries(routes));

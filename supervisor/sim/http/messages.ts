@@ -1,0 +1,168 @@
+import type { Choice } from '../choice.ts';
+import { chatPrompt } from './chat-prompt.ts';
+import { streamBlocks } from './block-stream.ts';
+import type { Block } from './block-stream.ts';
+import { callsOf, prepareChat, textOf } from './chat.ts';
+import { hexId } from './exchange.ts';
+import type { Exchange } from './exchange.ts';
+import { isObject } from './fields.ts';
+import type { BodyShape, JsonObject } from './fields.ts';
+import { failureText, runToEnd } from './job.ts';
+import { checkModel, modelName } from './models.ts';
+
+const SHAPE: BodyShape = {
+  required: ['max_tokens', 'messages'],
+  kinds: {
+    model: 'str',
+    max_tokens: 'int',
+    messages: 'list',
+    stop_sequences: 'list',
+    stream: 'bool',
+    temperature: 'float',
+    top_p: 'float',
+    top_k: 'int',
+    tools: 'list',
+    tool_choice: 'dict',
+  },
+};
+
+/** One message of Anthropic's shape as chat messages: what a tool answered becomes a message of its own. */
+function asChatMessages(message: unknown): unknown[] {
+  if (!isObject(message) || !Array.isArray(message['content'])) return [message];
+  const results = message['content'].filter((block) => isObject(block) && block['type'] === 'tool_result') as JsonObject[];
+  const rest = message['content'].filter((block) => !(isObject(block) && block['type'] === 'tool_result')) as unknown[];
+  return [
+    ...(rest.length > 0 ? [{ role: message['role'], content: rest }] : []),
+    ...results.map((block) => ({ role: 'tool', content: block['content'] ?? '' })),
+  ];
+}
+
+function conversation(body: JsonObject): unknown[] {
+  const { system } = body;
+  const first = typeof system === 'string' || Array.isArray(system) ? [{ role: 'system', content: system }] : [];
+  return [...first, ...(body['messages'] as unknown[]).flatMap(asChatMessages)];
+}
+
+function toolChoice(body: JsonObject): JsonObject {
+  const choice = body['tool_choice'];
+  if (!isObject(choice)) return {};
+  if (choice['type'] === 'tool') return { tool_choice: { type: 'function', function: { name: choice['name'] } } };
+  return { tool_choice: choice['type'] === 'any' ? 'required' : choice['type'] };
+}
+
+/** The same request as a chat body. */
+function asChat(body: JsonObject): JsonObject {
+  const tools = Array.isArray(body['tools'])
+    ? (body['tools'] as unknown[])
+        .filter(isObject)
+        .map((tool) => ({ type: 'function', function: { name: tool['name'], parameters: tool['input_schema'] } }))
+    : [];
+  return {
+    model: body['model'],
+    max_tokens: body['max_tokens'],
+    stop: body['stop_sequences'] ?? null,
+    ...(body['seed'] === undefined ? {} : { seed: body['seed'] }),
+    ...(body['temperature'] === undefined ? {} : { temperature: body['temperature'] }),
+    ...(body['top_p'] === undefined ? {} : { top_p: body['top_p'] }),
+    ...(body['top_k'] === undefined ? {} : { top_k: body['top_k'] }),
+    tools,
+    ...toolChoice(body),
+  };
+}
+
+function stopReasonOf(choice: Choice, called: boolean): JsonObject {
+  if (called) return { stop_reason: 'tool_use' };
+  if (choice.finishReason === 'length') return { stop_reason: 'max_tokens' };
+  return typeof choice.stopReason === 'string'
+    ? { stop_reason: 'stop_sequence', stop_sequence: choice.stopReason }
+    : { stop_reason: 'end_turn' };
+}
+
+function usageOf(choice: Choice): object {
+  return { input_tokens: choice.sequence.promptLength, output_tokens: choice.generated };
+}
+
+/** `POST /v1/messages` */
+export async function messages(exchange: Exchange): Promise<void> {
+  const body = await exchange.readJson(SHAPE);
+  const request = prepareChat(exchange, asChat(body), conversation(body));
+  const choice = request.choices[0]!;
+  if (body['stream'] === true) return streamMessage(exchange, request.id, choice);
+  await runToEnd(exchange, [choice]);
+  const reasoning = textOf(choice.pending, 'reasoning');
+  const text = textOf(choice.pending, 'content');
+  const calls = callsOf(choice.pending).map((call) => ({
+    type: 'tool_use',
+    id: `chatcmpl-tool-${hexId()}`,
+    name: call.name,
+    input: JSON.parse(choice.finishReason === 'stop' ? call.arguments : '{}') as unknown,
+  }));
+  const content = [
+    ...(reasoning === '' ? [] : [{ type: 'thinking', thinking: reasoning, signature: '' }]),
+    ...(text === '' && calls.length > 0 ? [] : [{ type: 'text', text }]),
+    ...calls,
+  ];
+  exchange.json(200, {
+    id: request.id,
+    type: 'message',
+    role: 'assistant',
+    content,
+    model: modelName(exchange),
+    ...stopReasonOf(choice, calls.length > 0),
+    usage: usageOf(choice),
+  });
+}
+
+function emptyBlock(block: Block): object {
+  if (block.kind === 'text') return { type: 'text', text: '' };
+  if (block.kind === 'reasoning') return { type: 'thinking', thinking: '', signature: '' };
+  return { type: 'tool_use', id: `chatcmpl-tool-${hexId()}`, name: block.name, input: {} };
+}
+
+function deltaOf(block: Block, text: string): object {
+  if (block.kind === 'text') return { type: 'text_delta', text };
+  return block.kind === 'reasoning' ? { type: 'thinking_delta', thinking: text } : { type: 'input_json_delta', partial_json: text };
+}
+
+function streamMessage(exchange: Exchange, id: string, choice: Choice): void {
+  const stream = exchange.stream();
+  let called = false;
+  function event(type: string, fields: JsonObject): void {
+    stream.event(`event: ${type}\ndata: ${JSON.stringify({ type, ...fields })}\n\n`);
+  }
+  streamBlocks(exchange, choice, stream, {
+    begin: () => {
+      const usage = { input_tokens: choice.sequence.promptLength, output_tokens: 0 };
+      event('message_start', {
+        message: {
+          id,
+          type: 'message',
+          role: 'assistant',
+          content: [],
+          model: modelName(exchange),
+          stop_reason: null,
+          stop_sequence: null,
+          usage,
+        },
+      });
+    },
+    open: (block) => {
+      called ||= block.kind === 'call';
+      event('content_block_start', { index: block.index, content_block: emptyBlock(block) });
+    },
+    delta: (block, text) => event('content_block_delta', { index: block.index, delta: deltaOf(block, text) }),
+    close: (block) => event('content_block_stop', { index: block.index }),
+    end: () => {
+      event('message_delta', { delta: stopReasonOf(choice, called), usage: usageOf(choice) });
+      event('message_stop', {});
+    },
+    fail: (failure) => event('error', { error: { type: 'internal_error', message: failureText(failure) } }),
+  });
+}
+
+/** `POST /v1/messages/count_tokens` */
+export async function countTokens(exchange: Exchange): Promise<void> {
+  const body = await exchange.readJson({ ...SHAPE, required: ['messages'] });
+  checkModel(exchange, body);
+  exchange.json(200, { input_tokens: chatPrompt(conversation(body), asChat(body)).length });
+}

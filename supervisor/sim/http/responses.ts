@@ -1,0 +1,237 @@
+import type { Choice } from '../choice.ts';
+import { streamBlocks } from './block-stream.ts';
+import type { Block } from './block-stream.ts';
+import { badRequest } from './api-error.ts';
+import { callsOf, prepareChat, textOf } from './chat.ts';
+import { hexId } from './exchange.ts';
+import type { Exchange } from './exchange.ts';
+import { isObject } from './fields.ts';
+import type { BodyShape, JsonObject } from './fields.ts';
+import { failureText, runToEnd, usageOf } from './job.ts';
+import { modelName } from './models.ts';
+
+const SHAPE: BodyShape = {
+  required: ['input'],
+  kinds: {
+    model: 'str',
+    instructions: 'str',
+    max_output_tokens: 'int',
+    temperature: 'float',
+    top_p: 'float',
+    stream: 'bool',
+    store: 'bool',
+    tools: 'list',
+    text: 'dict',
+    reasoning: 'dict',
+    parallel_tool_calls: 'bool',
+  },
+};
+
+/** The conversation that `instructions` and `input` amount to. */
+function conversation(body: JsonObject): unknown[] {
+  const { input, instructions } = body;
+  const messages: unknown[] = typeof instructions === 'string' ? [{ role: 'system', content: instructions }] : [];
+  if (typeof input === 'string') return [...messages, { role: 'user', content: input }];
+  if (!Array.isArray(input)) throw badRequest('input must be a string or a list of items.', 'input');
+  for (const item of input as unknown[]) {
+    if (!isObject(item)) continue;
+    if (item['type'] === 'function_call') messages.push({ role: 'assistant', content: null, tool_calls: [item] });
+    else if (item['type'] === 'function_call_output') messages.push({ role: 'tool', content: item['output'] });
+    else if (item['type'] === 'reasoning') continue;
+    else messages.push({ role: item['role'] ?? 'user', content: item['content'] });
+  }
+  return messages;
+}
+
+/** The same request as a chat body. */
+function asChat(body: JsonObject): JsonObject {
+  const tools = Array.isArray(body['tools'])
+    ? (body['tools'] as unknown[])
+        .filter((tool) => isObject(tool) && tool['type'] === 'function')
+        .map((tool) => ({ type: 'function', function: tool }))
+    : [];
+  const format = isObject(body['text']) ? body['text']['format'] : null;
+  const choice = body['tool_choice'];
+  return {
+    model: body['model'],
+    ...(body['seed'] === undefined ? {} : { seed: body['seed'] }),
+    ...(body['temperature'] === undefined ? {} : { temperature: body['temperature'] }),
+    ...(body['top_p'] === undefined ? {} : { top_p: body['top_p'] }),
+    max_completion_tokens: body['max_output_tokens'] ?? null,
+    tools,
+    ...(isObject(choice)
+      ? { tool_choice: { type: 'function', function: { name: choice['name'] } } }
+      : choice === undefined
+        ? {}
+        : { tool_choice: choice }),
+    response_format:
+      isObject(format) && format['type'] === 'json_schema' ? { type: 'json_schema', json_schema: { schema: format['schema'] } } : format,
+  };
+}
+
+function messageItem(id: string, text: string, status: string): object {
+  return { id, content: [{ annotations: [], text, type: 'output_text', logprobs: null }], role: 'assistant', status, type: 'message' };
+}
+
+function callItem(id: string, name: string, argumentsText: string, status: string): object {
+  return { arguments: argumentsText, call_id: `call_${id.slice(3)}`, name, type: 'function_call', id, status };
+}
+
+function reasoningItem(id: string, text: string): object {
+  return {
+    id,
+    summary: [],
+    type: 'reasoning',
+    content: text === '' ? [] : [{ text, type: 'reasoning_text' }],
+    encrypted_content: null,
+    status: null,
+  };
+}
+
+interface Shared {
+  readonly exchange: Exchange;
+  readonly body: JsonObject;
+  readonly id: string;
+  readonly created: number;
+  readonly choice: Choice;
+}
+
+function responseObject(shared: Shared, status: 'in_progress' | 'completed' | 'incomplete', output: readonly object[]): object {
+  const { body, choice, exchange } = shared;
+  const usage = usageOf(exchange, [choice]);
+  return {
+    id: shared.id,
+    created_at: shared.created,
+    incomplete_details: status === 'incomplete' ? { reason: 'max_output_tokens' } : null,
+    instructions: body['instructions'] ?? null,
+    metadata: body['metadata'] ?? null,
+    model: modelName(exchange),
+    object: 'response',
+    output,
+    parallel_tool_calls: body['parallel_tool_calls'] ?? true,
+    temperature: body['temperature'] ?? 1,
+    tool_choice: body['tool_choice'] ?? 'auto',
+    tools: body['tools'] ?? [],
+    top_p: body['top_p'] ?? 1,
+    background: false,
+    max_output_tokens: choice.settings.maxTokens,
+    max_tool_calls: null,
+    previous_response_id: null,
+    prompt: null,
+    reasoning: body['reasoning'] ?? null,
+    service_tier: 'auto',
+    status,
+    text: body['text'] ?? null,
+    top_logprobs: null,
+    truncation: 'disabled',
+    usage:
+      status === 'in_progress'
+        ? null
+        : {
+            input_tokens: usage.promptTokens,
+            input_tokens_details: { cached_tokens: usage.cachedTokens },
+            output_tokens: usage.completionTokens,
+            output_tokens_details: { reasoning_tokens: usage.reasoningTokens ?? 0 },
+            total_tokens: usage.promptTokens + usage.completionTokens,
+          },
+    user: body['user'] ?? null,
+  };
+}
+
+function statusOf(choice: Choice): 'completed' | 'incomplete' {
+  return choice.finishReason === 'stop' ? 'completed' : 'incomplete';
+}
+
+/** `POST /v1/responses` */
+export async function responses(exchange: Exchange): Promise<void> {
+  const body = await exchange.readJson(SHAPE);
+  const messages = conversation(body);
+  const request = prepareChat(exchange, asChat(body), messages);
+  const [choice] = request.choices;
+  const shared: Shared = { exchange, body, id: `resp_${exchange.requestId(body)}`, created: request.created, choice: choice! };
+  if (body['stream'] === true) return streamResponse(shared);
+  await runToEnd(exchange, [shared.choice]);
+  const { pending } = shared.choice;
+  const reasoning = textOf(pending, 'reasoning');
+  const text = textOf(pending, 'content');
+  const calls = callsOf(pending).map((call) => callItem(`fc_${hexId()}`, call.name, call.arguments, 'completed'));
+  const output = [
+    ...(reasoning === '' ? [] : [reasoningItem(`rs_${hexId()}`, reasoning)]),
+    ...(text === '' && calls.length > 0 ? [] : [messageItem(`msg_${hexId()}`, text, 'completed')]),
+    ...calls,
+  ];
+  exchange.json(200, responseObject(shared, statusOf(shared.choice), output));
+}
+
+function streamResponse(shared: Shared): void {
+  const stream = shared.exchange.stream();
+  const output: object[] = [];
+  let sequence = 0;
+  let itemId = '';
+
+  function event(type: string, fields: JsonObject): void {
+    stream.event(`event: ${type}\ndata: ${JSON.stringify({ ...fields, sequence_number: sequence++, type })}\n\n`);
+  }
+
+  function itemOf(block: Block, status: string): object {
+    if (block.kind === 'reasoning') return reasoningItem(itemId, block.text);
+    if (block.kind === 'call') return callItem(itemId, block.name, block.text, status);
+    return status === 'completed'
+      ? messageItem(itemId, block.text, status)
+      : { id: itemId, content: [], role: 'assistant', status, type: 'message' };
+  }
+
+  function partOf(block: Block): object {
+    return block.kind === 'reasoning'
+      ? { text: block.text, type: 'reasoning_text' }
+      : { annotations: [], text: block.text, type: 'output_text', logprobs: [] };
+  }
+
+  const prefix = { text: 'msg', reasoning: 'rs', call: 'fc' } as const;
+  const where = (block: Block): JsonObject => ({ content_index: 0, item_id: itemId, output_index: block.index });
+  const textEvent = { text: 'output_text', reasoning: 'reasoning_text' } as const;
+
+  streamBlocks(shared.exchange, shared.choice, stream, {
+    begin: () => {
+      event('response.created', { response: responseObject(shared, 'in_progress', []) });
+      event('response.in_progress', { response: responseObject(shared, 'in_progress', []) });
+    },
+    open: (block) => {
+      itemId = `${prefix[block.kind]}_${hexId()}`;
+      event('response.output_item.added', { item: itemOf(block, 'in_progress'), output_index: block.index });
+      if (block.kind !== 'call') event('response.content_part.added', { ...where(block), part: partOf(block) });
+    },
+    delta: (block, text) => {
+      if (block.kind === 'call')
+        event('response.function_call_arguments.delta', { delta: text, item_id: itemId, output_index: block.index });
+      else
+        event(`response.${textEvent[block.kind]}.delta`, {
+          ...where(block),
+          delta: text,
+          ...(block.kind === 'text' ? { logprobs: [] } : {}),
+        });
+    },
+    close: (block) => {
+      if (block.kind === 'call') {
+        event('response.function_call_arguments.done', {
+          arguments: block.text,
+          item_id: itemId,
+          name: block.name,
+          output_index: block.index,
+        });
+      } else {
+        event(`response.${textEvent[block.kind]}.done`, {
+          ...where(block),
+          text: block.text,
+          ...(block.kind === 'text' ? { logprobs: [] } : {}),
+        });
+        event('response.content_part.done', { ...where(block), part: partOf(block) });
+      }
+      const item = itemOf(block, 'completed');
+      output.push(item);
+      event('response.output_item.done', { item, output_index: block.index });
+    },
+    end: (choice) => event('response.completed', { response: responseObject(shared, statusOf(choice), output) }),
+    fail: (failure) => event('error', { code: '500', message: failureText(failure), param: null }),
+  });
+}
