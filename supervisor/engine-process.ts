@@ -26,6 +26,7 @@ export interface EngineProcessOptions {
   readonly modelId: string;
   readonly logs: LogFiles;
   readonly recordsDirectory: string;
+  readonly sweepGraceMs: number;
   /** Whether a process that carries this instance id belongs to this worker. */
   readonly isMarked: (instanceId: string) => boolean;
 }
@@ -84,8 +85,8 @@ export class EngineProcess {
 
   /** Ends whatever is left of the group and whatever carries the mark. Resolves with the pids that cannot be ended. */
   async sweep(): Promise<readonly number[]> {
-    const { clock, worker, recordsDirectory, isMarked } = this.#options;
-    const survivors = await endAll(clock, { group: this.#group, isMarked });
+    const { clock, worker, recordsDirectory, isMarked, sweepGraceMs } = this.#options;
+    const survivors = await endAll(clock, { group: this.#group, isMarked }, sweepGraceMs);
     if (survivors.length === 0) {
       this.#group = null;
       removeRecord(recordsDirectory, worker);

@@ -77,6 +77,11 @@ export function withLastWords(failure: Failure, lastWords: string): Failure {
   return { ...failure, lastWords, message: `${failure.message} It said: “${quoted}”` };
 }
 
+/** The same failure, quoting the error with which the process ended; how it took leave is not worth quoting. */
+export function withCause(failure: Failure, exit: Failure): Failure {
+  return PYTHON_ERROR.test(exit.lastWords) && !/KeyboardInterrupt/.test(exit.lastWords) ? withLastWords(failure, exit.lastWords) : failure;
+}
+
 export function startTimedOut(stage: WorkerStage, tookMs: number): Failure {
   const phase = phaseOf(stage);
   return plain(

@@ -1,7 +1,7 @@
 import type { WorkerStage } from '../gateway/core/worker.ts';
 import { WORKER_STAGES } from '../gateway/core/worker.ts';
 import type { Failure } from './failure.ts';
-import { startTimedOut, unkillable, unresponsive, warmUpFailed, withLastWords } from './failure.ts';
+import { startTimedOut, unkillable, unresponsive, warmUpFailed, withCause } from './failure.ts';
 import type { SupervisionPolicy } from './policy.ts';
 import type { History, Verdict } from './verdict.ts';
 import { freshHistory, judge } from './verdict.ts';
@@ -353,8 +353,8 @@ function stopping(policy: SupervisionPolicy, machine: Machine, life: In<'stoppin
 function heard(machine: Machine, then: Next, exit: Failure): [Machine, Next] {
   const last = machine.history.lastFailure;
   if (then.kind === 'rest' || then.kind === 'restart' || !last) return [machine, then];
-  const lastFailure = withLastWords(last, exit.lastWords);
-  const next: Next = then.kind === 'give_up' ? { ...then, failure: withLastWords(then.failure, exit.lastWords) } : then;
+  const lastFailure = withCause(last, exit);
+  const next: Next = then.kind === 'give_up' ? { ...then, failure: withCause(then.failure, exit) } : then;
   return [{ ...machine, history: { ...machine.history, lastFailure } }, next];
 }
 

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { controlPath } from '../gateway/config/control-path.ts';
 import type { Settings } from '../gateway/config/settings.ts';
@@ -13,6 +13,7 @@ import { NvidiaSmi } from './gpu.ts';
 import { endLeftovers } from './leftovers.ts';
 import type { Log } from './log.ts';
 import { jsonLog } from './log.ts';
+import type { SupervisionPolicy } from './policy.ts';
 import { supervisionPolicy } from './policy.ts';
 import { loadProfiles, ProfileError } from './profile.ts';
 
@@ -20,10 +21,14 @@ export interface SupervisorIo {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdout: NodeJS.WritableStream;
+  /** Headgate's own, for whoever asks the control API. */
+  readonly version?: string;
   /** Default: JSON lines on stdout. */
   readonly log?: Log;
   /** Default: nvidia-smi. */
   readonly gpuProbe?: GpuProbe;
+  /** What differs from the figures of production. */
+  readonly policy?: Partial<SupervisionPolicy>;
   /** Where SIGTERM and SIGINT are heard. Default: this process. */
   readonly signals?: Pick<NodeJS.EventEmitter, 'on' | 'off'>;
 }
@@ -59,13 +64,13 @@ async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log
     clock,
     random: systemRandom,
     log,
-    policy: supervisionPolicy(settings.supervisor.start_timeout_ms, settings.shutdown.grace_ms),
+    policy: { ...supervisionPolicy(settings.supervisor.start_timeout_ms, settings.shutdown.grace_ms), ...io.policy },
     gpuProbe,
     gpus,
     plan,
     portRange: settings.supervisor.port_range,
     stateDir,
-    version: readVersion(),
+    version: io.version ?? 'unknown',
   });
 
   const { stopped, stop, finish } = listenForTheEnd(fleet, io.signals ?? process, log);
@@ -130,17 +135,4 @@ function listenForTheEnd(fleet: Fleet, signals: Pick<NodeJS.EventEmitter, 'on' |
     signals.off('SIGHUP', onHangUp);
   }
   return { stopped, stop, finish };
-}
-
-/** From the package beside the sources, or beside `dist/` once built. */
-function readVersion(): string {
-  for (const place of ['../package.json', '../../package.json']) {
-    try {
-      const { version } = JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')) as { version?: string };
-      if (version) return version;
-    } catch {
-      continue;
-    }
-  }
-  return 'unknown';
 }

@@ -19,6 +19,8 @@ export interface SupervisionPolicy {
   readonly abandonGraceMs: number;
   /** From the signal to the whole group to the one that cannot be refused. */
   readonly groupGraceMs: number;
+  /** How long leftovers of a dead worker are asked to end before they are killed. */
+  readonly sweepGraceMs: number;
   readonly backoffMs: readonly number[];
   readonly backoffJitterShare: number;
   /** A worker that has been ready this long has earned a fresh start of its back-off. */
@@ -45,6 +47,7 @@ export function supervisionPolicy(startTimeoutMs: number, shutdownTimeoutMs: num
     stopGraceMs: shutdownTimeoutMs + 15_000,
     abandonGraceMs: 10_000,
     groupGraceMs: 5000,
+    sweepGraceMs: 2000,
     backoffMs: [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 120_000, 300_000],
     backoffJitterShare: 0.2,
     stableAfterMs: 600_000,

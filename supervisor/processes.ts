@@ -82,7 +82,7 @@ const POLL_MS = 50;
  * Ends whatever is left: asks first, then insists.
  * Resolves with the pids that outlived even SIGKILL for `killPatienceMs`: they hang in the kernel.
  */
-export async function endAll(clock: Clock, target: Target, termPatienceMs = 2000, killPatienceMs = 30_000): Promise<number[]> {
+export async function endAll(clock: Clock, target: Target, termPatienceMs: number, killPatienceMs = 30_000): Promise<number[]> {
   for (const [name, patienceMs] of [
     ['SIGTERM', termPatienceMs],
     ['SIGKILL', killPatienceMs],

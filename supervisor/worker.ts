@@ -79,6 +79,7 @@ export class SupervisedWorker {
       modelId: spec.modelId,
       logs: world.logs,
       recordsDirectory: world.recordsDirectory,
+      sweepGraceMs: world.policy.sweepGraceMs,
       isMarked: (instanceId) => instanceId.startsWith(spec.instancePrefix),
     });
   }

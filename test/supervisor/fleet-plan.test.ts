@@ -48,7 +48,9 @@ describe('without any settings', () => {
       },
     ]);
     const planned = plan.workers[0]!.spec.plan(18_000, 'mark');
-    expect(planned).toMatchObject({ launch: { file: process.execPath, argv: [expect.stringMatching(/sim\/main\.ts$/), 'serve', ...args(plan)] } });
+    expect(planned).toMatchObject({
+      launch: { file: process.execPath, argv: [expect.stringMatching(/sim\/main\.ts$/), 'serve', ...args(plan)] },
+    });
   });
 
   test('a GPU gets the model of its profile', () => {

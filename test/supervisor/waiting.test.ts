@@ -54,7 +54,13 @@ describe('awaitFreeMemory', () => {
     let freeGib = 3;
     const clock = createFakeClock();
     let done = false;
-    void awaitFreeMemory(clock, probeWith(() => freeGib), 'GPU-0', 0.9, () => false).then(() => (done = true));
+    void awaitFreeMemory(
+      clock,
+      probeWith(() => freeGib),
+      'GPU-0',
+      0.9,
+      () => false,
+    ).then(() => (done = true));
     await clock.advance(3000);
     expect(done).toBe(false);
     freeGib = 15;
@@ -64,11 +70,21 @@ describe('awaitFreeMemory', () => {
 
   test('says how much is missing when it has waited long enough', async () => {
     expect(await wait(() => 3, 30_000)).toBe('waiting');
-    expect(await wait(() => 3, 70_000)).toMatchObject({ class: 'busy-vram', retry: 'wait', message: expect.stringContaining('3.0 GiB free') });
+    expect(await wait(() => 3, 70_000)).toMatchObject({
+      class: 'busy-vram',
+      retry: 'wait',
+      message: expect.stringContaining('3.0 GiB free'),
+    });
   });
 
   test('ends when nobody waits for it any more', async () => {
-    expect(await wait(() => 3, 1000, () => true)).toBeNull();
+    expect(
+      await wait(
+        () => 3,
+        1000,
+        () => true,
+      ),
+    ).toBeNull();
   });
 });
 

@@ -17,9 +17,14 @@ if (mode === 'oom') {
   process.stderr.write('(EngineCore pid=7) torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.\n');
   process.exit(1);
 }
+if (mode === 'port-taken' && flag('port') === process.env['VLLM_FAKE_BAD_PORT']) {
+  process.stderr.write('OSError: [Errno 98] Address already in use\n');
+  process.exit(1);
+}
 if (mode === 'deaf') process.on('SIGTERM', () => process.stdout.write('not listening\n'));
-if (mode === 'orphan') {
-  const child = spawn(process.execPath, ['-e', "process.on('SIGTERM', () => {}); setInterval(() => {}, 1000)"], { stdio: 'inherit' });
+if (mode === 'orphan' || mode === 'pair') {
+  const deaf = mode === 'orphan' ? "process.on('SIGTERM', () => {});" : '';
+  const child = spawn(process.execPath, ['-e', `${deaf} setInterval(() => {}, 1000)`], { stdio: 'inherit' });
   process.stdout.write(`engine core is ${child.pid}\n`);
 }
 

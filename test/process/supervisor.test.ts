@@ -1,0 +1,177 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { settingsSchema } from '../../gateway/config/settings.ts';
+import { scratchFolder } from '../supervisor/support/scratch.ts';
+import { fakeEngineSettings, superviseHere, watching } from './support/running-supervisor.ts';
+
+const isReady = (view: { state: string }) => view.state === 'ready';
+
+describe('a supervisor and its engine', { timeout: 30_000 }, () => {
+  test('launches it, reports it ready, stops it in order and leaves nothing behind', async () => {
+    const supervisor = await superviseHere(await fakeEngineSettings('good'));
+    const view = await supervisor.worker(isReady);
+    expect(view).toMatchObject({
+      stage: 'ready',
+      restarts: 0,
+      lastFailure: null,
+      models: [{ id: 'qwen2.5-1.5b-instruct-awq', maxModelLen: 4096 }],
+    });
+    expect(await supervisor.state()).toMatchObject({ vllmVersion: '0.0.0-fake', profile: 'none', tuning: 'balanced' });
+    expect(supervisor.processes()).toEqual([view.pid]);
+    expect(await supervisor.post('/v1/stop')).toBe(202);
+    expect(await supervisor.exitCode).toBe(0);
+    expect(supervisor.processes()).toEqual([]);
+    expect(existsSync(join(supervisor.folder, '.headgate', 'control.sock'))).toBe(false);
+    expect(existsSync(join(supervisor.folder, '.headgate', 'workers', 'worker-1.json'))).toBe(false);
+    expect(supervisor.log.filter(({ event }) => event === 'worker.state').map(({ state }) => state)).toEqual([
+      'starting',
+      'warming',
+      'ready',
+      'draining',
+      'stopping',
+      'idle',
+    ]);
+  });
+
+  test('starts it again when it ends by itself, even with code 0', async () => {
+    const supervisor = await superviseHere(await fakeEngineSettings('good'));
+    const first = await supervisor.worker(isReady);
+    await fetch(`${first.url}/die`).catch(() => null);
+    const second = await supervisor.worker((view) => isReady(view) && view.restarts === 1);
+    expect(second.pid).not.toBe(first.pid);
+    expect(second.lastFailure).toMatchObject({ phase: 'serving', message: expect.stringContaining('with code 0') });
+  });
+
+  test('ends what its dead leader has orphaned before there is another', async () => {
+    const supervisor = await superviseHere(await fakeEngineSettings('orphan'));
+    const first = await supervisor.worker(isReady);
+    const before = supervisor.processes();
+    expect(before).toHaveLength(2);
+    process.kill(first.pid!, 'SIGKILL');
+    await supervisor.worker((view) => isReady(view) && view.restarts === 1);
+    const after = supervisor.processes();
+    expect(after).toHaveLength(2);
+    expect(after.filter((pid) => before.includes(pid))).toEqual([]);
+  });
+
+  test('kills the whole group of one that does not listen', async () => {
+    const supervisor = await superviseHere(await fakeEngineSettings('deaf'));
+    await supervisor.worker(isReady);
+    supervisor.signal('SIGTERM');
+    expect(await supervisor.exitCode).toBe(0);
+    expect(supervisor.processes()).toEqual([]);
+  });
+
+  test('ends everything at once at the second signal', async () => {
+    const supervisor = await superviseHere(await fakeEngineSettings('deaf'));
+    await supervisor.worker(isReady);
+    supervisor.signal('SIGINT');
+    supervisor.signal('SIGINT');
+    expect(await supervisor.exitCode).toBe(130);
+    await expect.poll(() => supervisor.processes()).toEqual([]);
+  });
+
+  test('does not repeat a start with a wrong flag, says what is wrong, and starts again when told', async () => {
+    const supervisor = await superviseHere(await fakeEngineSettings('bad-flag'));
+    const view = await supervisor.worker(({ state }) => state === 'failed');
+    expect(view).toMatchObject({ restarts: 0, lastFailure: { class: 'config', message: expect.stringContaining('--swap-space') } });
+    expect(await supervisor.post('/v1/workers/worker-1/drain')).toBe(409);
+    expect(await supervisor.post('/v1/workers/worker-1/restart')).toBe(202);
+    await supervisor.worker(({ state, restarts }) => state === 'failed' && restarts === 1);
+  });
+
+  test('gives up on starts that fail in the same way again and again, and keeps the log', async () => {
+    const supervisor = await superviseHere(await fakeEngineSettings('oom'));
+    const view = await supervisor.worker(({ state }) => state === 'failed');
+    expect(view).toMatchObject({
+      restarts: 2,
+      lastFailure: { class: 'oom-weights', message: expect.stringContaining('CUDA out of memory') },
+    });
+    expect(readFileSync(join(supervisor.folder, '.headgate', 'logs', 'worker-1.failed.log'), 'utf8')).toContain('CUDA out of memory');
+  });
+
+  test('moves to another port when the engine finds its own taken', async () => {
+    const settings = await fakeEngineSettings('port-taken');
+    const [port] = settings.supervisor!.port_range!;
+    const supervisor = await superviseHere(settings, { VLLM_FAKE_BAD_PORT: String(port) });
+    const view = await supervisor.worker(isReady);
+    expect(view.port).not.toBe(port);
+    expect(view.lastFailure).toMatchObject({ class: 'port' });
+  });
+
+  test('reports a program that is not there', async () => {
+    const supervisor = await superviseHere(await fakeEngineSettings('good', { supervisor: { vllm_command: ['no-such-vllm', 'serve'] } }));
+    const view = await supervisor.worker(({ state }) => state === 'failed');
+    expect(view.lastFailure).toMatchObject({ class: 'config', message: expect.stringContaining('no-such-vllm') });
+  });
+
+  test('drains a worker on request and starts it again on request', async () => {
+    const supervisor = await superviseHere(await fakeEngineSettings('good'));
+    await supervisor.worker(isReady);
+    expect(await supervisor.post('/v1/workers/worker-1/drain')).toBe(202);
+    await supervisor.worker(({ state }) => state === 'idle');
+    expect(await supervisor.post('/v1/workers/worker-1/restart')).toBe(202);
+    await supervisor.worker(isReady);
+  });
+
+  test('runs as many as it is told to', async () => {
+    const supervisor = await superviseHere(await fakeEngineSettings('good', { supervisor: { replicas: 2 } }));
+    await supervisor.worker(isReady);
+    await expect.poll(async () => (await supervisor.state()).workers.map(({ state }) => state)).toEqual(['ready', 'ready']);
+    expect(new Set((await supervisor.state()).workers.map(({ port }) => port)).size).toBe(2);
+  });
+});
+
+describe('two supervisors in one folder', { timeout: 30_000 }, () => {
+  test('the second leaves at once and the first goes on', async () => {
+    const settings = await fakeEngineSettings('good');
+    const first = await superviseHere(settings);
+    await first.worker(isReady);
+    const second = await superviseHere(settings, {}, first.folder);
+    expect(await second.exitCode).toBe(1);
+    expect(second.log).toContainEqual(expect.objectContaining({ msg: expect.stringContaining('another supervisor') }));
+    expect((await first.state()).workers[0]).toMatchObject({ state: 'ready' });
+  });
+
+  test('one that follows one that was killed ends what that has left behind', async () => {
+    const input = await fakeEngineSettings('pair');
+    const folder = scratchFolder();
+    const before = watching(settingsSchema.parse(input), folder);
+    const program = fileURLToPath(new URL('./support/supervise.ts', import.meta.url));
+    const child = spawn(process.execPath, [program, JSON.stringify(input)], { cwd: folder, stdio: 'ignore' });
+    onTestFinished(() => {
+      child.kill('SIGKILL');
+      for (const pid of before.processes()) process.kill(pid, 'SIGKILL');
+    });
+    await expect
+      .poll(
+        () =>
+          before.state().then(
+            ({ workers }) => workers[0]?.state,
+            () => null,
+          ),
+        { timeout: 15_000 },
+      )
+      .toBe('ready');
+    const left = before.processes();
+    expect(left).toHaveLength(2);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    expect(before.processes()).toEqual(left);
+
+    const next = await superviseHere(input, {}, folder);
+    await next.worker(isReady);
+    expect(next.processes().filter((pid) => left.includes(pid))).toEqual([]);
+    expect(next.log).toContainEqual(expect.objectContaining({ event: 'worker.leftover' }));
+  });
+});
+
+test('settings that name what is not there end it with 64 before anything is touched', async () => {
+  const supervisor = await superviseHere({ supervisor: { profile: 't5' } });
+  expect(await supervisor.exitCode).toBe(64);
+  expect(existsSync(join(supervisor.folder, '.headgate'))).toBe(false);
+});

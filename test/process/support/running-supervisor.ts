@@ -1,0 +1,133 @@
+import { EventEmitter } from 'node:events';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+import { controlPath, controlTarget } from '../../../gateway/config/control-path.ts';
+import type { Settings, SettingsInput } from '../../../gateway/config/settings.ts';
+import { settingsSchema } from '../../../gateway/config/settings.ts';
+import type { SupervisorSnapshot } from '../../../gateway/core/supervision.ts';
+import type { WorkerView } from '../../../gateway/core/worker.ts';
+import { instancePrefix } from '../../../supervisor/instance-id.ts';
+import type { SupervisionPolicy } from '../../../supervisor/policy.ts';
+import { find } from '../../../supervisor/processes.ts';
+import { runSupervisor } from '../../../supervisor/main.ts';
+import { scratchFolder } from '../../supervisor/support/scratch.ts';
+import { freePort } from '../../support/sim.ts';
+
+export const FAKE_ENGINE = fileURLToPath(new URL('../../supervisor/support/fake-engine.ts', import.meta.url));
+
+/** Settings of a supervisor that launches the fake engine, with ports of its own. */
+export async function fakeEngineSettings(mode: string, more: SettingsInput = {}): Promise<SettingsInput> {
+  const port = await freePort();
+  return {
+    ...more,
+    supervisor: {
+      engine: 'vllm',
+      profile: 'none',
+      vllm_command: [process.execPath, FAKE_ENGINE, mode, 'serve'],
+      port_range: [port, Math.min(port + 20, 65_535)],
+      ...more.supervisor,
+    },
+  };
+}
+
+/** Waits shortened; everything else as in production. */
+const QUICK: Partial<SupervisionPolicy> = {
+  probeIntervalMs: 50,
+  settleMs: 50,
+  stopGraceMs: 1500,
+  abandonGraceMs: 1500,
+  groupGraceMs: 500,
+  sweepGraceMs: 300,
+  backoffMs: [50, 100],
+  healthIntervalMs: 200,
+};
+
+export interface RunningSupervisor {
+  readonly folder: string;
+  readonly settings: Settings;
+  readonly exitCode: Promise<number>;
+  /** Lines of its log. */
+  readonly log: readonly Record<string, unknown>[];
+  signal(name: 'SIGTERM' | 'SIGINT'): void;
+  state(): Promise<SupervisorSnapshot>;
+  /** Waits until the first worker is as wanted. */
+  worker(wanted: (view: WorkerView) => boolean): Promise<WorkerView>;
+  post(path: string): Promise<number>;
+  /** Live processes that carry the mark of this supervisor's workers. */
+  processes(): number[];
+}
+
+/** Runs a supervisor in this process, in a folder of its own; stopped after the test. */
+export async function superviseHere(
+  input: SettingsInput,
+  env: Readonly<Record<string, string>> = {},
+  folder: string = scratchFolder(),
+): Promise<RunningSupervisor> {
+  const settings = settingsSchema.parse(input);
+  const log: Record<string, unknown>[] = [];
+  const signals = new EventEmitter();
+  const write = (level: string) => (event: string, msg: string, fields?: object) => void log.push({ level, event, msg, ...fields });
+  const exitCode = runSupervisor(settings, {
+    cwd: folder,
+    env: { PATH: process.env['PATH'], ...env },
+    stdout: process.stdout,
+    log: { info: write('info'), warn: write('warn'), error: write('error') },
+    gpuProbe: { read: async () => [] },
+    policy: QUICK,
+    signals,
+  });
+  let ended = false;
+  void exitCode.then(() => (ended = true));
+  onTestFinished(async () => {
+    if (!ended) signals.emit('SIGTERM', 'SIGTERM');
+    await exitCode;
+  });
+  const running = {
+    folder,
+    settings,
+    exitCode,
+    log,
+    signal: (name: string) => void signals.emit(name, name),
+    ...watching(settings, folder),
+  };
+  // Until it can be asked, or has given up.
+  for (;;) {
+    if (await running.state().catch(() => null)) return running;
+    if (await Promise.race([exitCode, new Promise<null>((resolve) => setTimeout(resolve, 20, null))])) return running;
+  }
+}
+
+/** What can be asked of the supervisor of a folder, whoever runs it. */
+export function watching(settings: Settings, folder: string) {
+  const path = controlPath(settings, folder);
+  const prefix = instancePrefix(join(folder, settings.supervisor.state_dir));
+  async function state(): Promise<SupervisorSnapshot> {
+    return JSON.parse((await ask(path, 'GET', '/v1/state')).body);
+  }
+  return {
+    state,
+    async worker(wanted: (view: WorkerView) => boolean): Promise<WorkerView> {
+      for (;;) {
+        const view = (await state()).workers[0];
+        if (view && wanted(view)) return view;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    },
+    post: async (url: string) => (await ask(path, 'POST', url)).status,
+    processes: () => find({ group: null, isMarked: (id) => id.startsWith(prefix) }).map(({ pid }) => pid),
+  };
+}
+
+function ask(path: string, method: string, url: string): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ ...controlTarget(path), method, path: url, agent: false }, (response) => {
+      let body = '';
+      response.on('data', (chunk: Buffer) => (body += chunk.toString()));
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+    });
+    outgoing.on('error', reject);
+    outgoing.end();
+  });
+}
