@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { settingsSchema } from '../../gateway/config/settings.ts';
 import { scratchFolder } from '../supervisor/support/scratch.ts';
-import { fakeEngineSettings, superviseHere, watching } from './support/running-supervisor.ts';
+import { fakeEngineSettings, superviseHere, watching } from '../supervisor/support/running-supervisor.ts';
 
 const isReady = (view: { state: string }) => view.state === 'ready';
 
@@ -141,7 +141,7 @@ describe('two supervisors in one folder', { timeout: 30_000 }, () => {
     const input = await fakeEngineSettings('pair');
     const folder = scratchFolder();
     const before = watching(settingsSchema.parse(input), folder);
-    const program = fileURLToPath(new URL('./support/supervise.ts', import.meta.url));
+    const program = fileURLToPath(new URL('../supervisor/support/supervise.ts', import.meta.url));
     const child = spawn(process.execPath, [program, JSON.stringify(input)], { cwd: folder, stdio: 'ignore' });
     onTestFinished(() => {
       child.kill('SIGKILL');

@@ -12,10 +12,10 @@ import { instancePrefix } from '../../../supervisor/instance-id.ts';
 import type { SupervisionPolicy } from '../../../supervisor/policy.ts';
 import { find } from '../../../supervisor/processes.ts';
 import { runSupervisor } from '../../../supervisor/main.ts';
-import { scratchFolder } from '../../supervisor/support/scratch.ts';
+import { scratchFolder } from './scratch.ts';
 import { freePort } from '../../support/sim.ts';
 
-export const FAKE_ENGINE = fileURLToPath(new URL('../../supervisor/support/fake-engine.ts', import.meta.url));
+export const FAKE_ENGINE = fileURLToPath(new URL('./fake-engine.ts', import.meta.url));
 
 /** Settings of a supervisor that launches the fake engine, with ports of its own. */
 export async function fakeEngineSettings(mode: string, more: SettingsInput = {}): Promise<SettingsInput> {
