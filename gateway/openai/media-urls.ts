@@ -36,7 +36,11 @@ export function checkMediaUrls(messages: unknown): void {
         const url: unknown = typeof media === 'object' ? (media as { url?: unknown }).url : media;
         if (!allowed(url)) {
           const param = `messages[${i}].content[${j}].${part}`;
-          throw new GatewayError('invalid_value', `Invalid value for '${param}': only data: URLs and public http(s) addresses are allowed.`, { param });
+          throw new GatewayError(
+            'invalid_value',
+            `Invalid value for '${param}': only data: URLs and public http(s) addresses are allowed.`,
+            { param },
+          );
         }
       }
     }

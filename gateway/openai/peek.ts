@@ -22,7 +22,10 @@ export function peek(body: ParsedBody): Peek {
   const model = optionalString(value, 'model', MAX_MODEL_NAME);
   const stream = optionalBoolean(value, 'stream') ?? false;
   if (!stream && value['stream_options'] != null) throw invalid('stream_options', 'is allowed only when `stream` is true');
-  const maxTokens = optionalInteger(value, 'max_completion_tokens', 1) ?? optionalInteger(value, 'max_tokens', 1) ?? optionalInteger(value, 'max_output_tokens', 1);
+  const maxTokens =
+    optionalInteger(value, 'max_completion_tokens', 1) ??
+    optionalInteger(value, 'max_tokens', 1) ??
+    optionalInteger(value, 'max_output_tokens', 1);
   const n = optionalInteger(value, 'n', 1, MAX_CHOICES) ?? 1;
   optionalInteger(value, 'best_of', 1, MAX_CHOICES);
   optionalInteger(value, 'top_logprobs', -1, MAX_LOGPROBS);

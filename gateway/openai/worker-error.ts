@@ -8,10 +8,16 @@ const MAX_MESSAGE_CHARS = 2_000;
  * hold a stack trace) stays here.
  */
 export function fromWorkerError(status: number, body: string, path: string): GatewayError {
-  if (status === 429 || status === 503) return new GatewayError('worker_busy', 'The worker is too busy to take the request.', { cause: said(body) });
+  if (status === 429 || status === 503)
+    return new GatewayError('worker_busy', 'The worker is too busy to take the request.', { cause: said(body) });
   if (status === 401 || status === 403) return new GatewayError('upstream_error', 'The worker refused the gateway’s own credentials.');
-  if (status === 501) return new GatewayError('invalid_value', worded(body) ?? 'The model does not support this request.', { status: 501, code: 'not_implemented' });
-  if (status < 400 || status >= 500) return new GatewayError('upstream_error', 'The worker failed to answer the request.', { cause: said(body) });
+  if (status === 501)
+    return new GatewayError('invalid_value', worded(body) ?? 'The model does not support this request.', {
+      status: 501,
+      code: 'not_implemented',
+    });
+  if (status < 400 || status >= 500)
+    return new GatewayError('upstream_error', 'The worker failed to answer the request.', { cause: said(body) });
 
   const fields = read(body);
   if (status === 404 && fields === null) {

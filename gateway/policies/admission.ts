@@ -116,13 +116,21 @@ class Room {
     if (ready.length === 0) throw noWorkerError(directory, this.#model);
     const retryAfterMs = this.#expectedWaitMs(this.depth, slots);
     if (slots === 0) {
-      throw this.#rejection('kv_pressure', 'The workers’ KV cache is full; new requests have to wait for running ones to end.', retryAfterMs);
+      throw this.#rejection(
+        'kv_pressure',
+        'The workers’ KV cache is full; new requests have to wait for running ones to end.',
+        retryAfterMs,
+      );
     }
     if (this.depth >= max_queue) {
       throw this.#rejection('queue_full', `Too many requests are waiting for ${call.model} (${this.depth}). Retry shortly.`, retryAfterMs);
     }
     if (this.#ended >= EVIDENCE && retryAfterMs > queue_timeout_ms * 2) {
-      throw this.#rejection('queue_timeout', `The wait for ${call.model} is about ${Math.ceil(retryAfterMs / 1000)} s, longer than a request may wait.`, retryAfterMs);
+      throw this.#rejection(
+        'queue_timeout',
+        `The wait for ${call.model} is about ${Math.ceil(retryAfterMs / 1000)} s, longer than a request may wait.`,
+        retryAfterMs,
+      );
     }
   }
 
@@ -145,7 +153,9 @@ class Room {
     const leaving = new AbortController();
     const offCancel = call.cancellation.onCancel((reason) => leaving.abort(reason));
     const timer = clock.after(queue_timeout_ms, () => {
-      leaving.abort(this.#rejection('queue_timeout', `The request waited ${queue_timeout_ms} ms for a place and was given up.`, queue_timeout_ms));
+      leaving.abort(
+        this.#rejection('queue_timeout', `The request waited ${queue_timeout_ms} ms for a place and was given up.`, queue_timeout_ms),
+      );
     });
     let lease: Lease | null = null;
     try {

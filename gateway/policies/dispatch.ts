@@ -10,7 +10,8 @@ import { CircuitBreaker, type BreakerSettings, type Permit } from './circuit-bre
 import { LoadBalancer, type BalancerSettings } from './load-balancer.ts';
 import { noWorkerError } from './no-worker.ts';
 import { pressureOf, type PressureSettings } from './pressure.ts';
-import { relay, type Attempt, type FailureCause, type RelaySettings } from './relay.ts';
+import type { Attempt, FailureCause } from './attempt.ts';
+import { relay, type RelaySettings } from './relay.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { DEATHS_ALLOWED, Suspects } from './suspects.ts';
 

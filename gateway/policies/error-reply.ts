@@ -19,7 +19,11 @@ export function errorReplyParts(error: GatewayError, dialect: Dialect, random: R
   const { row, details, status } = error;
   const headers: Record<string, string> = { 'content-type': 'application/json', 'x-headgate-reason': error.reason };
   if (row.retry === true) {
-    const ms = jitter(random, Math.max(DEFAULT_RETRY_MS, Math.min(details.retryAfterMs ?? DEFAULT_RETRY_MS, LONGEST_RETRY_S * 1000)), JITTER);
+    const ms = jitter(
+      random,
+      Math.max(DEFAULT_RETRY_MS, Math.min(details.retryAfterMs ?? DEFAULT_RETRY_MS, LONGEST_RETRY_S * 1000)),
+      JITTER,
+    );
     headers['retry-after'] = String(Math.min(LONGEST_RETRY_S, Math.max(1, Math.ceil(ms / 1000))));
     headers['retry-after-ms'] = String(Math.min(LONGEST_RETRY_S * 1000, Math.round(ms)));
   } else if (row.retry === false) headers['x-should-retry'] = 'false';

@@ -9,6 +9,7 @@ export function noWorkerError(directory: WorkerDirectory, model: string): Gatewa
     const eta = etaSeconds === null ? '' : ` It should be ready in about ${Math.max(1, Math.round(etaSeconds))} s.`;
     return new GatewayError('model_loading', `The model ${model} is loading.${eta}`, { retryAfterMs: (etaSeconds ?? 5) * 1000 });
   }
-  const why = entry?.state === 'failed' ? 'Its worker failed to start; the operator has been told why.' : 'No worker that serves it is ready.';
+  const why =
+    entry?.state === 'failed' ? 'Its worker failed to start; the operator has been told why.' : 'No worker that serves it is ready.';
   return new GatewayError('no_worker', `The model ${model} is not available. ${why}`, { retryAfterMs: (etaSeconds ?? 5) * 1000 });
 }
