@@ -41,7 +41,7 @@ async function answer(sim: Sim, routes: ReadonlyMap<string, Route>, request: Inc
     await dispatch(exchange, routes);
   } catch (error) {
     // A client that left while its body was read needs no answer.
-    if (response.destroyed || request.destroyed) return;
+    if (response.destroyed) return;
     if (error instanceof ApiError) return exchange.fail(error);
     sim.log.stderr(
       'APIServer',
