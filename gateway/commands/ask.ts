@@ -1,6 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { request } from 'undici';
 import type { Settings } from '../config/settings.ts';
-import { sleep, systemClock } from '../core/clock.ts';
 import { readCommandLine } from './command-line.ts';
 import { statusText } from './status-text.ts';
 
@@ -15,13 +15,19 @@ export async function status(argv: readonly string[]): Promise<number> {
   if (line.kind === 'invalid') return line.report();
   const watch = line.own.has('watch');
   for (;;) {
-    const [state, stats] = await Promise.all([ask(line.loaded.settings, 'GET', '/admin/status', 'admin'), ask(line.loaded.settings, 'GET', '/stats', 'api')]);
+    const [state, stats] = await Promise.all([
+      ask(line.loaded.settings, 'GET', '/admin/status', 'admin'),
+      ask(line.loaded.settings, 'GET', '/stats', 'api'),
+    ]);
     if (state.kind === 'failed') return failed(state.message);
     if (stats.kind === 'failed') return failed(stats.message);
     if (watch && process.stdout.isTTY) process.stdout.write('\x1b[H\x1b[2J');
-    process.stdout.write(line.own.has('json') ? `${JSON.stringify({ status: state.body, stats: stats.body }, null, 2)}\n` : statusText(state.body, stats.body));
+    process.stdout.write(
+      line.own.has('json') ? `${JSON.stringify({ status: state.body, stats: stats.body }, null, 2)}\n` : statusText(state.body, stats.body),
+    );
     if (!watch) return 0;
-    await sleepAwake(WATCH_MS);
+    // The clock's own timers do not keep a process alive.
+    await delay(WATCH_MS);
   }
 }
 
@@ -67,11 +73,4 @@ function address(host: string, port: number): string {
 function failed(message: string): number {
   process.stderr.write(`headgate: ${message}\n`);
   return EXIT_FAILED;
-}
-
-/** A timer of the clock does not keep the process alive; watching must. */
-async function sleepAwake(ms: number): Promise<void> {
-  const alive = setInterval(() => {}, ms);
-  await sleep(systemClock, ms);
-  clearInterval(alive);
 }

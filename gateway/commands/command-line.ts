@@ -17,7 +17,11 @@ export type CommandLine =
       readonly cwd: string;
     }
   | { readonly kind: 'usage'; readonly exitCode: number }
-  | { readonly kind: 'invalid'; readonly error: SettingsError; /** Says what is wrong. @returns the exit code */ readonly report: () => number };
+  | {
+      readonly kind: 'invalid';
+      readonly error: SettingsError;
+      /** Says what is wrong. @returns the exit code */ readonly report: () => number;
+    };
 
 export interface CommandLineShape {
   /** Flags besides those of the settings. */

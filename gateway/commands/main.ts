@@ -22,7 +22,9 @@ export async function main(argv: readonly string[]): Promise<number> {
       name,
       COMMANDS.map((candidate) => candidate.name),
     );
-    process.stderr.write(`headgate: unknown command ${name}${near === null ? '' : `; did you mean ${near}?`}\nRun "headgate help" for the list.\n`);
+    process.stderr.write(
+      `headgate: unknown command ${name}${near === null ? '' : `; did you mean ${near}?`}\nRun "headgate help" for the list.\n`,
+    );
     return EXIT_USAGE;
   }
   const rest = named ? argv.slice(1) : argv;

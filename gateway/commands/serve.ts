@@ -20,7 +20,9 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
   const { settings } = line.loaded;
   const supervised = supervisorIsOn(settings);
   if (!supervised && settings.workers.length === 0) {
-    process.stderr.write('headgate: there are no workers to stand in front of; name one with --worker URL or under workers in the settings.\n');
+    process.stderr.write(
+      'headgate: there are no workers to stand in front of; name one with --worker URL or under workers in the settings.\n',
+    );
     return EXIT_USAGE;
   }
 
@@ -59,7 +61,9 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
   process.on('SIGINT', () => onSignal(false));
   process.on('SIGTERM', () => onSignal(true));
   process.on('SIGHUP', () => void gateway.reload());
-  process.on('unhandledRejection', (error) => gateway.log.error('internal.error', `A promise was rejected and nobody heard: ${String(error)}`));
+  process.on('unhandledRejection', (error) =>
+    gateway.log.error('internal.error', `A promise was rejected and nobody heard: ${String(error)}`),
+  );
   // Whoever read our output is gone; that is no reason to stop serving.
   process.stdout.on('error', () => {});
 
@@ -73,7 +77,10 @@ function readyLine(gateway: Gateway): string {
   const snapshot = gateway.snapshot();
   const parts = [`Headgate is ready on ${gateway.url}`, `model ${gateway.defaultModel()}`];
   if (snapshot) {
-    parts.push(snapshot.engine === 'sim' ? 'engine simulated (no real model)' : `engine vLLM ${snapshot.vllmVersion ?? ''}`.trim(), `profile ${snapshot.profile}`);
+    parts.push(
+      snapshot.engine === 'sim' ? 'engine simulated (no real model)' : `engine vLLM ${snapshot.vllmVersion ?? ''}`.trim(),
+      `profile ${snapshot.profile}`,
+    );
   } else parts.push('external workers');
   return parts.join(' · ');
 }

@@ -1,7 +1,10 @@
 /** The answers of /admin/status and /stats as lines for a terminal. */
 export function statusText(status: any, stats: any): string {
   const lines: string[] = [];
-  const engine = status.engine === null ? 'external workers' : `${status.engine.simulated ? 'simulated engine' : `vLLM ${status.engine.version ?? ''}`.trim()} (${status.engine.reason})`;
+  const engine =
+    status.engine === null
+      ? 'external workers'
+      : `${status.engine.simulated ? 'simulated engine' : `vLLM ${status.engine.version ?? ''}`.trim()} (${status.engine.reason})`;
   lines.push(`Headgate ${status.version} · ${engine}`);
   if (status.profile !== null) lines.push(`profile ${status.profile} · tuning ${status.tuning}`);
   for (const gpu of status.gpus) {
@@ -24,18 +27,32 @@ export function statusText(status: any, stats: any): string {
   }
   lines.push(...table(rows));
   for (const worker of status.workers) {
-    for (const change of worker.degradation) lines.push('', `${worker.id} runs with ${change.setting} ${change.to} instead of ${change.from}: ${change.reason}`);
+    for (const change of worker.degradation)
+      lines.push('', `${worker.id} runs with ${change.setting} ${change.to} instead of ${change.from}: ${change.reason}`);
     const failure = worker.last_failure;
-    if (failure !== null) lines.push('', `${worker.id} last failed at ${failure.at} (${failure.class}, ${failure.phase}): ${failure.message}`, `  ${failure.advice}`);
+    if (failure !== null)
+      lines.push(
+        '',
+        `${worker.id} last failed at ${failure.at} (${failure.class}, ${failure.phase}): ${failure.message}`,
+        `  ${failure.advice}`,
+      );
   }
   const { queue, batcher } = stats;
-  lines.push('', `in flight ${queue.in_flight} · waiting ${queue.depth.interactive} interactive, ${queue.depth.batch} batch · window holds ${batcher.pending_requests}`);
+  lines.push(
+    '',
+    `in flight ${queue.in_flight} · waiting ${queue.depth.interactive} interactive, ${queue.depth.batch} batch · window holds ${batcher.pending_requests}`,
+  );
   return `${lines.join('\n')}\n`;
 }
 
 function table(rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ').trimEnd());
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd(),
+  );
 }
 
 function duration(seconds: number): string {

@@ -6,7 +6,10 @@ import type { Worker, WorkerDirectory } from '../core/worker.ts';
 export function adminStatus(snapshot: SupervisorSnapshot | null, directory: WorkerDirectory, clock: Clock, version: string) {
   return {
     version,
-    engine: snapshot === null ? null : { kind: snapshot.engine, simulated: snapshot.engine === 'sim', reason: snapshot.engineReason, version: snapshot.vllmVersion },
+    engine:
+      snapshot === null
+        ? null
+        : { kind: snapshot.engine, simulated: snapshot.engine === 'sim', reason: snapshot.engineReason, version: snapshot.vllmVersion },
     gpus: snapshot?.gpus ?? [],
     profile: snapshot?.profile ?? null,
     tuning: snapshot?.tuning ?? null,

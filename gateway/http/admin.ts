@@ -85,7 +85,8 @@ export function admin(context: AdminContext) {
       const verb = c.req.param('verb');
       if (verb !== 'restart' && verb !== 'drain') throw new GatewayError('unknown_url', 'A worker can be told to restart or to drain.');
       if (!directory.workers().some((worker) => worker.id === id)) throw new GatewayError('not_found', `There is no worker ${shown(id)}.`);
-      if (!context.command) throw new GatewayError('conflict', `The worker ${shown(id)} was not launched by Headgate and cannot be told to ${verb}.`);
+      if (!context.command)
+        throw new GatewayError('conflict', `The worker ${shown(id)} was not launched by Headgate and cannot be told to ${verb}.`);
       const { kind, message } = await context.command(id, verb);
       if (kind === 'accepted') return c.json({ accepted: true, worker: id, action: verb, message }, 202);
       if (kind === 'unknown') throw new GatewayError('not_found', message);
@@ -97,7 +98,8 @@ export function admin(context: AdminContext) {
       const verb = c.req.param('verb');
       if (verb !== 'load' && verb !== 'unload') throw new GatewayError('unknown_url', 'A model can be told to load or to unload.');
       if (!model) throw new GatewayError('not_found', 'There is no such model.');
-      if (verb === 'load' && model.state === 'ready') return c.json({ accepted: true, model: model.id, action: verb, message: 'It is loaded.' }, 202);
+      if (verb === 'load' && model.state === 'ready')
+        return c.json({ accepted: true, model: model.id, action: verb, message: 'It is loaded.' }, 202);
       throw new GatewayError('conflict', `Which models are loaded is fixed at start: ${model.id} cannot be told to ${verb}.`);
     },
     bundle: async (c) => {

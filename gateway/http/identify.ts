@@ -34,7 +34,13 @@ export function requestIdOf(headers: IncomingHttpHeaders, newId: () => string): 
  * Reads a request as far as we must and makes a Call of it: the only place where bytes become something that policies can decide on.
  * @throws every client error of the table that concerns the body, and model_not_found
  */
-export async function identify(context: IdentifyContext, incoming: IncomingMessage, route: Route, id: string, arrivedAt: number): Promise<Call> {
+export async function identify(
+  context: IdentifyContext,
+  incoming: IncomingMessage,
+  route: Route,
+  id: string,
+  arrivedAt: number,
+): Promise<Call> {
   const { headers } = incoming;
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
@@ -42,7 +48,8 @@ export async function identify(context: IdentifyContext, incoming: IncomingMessa
   }
   const maxBytes = context.maxBodyBytes();
   const contentLength = declaredLength(incoming, maxBytes);
-  const { model, body, seen } = route.body === 'json' ? await readJson(context, incoming, maxBytes) : await readUpload(context, incoming, maxBytes, contentLength);
+  const { model, body, seen } =
+    route.body === 'json' ? await readJson(context, incoming, maxBytes) : await readUpload(context, incoming, maxBytes, contentLength);
   return {
     id,
     route,
@@ -75,7 +82,12 @@ async function readJson(context: IdentifyContext, incoming: IncomingMessage, max
   return { model, seen, body: { kind: 'bytes', bytes: named, contentType: 'application/json' } };
 }
 
-async function readUpload(context: IdentifyContext, incoming: IncomingMessage, maxBytes: number, contentLength: number | null): Promise<Read> {
+async function readUpload(
+  context: IdentifyContext,
+  incoming: IncomingMessage,
+  maxBytes: number,
+  contentLength: number | null,
+): Promise<Read> {
   const contentType = incoming.headers['content-type'] ?? '';
   if (!/^multipart\/form-data\s*;/i.test(contentType)) {
     throw new GatewayError('unsupported_media_type', 'The request body must be multipart/form-data.');

@@ -16,7 +16,8 @@ export interface UploadHead {
 export function boundaryOf(contentType: string): string {
   const boundary = /;\s*boundary=(?:"([^"\r\n]{1,200})"|([^\s;"]{1,200}))/i.exec(contentType);
   const value = boundary?.[1] ?? boundary?.[2];
-  if (value === undefined) throw new GatewayError('invalid_value', 'The multipart body has no boundary in its content type.', { param: 'content-type' });
+  if (value === undefined)
+    throw new GatewayError('invalid_value', 'The multipart body has no boundary in its content type.', { param: 'content-type' });
   return value;
 }
 

@@ -13,7 +13,8 @@ const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
  * @throws invalid_target for anything but origin form (RFC 9112 §3.2.1)
  */
 export function pathOf(target: string): string | null {
-  if (target.charCodeAt(0) !== 0x2f) throw new GatewayError('invalid_target', 'The request target must begin with a slash.', { close: true });
+  if (target.charCodeAt(0) !== 0x2f)
+    throw new GatewayError('invalid_target', 'The request target must begin with a slash.', { close: true });
   const query = target.indexOf('?');
   const path = query < 0 ? target : target.slice(0, query);
   if (DOT_SEGMENT.test(path)) return null;

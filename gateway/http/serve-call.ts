@@ -40,7 +40,7 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
   const client = new ClientSide(response, call);
   try {
     const reply = await context.handler()(call);
-    reply.ended.promise.then(() => live.delete(call));
+    void reply.ended.promise.then(() => live.delete(call));
     client.respond(reply, context.lifecycle() !== 'serving');
     if (call.body.kind === 'stream') discardBody(incoming);
   } catch (error) {
@@ -52,7 +52,15 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
 }
 
 /** Answers a request that never became a call. */
-function refuse(context: ServeContext, incoming: IncomingMessage, response: ServerResponse, route: Route, id: string, arrivedAt: number, thrown: unknown): void {
+function refuse(
+  context: ServeContext,
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  route: Route,
+  id: string,
+  arrivedAt: number,
+  thrown: unknown,
+): void {
   let error: GatewayError;
   if (thrown instanceof GatewayError) error = thrown;
   else {

@@ -261,7 +261,7 @@ export class Admission {
         events.admitted(call);
         try {
           const reply = await next(call);
-          reply.ended.promise.then(() => lease.release());
+          void reply.ended.promise.then(() => lease.release());
           return reply;
         } catch (error) {
           lease.release();

@@ -25,7 +25,7 @@ export function deadline(clock: Clock, settings: () => DeadlineSettings): Layer 
       });
       try {
         const reply = await next(call);
-        reply.ended.promise.then(() => timer.cancel());
+        void reply.ended.promise.then(() => timer.cancel());
         return reply;
       } catch (error) {
         timer.cancel();

@@ -232,7 +232,9 @@ export class Connection implements UpstreamExchange {
     this.#listener = null;
     this.#reading = NOTHING;
     this.destroy();
-    const error = new GatewayError(kind === 'nonsense' ? 'upstream_error' : 'upstream_disconnected', message, { cause: this.#error ?? undefined });
+    const error = new GatewayError(kind === 'nonsense' ? 'upstream_error' : 'upstream_disconnected', message, {
+      cause: this.#error ?? undefined,
+    });
     listener?.onFailed({ kind, error });
   }
 
