@@ -8,7 +8,7 @@ export function statusText(status: any, stats: any): string {
   lines.push(`Headgate ${status.version} · ${engine}`);
   if (status.profile !== null) lines.push(`profile ${status.profile} · tuning ${status.tuning}`);
   for (const gpu of status.gpus) {
-    lines.push(`GPU ${gpu.index} ${gpu.name}: ${gib(gpu.memoryUsedBytes)} of ${gib(gpu.memoryTotalBytes)} GiB used`);
+    lines.push(`GPU ${gpu.index} ${gpu.name}: ${gib(gpu.memory_used_bytes)} of ${gib(gpu.memory_total_bytes)} GiB used`);
   }
   lines.push('');
   const rows = [['WORKER', 'MODEL', 'STATE', 'UPTIME', 'RESTARTS', 'IN FLIGHT', 'WAITING', 'KV', 'BREAKER']];

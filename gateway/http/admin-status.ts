@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
-import type { SupervisorSnapshot } from '../core/supervision.ts';
-import type { Worker, WorkerDirectory } from '../core/worker.ts';
+import type { GpuView, SupervisorSnapshot } from '../core/supervision.ts';
+import type { ModelEntry, Worker, WorkerDirectory } from '../core/worker.ts';
 
 /** The body of GET /admin/status: what runs, as what, since when, and what was changed or went wrong. */
 export function adminStatus(snapshot: SupervisorSnapshot | null, directory: WorkerDirectory, clock: Clock, version: string) {
@@ -10,10 +10,10 @@ export function adminStatus(snapshot: SupervisorSnapshot | null, directory: Work
       snapshot === null
         ? null
         : { kind: snapshot.engine, simulated: snapshot.engine === 'sim', reason: snapshot.engineReason, version: snapshot.vllmVersion },
-    gpus: snapshot?.gpus ?? [],
+    gpus: (snapshot?.gpus ?? []).map(gpuStatus),
     profile: snapshot?.profile ?? null,
     tuning: snapshot?.tuning ?? null,
-    models: directory.models(),
+    models: directory.models().map(modelStatus),
     workers: directory.workers().map((worker) => workerStatus(worker, clock)),
   };
 }
@@ -38,5 +38,22 @@ function workerStatus({ id, view, load, inFlight }: Worker, clock: Clock) {
     requests_running: load.running,
     requests_waiting: load.waiting,
     kv_cache_usage_ratio: load.kvUsage,
+  };
+}
+
+function modelStatus({ id, aliases, state, maxModelLen, profile, capabilities, etaSeconds }: ModelEntry) {
+  return { id, aliases, state, max_model_len: maxModelLen, profile, capabilities, eta_seconds: etaSeconds };
+}
+
+function gpuStatus(gpu: GpuView) {
+  return {
+    index: gpu.index,
+    uuid: gpu.uuid,
+    name: gpu.name,
+    memory_total_bytes: gpu.memoryTotalBytes,
+    memory_used_bytes: gpu.memoryUsedBytes,
+    utilization_ratio: gpu.utilization,
+    temperature_celsius: gpu.temperatureCelsius,
+    power_watts: gpu.powerWatts,
   };
 }

@@ -18,14 +18,17 @@ const FIRST_OPEN_MS = 1_000;
 const JITTER = 0.2;
 
 type State =
-  | { readonly kind: 'closed'; consecutive: number; readonly window: FailureWindow }
+  | { readonly kind: 'closed'; consecutive: number; window: FailureWindow }
   | { readonly kind: 'open'; readonly untilMs: number }
   | { readonly kind: 'half_open'; probing: boolean; successes: number };
 
-/** A pass through the breaker. What it reports counts once, and only while the state that issued it lasts. */
+/**
+ * A pass through the breaker. What it reports counts once, and only while the state that issued it lasts. `now` is the moment of the
+ * report, which may lie minutes after that of the permit.
+ */
 export interface Permit {
-  succeeded(): void;
-  failed(reason: string): void;
+  succeeded(now: number): void;
+  failed(now: number, reason: string): void;
   /** Neither: the client left, or the worker was merely busy. */
   neutral(): void;
 }
@@ -63,9 +66,11 @@ export class CircuitBreaker {
     return this.#state.kind === 'open' ? this.#state.untilMs : null;
   }
 
-  /** New thresholds; the present state stands. */
+  /** New thresholds; the present state stands. A window of another length begins empty. */
   configure(settings: BreakerSettings): void {
+    const lengthChanged = settings.window_ms !== this.#settings.window_ms;
     this.#settings = settings;
+    if (lengthChanged && this.#state.kind === 'closed') this.#state.window = new FailureWindow(settings.window_ms);
   }
 
   /** Whether `acquire` would admit a call now. Changes nothing. */
@@ -87,17 +92,21 @@ export class CircuitBreaker {
       state.probing = true;
     }
     let settled = false;
-    const once = (report: () => void) => () => {
-      if (settled) return;
+    const counts = (): boolean => {
+      const first = !settled;
       settled = true;
-      if (this.#state === state) report();
+      return first && this.#state === state;
     };
     return {
-      succeeded: once(() => this.#succeeded(now)),
-      neutral: once(() => {
-        if (state.kind === 'half_open') state.probing = false;
-      }),
-      failed: (reason) => once(() => this.#failed(now, reason))(),
+      succeeded: (at) => {
+        if (counts()) this.#succeeded(at);
+      },
+      failed: (at, reason) => {
+        if (counts()) this.#failed(at, reason);
+      },
+      neutral: () => {
+        if (counts() && state.kind === 'half_open') state.probing = false;
+      },
     };
   }
 
@@ -134,9 +143,9 @@ export class CircuitBreaker {
   }
 
   #open(now: number, reason: string): void {
-    const ms = Math.min(FIRST_OPEN_MS * 2 ** this.#level, this.#settings.open_ms);
+    const ms = Math.min(jitter(this.#random, FIRST_OPEN_MS * 2 ** this.#level, JITTER), this.#settings.open_ms);
     this.#level = Math.min(this.#level + 1, 20);
-    this.#move({ kind: 'open', untilMs: now + jitter(this.#random, ms, JITTER) }, reason);
+    this.#move({ kind: 'open', untilMs: now + ms }, reason);
   }
 
   #move(next: State, reason: string): void {

@@ -121,12 +121,12 @@ export class Dispatch {
       onFirstByte() {
         journey.phase = 'stream';
         // A probe's question is whether the worker answers at all; its whole answer may take minutes.
-        if (halfOpen) permit.succeeded();
+        if (halfOpen) permit.succeeded(clock.now());
       },
       onSettled(verdict) {
         worker.inFlight--;
-        if (verdict.kind === 'success') permit.succeeded();
-        else if (verdict.kind === 'failure') permit.failed(verdict.reason);
+        if (verdict.kind === 'success') permit.succeeded(clock.now());
+        else if (verdict.kind === 'failure') permit.failed(clock.now(), verdict.reason);
         else permit.neutral();
       },
     });
