@@ -67,13 +67,19 @@ export async function launchSim(options: SimOptions = {}): Promise<RunningSim> {
     child.once('exit', (code, signal) => resolve({ code, signal }));
   });
   const url = `http://127.0.0.1:${port}`;
-  async function stop(): Promise<void> {
+  function killGroup(): void {
     try {
       process.kill(-pid, 'SIGKILL');
     } catch {
       // The whole group has ended already.
     }
+  }
+  // A test that was broken off must not leave it running.
+  process.once('exit', killGroup);
+  async function stop(): Promise<void> {
+    killGroup();
     await exited;
+    process.off('exit', killGroup);
   }
   async function fault(body: FaultRequest): Promise<void> {
     const answer = await fetch(`${url}/sim/fault`, {
