@@ -224,7 +224,7 @@ export const FAILURE_ROWS: readonly FailureRow[] = [
     exit: (exit) => exit.signal === 'SIGSEGV' || exit.signal === 'SIGABRT' || exit.signal === 'SIGBUS',
     retry: 'backoff',
     message: says('The engine crashed.'),
-    advice: 'It is restarted. If it returns, try enforce_eager: true or another attention backend, and look for “Xid” in the kernel log.',
+    advice: 'If it returns, try enforce_eager: true or another attention backend, and look for “Xid” in the kernel log.',
   },
   {
     class: 'start-timeout',
@@ -245,9 +245,9 @@ export const FAILURE_ROWS: readonly FailureRow[] = [
   {
     class: 'engine-death',
     pattern: /EngineDeadError|EngineCore encountered a fatal error|engine core exited unexpectedly|died unexpectedly/,
-    during: 'serving',
+    phases: ['warmup', 'serving'],
     retry: 'backoff',
     message: says('The engine behind the API server died.'),
-    advice: 'It is restarted. The cause stands further up in the worker’s log file.',
+    advice: 'The cause stands further up in the worker’s log file.',
   },
 ];

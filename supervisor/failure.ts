@@ -64,17 +64,21 @@ export function explain(exit: Exit, stage: WorkerStage, lines: readonly LogLine[
     retry: 'backoff',
     signature: signature('unknown', phase, lastWords),
     message: `The engine ended by itself. ${ending(exit, phase)}`,
-    advice: 'Read the worker’s log file for what came before; it is restarted meanwhile.',
+    advice: 'Read the worker’s log file for what came before.',
     lastWords: '',
   };
   return withLastWords(unknown, lastWords);
 }
 
+/** Level, clock and place in the source: what stands before the message in vLLM's log. */
+const LOG_PREFIX = /^[A-Z]+ \d\d-\d\d \d\d:\d\d:\d\d \[[^\]]*\] /;
+
 /** The same failure, quoting the child; unchanged when it is quoted already or was silent. */
 export function withLastWords(failure: Failure, lastWords: string): Failure {
-  if (failure.lastWords !== '' || lastWords === '') return failure;
-  const quoted = lastWords.length > 400 ? `${lastWords.slice(0, 400)}…` : lastWords;
-  return { ...failure, lastWords, message: `${failure.message} It said: “${quoted}”` };
+  const said = lastWords.replace(LOG_PREFIX, '');
+  if (failure.lastWords !== '' || said === '') return failure;
+  const quoted = said.length > 400 ? `${said.slice(0, 400)}…` : said;
+  return { ...failure, lastWords: said, message: `${failure.message} It said: “${quoted}”` };
 }
 
 /** The same failure, quoting the error with which the process ended; how it took leave is not worth quoting. */
@@ -109,7 +113,7 @@ export function unresponsive(reason: string): Failure {
     'serving',
     'backoff',
     `The engine stopped answering its health check: ${reason}.`,
-    'It is restarted. If this returns, the log shows what the engine did last.',
+    'If this returns, the worker’s log file shows what the engine did last.',
   );
 }
 

@@ -36,7 +36,7 @@ export class Probe {
 
   /** /health says 200. That is shallow: an engine that hangs says so too. */
   async health(): Promise<ProbeResult> {
-    return this.#ask('GET', '/health', null, HEALTH_TIMEOUT_MS, () => []);
+    return this.#ask('GET', '/health', null, HEALTH_TIMEOUT_MS, null);
   }
 
   /** /health says 200 and /v1/models lists our model: it is our engine that listens on this port. */
@@ -86,7 +86,8 @@ export class Probe {
     path: string,
     body: unknown,
     timeoutMs: number,
-    read: (body: unknown) => ServedModel[],
+    /** null: only the status counts. */
+    read: ((body: unknown) => ServedModel[]) | null,
   ): Promise<ProbeResult> {
     try {
       const response = await request(this.#base + path, {
@@ -98,7 +99,7 @@ export class Probe {
       });
       const text = await response.body.text();
       if (response.statusCode !== 200) return failed(`${path} answered ${response.statusCode}: ${text.slice(0, 300)}`);
-      return { kind: 'ok', models: read(text === '' ? null : JSON.parse(text)) };
+      return { kind: 'ok', models: read ? read(JSON.parse(text)) : [] };
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       const timedOut = code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT' || code === 'UND_ERR_CONNECT_TIMEOUT';

@@ -1,0 +1,75 @@
+import { describe, expect, test } from 'vitest';
+import { superviseHere } from '../supervisor/support/running-supervisor.ts';
+import { freePort } from '../support/sim.ts';
+
+const isReady = (view: { state: string }) => view.state === 'ready';
+
+async function superviseSim(env: Readonly<Record<string, string>> = {}) {
+  const port = await freePort();
+  const settings = { supervisor: { port_range: [port, Math.min(port + 20, 65_535)] as [number, number] } };
+  return superviseHere(settings, { SIM_SPEED: '0.01', SIM_FAULTS: '1', ...env });
+}
+
+describe('a supervisor and the simulated engine', { timeout: 60_000 }, () => {
+  test('without a GPU it is launched by itself, comes up through every stage and says why it was chosen', async () => {
+    const supervisor = await superviseSim();
+    const view = await supervisor.worker(isReady);
+    expect(await supervisor.state()).toMatchObject({
+      engine: 'sim',
+      engineReason: expect.stringContaining('no NVIDIA GPU'),
+      vllmVersion: expect.stringContaining('sim'),
+    });
+    // The server and its engine core.
+    expect(supervisor.processes()).toHaveLength(2);
+    const answer = await fetch(`${view.url}/v1/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model: view.models[0]!.id, prompt: 'Hello', max_tokens: 3 }),
+    });
+    expect(await answer.json()).toMatchObject({ model: view.models[0]!.id, usage: { completion_tokens: 3 } });
+    supervisor.signal('SIGTERM');
+    expect(await supervisor.exitCode).toBe(0);
+    expect(supervisor.processes()).toEqual([]);
+  });
+
+  test('an engine core that is orphaned by the death of its server is ended before the next start', async () => {
+    const supervisor = await superviseSim();
+    const first = await supervisor.worker(isReady);
+    const before = supervisor.processes();
+    process.kill(first.pid!, 'SIGKILL');
+    await supervisor.worker((view) => isReady(view) && view.restarts === 1);
+    expect(supervisor.processes().filter((pid) => before.includes(pid))).toEqual([]);
+  });
+
+  test('an engine that dies under its server is explained by its log and started again', async () => {
+    const supervisor = await superviseSim();
+    const first = await supervisor.worker(isReady);
+    await fetch(`${first.url}/sim/fault`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ fault: 'engine-death' }),
+    });
+    void fetch(`${first.url}/v1/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model: first.models[0]!.id, prompt: 'Hello', max_tokens: 3 }),
+    }).catch(() => null);
+    const second = await supervisor.worker((view) => isReady(view) && view.restarts > 0);
+    expect(second.lastFailure).toMatchObject({ class: 'engine-death', phase: 'serving', message: expect.stringContaining('code 0') });
+  });
+
+  test.each([
+    ['config-error', 0, 'model-fetch', 'load'],
+    ['oom-weights', 2, 'oom-weights', 'load'],
+    ['oom-kv', 2, 'oom-kv-zero', 'profile'],
+    ['oom-graph', 2, 'oom-graph', 'graphs'],
+    ['host-oom', 2, 'oom-host', 'load'],
+    ['crash-loop', 2, 'engine-death', 'warmup'],
+  ])('a start that ends in %s is tried again %i times and reported as %s', async (fault, restarts, name, phase) => {
+    const supervisor = await superviseSim({ SIM_FAULT: fault });
+    const view = await supervisor.worker(({ state }) => state === 'failed');
+    expect(view).toMatchObject({ restarts, lastFailure: { class: name, phase } });
+    expect(view.lastFailure!.message).toMatch(/It said: “.{20,}”/);
+    expect(supervisor.processes()).toEqual([]);
+  });
+});
