@@ -85,6 +85,7 @@ export class Dispatch {
       call.cancellation.throwIfCancelled();
       const { worker, permit } = this.#choose(call, tried, last);
       tried.push(worker);
+      const life = `${worker.id} ${worker.readySince}`;
       let attempt = await this.#attempt(call, worker, permit);
       if (attempt.kind === 'failed' && attempt.cause === 'stale') {
         // The worker closed a kept connection as we used it: it never saw the request, and a fresh connection tells more.
@@ -93,7 +94,7 @@ export class Dispatch {
       }
       if (attempt.kind === 'replied') return attempt.reply;
       last = attempt.error;
-      if (attempt.cause === 'died' && bytes && this.#suspects.record(bytes, clock.now()) >= DEATHS_ALLOWED) throw suspect();
+      if (attempt.cause === 'died' && bytes && this.#suspects.record(bytes, life, clock.now()) >= DEATHS_ALLOWED) throw suspect();
       if (attempt.cause === 'final' || bytes === null || tried.length >= max_attempts) throw last;
       if (!this.#mayRetry(attempt.cause)) throw last;
       events.retried(call, attempt.cause);
