@@ -287,7 +287,7 @@ export class Run {
   #onChildExit(code: number | null, signal: NodeJS.Signals | null): void {
     if (this.#state === 'stopping') return;
     // A SIGTERM for the whole group may reach the child before it reaches us.
-    if (signal === null && code === 0) this.#later(GROUP_SIGNAL_MS, () => this.#onEngineDeath());
+    if (code === 0 || signal === 'SIGTERM') this.#later(GROUP_SIGNAL_MS, () => this.#onEngineDeath());
     else this.#onEngineDeath();
   }
 

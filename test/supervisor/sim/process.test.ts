@@ -1,0 +1,324 @@
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { describe, expect, test } from 'vitest';
+import { rawJson, rawRequest } from '../../support/raw-http.ts';
+import { launchSim, startSim } from '../../support/sim.ts';
+import type { RunningSim } from '../../support/sim.ts';
+
+const CHAT_PATH = '/v1/chat/completions';
+const LONG_STREAM = { messages: [{ role: 'user', content: 'tell me everything' }], max_tokens: 30_000, ignore_eos: true, stream: true };
+/** Slow enough that a long stream is still going when a test looks at it. */
+const UNHURRIED = { SIM_SPEED: '0.2' };
+
+/** Resolves when the sim has printed `text`. */
+async function printed(sim: RunningSim, text: string): Promise<void> {
+  while (!sim.output().includes(text)) await Promise.race([once(sim.child.stdout!, 'data'), once(sim.child.stderr!, 'data')]);
+}
+
+/** A stream that has got at least one token, and its end. */
+async function streamUnderWay(sim: RunningSim, body: object = LONG_STREAM): Promise<{ readonly ended: ReturnType<typeof rawRequest> }> {
+  const { promise: begun, resolve } = Promise.withResolvers<void>();
+  const ended = rawRequest({
+    port: sim.port,
+    path: CHAT_PATH,
+    body: JSON.stringify(body),
+    headers: { 'content-type': 'application/json' },
+    onData: (received) => {
+      if (received.includes('"content":" is"')) resolve();
+    },
+  });
+  await Promise.race([begun, ended]);
+  return { ended };
+}
+
+/** The id of the process that stands for the engine core, from the log. */
+function enginePid(sim: RunningSim): number {
+  return Number(/\(EngineCore pid=(\d+)\)/.exec(sim.output())![1]);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    // A zombie is not alive.
+    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+describe('a start', () => {
+  test('prints the phases of vLLM in their order, and first of all that it is a simulation', async () => {
+    await using sim = await startSim({ model: 'sim-7B', args: ['--max-model-len', '4096'] });
+    const lines = [
+      'SIMULATED',
+      'non-default args',
+      'Resolved architecture',
+      'Using max model len 4096',
+      'Chunked prefill is enabled with max_num_batched_tokens=2048.',
+      'Initializing a V1 LLM engine',
+      'attention backend out of potential backends',
+      'Starting to load model',
+      'Loading weights took',
+      'Model loading took',
+      'torch.compile took',
+      'Available KV cache memory',
+      'GPU KV cache size',
+      'Graph capturing finished in',
+      'init engine (profile, create kv cache, warmup model) took',
+      'Supported tasks',
+      'Starting vLLM server on http://127.0.0.1:',
+    ];
+    const output = sim.output();
+    const places = lines.map((line) => output.indexOf(line));
+    expect(places).not.toContain(-1);
+    expect(places.toSorted((one, other) => one - other)).toEqual(places);
+    expect(output).toContain(`(APIServer pid=${sim.pid}) INFO:     Application startup complete.`);
+  });
+
+  test('refuses connections until it is ready', async () => {
+    await using sim = await launchSim({ env: { SIM_START_MS: '8000' } });
+    await printed(sim, 'Starting to load model');
+    await expect(rawRequest({ port: sim.port, path: '/health' })).rejects.toThrow(/ECONNREFUSED/);
+  });
+
+  test('that is ended by SIGTERM has the exit code 130, and its engine core ends with it', async () => {
+    await using sim = await launchSim({ env: { SIM_START_MS: '8000' } });
+    await printed(sim, 'Starting to load model');
+    process.kill(sim.pid, 'SIGTERM');
+    expect(await sim.exited).toEqual({ code: 130, signal: null });
+    expect(sim.output()).toContain('KeyboardInterrupt: terminated');
+    expect(isAlive(enginePid(sim))).toBe(false);
+  });
+
+  test('with an unknown flag or a bad value has the exit code 2', async () => {
+    await using removed = await launchSim({ args: ['--swap-space', '4'] });
+    expect((await removed.exited).code).toBe(2);
+    expect(removed.output()).toContain('vllm serve: error: unrecognized arguments: --swap-space 4');
+    await using bad = await launchSim({ args: ['--dtype', 'fp16'] });
+    expect((await bad.exited).code).toBe(2);
+  });
+
+  test('with a configuration that cannot be has the exit code 1', async () => {
+    await using sim = await launchSim({ args: ['--gpu-memory-utilization', '1.5'] });
+    expect((await sim.exited).code).toBe(1);
+    expect(sim.output()).toContain('1 validation error for CacheConfig');
+  });
+
+  test('on a port in use has the exit code 1 before any model is loaded', async () => {
+    const holder = createServer();
+    holder.listen(0, '127.0.0.1');
+    await once(holder, 'listening');
+    const { port } = holder.address() as AddressInfo;
+    await using sim = await launchSim({ args: ['--port', String(port)] });
+    expect((await sim.exited).code).toBe(1);
+    expect(sim.output()).toContain('OSError: [Errno 98] Address already in use');
+    expect(sim.output()).not.toContain('Starting to load model');
+    holder.close();
+  });
+
+  test('of a model that the card cannot run fails in the words of vLLM', async () => {
+    await using sim = await launchSim({ args: ['--dtype', 'bfloat16'], env: { SIM_GPU: 't4' } });
+    expect((await sim.exited).code).toBe(1);
+    expect(sim.output()).toContain('Bfloat16 is only supported on GPUs with compute capability of at least 8.0. Your Tesla T4 GPU');
+  });
+
+  test('of a context that does not fit says how long it could be, and auto takes that', async () => {
+    const model = 'meta-llama/Llama-3.1-8B-Instruct-AWQ';
+    await using tooLong = await launchSim({ model, args: ['--max-model-len', '131072'], env: { SIM_GPU: 't4' } });
+    expect((await tooLong.exited).code).toBe(1);
+    expect(tooLong.output()).toContain("To serve at least one request with the model's max seq len (131072)");
+    expect(tooLong.output()).toContain(
+      "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore': 1}",
+    );
+    const longest = Number(/estimated maximum model length is (\d+)/.exec(tooLong.output())![1]);
+    await using fitting = await startSim({ model, args: ['--max-model-len', 'auto'], env: { SIM_GPU: 't4' } });
+    const models = JSON.parse((await rawRequest({ port: fitting.port, path: '/v1/models' })).body) as { data: { max_model_len: number }[] };
+    expect(models.data[0]!.max_model_len).toBe(longest);
+  });
+});
+
+describe('a fault at start', () => {
+  test.each([
+    [
+      'oom-weights',
+      'Starting to load model',
+      /Failed to load model - not enough GPU memory[\s\S]*torch\.OutOfMemoryError: CUDA out of memory\. Tried to allocate/,
+      'Model loading took',
+    ],
+    ['oom-kv', 'Model loading took', /Available KV cache memory: -[\s\S]*No available memory for the cache blocks\./, 'GPU KV cache size'],
+    ['oom-graph', 'Capturing CUDA graphs', /torch\.OutOfMemoryError: CUDA out of memory/, 'Graph capturing finished'],
+    [
+      'busy-vram',
+      'Initializing a V1 LLM engine',
+      /Free memory on device cuda:0 \([\d.]+\/[\d.]+ GiB\) on startup is less than desired GPU memory utilization/,
+      'Starting to load model',
+    ],
+    ['host-oom', 'Starting to load model', /Failed core proc\(s\): \{'EngineCore': -9\}/, 'Model loading took'],
+    ['config-error', 'non-default args', /is not a local folder and is not a valid model identifier/, 'Resolved architecture'],
+  ])('%s fails after "%s" with the exit code 1', async (fault, before, words, never) => {
+    await using sim = await launchSim({ env: { SIM_FAULT: fault } });
+    expect(await sim.exited).toEqual({ code: 1, signal: null });
+    expect(sim.output()).toContain(before);
+    expect(sim.output()).toMatch(words);
+    expect(sim.output()).not.toContain(never);
+  });
+
+  test('crash-loop comes up and dies again, with the exit code 0', async () => {
+    await using sim = await startSim({ env: { SIM_FAULT: 'crash-loop' } });
+    expect(await sim.exited).toEqual({ code: 0, signal: null });
+    expect(sim.output()).toContain('EngineDeadError');
+  });
+
+  test('a request fault at start strikes every request', async () => {
+    await using sim = await startSim({ env: { SIM_FAULT: 'error-500' } });
+    for (let i = 0; i < 3; i++) expect((await rawJson(sim.port, CHAT_PATH, { messages: LONG_STREAM.messages })).status).toBe(500);
+  });
+});
+
+describe('a shutdown', () => {
+  test('by SIGTERM aborts what is in flight and has the exit code 0', async () => {
+    await using sim = await startSim({ env: UNHURRIED });
+    const { ended } = await streamUnderWay(sim);
+    process.kill(sim.pid, 'SIGTERM');
+    const answer = await ended;
+    expect(answer.body).toContain('"finish_reason":"abort"');
+    expect(answer.body.endsWith('data: [DONE]\n\n')).toBe(true);
+    expect(await sim.exited).toEqual({ code: 0, signal: null });
+    expect(isAlive(enginePid(sim))).toBe(false);
+  });
+
+  test('with --shutdown-timeout lets what is in flight end, and answers what comes with an abort', async () => {
+    await using sim = await startSim({ args: ['--shutdown-timeout', '60'], env: UNHURRIED });
+    const { ended } = await streamUnderWay(sim, { ...LONG_STREAM, max_tokens: 200 });
+    process.kill(sim.pid, 'SIGTERM');
+    await printed(sim, 'shutdown triggered');
+    const late = await rawJson(sim.port, CHAT_PATH, { messages: LONG_STREAM.messages });
+    expect(late.status).toBe(200);
+    expect(late.body).toContain('"finish_reason":"abort"');
+    expect((await ended).body).toContain('"finish_reason":"length"');
+    expect(await sim.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('by SIGTERM to the whole group is orderly too', async () => {
+    await using sim = await startSim();
+    process.kill(-sim.pid, 'SIGTERM');
+    expect(await sim.exited).toEqual({ code: 0, signal: null });
+    expect(sim.output()).not.toContain('EngineDeadError');
+  });
+
+  test('by SIGTERM does not come when the fault says so', async () => {
+    await using sim = await startSim();
+    await sim.fault({ fault: 'ignore-sigterm' });
+    process.kill(sim.pid, 'SIGTERM');
+    expect((await rawRequest({ port: sim.port, path: '/health' })).status).toBe(200);
+    await sim.fault({ fault: 'none' });
+    process.kill(sim.pid, 'SIGTERM');
+    expect((await sim.exited).code).toBe(0);
+  });
+
+  test('by SIGKILL leaves the engine core behind as an orphan, with its title', async () => {
+    await using sim = await startSim();
+    const pid = enginePid(sim);
+    process.kill(sim.pid, 'SIGKILL');
+    expect((await sim.exited).signal).toBe('SIGKILL');
+    expect(isAlive(pid)).toBe(true);
+    await expect.poll(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')).toMatch(/^VLLM::EngineCore/);
+    expect(readFileSync(`/proc/${pid}/comm`, 'utf8')).toBe('VLLM::EngineCor\n');
+  });
+});
+
+describe('the death of the engine core', () => {
+  test('ends streams with the error, makes /health say 503, and then the process ends with the exit code 0', async () => {
+    await using sim = await startSim({ env: UNHURRIED });
+    const { ended } = await streamUnderWay(sim);
+    process.kill(enginePid(sim), 'SIGKILL');
+    const answer = await ended;
+    expect(answer.status).toBe(200);
+    expect(answer.body).toMatch(/data: \{"error": \{"message": "EngineCore encountered an issue\.[^\n]*\n\ndata: \[DONE\]\n\n$/);
+    expect((await rawRequest({ port: sim.port, path: '/health' })).status).toBe(503);
+    expect((await rawRequest({ port: sim.port, path: '/v1/models' })).status).toBe(200);
+    expect(await sim.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('answers a new request with the 500 of vLLM, which ends the process sooner', async () => {
+    await using sim = await startSim({ env: { SIM_SPEED: '1', SIM_START_MS: '0' } });
+    process.kill(enginePid(sim), 'SIGKILL');
+    await printed(sim, 'EngineDeadError');
+    const answer = await rawJson(sim.port, CHAT_PATH, LONG_STREAM);
+    expect(answer.status).toBe(500);
+    expect(answer.body).toContain('EngineCore encountered an issue.');
+    expect(await sim.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('out of GPU memory tells so in the log first', async () => {
+    await using sim = await startSim({ env: UNHURRIED });
+    await sim.fault({ fault: 'oom-runtime', after_tokens: 5 });
+    const answer = await rawJson(sim.port, CHAT_PATH, LONG_STREAM);
+    expect(answer.body).toContain('EngineCore encountered an issue.');
+    expect((await sim.exited).code).toBe(0);
+    expect(sim.output()).toMatch(/EngineCore encountered a fatal error\.[\s\S]*torch\.OutOfMemoryError[\s\S]*EngineDeadError/);
+  });
+
+  test('together with the whole server leaves no answer', async () => {
+    await using sim = await startSim({ env: UNHURRIED });
+    await sim.fault({ fault: 'host-oom', after_tokens: 5 });
+    const answer = await rawJson(sim.port, CHAT_PATH, LONG_STREAM);
+    expect(answer.ending).not.toBe('complete');
+    expect((await sim.exited).signal).toBe('SIGKILL');
+  });
+});
+
+describe('a live fault', () => {
+  test('hang stops the tokens while /health says 200, until it is taken away', async () => {
+    await using sim = await startSim({ env: UNHURRIED });
+    await sim.fault({ fault: 'hang', after_tokens: 3 });
+    const { ended } = await streamUnderWay(sim, { ...LONG_STREAM, max_tokens: 40 });
+    const generated = async (): Promise<string> => {
+      const page = (await rawRequest({ port: sim.port, path: '/metrics' })).body;
+      return /generation_tokens_total\{[^}]*\} (\S+)/.exec(page)![1]!;
+    };
+    const winner = await Promise.race([
+      ended.then(() => 'ended'),
+      rawRequest({ port: sim.port, path: '/health' }).then(({ status }) => status),
+    ]);
+    expect(winner).toBe(200);
+    expect(await generated()).toBe('3.0');
+    await sim.fault({ fault: 'none' });
+    expect((await ended).body).toContain('"finish_reason":"length"');
+    expect(await generated()).toBe('40.0');
+  });
+
+  test('reset cuts the connection in the middle of a stream', async () => {
+    await using sim = await startSim();
+    await sim.fault({ fault: 'reset', after_tokens: 2 });
+    const answer = await rawJson(sim.port, CHAT_PATH, LONG_STREAM);
+    expect(answer.ending).toBe('reset');
+    expect(answer.body).toContain('"content":"This"');
+    expect(answer.body).not.toContain('[DONE]');
+  });
+
+  test('html is a 200 that is no answer, for as many requests as were asked for', async () => {
+    await using sim = await startSim();
+    await sim.fault({ fault: 'html', count: 2 });
+    const body = { messages: LONG_STREAM.messages, max_tokens: 1 };
+    const kinds: (string | undefined)[] = [];
+    for (let i = 0; i < 3; i++)
+      kinds.push((await rawJson(sim.port, CHAT_PATH, body)).headers.find(([name]) => name === 'content-type')?.[1]);
+    expect(kinds).toEqual(['text/html; charset=utf-8', 'text/html; charset=utf-8', 'application/json']);
+  });
+
+  test('refuse closes the door until it is taken away', async () => {
+    await using sim = await startSim();
+    await sim.fault({ fault: 'refuse' });
+    await expect(rawRequest({ port: sim.port, path: '/health' })).rejects.toThrow(/ECONNREFUSED/);
+  });
+
+  test('is refused where the route is not open or the fault is not known', async () => {
+    await using shut = await startSim({ env: { SIM_FAULTS: '0' } });
+    expect((await rawJson(shut.port, '/sim/fault', { fault: 'hang' })).status).toBe(404);
+    await using open = await startSim();
+    expect((await rawJson(open.port, '/sim/fault', { fault: 'gremlins' })).status).toBe(400);
+    expect((await rawJson(open.port, '/sim/fault', { fault: 'oom-weights' })).status).toBe(400);
+  });
+});
