@@ -7,7 +7,10 @@ export interface BalancerSettings {
   readonly slow_start_ms: number;
 }
 
-/** How much fuller than the others' mean a worker may be and still keep its session: bounded load, so that affinity never piles up. */
+/**
+ * How much fuller than all workers' mean, this call included, a worker may be and still keep its session: bounded load, so that affinity
+ * never piles up.
+ */
 const AFFINITY_BOUND = 1.25;
 const SLOW_START_LEAST = 0.1;
 
@@ -16,10 +19,16 @@ const SLOW_START_LEAST = 0.1;
  * twice those waiting, since a wait there is a wait for a whole generation.
  */
 export function loadScore(worker: Worker, settings: BalancerSettings, now: number): number {
-  const { load, inFlight } = worker;
+  return (callsAt(worker) + 1) / weightOf(worker, settings, now);
+}
+
+function callsAt({ load, inFlight }: Worker): number {
   const others = load.scrapedAt === null ? 0 : Math.max(0, load.running + load.waiting - load.inFlightAtScrape);
-  const weight = worker.view.maxNumSeqs * slowStart(worker, settings, now);
-  return (inFlight + others + 2 * load.waiting + 1) / weight;
+  return inFlight + others + 2 * load.waiting;
+}
+
+function weightOf(worker: Worker, settings: BalancerSettings, now: number): number {
+  return worker.view.maxNumSeqs * slowStart(worker, settings, now);
 }
 
 /** 0.1 to 1: the share of its capacity that a worker is trusted with after it became ready (cold caches, lazy compilation). */
@@ -32,6 +41,8 @@ export function slowStart(worker: Worker, settings: BalancerSettings, now: numbe
 /** Which of several workers gets the call. `candidates` is not empty. */
 export class LoadBalancer {
   readonly #random: Random;
+  /** When each worker last had its turn, counted in turns: models share the count, so that one's rhythm cannot starve another's workers. */
+  readonly #turns = new WeakMap<Worker, number>();
   #turn = 0;
 
   constructor(random: Random) {
@@ -44,14 +55,11 @@ export class LoadBalancer {
     if (count === 1) return candidates[0]!;
     if (affinityKey !== null) {
       const home = preferred(candidates, affinityKey);
-      let sum = 0;
-      for (const worker of candidates) sum += loadScore(worker, settings, now);
-      if (loadScore(home, settings, now) <= (sum / count) * AFFINITY_BOUND) return home;
+      if (withinBound(home, candidates, settings, now)) return home;
     }
     switch (settings.policy) {
       case 'round_robin':
-        this.#turn = (this.#turn + 1) % count;
-        return candidates[this.#turn]!;
+        return this.#next(candidates);
       case 'least_loaded':
         return candidates.reduce((least, worker) => (loadScore(worker, settings, now) < loadScore(least, settings, now) ? worker : least));
       case 'p2c': {
@@ -63,6 +71,25 @@ export class LoadBalancer {
       }
     }
   }
+
+  /** The one whose turn is longest ago: fair whichever candidates there are from one call to the next. */
+  #next(candidates: readonly Worker[]): Worker {
+    let next = candidates[0]!;
+    for (const worker of candidates) if ((this.#turns.get(worker) ?? 0) < (this.#turns.get(next) ?? 0)) next = worker;
+    this.#turns.set(next, ++this.#turn);
+    return next;
+  }
+}
+
+/** Workers of different sizes have one mean: the calls of all over the weights of all. An idle worker is always within the bound. */
+function withinBound(home: Worker, candidates: readonly Worker[], settings: BalancerSettings, now: number): boolean {
+  let calls = 1;
+  let weight = 0;
+  for (const worker of candidates) {
+    calls += callsAt(worker);
+    weight += weightOf(worker, settings, now);
+  }
+  return callsAt(home) / weightOf(home, settings, now) <= (calls / weight) * AFFINITY_BOUND;
 }
 
 /** Rendezvous hashing: when a worker goes, only its own keys move. */

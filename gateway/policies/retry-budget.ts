@@ -1,15 +1,14 @@
-/** Retries that are always allowed, however little traffic there is. */
-const FLOOR = 10;
+/** What the account opens with: the first failures of a quiet day may be retried whatever the share. */
+const OPENING = 10;
+/** What a long good time may save up. */
+const MOST = 100;
 
-/**
- * Keeps retries from multiplying a load that already fails: every call pays in `ratio`, every retry costs one. The account never holds
- * more than FLOOR beyond what a burst of calls has just paid in.
- */
+/** Keeps retries from multiplying a load that already fails: every call pays in `ratio`, every retry costs one. */
 export class RetryBudget {
-  #tokens = FLOOR;
+  #tokens = OPENING;
 
   deposit(ratio: number): void {
-    if (this.#tokens < FLOOR * 10) this.#tokens += ratio;
+    this.#tokens = Math.min(MOST, this.#tokens + ratio);
   }
 
   /** @returns whether a retry may be made; if so it is paid for. */

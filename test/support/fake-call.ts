@@ -1,0 +1,49 @@
+import { type Call, type CallBody, newJourney, type Priority, type Route } from '../../gateway/core/call.ts';
+import { Cancellation } from '../../gateway/core/cancellation.ts';
+import { GatewayError } from '../../gateway/core/errors.ts';
+import { MODEL } from './fake-worker.ts';
+
+export const CHAT: Route = { path: '/v1/chat/completions', dialect: 'openai', body: 'json', streamEnd: 'done-event' };
+export const MESSAGES: Route = { path: '/v1/messages', dialect: 'anthropic', body: 'json', streamEnd: 'end-of-body' };
+
+export interface FakeCallOptions {
+  readonly id?: string;
+  readonly route?: Route;
+  readonly stream?: boolean;
+  readonly model?: string;
+  readonly priority?: Priority;
+  readonly sessionId?: string | null;
+  readonly promptHead?: string;
+  /** The bytes the client sent. */
+  readonly text?: string;
+  readonly body?: CallBody;
+  readonly arrivedAt?: number;
+}
+
+let serial = 0;
+
+/** A call as `identify` would make it. Its bytes are its own, unless `text` says otherwise. */
+export function fakeCall(options: FakeCallOptions = {}): Call {
+  const id = options.id ?? `call-${++serial}`;
+  const { stream = false, model = MODEL, promptHead = '' } = options;
+  const bytes = Buffer.from(options.text ?? JSON.stringify({ model, stream, messages: [{ role: 'user', content: id }] }));
+  return {
+    id,
+    route: options.route ?? CHAT,
+    body: options.body ?? { kind: 'bytes', bytes, contentType: 'application/json' },
+    peek: { model, stream, promptChars: bytes.length, promptHead, maxTokens: null, choices: 1 },
+    model,
+    priority: options.priority ?? 'interactive',
+    sessionId: options.sessionId ?? null,
+    forward: { accept: '*/*' },
+    keyId: null,
+    arrivedAt: options.arrivedAt ?? 1000,
+    cancellation: new Cancellation(),
+    journey: newJourney(),
+  };
+}
+
+/** What a client's leaving is to the policies. */
+export function clientGone(): GatewayError {
+  return new GatewayError('client_disconnected', 'The client closed the connection.');
+}
