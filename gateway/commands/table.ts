@@ -84,4 +84,12 @@ export const COMMANDS: readonly Command[] = [
     ownHelp: true,
     run: async (argv) => (await import('../../supervisor/sim/main.ts')).runSim([...argv], process.env),
   },
+  {
+    name: 'bench',
+    usage: 'bench',
+    summary: 'Measures what the gateway costs beside HAProxy (from a checkout).',
+    flags: [],
+    ownHelp: true,
+    run: async (argv) => (await import('./script.ts')).runScript('bench', argv),
+  },
 ];
