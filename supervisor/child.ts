@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { execa } from 'execa';
-import type { Exit } from './failure.ts';
+import type { Exit } from './failure-table.ts';
 import type { LaunchPlan } from './launch.ts';
 
 export type Spawned =
@@ -34,6 +34,8 @@ export async function spawnChild(plan: LaunchPlan, logFile: string): Promise<Spa
       const result = await child;
       return { kind: 'failed', code: result.code ?? 'UNKNOWN', detail: result.originalMessage ?? 'unknown reason' };
     }
+    // What keeps us running is having something to supervise with, not a child that may hang in the kernel for good.
+    child.nodeChildProcess.unref();
     const exited = child.then((result) => ({ code: result.exitCode ?? null, signal: result.signal ?? null }));
     return { kind: 'running', pid: child.pid, exited };
   } finally {

@@ -1,6 +1,7 @@
 import type { Clock } from '../gateway/core/clock.ts';
 import { spawnChild } from './child.ts';
-import type { Exit, Failure } from './failure.ts';
+import type { Failure } from './failure.ts';
+import type { Exit } from './failure-table.ts';
 import { spawnFailed } from './failure.ts';
 import type { LaunchPlan } from './launch.ts';
 import type { LogFiles } from './log-file.ts';

@@ -1,4 +1,16 @@
-import type { Exit, FailurePhase, RetryRule } from './failure.ts';
+/** How far the worker had come: not started, loading weights, measuring memory, capturing graphs, warming up, answering requests. */
+export type FailurePhase = 'launch' | 'load' | 'profile' | 'graphs' | 'warmup' | 'serving';
+
+/**
+ * never: the same start would fail in the same way · backoff: try again, later and later ·
+ * wait: somebody else holds what is needed · next_port: try again on another port.
+ */
+export type RetryRule = 'never' | 'backoff' | 'wait' | 'next_port';
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
 
 export interface FailureRow {
   readonly class: string;

@@ -1,15 +1,7 @@
 import type { WorkerStage } from '../gateway/core/worker.ts';
+import type { Exit, FailurePhase, RetryRule } from './failure-table.ts';
 import { FAILURE_ROWS } from './failure-table.ts';
 import type { LogLine } from './log-lines.ts';
-
-/** How far the worker had come: loading weights, measuring memory, capturing graphs and warming up, answering requests. */
-export type FailurePhase = 'launch' | 'load' | 'profile' | 'graphs' | 'warmup' | 'serving';
-
-/**
- * never: the same start would fail in the same way · backoff: try again, later and later ·
- * wait: somebody else holds what is needed · next_port: try again on another port.
- */
-export type RetryRule = 'never' | 'backoff' | 'wait' | 'next_port';
 
 export interface Failure {
   /** A short name for metrics and for deciding what to do: a `class` of the failure table. */
@@ -23,11 +15,6 @@ export interface Failure {
   readonly advice: string;
   /** The line of the log that says it best; '' when the log was silent. */
   readonly lastWords: string;
-}
-
-export interface Exit {
-  readonly code: number | null;
-  readonly signal: string | null;
 }
 
 /** Lines of a serving worker's log in which the reason of its death is looked for; what is older is another story. */

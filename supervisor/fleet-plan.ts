@@ -10,7 +10,8 @@ import type { GpuReading } from './gpu.ts';
 import { workerPrefix } from './instance-id.ts';
 import { planLaunch } from './launch.ts';
 import { askedModels, toSupervisedModel } from './model-request.ts';
-import type { GpuProfile, Profiles, Tuning } from './profile.ts';
+import { place as placeWorkers } from './placement.ts';
+import type { EngineSettings, GpuProfile, Profiles, Tuning } from './profile.ts';
 import type { Plan, WorkerSpec } from './worker.ts';
 
 /** Where and as whom the supervisor runs. */
@@ -33,7 +34,7 @@ export interface FleetPlan {
 
 export interface PlannedWorker {
   readonly spec: WorkerSpec;
-  readonly gpuUuid: string | null;
+  readonly gpuUuids: readonly string[];
   /** The share of the GPU's memory that this worker will insist on. */
   readonly utilization: number;
 }
@@ -50,21 +51,22 @@ export function planFleet(settings: Settings, profiles: Profiles, gpus: readonly
   const asked = askedModels(settings, profiles, profile);
   const [first] = asked;
 
-  const choiceOn = (gpu: GpuReading | null, model: (typeof asked)[number]) => chooseEngine(model, profile, tuning, cardFacts(profile, gpu));
+  const choose = (model: (typeof asked)[number], gpu: GpuReading | undefined) =>
+    chooseEngine(model, profile, tuning, cardFacts(profile, gpu));
   const models = asked.map((model) => {
-    const choice = choiceOn(gpus[0] ?? null, model);
+    const choice = choose(model, gpus[0]);
     return choice.kind === 'run'
-      ? toSupervisedModel(model, choice.source, numberIn(choice, 'max_model_len'))
+      ? toSupervisedModel(model, choice.source, numberIn(choice.engine, 'max_model_len'))
       : toSupervisedModel(model, model.source ?? model.id, null);
   });
 
-  const workers = Array.from({ length: wanted.replicas }, (_, index): PlannedWorker => {
-    const gpu = gpus.length > 0 ? (gpus[index % gpus.length] ?? null) : null;
-    // vLLM takes its share of the whole card: neighbors have to divide it.
-    const sharers = gpus.length > 0 ? Math.ceil((wanted.replicas - gpus.indexOf(gpu as GpuReading)) / gpus.length) : 1;
-    const choice = shareCard(choiceOn(gpu, first), gpu === null ? 1 : sharers);
+  // The simulated engine has a pretended card to itself.
+  const cards = decision.engine === 'vllm' ? gpus : [];
+  const workers = placeWorkers(wanted.replicas, gpusEach(first.engine), cards).map(({ gpus: own, sharers }, index): PlannedWorker => {
+    const choice = shareCard(choose(first, own[0]), sharers);
     const id = `worker-${index + 1}`;
-    const context = { settings, place, profile, decision, gpu, modelId: first.id };
+    const gpuUuids = own.map(({ uuid }) => uuid);
+    const context = { settings, place, profile, decision, gpuUuids, modelId: first.id };
     const spec: WorkerSpec = {
       id,
       profile: profile.name,
@@ -76,13 +78,18 @@ export function planFleet(settings: Settings, profiles: Profiles, gpus: readonly
       instancePrefix: workerPrefix(place.stateDir, id),
       plan: (port, instanceId) => planWorker(context, choice, port, instanceId),
     };
-    const utilization = (choice.kind === 'run' && numberIn(choice, 'gpu_memory_utilization')) || DEFAULT_UTILIZATION;
-    return { spec, gpuUuid: gpu?.uuid ?? null, utilization };
+    const utilization = (choice.kind === 'run' && numberIn(choice.engine, 'gpu_memory_utilization')) || DEFAULT_UTILIZATION;
+    return { spec, gpuUuids, utilization };
   });
   return { decision, profile, tuning, models, workers };
 }
 
-function cardFacts(profile: GpuProfile, gpu: GpuReading | null): CardFacts {
+/** How many GPUs one worker of a model spreads over. */
+function gpusEach(engine: EngineSettings): number {
+  return (numberIn(engine, 'tensor_parallel_size') ?? 1) * (numberIn(engine, 'pipeline_parallel_size') ?? 1);
+}
+
+function cardFacts(profile: GpuProfile, gpu: GpuReading | undefined): CardFacts {
   return {
     memoryGib: profile.memory_gib ?? (gpu ? (gpu.memoryTotalBytes - CUDA_RESERVE_BYTES) / 2 ** 30 : null),
     computeCap: gpu?.computeCap ?? profile.compute_cap,
@@ -92,12 +99,12 @@ function cardFacts(profile: GpuProfile, gpu: GpuReading | null): CardFacts {
 
 function shareCard(choice: Choice, sharers: number): Choice {
   if (choice.kind === 'refused' || sharers <= 1) return choice;
-  const whole = numberIn(choice, 'gpu_memory_utilization') ?? DEFAULT_UTILIZATION;
+  const whole = numberIn(choice.engine, 'gpu_memory_utilization') ?? DEFAULT_UTILIZATION;
   return { ...choice, engine: { ...choice.engine, gpu_memory_utilization: Math.floor((whole / sharers) * 100) / 100 } };
 }
 
-function numberIn(choice: Extract<Choice, { kind: 'run' }>, key: string): number | null {
-  const value = choice.engine[key];
+function numberIn(engine: EngineSettings, key: string): number | null {
+  const value = engine[key];
   return typeof value === 'number' ? value : null;
 }
 
@@ -113,13 +120,13 @@ interface WorkerContext {
   readonly place: Place;
   readonly profile: GpuProfile;
   readonly decision: EngineDecision;
-  readonly gpu: GpuReading | null;
+  readonly gpuUuids: readonly string[];
   readonly modelId: string;
 }
 
 function planWorker(context: WorkerContext, choice: Choice, port: number, instanceId: string): Plan {
   if (choice.kind === 'refused') return choice;
-  const { settings, place, profile, decision, gpu, modelId } = context;
+  const { settings, place, profile, decision, gpuUuids, modelId } = context;
   const launch = planLaunch({
     engine: decision.engine,
     command: decision.engine === 'sim' ? simCommand() : settings.supervisor.vllm_command,
@@ -130,7 +137,7 @@ function planWorker(context: WorkerContext, choice: Choice, port: number, instan
     shutdownTimeoutSeconds: Math.ceil(settings.shutdown.grace_ms / 1000),
     startTimeoutSeconds: Math.ceil(settings.supervisor.start_timeout_ms / 1000),
     instanceId,
-    gpuUuid: decision.engine === 'vllm' ? (gpu?.uuid ?? null) : null,
+    gpuUuids,
     simulatedGpu: profile.memory_gib === null ? null : profile.name,
     profileEnv: profile.env,
     baseEnv: place.env,

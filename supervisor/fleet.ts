@@ -180,22 +180,28 @@ export class Fleet {
   }
 }
 
-/** A worker's permission to start: its GPU's turn, then its GPU's memory. Without a GPU there is nothing to wait for. */
+/** A worker's permission to start: its GPUs' turn, then their memory. Without a GPU there is nothing to wait for. */
 function clear(
   turns: StartTurns,
-  { gpuUuid, utilization }: PlannedWorker,
+  { gpuUuids, utilization }: PlannedWorker,
   clock: Clock,
   gpuProbe: GpuProbe,
   done: (failure: Failure | null) => void,
 ): Lease {
-  if (gpuUuid === null) {
+  const [first, ...others] = gpuUuids;
+  if (first === undefined) {
     done(null);
     return new Lease(() => {});
   }
-  const lease: Lease = turns.take(gpuUuid, () => {
-    // The turn may come before `take` has returned.
-    void awaitFreeMemory(clock, gpuProbe, gpuUuid, utilization, () => lease.released).then(done);
-  });
+  // Workers that spread over several cards may overlap in any of them: those start one by one.
+  const lease: Lease = turns.take(others.length === 0 ? first : 'several', () => void wait());
+  async function wait(): Promise<void> {
+    for (const uuid of gpuUuids) {
+      const failure = await awaitFreeMemory(clock, gpuProbe, uuid, utilization, () => lease.released);
+      if (failure) return done(failure);
+    }
+    done(null);
+  }
   return lease;
 }
 

@@ -69,6 +69,21 @@ export class NvidiaSmi implements GpuProbe {
   }
 }
 
+/**
+ * The GPUs that CUDA_VISIBLE_DEVICES leaves, in its order; nvidia-smi does not heed it. As CUDA does it: entries are indices (in the
+ * order of the bus) or beginnings of ids, and the first that fits nothing hides itself and all after it.
+ */
+export function visibleGpus(gpus: readonly GpuReading[], visible: string | undefined): readonly GpuReading[] {
+  if (visible === undefined) return gpus;
+  const chosen: GpuReading[] = [];
+  for (const entry of visible.split(',').map((part) => part.trim())) {
+    const gpu = gpus.find(({ index, uuid }) => String(index) === entry || (entry.startsWith('GPU-') && uuid.startsWith(entry)));
+    if (!gpu || chosen.includes(gpu)) break;
+    chosen.push(gpu);
+  }
+  return chosen;
+}
+
 /** One row a line; cells that say "not available" in one of the driver's ways are left out. */
 export function parseCsv(text: string, fields: readonly string[]): Row[] {
   return text

@@ -16,7 +16,8 @@ export interface LaunchRequest {
   /** How long the engine may take to come up; vLLM's own limit must not be shorter than ours. */
   readonly startTimeoutSeconds: number;
   readonly instanceId: string;
-  readonly gpuUuid: string | null;
+  /** The GPUs it may use; none leaves that to the environment. */
+  readonly gpuUuids: readonly string[];
   /** The card that the simulated engine is to pretend; null leaves it to SIM_GPU. */
   readonly simulatedGpu: string | null;
   readonly profileEnv: Readonly<Record<string, string>>;
@@ -137,9 +138,9 @@ function environment(request: LaunchRequest): Record<string, string> {
     ...request.profileEnv,
     [INSTANCE_VARIABLE]: request.instanceId,
   });
-  if (request.gpuUuid !== null) {
+  if (request.gpuUuids.length > 0) {
     env['CUDA_DEVICE_ORDER'] = 'PCI_BUS_ID';
-    env['CUDA_VISIBLE_DEVICES'] = request.gpuUuid;
+    env['CUDA_VISIBLE_DEVICES'] = request.gpuUuids.join(',');
   }
   if (request.engine === 'sim' && request.simulatedGpu !== null) env['SIM_GPU'] ??= request.simulatedGpu;
   return env;

@@ -9,7 +9,7 @@ import { ControlTaken, isAnswered, serveControl } from './control.ts';
 import { Fleet } from './fleet.ts';
 import { planFleet } from './fleet-plan.ts';
 import type { GpuProbe } from './gpu.ts';
-import { NvidiaSmi } from './gpu.ts';
+import { NvidiaSmi, visibleGpus } from './gpu.ts';
 import { endLeftovers } from './leftovers.ts';
 import type { Log } from './log.ts';
 import { jsonLog } from './log.ts';
@@ -57,7 +57,7 @@ async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log
   if (await isAnswered(path)) throw new ControlTaken(`another supervisor answers on ${path}`);
   const profiles = loadProfiles();
   const gpuProbe = io.gpuProbe ?? new NvidiaSmi(clock, io.env);
-  const gpus = await gpuProbe.read();
+  const gpus = visibleGpus(await gpuProbe.read(), io.env['CUDA_VISIBLE_DEVICES']);
   const plan = planFleet(settings, profiles, gpus, { cwd: io.cwd, env: io.env, stateDir });
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const fleet = await Fleet.create({

@@ -1,26 +1,7 @@
 import { jitter } from '../gateway/core/random.ts';
 import type { Failure } from './failure.ts';
-import type { Moment } from './machine.ts';
+import type { History, Moment, Verdict } from './life.ts';
 import type { SupervisionPolicy } from './policy.ts';
-
-/** What a worker's past has taught. Times are monotonic milliseconds. */
-export interface History {
-  /** Failures since it was last stable: the place in the back-off's row. */
-  readonly failures: number;
-  /** When it died after having been ready. */
-  readonly crashesMs: readonly number[];
-  /** Starts that failed one after the other with the same signature. */
-  readonly sameStart: { readonly signature: string; readonly count: number } | null;
-  /** Since when somebody else has held what it needs. */
-  readonly busySinceMs: number | null;
-  readonly lastFailure: Failure | null;
-}
-
-export function freshHistory(): History {
-  return { failures: 0, crashesMs: [], sameStart: null, busySinceMs: null, lastFailure: null };
-}
-
-export type Verdict = { readonly kind: 'retry'; readonly afterMs: number } | { readonly kind: 'give_up'; readonly failure: Failure };
 
 /** Decides on a failure: try again, and when, or give up, and why. `readySinceMs` is null when it failed before it was ready. */
 export function judge(

@@ -1,6 +1,6 @@
 import type { ServedModel, WorkerFailure, WorkerStage, WorkerView } from '../gateway/core/worker.ts';
 import type { Failure } from './failure.ts';
-import type { Life, Machine } from './machine.ts';
+import type { Life, Machine } from './life.ts';
 
 /** What does not change as long as the worker's settings do not. */
 export interface WorkerFacts {

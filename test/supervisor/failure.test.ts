@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { WorkerStage } from '../../gateway/core/worker.ts';
-import type { Exit } from '../../supervisor/failure.ts';
+import type { Exit } from '../../supervisor/failure-table.ts';
 import { explain, spawnFailed } from '../../supervisor/failure.ts';
 import { LineSplitter } from '../../supervisor/log-lines.ts';
 

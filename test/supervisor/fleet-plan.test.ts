@@ -56,7 +56,7 @@ describe('without any settings', () => {
   test('a GPU gets the model of its profile', () => {
     const plan = planFleet(settings({ supervisor: { engine: 'vllm' } }), profiles, [gpu(0)], PLACE);
     expect(plan.models[0]).toMatchObject({ id: 'llama-3.1-8b-instruct', source: 'RedHatAI/Meta-Llama-3.1-8B-Instruct-FP8' });
-    expect(plan.workers[0]).toMatchObject({ gpuUuid: 'GPU-0', utilization: 0.92 });
+    expect(plan.workers[0]).toMatchObject({ gpuUuids: ['GPU-0'], utilization: 0.92 });
   });
 });
 
@@ -90,7 +90,7 @@ describe('models', () => {
 describe('replicas', () => {
   test('go to GPUs of their own', () => {
     const plan = planFleet(settings({ supervisor: { replicas: 2, engine: 'vllm' } }), profiles, [gpu(0), gpu(1)], PLACE);
-    expect(plan.workers.map(({ spec, gpuUuid, utilization }) => [spec.id, gpuUuid, utilization])).toEqual([
+    expect(plan.workers.map(({ spec, gpuUuids, utilization }) => [spec.id, gpuUuids[0], utilization])).toEqual([
       ['worker-1', 'GPU-0', 0.92],
       ['worker-2', 'GPU-1', 0.92],
     ]);
@@ -98,12 +98,32 @@ describe('replicas', () => {
 
   test('that have to share a GPU divide its memory', () => {
     const plan = planFleet(settings({ supervisor: { replicas: 3, engine: 'vllm' } }), profiles, [gpu(0), gpu(1)], PLACE);
-    expect(plan.workers.map(({ gpuUuid, utilization }) => [gpuUuid, utilization])).toEqual([
+    expect(plan.workers.map(({ gpuUuids, utilization }) => [gpuUuids[0], utilization])).toEqual([
       ['GPU-0', 0.46],
       ['GPU-1', 0.92],
       ['GPU-0', 0.46],
     ]);
     expect(args(plan)).toEqual(expect.arrayContaining(['--gpu-memory-utilization', '0.46']));
+  });
+
+  test('of a model that is spread over several GPUs get as many each', () => {
+    const models = [{ id: 'mistral-7b-instruct', engine: { tensor_parallel_size: 2 } }];
+    const gpus = [gpu(0), gpu(1), gpu(2), gpu(3)];
+    const plan = planFleet(settings({ models, supervisor: { replicas: 2, engine: 'vllm' } }), profiles, gpus, PLACE);
+    expect(plan.workers.map(({ gpuUuids, utilization }) => [gpuUuids, utilization])).toEqual([
+      [['GPU-0', 'GPU-1'], 0.92],
+      [['GPU-2', 'GPU-3'], 0.92],
+    ]);
+    expect(plan.workers[1]!.spec.plan(18_000, 'mark')).toMatchObject({ launch: { env: { CUDA_VISIBLE_DEVICES: 'GPU-2,GPU-3' } } });
+  });
+
+  test('of the simulated engine neither share nor wait for the real card', () => {
+    const plan = planFleet(settings({ supervisor: { replicas: 2, engine: 'sim' } }), profiles, [gpu(0)], PLACE);
+    expect(plan.workers.map(({ gpuUuids, utilization }) => [gpuUuids, utilization])).toEqual([
+      [[], 0.92],
+      [[], 0.92],
+    ]);
+    expect(plan.workers[0]!.spec.plan(18_000, 'mark')).toMatchObject({ launch: { env: { SIM_GPU: 'l4' } } });
   });
 
   test('carry marks of their own', () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { chooseEngineKind, chooseGpuProfile, findProgram } from '../../supervisor/detect.ts';
 import type { GpuReading } from '../../supervisor/gpu.ts';
-import { NvidiaSmi, parseCsv } from '../../supervisor/gpu.ts';
+import { NvidiaSmi, parseCsv, visibleGpus } from '../../supervisor/gpu.ts';
 import { loadProfiles, ProfileError } from '../../supervisor/profile.ts';
 import { createFakeClock } from '../support/fake-clock.ts';
 import { scratchFolder } from './support/scratch.ts';
@@ -135,6 +135,16 @@ describe('the engine', () => {
     expect(chooseEngineKind('vllm', [], null)).toMatchObject({ engine: 'vllm' });
     expect(chooseEngineKind('sim', gpus, '/usr/bin/vllm')).toMatchObject({ engine: 'sim' });
   });
+});
+
+test('CUDA_VISIBLE_DEVICES hides cards as CUDA does it', () => {
+  const gpus = ['GPU-aaa', 'GPU-bbb', 'GPU-ccc'].map((uuid, index) => ({ ...card('NVIDIA L4', 23034, 8.9), index, uuid }));
+  const seen = (visible: string | undefined) => visibleGpus(gpus, visible).map(({ uuid }) => uuid);
+  expect(seen(undefined)).toEqual(['GPU-aaa', 'GPU-bbb', 'GPU-ccc']);
+  expect(seen('2,0')).toEqual(['GPU-ccc', 'GPU-aaa']);
+  expect(seen('GPU-b')).toEqual(['GPU-bbb']);
+  expect(seen('1,7,0')).toEqual(['GPU-bbb']);
+  for (const none of ['', '-1', 'none', 'NoDevFiles']) expect(seen(none)).toEqual([]);
 });
 
 test('a program is found on the PATH, or where its path says', () => {

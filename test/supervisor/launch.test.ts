@@ -12,7 +12,7 @@ const REQUEST: LaunchRequest = {
   shutdownTimeoutSeconds: 30,
   startTimeoutSeconds: 900,
   instanceId: 'abc:worker-1:1',
-  gpuUuid: 'GPU-1234',
+  gpuUuids: ['GPU-1234'],
   simulatedGpu: 't4',
   profileEnv: { VLLM_USE_FLASHINFER_SAMPLER: '0' },
   baseEnv: { PATH: '/usr/bin', HOME: '/root' },
@@ -103,7 +103,7 @@ describe('the environment', () => {
   });
 
   test('tells the simulated engine which card to pretend, unless the operator did', () => {
-    const sim = { ...REQUEST, engine: 'sim', gpuUuid: null } as const;
+    const sim = { ...REQUEST, engine: 'sim', gpuUuids: [] } as const;
     expect(planLaunch(sim).env).toMatchObject({ SIM_GPU: 't4' });
     expect(planLaunch({ ...sim, baseEnv: { SIM_GPU: 'l4', SIM_SPEED: '0' } }).env).toMatchObject({ SIM_GPU: 'l4', SIM_SPEED: '0' });
     expect(planLaunch(sim).env).not.toHaveProperty('CUDA_VISIBLE_DEVICES');

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Life } from '../../supervisor/machine.ts';
+import type { Life } from '../../supervisor/life.ts';
 import { failureOf, POLICY, World } from './machine-world.ts';
 
 /** One thing that may happen. What does not fit the moment does nothing. */

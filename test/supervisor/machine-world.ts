@@ -1,6 +1,8 @@
-import type { Failure, RetryRule } from '../../supervisor/failure.ts';
-import type { Effect, Event, Machine, Moment, TimerName } from '../../supervisor/machine.ts';
-import { NEW_MACHINE, step } from '../../supervisor/machine.ts';
+import type { Failure } from '../../supervisor/failure.ts';
+import type { RetryRule } from '../../supervisor/failure-table.ts';
+import type { Effect, Event, Machine, Moment, TimerName } from '../../supervisor/life.ts';
+import { NEW_MACHINE } from '../../supervisor/life.ts';
+import { step } from '../../supervisor/machine.ts';
 import type { SupervisionPolicy } from '../../supervisor/policy.ts';
 import { supervisionPolicy } from '../../supervisor/policy.ts';
 
