@@ -1,0 +1,50 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { run } from '../support/process.ts';
+import { freePort } from '../support/sim.ts';
+import { until } from '../support/gateway.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+// Whatever Node this machine has, the packed command runs with the one that runs the tests.
+const PATH = `${dirname(process.execPath)}:${process.env['PATH']}`;
+
+test('the packed headgate works where it is installed: --version, sim serve, gateway --worker', { timeout: 240_000 }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'headgate-pack-'));
+  execFileSync('npm', ['pack', '--pack-destination', folder], { cwd: ROOT, stdio: 'pipe' });
+  const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))!;
+  writeFileSync(join(folder, 'package.json'), '{"private":true}');
+  execFileSync('npm', ['install', `./${tarball}`, '--prefer-offline', '--no-audit', '--no-fund'], { cwd: folder, stdio: 'pipe' });
+  const headgate = join(folder, 'node_modules/.bin/headgate');
+  const options = { cwd: folder, env: { PATH, SIM_SPEED: '0.01' } };
+
+  const version = execFileSync(headgate, ['--version'], { env: { ...process.env, PATH }, encoding: 'utf8' });
+  expect(version).toMatch(/^headgate \d+\.\d+\.\d+\n$/);
+
+  const [simPort, port] = [await freePort(), await freePort()];
+  await using sim = run(headgate, ['sim', 'serve', 'tiny', '--port', String(simPort)], options);
+  await sim.prints(/Application startup complete/);
+  await using gateway = run(headgate, ['gateway', '--worker', `http://127.0.0.1:${simPort}`, '--port', String(port)], options);
+  await gateway.prints(/Headgate is ready on/);
+  const response = await fetch(`http://127.0.0.1:${port}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'tiny', messages: [{ role: 'user', content: 'Hello' }], max_tokens: 4 }),
+  });
+  expect(response.status).toBe(200);
+  expect(((await response.json()) as { usage: { completion_tokens: number } }).usage.completion_tokens).toBe(4);
+
+  await using all = run(headgate, ['--port', '0', '--engine', 'sim'], {
+    cwd: folder,
+    env: { ...options.env, HEADGATE_SUPERVISOR__PORT_RANGE: `[${await freePort()}, 65535]` },
+  });
+  const [line] = await all.prints(/Headgate is ready on (\S+).*/);
+  expect(line).toContain('simulated');
+  const url = /http:\S+/.exec(line)![0];
+  await until(async () => (await fetch(`${url}/readyz`)).status === 200, 'the packed serve is ready');
+  process.kill(all.child.pid!, 'SIGINT');
+  expect(await all.exited).toBe(0);
+});
