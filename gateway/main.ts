@@ -84,7 +84,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const log = options.log ?? createLog({ level: settings.log.level, format: settings.log.format, clock });
   const loop = watchEventLoop(clock);
   const metrics = createMetrics({ clock, loop, version: VERSION, nodeVersion: process.versions.node });
-  const events: Events = createEvents({ metrics, log, clock });
+  const events: Events = createEvents({ metrics, log, clock, workersLogElsewhere: supervisorIsOn(settings) });
   const onUnexpected = (error: unknown, requestId: string): void => {
     const told = error instanceof Error ? (error.stack ?? error.message) : String(error);
     log.error('internal.error', told, { request_id: requestId });

@@ -1,6 +1,6 @@
 import PQueue from 'p-queue';
 import type { Call, Layer, Priority } from '../core/call.ts';
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Timer } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
 import { Lease } from '../core/lease.ts';
@@ -47,19 +47,13 @@ export function slotsOf(workers: readonly Worker[], context: AdmissionContext, n
   return slots;
 }
 
-/** The head of the line, waiting for a place. */
-interface Waiter {
-  grant(): void;
-}
-
 /** The places of one model and the line in front of them. */
 class Room {
   readonly #model: string;
   readonly #context: AdmissionContext;
-  /** Order, priority and abort are p-queue's; it runs one task at a time, which is the head of the line waiting for a place. */
-  readonly #line = new PQueue({ concurrency: 1 });
-  readonly waiting: Record<Priority, number> = { interactive: 0, batch: 0 };
-  #head: Waiter | null = null;
+  /** Order, priority and abort are p-queue's. It stands still but for the moments in which a place is given to the first in it. */
+  readonly #line = new PQueue({ autoStart: false });
+  #lookAgain: Timer | null = null;
   #inUse = 0;
   #serviceMs = 0;
   #ended = 0;
@@ -73,8 +67,9 @@ class Room {
     return this.#inUse;
   }
 
-  get depth(): number {
-    return this.waiting.interactive + this.waiting.batch;
+  /** Calls that wait; of one priority, or of all. */
+  depth(priority?: Priority): number {
+    return priority === undefined ? this.#line.size : this.#line.sizeBy({ priority: PRIORITIES[priority] });
   }
 
   /**
@@ -84,14 +79,16 @@ class Room {
   async enter(call: Call): Promise<Lease> {
     call.cancellation.throwIfCancelled();
     const slots = this.#slots();
-    if (this.depth === 0 && this.#inUse < slots) return this.#take();
+    if (this.depth() === 0 && this.#inUse < slots) return this.#take();
     this.#refuseIfHopeless(call, slots);
     return this.#wait(call);
   }
 
-  /** More places may be free than a moment ago. */
+  /** More places may be free than a moment ago: gives them to the first in line. */
   poke(): void {
-    if (this.#head && this.#inUse < this.#slots()) this.#head.grant();
+    if (this.#line.size === 0 || this.#inUse >= this.#slots()) return;
+    this.#line.start();
+    this.#line.pause();
   }
 
   #slots(): number {
@@ -114,7 +111,7 @@ class Room {
     const { max_queue, queue_timeout_ms } = admission();
     const ready = directory.readyFor(this.#model);
     if (ready.length === 0) throw noWorkerError(directory, this.#model);
-    const retryAfterMs = this.#expectedWaitMs(this.depth, slots);
+    const retryAfterMs = this.#expectedWaitMs(this.depth(), slots);
     if (slots === 0) {
       throw this.#rejection(
         'kv_pressure',
@@ -122,8 +119,12 @@ class Room {
         retryAfterMs,
       );
     }
-    if (this.depth >= max_queue) {
-      throw this.#rejection('queue_full', `Too many requests are waiting for ${call.model} (${this.depth}). Retry shortly.`, retryAfterMs);
+    if (this.depth() >= max_queue) {
+      throw this.#rejection(
+        'queue_full',
+        `Too many requests are waiting for ${call.model} (${this.depth()}). Retry shortly.`,
+        retryAfterMs,
+      );
     }
     if (this.#ended >= EVIDENCE && retryAfterMs > queue_timeout_ms * 2) {
       throw this.#rejection(
@@ -149,7 +150,6 @@ class Room {
     const { queue_timeout_ms } = admission();
     const startedAt = clock.now();
     call.journey.phase = 'queue';
-    this.waiting[call.priority]++;
     const leaving = new AbortController();
     const offCancel = call.cancellation.onCancel((reason) => leaving.abort(reason));
     const timer = clock.after(queue_timeout_ms, () => {
@@ -157,57 +157,39 @@ class Room {
         this.#rejection('queue_timeout', `The request waited ${queue_timeout_ms} ms for a place and was given up.`, queue_timeout_ms),
       );
     });
-    let lease: Lease | null = null;
-    try {
-      await this.#line.add(() => this.#nextPlace(leaving.signal, (taken) => (lease = taken)), {
-        priority: PRIORITIES[call.priority],
-        signal: leaving.signal,
-      });
-      return lease!;
-    } catch (error) {
-      // Granted and given up in the same turn: the place goes back.
-      (lease as Lease | null)?.release();
-      throw leaving.signal.aborted ? leaving.signal.reason : error;
-    } finally {
+    const stopWaiting = (): void => {
       offCancel();
       timer.cancel();
-      this.waiting[call.priority]--;
       call.journey.queueMs = clock.now() - startedAt;
-    }
-  }
-
-  /** Settles when the head of the line has a place, or has left. */
-  #nextPlace(leaving: AbortSignal, taken: (lease: Lease) => void): Promise<void> {
-    if (leaving.aborted) return Promise.resolve();
-    if (this.#inUse < this.#slots()) {
-      taken(this.#take());
-      return Promise.resolve();
-    }
-    return new Promise((resolve) => {
-      const waiter: Waiter = {
-        grant: () => {
-          this.#head = null;
-          leaving.removeEventListener('abort', left);
-          taken(this.#take());
-          resolve();
+      if (this.#line.size > 0) return;
+      this.#lookAgain?.cancel();
+      this.#lookAgain = null;
+    };
+    try {
+      const place = this.#line.add(
+        () => {
+          // From here on the call has its place, and whoever has the call gives it back.
+          stopWaiting();
+          const lease = this.#take();
+          if (this.#inUse >= this.#slots()) this.#line.pause();
+          return lease;
         },
-      };
-      const left = (): void => {
-        if (this.#head === waiter) this.#head = null;
-        resolve();
-      };
-      leaving.addEventListener('abort', left, { once: true });
-      this.#head = waiter;
-      this.#lookAgain(waiter);
-    });
+        { priority: PRIORITIES[call.priority], signal: leaving.signal },
+      );
+      this.#lookAgain ??= this.#watch();
+      this.poke();
+      return await place;
+    } catch (error) {
+      stopWaiting();
+      throw error;
+    }
   }
 
   /** Places also come with every scrape, as pressure falls. */
-  #lookAgain(waiter: Waiter): void {
-    this.#context.clock.after(LOOK_AGAIN_MS, () => {
-      if (this.#head !== waiter) return;
+  #watch(): Timer {
+    return this.#context.clock.after(LOOK_AGAIN_MS, () => {
+      this.#lookAgain = this.#watch();
       this.poke();
-      if (this.#head === waiter) this.#lookAgain(waiter);
     });
   }
 }
@@ -230,7 +212,7 @@ export class Admission {
 
   depth(priority: Priority): number {
     let depth = 0;
-    for (const room of this.#rooms.values()) depth += room.waiting[priority];
+    for (const room of this.#rooms.values()) depth += room.depth(priority);
     return depth;
   }
 

@@ -13,12 +13,14 @@ export interface EventsOptions {
   readonly metrics: Metrics;
   readonly log: Log;
   readonly clock: Clock;
+  /** A supervisor writes the lines about its workers itself; here they would stand twice. Their metrics are counted all the same. */
+  readonly workersLogElsewhere?: boolean;
 }
 
 const MS_PER_SECOND = 1000;
 
 /** Turns what happens into counters and log lines. Nothing here throws or waits. */
-export function createEvents({ metrics, log, clock }: EventsOptions): Events {
+export function createEvents({ metrics, log, clock, workersLogElsewhere = false }: EventsOptions): Events {
   const { counters, histograms, ledger } = metrics;
   const workers = createWorkerAccount(metrics, clock);
 
@@ -115,7 +117,7 @@ export function createEvents({ metrics, log, clock }: EventsOptions): Events {
 
     workerChanged(view, previous) {
       workers.changed(view, previous);
-      logWorkerChange(log, view, previous);
+      if (!workersLogElsewhere || log.enabled('debug')) logWorkerChange(log, view, previous);
     },
 
     pressureChanged(worker, from, to, kvUsage) {
