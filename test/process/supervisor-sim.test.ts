@@ -64,12 +64,19 @@ describe('a supervisor and the simulated engine', { timeout: 60_000 }, () => {
     ['oom-kv', 2, 'oom-kv-zero', 'profile'],
     ['oom-graph', 2, 'oom-graph', 'graphs'],
     ['host-oom', 2, 'oom-host', 'load'],
-    ['crash-loop', 2, 'engine-death', 'warmup'],
   ])('a start that ends in %s is tried again %i times and reported as %s', async (fault, restarts, name, phase) => {
     const supervisor = await superviseSim({ SIM_FAULT: fault });
     const view = await supervisor.worker(({ state }) => state === 'failed');
     expect(view).toMatchObject({ restarts, lastFailure: { class: name, phase } });
     expect(view.lastFailure!.message).toMatch(/It said: “.{20,}”/);
     expect(supervisor.processes()).toEqual([]);
+  });
+
+  test('an engine that keeps dying soon after its start is given up, whichever way each of them ended', async () => {
+    const supervisor = await superviseSim({ SIM_FAULT: 'crash-loop' });
+    const view = await supervisor.worker(({ state }) => state === 'failed');
+    expect(view.lastFailure).toMatchObject({ class: 'engine-death', message: expect.stringMatching(/^Gave up/) });
+    // At most four crashes while serving, and two failed starts before each and after the last.
+    expect(view.restarts).toBeLessThanOrEqual(14);
   });
 });
