@@ -160,6 +160,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     pressureWatch.look(settings.pressure, directory.workers(), clock.now());
   });
 
+  const requestTimeoutMs = (): number => settings.server.header_timeout_ms + settings.server.upload_timeout_ms;
+
   // === reload ===
   function reload(): ReloadAnswer {
     let next: LoadedSettings;
@@ -181,12 +183,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     dispatch.configure();
     if (changed.some((path) => path.startsWith('batch_window'))) windows.reset();
     handler = pipeline(parts);
+    for (const server of servers) server.requestTimeout = requestTimeoutMs();
     admission.poke();
     events.configReloaded({ ok: true, changed, needsRestart, error: null });
     return { ok: true, changed, needsRestart, problems: [] };
   }
 
   // === the listeners ===
+  const servers: Server[] = [];
   const live = new Set<Call>();
   const lifecycle = new Lifecycle();
   const context: Omit<AppContext, 'surface'> = {
@@ -247,7 +251,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const handle = getRequestListener(app.fetch, { overrideGlobalObjects: false, autoCleanupIncoming: false });
     return createHttpServer({
       headerTimeoutMs: settings.server.header_timeout_ms,
-      uploadTimeoutMs: settings.server.upload_timeout_ms,
+      requestTimeoutMs: requestTimeoutMs(),
       random,
       newId,
       maxBodyBytes: () => settings.server.max_body_bytes,
@@ -269,7 +273,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const { host, port } = settings.server;
   const adminPort = settings.admin.port;
-  const servers: Server[] = [];
   let url: string;
   try {
     const api = listener(adminPort === null ? 'both' : 'api');

@@ -8,7 +8,8 @@ import { checkHost, pathOf } from './request-target.ts';
 
 export interface ServerOptions {
   readonly headerTimeoutMs: number;
-  readonly uploadTimeoutMs: number;
+  /** Head and body together. */
+  readonly requestTimeoutMs: number;
   readonly random: Random;
   readonly newId: () => string;
   readonly maxBodyBytes: () => number;
@@ -28,7 +29,7 @@ export function createHttpServer(options: ServerOptions): Server {
     keepAlive: true,
     keepAliveTimeout: KEEP_ALIVE_MS,
     headersTimeout: options.headerTimeoutMs,
-    requestTimeout: options.headerTimeoutMs + options.uploadTimeoutMs,
+    requestTimeout: options.requestTimeoutMs,
     connectionsCheckingInterval: Math.min(CHECK_MS, options.headerTimeoutMs),
     maxHeaderSize: MAX_HEADER_BYTES,
     noDelay: true,

@@ -135,9 +135,7 @@ export class BatchWindows {
         }
       }
       const reply = await next(call);
-      // The window delays the first byte of an answer, so that is what its SLO is held against.
-      lane.guard.samples.push({ atMs: this.#clock.now(), latencyMs: this.#clock.now() - call.arrivedAt });
-      this.#guard(call.model, lane, settings);
+      if (settings.guardrail.enabled) this.#guard(call, lane, settings);
       return reply;
     };
   }
@@ -156,9 +154,11 @@ export class BatchWindows {
     return lane;
   }
 
-  #guard(model: string, lane: Lane, settings: WindowSettings): void {
+  #guard({ model, arrivedAt }: Call, lane: Lane, settings: WindowSettings): void {
     const now = this.#clock.now();
-    if (!settings.guardrail.enabled || now - lane.guard.checkedAtMs < GUARD_INTERVAL_MS) return;
+    // The window delays the first byte of an answer, so that is what its SLO is held against.
+    lane.guard.samples.push({ atMs: now, latencyMs: now - arrivedAt });
+    if (now - lane.guard.checkedAtMs < GUARD_INTERVAL_MS) return;
     const before = lane.guard.widthMs;
     const p95Ms = guard(lane.guard, settings.window_ms, settings.guardrail.p95_slo_ms, now);
     if (lane.guard.widthMs !== before) this.#events.windowChanged(model, before, lane.guard.widthMs, p95Ms, settings.guardrail.p95_slo_ms);

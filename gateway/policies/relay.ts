@@ -222,8 +222,11 @@ class Relay implements UpstreamListener, SilenceListener {
 
   #onErrorAnswer(error: GatewayError, status: number): void {
     if (error.kind === 'worker_busy') this.#fail(error, 'busy', null);
-    else if (error.row.origin === 'client') this.#fail(error, 'final', null);
-    else this.#fail(error, 'failed', `status_${status}`);
+    else if (error.row.origin === 'client') {
+      // The worker is well: it read the request and said what is wrong with it.
+      this.#settle({ kind: 'success' });
+      this.#fail(error, 'final', null);
+    } else this.#fail(error, 'failed', `status_${status}`);
   }
 
   // === answers that are passed on as they come ===
