@@ -76,7 +76,7 @@ export class Engine {
       this.#owners.set(choice.sequence, { job, choice });
       this.scheduler.add(choice.sequence);
     }
-    this.#wake();
+    this.#wake(true);
   }
 
   /** Forgets a request whose client has gone; its blocks are free at once. Not counted as finished, as in vLLM. */
@@ -135,7 +135,7 @@ export class Engine {
   /** While asleep, no step begins. */
   set sleepLevel(level: 0 | 1 | 2) {
     this.#sleepLevel = level;
-    if (level === 0) this.#wake();
+    if (level === 0) this.#wake(true);
   }
   /** 0 awake, 1 weights offloaded, 2 weights discarded. */
   get sleepLevel(): 0 | 1 | 2 {
@@ -157,9 +157,11 @@ export class Engine {
     else this.#tokenAlarms.push({ at: this.metrics.generationTokens + count, fn });
   }
 
-  #wake(): void {
+  /** Begins a step if there is work. After a pause the time starts anew; otherwise the step follows on the last one's due time. */
+  #wake(paused: boolean): void {
     if (this.#stepping || this.#dead || this.#sleepLevel > 0) return;
     if (this.scheduler.running + this.scheduler.waiting === 0) return;
+    if (paused) this.#due = performance.now();
     this.#stepping = true;
     // Not at once: what arrives in the same turn of the loop joins the same step.
     soon(() => this.#beginStep());
@@ -195,7 +197,7 @@ export class Engine {
     }
     this.#giveTokens(step);
     this.#stepping = false;
-    this.#wake();
+    this.#wake(false);
   }
 
   #resume(): void {

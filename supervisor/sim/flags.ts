@@ -187,5 +187,13 @@ export function helpText(): string {
     '  -h, --help            show this help message and exit',
     ...lines,
     '',
+    'environment of the simulation:',
+    '  SIM_GPU               the pretend card: t4, l4, rtx-a4000, rtx-3060, rtx-4080, ... (none: a roomy one)',
+    '  SIM_SPEED             factor on every duration; 0 waits for nothing (1)',
+    '  SIM_START_MS          milliseconds that a start takes (1500 times SIM_SPEED)',
+    '  SIM_SEED              seed for requests that bring none (0)',
+    '  SIM_FAULT             what is to go wrong from the start on',
+    '  SIM_FAULTS=1          opens POST /sim/fault; SIGUSR2 ends what lasts of such faults',
+    '',
   ].join('\n');
 }

@@ -56,12 +56,17 @@ export class Run {
   /** Serves until something ends it. Resolves to the exit status. */
   async run(): Promise<number> {
     const onSignal = (signal: NodeJS.Signals): void => this.#onSignal(signal);
+    const onHeal = (): void => {
+      if (this.#engine !== null) this.#heal();
+    };
     const ignoreBrokenPipe = (): void => undefined;
     // A supervisor that went away takes the other end of our output with it; the server goes on.
     process.stdout.on('error', ignoreBrokenPipe);
     process.stderr.on('error', ignoreBrokenPipe);
     process.on('SIGTERM', onSignal);
     process.on('SIGINT', onSignal);
+    // The way back for a server that accepts no connection any more.
+    process.on('SIGUSR2', onHeal);
     try {
       announce(this.#settings, this.#log);
       if (!(await this.#portIsFree())) return this.#portInUse();
@@ -73,6 +78,7 @@ export class Run {
     } finally {
       process.off('SIGTERM', onSignal);
       process.off('SIGINT', onSignal);
+      process.off('SIGUSR2', onHeal);
       for (const timer of this.#timers) clearTimeout(timer);
       await this.#endChild();
       this.#log.flush();
@@ -187,7 +193,29 @@ export class Run {
     if (this.#state !== 'starting') throw new StartCancelled();
     this.#state = 'ready';
     this.#log.stderr('APIServer', 'INFO:     Application startup complete.');
+    this.#logStats(0, 0);
     this.#strikeFromStart();
+  }
+
+  /** vLLM's line about its throughput, at its interval; an idle engine says nothing. */
+  #logStats(promptTokens: number, generationTokens: number): void {
+    const { statsIntervalS } = this.#settings;
+    if (statsIntervalS === 0) return;
+    this.#later(statsIntervalS * 1000, () => {
+      const { metrics, scheduler } = this.#engine!;
+      const rate = (now: number, before: number): string => ((now - before) / statsIntervalS).toFixed(1);
+      if (metrics.promptTokens > promptTokens || metrics.generationTokens > generationTokens || scheduler.running > 0) {
+        const hits = scheduler.prefixQueries === 0 ? 0 : scheduler.prefixHits / scheduler.prefixQueries;
+        this.#log.info(
+          'APIServer',
+          'loggers.py:259',
+          `Engine 000: Avg prompt throughput: ${rate(metrics.promptTokens, promptTokens)} tokens/s, Avg generation throughput: ` +
+            `${rate(metrics.generationTokens, generationTokens)} tokens/s, Running: ${scheduler.running} reqs, Waiting: ${scheduler.waiting} reqs, ` +
+            `GPU KV cache usage: ${(scheduler.pool.usage * 100).toFixed(1)}%, Prefix cache hit rate: ${(hits * 100).toFixed(1)}%`,
+        );
+      }
+      this.#logStats(metrics.promptTokens, metrics.generationTokens);
+    });
   }
 
   async #listen(): Promise<void> {

@@ -40,6 +40,8 @@ export interface SimSettings {
   readonly shutdownTimeoutS: number;
   readonly accessLog: boolean;
   readonly quietPaths: readonly string[];
+  /** Seconds between the lines about throughput; 0 for none. */
+  readonly statsIntervalS: number;
   readonly fingerprint: string | null;
   readonly keepAliveS: number;
   readonly devMode: boolean;
@@ -170,6 +172,7 @@ export function readSettings(argv: readonly string[], env: Environment): SimSett
     shutdownTimeoutS: number('shutdown_timeout', 0),
     accessLog: !flag('disable_uvicorn_access_log') && !/^(?:warning|error|critical)$/.test(text('uvicorn_log_level') ?? ''),
     quietPaths: (text('disable_access_log_for_endpoints') ?? '').split(',').filter((path) => path !== ''),
+    statsIntervalS: flag('disable_log_stats') ? 0 : numberOf(env, 'VLLM_LOG_STATS_INTERVAL', 10),
     fingerprint: fingerprint(text('fingerprint_mode') ?? 'full', text('fingerprint_value'), number('tensor_parallel_size', 1)),
     keepAliveS: numberOf(env, 'VLLM_HTTP_TIMEOUT_KEEP_ALIVE', 5),
     devMode: env['VLLM_SERVER_DEV_MODE'] === '1',

@@ -62,7 +62,7 @@ export async function startEngine(startup: Startup): Promise<MemoryPlan> {
   }
   log.info('EngineCore', 'gpu_worker.py:356', `Available KV cache memory: ${plan.kvCacheGib.toFixed(2)} GiB`);
   const concurrency = (plan.kvCacheTokens / plan.maxModelLen).toFixed(2);
-  const count = (value: number): string => value.toLocaleString('en-US');
+  const count = (value: number): string => String(value).replace(/\B(?=(\d{3})+$)/g, ',');
   log.info(
     'EngineCore',
     'kv_cache_utils.py:1307',

@@ -81,7 +81,17 @@ export async function launchSim(options: SimOptions = {}): Promise<RunningSim> {
     await exited;
     process.off('exit', killGroup);
   }
+  /** By signal, since a server that refuses connections cannot be asked. Resolves when it answers again. */
+  async function heal(): Promise<void> {
+    process.kill(pid, 'SIGUSR2');
+    for (;;) {
+      const answer = await fetch(`${url}/health`).catch(() => null);
+      await answer?.arrayBuffer();
+      if (answer !== null) return;
+    }
+  }
   async function fault(body: FaultRequest): Promise<void> {
+    if (body.fault === 'none') return heal();
     const answer = await fetch(`${url}/sim/fault`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },

@@ -7,7 +7,7 @@ import { ApiError, invalidFields } from './api-error.ts';
 import { EventStream } from './event-stream.ts';
 import { checkFields } from './fields.ts';
 import type { BodyShape, JsonObject } from './fields.ts';
-import { pythonJsonProblem } from './python.ts';
+import { pythonFloat, pythonJsonProblem } from './python.ts';
 
 const CHUNKED = ['transfer-encoding', 'chunked'] as const;
 
@@ -98,6 +98,20 @@ export class Exchange {
     return headers;
   }
 
+  /** The engine's load, for who asks for it with `endpoint-load-metrics-format`. */
+  #loadHeader(): readonly string[] {
+    const format = this.header('endpoint-load-metrics-format')?.toUpperCase();
+    if (format !== 'JSON' && format !== 'TEXT') return [];
+    const { scheduler } = this.sim.engine;
+    const waiting = pythonFloat(scheduler.waiting);
+    const usage = pythonFloat(scheduler.pool.usage);
+    const value =
+      format === 'JSON'
+        ? `JSON {"named_metrics": {"num_requests_waiting": ${waiting}, "kv_cache_usage_perc": ${usage}}}`
+        : `TEXT named_metrics.num_requests_waiting=${waiting}, named_metrics.kv_cache_usage_perc=${usage}`;
+    return ['endpoint-load-metrics', value];
+  }
+
   #head(status: number, headers: string[]): void {
     // uvicorn does not say that a connection stays open; Node would.
     this.response.removeHeader('connection');
@@ -108,7 +122,8 @@ export class Exchange {
   send(status: number, contentType: string | null, body: string, more: readonly string[] = []): void {
     if (this.response.headersSent || this.response.destroyed) return;
     const type = contentType === null ? [] : ['content-type', contentType];
-    this.#head(status, this.#headers([...more, 'content-length', String(Buffer.byteLength(body)), ...type]));
+    const load = status === 200 && type.length > 0 ? this.#loadHeader() : [];
+    this.#head(status, this.#headers([...more, 'content-length', String(Buffer.byteLength(body)), ...type, ...load]));
     this.response.end(body);
   }
 
@@ -136,6 +151,9 @@ export class Exchange {
 
   /** Cuts the connection as a crash would. */
   cut(): void {
-    this.request.socket.resetAndDestroy();
+    const { socket } = this.request;
+    // Only TCP knows a reset.
+    if (this.sim.settings.uds === null) socket.resetAndDestroy();
+    else socket.destroy();
   }
 }

@@ -26,8 +26,9 @@ export function submit(exchange: Exchange, choices: readonly Choice[], listener:
 function withFault(exchange: Exchange, job: Job, fault: RequestFault, listener: JobListener): void {
   const { engine } = exchange.sim;
   const most = Math.max(...job.choices.map((choice) => choice.generated));
-  const struck = most >= fault.afterTokens;
   const over = job.choices.every((choice) => choice.finishReason !== null);
+  // A request that ends sooner than that is struck at its end.
+  const struck = over || most >= fault.afterTokens;
   if (!struck || exchange.response.destroyed) return listener.onOutput();
   switch (fault.kind) {
     case 'abort':

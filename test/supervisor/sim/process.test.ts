@@ -312,6 +312,30 @@ describe('a live fault', () => {
     await using sim = await startSim();
     await sim.fault({ fault: 'refuse' });
     await expect(rawRequest({ port: sim.port, path: '/health' })).rejects.toThrow(/ECONNREFUSED/);
+    await sim.fault({ fault: 'none' });
+    expect((await rawRequest({ port: sim.port, path: '/health' })).status).toBe(200);
+  });
+
+  test('slow makes every step take ten times as long', async () => {
+    await using sim = await startSim({ env: UNHURRIED });
+    const request = { ...LONG_STREAM, max_tokens: 30 };
+    const timed = async (): Promise<number> => {
+      const begin = performance.now();
+      await rawJson(sim.port, CHAT_PATH, request);
+      return performance.now() - begin;
+    };
+    await sim.fault({ fault: 'slow' });
+    const slow = await timed();
+    await sim.fault({ fault: 'none' });
+    expect(await timed()).toBeLessThan(slow);
+  });
+
+  test('strikes a request that has no tokens at its end', async () => {
+    await using sim = await startSim();
+    await sim.fault({ fault: 'error-midstream' });
+    expect((await rawJson(sim.port, '/v1/embeddings', { input: 'a' })).status).toBe(500);
+    await sim.fault({ fault: 'reset' });
+    await expect(rawJson(sim.port, '/v1/embeddings', { input: 'a' })).rejects.toThrow(/ECONNRESET/);
   });
 
   test('is refused where the route is not open or the fault is not known', async () => {
