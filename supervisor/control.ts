@@ -88,13 +88,17 @@ function listen(server: Server, where: { path: string } | ReturnType<typeof cont
   });
 }
 
-/** In a folder that others can write to, a socket's name could be taken by somebody else. */
+/** In a folder that others can write to, or made beforehand where everybody may make one, the socket could be somebody else's. */
 function preparePrivateFolder(folder: string): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const { uid, mode } = lstatSync(folder);
-  const foreign = process.getuid !== undefined && uid !== process.getuid() && uid !== 0;
-  if (foreign || (mode & 0o002) !== 0)
-    throw new Error(`${folder} belongs to or can be changed by another user, so the control socket cannot lie there`);
+  const amongStrangers = isOpenToAll(lstatSync(dirname(folder)).mode) && process.getuid !== undefined && uid !== process.getuid();
+  if (amongStrangers || isOpenToAll(mode))
+    throw new Error(`${folder} belongs to another user or can be changed by one, so the control socket cannot lie there`);
+}
+
+function isOpenToAll(mode: number): boolean {
+  return (mode & 0o002) !== 0;
 }
 
 function route(incoming: IncomingMessage, answer: ServerResponse, controlled: Controlled, clock: Clock): void {
