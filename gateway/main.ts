@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { createApp, type AppContext } from './app.ts';
-import { controlPath, isControlUrl } from './config/control-path.ts';
+import { controlPath, controlTarget } from './config/control-path.ts';
 import { explainJson } from './config/explain.ts';
 import type { LoadedSettings } from './config/load.ts';
 import { problemText, SettingsError } from './config/problems.ts';
@@ -11,20 +11,17 @@ import { diffSettings, settingsAfterReload } from './config/reload.ts';
 import { supervisorIsOn, type Settings } from './config/settings.ts';
 import type { Call } from './core/call.ts';
 import { repeat, systemClock } from './core/clock.ts';
-import { GatewayError } from './core/errors.ts';
 import type { Events, LiveFigures } from './core/events.ts';
 import { systemRandom } from './core/random.ts';
 import type { SupervisorSnapshot } from './core/supervision.ts';
 import type { ReloadAnswer } from './http/admin.ts';
 import { Lifecycle } from './http/lifecycle.ts';
-import { discardBody } from './http/read-body.ts';
 import { createHttpServer } from './http/server.ts';
 import { pipeline } from './pipeline.ts';
 import { InFlight } from './policies/account.ts';
 import { Admission } from './policies/admission.ts';
 import { BatchWindows } from './policies/batch-window.ts';
 import { Dispatch } from './policies/dispatch.ts';
-import { errorReplyParts } from './policies/error-reply.ts';
 import { PressureWatch } from './policies/pressure-watch.ts';
 import { watchEventLoop } from './telemetry/event-loop.ts';
 import { createEvents } from './telemetry/events.ts';
@@ -67,8 +64,6 @@ export interface Gateway {
    * `settle`: first wait for load balancers to notice. Calling it again changes nothing.
    */
   drain(settle: boolean): Promise<void>;
-  /** Tells the supervisor to stop its workers and itself. Resolves once told. */
-  stopSupervisor(): Promise<void>;
 }
 
 const REQUEST_ID_LENGTH = 32;
@@ -98,7 +93,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     createTransport: ({ url, apiKey }) => createTransport({ url, apiKey, clock, connectMs: () => settings.timeouts.connect_ms }),
   });
   const supervised = supervisorIsOn(settings)
-    ? startSupervisedSource({ clock, directory, address: controlAddress(controlPath(settings, options.cwd)) })
+    ? startSupervisedSource({ clock, directory, address: controlTarget(controlPath(settings, options.cwd)) })
     : null;
   const listed = supervised ? null : startStaticSource({ clock, directory, workers: listings(settings) });
   const scraper = startScraper({ clock, directory, source: supervised ?? listed!, intervalMs: () => settings.pressure.scrape_interval_ms });
@@ -251,23 +246,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const handle = getRequestListener(app.fetch, { overrideGlobalObjects: false, autoCleanupIncoming: false });
     return createHttpServer({
       headerTimeoutMs: settings.server.header_timeout_ms,
-      requestTimeoutMs: requestTimeoutMs(),
+      uploadTimeoutMs: settings.server.upload_timeout_ms,
+      clock,
       random,
       newId,
-      maxBodyBytes: () => settings.server.max_body_bytes,
-      onRequest(incoming: IncomingMessage, response: ServerResponse, path: string | null) {
-        if (path === null) {
-          const error = new GatewayError('unknown_url', 'Unknown request URL. Please check the URL for typos.');
-          const { status, headers, body } = errorReplyParts(error, 'openai', random);
-          const id = newId();
-          events.requestRefused({ id, route: 'unknown', method: incoming.method ?? '', status, code: error.row.code, durationMs: 0 });
-          response.writeHead(status, { ...headers, 'x-request-id': id, 'content-length': Buffer.byteLength(body) });
-          response.end(body);
-          discardBody(incoming);
-          return;
-        }
-        void handle(incoming, response);
-      },
+      onRequest: (incoming, response) => void handle(incoming, response),
+      onRefused: (refusal) => events.requestRefused(refusal),
     });
   }
 
@@ -312,20 +296,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     figures,
     openUpstreamSockets: () => directory.workers().reduce((sum, worker) => sum + worker.transport.openSockets, 0),
     drain: (settle) => lifecycle.drain({ clock, events, inFlight, windows, live, servers, settings: settings.shutdown, settle, free }),
-    async stopSupervisor() {
-      await supervised?.stop();
-    },
   };
 }
 
 function listings({ workers }: Settings): WorkerListing[] {
   return workers.map(({ url, api_key, models, max_num_seqs }) => ({ url, apiKey: api_key, models, maxNumSeqs: max_num_seqs }));
-}
-
-function controlAddress(path: string) {
-  if (!isControlUrl(path)) return { socketPath: path };
-  const { hostname, port } = new URL(path);
-  return { host: hostname, port: Number(port) };
 }
 
 function listen(server: Server, host: string, port: number): Promise<string> {

@@ -1,5 +1,6 @@
+import { controlPath } from '../config/control-path.ts';
 import { supervisorIsOn } from '../config/settings.ts';
-import { systemClock } from '../core/clock.ts';
+import { stayAlive, systemClock } from '../core/clock.ts';
 import { startGateway, type Gateway } from '../main.ts';
 import { readCommandLine } from './command-line.ts';
 import { SupervisorProcess } from './supervisor-process.ts';
@@ -37,7 +38,15 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
   }
 
   const { promise: ended, resolve: end } = Promise.withResolvers<number>();
-  const supervisor = supervised ? new SupervisorProcess(argv, systemClock, gateway.log, (code) => void stop(false, code)) : null;
+  const supervisor = supervised
+    ? new SupervisorProcess({
+        argv,
+        control: controlPath(settings, line.cwd),
+        clock: systemClock,
+        log: gateway.log,
+        onHopeless: (code) => void stop(false, code),
+      })
+    : null;
   let stopping = false;
 
   async function stop(settle: boolean, exitCode: number): Promise<void> {
@@ -67,9 +76,11 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
   // Whoever read our output is gone; that is no reason to stop serving.
   process.stdout.on('error', () => {});
 
-  supervisor?.start();
+  void supervisor?.start();
   void gateway.firstReady.then(() => process.stdout.write(`${readyLine(gateway)}\n`));
-  return ended;
+  // The end may wait on timers alone.
+  const alive = stayAlive();
+  return ended.finally(() => alive.cancel());
 }
 
 /** One line for people: where, what model, which engine, which profile. */

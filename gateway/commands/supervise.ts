@@ -2,6 +2,7 @@ import { runSupervisor } from '../../supervisor/main.ts';
 import type { Log } from '../../supervisor/log.ts';
 import type { Settings } from '../config/settings.ts';
 import { systemClock } from '../core/clock.ts';
+import { VERSION } from '../version.ts';
 import { prettyLine } from '../telemetry/log-pretty.ts';
 import { readCommandLine } from './command-line.ts';
 
@@ -11,7 +12,13 @@ export async function supervise(argv: readonly string[]): Promise<number> {
   if (line.kind === 'usage') return line.exitCode;
   if (line.kind === 'invalid') return line.report();
   const { settings } = line.loaded;
-  return runSupervisor(settings, { cwd: line.cwd, env: process.env, stdout: process.stdout, log: supervisorLog(settings.log) });
+  return runSupervisor(settings, {
+    cwd: line.cwd,
+    env: process.env,
+    stdout: process.stdout,
+    version: VERSION,
+    log: supervisorLog(settings.log),
+  });
 }
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;

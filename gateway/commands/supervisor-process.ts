@@ -1,63 +1,71 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { isAnswered } from '../../supervisor/control.ts';
+import { controlTarget } from '../config/control-path.ts';
 import { sleep, type Clock, type Timer } from '../core/clock.ts';
 import type { Log } from '../telemetry/log.ts';
+import { commandSupervisor } from '../workers/supervisor-commands.ts';
 
-/** Exit code of a supervisor whose settings or profiles are wrong: starting it again would not help. */
+export interface SupervisorProcessOptions {
+  /** The command line after `headgate serve`: the supervisor reads the same settings. */
+  readonly argv: readonly string[];
+  /** Where its control API listens. */
+  readonly control: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** It ended in a way that a new start would repeat. */
+  readonly onHopeless: (exitCode: number) => void;
+}
+
+/** Exit code of a supervisor whose settings or profiles are wrong. */
 const EXIT_INVALID = 64;
 const FIRST_DELAY_MS = 1_000;
 const LONGEST_DELAY_MS = 30_000;
 /** Alive this long, it counts as well again. */
 const WELL_MS = 60_000;
+/** How often a supervisor that is not our child is looked at. */
+const LOOK_MS = 2_000;
 
 /**
  * The supervisor as a process of its own, started again when it dies. It leads its own process group, so that Ctrl-C reaches the gateway
- * alone, which first drains and then tells it to stop.
+ * alone, which first drains and then tells it to stop. One that an earlier gateway left behind keeps its workers: it is used as it is.
  */
 export class SupervisorProcess {
-  readonly #argv: readonly string[];
-  readonly #clock: Clock;
-  readonly #log: Log;
-  readonly #onHopeless: (exitCode: number) => void;
+  readonly #options: SupervisorProcessOptions;
   #child: ChildProcess | null = null;
   #exited: Promise<void> = Promise.resolve();
   #stopping = false;
   #delayMs = FIRST_DELAY_MS;
   #again: Timer | null = null;
+  #found = false;
 
-  /** `onHopeless`: it ended in a way that a new start would repeat. */
-  constructor(argv: readonly string[], clock: Clock, log: Log, onHopeless: (exitCode: number) => void) {
-    this.#argv = argv;
-    this.#clock = clock;
-    this.#log = log;
-    this.#onHopeless = onHopeless;
+  constructor(options: SupervisorProcessOptions) {
+    this.#options = options;
   }
 
-  start(): void {
-    const startedAt = this.#clock.now();
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const cli = fileURLToPath(new URL(`../cli.${extension}`, import.meta.url));
-    const child = spawn(process.execPath, [...process.execArgv, cli, 'supervise', ...this.#argv], {
-      detached: true,
-      stdio: ['ignore', 'inherit', 'inherit'],
-    });
-    this.#child = child;
-    this.#exited = new Promise((resolve) => {
-      child.once('error', (error) => this.#log.error('supervisor.exit', `The supervisor cannot be started: ${error.message}`));
-      child.once('close', (code, signal) => {
-        this.#child = null;
-        resolve();
-        this.#onExit(code, signal, this.#clock.now() - startedAt);
-      });
-    });
+  /** Starts it, unless one answers already. */
+  async start(): Promise<void> {
+    const { control, clock, log } = this.#options;
+    const answered = await isAnswered(control);
+    if (this.#stopping) return;
+    if (!answered) {
+      this.#found = false;
+      this.#spawn();
+      return;
+    }
+    if (!this.#found) log.info('supervisor.found', 'A supervisor runs here already; its workers are used as they are.');
+    this.#found = true;
+    this.#again = clock.after(LOOK_MS, () => void this.start());
   }
 
   /** Asks it to end its workers and itself, and waits for that at most `limitMs`. */
   async stop(limitMs: number): Promise<void> {
+    const { control, clock } = this.#options;
     this.#stopping = true;
     this.#again?.cancel();
-    this.#child?.kill('SIGTERM');
-    await Promise.race([this.#exited, sleep(this.#clock, limitMs)]);
+    if (this.#child) this.#child.kill('SIGTERM');
+    else if (await isAnswered(control)) await commandSupervisor(clock, controlTarget(control), '/v1/stop');
+    await Promise.race([this.#gone(), sleep(clock, limitMs)]);
     this.killNow();
   }
 
@@ -65,18 +73,42 @@ export class SupervisorProcess {
   killNow(): void {
     this.#stopping = true;
     this.#again?.cancel();
-    if (this.#child) {
-      this.#child.kill('SIGTERM');
-      this.#child.kill('SIGTERM');
-    }
+    this.#child?.kill('SIGTERM');
+    this.#child?.kill('SIGTERM');
+  }
+
+  async #gone(): Promise<void> {
+    if (this.#child) return this.#exited;
+    while (await isAnswered(this.#options.control)) await sleep(this.#options.clock, 100);
+  }
+
+  #spawn(): void {
+    const { argv, clock, log } = this.#options;
+    const startedAt = clock.now();
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const cli = fileURLToPath(new URL(`../cli.${extension}`, import.meta.url));
+    const child = spawn(process.execPath, [...process.execArgv, cli, 'supervise', ...argv], {
+      detached: true,
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
+    this.#child = child;
+    this.#exited = new Promise((resolve) => {
+      child.once('error', (error) => log.error('supervisor.exit', `The supervisor cannot be started: ${error.message}`));
+      child.once('close', (code, signal) => {
+        this.#child = null;
+        resolve();
+        this.#onExit(code, signal, clock.now() - startedAt);
+      });
+    });
   }
 
   #onExit(code: number | null, signal: NodeJS.Signals | null, livedMs: number): void {
+    const { clock, log, onHopeless } = this.#options;
     if (this.#stopping) return;
-    if (code === EXIT_INVALID) return this.#onHopeless(EXIT_INVALID);
+    if (code === EXIT_INVALID) return onHopeless(EXIT_INVALID);
     const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
     this.#delayMs = livedMs > WELL_MS ? FIRST_DELAY_MS : Math.min(this.#delayMs * 2, LONGEST_DELAY_MS);
-    this.#log.error('supervisor.exit', `The supervisor ended ${how}; starting it again in ${Math.round(this.#delayMs / 1000)} s.`);
-    this.#again = this.#clock.after(this.#delayMs, () => this.start());
+    log.error('supervisor.exit', `The supervisor ended ${how}; starting it again in ${Math.round(this.#delayMs / 1000)} s.`);
+    this.#again = clock.after(this.#delayMs, () => void this.start());
   }
 }

@@ -51,3 +51,9 @@ export function sleep(clock: Clock, ms: number): Promise<void> {
     clock.after(ms, resolve);
   });
 }
+
+/** Keeps the process alive until it is cancelled: the timers of `systemClock` alone do not. */
+export function stayAlive(): Timer {
+  const handle = setInterval(() => {}, 2 ** 30);
+  return { cancel: () => clearInterval(handle) };
+}

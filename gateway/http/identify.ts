@@ -32,6 +32,7 @@ export function requestIdOf(headers: IncomingHttpHeaders, newId: () => string): 
 
 /**
  * Reads a request as far as we must and makes a Call of it: the only place where bytes become something that policies can decide on.
+ * `wantBody` is called when nothing in the request's head speaks against reading its body.
  * @throws every client error of the table that concerns the body, and model_not_found
  */
 export async function identify(
@@ -73,8 +74,7 @@ interface Read {
 }
 
 async function readJson(context: IdentifyContext, incoming: IncomingMessage, maxBytes: number): Promise<Read> {
-  checkJsonType(incoming.headers['content-type']);
-  const bytes = await readBody(incoming, maxBytes);
+  const bytes = withoutMark(await readBody(incoming, maxBytes));
   const seen = peek(parseJsonBody(bytes));
   const model = resolve(context.directory, seen.model);
   // The worker knows the model by its id; a body that names none gets the worker's default, which is this one.
@@ -86,23 +86,31 @@ async function readUpload(
   context: IdentifyContext,
   incoming: IncomingMessage,
   maxBytes: number,
+  contentType: string,
   contentLength: number | null,
 ): Promise<Read> {
-  const contentType = incoming.headers['content-type'] ?? '';
-  if (!/^multipart\/form-data\s*;/i.test(contentType)) {
-    throw new GatewayError('unsupported_media_type', 'The request body must be multipart/form-data.');
-  }
   const upload = await peekUpload(incoming, boundaryOf(contentType), maxBytes);
   const model = resolve(context.directory, upload.model);
   const seen: Peek = { model: upload.model, stream: upload.stream, promptChars: 0, promptHead: '', maxTokens: null, choices: 1 };
   return { model, seen, body: { kind: 'stream', stream: upload.body, contentType, contentLength } };
 }
 
-function checkJsonType(contentType: string | undefined): void {
-  const charset = contentType === undefined ? undefined : CHARSET.exec(contentType)?.[2];
-  if (contentType === undefined || !JSON_TYPE.test(contentType) || (charset !== undefined && !/^utf-?8$/i.test(charset))) {
+function checkJsonType(contentType: string): void {
+  const charset = CHARSET.exec(contentType)?.[2];
+  if (!JSON_TYPE.test(contentType) || (charset !== undefined && !/^utf-?8$/i.test(charset))) {
     throw new GatewayError('unsupported_media_type', 'The request body must be JSON in UTF-8, sent with Content-Type: application/json.');
   }
+}
+
+function checkUploadType(contentType: string): void {
+  if (!/^multipart\/form-data\s*;/i.test(contentType) || !/^[\x20-\x7e]*$/.test(contentType)) {
+    throw new GatewayError('unsupported_media_type', 'The request body must be multipart/form-data.');
+  }
+}
+
+/** Not every worker's parser takes a byte order mark. */
+function withoutMark(bytes: Buffer): Buffer {
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes;
 }
 
 function resolve(directory: WorkerDirectory, name: string | null): ModelEntry {

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Sink } from '../core/reply.ts';
 import type { FrameBatch } from '../core/transport.ts';
+import { dropIfStalled } from './stalled-client.ts';
 
 /**
  * The client's side of a pushed body. Where the client speaks HTTP/1.1 and its answer is next in line, chunk frames go to its socket as
@@ -46,6 +47,7 @@ export class NodeSink implements Sink {
 
   end(): void {
     this.#response.end();
+    dropIfStalled(this.#response);
   }
 
   destroy(): void {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../core/errors.ts';
+import { GrowingBytes } from './growing-bytes.ts';
 
 /** What a client may still send of a body that was refused, so that it gets to read the answer. */
 const DISCARD_BYTES = 67_108_864;
@@ -19,33 +20,28 @@ export function declaredLength(incoming: IncomingMessage, maxBytes: number): num
  */
 export function readBody(incoming: IncomingMessage, maxBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    let first: Buffer | null = null;
-    let more: Buffer[] | null = null;
-    let bytes = 0;
-    incoming.on('data', (piece: Buffer) => {
-      bytes += piece.length;
-      if (bytes > maxBytes) {
-        stop();
-        reject(tooLarge(maxBytes));
-        return;
-      }
-      if (first === null) first = piece;
-      else (more ??= [first]).push(piece);
-    });
+    const body = new GrowingBytes();
+    incoming.on('data', onData);
     incoming.once('end', onEnd);
     incoming.once('close', onCut);
     incoming.once('error', onCut);
 
+    function onData(piece: Buffer): void {
+      if (body.length + piece.length > maxBytes) {
+        stop();
+        reject(tooLarge(maxBytes));
+      } else body.add(piece);
+    }
     function onEnd(): void {
       stop();
-      resolve(more === null ? (first ?? Buffer.alloc(0)) : Buffer.concat(more));
+      resolve(body.bytes());
     }
     function onCut(): void {
       stop();
       reject(new GatewayError('truncated_body', 'The request body ended before it was complete.', { close: true }));
     }
     function stop(): void {
-      incoming.removeAllListeners('data');
+      incoming.off('data', onData);
       incoming.off('end', onEnd);
       incoming.off('close', onCut);
       incoming.off('error', onCut);
@@ -57,6 +53,8 @@ export function readBody(incoming: IncomingMessage, maxBytes: number): Promise<B
 export function discardBody(incoming: IncomingMessage): void {
   if (incoming.complete || incoming.destroyed) return;
   let bytes = 0;
+  // Whatever the body was going to would hold it back.
+  incoming.unpipe();
   incoming.on('error', () => {});
   incoming.on('data', (piece: Buffer) => {
     bytes += piece.length;
@@ -65,6 +63,6 @@ export function discardBody(incoming: IncomingMessage): void {
   incoming.resume();
 }
 
-function tooLarge(maxBytes: number): GatewayError {
+export function tooLarge(maxBytes: number): GatewayError {
   return new GatewayError('request_too_large', `The request body is larger than ${maxBytes} bytes.`);
 }

@@ -21,10 +21,22 @@ export function pathOf(target: string): string | null {
   return PLAIN_PATH.test(path) || MODEL_PATH.test(path) ? path : null;
 }
 
-/** @throws invalid_host unless there is one Host header that names one host. Two of them arrive here joined by a comma. */
-export function checkHost(host: string | undefined, httpVersion: string): void {
-  if (host === undefined && httpVersion === '1.0') return;
-  if (host === undefined || !HOST.test(host)) {
+/**
+ * Host headers are counted as they were sent (names and values in turn): Node keeps the first of two, a proxy before us may keep the other.
+ * @throws invalid_host unless there is one Host header that names one host; HTTP/1.0 may do without.
+ */
+export function checkHost(rawHeaders: readonly string[], httpVersion: string): void {
+  let host: string | undefined;
+  let count = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    if (name.length === 4 && name.toLowerCase() === 'host') {
+      host = rawHeaders[i + 1];
+      count++;
+    }
+  }
+  if (count === 0 && httpVersion === '1.0') return;
+  if (count !== 1 || !HOST.test(host!)) {
     throw new GatewayError('invalid_host', 'The request must have one Host header that names one host.', { close: true });
   }
 }

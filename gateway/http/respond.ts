@@ -3,6 +3,7 @@ import type { Call } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Reply } from '../core/reply.ts';
 import { NodeSink } from './node-sink.ts';
+import { dropIfStalled } from './stalled-client.ts';
 
 /** Tells the call, whatever it is doing, when its client goes away; and the reply, once there is one, how it ended. */
 export class ClientSide {
@@ -32,6 +33,7 @@ export class ClientSide {
       headers.push('content-length', String(typeof body.bytes === 'string' ? Buffer.byteLength(body.bytes) : body.bytes.length));
       response.writeHead(reply.status, headers);
       response.end(body.bytes);
+      dropIfStalled(response);
       return;
     }
     const chunked = reply.headers['content-length'] === undefined && this.#response.req.httpVersion === '1.1';
@@ -64,7 +66,7 @@ function headOf(reply: Reply, call: Call): string[] {
       'x-headgate-worker',
       journey.worker ?? '',
       'x-headgate-model',
-      call.model,
+      headerText(call.model),
       'x-headgate-queue-ms',
       String(Math.round(journey.queueMs)),
       'x-headgate-window-ms',
@@ -74,6 +76,11 @@ function headOf(reply: Reply, call: Call): string[] {
     );
   }
   return headers;
+}
+
+/** A model's id may be any text, a header's value may not: what is not ASCII travels percent-encoded. */
+function headerText(text: string): string {
+  return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text.toWellFormed());
 }
 
 function gone(): GatewayError {

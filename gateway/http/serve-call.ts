@@ -31,18 +31,28 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
   let call: Call;
   try {
     if (context.lifecycle() === 'refusing') throw new GatewayError('draining', 'The gateway is shutting down.', { close: true });
-    call = await identify(context, incoming, route, id, arrivedAt);
+    call = await identify(context, incoming, route, id, arrivedAt, () => {
+      // Any other expectation was refused by the server. HTTP/1.0 knows no interim answers.
+      if (incoming.headers.expect !== undefined && incoming.httpVersion === '1.1') response.writeContinue();
+    });
   } catch (error) {
     refuse(context, incoming, response, route, id, arrivedAt, error);
     return;
   }
   live.add(call);
   const client = new ClientSide(response, call);
+  const upload = call.body.kind === 'stream' ? call.body.stream : null;
+  // A body that proves too large, or is cut, is not the worker's fault: the call must end before the worker's side notices.
+  upload?.on('error', (error) => {
+    if (error instanceof GatewayError) call.cancellation.cancel(error);
+  });
   try {
     const reply = await context.handler()(call);
     void reply.ended.promise.then(() => live.delete(call));
     client.respond(reply, context.lifecycle() !== 'serving');
-    if (call.body.kind === 'stream') discardBody(incoming);
+    // A worker may begin to answer while the upload still flows; any other answer leaves nobody to read the rest of it.
+    if (upload && reply.body.kind === 'bytes') discardBody(incoming);
+    else if (upload) reply.ended.promise.then(() => discardBody(incoming));
   } catch (error) {
     // The policies answer for their own errors; what arrives here broke while it was being written.
     live.delete(call);
