@@ -41,6 +41,7 @@ export async function identify(
   route: Route,
   id: string,
   arrivedAt: number,
+  wantBody: () => void,
 ): Promise<Call> {
   const { headers } = incoming;
   const encoding = headers['content-encoding'];
@@ -49,8 +50,14 @@ export async function identify(
   }
   const maxBytes = context.maxBodyBytes();
   const contentLength = declaredLength(incoming, maxBytes);
+  const contentType = headers['content-type'] ?? '';
+  if (route.body === 'json') checkJsonType(contentType);
+  else checkUploadType(contentType);
+  wantBody();
   const { model, body, seen } =
-    route.body === 'json' ? await readJson(context, incoming, maxBytes) : await readUpload(context, incoming, maxBytes, contentLength);
+    route.body === 'json'
+      ? await readJson(context, incoming, maxBytes)
+      : await readUpload(context, incoming, maxBytes, contentType, contentLength);
   return {
     id,
     route,

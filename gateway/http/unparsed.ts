@@ -1,0 +1,87 @@
+import { STATUS_CODES, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Clock } from '../core/clock.ts';
+import { GatewayError, type ErrorKind } from '../core/errors.ts';
+import type { Random } from '../core/random.ts';
+import { errorReplyParts } from '../policies/error-reply.ts';
+
+// Answers on connections for which Node made no response, because what came is not a request as we take it.
+
+export const MAX_HEADER_BYTES = 16_384;
+
+/** A request that was turned away before any route saw it, for the books. */
+export interface EarlyRefusal {
+  readonly id: string;
+  readonly route: 'unknown';
+  readonly method: string;
+  readonly status: number;
+  readonly code: string;
+  readonly durationMs: number;
+}
+
+interface UnparsedOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly newId: () => string;
+  readonly onRefused: (refusal: EarlyRefusal) => void;
+}
+
+/**
+ * How long a connection that has had its last answer is read and forgotten. Closed at once, with bytes unread, it would be reset, and the
+ * client might never see the answer; kept for longer, it would cost a descriptor for nothing.
+ */
+const LINGER_MS = 1_000;
+
+const PARSE_ERRORS: Readonly<Record<string, ErrorKind>> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 'request_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+};
+
+const MESSAGES: Partial<Record<ErrorKind, string>> = {
+  headers_too_large: `The request headers are larger than ${MAX_HEADER_BYTES} bytes.`,
+  request_too_large: 'The chunk extensions of the request are too large.',
+  request_timeout: 'The request was not sent in time.',
+};
+
+/** Connections that have had their last answer. Node reports every further byte on them as one more error. */
+const leaving = new WeakSet<Duplex>();
+
+export function onClientError(options: UnparsedOptions, error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (leaving.has(socket)) return;
+  const { _httpMessage: first, bytesRead } = socket as Socket & { _httpMessage?: ServerResponse | null };
+  // What an earlier request is still owed, or has begun to get, must not be followed or overtaken by this.
+  const owed = first != null && (first.headersSent || first.req.complete);
+  if (error.code === 'ECONNRESET' || !socket.writable || owed) {
+    socket.destroy();
+    return;
+  }
+  const kind = PARSE_ERRORS[error.code ?? ''] ?? 'bad_request_framing';
+  const refusal = new GatewayError(kind, MESSAGES[kind] ?? 'The request is not well-formed HTTP/1.1.');
+  // A connection that was opened and never used is no request.
+  answerLast(options, socket, refusal, bytesRead > 0 ? '' : null);
+}
+
+export function onConnect(options: UnparsedOptions, socket: Duplex): void {
+  // Node has let go of the connection: nobody else hears its errors or reads what is left.
+  socket.on('error', ignore);
+  socket.resume();
+  answerLast(options, socket, new GatewayError('method_not_allowed', 'CONNECT is not supported.', { allow: 'GET, HEAD, POST' }), 'CONNECT');
+}
+
+/** @param method as it goes into the books; null: keep it out of them. */
+function answerLast(options: UnparsedOptions, socket: Duplex, error: GatewayError, method: string | null): void {
+  leaving.add(socket);
+  const { status, headers, body } = errorReplyParts(error, 'openai', options.random);
+  const id = options.newId();
+  if (method !== null) options.onRefused({ id, route: 'unknown', method, status, code: error.row.code, durationMs: 0 });
+  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}`];
+  const all = { ...headers, 'x-request-id': id, 'content-length': String(Buffer.byteLength(body)), connection: 'close' };
+  for (const [name, value] of Object.entries(all)) lines.push(`${name}: ${value}`);
+  socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
+  const timer = options.clock.after(LINGER_MS, () => socket.destroy());
+  socket.once('close', () => timer.cancel());
+}
+
+function ignore(): void {}
