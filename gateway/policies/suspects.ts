@@ -16,7 +16,8 @@ export class Suspects {
   /** Records the death of a worker: `life` tells its lives apart, before a restart and after. @returns how many there have been. */
   record(body: Buffer, life: string, now: number): number {
     const key = digest(body);
-    const lives = this.#deaths.get(key)?.lives ?? new Set();
+    const known = this.#deaths.get(key);
+    const lives = known && now - known.atMs <= REMEMBER_MS ? known.lives : new Set<string>();
     lives.add(life);
     // Deleted first, so that the map stays in order of the last death.
     this.#deaths.delete(key);
