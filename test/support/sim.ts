@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
@@ -81,17 +81,7 @@ export async function launchSim(options: SimOptions = {}): Promise<RunningSim> {
     await exited;
     process.off('exit', killGroup);
   }
-  /** By signal, since a server that refuses connections cannot be asked. Resolves when it answers again. */
-  async function heal(): Promise<void> {
-    process.kill(pid, 'SIGUSR2');
-    for (;;) {
-      const answer = await fetch(`${url}/health`).catch(() => null);
-      await answer?.arrayBuffer();
-      if (answer !== null) return;
-    }
-  }
-  async function fault(body: FaultRequest): Promise<void> {
-    if (body.fault === 'none') return heal();
+  async function strike(body: FaultRequest): Promise<void> {
     const answer = await fetch(`${url}/sim/fault`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -99,6 +89,21 @@ export async function launchSim(options: SimOptions = {}): Promise<RunningSim> {
     });
     const text = await answer.text();
     if (!answer.ok) throw new Error(`the simulated engine refused the fault: ${text}`);
+  }
+  async function accepts(): Promise<boolean> {
+    const socket = connect(port, '127.0.0.1');
+    const accepted = await once(socket, 'connect').then(
+      () => true,
+      () => false,
+    );
+    socket.destroy();
+    return accepted;
+  }
+  async function fault(body: FaultRequest): Promise<void> {
+    if (body.fault !== 'none') return strike(body);
+    // A server that refuses connections cannot be asked; a signal reaches it.
+    await strike(body).catch(() => process.kill(pid, 'SIGUSR2'));
+    while (!(await accepts()));
   }
   return { url, port, pid, child, output: () => printed, exited, stop, fault, [Symbol.asyncDispose]: stop };
 }
