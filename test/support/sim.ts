@@ -64,7 +64,11 @@ export async function launchSim(options: SimOptions = {}): Promise<RunningSim> {
   child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (printed += text));
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
-    child.once('exit', (code, signal) => resolve({ code, signal }));
+    // `close` comes when all it printed has been read; a killed one may leave its engine core behind, which keeps the pipes open.
+    child.once('close', (code, signal) => resolve({ code, signal }));
+    child.once('exit', (code, signal) => {
+      if (signal === 'SIGKILL') resolve({ code, signal });
+    });
   });
   const url = `http://127.0.0.1:${port}`;
   function killGroup(): void {

@@ -69,6 +69,7 @@ describe('a start', () => {
       'Supported tasks',
       'Starting vLLM server on http://127.0.0.1:',
     ];
+    await printed(sim, lines.at(-1)!);
     const output = sim.output();
     const places = lines.map((line) => output.indexOf(line));
     expect(places).not.toContain(-1);
