@@ -2,6 +2,7 @@ import type { Call, Handler } from '../core/call.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
+import { Lease } from '../core/lease.ts';
 import type { Random } from '../core/random.ts';
 import type { Reply } from '../core/reply.ts';
 import type { UpstreamRequest } from '../core/transport.ts';
@@ -35,6 +36,8 @@ export interface DispatchContext {
   readonly newRequestId: () => string;
 }
 
+type FailedAttempt = Extract<Attempt, { kind: 'failed' }>;
+
 interface Chosen {
   readonly worker: Worker;
   readonly permit: Permit;
@@ -48,11 +51,14 @@ export class Dispatch {
   readonly #budget = new RetryBudget();
   readonly #suspects = new Suspects();
   readonly #routed = new Map<string, number>();
+  /** By worker: the life to which its breaker's state belongs. */
+  readonly #readySince = new Map<string, number>();
 
   constructor(context: DispatchContext) {
     this.#context = context;
     this.#balancer = new LoadBalancer(context.random);
-    context.directory.onChange(() => this.#forgetGone());
+    this.#followWorkers();
+    context.directory.onChange(() => this.#followWorkers());
   }
 
   get breakers(): ReadonlyMap<string, CircuitBreaker> {
@@ -80,28 +86,28 @@ export class Dispatch {
     const bytes = call.body.kind === 'bytes' ? call.body.bytes : null;
     if (bytes && this.#suspects.condemned(bytes, clock.now())) throw suspect();
     const tried: Worker[] = [];
-    let last: GatewayError | null = null;
+    let failed: FailedAttempt | null = null;
     for (;;) {
       call.cancellation.throwIfCancelled();
-      const { worker, permit } = this.#choose(call, tried, last);
+      const { worker, permit } = this.#choose(call, tried, failed);
+      if (failed) events.retried(call, failed.cause);
       tried.push(worker);
       const life = `${worker.id} ${worker.readySince}`;
       let attempt = await this.#attempt(call, worker, permit);
       if (attempt.kind === 'failed' && attempt.cause === 'stale') {
         // The worker closed a kept connection as we used it: it never saw the request, and a fresh connection tells more.
+        call.cancellation.throwIfCancelled();
         const again = this.#breaker(worker.id).acquire(clock.now());
         if (again) attempt = await this.#attempt(call, worker, again);
       }
       if (attempt.kind === 'replied') return attempt.reply;
-      last = attempt.error;
-      if (attempt.cause === 'died' && bytes && this.#suspects.record(bytes, life, clock.now()) >= DEATHS_ALLOWED) throw suspect();
-      if (attempt.cause === 'final' || bytes === null || tried.length >= max_attempts) throw last;
-      if (!this.#mayRetry(attempt.cause)) throw last;
-      events.retried(call, attempt.cause);
+      failed = attempt;
+      if (failed.cause === 'died' && bytes && this.#suspects.record(bytes, life, clock.now()) >= DEATHS_ALLOWED) throw suspect();
+      if (failed.cause === 'final' || bytes === null || tried.length >= max_attempts) throw failed.error;
     }
   }
 
-  /** A call that its worker never had, or lost by dying, is not what a budget guards against: each is asked again at most once. */
+  /** A call that its worker never had, or lost by dying, is not what a budget guards against: every worker is asked at most once. */
   #mayRetry(cause: FailureCause): boolean {
     return cause === 'unsent' || cause === 'stale' || cause === 'died' || this.#budget.withdraw();
   }
@@ -112,25 +118,35 @@ export class Dispatch {
     journey.phase = 'upstream';
     journey.attempts++;
     journey.worker = worker.id;
-    journey.firstByteAt = null;
+    // What an earlier attempt left is not this one's.
+    journey.sentAt = journey.firstByteAt = journey.lastByteAt = journey.finishReason = null;
     journey.chunks = 0;
     worker.inFlight++;
     this.#routed.set(worker.id, (this.#routed.get(worker.id) ?? 0) + 1);
     events.routed(call, worker.id);
-    const halfOpen = this.#breaker(worker.id).state === 'half_open';
-    return relay(call, worker, this.#request(call), clock, settings(), {
-      onFirstByte() {
-        journey.phase = 'stream';
-        // A probe's question is whether the worker answers at all; its whole answer may take minutes.
-        if (halfOpen) permit.succeeded(clock.now());
-      },
-      onSettled(verdict) {
-        worker.inFlight--;
-        if (verdict.kind === 'success') permit.succeeded(clock.now());
-        else if (verdict.kind === 'failure') permit.failed(clock.now(), verdict.reason);
-        else permit.neutral();
-      },
-    });
+    const probe = this.#breaker(worker.id).state === 'half_open';
+    const settle = new Lease(() => worker.inFlight--);
+    try {
+      return await relay(call, worker, this.#request(call), clock, settings(), {
+        onFirstByte() {
+          journey.phase = 'stream';
+          // A probe's question is whether the worker answers at all; its whole answer may take minutes.
+          if (probe) permit.succeeded(clock.now());
+        },
+        onSettled(verdict) {
+          settle.release();
+          if (verdict.kind === 'success') permit.succeeded(clock.now());
+          // That a kept connection is gone says nothing about the worker: it may close one whenever it likes.
+          else if (verdict.kind === 'neutral' || verdict.reason === 'stale') permit.neutral();
+          else permit.failed(clock.now(), verdict.reason);
+        },
+      });
+    } catch (error) {
+      // Our own fault: it must not cost the worker a place, nor the breaker its probe.
+      settle.release();
+      permit.neutral();
+      throw error;
+    }
   }
 
   #request(call: Call): UpstreamRequest {
@@ -144,15 +160,16 @@ export class Dispatch {
   }
 
   /** @throws when no worker may be asked: with the last attempt's failure, if there was one. */
-  #choose(call: Call, tried: readonly Worker[], last: GatewayError | null): Chosen {
+  #choose(call: Call, tried: readonly Worker[], failed: FailedAttempt | null): Chosen {
     const { clock, directory, balancer, pressure } = this.#context;
     const now = clock.now();
     const ready = directory.readyFor(call.model);
-    if (ready.length === 0) throw last ?? noWorkerError(directory, call.model);
+    if (ready.length === 0) throw failed?.error ?? noWorkerError(directory, call.model);
     let candidates: readonly Worker[] = ready;
     if (tried.length > 0) candidates = candidates.filter((worker) => !tried.includes(worker));
     candidates = this.#admitted(candidates, now);
-    if (candidates.length === 0) throw last ?? this.#allOpen(ready, call.model, now);
+    if (candidates.length === 0) throw failed?.error ?? this.#allOpen(ready, call.model, now);
+    if (failed && !this.#mayRetry(failed.cause)) throw failed.error;
     if (candidates.length > 1) {
       const calm = candidates.filter((worker) => pressureOf(pressure(), worker.load, now) !== 'critical');
       if (calm.length > 0) candidates = calm;
@@ -160,7 +177,7 @@ export class Dispatch {
     const settings = balancer();
     const worker = this.#balancer.choose(candidates, settings, affinityKey(call, settings), now);
     const permit = this.#breaker(worker.id).acquire(now);
-    if (!permit) throw last ?? this.#allOpen(ready, call.model, now);
+    if (!permit) throw failed?.error ?? this.#allOpen(ready, call.model, now);
     return { worker, permit };
   }
 
@@ -190,10 +207,18 @@ export class Dispatch {
     return breaker;
   }
 
-  #forgetGone(): void {
-    const present = new Set(this.#context.directory.workers().map((worker) => worker.id));
-    for (const id of this.#breakers.keys()) if (!present.has(id)) this.#breakers.delete(id);
-    for (const id of this.#routed.keys()) if (!present.has(id)) this.#routed.delete(id);
+  /** Forgets workers that have gone, and starts afresh with those that have become ready anew: what failed was another process. */
+  #followWorkers(): void {
+    const present = new Set<string>();
+    for (const { id, readySince } of this.#context.directory.workers()) {
+      present.add(id);
+      if (readySince === null || this.#readySince.get(id) === readySince) continue;
+      this.#readySince.set(id, readySince);
+      this.#breakers.get(id)?.reset('worker_ready');
+    }
+    for (const known of [this.#breakers, this.#routed, this.#readySince]) {
+      for (const id of known.keys()) if (!present.has(id)) known.delete(id);
+    }
   }
 }
 
