@@ -1,0 +1,414 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startFakeVllm, type FakeVllm } from '../support/fake-vllm.ts';
+import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { ask, chat, errorOf } from './asking.ts';
+import { dial, request, send } from './raw-http.ts';
+import { endOf, endsOf, settled } from './settled.ts';
+import { startWatchfulWorker } from './watchful-worker.ts';
+
+describe('models', () => {
+  let worker: FakeVllm;
+  let gateway: TestGateway;
+
+  beforeAll(async () => {
+    worker = await startFakeVllm(['maker/model-7B', 'plain']);
+    gateway = await startTestGateway([worker.url], { models: [{ id: 'maker/model-7B', aliases: ['gpt-4', 'a/b/c'] }] });
+    await gateway.gateway.firstReady;
+  });
+
+  afterAll(async () => {
+    await gateway.stop();
+    await worker.die();
+  });
+
+  test('the list has OpenAI’s shape, what vLLM adds, and our extras under one key', async () => {
+    const response = await fetch(`${gateway.url}/v1/models`);
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe('application/json');
+    const list = (await response.json()) as { data: { id: string; created: number }[] };
+    expect(list).toEqual({
+      object: 'list',
+      data: [
+        {
+          id: 'maker/model-7B',
+          object: 'model',
+          created: expect.any(Number),
+          owned_by: 'vllm',
+          root: 'maker/model-7B',
+          parent: null,
+          max_model_len: 8192,
+          headgate: { state: 'ready', aliases: ['gpt-4', 'a/b/c'], profile: null, capabilities: expect.any(Array), eta_seconds: null },
+        },
+        expect.objectContaining({ id: 'plain', object: 'model' }),
+      ],
+    });
+    const again = (await (await fetch(`${gateway.url}/v1/models`)).json()) as typeof list;
+    expect(again.data.map(({ created }) => created)).toEqual(list.data.map(({ created }) => created));
+  });
+
+  test.each(['maker/model-7B', 'maker%2Fmodel-7B', 'maker%2fmodel-7B', 'gpt-4', 'a/b/c', 'a%2Fb/c'])(
+    '/v1/models/%s is found',
+    async (name) => {
+      const { status, body } = await send(gateway.port, request('GET', `/v1/models/${name}`));
+      expect(status).toBe(200);
+      expect(JSON.parse(body)).toMatchObject({ id: 'maker/model-7B', object: 'model' });
+    },
+  );
+
+  test.each(['nothing', 'maker', 'maker/', 'maker%2Fmodel', '%E0%A4%A', 'maker%00', '..%2F..%2Fhealth', '%2e%2e'])(
+    '/v1/models/%s is not found',
+    async (name) => {
+      const { status, body, headers } = await send(gateway.port, request('GET', `/v1/models/${name}`));
+      expect(status).toBe(404);
+      expect(headers['content-type']).toBe('application/json');
+      expect(JSON.parse(body)).toMatchObject({
+        error: { type: 'invalid_request_error', code: expect.toBeOneOf(['model_not_found', 'unknown_url']) },
+      });
+    },
+  );
+
+  test('a body that names no model goes to the default one, as it is', async () => {
+    const body = '{"messages": []}';
+    const response = await ask(gateway.url, body);
+    expect(response.status).toBe(200);
+    expect(response.headers.get('x-headgate-model')).toBe('maker/model-7B');
+    expect(worker.requests.at(-1)?.body).toBe(body);
+  });
+});
+
+describe('paths', () => {
+  test('an unknown path is 404 unknown_url; a known one with another method is 405 with Allow', async () => {
+    await using worker = await startFakeVllm();
+    await using gateway = await startTestGateway([worker.url]);
+    await gateway.gateway.firstReady;
+    for (const [method, path] of [
+      ['GET', '/v1/unknown'],
+      ['POST', '/v1/files'],
+      ['DELETE', '/v1/batches/x'],
+      ['GET', '/'],
+      ['POST', '/v1'],
+    ] as const) {
+      const response = await fetch(`${gateway.url}${path}`, { method });
+      expect(response.status).toBe(404);
+      expect(await errorOf(response)).toMatchObject({ type: 'invalid_request_error', code: 'unknown_url', param: null });
+    }
+    for (const [method, path, allow] of [
+      ['GET', '/v1/chat/completions', 'POST'],
+      ['DELETE', '/v1/models/m', 'GET, HEAD'],
+      ['POST', '/v1/models', 'GET, HEAD'],
+      ['PUT', '/v1/audio/transcriptions', 'POST'],
+      ['POST', '/health', 'GET, HEAD'],
+      ['GET', '/admin/reload', 'POST'],
+    ] as const) {
+      const response = await fetch(`${gateway.url}${path}`, { method });
+      expect([method, path, response.status]).toEqual([method, path, 405]);
+      expect(response.headers.get('allow')).toBe(allow);
+      expect(await errorOf(response)).toMatchObject({ type: 'invalid_request_error', code: 'method_not_allowed' });
+    }
+    expect(worker.requests).toEqual([]);
+  });
+
+  /** Paths of vLLM's that no client may reach, and ways to write them, or ours, that a lax router would take for something else. */
+  const CLOSED = [
+    '/sleep',
+    '/sleep?level=2',
+    '/wake_up',
+    '/is_sleeping',
+    '/pause',
+    '/resume',
+    '/is_paused',
+    '/invocations',
+    '/collective_rpc',
+    '/ping',
+    '/load',
+    '/server_info',
+    '/reset_prefix_cache',
+    '/reset_mm_cache',
+    '/abort_requests',
+    '/update_weights',
+    '/init_weight_transfer_engine',
+    '/scale_elastic_ep',
+    '/is_scaling_elastic_ep',
+    '/tokenizer_info',
+    '/docs',
+    '/redoc',
+    '/openapi.json',
+    '/start_profile',
+    '/stop_profile',
+    '/v1/load_lora_adapter',
+    '/v1/unload_lora_adapter',
+    '/v1/chat/completions/batch',
+    '/v1/chat/completions/render',
+    '/inference/v1/generate',
+    '/v1/realtime',
+    '/sim/fault',
+    '/v1/../sleep',
+    '/v1/./sleep',
+    '/v1/..',
+    '/../sleep',
+    '/./sleep',
+    '/v1/chat/completions/../../../sleep',
+    '/v1/%2e%2e/sleep',
+    '/v1/.%2e/sleep',
+    '/v1/..;/sleep',
+    '/v1/chat/completions/..%2f..%2fsleep',
+    '/v1/models/m/../../../sleep',
+    '/v1/models/../../metrics',
+    '//sleep',
+    '/v1//sleep',
+    '//v1/chat/completions',
+    '/v1//chat/completions',
+    '/v1/chat//completions',
+    '/v1/chat/completions/',
+    '/V1/chat/completions',
+    '/v1/chat/completions%20',
+    '/v1/chat/completions%00',
+    '/v1/chat/completions;x=1',
+    '/v1/chat%2fcompletions',
+    '/%76%31/chat/completions',
+    '/v1/chat/completions#x',
+    '\\sleep',
+    '/v1\\..\\sleep',
+    '/v1/chat/completions\\..\\..\\sleep',
+    '/%5csleep',
+    '/%73leep',
+    '/%2fsleep',
+    '/%2e%2e/sleep',
+    '/sleep%2e',
+    '/sleep/.',
+    '/%61dmin/status',
+    '//admin/status',
+    '/admin//status',
+    '/admin/./status',
+    '/ADMIN/status',
+    '/admin/status/',
+    '/x/../admin/status',
+    'http://127.0.0.1/sleep',
+    'http://elsewhere.example/v1/chat/completions',
+    '*',
+    'sleep',
+    '127.0.0.1:80',
+  ];
+
+  test('no other path of a worker can be reached, however it is written', async () => {
+    await using worker = await startWatchfulWorker();
+    await using gateway = await startTestGateway([worker.url]);
+    await gateway.gateway.firstReady;
+    const body = JSON.stringify(chat());
+    for (const target of CLOSED) {
+      for (const method of ['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'PATCH']) {
+        const headers = { 'content-type': 'application/json', connection: 'close' };
+        const answer = await send(gateway.port, request(method, target, headers, method === 'POST' ? body : ''));
+        expect([method, target, answer.status]).toEqual([method, target, expect.toBeOneOf([400, 404])]);
+        if (method !== 'HEAD') expect(JSON.parse(answer.body)).toHaveProperty('error.code');
+      }
+    }
+    const connected = await send(gateway.port, 'CONNECT 127.0.0.1:80 HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n');
+    expect(connected.status).toBe(405);
+    // Our own page, not the worker's.
+    const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
+    expect(metrics).toContain('headgate_build_info');
+    expect(metrics).not.toContain('vllm:');
+    expect(metrics).not.toContain('a_secret_of_the_worker');
+    expect(worker.seen).toEqual([]);
+    await settled(gateway);
+    expect(worker.seen).toEqual([]);
+  }, 30_000);
+
+  test('a query goes no further', async () => {
+    await using worker = await startWatchfulWorker();
+    await using gateway = await startTestGateway([worker.url]);
+    await gateway.gateway.firstReady;
+    await ask(gateway.url, chat(), { path: '/v1/chat/completions?api-version=1&x=/../sleep' });
+    expect(worker.seen).toEqual(['POST /v1/chat/completions']);
+  });
+});
+
+describe('headers', () => {
+  test('a worker gets the allow-list and its own key, whatever the client sends', async () => {
+    await using worker = await startFakeVllm();
+    await using gateway = await startTestGateway([], { workers: [{ url: worker.url, api_key: 'worker-key' }] });
+    await gateway.gateway.firstReady;
+    const body = JSON.stringify(chat());
+    const trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    const hop = {
+      connection: 'keep-alive, x-hop',
+      'x-hop': 'stops here',
+      'keep-alive': 'timeout=9',
+      te: 'trailers',
+      trailer: 'x-late',
+      upgrade: 'h2c',
+      'proxy-authorization': 'Basic xyz',
+      'proxy-connection': 'keep-alive',
+    };
+    const others = {
+      authorization: 'Bearer client-secret',
+      'x-api-key': 'client-secret',
+      cookie: 'session=1',
+      forwarded: 'for=1.2.3.4',
+      'x-forwarded-for': '1.2.3.4',
+      'x-real-ip': '1.2.3.4',
+      'user-agent': 'OpenAI/JS',
+      'accept-encoding': 'gzip',
+      'x-stainless-lang': 'js',
+      'x-session-id': 's1',
+      'x-headgate-priority': 'batch',
+      'openai-organization': 'org',
+      'idempotency-key': 'k',
+      __proto__x: '1',
+      'x-odd-bytes': 'caf\u00e9',
+    };
+    const forwarded = {
+      'content-type': 'application/json; charset=utf-8',
+      accept: 'application/json',
+      traceparent: trace,
+      tracestate: 'a=1',
+    };
+    const answer = await send(
+      gateway.port,
+      request('POST', '/v1/chat/completions', { ...hop, ...others, ...forwarded, 'x-request-id': 'mine-1' }, body),
+    );
+    expect(answer.status).toBe(200);
+    expect(worker.requests[0]?.headers).toEqual({
+      host: new URL(worker.url).host,
+      connection: 'keep-alive',
+      authorization: 'Bearer worker-key',
+      'content-type': 'application/json',
+      'content-length': String(body.length),
+      accept: 'application/json',
+      // The trace goes on; whether it is sampled is for the gateway to say.
+      traceparent: `${trace.slice(0, -2)}00`,
+      tracestate: 'a=1',
+      'x-request-id': expect.stringMatching(/^[\w-]{16,}$/),
+    });
+    expect(worker.requests[0]?.headers['x-request-id']).not.toBe('mine-1');
+  });
+
+  test('a client gets none of the worker’s own headers, but ours about the way its call went', async () => {
+    await using worker = await startFakeVllm();
+    worker.script = (_request, response) => {
+      const body = '{"object":"chat.completion","choices":[]}';
+      response.writeHead(200, {
+        'content-type': 'application/json',
+        'content-length': body.length,
+        connection: 'close, x-hop',
+        'x-hop': '1',
+        server: 'uvicorn',
+        'set-cookie': 'a=1',
+        'x-request-id': 'the-worker-s-own',
+        'access-control-allow-origin': '*',
+        'x-internal-path': '/models/secret',
+      });
+      response.end(body);
+    };
+    await using gateway = await startTestGateway([worker.url]);
+    await gateway.gateway.firstReady;
+    const { headers } = await send(
+      gateway.port,
+      request('POST', '/v1/chat/completions', { 'content-type': 'application/json', 'x-request-id': 'mine' }, JSON.stringify(chat())),
+    );
+    expect(headers).toEqual({
+      'content-type': 'application/json',
+      'content-length': expect.any(String),
+      'x-request-id': 'mine',
+      'x-headgate-worker': new URL(worker.url).host,
+      'x-headgate-model': 'm',
+      'x-headgate-queue-ms': '0',
+      'x-headgate-window-ms': '0',
+      'x-headgate-attempts': '1',
+      date: expect.any(String),
+      connection: 'keep-alive',
+      'keep-alive': expect.any(String),
+    });
+  });
+
+  test('x-request-id is kept when it is printable, else replaced, and is on every answer', async () => {
+    await using worker = await startFakeVllm();
+    await using gateway = await startTestGateway([worker.url]);
+    await gateway.gateway.firstReady;
+    const body = JSON.stringify(chat());
+    const answers = (id: string | null) =>
+      Promise.all(
+        [
+          request(
+            'POST',
+            '/v1/chat/completions',
+            { 'content-type': 'application/json', ...(id === null ? {} : { 'x-request-id': id }) },
+            body,
+          ),
+          request(
+            'POST',
+            '/v1/chat/completions',
+            { 'content-type': 'application/json', ...(id === null ? {} : { 'x-request-id': id }) },
+            '{',
+          ),
+          request('GET', '/v1/models', id === null ? {} : { 'x-request-id': id }),
+          request('GET', '/v1/nowhere', id === null ? {} : { 'x-request-id': id }),
+          request('GET', '/livez', id === null ? {} : { 'x-request-id': id }),
+        ].map((text) => send(gateway.port, text)),
+      );
+    for (const id of ['abc', 'a.b_c-D9', 'x'.repeat(128)]) {
+      for (const { headers } of await answers(id)) expect(headers['x-request-id']).toBe(id);
+    }
+    const made: (string | undefined)[] = [];
+    for (const id of [null, '', 'two words', 'x'.repeat(129), 'a/b', 'caf\u00e9', '"quoted"']) {
+      for (const { headers } of await answers(id)) made.push(headers['x-request-id']);
+    }
+    for (const id of made) expect(id).toMatch(/^[\w.-]{16,128}$/);
+    expect(new Set(made).size).toBe(made.length);
+    const sent = worker.requests.map(({ headers }) => headers['x-request-id']);
+    expect(new Set(sent).size).toBe(sent.length);
+  });
+
+  test('every request has one line in the log, by its id', async () => {
+    await using worker = await startFakeVllm();
+    await using gateway = await startTestGateway([worker.url]);
+    await gateway.gateway.firstReady;
+    await ask(gateway.url, chat(), { headers: { 'x-request-id': 'good' } });
+    await ask(gateway.url, '{', { headers: { 'x-request-id': 'bad' } });
+    await fetch(`${gateway.url}/v1/nowhere`, { headers: { 'x-request-id': 'lost' } });
+    expect(await endOf(gateway, 'good')).toMatchObject({
+      status: 200,
+      outcome: 'complete',
+      route: '/v1/chat/completions',
+      worker: new URL(worker.url).host,
+    });
+    expect(await endOf(gateway, 'bad')).toMatchObject({ status: 400, outcome: 'refused', code: 'invalid_json' });
+    expect(await endOf(gateway, 'lost')).toMatchObject({ status: 404, outcome: 'refused', code: 'unknown_url', route: 'unknown' });
+    for (const id of ['good', 'bad', 'lost']) expect(endsOf(gateway, id)).toHaveLength(1);
+    expect(JSON.stringify(gateway.log)).not.toContain('"hi"');
+  });
+
+  test('several requests on one connection are answered in their order', async () => {
+    await using worker = await startFakeVllm();
+    await using gateway = await startTestGateway([worker.url]);
+    await gateway.gateway.firstReady;
+    const socket = await dial(gateway.port);
+    const one = request(
+      'POST',
+      '/v1/chat/completions',
+      { 'content-type': 'application/json', 'x-request-id': 'one' },
+      JSON.stringify(chat({ stream: true })),
+    );
+    worker.script = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      setTimeout(() => response.end('data: {"id":"1","choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'), 30);
+    };
+    socket.write(
+      one +
+        request('GET', '/livez', { 'x-request-id': 'two' }) +
+        one.replace('one', 'three') +
+        request('GET', '/livez', { 'x-request-id': 'four', connection: 'close' }),
+    );
+    let text = '';
+    for await (const piece of socket) text += (piece as Buffer).toString('latin1');
+    expect(text.match(/x-request-id: \w+/g)).toEqual([
+      'x-request-id: one',
+      'x-request-id: two',
+      'x-request-id: three',
+      'x-request-id: four',
+    ]);
+    expect(text.match(/data: \[DONE\]/g)).toHaveLength(2);
+    await settled(gateway);
+  });
+});
