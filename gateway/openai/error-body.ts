@@ -5,9 +5,8 @@ export interface OpenAIError {
   readonly error: { readonly message: string; readonly type: string; readonly param: string | null; readonly code: string | null };
 }
 
-/** Anthropic's names for what OpenAI calls otherwise. */
+/** Anthropic's names for what has one of its own; any other 4xx is the request's fault, and the rest is ours. */
 const ANTHROPIC_TYPES: Readonly<Record<number, string>> = {
-  400: 'invalid_request_error',
   401: 'authentication_error',
   403: 'permission_error',
   404: 'not_found_error',
@@ -21,7 +20,8 @@ const ANTHROPIC_TYPES: Readonly<Record<number, string>> = {
 export function errorBody(error: GatewayError, dialect: Dialect): object {
   const { message } = error;
   if (dialect === 'anthropic') {
-    return { type: 'error', error: { type: ANTHROPIC_TYPES[error.status] ?? 'api_error', message } };
+    const type = ANTHROPIC_TYPES[error.status] ?? (error.status < 500 ? 'invalid_request_error' : 'api_error');
+    return { type: 'error', error: { type, message } };
   }
   const { row, details } = error;
   const body: OpenAIError = {
