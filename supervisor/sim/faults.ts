@@ -1,15 +1,16 @@
 /** Faults that strike one request. */
-export const REQUEST_FAULTS = ['error-500', 'error-midstream', 'reset', 'abort', 'html'] as const;
+const REQUEST_FAULTS = ['error-500', 'error-midstream', 'reset', 'abort', 'html'] as const;
 export type RequestFaultKind = (typeof REQUEST_FAULTS)[number];
 
 /** Faults of the whole server while it serves. */
-export const SERVER_FAULTS = ['engine-death', 'hang', 'slow', 'refuse', 'ignore-sigterm', 'oom-runtime', 'host-oom', 'crash-loop'] as const;
+const SERVER_FAULTS = ['engine-death', 'hang', 'slow', 'refuse', 'ignore-sigterm', 'oom-runtime', 'host-oom', 'crash-loop'] as const;
 export type ServerFaultKind = (typeof SERVER_FAULTS)[number];
 
 /** Faults that only a start can have. */
-export const START_FAULTS = ['oom-weights', 'oom-kv', 'oom-graph', 'busy-vram', 'config-error'] as const;
+const START_FAULTS = ['oom-weights', 'oom-kv', 'oom-graph', 'busy-vram', 'config-error'] as const;
 export type StartFaultKind = (typeof START_FAULTS)[number];
 
+export const FAULTS = [...REQUEST_FAULTS, ...SERVER_FAULTS, ...START_FAULTS] as const;
 export type FaultKind = RequestFaultKind | ServerFaultKind | StartFaultKind;
 
 export interface RequestFault {

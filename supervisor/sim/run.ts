@@ -1,20 +1,20 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { createServer as createTcpServer } from 'node:net';
 import type { Server } from 'node:http';
-import { fileURLToPath } from 'node:url';
+import { EngineProcess } from './engine-process.ts';
 import { Engine } from './engine.ts';
-import { isRequestFault, isServerFault, isStartFault, RequestFaults } from './faults.ts';
-import type { FaultKind, ServerFaultKind } from './faults.ts';
+import { isStartFault, RequestFaults } from './faults.ts';
 import { createFrontEnd } from './http/server.ts';
 import { Log } from './log.ts';
 import type { MemoryPlan } from './memory.ts';
+import { addressIsFree } from './port-probe.ts';
+import { heal, strike, strikeFromStart } from './server-faults.ts';
+import type { FaultTarget } from './server-faults.ts';
 import type { Environment, SimSettings } from './settings.ts';
 import type { Sim } from './sim.ts';
-import { cudaOutOfMemory, StartFailure } from './start-failure.ts';
+import { StartFailure } from './start-failure.ts';
 import { announce, startEngine } from './startup.ts';
 import { stepCost } from './step-time.ts';
+import { logThroughput } from './throughput-line.ts';
+import type { ThroughputMark } from './throughput-line.ts';
 
 /** How often vLLM's front end looks whether its engine is alive when no request tells it. */
 const WATCHDOG_MS = 5000;
@@ -24,11 +24,6 @@ const RAISED_MS = 150;
 const GROUP_SIGNAL_MS = 150;
 /** Connections that are still open this long after the last answer are cut. */
 const CLOSE_MS = 500;
-const SLOWDOWN = 10;
-/** Tokens that a server fault given by SIM_FAULT lets pass, so that it strikes in the middle of something. */
-const FIRST_TOKENS = 8;
-/** How long a crash-looping server stays up. */
-const CRASH_LOOP_MS = 1000;
 
 class StartCancelled extends Error {}
 
@@ -37,12 +32,12 @@ export class Run {
   readonly #settings: SimSettings;
   readonly #env: Environment;
   readonly #log = new Log();
-  readonly #requestFaults = new RequestFaults();
   readonly #exit = Promise.withResolvers<number>();
   readonly #timers = new Set<NodeJS.Timeout>();
-  #child: ChildProcess | null = null;
+  readonly #engineProcess = new EngineProcess();
   #server: Server | null = null;
   #engine: Engine | null = null;
+  #faultTarget: FaultTarget | null = null;
   #state: 'starting' | 'ready' | 'dead' | 'stopping' = 'starting';
   #cancelStart: (() => void) | null = null;
   #ignoreSigterm = false;
@@ -57,7 +52,7 @@ export class Run {
   async run(): Promise<number> {
     const onSignal = (signal: NodeJS.Signals): void => this.#onSignal(signal);
     const onHeal = (): void => {
-      if (this.#engine !== null) this.#heal();
+      if (this.#faultTarget !== null) heal(this.#faultTarget);
     };
     const ignoreBrokenPipe = (): void => undefined;
     // A supervisor that went away takes the other end of our output with it; the server goes on.
@@ -69,7 +64,7 @@ export class Run {
     process.on('SIGUSR2', onHeal);
     try {
       announce(this.#settings, this.#log);
-      if (!(await this.#portIsFree())) return this.#portInUse();
+      if (!(await addressIsFree(this.#settings))) return this.#portInUse();
       const plan = await this.#start();
       await this.#serve(plan);
       return await this.#exit.promise;
@@ -80,7 +75,7 @@ export class Run {
       process.off('SIGINT', onSignal);
       process.off('SIGUSR2', onHeal);
       for (const timer of this.#timers) clearTimeout(timer);
-      await this.#endChild();
+      await this.#engineProcess.end();
       this.#log.flush();
     }
   }
@@ -91,19 +86,6 @@ export class Run {
       fn();
     }, ms);
     this.#timers.add(timer);
-  }
-
-  /** vLLM binds before it loads and listens when it is ready. Node can only do both at once, so the port is tried and given back. */
-  async #portIsFree(): Promise<boolean> {
-    const { uds } = this.#settings;
-    if (uds !== null) return !existsSync(uds);
-    const probe = createTcpServer();
-    return new Promise((resolve) => {
-      probe.once('error', () => resolve(false));
-      probe.listen({ port: this.#settings.port, host: this.#settings.host ?? '0.0.0.0', exclusive: true }, () => {
-        probe.close(() => resolve(true));
-      });
-    });
   }
 
   #portInUse(): number {
@@ -123,7 +105,7 @@ export class Run {
       fault: fault !== null && (isStartFault(fault) || fault === 'host-oom') ? fault : null,
       allowLongContext: this.#env['VLLM_ALLOW_LONG_MAX_MODEL_LEN'] === '1',
       spawnEngine: () => this.#spawnEngine(),
-      killEngine: () => this.#child?.kill('SIGKILL'),
+      killEngine: () => this.#engineProcess.kill(),
       pause: (share) => this.#pause(share * this.#settings.startMs),
     });
   }
@@ -137,16 +119,8 @@ export class Run {
   }
 
   async #spawnEngine(): Promise<void> {
-    const here = fileURLToPath(import.meta.url);
-    const program = here.replace(/run\.(ts|js)$/, 'engine-core.$1');
-    const child = spawn(process.execPath, [program], { stdio: ['ignore', 'inherit', 'inherit'], env: { ...this.#env } });
-    this.#child = child;
-    child.once('exit', (code, signal) => this.#onChildExit(code, signal));
-    await new Promise<void>((resolve, reject) => {
-      child.once('spawn', resolve);
-      child.once('error', reject);
-    });
-    this.#log.enginePid = child.pid ?? process.pid;
+    await this.#engineProcess.spawn(this.#env, (quietly) => this.#onEngineExit(quietly));
+    this.#log.enginePid = this.#engineProcess.pid ?? process.pid;
   }
 
   async #serve(plan: MemoryPlan): Promise<void> {
@@ -166,16 +140,29 @@ export class Run {
       countEstimates: settings.mfuMetrics,
     });
     this.#engine = engine;
+    const target: FaultTarget = {
+      settings,
+      engine,
+      requestFaults: new RequestFaults(),
+      log: this.#log,
+      killEngineProcess: () => this.#engineProcess.kill(),
+      ignoreSigterm: (ignore) => {
+        this.#ignoreSigterm = ignore;
+      },
+      accept: (accepting) => this.#accept(accepting),
+      later: (ms, fn) => this.#later(ms, fn),
+    };
+    this.#faultTarget = target;
     const sim: Sim = {
       settings,
       engine,
-      requestFaults: this.#requestFaults,
+      requestFaults: target.requestFaults,
       log: this.#log,
       startedAtS: Date.now() / 1000,
       maxModelLen: plan.maxModelLen,
       serverLoad: 0,
       onDeathRaised: () => this.#later(RAISED_MS, () => void this.#endDead()),
-      strike: (fault, count, afterTokens) => this.#strike(fault as FaultKind | 'none', count, afterTokens),
+      strike: (fault, count, afterTokens) => strike(target, fault, count, afterTokens),
     };
     this.#server = createFrontEnd(sim);
     const tasks = settings.serves.generate
@@ -193,29 +180,22 @@ export class Run {
     if (this.#state !== 'starting') throw new StartCancelled();
     this.#state = 'ready';
     this.#log.stderr('APIServer', 'INFO:     Application startup complete.');
-    this.#logStats(0, 0);
-    this.#strikeFromStart();
+    this.#logThroughput({ promptTokens: 0, generationTokens: 0 });
+    strikeFromStart(target);
   }
 
-  /** vLLM's line about its throughput, at its interval; an idle engine says nothing. */
-  #logStats(promptTokens: number, generationTokens: number): void {
+  #logThroughput(before: ThroughputMark): void {
     const { statsIntervalS } = this.#settings;
     if (statsIntervalS === 0) return;
-    this.#later(statsIntervalS * 1000, () => {
-      const { metrics, scheduler } = this.#engine!;
-      const rate = (now: number, before: number): string => ((now - before) / statsIntervalS).toFixed(1);
-      if (metrics.promptTokens > promptTokens || metrics.generationTokens > generationTokens || scheduler.running > 0) {
-        const hits = scheduler.prefixQueries === 0 ? 0 : scheduler.prefixHits / scheduler.prefixQueries;
-        this.#log.info(
-          'APIServer',
-          'loggers.py:259',
-          `Engine 000: Avg prompt throughput: ${rate(metrics.promptTokens, promptTokens)} tokens/s, Avg generation throughput: ` +
-            `${rate(metrics.generationTokens, generationTokens)} tokens/s, Running: ${scheduler.running} reqs, Waiting: ${scheduler.waiting} reqs, ` +
-            `GPU KV cache usage: ${(scheduler.pool.usage * 100).toFixed(1)}%, Prefix cache hit rate: ${(hits * 100).toFixed(1)}%`,
-        );
-      }
-      this.#logStats(metrics.promptTokens, metrics.generationTokens);
-    });
+    this.#later(statsIntervalS * 1000, () => this.#logThroughput(logThroughput(this.#engine!, this.#log, before, statsIntervalS)));
+  }
+
+  #accept(accepting: boolean): void {
+    const server = this.#server!;
+    if (accepting && !server.listening && this.#state === 'ready') void this.#listen();
+    if (accepting || !server.listening) return;
+    server.close();
+    server.closeIdleConnections();
   }
 
   async #listen(): Promise<void> {
@@ -300,22 +280,10 @@ export class Run {
     this.#log.stderr('APIServer', `INFO:     Finished server process [${process.pid}]`);
   }
 
-  async #endChild(): Promise<void> {
-    const child = this.#child;
-    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise<void>((resolve) => {
-      child.once('exit', () => resolve());
-    });
-    child.kill('SIGTERM');
-    const timer = setTimeout(() => child.kill('SIGKILL'), CLOSE_MS);
-    await ended;
-    clearTimeout(timer);
-  }
-
-  #onChildExit(code: number | null, signal: NodeJS.Signals | null): void {
+  #onEngineExit(quietly: boolean): void {
     if (this.#state === 'stopping') return;
     // A SIGTERM for the whole group may reach the child before it reaches us.
-    if (code === 0 || signal === 'SIGTERM') this.#later(GROUP_SIGNAL_MS, () => this.#onEngineDeath());
+    if (quietly) this.#later(GROUP_SIGNAL_MS, () => this.#onEngineDeath());
     else this.#onEngineDeath();
   }
 
@@ -341,73 +309,5 @@ export class Run {
     );
     this.#engine?.die();
     this.#later(Math.max(300, WATCHDOG_MS * Math.min(1, this.#settings.speed)), () => void this.#endDead());
-  }
-
-  #strikeFromStart(): void {
-    const { fault, speed } = this.#settings;
-    if (fault === null || isStartFault(fault)) return;
-    if (isRequestFault(fault)) this.#requestFaults.arm(fault, Infinity, null);
-    else if (fault === 'crash-loop') this.#later(CRASH_LOOP_MS * speed, () => this.#child?.kill('SIGKILL'));
-    else if (isServerFault(fault)) this.#strikeServer(fault, FIRST_TOKENS);
-  }
-
-  #strike(fault: FaultKind | 'none', count: number, afterTokens: number | null): string | null {
-    if (fault === 'none') return this.#heal();
-    if (isRequestFault(fault)) {
-      this.#requestFaults.arm(fault, count, afterTokens);
-      return `the next ${count} request(s)`;
-    }
-    return isServerFault(fault) ? this.#strikeServer(fault, afterTokens ?? 0) : null;
-  }
-
-  #heal(): string {
-    const engine = this.#engine!;
-    this.#requestFaults.clear();
-    engine.slowdown = 1;
-    engine.hung = false;
-    this.#ignoreSigterm = false;
-    if (this.#server?.listening === false && this.#state === 'ready') void this.#listen();
-    return 'all is well again';
-  }
-
-  #strikeServer(fault: ServerFaultKind, afterTokens: number): string {
-    const engine = this.#engine!;
-    const when = afterTokens === 0 ? 'now' : `after ${afterTokens} more token(s)`;
-    switch (fault) {
-      case 'engine-death':
-      case 'crash-loop':
-        engine.afterTokens(afterTokens, () => this.#child?.kill('SIGKILL'));
-        return `the engine core is killed ${when}`;
-      case 'oom-runtime':
-        engine.afterTokens(afterTokens, () => this.#runOutOfMemory());
-        return `the engine core runs out of GPU memory ${when}`;
-      case 'host-oom':
-        engine.afterTokens(afterTokens, () => {
-          this.#child?.kill('SIGKILL');
-          process.kill(process.pid, 'SIGKILL');
-        });
-        return `every process of the server is killed ${when}`;
-      case 'hang':
-        engine.afterTokens(afterTokens, () => {
-          engine.hung = true;
-        });
-        return `tokens stop ${when}`;
-      case 'slow':
-        engine.slowdown = SLOWDOWN;
-        return `steps take ${SLOWDOWN} times as long`;
-      case 'refuse':
-        this.#server?.close();
-        this.#server?.closeIdleConnections();
-        return 'no connection is accepted';
-      case 'ignore-sigterm':
-        this.#ignoreSigterm = true;
-        return 'SIGTERM is ignored';
-    }
-  }
-
-  #runOutOfMemory(): void {
-    this.#log.error('EngineCore', 'core.py:1109', 'EngineCore encountered a fatal error.');
-    this.#log.error('EngineCore', 'core.py:1109', `Traceback (most recent call last):\n${cudaOutOfMemory(this.#settings, 512)}`);
-    this.#child?.kill('SIGKILL');
   }
 }

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parse as parseYaml } from 'yaml';
+import { FAULTS, isFault } from './faults.ts';
+import type { FaultKind } from './faults.ts';
 import { parseFlags, UsageError } from './flags.ts';
 import type { FlagValue } from './flags.ts';
 import { findGpu, gpuIds } from './hardware.ts';
@@ -55,7 +57,7 @@ export interface SimSettings {
   readonly speed: number;
   readonly startMs: number;
   readonly seed: number;
-  readonly fault: string | null;
+  readonly fault: FaultKind | null;
   readonly faultRoute: boolean;
 }
 
@@ -100,6 +102,13 @@ function numberOf(env: Environment, name: string, fallback: number): number {
   const value = Number(text);
   if (!Number.isFinite(value) || value < 0) throw new ConfigError(`ValueError: ${name} must be a number of at least 0, got '${text}'`);
   return value;
+}
+
+function faultOf(env: Environment): FaultKind | null {
+  const fault = env['SIM_FAULT'];
+  if (fault === undefined || fault === '' || fault === 'none') return null;
+  if (!isFault(fault)) throw new ConfigError(`ValueError: SIM_FAULT must be one of ${FAULTS.join(', ')}, got '${fault}'`);
+  return fault;
 }
 
 /** Reads the arguments after `serve` and the environment. Throws UsageError (exit 2) and ConfigError (exit 1). */
@@ -185,7 +194,7 @@ export function readSettings(argv: readonly string[], env: Environment): SimSett
     // What was asked for in so many words is not scaled again.
     startMs: env['SIM_START_MS'] ? numberOf(env, 'SIM_START_MS', 0) : 1500 * speed,
     seed: numberOf(env, 'SIM_SEED', 0),
-    fault: env['SIM_FAULT'] || null,
+    fault: faultOf(env),
     faultRoute: env['SIM_FAULTS'] === '1',
   };
 }

@@ -1,5 +1,5 @@
 import type { Engine } from './engine.ts';
-import type { RequestFaults } from './faults.ts';
+import type { FaultKind, RequestFaults } from './faults.ts';
 import type { Log } from './log.ts';
 import type { SimSettings } from './settings.ts';
 
@@ -17,6 +17,6 @@ export interface Sim {
   serverLoad: number;
   /** A request was answered with the engine's death: the process ends shortly. */
   onDeathRaised(): void;
-  /** `POST /sim/fault`: what it did in words, or null for a fault that is not known or not possible while serving. */
-  strike(fault: string, count: number, afterTokens: number | null): string | null;
+  /** `POST /sim/fault`: what it did in words, or null for a fault that only a start can have. */
+  strike(fault: FaultKind | 'none', count: number, afterTokens: number | null): string | null;
 }

@@ -32,20 +32,27 @@ function messageIds(message: unknown): ChatMessage {
   if (!isObject(message) || typeof message['role'] !== 'string') throw badRequest('Every message must have a role.', 'messages');
   const ids = contentIds(message['content']);
   const calls = message['tool_calls'];
-  if (Array.isArray(calls) && calls.length > 0) ids.push(...encode(JSON.stringify(calls)));
+  if (Array.isArray(calls) && calls.length > 0) return { role: message['role'], ids: ids.concat(encode(JSON.stringify(calls))) };
   return { role: message['role'], ids };
 }
 
 /** The prompt of a conversation, as a simple chat template would make it: tools first, then each message between its marks. */
 export function chatPrompt(messages: readonly unknown[], body: JsonObject): number[] {
   const prompt: number[] = [];
+  // One by one: a prompt may be longer than an argument list.
+  const add = (ids: readonly number[]): void => {
+    for (const id of ids) prompt.push(id);
+  };
   const tools = body['tools'];
-  if (Array.isArray(tools) && tools.length > 0)
-    prompt.push(TOKEN.messageStart, ...encode(`system\n${JSON.stringify(tools)}`), TOKEN.messageEnd, 10);
+  if (Array.isArray(tools) && tools.length > 0) {
+    prompt.push(TOKEN.messageStart);
+    add(encode(`system\n${JSON.stringify(tools)}`));
+    prompt.push(TOKEN.messageEnd, 10);
+  }
   for (const message of messages) {
     const { role, ids } = messageIds(message);
     prompt.push(TOKEN.messageStart, ...encode(`${role}\n`));
-    for (const id of ids) prompt.push(id);
+    add(ids);
     prompt.push(TOKEN.messageEnd, 10);
   }
   if (body['add_generation_prompt'] !== false) prompt.push(TOKEN.messageStart, ...encode('assistant\n'));

@@ -1,3 +1,5 @@
+import { textMatching } from '../pattern-text.ts';
+import { chance } from '../prose.ts';
 import type { Tool, Wanted } from '../scripts.ts';
 import type { Sim } from '../sim.ts';
 import { badRequest } from './api-error.ts';
@@ -32,7 +34,8 @@ function formatted(body: JsonObject): Wanted | null {
   }
   const structured = body['structured_outputs'];
   if (!isObject(structured)) return null;
-  const { json, choice } = structured;
+  const { json, choice, regex } = structured;
+  if (typeof regex === 'string') return { kind: 'literal', text: textMatching(regex, chance(0)) ?? '' };
   if (Array.isArray(choice)) return { kind: 'literal', text: String(choice[0] ?? '') };
   if (json === undefined || json === null) return null;
   return { kind: 'json', schema: typeof json === 'string' ? (JSON.parse(json) as unknown) : json };

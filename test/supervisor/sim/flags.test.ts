@@ -84,6 +84,7 @@ describe('the settings made of them', () => {
     );
     expect(() => readSettings(['m'], { SIM_GPU: 'voodoo2' })).toThrow(/SIM_GPU must be one of t4/);
     expect(() => readSettings(['m'], { SIM_SPEED: 'fast' })).toThrow(/SIM_SPEED/);
+    expect(() => readSettings(['m'], { SIM_FAULT: 'gremlins' })).toThrow(/SIM_FAULT must be one of error-500/);
   });
 
   test('take the keys from the flags before the environment', () => {

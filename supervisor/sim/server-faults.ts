@@ -1,0 +1,93 @@
+import type { Engine } from './engine.ts';
+import { isRequestFault, isServerFault, isStartFault } from './faults.ts';
+import type { FaultKind, RequestFaults, ServerFaultKind } from './faults.ts';
+import type { Log } from './log.ts';
+import type { SimSettings } from './settings.ts';
+import { cudaOutOfMemory } from './start-failure.ts';
+
+const SLOWDOWN = 10;
+/** Tokens that a fault given by SIM_FAULT lets pass, so that it strikes in the middle of something. */
+const FIRST_TOKENS = 8;
+/** How long a crash-looping server stays up, at full speed. */
+const CRASH_LOOP_MS = 1000;
+
+/** What a fault can do to the server that it strikes. */
+export interface FaultTarget {
+  readonly settings: SimSettings;
+  readonly engine: Engine;
+  readonly requestFaults: RequestFaults;
+  readonly log: Log;
+  killEngineProcess(): void;
+  ignoreSigterm(ignore: boolean): void;
+  /** Accepts connections, or refuses them. */
+  accept(accepting: boolean): void;
+  later(ms: number, fn: () => void): void;
+}
+
+/** Lets a fault strike a server that is up. Gives in words what was done, or null for one that only a start can have. */
+export function strike(target: FaultTarget, fault: FaultKind | 'none', count: number, afterTokens: number | null): string | null {
+  if (fault === 'none') return heal(target);
+  if (isServerFault(fault)) return strikeServer(target, fault, afterTokens ?? 0);
+  if (!isRequestFault(fault)) return null;
+  target.requestFaults.arm(fault, count, afterTokens);
+  return `the next ${count} request(s)`;
+}
+
+/** What SIM_FAULT asked for, once the server is ready. It lasts. */
+export function strikeFromStart(target: FaultTarget): void {
+  const { fault, speed } = target.settings;
+  if (fault === null || isStartFault(fault)) return;
+  if (isRequestFault(fault)) target.requestFaults.arm(fault, Infinity, null);
+  else if (fault === 'crash-loop') target.later(CRASH_LOOP_MS * speed, () => target.killEngineProcess());
+  else strikeServer(target, fault, FIRST_TOKENS);
+}
+
+/** Ends whatever lasts. */
+export function heal(target: FaultTarget): string {
+  target.requestFaults.clear();
+  target.engine.slowdown = 1;
+  target.engine.hung = false;
+  target.ignoreSigterm(false);
+  target.accept(true);
+  return 'all is well again';
+}
+
+function strikeServer(target: FaultTarget, fault: ServerFaultKind, afterTokens: number): string {
+  const { engine } = target;
+  const when = afterTokens === 0 ? 'now' : `after ${afterTokens} more token(s)`;
+  switch (fault) {
+    case 'engine-death':
+    case 'crash-loop':
+      engine.afterTokens(afterTokens, () => target.killEngineProcess());
+      return `the engine core is killed ${when}`;
+    case 'oom-runtime':
+      engine.afterTokens(afterTokens, () => runOutOfMemory(target));
+      return `the engine core runs out of GPU memory ${when}`;
+    case 'host-oom':
+      engine.afterTokens(afterTokens, () => {
+        target.killEngineProcess();
+        process.kill(process.pid, 'SIGKILL');
+      });
+      return `every process of the server is killed ${when}`;
+    case 'hang':
+      engine.afterTokens(afterTokens, () => {
+        engine.hung = true;
+      });
+      return `tokens stop ${when}`;
+    case 'slow':
+      engine.slowdown = SLOWDOWN;
+      return `steps take ${SLOWDOWN} times as long`;
+    case 'refuse':
+      target.accept(false);
+      return 'no connection is accepted';
+    case 'ignore-sigterm':
+      target.ignoreSigterm(true);
+      return 'SIGTERM is ignored';
+  }
+}
+
+function runOutOfMemory(target: FaultTarget): void {
+  target.log.error('EngineCore', 'core.py:1109', 'EngineCore encountered a fatal error.');
+  target.log.error('EngineCore', 'core.py:1109', `Traceback (most recent call last):\n${cudaOutOfMemory(target.settings, 512)}`);
+  target.killEngineProcess();
+}
