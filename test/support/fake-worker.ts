@@ -107,6 +107,8 @@ export class FakeExchange implements UpstreamExchange {
   over = false;
   sentOnce = false;
   headed = false;
+  /** The payload that the gateway has been given. */
+  payload = '';
 
   constructor(request: UpstreamRequest, listener: UpstreamListener) {
     this.request = request;
@@ -150,6 +152,7 @@ export class FakeExchange implements UpstreamExchange {
   /** One read of a chunked stream: each payload is a chunk. */
   frames(...payloads: string[]): this {
     return this.#tell(() => {
+      this.payload += payloads.join('');
       fillBatch(BATCH, payloads);
       this.#listener.onFrames(BATCH);
       BATCH.bytes = Buffer.alloc(0);
@@ -160,7 +163,10 @@ export class FakeExchange implements UpstreamExchange {
   }
 
   data(text: string): this {
-    return this.#tell(() => this.#listener.onData(Buffer.from(text)));
+    return this.#tell(() => {
+      this.payload += text;
+      this.#listener.onData(Buffer.from(text));
+    });
   }
 
   end(): this {

@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest';
+import { Ending, jsonReply } from '../../../gateway/core/reply.ts';
+
+test('an ending settles once: the first outcome stands, the second is told that it came late', async () => {
+  const ending = new Ending();
+  expect(ending.settled).toBe(false);
+  expect(ending.settle({ kind: 'complete', status: 200 })).toBe(true);
+  expect(ending.settle({ kind: 'disconnected', phase: 'stream' })).toBe(false);
+  expect(await ending.promise).toEqual({ kind: 'complete', status: 200 });
+  expect(ending.settled).toBe(true);
+});
+
+test('a JSON reply has its type, its headers, an ending of its own, and is complete when delivered', () => {
+  const reply = jsonReply(202, { ok: true }, { location: '/x' });
+  expect(reply).toMatchObject({
+    status: 202,
+    headers: { 'content-type': 'application/json', location: '/x' },
+    body: { kind: 'bytes', bytes: '{"ok":true}' },
+    relayed: false,
+  });
+  expect(reply.outcome()).toEqual({ kind: 'complete', status: 202 });
+  expect(jsonReply(200, {}).ended).not.toBe(jsonReply(200, {}).ended);
+});
