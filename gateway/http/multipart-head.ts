@@ -1,9 +1,13 @@
 import { Transform, type Readable } from 'node:stream';
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../core/errors.ts';
+import { formFields } from './form-fields.ts';
+import { GrowingBytes } from './growing-bytes.ts';
+import { tooLarge } from './read-body.ts';
 
 /** How much of an upload is looked at for its model. SDKs may send the file first: then the default model gets it. */
 const LOOK_BYTES = 65_536;
+const MAX_FIELD_CHARS = 512;
 
 export interface UploadHead {
   readonly model: string | null;
@@ -23,49 +27,60 @@ export function boundaryOf(contentType: string): string {
 
 /**
  * Looks at the beginning of an upload and hands all of it on, at the pace of its reader.
- * The body errors with request_too_large once it is longer than `maxBytes`.
+ * The body errors with request_too_large once it is longer than `maxBytes`, with truncated_body when its client leaves.
+ * @throws truncated_body · request_too_large · invalid_value when it is no multipart body
  */
 export async function peekUpload(incoming: IncomingMessage, boundary: string, maxBytes: number): Promise<UploadHead> {
   const head = await firstBytes(incoming);
-  const text = head.toString('latin1');
-  if (head.length > 0 && !text.includes(`--${boundary}`)) {
+  if (head.length > maxBytes) throw tooLarge(maxBytes);
+  const text = head.toString('utf8');
+  if (!text.includes(`--${boundary}`)) {
     throw new GatewayError('invalid_value', 'The multipart body does not begin with its boundary.', { param: 'content-type' });
   }
+  const fields = formFields(text, boundary);
+  const model = fields.get('model') ?? null;
+  if (model !== null && model.length > MAX_FIELD_CHARS) {
+    const message = `Invalid value for 'model': it must have at most ${MAX_FIELD_CHARS} characters.`;
+    throw new GatewayError('invalid_value', message, { param: 'model' });
+  }
+  return { model, stream: fields.get('stream')?.toLowerCase() === 'true', body: wholeBody(incoming, head, maxBytes) };
+}
+
+function wholeBody(incoming: IncomingMessage, head: Buffer, maxBytes: number): Readable {
   let bytes = 0;
   const body = new Transform({
     transform(piece: Buffer, _encoding, done) {
       bytes += piece.length;
-      if (bytes > maxBytes) done(new GatewayError('request_too_large', `The request body is larger than ${maxBytes} bytes.`));
+      if (bytes > maxBytes) done(tooLarge(maxBytes));
       else done(null, piece);
     },
   });
   // Whoever reads the body hears its errors; until then there must be someone, or the process ends.
   body.on('error', () => {});
+  body.write(head);
+  if (incoming.readableEnded) {
+    body.end();
+    return body;
+  }
   incoming.on('error', (error) => body.destroy(error));
   incoming.on('close', () => {
     if (!incoming.complete) body.destroy(new GatewayError('truncated_body', 'The request body ended before it was complete.'));
   });
-  if (head.length > 0) incoming.unshift(head);
   incoming.pipe(body);
-  return { model: field(text, 'model'), stream: field(text, 'stream')?.toLowerCase() === 'true', body };
+  return body;
 }
 
+/** Up to LOOK_BYTES, or all there is. Waiting for more than the model's field costs nothing: no worker could begin without the file. */
 function firstBytes(incoming: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const pieces: Buffer[] = [];
-    let bytes = 0;
+    const head = new GrowingBytes();
     const onReadable = (): void => {
-      for (let piece = incoming.read() as Buffer | null; piece !== null; piece = incoming.read() as Buffer | null) {
-        pieces.push(piece);
-        bytes += piece.length;
-        if (bytes >= LOOK_BYTES) break;
-      }
-      // A file that follows fills the look at once; a body this short ends by itself.
-      if (bytes >= LOOK_BYTES || (bytes > 0 && field(Buffer.concat(pieces).toString('latin1'), 'model') !== null)) finish();
+      for (let piece = incoming.read() as Buffer | null; piece !== null; piece = incoming.read() as Buffer | null) head.add(piece);
+      if (head.length >= LOOK_BYTES) finish();
     };
     const finish = (): void => {
       stop();
-      resolve(Buffer.concat(pieces));
+      resolve(head.bytes());
     };
     const onCut = (): void => {
       stop();
@@ -80,10 +95,4 @@ function firstBytes(incoming: IncomingMessage): Promise<Buffer> {
     incoming.once('end', finish);
     incoming.once('close', onCut);
   });
-}
-
-/** The value of a plain form field, if all of it is there. */
-function field(text: string, name: string): string | null {
-  const match = new RegExp(`name="?${name}"?\\r\\n(?:[^\\r\\n]+\\r\\n)*\\r\\n([^\\r\\n]{1,512})\\r\\n`, 'i').exec(text);
-  return match?.[1] ?? null;
 }

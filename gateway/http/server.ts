@@ -5,7 +5,7 @@ import type { Random } from '../core/random.ts';
 import { errorReplyParts } from '../policies/error-reply.ts';
 import { requestIdOf } from './identify.ts';
 import { discardBody } from './read-body.ts';
-import { checkHost, pathOf } from './request-target.ts';
+import { hostOf, pathOf } from './request-target.ts';
 import { MAX_HEADER_BYTES, onClientError, onConnect, type EarlyRefusal } from './unparsed.ts';
 
 export interface ServerOptions {
@@ -34,7 +34,7 @@ export function createHttpServer(options: ServerOptions): Server {
     connectionsCheckingInterval: Math.min(CHECK_MS, options.headerTimeoutMs),
     maxHeaderSize: MAX_HEADER_BYTES,
     noDelay: true,
-    // Node's own answer has no body; checkHost asks for more than it does.
+    // Node's own answer has no body; hostOf asks for more than it does.
     requireHostHeader: false,
   });
   // Node would drop what is beyond its own count without a word.
@@ -74,7 +74,7 @@ function checkRequest(incoming: IncomingMessage): void {
   if (rawHeaders.length > 2 * MAX_HEADERS) {
     throw new GatewayError('headers_too_large', `The request has more than ${MAX_HEADERS} headers.`, { close: true });
   }
-  checkHost(rawHeaders, httpVersion);
+  incoming.headers.host = hostOf(rawHeaders, httpVersion);
   if (pathOf(incoming.url ?? '') === null) {
     throw new GatewayError('unknown_url', 'Unknown request URL. Please check the URL for typos.');
   }

@@ -1,8 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../core/errors.ts';
-
-export const MAX_JSON_DEPTH = 64;
-export const MAX_JSON_KEYS = 10_000;
+import { checkShape, MAX_JSON_DEPTH, MAX_JSON_KEYS, tooDeep, tooManyKeys } from './json-shape.ts';
 
 export type JsonObject = { readonly [key: string]: unknown };
 
@@ -20,6 +18,7 @@ export function parseJsonBody(bytes: Buffer): ParsedBody {
   const start = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
   if (!isUtf8(bytes)) throw new GatewayError('invalid_utf8', 'The request body is not valid UTF-8.');
   if (bytes.length === start) throw new GatewayError('invalid_json', 'The request body is empty; a JSON object is expected.');
+  checkShape(bytes);
   const value = parse(bytes.toString('utf8', start));
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     const got = value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`;
@@ -45,7 +44,7 @@ function measure(root: object): number {
   let chars = 0;
   let keys = 0;
   for (let depth = 1; level.length > 0; depth++) {
-    if (depth > MAX_JSON_DEPTH) throw new GatewayError('json_too_deep', `The JSON body is nested deeper than ${MAX_JSON_DEPTH} levels.`);
+    if (depth > MAX_JSON_DEPTH) throw tooDeep();
     const below: object[] = [];
     for (const node of level) {
       if (Array.isArray(node)) {
@@ -59,7 +58,7 @@ function measure(root: object): number {
         continue;
       }
       for (const key in node) {
-        if (++keys > MAX_JSON_KEYS) throw new GatewayError('too_many_keys', `The JSON body has more than ${MAX_JSON_KEYS} keys.`);
+        if (++keys > MAX_JSON_KEYS) throw tooManyKeys();
         const item = (node as JsonObject)[key];
         if (typeof item === 'string') chars += textLength(item);
         else if (typeof item === 'number') {

@@ -36,7 +36,7 @@ export function peek(body: ParsedBody): Peek {
   lengthAtMost(value, 'messages', MAX_MESSAGES);
   lengthAtMost(value, 'tools', MAX_TOOLS);
   lengthAtMost(value, 'stop', MAX_STOPS);
-  checkMediaUrls(value['messages']);
+  checkMediaUrls(value);
   return {
     model,
     stream,

@@ -1,5 +1,6 @@
+import { stringEnd } from './json-string-end.ts';
+
 const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
 const COLON = 0x3a;
 
 /**
@@ -39,16 +40,6 @@ function topLevelValue(bytes: Buffer, key: string): { start: number; end: number
     else if (byte === 0x7d || byte === 0x5d) depth--;
   }
   return found;
-}
-
-/** One past the closing quote of the string that opens at `start`. */
-function stringEnd(bytes: Buffer, start: number): number {
-  for (let pos = start + 1; pos < bytes.length; pos++) {
-    const byte = bytes[pos];
-    if (byte === BACKSLASH) pos++;
-    else if (byte === QUOTE) return pos + 1;
-  }
-  return bytes.length;
 }
 
 function skipSpace(bytes: Buffer, from: number): number {

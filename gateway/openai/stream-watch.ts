@@ -17,6 +17,9 @@ export type EventKind =
   | { readonly kind: 'finish'; readonly reason: string };
 
 const FINISH = Buffer.from('"finish_reason":"');
+/** An error event behind another event in one chunk, where something on the way has put chunks together. */
+const LATER_ERROR = Buffer.from('\n\ndata: {"e');
+const LATER_NAMED_ERROR = Buffer.from('\n\nevent: e');
 const TEXT: EventKind = { kind: 'text' };
 const DONE: EventKind = { kind: 'done' };
 const ABORTED: EventKind = { kind: 'aborted' };
@@ -42,7 +45,7 @@ export function lookAt(batch: FrameBatch): Look {
     if (bytes[start] === 0x64 && (bytes[start + 6] !== 0x7b || bytes[start + 8] === 0x65)) return 'special';
     if (bytes[start] === 0x65 && bytes[start + 7] === 0x65) return 'special';
   }
-  return bytes.includes(FINISH) ? 'special' : 'plain';
+  return bytes.includes(FINISH) || bytes.includes(LATER_ERROR) || bytes.includes(LATER_NAMED_ERROR) ? 'special' : 'plain';
 }
 
 /** What one whole event (or several in one chunk) says. */

@@ -1,6 +1,8 @@
 import { GatewayError, type ErrorDetails } from '../core/errors.ts';
 
 const MAX_MESSAGE_CHARS = 2_000;
+const TRACE = 'Traceback (most recent call last)';
+const SOURCE_FILE = /(?:\/[\w.@+-]+)+\.(?:py|so|cu|cpp|h)\b/g;
 
 /**
  * What becomes of a worker's error answer. Its 4xx speak to the client and are passed on, reshaped: vLLM's `code` is a number, its types
@@ -8,24 +10,26 @@ const MAX_MESSAGE_CHARS = 2_000;
  * hold a stack trace) stays here.
  */
 export function fromWorkerError(status: number, body: string, path: string): GatewayError {
-  if (status === 429 || status === 503)
+  if (status === 429 || status === 503) {
     return new GatewayError('worker_busy', 'The worker is too busy to take the request.', { cause: said(body) });
+  }
   if (status === 401 || status === 403) return new GatewayError('upstream_error', 'The worker refused the gateway’s own credentials.');
-  if (status === 501)
-    return new GatewayError('invalid_value', worded(body) ?? 'The model does not support this request.', {
-      status: 501,
-      code: 'not_implemented',
-    });
-  if (status < 400 || status >= 500)
+  if (status !== 501 && (status < 400 || status >= 500)) {
     return new GatewayError('upstream_error', 'The worker failed to answer the request.', { cause: said(body) });
+  }
 
   const fields = read(body);
-  if (status === 404 && fields === null) {
+  if (status === 501) {
+    const message = fields === null ? 'The model does not support this request.' : fit(fields.message);
+    return new GatewayError('invalid_value', message, { status: 501, code: 'not_implemented' });
+  }
+  // Its router knows no such path, or not by POST.
+  if ((status === 404 || status === 405) && fields === null) {
     return new GatewayError('unknown_url', `The model does not support ${path}.`);
   }
-  const message = fields?.message ?? 'The worker rejected the request.';
+  const message = fields === null ? 'The worker rejected the request.' : fit(fields.message);
   const details: ErrorDetails = { status, param: param(fields?.param ?? null), code: code(status, fields) };
-  return new GatewayError('invalid_value', message.slice(0, MAX_MESSAGE_CHARS), details);
+  return new GatewayError('invalid_value', message, details);
 }
 
 interface Fields {
@@ -47,8 +51,11 @@ function read(body: string): Fields | null {
   }
 }
 
-function worded(body: string): string | undefined {
-  return read(body)?.message.slice(0, MAX_MESSAGE_CHARS);
+/** A worker's words as a client may read them: without a stack trace or the place of its source files. */
+function fit(message: string): string {
+  const trace = message.indexOf(TRACE);
+  const words = (trace < 0 ? message : message.slice(0, trace)).slice(0, MAX_MESSAGE_CHARS).replaceAll(SOURCE_FILE, '…').trim();
+  return words === '' ? 'The worker rejected the request.' : words;
 }
 
 /** vLLM names a field by where its parser found it: `body.messages`. */

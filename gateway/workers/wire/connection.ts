@@ -5,6 +5,7 @@ import { GatewayError } from '../../core/errors.ts';
 import type { UpstreamExchange, UpstreamFailure, UpstreamListener } from '../../core/transport.ts';
 import { ChunkPayload } from './chunk-payload.ts';
 import { ChunkWalker } from './chunk-frames.ts';
+import { frameOf, isEventStream } from './frame-of.ts';
 import { parseResponseHead, type ResponseHead } from './response-head.ts';
 
 /** Where a worker listens. */
@@ -155,7 +156,7 @@ export class Connection implements UpstreamExchange {
         return;
       }
       case 'until-close':
-        this.#listener?.onData(read);
+        this.#onBody(read);
         return;
       case 'head':
         this.#onHead(read);
@@ -168,25 +169,26 @@ export class Connection implements UpstreamExchange {
 
   #onHead(read: Buffer): void {
     this.#answered = true;
-    const bytes = this.#held ? Buffer.concat([this.#held, read]) : read;
+    let bytes = this.#held ? Buffer.concat([this.#held, read]) : read;
     this.#held = null;
-    const head = parseResponseHead(bytes);
+    let head = parseResponseHead(bytes);
+    // Interim answers (RFC 9110 §15.2) are stepped over.
+    while (head !== null && head !== 'invalid' && head.status < 200) {
+      bytes = bytes.subarray(head.bodyStart);
+      head = bytes.length === 0 ? null : parseResponseHead(bytes);
+    }
     if (head === 'invalid') return this.#fail('nonsense', 'The worker did not answer in HTTP.');
     if (head === null) {
-      this.#held = bytes;
+      this.#held = bytes.length === 0 ? null : bytes;
       return;
     }
     const rest = bytes.subarray(head.bodyStart);
-    if (head.status < 200) {
-      if (rest.length > 0) this.#onHead(rest);
-      return;
-    }
     this.#head = head;
     if (head.keepAliveSeconds !== null) this.keepAliveMs = head.keepAliveSeconds * 1000;
     const { framing } = head;
     if (framing.kind === 'length') this.#reading = { kind: 'length', left: framing.bytes };
     else if (framing.kind === 'until-close') this.#reading = { kind: 'until-close' };
-    else if (head.contentType.startsWith('text/event-stream')) this.#reading = { kind: 'frames', walker: new ChunkWalker() };
+    else if (isEventStream(head.contentType)) this.#reading = { kind: 'frames', walker: new ChunkWalker() };
     else this.#reading = { kind: 'payload', decoder: new ChunkPayload() };
     this.#listener?.onHead({
       status: head.status,
@@ -210,11 +212,17 @@ export class Connection implements UpstreamExchange {
   #onLength(read: Buffer, reading: { left: number }): void {
     const take = Math.min(reading.left, read.length);
     reading.left -= take;
-    this.#listener?.onData(take === read.length ? read : read.subarray(0, take));
+    this.#onBody(take === read.length ? read : read.subarray(0, take));
     if (reading.left === 0) {
       if (take < read.length) this.#head = null;
       this.#finish();
     }
+  }
+
+  /** Payload that came in no chunks. */
+  #onBody(payload: Buffer): void {
+    if (this.#head !== null && isEventStream(this.#head.contentType)) this.#listener?.onFrames(frameOf(payload));
+    else this.#listener?.onData(payload);
   }
 
   /** The body is complete: the connection may serve again, if both sides said so and nothing is left over. */

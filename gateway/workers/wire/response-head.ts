@@ -1,6 +1,7 @@
 /** What of a response's head decides how its body is read and what becomes of the connection. */
 export interface ResponseHead {
   readonly status: number;
+  /** Lower-case; '' when absent. */
   readonly contentType: string;
   readonly framing: { readonly kind: 'length'; readonly bytes: number } | { readonly kind: 'chunked' } | { readonly kind: 'until-close' };
   readonly keepAlive: boolean;
@@ -11,6 +12,8 @@ export interface ResponseHead {
 }
 
 export const MAX_HEAD_BYTES = 65_536;
+/** What no header holds, and what one of ours must not: a bare line break ends a header for some readers and not for others. */
+const CONTROL = /[^\t\x20-\x7e\x80-\xff]/;
 const END = Buffer.from('\r\n\r\n');
 
 /**
@@ -34,11 +37,12 @@ export function parseResponseHead(bytes: Buffer): ResponseHead | null | 'invalid
   for (let i = 1; i < lines.length; i++) {
     const line = lines[i]!;
     const colon = line.indexOf(':');
-    if (colon <= 0) return 'invalid';
+    // A line that begins with a space would continue the one before it (RFC 9112 §5.2).
+    if (colon <= 0 || line.charCodeAt(0) === 0x20 || line.charCodeAt(0) === 0x09 || CONTROL.test(line)) return 'invalid';
     const value = line.slice(colon + 1).trim();
-    switch (line.slice(0, colon).toLowerCase()) {
+    switch (line.slice(0, colon).trimEnd().toLowerCase()) {
       case 'content-type':
-        contentType = value;
+        contentType = value.toLowerCase();
         break;
       case 'content-length':
         if (!/^\d{1,15}$/.test(value) || (length !== null && length !== Number(value))) return 'invalid';

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { Pool } from 'undici';
 import { GatewayError } from '../../core/errors.ts';
 import type { UpstreamExchange, UpstreamListener, UpstreamRequest } from '../../core/transport.ts';
+import { frameOf, isEventStream } from './frame-of.ts';
 
 /** Sends a body that is still arriving (multipart audio) straight through, at the pace of the slower side. */
 export function sendUpload(
@@ -39,14 +40,18 @@ export function sendUpload(
       bodyTimeout: 0,
     });
     const length = response.headers['content-length'];
+    const contentType = String(response.headers['content-type'] ?? '').toLowerCase();
+    const events = isEventStream(contentType);
     answer = response.body;
     listener.onHead({
       status: response.statusCode,
-      contentType: String(response.headers['content-type'] ?? ''),
+      contentType,
       contentLength: typeof length === 'string' ? Number(length) : null,
     });
     response.body.on('data', (piece: Buffer) => {
-      if (!over) listener.onData(piece);
+      if (over) return;
+      if (events) listener.onFrames(frameOf(piece));
+      else listener.onData(piece);
     });
     response.body.on('end', () => {
       if (over) return;
