@@ -57,7 +57,7 @@ function findFlag(name: string): Flag | undefined {
 }
 
 /** `8k` is 8000 and `8K` is 8192, as vLLM reads sizes; null for what is neither. */
-export function humanInt(text: string): number | null {
+function humanInt(text: string): number | null {
   const match = /^(\d+(?:\.\d+)?)([kKmMgGtT])?$/.exec(text.trim());
   if (match === null) return null;
   const scale: Record<string, number> = { k: 1e3, m: 1e6, g: 1e9, t: 1e12, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };

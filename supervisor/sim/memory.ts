@@ -46,7 +46,7 @@ export interface MemoryFailure {
 }
 
 /** Bytes of keys and values that one request of `tokens` tokens needs, windows considered. */
-export function kvBytesPerRequest(model: SimulatedModel, settings: MemorySettings, tokens: number): number {
+function kvBytesPerRequest(model: SimulatedModel, settings: MemorySettings, tokens: number): number {
   const perLayerToken = 2 * model.kvHeads * model.headDim * settings.kvCacheBytesPerElement;
   const { blockSize } = settings;
   const fullBlocks = Math.ceil(tokens / blockSize);

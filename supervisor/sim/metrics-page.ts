@@ -5,7 +5,7 @@ import type { Sim } from './sim.ts';
 type Labels = Readonly<Record<string, string>>;
 
 /** A number as Python's Prometheus client writes it. */
-export function prometheusNumber(value: number): string {
+function prometheusNumber(value: number): string {
   if (value === Infinity) return '+Inf';
   const text = Number.isInteger(value) && Math.abs(value) < 1e16 ? `${value}.0` : String(value);
   const dot = text.indexOf('.');

@@ -141,7 +141,7 @@ const KNOWN: readonly (readonly [RegExp, Shape])[] = [
 ];
 
 /** The weights' format, from the `--quantization` flag or the words that publishers put into names. */
-export function weightFormat(name: string, quantization: string | null): WeightFormat {
+function weightFormat(name: string, quantization: string | null): WeightFormat {
   const words = `${name} ${quantization ?? ''}`;
   if (/gpt-oss|mxfp4/i.test(words)) return 'mxfp4';
   if (/awq|gptq|4-?bit|int4|w4a16|nf4|nvfp4|bitsandbytes/i.test(words)) return '4-bit';
@@ -150,7 +150,7 @@ export function weightFormat(name: string, quantization: string | null): WeightF
 }
 
 /** Billions of parameters in a name such as `Qwen2.5-1.5B-Instruct`; null when it says nothing. */
-export function parametersInName(name: string): number | null {
+function parametersInName(name: string): number | null {
   const match = /(?:^|[^a-z0-9.])(\d+(?:\.\d+)?)(b|m)(?![a-z0-9])/i.exec(name.split('/').at(-1) ?? name);
   if (match === null) return null;
   return Number(match[1]) * (match[2]!.toLowerCase() === 'm' ? 0.001 : 1);

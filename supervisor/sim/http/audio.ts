@@ -18,7 +18,7 @@ interface Upload {
 const BYTES_PER_SECOND = 32_000;
 
 /** Takes a multipart body apart, as far as its fields and the size of its file go. */
-export function readMultipart(body: Buffer, contentType: string): Upload {
+function readMultipart(body: Buffer, contentType: string): Upload {
   const boundary = /boundary=(?:"([^"]+)"|([^;\s]+))/i.exec(contentType);
   const mark = boundary === null ? null : Buffer.from(`--${boundary[1] ?? boundary[2]}`);
   const fields: JsonObject = {};

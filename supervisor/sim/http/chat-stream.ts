@@ -36,6 +36,11 @@ function deltaOf(segment: Segment): string {
   }
 }
 
+/** The reason that a client is told: a call that the model chose to make is `tool_calls`. */
+export function finishReasonOf(choice: Choice, calls: boolean, named: boolean): string {
+  return choice.finishReason === 'stop' && calls && !named ? 'tool_calls' : choice.finishReason!;
+}
+
 /** Writes one chat answer as it comes, in vLLM's chunks. */
 class ChatStream {
   readonly #exchange: Exchange;
@@ -123,15 +128,13 @@ class ChatStream {
     const { topLogprobs, sampling } = this.#request;
     const logprobs = topLogprobs === null || tokens.length === 0 ? 'null' : JSON.stringify(chatLogprobs(tokens, told.tokens, topLogprobs));
     const ids = sampling.returnTokenIds ? JSON.stringify(tokens.map((token) => token.id)) : 'null';
-    const finish = final ? `"${this.#finishReason(choice, told.called)}","stop_reason":${JSON.stringify(choice.stopReason)}` : 'null';
+    const finish = final
+      ? `"${finishReasonOf(choice, told.called, this.#named)}","stop_reason":${JSON.stringify(choice.stopReason)}`
+      : 'null';
     const fingerprint = final && !sampling.includeUsage ? this.#fingerprint : '';
     this.#stream.event(
       `${this.#head}{"index":${choice.settings.index},"delta":${delta},"logprobs":${logprobs},"finish_reason":${finish},"token_ids":${ids}}]${this.#usage(choice.generated)}${fingerprint}}\n\n`,
     );
-  }
-
-  #finishReason(choice: Choice, called: boolean): string {
-    return choice.finishReason === 'stop' && called && !this.#named ? 'tool_calls' : choice.finishReason!;
   }
 
   #end(): void {

@@ -3,7 +3,7 @@ import type { Segment } from '../prose.ts';
 import { writeScript } from '../scripts.ts';
 import { badRequest } from './api-error.ts';
 import { chatPrompt } from './chat-prompt.ts';
-import { streamChat } from './chat-stream.ts';
+import { finishReasonOf, streamChat } from './chat-stream.ts';
 import { wantedOf, wantsReasoning } from './chat-wanted.ts';
 import { hexId, nowSeconds } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
@@ -15,7 +15,7 @@ import { checkModel, modelName } from './models.ts';
 import { fitContext, leastTokens, newChoice, readSampling } from './sampling.ts';
 import type { Sampling } from './sampling.ts';
 
-export const CHAT_SHAPE: BodyShape = {
+const CHAT_SHAPE: BodyShape = {
   required: ['messages'],
   kinds: {
     ...SAMPLING_KINDS,
@@ -86,13 +86,8 @@ export function callsOf(segments: readonly Segment[]): CalledTool[] {
     .map((segment) => ({ name: segment.text, arguments: textOf(segments, 'tool-arguments', segment.call) }));
 }
 
-/** The reason that a client is told: a call that the model chose to make is `tool_calls`. */
-export function finishReasonOf(choice: Choice, calls: boolean, named: boolean): string {
-  return choice.finishReason === 'stop' && calls && !named ? 'tool_calls' : choice.finishReason!;
-}
-
 /** true where the client named the function to call: vLLM then says `stop`. */
-export function isNamedChoice(body: JsonObject): boolean {
+function isNamedChoice(body: JsonObject): boolean {
   return typeof body['tool_choice'] === 'object' && body['tool_choice'] !== null;
 }
 
@@ -142,7 +137,7 @@ function requestMetrics(choice: Choice): object {
 }
 
 /** The whole answer, with every key that vLLM writes. */
-export function wholeChat(exchange: Exchange, request: ChatRequest, named: boolean, conversations = 1): object {
+function wholeChat(exchange: Exchange, request: ChatRequest, named: boolean, conversations = 1): object {
   const { choices } = request;
   return {
     id: request.id,
