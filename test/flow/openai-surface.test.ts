@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startFakeVllm, type FakeVllm } from '../support/fake-vllm.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { ask as send, connectRaw } from '../support/raw-http.ts';
 import { ask, chat, errorOf } from './asking.ts';
-import { dial, request, send } from './raw-http.ts';
+import { rawRequest } from './raw-request.ts';
 import { endOf, endsOf, settled } from './settled.ts';
 import { startWatchfulWorker } from './watchful-worker.ts';
 
@@ -49,7 +50,7 @@ describe('models', () => {
   test.each(['maker/model-7B', 'maker%2Fmodel-7B', 'maker%2fmodel-7B', 'gpt-4', 'a/b/c', 'a%2Fb/c'])(
     '/v1/models/%s is found',
     async (name) => {
-      const { status, body } = await send(gateway.port, request('GET', `/v1/models/${name}`));
+      const { status, body } = await send(gateway.port, rawRequest('GET', `/v1/models/${name}`));
       expect(status).toBe(200);
       expect(JSON.parse(body)).toMatchObject({ id: 'maker/model-7B', object: 'model' });
     },
@@ -58,7 +59,7 @@ describe('models', () => {
   test.each(['nothing', 'maker', 'maker/', 'maker%2Fmodel', '%E0%A4%A', 'maker%00', '..%2F..%2Fhealth', '%2e%2e'])(
     '/v1/models/%s is not found',
     async (name) => {
-      const { status, body, headers } = await send(gateway.port, request('GET', `/v1/models/${name}`));
+      const { status, body, headers } = await send(gateway.port, rawRequest('GET', `/v1/models/${name}`));
       expect(status).toBe(404);
       expect(headers['content-type']).toBe('application/json');
       expect(JSON.parse(body)).toMatchObject({
@@ -196,11 +197,11 @@ describe('paths', () => {
     await gateway.gateway.firstReady;
     const body = JSON.stringify(chat());
     for (const target of CLOSED) {
-      for (const method of ['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'PATCH']) {
+      for (const method of ['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH']) {
         const headers = { 'content-type': 'application/json', connection: 'close' };
-        const answer = await send(gateway.port, request(method, target, headers, method === 'POST' ? body : ''));
+        const answer = await send(gateway.port, rawRequest(method, target, headers, method === 'POST' ? body : ''));
         expect([method, target, answer.status]).toEqual([method, target, expect.toBeOneOf([400, 404])]);
-        if (method !== 'HEAD') expect(JSON.parse(answer.body)).toHaveProperty('error.code');
+        expect(JSON.parse(answer.body)).toHaveProperty('error.code');
       }
     }
     const connected = await send(gateway.port, 'CONNECT 127.0.0.1:80 HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n');
@@ -266,7 +267,7 @@ describe('headers', () => {
     };
     const answer = await send(
       gateway.port,
-      request('POST', '/v1/chat/completions', { ...hop, ...others, ...forwarded, 'x-request-id': 'mine-1' }, body),
+      rawRequest('POST', '/v1/chat/completions', { ...hop, ...others, ...forwarded, 'x-request-id': 'mine-1' }, body),
     );
     expect(answer.status).toBe(200);
     expect(worker.requests[0]?.headers).toEqual({
@@ -305,7 +306,7 @@ describe('headers', () => {
     await gateway.gateway.firstReady;
     const { headers } = await send(
       gateway.port,
-      request('POST', '/v1/chat/completions', { 'content-type': 'application/json', 'x-request-id': 'mine' }, JSON.stringify(chat())),
+      rawRequest('POST', '/v1/chat/completions', { 'content-type': 'application/json', 'x-request-id': 'mine' }, JSON.stringify(chat())),
     );
     expect(headers).toEqual({
       'content-type': 'application/json',
@@ -330,21 +331,21 @@ describe('headers', () => {
     const answers = (id: string | null) =>
       Promise.all(
         [
-          request(
+          rawRequest(
             'POST',
             '/v1/chat/completions',
             { 'content-type': 'application/json', ...(id === null ? {} : { 'x-request-id': id }) },
             body,
           ),
-          request(
+          rawRequest(
             'POST',
             '/v1/chat/completions',
             { 'content-type': 'application/json', ...(id === null ? {} : { 'x-request-id': id }) },
             '{',
           ),
-          request('GET', '/v1/models', id === null ? {} : { 'x-request-id': id }),
-          request('GET', '/v1/nowhere', id === null ? {} : { 'x-request-id': id }),
-          request('GET', '/livez', id === null ? {} : { 'x-request-id': id }),
+          rawRequest('GET', '/v1/models', id === null ? {} : { 'x-request-id': id }),
+          rawRequest('GET', '/v1/nowhere', id === null ? {} : { 'x-request-id': id }),
+          rawRequest('GET', '/livez', id === null ? {} : { 'x-request-id': id }),
         ].map((text) => send(gateway.port, text)),
       );
     for (const id of ['abc', 'a.b_c-D9', 'x'.repeat(128)]) {
@@ -383,8 +384,8 @@ describe('headers', () => {
     await using worker = await startFakeVllm();
     await using gateway = await startTestGateway([worker.url]);
     await gateway.gateway.firstReady;
-    const socket = await dial(gateway.port);
-    const one = request(
+    using client = await connectRaw(gateway.port);
+    const one = rawRequest(
       'POST',
       '/v1/chat/completions',
       { 'content-type': 'application/json', 'x-request-id': 'one' },
@@ -394,14 +395,14 @@ describe('headers', () => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
       setTimeout(() => response.end('data: {"id":"1","choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'), 30);
     };
-    socket.write(
+    client.send(
       one +
-        request('GET', '/livez', { 'x-request-id': 'two' }) +
+        rawRequest('GET', '/livez', { 'x-request-id': 'two' }) +
         one.replace('one', 'three') +
-        request('GET', '/livez', { 'x-request-id': 'four', connection: 'close' }),
+        rawRequest('GET', '/livez', { 'x-request-id': 'four', connection: 'close' }),
     );
-    let text = '';
-    for await (const piece of socket) text += (piece as Buffer).toString('latin1');
+    await client.ended;
+    const text = client.received;
     expect(text.match(/x-request-id: \w+/g)).toEqual([
       'x-request-id: one',
       'x-request-id: two',

@@ -4,8 +4,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { SettingsInput } from '../../gateway/config/settings.ts';
 import { answers, event, startFakeVllm, type FakeVllm, type Script } from '../support/fake-vllm.ts';
 import { startTestGateway, until, type TestGateway } from '../support/gateway.ts';
+import { ask as send, connectRaw } from '../support/raw-http.ts';
 import { ask, chat, CHAT_PATH, contentOf, dataOf, errorAtEnd, errorOf, flow, type Flow } from './asking.ts';
-import { answerOn, dial, request, send } from './raw-http.ts';
+import { rawRequest } from './raw-request.ts';
 import { endOf, settled } from './settled.ts';
 
 const SSE = { 'content-type': 'text/event-stream; charset=utf-8' };
@@ -342,9 +343,9 @@ describe('a slow reader', () => {
     const { url, port } = await start();
     const state = flood();
     worker.script = state.script;
-    const slow = await dial(port);
-    slow.pause();
-    slow.write(request('POST', CHAT_PATH, { 'content-type': 'application/json', connection: 'close' }, JSON.stringify(STREAM)));
+    using slow = await connectRaw(port);
+    slow.socket.pause();
+    slow.send(rawRequest('POST', CHAT_PATH, { 'content-type': 'application/json', connection: 'close' }, JSON.stringify(STREAM)));
     await until(() => state.written > 10, 'the flood begun');
     await heldUp(state);
     // What the sockets on the way hold, and no more: a gateway that read on would hold all that the worker can write.
@@ -359,28 +360,25 @@ describe('a slow reader', () => {
     }
     expect(state.written).toBe(held);
 
-    const answer = answerOn(slow);
-    slow.resume();
+    const answer = slow.answer();
+    slow.socket.resume();
     await until(() => state.written > held, 'the flood going on');
     state.ending = true;
     const { body } = await answer;
     const numbers = [...body.matchAll(/"n":(\d+)/g)].map(([, n]) => Number(n));
     expect(numbers).toEqual(Array.from({ length: state.written }, (_, i) => i));
     expect(body.endsWith(DONE)).toBe(true);
-    slow.destroy();
   }, 20_000);
 
   test('that does not read for as long as a worker may be silent is cut, and the worker freed', async () => {
     const { port } = await start({ timeouts: { idle_ms: 150 } });
     const state = flood();
     worker.script = state.script;
-    const slow = await dial(port);
-    slow.pause();
-    slow.on('error', () => {});
-    slow.write(request('POST', CHAT_PATH, { 'content-type': 'application/json', 'x-request-id': 'slow' }, JSON.stringify(STREAM)));
+    using slow = await connectRaw(port);
+    slow.socket.pause();
+    slow.send(rawRequest('POST', CHAT_PATH, { 'content-type': 'application/json', 'x-request-id': 'slow' }, JSON.stringify(STREAM)));
     await until(() => state.written > 10, 'the flood begun');
     await freed();
     expect(await endOf(gateway!, 'slow')).toMatchObject({ outcome: 'disconnected', phase: 'stream' });
-    slow.destroy();
   }, 20_000);
 });
