@@ -17,8 +17,8 @@ export function formFields(text: string, boundary: string): ReadonlyMap<string, 
   }
 }
 
-/** The name in a part's headers; null for a file. */
-function fieldName(headers: string): string | null {
+/** The name in a part's headers, from the line end before the first of them; null for a file. */
+export function fieldName(headers: string): string | null {
   const disposition = /\r\ncontent-disposition:[ \t]*form-data([ \t]*;[^\r\n]{1,1024})(?:\r\n|$)/i.exec(headers)?.[1];
   if (disposition === undefined) return null;
   let name: string | null = null;

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { pipeline } from 'node:stream';
 import { Cancellation } from '../core/cancellation.ts';
 import { newJourney, type Call, type CallBody, type Peek, type Route } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
@@ -8,6 +9,7 @@ import { peek } from '../openai/peek.ts';
 import { rewriteModel } from '../openai/rewrite-model.ts';
 import { declaredLength, readBody } from './read-body.ts';
 import { boundaryOf, peekUpload } from './multipart-head.ts';
+import { renameModel } from './multipart-model.ts';
 
 export interface IdentifyContext {
   readonly directory: WorkerDirectory;
@@ -96,10 +98,15 @@ async function readUpload(
   contentType: string,
   contentLength: number | null,
 ): Promise<Read> {
-  const upload = await peekUpload(incoming, boundaryOf(contentType), maxBytes);
+  const boundary = boundaryOf(contentType);
+  const upload = await peekUpload(incoming, boundary, maxBytes);
   const model = resolve(context.directory, upload.model);
   const seen: Peek = { model: upload.model, stream: upload.stream, promptChars: 0, promptHead: '', maxTokens: null, choices: 1 };
-  return { model, seen, body: { kind: 'stream', stream: upload.body, contentType, contentLength } };
+  if (upload.model === model.id) return { model, seen, body: { kind: 'stream', stream: upload.body, contentType, contentLength } };
+  // The worker does not know our aliases, and one may still come behind the file.
+  const named = renameModel(boundary, (name) => context.directory.resolve(name)?.id ?? null);
+  pipeline(upload.body, named, () => {});
+  return { model, seen, body: { kind: 'stream', stream: named, contentType, contentLength: null } };
 }
 
 function checkJsonType(contentType: string): void {

@@ -1,0 +1,234 @@
+import { createServer, request, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { SettingsInput } from '../../gateway/config/settings.ts';
+import { startTestGateway, until, type TestGateway } from '../support/gateway.ts';
+import { errorOf } from './asking.ts';
+import { endOf, settled } from './settled.ts';
+
+const PATH = '/v1/audio/transcriptions';
+const BOUNDARY = 'a-boundary';
+const ANSWER = '{"text":"hello"}';
+
+/** What has come of one upload so far. */
+interface Upload {
+  readonly headers: IncomingMessage['headers'];
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  body: string;
+  whole: boolean;
+  closed: boolean;
+}
+
+/** A worker that shows uploads as they arrive, and answers those that are whole. */
+async function startListener(answer = (upload: Upload) => void upload.response.end(ANSWER)) {
+  const uploads: Upload[] = [];
+  const server = createServer((incoming, response) => {
+    response.setHeader('content-type', 'application/json');
+    if (incoming.method === 'GET') {
+      response.end(
+        incoming.url === '/metrics' ? 'vllm:num_requests_running{engine="0"} 0\n' : '{"version":"1","object":"list","data":[{"id":"m"}]}',
+      );
+      return;
+    }
+    const upload: Upload = { headers: incoming.headers, request: incoming, response, body: '', whole: false, closed: false };
+    uploads.push(upload);
+    incoming.on('data', (piece: Buffer) => (upload.body += piece.toString('latin1')));
+    incoming.on('end', () => {
+      upload.whole = true;
+      answer(upload);
+    });
+    incoming.on('error', () => {});
+    response.on('close', () => (upload.closed = true));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    uploads,
+    async stop() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+let worker: Awaited<ReturnType<typeof startListener>>;
+let gateway: TestGateway | null = null;
+
+beforeEach(async () => {
+  worker = await startListener();
+});
+
+afterEach(async () => {
+  if (gateway) await settled(gateway);
+  await gateway?.stop();
+  gateway = null;
+  await worker.stop();
+});
+
+async function start(settings: SettingsInput = {}): Promise<TestGateway> {
+  gateway = await startTestGateway([worker.url], settings);
+  await gateway.gateway.firstReady;
+  return gateway;
+}
+
+function field(name: string, value: string): string {
+  return `--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`;
+}
+
+function file(bytes: string): string {
+  return `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="speech.wav"\r\nContent-Type: audio/wav\r\n\r\n${bytes}\r\n`;
+}
+
+const END = `--${BOUNDARY}--\r\n`;
+
+function post(url: string, body: string, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(`${url}${PATH}`, {
+    method: 'POST',
+    headers: { 'content-type': `multipart/form-data; boundary=${BOUNDARY}`, ...headers },
+    body: Buffer.from(body, 'latin1'),
+  });
+}
+
+/** An upload whose pieces the test sends itself. */
+function slowly(url: string, id: string): { readonly upload: ClientRequest; readonly answer: Promise<number | string> } {
+  const upload = request(`${url}${PATH}`, {
+    method: 'POST',
+    headers: { 'content-type': `multipart/form-data; boundary="${BOUNDARY}"`, 'x-request-id': id },
+  });
+  const answer = new Promise<number | string>((resolve) => {
+    upload.on('response', (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    });
+    upload.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+  });
+  return { upload, answer };
+}
+
+test('an upload reaches the worker as it was sent', async () => {
+  const { url } = await start();
+  const body = field('model', 'm') + field('language', 'de') + file('\u0000RIFF\u00ff\r\n--a-boundar'.repeat(20_000)) + END;
+  const response = await post(url, body, { 'x-request-id': 'upload' });
+  expect(response.status).toBe(200);
+  expect(await response.text()).toBe(ANSWER);
+  expect(worker.uploads[0]?.body).toBe(body);
+  expect(worker.uploads[0]?.headers['content-type']).toBe(`multipart/form-data; boundary=${BOUNDARY}`);
+  expect(worker.uploads[0]?.headers['x-request-id']).not.toBe('upload');
+  expect(await endOf(gateway!, 'upload')).toMatchObject({ outcome: 'complete', route: PATH, model: 'm' });
+});
+
+test('a long upload reaches the worker while it is still being sent', async () => {
+  const { url } = await start();
+  const { upload, answer } = slowly(url, 'slow');
+  const first = field('model', 'm') + file('x'.repeat(200_000)).trimEnd();
+  upload.write(Buffer.from(first, 'latin1'));
+  await until(() => (worker.uploads[0]?.body.length ?? 0) === first.length, 'the first part at the worker');
+  expect(worker.uploads[0]?.whole).toBe(false);
+  upload.end(`\r\n${END}`);
+  expect(await answer).toBe(200);
+  expect(worker.uploads[0]?.body).toBe(`${first}\r\n${END}`);
+});
+
+test.each([
+  ['before the file', (model: string) => field('model', model) + file('x'.repeat(100))],
+  ['behind a file longer than what is looked at', (model: string) => file('x'.repeat(300_000)) + field('model', model)],
+])('an alias %s reaches the worker as the id of its model', async (_name, form) => {
+  const { url } = await start({ models: [{ id: 'm', aliases: ['whisper-1'] }] });
+  const response = await post(url, form('whisper-1') + field('prompt', 'whisper-1') + END);
+  expect(response.status).toBe(200);
+  expect(worker.uploads[0]?.body).toBe(form('m') + field('prompt', 'whisper-1') + END);
+});
+
+test('a client that leaves in the middle of its upload frees the worker', async () => {
+  const { url } = await start();
+  const { upload, answer } = slowly(url, 'left');
+  upload.write(field('model', 'm') + file('x'.repeat(200_000)).trimEnd());
+  await until(() => (worker.uploads[0]?.body.length ?? 0) > 100_000, 'the upload at the worker');
+  upload.destroy();
+  await answer;
+  await until(() => worker.uploads[0]!.closed, 'the worker freed');
+  expect(await endOf(gateway!, 'left')).toMatchObject({ outcome: 'disconnected' });
+});
+
+test('a client that leaves before the model is known leaves no trace', async () => {
+  const { url } = await start();
+  const { upload, answer } = slowly(url, 'early');
+  upload.write(`--${BOUNDARY}\r\n`);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  upload.destroy();
+  await answer;
+  await endOf(gateway!, 'early');
+  expect(worker.uploads).toEqual([]);
+});
+
+test.each(['whole', 'as it comes'])('an upload over the limit, sent %s, is 413', async (how) => {
+  const { url } = await start({ server: { max_body_bytes: 500_000 } });
+  const body = field('model', 'm') + file('x'.repeat(1_000_000)) + END;
+  if (how === 'whole') {
+    const response = await post(url, body);
+    expect(response.status).toBe(413);
+    expect(await errorOf(response)).toMatchObject({ type: 'invalid_request_error', code: 'request_too_large' });
+    expect(worker.uploads).toEqual([]);
+  } else {
+    const { upload, answer } = slowly(url, 'large');
+    for (let at = 0; at < body.length; at += 50_000) upload.write(body.slice(at, at + 50_000));
+    upload.end();
+    expect(await answer).toBe(413);
+    await until(() => worker.uploads.every(({ closed }) => closed), 'the worker freed');
+    expect(worker.uploads.every(({ whole }) => !whole)).toBe(true);
+  }
+});
+
+test('a worker that dies in the middle of an upload is 502, and the upload is not sent twice', async () => {
+  await using second = { ...(await startListener()), [Symbol.asyncDispose]: () => second.stop() };
+  gateway = await startTestGateway([worker.url, second.url]);
+  await until(
+    async () => ((await (await fetch(`${gateway!.url}/readyz?verbose`)).text()).match(/"state":"ready"/g) ?? []).length === 2,
+    'both workers ready',
+  );
+  const { upload, answer } = slowly(gateway.url, 'died');
+  upload.write(field('model', 'm') + file('x'.repeat(200_000)).trimEnd());
+  const all = () => [...worker.uploads, ...second.uploads];
+  await until(() => (all()[0]?.body.length ?? 0) > 100_000, 'the upload at a worker');
+  all()[0]!.request.socket.resetAndDestroy();
+  expect(await answer).toBe(502);
+  upload.destroy();
+  expect(all()).toHaveLength(1);
+  expect(await endOf(gateway, 'died')).toMatchObject({ status: 502, code: 'upstream_disconnected', attempts: 1 });
+});
+
+test('a worker that refuses an upload before it has all of it is heard', async () => {
+  await worker.stop();
+  worker = await startListener();
+  const { url } = await start();
+  const { upload, answer } = slowly(url, 'refused');
+  upload.write(field('model', 'm') + file('x'.repeat(200_000)).trimEnd());
+  await until(() => (worker.uploads[0]?.body.length ?? 0) > 100_000, 'the upload at the worker');
+  worker.uploads[0]!.response.writeHead(400, { connection: 'close' });
+  worker.uploads[0]!.response.end('{"error":{"message":"not audio","type":"BadRequestError","param":"file","code":400}}');
+  expect(await answer).toBe(400);
+  upload.destroy();
+  expect(await endOf(gateway!, 'refused')).toMatchObject({ status: 400, outcome: 'refused', code: 'invalid_value' });
+});
+
+test.each([
+  ['text/plain', 415, 'unsupported_media_type'],
+  ['application/json', 415, 'unsupported_media_type'],
+  ['multipart/form-data', 415, 'unsupported_media_type'],
+  ['multipart/form-data; boundary=another', 400, 'invalid_value'],
+])('an upload of type %s is %i', async (contentType, status, code) => {
+  const { url } = await start();
+  const response = await post(url, field('model', 'm') + END, { 'content-type': contentType });
+  expect(response.status).toBe(status);
+  expect(await errorOf(response)).toMatchObject({ type: 'invalid_request_error', code });
+  expect(worker.uploads).toEqual([]);
+});
+
+test('an upload for a model that does not exist is 404', async () => {
+  const { url } = await start();
+  const response = await post(url, field('model', 'nobody') + file('x') + END);
+  expect(response.status).toBe(404);
+  expect(await errorOf(response)).toMatchObject({ code: 'model_not_found', param: 'model' });
+  expect(worker.uploads).toEqual([]);
+});
