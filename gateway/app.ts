@@ -55,7 +55,7 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
       });
     }
     get('/v1/models', (c) => c.json(modelList(context.directory.models())));
-    get('/v1/models/:id{.+}', (c) => c.json(modelCard(findModel(context.directory, c.req.param('id') ?? ''))));
+    get('/v1/models/:id{[^]+}', (c) => c.json(modelCard(findModel(context.directory, c.req.param('id') ?? ''))));
   }
 
   // For machines
@@ -83,7 +83,7 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
     get('/debug/runtime', guarded(answers.runtime));
     post('/admin/reload', guarded(answers.reload));
     post('/admin/workers/:id/:verb', guarded(answers.workerCommand));
-    post('/admin/models/:id{.+}/:verb', guarded(answers.modelCommand));
+    post('/admin/models/:id{[^]+}/:verb', guarded(answers.modelCommand));
   }
 
   app.notFound(

@@ -45,19 +45,36 @@ export interface AdminContext {
   readonly command: ((worker: string, verb: 'restart' | 'drain') => Promise<CommandAnswer>) | null;
 }
 
-/** Lets a request to /admin or /debug in, or throws. Without a key only this machine may ask, and nothing in between. */
+/** Headers by which a proxy or a page in a browser gives itself away. Both speak for strangers. */
+const GO_BETWEENS = ['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'forwarded', 'via', 'origin', 'referer'];
+
+/**
+ * Lets a request to /admin or /debug in, or throws. Without a key only this machine may ask, and nothing in between.
+ * @throws invalid_api_key · conflicting_credentials · admin_only
+ */
 export function checkAdmin(incoming: IncomingMessage, key: string | null): void {
-  const { headers, socket } = incoming;
-  if (key !== null) {
-    const given = /^bearer (.+)$/i.exec(headers.authorization ?? '')?.[1] ?? headers['x-api-key'];
-    if (typeof given === 'string' && same(given, key)) return;
-    throw new GatewayError('invalid_api_key', 'A valid admin key is required.');
+  if (key === null) checkNearby(incoming);
+  else checkKey(incoming, key);
+}
+
+function checkKey({ headers }: IncomingMessage, key: string): void {
+  const bearer = /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
+  const other = headers['x-api-key'];
+  if (bearer !== undefined && other !== undefined && bearer !== other) {
+    throw new GatewayError('conflicting_credentials', 'Two different keys were given; send one.');
   }
-  // A proxy on this machine speaks for strangers, and so does a page in a browser.
-  const proxied = headers['x-forwarded-for'] ?? headers['forwarded'] ?? headers['via'] ?? headers['origin'];
-  const host = (headers.host ?? '').replace(/:\d+$/, '');
+  const given = bearer ?? other;
+  if (typeof given !== 'string' || !same(given, key)) throw new GatewayError('invalid_api_key', 'A valid admin key is required.');
+}
+
+function checkNearby({ headers, socket }: IncomingMessage): void {
   const local = /^(?:127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/.test(socket.remoteAddress ?? '');
-  if (!local || proxied !== undefined || !/^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(host)) {
+  // A name of someone else's may lead here (DNS rebinding).
+  const host = (headers.host ?? '').replace(/:\d+$/, '').toLowerCase();
+  const named = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(host);
+  // "none": the user typed the address.
+  const fetched = (headers['sec-fetch-site'] ?? 'none') !== 'none';
+  if (!local || !named || fetched || GO_BETWEENS.some((name) => headers[name] !== undefined)) {
     throw new GatewayError('admin_only', 'Without admin.key, /admin and /debug answer only to this machine.');
   }
 }
