@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startFakeVllm, type FakeVllm } from '../support/fake-vllm.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { ask as send, connectRaw } from '../support/raw-http.ts';
+import { ask as send, connectRaw } from '../support/raw-client.ts';
 import { ask, chat, errorOf } from './asking.ts';
 import { rawRequest } from './raw-request.ts';
 import { endOf, endsOf, settled } from './settled.ts';

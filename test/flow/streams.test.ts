@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { SettingsInput } from '../../gateway/config/settings.ts';
 import { answers, event, startFakeVllm, type FakeVllm, type Script } from '../support/fake-vllm.ts';
 import { startTestGateway, until, type TestGateway } from '../support/gateway.ts';
-import { ask as send, connectRaw } from '../support/raw-http.ts';
+import { ask as send, connectRaw } from '../support/raw-client.ts';
 import { ask, chat, CHAT_PATH, contentOf, dataOf, errorAtEnd, errorOf, flow, type Flow } from './asking.ts';
 import { rawRequest } from './raw-request.ts';
 import { endOf, settled } from './settled.ts';
