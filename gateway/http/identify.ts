@@ -130,9 +130,13 @@ function withoutMark(bytes: Buffer): Buffer {
 function resolve(directory: WorkerDirectory, name: string | null): ModelEntry {
   const model = directory.resolve(name);
   if (model) return model;
-  if (name !== null) throw new GatewayError('model_not_found', `The model \`${shown(name)}\` does not exist.`, { param: 'model' });
-  // Nothing has been learned of any worker yet.
-  throw new GatewayError('no_worker', 'No model is available yet: no worker has been reached.', { retryAfterMs: 5_000 });
+  const workers = directory.workers();
+  // A worker that has not been reached yet may be the one that serves it; only when all have told can we say that nobody does.
+  if (name === null || workers.length === 0 || workers.some(({ view }) => view.models.length === 0)) {
+    const which = name === null ? 'No model is available yet' : `The model \`${shown(name)}\` is not known yet`;
+    throw new GatewayError('no_worker', `${which}: not every worker has been reached.`, { retryAfterMs: 5_000 });
+  }
+  throw new GatewayError('model_not_found', `The model \`${shown(name)}\` does not exist.`, { param: 'model' });
 }
 
 function shown(name: string): string {
