@@ -1,19 +1,18 @@
 import type { Call } from '../core/call.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
-import { Ending, type Outcome } from '../core/reply.ts';
+import { Ending } from '../core/reply.ts';
 import type { FrameBatch, UpstreamExchange, UpstreamFailure, UpstreamHead, UpstreamListener, UpstreamRequest } from '../core/transport.ts';
 import type { Worker } from '../core/worker.ts';
-import { isExpectedType, looksLikeJson } from '../openai/answer-check.ts';
+import { isExpectedType } from '../openai/answer-check.ts';
 import { errorEvent } from '../openai/error-body.ts';
 import { EventCutter } from '../openai/event-cutter.ts';
 import { lookAt, readEvent } from '../openai/stream-watch.ts';
-import { findFinishReason } from '../openai/usage.ts';
-import { fromWorkerError } from '../openai/worker-error.ts';
 import type { Attempt, AttemptObserver, FailureCause, Verdict } from './attempt.ts';
 import { ClientBody } from './client-body.ts';
 import { SilenceWatch, type SilenceListener, type SilenceSettings } from './silence-watch.ts';
 import { UsageTail } from './usage-tail.ts';
+import { judgeWhole, wholeReply } from './whole-answer.ts';
 
 export type RelaySettings = SilenceSettings;
 
@@ -105,11 +104,8 @@ class Relay implements UpstreamListener, SilenceListener {
     this.#head = head;
     const { peek, route } = this.#call;
     if (head.status === 200 && !isExpectedType(head.contentType, peek.stream ? 'stream' : route.body === 'json' ? 'json' : 'any')) {
-      this.#fail(
-        new GatewayError('upstream_error', 'The worker sent something that is not an answer to the request.'),
-        'failed',
-        'unexpected_content',
-      );
+      const error = new GatewayError('upstream_error', 'The worker sent something that is not an answer to the request.');
+      this.#fail(error, 'failed', { kind: 'failure', reason: 'unexpected_content' });
     }
   }
 
@@ -160,7 +156,7 @@ class Relay implements UpstreamListener, SilenceListener {
     if (this.#state === 'trailing') return this.#over();
     if (this.#state === 'waiting') {
       const cause = ({ connect: 'unsent', stale: 'stale', died: 'died', nonsense: 'failed' } as const)[kind];
-      return this.#fail(error, cause, kind);
+      return this.#fail(error, cause, { kind: 'failure', reason: kind });
     }
     const told = new GatewayError('upstream_disconnected', 'The worker stopped in the middle of the answer.', { cause: error });
     this.#break(told, { kind: 'failure', reason: kind });
@@ -193,40 +189,14 @@ class Relay implements UpstreamListener, SilenceListener {
     const head = this.#head!;
     const { journey, route } = this.#call;
     const body = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
-    if (head.status !== 200) return this.#onErrorAnswer(fromWorkerError(head.status, body.toString('utf8'), route.path), head.status);
-    if (this.#isEventStream()) {
-      return this.#fail(
-        new GatewayError('upstream_disconnected', 'The worker ended the stream before its first event.'),
-        'failed',
-        'incomplete',
-      );
-    }
-    if (head.contentType.includes('json') && !looksLikeJson(body)) {
-      return this.#fail(new GatewayError('upstream_error', 'The worker’s answer is not complete JSON.'), 'failed', 'bad_json');
-    }
-    journey.finishReason = findFinishReason(body);
-    if (journey.finishReason === 'abort') {
-      return this.#fail(new GatewayError('upstream_error', 'The worker gave the request up.'), 'failed', 'aborted');
-    }
+    const judged = judgeWhole(head, body, route.path);
+    if (judged.kind === 'bad') return this.#fail(judged.error, judged.cause, judged.verdict);
+    journey.finishReason = judged.finishReason;
     journey.bytesOut += body.length;
     this.#tail.add(body);
     this.#close({ kind: 'success' });
     this.#over();
-    const outcome: Outcome = { kind: 'complete', status: 200 };
-    const headers = { 'content-type': head.contentType || 'application/json' };
-    this.#resolve({
-      kind: 'replied',
-      reply: { status: 200, headers, body: { kind: 'bytes', bytes: body }, relayed: true, ended: new Ending(), outcome: () => outcome },
-    });
-  }
-
-  #onErrorAnswer(error: GatewayError, status: number): void {
-    if (error.kind === 'worker_busy') this.#fail(error, 'busy', null);
-    else if (error.row.origin === 'client') {
-      // The worker is well: it read the request and said what is wrong with it.
-      this.#settle({ kind: 'success' });
-      this.#fail(error, 'final', null);
-    } else this.#fail(error, 'failed', `status_${status}`);
+    this.#resolve({ kind: 'replied', reply: wholeReply(head, body) });
   }
 
   // === answers that are passed on as they come ===
@@ -274,8 +244,9 @@ class Relay implements UpstreamListener, SilenceListener {
   /** A failure that the worker told in its stream: before the first event went out, another worker may do better. */
   #onStreamFailure(message: string, reason: string, cause?: Error): void {
     const error = new GatewayError('upstream_error', message, { cause });
-    if (this.#state === 'waiting') this.#fail(error, 'failed', reason);
-    else this.#break(error, { kind: 'failure', reason });
+    const verdict: Verdict = { kind: 'failure', reason };
+    if (this.#state === 'waiting') this.#fail(error, 'failed', verdict);
+    else this.#break(error, verdict);
   }
 
   #onDone(): void {
@@ -329,16 +300,17 @@ class Relay implements UpstreamListener, SilenceListener {
 
   #onTimeout(message: string, reason: string): void {
     const error = new GatewayError('upstream_timeout', message);
-    if (this.#state === 'waiting') this.#fail(error, 'failed', reason);
-    else this.#break(error, { kind: 'failure', reason });
+    const verdict: Verdict = { kind: 'failure', reason };
+    if (this.#state === 'waiting') this.#fail(error, 'failed', verdict);
+    else this.#break(error, verdict);
   }
 
   // === ways to end ===
 
   /** Before the first byte: the caller decides what comes next. */
-  #fail(error: GatewayError, cause: FailureCause, breakerReason: string | null): void {
+  #fail(error: GatewayError, cause: FailureCause, verdict: Verdict): void {
     this.#abort();
-    this.#settle(breakerReason === null ? { kind: 'neutral' } : { kind: 'failure', reason: breakerReason });
+    this.#settle(verdict);
     this.#over();
     this.#resolve({ kind: 'failed', error, cause });
   }
@@ -357,7 +329,7 @@ class Relay implements UpstreamListener, SilenceListener {
 
   #onCancelled(reason: GatewayError): void {
     if (this.#state === 'over') return;
-    if (this.#state === 'waiting') return this.#fail(reason, 'final', null);
+    if (this.#state === 'waiting') return this.#fail(reason, 'final', { kind: 'neutral' });
     if (this.#state === 'trailing' || reason.kind === 'client_disconnected') {
       this.#abort();
       this.#settle({ kind: 'neutral' });
