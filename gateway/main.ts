@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { createApp, type AppContext } from './app.ts';
 import { controlPath, controlTarget } from './config/control-path.ts';
@@ -15,6 +14,7 @@ import type { Events, LiveFigures } from './core/events.ts';
 import { systemRandom } from './core/random.ts';
 import type { SupervisorSnapshot } from './core/supervision.ts';
 import type { ReloadAnswer } from './http/admin.ts';
+import { listen } from './http/listen.ts';
 import { Lifecycle } from './http/lifecycle.ts';
 import { createHttpServer } from './http/server.ts';
 import { pipeline } from './pipeline.ts';
@@ -301,16 +301,4 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
 function listings({ workers }: Settings): WorkerListing[] {
   return workers.map(({ url, api_key, models, max_num_seqs }) => ({ url, apiKey: api_key, models, maxNumSeqs: max_num_seqs }));
-}
-
-function listen(server: Server, host: string, port: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port, backlog: 4096 }, () => {
-      server.off('error', reject);
-      const address = server.address() as AddressInfo;
-      const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-      resolve(`http://${name}:${address.port}`);
-    });
-  });
 }
