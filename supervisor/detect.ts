@@ -1,5 +1,3 @@
-import { accessSync, constants, statSync } from 'node:fs';
-import { delimiter, join, resolve } from 'node:path';
 import type { Settings } from '../gateway/config/settings.ts';
 import type { GpuReading } from './gpu.ts';
 import type { GpuProfile, Profiles, Tuning } from './profile.ts';
@@ -53,21 +51,4 @@ function named<T>(entries: ReadonlyMap<string, T>, name: string, setting: string
   const entry = entries.get(name);
   if (!entry) throw new ProfileError(`${setting}: there is no ${name}; there are ${[...entries.keys()].join(', ')}`);
   return entry;
-}
-
-/** Where a program is that a shell would run by this name; null when there is none. */
-export function findProgram(name: string, env: Readonly<Record<string, string | undefined>>, cwd: string): string | null {
-  const places = name.includes('/')
-    ? [resolve(cwd, name)]
-    : (env['PATH'] ?? '').split(delimiter).map((folder) => join(folder || cwd, name));
-  return places.find(isProgram) ?? null;
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
 }

@@ -2,16 +2,17 @@ import { fileURLToPath } from 'node:url';
 import type { Settings } from '../gateway/config/settings.ts';
 import type { SupervisedModel } from '../gateway/core/supervision.ts';
 import type { EngineDecision } from './detect.ts';
-import { chooseEngineKind, chooseGpuProfile, chooseTuning, findProgram } from './detect.ts';
+import { chooseEngineKind, chooseGpuProfile, chooseTuning } from './detect.ts';
 import type { CardFacts, Choice } from './engine-settings.ts';
 import { chooseEngine } from './engine-settings.ts';
-import { CUDA_RESERVE_BYTES } from './free-memory.ts';
+import { cudaTotalBytes } from './gpu-memory.ts';
 import type { GpuReading } from './gpu.ts';
 import { workerPrefix } from './instance-id.ts';
 import { planLaunch } from './launch.ts';
 import { askedModels, toSupervisedModel } from './model-request.ts';
 import { place as placeWorkers } from './placement.ts';
 import type { EngineSettings, GpuProfile, Profiles, Tuning } from './profile.ts';
+import { findProgram } from './program.ts';
 import type { Plan, WorkerSpec } from './worker.ts';
 
 /** Where and as whom the supervisor runs. */
@@ -91,7 +92,7 @@ function gpusEach(engine: EngineSettings): number {
 
 function cardFacts(profile: GpuProfile, gpu: GpuReading | undefined): CardFacts {
   return {
-    memoryGib: profile.memory_gib ?? (gpu ? (gpu.memoryTotalBytes - CUDA_RESERVE_BYTES) / 2 ** 30 : null),
+    memoryGib: profile.memory_gib ?? (gpu ? cudaTotalBytes(gpu) / 2 ** 30 : null),
     computeCap: gpu?.computeCap ?? profile.compute_cap,
     display: gpu?.display ?? false,
   };

@@ -2,18 +2,11 @@ import type { Clock } from '../gateway/core/clock.ts';
 import { sleep } from '../gateway/core/clock.ts';
 import type { Failure } from './failure.ts';
 import { vramBusy } from './failure.ts';
-import type { GpuProbe, GpuReading } from './gpu.ts';
-
-/** CUDA hands out this much less than nvidia-smi calls the card's total. */
-export const CUDA_RESERVE_BYTES = 450 * 2 ** 20;
+import type { ComputeApp, GpuProbe } from './gpu.ts';
+import { neededBytes } from './gpu-memory.ts';
 
 const POLL_MS = 500;
 const PATIENCE_MS = 60_000;
-
-/** What vLLM insists on finding free when it starts: its share of what CUDA hands out. */
-export function neededBytes(gpu: GpuReading, utilization: number): number {
-  return Math.max(0, gpu.memoryTotalBytes - CUDA_RESERVE_BYTES) * utilization;
-}
 
 /**
  * Waits until a GPU has room for a start: the memory of a process that has just ended comes back only after a while.
@@ -32,7 +25,21 @@ export async function awaitFreeMemory(
     if (!gpu || gpu.memoryFreeBytes === null || isOver()) return null;
     const wanted = neededBytes(gpu, utilization);
     if (gpu.memoryFreeBytes >= wanted) return null;
-    if (clock.now() >= untilMs) return vramBusy(wanted, gpu.memoryFreeBytes);
+    if (clock.now() >= untilMs) return withHolders(vramBusy(wanted, gpu.memoryFreeBytes), (await probe.apps?.()) ?? [], gpuUuid);
     await sleep(clock, POLL_MS);
   }
+}
+
+/** The same failure, naming who holds the memory. */
+export function withHolders(failure: Failure, apps: readonly ComputeApp[], gpuUuid: string): Failure {
+  const holders = apps.filter((app) => app.gpuUuid === gpuUuid);
+  return holders.length === 0
+    ? failure
+    : { ...failure, message: `${failure.message} It is held by ${holders.map(describeApp).join(', ')}.` };
+}
+
+/** Such as `VLLM::EngineCore (process 4121, 11.2 GiB)`. */
+export function describeApp({ pid, name, memoryBytes }: ComputeApp): string {
+  const amount = memoryBytes === null ? '' : `, ${(memoryBytes / 2 ** 30).toFixed(1)} GiB`;
+  return `${name} (process ${pid}${amount})`;
 }

@@ -1,131 +1,206 @@
-import { execa } from 'execa';
+import { totalmem } from 'node:os';
 import type { Clock } from '../gateway/core/clock.ts';
 import type { GpuView } from '../gateway/core/supervision.ts';
+import type { Row } from './gpu-csv.ts';
+import { bytesIn, mergeRows, numberIn, parseCsv } from './gpu-csv.ts';
+import type { MigInstance } from './gpu-mig.ts';
+import { migMemoryBytes, parseMigList } from './gpu-mig.ts';
+import type { SmiAnswer } from './gpu-smi.ts';
+import { SmiProgram } from './gpu-smi.ts';
 
-/** One GPU as the driver describes it; null where it does not say. */
+/** One GPU, or one MIG instance of one, as the driver describes it; null where it does not say. */
 export interface GpuReading extends GpuView {
   readonly memoryFreeBytes: number | null;
+  /** What the driver keeps for itself: part of the total, but never handed out. */
+  readonly memoryReservedBytes: number | null;
   readonly computeCap: number | null;
   readonly driverVersion: string | null;
   /** A screen is attached and lit. */
   readonly display: boolean;
+  /** For a MIG instance, the id of its card. */
+  readonly parentUuid: string | null;
+  /** Why it cannot be used now, in plain words; null when it can. */
+  readonly fault: string | null;
 }
 
 /** Looks at the machine's GPUs. Never throws: no driver, no answer and no GPU are all the empty list. */
 export interface GpuProbe {
   read(): Promise<readonly GpuReading[]>;
+  /** Who holds memory of the GPUs, as far as that can be said. */
+  apps?(): Promise<readonly ComputeApp[]>;
 }
 
-const MIB = 1024 * 1024;
-const TIMEOUT_MS = 5000;
+/** A process that holds memory of a GPU. In a container the pid is the host's, and the list is often empty. */
+export interface ComputeApp {
+  readonly pid: number;
+  readonly gpuUuid: string;
+  readonly name: string;
+  /** null where the driver does not count by process (WSL). */
+  readonly memoryBytes: number | null;
+}
+
+export interface GpuSurvey {
+  readonly gpus: readonly GpuReading[];
+  /** Why nothing was learned; null when nvidia-smi answered, if only with "none". */
+  readonly problem: Exclude<SmiAnswer, { readonly kind: 'answered' }> | null;
+}
+
 const CACHE_MS = 1000;
+/** What changes only when somebody changes the machine is asked this often. */
+const LEARN_MS = 300_000;
 
 // A driver that does not know one field refuses the whole query: the indispensable ones are asked for by themselves.
-const CORE = ['index', 'uuid', 'name', 'memory.total', 'memory.free', 'driver_version'] as const;
-const OPTIONAL = [['memory.used', 'utilization.gpu', 'temperature.gpu', 'power.draw'], ['compute_cap'], ['display_active']] as const;
+const CORE = ['index', 'uuid', 'name', 'memory.total', 'memory.free', 'driver_version'];
+const CHANGING: readonly string[][] = [['memory.used'], ['utilization.gpu', 'temperature.gpu'], ['power.draw']];
+const LASTING: readonly string[][] = [['compute_cap'], ['display_active'], ['memory.reserved'], ['mig.mode.current']];
+const APP = ['pid', 'gpu_uuid', 'used_memory', 'process_name'];
 
-type Row = ReadonlyMap<string, string>;
+interface Learned {
+  readonly atMs: number;
+  /** Fields besides the core that this driver answers, worth asking every time. */
+  readonly changing: readonly string[];
+  readonly lasting: ReadonlyMap<string, Row>;
+  readonly instances: readonly MigInstance[];
+}
 
-/** nvidia-smi, asked at most once a second however many want to know. */
+/** nvidia-smi, asked at most once a second however many want to know, and with one process as soon as it is known what it can answer. */
 export class NvidiaSmi implements GpuProbe {
   readonly #clock: Clock;
-  readonly #env: Readonly<Record<string, string | undefined>>;
-  #last: { atMs: number; answer: Promise<readonly GpuReading[]> } | null = null;
+  readonly #program: SmiProgram;
+  #learned: Learned | null = null;
+  #asking: Promise<GpuSurvey> | null = null;
+  #last: { readonly atMs: number; readonly survey: GpuSurvey } | null = null;
 
-  constructor(clock: Clock, env: Readonly<Record<string, string | undefined>>) {
+  /** `folders`: where to look for the program after the PATH. */
+  constructor(clock: Clock, env: Readonly<Record<string, string | undefined>>, folders?: readonly string[]) {
     this.#clock = clock;
-    this.#env = env;
+    this.#program = new SmiProgram(clock, env, folders);
   }
 
-  read(): Promise<readonly GpuReading[]> {
-    const nowMs = this.#clock.now();
-    if (!this.#last || nowMs - this.#last.atMs > CACHE_MS) this.#last = { atMs: nowMs, answer: this.#ask() };
-    return this.#last.answer;
+  async read(): Promise<readonly GpuReading[]> {
+    return (await this.survey()).gpus;
   }
 
-  async #ask(): Promise<readonly GpuReading[]> {
+  /** The same with the reason where there is nothing to see. */
+  async survey(): Promise<GpuSurvey> {
+    if (this.#last && this.#clock.now() - this.#last.atMs < CACHE_MS) return this.#last.survey;
+    this.#asking ??= this.#ask().then((survey) => {
+      this.#last = { atMs: this.#clock.now(), survey };
+      this.#asking = null;
+      return survey;
+    });
+    return this.#asking;
+  }
+
+  /** Who holds memory of the GPUs. Empty when that cannot be said. */
+  async apps(): Promise<readonly ComputeApp[]> {
+    const answer = await this.#program.run([`--query-compute-apps=${APP.join(',')}`, '--format=csv,noheader,nounits']);
+    return answer.kind === 'answered' ? parseCsv(answer.text, APP).flatMap((row) => toApp(row) ?? []) : [];
+  }
+
+  async #ask(): Promise<GpuSurvey> {
+    const learned = this.#learned;
+    if (learned && this.#clock.now() - learned.atMs < LEARN_MS) {
+      const answer = await this.#query([...CORE, ...learned.changing]);
+      if (answer.kind === 'answered') return toSurvey(answer.rows, learned);
+      if (answer.kind === 'hung') return { gpus: [], problem: answer };
+    }
     const core = await this.#query(CORE);
-    if (core.length === 0) return [];
-    const optional = await Promise.all(OPTIONAL.map((fields) => this.#query(['uuid', ...fields])));
-    return core.flatMap((row) => {
-      const merged = new Map(row);
-      for (const rows of optional)
-        for (const [field, value] of rows.find((other) => other.get('uuid') === row.get('uuid')) ?? []) merged.set(field, value);
-      return toReading(merged) ?? [];
-    });
+    if (core.kind !== 'answered') return { gpus: [], problem: core };
+    this.#learned = core.rows.length === 0 ? null : await this.#learn();
+    if (!this.#learned) return { gpus: [], problem: null };
+    const { changing } = this.#learned;
+    const full = changing.length === 0 ? core : await this.#query([...CORE, ...changing]);
+    return toSurvey(full.kind === 'answered' ? full.rows : core.rows, this.#learned);
   }
 
-  async #query(fields: readonly string[]): Promise<Row[]> {
-    const result = await execa('nvidia-smi', [`--query-gpu=${fields.join(',')}`, '--format=csv,noheader,nounits'], {
-      env: { ...this.#env },
-      extendEnv: false,
-      stdin: 'ignore',
-      timeout: TIMEOUT_MS,
-      killSignal: 'SIGKILL',
-      maxBuffer: MIB,
-      reject: false,
-    });
-    return result.failed ? [] : parseCsv(result.stdout, fields);
+  async #learn(): Promise<Learned> {
+    // All at once: without persistence mode each run waits for the driver to wake up.
+    const ask = async (fields: readonly string[]) => ({ fields, answer: await this.#query(['uuid', ...fields]) });
+    const [changingAnswers, lastingAnswers] = await Promise.all([Promise.all(CHANGING.map(ask)), Promise.all(LASTING.map(ask))]);
+    const changing = changingAnswers.flatMap(({ fields, answer }) => (answer.kind === 'answered' ? fields : []));
+    const lasting = new Map<string, Row>();
+    for (const row of lastingAnswers.flatMap(({ answer }) => (answer.kind === 'answered' ? answer.rows : []))) {
+      const uuid = row.values.get('uuid') ?? '';
+      lasting.set(uuid, mergeRows([lasting.get(uuid), row].filter((each) => each !== undefined)));
+    }
+    const hasMig = [...lasting.values()].some((row) => row.values.get('mig.mode.current') === 'Enabled');
+    const list = hasMig ? await this.#program.run(['-L']) : null;
+    const instances = list?.kind === 'answered' ? parseMigList(list.text) : [];
+    return { atMs: this.#clock.now(), changing, lasting, instances };
+  }
+
+  async #query(fields: readonly string[]) {
+    const answer = await this.#program.run([`--query-gpu=${fields.join(',')}`, '--format=csv,noheader,nounits']);
+    return answer.kind === 'answered' ? { kind: 'answered' as const, rows: parseCsv(answer.text, fields) } : answer;
   }
 }
 
-/**
- * The GPUs that CUDA_VISIBLE_DEVICES leaves, in its order; nvidia-smi does not heed it. As CUDA does it: entries are indices (in the
- * order of the bus) or beginnings of ids, and the first that fits nothing hides itself and all after it.
- */
-export function visibleGpus(gpus: readonly GpuReading[], visible: string | undefined): readonly GpuReading[] {
-  if (visible === undefined) return gpus;
-  const chosen: GpuReading[] = [];
-  for (const entry of visible.split(',').map((part) => part.trim())) {
-    const gpu = gpus.find(({ index, uuid }) => String(index) === entry || (entry.startsWith('GPU-') && uuid.startsWith(entry)));
-    if (!gpu || chosen.includes(gpu)) break;
-    chosen.push(gpu);
-  }
-  return chosen;
+function toSurvey(rows: readonly Row[], { lasting, instances }: Learned): GpuSurvey {
+  const gpus = rows.flatMap((row) => {
+    const uuid = row.values.get('uuid');
+    if (uuid === undefined) return [];
+    const merged = mergeRows([lasting.get(uuid), row].filter((each) => each !== undefined));
+    const card = toReading(merged, uuid);
+    if (merged.values.get('mig.mode.current') !== 'Enabled') return card;
+    const parts = instances.filter(({ parentUuid }) => parentUuid === uuid).map((instance) => toInstance(card, instance));
+    // The card itself can run nothing while MIG is on.
+    return parts.length > 0 ? parts : { ...card, fault: 'MIG is on and no instance has been made: create one, or switch MIG off' };
+  });
+  return { gpus, problem: null };
 }
 
-/** One row a line; cells that say "not available" in one of the driver's ways are left out. */
-export function parseCsv(text: string, fields: readonly string[]): Row[] {
-  return text
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '')
-    .map((line) => {
-      const cells = line.split(',').map((cell) => cell.trim());
-      return new Map(fields.flatMap((field, index) => cellOf(field, cells[index])));
-    });
-}
-
-function cellOf(field: string, cell: string | undefined): [string, string][] {
-  const unknown = cell === undefined || cell === '' || /^\[.*\]$|^N\/A$|^ERR!$|^Unknown Error$/i.test(cell);
-  return unknown ? [] : [[field, cell]];
-}
-
-function toReading(row: Row): GpuReading | null {
-  const number = (field: string) => {
-    const value = Number.parseFloat(row.get(field) ?? '');
-    return Number.isFinite(value) ? value : null;
-  };
-  const bytes = (field: string) => {
-    const mib = number(field);
-    return mib === null ? null : mib * MIB;
-  };
-  const uuid = row.get('uuid');
-  const memoryTotalBytes = bytes('memory.total');
-  if (uuid === undefined || memoryTotalBytes === null) return null;
-  const percent = number('utilization.gpu');
+function toReading(row: Row, uuid: string): GpuReading {
+  const percent = numberIn(row, 'utilization.gpu');
+  const total = bytesIn(row, 'memory.total');
   return {
-    index: number('index') ?? 0,
+    index: numberIn(row, 'index') ?? 0,
     uuid,
-    name: row.get('name') ?? 'unknown',
-    memoryTotalBytes,
-    memoryUsedBytes: bytes('memory.used'),
-    memoryFreeBytes: bytes('memory.free'),
+    name: row.values.get('name') ?? 'unknown',
+    // A card without memory of its own (Jetson, GB10) uses the machine's, and the driver names none.
+    memoryTotalBytes: total ?? totalmem(),
+    memoryUsedBytes: bytesIn(row, 'memory.used'),
+    memoryFreeBytes: bytesIn(row, 'memory.free'),
+    memoryReservedBytes: bytesIn(row, 'memory.reserved'),
     utilization: percent === null ? null : percent / 100,
-    temperatureCelsius: number('temperature.gpu'),
-    powerWatts: number('power.draw'),
-    computeCap: number('compute_cap'),
-    driverVersion: row.get('driver_version') ?? null,
-    display: row.get('display_active') === 'Enabled',
+    temperatureCelsius: numberIn(row, 'temperature.gpu'),
+    powerWatts: numberIn(row, 'power.draw'),
+    computeCap: numberIn(row, 'compute_cap'),
+    driverVersion: row.values.get('driver_version') ?? null,
+    display: row.values.get('display_active') === 'Enabled',
+    parentUuid: null,
+    fault: faultOf(row),
+  };
+}
+
+/** Some healthy cards have a fan or a sensor that cannot be read; memory that cannot be read is another matter. */
+function faultOf({ broken }: Row): string | null {
+  const words = [...broken].find(([field, cell]) => field.startsWith('memory.') || /reset|lost/i.test(cell))?.[1];
+  return words === undefined ? null : `the driver cannot read it (${words.replace(/^\[|\]$/g, '')}): reset the GPU or reboot`;
+}
+
+function toInstance(card: GpuReading, instance: MigInstance): GpuReading {
+  const memoryTotalBytes = migMemoryBytes(instance);
+  return {
+    ...card,
+    uuid: instance.uuid,
+    name: `${card.name} MIG ${instance.profile}`,
+    memoryTotalBytes: memoryTotalBytes ?? card.memoryTotalBytes,
+    // What is known of the card says nothing of its parts.
+    ...{ memoryUsedBytes: null, memoryFreeBytes: null, memoryReservedBytes: null, utilization: null },
+    display: false,
+    parentUuid: card.uuid,
+    fault: card.fault ?? (memoryTotalBytes === null ? 'it is a MIG instance whose size nobody tells' : null),
+  };
+}
+
+function toApp(row: Row): ComputeApp | null {
+  const pid = numberIn(row, 'pid');
+  if (pid === null) return null;
+  return {
+    pid,
+    gpuUuid: row.values.get('gpu_uuid') ?? '',
+    name: row.values.get('process_name') ?? 'unknown',
+    memoryBytes: bytesIn(row, 'used_memory'),
   };
 }

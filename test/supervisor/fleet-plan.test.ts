@@ -4,6 +4,7 @@ import { settingsSchema } from '../../gateway/config/settings.ts';
 import { planFleet } from '../../supervisor/fleet-plan.ts';
 import type { GpuReading } from '../../supervisor/gpu.ts';
 import { loadProfiles, ProfileError } from '../../supervisor/profile.ts';
+import { reading } from './support/pretend-smi.ts';
 
 const profiles = loadProfiles();
 const PLACE = { cwd: '/srv', env: {}, stateDir: '/srv/.headgate' };
@@ -13,20 +14,7 @@ function settings(input: SettingsInput): Settings {
 }
 
 function gpu(index: number): GpuReading {
-  return {
-    index,
-    uuid: `GPU-${index}`,
-    name: 'NVIDIA L4',
-    memoryTotalBytes: 23034 * 2 ** 20,
-    memoryUsedBytes: 0,
-    memoryFreeBytes: null,
-    utilization: null,
-    temperatureCelsius: null,
-    powerWatts: null,
-    computeCap: 8.9,
-    driverVersion: null,
-    display: false,
-  };
+  return reading('NVIDIA L4', 23034, 8.9, { index, uuid: `GPU-${index}` });
 }
 
 function args(plan: ReturnType<typeof planFleet>, worker = 0): readonly string[] {

@@ -1,157 +1,186 @@
-import { chmodSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { chooseEngineKind, chooseGpuProfile, findProgram } from '../../supervisor/detect.ts';
-import type { GpuReading } from '../../supervisor/gpu.ts';
-import { NvidiaSmi, parseCsv, visibleGpus } from '../../supervisor/gpu.ts';
-import { loadProfiles, ProfileError } from '../../supervisor/profile.ts';
+import { systemClock } from '../../gateway/core/clock.ts';
+import { NvidiaSmi } from '../../supervisor/gpu.ts';
+import { readProcess } from '../../supervisor/processes.ts';
 import { createFakeClock } from '../support/fake-clock.ts';
+import { pretendCard, pretendSmi, smiThat } from './support/pretend-smi.ts';
 import { scratchFolder } from './support/scratch.ts';
 
 const MIB = 2 ** 20;
-const profiles = loadProfiles();
+const T4 = pretendCard('Tesla T4', 15360, '7.5', { uuid: 'GPU-aaa', 'memory.used': '460', 'utilization.gpu': '17' });
+const RTX = pretendCard('NVIDIA GeForce RTX 4080', 16376, '8.9', { uuid: 'GPU-bbb', display_active: 'Enabled' });
 
-/** A folder with an `nvidia-smi` that runs these shell lines; `$1` is the query. */
-function smiThat(script: string): string {
-  const folder = scratchFolder();
-  const file = join(folder, 'nvidia-smi');
-  writeFileSync(file, `#!/bin/sh\necho "$1" >> ${join(folder, 'calls')}\n${script}\n`);
-  chmodSync(file, 0o755);
-  return folder;
+function smi(folder: string, clock = createFakeClock()): NvidiaSmi {
+  return new NvidiaSmi(clock, { PATH: `${folder}:/usr/bin:/bin` }, []);
 }
 
-function read(folder: string): Promise<readonly GpuReading[]> {
-  return new NvidiaSmi(createFakeClock(), { PATH: `${folder}:/usr/bin:/bin` }).read();
+function calls(folder: string): string[] {
+  return readFileSync(join(folder, 'calls'), 'utf8').trim().split('\n');
 }
-
-const T4_AND_4080 = `case "$1" in
-  *memory.total*) echo "0, GPU-aaa, Tesla T4, 15360, 14900, 580.95.05"; echo "1, GPU-bbb, NVIDIA GeForce RTX 4080, 16376, 15000, 580.95.05";;
-  *compute_cap*) echo "GPU-bbb, 8.9"; echo "GPU-aaa, 7.5";;
-  *display_active*) echo "GPU-aaa, Disabled"; echo "GPU-bbb, Enabled";;
-  *) echo "GPU-aaa, 460, 17, 52, 30.5"; echo "GPU-bbb, 1376, [N/A], N/A, [Not Supported]";;
-esac`;
 
 describe('NvidiaSmi', () => {
-  test('reads every card, by its id and not by its place', async () => {
-    const [t4, rtx] = await read(smiThat(T4_AND_4080));
-    expect(t4).toMatchObject({
+  test('reads every card, and matches what it asks separately by id', async () => {
+    const [t4, rtx] = await smi(pretendSmi({ cards: [T4, RTX] })).read();
+    expect(t4).toEqual({
       index: 0,
       uuid: 'GPU-aaa',
       name: 'Tesla T4',
       memoryTotalBytes: 15360 * MIB,
-      memoryFreeBytes: 14900 * MIB,
+      memoryFreeBytes: 14910 * MIB,
       memoryUsedBytes: 460 * MIB,
+      memoryReservedBytes: 446 * MIB,
       utilization: 0.17,
+      temperatureCelsius: 41,
+      powerWatts: 17.31,
       computeCap: 7.5,
+      driverVersion: '580.95.05',
       display: false,
+      parentUuid: null,
+      fault: null,
     });
-    expect(rtx).toMatchObject({ uuid: 'GPU-bbb', computeCap: 8.9, display: true, driverVersion: '580.95.05' });
+    expect(rtx).toMatchObject({ index: 1, uuid: 'GPU-bbb', computeCap: 8.9, display: true });
   });
 
-  test('takes what the driver does not say for unknown, never for zero', async () => {
-    const rtx = (await read(smiThat(T4_AND_4080)))[1];
-    expect(rtx).toMatchObject({ utilization: null, temperatureCelsius: null, powerWatts: null });
-  });
+  test.each(['[N/A]', 'N/A', '[Not Supported]', '[Insufficient Permissions]', 'ERR!', '[Unknown Error]', ''])(
+    'takes a value of "%s" for unknown, never for zero, and keeps the rest',
+    async (cell) => {
+      const card = { ...RTX, 'utilization.gpu': cell, 'power.draw': cell, compute_cap: cell };
+      expect(await smi(pretendSmi({ cards: [card] })).read()).toMatchObject([
+        { utilization: null, powerWatts: null, computeCap: null, temperatureCelsius: 41, memoryTotalBytes: 16376 * MIB, fault: null },
+      ]);
+    },
+  );
 
-  test('does without fields that an old driver does not know', async () => {
-    const folder = smiThat(`case "$1" in
-      *memory.total*) echo "0, GPU-aaa, Tesla T4, 15360 MiB, 14900 MiB, 470.1";;
-      *) echo 'Field "x" is not a valid field to query.'; exit 2;;
-    esac`);
-    expect(await read(folder)).toMatchObject([{ name: 'Tesla T4', memoryTotalBytes: 15360 * MIB, computeCap: null, display: false }]);
-  });
-
-  test.each([
-    ['is missing', ''],
-    ['fails', 'echo "NVIDIA-SMI has failed"; exit 9'],
-    ['says nothing', 'exit 0'],
-    ['talks nonsense', 'echo "No devices were found"'],
-  ])('finds no card where the program %s', async (_, script) => {
-    const folder = script === '' ? scratchFolder() : smiThat(script);
-    expect(await new NvidiaSmi(createFakeClock(), { PATH: folder }).read()).toEqual([]);
-  });
-
-  test('asks once for all who want to know within a second', async () => {
+  test('does without fields that an old driver does not know, and without asking for them every time', async () => {
+    const { compute_cap: _, 'mig.mode.current': __, 'power.draw': ___, ...old } = T4;
+    const folder = pretendSmi({ cards: [old] });
     const clock = createFakeClock();
-    const smi = new NvidiaSmi(clock, { PATH: scratchFolder() });
-    const first = smi.read();
-    expect(smi.read()).toBe(first);
-    await first;
-    await clock.advance(1500);
-    expect(smi.read()).not.toBe(first);
+    const program = smi(folder, clock);
+    expect(await program.read()).toMatchObject([{ computeCap: null, powerWatts: null, utilization: 0.17, memoryUsedBytes: 460 * MIB }]);
+    const first = calls(folder).length;
+    await clock.advance(1000);
+    expect(await program.read()).toMatchObject([{ powerWatts: null, utilization: 0.17, memoryReservedBytes: 446 * MIB }]);
+    expect(calls(folder).slice(first)).toHaveLength(1);
+  });
+
+  test('understands units that are left in although none were asked for', async () => {
+    const card = { ...T4, 'memory.total': '15360 MiB', 'memory.free': '14900 MiB', 'utilization.gpu': '17 %', 'power.draw': '30.50 W' };
+    expect(await smi(pretendSmi({ cards: [card] })).read()).toMatchObject([
+      { memoryTotalBytes: 15360 * MIB, memoryFreeBytes: 14900 * MIB, utilization: 0.17, powerWatts: 30.5 },
+    ]);
+  });
+
+  test('a card that has to be reset is there but cannot be used', async () => {
+    const reset = '[GPU requires reset]';
+    const broken = { ...T4, 'memory.free': reset, 'memory.used': reset, 'utilization.gpu': reset };
+    expect(await smi(pretendSmi({ cards: [broken, RTX] })).read()).toMatchObject([
+      { uuid: 'GPU-aaa', memoryFreeBytes: null, fault: expect.stringContaining('GPU requires reset') },
+      { uuid: 'GPU-bbb', fault: null },
+    ]);
+  });
+
+  test('a card without memory of its own has that of the machine', async () => {
+    const shared = pretendCard('NVIDIA GB10', 0, '12.1', { 'memory.total': '[N/A]', 'memory.free': '[N/A]', 'memory.used': '[N/A]' });
+    expect(await smi(pretendSmi({ cards: [shared] })).read()).toMatchObject([{ memoryTotalBytes: totalmem(), fault: null }]);
+  });
+
+  test('asks once for all who want to know within a second, however long the answer takes', async () => {
+    const folder = pretendSmi({ cards: [T4] });
+    const clock = createFakeClock();
+    const program = smi(folder, clock);
+    const [one, two] = await Promise.all([program.survey(), program.survey()]);
+    expect(two).toBe(one);
+    await clock.advance(999);
+    expect(await program.survey()).toBe(one);
+    await clock.advance(1);
+    expect(await program.survey()).not.toBe(one);
+  });
+
+  test('says who holds the memory, as far as the driver knows', async () => {
+    const apps = '4121, GPU-aaa, 11469, VLLM::EngineCore\n77, GPU-aaa, [N/A], C:\\a, b.exe\nnonsense\n';
+    expect(await smi(pretendSmi({ cards: [T4], apps })).apps()).toEqual([
+      { pid: 4121, gpuUuid: 'GPU-aaa', name: 'VLLM::EngineCore', memoryBytes: 11469 * MIB },
+      { pid: 77, gpuUuid: 'GPU-aaa', name: 'C:\\a, b.exe', memoryBytes: null },
+    ]);
   });
 });
 
-test('a row with fewer cells than asked for is no crash', () => {
-  expect(parseCsv('0, GPU-aaa\n\n', ['index', 'uuid', 'name'])).toEqual([
-    new Map([
-      ['index', '0'],
-      ['uuid', 'GPU-aaa'],
-    ]),
-  ]);
+describe('with MIG', () => {
+  const A100 = pretendCard('NVIDIA A100-SXM4-80GB', 81920, '8.0', { uuid: 'GPU-a100', 'mig.mode.current': 'Enabled' });
+  const LIST = `GPU 0: NVIDIA A100-SXM4-80GB (UUID: GPU-a100)
+  MIG 3g.40gb     Device  0: (UUID: MIG-1111)
+  MIG 1c.2g.20gb  Device  1: (UUID: MIG-2222)
+GPU 1: Tesla T4 (UUID: GPU-aaa)
+`;
+
+  test('the instances stand in the place of their card, with the memory their names promise', async () => {
+    const gpus = await smi(pretendSmi({ cards: [A100, T4], list: LIST })).read();
+    expect(gpus.map(({ uuid, name, parentUuid }) => [uuid, name, parentUuid])).toEqual([
+      ['MIG-1111', 'NVIDIA A100-SXM4-80GB MIG 3g.40gb', 'GPU-a100'],
+      ['MIG-2222', 'NVIDIA A100-SXM4-80GB MIG 1c.2g.20gb', 'GPU-a100'],
+      ['GPU-aaa', 'Tesla T4', null],
+    ]);
+    expect(gpus[0]).toMatchObject({ memoryTotalBytes: 38 * 2 ** 30, memoryFreeBytes: null, utilization: null, computeCap: 8 });
+  });
+
+  test('the instances are seen even where a container hides the memory of the card', async () => {
+    const hidden = { ...A100, 'memory.total': '[Insufficient Permissions]', 'memory.free': '[Insufficient Permissions]' };
+    expect(await smi(pretendSmi({ cards: [hidden], list: LIST })).read()).toMatchObject([{ uuid: 'MIG-1111', fault: null }, {}]);
+  });
+
+  test('a card that is not divided yet says so', async () => {
+    const gpus = await smi(pretendSmi({ cards: [A100], list: 'GPU 0: NVIDIA A100-SXM4-80GB (UUID: GPU-a100)\n' })).read();
+    expect(gpus).toMatchObject([{ uuid: 'GPU-a100', fault: expect.stringContaining('no instance') }]);
+  });
 });
 
-function card(name: string, memoryMib: number, computeCap: number | null): GpuReading {
-  const unknown = { utilization: null, temperatureCelsius: null, powerWatts: null, memoryUsedBytes: null, memoryFreeBytes: null };
-  return { ...unknown, index: 0, uuid: 'GPU-x', name, memoryTotalBytes: memoryMib * MIB, computeCap, driverVersion: null, display: false };
-}
-
-describe('the GPU profile', () => {
+describe('without an answer', () => {
   test.each([
-    ['Tesla T4', 15360, 7.5, 't4'],
-    ['NVIDIA T4', 16384, 7.5, 't4'],
-    ['NVIDIA L4', 23034, 8.9, 'l4'],
-    ['NVIDIA L40S', 46068, 8.9, 'generic'],
-    ['NVIDIA RTX A4000', 16376, 8.6, 'rtx-a4000'],
-    ['Quadro RTX 4000', 8192, 7.5, 'generic'],
-    ['NVIDIA RTX 4000 Ada Generation', 20475, 8.9, 'generic'],
-    ['NVIDIA GeForce RTX 3060', 12288, 8.6, 'rtx-3060'],
-    ['NVIDIA GeForce RTX 3060', 8192, 8.6, 'generic'],
-    ['NVIDIA GeForce RTX 3060 Laptop GPU', 6144, 8.6, 'generic'],
-    ['NVIDIA GeForce RTX 4080', 16376, 8.9, 'rtx-4080'],
-    ['NVIDIA GeForce RTX 4080 Laptop GPU', 12282, 8.9, 'generic'],
-    ['NVIDIA L4', 23034, null, 'l4'],
-  ])('for %s with %i MiB (compute capability %s) is %s', (name, mib, cap, profile) => {
-    expect(chooseGpuProfile(profiles, 'auto', [card(name, mib, cap)]).name).toBe(profile);
+    ['fails', 'echo "Failed to initialize NVML: Driver/library version mismatch"; exit 18', 'failed', /version mismatch/],
+    ['has no card', 'echo "No devices were found"; exit 6', 'failed', /No devices/],
+  ])('there is no card where the program %s, and the reason is its own', async (_, script, kind, reason) => {
+    const survey = await smi(smiThat(script)).survey();
+    expect(survey).toEqual({ gpus: [], problem: { kind, reason: expect.stringMatching(reason) } });
   });
 
-  test('without a card is none, and with a name it is that one', () => {
-    expect(chooseGpuProfile(profiles, 'auto', []).name).toBe('none');
-    expect(chooseGpuProfile(profiles, 't4', []).name).toBe('t4');
-    expect(() => chooseGpuProfile(profiles, 't5', [])).toThrow(ProfileError);
-  });
-});
-
-describe('the engine', () => {
-  const gpus = [card('Tesla T4', 15360, 7.5)];
-
-  test('is vLLM where there is a card and a vllm command, and otherwise says what is missing', () => {
-    expect(chooseEngineKind('auto', gpus, '/usr/bin/vllm')).toMatchObject({ engine: 'vllm' });
-    expect(chooseEngineKind('auto', gpus, null)).toEqual({ engine: 'sim', reason: expect.stringContaining('no vllm command') });
-    expect(chooseEngineKind('auto', [], '/usr/bin/vllm')).toEqual({ engine: 'sim', reason: expect.stringContaining('no NVIDIA GPU') });
+  test.each([
+    ['says nothing', 'exit 0'],
+    ['talks nonsense', 'echo "hello"'],
+  ])('there is no card where the program %s', async (_, script) => {
+    expect(await smi(smiThat(script)).survey()).toEqual({ gpus: [], problem: null });
   });
 
-  test('is what the settings say', () => {
-    expect(chooseEngineKind('vllm', [], null)).toMatchObject({ engine: 'vllm' });
-    expect(chooseEngineKind('sim', gpus, '/usr/bin/vllm')).toMatchObject({ engine: 'sim' });
+  test('there is no card where the program is missing', async () => {
+    expect(await smi(scratchFolder()).survey()).toMatchObject({ gpus: [], problem: { kind: 'missing' } });
+  });
+
+  test('it is found where WSL keeps it, off the PATH', async () => {
+    const wsl = pretendSmi({ cards: [T4] });
+    expect(await new NvidiaSmi(systemClock, { PATH: '/usr/bin:/bin' }, [wsl]).read()).toMatchObject([{ name: 'Tesla T4' }]);
+  });
+
+  test('one that hangs is ended after five seconds, with all it has started', async () => {
+    const folder = smiThat('sleep 600 & echo $! > "$here/child"; echo $$ > "$here/pid"; wait');
+    const clock = createFakeClock();
+    const program = smi(folder, clock);
+    const survey = program.survey();
+    const pids = await until(() => ['pid', 'child'].map((file) => Number(readFileSync(join(folder, file), 'utf8'))));
+    await clock.advance(5000);
+    expect(await survey).toMatchObject({ gpus: [], problem: { kind: 'hung' } });
+    await until(() => pids.forEach((pid) => expect(readProcess(pid)).toBeNull()));
   });
 });
 
-test('CUDA_VISIBLE_DEVICES hides cards as CUDA does it', () => {
-  const gpus = ['GPU-aaa', 'GPU-bbb', 'GPU-ccc'].map((uuid, index) => ({ ...card('NVIDIA L4', 23034, 8.9), index, uuid }));
-  const seen = (visible: string | undefined) => visibleGpus(gpus, visible).map(({ uuid }) => uuid);
-  expect(seen(undefined)).toEqual(['GPU-aaa', 'GPU-bbb', 'GPU-ccc']);
-  expect(seen('2,0')).toEqual(['GPU-ccc', 'GPU-aaa']);
-  expect(seen('GPU-b')).toEqual(['GPU-bbb']);
-  expect(seen('1,7,0')).toEqual(['GPU-bbb']);
-  for (const none of ['', '-1', 'none', 'NoDevFiles']) expect(seen(none)).toEqual([]);
-});
-
-test('a program is found on the PATH, or where its path says', () => {
-  const folder = smiThat('true');
-  expect(findProgram('nvidia-smi', { PATH: `/nowhere:${folder}` }, '/')).toBe(join(folder, 'nvidia-smi'));
-  expect(findProgram('./nvidia-smi', {}, folder)).toBe(join(folder, 'nvidia-smi'));
-  expect(findProgram('nothing', { PATH: folder }, '/')).toBeNull();
-  writeFileSync(join(folder, 'plain'), 'text');
-  expect(findProgram('plain', { PATH: folder }, '/')).toBeNull();
-});
+/** The result of `attempt` as soon as it has one. */
+async function until<T>(attempt: () => T): Promise<T> {
+  for (;;) {
+    try {
+      return attempt();
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+}

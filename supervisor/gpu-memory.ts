@@ -1,0 +1,36 @@
+import type { GpuReading } from './gpu.ts';
+
+const MIB = 2 ** 20;
+
+/** CUDA hands out about this much less than nvidia-smi calls the card's total, where the driver does not say how much it keeps. */
+export const CUDA_RESERVE_BYTES = 450 * MIB;
+
+/** What a process takes before vLLM looks at what is free: the CUDA context. */
+export const CONTEXT_BYTES = 360 * MIB;
+
+/** More than this no card keeps for itself: a greater figure means something else. */
+const MAX_RESERVE_BYTES = 2048 * MIB;
+
+type Memory = Pick<GpuReading, 'memoryTotalBytes' | 'memoryReservedBytes'>;
+
+/** The memory that CUDA divides: what vLLM takes its share of. */
+export function cudaTotalBytes({ memoryTotalBytes, memoryReservedBytes }: Memory): number {
+  const isKnown = typeof memoryReservedBytes === 'number' && memoryReservedBytes > 0 && memoryReservedBytes <= MAX_RESERVE_BYTES;
+  return Math.max(0, memoryTotalBytes - (isKnown ? memoryReservedBytes : CUDA_RESERVE_BYTES));
+}
+
+/** What vLLM insists on finding free when it starts, in bytes: its share of what CUDA hands out. */
+export function neededBytes(gpu: Memory, utilization: number): number {
+  return cudaTotalBytes(gpu) * utilization;
+}
+
+/**
+ * The largest gpu_memory_utilization with which vLLM would start now, rounded down to a hundredth; null when the driver does not say
+ * what is free. vLLM compares with what is free after the CUDA context exists.
+ */
+export function feasibleUtilization(gpu: Memory & Pick<GpuReading, 'memoryFreeBytes'>): number | null {
+  const total = cudaTotalBytes(gpu);
+  if (gpu.memoryFreeBytes === null || total === 0) return null;
+  // A hundredth that arithmetic puts just below its place is not lost.
+  return Math.max(0, Math.floor(((gpu.memoryFreeBytes - CONTEXT_BYTES) / total) * 100 + 1e-9) / 100);
+}
