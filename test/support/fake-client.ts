@@ -15,6 +15,8 @@ export class FakeClient implements Sink {
   /** While true, writes say that they should be the last. */
   slow = false;
   closed = false;
+  /** Whether the gateway cut the connection. */
+  cut = false;
   /** Whether the last byte has been delivered. */
   complete = false;
   outcome: Outcome | null = null;
@@ -22,7 +24,9 @@ export class FakeClient implements Sink {
   settledTimes = 0;
   /** What has been received of the body. */
   text = '';
-  writes = 0;
+  /** Comments that were written although the last write had said to wait. */
+  unasked = 0;
+  #full = false;
 
   constructor(call: Call) {
     this.#call = call;
@@ -69,6 +73,7 @@ export class FakeClient implements Sink {
   }
 
   destroy(): void {
+    this.cut = true;
     this.close();
   }
 
@@ -76,7 +81,7 @@ export class FakeClient implements Sink {
 
   /** Reads what there is, and goes on reading. */
   drain(): void {
-    this.slow = false;
+    this.slow = this.#full = false;
     const listener = this.#onDrain;
     this.#onDrain = null;
     if (this.closed) return;
@@ -98,8 +103,9 @@ export class FakeClient implements Sink {
   #take(text: string): boolean {
     if (this.#ending) throw new Error(`${this.#call.id} was written to after its end`);
     if (this.closed) return true;
+    if (this.#full && text.startsWith(':')) this.unasked++;
     this.text += text;
-    this.writes++;
+    this.#full ||= this.slow;
     return !this.slow;
   }
 

@@ -102,11 +102,16 @@ export class FakeExchange implements UpstreamExchange {
   readonly #listener: UpstreamListener;
   readonly #held: (() => void)[] = [];
   paused = false;
+  /** Times it was told to hold. */
+  pauses = 0;
   aborted = false;
   /** Ended, failed or aborted. */
   over = false;
   sentOnce = false;
   headed = false;
+  failure: UpstreamFailure['kind'] | null = null;
+  /** Whether it was paused, resumed or aborted once it was over: its connection may have been another's by then. */
+  touchedAfterEnd = false;
   /** The payload that the gateway has been given. */
   payload = '';
 
@@ -118,15 +123,19 @@ export class FakeExchange implements UpstreamExchange {
   // === what the gateway does ===
 
   pause(): void {
+    this.#touch();
     this.paused = true;
+    this.pauses++;
   }
 
   resume(): void {
+    this.#touch();
     this.paused = false;
     while (!this.paused && !this.over && this.#held.length > 0) this.#held.shift()!();
   }
 
   abort(): void {
+    this.#touch();
     this.aborted = true;
     this.over = true;
     this.#held.length = 0;
@@ -151,14 +160,16 @@ export class FakeExchange implements UpstreamExchange {
 
   /** One read of a chunked stream: each payload is a chunk. */
   frames(...payloads: string[]): this {
+    return this.#tell(() => this.#onFrames(payloads));
+  }
+
+  /** One read that holds the end as well: it is heard though the gateway asks to pause in the middle of it. */
+  lastFrames(...payloads: string[]): this {
     return this.#tell(() => {
-      this.payload += payloads.join('');
-      fillBatch(BATCH, payloads);
-      this.#listener.onFrames(BATCH);
-      BATCH.bytes = Buffer.alloc(0);
-      BATCH.count = 0;
-      BATCH.starts.fill(-1);
-      BATCH.ends.fill(-1);
+      this.#onFrames(payloads);
+      if (this.over) return;
+      this.over = true;
+      this.#listener.onEnd();
     });
   }
 
@@ -195,8 +206,23 @@ export class FakeExchange implements UpstreamExchange {
     return this.sent().head(status, 'application/json', Buffer.byteLength(text)).data(text).end();
   }
 
+  #touch(): void {
+    this.touchedAfterEnd ||= this.over;
+  }
+
+  #onFrames(payloads: readonly string[]): void {
+    this.payload += payloads.join('');
+    fillBatch(BATCH, payloads);
+    this.#listener.onFrames(BATCH);
+    BATCH.bytes = Buffer.alloc(0);
+    BATCH.count = 0;
+    BATCH.starts.fill(-1);
+    BATCH.ends.fill(-1);
+  }
+
   #fail(kind: UpstreamFailure['kind']): void {
     this.over = true;
+    this.failure = kind;
     this.#listener.onFailed({ kind, error: new GatewayError('upstream_disconnected', `The worker broke off (${kind}).`) });
   }
 
