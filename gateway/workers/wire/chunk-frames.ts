@@ -7,6 +7,13 @@ const MAX_TRAILER_BYTES = 16_384;
 const CR = 0x0d;
 const LF = 0x0a;
 const SEMICOLON = 0x3b;
+const SPACE = 0x20;
+const DEL = 0x7f;
+const MAX_SIZE_DIGITS = 8;
+const MAX_SIZE_LINE_BYTES = 256;
+
+const INCOMPLETE = -1;
+const INVALID = -2;
 
 export type WalkResult =
   /** More is to come. */
@@ -26,6 +33,7 @@ export class ChunkWalker {
   rest = 0;
   #held: Buffer | null = null;
 
+  /** On 'invalid' the batch holds the frames before the one that is not well formed. */
   walk(read: Buffer): WalkResult {
     const bytes = this.#held ? Buffer.concat([this.#held, read]) : read;
     this.#held = null;
@@ -35,43 +43,27 @@ export class ChunkWalker {
     let pos = 0;
     let result: WalkResult = 'more';
     while (pos < length) {
-      let at = pos;
-      let size = 0;
-      let digits = 0;
-      let byte = bytes[at]!;
-      for (;;) {
-        const digit = hexDigit(byte);
-        if (digit < 0) break;
-        size = size * 16 + digit;
-        if (++digits > 8) return 'invalid';
-        if (++at >= length) break;
-        byte = bytes[at]!;
-      }
-      if (at < length && digits === 0) return 'invalid';
-      if (at < length && byte === SEMICOLON) {
-        while (at < length && bytes[at] !== CR) at++;
-        if (at - pos > 256) return 'invalid';
-      }
-      if (at + 1 >= length) {
-        if (at < length && bytes[at] !== CR) return 'invalid';
+      const start = payloadStart(bytes, pos);
+      if (start === INCOMPLETE) break;
+      const size = start === INVALID ? -1 : chunkSize(bytes, pos);
+      if (size < 0 || size > MAX_FRAME_BYTES) {
+        result = 'invalid';
         break;
       }
-      if (bytes[at] !== CR || bytes[at + 1] !== LF) return 'invalid';
-      if (size > MAX_FRAME_BYTES) return 'invalid';
-      const start = at + 2;
       if (size === 0) {
         const after = afterTrailer(bytes, start);
-        if (after === 0) {
-          if (length - start > MAX_TRAILER_BYTES) return 'invalid';
-          break;
-        }
-        this.rest = length - after;
-        result = 'end';
+        if (after > 0) {
+          this.rest = length - after;
+          result = 'end';
+        } else if (length - start > MAX_TRAILER_BYTES) result = 'invalid';
         break;
       }
       const end = start + size;
       if (end + 2 > length) break;
-      if (bytes[end] !== CR || bytes[end + 1] !== LF) return 'invalid';
+      if (bytes[end] !== CR || bytes[end + 1] !== LF) {
+        result = 'invalid';
+        break;
+      }
       starts[count] = start;
       ends[count] = end;
       count++;
@@ -81,6 +73,34 @@ export class ChunkWalker {
     this.batch.bytes = pos === length ? bytes : bytes.subarray(0, pos);
     this.batch.count = count;
     return result;
+  }
+}
+
+/** Where the payload of the chunk at `pos` begins: behind its size, perhaps an extension, and the line's end. */
+function payloadStart(bytes: Buffer, pos: number): number {
+  let at = pos;
+  while (at < bytes.length && hexDigit(bytes[at]!) >= 0) at++;
+  const digits = at - pos;
+  if (digits > MAX_SIZE_DIGITS) return INVALID;
+  if (at === bytes.length) return INCOMPLETE;
+  if (digits === 0) return INVALID;
+  if (bytes[at] === SEMICOLON) {
+    // A control character, a bare line feed above all, ends the line for some readers: the frame is passed on to such.
+    while (at < bytes.length && bytes[at]! >= SPACE && bytes[at] !== DEL) at++;
+    if (at - pos > MAX_SIZE_LINE_BYTES) return INVALID;
+    if (at === bytes.length) return INCOMPLETE;
+  }
+  if (bytes[at] !== CR) return INVALID;
+  if (at + 1 === bytes.length) return INCOMPLETE;
+  return bytes[at + 1] === LF ? at + 2 : INVALID;
+}
+
+function chunkSize(bytes: Buffer, pos: number): number {
+  let size = 0;
+  for (let at = pos; ; at++) {
+    const digit = hexDigit(bytes[at]!);
+    if (digit < 0) return size;
+    size = size * 16 + digit;
   }
 }
 

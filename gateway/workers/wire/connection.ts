@@ -201,8 +201,8 @@ export class Connection implements UpstreamExchange {
 
   #onFrames(read: Buffer, walker: ChunkWalker): void {
     const result = walker.walk(read);
-    if (result === 'invalid') return this.#fail('nonsense', 'The worker sent a chunked stream that is not well formed.');
     if (walker.batch.count > 0) this.#listener?.onFrames(walker.batch);
+    if (result === 'invalid') return this.#fail('nonsense', 'The worker sent a chunked stream that is not well formed.');
     if (result === 'end') {
       if (walker.rest > 0) this.#head = null;
       this.#finish();
