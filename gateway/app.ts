@@ -33,7 +33,10 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
   const named =
     (answer: HttpAnswer): HttpAnswer =>
     (c) => {
-      c.env.outgoing.setHeader('x-request-id', requestIdOf(c.env.incoming.headers, context.serve.newId));
+      const { incoming, outgoing } = c.env;
+      outgoing.setHeader('x-request-id', requestIdOf(incoming.headers, context.serve.newId));
+      // No client is to meet its connection again at the moment when a drain closes the idle ones.
+      if (context.serve.lifecycle() !== 'serving') outgoing.shouldKeepAlive = false;
       return answer(c);
     };
   const get = (path: string, answer: HttpAnswer) => {

@@ -87,6 +87,7 @@ function refuse(
     durationMs: context.clock.now() - arrivedAt,
   });
   if (response.destroyed) return;
+  if (context.lifecycle() !== 'serving') response.shouldKeepAlive = false;
   response.writeHead(status, { ...headers, 'x-request-id': id, 'content-length': Buffer.byteLength(body) });
   response.end(body);
   discardBody(incoming);

@@ -89,7 +89,10 @@ test('SIGTERM: not ready at once, alive to the end; streams finish or are told w
   expect(meanwhile.status).toBe(200);
   expect(meanwhile.headers.get('connection')).toBe('close');
   await meanwhile.arrayBuffer();
-  expect(await statusOf(`${gateway.url}/livez`)).toBe(200);
+  const alive = await fetch(`${gateway.url}/livez`);
+  expect(alive.status).toBe(200);
+  expect(alive.headers.get('connection')).toBe('close');
+  expect((await ask(gateway.url, '{')).headers.get('connection')).toBe('close');
 
   // Refusing.
   let refused: Response | null = null;

@@ -162,22 +162,28 @@ test('a client that leaves before the model is known leaves no trace', async () 
   expect(worker.uploads).toEqual([]);
 });
 
-test.each(['whole', 'as it comes'])('an upload over the limit, sent %s, is 413', async (how) => {
+test('an upload that says it is over the limit is 413, and no worker hears of it', async () => {
   const { url } = await start({ server: { max_body_bytes: 500_000 } });
-  const body = field('model', 'm') + file('x'.repeat(1_000_000)) + END;
-  if (how === 'whole') {
-    const response = await post(url, body);
-    expect(response.status).toBe(413);
-    expect(await errorOf(response)).toMatchObject({ type: 'invalid_request_error', code: 'request_too_large' });
-    expect(worker.uploads).toEqual([]);
-  } else {
-    const { upload, answer } = slowly(url, 'large');
-    for (let at = 0; at < body.length; at += 50_000) upload.write(body.slice(at, at + 50_000));
-    upload.end();
-    expect(await answer).toBe(413);
-    await until(() => worker.uploads.every(({ closed }) => closed), 'the worker freed');
-    expect(worker.uploads.every(({ whole }) => !whole)).toBe(true);
-  }
+  const response = await post(url, field('model', 'm') + file('x'.repeat(1_000_000)) + END);
+  expect(response.status).toBe(413);
+  expect(await errorOf(response)).toMatchObject({ type: 'invalid_request_error', code: 'request_too_large' });
+  expect(worker.uploads).toEqual([]);
+});
+
+test.each([
+  ['its model first', field('model', 'm') + file('x'.repeat(1_000_000)) + END],
+  ['its file first', file('x'.repeat(1_000_000)) + field('model', 'm') + END],
+])('an upload with %s that proves to be over the limit is 413', async (_name, body) => {
+  const { url } = await start({ server: { max_body_bytes: 500_000 } });
+  const { upload, answer } = slowly(url, 'large');
+  for (let at = 0; at < body.length; at += 50_000) upload.write(body.slice(at, at + 50_000));
+  upload.end();
+  expect(await answer).toBe(413);
+  expect(await endOf(gateway!, 'large')).toMatchObject({ status: 413, outcome: 'refused', code: 'request_too_large' });
+  await until(() => worker.uploads.every(({ closed }) => closed), 'the worker freed');
+  expect(worker.uploads.every(({ whole }) => !whole)).toBe(true);
+  // A client's fault is none of the worker's.
+  expect(gateway!.gateway.figures.breakers().get(new URL(worker.url).host)?.consecutiveFailures ?? 0).toBe(0);
 });
 
 test('a worker that dies in the middle of an upload is 502, and the upload is not sent twice', async () => {
