@@ -229,3 +229,24 @@ test('a KV cache that is full, with requests waiting for it, refuses more until 
   await until(async () => (await ask(gateway.url, chat())).status === 200, 'calls taken again');
   await settled(gateway);
 });
+
+test('what still waits when a drain has no more time is told so', async () => {
+  await using worker = await startFakeVllm();
+  const places = hold(worker);
+  await using gateway = await startNarrow(worker, {}, { shutdown: { settle_ms: 0, grace_ms: 100 } });
+  const running = ask(gateway.url, chat());
+  await places.reached(1);
+  const waiting = ask(gateway.url, chat());
+  await queued(gateway, 1);
+  await gateway.stop();
+  for (const call of [running, waiting]) {
+    const response = await call;
+    expect(response.status).toBe(503);
+    expect(response.headers.get('x-headgate-reason')).toBe('draining');
+    expectRetryHint(response);
+    expect(await errorOf(response)).toMatchObject({ type: 'service_unavailable_error', code: 'server_shutting_down' });
+  }
+  expect(worker.requests).toHaveLength(1);
+  await until(() => worker.requests[0]!.closed, 'the worker freed');
+  expect(endsOf(gateway)).toHaveLength(2);
+});
