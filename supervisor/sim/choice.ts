@@ -1,4 +1,4 @@
-import { END_OF_TEXT, HIDDEN_END } from './prose.ts';
+import { END_OF_TEXT, GARBLE, HIDDEN_END } from './prose.ts';
 import type { Script, ScriptToken, Segment } from './prose.ts';
 import { newSequence } from './scheduler.ts';
 import type { Sequence } from './scheduler.ts';
@@ -53,9 +53,11 @@ export class Choice {
     this.#holdBack = settings.includeStop ? 0 : Math.max(0, this.#longestStop - 1);
   }
 
-  /** Says the next token and finds out whether it was the last. `room` is how many more the context can hold. */
-  advance(room: number): ScriptToken {
-    const token = this.settings.script.next() ?? (this.#last === null || this.#last.part === 'content' ? END_OF_TEXT : HIDDEN_END);
+  /** Says the next token and finds out whether it was the last. `room` is how many more the context can hold; `garbled` makes no sense. */
+  advance(room: number, garbled = false): ScriptToken {
+    const token = garbled
+      ? GARBLE
+      : (this.settings.script.next() ?? (this.#last === null || this.#last.part === 'content' ? END_OF_TEXT : HIDDEN_END));
     this.generated++;
     if (token.part === 'reasoning') this.reasoningTokens++;
     this.pendingTokens.push(token);

@@ -1,9 +1,17 @@
 /**
- * Stands for vLLM's EngineCore: a child that does nothing but be there. Like the real one it does not notice when its parent is killed,
- * and then stays behind as an orphan; it ends on the SIGTERM of an orderly shutdown. All the work is done in the parent.
+ * Stands for vLLM's EngineCore: a child that is there, holds the pretend GPU memory by being alive, and may talk a lot. Like the real
+ * one it does not notice when its parent is killed, and then stays behind as an orphan; it ends on the SIGTERM of an orderly shutdown.
+ * All the work is done in the parent, which says on stdin when the server is ready.
  */
+import { flood } from './log-flood.ts';
+
 process.title = 'VLLM::EngineCore';
 process.on('SIGTERM', () => process.exit(0));
 // Ctrl-C in a terminal reaches the whole group; the parent decides.
 process.on('SIGINT', () => undefined);
+const ignoreBrokenPipe = (): void => undefined;
+process.stdout.on('error', ignoreBrokenPipe);
+process.stderr.on('error', ignoreBrokenPipe);
+process.stdin.on('error', ignoreBrokenPipe);
+process.stdin.once('data', () => void flood(Number(process.env['SIM_LOG_MIB'] ?? 0), Number(process.env['SIM_LOG_SECONDS'] ?? 0)));
 setInterval(() => undefined, 2 ** 30);

@@ -12,6 +12,8 @@ export type RequestFailure = 'engine-dead' | 'request-error';
 /** A request as the engine sees it: some sequences, and whom to tell. */
 export interface Job {
   readonly choices: readonly Choice[];
+  /** GPU memory that reading its prompt takes and that no start plans for, GiB. */
+  readonly unplannedGib: number;
   /** Called at the end of a step in which at least one choice got something. */
   onOutput(): void;
   onFailure(failure: RequestFailure): void;
@@ -23,6 +25,10 @@ export interface EngineSettings extends SchedulerSettings {
   /** Factor on every duration; 0 waits for nothing. */
   readonly speed: number;
   readonly countEstimates: boolean;
+  /** Whether the card has so much room beyond what the start planned for. */
+  hasRoom(gib: number): boolean;
+  /** A request needed more than there was: the engine core is to die of it. */
+  onOutOfMemory(gib: number): void;
 }
 
 /** A late step is made up for by quicker ones, but not more than this. */
@@ -44,6 +50,8 @@ export class Engine {
   #hung = false;
   #sleepLevel: 0 | 1 | 2 = 0;
   #rejecting = false;
+  /** The weights are not there: every token is the same. */
+  garbled = false;
   /** Factor on the time of every step. */
   slowdown = 1;
   #tokenAlarms: { readonly at: number; readonly fn: () => void }[] = [];
@@ -145,6 +153,11 @@ export class Engine {
   /** From now on new requests are answered with an abort; resolves when those in flight have ended. */
   drain(): Promise<void> {
     this.#rejecting = true;
+    return this.idle();
+  }
+
+  /** Resolves when nothing is in flight. */
+  idle(): Promise<void> {
     return new Promise((resolve) => {
       if (this.#jobs.size === 0) resolve();
       else this.#idleListeners.push(resolve);
@@ -174,6 +187,7 @@ export class Engine {
     for (const sequence of step.admitted) {
       const choice = this.#owners.get(sequence)?.choice;
       if (choice !== undefined && choice.scheduledAt === 0) choice.scheduledAt = now;
+      this.#allocate(sequence);
     }
     if (step.prefillTokens + step.decodeTokens === 0) {
       // Nothing but a preemption: what was thrown back is admitted again by the next step.
@@ -186,6 +200,14 @@ export class Engine {
     const wait = this.#due - now;
     if (wait < 0.5) soon(() => this.#endStep(step));
     else this.#timer = later(() => this.#endStep(step), wait);
+  }
+
+  /** What asks for more memory than there is kills the engine core; no step ends any more. */
+  #allocate(sequence: Sequence): void {
+    const gib = this.#owners.get(sequence)?.job.unplannedGib ?? 0;
+    if (gib === 0 || this.#hung || this.settings.hasRoom(gib)) return;
+    this.#hung = true;
+    this.settings.onOutOfMemory(gib);
   }
 
   #endStep(step: Step): void {
@@ -240,7 +262,7 @@ export class Engine {
     choice.lastTokenAt = now;
     if (choice.settings.maxTokens === 0) choice.finishReason = 'stop';
     else {
-      const token = choice.advance(this.settings.maxModelLen - sequence.tokens.length);
+      const token = choice.advance(this.settings.maxModelLen - sequence.tokens.length, this.garbled);
       this.scheduler.append(sequence, token.id);
       this.metrics.generationTokens++;
     }

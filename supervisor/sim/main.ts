@@ -1,7 +1,9 @@
 import { helpText, UsageError, usageText } from './flags.ts';
 import { Run } from './run.ts';
-import { ConfigError, readSettings, VERSION } from './settings.ts';
-import type { Environment } from './settings.ts';
+import { ConfigError } from './config-error.ts';
+import type { Environment } from './knobs.ts';
+import { findMachine } from './machine.ts';
+import { readSettings, VERSION } from './settings.ts';
 
 /**
  * The simulated vLLM: `argv` is what would follow `vllm`, so it begins with `serve`. Serves until it is ended.
@@ -24,7 +26,8 @@ export async function runSim(argv: readonly string[], env: Environment): Promise
     return 0;
   }
   try {
-    return await new Run(readSettings(rest, env), env).run();
+    const machine = await findMachine(env);
+    return await new Run(readSettings(rest, env, machine.gpu), machine, env).run();
   } catch (error) {
     if (error instanceof UsageError) {
       process.stderr.write(usageText(error));

@@ -22,13 +22,15 @@ export interface SimulatedModel {
   readonly sliding: { readonly layers: number; readonly window: number } | null;
   /** Extra GiB that the image part asks for while profiling. */
   readonly visionGib: number;
+  /** Weights of the image part, GiB; not loaded with `--language-model-only`. */
+  readonly visionWeightsGib: number;
   /** true: does not run in float16. */
   readonly needsBfloat16: boolean;
 }
 
 type Shape = Omit<SimulatedModel, 'format' | 'weightsGib'> & { readonly weights: Readonly<Record<'16-bit' | '8-bit' | '4-bit', number>> };
 
-const FULL = { sliding: null, visionGib: 0, needsBfloat16: false } as const;
+const FULL = { sliding: null, visionGib: 0, visionWeightsGib: 0, needsBfloat16: false } as const;
 
 /** Models with known figures, by a pattern of their name. */
 const KNOWN: readonly (readonly [RegExp, Shape])[] = [
@@ -47,6 +49,7 @@ const KNOWN: readonly (readonly [RegExp, Shape])[] = [
       maxContext: 131072,
       sliding: { layers: 40, window: 1024 },
       visionGib: 0.9,
+      visionWeightsGib: 0.78,
       needsBfloat16: true,
       weights: { '16-bit': 22.7, '8-bit': 12.7, '4-bit': 7.87 },
     },
@@ -66,6 +69,7 @@ const KNOWN: readonly (readonly [RegExp, Shape])[] = [
       maxContext: 131072,
       sliding: { layers: 12, window: 128 },
       visionGib: 0,
+      visionWeightsGib: 0,
       needsBfloat16: true,
       weights: { '16-bit': 13, '8-bit': 13, '4-bit': 13 },
     },

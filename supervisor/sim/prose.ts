@@ -23,6 +23,8 @@ export interface Script {
 }
 
 export const END_OF_TEXT: ScriptToken = { id: TOKEN.eos, text: '', json: '""', part: 'content', call: 0 };
+/** All that a model says whose weights are zeros. */
+export const GARBLE: ScriptToken = { id: 33, text: '!', json: '"!"', part: 'content', call: 0 };
 export const HIDDEN_END: ScriptToken = { ...END_OF_TEXT, part: 'hidden' };
 
 /** The tokens of `text`, marked as belonging to `part`. */

@@ -1,18 +1,18 @@
-import type { Server } from 'node:http';
+import { buildSim } from './build-sim.ts';
+import type { Card } from './card.ts';
 import { EngineProcess } from './engine-process.ts';
-import { Engine } from './engine.ts';
-import { isStartFault, RequestFaults } from './faults.ts';
-import { createFrontEnd } from './http/server.ts';
+import type { Engine } from './engine.ts';
+import { FrontDoor } from './front-door.ts';
+import type { Environment, StartPhase } from './knobs.ts';
 import { Log } from './log.ts';
+import type { Machine } from './machine.ts';
 import type { MemoryPlan } from './memory.ts';
 import { addressIsFree } from './port-probe.ts';
-import { heal, strike, strikeFromStart } from './server-faults.ts';
+import { heal, strikeFromStart } from './server-faults.ts';
 import type { FaultTarget } from './server-faults.ts';
-import type { Environment, SimSettings } from './settings.ts';
-import type { Sim } from './sim.ts';
-import { StartFailure } from './start-failure.ts';
+import type { SimSettings } from './settings.ts';
+import { engineKilledInStart, printStartFailure, StartFailure } from './start-failure.ts';
 import { announce, startEngine } from './startup.ts';
-import { stepCost } from './step-time.ts';
 import { logThroughput } from './throughput-line.ts';
 import type { ThroughputMark } from './throughput-line.ts';
 
@@ -22,30 +22,32 @@ const WATCHDOG_MS = 5000;
 const RAISED_MS = 150;
 /** Long enough to tell a killed engine from a signal that reached the whole process group. */
 const GROUP_SIGNAL_MS = 150;
-/** Connections that are still open this long after the last answer are cut. */
-const CLOSE_MS = 500;
 
 class StartCancelled extends Error {}
 
 /** One simulated server, from its first line to its exit status. */
 export class Run {
   readonly #settings: SimSettings;
+  readonly #machine: Machine;
   readonly #env: Environment;
   readonly #log = new Log();
   readonly #exit = Promise.withResolvers<number>();
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #engineProcess = new EngineProcess();
-  #server: Server | null = null;
+  #card: Card | null = null;
+  #door: FrontDoor | null = null;
   #engine: Engine | null = null;
   #faultTarget: FaultTarget | null = null;
   #state: 'starting' | 'ready' | 'dead' | 'stopping' = 'starting';
-  #cancelStart: (() => void) | null = null;
+  #cancelStart: ((why: Error) => void) | null = null;
+  #calledOff: Error | null = null;
   #ignoreSigterm = false;
-  #crashing = false;
 
-  constructor(settings: SimSettings, env: Environment) {
+  constructor(settings: SimSettings, machine: Machine, env: Environment) {
     this.#settings = settings;
+    this.#machine = machine;
     this.#env = env;
+    this.#ignoreSigterm = settings.fault === 'ignore-sigterm';
   }
 
   /** Serves until something ends it. Resolves to the exit status. */
@@ -65,8 +67,7 @@ export class Run {
     try {
       announce(this.#settings, this.#log);
       if (!(await addressIsFree(this.#settings))) return this.#portInUse();
-      const plan = await this.#start();
-      await this.#serve(plan);
+      await this.#serve(await this.#start());
       return await this.#exit.promise;
     } catch (error) {
       return this.#startFailed(error);
@@ -76,6 +77,7 @@ export class Run {
       process.off('SIGUSR2', onHeal);
       for (const timer of this.#timers) clearTimeout(timer);
       await this.#engineProcess.end();
+      await this.#card?.noteEnd();
       this.#log.flush();
     }
   }
@@ -88,6 +90,11 @@ export class Run {
     this.#timers.add(timer);
   }
 
+  /** From now on the memory of an engine core that has ended is on its way back. */
+  #noteEnd(): void {
+    this.#card?.noteEnd().catch((error: unknown) => this.#log.stderr('APIServer', String(error)));
+  }
+
   #portInUse(): number {
     this.#log.stderr(
       'APIServer',
@@ -96,92 +103,59 @@ export class Run {
     return 1;
   }
 
-  async #start(): Promise<MemoryPlan> {
-    const { fault } = this.#settings;
-    if (fault === 'ignore-sigterm') this.#ignoreSigterm = true;
+  #start(): Promise<MemoryPlan> {
     return startEngine({
       settings: this.#settings,
       log: this.#log,
-      fault: fault !== null && (isStartFault(fault) || fault === 'host-oom') ? fault : null,
-      allowLongContext: this.#env['VLLM_ALLOW_LONG_MAX_MODEL_LEN'] === '1',
+      cardCount: this.#machine.cardCount,
       spawnEngine: () => this.#spawnEngine(),
       killEngine: () => this.#engineProcess.kill(),
-      pause: (share) => this.#pause(share * this.#settings.startMs),
+      pause: (share, phase) => this.#pause(share * this.#settings.startMs, phase),
     });
   }
 
-  #pause(ms: number): Promise<void> {
-    if (this.#state === 'stopping') return Promise.reject(new StartCancelled());
+  #pause(ms: number, phase: StartPhase): Promise<void> {
+    if (this.#calledOff !== null) return Promise.reject(this.#calledOff);
+    const stalled = this.#settings.stallAt === phase;
     return new Promise((resolve, reject) => {
-      this.#cancelStart = () => reject(new StartCancelled());
-      this.#later(ms, resolve);
+      this.#cancelStart = reject;
+      // A start that stands still lives on, and that is all.
+      this.#later(stalled ? 2 ** 31 - 1 : ms, resolve);
     });
   }
 
-  async #spawnEngine(): Promise<void> {
-    await this.#engineProcess.spawn(this.#env, (quietly) => this.#onEngineExit(quietly));
-    this.#log.enginePid = this.#engineProcess.pid ?? process.pid;
+  async #spawnEngine(): Promise<Card> {
+    const pid = await this.#engineProcess.spawn(this.#env, (quietly) => this.#onEngineExit(quietly));
+    this.#log.enginePid = pid;
+    this.#card = this.#machine.open(pid, this.#settings.memory.gpuCount, this.#settings.vramReleaseMs);
+    return this.#card;
   }
 
   async #serve(plan: MemoryPlan): Promise<void> {
-    const settings = this.#settings;
-    const { memory } = settings;
-    const engine = new Engine({
-      maxNumSeqs: memory.maxNumSeqs,
-      maxNumBatchedTokens: memory.maxNumBatchedTokens,
-      numBlocks: plan.numGpuBlocks,
-      blockSize: memory.blockSize,
-      prefixCaching: settings.prefixCaching,
-      chunkedPrefill: settings.chunkedPrefill,
-      watermark: settings.watermark,
-      maxModelLen: plan.maxModelLen,
-      cost: stepCost(settings.gpu, settings.spec, memory),
-      speed: settings.speed,
-      countEstimates: settings.mfuMetrics,
-    });
-    this.#engine = engine;
-    const target: FaultTarget = {
-      settings,
-      engine,
-      requestFaults: new RequestFaults(),
+    const { sim, target } = buildSim(plan, {
+      settings: this.#settings,
       log: this.#log,
+      card: this.#card!,
       killEngineProcess: () => this.#engineProcess.kill(),
       ignoreSigterm: (ignore) => {
         this.#ignoreSigterm = ignore;
       },
-      accept: (accepting) => this.#accept(accepting),
+      accept: (accepting) => {
+        if (!accepting || this.#state === 'ready') this.#door?.accept(accepting);
+      },
       later: (ms, fn) => this.#later(ms, fn),
-    };
-    this.#faultTarget = target;
-    const sim: Sim = {
-      settings,
-      engine,
-      requestFaults: target.requestFaults,
-      log: this.#log,
-      startedAtS: Date.now() / 1000,
-      maxModelLen: plan.maxModelLen,
-      serverLoad: 0,
       onDeathRaised: () => this.#later(RAISED_MS, () => void this.#endDead()),
-      strike: (fault, count, afterTokens) => strike(target, fault, count, afterTokens),
-    };
-    this.#server = createFrontEnd(sim);
-    const tasks = settings.serves.generate
-      ? settings.serves.pooling
-        ? "('generate', 'embed', 'score')"
-        : "('generate',)"
-      : "('embed', 'score')";
-    this.#log.info('APIServer', 'api_server.py:1900', `Supported tasks: ${tasks}`);
-    const address = settings.uds ?? `http://${settings.host ?? '0.0.0.0'}:${settings.port}`;
-    this.#log.info('APIServer', 'api_server.py:2002', `Starting vLLM server on ${address}`);
-    this.#log.info('APIServer', 'launcher.py:38', 'Available routes are:');
-    this.#log.stderr('APIServer', `INFO:     Started server process [${process.pid}]`);
-    this.#log.stderr('APIServer', 'INFO:     Waiting for application startup.');
-    await this.#listen();
-    if (this.#state !== 'starting') throw new StartCancelled();
+    });
+    this.#engine = sim.engine;
+    this.#faultTarget = target;
+    this.#door = new FrontDoor(sim);
+    await this.#door.open();
+    if (this.#calledOff !== null) throw this.#calledOff;
     this.#state = 'ready';
     this.#log.stderr('APIServer', 'INFO:     Application startup complete.');
     this.#logThroughput({ promptTokens: 0, generationTokens: 0 });
     strikeFromStart(target);
+    if (this.#settings.logMib > 0) this.#engineProcess.talk();
   }
 
   #logThroughput(before: ThroughputMark): void {
@@ -190,57 +164,31 @@ export class Run {
     this.#later(statsIntervalS * 1000, () => this.#logThroughput(logThroughput(this.#engine!, this.#log, before, statsIntervalS)));
   }
 
-  #accept(accepting: boolean): void {
-    const server = this.#server!;
-    if (accepting && !server.listening && this.#state === 'ready') void this.#listen();
-    if (accepting || !server.listening) return;
-    server.close();
-    server.closeIdleConnections();
-  }
-
-  async #listen(): Promise<void> {
-    const server = this.#server!;
-    const { uds, port, host } = this.#settings;
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(uds === null ? { port, host: host ?? '0.0.0.0' } : { path: uds }, () => {
-        server.off('error', reject);
-        resolve();
-      });
-    });
-  }
-
-  async #startFailed(error: unknown): Promise<number> {
+  #startFailed(error: unknown): number {
     this.#log.flush();
+    this.#state = 'stopping';
     if (error instanceof StartCancelled) {
-      if (this.#crashing) return 1;
       this.#log.stderr('APIServer', 'Traceback (most recent call last):\nKeyboardInterrupt: terminated');
       return 130;
     }
     if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') return this.#portInUse();
     if (!(error instanceof StartFailure)) throw error;
-    this.#state = 'stopping';
-    if (error.engineError !== null) {
-      this.#log.error('EngineCore', 'core.py:1100', 'EngineCore failed to start.');
-      this.#log.error('EngineCore', 'core.py:1100', `Traceback (most recent call last):\n${error.engineError}`);
-    }
-    this.#log.stderr('APIServer', `Traceback (most recent call last):\n${error.message}`);
+    printStartFailure(this.#log, error);
     return error.exitCode;
   }
 
   #onSignal(signal: NodeJS.Signals): void {
     if (signal === 'SIGTERM' && this.#ignoreSigterm) return;
-    if (this.#state === 'starting') {
-      this.#state = 'stopping';
-      this.#cancelStart?.();
-      return;
-    }
-    if (this.#state === 'stopping') {
-      // A second signal does not wait for anybody.
-      this.#engine?.abortAll();
-      return;
-    }
-    void this.#stop();
+    if (this.#state === 'starting') this.#callOff(new StartCancelled());
+    // A second signal does not wait for anybody.
+    else if (this.#state === 'stopping') this.#engine?.abortAll();
+    else void this.#stop();
+  }
+
+  #callOff(why: Error): void {
+    this.#state = 'stopping';
+    this.#calledOff = why;
+    this.#cancelStart?.(why);
   }
 
   async #stop(): Promise<void> {
@@ -254,7 +202,7 @@ export class Run {
       await Promise.race([engine.drain(), timeout]);
     }
     engine.abortAll();
-    await this.#close();
+    await this.#door!.close();
     this.#exit.resolve(0);
   }
 
@@ -262,22 +210,8 @@ export class Run {
   async #endDead(): Promise<void> {
     if (this.#state !== 'dead' || this.#settings.keepAliveOnEngineDeath) return;
     this.#state = 'stopping';
-    await this.#close();
+    await this.#door!.close();
     this.#exit.resolve(0);
-  }
-
-  async #close(): Promise<void> {
-    const server = this.#server!;
-    this.#log.stderr('APIServer', 'INFO:     Shutting down');
-    const closed = new Promise<void>((resolve) => {
-      server.close(() => resolve());
-    });
-    server.closeIdleConnections();
-    this.#later(CLOSE_MS, () => server.closeAllConnections());
-    await closed;
-    this.#log.stderr('APIServer', 'INFO:     Waiting for application shutdown.');
-    this.#log.stderr('APIServer', 'INFO:     Application shutdown complete.');
-    this.#log.stderr('APIServer', `INFO:     Finished server process [${process.pid}]`);
   }
 
   #onEngineExit(quietly: boolean): void {
@@ -289,16 +223,8 @@ export class Run {
 
   #onEngineDeath(): void {
     if (this.#state === 'stopping' || this.#state === 'dead' || this.#settings.fault === 'host-oom') return;
-    if (this.#state === 'starting') {
-      this.#log.stderr(
-        'APIServer',
-        "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore': -9}",
-      );
-      this.#crashing = true;
-      this.#state = 'stopping';
-      this.#cancelStart?.();
-      return;
-    }
+    this.#noteEnd();
+    if (this.#state === 'starting') return this.#callOff(engineKilledInStart());
     this.#state = 'dead';
     this.#log.error('APIServer', 'core_client.py:600', '[shutdown] MPClient: engine core exited unexpectedly; starting cleanup');
     this.#log.error('APIServer', 'async_llm.py:680', 'AsyncLLM output_handler failed.');

@@ -3,11 +3,10 @@ import { isRequestFault, isServerFault, isStartFault } from './faults.ts';
 import type { FaultKind, RequestFaults, ServerFaultKind } from './faults.ts';
 import type { Log } from './log.ts';
 import type { SimSettings } from './settings.ts';
-import { cudaOutOfMemory } from './start-failure.ts';
+import type { Card } from './card.ts';
+import { cudaOutOfMemory } from './memory-failure.ts';
 
 const SLOWDOWN = 10;
-/** Tokens that a fault given by SIM_FAULT lets pass, so that it strikes in the middle of something. */
-const FIRST_TOKENS = 8;
 /** How long a crash-looping server stays up, at full speed. */
 const CRASH_LOOP_MS = 1000;
 
@@ -17,6 +16,7 @@ export interface FaultTarget {
   readonly engine: Engine;
   readonly requestFaults: RequestFaults;
   readonly log: Log;
+  readonly card: Card;
   killEngineProcess(): void;
   ignoreSigterm(ignore: boolean): void;
   /** Accepts connections, or refuses them. */
@@ -35,11 +35,14 @@ export function strike(target: FaultTarget, fault: FaultKind | 'none', count: nu
 
 /** What SIM_FAULT asked for, once the server is ready. It lasts. */
 export function strikeFromStart(target: FaultTarget): void {
-  const { fault, speed } = target.settings;
-  if (fault === null || isStartFault(fault)) return;
+  const { fault, speed, faultAfterTokens, runtimeOomAboveUtil, memory } = target.settings;
+  if (fault === 'oom-runtime' || runtimeOomAboveUtil !== null) {
+    if (memory.gpuMemoryUtilization > (runtimeOomAboveUtil ?? 0)) strikeServer(target, 'oom-runtime', faultAfterTokens);
+  }
+  if (fault === null || fault === 'oom-runtime' || isStartFault(fault)) return;
   if (isRequestFault(fault)) target.requestFaults.arm(fault, Infinity, null);
   else if (fault === 'crash-loop') target.later(CRASH_LOOP_MS * speed, () => target.killEngineProcess());
-  else strikeServer(target, fault, FIRST_TOKENS);
+  else strikeServer(target, fault, faultAfterTokens);
 }
 
 /** Ends whatever lasts. */
@@ -58,10 +61,10 @@ function strikeServer(target: FaultTarget, fault: ServerFaultKind, afterTokens: 
   switch (fault) {
     case 'engine-death':
     case 'crash-loop':
-      engine.afterTokens(afterTokens, () => target.killEngineProcess());
+      engine.afterTokens(afterTokens, () => dieOf(target, target.settings.deathError));
       return `the engine core is killed ${when}`;
     case 'oom-runtime':
-      engine.afterTokens(afterTokens, () => runOutOfMemory(target));
+      engine.afterTokens(afterTokens, () => runOutOfMemory(target, 0.5));
       return `the engine core runs out of GPU memory ${when}`;
     case 'host-oom':
       engine.afterTokens(afterTokens, () => {
@@ -86,8 +89,17 @@ function strikeServer(target: FaultTarget, fault: ServerFaultKind, afterTokens: 
   }
 }
 
-function runOutOfMemory(target: FaultTarget): void {
-  target.log.error('EngineCore', 'core.py:1109', 'EngineCore encountered a fatal error.');
-  target.log.error('EngineCore', 'core.py:1109', `Traceback (most recent call last):\n${cudaOutOfMemory(target.settings, 512)}`);
+/** The engine core asks for `gib` more than there is, and dies of it. */
+export function runOutOfMemory(target: Pick<FaultTarget, 'card' | 'log' | 'killEngineProcess'>, gib: number): void {
+  const card = target.card.look();
+  dieOf(target, cudaOutOfMemory(gib, { ...card, freeGib: Math.min(card.freeGib, gib / 2) }));
+}
+
+/** The engine core dies with these last words, or killed from outside without any. */
+function dieOf(target: Pick<FaultTarget, 'log' | 'killEngineProcess'>, words: string | null): void {
+  if (words !== null) {
+    target.log.error('EngineCore', 'core.py:1109', 'EngineCore encountered a fatal error.');
+    target.log.error('EngineCore', 'core.py:1109', `Traceback (most recent call last):\n${words}`);
+  }
   target.killEngineProcess();
 }

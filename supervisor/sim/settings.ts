@@ -1,20 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { parse as parseYaml } from 'yaml';
-import { FAULTS, isFault } from './faults.ts';
-import type { FaultKind } from './faults.ts';
+import { ConfigError } from './config-error.ts';
 import { parseFlags, UsageError } from './flags.ts';
 import type { FlagValue } from './flags.ts';
 import { findGpu, gpuIds } from './hardware.ts';
 import type { SimulatedGpu } from './hardware.ts';
+import { numberOf, readKnobs } from './knobs.ts';
+import type { Environment, Knobs } from './knobs.ts';
+import { memorySettings } from './memory-settings.ts';
 import type { MemorySettings } from './memory.ts';
 import { describeModel } from './models.ts';
 import type { SimulatedModel } from './models.ts';
 
-/** A value that vLLM's configuration refuses after the command line was read; exit status 1. */
-export class ConfigError extends Error {}
-
 /** Everything a simulated server was told, by flags as vLLM's and by SIM_ variables as its own. */
-export interface SimSettings {
+export interface SimSettings extends Knobs {
   readonly model: string;
   readonly servedNames: readonly string[];
   readonly host: string | null;
@@ -28,6 +27,11 @@ export interface SimSettings {
   readonly chunkedPrefill: boolean;
   readonly watermark: number;
   readonly dtype: string;
+  readonly kvCacheDtype: string;
+  /** max_model_len may be longer than the model was made for. */
+  readonly allowLongContext: boolean;
+  /** vLLM's second model runner, whose words differ here and there. */
+  readonly secondRunner: boolean;
   readonly serves: { readonly generate: boolean; readonly pooling: boolean };
   readonly autoToolChoice: boolean;
   readonly reasoningParser: string;
@@ -47,21 +51,15 @@ export interface SimSettings {
   readonly fingerprint: string | null;
   readonly keepAliveS: number;
   readonly devMode: boolean;
+  /** Sleep gives GPU memory back. */
+  readonly sleepMode: boolean;
   readonly keepAliveOnEngineDeath: boolean;
   readonly skipModelCheck: boolean;
   readonly maxStopStrings: number;
   readonly maxCompletionPrompts: number;
   /** Flags as given, for the log. */
   readonly given: ReadonlyMap<string, FlagValue>;
-  /** Factor on every duration; 0 waits for nothing. */
-  readonly speed: number;
-  readonly startMs: number;
-  readonly seed: number;
-  readonly fault: FaultKind | null;
-  readonly faultRoute: boolean;
 }
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** vLLM's own version that this stands in for, marked as a simulation. */
 export const VERSION = '0.29.0+sim';
@@ -82,37 +80,8 @@ function configArguments(file: string): string[] {
   return argv;
 }
 
-/** Sizes that vLLM captures graphs for: 1, 2, 4, then steps of 8 up to 256 and of 16 above. */
-function captureSizeCount(maxSize: number): number {
-  let count = 0;
-  for (const size of [1, 2, 4]) if (size <= maxSize) count++;
-  for (let size = 8; size <= maxSize; size += size < 256 ? 8 : 16) count++;
-  return count;
-}
-
-function bytesPerElement(kvCacheDtype: string): number {
-  if (/^(?:fp8|int8)/.test(kvCacheDtype)) return 1;
-  return /^(?:int4|nvfp4|turboquant)/.test(kvCacheDtype) ? 0.5 : 2;
-}
-
-/** A number out of the environment, or `fallback`. Throws ConfigError for what is none. */
-function numberOf(env: Environment, name: string, fallback: number): number {
-  const text = env[name];
-  if (text === undefined || text === '') return fallback;
-  const value = Number(text);
-  if (!Number.isFinite(value) || value < 0) throw new ConfigError(`ValueError: ${name} must be a number of at least 0, got '${text}'`);
-  return value;
-}
-
-function faultOf(env: Environment): FaultKind | null {
-  const fault = env['SIM_FAULT'];
-  if (fault === undefined || fault === '' || fault === 'none') return null;
-  if (!isFault(fault)) throw new ConfigError(`ValueError: SIM_FAULT must be one of ${FAULTS.join(', ')}, got '${fault}'`);
-  return fault;
-}
-
-/** Reads the arguments after `serve` and the environment. Throws UsageError (exit 2) and ConfigError (exit 1). */
-export function readSettings(argv: readonly string[], env: Environment): SimSettings {
+/** Reads the arguments after `serve` and the environment; `card` in place of what SIM_GPU names. Throws UsageError (exit 2) and ConfigError (exit 1). */
+export function readSettings(argv: readonly string[], env: Environment, card: SimulatedGpu | null = null): SimSettings {
   const first = parseFlags(argv);
   const file = first.values.get('config');
   const fromFile = typeof file === 'string' ? parseFlags(configArguments(file)) : null;
@@ -123,37 +92,23 @@ export function readSettings(argv: readonly string[], env: Environment): SimSett
   const flag = (key: string, fallback = false): boolean => (values.get(key) as boolean | undefined) ?? fallback;
   const list = (key: string): readonly string[] => (values.get(key) as readonly string[] | undefined) ?? [];
 
-  const gpu = findGpu(env['SIM_GPU']);
+  const gpu = card ?? findGpu(env['SIM_GPU']);
   if (gpu === undefined) throw new ConfigError(`ValueError: SIM_GPU must be one of ${gpuIds().join(', ')}, got '${env['SIM_GPU']}'`);
   const spec = describeModel(model, text('quantization'));
   const runner = text('runner') ?? 'auto';
-  const big = gpu.memoryGib >= 70;
-  const boost = text('performance_mode') === 'throughput' ? 2 : 1;
   const chunkedPrefill = flag('enable_chunked_prefill', true);
-  const maxModelLen = (values.get('max_model_len') as number | 'auto' | undefined) ?? null;
-  const length = typeof maxModelLen === 'number' ? maxModelLen : spec.maxContext;
-  const defaultTokens = Math.max(2048 * (big ? 4 : 1) * boost, chunkedPrefill ? 0 : length);
-  const maxNumBatchedTokens = number('max_num_batched_tokens', defaultTokens);
-  const maxNumSeqs = number('max_num_seqs', Math.min((big ? 1024 : 256) * boost, maxNumBatchedTokens));
-  const memory: MemorySettings = {
-    gpuMemoryUtilization: number('gpu_memory_utilization', 0.92),
-    maxModelLen,
-    maxNumSeqs,
-    maxNumBatchedTokens,
-    enforceEager: flag('enforce_eager'),
-    captureSizes: captureSizes(values, maxNumSeqs, maxNumBatchedTokens),
-    kvCacheBytesPerElement: bytesPerElement(text('kv_cache_dtype') ?? 'auto'),
-    kvCacheMemoryBytes: number('kv_cache_memory_bytes', 0) || null,
-    numGpuBlocksOverride: number('num_gpu_blocks_override', 0) || null,
-    blockSize: number('block_size', 16),
-    languageModelOnly: flag('language_model_only'),
-    cpuOffloadGib: number('cpu_offload_gb', 0),
-  };
+  const knobs = readKnobs(env);
+  const memory = memorySettings(values, spec, {
+    bigCard: gpu.memoryGib >= 70,
+    graphsInBudget: env['VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS'] !== '0',
+    graphFactor: knobs.graphFactor,
+  });
   const served = list('served_model_name');
   const keys = list('api_key');
-  const speed = numberOf(env, 'SIM_SPEED', 1);
+  const length = typeof memory.maxModelLen === 'number' ? memory.maxModelLen : spec.maxContext;
   checkConfig(memory, chunkedPrefill, length, { host: text('host'), port: number('port', 8000) });
   return {
+    ...knobs,
     model,
     servedNames: served.length > 0 ? served : [model],
     host: text('host'),
@@ -167,6 +122,9 @@ export function readSettings(argv: readonly string[], env: Environment): SimSett
     chunkedPrefill,
     watermark: number('watermark', 0),
     dtype: text('dtype') ?? 'auto',
+    kvCacheDtype: text('kv_cache_dtype') ?? 'auto',
+    allowLongContext: env['VLLM_ALLOW_LONG_MAX_MODEL_LEN'] === '1',
+    secondRunner: env['VLLM_USE_V2_MODEL_RUNNER'] === '1',
     serves: { generate: runner !== 'pooling', pooling: runner === 'auto' || runner === 'pooling' },
     autoToolChoice: flag('enable_auto_tool_choice') && text('tool_call_parser') !== null,
     reasoningParser: text('reasoning_parser') ?? '',
@@ -185,25 +143,13 @@ export function readSettings(argv: readonly string[], env: Environment): SimSett
     fingerprint: fingerprint(text('fingerprint_mode') ?? 'full', text('fingerprint_value'), number('tensor_parallel_size', 1)),
     keepAliveS: numberOf(env, 'VLLM_HTTP_TIMEOUT_KEEP_ALIVE', 5),
     devMode: env['VLLM_SERVER_DEV_MODE'] === '1',
+    sleepMode: flag('enable_sleep_mode'),
     keepAliveOnEngineDeath: env['VLLM_KEEP_ALIVE_ON_ENGINE_DEATH'] === '1',
     skipModelCheck: env['VLLM_SKIP_MODEL_NAME_VALIDATION'] === '1',
     maxStopStrings: numberOf(env, 'VLLM_MAX_STOP_STRINGS', 4),
     maxCompletionPrompts: numberOf(env, 'VLLM_MAX_COMPLETION_PROMPTS', 1024),
     given: values,
-    speed,
-    // What was asked for in so many words is not scaled again.
-    startMs: env['SIM_START_MS'] ? numberOf(env, 'SIM_START_MS', 0) : 1500 * speed,
-    seed: numberOf(env, 'SIM_SEED', 0),
-    fault: faultOf(env),
-    faultRoute: env['SIM_FAULTS'] === '1',
   };
-}
-
-function captureSizes(values: ReadonlyMap<string, FlagValue>, maxNumSeqs: number, maxNumBatchedTokens: number): number {
-  const listed = values.get('cudagraph_capture_sizes');
-  if (Array.isArray(listed)) return listed.length;
-  const largest = (values.get('max_cudagraph_capture_size') as number | undefined) ?? Math.min(2 * maxNumSeqs, 512);
-  return captureSizeCount(Math.min(largest, maxNumBatchedTokens));
 }
 
 function fingerprint(mode: string, value: string | null, tensorParallel: number): string | null {

@@ -2,11 +2,13 @@ import type { Engine } from './engine.ts';
 import type { FaultKind, RequestFaults } from './faults.ts';
 import type { Log } from './log.ts';
 import type { SimSettings } from './settings.ts';
+import type { SleepMode } from './sleep-mode.ts';
 
 /** What every part of a running simulated server shares. */
 export interface Sim {
   readonly settings: SimSettings;
   readonly engine: Engine;
+  readonly sleepMode: SleepMode;
   readonly requestFaults: RequestFaults;
   readonly log: Log;
   /** Seconds since the epoch at which it began. */

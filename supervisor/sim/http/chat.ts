@@ -10,7 +10,7 @@ import type { Exchange } from './exchange.ts';
 import { SAMPLING_KINDS } from './fields.ts';
 import type { BodyShape, JsonObject } from './fields.ts';
 import { fullUsage, runToEnd, usageOf } from './job.ts';
-import { chatLogprobs } from './logprobs.ts';
+import { chatLogprobs, promptLogprobs } from './logprobs.ts';
 import { checkModel, modelName } from './models.ts';
 import { fitContext, leastTokens, newChoice, readSampling } from './sampling.ts';
 import type { Sampling } from './sampling.ts';
@@ -53,6 +53,7 @@ export function prepareChat(exchange: Exchange, body: JsonObject, messages: read
       'top_logprobs',
     );
   }
+  exchange.readsPromptLogprobs ||= sampling.promptLogprobs !== null;
   checkModel(exchange, body);
   const wanted = wantedOf(exchange, body, messages);
   if (messages.length === 0) throw badRequest('list index out of range', 'messages');
@@ -148,7 +149,7 @@ function wholeChat(exchange: Exchange, request: ChatRequest, named: boolean, con
     service_tier: null,
     system_fingerprint: exchange.sim.settings.fingerprint,
     usage: fullUsage(exchange, usageOf(exchange, choices, choices.length / conversations)),
-    prompt_logprobs: null,
+    prompt_logprobs: request.sampling.promptLogprobs === null ? null : promptLogprobs(request.prompt, request.sampling.promptLogprobs),
     prompt_token_ids: request.sampling.returnTokenIds ? request.prompt : null,
     prompt_text: null,
     kv_transfer_params: null,

@@ -12,7 +12,7 @@ import type { Exchange } from './exchange.ts';
 import { isObject, SAMPLING_KINDS } from './fields.ts';
 import type { BodyShape, JsonObject } from './fields.ts';
 import { errorEvent, finalUsage, fullUsage, runningUsage, runToEnd, submit, usageOf } from './job.ts';
-import { completionLogprobs } from './logprobs.ts';
+import { asSaid, completionLogprobs, promptLogprobs } from './logprobs.ts';
 import { checkModel, modelName } from './models.ts';
 import { fitContext, leastTokens, newChoice, readSampling } from './sampling.ts';
 import type { Sampling } from './sampling.ts';
@@ -32,6 +32,8 @@ interface CompletionRequest {
   /** The prompts' texts where they are to be repeated, else empty strings; by choice. */
   readonly echoed: readonly string[];
   readonly topLogprobs: number | null;
+  /** The same for the prompt's own tokens. */
+  readonly promptTop: number | null;
 }
 
 function isIds(value: unknown): value is number[] {
@@ -92,7 +94,25 @@ function prepare(exchange: Exchange, body: JsonObject): CompletionRequest {
       'logprobs',
     );
   }
-  return { id: `cmpl-${exchange.requestId(body)}`, created: nowSeconds(), sampling, choices, echoed, topLogprobs };
+  // A prompt that is repeated is repeated with its logprobs.
+  const promptTop = sampling.promptLogprobs ?? (body['echo'] === true ? topLogprobs : null);
+  exchange.readsPromptLogprobs = promptTop !== null;
+  return { id: `cmpl-${exchange.requestId(body)}`, created: nowSeconds(), sampling, choices, echoed, topLogprobs, promptTop };
+}
+
+/** `logprobs` of some tokens, the first of which is number `from` of the choice and stands at `offset`. */
+function logprobsOf(
+  request: CompletionRequest,
+  choice: Choice,
+  tokens: readonly ScriptToken[],
+  from: number,
+  at: number,
+  offset: number,
+): object | null {
+  if (request.topLogprobs === null) return null;
+  const { prompt } = choice.settings;
+  if (request.echoed[at] === '' || from > 0) return completionLogprobs(tokens, from, request.topLogprobs, offset);
+  return completionLogprobs([...asSaid(prompt), ...tokens], 0, request.topLogprobs, 0, true);
 }
 
 function textOf(choice: Choice): string {
@@ -100,16 +120,16 @@ function textOf(choice: Choice): string {
 }
 
 function wholeChoice(request: CompletionRequest, choice: Choice, at: number): object {
-  const { topLogprobs, sampling } = request;
+  const { sampling, promptTop } = request;
   const echo = request.echoed[at]!;
   return {
     index: choice.settings.index,
     text: echo + textOf(choice),
-    logprobs: topLogprobs === null ? null : completionLogprobs(choice.pendingTokens, 0, topLogprobs, echo.length),
+    logprobs: logprobsOf(request, choice, choice.pendingTokens, 0, at, 0),
     finish_reason: choice.finishReason,
     stop_reason: choice.stopReason,
     token_ids: sampling.returnTokenIds ? choice.pendingTokens.map((token) => token.id) : null,
-    prompt_logprobs: null,
+    prompt_logprobs: promptTop === null ? null : promptLogprobs(choice.settings.prompt, promptTop),
     prompt_token_ids: sampling.returnTokenIds ? choice.settings.prompt : null,
     routed_experts: null,
   };
@@ -184,15 +204,21 @@ class CompletionStream {
     const text = echo + textOf(choice);
     choice.pending = [];
     choice.pendingTokens = [];
-    this.#stream.event(this.#chunk(choice, text, tokens, told));
+    this.#stream.event(this.#chunk(choice, at, text, tokens, told));
     told.tokens += tokens.length;
     told.text += text.length;
     told.ended = ended;
   }
 
-  #chunk(choice: Choice, text: string, tokens: readonly ScriptToken[], told: { readonly tokens: number; readonly text: number }): string {
-    const { sampling, topLogprobs } = this.#request;
-    const logprobs = topLogprobs === null ? 'null' : JSON.stringify(completionLogprobs(tokens, told.tokens, topLogprobs, told.text));
+  #chunk(
+    choice: Choice,
+    at: number,
+    text: string,
+    tokens: readonly ScriptToken[],
+    told: { readonly tokens: number; readonly text: number },
+  ): string {
+    const { sampling } = this.#request;
+    const logprobs = JSON.stringify(logprobsOf(this.#request, choice, tokens, told.tokens, at, told.text));
     const prompt = sampling.returnTokenIds && told.tokens === 0 ? JSON.stringify(choice.settings.prompt) : 'null';
     const ids = sampling.returnTokenIds ? JSON.stringify(tokens.map((token) => token.id)) : 'null';
     const usage = sampling.continuousUsage ? runningUsage(choice.sequence.promptLength, choice.generated) : '';

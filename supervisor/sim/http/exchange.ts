@@ -42,6 +42,8 @@ export class Exchange {
   readonly query: URLSearchParams;
   /** What is to go wrong with this request. */
   fault: RequestFault | null = null;
+  /** The client wants to know how likely its prompt was. */
+  readsPromptLogprobs = false;
 
   constructor(sim: Sim, request: IncomingMessage, response: ServerResponse) {
     this.sim = sim;

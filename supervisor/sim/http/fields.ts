@@ -36,6 +36,7 @@ export const SAMPLING_KINDS: Readonly<Record<string, FieldKind>> = {
   priority: 'int',
   stream_interval: 'int',
   return_token_ids: 'bool',
+  prompt_logprobs: 'int',
 };
 
 /** Checks `body` against `shape` and turns numbers and booleans in strings into what they mean, as pydantic does. Throws ApiError. */

@@ -1,6 +1,7 @@
 import type { Choice } from '../choice.ts';
 import type { Job, RequestFailure } from '../engine.ts';
 import type { RequestFault } from '../faults.ts';
+import { promptLogprobsGib } from '../memory.ts';
 import { ApiError, ENGINE_DEAD, INTERNAL_ERROR } from './api-error.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -12,10 +13,13 @@ export interface JobListener {
 
 /** Gives a request to the engine. When the client goes away the engine forgets it at once. */
 export function submit(exchange: Exchange, choices: readonly Choice[], listener: JobListener): void {
-  const { engine } = exchange.sim;
+  const { engine, settings } = exchange.sim;
+  const { spec, memory } = settings;
   const { fault } = exchange;
+  const longestPrompt = Math.max(0, ...choices.map((choice) => choice.sequence.promptLength));
   const job: Job = {
     choices,
+    unplannedGib: exchange.readsPromptLogprobs ? promptLogprobsGib(spec, memory, longestPrompt) : 0,
     onOutput: fault === null ? () => listener.onOutput() : () => withFault(exchange, job, fault, listener),
     onFailure: (failure) => listener.onFailure(failure),
   };

@@ -1,7 +1,7 @@
 import { transcriptions, translations } from './audio.ts';
 import { chatBatch, chatCompletions } from './chat.ts';
 import { completions } from './completions.ts';
-import { isSleeping, resetPrefixCache, sleep, wakeUp } from './development.ts';
+import { collectiveRpc, isSleeping, resetPrefixCache, sleep, wakeUp } from './development.ts';
 import type { Exchange } from './exchange.ts';
 import { countTokens, messages } from './messages.ts';
 import { listModels } from './models.ts';
@@ -60,6 +60,7 @@ const DEVELOPMENT: Readonly<Record<string, Route>> = {
   '/sleep': post(sleep),
   '/wake_up': post(wakeUp),
   '/is_sleeping': get(isSleeping),
+  '/collective_rpc': post(collectiveRpc),
   '/reset_prefix_cache': post(resetPrefixCache),
 };
 

@@ -20,6 +20,8 @@ export interface Sampling {
   readonly continuousUsage: boolean;
   readonly streamInterval: number;
   readonly returnTokenIds: boolean;
+  /** Alternatives to show with each token of the prompt, -1 for all; null for none. */
+  readonly promptLogprobs: number | null;
 }
 
 function numberIn(body: JsonObject, field: string): number | null {
@@ -126,7 +128,16 @@ export function readSampling(
     continuousUsage: includeUsage && (sim.settings.forceIncludeUsage || streamOptions?.['continuous_usage_stats'] === true),
     streamInterval: Math.max(1, numberIn(body, 'stream_interval') ?? sim.settings.streamInterval),
     returnTokenIds: body['return_token_ids'] === true,
+    promptLogprobs: promptLogprobs(body, stream),
   };
+}
+
+function promptLogprobs(body: JsonObject, stream: boolean): number | null {
+  const asked = numberIn(body, 'prompt_logprobs');
+  if (asked === null) return null;
+  if (stream && (asked > 0 || asked === -1)) throw badValue('`prompt_logprobs` are not available when `stream=True`.', 'prompt_logprobs');
+  if (asked < -1) throw badValue('`prompt_logprobs` must be a positive value or -1.', 'prompt_logprobs', String(asked));
+  return asked;
 }
 
 /** Throws unless a prompt and what is wanted after it fit the context. Gives the number of tokens to generate at most. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { helpText, parseFlags, UsageError, usageText } from '../../../supervisor/sim/flags.ts';
-import { ConfigError, readSettings } from '../../../supervisor/sim/settings.ts';
+import { ConfigError } from '../../../supervisor/sim/config-error.ts';
+import { readSettings } from '../../../supervisor/sim/settings.ts';
 
 function refused(...argv: string[]): string {
   try {

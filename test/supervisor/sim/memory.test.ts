@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { findGpu } from '../../../supervisor/sim/hardware.ts';
-import { isMemoryFailure, planMemory } from '../../../supervisor/sim/memory.ts';
-import type { MemoryFailure, MemoryPlan } from '../../../supervisor/sim/memory.ts';
+import { isMemoryFailure, planMemory } from '../../../supervisor/sim/memory-plan.ts';
+import type { MemoryFailure } from '../../../supervisor/sim/memory-failure.ts';
+import type { MemoryPlan } from '../../../supervisor/sim/memory.ts';
 import { describeModel } from '../../../supervisor/sim/models.ts';
 import { readSettings } from '../../../supervisor/sim/settings.ts';
 
