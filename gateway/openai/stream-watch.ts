@@ -17,38 +17,29 @@ export type EventKind =
   | { readonly kind: 'finish'; readonly reason: string };
 
 const FINISH = Buffer.from('"finish_reason":"');
-/** An error event behind another event in one chunk, where something on the way has put chunks together. */
-const LATER_ERROR = Buffer.from('\n\ndata: {"e');
-const LATER_NAMED_ERROR = Buffer.from('\n\nevent: e');
+const BOUNDARY = Buffer.from('\n\n');
 const TEXT: EventKind = { kind: 'text' };
 const DONE: EventKind = { kind: 'done' };
 const ABORTED: EventKind = { kind: 'aborted' };
 
-const NEWLINE = 0x0a;
-
-/** Whether a chunk's payload is whole events: vLLM writes one event a chunk, so anything else is rare. */
-export function endsEvent(bytes: Buffer, start: number, end: number): boolean {
-  return end - start >= 2 && bytes[end - 1] === NEWLINE && bytes[end - 2] === NEWLINE;
-}
-
 /**
- * Looks at a batch of whole frames without decoding any. 'plain' needs: every chunk begins `data: {"i` (the id of a completion chunk) or
- * a named event, ends an event, and no finish reason is set in any.
+ * Looks at a batch of whole frames without decoding any. 'plain' means: every chunk is one event, as vLLM writes them, and none is an error,
+ * [DONE] or sets a finish reason. Chunks that something on the way has put together or cut are looked at event by event.
  */
 export function lookAt(batch: FrameBatch): Look {
   const { bytes, count, starts, ends } = batch;
   for (let i = 0; i < count; i++) {
     const start = starts[i]!;
-    const end = ends[i]!;
-    if (!endsEvent(bytes, start, end)) return 'special';
+    // The first blank line of the chunk is its end.
+    if (bytes.indexOf(BOUNDARY, start) !== ends[i]! - BOUNDARY.length) return 'special';
     // `data: {"error"` and `data: [DONE]` differ from `data: {"id"` at these bytes.
     if (bytes[start] === 0x64 && (bytes[start + 6] !== 0x7b || bytes[start + 8] === 0x65)) return 'special';
     if (bytes[start] === 0x65 && bytes[start + 7] === 0x65) return 'special';
   }
-  return bytes.includes(FINISH) || bytes.includes(LATER_ERROR) || bytes.includes(LATER_NAMED_ERROR) ? 'special' : 'plain';
+  return bytes.includes(FINISH) ? 'special' : 'plain';
 }
 
-/** What one whole event (or several in one chunk) says. */
+/** What one whole event says. */
 export function readEvent(text: string): EventKind {
   if (text.startsWith('data: [DONE]') || text.includes('\ndata: [DONE]')) return DONE;
   const error = /^(?:event: error\n)?data: (\{ ?"(?:error|type": ?"error)".*)$/m.exec(text)?.[1];

@@ -32,6 +32,11 @@ export function fromWorkerError(status: number, body: string, path: string): Gat
   return new GatewayError('invalid_value', message, details);
 }
 
+/** Whether a worker says that its engine has died: what vLLM answers to every request that was in it, and until its process is gone. */
+export function tellsEngineDeath(text: string): boolean {
+  return text.includes('EngineCore encountered an issue') || text.includes('EngineDeadError');
+}
+
 interface Fields {
   readonly message: string;
   readonly type: string;

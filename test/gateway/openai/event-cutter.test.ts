@@ -1,0 +1,152 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { FrameBatch } from '../../../gateway/core/transport.ts';
+import { EventCutter } from '../../../gateway/openai/event-cutter.ts';
+import { lookAt, readEvent, type EventKind } from '../../../gateway/openai/stream-watch.ts';
+import { event } from '../../support/fake-vllm.ts';
+import { batchOf, cuts, payloadOf, places } from './frames.ts';
+
+const texts = (events: Buffer[] | 'too_long') => (events === 'too_long' ? events : events.map(String));
+
+describe('the cutter', () => {
+  test('gives whole events, one by one, however they lie in chunks', () => {
+    const cutter = new EventCutter();
+    expect(texts(cutter.cut(batchOf([Buffer.from('a\n\nb\n'), Buffer.from('\nc'), Buffer.from('\n\nd')])))).toEqual([
+      'a\n\n',
+      'b\n\n',
+      'c\n\n',
+    ]);
+    expect(cutter.empty).toBe(false);
+    expect(texts(cutter.cut(batchOf([Buffer.from('\n\n')])))).toEqual(['d\n\n']);
+    expect(cutter.empty).toBe(true);
+    expect(cutter.cut(batchOf([]))).toEqual([]);
+  });
+
+  test('loses and adds nothing, for any text in any pieces', () => {
+    const text = fc.array(fc.constantFrom('\n', '\n\n', 'a', 'data: x', '\r\n', 'é', ''), { maxLength: 40 }).map((parts) => parts.join(''));
+    fc.assert(
+      fc.property(text, places, (whole, at) => {
+        const cutter = new EventCutter();
+        let got = '';
+        for (const piece of cuts(Buffer.from(whole), at)) {
+          const events = cutter.cut(batchOf([piece]));
+          if (events === 'too_long') throw new Error('too long');
+          for (const each of events) {
+            expect(each.subarray(-2).toString()).toBe('\n\n');
+            got += each.toString('latin1');
+          }
+        }
+        const rest = Buffer.from(whole).toString('latin1').slice(got.length);
+        expect(Buffer.from(whole).toString('latin1').startsWith(got)).toBe(true);
+        // What is held is no whole event, except for a line end that may yet be the first half of one.
+        expect(rest.includes('\n\n')).toBe(false);
+        expect(cutter.empty).toBe(rest === '');
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test('gives up on an event of more than a megabyte, in one piece or in a million', () => {
+    expect(new EventCutter().cut(batchOf([Buffer.alloc(1_048_577, 'x')]))).toBe('too_long');
+    const cutter = new EventCutter();
+    const byte = Buffer.from('x');
+    let result: Buffer[] | 'too_long' = [];
+    for (let i = 0; i < 1_048_576; i += 256) result = cutter.cut(batchOf(Array<Buffer>(256).fill(byte)));
+    expect(result).toEqual([]);
+    expect(cutter.cut(batchOf([byte]))).toBe('too_long');
+  });
+});
+
+/** What the relay does with a stream, without clocks and sockets: read on while all is plain, cut where it is not. */
+function passOn(batches: readonly FrameBatch[]): { passed: Buffer; end: EventKind | null } {
+  const passed: Buffer[] = [];
+  let cutter: EventCutter | null = null;
+  for (const batch of batches) {
+    if (cutter === null && lookAt(batch) === 'plain') {
+      passed.push(payloadOf(batch));
+      continue;
+    }
+    cutter ??= new EventCutter();
+    const events = cutter.cut(batch);
+    if (events === 'too_long') throw new Error('too long');
+    for (const each of events) {
+      const seen = readEvent(each.toString());
+      if (seen.kind === 'error' || seen.kind === 'aborted') return { passed: Buffer.concat(passed), end: seen };
+      passed.push(each);
+      if (seen.kind === 'done') return { passed: Buffer.concat(passed), end: seen };
+    }
+    if (cutter.empty) cutter = null;
+  }
+  return { passed: Buffer.concat(passed), end: null };
+}
+
+describe('watched and cut where needed, a stream reaches the client as the worker wrote it', () => {
+  const DONE = 'data: [DONE]\n\n';
+  const content = fc.oneof(
+    fc.string({ unit: 'grapheme', maxLength: 30 }),
+    // Text that looks like what is watched for.
+    fc.constantFrom(
+      'data: [DONE]\n\n',
+      '"finish_reason":"abort"',
+      '{"error": {"message": "x"}}',
+      '\n\ndata: {"error"',
+      'event: error\n',
+      '[DONE]',
+    ),
+  );
+  const textEvent = fc.oneof(
+    { arbitrary: content.map((text) => event(text)), weight: 6 },
+    {
+      arbitrary: content.map(
+        (text) => `event: content_block_delta\ndata: ${JSON.stringify({ type: 'content_block_delta', delta: { text } })}\n\n`,
+      ),
+      weight: 1,
+    },
+    { arbitrary: fc.constant(': ping\n\n'), weight: 1 },
+    {
+      arbitrary: fc.constant(`data: ${JSON.stringify({ id: 'x', choices: [], usage: { prompt_tokens: 3, completion_tokens: 2 } })}\n\n`),
+      weight: 1,
+    },
+  );
+  const ends = fc.constantFrom<[string, string, EventKind['kind'] | null]>(
+    [DONE, DONE, 'done'],
+    [event('x', 'stop') + DONE, event('x', 'stop') + DONE, 'done'],
+    ['', '', null],
+    [`data: {"error": {"message": "boom", "code": 500}}\n\n${DONE}`, '', 'error'],
+    [`data: {"error":{"message":"boom"}}\n\n${DONE}`, '', 'error'],
+    ['event: error\ndata: {"type":"error","error":{"type":"api_error","message":"boom"}}\n\n', '', 'error'],
+    [event('x', 'abort') + DONE, '', 'aborted'],
+  );
+
+  test('for any events, in chunks and reads of any size', () => {
+    fc.assert(
+      fc.property(fc.array(textEvent, { maxLength: 12 }), ends, places, places, (events, [sent, arrives, end], chunkPlaces, readPlaces) => {
+        const before = events.join('');
+        const chunks = cuts(Buffer.from(before + sent), chunkPlaces);
+        // A read holds any number of whole chunks.
+        const reads = [...new Set([0, ...readPlaces.map((place) => Math.floor(place * chunks.length)), chunks.length])].toSorted(
+          (a, b) => a - b,
+        );
+        const batches = reads.slice(1).map((to, index) => batchOf(chunks.slice(reads[index], to)));
+        const result = passOn(batches);
+        expect(result.passed.toString()).toBe(before + arrives);
+        expect(result.end?.kind ?? null).toBe(end);
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  test('and so for one event a chunk, as vLLM writes them, and for all of them in one', () => {
+    fc.assert(
+      fc.property(fc.array(textEvent, { minLength: 1, maxLength: 12 }), ends, (events, [sent, arrives, end]) => {
+        const last = sent.split(/(?<=\n\n)/).filter((each) => each !== '');
+        const chunks = [...events, ...last].map((each) => Buffer.from(each));
+        for (const batches of [chunks.map((each) => batchOf([each])), [batchOf(chunks)], [batchOf([Buffer.concat(chunks)])]]) {
+          const result = passOn(batches);
+          expect(result.passed.toString()).toBe(events.join('') + arrives);
+          expect(result.end?.kind ?? null).toBe(end);
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,75 @@
+import { describe, expect, test } from 'vitest';
+import { lookAt, readEvent } from '../../../gateway/openai/stream-watch.ts';
+import { event } from '../../support/fake-vllm.ts';
+import { batchOf } from './frames.ts';
+import { absent, present, recordings } from './recordings.ts';
+
+const look = (...payloads: string[]) => lookAt(batchOf(payloads.map((payload) => Buffer.from(payload))));
+
+describe('a look at a read', () => {
+  test.each<[string, string[]]>([
+    ['text', [event('a'), event('b')]],
+    ['a comment', [': ping\n\n']],
+    ['a named event', ['event: response.created\ndata: {"type":"response.created"}\n\n']],
+    ['usage', ['data: {"id":"x","choices":[],"usage":{"prompt_tokens":1}}\n\n']],
+    ['text that speaks of errors', [event('data: {"error"'), event('\n\nevent: error'), event('"finish_reason":"abort"')]],
+    ['nothing', []],
+  ])('%s is plain', (_name, payloads) => {
+    expect(look(...payloads)).toBe('plain');
+  });
+
+  test.each<[string, string[]]>([
+    ['[DONE]', ['data: [DONE]\n\n']],
+    ['an error', ['data: {"error": {"message": "x"}}\n\n']],
+    ["Anthropic's error", ['event: error\ndata: {"type":"error","error":{}}\n\n']],
+    ['a finish reason', [event('a', 'stop')]],
+    ['half an event', ['data: {"id":"x"']],
+    ['an event that ends with one line feed', ['data: {"id":"x"}\n']],
+    ['a chunk of a byte', ['\n']],
+    ['several events in one chunk', [event('a') + event('b')]],
+    ['[DONE] behind text, in the same chunk', [`${event('a')}data: [DONE]\n\n`]],
+    ['an error behind text, in the same chunk', [`${event('a')}data: {"error": {}}\n\n`]],
+    ['an error behind text, in another chunk', [event('a'), event('b'), 'data: {"error": {}}\n\n']],
+    ["Anthropic's error behind text, in the same chunk", [`event: x\ndata: {}\n\nevent: error\ndata: {"type":"error"}\n\n`]],
+  ])('%s is not', (_name, payloads) => {
+    expect(look(...payloads)).toBe('special');
+  });
+});
+
+describe('an event', () => {
+  test.each([
+    ['text', event('hello'), { kind: 'text' }],
+    ['[DONE]', 'data: [DONE]\n\n', { kind: 'done' }],
+    ['a finish', event('', 'stop'), { kind: 'finish', reason: 'stop' }],
+    ['a finish by tools', event('', 'tool_calls'), { kind: 'finish', reason: 'tool_calls' }],
+    ['an engine that gave up', event('', 'abort'), { kind: 'aborted' }],
+    ['an error', 'data: {"error": {"message": "boom", "code": 500}}\n\n', { kind: 'error', message: 'boom' }],
+    ['an error without spaces', 'data: {"error":{"message":"boom"}}\n\n', { kind: 'error', message: 'boom' }],
+    ["Anthropic's error", 'event: error\ndata: {"type":"error","error":{"message":"boom"}}\n\n', { kind: 'error', message: 'boom' }],
+    ['an error that cannot be read', 'data: {"error": {"message": \n\n', { kind: 'error', message: 'unreadable' }],
+    ['an error without words', 'data: {"error": 1}\n\n', { kind: 'error', message: 'unknown' }],
+    ['text that looks like an end', event('data: [DONE]\n\n"finish_reason":"abort"'), { kind: 'text' }],
+    ['a comment', ': keep-alive\n\n', { kind: 'text' }],
+  ])('%s', (_name, text, seen) => {
+    expect(readEvent(text)).toEqual(seen);
+  });
+});
+
+describe.skipIf(!present)(`recorded streams${absent}`, () => {
+  const ends: Record<string, string> = {
+    'chat-stream-abort.http': 'aborted',
+    'chat-stream-midstream-error.http': 'error',
+    'engine-dead-inflight-stream.http': 'error',
+  };
+
+  test.each(recordings(/stream/).filter(({ contentType }) => contentType.startsWith('text/event-stream')))('$name', ({ name, body }) => {
+    const events = body.toString().split(/(?<=\n\n)/);
+    const kinds = events.map((each) => readEvent(each).kind);
+    const stop = kinds.findIndex((kind) => kind === 'error' || kind === 'aborted' || kind === 'done');
+    expect(kinds[stop]).toBe(ends[name] ?? 'done');
+    // An end is never overlooked, and text is never held up for nothing.
+    events.forEach((each, index) => {
+      expect(look(each)).toBe(kinds[index] === 'text' ? 'plain' : 'special');
+    });
+  });
+});
