@@ -108,6 +108,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     directory,
     admission: () => settings.admission,
     pressure: () => settings.pressure,
+    timeouts: () => settings.timeouts,
   });
   const windows = new BatchWindows(clock, events, () => settings.batch_window);
   const newId = (): string => randomUUID().replaceAll('-', '').slice(0, REQUEST_ID_LENGTH);
@@ -246,7 +247,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const handle = getRequestListener(app.fetch, { overrideGlobalObjects: false, autoCleanupIncoming: false });
     return createHttpServer({
       headerTimeoutMs: settings.server.header_timeout_ms,
-      uploadTimeoutMs: settings.server.upload_timeout_ms,
+      requestTimeoutMs: requestTimeoutMs(),
       clock,
       random,
       newId,

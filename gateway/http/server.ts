@@ -10,7 +10,8 @@ import { MAX_HEADER_BYTES, onClientError, onConnect, type EarlyRefusal } from '.
 
 export interface ServerOptions {
   readonly headerTimeoutMs: number;
-  readonly uploadTimeoutMs: number;
+  /** Head and body together. */
+  readonly requestTimeoutMs: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly newId: () => string;
@@ -30,7 +31,7 @@ export function createHttpServer(options: ServerOptions): Server {
     keepAlive: true,
     keepAliveTimeout: KEEP_ALIVE_MS,
     headersTimeout: options.headerTimeoutMs,
-    requestTimeout: options.headerTimeoutMs + options.uploadTimeoutMs,
+    requestTimeout: options.requestTimeoutMs,
     connectionsCheckingInterval: Math.min(CHECK_MS, options.headerTimeoutMs),
     maxHeaderSize: MAX_HEADER_BYTES,
     noDelay: true,

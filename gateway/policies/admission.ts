@@ -5,6 +5,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
 import { Lease } from '../core/lease.ts';
 import type { Worker, WorkerDirectory } from '../core/worker.ts';
+import { totalMs, type DeadlineSettings } from './deadline.ts';
 import { noWorkerError } from './no-worker.ts';
 import { pressureFactor, type PressureSettings } from './pressure.ts';
 
@@ -23,6 +24,7 @@ export interface AdmissionContext {
   readonly directory: WorkerDirectory;
   readonly admission: () => AdmissionSettings;
   readonly pressure: () => PressureSettings;
+  readonly timeouts: () => DeadlineSettings;
 }
 
 /** Larger goes first. */
@@ -126,7 +128,8 @@ class Room {
         retryAfterMs,
       );
     }
-    if (this.#ended >= EVIDENCE && retryAfterMs > queue_timeout_ms * 2) {
+    const leftMs = call.arrivedAt + totalMs(this.#context.timeouts(), call.peek.stream) - this.#context.clock.now();
+    if (this.#ended >= EVIDENCE && retryAfterMs > Math.min(queue_timeout_ms * 2, leftMs)) {
       throw this.#rejection(
         'queue_timeout',
         `The wait for ${call.model} is about ${Math.ceil(retryAfterMs / 1000)} s, longer than a request may wait.`,

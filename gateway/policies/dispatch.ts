@@ -136,8 +136,7 @@ export class Dispatch {
         onSettled(verdict) {
           settle.release();
           if (verdict.kind === 'success') permit.succeeded(clock.now());
-          // That a kept connection is gone says nothing about the worker: it may close one whenever it likes.
-          else if (verdict.kind === 'neutral' || verdict.reason === 'stale') permit.neutral();
+          else if (verdict.kind === 'neutral') permit.neutral();
           else permit.failed(clock.now(), verdict.reason);
         },
       });

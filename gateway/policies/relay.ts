@@ -8,6 +8,7 @@ import { isExpectedType } from '../openai/answer-check.ts';
 import { errorEvent } from '../openai/error-body.ts';
 import { EventCutter } from '../openai/event-cutter.ts';
 import { lookAt, readEvent } from '../openai/stream-watch.ts';
+import { tellsEngineDeath } from '../openai/worker-error.ts';
 import type { Attempt, AttemptObserver, FailureCause, Verdict } from './attempt.ts';
 import { ClientBody } from './client-body.ts';
 import { SilenceWatch, type SilenceListener, type SilenceSettings } from './silence-watch.ts';
@@ -126,7 +127,10 @@ class Relay implements UpstreamListener, SilenceListener {
 
   onData(bytes: Buffer): void {
     if (this.#state === 'over' || this.#state === 'trailing') return;
-    if (this.#head!.status === 200) this.#heard();
+    if (this.#head!.status === 200) {
+      this.#heard();
+      if (this.#isEventStream()) return this.#onUnframed(bytes);
+    }
     if (this.#state === 'waiting') this.#collect(bytes);
     else {
       this.#tail.add(bytes);
@@ -156,7 +160,8 @@ class Relay implements UpstreamListener, SilenceListener {
     if (this.#state === 'trailing') return this.#over();
     if (this.#state === 'waiting') {
       const cause = ({ connect: 'unsent', stale: 'stale', died: 'died', nonsense: 'failed' } as const)[kind];
-      return this.#fail(error, cause, { kind: 'failure', reason: kind });
+      // That a kept connection is gone says nothing about the worker: it may close one whenever it likes.
+      return this.#fail(error, cause, kind === 'stale' ? { kind: 'neutral' } : { kind: 'failure', reason: kind });
     }
     const told = new GatewayError('upstream_disconnected', 'The worker stopped in the middle of the answer.', { cause: error });
     this.#break(told, { kind: 'failure', reason: kind });
@@ -223,6 +228,13 @@ class Relay implements UpstreamListener, SilenceListener {
     });
   }
 
+  /** A stream that came without chunks, as some proxies send it: its events are cut out and passed on one by one. */
+  #onUnframed(bytes: Buffer): void {
+    this.#call.journey.chunks++;
+    this.#tail.add(bytes);
+    this.#onSpecial({ bytes, count: 1, starts: [0], ends: [bytes.length] });
+  }
+
   /** The rare reads: the last ones of a stream, an error, or events that are cut across chunks. */
   #onSpecial(batch: FrameBatch): void {
     const cutter = (this.#cutter ??= new EventCutter());
@@ -245,7 +257,7 @@ class Relay implements UpstreamListener, SilenceListener {
   #onStreamFailure(message: string, reason: string, cause?: Error): void {
     const error = new GatewayError('upstream_error', message, { cause });
     const verdict: Verdict = { kind: 'failure', reason };
-    if (this.#state === 'waiting') this.#fail(error, 'failed', verdict);
+    if (this.#state === 'waiting') this.#fail(error, cause && tellsEngineDeath(cause.message) ? 'died' : 'failed', verdict);
     else this.#break(error, verdict);
   }
 
@@ -255,11 +267,14 @@ class Relay implements UpstreamListener, SilenceListener {
     this.#state = 'trailing';
     this.#silence.stop();
     this.#body.finish();
+
     // The end of the chunked body is usually in the same read; if it does not come, the connection is not worth keeping.
     this.#trailing = this.#clock.after(TRAILING_MS, () => {
       this.#abort();
       this.#over();
     });
+    // What follows is a few bytes for us alone, however slowly the client reads.
+    this.#exchange?.resume();
   }
 
   // === the client's pace, and silence ===

@@ -3,7 +3,7 @@ import { Ending, type Outcome, type Reply } from '../core/reply.ts';
 import type { UpstreamHead } from '../core/transport.ts';
 import { looksLikeJson } from '../openai/answer-check.ts';
 import { findFinishReason } from '../openai/usage.ts';
-import { fromWorkerError } from '../openai/worker-error.ts';
+import { fromWorkerError, tellsEngineDeath } from '../openai/worker-error.ts';
 import type { FailureCause, Verdict } from './attempt.ts';
 
 /** What a worker's answer, read to its end before any of it went out, amounts to. */
@@ -13,7 +13,7 @@ export type Judged =
 
 /** Pure. `path`: the route's, for messages. */
 export function judgeWhole(head: UpstreamHead, body: Buffer, path: string): Judged {
-  if (head.status !== 200) return judgeError(fromWorkerError(head.status, body.toString('utf8'), path), head.status);
+  if (head.status !== 200) return judgeError(body.toString('utf8'), head.status, path);
   if (head.contentType.startsWith('text/event-stream')) {
     return failed(new GatewayError('upstream_disconnected', 'The worker ended the stream before its first event.'), 'incomplete');
   }
@@ -25,15 +25,16 @@ export function judgeWhole(head: UpstreamHead, body: Buffer, path: string): Judg
   return { kind: 'good', finishReason };
 }
 
-function judgeError(error: GatewayError, status: number): Judged {
+function judgeError(text: string, status: number, path: string): Judged {
+  const error = fromWorkerError(status, text, path);
   if (error.kind === 'worker_busy') return { kind: 'bad', error, cause: 'busy', verdict: { kind: 'neutral' } };
   // A worker that says what is wrong with a request is well.
   if (error.row.origin === 'client') return { kind: 'bad', error, cause: 'final', verdict: { kind: 'success' } };
-  return failed(error, `status_${status}`);
+  return failed(error, `status_${status}`, tellsEngineDeath(text) ? 'died' : 'failed');
 }
 
-function failed(error: GatewayError, reason: string): Judged {
-  return { kind: 'bad', error, cause: 'failed', verdict: { kind: 'failure', reason } };
+function failed(error: GatewayError, reason: string, cause: FailureCause = 'failed'): Judged {
+  return { kind: 'bad', error, cause, verdict: { kind: 'failure', reason } };
 }
 
 const COMPLETE: Outcome = { kind: 'complete', status: 200 };

@@ -72,6 +72,7 @@ export class World {
       directory,
       admission: () => ({ max_queue: house.max_queue, queue_timeout_ms: house.queue_timeout_ms, headroom: 0, reject_status: 503 }),
       pressure: () => PRESSURE,
+      timeouts: () => TIMEOUTS,
     };
     this.admission = new Admission(this.#admissionContext);
     this.windows = new BatchWindows(clock, events, () => this.#window);

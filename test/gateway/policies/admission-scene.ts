@@ -9,6 +9,7 @@ import { FakeDirectory } from '../../support/fake-directory.ts';
 import { FakeWorker } from '../../support/fake-worker.ts';
 import { RecordedEvents } from '../../support/recorded-events.ts';
 
+const TIMEOUTS = { stream_total_ms: 300_000, request_total_ms: 60_000 };
 const PRESSURE: PressureSettings = { warn_kv_usage: 0.85, critical_kv_usage: 0.95, scrape_interval_ms: 500 };
 
 /** `slots` places at one worker, unless there are others. */
@@ -23,13 +24,20 @@ export function setUp({ slots = 1, workers = [new FakeWorker('w0', { maxNumSeqs:
     reject_status: 503,
     ...over,
   };
-  const admission = new Admission({ clock, events, directory, admission: () => settings, pressure: () => PRESSURE });
+  const admission = new Admission({
+    clock,
+    events,
+    directory,
+    admission: () => settings,
+    pressure: () => PRESSURE,
+    timeouts: () => TIMEOUTS,
+  });
   const order: string[] = [];
   const leases = new Map<string, Lease>();
 
   /** Enters a call; what becomes of it is found in `order`, `leases` and the promise. */
   function enter(options: FakeCallOptions = {}): { call: Call; refused: Promise<GatewayError | null> } {
-    const call = fakeCall(options);
+    const call = fakeCall({ arrivedAt: clock.now(), ...options });
     const refused = admission
       .room(call.model)
       .enter(call)
