@@ -21,6 +21,10 @@ export interface ConnectionOwner {
   onClosed(connection: Connection): void;
 }
 
+/** No worker closes a connection for having been idle less than this (vLLM: 5 s). */
+const STALE_REST_MS = 1_000;
+/** A close that was under way as we wrote is noticed within this, however busy both sides are. */
+const STALE_NOTICE_MS = 1_000;
 /** Bodies up to this size travel in one write with the head. */
 const JOIN_BYTES = 65_536;
 
@@ -45,6 +49,7 @@ const HEAD: Reading = { kind: 'head' };
 export class Connection implements UpstreamExchange {
   readonly #socket: net.Socket;
   readonly #owner: ConnectionOwner;
+  readonly #clock: Clock;
   #listener: UpstreamListener | null = null;
   #reading: Reading = NOTHING;
   #head: ResponseHead | null = null;
@@ -52,7 +57,9 @@ export class Connection implements UpstreamExchange {
   #connectTimer: Timer | null;
   #connected = false;
   #answered = false;
-  #exchanges = 0;
+  #sentAt = 0;
+  /** Since when it has been idle; null before its first exchange has ended. Monotonic ms, as all here. */
+  #restedSince: number | null = null;
   #error: Error | null = null;
   /** Monotonic ms until which the connection may be taken from the pool. */
   usableUntil = 0;
@@ -61,6 +68,7 @@ export class Connection implements UpstreamExchange {
 
   constructor(endpoint: Endpoint, owner: ConnectionOwner, clock: Clock, connectMs: number) {
     this.#owner = owner;
+    this.#clock = clock;
     const options = { host: endpoint.host, port: endpoint.port, noDelay: true };
     const socket = endpoint.secure
       ? tls.connect({ ...options, servername: net.isIP(endpoint.host) ? '' : endpoint.host, ALPNProtocols: ['http/1.1'] })
@@ -78,18 +86,13 @@ export class Connection implements UpstreamExchange {
     socket.on('close', () => this.#onClose());
   }
 
-  /** Whether an exchange was made on this connection before the present one. */
-  get reused(): boolean {
-    return this.#exchanges > 1;
-  }
-
   /** Sends a request; `head` ends with the empty line. The connection must be idle. */
   send(head: string, body: Buffer | null, listener: UpstreamListener): void {
     this.#listener = listener;
     this.#reading = HEAD;
     this.#head = null;
     this.#answered = false;
-    this.#exchanges++;
+    this.#sentAt = this.#clock.now();
     const socket = this.#socket;
     // The last exchange may have ended while its client was slow.
     if (socket.isPaused()) socket.resume();
@@ -230,9 +233,19 @@ export class Connection implements UpstreamExchange {
     const listener = this.#listener;
     this.#listener = null;
     this.#reading = NOTHING;
+    this.#restedSince = this.#clock.now();
     if (this.#head?.keepAlive && !this.#socket.destroyed) this.#owner.onIdle(this);
     else this.destroy();
     listener?.onEnd();
+  }
+
+  /**
+   * Whether the worker closed the connection for having been idle, just as we used it again: then it never saw the request. One that had
+   * rested too briefly for that, or went on listening for a while, died with the request in its hands.
+   */
+  #mayBeStale(): boolean {
+    if (this.#restedSince === null) return false;
+    return this.#sentAt - this.#restedSince >= STALE_REST_MS && this.#clock.now() - this.#sentAt < STALE_NOTICE_MS;
   }
 
   #fail(kind: UpstreamFailure['kind'], message: string): void {
@@ -255,7 +268,7 @@ export class Connection implements UpstreamExchange {
     this.#connectTimer = null;
     if (this.#listener) {
       if (!this.#connected) this.#fail('connect', 'The worker could not be reached.');
-      else if (!this.#answered && this.reused) this.#fail('stale', 'The worker closed a kept connection.');
+      else if (!this.#answered && this.#mayBeStale()) this.#fail('stale', 'The worker closed a kept connection.');
       else this.#fail('died', 'The worker broke off the connection.');
     }
     this.#owner.onClosed(this);
