@@ -1,0 +1,101 @@
+import { describe, expect, test } from 'vitest';
+import { parseJsonBody } from '../../../gateway/openai/json-body.ts';
+import { peek } from '../../../gateway/openai/peek.ts';
+import { refused } from './refused.ts';
+
+const look = (value: object) => peek(parseJsonBody(Buffer.from(JSON.stringify(value))));
+
+describe('what is read of a request', () => {
+  test('nothing, where there is nothing', () => {
+    expect(look({})).toEqual({ model: null, stream: false, promptChars: 0, promptHead: '', maxTokens: null, choices: 1 });
+    expect(
+      look({ model: null, stream: null, n: null, max_tokens: null, temperature: null, stop: null, tools: null, messages: null }),
+    ).toMatchObject({
+      model: null,
+      stream: false,
+    });
+  });
+
+  test('a chat', () => {
+    const messages = [
+      { role: 'system', content: 'Be brief.' },
+      { role: 'user', content: [{ type: 'text', text: 'Hi' }] },
+    ];
+    expect(
+      look({ model: 'm', stream: true, stream_options: { include_usage: true }, n: 2, max_completion_tokens: 9, messages }),
+    ).toMatchObject({
+      model: 'm',
+      stream: true,
+      maxTokens: 9,
+      choices: 2,
+      promptHead: 'Be brief.',
+    });
+  });
+
+  test.each([
+    [{ max_completion_tokens: 1, max_tokens: 2, max_output_tokens: 3 }, 1],
+    [{ max_tokens: 2, max_output_tokens: 3 }, 2],
+    [{ max_output_tokens: 3 }, 3],
+  ])('the limit of %j', (fields, maxTokens) => {
+    expect(look(fields).maxTokens).toBe(maxTokens);
+  });
+
+  test.each([
+    [{ prompt: 'x' }, 1],
+    [{ prompt: ['x', 'y'], n: 3 }, 6],
+    [{ prompt: [1, 2, 3] }, 1],
+    [{ prompt: [[1], [2]] }, 2],
+    [{ prompt: [] }, 1],
+    [{ input: ['a', 'b', 'c'] }, 3],
+  ])('the completions of %j', (fields, choices) => {
+    expect(look(fields).choices).toBe(choices);
+  });
+
+  test('the beginning of the text, which requests may share', () => {
+    expect(look({ prompt: 'p'.repeat(1_000) }).promptHead).toBe('p'.repeat(256));
+    expect(look({ input: 'i' }).promptHead).toBe('i');
+    expect(look({ messages: [{ content: 'a'.repeat(200) }, { content: 'b'.repeat(200) }] }).promptHead).toBe(
+      'a'.repeat(200) + 'b'.repeat(56),
+    );
+    expect(look({ messages: [null, 1, { content: 2 }, { content: 'x' }] }).promptHead).toBe('x');
+  });
+});
+
+describe('what is refused, by the name of the field and without its text', () => {
+  test.each<[string, object]>([
+    ['model', { model: 1 }],
+    ['model', { model: 'm'.repeat(513) }],
+    ['stream', { stream: 'secret' }],
+    ['stream_options', { stream_options: {} }],
+    ['n', { n: 129 }],
+    ['n', { n: 0 }],
+    ['n', { n: 'secret' }],
+    ['best_of', { best_of: 1_000 }],
+    ['max_tokens', { max_tokens: 0 }],
+    ['max_tokens', { max_tokens: 1.5 }],
+    ['max_tokens', { max_tokens: { secret: 1 } }],
+    ['max_completion_tokens', { max_completion_tokens: ['secret'] }],
+    ['top_logprobs', { top_logprobs: 21 }],
+    ['prompt_logprobs', { prompt_logprobs: -2 }],
+    ['logprobs', { logprobs: 1_000 }],
+    ['temperature', { temperature: 'secret' }],
+    ['temperature', { temperature: -0.1 }],
+    ['top_p', { top_p: [] }],
+    ['messages', { messages: Array(2_049).fill({}) }],
+    ['tools', { tools: Array(513).fill({}) }],
+    ['stop', { stop: Array(17).fill('secret') }],
+    ['prompt', { prompt: Array(1_025).fill('secret') }],
+    ['input', { input: Array(2_049).fill('secret') }],
+  ])('%s', (param, fields) => {
+    const { details, message } = refused('invalid_value', () => look(fields));
+    expect(details.param).toBe(param);
+    expect(message).toContain(`'${param}'`);
+    expect(message).not.toContain('secret');
+  });
+
+  test('the edges are accepted', () => {
+    const fields = { n: 128, best_of: 1, max_tokens: 1, top_logprobs: 20, prompt_logprobs: -1, logprobs: 0, temperature: 0, top_p: 1 };
+    expect(() => look(fields)).not.toThrow();
+    expect(() => look({ logprobs: true, model: 'm'.repeat(512), stop: 'x'.repeat(1_000), messages: {}, tools: 'x' })).not.toThrow();
+  });
+});
