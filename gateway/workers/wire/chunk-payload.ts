@@ -1,7 +1,11 @@
+/** The longest size line, and the longest trailer. */
+const MAX_LINE_BYTES = 16_384;
+
 /** A decoder of chunked bodies that are not event streams: payload is passed on as it comes, however long a chunk is. */
 export class ChunkPayload {
   #state: 'size' | 'data' | 'data-crlf' | 'trailer' | 'done' = 'size';
   #line = '';
+  #trailerBytes = 0;
   #left = 0;
 
   /** Calls `onData` with pieces of payload. */
@@ -20,8 +24,9 @@ export class ChunkPayload {
       const newline = read.indexOf(0x0a, pos);
       const upTo = newline < 0 ? read.length : newline + 1;
       this.#line += read.toString('latin1', pos, upTo);
+      if (this.#state === 'trailer') this.#trailerBytes += upTo - pos;
       pos = upTo;
-      if (this.#line.length > 16_384) return 'invalid';
+      if (this.#line.length > MAX_LINE_BYTES || this.#trailerBytes > MAX_LINE_BYTES) return 'invalid';
       if (newline < 0) break;
       if (!this.#line.endsWith('\r\n')) return 'invalid';
       const line = this.#line.slice(0, -2);

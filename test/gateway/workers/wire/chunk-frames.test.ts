@@ -1,0 +1,101 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { ChunkWalker, MAX_FRAME_BYTES, type WalkResult } from '../../../../gateway/workers/wire/chunk-frames.ts';
+import { cuts, payloadOf, places } from '../../openai/frames.ts';
+import { chunkedBody, MALFORMED } from './chunked.ts';
+
+function walk(...reads: (string | Buffer)[]): { walker: ChunkWalker; results: WalkResult[]; passed: string; payload: string } {
+  const walker = new ChunkWalker();
+  const results: WalkResult[] = [];
+  let passed = '';
+  let payload = '';
+  for (const read of reads) {
+    results.push(walker.walk(Buffer.from(read)));
+    passed += walker.batch.bytes.toString('latin1');
+    payload += payloadOf(walker.batch).toString('latin1');
+  }
+  return { walker, results, passed, payload };
+}
+
+test('for any body in any reads: the frames pass untouched and whole, and so does their payload', () => {
+  fc.assert(
+    fc.property(chunkedBody, places, ({ bytes, payloads, framesLength }, at) => {
+      const walker = new ChunkWalker();
+      const passed: Buffer[] = [];
+      const chunks: Buffer[] = [];
+      const reads = cuts(bytes, at);
+      reads.forEach((read, index) => {
+        const result = walker.walk(read);
+        const { batch } = walker;
+        expect(result).toBe(index === reads.length - 1 ? 'end' : 'more');
+        passed.push(Buffer.from(batch.bytes));
+        // Every batch begins and ends with a frame.
+        if (batch.count > 0) expect(batch.bytes.subarray(batch.ends[batch.count - 1]).toString()).toBe('\r\n');
+        else expect(batch.bytes).toHaveLength(0);
+        for (let i = 0; i < batch.count; i++) {
+          chunks.push(Buffer.from(batch.bytes.subarray(batch.starts[i], batch.ends[i])));
+          const line = batch.bytes.toString('latin1', i === 0 ? 0 : batch.ends[i - 1]! + 2, batch.starts[i]);
+          expect(line).toMatch(/^[0-9a-fA-F]+(?:;.*)?\r\n$/);
+          expect(Number.parseInt(line, 16)).toBe(batch.ends[i]! - batch.starts[i]!);
+        }
+      });
+      expect(Buffer.concat(passed)).toEqual(bytes.subarray(0, framesLength));
+      expect(chunks).toEqual(payloads);
+      expect(walker.rest).toBe(0);
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test('no read changes what an earlier batch holds: its bytes may still be on their way', () => {
+  const walker = new ChunkWalker();
+  walker.walk(Buffer.from('5\r\nfirst\r\n6\r\nsec'));
+  const early = walker.batch.bytes;
+  walker.walk(Buffer.from('ond\r\n'));
+  expect(early.toString()).toBe('5\r\nfirst\r\n');
+  expect(walker.batch.bytes.toString()).toBe('6\r\nsecond\r\n');
+});
+
+describe('what is not well formed', () => {
+  test.each(MALFORMED)('%s, whole or a byte at a time', (_name, bytes) => {
+    expect(walk(bytes).results.at(-1)).toBe('invalid');
+    const walker = new ChunkWalker();
+    expect([...bytes].some((byte) => walker.walk(Buffer.from(byte)) === 'invalid')).toBe(true);
+  });
+
+  test('comes after the frames before it', () => {
+    const { results, payload, passed } = walk('2\r\nab\r\n3\r\ncde\r\nzz\r\n');
+    expect(results).toEqual(['invalid']);
+    expect(payload).toBe('abcde');
+    expect(passed).toBe('2\r\nab\r\n3\r\ncde\r\n');
+  });
+
+  test('an extension that hides a line, or is long', () => {
+    expect(walk('2;a\nb\r\n{}\r\n').results).toEqual(['invalid']);
+    expect(walk('2;a\0\r\n{}\r\n').results).toEqual(['invalid']);
+    expect(walk(`2;${'a'.repeat(300)}`).results).toEqual(['invalid']);
+    expect(walk('2;a="b"\r\n{}\r\n').payload).toBe('{}');
+  });
+
+  test('a chunk larger than any event', () => {
+    expect(walk(`${(MAX_FRAME_BYTES + 1).toString(16)}\r\n`).results).toEqual(['invalid']);
+    expect(walk('ffffffff\r\n').results).toEqual(['invalid']);
+    expect(walk(`${MAX_FRAME_BYTES.toString(16)}\r\n`, Buffer.alloc(MAX_FRAME_BYTES, 'x'), '\r\n').results).toEqual([
+      'more',
+      'more',
+      'more',
+    ]);
+  });
+
+  test('a trailer without an end', () => {
+    const { results } = walk('0\r\n', ...Array<string>(20).fill(`x: ${'y'.repeat(1_000)}\r\n`));
+    expect(results).toContain('invalid');
+    expect(results).not.toContain('end');
+  });
+});
+
+test('bytes behind the end are told, so that the connection is not used again', () => {
+  const { walker, results } = walk('2\r\n{}\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n');
+  expect(results).toEqual(['end']);
+  expect(walker.rest).toBe('HTTP/1.1 200 OK\r\n'.length);
+});
