@@ -7,7 +7,7 @@ import type { MemoryPlan, MemorySettings } from './memory.ts';
 import type { SimulatedModel } from './models.ts';
 
 /** The points of a start at which the engine core holds more, or less, than before. */
-export type MemoryPhase = 'context' | 'weights' | 'profile' | 'sampler' | 'profiled' | 'kv' | 'graphs' | 'warm-up';
+export type MemoryPhase = 'context' | 'weights' | 'profile' | 'sampler' | 'profiled' | 'kv' | 'graphs';
 
 /** What the engine core is to hold now, on each of its cards. */
 export interface Demand {
@@ -64,16 +64,13 @@ export function* memoryDemands(
       : settings.kvCacheMemoryBytes / GIB;
   const fitted = fitLength(model, settings, kvCacheGib);
   if ('kind' in fitted) return fitted;
-  const cachedGib = settledGib + kvCacheGib;
+  // PyTorch keeps what the trial step took for the steps to come, so the card never sees it free again.
+  const cachedGib = settledGib + activationsGib + kvCacheGib;
   const kv = yield { phase: 'kv', holdGib: cachedGib, kv: fitted };
   if (!kv.granted) return { kind: 'oom-kv-allocation', message: cudaOutOfMemory(kvCacheGib / model.layers, kv), kvCacheGib };
   const graphs = yield { phase: 'graphs', holdGib: cachedGib + needs.graphsGib };
   if (!graphs.granted) return { kind: 'oom-graph', message: cudaOutOfMemory(0.03, graphs), kvCacheGib };
-  // PyTorch keeps what the activations took for the next step, so the card never sees it free again.
-  const heldGib = cachedGib + needs.graphsGib + activationsGib;
-  const warm = yield { phase: 'warm-up', holdGib: heldGib };
-  if (!warm.granted) return { ...samplerOutOfMemory(settings.maxNumSeqs), kvCacheGib };
-  return { ...needs, activationsGib, heldGib, ...fitted };
+  return { ...needs, activationsGib, heldGib: cachedGib + needs.graphsGib, ...fitted };
 }
 
 /** The same on a card on which others hold `takenGib` from the beginning to the end. */

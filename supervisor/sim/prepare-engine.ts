@@ -109,5 +109,4 @@ export async function captureGraphs(start: EngineStart): Promise<void> {
     );
   }
   await start.pause(0, 'warm-up');
-  await memory.take('warm-up');
 }

@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { newVram } from '../../supervisor/sim/vram-file.ts';
 
 export interface SimOptions {
   readonly model?: string;
@@ -27,6 +29,8 @@ export interface RunningSim extends AsyncDisposable {
   readonly child: ChildProcess;
   /** What it has printed so far, both streams together. */
   output(): string;
+  stdout(): string;
+  stderr(): string;
   /** Resolves when it has ended, with the exit code or the signal. */
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
   /** Ends it and its engine core, if need be by SIGKILL to the group. */
@@ -37,6 +41,11 @@ export interface RunningSim extends AsyncDisposable {
 
 const SIM_PROGRAM = fileURLToPath(new URL('../../supervisor/sim/main.ts', import.meta.url));
 const READY_LINE = 'Application startup complete.';
+
+/** Writes a SIM_VRAM_FILE: a machine with these cards, by the names of SIM_GPU, and nothing on them. */
+export function writeVramFile(path: string, gpuIds: readonly string[]): void {
+  writeFileSync(path, JSON.stringify(newVram(gpuIds)));
+}
 
 /** A port of 127.0.0.1 that nobody uses at this moment. */
 export async function freePort(): Promise<number> {
@@ -61,8 +70,16 @@ export async function launchSim(options: SimOptions = {}): Promise<RunningSim> {
   });
   const pid = child.pid!;
   let printed = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (printed += text));
+  let out = '';
+  let err = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    out += text;
+    printed += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    err += text;
+    printed += text;
+  });
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
     // `close` comes when all it printed has been read; a killed one may leave its engine core behind, which keeps the pipes open.
     child.once('close', (code, signal) => resolve({ code, signal }));
@@ -109,7 +126,19 @@ export async function launchSim(options: SimOptions = {}): Promise<RunningSim> {
     await strike(body).catch(() => process.kill(pid, 'SIGUSR2'));
     while (!(await accepts()));
   }
-  return { url, port, pid, child, output: () => printed, exited, stop, fault, [Symbol.asyncDispose]: stop };
+  return {
+    url,
+    port,
+    pid,
+    child,
+    output: () => printed,
+    stdout: () => out,
+    stderr: () => err,
+    exited,
+    stop,
+    fault,
+    [Symbol.asyncDispose]: stop,
+  };
 }
 
 /** Launches the simulated vLLM on a free port and waits until it is ready. Throws with its output when it ends instead. */
