@@ -35,7 +35,7 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
     (c) => {
       const { incoming, outgoing } = c.env;
       outgoing.setHeader('x-request-id', requestIdOf(incoming.headers, context.serve.newId));
-      // No client is to meet its connection again at the moment when a drain closes the idle ones.
+      // No client is to meet its connection again at the moment when a drain closes all of them.
       if (context.serve.lifecycle() !== 'serving') outgoing.shouldKeepAlive = false;
       return answer(c);
     };

@@ -296,7 +296,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     reload,
     figures,
     openUpstreamSockets: () => directory.workers().reduce((sum, worker) => sum + worker.transport.openSockets, 0),
-    drain: (settle) => lifecycle.drain({ clock, events, inFlight, windows, live, servers, settings: settings.shutdown, settle, free }),
+    drain: (settle) => lifecycle.drain({ clock, events, inFlight, windows, live, settings: settings.shutdown, settle, free }),
   };
 }
 

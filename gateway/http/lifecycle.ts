@@ -1,4 +1,3 @@
-import type { Server } from 'node:http';
 import type { Call } from '../core/call.ts';
 import { sleep, type Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
@@ -15,7 +14,6 @@ export interface DrainContext {
   readonly inFlight: InFlight;
   readonly windows: BatchWindows;
   readonly live: ReadonlySet<Call>;
-  readonly servers: readonly Server[];
   readonly settings: { readonly settle_ms: number; readonly grace_ms: number };
   /** Whether to wait for load balancers to notice. */
   readonly settle: boolean;
@@ -26,7 +24,11 @@ export interface DrainContext {
 /** How long the last error events may take to reach clients whose streams were cut. */
 const LAST_WORDS_MS = 1_000;
 
-/** From serving to gone: stop taking, finish what flows, then go, in that order and with a deadline. */
+/**
+ * From serving to gone: stop taking, finish what flows, then go, in that order and with a deadline. Until the end every request is answered,
+ * be it by a refusal: idle connections are left open, since a request may be on its way in any of them (and Node takes one for idle on which
+ * nothing has come yet).
+ */
 export class Lifecycle {
   stage: Stage = 'serving';
   #drained: Promise<void> | null = null;
@@ -37,7 +39,7 @@ export class Lifecycle {
   }
 
   async #run(context: DrainContext): Promise<void> {
-    const { clock, events, inFlight, windows, live, servers, settings, settle, free } = context;
+    const { clock, events, inFlight, windows, live, settings, settle, free } = context;
     const startedAt = clock.now();
     const elapsed = (): number => clock.now() - startedAt;
 
@@ -48,7 +50,6 @@ export class Lifecycle {
     this.stage = 'refusing';
     events.draining('refusing', inFlight.count, elapsed());
     windows.drain();
-    for (const server of servers) server.closeIdleConnections();
     await Promise.race([inFlight.idle(), sleep(clock, settings.grace_ms)]);
 
     if (inFlight.count > 0) {
