@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
-import { rawJson, rawRequest } from './wire-http.ts';
+import { rawJson, rawRequest } from '../../support/raw-http.ts';
 import { launchSim, startSim } from '../../support/sim.ts';
 import type { RunningSim } from '../../support/sim.ts';
 

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseRecording, rawJson, rawRequest } from './wire-http.ts';
-import type { RawAnswer } from './wire-http.ts';
+import { parseRecording, rawJson, rawRequest } from '../../support/raw-http.ts';
+import type { RawAnswer } from '../../support/raw-http.ts';
 import { startSim } from '../../support/sim.ts';
 import type { RunningSim } from '../../support/sim.ts';
 

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { rawJson, rawRequest } from './wire-http.ts';
-import type { RawAnswer } from './wire-http.ts';
+import { rawJson, rawRequest } from '../../support/raw-http.ts';
+import type { RawAnswer } from '../../support/raw-http.ts';
 import { startSim } from '../../support/sim.ts';
 import type { RunningSim } from '../../support/sim.ts';
 
