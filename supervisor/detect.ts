@@ -1,7 +1,9 @@
 import type { Settings } from '../gateway/config/settings.ts';
+import { nearestName } from '../gateway/config/nearest-name.ts';
 import type { GpuReading } from './gpu.ts';
 import type { GpuProfile, Profiles, Tuning } from './profile.ts';
 import { ProfileError } from './profile.ts';
+import { matchingProfiles } from './profile-match.ts';
 
 export interface EngineDecision {
   readonly engine: 'vllm' | 'sim';
@@ -9,7 +11,7 @@ export interface EngineDecision {
   readonly reason: string;
 }
 
-/** Which engine to launch. `findVllm` says where the vllm program is, or null. */
+/** Which engine to launch. `vllm` is where the vllm program is, or null. */
 export function chooseEngineKind(
   wanted: Settings['supervisor']['engine'],
   gpus: readonly GpuReading[],
@@ -22,14 +24,23 @@ export function chooseEngineKind(
   return { engine: 'vllm', reason: `${gpu.name} and ${vllm} were found` };
 }
 
-/** The GPU profile to use. @throws ProfileError when the settings name one that is not there. */
-export function chooseGpuProfile(profiles: Profiles, wanted: string, gpus: readonly GpuReading[]): GpuProfile {
-  if (wanted !== 'auto') return named(profiles.gpus, wanted, 'supervisor.profile');
+export interface ProfileDecision {
+  readonly profile: GpuProfile;
+  /** In plain words. */
+  readonly reason: string;
+}
+
+/** The GPU profile to use, and why. @throws ProfileError when the settings name one that is not there. */
+export function decideGpuProfile(profiles: Profiles, wanted: string, gpus: readonly GpuReading[]): ProfileDecision {
+  if (wanted !== 'auto')
+    return { profile: named(profiles.gpus, wanted, 'supervisor.profile'), reason: `supervisor.profile is set to ${wanted}` };
   const gpu = gpus[0];
-  if (!gpu) return named(profiles.gpus, 'none', 'supervisor.profile');
-  // The one that matches everything comes last.
-  const candidates = [...profiles.gpus.values()].toSorted((a, b) => Number(a.name === 'generic') - Number(b.name === 'generic'));
-  return candidates.find((profile) => matches(profile, gpu)) ?? named(profiles.gpus, 'generic', 'supervisor.profile');
+  if (!gpu) return { profile: named(profiles.gpus, 'none', 'supervisor.profile'), reason: 'no NVIDIA GPU was found' };
+  const card = `${gpu.name} (${(gpu.memoryTotalBytes / 2 ** 30).toFixed(1)} GiB, compute capability ${gpu.computeCap ?? 'unknown'})`;
+  const [closest] = matchingProfiles(profiles.gpus.values(), gpu);
+  if (closest?.match?.name) return { profile: closest, reason: `it describes the ${card}` };
+  const profile = closest ?? named(profiles.gpus, 'generic', 'supervisor.profile');
+  return { profile, reason: `no profile describes the ${card}, so it gets cautious values by its memory and compute capability` };
 }
 
 /** @throws ProfileError when there is none of this name. */
@@ -37,18 +48,10 @@ export function chooseTuning(profiles: Profiles, wanted: string): Tuning {
   return named(profiles.tunings, wanted, 'supervisor.tuning');
 }
 
-/** What the driver does not say is not held against a profile. */
-function matches(profile: GpuProfile, gpu: GpuReading): boolean {
-  const { match } = profile;
-  if (!match?.name.test(gpu.name)) return false;
-  const mib = gpu.memoryTotalBytes / 2 ** 20;
-  const memoryFits = !match.memory_mib || (mib >= match.memory_mib[0] && mib <= match.memory_mib[1]);
-  const capFits = match.compute_cap === undefined || gpu.computeCap === null || gpu.computeCap === match.compute_cap;
-  return memoryFits && capFits;
-}
-
 function named<T>(entries: ReadonlyMap<string, T>, name: string, setting: string): T {
   const entry = entries.get(name);
-  if (!entry) throw new ProfileError(`${setting}: there is no ${name}; there are ${[...entries.keys()].join(', ')}`);
-  return entry;
+  if (entry) return entry;
+  const near = nearestName(name, [...entries.keys()]);
+  const hint = near === null ? `there are ${[...entries.keys()].join(', ')}` : `did you mean ${near}?`;
+  throw new ProfileError(`${setting}: there is no ${name}; ${hint}`);
 }

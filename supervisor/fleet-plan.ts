@@ -2,17 +2,25 @@ import { fileURLToPath } from 'node:url';
 import type { Settings } from '../gateway/config/settings.ts';
 import type { SupervisedModel } from '../gateway/core/supervision.ts';
 import type { EngineDecision } from './detect.ts';
-import { chooseEngineKind, chooseGpuProfile, chooseTuning } from './detect.ts';
-import type { CardFacts, Choice } from './engine-settings.ts';
-import { chooseEngine } from './engine-settings.ts';
-import { cudaTotalBytes } from './gpu-memory.ts';
+import { chooseEngineKind, chooseTuning, decideGpuProfile } from './detect.ts';
+import type { Choice } from './engine-choice.ts';
+import { chooseEngine } from './engine-choice.ts';
+import type { CardFacts } from './engine-settings.ts';
+import { DEFAULT_UTILIZATION } from './fit-flags.ts';
 import type { GpuReading } from './gpu.ts';
-import { workerPrefix } from './instance-id.ts';
+import { gpusOf } from './gpu-mode.ts';
+import { usableGpus } from './gpu-visible.ts';
+import { fingerprint, workerPrefix } from './instance-id.ts';
+import { ladderLimits } from './ladder-limits.ts';
+import type { Setup } from './ladder.ts';
 import { planLaunch } from './launch.ts';
+import type { AskedModel } from './model-request.ts';
 import { askedModels, toSupervisedModel } from './model-request.ts';
 import { place as placeWorkers } from './placement.ts';
 import type { EngineSettings, GpuProfile, Profiles, Tuning } from './profile.ts';
+import { stepFacts, withSteps } from './profile-match.ts';
 import { findProgram } from './program.ts';
+import type { VllmInstall } from './vllm-install.ts';
 import type { Plan, WorkerSpec } from './worker.ts';
 
 /** Where and as whom the supervisor runs. */
@@ -21,15 +29,22 @@ export interface Place {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Absolute. */
   readonly stateDir: string;
+  /** The vLLM that was found and what it knows; left out where nobody looked. */
+  readonly vllm?: VllmInstall | null;
 }
 
 /** Everything that is decided before anything is started. */
 export interface FleetPlan {
   readonly decision: EngineDecision;
+  /** With its steps laid over it. */
   readonly profile: GpuProfile;
+  /** In plain words. */
+  readonly profileReason: string;
   readonly tuning: Tuning;
   /** The first is the default. */
   readonly models: readonly SupervisedModel[];
+  /** What would run for each of them, in the same order, on the first GPU. */
+  readonly choices: readonly Choice[];
   readonly workers: readonly PlannedWorker[];
 }
 
@@ -40,34 +55,44 @@ export interface PlannedWorker {
   readonly utilization: number;
 }
 
-const DEFAULT_UTILIZATION = 0.92;
-
 /** Decides on engine, profile, models and workers. @throws ProfileError when the settings ask for what is not there. */
-export function planFleet(settings: Settings, profiles: Profiles, gpus: readonly GpuReading[], place: Place): FleetPlan {
+export function planFleet(settings: Settings, profiles: Profiles, found: readonly GpuReading[], place: Place): FleetPlan {
   const wanted = settings.supervisor;
-  const vllm = findProgram(wanted.vllm_command[0] ?? 'vllm', place.env, place.cwd);
-  const decision = chooseEngineKind(wanted.engine, gpus, vllm);
-  const profile = chooseGpuProfile(profiles, wanted.profile, gpus);
+  const gpus = usableGpus(found);
+  const vllmPath = place.vllm?.path ?? findProgram(wanted.vllm_command[0] ?? 'vllm', place.env, place.cwd);
+  const decision = chooseEngineKind(wanted.engine, gpus, vllmPath);
+  const named = decideGpuProfile(profiles, wanted.profile, gpus);
+  const isPretended = decision.engine === 'sim';
+  const facts = stepFacts(named.profile, gpus[0], isPretended, place.vllm?.version ?? null);
+  const profile = withSteps(named.profile, facts);
   const tuning = chooseTuning(profiles, wanted.tuning);
   const asked = askedModels(settings, profiles, profile);
   const [first] = asked;
 
-  const choose = (model: (typeof asked)[number], gpu: GpuReading | undefined) =>
-    chooseEngine(model, profile, tuning, cardFacts(profile, gpu));
-  const models = asked.map((model) => {
-    const choice = choose(model, gpus[0]);
-    return choice.kind === 'run'
+  // The simulated engine has a pretended card to itself.
+  const cards = isPretended ? [] : gpus;
+  const count = Math.max(1, Math.floor(alike(cards) / wanted.replicas));
+  const others = [...profiles.models.values()];
+  const choose = (model: AskedModel, gpu: GpuReading | undefined): Choice => {
+    const card = cardFacts(profile, gpu, isPretended, count);
+    return chooseEngine(model, profile, tuning, card, { others, vllm: isPretended ? null : (place.vllm ?? null) });
+  };
+  const choices = asked.map((model) => choose(model, gpus[0]));
+  const models = asked.map((model, index) => {
+    const choice = choices[index];
+    return choice?.kind === 'run'
       ? toSupervisedModel(model, choice.source, numberIn(choice.engine, 'max_model_len'))
       : toSupervisedModel(model, model.source ?? model.id, null);
   });
 
-  // The simulated engine has a pretended card to itself.
-  const cards = decision.engine === 'vllm' ? gpus : [];
-  const workers = placeWorkers(wanted.replicas, gpusEach(first.engine), cards).map(({ gpus: own, sharers }, index): PlannedWorker => {
-    const choice = shareCard(choose(first, own[0]), sharers);
+  const gpusEach = choices[0]?.kind === 'run' ? gpusOf(choices[0].engine) : 1;
+  const workers = placeWorkers(wanted.replicas, gpusEach, cards).map(({ gpus: own, sharers }, index): PlannedWorker => {
+    const choice = shareCard(choose(first, own[0] ?? gpus[0]), sharers);
     const id = `worker-${index + 1}`;
     const gpuUuids = own.map(({ uuid }) => uuid);
     const context = { settings, place, profile, decision, gpuUuids, modelId: first.id };
+    const setup = choice.kind === 'run' ? toSetup(context, choice) : null;
+    const card = cardFacts(profile, own[0] ?? gpus[0], isPretended, count);
     const spec: WorkerSpec = {
       id,
       profile: profile.name,
@@ -77,25 +102,27 @@ export function planFleet(settings: Settings, profiles: Profiles, gpus: readonly
       capabilities: first.profile?.capabilities ?? ['chat'],
       startEstimateMs: startEstimateMs(decision.engine, choice),
       instancePrefix: workerPrefix(place.stateDir, id),
-      plan: (port, instanceId) => planWorker(context, choice, port, instanceId),
+      gpuUuids,
+      fingerprint: fingerprint({ model: first.id, command: command(context), setup, gpuUuids }),
+      wanted: choice.kind === 'run' && setup ? { setup, limits: ladderLimits(first.profile, card, choice, knownFlags(context)) } : null,
+      plan: (port, instanceId, relaxed) =>
+        choice.kind === 'run' && setup ? planWorker(context, relaxed ?? setup, port, instanceId) : (choice as Plan),
     };
     const utilization = (choice.kind === 'run' && numberIn(choice.engine, 'gpu_memory_utilization')) || DEFAULT_UTILIZATION;
     return { spec, gpuUuids, utilization };
   });
-  return { decision, profile, tuning, models, workers };
+  return { decision, profile, profileReason: named.reason, tuning, models, choices, workers };
 }
 
-/** How many GPUs one worker of a model spreads over. */
-function gpusEach(engine: EngineSettings): number {
-  return (numberIn(engine, 'tensor_parallel_size') ?? 1) * (numberIn(engine, 'pipeline_parallel_size') ?? 1);
+/** How many of the GPUs are like the first: only those can share a model evenly. */
+function alike(gpus: readonly GpuReading[]): number {
+  const [first] = gpus;
+  return gpus.filter((gpu) => gpu.name === first?.name && gpu.memoryTotalBytes === first.memoryTotalBytes).length;
 }
 
-function cardFacts(profile: GpuProfile, gpu: GpuReading | undefined): CardFacts {
-  return {
-    memoryGib: profile.memory_gib ?? (gpu ? cudaTotalBytes(gpu) / 2 ** 30 : null),
-    computeCap: gpu?.computeCap ?? profile.compute_cap,
-    display: gpu?.display ?? false,
-  };
+function cardFacts(profile: GpuProfile, gpu: GpuReading | undefined, isPretended: boolean, count: number): CardFacts {
+  const { memoryGib, computeCap } = stepFacts(profile, gpu, isPretended, null);
+  return { name: isPretended ? profile.title : (gpu?.name ?? profile.title), memoryGib, computeCap, display: gpu?.display ?? false, count };
 }
 
 function shareCard(choice: Choice, sharers: number): Choice {
@@ -125,22 +152,36 @@ interface WorkerContext {
   readonly modelId: string;
 }
 
-function planWorker(context: WorkerContext, choice: Choice, port: number, instanceId: string): Plan {
-  if (choice.kind === 'refused') return choice;
+function toSetup({ place }: WorkerContext, choice: Extract<Choice, { kind: 'run' }>): Setup {
+  // What the operator has set in the environment is meant.
+  const env = Object.fromEntries(Object.entries(choice.env).filter(([name]) => place.env[name] === undefined));
+  return { source: choice.source, engine: choice.engine, env };
+}
+
+function command({ decision, settings }: WorkerContext): readonly string[] {
+  return decision.engine === 'sim' ? simCommand() : settings.supervisor.vllm_command;
+}
+
+function knownFlags({ decision, place }: WorkerContext): ReadonlySet<string> | null {
+  return decision.engine === 'sim' ? null : (place.vllm?.flags ?? null);
+}
+
+function planWorker(context: WorkerContext, setup: Setup, port: number, instanceId: string): Plan {
   const { settings, place, profile, decision, gpuUuids, modelId } = context;
   const launch = planLaunch({
     engine: decision.engine,
-    command: decision.engine === 'sim' ? simCommand() : settings.supervisor.vllm_command,
+    command: command(context),
     modelId,
-    source: choice.source,
-    settings: choice.engine,
+    source: setup.source,
+    settings: setup.engine,
     port,
     shutdownTimeoutSeconds: Math.ceil(settings.shutdown.grace_ms / 1000),
     startTimeoutSeconds: Math.ceil(settings.supervisor.start_timeout_ms / 1000),
     instanceId,
     gpuUuids,
-    simulatedGpu: profile.memory_gib === null ? null : profile.name,
-    profileEnv: profile.env,
+    simulatedGpu: profile.simulated_as ?? (profile.memory_gib === null ? null : profile.name),
+    profileEnv: setup.env,
+    knownFlags: knownFlags(context),
     baseEnv: place.env,
     cwd: place.cwd,
   });

@@ -1,5 +1,5 @@
-import { execa } from 'execa';
 import type { Clock } from '../gateway/core/clock.ts';
+import { runBriefly } from './brief-run.ts';
 import { findProgram } from './program.ts';
 
 export type SmiAnswer =
@@ -27,55 +27,15 @@ export class SmiProgram {
     this.#folders = folders;
   }
 
-  /** Its path, or null. */
-  find(): string | null {
-    return findProgram('nvidia-smi', this.#env, '/', this.#folders);
-  }
-
   async run(args: readonly string[]): Promise<SmiAnswer> {
-    const program = this.find();
+    const program = findProgram('nvidia-smi', this.#env, '/', this.#folders);
     if (program === null) return { kind: 'missing', reason: 'there is no nvidia-smi' };
     if (this.#stuck > 0) return { kind: 'hung', reason: 'nvidia-smi hangs inside the driver since it was last asked' };
-    // A group of its own, so that children of a wrapper script end with it.
-    const child = execa(program, args, {
-      env: { ...this.#env },
-      extendEnv: false,
-      stdin: 'ignore',
-      detached: true,
-      cleanup: true,
-      maxBuffer: MAX_OUTPUT_BYTES,
-      reject: false,
-    });
-    const { promise: late, resolve } = Promise.withResolvers<'late'>();
-    const timer = this.#clock.after(TIMEOUT_MS, () => resolve('late'));
-    const result = await Promise.race([child, late]);
-    timer.cancel();
-    if (result === 'late') {
-      this.#stuck += 1;
-      void child.finally(() => (this.#stuck -= 1));
-      killGroup(child.pid);
-      return { kind: 'hung', reason: `nvidia-smi did not answer within ${TIMEOUT_MS / 1000} s` };
-    }
-    if (result.failed)
-      return { kind: 'failed', reason: firstLine(result.stdout) ?? firstLine(result.stderr) ?? result.shortMessage ?? 'nvidia-smi failed' };
-    return { kind: 'answered', text: result.stdout };
+    const run = { program, args, env: this.#env, cwd: '/', timeoutMs: TIMEOUT_MS, maxOutputBytes: MAX_OUTPUT_BYTES };
+    const answer = await runBriefly(this.#clock, run);
+    if (answer.kind !== 'late') return answer;
+    this.#stuck += 1;
+    void answer.ended.finally(() => (this.#stuck -= 1));
+    return { kind: 'hung', reason: `nvidia-smi did not answer within ${TIMEOUT_MS / 1000} s` };
   }
-}
-
-function killGroup(pid: number | undefined): void {
-  try {
-    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
-  } catch {
-    // It has just ended.
-  }
-}
-
-/** nvidia-smi reports its own troubles on standard output. */
-function firstLine(text: string): string | null {
-  return (
-    text
-      .split('\n')
-      .map((line) => line.trim())
-      .find((line) => line !== '') ?? null
-  );
 }

@@ -21,6 +21,8 @@ export interface LaunchRequest {
   /** The card that the simulated engine is to pretend; null leaves it to SIM_GPU. */
   readonly simulatedGpu: string | null;
   readonly profileEnv: Readonly<Record<string, string>>;
+  /** Every flag that the engine has, with its dashes; null or left out where nobody asked it. */
+  readonly knownFlags?: ReadonlySet<string> | null;
   /** The supervisor's own environment, of which only known names pass. */
   readonly baseEnv: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
@@ -77,10 +79,7 @@ export function planLaunch(request: LaunchRequest): LaunchPlan {
     // Loopback only: a worker has no key, and its development endpoints must not be reachable.
     ...['--host', '127.0.0.1', '--port', String(request.port)],
     ...toFlags(request.settings),
-    // The gateway correlates its log with the engine's by these ids, and reports cached tokens.
-    ...['--enable-request-id-headers', '--enable-prompt-tokens-details'],
-    ...['--disable-access-log-for-endpoints', '/health,/metrics,/ping'],
-    ...['--shutdown-timeout', String(request.shutdownTimeoutSeconds)],
+    ...comforts(request).flatMap(([flag, ...values]) => (request.knownFlags?.has(flag) === false ? [] : [flag, ...values])),
   ];
   const [file = '', ...before] = request.command;
   return {
@@ -92,6 +91,17 @@ export function planLaunch(request: LaunchRequest): LaunchPlan {
     maxNumSeqs: numberOr(request.settings['max_num_seqs'], DEFAULT_MAX_NUM_SEQS),
     maxModelLen: numberOr(request.settings['max_model_len'], null),
   };
+}
+
+/** What we want of every engine, though an older one without it serves as well. */
+function comforts({ shutdownTimeoutSeconds }: LaunchRequest): readonly (readonly [string, ...string[]])[] {
+  return [
+    // The gateway correlates its log with the engine's by these ids, and reports cached tokens.
+    ['--enable-request-id-headers'],
+    ['--enable-prompt-tokens-details'],
+    ['--disable-access-log-for-endpoints', '/health,/metrics,/ping'],
+    ['--shutdown-timeout', String(shutdownTimeoutSeconds)],
+  ];
 }
 
 /** `{max_num_seqs: 8, enforce_eager: true}` → `--max-num-seqs 8 --enforce-eager`. Null leaves a flag out. */

@@ -1,7 +1,7 @@
 import { nearestName } from '../gateway/config/nearest-name.ts';
 import type { Settings } from '../gateway/config/settings.ts';
 import type { SupervisedModel } from '../gateway/core/supervision.ts';
-import type { ModelRequest } from './engine-settings.ts';
+import type { ModelRequest } from './engine-choice.ts';
 import type { GpuProfile, Profiles } from './profile.ts';
 import { ProfileError } from './profile.ts';
 

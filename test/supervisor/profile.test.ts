@@ -1,18 +1,29 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { chooseEngine } from '../../supervisor/engine-settings.ts';
-import type { EngineSettings, GpuProfile, ModelProfile, Tuning } from '../../supervisor/profile.ts';
-import { loadProfiles, ProfileError } from '../../supervisor/profile.ts';
+import { chooseEngine } from '../../supervisor/engine-choice.ts';
+import { batchDefaults, DEFAULT_UTILIZATION } from '../../supervisor/fit-flags.ts';
+import { quantization, weightsGib } from '../../supervisor/fit-weights.ts';
+import type { EngineSettings, GpuProfile } from '../../supervisor/profile.ts';
+import { loadProfiles, ProfileError, profilesDirectory } from '../../supervisor/profile.ts';
+import { profileJsonSchemas } from '../../supervisor/profile-json-schema.ts';
+import { withSteps } from '../../supervisor/profile-match.ts';
+import { findGpu } from '../../supervisor/sim/hardware.ts';
 import { scratchFolder } from './support/scratch.ts';
 
 const profiles = loadProfiles();
 const RECORDED_FLAGS = fileURLToPath(new URL('../../../shared/vllm-recordings/vllm-serve-flags-017e9f4.json', import.meta.url));
 
-function choose(model: ModelProfile, gpu: GpuProfile, tuning: Tuning, display = false) {
-  const card = { memoryGib: gpu.memory_gib, computeCap: gpu.compute_cap, display };
-  return chooseEngine({ id: model.name, source: null, profile: model, engine: {} }, gpu, tuning, card);
+/** Cards that fit a profile which does not say which card it is for. */
+const EXAMPLES: Readonly<Record<string, { readonly memoryGib: number; readonly computeCap: number }>> = {
+  '4gb': { memoryGib: 3.65, computeCap: 7.5 },
+  generic: { memoryGib: 11.5, computeCap: 8.6 },
+};
+
+function facts(gpu: GpuProfile) {
+  const { memoryGib = gpu.memory_gib, computeCap = gpu.compute_cap } = EXAMPLES[gpu.name] ?? {};
+  return { memoryGib, computeCap };
 }
 
 const combinations = [...profiles.models.values()].flatMap((model) =>
@@ -22,46 +33,98 @@ const combinations = [...profiles.models.values()].flatMap((model) =>
 );
 
 describe('the profiles that come with it', () => {
-  test('are all valid and cover the promised cards, tunings and models', () => {
-    expect([...profiles.gpus.keys()]).toEqual(expect.arrayContaining(['t4', 'l4', 'rtx-a4000', 'rtx-3060', 'rtx-4080', 'none']));
+  test('cover the promised cards, tunings and models', () => {
+    const cards = [
+      't4',
+      'l4',
+      'rtx-a4000',
+      'rtx-3060',
+      'rtx-4080',
+      'rtx-3090',
+      'rtx-4090',
+      'a10',
+      'l40s',
+      'a100-40',
+      'a100-80',
+      'h100',
+      'h200',
+    ];
+    expect([...profiles.gpus.keys()]).toEqual(expect.arrayContaining([...cards, 'rtx-5080', 'rtx-5090', '4gb', 'generic', 'none']));
     expect([...profiles.tunings.keys()].toSorted()).toEqual(['aggressive', 'balanced', 'latency', 'safe', 'throughput']);
-    expect(profiles.models.size).toBeGreaterThanOrEqual(6);
+    const models = ['gemma-3-12b-it', 'gpt-oss-20b', 'mistral-7b-instruct', 'qwen2.5-14b-instruct', 'llama-3.1-8b-instruct'];
+    expect([...profiles.models.keys()]).toEqual(expect.arrayContaining([...models, 'qwen2.5-1.5b-instruct-awq']));
   });
 
-  test.each(combinations)('give %s on %s, %s, settings that vLLM accepts', (_model, _gpu, _tuning, { model, gpu, tuning }) => {
-    const choice = choose(model, gpu, tuning);
-    if (choice.kind === 'refused') return expect(choice.reason.length).toBeGreaterThan(20);
-    const number = (key: string) => choice.engine[key] as number;
-    expect(number('max_num_seqs')).toBeGreaterThanOrEqual(1);
-    expect(number('max_num_batched_tokens')).toBeGreaterThanOrEqual(number('max_num_seqs'));
-    expect(number('max_model_len')).toBeLessThanOrEqual(model.max_context);
-    const utilization = choice.engine['gpu_memory_utilization'] ?? 0.92;
-    expect(utilization).toBeGreaterThan(0.5);
-    expect(utilization).toBeLessThanOrEqual(0.98);
-    for (const key of ['max_num_seqs', 'max_num_batched_tokens', 'max_model_len']) expect(Number.isInteger(number(key))).toBe(true);
-  });
+  test.each(combinations)(
+    'give %s on %s, %s, settings that fit, or the reason why there are none',
+    (_model, _gpu, _tuning, { model, gpu, tuning }) => {
+      const card = { name: gpu.title, ...facts(gpu), display: false, count: 1 };
+      const resolved = withSteps(gpu, { ...facts(gpu), vllmVersion: null });
+      const choice = chooseEngine({ id: model.name, source: null, profile: model, engine: {} }, resolved, tuning, card);
+      if (choice.kind === 'refused') return expect(choice.reason.length).toBeGreaterThan(20);
+      const number = (key: string) => choice.engine[key] as number;
+      expect(number('max_num_seqs')).toBeGreaterThanOrEqual(1);
+      expect(number('max_num_batched_tokens')).toBeGreaterThanOrEqual(number('max_num_seqs'));
+      expect(number('max_model_len')).toBeLessThanOrEqual(model.max_context);
+      const utilization = choice.engine['gpu_memory_utilization'] ?? DEFAULT_UTILIZATION;
+      expect(utilization).toBeGreaterThan(0.5);
+      expect(utilization).toBeLessThanOrEqual(0.98);
+      for (const key of ['max_num_seqs', 'max_num_batched_tokens', 'max_model_len']) expect(Number.isInteger(number(key))).toBe(true);
+      if (card.memoryGib !== null) expect(choice.fit?.verdict).toMatch(/fits|tight/);
+    },
+  );
 
-  test('every default model can run on its card', () => {
+  test('the default model of every card fits it with room', () => {
     const balanced = profiles.tunings.get('balanced')!;
-    for (const gpu of profiles.gpus.values()) expect(choose(profiles.models.get(gpu.default_model)!, gpu, balanced).kind).toBe('run');
+    for (const gpu of profiles.gpus.values()) {
+      const model = profiles.models.get(gpu.default_model)!;
+      const card = { name: gpu.title, ...facts(gpu), display: true, count: 1 };
+      const choice = chooseEngine({ id: model.name, source: null, profile: model, engine: {} }, gpu, balanced, card);
+      expect(choice).toMatchObject({ kind: 'run', fit: card.memoryGib === null ? null : { verdict: 'fits' } });
+      // A first start must not ask for a token.
+      expect(choice.kind === 'run' && choice.variant?.gated).toBe(false);
+    }
   });
 
-  test('the weights that are chosen fit the card', () => {
-    const balanced = profiles.tunings.get('balanced')!;
-    for (const gpu of profiles.gpus.values())
-      for (const model of profiles.models.values()) {
-        const choice = choose(model, gpu, balanced);
-        if (choice.kind === 'run' && gpu.memory_gib !== null) expect(choice.weightsGib!).toBeLessThan(gpu.memory_gib * 0.9);
+  test('say why, for every value of a card that differs from what vLLM takes by itself', () => {
+    for (const gpu of profiles.gpus.values()) {
+      const { seqs, tokens } = batchDefaults({ memoryGib: facts(gpu).memoryGib ?? 0, computeCap: facts(gpu).computeCap });
+      const defaults: EngineSettings = {
+        gpu_memory_utilization: DEFAULT_UTILIZATION,
+        max_num_seqs: seqs,
+        max_num_batched_tokens: tokens,
+      };
+      const layers = [gpu.engine, gpu.with_display, gpu.multi_gpu.engine, ...gpu.steps.map(({ engine }) => engine)];
+      const differing = layers.flatMap((engine) => Object.entries(engine).filter(([key, value]) => defaults[key] !== value));
+      const variables = [gpu.env, gpu.multi_gpu.env, ...gpu.steps.map(({ env }) => env)].flatMap(Object.keys);
+      const wanted = [...differing.map(([key]) => key), ...variables];
+      expect([gpu.name, [...new Set(wanted)].filter((key) => gpu.why[key] === undefined)]).toEqual([gpu.name, []]);
+      // And nothing is explained that is not there.
+      const known = [...layers.flatMap(Object.keys), ...variables];
+      expect([gpu.name, Object.keys(gpu.why).filter((key) => !known.includes(key))]).toEqual([gpu.name, []]);
+    }
+  });
+
+  test('give weights that agree with the dimensions of the model', () => {
+    for (const model of profiles.models.values())
+      for (const variant of model.variants) {
+        const computed = weightsGib(model.shape, variant.quantization, true);
+        expect([model.name, variant.name, Math.abs(variant.weights_gib / computed - 1) < 0.05]).toEqual([model.name, variant.name, true]);
       }
   });
 
-  test('a T4 refuses Gemma 3 and gpt-oss and says what to take instead', () => {
-    const t4 = profiles.gpus.get('t4')!;
-    const balanced = profiles.tunings.get('balanced')!;
-    for (const name of ['gemma-3-12b-it', 'gpt-oss-20b'])
-      expect(choose(profiles.models.get(name)!, t4, balanced)).toEqual({ kind: 'refused', reason: expect.stringContaining('Choose') });
-    const own = { id: 'mine', source: 'someone/gemma-3-4b-awq', profile: null, engine: {} };
-    expect(chooseEngine(own, t4, balanced, { memoryGib: 14.56, computeCap: 7.5, display: false })).toMatchObject({ kind: 'refused' });
+  test('list variants from the largest to the smallest', () => {
+    for (const { variants } of profiles.models.values()) {
+      const sizes = variants.map(({ weights_gib }) => weights_gib);
+      expect(sizes).toEqual(sizes.toSorted((a, b) => b - a));
+    }
+  });
+
+  test('name cards that the simulated engine can play', () => {
+    for (const gpu of profiles.gpus.values()) {
+      const name = gpu.simulated_as ?? (gpu.memory_gib === null ? undefined : gpu.name);
+      expect([name, findGpu(name)]).toEqual([name, expect.objectContaining({})]);
+    }
   });
 
   const recorded = existsSync(RECORDED_FLAGS);
@@ -71,11 +134,8 @@ describe('the profiles that come with it', () => {
       test('every engine setting of every profile is a flag', () => {
         const flags = new Set((JSON.parse(readFileSync(RECORDED_FLAGS, 'utf8')) as { flags: string[] }[]).flatMap((entry) => entry.flags));
         const used: EngineSettings[] = [
-          ...[...profiles.gpus.values()].flatMap((gpu) => [gpu.engine, gpu.with_display]),
-          ...[...profiles.models.values()].flatMap((model) => [
-            model.engine,
-            ...Object.values(model.on).map((on) => ('engine' in on ? on.engine : {})),
-          ]),
+          ...[...profiles.gpus.values()].flatMap((gpu) => [gpu.engine, gpu.with_display, ...gpu.steps.map(({ engine }) => engine)]),
+          ...[...profiles.models.values()].flatMap((model) => [model.engine, ...Object.values(model.on).map((on) => on.engine)]),
           ...[...profiles.tunings.values()].map((tuning) => tuning.engine as EngineSettings),
         ];
         for (const key of used.flatMap((engine) => Object.keys(engine))) expect(flags).toContain(`--${key.replaceAll('_', '-')}`);
@@ -84,41 +144,28 @@ describe('the profiles that come with it', () => {
   );
 });
 
-describe('a layer', () => {
-  const gpu = profiles.gpus.get('rtx-4080')!;
-  const model = profiles.models.get('llama-3.1-8b-instruct')!;
-  const tuning = (name: string) => profiles.tunings.get(name)!;
-
-  test('of a display makes room for the desktop', () => {
-    expect(choose(model, gpu, tuning('balanced'), true)).toMatchObject({ engine: { gpu_memory_utilization: 0.9 } });
-    expect(choose(model, gpu, tuning('balanced'), false)).toMatchObject({ engine: { gpu_memory_utilization: 0.92 } });
+describe('the schemas for editors', () => {
+  test('are those of the code', () => {
+    for (const [file, schema] of Object.entries(profileJsonSchemas()))
+      expect(JSON.parse(readFileSync(join(profilesDirectory(), file), 'utf8'))).toEqual(JSON.parse(JSON.stringify(schema)));
   });
 
-  test('of a tuning changes what the profiles say, relative to it', () => {
-    expect(choose(model, gpu, tuning('safe'))).toMatchObject({
-      engine: { gpu_memory_utilization: 0.89, max_num_seqs: 8, max_num_batched_tokens: 1024, max_cudagraph_capture_size: 8 },
-    });
-    expect(choose(model, gpu, tuning('throughput'))).toMatchObject({ engine: { max_num_seqs: 32, max_num_batched_tokens: 2048 } });
-    expect(choose(model, profiles.gpus.get('l4')!, tuning('throughput'))).toMatchObject({ engine: { max_num_batched_tokens: 4096 } });
+  test('are named in the first line of every profile', () => {
+    for (const [folder, kind] of [
+      ['gpu', 'gpu'],
+      ['models', 'model'],
+      ['tuning', 'tuning'],
+    ] as const)
+      for (const file of readdirSync(join(profilesDirectory(), folder))) {
+        const [first] = readFileSync(join(profilesDirectory(), folder, file), 'utf8').split('\n');
+        expect([file, first]).toEqual([file, `# yaml-language-server: $schema=../schema/${kind}.schema.json`]);
+      }
   });
+});
 
-  test('of the operator beats them all', () => {
-    const asked = { id: model.name, source: '/models/mine', profile: model, engine: { max_num_seqs: 3, enforce_eager: true } };
-    const choice = chooseEngine(asked, gpu, tuning('throughput'), { memoryGib: 15.57, computeCap: 8.9, display: false });
-    expect(choice).toMatchObject({ source: '/models/mine', weightsGib: null, engine: { max_num_seqs: 3, enforce_eager: true } });
-  });
-
-  test('of an unlisted card takes the largest weights that fit it', () => {
-    const on = (memoryGib: number, computeCap: number) =>
-      chooseEngine({ id: model.name, source: null, profile: model, engine: {} }, profiles.gpus.get('generic')!, tuning('balanced'), {
-        memoryGib,
-        computeCap,
-        display: false,
-      });
-    expect(on(79, 9)).toMatchObject({ source: 'meta-llama/Llama-3.1-8B-Instruct' });
-    expect(on(15.5, 8.6)).toMatchObject({ source: 'RedHatAI/Meta-Llama-3.1-8B-Instruct-FP8' });
-    expect(on(10, 8.6)).toMatchObject({ source: 'hugging-quants/Meta-Llama-3.1-8B-Instruct-AWQ-INT4' });
-  });
+test('formats that need a plugin or a newer card say so', () => {
+  expect(quantization('gguf').plugin).toBe('vllm-gguf-plugin');
+  expect(quantization('mxfp4')).toMatchObject({ minComputeCap: 8, bfloat16Only: true });
 });
 
 describe('a profile that is wrong', () => {
@@ -142,5 +189,12 @@ describe('a profile that is wrong', () => {
   test('is refused when it names a model that is not there', () => {
     const gpu = 'title: X\nmatch: null\ncompute_cap: null\nmemory_gib: null\ndefault_model: nothing\nengine: {}\n';
     expect(() => loadProfiles(folderWith('gpu/x.yaml', gpu))).toThrow(/there is no model nothing/);
+  });
+
+  test('is refused with what to use instead when it asks for what vLLM no longer has', () => {
+    const tuning = 'title: Old\nengine:\n  swap_space: { set: 4 }\n';
+    expect(() => loadProfiles(folderWith('tuning/old.yaml', tuning))).toThrow(
+      /old\.yaml: vLLM no longer has --swap-space: .*kv_offloading_size/,
+    );
   });
 });

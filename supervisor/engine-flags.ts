@@ -1,0 +1,29 @@
+import { nearestName } from '../gateway/config/nearest-name.ts';
+import type { EngineSettings } from './profile-schema.ts';
+import { flagOf, removedSettings } from './removed-flags.ts';
+import type { VllmInstall } from './vllm-install.ts';
+
+export type CheckedFlags =
+  | { readonly kind: 'ok'; readonly engine: EngineSettings; readonly notes: readonly string[] }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/**
+ * Holds an engine's settings against the flags that the installed vLLM has. What a profile wants and an older vLLM lacks is left out, with
+ * a note; what the operator wants (`own`) and it does not have is refused. Where its flags are not known, all pass but the removed ones.
+ */
+export function checkFlags(engine: EngineSettings, own: EngineSettings, vllm: VllmInstall | null): CheckedFlags {
+  const known = vllm?.flags ?? null;
+  const removed = removedSettings(engine, known);
+  if (removed.length > 0) return { kind: 'refused', reason: removed.join(' ') };
+  if (known === null) return { kind: 'ok', engine, notes: [] };
+  const missing = Object.keys(engine).filter((key) => !known.has(flagOf(key)) && !known.has(flagOf(`no_${key}`)));
+  const refused = missing.find((key) => Object.hasOwn(own, key));
+  const name = `vLLM ${vllm?.version ?? 'as installed'}`;
+  if (refused !== undefined) {
+    const near = nearestName(flagOf(refused), known);
+    return { kind: 'refused', reason: `${name} has no flag ${flagOf(refused)}${near === null ? '' : `; did you mean ${near}?`}` };
+  }
+  const left = Object.entries(engine).filter(([key]) => !missing.includes(key));
+  const notes = missing.map((key) => `${name} has no ${flagOf(key)} yet, so it is left out.`);
+  return { kind: 'ok', engine: Object.fromEntries(left), notes };
+}

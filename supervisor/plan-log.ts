@@ -1,0 +1,14 @@
+import type { FleetPlan } from './fleet-plan.ts';
+import type { Log } from './log.ts';
+import { removedVariables } from './removed-flags.ts';
+
+/** Tells the operator what was decided about their settings before anything is started. */
+export function logPlan(log: Log, plan: FleetPlan, env: Readonly<Record<string, string | undefined>>): void {
+  for (const warning of removedVariables(env)) log.warn('supervisor.plan', warning);
+  plan.choices.forEach((choice, index) => {
+    const model = plan.models[index]?.id ?? '';
+    if (choice.kind === 'refused') return log.warn('supervisor.plan', choice.reason, { model });
+    for (const note of choice.notes) log.info('supervisor.plan', note, { model });
+    if (choice.fit?.verdict === 'no') log.warn('supervisor.plan', `${model} may not fit. ${choice.fit.reason}`, { model });
+  });
+}
