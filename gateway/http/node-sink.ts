@@ -23,6 +23,8 @@ export class NodeSink implements Sink {
   }
 
   write(payload: Uint8Array): boolean {
+    // An empty chunk would be the last.
+    if (payload.length === 0) return true;
     if (!this.#direct) return this.#response.write(payload);
     const { socket } = this.#response;
     if (socket === null || socket.destroyed) return true;
