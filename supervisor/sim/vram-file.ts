@@ -112,9 +112,9 @@ export class VramFile {
   }
 
   /** What is held now; the memory of processes that have ended is given back. */
-  read(): Promise<Vram> {
+  async read(): Promise<Vram> {
     const vram = this.#load();
-    return vram === null || settle(vram, Date.now()) ? this.update((current) => current) : Promise.resolve(vram);
+    return vram === null || settle(vram, Date.now()) ? this.update((current) => current) : vram;
   }
 
   /** Changes what `change` changes and gives what it gives. Throws VramFileError for a file that makes no sense. */
