@@ -8,8 +8,8 @@ import type { EngineStart } from './startup.ts';
 /** The share of a start's time that loading takes. */
 const SHARE = 0.45;
 const SHARD_GIB = 4.6;
-/** A start that takes long has so many shards that one comes every second or two. */
-const SHARD_MS = 1500;
+/** A start that takes long has so many shards that one comes this often. */
+const SHARD_MS = 500;
 
 /** Reads the weights, shard by shard, each of which takes its part of the memory. Throws OutOfMemory and StartFailure. */
 export async function loadWeights(start: EngineStart): Promise<void> {

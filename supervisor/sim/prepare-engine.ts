@@ -7,7 +7,7 @@ import { memoryNeeds } from './memory.ts';
 /** The share of a start's time that capturing graphs takes. */
 const GRAPH_SHARE = 0.2;
 /** A start that takes long shows its bar so often. */
-const BAR_MS = 700;
+const BAR_MS = 150;
 
 /** A number with commas between its thousands. */
 function count(value: number): string {
