@@ -1,18 +1,21 @@
-import type { Clock } from '../gateway/core/clock.ts';
+import type { Clock, Timer } from '../gateway/core/clock.ts';
+import { repeat } from '../gateway/core/clock.ts';
 import { spawnChild } from './child.ts';
 import type { Failure } from './failure.ts';
 import type { Exit } from './failure-table.ts';
 import { spawnFailed } from './failure.ts';
+import type { OomKillCount } from './host-memory.ts';
+import { oomKillCount } from './host-memory.ts';
 import type { LaunchPlan } from './launch.ts';
 import type { LogFiles } from './log-file.ts';
 import { LogFollower, rotate } from './log-file.ts';
-import type { LogLine } from './log-lines.ts';
 import type { Progress } from './log-tail.ts';
 import { LogTail } from './log-tail.ts';
 import { endAll, readProcess, signal } from './processes.ts';
+import type { WorkerRecord } from './worker-record.ts';
 import { removeRecord, writeRecord } from './worker-record.ts';
 
-/** What becomes of one start of an engine. */
+/** What becomes of one engine. */
 export interface EngineListener {
   onSpawned(pid: number): void;
   onSpawnFailed(failure: Failure): void;
@@ -24,7 +27,6 @@ export interface EngineListener {
 export interface EngineProcessOptions {
   readonly clock: Clock;
   readonly worker: string;
-  readonly modelId: string;
   readonly logs: LogFiles;
   readonly recordsDirectory: string;
   readonly sweepGraceMs: number;
@@ -32,44 +34,80 @@ export interface EngineProcessOptions {
   readonly isMarked: (instanceId: string) => boolean;
 }
 
+/** What is on record of a start from its beginning. */
+export type Birth = Omit<WorkerRecord, 'pid' | 'startTicks' | 'logOffset'>;
+
+/** How often a process that is not our child is looked at. */
+const WATCH_MS = 250;
+
 /** One worker's engine as the system sees it: a process group, its log file, and the record of it. */
 export class EngineProcess {
   readonly #options: EngineProcessOptions;
   #tail = new LogTail();
+  #follower: LogFollower | null = null;
   #group: number | null = null;
+  #record: WorkerRecord | null = null;
+  #oomKills: OomKillCount = () => null;
+  #oomKillsBefore: number | null = null;
 
   constructor(options: EngineProcessOptions) {
     this.#options = options;
   }
 
-  /** The end of the present start's log, or of the last one's. */
-  lines(): readonly LogLine[] {
-    return this.#tail.lines();
+  /** What the present start has said, or the last one has. */
+  get tail(): LogTail {
+    return this.#tail;
   }
 
-  async start(plan: LaunchPlan, port: number, instanceId: string, listener: EngineListener): Promise<void> {
-    const { clock, logs } = this.#options;
-    const tail = new LogTail();
-    this.#tail = tail;
+  async start(plan: LaunchPlan, birth: Birth, listener: EngineListener): Promise<void> {
+    const { logs } = this.#options;
+    this.#tail = new LogTail();
     rotate(logs);
     const child = await spawnChild(plan, logs.current);
     if (child.kind === 'failed') {
       listener.onSpawnFailed(spawnFailed(plan.file, child.code, child.detail));
       return;
     }
-    this.#group = child.pid;
-    this.#record(child.pid, port, instanceId);
+    this.#take(child.pid, { ...birth, pid: child.pid, startTicks: readProcess(child.pid)?.startTicks ?? null, logOffset: 0 });
+    this.note({});
     listener.onSpawned(child.pid);
     // From here on nothing may throw: there is a process, and only its end may end this.
-    const follower = new LogFollower(clock, logs.current, (text) => {
-      const progress = tail.push(text);
-      if (progress) listener.onProgress(progress);
+    const finish = this.#follow(0, listener);
+    void child.exited.then(finish);
+  }
+
+  /** Takes over a process that an earlier supervisor has started. It is nobody's child here: its end is found by looking. */
+  adopt(record: WorkerRecord, listener: EngineListener): void {
+    this.#tail = new LogTail();
+    this.#take(record.pid, record);
+    const finish = this.#follow(record.logOffset, listener);
+    const watch: Timer = repeat(this.#options.clock, WATCH_MS, () => {
+      if (readProcess(record.pid)?.startTicks === record.startTicks) return;
+      watch.cancel();
+      finish({ code: null, signal: null });
     });
-    void child.exited.then((exit) => {
-      follower.close();
-      tail.end();
-      listener.onExited(exit);
-    });
+  }
+
+  /** Adds to what a later life of the supervisor will find on record. */
+  note(changes: Partial<WorkerRecord>): void {
+    if (!this.#record) return;
+    this.#record = { ...this.#record, ...changes, logOffset: this.#follower?.offset ?? this.#record.logOffset };
+    try {
+      writeRecord(this.#options.recordsDirectory, this.#record);
+    } catch {
+      // Without the record a later life still finds the process by its mark, and ends it.
+    }
+  }
+
+  /** What the kernel has killed for want of memory until now is another story. */
+  forgetOomKills(): void {
+    this.#oomKillsBefore = this.#oomKills();
+  }
+
+  /** How much the kernel has killed around the engine since; null where it does not say. */
+  newOomKills(): number | null {
+    const now = this.#oomKills();
+    return now === null || this.#oomKillsBefore === null ? null : Math.max(0, now - this.#oomKillsBefore);
   }
 
   terminateLeader(pid: number): void {
@@ -90,6 +128,7 @@ export class EngineProcess {
     const survivors = await endAll(clock, { group: this.#group, isMarked }, sweepGraceMs);
     if (survivors.length === 0) {
       this.#group = null;
+      this.#record = null;
       removeRecord(recordsDirectory, worker);
     }
     return survivors;
@@ -100,14 +139,26 @@ export class EngineProcess {
     if (this.#group !== null) signal(-this.#group, 'SIGKILL');
   }
 
-  #record(pid: number, port: number, instanceId: string): void {
-    const { clock, worker, modelId, recordsDirectory } = this.#options;
-    const startTicks = readProcess(pid)?.startTicks ?? null;
-    const startedAt = new Date(clock.wall()).toISOString();
-    try {
-      writeRecord(recordsDirectory, { worker, pid, startTicks, instanceId, port, model: modelId, startedAt });
-    } catch {
-      // Without the record a later life still finds the process by its mark.
-    }
+  #take(pid: number, record: WorkerRecord): void {
+    this.#group = pid;
+    this.#record = record;
+    this.#oomKills = oomKillCount(pid);
+    this.forgetOomKills();
+  }
+
+  /** Reads the log from `offset` on. The result is to be called when the process has ended. */
+  #follow(offset: number, listener: EngineListener): (exit: Exit) => void {
+    const tail = this.#tail;
+    const onText = (text: string) => {
+      const progress = tail.push(text);
+      if (progress) listener.onProgress(progress);
+    };
+    const follower = new LogFollower(this.#options.clock, this.#options.logs.current, onText, { offset });
+    this.#follower = follower;
+    return (exit) => {
+      follower.close();
+      tail.end();
+      listener.onExited(exit);
+    };
   }
 }

@@ -1,7 +1,4 @@
-import type { WorkerStage } from '../gateway/core/worker.ts';
-import type { Exit, FailurePhase, RetryRule } from './failure-table.ts';
-import { FAILURE_ROWS } from './failure-table.ts';
-import type { LogLine } from './log-lines.ts';
+import type { Evidence, FailurePhase, RetryRule } from './failure-table.ts';
 
 export interface Failure {
   /** A short name for metrics and for deciding what to do: a `class` of the failure table. */
@@ -15,46 +12,7 @@ export interface Failure {
   readonly advice: string;
   /** The line of the log that says it best; '' when the log was silent. */
   readonly lastWords: string;
-}
-
-/** Lines of a serving worker's log in which the reason of its death is looked for; what is older is another story. */
-const SERVING_LINES = 400;
-
-/**
- * Explains an exit nobody asked for, whatever its code: vLLM ends with 0 when its engine has died.
- * `stage` is how far this start had come; `lines` is the end of its log, oldest first.
- */
-export function explain(exit: Exit, stage: WorkerStage, lines: readonly LogLine[]): Failure {
-  const phase = phaseOf(stage, lines);
-  const searched = phase === 'serving' ? lines.slice(-SERVING_LINES) : lines;
-  for (const row of FAILURE_ROWS) {
-    if (row.during && row.during !== (phase === 'serving' ? 'serving' : 'start')) continue;
-    if (row.phases && !row.phases.includes(phase)) continue;
-    const found = row.pattern === null ? null : firstMatch(row.pattern, searched);
-    if (!found && !row.exit?.(exit)) continue;
-    const lastWords = found?.line.text.trim() ?? rootCause(searched);
-    const failure = {
-      class: row.class,
-      phase,
-      retry: row.retry,
-      signature: signature(row.class, phase, lastWords),
-      message: `${row.message(found?.match ?? null)} ${ending(exit, phase)}`,
-      advice: row.advice,
-      lastWords: '',
-    };
-    return withLastWords(failure, lastWords);
-  }
-  const lastWords = rootCause(searched);
-  const unknown: Failure = {
-    class: 'unknown',
-    phase,
-    retry: 'backoff',
-    signature: signature('unknown', phase, lastWords),
-    message: `The engine ended by itself. ${ending(exit, phase)}`,
-    advice: 'Read the worker’s log file for what came before.',
-    lastWords: '',
-  };
-  return withLastWords(unknown, lastWords);
+  readonly evidence: Evidence;
 }
 
 /** Level, clock and place in the source: what stands before the message in vLLM's log. */
@@ -68,13 +26,24 @@ export function withLastWords(failure: Failure, lastWords: string): Failure {
   return { ...failure, lastWords: said, message: `${failure.message} It said: “${quoted}”` };
 }
 
-/** The same failure, quoting the error with which the process ended; how it took leave is not worth quoting. */
+const PYTHON_ERROR = /\b[A-Z]\w*(?:Error|Exception|Interrupt)\b.*/;
+
+/** Classes of failures that we notice from outside: the log may know the cause. */
+const SYMPTOMS: ReadonlySet<string> = new Set(['start-timeout', 'warm-up', 'unresponsive', 'stalled']);
+/** Classes that only tell that something has ended. */
+const VAGUE: ReadonlySet<string> = new Set(['unknown', 'engine-start', 'engine-death']);
+
+/**
+ * A failure that was noticed before the process ended, in the light of how it ended: the cause where the log tells one, or else the same
+ * failure, quoting the error with which the process ended. How it took leave is not worth quoting.
+ */
 export function withCause(failure: Failure, exit: Failure): Failure {
+  const dead = failure.class === 'unresponsive' && exit.class === 'engine-death';
+  if (dead || (SYMPTOMS.has(failure.class) && !VAGUE.has(exit.class))) return exit;
   return PYTHON_ERROR.test(exit.lastWords) && !/KeyboardInterrupt/.test(exit.lastWords) ? withLastWords(failure, exit.lastWords) : failure;
 }
 
-export function startTimedOut(stage: WorkerStage, tookMs: number): Failure {
-  const phase = phaseOf(stage);
+export function startTimedOut(phase: FailurePhase, tookMs: number): Failure {
   return plain(
     'start-timeout',
     phase,
@@ -101,6 +70,19 @@ export function unresponsive(reason: string): Failure {
     'backoff',
     `The engine stopped answering its health check: ${reason}.`,
     'If this returns, the worker’s log file shows what the engine did last.',
+  );
+}
+
+/** Requests run and no token has come for `silentMs`, while the health check says that all is well. */
+export function stalled(silentMs: number, running: number | null, hopeless: boolean): Failure {
+  const what = running === null ? 'It did not even say what it was doing' : `${running} requests were running`;
+  return plain(
+    'stalled',
+    'serving',
+    'backoff',
+    `The engine produced no token for ${Math.round(silentMs / 1000)} s. ${what}. ` +
+      (hopeless ? 'It is started again.' : 'It gets no new requests meanwhile.'),
+    'If this returns, look for “Xid” in the kernel log, and try enforce_eager: true or another attention backend.',
   );
 }
 
@@ -151,6 +133,7 @@ export function vramBusy(neededBytes: number, freeBytes: number): Failure {
     'wait',
     `The GPU has ${gib(freeBytes)} GiB free and ${gib(neededBytes)} GiB are wanted: another process holds the rest.`,
     'nvidia-smi lists who holds it. End it, or lower gpu_memory_utilization.',
+    { freeGib: freeBytes / 2 ** 30, wantedGib: neededBytes / 2 ** 30 },
   );
 }
 
@@ -158,60 +141,6 @@ function gib(bytes: number): string {
   return (bytes / 2 ** 30).toFixed(1);
 }
 
-function plain(name: string, phase: FailurePhase, retry: RetryRule, message: string, advice: string): Failure {
-  return { class: name, phase, retry, signature: `${name}/${phase}`, message, advice, lastWords: '' };
-}
-
-const CAPTURING = /Capturing CUDA graphs|Profiling CUDA graph memory/;
-
-function phaseOf(stage: WorkerStage, lines: readonly LogLine[] = []): FailurePhase {
-  switch (stage) {
-    case 'process':
-      return 'load';
-    case 'model_loaded':
-      return lines.some((line) => CAPTURING.test(line.text)) ? 'graphs' : 'profile';
-    case 'cuda_graphs':
-    case 'warmup':
-      return 'warmup';
-    case 'ready':
-      return 'serving';
-  }
-}
-
-function firstMatch(pattern: RegExp, lines: readonly LogLine[]): { line: LogLine; match: RegExpExecArray } | null {
-  for (const line of lines) {
-    const match = pattern.exec(line.text);
-    if (match) return { line, match };
-  }
-  return null;
-}
-
-const PYTHON_ERROR = /\b[A-Z]\w*(?:Error|Exception|Interrupt)\b.*/;
-
-/**
- * The line most likely to name the cause. The engine core's and the workers' errors come before the API server's, which only
- * reports that the engine is gone; and of a traceback the last line tells.
- */
-function rootCause(lines: readonly LogLine[]): string {
-  const inner = lines.find((line) => line.process !== null && line.process !== 'APIServer' && PYTHON_ERROR.test(line.text));
-  const anyError = inner ?? lines.find((line) => PYTHON_ERROR.test(line.text)) ?? lines.findLast((line) => /\berror\b/i.test(line.text));
-  return (anyError ?? lines.at(-1))?.text.trim() ?? '';
-}
-
-function signature(name: string, phase: FailurePhase, line: string): string {
-  return `${name}/${phase}/${line.replaceAll(/[\d.]+/g, '#').slice(0, 200)}`;
-}
-
-const DOING: Readonly<Record<FailurePhase, string>> = {
-  launch: 'before it had started',
-  load: 'while loading the model',
-  profile: 'while preparing its memory',
-  graphs: 'while capturing CUDA graphs',
-  warmup: 'while warming up',
-  serving: 'while serving',
-};
-
-function ending(exit: Exit, phase: FailurePhase): string {
-  const how = exit.signal ? `by ${exit.signal}` : `with code ${exit.code ?? 'unknown'}`;
-  return `(It ended ${how} ${DOING[phase]}.)`;
+function plain(name: string, phase: FailurePhase, retry: RetryRule, message: string, advice: string, evidence: Evidence = {}): Failure {
+  return { class: name, phase, retry, signature: `${name}/${phase}`, message, advice, lastWords: '', evidence };
 }

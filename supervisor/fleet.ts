@@ -5,17 +5,19 @@ import { Lease } from '../gateway/core/lease.ts';
 import type { Random } from '../gateway/core/random.ts';
 import type { GpuView, SupervisorSnapshot } from '../gateway/core/supervision.ts';
 import type { WorkerState } from '../gateway/core/worker.ts';
+import type { Adoptable } from './adoption.ts';
 import type { Failure } from './failure.ts';
 import type { FleetPlan, PlannedWorker } from './fleet-plan.ts';
 import { awaitFreeMemory } from './free-memory.ts';
 import type { GpuProbe, GpuReading } from './gpu.ts';
+import type { Setup } from './ladder.ts';
 import { recordsDirectory } from './leftovers.ts';
 import type { Log } from './log.ts';
 import { logFiles } from './log-file.ts';
 import type { SupervisionPolicy } from './policy.ts';
 import { PortPool } from './ports.ts';
+import { StartHistory } from './start-history.ts';
 import { StartTurns } from './start-turns.ts';
-import type { WorkerSpec } from './worker.ts';
 import { SupervisedWorker } from './worker.ts';
 
 export interface FleetOptions {
@@ -30,6 +32,8 @@ export interface FleetOptions {
   readonly portRange: readonly [number, number];
   readonly stateDir: string;
   readonly version: string;
+  /** Workers that run already, by id: they go on as they are. */
+  readonly adoptable?: ReadonlyMap<string, Adoptable>;
 }
 
 /** `will`: what is going to happen, in plain words. */
@@ -38,7 +42,8 @@ export type WishResult =
   | { readonly kind: 'unknown'; readonly reason: string }
   | { readonly kind: 'conflict'; readonly reason: string };
 
-const GPU_INTERVAL_MS = 5000;
+/** A look costs a process or several, and figures of a metrics page are rarely read more often. */
+const GPU_INTERVAL_MS = 10_000;
 
 /** Every worker of this supervisor, and the one picture of them that the gateway sees. */
 export class Fleet {
@@ -57,32 +62,47 @@ export class Fleet {
     this.#gpuTimer = options.gpus.length > 0 ? repeat(options.clock, GPU_INTERVAL_MS, () => this.#readGpus()) : null;
   }
 
-  /** Prepares the workers of the plan; `start` starts them. @throws Error when the port range has no free port for each. */
+  /**
+   * Prepares the workers of the plan, and takes over those that run already; `start` starts the others.
+   * @throws Error when the port range has no free port for each.
+   */
   static async create(options: FleetOptions): Promise<Fleet> {
-    const { clock, random, log, policy, gpuProbe, plan, stateDir, portRange } = options;
+    const { clock, random, log, policy, gpuProbe, plan, stateDir, portRange, adoptable = new Map<string, Adoptable>() } = options;
     const ports = new PortPool(portRange);
+    for (const { record } of adoptable.values()) ports.reserve(record.port);
     const turns = new StartTurns();
+    const starts = new StartHistory(join(stateDir, 'start-times.json'));
     const planned: { worker: PlannedWorker; port: number }[] = [];
     for (const worker of plan.workers) {
-      const port = await ports.take();
+      const port = adoptable.get(worker.spec.id)?.record.port ?? (await ports.take());
       if (port === null) throw new Error(`supervisor.port_range ${portRange.join('-')} has no free port for ${worker.spec.id}`);
       planned.push({ worker, port });
     }
-    return new Fleet(options, (onChange) =>
+    const fleet = new Fleet(options, (onChange) =>
       planned.map(({ worker, port }) => {
         const { spec } = worker;
-        const logs = logFiles(join(stateDir, 'logs'), spec.id);
-        const clearance = (_: WorkerSpec, done: (failure: Failure | null) => void) => clear(turns, worker, clock, gpuProbe, done);
-        const world = { clock, random, log, policy, ports, logs, recordsDirectory: recordsDirectory(stateDir), clearance, onChange };
-        return new SupervisedWorker(spec, port, world);
+        const shared = { clock, random, log, policy, ports, starts, onChange };
+        return new SupervisedWorker(spec, port, {
+          ...shared,
+          logs: logFiles(join(stateDir, 'logs'), spec.id),
+          recordsDirectory: recordsDirectory(stateDir),
+          ladderFile: join(stateDir, 'ladder', `${spec.id}.jsonl`),
+          clearance: (setup, done) => clear(turns, worker, setup, clock, gpuProbe, done),
+          holdTurn: () => takeTurn(turns, worker, () => {}),
+        });
       }),
     );
+    for (const worker of fleet.#workers) {
+      const found = adoptable.get(worker.spec.id);
+      if (found) worker.adopt(found);
+    }
+    return fleet;
   }
 
   /** Does nothing once it has been told to stop. */
   start(): void {
     if (this.#stopping) return;
-    for (const worker of this.#workers) worker.tell('start');
+    for (const worker of this.#workers) if (worker.state === 'idle') worker.tell('start');
   }
 
   /** Ends every worker in order; resolves when all are at rest. */
@@ -183,26 +203,32 @@ export class Fleet {
 /** A worker's permission to start: its GPUs' turn, then their memory. Without a GPU there is nothing to wait for. */
 function clear(
   turns: StartTurns,
-  { gpuUuids, utilization }: PlannedWorker,
+  worker: PlannedWorker,
+  setup: Setup | null,
   clock: Clock,
   gpuProbe: GpuProbe,
   done: (failure: Failure | null) => void,
 ): Lease {
-  const [first, ...others] = gpuUuids;
-  if (first === undefined) {
-    done(null);
-    return new Lease(() => {});
-  }
-  // Workers that spread over several cards may overlap in any of them: those start one by one.
-  const lease: Lease = turns.take(others.length === 0 ? first : 'several', () => void wait());
+  const asked = setup?.engine['gpu_memory_utilization'];
+  const utilization = typeof asked === 'number' ? asked : worker.utilization;
+  const lease: Lease = takeTurn(turns, worker, () => void wait());
   async function wait(): Promise<void> {
-    for (const uuid of gpuUuids) {
+    for (const uuid of worker.gpuUuids) {
       const failure = await awaitFreeMemory(clock, gpuProbe, uuid, utilization, () => lease.released);
       if (failure) return done(failure);
     }
     done(null);
   }
   return lease;
+}
+
+/** `onTurn` is called once, possibly at once. */
+function takeTurn(turns: StartTurns, { gpuUuids }: PlannedWorker, onTurn: () => void): Lease {
+  const [first, ...others] = gpuUuids;
+  // Workers that spread over several cards may overlap in any of them: those start one by one.
+  if (first !== undefined) return turns.take(others.length === 0 ? first : 'several', onTurn);
+  onTurn();
+  return new Lease(() => {});
 }
 
 function toGpuView(gpu: GpuReading): GpuView {

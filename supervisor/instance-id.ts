@@ -9,3 +9,8 @@ export function instancePrefix(stateDir: string): string {
 export function workerPrefix(stateDir: string, worker: string): string {
   return `${instancePrefix(stateDir)}${worker}:`;
 }
+
+/** A short name for a value: equal for equal ones, key order included. */
+export function fingerprint(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
+}

@@ -14,12 +14,15 @@ export function recordsDirectory(stateDir: string): string {
   return join(stateDir, 'workers');
 }
 
-/** Ends what an earlier life of this supervisor has left running: it would keep ports and GPU memory. */
-export async function endLeftovers(clock: Clock, stateDir: string, log: Log): Promise<void> {
+/**
+ * Ends what an earlier life of this supervisor has left running, except for what was taken over (`spared`, by instance id): it would keep
+ * ports and GPU memory.
+ */
+export async function endLeftovers(clock: Clock, stateDir: string, log: Log, spared: ReadonlySet<string> = new Set()): Promise<void> {
   const directory = recordsDirectory(stateDir);
-  const records = readRecords(directory);
+  const records = readRecords(directory).filter(({ instanceId }) => !spared.has(instanceId));
   const prefix = instancePrefix(stateDir);
-  const isMarked = (instanceId: string) => instanceId.startsWith(prefix);
+  const isMarked = (instanceId: string) => instanceId.startsWith(prefix) && !spared.has(instanceId);
   const groups = records.filter((record) => ownsGroup(record, isMarked)).map(({ pid }) => pid);
   const targets = [{ group: null, isMarked }, ...groups.map((group) => ({ group, isMarked }))];
   const found = new Set(targets.flatMap((target) => find(target).map(({ pid }) => pid)));

@@ -1,5 +1,9 @@
 import type { WorkerStage } from '../gateway/core/worker.ts';
+import type { FailurePhase } from './failure-table.ts';
 import type { Failure } from './failure.ts';
+import type { Footing, FootingChange } from './ladder-footing.ts';
+import { LEVEL_GROUND } from './ladder-footing.ts';
+import type { Relaxation } from './ladder.ts';
 
 /** The engine's leading process; the number of its process group as well. */
 export interface ProcessRef {
@@ -17,17 +21,48 @@ export interface History {
   readonly sameStart: { readonly signature: string; readonly count: number } | null;
   /** Since when somebody else has held what it needs. */
   readonly busySinceMs: number | null;
+  /** It was given up before and is on its one more chance. */
+  readonly halfOpen: boolean;
   readonly lastFailure: Failure | null;
 }
 
 export function freshHistory(): History {
-  return { failures: 0, crashesMs: [], sameStart: null, busySinceMs: null, lastFailure: null };
+  return { failures: 0, crashesMs: [], sameStart: null, busySinceMs: null, halfOpen: false, lastFailure: null };
 }
 
 export type Verdict = { readonly kind: 'retry'; readonly afterMs: number } | { readonly kind: 'give_up'; readonly failure: Failure };
 
-/** What follows when the process is gone. */
-export type Next = { readonly kind: 'rest' } | { readonly kind: 'restart' } | Verdict;
+/** What follows when the process is gone. `again`: one more chance · `relax`: at once, with what has just been relaxed. */
+export type Next = { readonly kind: 'rest' | 'restart' | 'again' | 'relax' } | Verdict;
+
+/** A look at how much an engine has done. */
+export interface Beat {
+  readonly running: number;
+  /** Every token it has read or written so far, or any other count that only work moves. */
+  readonly tokens: number;
+}
+
+/** What the looks at a serving engine have shown. */
+export interface Pulse {
+  /** null: not looked yet, or it does not say. */
+  readonly last: Beat | null;
+  /** When it was last seen to get on, or to have nothing to do. */
+  readonly movedAtMs: number;
+  /** When it last had work, or was asked for a token by us. */
+  readonly usedAtMs: number;
+  /** Questions in a row that were answered wrongly or refused. */
+  readonly misses: number;
+  /** Questions in a row that were not answered in time. */
+  readonly silences: number;
+}
+
+/** A worker that has been ready. */
+interface Serving {
+  readonly process: ProcessRef;
+  /** Since when it has been. */
+  readonly sinceMs: number;
+  readonly pulse: Pulse;
+}
 
 /** One worker's life. Times are monotonic milliseconds. */
 export type Life =
@@ -40,11 +75,18 @@ export type Life =
       readonly step: 'loading';
       readonly process: ProcessRef;
       readonly stage: WorkerStage;
+      /** When this stage was reached. */
+      readonly stageAtMs: number;
+      /** 0..1 of the weights that have been read. */
+      readonly loaded: number;
       readonly progressAtMs: number;
     }
   | { readonly state: 'warming'; readonly process: ProcessRef; readonly attempt: number }
-  | { readonly state: 'ready'; readonly process: ProcessRef; readonly sinceMs: number; readonly missedProbes: number }
-  | { readonly state: 'draining'; readonly process: ProcessRef; readonly then: Next }
+  | ({ readonly state: 'ready' } & Serving)
+  /** Out of service while its requests get nowhere; it may recover. */
+  | ({ readonly state: 'draining'; readonly step: 'stalled' } & Serving)
+  /** About to be stopped. */
+  | { readonly state: 'draining'; readonly step: 'told'; readonly process: ProcessRef; readonly then: Next }
   | {
       readonly state: 'stopping';
       readonly step: 'leader' | 'group' | 'kill' | 'sweep';
@@ -62,34 +104,65 @@ export interface Machine {
   /** Counts starts; the process of start n is known by n. */
   readonly incarnation: number;
   readonly history: History;
+  readonly footing: Footing;
 }
 
-export type TimerName = 'probe' | 'deadline' | 'settle' | 'escalate' | 'backoff';
+export type TimerName = 'probe' | 'deadline' | 'settle' | 'escalate' | 'backoff' | 'half_open';
+
+/** timed_out: nobody answered in time, so it is busy · refused: nobody is there · wrong: the answer was not what it should be. */
+export type ProbeMiss = 'timed_out' | 'refused' | 'wrong';
+
+/** A process that an earlier supervisor has left running, found to be ours and well. Times are monotonic, possibly before our own start. */
+export interface Foundling {
+  readonly incarnation: number;
+  readonly pid: number;
+  readonly spawnedAtMs: number;
+  /** Since when it has been ready, or how far its start had come. */
+  readonly found: { readonly kind: 'ready'; readonly sinceMs: number } | { readonly kind: 'loading'; readonly stage: WorkerStage };
+}
 
 export type Event =
   | { readonly type: 'start' | 'restart' | 'drain' | 'stop' }
+  | { readonly type: 'adopt'; readonly foundling: Foundling }
   | { readonly type: 'vram_free'; readonly epoch: number }
-  | { readonly type: 'vram_busy'; readonly epoch: number; readonly failure: Failure }
+  /** `relief`: what the ladder would relax against it. */
+  | { readonly type: 'vram_busy'; readonly epoch: number; readonly failure: Failure; readonly relief: Relaxation | null }
   | { readonly type: 'spawned'; readonly incarnation: number; readonly pid: number }
   | { readonly type: 'spawn_failed'; readonly incarnation: number; readonly failure: Failure }
-  /** The log said something new. `serving`: it said that the server now answers. */
-  | { readonly type: 'progress'; readonly incarnation: number; readonly stage: WorkerStage | null; readonly serving: boolean }
-  | { readonly type: 'probe_ok'; readonly epoch: number }
-  | { readonly type: 'probe_failed'; readonly epoch: number; readonly reason: string; readonly timedOut: boolean }
+  /** The log said something new. */
+  | {
+      readonly type: 'progress';
+      readonly incarnation: number;
+      readonly stage: WorkerStage | null;
+      /** 0..1 of the weights; null when it said nothing of that. */
+      readonly loaded: number | null;
+      /** It said that the server now answers. */
+      readonly serving: boolean;
+      /** It said that its engine is dead. */
+      readonly dying: boolean;
+    }
+  /** `beat`: null where only the answer counted, or the engine does not count. */
+  | { readonly type: 'probe_ok'; readonly epoch: number; readonly beat: Beat | null }
+  | { readonly type: 'probe_failed'; readonly epoch: number; readonly reason: string; readonly miss: ProbeMiss }
   | { readonly type: 'warmed'; readonly epoch: number }
   | { readonly type: 'warm_up_failed'; readonly epoch: number; readonly reason: string }
-  /** `failure` explains the exit, in case nobody asked for it. */
-  | { readonly type: 'exited'; readonly incarnation: number; readonly failure: Failure }
+  /** `failure` explains the exit, in case nobody asked for it; `relief` is what the ladder would relax against it. */
+  | { readonly type: 'exited'; readonly incarnation: number; readonly failure: Failure; readonly relief: Relaxation | null }
   | { readonly type: 'swept'; readonly epoch: number; readonly survivors: readonly number[] }
+  /** The engine turned out to be of another version than the one whose settings were relaxed. */
+  | { readonly type: 'outdated' }
   | { readonly type: 'timer'; readonly epoch: number; readonly timer: TimerName };
 
 export type Effect =
   /** Wait for the turn to start and for free memory; answered by vram_free or vram_busy. */
   | { readonly type: 'await_clearance'; readonly epoch: number }
+  /** Take the turn to start for a start that is under way already. */
+  | { readonly type: 'hold_turn' }
   /** Let the next one start, or stop waiting. */
   | { readonly type: 'release_clearance' }
   | { readonly type: 'spawn'; readonly incarnation: number }
-  | { readonly type: 'probe'; readonly epoch: number; readonly depth: 'serving' | 'health' }
+  /** serving: is it our model that answers? · pulse: is it well, and how much has it done? · token: does it still make one? */
+  | { readonly type: 'probe'; readonly epoch: number; readonly depth: 'serving' | 'pulse' | 'token' }
   | { readonly type: 'warm_up'; readonly epoch: number }
   | { readonly type: 'terminate_leader'; readonly pid: number }
   | { readonly type: 'terminate_group'; readonly pid: number }
@@ -99,7 +172,14 @@ export type Effect =
   | { readonly type: 'set_timer'; readonly timer: TimerName; readonly epoch: number; readonly afterMs: number }
   | { readonly type: 'cancel_timers' }
   | { readonly type: 'take_next_port' }
-  | { readonly type: 'report_failure'; readonly failure: Failure; readonly next: Verdict['kind'] }
+  | { readonly type: 'report_failure'; readonly failure: Failure; readonly next: 'retry' | 'give_up' | 'relax' | 'watch' }
+  /** Keep the footing beyond this supervisor's life; `change` is what is new about it, and of which step. */
+  | {
+      readonly type: 'save_footing';
+      readonly change: FootingChange | null;
+      readonly step: Relaxation | null;
+      readonly failure: Failure | null;
+    }
   | { readonly type: 'publish' };
 
 export interface Step {
@@ -113,4 +193,25 @@ export interface Moment {
   readonly chance: number;
 }
 
-export const NEW_MACHINE: Machine = { life: { state: 'idle' }, epoch: 0, incarnation: 0, history: freshHistory() };
+export const NEW_MACHINE: Machine = {
+  life: { state: 'idle' },
+  epoch: 0,
+  incarnation: 0,
+  history: freshHistory(),
+  footing: LEVEL_GROUND,
+};
+
+/** What a start was doing, for failures that the log says nothing of. */
+export function phaseOfStage(stage: WorkerStage): FailurePhase {
+  switch (stage) {
+    case 'process':
+      return 'load';
+    case 'model_loaded':
+      return 'profile';
+    case 'cuda_graphs':
+    case 'warmup':
+      return 'warmup';
+    case 'ready':
+      return 'serving';
+  }
+}

@@ -53,7 +53,8 @@ const POLL_MS = 100;
 const READ_BYTES = 256 * 1024;
 /** More than this unread is skipped, except for the end: the file has it, memory and time are short. */
 const MAX_BEHIND_BYTES = 8 * 1024 * 1024;
-const DEFAULT_MAX_FILE_BYTES = 64 * 1024 * 1024;
+/** With `<file>.1`, the log of the start before and that of the last failure, a worker's logs take four times this at most. */
+const MAX_FILE_BYTES = 32 * 1024 * 1024;
 
 /** Reads a file as it grows, and keeps it from growing without end: what is over the limit moves to `<file>.1`. */
 export class LogFollower {
@@ -64,16 +65,25 @@ export class LogFollower {
   readonly #decoder = new StringDecoder('utf8');
   readonly #buffer = Buffer.alloc(READ_BYTES);
   readonly #timer: Timer;
-  #offset = 0;
+  #offset: number;
   #open = true;
 
-  /** `path` must exist. `onText` is called with text as it comes, lines cut anywhere. */
-  constructor(clock: Clock, path: string, onText: (text: string) => void, maxFileBytes = DEFAULT_MAX_FILE_BYTES) {
+  /**
+   * `path` must exist. `onText` is called with text as it comes, lines cut anywhere. `offset`: where to begin, in bytes; past the end of
+   * the file it begins anew.
+   */
+  constructor(clock: Clock, path: string, onText: (text: string) => void, options: { maxFileBytes?: number; offset?: number } = {}) {
     this.#path = path;
     this.#onText = onText;
-    this.#maxFileBytes = maxFileBytes;
+    this.#maxFileBytes = options.maxFileBytes ?? MAX_FILE_BYTES;
     this.#fd = openSync(path, 'r');
+    this.#offset = options.offset ?? 0;
     this.#timer = repeat(clock, POLL_MS, () => this.#readSafely());
+  }
+
+  /** How far it has read, in bytes. */
+  get offset(): number {
+    return this.#offset;
   }
 
   /** Reads what is there and lets go of the file. */
@@ -96,21 +106,28 @@ export class LogFollower {
 
   #read(): void {
     const { size } = fstatSync(this.#fd);
+    if (size === this.#offset) return;
+    // Somebody has emptied it.
+    if (size < this.#offset) this.#offset = 0;
     if (size - this.#offset > MAX_BEHIND_BYTES) this.#offset = size - MAX_BEHIND_BYTES / 2;
-    for (;;) {
-      const bytes = readSync(this.#fd, this.#buffer, 0, READ_BYTES, this.#offset);
-      if (bytes === 0) break;
-      this.#offset += bytes;
-      this.#onText(this.#decoder.write(this.#buffer.subarray(0, bytes)));
-      // A child that writes faster than we read must not keep us here.
-      if (this.#offset > size + MAX_BEHIND_BYTES) break;
-    }
+    this.#readOn(size + MAX_BEHIND_BYTES);
     if (this.#offset > this.#maxFileBytes) this.#cut();
   }
 
-  /** The child appends, so its next line goes to the start of the emptied file. */
+  /** To the end, or to `limit`: a child that writes faster than we read must not keep us here. */
+  #readOn(limit: number): void {
+    while (this.#offset <= limit) {
+      const bytes = readSync(this.#fd, this.#buffer, 0, READ_BYTES, this.#offset);
+      if (bytes === 0) return;
+      this.#offset += bytes;
+      this.#onText(this.#decoder.write(this.#buffer.subarray(0, bytes)));
+    }
+  }
+
+  /** The child appends, so its next line goes to the start of the emptied file. What it wrote while this copied is read before it is gone. */
   #cut(): void {
     copyFileSync(this.#path, `${this.#path}.1`);
+    this.#readOn(this.#offset + MAX_BEHIND_BYTES);
     truncateSync(this.#path, 0);
     this.#offset = 0;
   }

@@ -5,18 +5,22 @@ import type { Settings } from '../gateway/config/settings.ts';
 import type { Clock } from '../gateway/core/clock.ts';
 import { systemClock } from '../gateway/core/clock.ts';
 import { systemRandom } from '../gateway/core/random.ts';
+import { findAdoptable } from './adoption.ts';
 import { ControlTaken, isAnswered, serveControl } from './control.ts';
 import { Fleet } from './fleet.ts';
 import { planFleet } from './fleet-plan.ts';
-import type { GpuProbe } from './gpu.ts';
+import type { GpuProbe, GpuReading } from './gpu.ts';
 import { NvidiaSmi } from './gpu.ts';
 import { visibleGpus } from './gpu-visible.ts';
-import { endLeftovers } from './leftovers.ts';
+import { endLeftovers, recordsDirectory } from './leftovers.ts';
 import type { Log } from './log.ts';
 import { jsonLog } from './log.ts';
+import { logPlan } from './plan-log.ts';
 import type { SupervisionPolicy } from './policy.ts';
 import { supervisionPolicy } from './policy.ts';
 import { loadProfiles, ProfileError } from './profile.ts';
+import { inspectVllm, VLLM_CACHE_FILE } from './vllm-install.ts';
+import { readRecords } from './worker-record.ts';
 
 export interface SupervisorIo {
   readonly cwd: string;
@@ -59,8 +63,15 @@ async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log
   const profiles = loadProfiles();
   const gpuProbe = io.gpuProbe ?? new NvidiaSmi(clock, io.env);
   const gpus = visibleGpus(await gpuProbe.read(), io.env['CUDA_VISIBLE_DEVICES']);
-  const plan = planFleet(settings, profiles, gpus, { cwd: io.cwd, env: io.env, stateDir });
+  const vllm = await findVllm(settings, io, gpus, clock, stateDir);
+  const plan = planFleet(settings, profiles, gpus, { cwd: io.cwd, env: io.env, stateDir, vllm });
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  logPlan(log, plan, io.env);
+  // Before the first snapshot, so that the gateway never hears that a worker it sends requests to is not there.
+  const adoptable = await findAdoptable(
+    readRecords(recordsDirectory(stateDir)),
+    plan.workers.map(({ spec }) => spec),
+  );
   const fleet = await Fleet.create({
     clock,
     random: systemRandom,
@@ -72,6 +83,7 @@ async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log
     portRange: settings.supervisor.port_range,
     stateDir,
     version: io.version ?? 'unknown',
+    adoptable,
   });
 
   const { stopped, stop, finish } = listenForTheEnd(fleet, io.signals ?? process, log);
@@ -96,7 +108,7 @@ async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log
         gpus: gpus.map(({ name }) => name),
         control: path,
       });
-      await endLeftovers(clock, stateDir, log);
+      await endLeftovers(clock, stateDir, log, new Set([...adoptable.values()].map(({ record }) => record.instanceId)));
       fleet.start();
       return await stopped;
     } finally {
@@ -106,6 +118,15 @@ async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log
   } finally {
     finish();
   }
+}
+
+/** The vLLM to launch and the flags that it has; null where none is there or the simulated engine is wanted. */
+async function findVllm(settings: Settings, io: SupervisorIo, gpus: readonly GpuReading[], clock: Clock, stateDir: string) {
+  const { engine, vllm_command: command } = settings.supervisor;
+  if (engine === 'sim' || (engine === 'auto' && gpus.length === 0)) return null;
+  // What it knows is kept there.
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  return inspectVllm({ command, env: io.env, cwd: io.cwd, cacheFile: join(stateDir, VLLM_CACHE_FILE), clock });
 }
 
 /** The first wish to stop begins an orderly end, the second signal ends everything at once. */

@@ -9,8 +9,16 @@ export interface SupervisionPolicy {
   readonly warmUpPauseMs: number;
   /** Between health probes of a ready worker. */
   readonly healthIntervalMs: number;
-  /** Failed health probes in a row after which a ready worker is given up. A time-out is not counted: it means busy. */
+  /** Failed health probes in a row, asked again after `probeIntervalMs`, after which a ready worker is given up. A time-out means busy. */
   readonly healthMisses: number;
+  /** Time-outs in a row after which silence counts as a lack of progress. */
+  readonly silentProbes: number;
+  /** Requests run and no token comes for this long: no new requests. */
+  readonly stallRouteMs: number;
+  /** The same for this long: it is started again. */
+  readonly stallRestartMs: number;
+  /** A worker that nobody has asked for anything for this long is asked for one token. */
+  readonly idleProbeMs: number;
   /** From "draining" being published to the first signal, so that nobody routes to a worker that is told to stop. */
   readonly settleMs: number;
   /** What the engine was given to finish its requests in (`--shutdown-timeout`), plus the margin it needs to take itself down. */
@@ -31,7 +39,15 @@ export interface SupervisionPolicy {
   readonly portAttempts: number;
   /** How long to keep trying while somebody else holds what the worker needs. */
   readonly busyPatienceMs: number;
+  /** A worker that was given up for what may pass by itself gets one more chance after this long, again and again. */
+  readonly halfOpenMs: number;
+  /** How long a relaxed worker must have served before a restart may take back a step: the first time, after one relapse, after two. */
+  readonly climbHoldMs: readonly number[];
+  /** The same failure this soon after a step was taken back is a relapse. */
+  readonly relapseMs: number;
 }
+
+const HOUR_MS = 3_600_000;
 
 /** The figures of production. `startTimeoutMs` and `shutdownTimeoutMs` come from the settings. */
 export function supervisionPolicy(startTimeoutMs: number, shutdownTimeoutMs: number): SupervisionPolicy {
@@ -43,6 +59,10 @@ export function supervisionPolicy(startTimeoutMs: number, shutdownTimeoutMs: num
     warmUpPauseMs: 1000,
     healthIntervalMs: 5000,
     healthMisses: 3,
+    silentProbes: 3,
+    stallRouteMs: 120_000,
+    stallRestartMs: 180_000,
+    idleProbeMs: 300_000,
     settleMs: 500,
     stopGraceMs: shutdownTimeoutMs + 15_000,
     abandonGraceMs: 10_000,
@@ -55,5 +75,8 @@ export function supervisionPolicy(startTimeoutMs: number, shutdownTimeoutMs: num
     sameStartFailures: 3,
     portAttempts: 10,
     busyPatienceMs: 300_000,
+    halfOpenMs: 600_000,
+    climbHoldMs: [6 * HOUR_MS, 12 * HOUR_MS, 24 * HOUR_MS],
+    relapseMs: 600_000,
   };
 }

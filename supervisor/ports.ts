@@ -31,6 +31,11 @@ export class PortPool {
     return isFree(port);
   }
 
+  /** Keeps a port from being handed out: it is in use by one of ours already. */
+  reserve(port: number): void {
+    this.#taken.add(port);
+  }
+
   release(port: number): void {
     this.#taken.delete(port);
   }

@@ -1,32 +1,28 @@
 import { Agent, request } from 'undici';
 import type { ServedModel } from '../gateway/core/worker.ts';
-import { z } from 'zod';
+import type { Beat, ProbeMiss } from './life.ts';
+import { checkGenerated, readBeat, readModels, readVersion } from './probe-answers.ts';
 
-export type ProbeResult =
-  | { readonly kind: 'ok'; readonly models: readonly ServedModel[] }
-  | { readonly kind: 'failed'; readonly reason: string; readonly timedOut: boolean };
+export type ProbeResult<T> =
+  | { readonly kind: 'ok'; readonly value: T }
+  | { readonly kind: 'failed'; readonly reason: string; readonly miss: ProbeMiss };
 
-const HEALTH_TIMEOUT_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 /** The first request may compile kernels. */
 const WARM_UP_TIMEOUT_MS = 180_000;
-
-const modelList = z.object({
-  data: z.array(
-    z.object({
-      id: z.string(),
-      root: z.string().nullish(),
-      parent: z.string().nullish(),
-      max_model_len: z.number().nullish(),
-    }),
-  ),
-});
+/** A prompt of a few hundred tokens: long enough for the kernels of a real one. */
+const WARM_UP_PROMPT = 'The quick brown fox jumps over the lazy dog. '.repeat(20);
+/** The first comes with the prompt; only the second is decoded. */
+const WARM_UP_TOKENS = 2;
+/** As many at once as make the engine decode a batch. */
+const WARM_UP_REQUESTS = 3;
 
 /** Asks one engine how it is. Every question is a connection of its own: a kept one says nothing about who listens now. */
 export class Probe {
   readonly #base: string;
   readonly #modelId: string;
   readonly #embeds: boolean;
-  readonly #agent = new Agent({ pipelining: 0, connect: { timeout: 2000 } });
+  readonly #agent = new Agent({ pipelining: 0, connect: { timeout: TIMEOUT_MS } });
 
   constructor(base: string, modelId: string, capabilities: readonly string[]) {
     this.#base = base;
@@ -34,61 +30,71 @@ export class Probe {
     this.#embeds = capabilities.includes('embeddings');
   }
 
-  /** /health says 200. That is shallow: an engine that hangs says so too. */
-  async health(): Promise<ProbeResult> {
-    return this.#ask('GET', '/health', null, HEALTH_TIMEOUT_MS, null);
+  /** /health says 200 and /v1/models lists our model: it is our engine that listens on this port. */
+  async serving(): Promise<ProbeResult<readonly ServedModel[]>> {
+    const health = await this.#health();
+    return health.kind === 'failed' ? health : this.#get('/v1/models', (body) => readModels(body, this.#modelId));
   }
 
-  /** /health says 200 and /v1/models lists our model: it is our engine that listens on this port. */
-  async serving(): Promise<ProbeResult> {
-    const health = await this.health();
+  /** /health says 200, which is shallow: an engine that hangs says so too. So what it has done is asked as well. */
+  async pulse(): Promise<ProbeResult<Beat | null>> {
+    const health = await this.#health();
     if (health.kind === 'failed') return health;
-    return this.#ask('GET', '/v1/models', null, HEALTH_TIMEOUT_MS, (body) => {
-      const models = modelList.parse(body).data.map((model) => ({
-        id: model.id,
-        root: model.root ?? null,
-        parent: model.parent ?? null,
-        maxModelLen: model.max_model_len ?? null,
-      }));
-      if (!models.some((model) => model.id === this.#modelId)) throw new Error(`it does not list ${this.#modelId}`);
-      return models;
-    });
+    const page = await this.#get('/metrics', readBeat);
+    // An engine that does not count, or not here, is not a bad one.
+    return page.kind === 'failed' && page.miss === 'wrong' ? { kind: 'ok', value: null } : page;
   }
 
   /** One real token (or one embedding): catches what only breaks at the first request. */
-  async generate(): Promise<ProbeResult> {
-    const [path, body] = this.#embeds
-      ? ['/v1/embeddings', { model: this.#modelId, input: 'Hello' }]
-      : ['/v1/completions', { model: this.#modelId, prompt: 'Hello', max_tokens: 1, temperature: 0 }];
-    return this.#ask('POST', path, body, WARM_UP_TIMEOUT_MS, (answer) => {
-      const parts = answer as { choices?: unknown[]; data?: unknown[] };
-      if (!(parts.choices ?? parts.data)?.length) throw new Error('its answer is empty');
-      return [];
-    });
+  token(): Promise<ProbeResult<null>> {
+    return this.#generate('Hello', 1);
+  }
+
+  /** What an engine does before it is given traffic: a token, then a batch, so that no client waits for kernels and graphs. */
+  async warmUp(maxNumSeqs: number): Promise<ProbeResult<null>> {
+    const first = await this.token();
+    if (first.kind === 'failed' || this.#embeds) return first;
+    const batch = Array.from({ length: Math.min(WARM_UP_REQUESTS, maxNumSeqs) }, () => this.#generate(WARM_UP_PROMPT, WARM_UP_TOKENS));
+    const failed = (await Promise.all(batch)).find((result) => result.kind === 'failed');
+    // A model whose context is shorter than the prompt says so; that is no fault of the engine.
+    return failed && !/answered 4\d\d/.test(failed.reason) ? failed : first;
   }
 
   /** What GET /version says; null when it says nothing. */
   async version(): Promise<string | null> {
-    let version: string | null = null;
-    await this.#ask('GET', '/version', null, HEALTH_TIMEOUT_MS, (body) => {
-      version = z.object({ version: z.string() }).parse(body).version;
-      return [];
-    });
-    return version;
+    const result = await this.#get('/version', readVersion);
+    return result.kind === 'ok' ? result.value : null;
   }
 
   async close(): Promise<void> {
     await this.#agent.destroy();
   }
 
-  async #ask(
+  #health(): Promise<ProbeResult<null>> {
+    return this.#get('/health', () => null);
+  }
+
+  #get<T>(path: string, read: (body: string) => T): Promise<ProbeResult<T>> {
+    return this.#ask('GET', path, null, TIMEOUT_MS, read);
+  }
+
+  #generate(prompt: string, maxTokens: number): Promise<ProbeResult<null>> {
+    const [path, body] = this.#embeds
+      ? ['/v1/embeddings', { model: this.#modelId, input: prompt }]
+      : ['/v1/completions', { model: this.#modelId, prompt, max_tokens: maxTokens, temperature: 0, ignore_eos: true }];
+    return this.#ask('POST', path, body, WARM_UP_TIMEOUT_MS, (answer) => {
+      checkGenerated(answer);
+      return null;
+    });
+  }
+
+  async #ask<T>(
     method: 'GET' | 'POST',
     path: string,
     body: unknown,
     timeoutMs: number,
-    /** null: only the status counts. */
-    read: ((body: unknown) => ServedModel[]) | null,
-  ): Promise<ProbeResult> {
+    read: (body: string) => T,
+  ): Promise<ProbeResult<T>> {
     try {
       const response = await request(this.#base + path, {
         method,
@@ -98,16 +104,20 @@ export class Probe {
         ...(body === null ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
       });
       const text = await response.body.text();
-      if (response.statusCode !== 200) return failed(`${path} answered ${response.statusCode}: ${text.slice(0, 300)}`);
-      return { kind: 'ok', models: read ? read(JSON.parse(text)) : [] };
+      if (response.statusCode !== 200) return failed(`${path} answered ${response.statusCode}: ${text.slice(0, 300)}`, 'wrong');
+      return { kind: 'ok', value: read(text) };
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
-      const timedOut = code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT' || code === 'UND_ERR_CONNECT_TIMEOUT';
-      return failed(`${path}: ${code ?? message}`, timedOut);
+      return failed(`${path}: ${code ?? message}`, missOf(code));
     }
   }
 }
 
-function failed(reason: string, timedOut = false): ProbeResult {
-  return { kind: 'failed', reason, timedOut };
+function missOf(code: string | undefined): ProbeMiss {
+  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT' || code === 'UND_ERR_CONNECT_TIMEOUT') return 'timed_out';
+  return code === 'ECONNREFUSED' ? 'refused' : 'wrong';
+}
+
+function failed(reason: string, miss: ProbeMiss): ProbeResult<never> {
+  return { kind: 'failed', reason, miss };
 }

@@ -14,11 +14,17 @@ export function judge(
   const booked = book(policy, history, failure, readySinceMs, at);
   const hopeless = reasonToGiveUp(policy, booked, failure, readySinceMs !== null, at);
   if (hopeless !== null) {
-    const final = hopeless === '' ? failure : { ...failure, message: `${hopeless} ${failure.message}` };
+    const later = mayPass(failure) ? `It is tried once more every ${seconds(policy.halfOpenMs)}.` : '';
+    const final = { ...failure, message: [hopeless, failure.message, later].filter((part) => part !== '').join(' ') };
     return { history: { ...booked, lastFailure: final }, verdict: { kind: 'give_up', failure: final } };
   }
   const afterMs = failure.retry === 'next_port' ? 0 : backoffMs(policy, booked.failures - 1, at.chance);
   return { history: booked, verdict: { kind: 'retry', afterMs } };
+}
+
+/** Whether waiting may be all it takes: then even a worker that was given up is tried once more now and then. */
+export function mayPass({ retry }: Failure): boolean {
+  return retry === 'backoff' || retry === 'wait' || retry === 'next_port';
 }
 
 /** The pause before the next start, after `earlier` failures; never more than the last of the policy's row. */
@@ -38,6 +44,7 @@ function book(policy: SupervisionPolicy, history: History, failure: Failure, rea
     crashesMs: readySinceMs === null ? recent : [...recent, at.nowMs],
     sameStart: readySinceMs === null ? { signature: failure.signature, count: again + 1 } : null,
     busySinceMs: failure.retry === 'wait' ? (history.busySinceMs ?? at.nowMs) : null,
+    halfOpen: history.halfOpen && !stable,
     lastFailure: failure,
   };
 }
@@ -47,6 +54,8 @@ function reasonToGiveUp(policy: SupervisionPolicy, history: History, failure: Fa
   switch (failure.retry) {
     case 'never':
       return '';
+    case 'relax':
+      return 'There is nothing left to relax:';
     case 'wait': {
       const waitedMs = at.nowMs - (history.busySinceMs ?? at.nowMs);
       return waitedMs >= policy.busyPatienceMs ? `Gave up after ${seconds(waitedMs)} of waiting.` : null;
@@ -54,6 +63,7 @@ function reasonToGiveUp(policy: SupervisionPolicy, history: History, failure: Fa
     case 'next_port':
       return sameStarts(history) >= policy.portAttempts ? `Gave up after ${sameStarts(history)} ports.` : null;
     case 'backoff': {
+      if (history.halfOpen) return 'It failed once more.';
       const { exits, windowMs } = policy.crashLoop;
       if (history.crashesMs.length >= exits) return `Gave up: it died ${history.crashesMs.length} times within ${seconds(windowMs)}.`;
       if (!wasReady && sameStarts(history) >= policy.sameStartFailures)

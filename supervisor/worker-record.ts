@@ -1,6 +1,8 @@
 import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { WORKER_STAGES } from '../gateway/core/worker.ts';
+import type { Failure } from './failure.ts';
 
 const recordSchema = z.object({
   worker: z.string(),
@@ -8,9 +10,25 @@ const recordSchema = z.object({
   /** With the pid it names the process for good: a pid alone is used again. null where the system does not say. */
   startTicks: z.int().nullable(),
   instanceId: z.string(),
+  /** The how-manieth start it was. */
+  incarnation: z.int().positive(),
   port: z.int(),
   model: z.string(),
+  /** Of the settings that it runs with; another means that it is not what is wanted any more. */
+  fingerprint: z.string(),
   startedAt: z.string(),
+  /** ending: it has been told to end. */
+  life: z.enum(['starting', 'ready', 'ending']),
+  stage: z.enum(WORKER_STAGES),
+  readySince: z.string().nullable(),
+  /** How far its log has been read, in bytes. */
+  logOffset: z.int().nonnegative(),
+  served: z.array(
+    z.object({ id: z.string(), root: z.string().nullable(), parent: z.string().nullable(), maxModelLen: z.number().nullable() }),
+  ),
+  version: z.string().nullable(),
+  lastFailure: z.custom<Failure>((value) => typeof value === 'object').nullable(),
+  failedAt: z.string().nullable(),
 });
 
 /** What a later life of the supervisor has to know of a running worker. */

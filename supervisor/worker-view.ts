@@ -1,6 +1,9 @@
 import type { ServedModel, WorkerFailure, WorkerStage, WorkerView } from '../gateway/core/worker.ts';
 import type { Failure } from './failure.ts';
+import { summarize } from './ladder.ts';
 import type { Life, Machine } from './life.ts';
+import type { StartEstimate, StartPoint, StartSample } from './start-estimate.ts';
+import { estimateStart } from './start-estimate.ts';
 
 /** What does not change as long as the worker's settings do not. */
 export interface WorkerFacts {
@@ -17,13 +20,15 @@ export interface WorkerShell {
   readonly args: readonly string[];
   readonly startedAtMs: number | null;
   readonly failedAtMs: number | null;
-  /** How long a start is expected to take. */
+  /** How long the last starts took, and how long one is expected to take before there was any. */
+  readonly starts: readonly StartSample[];
   readonly startEstimateMs: number;
 }
 
 /** What the gateway is told of a worker. `nowMs` is monotonic, as the machine's times are. */
 export function toView(facts: WorkerFacts, machine: Machine, shell: WorkerShell, nowMs: number): WorkerView {
   const { life, history } = machine;
+  const estimate = startEstimate(life, shell, nowMs);
   return {
     id: facts.id,
     url: `http://127.0.0.1:${shell.port}`,
@@ -35,9 +40,11 @@ export function toView(facts: WorkerFacts, machine: Machine, shell: WorkerShell,
     port: shell.port,
     startedAtMs: 'process' in life ? shell.startedAtMs : null,
     restarts: Math.max(0, machine.incarnation - 1),
-    degradation: [],
+    degradation: summarize(machine.footing.steps),
     lastFailure: history.lastFailure ? toFailure(history.lastFailure, shell.failedAtMs ?? 0) : null,
-    etaSeconds: etaSeconds(life, shell.startEstimateMs, nowMs),
+    // A start that takes longer than expected is not late by a negative time.
+    etaSeconds: estimate ? Math.max(1, Math.ceil(estimate.leftMs / 1000)) : null,
+    percent: estimate?.percent ?? null,
     profile: facts.profile,
     engine: facts.engine,
     args: shell.args,
@@ -63,20 +70,17 @@ function toFailure(failure: Failure, atMs: number): WorkerFailure {
   return { class: name, phase, message, advice, at: new Date(atMs).toISOString() };
 }
 
-function etaSeconds(life: Life, estimateMs: number, nowMs: number): number | null {
-  const leftMs = leftOfStart(life, estimateMs, nowMs);
-  // A start that takes longer than expected is not late by a negative time.
-  return leftMs === null ? null : Math.max(1, Math.ceil(leftMs / 1000));
-}
-
-function leftOfStart(life: Life, estimateMs: number, nowMs: number): number | null {
+function startEstimate(life: Life, { starts, startEstimateMs }: WorkerShell, nowMs: number): StartEstimate | null {
+  const estimate = (point: StartPoint) => estimateStart(starts, startEstimateMs, point);
+  const before = () => estimate({ stage: null, inStageMs: 0, loaded: 0 });
   switch (life.state) {
     case 'starting':
-      return life.step === 'loading' ? life.process.spawnedAtMs + estimateMs - nowMs : estimateMs;
+      if (life.step !== 'loading') return before();
+      return estimate({ stage: life.stage, inStageMs: nowMs - life.stageAtMs, loaded: life.stage === 'process' ? life.loaded : 0 });
     case 'warming':
-      return life.process.spawnedAtMs + estimateMs - nowMs;
+      return estimate({ stage: 'warmup', inStageMs: 0, loaded: 0 });
     case 'backoff':
-      return life.untilMs + estimateMs - nowMs;
+      return { leftMs: Math.max(0, life.untilMs - nowMs) + before().leftMs, percent: 0 };
     default:
       return null;
   }

@@ -51,6 +51,8 @@ export interface WorkerView {
   readonly lastFailure: WorkerFailure | null;
   /** Seconds until ready, when there is something to base it on. */
   readonly etaSeconds: number | null;
+  /** How much of its start is behind it, 0..99; null or absent when it is not starting, or nobody can say. */
+  readonly percent?: number | null;
   readonly profile: string | null;
   /** "vllm", "sim" or null when unknown. */
   readonly engine: string | null;

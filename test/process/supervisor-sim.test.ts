@@ -55,21 +55,7 @@ describe('a supervisor and the simulated engine', { timeout: 60_000 }, () => {
       body: JSON.stringify({ model: first.models[0]!.id, prompt: 'Hello', max_tokens: 3 }),
     }).catch(() => null);
     const second = await supervisor.worker((view) => isReady(view) && view.restarts > 0);
-    expect(second.lastFailure).toMatchObject({ class: 'engine-death', phase: 'serving', message: expect.stringContaining('code 0') });
-  });
-
-  test.each([
-    ['config-error', 0, 'model-fetch', 'load'],
-    ['oom-weights', 2, 'oom-weights', 'load'],
-    ['oom-kv', 2, 'oom-kv-zero', 'profile'],
-    ['oom-graph', 2, 'oom-graph', 'graphs'],
-    ['host-oom', 2, 'oom-host', 'load'],
-  ])('a start that ends in %s is tried again %i times and reported as %s', async (fault, restarts, name, phase) => {
-    const supervisor = await superviseSim({ SIM_FAULT: fault });
-    const view = await supervisor.worker(({ state }) => state === 'failed');
-    expect(view).toMatchObject({ restarts, lastFailure: { class: name, phase } });
-    expect(view.lastFailure!.message).toMatch(/It said: “.{20,}”/);
-    expect(supervisor.processes()).toEqual([]);
+    expect(second.lastFailure).toMatchObject({ class: 'engine-death', phase: 'serving', message: expect.stringContaining('died') });
   });
 
   test('an engine that keeps dying soon after its start is given up, whichever way each of them ended', async () => {

@@ -85,13 +85,13 @@ describe('a supervisor and its engine', { timeout: 30_000 }, () => {
   });
 
   test('gives up on starts that fail in the same way again and again, and keeps the log', async () => {
-    const supervisor = await superviseHere(await fakeEngineSettings('oom'));
+    const supervisor = await superviseHere(await fakeEngineSettings('broken'));
     const view = await supervisor.worker(({ state }) => state === 'failed');
     expect(view).toMatchObject({
       restarts: 2,
-      lastFailure: { class: 'oom-weights', message: expect.stringContaining('CUDA out of memory') },
+      lastFailure: { class: 'engine-start', message: expect.stringContaining('tensor of size 7') },
     });
-    expect(readFileSync(join(supervisor.folder, '.headgate', 'logs', 'worker-1.failed.log'), 'utf8')).toContain('CUDA out of memory');
+    expect(readFileSync(join(supervisor.folder, '.headgate', 'logs', 'worker-1.failed.log'), 'utf8')).toContain('tensor of size 7');
   });
 
   test('moves to another port when the engine finds its own taken', async () => {
@@ -137,38 +137,72 @@ describe('two supervisors in one folder', { timeout: 30_000 }, () => {
     expect((await first.state()).workers[0]).toMatchObject({ state: 'ready' });
   });
 
-  test('one that follows one that was killed ends what that has left behind', async () => {
-    const input = await fakeEngineSettings('pair');
-    const folder = scratchFolder();
-    const before = watching(settingsSchema.parse(input), folder);
-    const program = fileURLToPath(new URL('../supervisor/support/supervise.ts', import.meta.url));
-    const child = spawn(process.execPath, [program, JSON.stringify(input)], { cwd: folder, stdio: 'ignore' });
-    onTestFinished(() => {
-      child.kill('SIGKILL');
-      for (const pid of before.processes()) process.kill(pid, 'SIGKILL');
-    });
-    await expect
-      .poll(
-        () =>
-          before.state().then(
-            ({ workers }) => workers[0]?.state,
-            () => null,
-          ),
-        { timeout: 15_000 },
-      )
-      .toBe('ready');
-    const left = before.processes();
-    expect(left).toHaveLength(2);
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-    expect(before.processes()).toEqual(left);
-
+  test('one that follows one that was killed takes over the worker it finds, as it is', async () => {
+    const { input, folder, left, pid } = await leftBehind('pair');
     const next = await superviseHere(input, {}, folder);
+    const view = await next.worker(isReady);
+    expect(view).toMatchObject({ pid, restarts: 0 });
+    expect(next.processes()).toEqual(left);
+    expect(next.log).toContainEqual(expect.objectContaining({ event: 'worker.adopted', pid }));
+    expect(next.log.some(({ event }) => event === 'worker.leftover')).toBe(false);
+  });
+
+  test('and ends with it in order, or starts it again when it dies', async () => {
+    const { input, folder, pid } = await leftBehind('pair');
+    const next = await superviseHere(input, {}, folder);
+    const view = await next.worker(isReady);
+    await fetch(`${view.url}/die`).catch(() => null);
+    const again = await next.worker((now) => isReady(now) && now.pid !== pid);
+    expect(again).toMatchObject({ restarts: 1, lastFailure: { phase: 'serving' } });
+    next.signal('SIGTERM');
+    expect(await next.exitCode).toBe(0);
+    expect(next.processes()).toEqual([]);
+  });
+
+  test('but not one that is not what is wanted any more: that is ended first', async () => {
+    const { input, folder, left } = await leftBehind('pair');
+    const changed = { ...input, models: [{ id: 'qwen2.5-1.5b-instruct-awq', engine: { max_num_seqs: 8 } }] };
+    const next = await superviseHere(changed, {}, folder);
     await next.worker(isReady);
     expect(next.processes().filter((pid) => left.includes(pid))).toEqual([]);
     expect(next.log).toContainEqual(expect.objectContaining({ event: 'worker.leftover' }));
   });
+
+  test('nor one that does not answer', async () => {
+    const { input, folder, left, pid } = await leftBehind('pair');
+    // Its leader is gone and only the engine is left.
+    process.kill(pid, 'SIGKILL');
+    const next = await superviseHere(input, {}, folder);
+    await next.worker(isReady);
+    expect(next.processes().filter((one) => left.includes(one))).toEqual([]);
+  });
 });
+
+/** A ready worker whose supervisor was killed. */
+async function leftBehind(mode: string) {
+  const input = await fakeEngineSettings(mode);
+  const folder = scratchFolder();
+  const before = watching(settingsSchema.parse(input), folder);
+  const program = fileURLToPath(new URL('../supervisor/support/supervise.ts', import.meta.url));
+  const child = spawn(process.execPath, [program, JSON.stringify(input)], { cwd: folder, stdio: 'ignore' });
+  onTestFinished(() => {
+    child.kill('SIGKILL');
+    for (const pid of before.processes()) process.kill(pid, 'SIGKILL');
+  });
+  const ready = () =>
+    before.state().then(
+      ({ workers }) => workers[0]?.state,
+      () => null,
+    );
+  await expect.poll(ready, { timeout: 15_000 }).toBe('ready');
+  const pid = (await before.state()).workers[0]!.pid!;
+  const left = before.processes();
+  expect(left).toHaveLength(2);
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  expect(before.processes()).toEqual(left);
+  return { input, folder, left, pid };
+}
 
 test('settings that name what is not there end it with 64 before anything is touched', async () => {
   const supervisor = await superviseHere({ supervisor: { profile: 't5' } });

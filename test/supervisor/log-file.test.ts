@@ -10,7 +10,7 @@ function followed(maxFileBytes?: number) {
   writeFileSync(path, '');
   const clock = createFakeClock();
   const texts: string[] = [];
-  const follower = new LogFollower(clock, path, (text) => texts.push(text), maxFileBytes);
+  const follower = new LogFollower(clock, path, (text) => texts.push(text), maxFileBytes === undefined ? {} : { maxFileBytes });
   onTestFinished(() => follower.close());
   return { path, clock, follower, read: () => texts.join('') };
 }

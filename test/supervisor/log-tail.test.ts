@@ -49,7 +49,40 @@ describe('LogTail', () => {
     expect(stage('Model loading took 4.1 GiB memory and 15.2 seconds')).toBe('model_loaded');
     expect(stage('Available KV cache memory: 6.87 GiB')).toBeNull();
     expect(stage('Graph capturing finished in 5 secs, took 0.36 GiB')).toBe('cuda_graphs');
-    expect(tail.push('INFO:     Application startup complete.\n')).toEqual({ stage: null, serving: true });
+    expect(tail.push('INFO:     Application startup complete.\n')).toMatchObject({ stage: null, serving: true });
+  });
+
+  test('knows in which phase the engine is, also behind a flood of other lines', () => {
+    const tail = new LogTail();
+    const phase = (text: string) => {
+      tail.push(`${text}\n`);
+      return tail.phase;
+    };
+    expect(phase('INFO Resolved architecture: LlamaForCausalLM')).toBe('launch');
+    expect(phase('INFO Starting to load model x...')).toBe('load');
+    expect(phase('INFO Model loading took 4.1 GiB memory and 15.2 seconds')).toBe('profile');
+    expect(phase('Profiling CUDA graph memory: 10%')).toBe('graphs');
+    expect(phase('INFO GPU KV cache size: 176,240 tokens')).toBe('kv');
+    expect(phase('Capturing CUDA graphs (decode, FULL): 10%| 1/9')).toBe('graphs');
+    for (let i = 0; i < 10_000; i += 1) tail.push(`INFO line ${i}\n`);
+    expect(tail.phase).toBe('graphs');
+    expect(phase('INFO Graph capturing finished in 5 secs, took 0.36 GiB')).toBe('warmup');
+    expect(tail.measured).toEqual({ weightsGib: 4.1, graphsGib: 0.36 });
+  });
+
+  test('tells how much of the weights is read, and that the engine says it dies', () => {
+    const tail = new LogTail();
+    expect(tail.push('\rLoading safetensors checkpoint shards:  50% Completed | 1/2')).toBeNull();
+    expect(tail.push('\r')).toMatchObject({ loaded: 0.5, dying: false });
+    expect(tail.push('ERROR EngineCore encountered a fatal error.\n')).toMatchObject({ dying: true });
+  });
+
+  test('keeps the story apart from what every request leaves', () => {
+    const tail = new LogTail(100);
+    tail.push('ERROR the cause\n');
+    for (let i = 0; i < 1000; i += 1) tail.push(`INFO:     127.0.0.1:${i} - "POST /v1/completions HTTP/1.1" 200 OK\n`);
+    expect(tail.lines().some(({ text }) => text === 'ERROR the cause')).toBe(false);
+    expect(tail.story().map(({ text }) => text)).toEqual(['ERROR the cause']);
   });
 
   test('an eager engine captures no graphs and comes past them all the same', () => {

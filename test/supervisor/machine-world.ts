@@ -1,6 +1,8 @@
 import type { Failure } from '../../supervisor/failure.ts';
 import type { RetryRule } from '../../supervisor/failure-table.ts';
-import type { Effect, Event, Machine, Moment, TimerName } from '../../supervisor/life.ts';
+import type { LadderLimits, Relaxation, Setup } from '../../supervisor/ladder.ts';
+import { nextStep, relax } from '../../supervisor/ladder.ts';
+import type { Beat, Effect, Event, Machine, Moment, ProbeMiss, TimerName } from '../../supervisor/life.ts';
 import { NEW_MACHINE } from '../../supervisor/life.ts';
 import { step } from '../../supervisor/machine.ts';
 import type { SupervisionPolicy } from '../../supervisor/policy.ts';
@@ -9,8 +11,33 @@ import { supervisionPolicy } from '../../supervisor/policy.ts';
 export const POLICY: SupervisionPolicy = supervisionPolicy(900_000, 30_000);
 
 export function failureOf(retry: RetryRule, signature = 'x', lastWords = 'It said so.'): Failure {
-  return { class: `class-${retry}`, phase: 'load', retry, signature, message: 'It failed.', advice: 'Mend it.', lastWords };
+  const told = { message: 'It failed.', advice: 'Mend it.', lastWords, evidence: {} };
+  return { class: `class-${retry}`, phase: 'load', retry, signature, ...told };
 }
+
+/** Want of memory, of a class that has a ladder. */
+export function oomOf(name: string): Failure {
+  return { ...failureOf('relax', name), class: name };
+}
+
+/** A worker with every knob that a ladder may turn. */
+export const SETUP: Setup = {
+  source: 'large',
+  engine: { gpu_memory_utilization: 0.92, max_num_seqs: 64, max_num_batched_tokens: 2048, max_model_len: 8192 },
+  env: {},
+};
+export const LIMITS: LadderLimits = {
+  minModelLen: 2048,
+  minUtilization: 0.5,
+  maxUtilization: 0.95,
+  cardGib: 16,
+  computeCap: 8.6,
+  weightsGib: 9,
+  vision: true,
+  sliding: true,
+  knownFlags: null,
+  smaller: [{ name: '4 bits', source: 'small', weightsGib: 5 }],
+};
 
 type Kind<T extends Effect['type']> = Extract<Effect, { type: T }>;
 
@@ -27,6 +54,12 @@ export class World {
   clearing: Kind<'await_clearance'> | null = null;
   asked: Kind<'probe'> | Kind<'warm_up'> | null = null;
   sweeping: Kind<'sweep'> | null = null;
+  /** What the engine's counters stand at. */
+  beat: Beat | null = { running: 0, tokens: 0 };
+  /** Starts beside another process, or beside another start. */
+  overlaps = 0;
+  /** Told of every step. */
+  onStep: (from: Machine['life']['state'], to: Machine['life']['state']) => void = () => {};
   #nextPid = 100;
 
   get at(): Moment {
@@ -39,6 +72,7 @@ export class World {
 
   send(event: Event): readonly Effect[] {
     const { machine, effects } = step(POLICY, this.machine, event, this.at);
+    this.onStep(this.machine.life.state, machine.life.state);
     this.machine = machine;
     for (const effect of effects) this.#take(effect);
     this.effects.push(...effects);
@@ -48,6 +82,7 @@ export class World {
   #take(effect: Effect): void {
     switch (effect.type) {
       case 'spawn':
+        if (this.live.size > 0 || this.spawning !== null) this.overlaps += 1;
         this.spawning = effect.incarnation;
         return;
       case 'await_clearance':
@@ -74,7 +109,7 @@ export class World {
     if (!this.clearing) return [];
     const { epoch } = this.clearing;
     this.clearing = null;
-    return this.send(failure ? { type: 'vram_busy', epoch, failure } : { type: 'vram_free', epoch });
+    return this.send(failure ? { type: 'vram_busy', epoch, failure, relief: this.relief(failure) } : { type: 'vram_free', epoch });
   }
 
   spawn(failure: Failure | null = null): readonly Effect[] {
@@ -87,19 +122,43 @@ export class World {
     return this.send({ type: 'spawned', incarnation, pid });
   }
 
-  answer(good: boolean, timedOut = false): readonly Effect[] {
+  /** What the ladder would relax against a failure. */
+  relief(failure: Failure): Relaxation | null {
+    const { steps: taken } = this.machine.footing;
+    return nextStep({ class: failure.class, setup: relax(SETUP, taken), limits: LIMITS, evidence: failure.evidence, taken });
+  }
+
+  answer(good: boolean, miss: ProbeMiss = 'wrong'): readonly Effect[] {
     if (!this.asked) return [];
     const { type, epoch } = this.asked;
     this.asked = null;
     if (type === 'warm_up') return this.send(good ? { type: 'warmed', epoch } : { type: 'warm_up_failed', epoch, reason: 'no token' });
-    return this.send(good ? { type: 'probe_ok', epoch } : { type: 'probe_failed', epoch, reason: '/health answered 503', timedOut });
+    return this.send(
+      good ? { type: 'probe_ok', epoch, beat: this.beat } : { type: 'probe_failed', epoch, reason: '/health answered 503', miss },
+    );
   }
 
   /** The leading process ends. */
   exit(failure: Failure = failureOf('backoff')): readonly Effect[] {
     if (this.live.size === 0) return [];
     this.live.clear();
-    return this.send({ type: 'exited', incarnation: this.machine.incarnation, failure });
+    return this.send({ type: 'exited', incarnation: this.machine.incarnation, failure, relief: this.relief(failure) });
+  }
+
+  /** Its log says something new. */
+  say(news: Partial<Extract<Event, { type: 'progress' }>>): readonly Effect[] {
+    const { incarnation } = this.machine;
+    return this.send({ type: 'progress', incarnation, stage: null, loaded: null, serving: false, dying: false, ...news });
+  }
+
+  /** A supervisor that begins finds a process that is ready, or one whose weights are loaded. */
+  find(kind: 'ready' | 'loading', incarnation = 3): readonly Effect[] {
+    const pid = this.#nextPid++;
+    const before = this.machine;
+    const found = kind === 'ready' ? ({ kind, sinceMs: this.nowMs - 1000 } as const) : ({ kind, stage: 'model_loaded' } as const);
+    const effects = this.send({ type: 'adopt', foundling: { incarnation, pid, spawnedAtMs: this.nowMs - 60_000, found } });
+    if (this.machine !== before) this.live.add(pid);
+    return effects;
   }
 
   swept(survivors: readonly number[] = []): readonly Effect[] {

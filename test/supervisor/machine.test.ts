@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { failureOf, POLICY, types, World } from './machine-world.ts';
+import type { Effect } from '../../supervisor/life.ts';
+import { failureOf, oomOf, POLICY, types, World } from './machine-world.ts';
 
 function readyWorld(): World {
   const world = new World();
@@ -43,9 +44,8 @@ describe('a start', () => {
     world.send({ type: 'start' });
     world.clear();
     world.spawn();
-    const incarnation = world.machine.incarnation;
-    expect(types(world.send({ type: 'progress', incarnation, stage: 'cuda_graphs', serving: false }))).toEqual(['publish']);
-    expect(types(world.send({ type: 'progress', incarnation, stage: 'model_loaded', serving: false }))).toEqual([]);
+    expect(types(world.say({ stage: 'cuda_graphs' }))).toEqual(['publish']);
+    expect(types(world.say({ stage: 'model_loaded' }))).toEqual([]);
     expect(world.machine.life).toMatchObject({ stage: 'cuda_graphs' });
   });
 
@@ -54,8 +54,7 @@ describe('a start', () => {
     world.send({ type: 'start' });
     world.clear();
     world.spawn();
-    const effects = world.send({ type: 'progress', incarnation: world.machine.incarnation, stage: null, serving: true });
-    expect(types(effects)).toEqual(['probe']);
+    expect(types(world.say({ serving: true }))).toEqual(['probe']);
   });
 
   test('may take longer than its time while the log goes on telling news, and no longer', () => {
@@ -63,10 +62,9 @@ describe('a start', () => {
     world.send({ type: 'start' });
     world.clear();
     world.spawn();
-    const incarnation = world.machine.incarnation;
     const { epoch } = world.machine;
     world.nowMs = POLICY.startTimeoutMs - 1000;
-    world.send({ type: 'progress', incarnation, stage: null, serving: false });
+    world.say({});
     world.nowMs = POLICY.startTimeoutMs;
     expect(world.send({ type: 'timer', timer: 'deadline', epoch })).toEqual([
       { type: 'set_timer', timer: 'deadline', epoch, afterMs: POLICY.stallMs - 1000 },
@@ -139,7 +137,7 @@ describe('an exit that nobody asked for', () => {
     world.spawn();
     world.exit(failureOf('never'));
     world.swept();
-    expect(world.machine.life).toMatchObject({ state: 'failed', failure: { class: 'class-never' } });
+    expect(world.machine.life).toMatchObject({ state: 'failed', failure: { class: 'class-never', message: 'It failed.' } });
     expect(world.timers.size).toBe(0);
   });
 
@@ -199,7 +197,7 @@ describe('an exit that nobody asked for', () => {
     world.send({ type: 'start' });
     for (let wait = 0; wait < 100 && world.state !== 'failed'; wait += 1) {
       world.clear(failureOf('wait'));
-      world.tick();
+      if (world.state === 'backoff') world.tick();
     }
     expect(world.state).toBe('failed');
     expect(world.nowMs).toBeGreaterThanOrEqual(POLICY.busyPatienceMs);
@@ -285,23 +283,316 @@ describe('a ready worker', () => {
     expect(world.machine.history.lastFailure).toMatchObject({ class: 'unresponsive' });
   });
 
-  test('is left alone when its health check only times out: it is busy', () => {
-    const world = readyWorld();
-    for (let miss = 0; miss < POLICY.healthMisses * 3; miss += 1) {
-      world.tick();
-      world.answer(false, true);
-    }
-    expect(world.state).toBe('ready');
-  });
-
   test('that is given up gets the last words of its process into the report', () => {
     const world = readyWorld();
     for (let miss = 0; miss < POLICY.healthMisses; miss += 1) {
       world.tick();
       world.answer(false);
     }
-    world.exit(failureOf('backoff', 'x', 'RuntimeError: boom'));
+    world.exit({ ...failureOf('backoff', 'x', 'RuntimeError: boom'), class: 'unknown' });
     expect(world.machine.history.lastFailure).toMatchObject({ class: 'unresponsive', lastWords: 'RuntimeError: boom' });
+  });
+});
+
+describe('the pulse of a ready worker', () => {
+  /** Looks until `ms` have passed, with the answer that the worker gives. */
+  function watch(world: World, ms: number, answer: () => readonly Effect[] = () => world.answer(true)): Effect[] {
+    const end = world.nowMs + ms;
+    const effects: Effect[] = [];
+    while (world.nowMs < end && world.timers.size > 0) effects.push(...world.tick(), ...answer());
+    return effects;
+  }
+
+  test('is well as long as tokens come, however long its requests take', () => {
+    const world = readyWorld();
+    let tokens = 0;
+    watch(world, POLICY.stallRestartMs * 3, () => {
+      world.beat = { running: 4, tokens: (tokens += 1) };
+      return world.answer(true);
+    });
+    expect(world.state).toBe('ready');
+  });
+
+  test('is well while nothing runs, and then asks for one token now and then', () => {
+    const world = readyWorld();
+    watch(world, POLICY.idleProbeMs * 3 + 20_000);
+    expect(world.state).toBe('ready');
+    expect(world.effects.filter((effect) => effect.type === 'probe' && effect.depth === 'token')).toHaveLength(3);
+  });
+
+  test('takes it out of service when requests run and no token comes, and starts it again when that lasts', () => {
+    const world = readyWorld();
+    world.beat = { running: 2, tokens: 100 };
+    watch(world, 2 * POLICY.healthIntervalMs);
+    const since = world.nowMs;
+    watch(world, POLICY.stallRouteMs);
+    expect(world.state).toBe('draining');
+    expect(world.machine.history.lastFailure).toMatchObject({ class: 'stalled', message: expect.stringContaining('2 requests') });
+    expect(types(world.effects)).not.toContain('terminate_leader');
+    watch(world, POLICY.stallRestartMs - POLICY.stallRouteMs);
+    expect(world.state).toBe('stopping');
+    expect(world.nowMs - since).toBeLessThanOrEqual(POLICY.stallRestartMs + 2 * POLICY.healthIntervalMs);
+  });
+
+  test('lets it serve again when tokens come after all', () => {
+    const world = readyWorld();
+    world.beat = { running: 2, tokens: 100 };
+    watch(world, POLICY.stallRouteMs + 3 * POLICY.healthIntervalMs);
+    expect(world.state).toBe('draining');
+    const before = world.machine.life;
+    world.beat = { running: 2, tokens: 101 };
+    watch(world, POLICY.healthIntervalMs);
+    expect(world.machine.life).toMatchObject({ state: 'ready', sinceMs: (before as { sinceMs: number }).sinceMs });
+  });
+
+  test('may be silent for a while: busy is not dead', () => {
+    const world = readyWorld();
+    world.beat = { running: 9, tokens: 100 };
+    watch(world, 2 * POLICY.healthIntervalMs);
+    watch(world, POLICY.stallRouteMs / 2, () => world.answer(false, 'timed_out'));
+    expect(world.state).toBe('ready');
+    world.beat = { running: 9, tokens: 300 };
+    watch(world, POLICY.healthIntervalMs);
+    expect(world.state).toBe('ready');
+  });
+
+  test('that stays silent for good is given up in the end', () => {
+    const world = readyWorld();
+    watch(world, POLICY.stallRestartMs + 3 * POLICY.healthIntervalMs, () => world.answer(false, 'timed_out'));
+    expect(world.state).toBe('stopping');
+    expect(world.machine.history.lastFailure).toMatchObject({ class: 'stalled' });
+  });
+
+  test('is asked again soon after a refusal, and three make it dead', () => {
+    const world = readyWorld();
+    world.tick();
+    const before = world.nowMs;
+    world.answer(false, 'refused');
+    for (let again = 1; again < POLICY.healthMisses; again += 1) {
+      world.tick();
+      world.answer(false, 'refused');
+    }
+    expect(world.state).toBe('stopping');
+    expect(world.nowMs - before).toBeLessThan(1000);
+  });
+
+  test('is taken at once when the log says that the engine dies', () => {
+    const world = readyWorld();
+    expect(world.say({ dying: true })).toContainEqual(expect.objectContaining({ type: 'probe', depth: 'pulse' }));
+  });
+
+  test('of an engine that does not count is judged by its health alone', () => {
+    const world = readyWorld();
+    world.beat = null;
+    watch(world, POLICY.stallRestartMs * 2);
+    expect(world.state).toBe('ready');
+  });
+});
+
+describe('want of memory', () => {
+  /** Starts, and fails in this way as soon as there is a process, until it does not any more. */
+  function failWith(world: World, name: string, times: number): void {
+    for (let i = 0; i < times; i += 1) {
+      world.clear();
+      world.spawn();
+      world.exit(oomOf(name));
+      world.swept();
+    }
+  }
+
+  test('relaxes one step and starts again at once, without a pause and without using up the tries', () => {
+    const world = new World();
+    world.send({ type: 'start' });
+    const began = world.nowMs;
+    failWith(world, 'oom-sampler', 1);
+    expect(world.state).toBe('starting');
+    expect(world.nowMs).toBe(began);
+    expect(world.machine.history).toMatchObject({ failures: 0, sameStart: null, lastFailure: { class: 'oom-sampler' } });
+    expect(world.machine.footing.steps).toMatchObject([{ setting: 'max_num_seqs', from: '64', to: '32' }]);
+  });
+
+  test('that nothing is left to relax against ends in failed, with advice, and is not tried again', () => {
+    const world = new World();
+    world.send({ type: 'start' });
+    failWith(world, 'oom-weights', 4);
+    expect(world.machine.life).toMatchObject({
+      state: 'failed',
+      failure: { message: expect.stringMatching(/^There is nothing left to relax/), advice: 'Mend it.' },
+    });
+    expect(world.timers.size).toBe(0);
+  });
+
+  test('once is one step, even when it was noticed twice', () => {
+    const world = readyWorld();
+    world.tick();
+    for (let miss = 0; miss < POLICY.healthMisses; miss += 1) {
+      world.answer(false);
+      world.tick();
+    }
+    expect(world.state).toBe('stopping');
+    world.exit(oomOf('oom-runtime'));
+    world.exit(oomOf('oom-runtime'));
+    world.swept();
+    expect(world.machine.footing.steps).toHaveLength(1);
+    expect(world.machine.history.lastFailure).toMatchObject({ class: 'oom-runtime' });
+    expect(world.state).toBe('starting');
+  });
+
+  function relaxedAndReady(): World {
+    const world = readyWorld();
+    world.exit(oomOf('oom-runtime'));
+    world.swept();
+    world.becomeReady();
+    expect(world.machine.footing.steps).toHaveLength(1);
+    return world;
+  }
+
+  function restart(world: World): void {
+    world.send({ type: 'restart' });
+    world.tick();
+    world.exit();
+    world.swept();
+  }
+
+  test('is no reason to take a step back at a restart that comes early, and nothing restarts just for that', () => {
+    const world = relaxedAndReady();
+    world.nowMs += POLICY.climbHoldMs[0]! - 1000;
+    restart(world);
+    expect(world.machine.footing.steps).toHaveLength(1);
+    world.becomeReady();
+    world.effects.length = 0;
+    for (let look = 0; look < 6000; look += 1) {
+      world.tick();
+      world.answer(true);
+    }
+    expect(world.state).toBe('ready');
+    expect(types(world.effects)).not.toContain('terminate_leader');
+  });
+
+  test('lets the next restart after a long time of serving take one step back', () => {
+    const world = relaxedAndReady();
+    world.nowMs += POLICY.climbHoldMs[0]!;
+    restart(world);
+    expect(world.machine.footing).toMatchObject({ steps: [], climbed: { setting: 'gpu_memory_utilization' } });
+    world.becomeReady();
+    world.nowMs += POLICY.relapseMs;
+    restart(world);
+    expect(world.machine.footing).toMatchObject({ steps: [], climbed: null, relapses: 0 });
+  });
+
+  test('that returns soon after a step back takes the same step again and waits twice as long, and at last for good', () => {
+    const world = relaxedAndReady();
+    const [step] = world.machine.footing.steps;
+    for (const [round, holdMs] of POLICY.climbHoldMs.entries()) {
+      world.nowMs += holdMs - 1000;
+      restart(world);
+      expect(world.machine.footing.steps).toEqual([step]);
+      world.becomeReady();
+      world.nowMs += holdMs;
+      restart(world);
+      expect(world.machine.footing.steps).toEqual([]);
+      world.becomeReady();
+      world.exit(oomOf('oom-runtime'));
+      world.swept();
+      expect(world.machine.footing).toMatchObject({ steps: [step], relapses: round + 1 });
+      world.becomeReady();
+    }
+    world.nowMs += 100 * POLICY.climbHoldMs.at(-1)!;
+    restart(world);
+    expect(world.machine.footing.steps).toEqual([step]);
+  });
+
+  test('of another version of vLLM does not count any more at the next restart', () => {
+    const world = relaxedAndReady();
+    world.send({ type: 'outdated' });
+    expect(world.state).toBe('ready');
+    expect(world.machine.footing.steps).toHaveLength(1);
+    restart(world);
+    expect(world.machine.footing.steps).toEqual([]);
+  });
+});
+
+describe('a worker that was given up', () => {
+  function givenUp(retry: 'backoff' | 'wait' | 'never'): World {
+    const world = new World();
+    world.send({ type: 'start' });
+    for (let i = 0; i < 500 && world.state !== 'failed'; i += 1) {
+      if (retry === 'wait') world.clear(failureOf('wait'));
+      world.clear();
+      world.spawn();
+      world.exit(failureOf(retry));
+      world.swept();
+      if (world.state === 'backoff') world.tick();
+    }
+    expect(world.state).toBe('failed');
+    return world;
+  }
+
+  test.each(['backoff', 'wait'] as const)('for what may pass (%s) gets one more chance now and then, and says so', (retry) => {
+    const world = givenUp(retry);
+    expect(world.machine.history.lastFailure?.message).toContain('once more every 10 minutes');
+    for (let round = 0; round < 3; round += 1) {
+      const before = world.nowMs;
+      world.tick();
+      expect(world.nowMs - before).toBe(POLICY.halfOpenMs);
+      world.swept();
+      expect(world.state).toBe('starting');
+      if (retry === 'wait') world.clear(failureOf('wait'));
+      world.clear();
+      world.spawn();
+      world.exit(failureOf(retry));
+      world.swept();
+      expect(world.state).toBe('failed');
+    }
+  });
+
+  test('and serves after its one more chance is as good as any other once it is stable', () => {
+    const world = givenUp('backoff');
+    world.tick();
+    world.becomeReady();
+    expect(world.state).toBe('ready');
+    world.nowMs += POLICY.stableAfterMs;
+    world.exit();
+    world.swept();
+    expect(world.state).toBe('backoff');
+  });
+
+  test('for a wrong setting waits for an operator', () => {
+    expect(givenUp('never').timers.size).toBe(0);
+  });
+});
+
+describe('adoption', () => {
+  test('of a ready worker changes nothing for it: no signal, no start, and its pulse is watched', () => {
+    const world = new World();
+    world.nowMs = 100_000;
+    const effects = types(world.find('ready'));
+    expect(world.machine).toMatchObject({ incarnation: 3, life: { state: 'ready', sinceMs: 99_000 } });
+    expect(effects.filter((type) => /spawn|terminate|kill|sweep|warm|clearance/.test(type))).toEqual([]);
+    expect(types(world.tick())).toEqual(['probe']);
+    world.exit();
+    world.swept();
+    world.becomeReady();
+    expect(world.machine).toMatchObject({ incarnation: 4, life: { state: 'ready' } });
+  });
+
+  test('of a start that is under way holds the turn to start and goes on with its deadline', () => {
+    const world = new World();
+    world.nowMs = 100_000;
+    expect(types(world.find('loading'))).toEqual(expect.arrayContaining(['hold_turn', 'set_timer']));
+    expect(world.timers.get('deadline')?.dueMs).toBe(100_000 - 60_000 + POLICY.startTimeoutMs);
+    world.say({ serving: true });
+    world.answer(true);
+    expect(types(world.answer(true))).toContain('release_clearance');
+    expect(world.state).toBe('ready');
+  });
+
+  test('is only for a supervisor that has begun nothing', () => {
+    const world = new World();
+    world.send({ type: 'start' });
+    world.send({ type: 'stop' });
+    expect(world.find('ready')).toEqual([]);
+    expect(world.state).toBe('idle');
   });
 });
 
@@ -309,7 +600,7 @@ test('what an earlier life asked is not heard in the next', () => {
   const world = readyWorld();
   const { machine } = world;
   world.send({ type: 'timer', timer: 'deadline', epoch: machine.epoch - 1 });
-  world.send({ type: 'exited', incarnation: machine.incarnation - 1, failure: failureOf('backoff') });
+  world.send({ type: 'exited', incarnation: machine.incarnation - 1, failure: failureOf('backoff'), relief: null });
   world.send({ type: 'warm_up_failed', epoch: machine.epoch - 1, reason: 'late' });
   expect(world.machine).toBe(machine);
 });

@@ -33,12 +33,12 @@ const MODELS = [200, { data: [{ id: 'mine', root: '/models/mine', parent: null, 
 describe('serving', () => {
   test('is healthy and lists the model, with what is known of it', async () => {
     const { probe } = await probeOf({ '/health': [200, null], '/v1/models': MODELS });
-    expect(await probe.serving()).toEqual({ kind: 'ok', models: [{ id: 'mine', root: '/models/mine', parent: null, maxModelLen: 4096 }] });
+    expect(await probe.serving()).toEqual({ kind: 'ok', value: [{ id: 'mine', root: '/models/mine', parent: null, maxModelLen: 4096 }] });
   });
 
   test('is not: unhealthy', async () => {
     const { probe, asked } = await probeOf({ '/health': [503, null], '/v1/models': MODELS });
-    expect(await probe.serving()).toMatchObject({ kind: 'failed', reason: expect.stringContaining('503'), timedOut: false });
+    expect(await probe.serving()).toMatchObject({ kind: 'failed', reason: expect.stringContaining('503'), miss: 'wrong' });
     expect(asked).toEqual(['GET /health']);
   });
 
@@ -51,28 +51,72 @@ describe('serving', () => {
 
   test('is not: nobody listens', async () => {
     const probe = await probeAt(await freePort());
-    expect(await probe.serving()).toEqual({ kind: 'failed', reason: '/health: ECONNREFUSED', timedOut: false });
+    expect(await probe.serving()).toEqual({ kind: 'failed', reason: '/health: ECONNREFUSED', miss: 'refused' });
   });
 });
 
-describe('generate', () => {
+describe('token', () => {
   test('asks for one real token', async () => {
     const { probe, asked } = await probeOf({ '/v1/completions': [200, { choices: [{ text: '!' }] }] });
-    expect(await probe.generate()).toMatchObject({ kind: 'ok' });
+    expect(await probe.token()).toMatchObject({ kind: 'ok' });
     expect(asked).toEqual(['POST /v1/completions']);
   });
 
   test('asks an embedding model for an embedding', async () => {
     const { probe, asked } = await probeOf({ '/v1/embeddings': [200, { data: [{ embedding: [0] }] }] }, ['embeddings']);
-    expect(await probe.generate()).toMatchObject({ kind: 'ok' });
+    expect(await probe.token()).toMatchObject({ kind: 'ok' });
     expect(asked).toEqual(['POST /v1/embeddings']);
   });
 
   test('does not take an error or an empty answer for a token', async () => {
     const { probe: broken } = await probeOf({ '/v1/completions': [500, { error: { message: 'out of resource: shared memory' } }] });
-    expect(await broken.generate()).toMatchObject({ kind: 'failed', reason: expect.stringContaining('shared memory') });
+    expect(await broken.token()).toMatchObject({ kind: 'failed', reason: expect.stringContaining('shared memory') });
     const { probe: empty } = await probeOf({ '/v1/completions': [200, { choices: [] }] });
-    expect(await empty.generate()).toMatchObject({ kind: 'failed', reason: expect.stringContaining('empty') });
+    expect(await empty.token()).toMatchObject({ kind: 'failed', reason: expect.stringContaining('empty') });
+  });
+});
+
+describe('warm-up', () => {
+  test('asks for a token, then for a batch', async () => {
+    const { probe, asked } = await probeOf({ '/v1/completions': [200, { choices: [{ text: '!' }] }] });
+    expect(await probe.warmUp(16)).toMatchObject({ kind: 'ok' });
+    expect(asked).toEqual(Array.from({ length: 4 }, () => 'POST /v1/completions'));
+  });
+
+  test('asks no more at once than the engine runs', async () => {
+    const { probe, asked } = await probeOf({ '/v1/completions': [200, { choices: [{ text: '!' }] }] });
+    await probe.warmUp(1);
+    expect(asked).toHaveLength(2);
+  });
+});
+
+describe('pulse', () => {
+  const page = (running: number, generated: number) =>
+    [
+      '# TYPE vllm:num_requests_running gauge',
+      `vllm:num_requests_running{engine="0",model_name="a{b"} ${running}.0`,
+      `vllm:num_requests_running{engine="1",model_name="a{b"} 1.0`,
+      `vllm:generation_tokens_total{engine="0",model_name="a{b"} ${generated}.0`,
+      'vllm:prompt_tokens_total{engine="0",model_name="a{b"} 1e+03',
+      'vllm:iteration_tokens_total_bucket{engine="0",le="1.0"} 77.0',
+      'vllm:iteration_tokens_total_count{engine="0"} 5.0',
+    ].join('\n');
+
+  test('is what runs and what only work moves, over all engines', async () => {
+    const { probe } = await probeOf({ '/health': [200, null], '/metrics': [200, page(2, 30)] });
+    expect(await probe.pulse()).toEqual({ kind: 'ok', value: { running: 3, tokens: 1035 } });
+  });
+
+  test('is that of a healthy engine when it does not count', async () => {
+    const { probe } = await probeOf({ '/health': [200, null], '/metrics': [404, null] });
+    expect(await probe.pulse()).toEqual({ kind: 'ok', value: null });
+    const { probe: other } = await probeOf({ '/health': [200, null], '/metrics': [200, 'python_info 1'] });
+    expect(await other.pulse()).toEqual({ kind: 'ok', value: null });
+  });
+
+  test('is gone when the engine is dead', async () => {
+    const { probe } = await probeOf({ '/health': [503, null], '/metrics': [200, page(1, 1)] });
+    expect(await probe.pulse()).toMatchObject({ kind: 'failed', miss: 'wrong' });
   });
 });
 

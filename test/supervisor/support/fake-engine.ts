@@ -12,9 +12,10 @@ if (mode === 'bad-flag') {
   process.stderr.write('usage: vllm serve\nvllm serve: error: unrecognized arguments: --swap-space 4\n');
   process.exit(2);
 }
-if (mode === 'oom') {
+if (mode === 'broken') {
   process.stdout.write('(EngineCore pid=7) INFO 01-01 00:00:00 [gpu.py:1] Starting to load model x...\n');
-  process.stderr.write('(EngineCore pid=7) torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.\n');
+  process.stderr.write('(EngineCore pid=7) RuntimeError: a tensor of size 7 was not expected\n');
+  process.stderr.write('(APIServer pid=6) RuntimeError: Engine core initialization failed. See root cause above.\n');
   process.exit(1);
 }
 if (mode === 'port-taken' && flag('port') === process.env['VLLM_FAKE_BAD_PORT']) {

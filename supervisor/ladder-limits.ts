@@ -1,0 +1,45 @@
+import type { CardFacts } from './engine-settings.ts';
+import { incompatibility } from './fit-compatibility.ts';
+import type { LadderLimits } from './ladder.ts';
+import type { EngineSettings, ModelProfile } from './profile.ts';
+
+/** A context shorter than this is hardly worth serving. */
+const LEAST_USEFUL_CONTEXT = 2048;
+/** CUDA's own memory, activations and the smallest KV cache worth having. */
+const BESIDE_WEIGHTS_GIB = 1.5;
+/** Where the size of the weights is not known. */
+const LEAST_SHARE = 0.5;
+/** CUDA's context takes a few hundred MiB of the rest. */
+const MOST_SHARE = 0.95;
+const MOST_SHARE_WITH_DISPLAY = 0.92;
+
+/**
+ * How far the ladders may go for a model on a card. `model` is null for one that the registry does not know, `knownFlags` (with their
+ * dashes) where nobody has asked the engine.
+ */
+export function ladderLimits(
+  model: ModelProfile | null,
+  card: Pick<CardFacts, 'name' | 'memoryGib' | 'computeCap' | 'display'>,
+  chosen: { readonly source: string; readonly weightsGib: number | null; readonly engine: EngineSettings },
+  knownFlags: ReadonlySet<string> | null = null,
+): LadderLimits {
+  const { memoryGib, computeCap, display } = card;
+  const { source, weightsGib, engine } = chosen;
+  const asked = engine['max_model_len'];
+  const known = model?.variants.findIndex((variant) => variant.source === source) ?? -1;
+  const smaller = known === -1 || !model ? [] : model.variants.slice(known + 1);
+  return {
+    minModelLen: typeof asked === 'number' ? Math.min(LEAST_USEFUL_CONTEXT, asked) : LEAST_USEFUL_CONTEXT,
+    minUtilization: memoryGib !== null && weightsGib !== null ? Math.min(1, (weightsGib + BESIDE_WEIGHTS_GIB) / memoryGib) : LEAST_SHARE,
+    maxUtilization: display ? MOST_SHARE_WITH_DISPLAY : MOST_SHARE,
+    cardGib: memoryGib,
+    computeCap,
+    weightsGib,
+    vision: model?.capabilities.includes('vision') ?? false,
+    knownFlags,
+    sliding: model?.shape.sliding !== undefined,
+    smaller: smaller
+      .filter((variant) => model !== null && incompatibility(model, variant.quantization, card, engine) === null)
+      .map((variant) => ({ name: variant.name, source: variant.source, weightsGib: variant.weights_gib })),
+  };
+}

@@ -1,0 +1,105 @@
+import type { EngineValue } from '../gateway/config/settings.ts';
+import type { Degradation } from '../gateway/core/worker.ts';
+import type { Evidence } from './failure-table.ts';
+import { RUNGS } from './ladder-rungs.ts';
+import type { EngineSettings } from './profile.ts';
+
+/** What an engine is launched with, as far as a ladder may change it. */
+export interface Setup {
+  /** Repository or folder of the weights. */
+  readonly source: string;
+  /** Flags of `vllm serve`, underscores for dashes. */
+  readonly engine: EngineSettings;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** How far a model and its card let the settings go. */
+export interface LadderLimits {
+  /** Below this context the model is of no use. */
+  readonly minModelLen: number;
+  /** The share of the card under which the weights alone do not fit any more. */
+  readonly minUtilization: number;
+  /** The share that something beside the engine still leaves. */
+  readonly maxUtilization: number;
+  /** Memory that CUDA hands out, GiB; null when unknown. */
+  readonly cardGib: number | null;
+  readonly computeCap: number | null;
+  readonly weightsGib: number | null;
+  /** The model sees pictures, and its encoder can be left out. */
+  readonly vision: boolean;
+  /** Some of its layers look back only over a window. */
+  readonly sliding: boolean;
+  /** Flags that this engine knows, with their dashes; null: all. */
+  readonly knownFlags: ReadonlySet<string> | null;
+  /** Smaller weights of the same model that this card can run, largest first. */
+  readonly smaller: readonly { readonly name: string; readonly source: string; readonly weightsGib: number }[];
+}
+
+/** What one step changes. */
+export type Change =
+  | { readonly kind: 'engine'; readonly key: string; readonly value: EngineValue }
+  | { readonly kind: 'env'; readonly key: string; readonly value: string }
+  | { readonly kind: 'source'; readonly value: string };
+
+/** One step down: what is changed, for which class of failure, in plain words. */
+export interface Relaxation extends Degradation {
+  readonly class: string;
+  readonly change: Change;
+}
+
+export interface LadderQuestion {
+  /** A class of the failure table. */
+  readonly class: string;
+  /** Settings in force when it failed, `taken` included. */
+  readonly setup: Setup;
+  readonly limits: LadderLimits;
+  readonly evidence: Evidence & {
+    /** How long it has waited already for somebody else's memory to become free. */
+    readonly waitedMs?: number;
+  };
+  /** Steps in force, oldest first. */
+  readonly taken: readonly Relaxation[];
+}
+
+/**
+ * What to relax next after a failure of this class; null when the class has no ladder, its ladder is exhausted, or relaxing would not be
+ * the answer yet. Never a setting that plays no part in the class, never the same step twice. Pure.
+ */
+export function nextStep(question: LadderQuestion): Relaxation | null {
+  for (const rung of RUNGS[question.class] ?? []) {
+    const step = rung(question);
+    if (step && isKnown(step.change, question.limits) && !isTaken(step, question.taken)) return { ...step, class: question.class };
+  }
+  return null;
+}
+
+/** A flag that an older vLLM does not know would turn a failure into one that is never tried again. */
+function isKnown(change: Change, { knownFlags }: LadderLimits): boolean {
+  return change.kind !== 'engine' || knownFlags === null || knownFlags.has(`--${change.key.replaceAll('_', '-')}`);
+}
+
+function isTaken(step: Degradation, taken: readonly Relaxation[]): boolean {
+  return taken.some(({ setting, from, to }) => setting === step.setting && from === step.from && to === step.to);
+}
+
+/** The setup with these steps applied, in their order. */
+export function relax(setup: Setup, steps: readonly Relaxation[]): Setup {
+  return steps.reduce<Setup>((current, { change }) => {
+    switch (change.kind) {
+      case 'engine':
+        return { ...current, engine: { ...current.engine, [change.key]: change.value } };
+      case 'env':
+        return { ...current, env: { ...current.env, [change.key]: change.value } };
+      case 'source':
+        return { ...current, source: change.value };
+    }
+  }, setup);
+}
+
+/** One entry a setting, from what the profile asks for to what is in force, with the reason of the last step. */
+export function summarize(steps: readonly Relaxation[]): readonly Degradation[] {
+  const bySetting = new Map<string, Degradation>();
+  for (const { setting, from, to, reason } of steps)
+    bySetting.set(setting, { setting, from: bySetting.get(setting)?.from ?? from, to, reason });
+  return [...bySetting.values()];
+}

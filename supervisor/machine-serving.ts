@@ -1,0 +1,97 @@
+import { stalled, unresponsive } from './failure.ts';
+import type { Beat, Effect, Event, Life, Moment, ProbeMiss, Pulse, Step } from './life.ts';
+import type { In, Now } from './machine-moves.ts';
+import { abandon, bury, drain, enter, remain, REST, RESTART, stop, sweep, unchanged } from './machine-moves.ts';
+
+/** In service, or out of it because its requests get nowhere. */
+type Serving = In<'ready'> | In<'draining', { step: 'stalled' }>;
+
+export function freshPulse({ nowMs }: Moment): Pulse {
+  return { last: null, movedAtMs: nowMs, usedAtMs: nowMs, misses: 0, silences: 0 };
+}
+
+/** A worker that has been ready: what counts is that tokens come, not that its health check says 200. */
+export function serving(now: Now, life: Serving, event: Event): Step {
+  const { policy, machine, at } = now;
+  switch (event.type) {
+    case 'timer': {
+      const idle = at.nowMs - life.pulse.usedAtMs >= policy.idleProbeMs;
+      const pulse = idle ? { ...life.pulse, usedAtMs: at.nowMs } : life.pulse;
+      return remain(now, { ...life, pulse }, [{ type: 'probe', epoch: machine.epoch, depth: idle ? 'token' : 'pulse' }]);
+    }
+    case 'probe_ok':
+      return judgePulse(now, life, felt(life.pulse, event.beat, at), policy.healthIntervalMs);
+    case 'probe_failed':
+      return missed(now, life, event.miss, event.reason);
+    case 'progress':
+      // Its log has told of the end; the health check is asked before the process gets round to ending.
+      return event.dying ? remain(now, life, [{ type: 'probe', epoch: machine.epoch, depth: 'pulse' }]) : unchanged(now);
+    case 'exited':
+      return bury(now, life.process, event.failure, event.relief);
+    case 'stop':
+    case 'drain':
+      return drain(now, life.process, REST);
+    case 'restart':
+      return drain(now, life.process, RESTART);
+    default:
+      return unchanged(now);
+  }
+}
+
+function felt(pulse: Pulse, beat: Beat | null, { nowMs }: Moment): Pulse {
+  const heard = { ...pulse, misses: 0, silences: 0 };
+  if (beat === null) return { ...heard, movedAtMs: nowMs };
+  const moved = beat.running === 0 || beat.tokens !== pulse.last?.tokens;
+  const used = beat.running > 0 || beat.tokens !== pulse.last?.tokens;
+  return { ...heard, last: beat, movedAtMs: moved ? nowMs : pulse.movedAtMs, usedAtMs: used ? nowMs : pulse.usedAtMs };
+}
+
+function missed(now: Now, life: Serving, miss: ProbeMiss, reason: string): Step {
+  const { policy } = now;
+  const { pulse } = life;
+  // Busy is not dead: only a silence that lasts counts, and only as a lack of progress.
+  if (miss === 'timed_out') return judgePulse(now, life, { ...pulse, silences: pulse.silences + 1 }, policy.healthIntervalMs);
+  const misses = pulse.misses + 1;
+  if (misses >= policy.healthMisses) return abandon(now, life.process, unresponsive(reason));
+  return judgePulse(now, life, { ...pulse, misses }, policy.probeIntervalMs);
+}
+
+/** Goes on as before, leaves service or returns to it, or is given up. */
+function judgePulse(now: Now, life: Serving, pulse: Pulse, againMs: number): Step {
+  const { policy, machine, at } = now;
+  const silent = pulse.silences >= policy.silentProbes;
+  const working = silent || (pulse.silences === 0 && (pulse.last?.running ?? 0) > 0);
+  const stuckMs = working ? at.nowMs - pulse.movedAtMs : 0;
+  const running = silent ? null : (pulse.last?.running ?? null);
+  if (stuckMs >= policy.stallRestartMs) return abandon(now, life.process, stalled(stuckMs, running, true));
+  const again = (epoch: number): Effect => ({ type: 'set_timer', timer: 'probe', epoch, afterMs: againMs });
+  const wasStalled = life.state === 'draining';
+  // A single time-out is no news, neither good nor bad.
+  const isStalled = stuckMs >= policy.stallRouteMs || (wasStalled && pulse.silences > 0);
+  if (isStalled === wasStalled) return remain(now, { ...life, pulse }, [again(machine.epoch)]);
+  const { process, sinceMs } = life;
+  if (!isStalled) return enter(now, { state: 'ready', process, sinceMs, pulse }, (epoch) => [again(epoch)]);
+  const failure = stalled(stuckMs, running, false);
+  const next: Life = { state: 'draining', step: 'stalled', process, sinceMs, pulse };
+  return enter(now, next, (epoch) => [{ type: 'report_failure', failure, next: 'watch' }, again(epoch)], {
+    history: { ...machine.history, lastFailure: failure },
+  });
+}
+
+/** Out of service, so that nobody routes to a worker that is told to stop. */
+export function leaving(now: Now, life: In<'draining', { step: 'told' }>, event: Event): Step {
+  switch (event.type) {
+    case 'timer':
+      return stop(now, life.process, life.then, now.policy.stopGraceMs);
+    case 'stop':
+      return remain(now, { ...life, then: REST });
+    case 'restart':
+      return remain(now, { ...life, then: RESTART });
+    case 'exited': {
+      const history = { ...now.machine.history, lastFailure: event.failure };
+      return sweep({ ...now, machine: { ...now.machine, history } }, life.then, life.process);
+    }
+    default:
+      return unchanged(now);
+  }
+}
