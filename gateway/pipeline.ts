@@ -1,4 +1,4 @@
-import type { Handler, Layer } from './core/call.ts';
+import type { Handler, Layer } from './core/handler.ts';
 import type { Clock } from './core/clock.ts';
 import type { Events } from './core/events.ts';
 import type { Random } from './core/random.ts';

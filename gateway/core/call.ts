@@ -1,6 +1,5 @@
 import type { Readable } from 'node:stream';
 import type { Cancellation } from './cancellation.ts';
-import type { Reply } from './reply.ts';
 
 export type Priority = 'interactive' | 'batch';
 
@@ -81,11 +80,6 @@ export interface Call {
   readonly cancellation: Cancellation;
   readonly journey: Journey;
 }
-
-export type Handler = (call: Call) => Promise<Reply>;
-
-/** A policy: wraps the next handler. First listed = outermost. A disabled policy returns `next` itself. */
-export type Layer = (next: Handler) => Handler;
 
 export function newJourney(): Journey {
   return {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Call, Handler, Route } from '../core/call.ts';
+import type { Call, Route } from '../core/call.ts';
+import type { Handler } from '../core/handler.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';

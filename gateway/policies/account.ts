@@ -1,4 +1,4 @@
-import type { Layer } from '../core/call.ts';
+import type { Layer } from '../core/handler.ts';
 import type { Events } from '../core/events.ts';
 
 /** Calls that have not ended yet, for gauges and for draining. */

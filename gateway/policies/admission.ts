@@ -1,5 +1,6 @@
 import PQueue from 'p-queue';
-import type { Call, Layer, Priority } from '../core/call.ts';
+import type { Call, Priority } from '../core/call.ts';
+import type { Layer } from '../core/handler.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';

@@ -1,4 +1,5 @@
-import type { Call, Layer } from '../core/call.ts';
+import type { Call } from '../core/call.ts';
+import type { Layer } from '../core/handler.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import type { GatewayError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';

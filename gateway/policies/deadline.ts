@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import type { Layer } from '../core/call.ts';
+import type { Layer } from '../core/handler.ts';
 import { GatewayError } from '../core/errors.ts';
 
 export interface DeadlineSettings {

@@ -1,4 +1,5 @@
-import type { Call, Handler } from '../core/call.ts';
+import type { Call } from '../core/call.ts';
+import type { Handler } from '../core/handler.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';

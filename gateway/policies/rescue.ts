@@ -1,4 +1,4 @@
-import type { Layer } from '../core/call.ts';
+import type { Layer } from '../core/handler.ts';
 import type { Random } from '../core/random.ts';
 import { GatewayError } from '../core/errors.ts';
 import { Ending, type Reply } from '../core/reply.ts';

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { expect } from 'vitest';
-import type { Call, Handler, Route } from '../../gateway/core/call.ts';
+import type { Call, Route } from '../../gateway/core/call.ts';
+import type { Handler } from '../../gateway/core/handler.ts';
 import { GatewayError } from '../../gateway/core/errors.ts';
 import { seededRandom, type Random } from '../../gateway/core/random.ts';
 import { pipeline, type PolicyParts } from '../../gateway/pipeline.ts';

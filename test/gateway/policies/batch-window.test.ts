@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Call, Handler } from '../../../gateway/core/call.ts';
+import type { Call } from '../../../gateway/core/call.ts';
+import type { Handler } from '../../../gateway/core/handler.ts';
 import { jsonReply } from '../../../gateway/core/reply.ts';
 import { BatchWindows, Window, type WindowSettings } from '../../../gateway/policies/batch-window.ts';
 import { clientGone, fakeCall } from '../../support/fake-call.ts';
