@@ -1,23 +1,11 @@
 import { setImmediate as soon, setTimeout as later, clearTimeout } from 'node:timers';
 import type { Choice } from './choice.ts';
+import type { Job } from './job.ts';
 import { EngineMetrics } from './metrics.ts';
 import { Scheduler } from './scheduler.ts';
 import type { SchedulerSettings, Sequence, Step } from './scheduler.ts';
 import { stepMs } from './step-time.ts';
 import type { StepCost } from './step-time.ts';
-
-/** Why a request got no proper end. */
-export type RequestFailure = 'engine-dead' | 'request-error';
-
-/** A request as the engine sees it: some sequences, and whom to tell. */
-export interface Job {
-  readonly choices: readonly Choice[];
-  /** GPU memory that reading its prompt takes and that no start plans for, GiB. */
-  readonly unplannedGib: number;
-  /** Called at the end of a step in which at least one choice got something. */
-  onOutput(): void;
-  onFailure(failure: RequestFailure): void;
-}
 
 export interface EngineSettings extends SchedulerSettings {
   readonly maxModelLen: number;

@@ -1,5 +1,5 @@
 import type { Choice } from '../choice.ts';
-import type { RequestFailure } from '../engine.ts';
+import type { RequestFailure } from '../job.ts';
 import type { Segment } from '../prose.ts';
 import { joined } from './chat-stream.ts';
 import type { EventStream } from './event-stream.ts';

@@ -1,5 +1,5 @@
 import type { Choice } from '../choice.ts';
-import type { RequestFailure } from '../engine.ts';
+import type { RequestFailure } from '../job.ts';
 import { instanceOf } from '../schema-instance.ts';
 import { chance, Recital, scriptTokens } from '../prose.ts';
 import type { Script, ScriptToken } from '../prose.ts';

@@ -1,5 +1,5 @@
 import type { Choice } from '../choice.ts';
-import type { Job, RequestFailure } from '../engine.ts';
+import type { Job, RequestFailure } from '../job.ts';
 import type { RequestFault } from '../faults.ts';
 import { promptLogprobsGib } from '../memory.ts';
 import { ApiError, ENGINE_DEAD, INTERNAL_ERROR } from './api-error.ts';
