@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { answers, event } from '../../support/fake-vllm.ts';
-import { until } from '../../support/gateway.ts';
+import { answers, event, startFakeVllm } from '../../support/fake-vllm.ts';
+import { startTestGateway, until } from '../../support/gateway.ts';
 import { connectRaw, type RawAnswer } from '../../support/raw-client.ts';
 import { CHAT, expectRefusal, frontDoor, request, SECRET } from './front-door.ts';
 
@@ -167,17 +167,19 @@ describe('uploads that are refused', () => {
   });
 });
 
-test('an upload that is refused for want of a worker does not hold up its connection', async () => {
-  door.worker.script = answers.error(503, { error: { message: SECRET } });
-  using client = await connectRaw(door.port);
-  client.send(
-    request({
-      line: LINE,
-      body: `${field('model', 'm')}${file('R'.repeat(900_000))}--x--\r\n`,
-      contentType: 'multipart/form-data; boundary=x',
-    }),
-  );
-  expectRefusal(await client.answer(), 'worker_busy');
+test('an upload that is refused before anybody reads it does not hold up its connection', async () => {
+  await using worker = await startFakeVllm();
+  worker.script = answers.silence();
+  const settings = { workers: [{ url: worker.url, max_num_seqs: 1 }], admission: { headroom: 0, max_queue: 0 } };
+  await using gateway = await startTestGateway([], settings);
+  await gateway.gateway.firstReady;
+  using busy = await connectRaw(gateway.port);
+  busy.send(request({ body: CHAT }));
+  await until(() => worker.requests.length === 1, 'the only place is taken');
+  using client = await connectRaw(gateway.port);
+  const body = `${field('model', 'm')}${file('R'.repeat(900_000))}--x--\r\n`;
+  client.send(request({ line: LINE, body, contentType: 'multipart/form-data; boundary=x' }));
+  expectRefusal(await client.answer(), 'queue_full');
   client.send(request({ line: 'GET /health HTTP/1.1' }));
   expect((await client.answer()).status).toBe(200);
 });
