@@ -2,13 +2,10 @@ import type { CheckedFlags } from './engine-flags.ts';
 import { checkFlags } from './engine-flags.ts';
 import type { CardFacts } from './engine-settings.ts';
 import { layeredEngine } from './engine-settings.ts';
-import type { Fit, FitModel } from './fit.ts';
-import { estimateFit, loadedWeightsGib } from './fit.ts';
-import type { RelaxLimits, Relaxed } from './fit-advice.ts';
-import { BARELY, COMFORTABLE, describeChanges, relaxToFit } from './fit-advice.ts';
-import { incompatibility, reservations } from './fit-compatibility.ts';
-import type { DefaultsCard } from './fit-flags.ts';
-import { readFitFlags } from './fit-flags.ts';
+import type { Fit } from './fit.ts';
+import { describeChanges } from './fit-advice.ts';
+import { fitVariant } from './fit-choice.ts';
+import { reservations } from './fit-compatibility.ts';
 import { gpusOf, MULTI_GPU_ENV, waysToSpread } from './gpu-mode.ts';
 import type { EngineSettings, GpuProfile, ModelProfile, ModelVariant, Tuning } from './profile-schema.ts';
 import type { VllmInstall } from './vllm-install.ts';
@@ -49,17 +46,20 @@ export interface Surroundings {
 
 /** Which weights to run and with which flags: the layers of the profiles, relaxed until they fit the card, the operator's own on top. */
 export function chooseEngine(
-  model: ModelRequest,
+  asked: ModelRequest,
   gpu: GpuProfile,
   tuning: Tuning,
   card: CardFacts,
   { others = [], vllm = null }: Surroundings = {},
 ): Choice {
+  const model = { ...asked, engine: underscored(asked.engine) };
   const profiled = layeredEngine(gpu, model.profile, tuning, card);
   const checked = checkFlags({ ...profiled, ...model.engine }, model.engine, vllm);
   if (checked.kind === 'refused') return checked;
+  const { profile, source } = model;
+  const variants = profile?.variants.filter((variant) => source === null || variant.source === source) ?? [];
   const choice =
-    model.profile && model.source === null ? chooseKnown(model, model.profile, gpu, card, checked) : chooseOwn(model, gpu, card, checked);
+    profile && variants.length > 0 ? chooseKnown(model, profile, variants, gpu, card, checked) : chooseOwn(model, gpu, card, checked);
   if (choice.kind === 'refused') return { ...choice, reason: `${choice.reason}${alternative(model, others, gpu, tuning, card)}` };
   const spread = gpusOf(choice.engine) > 1;
   return {
@@ -71,7 +71,7 @@ export function chooseEngine(
 
 type Checked = Extract<CheckedFlags, { kind: 'ok' }>;
 
-/** Weights that the operator names: nothing is known of them but their name. */
+/** Weights that nobody knows: there is only their name to go by. */
 function chooseOwn(model: ModelRequest, gpu: GpuProfile, card: CardFacts, { engine, notes }: Checked): Choice {
   const { source } = model;
   if (source === null) return { kind: 'refused', reason: `The model ${model.id} has no source: set models[].source.` };
@@ -81,79 +81,28 @@ function chooseOwn(model: ModelRequest, gpu: GpuProfile, card: CardFacts, { engi
   return { kind: 'run', source, variant: null, weightsGib: null, engine: way, env: {}, fit: null, notes };
 }
 
-function chooseKnown(model: ModelRequest, profile: ModelProfile, gpu: GpuProfile, card: CardFacts, checked: Checked): Choice {
-  const preferred = profile.on[gpu.name]?.variant;
-  const problems = profile.variants.map((variant) => incompatibility(profile, variant.quantization, card, checked.engine));
-  const possible = profile.variants.filter((_, index) => problems[index] === null);
-  const last = possible.at(-1);
-  if (!last)
-    return { kind: 'refused', reason: `${profile.name} cannot run on this GPU (${card.name}): ${problems.at(-1) ?? 'it has no weights'}.` };
-  const run = (variant: ModelVariant, engine: EngineSettings, fit: Fit | null, changes: Relaxed['changes']): RunChoice => ({
-    kind: 'run',
-    source: variant.source,
-    variant,
-    weightsGib: variant.weights_gib,
-    engine,
-    env: {},
-    fit,
-    notes: [
-      ...checked.notes,
-      ...(changes.length === 0 ? [] : [`So that it fits: ${describeChanges(changes)}.`]),
-      ...reservations(variant.quantization, card, engine),
-    ],
-  });
-  const { memoryGib } = card;
-  const ways = waysToSpread(checked.engine, profile.shape, card.count);
-  // Nothing known of the card: the smallest has the best chance.
-  if (memoryGib === null) return run(last, ways[0] ?? checked.engine, null, []);
-  const facts = { memoryGib, computeCap: card.computeCap };
-  const fixed = new Set(Object.keys(model.engine));
-  const listed = possible.filter(({ name }) => name === preferred);
-  // Weights that anybody may download before those that need a token.
-  const open = possible.toSorted((a, b) => Number(a.gated) - Number(b.gated));
-  const found = search(profile, listed, ways, facts, fixed) ?? search(profile, open, ways, facts, fixed);
-  if (found) return run(found.variant, found.engine, found.fit, found.changes);
-  const engine = ways.at(-1) ?? checked.engine;
-  const fit = estimateFit(fitModel(profile, last)(engine), readFitFlags(engine, facts), memoryGib);
-  // An operator who has decided on the memory is taken at their word, unless it is beyond doubt.
-  const isTheirWish = Object.keys(model.engine).some((key) => MEMORY_SETTINGS.has(key)) && fit.cause !== 'weights';
-  if (isTheirWish) return run(last, engine, fit, []);
-  return { kind: 'refused', reason: `${profile.name} does not fit this GPU (${card.name}). ${fit.reason}` };
-}
-
-const MEMORY_SETTINGS: ReadonlySet<string> = new Set([
-  ...['gpu_memory_utilization', 'max_model_len', 'max_num_seqs', 'max_num_batched_tokens', 'kv_cache_memory_bytes', 'kv_cache_dtype'],
-  ...['enforce_eager', 'max_cudagraph_capture_size', 'cudagraph_capture_sizes', 'cpu_offload_gb', 'num_gpu_blocks_override'],
-]);
-
-type Found = Relaxed & { readonly variant: ModelVariant };
-
-/** The largest weights that fit with room, on the fewest GPUs; failing that, that fit at all. */
-function search(
+function chooseKnown(
+  { engine: own, source }: ModelRequest,
   profile: ModelProfile,
   variants: readonly ModelVariant[],
-  ways: readonly EngineSettings[],
-  card: DefaultsCard,
-  fixed: ReadonlySet<string>,
-): Found | null {
-  const attempt = (limits: RelaxLimits): Found[] =>
-    ways.flatMap((way) =>
-      variants.flatMap((variant) => {
-        const relaxed = relaxToFit(fitModel(profile, variant), way, card, limits, fixed);
-        return relaxed ? [{ ...relaxed, variant }] : [];
-      }),
-    );
-  const comfortable = attempt(COMFORTABLE);
-  return comfortable.find(({ fit }) => fit.verdict === 'fits') ?? comfortable[0] ?? attempt(BARELY)[0] ?? null;
+  gpu: GpuProfile,
+  card: CardFacts,
+  checked: Checked,
+): Choice {
+  const fitted = fitVariant(profile, variants, profile.on[gpu.name]?.variant ?? null, checked.engine, own, card);
+  if (fitted.kind === 'refused') return fitted;
+  const { variant, engine, fit, changes } = fitted;
+  const notes = [
+    ...checked.notes,
+    ...(changes.length === 0 ? [] : [`So that it fits: ${describeChanges(changes)}.`]),
+    ...reservations(variant.quantization, card, engine),
+  ];
+  return { kind: 'run', source: source ?? variant.source, variant, weightsGib: variant.weights_gib, engine, env: {}, fit, notes };
 }
 
-function fitModel(profile: ModelProfile, variant: ModelVariant): (engine: EngineSettings) => FitModel {
-  const { shape, max_context: maxContext } = profile;
-  return (engine) => ({
-    shape,
-    maxContext,
-    weightsGib: loadedWeightsGib(shape, variant.weights_gib, engine['language_model_only'] === true),
-  });
+/** vLLM takes flags with dashes and with underscores; two spellings of one would be two flags. */
+function underscored(engine: EngineSettings): EngineSettings {
+  return Object.fromEntries(Object.entries(engine).map(([key, value]) => [key.replaceAll('-', '_'), value]));
 }
 
 /** Those settings that are not among `decided`. */

@@ -1,4 +1,5 @@
 import { nearestName } from '../gateway/config/nearest-name.ts';
+import { GPU_MODE } from './gpu-mode.ts';
 import type { EngineSettings } from './profile-schema.ts';
 import { flagOf, removedSettings } from './removed-flags.ts';
 import type { VllmInstall } from './vllm-install.ts';
@@ -16,7 +17,7 @@ export function checkFlags(engine: EngineSettings, own: EngineSettings, vllm: Vl
   const removed = removedSettings(engine, known);
   if (removed.length > 0) return { kind: 'refused', reason: removed.join(' ') };
   if (known === null) return { kind: 'ok', engine, notes: [] };
-  const missing = Object.keys(engine).filter((key) => !known.has(flagOf(key)) && !known.has(flagOf(`no_${key}`)));
+  const missing = Object.keys(engine).filter((key) => key !== GPU_MODE && !known.has(flagOf(baseOf(key))));
   const refused = missing.find((key) => Object.hasOwn(own, key));
   const name = `vLLM ${vllm?.version ?? 'as installed'}`;
   if (refused !== undefined) {
@@ -26,4 +27,9 @@ export function checkFlags(engine: EngineSettings, own: EngineSettings, vllm: Vl
   const left = Object.entries(engine).filter(([key]) => !missing.includes(key));
   const notes = missing.map((key) => `${name} has no ${flagOf(key)} yet, so it is left out.`);
   return { kind: 'ok', engine: Object.fromEntries(left), notes };
+}
+
+/** What stands after a dot is a place in a flag's JSON. */
+function baseOf(key: string): string {
+  return key.split('.')[0] ?? key;
 }

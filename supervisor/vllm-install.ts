@@ -10,6 +10,8 @@ export interface VllmInstall {
   readonly path: string;
   /** null where nobody could tell without starting it. */
   readonly version: string | null;
+  /** The CUDA that it was built for, such as 13.0; null where its packages do not tell. */
+  readonly cuda: string | null;
   /** Every flag of `vllm serve`, with its dashes; null where it was not asked or did not answer. */
   readonly flags: ReadonlySet<string> | null;
 }
@@ -33,7 +35,7 @@ const MAX_OUTPUT_BYTES = 16 * 2 ** 20;
 /** A help text with fewer flags is not that of `vllm serve`. */
 const LEAST_FLAGS = 50;
 
-const cacheSchema = z.object({ key: z.string(), version: z.string().nullable(), flags: z.array(z.string()) });
+const cacheSchema = z.object({ key: z.string(), flags: z.array(z.string()) });
 
 /**
  * Finds out which vLLM there is and which flags it has. Asks it for its help once and remembers the answer for as long as the program
@@ -43,25 +45,29 @@ const cacheSchema = z.object({ key: z.string(), version: z.string().nullable(), 
 export async function inspectVllm(options: InspectOptions): Promise<VllmInstall | null> {
   const path = findProgram(options.command[0] ?? 'vllm', options.env, options.cwd);
   if (path === null) return null;
-  if (basename(path) !== 'vllm') return { path, version: null, flags: null };
-  const version = installedVersion(path);
+  if (basename(path) !== 'vllm') return { path, version: null, cuda: null, flags: null };
+  const { version, cuda } = installed(path);
   const key = cacheKey(path, version);
   const cached = readCache(options.cacheFile, key);
-  if (cached) return { path, version: cached.version, flags: new Set(cached.flags) };
+  if (cached) return { path, version, cuda, flags: new Set(cached.flags) };
   const flags = flagsIn(await askForHelp(path, options));
-  if (flags.size < LEAST_FLAGS) return { path, version, flags: null };
-  writeCache(options.cacheFile, { key, version, flags: [...flags] });
-  return { path, version, flags };
+  if (flags.size < LEAST_FLAGS) return { path, version, cuda, flags: null };
+  writeCache(options.cacheFile, { key, flags: [...flags] });
+  return { path, version, cuda, flags };
 }
 
-/** From the name of the folder that pip leaves beside the package: faster by seconds than asking Python. */
-function installedVersion(path: string): string | null {
+/** From the names of the folders that pip leaves beside the packages: faster by seconds than asking Python. */
+function installed(path: string): { readonly version: string | null; readonly cuda: string | null } {
   const lib = join(dirname(dirname(realpathSync(path))), 'lib');
-  for (const python of foldersIn(lib, /^python3/))
-    for (const packages of ['site-packages', 'dist-packages'])
-      for (const folder of foldersIn(join(lib, python, packages), /^vllm-.*\.dist-info$/))
-        return folder.slice('vllm-'.length, -'.dist-info'.length);
-  return null;
+  const packages = foldersIn(lib, /^python3/).flatMap((python) =>
+    ['site-packages', 'dist-packages'].flatMap((folder) => foldersIn(join(lib, python, folder), /\.dist-info$/)),
+  );
+  const first = (pattern: RegExp) => packages.flatMap((name) => pattern.exec(name)?.[1] ?? [])[0] ?? null;
+  const tag = first(/^(?:torch|vllm)-.*\+cu(\d{3})\.dist-info$/);
+  return {
+    version: first(/^vllm-(.*)\.dist-info$/),
+    cuda: tag === null ? first(/^nvidia_cuda_runtime(?:_cu\d+)?-(\d+\.\d+)/) : `${tag.slice(0, -1)}.${tag.slice(-1)}`,
+  };
 }
 
 function foldersIn(folder: string, pattern: RegExp): string[] {

@@ -56,6 +56,13 @@ export const COMMANDS: readonly Command[] = [
     run: async (argv) => (await import('./settings-commands.ts')).explain(argv),
   },
   {
+    name: 'doctor',
+    usage: 'doctor [--json] [FLAGS]',
+    summary: 'What would be launched here and whether it fits: GPU, driver, vLLM, profile, models, command. Starts nothing.',
+    flags: [['--json', 'as JSON'], ...WITHOUT_WORKER],
+    run: async (argv) => (await import('./doctor.ts')).doctor(argv),
+  },
+  {
     name: 'status',
     usage: 'status [--json] [--watch] [FLAGS]',
     summary: 'Workers, queue and breakers of the running gateway.',

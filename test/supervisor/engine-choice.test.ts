@@ -61,6 +61,8 @@ describe('a layer', () => {
     const engine = { max_num_seqs: 3, enforce_eager: true };
     const choice = run(LLAMA, { gpu: 'rtx-4080', tuning: 'throughput', source: '/models/mine', engine });
     expect(choice).toMatchObject({ source: '/models/mine', weightsGib: null, fit: null, engine });
+    // In whichever of vLLM's two spellings.
+    expect(run(LLAMA, { gpu: 'rtx-4080', engine: { 'max-num-seqs': 3 } }).engine).toMatchObject({ max_num_seqs: 3 });
   });
 });
 
@@ -177,7 +179,7 @@ describe('the installed vLLM', () => {
     '--dtype',
     '--tool-call-parser',
   ]);
-  const vllm = { path: '/usr/bin/vllm', version: '0.19.1', flags };
+  const vllm = { path: '/usr/bin/vllm', version: '0.19.1', cuda: null, flags };
   const around = { others, vllm };
 
   test('is spared flags of a profile that it does not have yet', () => {
@@ -190,6 +192,11 @@ describe('the installed vLLM', () => {
   test('is never given a flag of the operator’s that it does not have', () => {
     const reason = 'vLLM 0.19.1 has no flag --max-num-sequences; did you mean --max-num-seqs?';
     expect(choose(LLAMA, { gpu: 't4', around, engine: { max_num_sequences: 3 } })).toEqual({ kind: 'refused', reason });
+  });
+
+  test('is given what stands in the JSON of a flag that it has', () => {
+    const engine = { 'dtype.some_place': 1 };
+    expect(run(LLAMA, { gpu: 't4', engine, around }).engine).toMatchObject(engine);
   });
 
   test('is given anything where it could not be asked, except what no vLLM has any more', () => {

@@ -23,6 +23,15 @@ describe('the installed vLLM', () => {
     expect(install?.flags?.has('--swap-space')).toBe(false);
   });
 
+  test.each([
+    [['torch-2.11.0+cu129.dist-info'], '12.9'],
+    [['torch-2.11.0.dist-info', 'nvidia_cuda_runtime-13.0.96.dist-info'], '13.0'],
+    [['nvidia_cuda_runtime_cu12-12.8.90.dist-info'], '12.8'],
+    [[], null],
+  ])('with %j beside it was built for CUDA %s', async (packages, cuda) => {
+    expect(await inspect(pretendVllm('0.28.0', undefined, undefined, packages))).toMatchObject({ cuda });
+  });
+
   test('is asked once, until it changes', async () => {
     const bin = pretendVllm();
     const cache = join(scratchFolder(), 'vllm-flags.json');
@@ -71,7 +80,7 @@ describe('the installed vLLM', () => {
     chmodSync(join(folder, 'docker'), 0o755);
     const command = ['docker', 'run', 'vllm/vllm-openai', 'serve'];
     const options = { command, env: { PATH: folder }, cwd: '/', cacheFile: null, clock: systemClock };
-    expect(await inspectVllm(options)).toEqual({ path: join(folder, 'docker'), version: null, flags: null });
+    expect(await inspectVllm(options)).toEqual({ path: join(folder, 'docker'), version: null, cuda: null, flags: null });
     expect(existsSync(join(folder, 'started'))).toBe(false);
   });
 });

@@ -13,13 +13,20 @@ const FLAGS = [
 
 /**
  * A virtual environment with a `vllm` of this version that knows only how to help; resolves to the path of its `bin`. Each of its runs
- * adds a line to the file `calls` beside it. `script`: shell lines to run instead.
+ * adds a line to the file `calls` beside it. `script`: shell lines to run
+ * instead; `packages`: what pip has left beside it.
  */
-export function pretendVllm(version = '0.28.0', flags: readonly string[] = FLAGS, script?: string): string {
+export function pretendVllm(
+  version = '0.28.0',
+  flags: readonly string[] = FLAGS,
+  script?: string,
+  packages: readonly string[] = [],
+): string {
   const root = scratchFolder();
   const bin = join(root, 'bin');
   mkdirSync(bin);
-  mkdirSync(join(root, 'lib', 'python3.12', 'site-packages', `vllm-${version}.dist-info`), { recursive: true });
+  for (const name of [`vllm-${version}.dist-info`, ...packages])
+    mkdirSync(join(root, 'lib', 'python3.12', 'site-packages', name), { recursive: true });
   const help = flags.map((flag) => `  --${flag} VALUE   sets it (see --no-such-thing-in-text)`).join('\n');
   writeFileSync(join(bin, 'help'), `usage: vllm serve [options]\n${help}\n`);
   const lines = script ?? `case "$*" in "serve --help=all") cat "$here/help";; *) echo "unexpected: $*" >&2; exit 2;; esac`;

@@ -1,0 +1,28 @@
+import { examine } from '../../supervisor/doctor.ts';
+import { doctorText } from '../../supervisor/doctor-text.ts';
+import { ProfileError } from '../../supervisor/profile.ts';
+import { EXIT_INVALID } from '../config/check.ts';
+import { stayAlive, systemClock } from '../core/clock.ts';
+import { readCommandLine } from './command-line.ts';
+
+const EXIT_FAILED = 1;
+
+/** `headgate doctor`: 0 when nothing stands in the way of a start, 1 when something does. */
+export async function doctor(argv: readonly string[]): Promise<number> {
+  const line = readCommandLine(argv, { own: { json: 'switch' } });
+  if (line.kind === 'usage') return line.exitCode;
+  if (line.kind === 'invalid') return line.report();
+  // A program that hangs is given up by a timer, which alone would not keep us running.
+  const alive = stayAlive();
+  try {
+    const report = await examine(line.loaded.settings, { cwd: line.cwd, env: process.env, clock: systemClock });
+    process.stdout.write(line.own.has('json') ? `${JSON.stringify(report, null, 2)}\n` : doctorText(report));
+    return report.ok ? 0 : EXIT_FAILED;
+  } catch (error) {
+    if (!(error instanceof ProfileError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return EXIT_INVALID;
+  } finally {
+    alive.cancel();
+  }
+}

@@ -1,0 +1,141 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Settings } from '../gateway/config/settings.ts';
+import type { Clock } from '../gateway/core/clock.ts';
+import { examineGpus, memoryObstacle } from './doctor-gpu.ts';
+import { describeCommand, examineModel } from './doctor-models.ts';
+import type { DoctorReport, ProfileFinding } from './doctor-report.ts';
+import { examineState } from './doctor-state.ts';
+import type { Choice } from './engine-choice.ts';
+import { DEFAULT_UTILIZATION } from './fit-flags.ts';
+import type { FleetPlan } from './fleet-plan.ts';
+import { planFleet } from './fleet-plan.ts';
+import type { ComputeApp, GpuReading } from './gpu.ts';
+import { NvidiaSmi } from './gpu.ts';
+import { usableGpus, visibleGpus } from './gpu-visible.ts';
+import type { GpuProfile, Profiles } from './profile.ts';
+import { loadProfiles } from './profile.ts';
+import { removedVariables } from './removed-flags.ts';
+import { inspectVllm, VLLM_CACHE_FILE, type VllmInstall } from './vllm-install.ts';
+import { isOlder } from './vllm-version.ts';
+
+export interface DoctorIo {
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  /** Folders to look for nvidia-smi in after the PATH. Default: where WSL and Kubernetes keep it. */
+  readonly smiFolders?: readonly string[];
+}
+
+/**
+ * Looks at everything a start depends on, and starts nothing: GPUs, driver, vLLM, profile, how each model fits, the command that would
+ * be run, folder, ports and leftovers. @throws ProfileError when the settings ask for what is not there.
+ */
+export async function examine(settings: Settings, io: DoctorIo): Promise<DoctorReport> {
+  const { cwd, env, clock } = io;
+  const profiles = loadProfiles();
+  const smi = new NvidiaSmi(clock, env, io.smiFolders);
+  const survey = await smi.survey();
+  const apps = survey.gpus.length === 0 ? [] : await smi.apps();
+  const gpus = visibleGpus(survey.gpus, env['CUDA_VISIBLE_DEVICES']);
+  const stateDir = resolve(cwd, settings.supervisor.state_dir);
+  const cacheFile = existsSync(stateDir) ? join(stateDir, VLLM_CACHE_FILE) : null;
+  const vllm = await inspectVllm({ command: settings.supervisor.vllm_command, env, cwd, cacheFile, clock });
+
+  const place = { cwd, env, stateDir, vllm };
+  const actual = planFleet(settings, profiles, gpus, place);
+  const shown = shownPlan(settings, profiles, actual, (asked) => planFleet(asked, profiles, gpus, place));
+  const models = shown.choices.map((choice, index) => examineModel(shown.models[index]?.id ?? '', index < actual.models.length, choice));
+  const launch = shown.workers[0]?.spec.plan(Math.min(...settings.supervisor.port_range), 'doctor');
+
+  const state = await examineState(settings, cwd);
+  const card = examineGpus(survey, apps, vllm?.cuda ?? null);
+  const [first] = shown.choices;
+  const busy = state.finding.supervisor_running ? [] : busyMemory(shown, first, usableGpus(gpus), apps);
+  const engine = engineFindings(settings, actual, vllm, gpus.length > 0);
+  const problems = [...card.problems, ...engine.problems, ...refusals(first), ...busy, ...state.problems];
+  return {
+    ok: problems.length === 0,
+    problems,
+    warnings: [...card.warnings, ...engine.warnings, ...doubts(first, env), ...state.warnings, ...removedVariables(env)],
+    gpus: card.findings,
+    engine: { kind: actual.decision.engine, reason: actual.decision.reason },
+    vllm: vllm && { path: vllm.path, version: vllm.version, cuda: vllm.cuda, flags: vllm.flags?.size ?? null },
+    profile: profileFinding(shown),
+    models,
+    command: launch?.kind === 'run' ? describeCommand(launch.launch, env) : null,
+    state: state.finding,
+  };
+}
+
+/**
+ * The plan to show: for every model of the registry after those that are wanted, and for vLLM wherever there is a card to run it on,
+ * or one that the settings name, even if vLLM itself is still missing.
+ */
+function shownPlan(settings: Settings, profiles: Profiles, actual: FleetPlan, plan: (settings: Settings) => FleetPlan): FleetPlan {
+  const wanted = settings.models.length > 0 ? settings.models : actual.models.map(({ id }) => asked(id));
+  const others = [...profiles.models.keys()].filter((name) => !wanted.some(({ id }) => id === name)).map(asked);
+  const isReal = actual.profile.name !== 'none' && settings.supervisor.engine !== 'sim';
+  const engine = isReal ? 'vllm' : actual.decision.engine;
+  return plan({ ...settings, models: [...wanted, ...others], supervisor: { ...settings.supervisor, engine } });
+}
+
+function asked(id: string): Settings['models'][number] {
+  return { id, source: null, aliases: [], engine: {} };
+}
+
+function busyMemory(plan: FleetPlan, choice: Choice | undefined, gpus: readonly GpuReading[], apps: readonly ComputeApp[]): string[] {
+  if (plan.decision.engine !== 'vllm' || choice?.kind !== 'run') return [];
+  const least = choice.fit?.leastUtilization ?? null;
+  const used = new Map(plan.workers.flatMap(({ gpuUuids, utilization }) => gpuUuids.map((uuid) => [uuid, utilization] as const)));
+  return gpus.flatMap((gpu) => {
+    const utilization = used.get(gpu.uuid);
+    return utilization === undefined ? [] : (memoryObstacle(gpu, utilization, least, apps) ?? []);
+  });
+}
+
+function refusals(choice: Choice | undefined): string[] {
+  if (choice?.kind === 'refused') return [choice.reason];
+  return choice?.fit?.verdict === 'no' ? [choice.fit.reason] : [];
+}
+
+function doubts(choice: Choice | undefined, env: DoctorIo['env']): string[] {
+  if (choice?.kind !== 'run') return [];
+  const token = env['HF_TOKEN'] ?? env['HUGGING_FACE_HUB_TOKEN'];
+  const gated = choice.variant?.gated === true && token === undefined;
+  return [
+    ...(choice.fit?.verdict === 'tight' ? [choice.fit.reason] : []),
+    ...(gated ? [`${choice.source} is gated: accept its licence and set HF_TOKEN, unless a token is stored already.`] : []),
+  ];
+}
+
+function engineFindings(settings: Settings, plan: FleetPlan, vllm: VllmInstall | null, hasGpu: boolean) {
+  const problems: string[] = [];
+  const warnings: string[] = [];
+  const command = settings.supervisor.vllm_command[0] ?? 'vllm';
+  const isMissing = `There is no program ${command}: install vLLM (pip install vllm), or give its path in supervisor.vllm_command.`;
+  if (vllm === null && settings.supervisor.engine === 'vllm') problems.push(isMissing);
+  if (vllm === null && settings.supervisor.engine === 'auto' && hasGpu) warnings.push(isMissing);
+  if (settings.supervisor.engine === 'vllm' && !hasGpu) problems.push('supervisor.engine is vllm, and there is no GPU to run it on.');
+  const { from, below } = plan.profile.vllm;
+  const version = vllm?.version ?? null;
+  if (from !== undefined && isOlder(version, from) === true)
+    warnings.push(`vLLM ${version} is older than ${from}, for which the profile ${plan.profile.name} was written: update it.`);
+  if (below !== undefined && isOlder(version, below) === false)
+    warnings.push(`vLLM ${version} is newer than the profile ${plan.profile.name} was written for (below ${below}).`);
+  if (vllm !== null && vllm.flags === null) warnings.push('vLLM did not tell its flags, so they are not checked before a start.');
+  return { problems, warnings };
+}
+
+function profileFinding(plan: FleetPlan): ProfileFinding {
+  const { profile, profileReason, tuning } = plan;
+  return { name: profile.name, title: profile.title, reason: profileReason, tuning: tuning.name, values: profileValues(profile) };
+}
+
+function profileValues({ engine, env, why }: GpuProfile): ProfileFinding['values'] {
+  return [...Object.entries(engine), ...Object.entries(env)].map(([setting, value]) => ({
+    setting,
+    value: String(value),
+    why: setting === 'gpu_memory_utilization' && value === DEFAULT_UTILIZATION ? 'as vLLM does by itself' : (why[setting] ?? null),
+  }));
+}
