@@ -30,7 +30,7 @@ export function diffSettings(old: Settings, next: Settings): SettingsDiff {
     const text = path.join('.');
     if (isDeepStrictEqual(valueAt(old, path), valueAt(next, path))) continue;
     if (text === 'models') {
-      const models = diffModels(old.models, next.models);
+      const models = diffModels(old, next);
       changed.push(...models.changed);
       needsRestart.push(...models.needsRestart);
       continue;
@@ -49,7 +49,7 @@ export function settingsAfterReload(old: Settings, next: Settings): Settings {
     if (readAtStart(text) || (text === 'workers' && programsChange(old, next))) setAt(result, path, structuredClone(valueAt(old, path)));
   }
   // Aliases of another set of models could clash with those that stay.
-  if (diffModels(old.models, next.models).needsRestart.length > 0) result.models = structuredClone(old.models);
+  if (diffModels(old, next).needsRestart.length > 0) result.models = structuredClone(old.models);
   return result as unknown as Settings;
 }
 
@@ -58,9 +58,11 @@ function programsChange(old: Settings, next: Settings): boolean {
   return supervisorIsOn(old) !== supervisorIsOn({ ...next, supervisor: { ...next.supervisor, enabled: old.supervisor.enabled } });
 }
 
-function diffModels(old: readonly ModelSettings[], next: readonly ModelSettings[]): SettingsDiff {
+function diffModels({ models: old }: Settings, { models: next, ...rest }: Settings): SettingsDiff {
   const bare = (models: readonly ModelSettings[]) => models.map(({ id, source, engine }) => ({ id, source, engine }));
-  if (!isDeepStrictEqual(bare(old), bare(next))) return { changed: ['models'], needsRestart: ['models'] };
+  // In front of external workers nothing has to be launched for a model.
+  if (!isDeepStrictEqual(bare(old), bare(next)))
+    return { changed: ['models'], needsRestart: supervisorIsOn({ models: next, ...rest }) ? ['models'] : [] };
   const changed = next.flatMap(({ aliases }, i) => (isDeepStrictEqual(aliases, old[i]!.aliases) ? [] : [`models[${i}].aliases`]));
   return { changed, needsRestart: [] };
 }

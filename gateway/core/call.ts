@@ -12,8 +12,8 @@ export interface Route {
   readonly path: string;
   readonly dialect: Dialect;
   readonly body: 'json' | 'multipart';
-  /** What a complete stream of this route ends with. */
-  readonly streamEnd: 'done-event' | 'end-of-body';
+  /** What a complete stream of this route ends with: [DONE], an event of its own, or nothing but its end. */
+  readonly streamEnd: 'done-event' | 'final-event' | 'end-of-body';
 }
 
 /** What we read of a request body; the rest is the worker's business. */

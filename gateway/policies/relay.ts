@@ -68,6 +68,9 @@ class Relay implements UpstreamListener, SilenceListener {
   #cutter: EventCutter | null = null;
   #broken: GatewayError | null = null;
   #settled = false;
+  /** Choices that have finished. */
+  #finishes = 0;
+  #final = false;
 
   constructor(call: Call, clock: Clock, settings: RelaySettings, observer: AttemptObserver, resolve: (attempt: Attempt) => void) {
     this.#call = call;
@@ -144,8 +147,7 @@ class Relay implements UpstreamListener, SilenceListener {
     if (this.#state === 'over') return;
     if (this.#state === 'trailing') return this.#over();
     if (this.#state === 'waiting') return this.#onWhole();
-    const { journey, route } = this.#call;
-    if (this.#isEventStream() && route.streamEnd === 'done-event' && journey.finishReason === null) {
+    if (this.#isEventStream() && !this.#isComplete()) {
       const error = new GatewayError('upstream_disconnected', 'The worker ended the stream before it was complete.');
       return this.#break(error, { kind: 'failure', reason: 'incomplete' });
     }
@@ -246,7 +248,10 @@ class Relay implements UpstreamListener, SilenceListener {
       if (seen.kind === 'error')
         return this.#onStreamFailure('The worker failed while it answered.', 'error_event', new Error(seen.message));
       if (seen.kind === 'aborted') return this.#onStreamFailure('The worker gave the request up while it answered.', 'aborted');
-      if (seen.kind === 'finish') this.#call.journey.finishReason = seen.reason;
+      if (seen.kind === 'finish') {
+        this.#call.journey.finishReason = seen.reason;
+        this.#finishes++;
+      } else if (seen.kind === 'final') this.#final = true;
       if (this.#state === 'waiting') this.#pass();
       this.#body.write(event);
       if (seen.kind === 'done') return this.#onDone();
@@ -382,6 +387,18 @@ class Relay implements UpstreamListener, SilenceListener {
 
   #isOver(): boolean {
     return this.#state === 'over';
+  }
+
+  /** Whether all of a stream has come. [DONE] says so by itself; without it every choice must have finished. */
+  #isComplete(): boolean {
+    switch (this.#call.route.streamEnd) {
+      case 'done-event':
+        return this.#finishes >= this.#call.peek.choices;
+      case 'final-event':
+        return this.#final;
+      case 'end-of-body':
+        return true;
+    }
   }
 
   #isEventStream(): boolean {

@@ -55,6 +55,11 @@ describe('what a reload brings', () => {
 });
 
 describe('models in a reload', () => {
+  test('come and go live in front of external workers, where nothing is launched for them', () => {
+    const workers = 'workers: [{ url: "http://127.0.0.1:8000" }]';
+    expect(diff(workers, `${workers}\nmodels: [{ id: a, aliases: [x] }]`)).toEqual({ changed: ['models'], needsRestart: [] });
+  });
+
   test('take new aliases at once', () => {
     expect(diff('models: [a, { id: b, aliases: [x] }]', 'models: [a, { id: b, aliases: [x, y] }]')).toEqual({
       changed: ['models[1].aliases'],

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Attempt, Verdict } from '../../../gateway/policies/attempt.ts';
 import { relay } from '../../../gateway/policies/relay.ts';
-import { fakeCall } from '../../support/fake-call.ts';
+import type { Route } from '../../../gateway/core/call.ts';
+import { CHAT, fakeCall, MESSAGES } from '../../support/fake-call.ts';
 import { FakeClient } from '../../support/fake-client.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 import { completion, DONE_EVENT, FakeWorker, finishEvent, tokenEvent } from '../../support/fake-worker.ts';
@@ -9,10 +10,11 @@ import { completion, DONE_EVENT, FakeWorker, finishEvent, tokenEvent } from '../
 const SETTINGS = { first_token_ms: 60_000, idle_ms: 60_000, keep_alive_ms: 30_000 };
 const ENGINE_DIED = 'EngineCore encountered an issue. See stack trace (above) for the root cause.';
 
-function ask(stream: boolean) {
+function ask(stream: boolean, route: Route = CHAT, choices = 1) {
   const clock = createFakeClock();
   const worker = new FakeWorker('w0');
-  const call = fakeCall({ stream, arrivedAt: clock.now() });
+  const made = fakeCall({ stream, route, arrivedAt: clock.now() });
+  const call = { ...made, peek: { ...made.peek, choices } };
   const verdicts: Verdict[] = [];
   const attempt = relay(call, worker, { method: 'POST', path: call.route.path, headers: {}, body: null }, clock, SETTINGS, {
     onFirstByte() {},
@@ -52,6 +54,32 @@ test('a slow reader at [DONE] does not cost the worker its connection', async ()
   await clock.advance(5_000);
   expect(exchange.aborted).toBe(false);
   expect(exchange.over).toBe(true);
+});
+
+describe('a stream that ends early, but in order', () => {
+  async function endAfter(route: Route, choices: number, ...events: string[]): Promise<string> {
+    const { exchange, attempt, client } = ask(true, route, choices);
+    exchange
+      .sent()
+      .head()
+      .frames(...events);
+    await receive(attempt, client);
+    exchange.end();
+    return client.text;
+  }
+
+  test('is an error while not every choice has finished', async () => {
+    expect(await endAfter(CHAT, 2, tokenEvent('a'), finishEvent())).toContain('upstream_disconnected');
+    expect(await endAfter(CHAT, 2, tokenEvent('a'), finishEvent(), finishEvent())).not.toContain('error');
+  });
+
+  test('is an error where its last event is missing', async () => {
+    const start = 'event: message_start\ndata: {"type":"message_start"}\n\n';
+    const stop = 'event: message_stop\ndata: {"type":"message_stop"}\n\n';
+    const route: Route = { ...MESSAGES, streamEnd: 'final-event' };
+    expect(await endAfter(route, 1, start)).toContain('event: error');
+    expect(await endAfter(route, 1, start, stop)).toBe(start + stop);
+  });
 });
 
 describe('an engine that dies', () => {
