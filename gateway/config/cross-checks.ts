@@ -127,7 +127,7 @@ function* modelNames({ models }: Settings): Generator<CrossFinding> {
   }
 }
 
-function* neverReached({ timeouts, admin }: Settings): Generator<CrossFinding> {
+function* neverReached({ timeouts, admin, telemetry }: Settings): Generator<CrossFinding> {
   const pairs = [
     ['first_token_ms', 'stream_total_ms'],
     ['idle_ms', 'stream_total_ms'],
@@ -140,6 +140,13 @@ function* neverReached({ timeouts, admin }: Settings): Generator<CrossFinding> {
   }
   if (admin.port === null && admin.host !== '127.0.0.1') {
     yield warning(['admin', 'host'], [['admin', 'port']], 'admin.host has no effect while admin.port is null');
+  }
+  if (telemetry.otlp_endpoint !== null) {
+    yield warning(
+      ['telemetry', 'otlp_endpoint'],
+      [],
+      'this version sends no traces; a traceparent that comes in is passed on to the worker',
+    );
   }
 }
 
