@@ -39,7 +39,16 @@ export function buildSim(plan: MemoryPlan, around: Surroundings): { readonly sim
     hasRoom: (gib) => card.look().freeGib + plan.activationsGib >= gib,
     onOutOfMemory: (gib) => runOutOfMemory(around, gib),
   });
-  const target: FaultTarget = { ...around, engine, requestFaults: new RequestFaults() };
+  const target: FaultTarget = {
+    ...around,
+    engine,
+    requestFaults: new RequestFaults(),
+    killEngineProcess: () => {
+      // The word of its end takes a moment to get here, in which no token comes any more.
+      engine.hung = true;
+      around.killEngineProcess();
+    },
+  };
   const sim: Sim = {
     settings,
     engine,
