@@ -63,7 +63,7 @@ async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log
   const profiles = loadProfiles();
   const gpuProbe = io.gpuProbe ?? new NvidiaSmi(clock, io.env);
   const gpus = visibleGpus(await gpuProbe.read(), io.env['CUDA_VISIBLE_DEVICES']);
-  const vllm = await findVllm(settings, io, gpus, clock, stateDir);
+  const vllm = await findVllm(settings, io, gpus, clock, stateDir, log);
   const plan = planFleet(settings, profiles, gpus, { cwd: io.cwd, env: io.env, stateDir, vllm });
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   logPlan(log, plan, io.env);
@@ -121,12 +121,13 @@ async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log
 }
 
 /** The vLLM to launch and the flags that it has; null where none is there or the simulated engine is wanted. */
-async function findVllm(settings: Settings, io: SupervisorIo, gpus: readonly GpuReading[], clock: Clock, stateDir: string) {
+async function findVllm(settings: Settings, io: SupervisorIo, gpus: readonly GpuReading[], clock: Clock, stateDir: string, log: Log) {
   const { engine, vllm_command: command } = settings.supervisor;
   if (engine === 'sim' || (engine === 'auto' && gpus.length === 0)) return null;
   // What it knows is kept there.
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  return inspectVllm({ command, env: io.env, cwd: io.cwd, cacheFile: join(stateDir, VLLM_CACHE_FILE), clock });
+  const onAsk = (path: string) => log.info('supervisor.plan', `Asking ${path} which flags it has; the first time this may take a minute.`);
+  return inspectVllm({ command, env: io.env, cwd: io.cwd, cacheFile: join(stateDir, VLLM_CACHE_FILE), clock, onAsk });
 }
 
 /** The first wish to stop begins an orderly end, the second signal ends everything at once. */

@@ -24,6 +24,8 @@ export interface InspectOptions {
   /** Where the answer is kept; null keeps it nowhere. */
   readonly cacheFile: string | null;
   readonly clock: Clock;
+  /** Called before it is asked, which may take up to a minute. */
+  readonly onAsk?: (path: string) => void;
 }
 
 /** Where the supervisor keeps the answer, in its state folder. */
@@ -50,6 +52,7 @@ export async function inspectVllm(options: InspectOptions): Promise<VllmInstall 
   const key = cacheKey(path, version);
   const cached = readCache(options.cacheFile, key);
   if (cached) return { path, version, cuda, flags: new Set(cached.flags) };
+  options.onAsk?.(path);
   const flags = flagsIn(await askForHelp(path, options));
   if (flags.size < LEAST_FLAGS) return { path, version, cuda, flags: null };
   writeCache(options.cacheFile, { key, flags: [...flags] });

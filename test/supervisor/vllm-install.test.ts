@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { systemClock, type Clock } from '../../gateway/core/clock.ts';
 import { inspectVllm } from '../../supervisor/vllm-install.ts';
 import { isOlder } from '../../supervisor/vllm-version.ts';
@@ -8,8 +8,8 @@ import { createFakeClock } from '../support/fake-clock.ts';
 import { pretendVllm } from './support/pretend-vllm.ts';
 import { scratchFolder } from './support/scratch.ts';
 
-function inspect(bin: string, cacheFile: string | null = null, clock: Clock = systemClock) {
-  return inspectVllm({ command: ['vllm', 'serve'], env: { PATH: `${bin}:/usr/bin:/bin` }, cwd: '/', cacheFile, clock });
+function inspect(bin: string, cacheFile: string | null = null, clock: Clock = systemClock, onAsk: (path: string) => void = () => {}) {
+  return inspectVllm({ command: ['vllm', 'serve'], env: { PATH: `${bin}:/usr/bin:/bin` }, cwd: '/', cacheFile, clock, onAsk });
 }
 
 const calls = (bin: string) => readFileSync(join(bin, 'calls'), 'utf8').trim().split('\n');
@@ -36,11 +36,14 @@ describe('the installed vLLM', () => {
     const bin = pretendVllm();
     const cache = join(scratchFolder(), 'vllm-flags.json');
     const first = await inspect(bin, cache);
-    expect(await inspect(bin, cache)).toEqual(first);
+    const onAsk = vi.fn();
+    expect(await inspect(bin, cache, systemClock, onAsk)).toEqual(first);
     expect(calls(bin)).toHaveLength(1);
+    expect(onAsk).not.toHaveBeenCalled();
     utimesSync(join(bin, 'vllm'), 1, 1);
-    expect(await inspect(bin, cache)).toEqual(first);
+    expect(await inspect(bin, cache, systemClock, onAsk)).toEqual(first);
     expect(calls(bin)).toHaveLength(2);
+    expect(onAsk.mock.calls).toEqual([[join(bin, 'vllm')]]);
     writeFileSync(cache, '{"broken');
     expect(await inspect(bin, cache)).toEqual(first);
   });
