@@ -51,9 +51,8 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
     const reply = await context.handler()(call);
     void reply.ended.promise.then(() => live.delete(call));
     client.respond(reply, context.lifecycle() !== 'serving');
-    // A worker may begin to answer while the upload still flows; any other answer leaves nobody to read the rest of it.
-    if (upload && reply.body.kind === 'bytes') discardBody(incoming);
-    else if (upload) void reply.ended.promise.then(() => discardBody(incoming));
+    // A worker may begin to answer while the upload still flows; once it has answered, nobody reads the rest.
+    if (upload) void reply.ended.promise.then(() => discardBody(incoming));
   } catch (error) {
     // The policies answer for their own errors; what arrives here broke while it was being written.
     live.delete(call);

@@ -72,16 +72,16 @@ describe('a connection that has had its last answer', () => {
     }
   });
 
-  test('gets all of its answer although it goes on sending', async () => {
+  test('is not closed earlier for going on to send: the reset might overtake the answer', async () => {
     using client = await connectRaw(port);
     client.send('noise\r\n\r\n');
-    // Closed with these unread, the connection would be reset, and the answer perhaps lost.
-    for (let i = 0; i < 50; i++) {
+    await client.answer();
+    for (let i = 0; i < 20; i++) {
       client.send(Buffer.alloc(10_000, 'x'));
-      await new Promise((resolve) => setImmediate(resolve));
+      // The server reads it in between.
+      await new Promise((resolve) => setTimeout(resolve, 1));
     }
-    expect((await client.answer()).status).toBe(400);
-    expect(await Promise.race([client.ended.then(() => 'ended'), client.closed.then(() => 'reset')])).toBe('ended');
+    expect(await connections()).toBe(1);
     expect(refusals).toHaveLength(1);
   });
 });
