@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { connectRaw, type RawAnswer } from '../../support/raw-client.ts';
+import { connectRaw, type RawAnswer, type RawClient } from '../../support/raw-client.ts';
 import { CHAT, expectRefusal, frontDoor, request, SECRET } from './front-door.ts';
 
 const door = frontDoor();
@@ -175,4 +175,25 @@ test('a body in a million pieces of one byte costs no more memory than its bytes
   const after = process.memoryUsage();
   // As a list of pieces they held some 360 MB until the last came; what is left of garbage is far less.
   expect(after.rss - before.rss).toBeLessThan(200_000_000);
+});
+
+test('three hundred clients that announce 32 MB each and send a kilobyte cost what they send', async () => {
+  const before = process.memoryUsage();
+  const clients: RawClient[] = [];
+  try {
+    for (let i = 0; i < 300; i++) {
+      const client = await connectRaw(door.port);
+      clients.push(client);
+      client.send(
+        'POST /v1/chat/completions HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nContent-Length: 33554432\r\n\r\n',
+      );
+      client.send(`{"x":"${'x'.repeat(1_000)}`);
+    }
+    // Others are served meanwhile, and by then all of that has been read.
+    expect((await door.chat(CHAT)).status).toBe(200);
+    expect(process.memoryUsage().rss - before.rss).toBeLessThan(200_000_000);
+    expect(door.gateway.gateway.figures.inFlight()).toBe(0);
+  } finally {
+    for (const client of clients) client[Symbol.dispose]();
+  }
 });
