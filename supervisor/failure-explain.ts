@@ -1,4 +1,4 @@
-import type { Exit, FailurePhase, FailureRow } from './failure-table.ts';
+import type { Evidence, Exit, FailurePhase, FailureRow } from './failure-table.ts';
 import { FAILURE_ROWS } from './failure-table.ts';
 import type { Failure } from './failure.ts';
 import { withLastWords } from './failure.ts';
@@ -125,7 +125,17 @@ function explainExit(ending: Ending, lastWords: string): Failure | null {
 function toFailure(ending: Ending, { row, line, match }: Found, lastWords = line.text.trim()): Failure {
   const failure = complete(ending, { ...row, message: row.message(match) }, lastWords);
   const oomKills = row.class === 'oom-host' && ending.hostOomKills ? { hostOomKills: ending.hostOomKills } : {};
-  return { ...failure, evidence: { ...row.evidence?.(match), ...oomKills } };
+  return { ...failure, evidence: { ...capacity(row.class, ending.lines), ...row.evidence?.(match), ...oomKills } };
+}
+
+/** PyTorch names the size of the card in a line of its own. */
+function capacity(name: string, lines: readonly LogLine[]): Evidence {
+  if (!name.startsWith('oom-') || name === 'oom-host') return {};
+  for (const { text } of lines) {
+    const gib = /GPU \d+ has a total capacity of ([\d.]+) GiB/.exec(text)?.[1];
+    if (gib !== undefined) return { totalGib: Number(gib) };
+  }
+  return {};
 }
 
 type Told = Pick<Failure, 'class' | 'retry' | 'message' | 'advice'>;

@@ -59,12 +59,16 @@ export class LadderRecord {
     const nothing: LoadedFooting = { footing: LEVEL_GROUND, version: null, reset: false };
     try {
       const text = readFileSync(this.#path, 'utf8');
+      // The next line is not to be written behind half of one.
+      if (!text.endsWith('\n')) appendFileSync(this.#path, '\n');
       const lines = text.split('\n').filter((one) => one !== '');
       if (text.length > MAX_BYTES) this.#shorten(lines);
-      const last = line.parse(JSON.parse(lines.at(-1) ?? ''));
+      const last = lastOf(lines);
+      if (!last) return nothing;
       if (last.fingerprint !== this.#identity.fingerprint) return { ...nothing, reset: last.footing.steps.length > 0 };
       return { footing: last.footing as Footing, version: last.vllm_version, reset: false };
     } catch {
+      // No file yet, or none that can be read.
       return nothing;
     }
   }
@@ -108,4 +112,16 @@ export class LadderRecord {
     writeFileSync(`${this.#path}.new`, `${lines.slice(-KEPT_LINES).join('\n')}\n`, { mode: 0o600 });
     renameSync(`${this.#path}.new`, this.#path);
   }
+}
+
+/** The last line that is whole: one that was being written when the machine went down is not. */
+function lastOf(lines: readonly string[]): z.output<typeof line> | null {
+  for (const text of lines.toReversed()) {
+    try {
+      return line.parse(JSON.parse(text));
+    } catch {
+      continue;
+    }
+  }
+  return null;
 }

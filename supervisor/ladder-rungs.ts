@@ -19,6 +19,7 @@ const UTILIZATION_STEP = 0.03;
 const MOST_OFFLOADED_SHARE = 0.5;
 /** Memory of a card that never holds weights: CUDA's own, activations and a small KV cache. */
 const BESIDE_WEIGHTS_GIB = 2;
+const LEAST_BESIDE_WEIGHTS_GIB = 1;
 /** How long somebody else's memory is waited for before a smaller share is taken. */
 const BUSY_PATIENCE_MS = 60_000;
 
@@ -143,9 +144,11 @@ const withoutPictures: Rung = (question) => {
   return step(question, 'language_model_only', true, 'without its image encoder the model is smaller; it now reads text only', false);
 };
 
-const smallerWeights: Rung = ({ limits, setup }) => {
+const smallerWeights: Rung = ({ limits, setup, evidence }) => {
   const known = limits.smaller.findIndex(({ source }) => source === setup.source);
-  const next = limits.smaller[known + 1];
+  const cardGib = evidence.totalGib ?? limits.cardGib ?? Infinity;
+  // Weights that this card cannot hold either are not worth a start.
+  const next = limits.smaller.slice(known + 1).find(({ weightsGib }) => weightsGib + LEAST_BESIDE_WEIGHTS_GIB <= cardGib);
   if (!next) return null;
   const reason = `these weights (${next.name}) take ${next.weightsGib} GiB`;
   return { setting: 'weights', from: setup.source, to: next.source, reason, change: { kind: 'source', value: next.source } };

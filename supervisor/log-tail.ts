@@ -34,6 +34,7 @@ const PHASES: readonly { readonly phase: FailurePhase; readonly pattern: RegExp 
   { phase: 'load', pattern: /Starting to load model|Loading model from scratch|Loading safetensors checkpoint/ },
   { phase: 'profile', pattern: /\bModel loading took [\d.]+ Gi?B/ },
   { phase: 'graphs', pattern: /Capturing CUDA graphs|Profiling CUDA graph memory/ },
+  { phase: 'profile', pattern: /Available KV cache memory:/ },
   { phase: 'kv', pattern: /GPU KV cache size:/ },
   { phase: 'warmup', pattern: /\bGraph capturing finished in\b|\binit engine \(profile/ },
 ];

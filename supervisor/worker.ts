@@ -425,7 +425,7 @@ export class SupervisedWorker {
       return log.info('worker.degraded', `${worker} starts with its profile again: what it was relaxed for has changed.`, { worker });
     if (change === null || !taken) return;
     const { setting, from, to, reason, class: name } = taken;
-    const fields = { worker, setting, from, to, class: name, level: footing.steps.length };
+    const fields = { worker, setting, from, to, class: name, steps: footing.steps.length };
     if (change === 'restored') return log.info('worker.degraded', `${worker} tries ${setting} ${from} again instead of ${to}.`, fields);
     log.warn('worker.degraded', `${worker} starts with ${setting} ${to} instead of ${from}: ${reason}.`, {
       ...fields,

@@ -77,7 +77,7 @@ const CASES: readonly Case[] = [
     phase: 'warmup',
     says: /trying 256 at once/,
     advises: /max_num_seqs/,
-    evidence: { sequences: 256 },
+    evidence: { sequences: 256, totalGib: 15.57 },
   },
   {
     class: 'oom-weights',

@@ -35,6 +35,13 @@ describe('each class has its own ladder', () => {
       'cpu_offload_gb=3',
     ]);
     expect(descend('oom-weights', { limits: { vision: false, smaller: [], weightsGib: null } })).toEqual([]);
+    const three = [
+      { name: '8 bits', source: 'middle', weightsGib: 15.2 },
+      { name: '4 bits', source: 'small', weightsGib: 9 },
+    ];
+    expect(inShort(descend('oom-weights', { limits: { vision: false, smaller: three }, evidence: { totalGib: 15.57 } }))).toEqual([
+      'weights=small',
+    ]);
     // Half of the weights over the bus for each token is no service.
     expect(inShort(descend('oom-weights', { limits: { vision: false, smaller: [], weightsGib: 40 } }))).toEqual([]);
   });

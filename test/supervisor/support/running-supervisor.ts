@@ -42,6 +42,7 @@ const QUICK: Partial<SupervisionPolicy> = {
   sweepGraceMs: 300,
   backoffMs: [50, 100],
   healthIntervalMs: 200,
+  halfOpenMs: 3_600_000,
 };
 
 export interface RunningSupervisor {
@@ -64,6 +65,7 @@ export async function superviseHere(
   input: SettingsInput,
   env: Readonly<Record<string, string>> = {},
   folder: string = scratchFolder(),
+  policy: Partial<SupervisionPolicy> = {},
 ): Promise<RunningSupervisor> {
   const settings = settingsSchema.parse(input);
   const log: Record<string, unknown>[] = [];
@@ -75,7 +77,7 @@ export async function superviseHere(
     stdout: process.stdout,
     log: { info: write('info'), warn: write('warn'), error: write('error') },
     gpuProbe: { read: async () => [] },
-    policy: QUICK,
+    policy: { ...QUICK, ...policy },
     signals,
   });
   let ended = false;
