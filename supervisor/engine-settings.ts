@@ -30,7 +30,14 @@ export function layeredEngine(gpu: GpuProfile, model: ModelProfile | null, tunin
     ...model?.engine,
     ...model?.on[gpu.name]?.engine,
   };
-  return tuned(profiled, tuning, card);
+  return tuned({ ...profiled, ...(card.display ? besideDesktop(gpu, profiled) : {}) }, tuning, card);
+}
+
+/** What a model wants of an idle card is not free beside a desktop, and vLLM would refuse to start. */
+function besideDesktop(gpu: GpuProfile, engine: EngineSettings): EngineSettings {
+  const most = gpu.with_display['gpu_memory_utilization'];
+  const asked = engine['gpu_memory_utilization'];
+  return typeof most === 'number' && typeof asked === 'number' && asked > most ? { gpu_memory_utilization: most } : {};
 }
 
 /** A card's context length never exceeds the model's own. */

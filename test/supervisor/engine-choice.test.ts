@@ -44,6 +44,10 @@ describe('a layer', () => {
   test('of a display makes room for the desktop', () => {
     expect(run(LLAMA, { gpu: 'rtx-4080', card: { display: true } }).engine).toMatchObject({ gpu_memory_utilization: 0.9 });
     expect(run(LLAMA, { gpu: 'rtx-4080' }).engine).toMatchObject({ gpu_memory_utilization: 0.92 });
+    // Also where a model asks for nearly the whole card.
+    const oss = (display: boolean) => run('gpt-oss-20b', { gpu: 'rtx-4080', card: { display } });
+    expect(oss(false)).toMatchObject({ engine: { gpu_memory_utilization: 0.95 }, fit: { verdict: 'tight' } });
+    expect(oss(true)).toMatchObject({ engine: { gpu_memory_utilization: 0.9 }, fit: { verdict: 'tight' } });
   });
 
   test('of a tuning changes what the profiles say, relative to it', () => {
