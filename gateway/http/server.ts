@@ -68,9 +68,14 @@ export function createHttpServer(options: ServerOptions): Server {
 
 /** @throws for a request that no route may see */
 function checkRequest(incoming: IncomingMessage): void {
-  const { rawHeaders, httpVersion } = incoming;
+  const { headers, rawHeaders, httpVersion } = incoming;
   if (httpVersion !== '1.1' && httpVersion !== '1.0') {
     throw new GatewayError('bad_request_framing', 'Only HTTP/1.1 and HTTP/1.0 are spoken here.', { close: true });
+  }
+  const coding = headers['transfer-encoding'];
+  // The parser takes any list that ends in chunked, and takes it in HTTP/1.0 too, where others do not (RFC 9112 §6.1).
+  if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || httpVersion === '1.0')) {
+    throw new GatewayError('bad_request_framing', 'The only transfer coding is chunked, and only in HTTP/1.1.', { close: true });
   }
   if (rawHeaders.length > 2 * MAX_HEADERS) {
     throw new GatewayError('headers_too_large', `The request has more than ${MAX_HEADERS} headers.`, { close: true });

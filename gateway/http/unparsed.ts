@@ -49,7 +49,8 @@ const MESSAGES: Partial<Record<ErrorKind, string>> = {
 const leaving = new WeakSet<Duplex>();
 
 export function onClientError(options: UnparsedOptions, error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (leaving.has(socket)) return;
+  // What follows a request that said "connection: close" is not looked at; the request itself still gets its answer.
+  if (leaving.has(socket) || error.code === 'HPE_CLOSED_CONNECTION') return;
   const { _httpMessage: first, bytesRead } = socket as Socket & { _httpMessage?: ServerResponse | null };
   // What an earlier request is still owed, or has begun to get, must not be followed or overtaken by this.
   const owed = first != null && (first.headersSent || first.req.complete);

@@ -45,6 +45,8 @@ describe('requests whose length is in doubt are refused and their connection is 
     ['case 2: two equal lengths', 'Content-Length: 27\r\nContent-Length: 27'],
     ['case 2: two lengths in one header', 'Content-Length: 27, 27'],
     ['case 3: a coding after chunked', 'Transfer-Encoding: chunked, identity'],
+    ['case 3: a coding before chunked', 'Transfer-Encoding: gzip, chunked'],
+    ['case 3: identity and chunked', 'Transfer-Encoding: identity, chunked'],
     ['case 3: an unknown coding', 'Transfer-Encoding: xchunked'],
     ['case 3: a space before the colon', 'Transfer-Encoding : chunked'],
     ['case 3: a vertical tab before the coding', 'Transfer-Encoding: \x0bchunked'],
@@ -63,6 +65,14 @@ describe('requests whose length is in doubt are refused and their connection is 
     ['a chunk size beyond 64 bits', 'fffffffffffffffff\r\n{}\r\n0\r\n\r\n'],
     ['a chunk size ended by a bare line feed', '2\n{}\r\n0\r\n\r\n'],
   ])('case 3: %s', (_name, body) => expectBadFraming(chatWith('Transfer-Encoding: chunked', body)));
+
+  test('case 3: chunks in HTTP/1.0', async () => {
+    const body = `1b\r\n${CHAT}\r\n0\r\n\r\n`;
+    for (const more of ['', 'Connection: keep-alive\r\n']) {
+      const head = `POST /v1/chat/completions HTTP/1.0\r\nHost: gateway\r\n${more}Content-Type: application/json\r\n`;
+      await expectBadFraming(`${head}Transfer-Encoding: chunked\r\n\r\n${body}`);
+    }
+  });
 
   test('case 5: a flood of chunk extensions is too large', async () => {
     const answer = await door.ask(chatWith('Transfer-Encoding: chunked', `1b;${'x'.repeat(20_000)}\r\n${CHAT}\r\n0\r\n\r\n`));
@@ -161,6 +171,19 @@ describe('heads that are not well formed', () => {
     expectRefusal(await client.answer(), 'bad_request_framing');
     // The client's half stays open: the gateway must not wait for it.
     await expectLetGo(client);
+  });
+
+  test('what follows a request that closes the connection is not looked at, and does not cost it its answer', async () => {
+    const before = door.worker.requests.length;
+    const closing = request({ body: CHAT, headers: ['Connection: close'] });
+    for (const rest of ['\r\n', 'noise\r\n\r\n', closing]) {
+      using client = await connectRaw(door.port);
+      client.send(Buffer.concat([closing, Buffer.from(rest)]));
+      expect((await client.answer()).status).toBe(200);
+      await client.ended;
+      expect(client.received).toBe('');
+    }
+    expect(door.worker.requests).toHaveLength(before + 3);
   });
 
   test('noise behind a request that is still being served gets no answer in its place', async () => {
