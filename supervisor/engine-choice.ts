@@ -89,7 +89,7 @@ function chooseKnown(
   card: CardFacts,
   checked: Checked,
 ): Choice {
-  const fitted = fitVariant(profile, variants, profile.on[gpu.name]?.variant ?? null, checked.engine, own, card);
+  const fitted = fitVariant(profile, variants, profile.on[gpu.name]?.variant ?? null, checked.engine, own, card, source !== null);
   if (fitted.kind === 'refused') return fitted;
   const { variant, engine, fit, changes } = fitted;
   const notes = [

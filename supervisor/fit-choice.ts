@@ -28,7 +28,7 @@ const MEMORY_SETTINGS: ReadonlySet<string> = new Set([
 
 /**
  * Which of a model's `variants` to run on a card, and with which settings: `engine`, relaxed as far as the model needs it, but never in
- * what is the operator's `own`. `preferred` is the variant to take if it fits at all.
+ * what is the operator's `own`. `preferred` is the variant to take if it fits at all; `isTheirs`: the operator has named the weights.
  */
 export function fitVariant(
   profile: ModelProfile,
@@ -37,6 +37,7 @@ export function fitVariant(
   engine: EngineSettings,
   own: EngineSettings,
   card: CardFacts,
+  isTheirs = false,
 ): Fitted {
   const problems = variants.map((variant) => incompatibility(profile, variant.quantization, card, engine));
   const possible = variants.filter((_, index) => problems[index] === null);
@@ -55,8 +56,8 @@ export function fitVariant(
   if (found) return { kind: 'fitted', ...found };
   const widest = ways.at(-1) ?? engine;
   const fit = estimateFit(toFitModel(profile, smallest)(widest), readFitFlags(widest, facts), memoryGib);
-  // An operator who has decided on the memory is taken at their word, unless it is beyond doubt.
-  const isTheirWish = Object.keys(own).some((key) => MEMORY_SETTINGS.has(key)) && fit.cause !== 'weights';
+  // An operator who has decided on weights or memory is taken at their word, unless it is beyond doubt.
+  const isTheirWish = (isTheirs || Object.keys(own).some((key) => MEMORY_SETTINGS.has(key))) && fit.cause !== 'weights';
   if (isTheirWish) return { kind: 'fitted', variant: smallest, engine: widest, fit, changes: [] };
   return refused(`${profile.name} does not fit this GPU (${card.name}). ${fit.reason}`);
 }

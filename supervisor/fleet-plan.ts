@@ -16,6 +16,7 @@ import type { Setup } from './ladder.ts';
 import { planLaunch } from './launch.ts';
 import type { AskedModel } from './model-request.ts';
 import { askedModels, toSupervisedModel } from './model-request.ts';
+import { readModelFiles } from './model-files.ts';
 import { place as placeWorkers } from './placement.ts';
 import type { EngineSettings, GpuProfile, Profiles, Tuning } from './profile.ts';
 import { stepFacts, withSteps } from './profile-match.ts';
@@ -66,8 +67,9 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
   const facts = stepFacts(named.profile, gpus[0], isPretended, place.vllm?.version ?? null);
   const profile = withSteps(named.profile, facts);
   const tuning = chooseTuning(profiles, wanted.tuning);
-  const asked = askedModels(settings, profiles, profile);
-  const [first] = asked;
+  const registered = askedModels(settings, profiles, profile);
+  const asked = registered.map((model) => withFiles(model, place));
+  const first = asked[0] ?? registered[0];
 
   // The simulated engine has a pretended card to itself.
   const cards = isPretended ? [] : gpus;
@@ -112,6 +114,12 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
     return { spec, gpuUuids, utilization };
   });
   return { decision, profile, profileReason: named.reason, tuning, models, choices, workers };
+}
+
+/** A model that the registry does not know is known by its files, where they lie on this machine already. */
+function withFiles(model: AskedModel, { cwd, env }: Place): AskedModel {
+  if (model.profile || model.source === null) return model;
+  return { ...model, profile: readModelFiles(model.id, model.source, cwd, env) };
 }
 
 /** How many of the GPUs are like the first: only those can share a model evenly. */
