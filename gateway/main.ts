@@ -14,6 +14,7 @@ import type { Events, LiveFigures } from './core/events.ts';
 import { systemRandom } from './core/random.ts';
 import type { SupervisorSnapshot } from './core/supervision.ts';
 import type { ReloadAnswer } from './http/admin.ts';
+import { BodyMemory } from './http/body-memory.ts';
 import { listen } from './http/listen.ts';
 import { Lifecycle } from './http/lifecycle.ts';
 import { createHttpServer } from './http/server.ts';
@@ -188,6 +189,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   // === the listeners ===
   const servers: Server[] = [];
   const live = new Set<Call>();
+  const bodies = new BodyMemory(() => settings.server.max_body_bytes);
   const lifecycle = new Lifecycle();
   const context: Omit<AppContext, 'surface'> = {
     random,
@@ -203,6 +205,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       lifecycle: () => lifecycle.stage,
       newId,
       live,
+      bodies,
       onUnexpected,
     },
     operations: {

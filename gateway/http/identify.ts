@@ -11,6 +11,14 @@ import { declaredLength, readBody } from './read-body.ts';
 import { boundaryOf, peekUpload } from './multipart-head.ts';
 import { renameModel } from './multipart-model.ts';
 
+/** Told of a body as it is read. */
+export interface BodyReading {
+  /** Nothing in the request's head speaks against reading its body. */
+  readonly onWanted: () => void;
+  /** How much there is of it in memory. What it throws refuses the request. */
+  readonly onLength: (bytes: number) => void;
+}
+
 export interface IdentifyContext {
   readonly directory: WorkerDirectory;
   readonly maxBodyBytes: () => number;
@@ -34,7 +42,6 @@ export function requestIdOf(headers: IncomingHttpHeaders, newId: () => string): 
 
 /**
  * Reads a request as far as we must and makes a Call of it: the only place where bytes become something that policies can decide on.
- * `wantBody` is called when nothing in the request's head speaks against reading its body.
  * @throws every client error of the table that concerns the body, and model_not_found
  */
 export async function identify(
@@ -43,7 +50,7 @@ export async function identify(
   route: Route,
   id: string,
   arrivedAt: number,
-  wantBody: () => void,
+  reading: BodyReading,
 ): Promise<Call> {
   const { headers } = incoming;
   const encoding = headers['content-encoding'];
@@ -55,10 +62,10 @@ export async function identify(
   const contentType = headers['content-type'] ?? '';
   if (route.body === 'json') checkJsonType(contentType);
   else checkUploadType(contentType);
-  wantBody();
+  reading.onWanted();
   const { model, body, seen } =
     route.body === 'json'
-      ? await readJson(context, incoming, maxBytes)
+      ? await readJson(context, incoming, maxBytes, reading)
       : await readUpload(context, incoming, maxBytes, contentType, contentLength);
   return {
     id,
@@ -82,8 +89,8 @@ interface Read {
   readonly seen: Peek;
 }
 
-async function readJson(context: IdentifyContext, incoming: IncomingMessage, maxBytes: number): Promise<Read> {
-  const bytes = withoutMark(await readBody(incoming, maxBytes));
+async function readJson(context: IdentifyContext, incoming: IncomingMessage, maxBytes: number, reading: BodyReading): Promise<Read> {
+  const bytes = withoutMark(await readBody(incoming, maxBytes, reading.onLength));
   const seen = peek(parseJsonBody(bytes));
   const model = resolve(context.directory, seen.model);
   // The worker knows the model by its id; a body that names none gets the worker's default, which is this one.

@@ -16,9 +16,10 @@ export function declaredLength(incoming: IncomingMessage, maxBytes: number): num
 
 /**
  * The whole body. How long it may take is the server's requestTimeout.
+ * @param onLength told how many bytes there are so far; what it throws refuses the request
  * @throws request_too_large · truncated_body
  */
-export function readBody(incoming: IncomingMessage, maxBytes: number): Promise<Buffer> {
+export function readBody(incoming: IncomingMessage, maxBytes: number, onLength: (bytes: number) => void = () => {}): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const body = new GrowingBytes();
     incoming.on('data', onData);
@@ -27,10 +28,14 @@ export function readBody(incoming: IncomingMessage, maxBytes: number): Promise<B
     incoming.once('error', onCut);
 
     function onData(piece: Buffer): void {
-      if (body.length + piece.length > maxBytes) {
+      try {
+        if (body.length + piece.length > maxBytes) throw tooLarge(maxBytes);
+        onLength(body.length + piece.length);
+        body.add(piece);
+      } catch (error) {
         stop();
-        reject(tooLarge(maxBytes));
-      } else body.add(piece);
+        reject(error as Error);
+      }
     }
     function onEnd(): void {
       stop();

@@ -6,6 +6,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
 import type { Random } from '../core/random.ts';
 import { errorReplyParts } from '../policies/error-reply.ts';
+import type { BodyMemory } from './body-memory.ts';
 import { identify, requestIdOf, type IdentifyContext } from './identify.ts';
 import { discardBody } from './read-body.ts';
 import { ClientSide } from './respond.ts';
@@ -21,6 +22,7 @@ export interface ServeContext extends IdentifyContext {
   readonly newId: () => string;
   /** Every call in flight, so that the end of a drain can cut them. */
   readonly live: Set<Call>;
+  readonly bodies: BodyMemory;
   readonly onUnexpected: (error: unknown, requestId: string) => void;
 }
 
@@ -29,14 +31,19 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
   const { clock, live } = context;
   const arrivedAt = clock.now();
   const id = requestIdOf(incoming.headers, context.newId);
+  const room = context.bodies.open();
   let call: Call;
   try {
     if (context.lifecycle() === 'refusing') throw new GatewayError('draining', 'The gateway is shutting down.', { close: true });
-    call = await identify(context, incoming, route, id, arrivedAt, () => {
-      // Any other expectation was refused by the server. HTTP/1.0 knows no interim answers.
-      if (incoming.headers.expect !== undefined && incoming.httpVersion === '1.1') response.writeContinue();
+    call = await identify(context, incoming, route, id, arrivedAt, {
+      onWanted() {
+        // Any other expectation was refused by the server. HTTP/1.0 knows no interim answers.
+        if (incoming.headers.expect !== undefined && incoming.httpVersion === '1.1') response.writeContinue();
+      },
+      onLength: (bytes) => room.resize(bytes),
     });
   } catch (error) {
+    room.release();
     refuse(context, incoming, response, route, id, arrivedAt, error);
     return;
   }
@@ -49,13 +56,17 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
   });
   try {
     const reply = await context.handler()(call);
-    void reply.ended.promise.then(() => live.delete(call));
+    void reply.ended.promise.then(() => {
+      live.delete(call);
+      room.release();
+    });
     client.respond(reply, context.lifecycle() !== 'serving');
     // A worker may begin to answer while the upload still flows; once it has answered, nobody reads the rest.
     if (upload) void reply.ended.promise.then(() => discardBody(incoming));
   } catch (error) {
     // The policies answer for their own errors; what arrives here broke while it was being written.
     live.delete(call);
+    room.release();
     context.onUnexpected(error, id);
     response.destroy();
   }

@@ -27,7 +27,7 @@ async function made(body: string, headers: Record<string, string> = {}, route = 
     complete: true,
   });
   const context = { directory, maxBodyBytes: () => 1_000, trustTrace: () => trustTrace };
-  return identify(context, incoming as unknown as IncomingMessage, route, 'id-1', 5, () => {});
+  return identify(context, incoming as unknown as IncomingMessage, route, 'id-1', 5, { onWanted() {}, onLength() {} });
 }
 
 async function sent({ body }: Call): Promise<string> {
@@ -167,7 +167,9 @@ describe('refusals', () => {
       let asked = 0;
       const incoming = Object.assign(Readable.from([Buffer.from('{}')]), { headers, complete: true });
       const context = { directory, maxBodyBytes: () => 1_000, trustTrace: () => false };
-      await identify(context, incoming as unknown as IncomingMessage, CHAT, 'id', 0, () => asked++).catch(() => {});
+      await identify(context, incoming as unknown as IncomingMessage, CHAT, 'id', 0, { onWanted: () => asked++, onLength() {} }).catch(
+        () => {},
+      );
       expect(asked).toBe(wanted);
     }
   });
