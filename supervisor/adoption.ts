@@ -35,13 +35,8 @@ function isOurs(record: WorkerRecord, spec: WorkerSpec): boolean {
 
 async function examine(record: WorkerRecord, spec: WorkerSpec): Promise<Adoptable | null> {
   if (record.life === 'starting') return { record, models: record.served };
-  const probe = new Probe(`http://127.0.0.1:${record.port}`, spec.modelId, spec.capabilities);
-  try {
-    const result = await probe.serving();
-    if (result.kind === 'ok') return { record, models: result.value };
-    // Too busy to answer is alive; whether it gets on is judged by its pulse from now on.
-    return result.miss === 'timed_out' ? { record, models: record.served } : null;
-  } finally {
-    await probe.close();
-  }
+  const result = await new Probe(`http://127.0.0.1:${record.port}`, spec.modelId, spec.capabilities).serving();
+  if (result.kind === 'ok') return { record, models: result.value };
+  // Too busy to answer is alive; whether it gets on is judged by its pulse from now on.
+  return result.miss === 'timed_out' ? { record, models: record.served } : null;
 }

@@ -78,7 +78,7 @@ export class EngineProcess {
 
   /** Takes over a process that an earlier supervisor has started. It is nobody's child here: its end is found by looking. */
   adopt(record: WorkerRecord, listener: EngineListener): void {
-    this.#tail = new LogTail();
+    this.#tail = new LogTail({ served: record.life === 'ready' });
     this.#take(record.pid, record);
     const finish = this.#follow(record.logOffset, listener);
     const watch: Timer = repeat(this.#options.clock, WATCH_MS, () => {
@@ -149,15 +149,14 @@ export class EngineProcess {
   /** Reads the log from `offset` on. The result is to be called when the process has ended. */
   #follow(offset: number, listener: EngineListener): (exit: Exit) => void {
     const tail = this.#tail;
-    const onText = (text: string) => {
-      const progress = tail.push(text);
+    const onBytes = (bytes: Buffer) => {
+      const progress = tail.push(bytes);
       if (progress) listener.onProgress(progress);
     };
-    const follower = new LogFollower(this.#options.clock, this.#options.logs.current, onText, { offset });
+    const follower = new LogFollower(this.#options.clock, this.#options.logs.current, onBytes, { offset });
     this.#follower = follower;
     return (exit) => {
       follower.close();
-      tail.end();
       listener.onExited(exit);
     };
   }

@@ -12,7 +12,6 @@ import {
   truncateSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { StringDecoder } from 'node:string_decoder';
 import type { Clock, Timer } from '../gateway/core/clock.ts';
 import { repeat } from '../gateway/core/clock.ts';
 
@@ -50,7 +49,8 @@ export function keepAsFailed(files: LogFiles): void {
 }
 
 const POLL_MS = 100;
-const READ_BYTES = 256 * 1024;
+/** A larger piece would outlive the short-lived memory that pieces of text belong in. */
+const READ_BYTES = 64 * 1024;
 /** More than this unread is skipped, except for the end: the file has it, memory and time are short. */
 const MAX_BEHIND_BYTES = 8 * 1024 * 1024;
 /** With `<file>.1`, the log of the start before and that of the last failure, a worker's logs take four times this at most. */
@@ -59,22 +59,21 @@ const MAX_FILE_BYTES = 32 * 1024 * 1024;
 /** Reads a file as it grows, and keeps it from growing without end: what is over the limit moves to `<file>.1`. */
 export class LogFollower {
   readonly #path: string;
-  readonly #onText: (text: string) => void;
+  readonly #onBytes: (bytes: Buffer) => void;
   readonly #maxFileBytes: number;
   readonly #fd: number;
-  readonly #decoder = new StringDecoder('utf8');
   readonly #buffer = Buffer.alloc(READ_BYTES);
   readonly #timer: Timer;
   #offset: number;
   #open = true;
 
   /**
-   * `path` must exist. `onText` is called with text as it comes, lines cut anywhere. `offset`: where to begin, in bytes; past the end of
-   * the file it begins anew.
+   * `path` must exist. `onBytes` is called with what comes, cut anywhere, and must be done with it when it returns. `offset`: where to
+   * begin, in bytes; past the end of the file it begins anew.
    */
-  constructor(clock: Clock, path: string, onText: (text: string) => void, options: { maxFileBytes?: number; offset?: number } = {}) {
+  constructor(clock: Clock, path: string, onBytes: (bytes: Buffer) => void, options: { maxFileBytes?: number; offset?: number } = {}) {
     this.#path = path;
-    this.#onText = onText;
+    this.#onBytes = onBytes;
     this.#maxFileBytes = options.maxFileBytes ?? MAX_FILE_BYTES;
     this.#fd = openSync(path, 'r');
     this.#offset = options.offset ?? 0;
@@ -100,7 +99,7 @@ export class LogFollower {
     try {
       if (this.#open) this.#read();
     } catch (error) {
-      this.#onText(`\n[the log could not be read: ${(error as Error).message}]\n`);
+      this.#onBytes(Buffer.from(`\n[the log could not be read: ${(error as Error).message}]\n`));
     }
   }
 
@@ -120,7 +119,7 @@ export class LogFollower {
       const bytes = readSync(this.#fd, this.#buffer, 0, READ_BYTES, this.#offset);
       if (bytes === 0) return;
       this.#offset += bytes;
-      this.#onText(this.#decoder.write(this.#buffer.subarray(0, bytes)));
+      this.#onBytes(this.#buffer.subarray(0, bytes));
     }
   }
 

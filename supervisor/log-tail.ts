@@ -1,7 +1,8 @@
 import type { WorkerStage } from '../gateway/core/worker.ts';
+import { ByteRing } from './byte-ring.ts';
 import type { FailurePhase } from './failure-table.ts';
 import type { LogLine } from './log-lines.ts';
-import { LineSplitter, ownCopy } from './log-lines.ts';
+import { LineSplitter } from './log-lines.ts';
 
 /** What a batch of output told about the start. */
 export interface Progress {
@@ -14,6 +15,8 @@ export interface Progress {
   /** It has said that its engine is dead. */
   readonly dying: boolean;
 }
+
+const NOTHING_NEW = { stage: null as WorkerStage | null, loaded: null as number | null, serving: false, dying: false };
 
 /** What the engine has measured of itself, in GiB of GPU memory. */
 export interface Measured {
@@ -46,7 +49,8 @@ const MEASURED: readonly { readonly what: keyof Measured; readonly pattern: RegE
 ];
 
 const SERVING = /\bApplication startup complete\b/;
-const DYING = /EngineCore encountered a fatal error|engine core exited unexpectedly|EngineDeadError/;
+const DYING = ['EngineCore encountered a fatal error', 'engine core exited unexpectedly', 'EngineDeadError'];
+const DYING_BYTES = Math.max(...DYING.map((words) => words.length));
 const LOADED = /Loading (?:safetensors|pt|bin) checkpoint shards:\s*(\d+)% Completed/;
 
 /** Masked before two lines are compared: the clock, and the times that a progress bar shows even while it stands still. */
@@ -57,31 +61,40 @@ const CHATTER = /^INFO:\s+[\d.:[\]a-f]+ - "|^INFO .*\bEngine \d+: Avg prompt thr
 /** Lines remembered to tell news from repetition. */
 const MAX_SEEN_LINES = 5000;
 const MAX_SEEN_CHARS = 200;
-/** Characters kept in all. */
-const MAX_CHARS = 2 * 1024 * 1024;
+/** What is kept in all: some ten thousand lines, or a few of the longest. */
+const KEPT_BYTES = 1024 * 1024;
 
-/** The last lines of one start's output, and what they tell of its progress. Holds a bounded amount, however much comes. */
+/**
+ * The last of one start's output, and what it tells of its progress. Takes the same memory, and while the engine serves next to no time,
+ * however much comes: lines are made of it only for whoever asks.
+ */
 export class LogTail {
+  readonly #ring = new ByteRing(KEPT_BYTES);
+  readonly #maxLines: number;
   readonly #splitter = new LineSplitter();
-  readonly #all: BoundedLines;
-  readonly #story: BoundedLines;
   readonly #seen = new Set<string>();
   #phase: FailurePhase = 'launch';
   #measured: Measured = {};
+  #served: boolean;
+  /** The end of what came last, in which words may have begun. */
+  #overlap = Buffer.alloc(0);
 
-  constructor(maxLines = 2000) {
-    this.#all = new BoundedLines(maxLines, MAX_CHARS);
-    this.#story = new BoundedLines(maxLines, MAX_CHARS);
+  /** `served`: it is read from a point where the server answered already. */
+  constructor({ maxLines = 2000, served = false }: { maxLines?: number; served?: boolean } = {}) {
+    this.#maxLines = maxLines;
+    this.#served = served;
   }
 
-  /** Takes output in; null when it held no news: a start that only repeats itself is not getting anywhere. */
-  push(chunk: string): Progress | null {
-    return this.#keep(this.#splitter.push(chunk));
-  }
-
-  /** Takes in the line that the end of the output cut short. */
-  end(): void {
-    this.#keep(this.#splitter.flush());
+  /**
+   * Takes output in; null when it held no news: a start that only repeats itself is not getting anywhere. After the start only the
+   * engine's own report of its death is news. `chunk` may be used for something else afterwards.
+   */
+  push(chunk: Buffer | string): Progress | null {
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+    this.#ring.push(bytes);
+    const dying = this.#isDying(bytes);
+    const progress = this.#served ? null : this.#follow(this.#splitter.push(bytes));
+    return dying ? { ...(progress ?? NOTHING_NEW), dying } : progress;
   }
 
   /** What the start was doing when it last said something. */
@@ -95,35 +108,45 @@ export class LogTail {
 
   /** Oldest first. */
   lines(): readonly LogLine[] {
-    return this.#all.lines();
+    return this.#all().slice(-this.#maxLines);
   }
 
   /** The same without the lines that every request leaves: what may explain an end. */
   story(): readonly LogLine[] {
-    return this.#story.lines();
+    return this.#all()
+      .filter(({ text }) => !CHATTER.test(text))
+      .slice(-this.#maxLines);
   }
 
-  #keep(lines: readonly LogLine[]): Progress | null {
+  #all(): readonly LogLine[] {
+    const splitter = new LineSplitter();
+    const lines = [...splitter.push(this.#ring.contents()), ...splitter.flush()];
+    return this.#ring.isFull ? lines.slice(1) : lines;
+  }
+
+  #isDying(bytes: Buffer): boolean {
+    const seam = Buffer.concat([this.#overlap, bytes.subarray(0, DYING_BYTES)]);
+    this.#overlap = Buffer.from(bytes.subarray(-DYING_BYTES));
+    return DYING.some((words) => bytes.includes(words) || seam.includes(words));
+  }
+
+  #follow(lines: readonly LogLine[]): Progress | null {
+    const progress = { ...NOTHING_NEW };
     let news = false;
-    let stage: WorkerStage | null = null;
-    let loaded: number | null = null;
-    let serving = false;
-    let dying = false;
-    for (const line of lines) {
-      const { text } = line;
-      this.#all.push(line);
-      if (CHATTER.test(text)) continue;
-      this.#story.push(line);
+    for (const { text } of lines) {
       news = this.#isNews(text) || news;
-      stage = STAGES.find(({ pattern }) => pattern.test(text))?.stage ?? stage;
+      progress.stage = STAGES.find(({ pattern }) => pattern.test(text))?.stage ?? progress.stage;
       const percent = LOADED.exec(text)?.[1];
-      if (percent !== undefined) loaded = Number(percent) / 100;
-      serving ||= SERVING.test(text);
-      dying ||= DYING.test(text);
+      if (percent !== undefined) progress.loaded = Number(percent) / 100;
       this.#phase = PHASES.findLast(({ pattern }) => pattern.test(text))?.phase ?? this.#phase;
       this.#measure(text);
+      progress.serving ||= SERVING.test(text);
     }
-    return news ? { stage, loaded, serving, dying } : null;
+    if (progress.serving) {
+      this.#served = true;
+      this.#seen.clear();
+    }
+    return news ? progress : null;
   }
 
   #measure(text: string): void {
@@ -137,43 +160,7 @@ export class LogTail {
     const masked = text.replace(MOVING_PARTS, '').slice(0, MAX_SEEN_CHARS);
     if (this.#seen.has(masked)) return false;
     if (this.#seen.size >= MAX_SEEN_LINES) this.#seen.clear();
-    this.#seen.add(ownCopy(masked));
+    this.#seen.add(masked);
     return true;
-  }
-}
-
-/** The last lines pushed: at most so many, and at most so many characters. */
-class BoundedLines {
-  readonly #maxLines: number;
-  readonly #maxChars: number;
-  #kept: LogLine[] = [];
-  #chars = 0;
-
-  constructor(maxLines: number, maxChars: number) {
-    this.#maxLines = maxLines;
-    this.#maxChars = maxChars;
-  }
-
-  push(line: LogLine): void {
-    this.#kept.push(line);
-    this.#chars += line.text.length;
-    // Trimmed now and then rather than line by line: taking one off the front moves all the others.
-    if (this.#kept.length > this.#maxLines * 2 || this.#chars > this.#maxChars * 2) this.#trim();
-  }
-
-  lines(): readonly LogLine[] {
-    return this.#kept.slice(-this.#maxLines);
-  }
-
-  #trim(): void {
-    let from = this.#kept.length;
-    let chars = 0;
-    while (from > 0 && this.#kept.length - from < this.#maxLines) {
-      chars += this.#kept[from - 1]!.text.length;
-      if (chars > this.#maxChars) break;
-      from -= 1;
-    }
-    this.#kept = this.#kept.slice(from);
-    this.#chars = this.#kept.reduce((sum, { text }) => sum + text.length, 0);
   }
 }

@@ -1,4 +1,4 @@
-import { Agent, request } from 'undici';
+import { request } from 'node:http';
 import type { ServedModel } from '../gateway/core/worker.ts';
 import type { Beat, ProbeMiss } from './life.ts';
 import { checkGenerated, readBeat, readModels, readVersion } from './probe-answers.ts';
@@ -22,7 +22,6 @@ export class Probe {
   readonly #base: string;
   readonly #modelId: string;
   readonly #embeds: boolean;
-  readonly #agent = new Agent({ pipelining: 0, connect: { timeout: TIMEOUT_MS } });
 
   constructor(base: string, modelId: string, capabilities: readonly string[]) {
     this.#base = base;
@@ -66,10 +65,6 @@ export class Probe {
     return result.kind === 'ok' ? result.value : null;
   }
 
-  async close(): Promise<void> {
-    await this.#agent.destroy();
-  }
-
   #health(): Promise<ProbeResult<null>> {
     return this.#get('/health', () => null);
   }
@@ -96,15 +91,8 @@ export class Probe {
     read: (body: string) => T,
   ): Promise<ProbeResult<T>> {
     try {
-      const response = await request(this.#base + path, {
-        method,
-        dispatcher: this.#agent,
-        headersTimeout: timeoutMs,
-        bodyTimeout: timeoutMs,
-        ...(body === null ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-      });
-      const text = await response.body.text();
-      if (response.statusCode !== 200) return failed(`${path} answered ${response.statusCode}: ${text.slice(0, 300)}`, 'wrong');
+      const { status, text } = await exchange(new URL(path, this.#base), method, body, timeoutMs);
+      if (status !== 200) return failed(`${path} answered ${status}: ${text.slice(0, 300)}`, 'wrong');
       return { kind: 'ok', value: read(text) };
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
@@ -113,8 +101,32 @@ export class Probe {
   }
 }
 
+const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
+
+/** One request on a connection of its own. `timeoutMs` bounds every silence in it. @throws Error with the system's code, or ETIMEDOUT */
+function exchange(url: URL, method: string, body: unknown, timeoutMs: number): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const payload = body === null ? null : JSON.stringify(body);
+    const headers = payload === null ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
+    const outgoing = request(url, { method, agent: false, timeout: timeoutMs, headers }, (response) => {
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      response.on('data', (chunk: Buffer) => {
+        chunks.push(chunk);
+        bytes += chunk.length;
+        if (bytes > MAX_ANSWER_BYTES) outgoing.destroy(new Error('its answer does not end'));
+      });
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }));
+      response.on('error', reject);
+    });
+    outgoing.on('timeout', () => outgoing.destroy(Object.assign(new Error('it did not answer in time'), { code: 'ETIMEDOUT' })));
+    outgoing.on('error', reject);
+    outgoing.end(payload ?? undefined);
+  });
+}
+
 function missOf(code: string | undefined): ProbeMiss {
-  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT' || code === 'UND_ERR_CONNECT_TIMEOUT') return 'timed_out';
+  if (code === 'ETIMEDOUT') return 'timed_out';
   return code === 'ECONNREFUSED' ? 'refused' : 'wrong';
 }
 

@@ -276,7 +276,6 @@ export class SupervisedWorker {
     this.#launch = plan.launch;
     this.#models = null;
     this.#stages.clear();
-    await this.#probe?.close();
     this.#probe = this.#newProbe();
     this.#startedAtMs = clock.wall();
     const birth = {

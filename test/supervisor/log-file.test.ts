@@ -9,10 +9,15 @@ function followed(maxFileBytes?: number) {
   const path = join(scratchFolder(), 'worker.log');
   writeFileSync(path, '');
   const clock = createFakeClock();
-  const texts: string[] = [];
-  const follower = new LogFollower(clock, path, (text) => texts.push(text), maxFileBytes === undefined ? {} : { maxFileBytes });
+  const pieces: Buffer[] = [];
+  const follower = new LogFollower(
+    clock,
+    path,
+    (bytes) => pieces.push(Buffer.from(bytes)),
+    maxFileBytes === undefined ? {} : { maxFileBytes },
+  );
   onTestFinished(() => follower.close());
-  return { path, clock, follower, read: () => texts.join('') };
+  return { path, clock, follower, read: () => Buffer.concat(pieces).toString('utf8') };
 }
 
 describe('LogFollower', () => {

@@ -77,8 +77,18 @@ describe('LogTail', () => {
     expect(tail.push('ERROR EngineCore encountered a fatal error.\n')).toMatchObject({ dying: true });
   });
 
+  test('hears of a death in words that were cut anywhere, also while it serves, and of nothing else then', () => {
+    const words = '(EngineCore pid=9) ERROR EngineCore encountered a fatal error.\n';
+    for (let cut = 0; cut < words.length; cut += 1) {
+      const tail = new LogTail({ served: true });
+      const told = [tail.push(words.slice(0, cut)), tail.push(words.slice(cut))];
+      expect(told.some((progress) => progress?.dying)).toBe(true);
+    }
+    expect(new LogTail({ served: true }).push('INFO Model loading took 4.1 GiB memory\n')).toBeNull();
+  });
+
   test('keeps the story apart from what every request leaves', () => {
-    const tail = new LogTail(100);
+    const tail = new LogTail({ maxLines: 100 });
     tail.push('ERROR the cause\n');
     for (let i = 0; i < 1000; i += 1) tail.push(`INFO:     127.0.0.1:${i} - "POST /v1/completions HTTP/1.1" 200 OK\n`);
     expect(tail.lines().some(({ text }) => text === 'ERROR the cause')).toBe(false);
@@ -109,7 +119,7 @@ describe('LogTail', () => {
   });
 
   test('keeps the last lines and no more', () => {
-    const tail = new LogTail(10);
+    const tail = new LogTail({ maxLines: 10 });
     for (let i = 0; i < 1000; i += 1) tail.push(`line ${i}\n`);
     expect(tail.lines().map(({ text }) => text)).toEqual(Array.from({ length: 10 }, (_, i) => `line ${990 + i}`));
   });

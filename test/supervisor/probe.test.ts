@@ -19,13 +19,11 @@ async function probeOf(answers: Answers, capabilities: readonly string[] = ['cha
   const server = createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => void server.close());
-  return { probe: await probeAt((server.address() as AddressInfo).port, capabilities), asked };
+  return { probe: probeAt((server.address() as AddressInfo).port, capabilities), asked };
 }
 
-async function probeAt(port: number, capabilities: readonly string[] = ['chat']): Promise<Probe> {
-  const probe = new Probe(`http://127.0.0.1:${port}`, 'mine', capabilities);
-  onTestFinished(() => probe.close());
-  return probe;
+function probeAt(port: number, capabilities: readonly string[] = ['chat']): Probe {
+  return new Probe(`http://127.0.0.1:${port}`, 'mine', capabilities);
 }
 
 const MODELS = [200, { data: [{ id: 'mine', root: '/models/mine', parent: null, max_model_len: 4096 }] }] as const;
@@ -50,7 +48,7 @@ describe('serving', () => {
   });
 
   test('is not: nobody listens', async () => {
-    const probe = await probeAt(await freePort());
+    const probe = probeAt(await freePort());
     expect(await probe.serving()).toEqual({ kind: 'failed', reason: '/health: ECONNREFUSED', miss: 'refused' });
   });
 });
