@@ -80,7 +80,8 @@ export class EngineProcess {
   adopt(record: WorkerRecord, listener: EngineListener): void {
     this.#tail = new LogTail({ served: record.life === 'ready' });
     this.#take(record.pid, record);
-    const finish = this.#follow(record.logOffset, listener);
+    // What a start has said from its beginning tells how far it has come.
+    const finish = this.#follow(record.life === 'ready' ? record.logOffset : 0, listener);
     const watch: Timer = repeat(this.#options.clock, WATCH_MS, () => {
       if (readProcess(record.pid)?.startTicks === record.startTicks) return;
       watch.cancel();

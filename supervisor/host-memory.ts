@@ -1,18 +1,22 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 /** How many processes of a control group the kernel has killed for want of memory; null where it does not say. */
 export type OomKillCount = () => number | null;
 
+/** Where the kernel shows processes and control groups. */
+const KERNEL = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
+
 /** The count for the control group (version 2) that a process is in now. It can be asked after the process has ended. */
-export function oomKillCount(pid: number): OomKillCount {
-  const file = eventsFile(pid);
+export function oomKillCount(pid: number, kernel: typeof KERNEL = KERNEL): OomKillCount {
+  const file = eventsFile(pid, kernel);
   return () => (file === null ? null : readCount(file));
 }
 
-function eventsFile(pid: number): string | null {
+function eventsFile(pid: number, { proc, cgroup }: typeof KERNEL): string | null {
   try {
-    const group = /^0::(.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1];
-    return group === undefined ? null : `/sys/fs/cgroup${group === '/' ? '' : group}/memory.events`;
+    const group = /^0::(.*)$/m.exec(readFileSync(join(proc, String(pid), 'cgroup'), 'utf8'))?.[1];
+    return group === undefined ? null : join(cgroup, group, 'memory.events');
   } catch {
     return null;
   }

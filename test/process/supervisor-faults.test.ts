@@ -78,7 +78,7 @@ describe('a start that cannot succeed ends in failed, in plain words, in the few
     },
     'every port taken behind our back': {
       env: { SIM_FAULT: 'config-error', SIM_START_ERROR: 'OSError: [Errno 98] Address already in use' },
-      ...{ class: 'port', phase: 'launch', restarts: 9, says: /Gave up after 10 ports/, advises: /port_range/ },
+      ...{ class: 'port', phase: 'launch', restarts: 2, says: /Gave up after 3 ports/, advises: /port_range/ },
     },
     'main memory runs out while loading': {
       env: { SIM_FAULT: 'host-oom' },
@@ -91,11 +91,13 @@ describe('a start that cannot succeed ends in failed, in plain words, in the few
     },
     'no room for a KV cache, whatever is relaxed': {
       env: { SIM_FAULT: 'oom-kv' },
-      ...{ class: 'oom-kv-zero', phase: 'profile', restarts: 5, says: /nothing left to relax/, advises: /4-bit/ },
+      settings: own(TINY, { max_model_len: 2048, max_num_seqs: 4, max_num_batched_tokens: 512, enforce_eager: true }, 'none'),
+      ...{ class: 'oom-kv-zero', phase: 'profile', restarts: 1, says: /nothing left to relax/, advises: /4-bit/ },
     },
     'no room for graphs, whatever is relaxed': {
       env: { SIM_FAULT: 'oom-graph' },
-      ...{ class: 'oom-graph', phase: 'graphs', restarts: 5, says: /nothing left to relax/, advises: /enforce_eager/ },
+      settings: own(TINY, { max_model_len: 2048, max_cudagraph_capture_size: 8, optimization_level: '1' }, 'none'),
+      ...{ class: 'oom-graph', phase: 'graphs', restarts: 2, says: /nothing left to relax/, advises: /enforce_eager/ },
     },
     'a stall at the same place again and again': {
       env: { SIM_STALL_START: 'compile' },
@@ -104,7 +106,7 @@ describe('a start that cannot succeed ends in failed, in plain words, in the few
   };
 
   test.each(Object.entries(cases))('%s', async (name, one) => {
-    const impatient = name.includes('stall') ? { startTimeoutMs: 3000, stallMs: 3000, sameStartFailures: 2 } : {};
+    const impatient = name.includes('stall') ? { startTimeoutMs: 3000, stallMs: 3000, sameStartFailures: 2 } : { portAttempts: 3 };
     const supervisor = await superviseSim(one.env, one.settings, scratchFolder(), impatient);
     const view = await supervisor.worker(isFailed);
     expect(view.lastFailure).toMatchObject({ class: one.class, phase: one.phase });
