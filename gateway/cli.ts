@@ -1,4 +1,5 @@
-#!/usr/bin/env -S node --max-semi-space-size=16
+#!/usr/bin/env -S node --max-semi-space-size=16 --heap-growing-percent=100
+// The flags keep a thousand streams under 250 MiB: less young garbage before it is collected, and old garbage when it has doubled.
 // Nothing is imported before the check below: an older Node cannot even parse the rest.
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 24 || (major === 24 && minor < 14)) {
