@@ -2,7 +2,7 @@ import type { ServedModel } from '../gateway/core/worker.ts';
 import { Probe } from './probe.ts';
 import { instanceIdOf, readProcess } from './processes.ts';
 import type { WorkerRecord } from './worker-record.ts';
-import type { WorkerSpec } from './worker.ts';
+import type { WorkerSpec } from './worker-spec.ts';
 
 /** A worker that an earlier supervisor has left running and that is still what is wanted. */
 export interface Adoptable {

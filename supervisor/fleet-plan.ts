@@ -22,7 +22,7 @@ import type { EngineSettings, GpuProfile, Profiles, Tuning } from './profile.ts'
 import { stepFacts, withSteps } from './profile-match.ts';
 import { findProgram } from './program.ts';
 import type { VllmInstall } from './vllm-install.ts';
-import type { Plan, WorkerSpec } from './worker.ts';
+import type { Plan, WorkerSpec } from './worker-spec.ts';
 
 /** Where and as whom the supervisor runs. */
 export interface Place {

@@ -15,7 +15,8 @@ export function serving(now: Now, life: Serving, event: Event): Step {
   const { policy, machine, at } = now;
   switch (event.type) {
     case 'timer': {
-      const idle = at.nowMs - life.pulse.usedAtMs >= policy.idleProbeMs;
+      // Not while it is silent: a request more would only delay the verdict.
+      const idle = life.pulse.silences === 0 && at.nowMs - life.pulse.usedAtMs >= policy.idleProbeMs;
       const pulse = idle ? { ...life.pulse, usedAtMs: at.nowMs } : life.pulse;
       return remain(now, { ...life, pulse }, [{ type: 'probe', epoch: machine.epoch, depth: idle ? 'token' : 'pulse' }]);
     }

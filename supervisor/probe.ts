@@ -8,6 +8,8 @@ export type ProbeResult<T> =
   | { readonly kind: 'failed'; readonly reason: string; readonly miss: ProbeMiss };
 
 const TIMEOUT_MS = 10_000;
+/** Of an engine that had nothing to do a moment ago. */
+const TOKEN_TIMEOUT_MS = 30_000;
 /** The first request may compile kernels. */
 const WARM_UP_TIMEOUT_MS = 180_000;
 /** A prompt of a few hundred tokens: long enough for the kernels of a real one. */
@@ -44,16 +46,18 @@ export class Probe {
     return page.kind === 'failed' && page.miss === 'wrong' ? { kind: 'ok', value: null } : page;
   }
 
-  /** One real token (or one embedding): catches what only breaks at the first request. */
+  /** One real token (or one embedding): shows that the engine works and does not only say so. */
   token(): Promise<ProbeResult<null>> {
-    return this.#generate('Hello', 1);
+    return this.#generate('Hello', 1, TOKEN_TIMEOUT_MS);
   }
 
   /** What an engine does before it is given traffic: a token, then a batch, so that no client waits for kernels and graphs. */
   async warmUp(maxNumSeqs: number): Promise<ProbeResult<null>> {
-    const first = await this.token();
+    const first = await this.#generate('Hello', 1, WARM_UP_TIMEOUT_MS);
     if (first.kind === 'failed' || this.#embeds) return first;
-    const batch = Array.from({ length: Math.min(WARM_UP_REQUESTS, maxNumSeqs) }, () => this.#generate(WARM_UP_PROMPT, WARM_UP_TOKENS));
+    const batch = Array.from({ length: Math.min(WARM_UP_REQUESTS, maxNumSeqs) }, () =>
+      this.#generate(WARM_UP_PROMPT, WARM_UP_TOKENS, WARM_UP_TIMEOUT_MS),
+    );
     const failed = (await Promise.all(batch)).find((result) => result.kind === 'failed');
     // A model whose context is shorter than the prompt says so; that is no fault of the engine.
     return failed && !/answered 4\d\d/.test(failed.reason) ? failed : first;
@@ -73,11 +77,11 @@ export class Probe {
     return this.#ask('GET', path, null, TIMEOUT_MS, read);
   }
 
-  #generate(prompt: string, maxTokens: number): Promise<ProbeResult<null>> {
+  #generate(prompt: string, maxTokens: number, timeoutMs: number): Promise<ProbeResult<null>> {
     const [path, body] = this.#embeds
       ? ['/v1/embeddings', { model: this.#modelId, input: prompt }]
       : ['/v1/completions', { model: this.#modelId, prompt, max_tokens: maxTokens, temperature: 0, ignore_eos: true }];
-    return this.#ask('POST', path, body, WARM_UP_TIMEOUT_MS, (answer) => {
+    return this.#ask('POST', path, body, timeoutMs, (answer) => {
       checkGenerated(answer);
       return null;
     });

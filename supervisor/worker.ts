@@ -1,7 +1,6 @@
-import type { Clock, Timer } from '../gateway/core/clock.ts';
+import type { Timer } from '../gateway/core/clock.ts';
 import type { Lease } from '../gateway/core/lease.ts';
-import type { Random } from '../gateway/core/random.ts';
-import type { ServedModel, WorkerStage, WorkerView } from '../gateway/core/worker.ts';
+import type { ServedModel, WorkerView } from '../gateway/core/worker.ts';
 import type { Adoptable } from './adoption.ts';
 import type { EngineListener } from './engine-process.ts';
 import { EngineProcess } from './engine-process.ts';
@@ -9,66 +8,18 @@ import type { Failure } from './failure.ts';
 import { explain } from './failure-explain.ts';
 import type { Exit, FailurePhase } from './failure-table.ts';
 import { noPortLeft, refused, spawnFailed } from './failure.ts';
-import type { LadderLimits, Relaxation, Setup } from './ladder.ts';
-import { nextStep, relax } from './ladder.ts';
-import { LadderRecord } from './ladder-record.ts';
+import type { Setup } from './ladder.ts';
 import type { LaunchPlan } from './launch.ts';
-import type { Effect, Event, Machine, TimerName } from './life.ts';
+import type { Beat, Effect, Event, Foundling, Machine, TimerName } from './life.ts';
 import { NEW_MACHINE } from './life.ts';
-import type { Log } from './log.ts';
-import type { LogFiles } from './log-file.ts';
-import { keepAsFailed } from './log-file.ts';
 import type { LogLine } from './log-lines.ts';
 import { step } from './machine.ts';
-import type { SupervisionPolicy } from './policy.ts';
-import type { PortPool } from './ports.ts';
 import type { ProbeResult } from './probe.ts';
 import { Probe } from './probe.ts';
-import type { StartHistory } from './start-history.ts';
-import type { WorkerFacts } from './worker-view.ts';
+import { WorkerLadder } from './worker-ladder.ts';
+import { WorkerReport } from './worker-report.ts';
+import type { WorkerSpec, WorkerWorld } from './worker-spec.ts';
 import { toView } from './worker-view.ts';
-
-export type Plan = { readonly kind: 'run'; readonly launch: LaunchPlan } | { readonly kind: 'refused'; readonly reason: string };
-
-/** What a worker is to be. */
-export interface WorkerSpec extends WorkerFacts {
-  readonly modelId: string;
-  readonly source: string;
-  readonly capabilities: readonly string[];
-  readonly gpuUuids: readonly string[];
-  /** How long a start takes as far as anyone can tell before the first. */
-  readonly startEstimateMs: number;
-  readonly instancePrefix: string;
-  /** Of everything that it is launched with, except for the port and what is relaxed. */
-  readonly fingerprint: string;
-  /** What the profiles and the operator ask for, and how far it may be relaxed; null when it cannot run here at all. */
-  readonly wanted: { readonly setup: Setup; readonly limits: LadderLimits } | null;
-  /** `setup`: what to launch it with instead of what is wanted. */
-  readonly plan: (port: number, instanceId: string, setup?: Setup) => Plan;
-}
-
-/** What a worker's supervisor needs of the world. */
-export interface WorkerWorld {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly policy: SupervisionPolicy;
-  readonly ports: PortPool;
-  readonly logs: LogFiles;
-  readonly recordsDirectory: string;
-  /** Where what was relaxed is kept. */
-  readonly ladderFile: string;
-  readonly starts: StartHistory;
-  /**
-   * Calls `done` once when this worker may start with this setup, or with what stands in the way. Releasing the lease ends the wait or
-   * the turn.
-   */
-  readonly clearance: (setup: Setup | null, done: (failure: Failure | null) => void) => Lease;
-  /** The turn to start, for a start that is under way already. */
-  readonly holdTurn: () => Lease;
-  /** After every change of the view. */
-  readonly onChange: () => void;
-}
 
 /** How long `clearance` waits for memory before it says that there is none. */
 const CLEARANCE_PATIENCE_MS = 60_000;
@@ -78,7 +29,8 @@ export class SupervisedWorker {
   readonly spec: WorkerSpec;
   readonly #world: WorkerWorld;
   readonly #process: EngineProcess;
-  readonly #ladder: LadderRecord;
+  readonly #ladder: WorkerLadder;
+  readonly #report: WorkerReport;
   readonly #timers = new Map<TimerName, Timer>();
   readonly #events: Event[] = [];
   #machine: Machine = NEW_MACHINE;
@@ -90,10 +42,6 @@ export class SupervisedWorker {
   #probe: Probe | null = null;
   #models: readonly ServedModel[] | null = null;
   #version: string | null = null;
-  #startedAtMs: number | null = null;
-  #failedAtMs: number | null = null;
-  /** When this start has reached which stage, in milliseconds from its launch. */
-  #stages = new Map<WorkerStage, number>();
 
   /** `port` is the worker's, taken from the pool. */
   constructor(spec: WorkerSpec, port: number, world: WorkerWorld) {
@@ -108,12 +56,11 @@ export class SupervisedWorker {
       sweepGraceMs: world.policy.sweepGraceMs,
       isMarked: (instanceId) => instanceId.startsWith(spec.instancePrefix),
     });
-    const { id: worker, modelId: model, fingerprint, gpuUuids } = spec;
-    this.#ladder = new LadderRecord(world.ladderFile, { worker, model, fingerprint, gpuUuids });
-    const { footing, version, reset } = this.#ladder.load();
+    this.#ladder = new WorkerLadder(spec, world.ladderFile, world.clock, world.log);
+    this.#report = new WorkerReport(spec, world, this.#process);
+    const { footing, version } = this.#ladder.load();
     this.#machine = { ...NEW_MACHINE, footing };
     this.#version = version;
-    if (reset) this.#saveFooting({ type: 'save_footing', change: 'reset', step: null, failure: null });
   }
 
   get state(): WorkerView['state'] {
@@ -132,8 +79,8 @@ export class SupervisedWorker {
       models: this.#models ?? [{ id: this.spec.modelId, root: this.spec.source, parent: null, maxModelLen: plan?.maxModelLen ?? null }],
       maxNumSeqs: plan?.maxNumSeqs ?? 1,
       args: plan?.args ?? [],
-      startedAtMs: this.#startedAtMs,
-      failedAtMs: this.#failedAtMs,
+      startedAtMs: this.#report.startedAtMs,
+      failedAtMs: this.#report.failedAtMs,
       starts: this.#world.starts.of(this.spec.fingerprint),
       startEstimateMs: this.spec.startEstimateMs,
     };
@@ -151,26 +98,20 @@ export class SupervisedWorker {
 
   /** Takes over what an earlier supervisor has left running, as it is. Only before anything else. */
   adopt({ record, models }: Adoptable): void {
-    const { clock, log } = this.#world;
+    const { clock } = this.#world;
     const ago = (iso: string) => clock.now() - Math.max(0, clock.wall() - Date.parse(iso));
     const { incarnation, pid, port, life, stage, version, readySince } = record;
     this.#port = port;
     this.#launch = this.#plan(port, record.instanceId);
     this.#models = models.length > 0 ? models : null;
     this.#version = version ?? this.#version;
-    this.#startedAtMs = Date.parse(record.startedAt);
-    this.#failedAtMs = record.failedAt === null ? null : Date.parse(record.failedAt);
+    this.#report.adopted(record);
     this.#machine = { ...this.#machine, history: { ...this.#machine.history, lastFailure: record.lastFailure } };
     this.#probe = this.#newProbe();
     this.#process.adopt(record, this.#listener(incarnation));
-    const found = life === 'ready' && readySince ? { kind: 'ready', sinceMs: ago(readySince) } : { kind: 'loading', stage };
-    this.#send({ type: 'adopt', foundling: { incarnation, pid, spawnedAtMs: ago(record.startedAt), found } as never });
-    log.info('worker.adopted', `${this.spec.id} goes on as it is: process ${pid} was left running.`, {
-      worker: this.spec.id,
-      pid,
-      port,
-      state: this.state,
-    });
+    const found: Foundling['found'] =
+      life === 'ready' && readySince ? { kind: 'ready', sinceMs: ago(readySince) } : { kind: 'loading', stage };
+    this.#send({ type: 'adopt', foundling: { incarnation, pid, spawnedAtMs: ago(record.startedAt), found } });
   }
 
   /** Ends the engine's whole process group at once; for a supervisor that has no time left. */
@@ -194,7 +135,8 @@ export class SupervisedWorker {
     const before = this.#machine;
     const { machine, effects } = step(policy, before, event, { nowMs: clock.now(), chance: random.next() });
     this.#machine = machine;
-    if (machine.life !== before.life) this.#noteChange(before.life);
+    if (machine.life !== before.life)
+      this.#report.changed(before.life, machine, { port: this.#port, models: this.#models, version: this.#version });
     for (const effect of effects) this.#perform(effect);
     return effects.some(({ type }) => type === 'publish');
   }
@@ -233,9 +175,9 @@ export class SupervisedWorker {
         this.#portIsBad = true;
         return;
       case 'report_failure':
-        return this.#reportFailure(effect.failure, effect.next);
+        return this.#report.failed(effect.failure, effect.next);
       case 'save_footing':
-        return this.#saveFooting(effect);
+        return this.#ladder.save(effect, this.#machine.footing, this.#version, this.#process.tail.measured);
       case 'publish':
         return;
     }
@@ -252,7 +194,7 @@ export class SupervisedWorker {
   #awaitClearance(epoch: number): void {
     this.#turn = this.#world.clearance(this.#setup(), (failure) => {
       if (!failure) return this.#send({ type: 'vram_free', epoch });
-      this.#send({ type: 'vram_busy', epoch, failure, relief: this.#relief(failure, CLEARANCE_PATIENCE_MS) });
+      this.#send({ type: 'vram_busy', epoch, failure, relief: this.#ladder.relief(failure, this.#machine.footing, CLEARANCE_PATIENCE_MS) });
     });
   }
 
@@ -267,7 +209,6 @@ export class SupervisedWorker {
   }
 
   async #launchEngine(incarnation: number): Promise<void> {
-    const { clock } = this.#world;
     const listener = this.#listener(incarnation);
     if (!(await this.#findPort())) return listener.onSpawnFailed(noPortLeft());
     const instanceId = `${this.spec.instancePrefix}${incarnation}`;
@@ -275,9 +216,7 @@ export class SupervisedWorker {
     if (plan.kind === 'refused') return listener.onSpawnFailed(refused(plan.reason));
     this.#launch = plan.launch;
     this.#models = null;
-    this.#stages.clear();
     this.#probe = this.#newProbe();
-    this.#startedAtMs = clock.wall();
     const birth = {
       worker: this.spec.id,
       instanceId,
@@ -285,14 +224,14 @@ export class SupervisedWorker {
       port: this.#port,
       model: this.spec.modelId,
       fingerprint: this.spec.fingerprint,
-      startedAt: iso(this.#startedAtMs),
+      startedAt: this.#report.launched(),
       life: 'starting',
       stage: 'process',
       readySince: null,
       served: [],
       version: null,
       lastFailure: this.#machine.history.lastFailure,
-      failedAt: this.#failedAtMs === null ? null : iso(this.#failedAtMs),
+      failedAt: this.#report.failedAt,
     } as const;
     await this.#process.start(plan.launch, { ...birth, served: [] }, listener);
   }
@@ -304,7 +243,12 @@ export class SupervisedWorker {
       onProgress: (progress) => this.#send({ type: 'progress', incarnation, ...progress }),
       onExited: (exit) => {
         const failure = this.#explain(exit);
-        this.#send({ type: 'exited', incarnation, failure, relief: this.#relief(failure, this.#busyForMs()) });
+        this.#send({
+          type: 'exited',
+          incarnation,
+          failure,
+          relief: this.#ladder.relief(failure, this.#machine.footing, this.#busyForMs()),
+        });
       },
     };
   }
@@ -329,7 +273,7 @@ export class SupervisedWorker {
     const { life } = this.#machine;
     const { tail } = this.#process;
     const lines = tail.story();
-    const livedMs = this.#world.clock.wall() - (this.#startedAtMs ?? this.#world.clock.wall());
+    const { livedMs } = this.#report;
     const hostOomKills = this.#process.newOomKills();
     return explain({ exit, phase: this.#phase(tail.phase), lines, livedMs, hostOomKills, ended: life.state === 'stopping' });
   }
@@ -347,31 +291,28 @@ export class SupervisedWorker {
     return since === null ? 0 : this.#world.clock.now() - since;
   }
 
-  /** What the ladder would relax against a failure. */
-  #relief(failure: Failure, waitedMs: number): Relaxation | null {
-    const { wanted } = this.spec;
-    if (!wanted) return null;
-    const taken = this.#machine.footing.steps;
-    const evidence = { ...failure.evidence, waitedMs };
-    return nextStep({ class: failure.class, setup: relax(wanted.setup, taken), limits: wanted.limits, evidence, taken });
-  }
-
-  /** What it is launched with now: what is wanted, less what was relaxed. */
   #setup(): Setup | null {
-    return this.spec.wanted && relax(this.spec.wanted.setup, this.#machine.footing.steps);
+    return this.#ladder.setup(this.#machine.footing);
   }
 
-  async #ask(epoch: number, depth: 'serving' | 'pulse' | 'token'): Promise<void> {
-    if (depth !== 'serving') {
-      const result = await this.#result<unknown>((probe) => (depth === 'pulse' ? probe.pulse() : probe.token()));
-      if (result.kind === 'failed') return this.#send({ type: 'probe_failed', epoch, reason: result.reason, miss: result.miss });
-      this.#process.forgetOomKills();
-      return this.#send({ type: 'probe_ok', epoch, beat: result.value as never });
-    }
-    const result = await this.#result((probe) => probe.serving());
+  async #ask(epoch: number, depth: Extract<Effect, { type: 'probe' }>['depth']): Promise<void> {
+    const result = await this.#look(depth);
     if (result.kind === 'failed') return this.#send({ type: 'probe_failed', epoch, reason: result.reason, miss: result.miss });
-    if (epoch === this.#machine.epoch) this.#models = result.value;
-    this.#send({ type: 'probe_ok', epoch, beat: null });
+    const { models, beat } = result.value;
+    if (models && epoch === this.#machine.epoch) this.#models = models;
+    this.#process.forgetOomKills();
+    this.#send({ type: 'probe_ok', epoch, beat });
+  }
+
+  async #look(depth: Extract<Effect, { type: 'probe' }>['depth']): Promise<ProbeResult<Look>> {
+    switch (depth) {
+      case 'serving':
+        return mapped(await this.#result((probe) => probe.serving()), (models) => ({ models, beat: null }));
+      case 'pulse':
+        return mapped(await this.#result((probe) => probe.pulse()), (beat) => ({ models: null, beat }));
+      case 'token':
+        return mapped(await this.#result((probe) => probe.token()), () => ({ models: null, beat: null }));
+    }
   }
 
   async #warmUp(epoch: number): Promise<void> {
@@ -391,85 +332,14 @@ export class SupervisedWorker {
     const plan = this.spec.plan(port, instanceId, this.#setup() ?? undefined);
     return plan.kind === 'run' ? plan.launch : null;
   }
-
-  #reportFailure(failure: Failure, next: Extract<Effect, { type: 'report_failure' }>['next']): void {
-    this.#failedAtMs = this.#world.clock.wall();
-    this.#process.note({ lastFailure: failure, failedAt: iso(this.#failedAtMs) });
-    if (next !== 'watch') this.#keepLog();
-    const fields = { worker: this.spec.id, class: failure.class, phase: failure.phase, advice: failure.advice, next };
-    this.#world.log[next === 'watch' || next === 'relax' ? 'warn' : 'error']('worker.failure', failure.message, fields);
-  }
-
-  #keepLog(): void {
-    try {
-      keepAsFailed(this.#world.logs);
-    } catch (error) {
-      this.#world.log.warn('worker.failure', `The log of the failure could not be kept: ${(error as Error).message}.`, {
-        worker: this.spec.id,
-      });
-    }
-  }
-
-  #saveFooting({ change, step: taken, failure }: Extract<Effect, { type: 'save_footing' }>): void {
-    const { clock, log } = this.#world;
-    const worker = this.spec.id;
-    const { footing } = this.#machine;
-    const { measured } = this.#process.tail;
-    try {
-      this.#ladder.append({ atMs: clock.wall(), change, step: taken, failure, measured, version: this.#version, footing });
-    } catch (error) {
-      log.warn('worker.degraded', `What was relaxed could not be written down: ${(error as Error).message}.`, { worker });
-    }
-    if (change === 'reset')
-      return log.info('worker.degraded', `${worker} starts with its profile again: what it was relaxed for has changed.`, { worker });
-    if (change === null || !taken) return;
-    const { setting, from, to, reason, class: name } = taken;
-    const fields = { worker, setting, from, to, class: name, steps: footing.steps.length };
-    if (change === 'restored') return log.info('worker.degraded', `${worker} tries ${setting} ${from} again instead of ${to}.`, fields);
-    log.warn('worker.degraded', `${worker} starts with ${setting} ${to} instead of ${from}: ${reason}.`, {
-      ...fields,
-      advice: failure?.advice ?? null,
-    });
-  }
-
-  #noteChange(from: Machine['life']): void {
-    const { life, incarnation } = this.#machine;
-    if (life.state === 'starting' && life.step === 'loading' && from.state === 'starting' && from.step === 'loading') {
-      if (life.stage !== from.stage) this.#noteStage(life.stage);
-      return;
-    }
-    if (life.state === from.state) return;
-    if (life.state === 'ready' && from.state === 'warming') this.#noteReady();
-    if (life.state === 'stopping' || (life.state === 'draining' && life.step === 'told')) this.#process.note({ life: 'ending' });
-    this.#world.log.info('worker.state', `${this.spec.id} is ${life.state}.`, {
-      worker: this.spec.id,
-      model: this.spec.modelId,
-      state: life.state,
-      from: from.state,
-      start: incarnation,
-      port: this.#port,
-      pid: 'process' in life ? (life.process?.pid ?? null) : null,
-    });
-  }
-
-  #noteStage(stage: WorkerStage): void {
-    this.#stages.set(stage, this.#sinceLaunchMs());
-    this.#process.note({ stage });
-  }
-
-  #noteReady(): void {
-    const [modelLoadedMs, graphsMs] = [this.#stages.get('model_loaded') ?? null, this.#stages.get('cuda_graphs') ?? null];
-    this.#world.starts.add(this.spec.fingerprint, { modelLoadedMs, graphsMs, totalMs: this.#sinceLaunchMs() });
-    const readySince = iso(this.#world.clock.wall());
-    this.#process.note({ life: 'ready', stage: 'ready', readySince, served: [...(this.#models ?? [])], version: this.#version });
-  }
-
-  #sinceLaunchMs(): number {
-    const { clock } = this.#world;
-    return Math.max(0, clock.wall() - (this.#startedAtMs ?? clock.wall()));
-  }
 }
 
-function iso(wallMs: number): string {
-  return new Date(wallMs).toISOString();
+/** What one look at an engine has shown. */
+interface Look {
+  readonly models: readonly ServedModel[] | null;
+  readonly beat: Beat | null;
+}
+
+function mapped<T, R>(result: ProbeResult<T>, map: (value: T) => R): ProbeResult<R> {
+  return result.kind === 'ok' ? { kind: 'ok', value: map(result.value) } : result;
 }
