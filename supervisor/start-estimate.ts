@@ -43,10 +43,12 @@ export function estimateStart(samples: readonly StartSample[], priorMs: number, 
 function measuredMarks(samples: readonly StartSample[], totalMs: number): Partial<Record<WorkerStage, number>> {
   const loadedMs = median(samples.flatMap(({ modelLoadedMs }) => modelLoadedMs ?? []));
   const graphsMs = median(samples.flatMap(({ graphsMs: ms }) => ms ?? []));
-  if (loadedMs === null || graphsMs === null || graphsMs > totalMs || loadedMs > graphsMs) return {};
-  const graphs = graphsMs / totalMs;
+  if (loadedMs === null || loadedMs > (graphsMs ?? totalMs) || (graphsMs ?? 0) > totalMs) return {};
+  const loaded = loadedMs / totalMs;
+  // The end of a short start may be over before anybody has read of its graphs.
+  const graphs = graphsMs === null ? Math.max(USUAL.cuda_graphs, loaded) : graphsMs / totalMs;
   // What is left after the graphs is waiting for the server and the first token.
-  return { model_loaded: loadedMs / totalMs, cuda_graphs: graphs, warmup: graphs + (1 - graphs) / 2 };
+  return { model_loaded: loaded, cuda_graphs: graphs, warmup: graphs + (1 - graphs) / 2 };
 }
 
 function median(values: readonly number[]): number | null {

@@ -33,6 +33,12 @@ describe('what is left of a start', () => {
     expect(estimateStart(starts, 1000, at('cuda_graphs')).percent).toBe(90);
   });
 
+  test('makes do with starts of which only the weights were seen', () => {
+    const short = { modelLoadedMs: 70_000, graphsMs: null, totalMs: 100_000 };
+    expect(estimateStart([short], 1000, at('model_loaded')).percent).toBe(70);
+    expect(estimateStart([short], 1000, at('cuda_graphs')).percent).toBe(94);
+  });
+
   test('is never nothing while a stage takes longer than ever, and never grows', () => {
     let before = Infinity;
     for (let ms = 0; ms < 1_000_000; ms += 10_000) {
