@@ -30,6 +30,7 @@ function workerStatus({ id, view, load, inFlight }: Worker, clock: Clock) {
     url: view.url,
     uptime_seconds: startedAtMs === null ? null : Math.max(0, Math.round((clock.wall() - startedAtMs) / 1000)),
     restarts: view.restarts,
+    percent: view.percent ?? null,
     eta_seconds: view.etaSeconds,
     engine_args: view.args,
     degradation: view.degradation,

@@ -144,7 +144,11 @@ export const METRICS = {
     labels: ['worker', 'reason'],
     help: 'Restarts of the worker seen by this gateway: the class of the failure, or requested.',
   },
-  worker_oom_total: { kind: 'counter', labels: ['worker', 'class'], help: 'Failures of the worker for want of memory, by class.' },
+  worker_oom_total: {
+    kind: 'counter',
+    labels: ['worker', 'class'],
+    help: 'Failures of the worker for want of memory, by what it was short of: weights, kv-zero, graph, runtime, host, …',
+  },
   worker_degradation_level: {
     kind: 'gauge',
     labels: ['worker'],

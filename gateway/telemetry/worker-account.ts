@@ -57,7 +57,8 @@ export function createWorkerAccount(metrics: Metrics, clock: Clock): WorkerAccou
         restarted(view, previous);
         if (view.state === 'ready') becameReady(view, previous);
         const failure = newFailure(view, previous) ? view.lastFailure : null;
-        if (failure && /\boom\b/.test(failure.class)) counters.worker_oom_total.add(1, view.id, labelFrom(failure.class));
+        if (failure && /\boom\b/.test(failure.class))
+          counters.worker_oom_total.add(1, view.id, labelFrom(failure.class.replace(/^oom-/, '')));
       }
       swapped(view);
     },

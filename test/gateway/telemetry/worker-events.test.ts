@@ -25,7 +25,7 @@ describe("changes of a worker's view", () => {
     expect(scene.lines('worker.state').map(({ level, state, previous_state }) => [level, state, previous_state])).toEqual([
       ['warn', 'backoff', 'starting'],
     ]);
-    expect(await scene.samples('worker_oom_total')).toEqual({ 'worker_oom_total{worker="w0",class="oom-weights"}': 1 });
+    expect(await scene.samples('worker_oom_total')).toEqual({ 'worker_oom_total{worker="w0",class="weights"}': 1 });
   });
 
   it('do not count a failure of another kind as one for want of memory', async () => {
