@@ -147,7 +147,7 @@ export const METRICS = {
   worker_oom_total: {
     kind: 'counter',
     labels: ['worker', 'class'],
-    help: 'Failures of the worker for want of memory, by what it was short of: weights, kv-zero, graph, runtime, host, …',
+    help: 'Failures of the worker for want of memory, by what it was short of: weights, kv-zero, graph, runtime, host.',
   },
   worker_degradation_level: {
     kind: 'gauge',
