@@ -9,6 +9,7 @@ import type { Reply } from '../core/reply.ts';
 import type { UpstreamRequest } from '../core/transport.ts';
 import type { Worker, WorkerDirectory } from '../core/worker.ts';
 import { CircuitBreaker, type BreakerSettings, type Permit } from './circuit-breaker.ts';
+import { fittingWorkers } from './large-requests.ts';
 import { LoadBalancer, type BalancerSettings } from './load-balancer.ts';
 import { noWorkerError } from './no-worker.ts';
 import { pressureOf, type PressureSettings } from './pressure.ts';
@@ -165,7 +166,7 @@ export class Dispatch {
     const now = clock.now();
     const ready = directory.readyFor(call.model);
     if (ready.length === 0) throw failed?.error ?? noWorkerError(directory, call.model);
-    let candidates: readonly Worker[] = ready;
+    let candidates = fittingWorkers(ready, call);
     if (tried.length > 0) candidates = candidates.filter((worker) => !tried.includes(worker));
     candidates = this.#admitted(candidates, now);
     if (candidates.length === 0) throw failed?.error ?? this.#allOpen(ready, call.model, now);
