@@ -1,0 +1,87 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { until } from '../support/gateway.ts';
+import { run } from '../support/process.ts';
+import { freePort } from '../support/sim.ts';
+
+const CLI = fileURLToPath(new URL('../../gateway/cli.ts', import.meta.url));
+
+interface WorkerStatus {
+  readonly id: string;
+  readonly state: string;
+  readonly url: string;
+  readonly in_flight: number;
+  readonly restarts: number;
+  readonly degradation: readonly { readonly setting: string; readonly reason: string }[];
+  readonly last_failure: { readonly class: string; readonly advice: string } | null;
+}
+
+test(
+  'memory that runs out under load costs streams an error, waiting calls nothing, and the worker one setting',
+  { timeout: 90_000 },
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'headgate-oom-'));
+    const [port, first] = [await freePort(), await freePort()];
+    const settings = {
+      server: { port },
+      supervisor: { engine: 'sim', replicas: 2, port_range: [first, first + 20] },
+      load_balancer: { slow_start_ms: 0 },
+      log: { level: 'warn' },
+    };
+    writeFileSync(join(folder, 'headgate.yaml'), JSON.stringify(settings));
+    await using headgate = run(process.execPath, [CLI], {
+      cwd: folder,
+      env: { SIM_FAULTS: '1', SIM_START_MS: '100', SIM_GPU: 'rtx-4080' },
+    });
+    await headgate.prints(/Headgate is ready on/);
+    const url = `http://127.0.0.1:${port}`;
+    const workers = async () => ((await (await fetch(`${url}/admin/status`)).json()) as { workers: WorkerStatus[] }).workers;
+    await until(async () => (await workers()).every(({ state }) => state === 'ready'), 'both workers are ready', 30_000);
+
+    const ask = (stream: boolean, text: string) =>
+      fetch(`${url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ messages: [{ role: 'user', content: text }], stream, max_tokens: 400, ignore_eos: true }),
+      }).then(async (response) => ({
+        status: response.status,
+        attempts: response.headers.get('x-headgate-attempts'),
+        text: await response.text(),
+      }));
+    const streams = Array.from({ length: 12 }, (_, i) => ask(true, `stream ${i}`));
+    const wholes = Array.from({ length: 12 }, (_, i) => ask(false, `whole ${i}`));
+    await until(async () => (await workers()).every(({ in_flight }) => in_flight >= 6), 'both workers are busy');
+    const victim = (await workers())[0]!;
+    const fault = await fetch(`${victim.url}/sim/fault`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"fault":"oom-runtime"}',
+    });
+    expect({ status: fault.status, text: await fault.text() }).toMatchObject({ status: 200 });
+
+    const told = await Promise.all(streams);
+    const broken = told.filter(({ text }) => text.includes('"error"'));
+    expect(broken.length).toBeGreaterThan(0);
+    for (const { status, text } of told) {
+      expect(status).toBe(200);
+      expect(text.includes('[DONE]')).not.toBe(text.includes('"error"'));
+    }
+    const answered = await Promise.all(wholes);
+    expect(answered.map(({ status }) => status)).toEqual(answered.map(() => 200));
+    expect(answered.some(({ attempts }) => attempts === '2')).toBe(true);
+
+    await until(async () => (await workers())[0]!.state === 'ready' && (await workers())[0]!.restarts === 1, 'it serves again', 30_000);
+    const after = (await workers())[0]!;
+    expect(after.last_failure?.class).toBe('oom-runtime');
+    expect(after.last_failure?.advice).not.toBe('');
+    expect(after.degradation.map(({ setting }) => setting)).toEqual(['gpu_memory_utilization']);
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    expect(metrics).toContain(`headgate_worker_oom_total{worker="${victim.id}",class="runtime"} 1`);
+    expect((await ask(false, 'after')).status).toBe(200);
+    process.kill(headgate.child.pid!, 'SIGINT');
+    expect(await headgate.exited).toBe(0);
+  },
+);
