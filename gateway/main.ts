@@ -29,6 +29,7 @@ import { createEvents } from './telemetry/events.ts';
 import { createLog, type Log } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { VERSION } from './version.ts';
+import { canServe } from './core/worker.ts';
 import { createDirectory } from './workers/directory.ts';
 import type { WorkerListing } from './workers/listed-worker.ts';
 import { startScraper } from './workers/scraper.ts';
@@ -110,6 +111,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     admission: () => settings.admission,
     pressure: () => settings.pressure,
     timeouts: () => settings.timeouts,
+    ...(supervised ? { wish: (model: string, waiting: number) => supervised.wish(model, waiting) } : {}),
   });
   const windows = new BatchWindows(clock, events, () => settings.batch_window);
   const newId = (): string => randomUUID().replaceAll('-', '').slice(0, REQUEST_ID_LENGTH);
@@ -147,7 +149,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const noticeReady = (): void => {
     const model = directory.resolve(null);
-    if (everReady || !model || directory.readyFor(model.id).length === 0) return;
+    if (everReady || !model || !canServe(directory, model)) return;
     everReady = true;
     resolveReady();
   };
@@ -232,6 +234,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       explain: () => explainJson(loaded),
       reload,
       command: supervised ? (id, verb) => supervised[verb](id) : null,
+      modelCommand: supervised ? (id, verb) => supervised[verb](id) : null,
     },
     onRefused: (c, error) =>
       events.requestRefused({

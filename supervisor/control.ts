@@ -6,7 +6,7 @@ import { controlTarget, isControlUrl } from '../gateway/config/control-path.ts';
 import type { Clock } from '../gateway/core/clock.ts';
 import { repeat } from '../gateway/core/clock.ts';
 import type { SupervisorSnapshot } from '../gateway/core/supervision.ts';
-import type { WishResult } from './fleet.ts';
+import type { WishResult } from './wish-result.ts';
 
 /** What the control API shows and does. */
 export interface Controlled {
@@ -14,6 +14,10 @@ export interface Controlled {
   onChange(listener: () => void): () => void;
   restart(id: string): WishResult;
   drain(id: string): WishResult;
+  load(model: string): WishResult;
+  /** `waiting` calls wait for it. */
+  wish(model: string, waiting: number): WishResult;
+  unload(model: string): WishResult;
   /** Begins to stop everything; does not wait. */
   stop(): void;
 }
@@ -104,16 +108,23 @@ function isOpenToAll(mode: number): boolean {
 function route(incoming: IncomingMessage, answer: ServerResponse, controlled: Controlled, clock: Clock): void {
   incoming.resume();
   if (!isLocalCaller(incoming)) return send(answer, 403, { error: { message: 'The control API is not for browsers.' } });
-  const path = (incoming.url ?? '').split('?')[0] ?? '';
+  const [path = '', query] = (incoming.url ?? '').split('?');
   const method = incoming.method ?? '';
   if (path === '/v1/state') return method === 'GET' ? send(answer, 200, controlled.snapshot()) : wrongMethod(answer, 'GET');
   if (path === '/v1/watch') return method === 'GET' ? watch(answer, controlled, clock) : wrongMethod(answer, 'GET');
   if (path === '/v1/stop') return method === 'POST' ? stop(answer, controlled) : wrongMethod(answer, 'POST');
-  const wish = /^\/v1\/workers\/([^/]+)\/(restart|drain)$/.exec(path);
-  const id = decode(wish?.[1] ?? '');
-  if (!wish || id === null) return send(answer, 404, { error: { message: `There is no ${path}.` } });
+  const command = /^\/v1\/(workers\/[^/]+\/(?:restart|drain)|models\/[^/]+\/(?:load|unload))$/.exec(path)?.[1];
+  const [, name = '', verb] = command?.split('/') ?? [];
+  const id = decode(name);
+  if (command === undefined || id === null) return send(answer, 404, { error: { message: `There is no ${path}.` } });
   if (method !== 'POST') return wrongMethod(answer, 'POST');
-  return tell(answer, wish[2] === 'restart' ? controlled.restart(id) : controlled.drain(id));
+  if (verb === 'load') return tell(answer, load(controlled, id, new URLSearchParams(query).get('waiting')));
+  if (verb === 'unload') return tell(answer, controlled.unload(id));
+  return tell(answer, verb === 'restart' ? controlled.restart(id) : controlled.drain(id));
+}
+
+function load(controlled: Controlled, model: string, waiting: string | null): WishResult {
+  return waiting === null ? controlled.load(model) : controlled.wish(model, Math.max(0, Math.trunc(Number(waiting)) || 0));
 }
 
 /** A page in a browser can send requests to loopback, but it names its origin, and a name that was made to point here in Host. */

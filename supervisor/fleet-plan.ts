@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { Settings } from '../gateway/config/settings.ts';
-import type { SupervisedModel } from '../gateway/core/supervision.ts';
+import type { KnownModel } from '../gateway/core/supervision.ts';
 import type { EngineDecision } from './detect.ts';
 import { chooseEngineKind, chooseTuning, decideGpuProfile } from './detect.ts';
 import type { Choice } from './engine-choice.ts';
@@ -15,7 +15,7 @@ import { ladderLimits } from './ladder-limits.ts';
 import type { Setup } from './ladder.ts';
 import { planLaunch } from './launch.ts';
 import type { AskedModel } from './model-request.ts';
-import { askedModels, toSupervisedModel } from './model-request.ts';
+import { askedModels, toKnownModel } from './model-request.ts';
 import { readModelFiles } from './model-files.ts';
 import { place as placeWorkers } from './placement.ts';
 import type { EngineSettings, GpuProfile, Profiles, Tuning } from './profile.ts';
@@ -43,17 +43,28 @@ export interface FleetPlan {
   readonly profileReason: string;
   readonly tuning: Tuning;
   /** The first is the default. */
-  readonly models: readonly SupervisedModel[];
+  readonly models: readonly KnownModel[];
   /** What would run for each of them, in the same order, on the first GPU. */
   readonly choices: readonly Choice[];
   readonly workers: readonly PlannedWorker[];
 }
 
-export interface PlannedWorker {
+/** One model on one worker's GPUs. */
+export interface PlannedModel {
   readonly spec: WorkerSpec;
   readonly gpuUuids: readonly string[];
   /** The share of the GPU's memory that this worker will insist on. */
   readonly utilization: number;
+  /** Why it cannot run there, in plain words; null when it can. */
+  readonly refusal: string | null;
+  /** null: nothing is said of the dwell · it is never unloaded for being idle. */
+  readonly swap: { readonly dwellMs: number | null; readonly idleUnloadMs: number | null };
+}
+
+/** The first model on a worker's GPUs, and what else it may change to. */
+export interface PlannedWorker extends PlannedModel {
+  /** By id, the first among them. */
+  readonly models: ReadonlyMap<string, PlannedModel>;
 }
 
 /** Decides on engine, profile, models and workers. @throws ProfileError when the settings ask for what is not there. */
@@ -83,35 +94,25 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
   const models = asked.map((model, index) => {
     const choice = choices[index];
     return choice?.kind === 'run'
-      ? toSupervisedModel(model, choice.source, numberIn(choice.engine, 'max_model_len'))
-      : toSupervisedModel(model, model.source ?? model.id, null);
+      ? toKnownModel(model, choice.source, numberIn(choice.engine, 'max_model_len'))
+      : toKnownModel(model, model.source ?? model.id, null);
   });
 
-  const gpusEach = choices[0]?.kind === 'run' ? gpusOf(choices[0].engine) : 1;
-  const workers = placeWorkers(wanted.replicas, gpusEach, cards).map(({ gpus: own, sharers }, index): PlannedWorker => {
-    const choice = shareCard(choose(first, own[0] ?? gpus[0]), sharers);
+  const gpusEach = choices.map((choice) => (choice.kind === 'run' ? gpusOf(choice.engine) : 1));
+  const workers = placeWorkers(wanted.replicas, gpusEach[0] ?? 1, cards).map(({ gpus: own, sharers }, index): PlannedWorker => {
     const id = `worker-${index + 1}`;
-    const gpuUuids = own.map(({ uuid }) => uuid);
-    const context = { settings, place, profile, decision, gpuUuids, modelId: first.id };
-    const setup = choice.kind === 'run' ? toSetup(context, choice) : null;
-    const card = cardFacts(profile, own[0] ?? gpus[0], isPretended, count);
-    const spec: WorkerSpec = {
-      id,
-      profile: profile.name,
-      engine: decision.engine,
-      modelId: first.id,
-      source: choice.kind === 'run' ? choice.source : (first.source ?? first.id),
-      capabilities: first.profile?.capabilities ?? ['chat'],
-      startEstimateMs: startEstimateMs(decision.engine, choice),
-      instancePrefix: workerPrefix(place.stateDir, id),
-      gpuUuids,
-      fingerprint: fingerprint({ model: first.id, command: command(context), setup, gpuUuids }),
-      wanted: choice.kind === 'run' && setup ? { setup, limits: ladderLimits(first.profile, card, choice, knownFlags(context)) } : null,
-      plan: (port, instanceId, relaxed) =>
-        choice.kind === 'run' && setup ? planWorker(context, relaxed ?? setup, port, instanceId) : (choice as Plan),
+    const plan = (model: AskedModel, gpusOwn: readonly GpuReading[]): PlannedModel => {
+      const card = gpusOwn[0] ?? gpus[0];
+      const choice = shareCard(choose(model, card), sharers);
+      const gpuUuids = gpusOwn.map(({ uuid }) => uuid);
+      const context = { settings, place, profile, decision, gpuUuids, modelId: model.id };
+      const facts = cardFacts(profile, card, isPretended, count);
+      return planModel(context, model, choice, facts, id);
     };
-    const utilization = (choice.kind === 'run' && numberIn(choice.engine, 'gpu_memory_utilization')) || DEFAULT_UTILIZATION;
-    return { spec, gpuUuids, utilization };
+    // Alone, a worker's next model may take more or fewer of the cards than the first; beside others it has to make do with its own.
+    const spread = (nth: number) => (wanted.replicas === 1 ? (placeWorkers(1, gpusEach[nth] ?? 1, cards)[0]?.gpus ?? own) : own);
+    const models = new Map(asked.map((model, nth) => [model.id, plan(model, nth === 0 ? own : spread(nth))] as const));
+    return { ...(models.get(first.id) as PlannedModel), models };
   });
   return { decision, profile, profileReason: named.reason, tuning, models, choices, workers };
 }
@@ -158,6 +159,37 @@ interface WorkerContext {
   readonly decision: EngineDecision;
   readonly gpuUuids: readonly string[];
   readonly modelId: string;
+}
+
+function planModel(context: WorkerContext, model: AskedModel, choice: Choice, card: CardFacts, id: string): PlannedModel {
+  const { decision, place, profile, gpuUuids } = context;
+  const setup = choice.kind === 'run' ? toSetup(context, choice) : null;
+  const limits = choice.kind === 'run' ? ladderLimits(model.profile, card, choice, knownFlags(context)) : null;
+  const spec: WorkerSpec = {
+    id,
+    profile: profile.name,
+    engine: decision.engine,
+    modelId: model.id,
+    source: choice.kind === 'run' ? choice.source : (model.source ?? model.id),
+    capabilities: model.profile?.capabilities ?? ['chat'],
+    startEstimateMs: startEstimateMs(decision.engine, choice),
+    instancePrefix: workerPrefix(place.stateDir, id),
+    gpuUuids,
+    fingerprint: fingerprint({ model: model.id, command: command(context), setup, gpuUuids }),
+    wanted: setup && limits ? { setup, limits } : null,
+    plan: (port, instanceId, relaxed) =>
+      choice.kind === 'run' && setup ? planWorker(context, relaxed ?? setup, port, instanceId) : (choice as Plan),
+  };
+  return {
+    spec,
+    gpuUuids,
+    utilization: (choice.kind === 'run' && numberIn(choice.engine, 'gpu_memory_utilization')) || DEFAULT_UTILIZATION,
+    refusal: choice.kind === 'refused' ? choice.reason : null,
+    swap: {
+      dwellMs: model.profile?.swap.dwell_ms ?? profile.swap.dwell_ms ?? null,
+      idleUnloadMs: model.profile?.swap.idle_unload_ms ?? profile.swap.idle_unload_ms ?? null,
+    },
+  };
 }
 
 function toSetup({ place }: WorkerContext, choice: Extract<Choice, { kind: 'run' }>): Setup {

@@ -7,7 +7,7 @@ import type { GpuView, SupervisorSnapshot } from '../gateway/core/supervision.ts
 import type { WorkerState } from '../gateway/core/worker.ts';
 import type { Adoptable } from './adoption.ts';
 import type { Failure } from './failure.ts';
-import type { FleetPlan, PlannedWorker } from './fleet-plan.ts';
+import type { FleetPlan, PlannedModel } from './fleet-plan.ts';
 import { awaitFreeMemory } from './free-memory.ts';
 import type { GpuProbe, GpuReading } from './gpu.ts';
 import type { Setup } from './ladder.ts';
@@ -16,8 +16,11 @@ import type { Log } from './log.ts';
 import { logFiles } from './log-file.ts';
 import type { SupervisionPolicy } from './policy.ts';
 import { PortPool } from './ports.ts';
+import { Slot } from './slot.ts';
 import { StartHistory } from './start-history.ts';
 import { StartTurns } from './start-turns.ts';
+import { SwapDesk } from './swap-desk.ts';
+import type { WishResult } from './wish-result.ts';
 import { SupervisedWorker } from './worker.ts';
 
 export interface FleetOptions {
@@ -32,15 +35,11 @@ export interface FleetOptions {
   readonly portRange: readonly [number, number];
   readonly stateDir: string;
   readonly version: string;
+  /** How long a call may wait for its model. */
+  readonly maxWaitMs: number;
   /** Workers that run already, by id: they go on as they are. */
   readonly adoptable?: ReadonlyMap<string, Adoptable>;
 }
-
-/** `will`: what is going to happen, in plain words. */
-export type WishResult =
-  | { readonly kind: 'accepted'; readonly will: string }
-  | { readonly kind: 'unknown'; readonly reason: string }
-  | { readonly kind: 'conflict'; readonly reason: string };
 
 /** A look costs a process or several, and figures of a metrics page are rarely read more often. */
 const GPU_INTERVAL_MS = 10_000;
@@ -48,17 +47,21 @@ const GPU_INTERVAL_MS = 10_000;
 /** Every worker of this supervisor, and the one picture of them that the gateway sees. */
 export class Fleet {
   readonly #options: FleetOptions;
-  readonly #workers: readonly SupervisedWorker[];
+  readonly #slots: readonly Slot[];
+  readonly #desk: SwapDesk;
   readonly #listeners = new Set<() => void>();
   readonly #gpuTimer: Timer | null;
   #gpus: readonly GpuView[];
   #revision = 1;
   #stopping = false;
 
-  private constructor(options: FleetOptions, workers: (onChange: () => void) => readonly SupervisedWorker[]) {
+  private constructor(options: FleetOptions, slots: (onChange: () => void) => readonly Slot[]) {
+    const { clock, log, policy, plan, maxWaitMs } = options;
     this.#options = options;
     this.#gpus = options.gpus.map(toGpuView);
-    this.#workers = workers(() => this.#changed());
+    this.#slots = slots(() => this.#changed());
+    const models = new Map([...(plan.workers[0]?.models ?? [])].map(([id, { refusal }]) => [id, refusal]));
+    this.#desk = new SwapDesk({ clock, log, policy, models, slots: this.#slots, maxWaitMs, onChange: () => this.#tell() });
     this.#gpuTimer = options.gpus.length > 0 ? repeat(options.clock, GPU_INTERVAL_MS, () => this.#readGpus()) : null;
   }
 
@@ -72,54 +75,51 @@ export class Fleet {
     for (const { record } of adoptable.values()) ports.reserve(record.port);
     const turns = new StartTurns();
     const starts = new StartHistory(join(stateDir, 'start-times.json'));
-    const planned: { worker: PlannedWorker; port: number }[] = [];
+    const planned: { plan: FleetPlan['workers'][number]; port: number }[] = [];
     for (const worker of plan.workers) {
       const port = adoptable.get(worker.spec.id)?.record.port ?? (await ports.take());
       if (port === null) throw new Error(`supervisor.port_range ${portRange.join('-')} has no free port for ${worker.spec.id}`);
-      planned.push({ worker, port });
+      planned.push({ plan: worker, port });
     }
-    const fleet = new Fleet(options, (onChange) =>
-      planned.map(({ worker, port }) => {
-        const { spec } = worker;
-        const shared = { clock, random, log, policy, ports, starts, onChange };
+    return new Fleet(options, (onChange) => {
+      const create = (model: PlannedModel, port: number) => {
+        const { spec } = model;
         return new SupervisedWorker(spec, port, {
-          ...shared,
+          ...{ clock, random, log, policy, ports, starts, onChange },
           logs: logFiles(join(stateDir, 'logs'), spec.id),
           recordsDirectory: recordsDirectory(stateDir),
-          ladderFile: join(stateDir, 'ladder', `${spec.id}.jsonl`),
-          clearance: (setup, done) => clear(turns, worker, setup, clock, gpuProbe, done),
-          holdTurn: () => takeTurn(turns, worker, () => {}),
+          ladderFile: join(stateDir, 'ladder', ladderName(plan, spec)),
+          clearance: (setup, done) => clear(turns, model, setup, clock, gpuProbe, done),
+          holdTurn: () => takeTurn(turns, model, () => {}),
         });
-      }),
-    );
-    for (const worker of fleet.#workers) {
-      const found = adoptable.get(worker.spec.id);
-      if (found) worker.adopt(found);
-    }
-    return fleet;
+      };
+      return planned.map((slot) => new Slot({ clock, policy, starts, create, ...slot }, adoptable.get(slot.plan.spec.id)));
+    });
   }
 
   /** Does nothing once it has been told to stop. */
   start(): void {
     if (this.#stopping) return;
-    for (const worker of this.#workers) if (worker.state === 'idle') worker.tell('start');
+    for (const { state, worker } of this.#slots) if (state === 'idle') worker.tell('start');
   }
 
   /** Ends every worker in order; resolves when all are at rest. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    for (const worker of this.#workers) worker.tell('stop');
-    await this.#until(() => this.#workers.every(({ state }) => state === 'idle' || state === 'failed'));
+    this.#desk.close();
+    for (const slot of this.#slots) slot.stop();
+    await this.#until(() => this.#slots.every(({ state }) => state === 'idle' || state === 'failed'));
     this.#gpuTimer?.cancel();
   }
 
   /** Ends every process group at once. */
   killNow(): void {
-    for (const worker of this.#workers) worker.killNow();
+    for (const { worker } of this.#slots) worker.killNow();
   }
 
   restart(id: string): WishResult {
-    return this.#wish(id, 'restart', (state) => {
+    return this.#wish(id, 'restart', (state, slot) => {
+      if (slot.change && slot.change.to !== slot.model) return null;
       if (state === 'ready') return 'It finishes its requests, stops and starts again.';
       return state === 'idle' || state === 'failed' || state === 'backoff' ? 'It starts now.' : 'It stops and starts again.';
     });
@@ -132,6 +132,21 @@ export class Fleet {
     });
   }
 
+  /** An operator wants a model loaded now. */
+  load(model: string): WishResult {
+    return this.#desk.load(model);
+  }
+
+  /** Calls wait for a model. */
+  wish(model: string, waiting: number): WishResult {
+    return this.#desk.wish(model, waiting);
+  }
+
+  /** An operator wants a model's memory back. */
+  unload(model: string): WishResult {
+    return this.#desk.unload(model);
+  }
+
   snapshot(): SupervisorSnapshot {
     const { plan, version } = this.#options;
     return {
@@ -140,12 +155,13 @@ export class Fleet {
       version,
       engine: plan.decision.engine,
       engineReason: plan.decision.reason,
-      vllmVersion: this.#workers.find((worker) => worker.version !== null)?.version ?? null,
+      vllmVersion: this.#slots.find(({ worker }) => worker.version !== null)?.worker.version ?? null,
       profile: plan.profile.name,
       tuning: plan.tuning.name,
       gpus: this.#gpus,
-      models: plan.models,
-      workers: this.#workers.map((worker) => worker.view()),
+      models: plan.models.map((model) => ({ ...model, ...this.#desk.stateOf(model.id) })),
+      workers: this.#slots.map(({ worker }) => worker.view()),
+      swaps: this.#desk.swaps(),
     };
   }
 
@@ -153,7 +169,7 @@ export class Fleet {
   logTail(id: string): readonly string[] | null {
     return (
       this.#find(id)
-        ?.lines()
+        ?.worker.lines()
         .map(({ text }) => text) ?? null
     );
   }
@@ -164,21 +180,27 @@ export class Fleet {
     return () => this.#listeners.delete(listener);
   }
 
-  #find(id: string): SupervisedWorker | undefined {
-    return this.#workers.find((worker) => worker.spec.id === id);
+  #find(id: string): Slot | undefined {
+    return this.#slots.find((slot) => slot.id === id);
   }
 
-  #wish(id: string, wish: 'restart' | 'drain', say: (state: WorkerState) => string | null): WishResult {
-    const worker = this.#find(id);
-    if (!worker) return { kind: 'unknown', reason: `There is no worker ${id}.` };
+  #wish(id: string, wish: 'restart' | 'drain', say: (state: WorkerState, slot: Slot) => string | null): WishResult {
+    const slot = this.#find(id);
+    if (!slot) return { kind: 'unknown', reason: `There is no worker ${id}.` };
     if (this.#stopping) return { kind: 'conflict', reason: 'The supervisor is stopping.' };
-    const will = say(worker.state);
-    if (will === null) return { kind: 'conflict', reason: `${id} is ${worker.state}.` };
-    worker.tell(wish);
+    const will = say(slot.state, slot);
+    if (will === null) return { kind: 'conflict', reason: `${id} is ${slot.state}.` };
+    if (wish === 'restart') slot.restart();
+    else slot.hold();
     return { kind: 'accepted', will };
   }
 
   #changed(): void {
+    this.#desk?.review();
+    this.#tell();
+  }
+
+  #tell(): void {
     this.#revision += 1;
     for (const listener of this.#listeners) listener();
   }
@@ -200,10 +222,15 @@ export class Fleet {
   }
 }
 
+/** What was relaxed for a worker's first model keeps the worker's name; every other has a file of its own. */
+function ladderName(plan: FleetPlan, { id, modelId }: PlannedModel['spec']): string {
+  return plan.models[0]?.id === modelId ? `${id}.jsonl` : `${id}.${encodeURIComponent(modelId)}.jsonl`;
+}
+
 /** A worker's permission to start: its GPUs' turn, then their memory. Without a GPU there is nothing to wait for. */
 function clear(
   turns: StartTurns,
-  worker: PlannedWorker,
+  worker: PlannedModel,
   setup: Setup | null,
   clock: Clock,
   gpuProbe: GpuProbe,
@@ -223,7 +250,7 @@ function clear(
 }
 
 /** `onTurn` is called once, possibly at once. */
-function takeTurn(turns: StartTurns, { gpuUuids }: PlannedWorker, onTurn: () => void): Lease {
+function takeTurn(turns: StartTurns, { gpuUuids }: PlannedModel, onTurn: () => void): Lease {
   const [first, ...others] = gpuUuids;
   // Workers that spread over several cards may overlap in any of them: those start one by one.
   if (first !== undefined) return turns.take(others.length === 0 ? first : 'several', onTurn);

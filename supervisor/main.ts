@@ -70,7 +70,7 @@ async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log
   // Before the first snapshot, so that the gateway never hears that a worker it sends requests to is not there.
   const adoptable = await findAdoptable(
     readRecords(recordsDirectory(stateDir)),
-    plan.workers.map(({ spec }) => spec),
+    plan.workers.flatMap(({ models }) => [...models.values()].map(({ spec }) => spec)),
   );
   const fleet = await Fleet.create({
     clock,
@@ -83,6 +83,7 @@ async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log
     portRange: settings.supervisor.port_range,
     stateDir,
     version: io.version ?? 'unknown',
+    maxWaitMs: settings.admission.queue_timeout_ms,
     adoptable,
   });
 
@@ -95,6 +96,9 @@ async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log
         onChange: (listener) => fleet.onChange(listener),
         restart: (id) => fleet.restart(id),
         drain: (id) => fleet.drain(id),
+        load: (model) => fleet.load(model),
+        wish: (model, waiting) => fleet.wish(model, waiting),
+        unload: (model) => fleet.unload(model),
         stop: () => stop('control'),
       },
       clock,

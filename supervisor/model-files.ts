@@ -108,6 +108,7 @@ function toProfile(id: string, source: string, config: Config, weightsGib: numbe
     shape,
     variants: [{ name: 'own', source, quantization: format, weights_gib: weightsGib, gated: false }],
     engine: {},
+    swap: { strategy: 'cold' },
     on: {},
   };
 }

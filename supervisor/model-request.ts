@@ -1,6 +1,6 @@
 import { nearestName } from '../gateway/config/nearest-name.ts';
 import type { Settings } from '../gateway/config/settings.ts';
-import type { SupervisedModel } from '../gateway/core/supervision.ts';
+import type { KnownModel } from '../gateway/core/supervision.ts';
 import type { ModelRequest } from './engine-choice.ts';
 import type { GpuProfile, Profiles } from './profile.ts';
 import { ProfileError } from './profile.ts';
@@ -29,6 +29,6 @@ function unknownModel(id: string, profiles: Profiles): string {
 }
 
 /** What the gateway is told of a model. `source` is the one that would run here. */
-export function toSupervisedModel(model: AskedModel, source: string, maxModelLen: number | null): SupervisedModel {
+export function toKnownModel(model: AskedModel, source: string, maxModelLen: number | null): KnownModel {
   return { id: model.id, aliases: model.aliases, source, capabilities: model.profile?.capabilities ?? ['chat'], maxModelLen };
 }

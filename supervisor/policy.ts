@@ -43,6 +43,8 @@ export interface SupervisionPolicy {
   readonly halfOpenMs: number;
   /** How long a relaxed worker must have served before a restart may take back a step: the first time, after one relapse, after two. */
   readonly climbHoldMs: readonly number[];
+  /** How long a model stays at least once it is ready, where its profile does not say. */
+  readonly dwellMs: number;
   /** The same failure this soon after a step was taken back is a relapse. */
   readonly relapseMs: number;
 }
@@ -77,6 +79,7 @@ export function supervisionPolicy(startTimeoutMs: number, shutdownTimeoutMs: num
     busyPatienceMs: 300_000,
     halfOpenMs: 600_000,
     climbHoldMs: [6 * HOUR_MS, 12 * HOUR_MS, 24 * HOUR_MS],
+    dwellMs: 30_000,
     relapseMs: 600_000,
   };
 }

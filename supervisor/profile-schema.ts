@@ -15,6 +15,15 @@ const computeCap = z.number().min(5).max(20);
 const version = z.string().regex(/^\d+\.\d+(\.\d+)?$/, 'expected a version such as 0.24');
 const pattern = (flags?: string) => z.string().transform((text) => new RegExp(text, flags));
 
+const swapSchema = z
+  .strictObject({
+    strategy: z.literal('cold').default('cold').describe('cold: one model ends before the next is launched.'),
+    dwell_ms: z.int().nonnegative().optional().describe('How long a model stays at least once it is ready. 30000 where nothing is said.'),
+    idle_unload_ms: z.int().positive().nullable().optional().describe('Without a request for this long it is unloaded. null: it stays.'),
+  })
+  .prefault({})
+  .describe('How models take turns on one card; what a model says goes before what a GPU says.');
+
 const stepSchema = z.strictObject({
   when: z
     .strictObject({
@@ -59,6 +68,7 @@ export const gpuSchema = z.strictObject({
     .prefault({})
     .describe('Laid over them for a worker that uses several of these cards.'),
   steps: z.array(stepSchema).default([]).describe('Further layers, each for the cards or vLLM versions it names; in order.'),
+  swap: swapSchema,
   why: reasons.default({}),
   deny: z
     .array(z.strictObject({ pattern: pattern('i'), reason: z.string() }))
@@ -118,6 +128,7 @@ export const modelSchema = z.strictObject({
   shape: shapeSchema.describe('From its config.json: what the memory is computed from.'),
   variants: z.array(variantSchema).min(1).describe('Largest first.'),
   engine: engineSettings.default({}),
+  swap: swapSchema,
   on: z
     .record(z.string(), z.strictObject({ variant: z.string(), engine: engineSettings.default({}) }))
     .default({})

@@ -23,6 +23,8 @@ export interface WorkerShell {
   /** How long the last starts took, and how long one is expected to take before there was any. */
   readonly starts: readonly StartSample[];
   readonly startEstimateMs: number;
+  /** Starts that somebody has asked for by wanting the model: they are no restarts. */
+  readonly loads: number;
 }
 
 /** What the gateway is told of a worker. `nowMs` is monotonic, as the machine's times are. */
@@ -39,7 +41,7 @@ export function toView(facts: WorkerFacts, machine: Machine, shell: WorkerShell,
     pid: 'process' in life ? (life.process?.pid ?? null) : null,
     port: shell.port,
     startedAtMs: 'process' in life ? shell.startedAtMs : null,
-    restarts: Math.max(0, machine.incarnation - 1),
+    restarts: Math.max(0, machine.incarnation - shell.loads),
     degradation: summarize(machine.footing.steps),
     lastFailure: history.lastFailure ? toFailure(history.lastFailure, shell.failedAtMs ?? 0) : null,
     // A start that takes longer than expected is not late by a negative time.
@@ -70,7 +72,12 @@ function toFailure(failure: Failure, atMs: number): WorkerFailure {
   return { class: name, phase, message, advice, at: new Date(atMs).toISOString() };
 }
 
-function startEstimate(life: Life, { starts, startEstimateMs }: WorkerShell, nowMs: number): StartEstimate | null {
+/** What is left of a start, the pause before it included; null when none is under way or to come. `nowMs` is monotonic. */
+export function startEstimate(
+  life: Life,
+  { starts, startEstimateMs }: Pick<WorkerShell, 'starts' | 'startEstimateMs'>,
+  nowMs: number,
+): StartEstimate | null {
   const estimate = (point: StartPoint) => estimateStart(starts, startEstimateMs, point);
   const before = () => estimate({ stage: null, inStageMs: 0, loaded: 0 });
   switch (life.state) {

@@ -10,7 +10,7 @@ import type { Exit, FailurePhase } from './failure-table.ts';
 import { noPortLeft, refused, spawnFailed } from './failure.ts';
 import type { Setup } from './ladder.ts';
 import type { LaunchPlan } from './launch.ts';
-import type { Beat, Effect, Event, Foundling, Machine, TimerName } from './life.ts';
+import type { Beat, Effect, Event, Foundling, Life, Machine, TimerName } from './life.ts';
 import { NEW_MACHINE } from './life.ts';
 import type { LogLine } from './log-lines.ts';
 import { step } from './machine.ts';
@@ -19,7 +19,11 @@ import { Probe } from './probe.ts';
 import { WorkerLadder } from './worker-ladder.ts';
 import { WorkerReport } from './worker-report.ts';
 import type { WorkerSpec, WorkerWorld } from './worker-spec.ts';
-import { toView } from './worker-view.ts';
+import { estimateStart } from './start-estimate.ts';
+import type { WorkerShell } from './worker-view.ts';
+import { startEstimate, toView } from './worker-view.ts';
+import type { WorkerUse } from './worker-use.ts';
+import { newlyUsed, seenUse } from './worker-use.ts';
 
 /** How long `clearance` waits for memory before it says that there is none. */
 const CLEARANCE_PATIENCE_MS = 60_000;
@@ -41,6 +45,9 @@ export class SupervisedWorker {
   #launch: LaunchPlan | null = null;
   #probe: Probe | null = null;
   #models: readonly ServedModel[] | null = null;
+  #use: WorkerUse = newlyUsed(-Infinity);
+  /** How often its model was loaded because somebody wanted it; any other start is a restart. */
+  #loads = 1;
   #version: string | null = null;
 
   /** `port` is the worker's, taken from the pool. */
@@ -67,14 +74,41 @@ export class SupervisedWorker {
     return this.#machine.life.state;
   }
 
+  get life(): Life {
+    return this.#machine.life;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  /** When its model last had work. */
+  get use(): WorkerUse {
+    return this.#use;
+  }
+
+  /** What is left of its start; null when it is not starting. Milliseconds. */
+  get startLeftMs(): number | null {
+    return startEstimate(this.#machine.life, this.#shell(), this.#world.clock.now())?.leftMs ?? null;
+  }
+
+  /** How long its next start will take, from those before. Milliseconds. */
+  get startMs(): number {
+    return estimateStart(this.#shell().starts, this.spec.startEstimateMs, { stage: null, inStageMs: 0, loaded: 0 }).leftMs;
+  }
+
   /** The engine's own version, once it has been ready. */
   get version(): string | null {
     return this.#version;
   }
 
   view(): WorkerView {
+    return toView(this.spec, this.#machine, this.#shell(), this.#world.clock.now());
+  }
+
+  #shell(): WorkerShell {
     const plan = this.#launch ?? this.#plan(this.#port, '');
-    const shell = {
+    return {
       port: this.#port,
       models: this.#models ?? [{ id: this.spec.modelId, root: this.spec.source, parent: null, maxModelLen: plan?.maxModelLen ?? null }],
       maxNumSeqs: plan?.maxNumSeqs ?? 1,
@@ -83,8 +117,8 @@ export class SupervisedWorker {
       failedAtMs: this.#report.failedAtMs,
       starts: this.#world.starts.of(this.spec.fingerprint),
       startEstimateMs: this.spec.startEstimateMs,
+      loads: this.#loads,
     };
-    return toView(this.spec, this.#machine, shell, this.#world.clock.now());
   }
 
   /** The end of the engine's log. */
@@ -94,6 +128,21 @@ export class SupervisedWorker {
 
   tell(wish: 'start' | 'restart' | 'drain' | 'stop'): void {
     this.#send({ type: wish });
+  }
+
+  /** Starts it on this port, which is the caller's. Only at rest. */
+  load(port: number): void {
+    if (this.#machine.incarnation > 0) this.#loads += 1;
+    this.#port = port;
+    this.tell('start');
+  }
+
+  /** Looks whether its model has work; `use` knows afterwards. */
+  async look(): Promise<void> {
+    const { epoch } = this.#machine;
+    if (this.state !== 'ready') return;
+    const result = await this.#look('pulse');
+    if (result.kind === 'ok' && epoch === this.#machine.epoch) this.#use = seenUse(this.#use, result.value.beat, this.#world.clock.now());
   }
 
   /** Takes over what an earlier supervisor has left running, as it is. Only before anything else. */
@@ -135,8 +184,10 @@ export class SupervisedWorker {
     const before = this.#machine;
     const { machine, effects } = step(policy, before, event, { nowMs: clock.now(), chance: random.next() });
     this.#machine = machine;
-    if (machine.life !== before.life)
+    if (machine.life !== before.life) {
       this.#report.changed(before.life, machine, { port: this.#port, models: this.#models, version: this.#version });
+      if (machine.life.state === 'ready' && !('sinceMs' in before.life)) this.#use = newlyUsed(clock.now());
+    }
     for (const effect of effects) this.#perform(effect);
     return effects.some(({ type }) => type === 'publish');
   }
@@ -301,6 +352,8 @@ export class SupervisedWorker {
     const { models, beat } = result.value;
     if (models && epoch === this.#machine.epoch) this.#models = models;
     this.#process.forgetOomKills();
+    if (depth === 'pulse') this.#use = seenUse(this.#use, beat, this.#world.clock.now());
+    else if (depth === 'token') this.#use = { ...this.#use, asked: true };
     this.#send({ type: 'probe_ok', epoch, beat });
   }
 

@@ -102,7 +102,10 @@ export interface ModelEntry {
   readonly state: ModelState;
   readonly profile: string | null;
   readonly capabilities: readonly string[];
+  /** Seconds until it is ready; for one that is available, were it wished for now. */
   readonly etaSeconds: number | null;
+  /** It is loaded, or its supervisor loads it when calls wait for it. */
+  readonly loadable: boolean;
 }
 
 /** The workers there are, and the models they serve. The gateway never asks where they come from. */
@@ -118,4 +121,12 @@ export interface WorkerDirectory {
   onChange(listener: () => void): () => void;
   /** Frees every connection and timer. */
   close(): Promise<void>;
+}
+
+/**
+ * Whether calls for a model get somewhere: a worker has it, or its supervisor changes a worker that is well over to it when they come.
+ */
+export function canServe(directory: WorkerDirectory, model: ModelEntry): boolean {
+  if (directory.readyFor(model.id).length > 0) return true;
+  return model.state === 'available' && model.loadable && directory.workers().some(({ view }) => view.state === 'ready');
 }

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import type { GpuView, SupervisorSnapshot } from '../core/supervision.ts';
+import type { GpuView, SupervisorSnapshot, SwapView } from '../core/supervision.ts';
 import type { ModelEntry, Worker, WorkerDirectory } from '../core/worker.ts';
 
 /** The body of GET /admin/status: what runs, as what, since when, and what was changed or went wrong. */
@@ -15,6 +15,18 @@ export function adminStatus(snapshot: SupervisorSnapshot | null, directory: Work
     tuning: snapshot?.tuning ?? null,
     models: directory.models().map(modelStatus),
     workers: directory.workers().map((worker) => workerStatus(worker, clock)),
+    swaps: (snapshot?.swaps ?? []).map((swap) => swapStatus(swap, clock)),
+  };
+}
+
+function swapStatus({ worker, from, to, startedAtMs, etaSeconds, percent }: SwapView, clock: Clock) {
+  return {
+    worker,
+    from,
+    to,
+    since_seconds: Math.max(0, Math.round((clock.wall() - startedAtMs) / 1000)),
+    eta_seconds: etaSeconds,
+    percent,
   };
 }
 

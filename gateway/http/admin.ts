@@ -43,6 +43,7 @@ export interface AdminContext {
   readonly reload: () => ReloadAnswer;
   /** null: there is no supervisor to tell. */
   readonly command: ((worker: string, verb: 'restart' | 'drain') => Promise<CommandAnswer>) | null;
+  readonly modelCommand: ((model: string, verb: 'load' | 'unload') => Promise<CommandAnswer>) | null;
 }
 
 /** Headers by which a proxy or a page in a browser gives itself away. Both speak for strangers. */
@@ -104,20 +105,22 @@ export function admin(context: AdminContext) {
       if (!directory.workers().some((worker) => worker.id === id)) throw new GatewayError('not_found', `There is no worker ${shown(id)}.`);
       if (!context.command)
         throw new GatewayError('conflict', `The worker ${shown(id)} was not launched by Headgate and cannot be told to ${verb}.`);
-      const { kind, message } = await context.command(id, verb);
-      if (kind === 'accepted') return c.json({ accepted: true, worker: id, action: verb, message }, 202);
-      if (kind === 'unknown') throw new GatewayError('not_found', message);
-      if (kind === 'conflict') throw new GatewayError('conflict', message);
-      throw new GatewayError('upstream_error', message);
+      const message = accepted(await context.command(id, verb));
+      return c.json({ accepted: true, worker: id, action: verb, message }, 202);
     },
-    modelCommand: (c) => {
+    modelCommand: async (c) => {
       const model = directory.resolve(c.req.param('id') ?? '');
       const verb = c.req.param('verb');
       if (verb !== 'load' && verb !== 'unload') throw new GatewayError('unknown_url', 'A model can be told to load or to unload.');
       if (!model) throw new GatewayError('not_found', 'There is no such model.');
-      if (verb === 'load' && model.state === 'ready')
-        return c.json({ accepted: true, model: model.id, action: verb, message: 'It is loaded.' }, 202);
-      throw new GatewayError('conflict', `Which models are loaded is fixed at start: ${model.id} cannot be told to ${verb}.`);
+      if (!context.modelCommand) {
+        if (verb === 'load' && model.state === 'ready') return c.json(obeyed(model.id, verb, 'It is loaded.'), 202);
+        throw new GatewayError(
+          'conflict',
+          `${shown(model.id)} is served by workers that were not launched by Headgate: it cannot ${verb} it.`,
+        );
+      }
+      return c.json(obeyed(model.id, verb, accepted(await context.modelCommand(model.id, verb))), 202);
     },
     bundle: async (c) => {
       const now = clock.now();
@@ -139,6 +142,18 @@ export function admin(context: AdminContext) {
       );
     },
   } satisfies Record<string, HttpAnswer>;
+}
+
+function obeyed(model: string, action: 'load' | 'unload', message: string): object {
+  return { accepted: true, model, action, message };
+}
+
+/** The supervisor's words. @throws not_found · conflict · upstream_error */
+function accepted({ kind, message }: CommandAnswer): string {
+  if (kind === 'accepted') return message;
+  if (kind === 'unknown') throw new GatewayError('not_found', message);
+  if (kind === 'conflict') throw new GatewayError('conflict', message);
+  throw new GatewayError('upstream_error', message);
 }
 
 function same(given: string, key: string): boolean {

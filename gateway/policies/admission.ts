@@ -26,6 +26,8 @@ export interface AdmissionContext {
   readonly admission: () => AdmissionSettings;
   readonly pressure: () => PressureSettings;
   readonly timeouts: () => DeadlineSettings;
+  /** Calls wait for a model that no worker has, but whose entry says that it can be loaded. Called again and again while they do. */
+  readonly wish?: (model: string, waiting: number) => void;
 }
 
 /** Larger goes first. */
@@ -56,6 +58,8 @@ class Room {
   readonly #context: AdmissionContext;
   /** Order, priority and abort are p-queue's. It stands still but for the moments in which a place is given to the first in it. */
   readonly #line = new PQueue({ autoStart: false });
+  /** Those who wait, by what ends their wait. */
+  readonly #waiting = new Set<AbortController>();
   #lookAgain: Timer | null = null;
   #inUse = 0;
   #serviceMs = 0;
@@ -89,7 +93,8 @@ class Room {
 
   /** More places may be free than a moment ago: gives them to the first in line. */
   poke(): void {
-    if (this.#line.size === 0 || this.#inUse >= this.#slots()) return;
+    if (this.#line.size === 0) return;
+    if (this.#inUse >= this.#slots()) return this.#lookForWorkers();
     this.#line.start();
     this.#line.pause();
   }
@@ -113,7 +118,7 @@ class Room {
     const { admission, directory } = this.#context;
     const { max_queue, queue_timeout_ms } = admission();
     const ready = directory.readyFor(this.#model);
-    if (ready.length === 0) throw noWorkerError(directory, this.#model);
+    if (ready.length === 0) return this.#refuseUnlessComing(call);
     const retryAfterMs = this.#expectedWaitMs(this.depth(), slots);
     if (slots === 0) {
       throw this.#rejection(
@@ -129,7 +134,7 @@ class Room {
         retryAfterMs,
       );
     }
-    const leftMs = call.arrivedAt + totalMs(this.#context.timeouts(), call.peek.stream) - this.#context.clock.now();
+    const leftMs = this.#leftMs(call);
     if (this.#ended >= EVIDENCE && retryAfterMs > Math.min(queue_timeout_ms * 2, leftMs)) {
       throw this.#rejection(
         'queue_timeout',
@@ -137,6 +142,35 @@ class Room {
         retryAfterMs,
       );
     }
+  }
+
+  /** No worker has the model. Where a supervisor can load it in time, it is waited for; where it takes longer, it is loaded all the same. */
+  #refuseUnlessComing(call: Call): void {
+    const { admission, directory, wish } = this.#context;
+    const { max_queue, queue_timeout_ms } = admission();
+    const entry = directory.resolve(this.#model);
+    if (!entry?.loadable) throw noWorkerError(directory, this.#model);
+    wish?.(this.#model, this.depth() + 1);
+    const etaMs = (entry.etaSeconds ?? 0) * 1000;
+    if (max_queue === 0 || etaMs > Math.min(queue_timeout_ms, this.#leftMs(call))) throw noWorkerError(directory, this.#model);
+    if (this.depth() < max_queue) return;
+    const message = `Too many requests are waiting for ${call.model} to be loaded (${this.depth()}). Retry shortly.`;
+    throw this.#rejection('queue_full', message, Math.max(etaMs, 1000));
+  }
+
+  /** No place is free. If that is because no worker has the model, those who wait for it keep wishing, or learn that it has failed. */
+  #lookForWorkers(): void {
+    const { directory, wish } = this.#context;
+    if (directory.readyFor(this.#model).length > 0) return;
+    const entry = directory.resolve(this.#model);
+    if (entry?.loadable) return wish?.(this.#model, this.depth());
+    if (entry?.state !== 'failed') return;
+    for (const leaving of [...this.#waiting]) leaving.abort(noWorkerError(directory, this.#model));
+  }
+
+  /** Until the call's own time is over. */
+  #leftMs(call: Call): number {
+    return call.arrivedAt + totalMs(this.#context.timeouts(), call.peek.stream) - this.#context.clock.now();
   }
 
   /** How long the call behind `ahead` others waits, from the mean time a place is held. */
@@ -157,14 +191,14 @@ class Room {
     const leaving = new AbortController();
     const offCancel = call.cancellation.onCancel((reason) => leaving.abort(reason));
     const timer = clock.after(queue_timeout_ms, () => {
-      leaving.abort(
-        this.#rejection('queue_timeout', `The request waited ${queue_timeout_ms} ms for a place and was given up.`, queue_timeout_ms),
-      );
+      leaving.abort(this.#tooLate(queue_timeout_ms));
     });
+    this.#waiting.add(leaving);
     const stopWaiting = (): void => {
       offCancel();
       timer.cancel();
-      call.journey.queueMs = clock.now() - startedAt;
+      this.#waiting.delete(leaving);
+      call.journey.queueMs += clock.now() - startedAt;
       if (this.#line.size > 0) return;
       this.#lookAgain?.cancel();
       this.#lookAgain = null;
@@ -187,6 +221,13 @@ class Room {
       stopWaiting();
       throw error;
     }
+  }
+
+  #tooLate(waitedMs: number): GatewayError {
+    const { directory } = this.#context;
+    const unserved = directory.readyFor(this.#model).length === 0 && directory.resolve(this.#model)?.loadable === true;
+    if (unserved) return noWorkerError(directory, this.#model);
+    return this.#rejection('queue_timeout', `The request waited ${waitedMs} ms for a place and was given up.`, waitedMs);
   }
 
   /** Places also come with every scrape, as pressure falls. */
@@ -233,26 +274,34 @@ export class Admission {
   }
 
   layer(): Layer {
-    const { events } = this.#context;
-    const room = (model: string) => this.room(model);
+    const { events, directory } = this.#context;
+    const enter = async (call: Call): Promise<Lease> => {
+      try {
+        return await this.room(call.model).enter(call);
+      } catch (error) {
+        if (error instanceof GatewayError && error.kind !== 'client_disconnected') events.rejected(call, error.reason);
+        throw error;
+      }
+    };
     return (next) =>
       async function admitted(call) {
-        let lease: Lease;
-        try {
-          lease = await room(call.model).enter(call);
-        } catch (error) {
-          if (error instanceof GatewayError && error.kind !== 'client_disconnected') events.rejected(call, error.reason);
-          throw error;
-        }
-        events.admitted(call);
-        try {
-          const reply = await next(call);
-          void reply.ended.promise.then(() => lease.release());
-          return reply;
-        } catch (error) {
-          lease.release();
-          throw error;
+        for (let first = true; ; first = false) {
+          const lease = await enter(call);
+          if (first) events.admitted(call);
+          try {
+            const reply = await next(call);
+            void reply.ended.promise.then(() => lease.release());
+            return reply;
+          } catch (error) {
+            lease.release();
+            // Its worker was given another model while the call was held on its way there: it waits for the next.
+            if (!isUnsent(call, error) || directory.resolve(call.model)?.loadable !== true) throw error;
+          }
         }
       };
   }
+}
+
+function isUnsent(call: Call, error: unknown): boolean {
+  return call.journey.attempts === 0 && error instanceof GatewayError && error.kind === 'model_loading';
 }

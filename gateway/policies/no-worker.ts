@@ -5,9 +5,10 @@ import type { WorkerDirectory } from '../core/worker.ts';
 export function noWorkerError(directory: WorkerDirectory, model: string): GatewayError {
   const entry = directory.resolve(model);
   const etaSeconds = entry?.etaSeconds ?? null;
-  if (entry?.state === 'loading') {
+  if (entry?.state === 'loading' || (entry?.state === 'available' && entry.loadable)) {
     const eta = etaSeconds === null ? '' : ` It should be ready in about ${Math.max(1, Math.round(etaSeconds))} s.`;
-    return new GatewayError('model_loading', `The model ${model} is loading.${eta}`, { retryAfterMs: (etaSeconds ?? 5) * 1000 });
+    const how = entry.state === 'loading' ? 'is loading' : 'has to be loaded first';
+    return new GatewayError('model_loading', `The model ${model} ${how}.${eta}`, { retryAfterMs: (etaSeconds ?? 5) * 1000 });
   }
   const why =
     entry?.state === 'failed' ? 'Its worker failed to start; the operator has been told why.' : 'No worker that serves it is ready.';

@@ -1,4 +1,4 @@
-import { WORKER_STAGES } from '../core/worker.ts';
+import { canServe, WORKER_STAGES } from '../core/worker.ts';
 import type { WorkerDirectory, WorkerView } from '../core/worker.ts';
 
 export interface ProbeFacts {
@@ -26,7 +26,7 @@ export function readiness(facts: ProbeFacts, verbose: boolean): ProbeAnswer {
   const checks = {
     settings: facts.settingsLoaded,
     not_draining: !facts.draining,
-    default_model: model !== null && facts.directory.readyFor(model.id).length > 0,
+    default_model: model !== null && canServe(facts.directory, model),
   };
   const answer = answerOf(checks, 'ready', 'not_ready');
   if (!verbose) return answer;

@@ -22,6 +22,8 @@ export function createWorkerAccount(metrics: Metrics, clock: Clock): WorkerAccou
   const lastReady = new Map<string, { model: string; leftAt: number | null }>();
 
   function restarted(view: WorkerView, previous: WorkerView): void {
+    // Another model's count is another worker's past.
+    if (view.models[0]?.id !== previous.models[0]?.id) return;
     const times = view.restarts - previous.restarts;
     if (times <= 0) return;
     const failed = previous.state === 'backoff' || previous.state === 'failed' || newFailure(view, previous);

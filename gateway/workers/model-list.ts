@@ -50,7 +50,9 @@ function entry(
   serving: readonly Serving[],
   created: number,
 ): ModelEntry {
-  const state = stateOf(serving);
+  const served = stateOf(serving);
+  // A model that no worker has may be on its way to one.
+  const state = served === 'available' ? unserved(supervised) : served;
   const ready = serving.filter(({ view }) => view.state === 'ready');
   const telling = ready.length > 0 ? ready : serving;
   const first = telling[0];
@@ -65,7 +67,8 @@ function entry(
     state,
     profile: first?.view.profile ?? null,
     capabilities: configured?.capabilities ?? supervised?.capabilities ?? [],
-    etaSeconds: state === 'loading' ? least(serving.filter(isLoading).map(({ view }) => view.etaSeconds)) : null,
+    etaSeconds: served === 'loading' ? least(serving.filter(isLoading).map(({ view }) => view.etaSeconds)) : etaOf(state, supervised),
+    loadable: state !== 'failed' && supervised?.loadable === true,
   };
 }
 
@@ -74,6 +77,16 @@ function stateOf(serving: readonly Serving[]): ModelState {
   if (serving.some(isLoading)) return 'loading';
   if (serving.some(({ view }) => view.state === 'failed')) return 'failed';
   return 'available';
+}
+
+/** It says "ready" of one that has just gone out of sight; nobody has it then. */
+function unserved(supervised: SupervisedModel | undefined): ModelState {
+  const state = supervised?.state ?? 'available';
+  return state === 'ready' ? 'available' : state;
+}
+
+function etaOf(state: ModelState, supervised: SupervisedModel | undefined): number | null {
+  return state === 'ready' || state === 'failed' ? null : (supervised?.etaSeconds ?? null);
 }
 
 function isLoading({ view }: Serving): boolean {

@@ -1,5 +1,5 @@
-import type { SupervisedModel, SupervisorSnapshot } from '../core/supervision.ts';
-import type { ServedModel, WorkerState, WorkerView } from '../core/worker.ts';
+import type { SupervisedModel, SupervisorSnapshot, SwapView } from '../core/supervision.ts';
+import type { ModelState, ServedModel, WorkerState, WorkerView } from '../core/worker.ts';
 
 const STATES: ReadonlySet<unknown> = new Set<WorkerState>([
   'idle',
@@ -11,6 +11,8 @@ const STATES: ReadonlySet<unknown> = new Set<WorkerState>([
   'backoff',
   'failed',
 ]);
+
+const MODEL_STATES: ReadonlySet<unknown> = new Set<ModelState>(['ready', 'loading', 'available', 'failed']);
 
 /**
  * One line of the supervisor's watch. A supervisor outlives gateways and may be of another version, so what is missing gets its neutral
@@ -31,7 +33,8 @@ export function readSnapshot(line: string): SupervisorSnapshot {
     tuning: 'unknown',
     gpus: [],
   } as const;
-  return { ...neutral, ...said, workers: said['workers'].map(readWorker), models: list(said['models']).map(readModel) };
+  const swaps = list(said['swaps']) as readonly SwapView[];
+  return { ...neutral, ...said, workers: said['workers'].map(readWorker), models: list(said['models']).map(readModel), swaps };
 }
 
 function readWorker(said: unknown): WorkerView {
@@ -72,7 +75,9 @@ function readModel(said: unknown): SupervisedModel {
   if (!isRecord(said) || !isName(said['id'])) throw new Error('The snapshot has a model without id.');
   const aliases = list(said['aliases']).filter(isName);
   const capabilities = list(said['capabilities']).filter(isName);
-  return { source: said['id'], maxModelLen: null, ...said, id: said['id'], aliases, capabilities };
+  const { state, ...rest } = said;
+  const known = MODEL_STATES.has(state) ? { state: state as ModelState } : {};
+  return { source: said['id'], maxModelLen: null, ...rest, ...known, id: said['id'], aliases, capabilities };
 }
 
 function list(value: unknown): readonly unknown[] {

@@ -15,6 +15,9 @@ export type SupervisorLink =
   /** What the last snapshot says still stands, but may be out of date. */
   | { readonly kind: 'away'; readonly since: number; readonly reason: string };
 
+/** Those who wait keep wishing; once a second is enough for the supervisor to know that they are still there. */
+const WISH_AGAIN_MS = 1000;
+
 export interface SupervisedSourceOptions {
   readonly clock: Clock;
   readonly directory: LiveDirectory;
@@ -30,6 +33,11 @@ export interface SupervisedSource extends WorkerSource {
   /** The id is a worker's. */
   restart(id: string): Promise<CommandResult>;
   drain(id: string): Promise<CommandResult>;
+  /** The id is a model's. An operator's word: it is done at once. */
+  load(id: string): Promise<CommandResult>;
+  unload(id: string): Promise<CommandResult>;
+  /** Calls wait for a model. Told at most once a second for each, however often this is called. */
+  wish(model: string, waiting: number): void;
   /** Every worker, then the supervisor itself. */
   stop(): Promise<CommandResult>;
 }
@@ -40,6 +48,9 @@ export function startSupervisedSource({ clock, directory, address, onLinkChange 
   let link: SupervisorLink = { kind: 'connecting' };
   /** Workers that the scraper found gone, with what the supervisor said of them then: it has yet to notice. */
   const gone = new Map<string, WorkerView>();
+
+  /** When each model was last wished for; only models of the supervisor are. Monotonic milliseconds. */
+  const wishedAt = new Map<string, number>();
 
   function setLink(next: SupervisorLink): void {
     const changed = next.kind !== link.kind;
@@ -80,6 +91,15 @@ export function startSupervisedSource({ clock, directory, address, onLinkChange 
     link: () => link,
     restart: (id) => command(`/v1/workers/${encodeURIComponent(id)}/restart`),
     drain: (id) => command(`/v1/workers/${encodeURIComponent(id)}/drain`),
+    load: (id) => command(`/v1/models/${encodeURIComponent(id)}/load`),
+    unload: (id) => command(`/v1/models/${encodeURIComponent(id)}/unload`),
+    wish(model, waiting) {
+      const now = clock.now();
+      if (now - (wishedAt.get(model) ?? -Infinity) < WISH_AGAIN_MS) return;
+      wishedAt.set(model, now);
+      // What comes of it is seen in the next snapshot.
+      void command(`/v1/models/${encodeURIComponent(model)}/load?waiting=${waiting}`);
+    },
     stop: () => command('/v1/stop'),
     scrapes: ({ id }) => said(id)?.state === 'ready' || said(id)?.state === 'draining',
     observe(id, sight) {

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import { type ControlAddress, controlRequest } from './control-address.ts';
 
-/** accepted: it will be done · unknown: there is no such worker · conflict: not in its present state · failed: the supervisor did not answer as it should */
+/** accepted: it will be done · unknown: there is no such worker or model · conflict: not in its present state · failed: the supervisor did not answer as it should */
 export interface CommandResult {
   readonly kind: 'accepted' | 'unknown' | 'conflict' | 'failed';
   /** Plain words for the operator; the supervisor's own where it has some. */
@@ -47,7 +47,7 @@ export function commandSupervisor(clock: Clock, address: ControlAddress, path: s
 function readAnswer(status: number, body: string): CommandResult {
   const said = messageIn(body);
   if (status >= 200 && status < 300) return { kind: 'accepted', message: said ?? 'Accepted.' };
-  if (status === 404) return { kind: 'unknown', message: said ?? 'The supervisor knows no such worker.' };
+  if (status === 404) return { kind: 'unknown', message: said ?? 'The supervisor knows no such worker or model.' };
   if (status === 409) return { kind: 'conflict', message: said ?? 'That cannot be done in the present state.' };
   return { kind: 'failed', message: said ?? `The supervisor answered with status ${status}.` };
 }

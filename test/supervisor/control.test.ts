@@ -51,6 +51,9 @@ class FakeFleet implements Controlled {
   }
   restart = (id: string) => this.#wish('restart', id);
   drain = (id: string) => this.#wish('drain', id);
+  load = (model: string) => this.#wish('load', model);
+  wish = (model: string, waiting: number) => this.#wish(`wish of ${waiting} for`, model);
+  unload = (model: string) => this.#wish('unload', model);
   stop = () => void (this.stops += 1);
 }
 

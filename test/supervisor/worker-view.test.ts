@@ -9,7 +9,7 @@ import { failureOf } from './machine-world.ts';
 const FACTS = { id: 'worker-1', profile: 't4', engine: 'vllm' } as const;
 const SHELL: WorkerShell = {
   ...{ port: 18_000, models: [], maxNumSeqs: 16, args: [], startedAtMs: 5, failedAtMs: 0 },
-  ...{ starts: [{ modelLoadedMs: 50_000, graphsMs: 90_000, totalMs: 100_000 }], startEstimateMs: 300_000 },
+  ...{ starts: [{ modelLoadedMs: 50_000, graphsMs: 90_000, totalMs: 100_000 }], startEstimateMs: 300_000, loads: 1 },
 };
 
 function viewOf(life: Life, more: Partial<Machine> = {}, nowMs = 1_000_000) {

@@ -54,8 +54,8 @@ export class FakeDirectory implements WorkerDirectory {
     this.changed();
   }
 
-  setModel(id: string, state: ModelState, etaSeconds: number | null = null): void {
-    this.#models = this.#models.map((model) => (model.id === id ? { ...model, state, etaSeconds } : model));
+  setModel(id: string, state: ModelState, etaSeconds: number | null = null, loadable = false): void {
+    this.#models = this.#models.map((model) => (model.id === id ? { ...model, state, etaSeconds, loadable } : model));
     this.changed();
   }
 
@@ -76,5 +76,6 @@ function modelEntry(id: string): ModelEntry {
     profile: null,
     capabilities: ['chat'],
     etaSeconds: null,
+    loadable: false,
   };
 }

@@ -86,6 +86,7 @@ export function directoryOf(workers: Worker[], modelIds: readonly string[] = [MO
     profile: null,
     capabilities: [],
     etaSeconds: null,
+    loadable: false,
   }));
   return {
     workers: () => workers,
