@@ -60,6 +60,7 @@ export class SwapDesk {
       if (present === null) this.#look();
     }
     this.review();
+    if (!known) this.#options.onChange();
     return { kind: 'accepted', will: this.#forecast(model) };
   }
 
@@ -72,6 +73,7 @@ export class SwapDesk {
     const nowMs = this.#options.clock.now();
     this.#wishes.set(model, { model, by: 'operator', sinceMs: nowMs, boundMs: 0, heardAtMs: nowMs, waiting: 0 });
     this.review();
+    this.#options.onChange();
     return { kind: 'accepted', will: this.#forecast(model) };
   }
 
@@ -93,16 +95,21 @@ export class SwapDesk {
   /** How a model stands, for the gateway. */
   stateOf(model: string): ModelLoad {
     const present = this.#whereIs(model);
-    if (present === 'ready') return { state: 'ready', loadable: true, etaSeconds: null };
+    if (present === 'ready') return { state: 'ready', loadable: true, etaSeconds: null, reason: null };
     const obstacle = this.#obstacle(model);
     if (present === null && obstacle) {
-      const failed = this.#options.models.get(model) !== null || this.#isFailed(model);
-      return { state: failed ? 'failed' : 'available', loadable: false, etaSeconds: null };
+      const reason = this.#options.models.get(model) ?? (this.#isFailed(model) ? (this.#failed.get(model)?.failure.message ?? null) : null);
+      return { state: reason === null ? 'available' : 'failed', loadable: false, etaSeconds: null, reason };
     }
     const { clock, slots } = this.#options;
     const wishes = [...this.#wishes.values()];
     const leftMs = expectMs(model, this.#facts(), wishes, clock.now(), costsOf(slots));
-    return { state: present === null ? 'available' : 'loading', loadable: true, etaSeconds: leftMs === null ? null : seconds(leftMs) };
+    return {
+      state: present === null ? 'available' : 'loading',
+      loadable: true,
+      etaSeconds: leftMs === null ? null : seconds(leftMs),
+      reason: null,
+    };
   }
 
   /** Changes of model that are under way. */

@@ -42,9 +42,10 @@ export async function tellWorker(argv: readonly string[], verb: 'drain' | 'resta
   return 0;
 }
 
-type Answer = { readonly kind: 'answered'; readonly body: any } | { readonly kind: 'failed'; readonly message: string };
+export type Answer = { readonly kind: 'answered'; readonly body: any } | { readonly kind: 'failed'; readonly message: string };
 
-async function ask(settings: Settings, method: 'GET' | 'POST', path: string, surface: 'admin' | 'api'): Promise<Answer> {
+/** One question to the running gateway. Never throws. */
+export async function ask(settings: Settings, method: 'GET' | 'POST', path: string, surface: 'admin' | 'api'): Promise<Answer> {
   const ownListener = surface === 'admin' && settings.admin.port !== null;
   const base = ownListener ? address(settings.admin.host, settings.admin.port!) : address(settings.server.host, settings.server.port);
   const { key } = settings.admin;
@@ -70,7 +71,8 @@ function address(host: string, port: number): string {
   return `http://${name}:${port}`;
 }
 
-function failed(message: string): number {
+/** Says what is wrong. @returns the exit code */
+export function failed(message: string): number {
   process.stderr.write(`headgate: ${message}\n`);
   return EXIT_FAILED;
 }

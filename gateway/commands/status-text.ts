@@ -1,3 +1,5 @@
+import { swapText } from './progress-text.ts';
+
 /** The answers of /admin/status and /stats as lines for a terminal. */
 export function statusText(status: any, stats: any): string {
   const lines: string[] = [];
@@ -26,6 +28,11 @@ export function statusText(status: any, stats: any): string {
     ]);
   }
   lines.push(...table(rows));
+  if (status.swaps.length > 0) lines.push('', ...status.swaps.map(swapText));
+  if (status.models.length > 1) {
+    const states = status.models.map((model: any) => `${model.id} ${model.state}`);
+    lines.push('', `models: ${states.join(' · ')}`);
+  }
   for (const worker of status.workers) {
     for (const change of worker.degradation)
       lines.push('', `${worker.id} runs with ${change.setting} ${change.to} instead of ${change.from}: ${change.reason}`);

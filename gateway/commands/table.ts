@@ -70,6 +70,13 @@ export const COMMANDS: readonly Command[] = [
     run: async (argv) => (await import('./ask.ts')).status(argv),
   },
   {
+    name: 'swap',
+    usage: 'swap MODEL [FLAGS]',
+    summary: 'Loads a model in place of the one that is loaded, and waits until it is ready.',
+    flags: WITHOUT_WORKER,
+    run: async (argv) => (await import('./swap.ts')).swap(argv),
+  },
+  {
     name: 'drain',
     usage: 'drain WORKER [FLAGS]',
     summary: 'Lets a worker finish what it has and take nothing new.',

@@ -19,6 +19,8 @@ export interface ModelLoad {
   readonly loadable: boolean;
   /** Seconds until it would be ready, were it wished for now; null when it is, or when nobody can say. */
   readonly etaSeconds: number | null;
+  /** Why it has failed or cannot run here at all, in plain words; null otherwise. */
+  readonly reason: string | null;
 }
 
 /** A worker that changes its model. */

@@ -13,7 +13,7 @@ export function adminStatus(snapshot: SupervisorSnapshot | null, directory: Work
     gpus: (snapshot?.gpus ?? []).map(gpuStatus),
     profile: snapshot?.profile ?? null,
     tuning: snapshot?.tuning ?? null,
-    models: directory.models().map(modelStatus),
+    models: directory.models().map((model) => modelStatus(model, snapshot?.models.find(({ id }) => id === model.id)?.reason ?? null)),
     workers: directory.workers().map((worker) => workerStatus(worker, clock)),
     swaps: (snapshot?.swaps ?? []).map((swap) => swapStatus(swap, clock)),
   };
@@ -54,8 +54,8 @@ function workerStatus({ id, view, load, inFlight }: Worker, clock: Clock) {
   };
 }
 
-function modelStatus({ id, aliases, state, maxModelLen, profile, capabilities, etaSeconds }: ModelEntry) {
-  return { id, aliases, state, max_model_len: maxModelLen, profile, capabilities, eta_seconds: etaSeconds };
+function modelStatus({ id, aliases, state, maxModelLen, profile, capabilities, etaSeconds }: ModelEntry, reason: string | null) {
+  return { id, aliases, state, max_model_len: maxModelLen, profile, capabilities, eta_seconds: etaSeconds, reason };
 }
 
 function gpuStatus(gpu: GpuView) {

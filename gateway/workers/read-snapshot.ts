@@ -33,8 +33,9 @@ export function readSnapshot(line: string): SupervisorSnapshot {
     tuning: 'unknown',
     gpus: [],
   } as const;
-  const swaps = list(said['swaps']) as readonly SwapView[];
-  return { ...neutral, ...said, workers: said['workers'].map(readWorker), models: list(said['models']).map(readModel), swaps };
+  const { swaps, ...rest } = said;
+  const changes = Array.isArray(swaps) ? { swaps: swaps as readonly SwapView[] } : {};
+  return { ...neutral, ...rest, ...changes, workers: said['workers'].map(readWorker), models: list(said['models']).map(readModel) };
 }
 
 function readWorker(said: unknown): WorkerView {

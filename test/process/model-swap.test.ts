@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { SettingsInput } from '../../gateway/config/settings.ts';
 import type { SupervisionPolicy } from '../../supervisor/policy.ts';
-import { startTestGateway, until, type TestGateway } from '../support/gateway.ts';
+import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { freePort } from '../support/sim.ts';
 import { scratchFolder } from '../supervisor/support/scratch.ts';
 import { superviseHere } from '../supervisor/support/running-supervisor.ts';

@@ -217,7 +217,7 @@ test('commands reach the supervisor, ids encoded, and its answer comes back', as
   start();
   expect(await source.restart('w 0/x')).toEqual({ kind: 'accepted', message: 'It restarts.' });
   onPost = (_path, response) => response.writeHead(404).end();
-  expect(await source.drain('w1')).toEqual({ kind: 'unknown', message: 'The supervisor knows no such worker.' });
+  expect(await source.drain('w1')).toEqual({ kind: 'unknown', message: 'The supervisor knows no such worker or model.' });
   onPost = (_path, response) => response.writeHead(409).end('{"error":{"message":"It is stopping."}}');
   expect(await source.stop()).toEqual({ kind: 'conflict', message: 'It is stopping.' });
   onPost = (_path, response) => response.writeHead(500).end('<html>');

@@ -1,0 +1,40 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ask, failed } from './ask.ts';
+import { readCommandLine } from './command-line.ts';
+import { progressText } from './progress-text.ts';
+
+const LOOK_MS = 500;
+/** Clears the line that the cursor is on. */
+const CLEAR_LINE = '\r\x1b[2K';
+
+/** `headgate swap MODEL`: has the running gateway load a model, and waits until it is ready. */
+export async function swap(argv: readonly string[]): Promise<number> {
+  const line = readCommandLine(argv, { positionals: 1 });
+  if (line.kind === 'usage') return line.exitCode;
+  if (line.kind === 'invalid') return line.report();
+  const { settings } = line.loaded;
+  const answer = await ask(settings, 'POST', `/admin/models/${encodeURIComponent(line.positionals[0]!)}/load`, 'admin');
+  if (answer.kind === 'failed') return failed(answer.message);
+  const model: string = answer.body.model;
+  const live = process.stdout.isTTY === true;
+  process.stdout.write(`${answer.body.message}\n`);
+  for (;;) {
+    // First of all the gateway has to hear of it. The clock's own timers do not keep a process alive.
+    await delay(LOOK_MS);
+    const status = await ask(settings, 'GET', '/admin/status', 'admin');
+    if (status.kind === 'failed') return failed(status.message);
+    const entry = status.body.models.find((other: any) => other.id === model);
+    if (live) process.stdout.write(CLEAR_LINE);
+    if (entry?.state === 'ready') {
+      process.stdout.write(`${model} is ready.\n`);
+      return 0;
+    }
+    if (!entry || entry.state === 'failed') return failed(whyNot(status.body, model));
+    if (live) process.stdout.write(progressText(status.body, entry));
+  }
+}
+
+function whyNot(status: any, model: string): string {
+  const reason = status.models.find((other: any) => other.id === model)?.reason ?? null;
+  return reason === null ? `${model} could not be loaded; "headgate status" may say more.` : `${model} could not be loaded: ${reason}`;
+}
