@@ -57,8 +57,8 @@ export interface PlannedModel {
   readonly utilization: number;
   /** Why it cannot run there, in plain words; null when it can. */
   readonly refusal: string | null;
-  /** null: nothing is said of the dwell · it is never unloaded for being idle. */
-  readonly swap: { readonly dwellMs: number | null; readonly idleUnloadMs: number | null };
+  /** What the profiles say of it; undefined where they say nothing. `idleUnloadMs` null: never for being idle. */
+  readonly swap: { readonly dwellMs: number | undefined; readonly idleUnloadMs: number | null | undefined };
 }
 
 /** The first model on a worker's GPUs, and what else it may change to. */
@@ -103,7 +103,7 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
     const id = `worker-${index + 1}`;
     const plan = (model: AskedModel, gpusOwn: readonly GpuReading[]): PlannedModel => {
       const card = gpusOwn[0] ?? gpus[0];
-      const choice = shareCard(choose(model, card), sharers);
+      const choice = withCards(shareCard(choose(model, card), sharers), model === first ? null : gpusOwn.length);
       const gpuUuids = gpusOwn.map(({ uuid }) => uuid);
       const context = { settings, place, profile, decision, gpuUuids, modelId: model.id };
       const facts = cardFacts(profile, card, isPretended, count);
@@ -138,6 +138,13 @@ function shareCard(choice: Choice, sharers: number): Choice {
   if (choice.kind === 'refused' || sharers <= 1) return choice;
   const whole = numberIn(choice.engine, 'gpu_memory_utilization') ?? DEFAULT_UTILIZATION;
   return { ...choice, engine: { ...choice.engine, gpu_memory_utilization: Math.floor((whole / sharers) * 100) / 100 } };
+}
+
+/** `cards` are all that there are for it; null, or none: nobody has counted. */
+function withCards(choice: Choice, cards: number | null): Choice {
+  const needed = choice.kind === 'run' ? gpusOf(choice.engine) : 0;
+  if (!cards || needed <= cards) return choice;
+  return { kind: 'refused', reason: `It needs ${needed} GPUs, and its worker has ${cards} beside the other replicas.` };
 }
 
 function numberIn(engine: EngineSettings, key: string): number | null {
@@ -186,8 +193,8 @@ function planModel(context: WorkerContext, model: AskedModel, choice: Choice, ca
     utilization: (choice.kind === 'run' && numberIn(choice.engine, 'gpu_memory_utilization')) || DEFAULT_UTILIZATION,
     refusal: choice.kind === 'refused' ? choice.reason : null,
     swap: {
-      dwellMs: model.profile?.swap.dwell_ms ?? profile.swap.dwell_ms ?? null,
-      idleUnloadMs: model.profile?.swap.idle_unload_ms ?? profile.swap.idle_unload_ms ?? null,
+      dwellMs: model.profile?.swap.dwell_ms ?? profile.swap.dwell_ms,
+      idleUnloadMs: model.profile?.swap.idle_unload_ms === undefined ? profile.swap.idle_unload_ms : model.profile.swap.idle_unload_ms,
     },
   };
 }

@@ -45,6 +45,8 @@ export interface SupervisionPolicy {
   readonly climbHoldMs: readonly number[];
   /** How long a model stays at least once it is ready, where its profile does not say. */
   readonly dwellMs: number;
+  /** How long it stays without work, where its profile does not say; null: as long as nobody wants another. */
+  readonly idleUnloadMs: number | null;
   /** The same failure this soon after a step was taken back is a relapse. */
   readonly relapseMs: number;
 }
@@ -80,6 +82,7 @@ export function supervisionPolicy(startTimeoutMs: number, shutdownTimeoutMs: num
     halfOpenMs: 600_000,
     climbHoldMs: [6 * HOUR_MS, 12 * HOUR_MS, 24 * HOUR_MS],
     dwellMs: 30_000,
+    idleUnloadMs: null,
     relapseMs: 600_000,
   };
 }

@@ -77,12 +77,12 @@ export class Slot {
     return {
       id: this.id,
       phase: this.#phase(),
-      model: going ? (this.#change?.to ?? null) : life.state === 'idle' ? null : this.model,
+      model: going ? (this.#change?.to ?? null) : this.#held || life.state === 'idle' ? null : this.model,
       readySinceMs: 'sinceMs' in life ? life.sinceMs : -Infinity,
       usedAtMs: use.usedAtMs,
       seenAtMs: use.seenAtMs,
-      dwellMs: swap.dwellMs ?? this.#options.policy.dwellMs,
-      idleUnloadMs: swap.idleUnloadMs,
+      dwellMs: this.dwellMs(this.model),
+      idleUnloadMs: swap.idleUnloadMs === undefined ? this.#options.policy.idleUnloadMs : swap.idleUnloadMs,
       before: this.#before,
     };
   }
@@ -161,15 +161,16 @@ export class Slot {
 
   #phase(): SlotFacts['phase'] {
     if (this.#change && this.model !== this.#change.to) return 'moving';
+    if (this.#held) return 'held';
     switch (this.#current.life.state) {
       case 'ready':
         return 'serving';
       case 'backoff':
         return 'recovering';
       case 'failed':
-        return this.#held ? 'held' : 'failed';
+        return 'failed';
       case 'idle':
-        return this.#held ? 'held' : 'resting';
+        return 'resting';
       default:
         return 'moving';
     }

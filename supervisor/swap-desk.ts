@@ -160,9 +160,12 @@ export class SwapDesk {
     if (!slot) return;
     const to = move.kind === 'load' ? move.model : null;
     const waiting = to === null ? 0 : (this.#wishes.get(to)?.waiting ?? 0);
-    const from = slot.facts().model;
+    const { model: from, readySinceMs, phase } = slot.facts();
     const will = to === null ? `unloads ${from}, which nobody uses` : from === null ? `loads ${to}` : `changes from ${from} to ${to}`;
-    log.info('model.swap', `${slot.id} ${will}.`, { worker: slot.id, from, to, waiting });
+    log.info('model.swap', `${slot.id} ${will}.`, {
+      ...{ worker: slot.id, from, to, waiting },
+      served_ms: phase === 'serving' ? Math.round(nowMs - readySinceMs) : null,
+    });
     slot.changeTo(to);
     this.#again = true;
     this.#options.onChange();

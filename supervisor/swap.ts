@@ -3,7 +3,7 @@ export interface SlotFacts {
   readonly id: string;
   /**
    * serving: its model is ready · moving: a load, a change or an unload is under way · recovering: it waits before it tries again ·
-   * failed: its model was given up · resting: nothing is loaded · held: nothing is loaded, and an operator has said so.
+   * failed: its model was given up · resting: nothing is loaded · held: an operator has taken it out of service.
    */
   readonly phase: 'serving' | 'moving' | 'recovering' | 'failed' | 'resting' | 'held';
   /** What is loaded, or is about to be; null where that is nothing. */

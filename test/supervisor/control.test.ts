@@ -45,7 +45,7 @@ class FakeFleet implements Controlled {
   }
   #wish(wish: string, id: string) {
     if (id === 'busy') return { kind: 'conflict', reason: 'busy is stopping.' } as const;
-    if (id !== 'worker-1') return { kind: 'unknown', reason: `There is no worker ${id}.` } as const;
+    if (id !== 'worker-1' && id !== 'org/model') return { kind: 'unknown', reason: `There is no worker ${id}.` } as const;
     this.wishes.push(wish);
     return { kind: 'accepted', will: 'It stops.' } as const;
   }
@@ -127,6 +127,21 @@ describe('the control API', () => {
     watching.close();
     await expect.poll(() => fleet.watchers).toBe(0);
     expect(clock.pending).toBe(0);
+  });
+
+  test('tells an operator’s word about a model from that of calls that wait for it', async () => {
+    const { path, fleet } = await serve();
+    const post = (url: string) => ask(path, { method: 'POST', path: url });
+    expect(await post('/v1/models/org%2Fmodel/load')).toEqual({ status: 202, body: { message: 'It stops.' } });
+    expect(await post('/v1/models/org%2Fmodel/load?waiting=3')).toMatchObject({ status: 202 });
+    expect(await post('/v1/models/org%2Fmodel/load?waiting=many')).toMatchObject({ status: 202 });
+    expect(await post('/v1/models/org%2Fmodel/unload')).toMatchObject({ status: 202 });
+    expect(fleet.wishes).toEqual(['load', 'wish of 3 for', 'wish of 0 for', 'unload']);
+    expect(await post('/v1/models/busy/load')).toMatchObject({ status: 409 });
+    expect(await post('/v1/models/other/unload')).toMatchObject({ status: 404 });
+    expect(await post('/v1/models/busy/restart')).toMatchObject({ status: 404 });
+    expect(await post('/v1/workers/worker-1/load')).toMatchObject({ status: 404 });
+    expect(await ask(path, { method: 'GET', path: '/v1/models/busy/load' })).toMatchObject({ status: 405 });
   });
 
   test('passes wishes on and says what will happen', async () => {

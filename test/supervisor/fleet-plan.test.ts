@@ -58,6 +58,48 @@ describe('models', () => {
     expect(plan.workers.map(({ spec }) => spec.modelId)).toEqual(['mistral-7b-instruct']);
   });
 
+  test('that a worker may change to are planned for its own GPUs, those that cannot run with the reason', () => {
+    const models = ['mistral-7b-instruct', 'gpt-oss-20b', 'qwen2.5-1.5b-instruct-awq'];
+    const [worker] = planFleet(settings({ models, supervisor: { profile: 't4' } }), profiles, [], PLACE).workers;
+    expect([...worker!.models.keys()]).toEqual(models);
+    expect(worker!.models.get('mistral-7b-instruct')?.spec).toBe(worker!.spec);
+    expect([...worker!.models.values()].map(({ refusal }) => refusal)).toEqual([null, expect.stringContaining('8.0'), null]);
+    const prints = new Set([...worker!.models.values()].map(({ spec }) => spec.fingerprint));
+    expect(prints.size).toBe(3);
+    for (const { spec } of worker!.models.values())
+      expect([spec.id, spec.instancePrefix]).toEqual(['worker-1', worker!.spec.instancePrefix]);
+  });
+
+  test('take as many cards as they need when their worker is alone, and its own beside others', () => {
+    const large = { id: 'large', source: '/models/large', engine: { tensor_parallel_size: 2 } };
+    const plan = (replicas: number) =>
+      planFleet(
+        settings({ models: ['mistral-7b-instruct', large], supervisor: { replicas, engine: 'vllm' } }),
+        profiles,
+        [gpu(0), gpu(1)],
+        PLACE,
+      );
+    expect(plan(1).workers[0]).toMatchObject({ gpuUuids: ['GPU-0'] });
+    expect(plan(1).workers[0]!.models.get('large')).toMatchObject({ gpuUuids: ['GPU-0', 'GPU-1'] });
+    expect(plan(2).workers[1]!.models.get('large')).toMatchObject({ gpuUuids: ['GPU-1'], refusal: expect.stringContaining('2 GPUs') });
+  });
+
+  test('stay as long as their own profile says, else that of the GPU', () => {
+    const own = { ...profiles.models.get('mistral-7b-instruct')!, swap: { strategy: 'cold' as const, dwell_ms: 5, idle_unload_ms: null } };
+    const none = { ...profiles.gpus.get('none')!, swap: { strategy: 'cold' as const, dwell_ms: 7, idle_unload_ms: 9 } };
+    const changed = {
+      ...profiles,
+      models: new Map([...profiles.models, [own.name, own]]),
+      gpus: new Map([...profiles.gpus, ['none', none]]),
+    };
+    const models = ['mistral-7b-instruct', 'qwen2.5-1.5b-instruct-awq'];
+    const [worker] = planFleet(settings({ models }), changed, [], PLACE).workers;
+    expect([...worker!.models.values()].map(({ swap }) => swap)).toEqual([
+      { dwellMs: 5, idleUnloadMs: null },
+      { dwellMs: 7, idleUnloadMs: 9 },
+    ]);
+  });
+
   test('of the operator’s own need a source, and their flags are passed on', () => {
     const own = { id: 'mine', source: '/models/mine', engine: { max_num_seqs: 3 } };
     const plan = planFleet(settings({ models: [own] }), profiles, [], PLACE);

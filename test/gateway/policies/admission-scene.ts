@@ -24,6 +24,7 @@ export function setUp({ slots = 1, workers = [new FakeWorker('w0', { maxNumSeqs:
     reject_status: 503,
     ...over,
   };
+  const wishes: [string, number][] = [];
   const admission = new Admission({
     clock,
     events,
@@ -31,6 +32,7 @@ export function setUp({ slots = 1, workers = [new FakeWorker('w0', { maxNumSeqs:
     admission: () => settings,
     pressure: () => PRESSURE,
     timeouts: () => TIMEOUTS,
+    wish: (model, waiting) => void wishes.push([model, waiting]),
   });
   const order: string[] = [];
   const leases = new Map<string, Lease>();
@@ -58,7 +60,7 @@ export function setUp({ slots = 1, workers = [new FakeWorker('w0', { maxNumSeqs:
     lease.release();
   }
 
-  return { clock, events, directory, admission, settings, workers, enter, leave, order, leases, settle: () => clock.advance(0) };
+  return { clock, events, directory, admission, settings, wishes, workers, enter, leave, order, leases, settle: () => clock.advance(0) };
 }
 
 export type Setup = Partial<AdmissionSettings> & { slots?: number; workers?: FakeWorker[] };

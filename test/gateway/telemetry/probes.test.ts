@@ -21,6 +21,18 @@ describe('/readyz', () => {
     ['no model at all', { directory: directoryOf([ready], []) }, 503, ['default_model']],
     ['only a loading worker', { directory: directoryOf([loading]) }, 503, ['default_model']],
     ['a ready worker of another model only', { directory: directoryOf([ready], ['the-default', MODEL]) }, 503, ['default_model']],
+    [
+      'a ready worker of another model, which can be changed to the default',
+      { directory: directoryOf([ready], ['the-default', MODEL], { state: 'available', loadable: true }) },
+      200,
+      [],
+    ],
+    [
+      'no worker that is ready, though the default model could be loaded',
+      { directory: directoryOf([loading], ['the-default', MODEL], { state: 'available', loadable: true }) },
+      503,
+      ['default_model'],
+    ],
     ['draining', { draining: true }, 503, ['not_draining']],
     ['settings not loaded', { settingsLoaded: false }, 503, ['settings']],
     [

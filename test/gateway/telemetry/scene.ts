@@ -74,7 +74,7 @@ const unusedTransport: WorkerTransport = {
 };
 
 /** A directory over a list that the test may change; every worker serves MODEL, the default. */
-export function directoryOf(workers: Worker[], modelIds: readonly string[] = [MODEL]): WorkerDirectory {
+export function directoryOf(workers: Worker[], modelIds: readonly string[] = [MODEL], more: Partial<ModelEntry> = {}): WorkerDirectory {
   const models = modelIds.map((id): ModelEntry => ({
     id,
     aliases: [],
@@ -87,6 +87,7 @@ export function directoryOf(workers: Worker[], modelIds: readonly string[] = [MO
     capabilities: [],
     etaSeconds: null,
     loadable: false,
+    ...more,
   }));
   return {
     workers: () => workers,

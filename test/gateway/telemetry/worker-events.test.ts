@@ -92,6 +92,12 @@ describe("changes of a worker's view", () => {
     expect(await scene.samples('model_swap_seconds_sum')).toEqual({ model_swap_seconds_sum: 25 });
   });
 
+  it('take a change of model for no restart', async () => {
+    const scene = createScene();
+    scene.events.workerChanged(viewOf({ state: 'starting', restarts: 3, models: served(OTHER) }), viewOf({ state: 'stopping' }));
+    expect(await scene.samples('worker_restarts_total')).toEqual({});
+  });
+
   it('take a restart with the same model for no swap', async () => {
     const scene = createScene();
     scene.events.workerChanged(viewOf(), null);

@@ -258,6 +258,25 @@ describe('models', () => {
     expect(directory.resolve('m')?.state).toBe(state);
   });
 
+  test('that no worker has are as the supervisor says, and can be loaded if it says so', () => {
+    const { directory } = setUp();
+    const model = { id: 'n', aliases: [], source: 's', capabilities: [], maxModelLen: null };
+    const told = (load: object) => {
+      directory.apply([view('a')], [{ ...model, ...load }]);
+      return directory.resolve('n');
+    };
+    expect(told({})).toMatchObject({ state: 'available', loadable: false, etaSeconds: null });
+    expect(told({ state: 'available', loadable: true, etaSeconds: 40 })).toMatchObject({
+      state: 'available',
+      loadable: true,
+      etaSeconds: 40,
+    });
+    expect(told({ state: 'loading', loadable: true, etaSeconds: 9 })).toMatchObject({ state: 'loading', loadable: true, etaSeconds: 9 });
+    expect(told({ state: 'failed', loadable: false, etaSeconds: null })).toMatchObject({ state: 'failed', loadable: false });
+    // Its worker has gone out of sight, and the supervisor has yet to notice.
+    expect(told({ state: 'ready', loadable: true, etaSeconds: null })).toMatchObject({ state: 'available', loadable: true });
+  });
+
   test('promise only the context that every ready replica has, and the soonest start', () => {
     const { directory } = setUp();
     const long = [served('m', { maxModelLen: 8192 })];

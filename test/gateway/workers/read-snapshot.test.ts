@@ -10,6 +10,14 @@ test('a snapshot comes through as it was sent', () => {
   expect(readSnapshot(JSON.stringify(sent))).toEqual(sent);
 });
 
+test('how models stand comes through, but not a state that only a newer supervisor knows', () => {
+  const model = { id: 'm', aliases: [], source: 's', capabilities: [], maxModelLen: null, loadable: true, etaSeconds: 3, reason: null };
+  const swaps = [{ worker: 'w0', from: 'm', to: 'n', startedAtMs: 1, etaSeconds: 2, percent: 3 }];
+  const sent = snapshot({ models: [{ ...model, state: 'loading' }], swaps });
+  expect(readSnapshot(JSON.stringify(sent))).toEqual(sent);
+  expect(readSnapshot(JSON.stringify(sent).replace('"loading"', '"asleep"')).models[0]?.state).toBeUndefined();
+});
+
 test('what an older supervisor leaves out gets its neutral value', () => {
   const line = '{"workers":[{"id":"w0","url":"http://127.0.0.1:1","state":"ready","models":[{"id":"m"}]}],"models":[{"id":"m"}]}';
   const read = readSnapshot(line);

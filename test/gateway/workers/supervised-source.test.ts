@@ -225,6 +225,26 @@ test('commands reach the supervisor, ids encoded, and its answer comes back', as
   expect(posts).toEqual(['POST /v1/workers/w%200%2Fx/restart', 'POST /v1/workers/w1/drain', 'POST /v1/stop', 'POST /v1/stop']);
 });
 
+test('models are loaded and unloaded by command; the wishes of calls are told once a second for each model', async () => {
+  start();
+  expect(await source.load('org/m')).toMatchObject({ kind: 'accepted' });
+  expect(await source.unload('org/m')).toMatchObject({ kind: 'accepted' });
+  posts.length = 0;
+  source.wish('a', 1);
+  source.wish('a', 2);
+  source.wish('b', 5);
+  await clock.advance(999);
+  source.wish('a', 3);
+  await clock.advance(1);
+  source.wish('a', 4);
+  await until(() => posts.length === 3);
+  expect(posts.toSorted()).toEqual([
+    'POST /v1/models/a/load?waiting=1',
+    'POST /v1/models/a/load?waiting=4',
+    'POST /v1/models/b/load?waiting=5',
+  ]);
+});
+
 test('a command fails in plain words when the supervisor is away, and after 5 s when it is silent', async () => {
   start();
   onPost = () => undefined;

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { request } from 'node:http';
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { controlPath, controlTarget } from '../../../gateway/config/control-path.ts';
@@ -97,14 +97,14 @@ export async function superviseHere(
   // Until it can be asked, or has given up.
   for (;;) {
     if (await running.state().catch(() => null)) return running;
-    if (await Promise.race([exitCode, new Promise<null>((resolve) => setTimeout(resolve, 20, null))])) return running;
+    if (await Promise.race([exitCode, new Promise<null>((done) => setTimeout(done, 20, null))])) return running;
   }
 }
 
 /** What can be asked of the supervisor of a folder, whoever runs it. */
 export function watching(settings: Settings, folder: string) {
   const path = controlPath(settings, folder);
-  const prefix = instancePrefix(join(folder, settings.supervisor.state_dir));
+  const prefix = instancePrefix(resolve(folder, settings.supervisor.state_dir));
   async function state(): Promise<SupervisorSnapshot> {
     return JSON.parse((await ask(path, 'GET', '/v1/state')).body);
   }
@@ -114,7 +114,7 @@ export function watching(settings: Settings, folder: string) {
       for (;;) {
         const view = (await state()).workers[0];
         if (view && wanted(view)) return view;
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await new Promise((done) => setTimeout(done, 20));
       }
     },
     post: async (url: string) => (await ask(path, 'POST', url)).status,
