@@ -55,7 +55,8 @@ export class SwapDesk {
     const known = this.#wishes.get(model);
     if (known) this.#wishes.set(model, { ...known, heardAtMs: nowMs, waiting });
     else {
-      const spareMs = this.#options.maxWaitMs - this.#changeMs(model);
+      // Half of what the change itself leaves of their patience: an estimate may be wrong, and those who wait are to be still there.
+      const spareMs = (this.#options.maxWaitMs - this.#changeMs(model)) / 2;
       this.#wishes.set(model, { model, by: 'calls', sinceMs: nowMs, boundMs: Math.max(0, spareMs), heardAtMs: nowMs, waiting });
       if (present === null) this.#look();
     }

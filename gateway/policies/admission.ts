@@ -275,18 +275,17 @@ export class Admission {
 
   layer(): Layer {
     const { events, directory } = this.#context;
-    const enter = async (call: Call): Promise<Lease> => {
-      try {
-        return await this.room(call.model).enter(call);
-      } catch (error) {
-        if (error instanceof GatewayError && error.kind !== 'client_disconnected') events.rejected(call, error.reason);
-        throw error;
-      }
-    };
+    const room = (model: string) => this.room(model);
     return (next) =>
       async function admitted(call) {
         for (let first = true; ; first = false) {
-          const lease = await enter(call);
+          let lease: Lease;
+          try {
+            lease = await room(call.model).enter(call);
+          } catch (error) {
+            if (error instanceof GatewayError && error.kind !== 'client_disconnected') events.rejected(call, error.reason);
+            throw error;
+          }
           if (first) events.admitted(call);
           try {
             const reply = await next(call);
