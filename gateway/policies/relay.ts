@@ -6,12 +6,11 @@ import type { FrameBatch, UpstreamExchange, UpstreamFailure, UpstreamHead, Upstr
 import type { Worker } from '../core/worker.ts';
 import { isExpectedType } from '../openai/answer-check.ts';
 import { errorEvent } from '../openai/error-body.ts';
-import { EventCutter } from '../openai/event-cutter.ts';
-import { lookAt, readEvent } from '../openai/stream-watch.ts';
 import { tellsEngineDeath } from '../openai/worker-error.ts';
 import type { Attempt, AttemptObserver, FailureCause, Verdict } from './attempt.ts';
 import { ClientBody } from './client-body.ts';
 import { SilenceWatch, type SilenceListener, type SilenceSettings } from './silence-watch.ts';
+import { StreamReader, type SeenEvent } from './stream-reader.ts';
 import { UsageTail } from './usage-tail.ts';
 import { judgeWhole, wholeReply } from './whole-answer.ts';
 
@@ -64,13 +63,9 @@ class Relay implements UpstreamListener, SilenceListener {
   /** A short answer, until it is whole. */
   #pieces: Buffer[] = [];
   #pieceBytes = 0;
-  /** While events are cut across chunks. */
-  #cutter: EventCutter | null = null;
+  readonly #reader = new StreamReader();
   #broken: GatewayError | null = null;
   #settled = false;
-  /** Choices that have finished. */
-  #finishes = 0;
-  #final = false;
 
   constructor(call: Call, clock: Clock, settings: RelaySettings, observer: AttemptObserver, resolve: (attempt: Attempt) => void) {
     this.#call = call;
@@ -122,10 +117,11 @@ class Relay implements UpstreamListener, SilenceListener {
     this.#heard();
     this.#call.journey.chunks += batch.count;
     this.#tail.add(batch.bytes);
-    if (this.#cutter === null && lookAt(batch) === 'plain') {
+    const seen = this.#reader.read(batch);
+    if (seen === 'plain') {
       if (this.#state === 'waiting') this.#pass();
       this.#body.writeFrames(batch);
-    } else this.#onSpecial(batch);
+    } else this.#onEvents(seen);
   }
 
   onData(bytes: Buffer): void {
@@ -147,7 +143,8 @@ class Relay implements UpstreamListener, SilenceListener {
     if (this.#state === 'over') return;
     if (this.#state === 'trailing') return this.#over();
     if (this.#state === 'waiting') return this.#onWhole();
-    if (this.#isEventStream() && !this.#isComplete()) {
+    const { route, peek } = this.#call;
+    if (this.#isEventStream() && !this.#reader.isComplete(route.streamEnd, peek.choices)) {
       const error = new GatewayError('upstream_disconnected', 'The worker ended the stream before it was complete.');
       return this.#break(error, { kind: 'failure', reason: 'incomplete' });
     }
@@ -234,27 +231,20 @@ class Relay implements UpstreamListener, SilenceListener {
   #onUnframed(bytes: Buffer): void {
     this.#call.journey.chunks++;
     this.#tail.add(bytes);
-    this.#onSpecial({ bytes, count: 1, starts: [0], ends: [bytes.length] });
+    this.#onEvents(this.#reader.readUnframed({ bytes, count: 1, starts: [0], ends: [bytes.length] }));
   }
 
   /** The rare reads: the last ones of a stream, an error, or events that are cut across chunks. */
-  #onSpecial(batch: FrameBatch): void {
-    const cutter = (this.#cutter ??= new EventCutter());
-    const events = cutter.cut(batch);
+  #onEvents(events: readonly SeenEvent[] | 'too_long'): void {
     if (events === 'too_long') return this.#onStreamFailure('The worker sent an event that is too long.', 'nonsense');
-    if (cutter.empty) this.#cutter = null;
-    for (const event of events) {
-      const seen = readEvent(event.toString('utf8'));
-      if (seen.kind === 'error')
-        return this.#onStreamFailure('The worker failed while it answered.', 'error_event', new Error(seen.message));
-      if (seen.kind === 'aborted') return this.#onStreamFailure('The worker gave the request up while it answered.', 'aborted');
-      if (seen.kind === 'finish') {
-        this.#call.journey.finishReason = seen.reason;
-        this.#finishes++;
-      } else if (seen.kind === 'final') this.#final = true;
+    for (const { bytes, says } of events) {
+      if (says.kind === 'error')
+        return this.#onStreamFailure('The worker failed while it answered.', 'error_event', new Error(says.message));
+      if (says.kind === 'aborted') return this.#onStreamFailure('The worker gave the request up while it answered.', 'aborted');
+      if (says.kind === 'finish') this.#call.journey.finishReason = says.reason;
       if (this.#state === 'waiting') this.#pass();
-      this.#body.write(event);
-      if (seen.kind === 'done') return this.#onDone();
+      this.#body.write(bytes);
+      if (says.kind === 'done') return this.#onDone();
     }
   }
 
@@ -387,18 +377,6 @@ class Relay implements UpstreamListener, SilenceListener {
 
   #isOver(): boolean {
     return this.#state === 'over';
-  }
-
-  /** Whether all of a stream has come. [DONE] says so by itself; without it every choice must have finished. */
-  #isComplete(): boolean {
-    switch (this.#call.route.streamEnd) {
-      case 'done-event':
-        return this.#finishes >= this.#call.peek.choices;
-      case 'final-event':
-        return this.#final;
-      case 'end-of-body':
-        return true;
-    }
   }
 
   #isEventStream(): boolean {

@@ -25,7 +25,7 @@ describe('finding the file', () => {
     expect(() => loadSettings({ ...inputOf({}), flags: parsed.flags, readFile })).toThrow(
       'conf/a.yaml:1:11: server.prot: unknown key; did you mean port?',
     );
-    expect(seen).toEqual(['/work/conf/a.yaml']);
+    expect(seen).toEqual(['/srv/conf/a.yaml']);
   });
 
   test('--config with a file that is not there is a problem', () => {

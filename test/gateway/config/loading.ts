@@ -10,15 +10,15 @@ export interface Given {
   readonly fixed?: LoadInput['fixed'];
 }
 
-/** The input of the loader for a made-up machine whose only file is /work/headgate.yaml. */
+/** The input of the loader for a made-up machine whose only file is /srv/headgate.yaml. */
 export function inputOf({ file, env = {}, argv = [], fixed = [] }: Given): LoadInput {
   const parsed = parseSettingsFlags(argv);
   if (parsed.kind === 'usage') throw new Error(parsed.problems.join('\n'));
   return {
     flags: argv.length === 0 ? NO_FLAGS : parsed.flags,
     env,
-    cwd: '/work',
-    readFile: (path) => (path === '/work/headgate.yaml' && file !== undefined ? Buffer.from(file) : null),
+    cwd: '/srv',
+    readFile: (path) => (path === '/srv/headgate.yaml' && file !== undefined ? Buffer.from(file) : null),
     fixed,
   };
 }
