@@ -31,12 +31,11 @@ export function run(
   child.stdout.on('data', more);
   child.stderr.on('data', more);
   let ended = false;
-  const exited = new Promise<number | NodeJS.Signals>((resolve) => {
-    child.once('close', (code, signal) => {
-      ended = true;
-      for (const look of waiting) look();
-      resolve(code ?? signal ?? -1);
-    });
+  // Its output may outlive it: a supervisor that it left behind writes to the same pipes.
+  const exited = new Promise<number | NodeJS.Signals>((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal ?? -1)));
+  child.once('close', () => {
+    ended = true;
+    for (const look of waiting) look();
   });
   return {
     child,
@@ -61,7 +60,7 @@ export function run(
       });
     },
     async [Symbol.asyncDispose]() {
-      if (!ended) {
+      if (child.exitCode === null && child.signalCode === null) {
         child.kill('SIGTERM');
         child.kill('SIGTERM');
         const timer = setTimeout(() => killGroup(child.pid!), 5_000);

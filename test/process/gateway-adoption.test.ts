@@ -1,0 +1,52 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { until } from '../support/gateway.ts';
+import { run } from '../support/process.ts';
+import { freePort } from '../support/sim.ts';
+
+const CLI = fileURLToPath(new URL('../../gateway/cli.ts', import.meta.url));
+
+test('a gateway that is killed and started again serves with the worker that is there, and stops it when it is stopped', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'headgate-again-'));
+  const [port, engine] = [await freePort(), await freePort()];
+  const args = [CLI, '--port', String(port), '--engine', 'sim'];
+  const options = {
+    cwd: folder,
+    env: { SIM_START_MS: '100', SIM_SPEED: '0.1', HEADGATE_SUPERVISOR__PORT_RANGE: `[${engine}, ${engine + 9}]` },
+  };
+  const url = `http://127.0.0.1:${port}`;
+  const worker = async () =>
+    ((await (await fetch(`${url}/admin/status`)).json()) as { workers: { pid: number; restarts: number }[] }).workers[0]!;
+
+  await using first = run(process.execPath, args, options);
+  await first.prints(/Headgate is ready on/);
+  const before = await worker();
+  first.child.kill('SIGKILL');
+  expect(await first.exited).toBe('SIGKILL');
+
+  await using second = run(process.execPath, args, options);
+  await second.prints(/Headgate is ready on/);
+  expect(await worker()).toMatchObject({ pid: before.pid, restarts: 0 });
+  const response = await fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ messages: [{ role: 'user', content: 'Hello' }], max_tokens: 4 }),
+  });
+  expect(response.status).toBe(200);
+
+  process.kill(second.child.pid!, 'SIGINT');
+  expect(await second.exited).toBe(0);
+  await until(() => !isAlive(before.pid), 'the worker has ended with them');
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
