@@ -25,7 +25,7 @@ for (const room of ROOMS) {
     const code = stripTypeScriptTypes(readFileSync(from, 'utf8'), { mode: 'strip' });
     writeFileSync(
       to.replace(/\.ts$/, '.js'),
-      code.replaceAll(/(from\s*|import\s*\(\s*|import\s+)(['"])((?:\.{1,2}\/|#)[^'"]+)\.ts\2/g, '$1$2$3.js$2'),
+      code.replaceAll(/(from\s*|import\s*\(\s*|import\s+)(['"])(\.{1,2}\/[^'"]+)\.ts\2/g, '$1$2$3.js$2'),
     );
     files++;
   }
