@@ -257,7 +257,10 @@ class Relay implements UpstreamListener, SilenceListener {
   }
 
   #onDone(): void {
-    this.#call.journey.finishReason ??= 'unknown';
+    const { journey, route, peek } = this.#call;
+    journey.finishReason ??= 'unknown';
+    // [DONE], and in a chat the event that names the role of each choice, carry no text.
+    journey.chunks = Math.max(0, journey.chunks - 1 - (route.path === '/v1/chat/completions' ? peek.choices : 0));
     this.#close({ kind: 'success' });
     this.#state = 'trailing';
     this.#silence.stop();

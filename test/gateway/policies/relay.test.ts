@@ -44,6 +44,16 @@ describe('a stream that comes without chunks', () => {
   });
 });
 
+test('without usage, the tokens of a chat are its events less the role and [DONE]', async () => {
+  const { call, exchange, attempt, client } = ask(true);
+  const role = 'data: {"id":"c","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n';
+  exchange.sent().head().frames(role, tokenEvent('a'));
+  await receive(attempt, client);
+  exchange.frames(tokenEvent('b'));
+  exchange.lastFrames(finishEvent(), DONE_EVENT);
+  expect(call.journey).toMatchObject({ outputTokens: null, chunks: 3 });
+});
+
 test('a slow reader at [DONE] does not cost the worker its connection', async () => {
   const { clock, exchange, attempt, client } = ask(true);
   exchange.sent().head().frames(tokenEvent('Hello'));
