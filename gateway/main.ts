@@ -10,6 +10,7 @@ import { diffSettings, settingsAfterReload } from './config/reload.ts';
 import { supervisorIsOn, type Settings } from './config/settings.ts';
 import type { Call } from './core/call.ts';
 import { repeat, systemClock } from './core/clock.ts';
+import { GatewayError } from './core/errors.ts';
 import type { Events, LiveFigures } from './core/events.ts';
 import { systemRandom } from './core/random.ts';
 import type { SupervisorSnapshot } from './core/supervision.ts';
@@ -27,6 +28,7 @@ import { PressureWatch } from './policies/pressure-watch.ts';
 import { watchEventLoop } from './telemetry/event-loop.ts';
 import { createEvents } from './telemetry/events.ts';
 import { createLog, type Log } from './telemetry/log.ts';
+import { failureFields } from './telemetry/request-line.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { VERSION } from './version.ts';
 import { canServe } from './core/worker.ts';
@@ -68,8 +70,6 @@ export interface Gateway {
   drain(settle: boolean): Promise<void>;
 }
 
-const REQUEST_ID_LENGTH = 32;
-
 /** Puts the gateway together from its settings and listens. The only file that sees every part. @throws when a port is taken */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const clock = systemClock;
@@ -83,8 +83,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const metrics = createMetrics({ clock, loop, version: VERSION, nodeVersion: process.versions.node });
   const events: Events = createEvents({ metrics, log, clock, workersLogElsewhere: supervisorIsOn(settings) });
   const onUnexpected = (error: unknown, requestId: string): void => {
-    const told = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    log.error('internal.error', told, { request_id: requestId });
+    // Its place, not its text: that may quote what a client sent.
+    const fields = failureFields(new GatewayError('internal', 'unexpected', { cause: error }));
+    log.error('internal.error', 'a request failed through a fault of the gateway', { request_id: requestId, ...fields });
   };
 
   // === the workers ===
@@ -114,7 +115,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ...(supervised ? { wish: (model: string, waiting: number) => supervised.wish(model, waiting) } : {}),
   });
   const windows = new BatchWindows(clock, events, () => settings.batch_window);
-  const newId = (): string => randomUUID().replaceAll('-', '').slice(0, REQUEST_ID_LENGTH);
+  const newId = (): string => randomUUID().replaceAll('-', '');
   const dispatch = new Dispatch({
     clock,
     random,

@@ -1,6 +1,8 @@
 import { controlPath } from '../config/control-path.ts';
 import { supervisorIsOn } from '../config/settings.ts';
 import { stayAlive, systemClock } from '../core/clock.ts';
+import { GatewayError } from '../core/errors.ts';
+import { failureFields } from '../telemetry/request-line.ts';
 import { startGateway, type Gateway } from '../main.ts';
 import { readCommandLine } from './command-line.ts';
 import { SupervisorProcess } from './supervisor-process.ts';
@@ -71,7 +73,11 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
   process.on('SIGTERM', () => onSignal(true));
   process.on('SIGHUP', () => void gateway.reload());
   process.on('unhandledRejection', (error) =>
-    gateway.log.error('internal.error', `A promise was rejected and nobody heard: ${String(error)}`),
+    gateway.log.error(
+      'internal.error',
+      'a promise was rejected and nobody heard',
+      failureFields(new GatewayError('internal', 'unexpected', { cause: error })),
+    ),
   );
   // Whoever read our output is gone; that is no reason to stop serving.
   process.stdout.on('error', () => {});

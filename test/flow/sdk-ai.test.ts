@@ -1,32 +1,21 @@
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { APICallError, embed, embedMany, generateObject, generateText, Output, stepCountIs, streamObject, streamText, tool } from 'ai';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { z } from 'zod';
-import { startTestGateway, until, type TestGateway } from '../support/gateway.ts';
-import { startSim, type RunningSim } from '../support/sim.ts';
+import { until, type TestGateway } from '../support/gateway.ts';
+import type { RunningSim } from '../support/sim.ts';
+import { beforeSimulatedEngine, MODEL } from './sdk-scene.ts';
 import { endsOf, engineIdle, gaugeOf, settled } from './settled.ts';
 
 // Its word on what is deprecated is not ours to pass on.
 (globalThis as { AI_SDK_LOG_WARNINGS?: boolean }).AI_SDK_LOG_WARNINGS = false;
 
-const MODEL = 'sim-1B';
-
 let sim: RunningSim;
 let gateway: TestGateway;
 
-beforeAll(async () => {
-  sim = await startSim({
-    model: MODEL,
-    args: ['--max-model-len', '8192', '--enable-auto-tool-choice', '--tool-call-parser', 'hermes'],
-    env: { SIM_SPEED: '0.2' },
-  });
-  gateway = await startTestGateway([sim.url]);
-  await gateway.gateway.firstReady;
-}, 60_000);
-
-afterAll(async () => {
-  await gateway?.stop();
-  await sim?.stop();
+beforeSimulatedEngine((startedSim, startedGateway) => {
+  sim = startedSim;
+  gateway = startedGateway;
 });
 
 afterEach(async () => {

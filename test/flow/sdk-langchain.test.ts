@@ -1,30 +1,19 @@
 import { AIMessage, HumanMessage, ToolMessage } from '@langchain/core/messages';
 import { tool } from '@langchain/core/tools';
 import { ChatOpenAI, OpenAIEmbeddings } from '@langchain/openai';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { z } from 'zod';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { startSim, type RunningSim } from '../support/sim.ts';
+import type { TestGateway } from '../support/gateway.ts';
+import type { RunningSim } from '../support/sim.ts';
+import { beforeSimulatedEngine, MODEL } from './sdk-scene.ts';
 import { engineIdle, settled } from './settled.ts';
-
-const MODEL = 'sim-1B';
 
 let sim: RunningSim;
 let gateway: TestGateway;
 
-beforeAll(async () => {
-  sim = await startSim({
-    model: MODEL,
-    args: ['--max-model-len', '8192', '--enable-auto-tool-choice', '--tool-call-parser', 'hermes'],
-    env: { SIM_SPEED: '0.2' },
-  });
-  gateway = await startTestGateway([sim.url]);
-  await gateway.gateway.firstReady;
-}, 60_000);
-
-afterAll(async () => {
-  await gateway?.stop();
-  await sim?.stop();
+beforeSimulatedEngine((startedSim, startedGateway) => {
+  sim = startedSim;
+  gateway = startedGateway;
 });
 
 afterEach(async () => {

@@ -6,10 +6,11 @@ import OpenAI7 from 'openai';
 import { zodResponseFormat as zodFormat7 } from 'openai/helpers/zod';
 import OpenAI6 from 'openai-6';
 import { zodResponseFormat as zodFormat6 } from 'openai-6/helpers/zod';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { startTestGateway, until, type TestGateway } from '../support/gateway.ts';
-import { startSim, type RunningSim } from '../support/sim.ts';
+import type { RunningSim } from '../support/sim.ts';
+import { beforeSimulatedEngine } from './sdk-scene.ts';
 import { endOf, engineIdle, gaugeOf, settled } from './settled.ts';
 
 const MODEL = 'maker/sim-1B';
@@ -41,20 +42,13 @@ const USER = [{ role: 'user', content: 'Say something about rivers.' }] as const
 let sim: RunningSim;
 let gateway: TestGateway;
 
-beforeAll(async () => {
-  sim = await startSim({
-    model: MODEL,
-    args: ['--max-model-len', '8192', '--enable-auto-tool-choice', '--tool-call-parser', 'hermes', '--enable-prompt-tokens-details'],
-    env: { SIM_SPEED: '0.2' },
-  });
-  gateway = await startTestGateway([sim.url]);
-  await gateway.gateway.firstReady;
-}, 60_000);
-
-afterAll(async () => {
-  await gateway?.stop();
-  await sim?.stop();
-});
+beforeSimulatedEngine(
+  (startedSim, startedGateway) => {
+    sim = startedSim;
+    gateway = startedGateway;
+  },
+  { model: MODEL, args: ['--enable-prompt-tokens-details'] },
+);
 
 afterEach(() => idle(gateway));
 
