@@ -89,7 +89,7 @@ export class Fleet {
           logs: logFiles(join(stateDir, 'logs'), spec.id),
           recordsDirectory: recordsDirectory(stateDir),
           ladderFile: join(stateDir, 'ladder', ladderName(plan, spec)),
-          clearance: (setup, done) => clear(turns, model, setup, clock, gpuProbe, done),
+          clearance: (setup, done) => clear(turns, model, setup, { clock, gpuProbe, policy }, done),
           holdTurn: () => takeTurn(turns, model, () => {}),
         });
       };
@@ -232,8 +232,7 @@ function clear(
   turns: StartTurns,
   worker: PlannedModel,
   setup: Setup | null,
-  clock: Clock,
-  gpuProbe: GpuProbe,
+  { clock, gpuProbe, policy }: Pick<FleetOptions, 'clock' | 'gpuProbe' | 'policy'>,
   done: (failure: Failure | null) => void,
 ): Lease {
   const asked = setup?.engine['gpu_memory_utilization'];
@@ -241,7 +240,7 @@ function clear(
   const lease: Lease = takeTurn(turns, worker, () => void wait());
   async function wait(): Promise<void> {
     for (const uuid of worker.gpuUuids) {
-      const failure = await awaitFreeMemory(clock, gpuProbe, uuid, utilization, () => lease.released);
+      const failure = await awaitFreeMemory(clock, gpuProbe, uuid, utilization, policy.vramPatienceMs, () => lease.released);
       if (failure) return done(failure);
     }
     done(null);

@@ -6,20 +6,20 @@ import type { ComputeApp, GpuProbe } from './gpu.ts';
 import { neededBytes } from './gpu-memory.ts';
 
 const POLL_MS = 500;
-const PATIENCE_MS = 60_000;
 
 /**
  * Waits until a GPU has room for a start: the memory of a process that has just ended comes back only after a while.
- * Resolves with null when it has (or when nobody can say), or with the failure. `isOver` ends the waiting early.
+ * Resolves with null when it has (or when nobody can say), or with the failure after `patienceMs`. `isOver` ends the waiting early.
  */
 export async function awaitFreeMemory(
   clock: Clock,
   probe: GpuProbe,
   gpuUuid: string,
   utilization: number,
+  patienceMs: number,
   isOver: () => boolean,
 ): Promise<Failure | null> {
-  const untilMs = clock.now() + PATIENCE_MS;
+  const untilMs = clock.now() + patienceMs;
   for (;;) {
     const gpu = (await probe.read()).find(({ uuid }) => uuid === gpuUuid);
     if (!gpu || gpu.memoryFreeBytes === null || isOver()) return null;

@@ -20,8 +20,6 @@ const MOST_OFFLOADED_SHARE = 0.5;
 /** Memory of a card that never holds weights: CUDA's own, activations and a small KV cache. */
 const BESIDE_WEIGHTS_GIB = 2;
 const LEAST_BESIDE_WEIGHTS_GIB = 1;
-/** How long somebody else's memory is waited for before a smaller share is taken. */
-const BUSY_PATIENCE_MS = 60_000;
 
 function value(question: LadderQuestion, key: string): EngineValue | undefined {
   return question.setup.engine[key] ?? undefined;
@@ -105,9 +103,9 @@ function raiseUtilization(by: number, reason: string): Rung {
 
 /** Down to what is free, after waiting has not helped. */
 const shareWhatIsFree: Rung = (question) => {
-  const { freeGib, totalGib, waitedMs = 0 } = question.evidence;
+  const { freeGib, totalGib, patienceOver = false } = question.evidence;
   const total = totalGib ?? question.limits.cardGib;
-  if (waitedMs < BUSY_PATIENCE_MS || freeGib === undefined || total === null) return null;
+  if (!patienceOver || freeGib === undefined || total === null) return null;
   const share = number(question, 'gpu_memory_utilization');
   const next = Math.floor((freeGib / total) * 100) / 100;
   if (next >= share || next < question.limits.minUtilization) return null;

@@ -54,8 +54,8 @@ export interface LadderQuestion {
   readonly setup: Setup;
   readonly limits: LadderLimits;
   readonly evidence: Evidence & {
-    /** How long it has waited already for somebody else's memory to become free. */
-    readonly waitedMs?: number;
+    /** Somebody else's memory has been waited for long enough. */
+    readonly patienceOver?: boolean;
   };
   /** Steps in force, oldest first. */
   readonly taken: readonly Relaxation[];

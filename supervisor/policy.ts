@@ -37,6 +37,8 @@ export interface SupervisionPolicy {
   /** Starts that fail in a row with the same signature before trying again is pointless. */
   readonly sameStartFailures: number;
   readonly portAttempts: number;
+  /** How long a start waits for GPU memory that somebody else holds, before it is a failure; also before less of it is asked for. */
+  readonly vramPatienceMs: number;
   /** How long to keep trying while somebody else holds what the worker needs. */
   readonly busyPatienceMs: number;
   /** A worker that was given up for what may pass by itself gets one more chance after this long, again and again. */
@@ -78,6 +80,7 @@ export function supervisionPolicy(startTimeoutMs: number, shutdownTimeoutMs: num
     crashLoop: { exits: 5, windowMs: 600_000 },
     sameStartFailures: 3,
     portAttempts: 10,
+    vramPatienceMs: 60_000,
     busyPatienceMs: 300_000,
     halfOpenMs: 600_000,
     climbHoldMs: [6 * HOUR_MS, 12 * HOUR_MS, 24 * HOUR_MS],

@@ -40,11 +40,11 @@ export class WorkerLadder {
     return this.#spec.wanted && relax(this.#spec.wanted.setup, steps);
   }
 
-  /** What would be relaxed against a failure. `waitedMs`: how long somebody else's memory has been waited for. */
-  relief(failure: Failure, { steps: taken }: Footing, waitedMs: number): Relaxation | null {
+  /** What would be relaxed against a failure. `patienceOver`: somebody else's memory has been waited for long enough. */
+  relief(failure: Failure, { steps: taken }: Footing, patienceOver: boolean): Relaxation | null {
     const { wanted } = this.#spec;
     if (!wanted) return null;
-    const evidence = { ...failure.evidence, waitedMs };
+    const evidence = { ...failure.evidence, patienceOver };
     return nextStep({ class: failure.class, setup: relax(wanted.setup, taken), limits: wanted.limits, evidence, taken });
   }
 

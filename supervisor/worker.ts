@@ -25,9 +25,6 @@ import { startEstimate, toView } from './worker-view.ts';
 import type { WorkerUse } from './worker-use.ts';
 import { newlyUsed, seenUse } from './worker-use.ts';
 
-/** How long `clearance` waits for memory before it says that there is none. */
-const CLEARANCE_PATIENCE_MS = 60_000;
-
 /** The single writer of one worker: feeds the machine with what happens and does what it says. */
 export class SupervisedWorker {
   readonly spec: WorkerSpec;
@@ -245,7 +242,7 @@ export class SupervisedWorker {
   #awaitClearance(epoch: number): void {
     this.#turn = this.#world.clearance(this.#setup(), (failure) => {
       if (!failure) return this.#send({ type: 'vram_free', epoch });
-      this.#send({ type: 'vram_busy', epoch, failure, relief: this.#ladder.relief(failure, this.#machine.footing, CLEARANCE_PATIENCE_MS) });
+      this.#send({ type: 'vram_busy', epoch, failure, relief: this.#ladder.relief(failure, this.#machine.footing, true) });
     });
   }
 
@@ -298,7 +295,7 @@ export class SupervisedWorker {
           type: 'exited',
           incarnation,
           failure,
-          relief: this.#ladder.relief(failure, this.#machine.footing, this.#busyForMs()),
+          relief: this.#ladder.relief(failure, this.#machine.footing, this.#isPatienceOver()),
         });
       },
     };
@@ -337,9 +334,9 @@ export class SupervisedWorker {
     return life.state === 'stopping' ? (this.#machine.history.lastFailure?.phase ?? 'serving') : 'serving';
   }
 
-  #busyForMs(): number {
+  #isPatienceOver(): boolean {
     const since = this.#machine.history.busySinceMs;
-    return since === null ? 0 : this.#world.clock.now() - since;
+    return since !== null && this.#world.clock.now() - since >= this.#world.policy.vramPatienceMs;
   }
 
   #setup(): Setup | null {

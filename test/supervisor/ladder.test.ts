@@ -10,7 +10,7 @@ import { LIMITS, SETUP } from './machine-world.ts';
 /** Fails with this class again and again; what is relaxed, in order, as `setting=to`. */
 function descend(
   name: string,
-  options: { setup?: Setup; limits?: Partial<LadderLimits>; evidence?: Evidence & { waitedMs?: number } } = {},
+  options: { setup?: Setup; limits?: Partial<LadderLimits>; evidence?: Evidence & { patienceOver?: boolean } } = {},
 ) {
   const setup = options.setup ?? SETUP;
   const limits = { ...LIMITS, ...options.limits };
@@ -108,9 +108,9 @@ describe('each class has its own ladder', () => {
   });
 
   test('a taken card: the share that is free, once it has been waited for, and not less than the weights need', () => {
-    const evidence = { freeGib: 13.31, totalGib: 15.57, waitedMs: 60_000 };
+    const evidence = { freeGib: 13.31, totalGib: 15.57, patienceOver: true };
     expect(inShort(descend('busy-vram', { evidence }))).toEqual(['gpu_memory_utilization=0.85']);
-    expect(descend('busy-vram', { evidence: { ...evidence, waitedMs: 30_000 } })).toEqual([]);
+    expect(descend('busy-vram', { evidence: { ...evidence, patienceOver: false } })).toEqual([]);
     expect(descend('busy-vram', { evidence, limits: { minUtilization: 0.9 } })).toEqual([]);
   });
 
@@ -171,7 +171,7 @@ test('whatever the settings, in whatever order failures come: no step twice, non
       const taken: Relaxation[] = [];
       const limits = { ...LIMITS, vision };
       for (const failure of all) {
-        const told = { ...failure.evidence, totalGib: 16, waitedMs: 60_000, hostOomKills: 1 };
+        const told = { ...failure.evidence, totalGib: 16, patienceOver: true, hostOomKills: 1 };
         const setup = relax({ ...SETUP, engine }, taken);
         const step = nextStep({ class: failure.class, setup, limits, evidence: told, taken });
         if (!step) continue;

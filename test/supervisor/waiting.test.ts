@@ -40,7 +40,7 @@ describe('awaitFreeMemory', () => {
   async function wait(freeGib: () => number | null, ms: number, isOver = () => false) {
     const clock = createFakeClock();
     let result: Failure | null | 'waiting' = 'waiting';
-    void awaitFreeMemory(clock, probeWith(freeGib), 'GPU-0', 0.9, isOver).then((outcome) => (result = outcome));
+    void awaitFreeMemory(clock, probeWith(freeGib), 'GPU-0', 0.9, 60_000, isOver).then((outcome) => (result = outcome));
     await clock.advance(ms);
     return result;
   }
@@ -59,6 +59,7 @@ describe('awaitFreeMemory', () => {
       probeWith(() => freeGib),
       'GPU-0',
       0.9,
+      60_000,
       () => false,
     ).then(() => (done = true));
     await clock.advance(3000);
