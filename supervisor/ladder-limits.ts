@@ -35,6 +35,7 @@ export function ladderLimits(
     cardGib: memoryGib,
     computeCap,
     weightsGib,
+    generates: engine['runner'] !== 'pooling' && !model?.capabilities.includes('embeddings'),
     vision: model?.capabilities.includes('vision') ?? false,
     knownFlags,
     sliding: model?.shape.sliding !== undefined,

@@ -2,6 +2,7 @@ import { appendFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } fr
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import type { EngineValue } from '../gateway/config/settings.ts';
+import { REFUSABLE_FEATURES } from '../gateway/core/worker.ts';
 import type { Failure } from './failure.ts';
 import type { Footing, FootingChange } from './ladder-footing.ts';
 import { LEVEL_GROUND } from './ladder-footing.ts';
@@ -21,6 +22,7 @@ const change = z.union([
   z.object({ kind: z.literal('engine'), key: z.string(), value: z.json() as unknown as z.ZodType<EngineValue> }),
   z.object({ kind: z.literal('env'), key: z.string(), value: z.string() }),
   z.object({ kind: z.literal('source'), value: z.string() }),
+  z.object({ kind: z.literal('refusal'), feature: z.enum(REFUSABLE_FEATURES) }),
 ]);
 const relaxation = z.object({ setting: z.string(), from: z.string(), to: z.string(), reason: z.string(), class: z.string(), change });
 const footing = z.object({

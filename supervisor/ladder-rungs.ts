@@ -160,6 +160,13 @@ const offload: Rung = (question) => {
   return step(question, 'cpu_offload_gb', missing, 'the rest of the weights stays in main memory, which is slow', 0);
 };
 
+/** Costs only those who ask for them, where a setting of the engine costs everybody; and they are the usual cause. */
+const withoutPromptLogprobs: Rung = ({ limits }) => {
+  if (!limits.generates) return null;
+  const reason = 'the log-probabilities of a whole prompt take memory that vLLM does not set aside';
+  return { setting: 'prompt_logprobs', from: 'allowed', to: 'refused', reason, change: { kind: 'refusal', feature: 'prompt_logprobs' } };
+};
+
 const growingSegments: Rung = ({ setup }) => {
   const key = 'PYTORCH_CUDA_ALLOC_CONF';
   const to = 'expandable_segments:True';
@@ -237,6 +244,7 @@ export const RUNGS: Readonly<Record<string, readonly Rung[]>> = {
   ],
   'oom-runtime': [
     lowerUtilization('serving needed memory that vLLM had not reckoned with; a smaller KV cache leaves more of it', 1),
+    withoutPromptLogprobs,
     halveTokens('smaller batches take less memory while serving', 1),
     halveSeqs('fewer parallel sequences take less memory while serving', 1),
     growingSegments,

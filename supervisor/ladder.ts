@@ -1,5 +1,5 @@
 import type { EngineValue } from '../gateway/config/settings.ts';
-import type { Degradation } from '../gateway/core/worker.ts';
+import type { Degradation, RefusedFeature } from '../gateway/core/worker.ts';
 import type { Evidence } from './failure-table.ts';
 import { RUNGS } from './ladder-rungs.ts';
 import type { EngineSettings } from './profile.ts';
@@ -27,6 +27,8 @@ export interface LadderLimits {
   readonly weightsGib: number | null;
   /** The model sees pictures, and its encoder can be left out. */
   readonly vision: boolean;
+  /** It generates text; a model that only makes embeddings or scores does not. */
+  readonly generates: boolean;
   /** Some of its layers look back only over a window. */
   readonly sliding: boolean;
   /** Flags that this engine knows, with their dashes; null: all. */
@@ -39,7 +41,9 @@ export interface LadderLimits {
 export type Change =
   | { readonly kind: 'engine'; readonly key: string; readonly value: EngineValue }
   | { readonly kind: 'env'; readonly key: string; readonly value: string }
-  | { readonly kind: 'source'; readonly value: string };
+  | { readonly kind: 'source'; readonly value: string }
+  /** Nothing about the engine: the gateway keeps such requests away from it. */
+  | { readonly kind: 'refusal'; readonly feature: RefusedFeature };
 
 /** One step down: what is changed, for which class of failure, in plain words. */
 export interface Relaxation extends Degradation {
@@ -92,8 +96,15 @@ export function relax(setup: Setup, steps: readonly Relaxation[]): Setup {
         return { ...current, env: { ...current.env, [change.key]: change.value } };
       case 'source':
         return { ...current, source: change.value };
+      case 'refusal':
+        return current;
     }
   }, setup);
+}
+
+/** What the gateway is to keep away from a worker with these steps. */
+export function refusedFeatures(steps: readonly Relaxation[]): readonly RefusedFeature[] {
+  return steps.flatMap(({ change }) => (change.kind === 'refusal' ? [change.feature] : []));
 }
 
 /** One entry a setting, from what the profile asks for to what is in force, with the reason of the last step. */

@@ -1,6 +1,6 @@
 import type { ServedModel, WorkerFailure, WorkerStage, WorkerView } from '../gateway/core/worker.ts';
 import type { Failure } from './failure.ts';
-import { summarize } from './ladder.ts';
+import { refusedFeatures, summarize } from './ladder.ts';
 import type { Life, Machine } from './life.ts';
 import type { StartEstimate, StartPoint, StartSample } from './start-estimate.ts';
 import { estimateStart } from './start-estimate.ts';
@@ -43,6 +43,7 @@ export function toView(facts: WorkerFacts, machine: Machine, shell: WorkerShell,
     startedAtMs: 'process' in life ? shell.startedAtMs : null,
     restarts: Math.max(0, machine.incarnation - shell.loads),
     degradation: summarize(machine.footing.steps),
+    refuses: refusedFeatures(machine.footing.steps),
     lastFailure: history.lastFailure ? toFailure(history.lastFailure, shell.failedAtMs ?? 0) : null,
     // A start that takes longer than expected is not late by a negative time.
     etaSeconds: estimate ? Math.max(1, Math.ceil(estimate.leftMs / 1000)) : null,

@@ -25,6 +25,10 @@ export interface Degradation {
   readonly reason: string;
 }
 
+/** What a worker's supervisor may want to be kept away from it, because its card has no memory for it. */
+export const REFUSABLE_FEATURES = ['prompt_logprobs'] as const;
+export type RefusedFeature = (typeof REFUSABLE_FEATURES)[number];
+
 /** A model as a worker serves it. */
 export interface ServedModel {
   readonly id: string;
@@ -48,6 +52,8 @@ export interface WorkerView {
   readonly startedAtMs: number | null;
   readonly restarts: number;
   readonly degradation: readonly Degradation[];
+  /** Calls that ask for any of this must not be sent to it. Absent: none are known of. */
+  readonly refuses?: readonly RefusedFeature[];
   readonly lastFailure: WorkerFailure | null;
   /** Seconds until ready, when there is something to base it on. */
   readonly etaSeconds: number | null;

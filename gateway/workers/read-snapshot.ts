@@ -1,5 +1,12 @@
 import type { SupervisedModel, SupervisorSnapshot, SwapView } from '../core/supervision.ts';
-import type { ModelState, ServedModel, WorkerState, WorkerView } from '../core/worker.ts';
+import {
+  REFUSABLE_FEATURES,
+  type ModelState,
+  type RefusedFeature,
+  type ServedModel,
+  type WorkerState,
+  type WorkerView,
+} from '../core/worker.ts';
 
 const STATES: ReadonlySet<unknown> = new Set<WorkerState>([
   'idle',
@@ -11,6 +18,8 @@ const STATES: ReadonlySet<unknown> = new Set<WorkerState>([
   'backoff',
   'failed',
 ]);
+
+const FEATURES: ReadonlySet<unknown> = new Set<RefusedFeature>(REFUSABLE_FEATURES);
 
 const MODEL_STATES: ReadonlySet<unknown> = new Set<ModelState>(['ready', 'loading', 'available', 'failed']);
 
@@ -64,6 +73,8 @@ function readWorker(said: unknown): WorkerView {
     // A state of a later version is not one in which we know that requests may be sent.
     state: STATES.has(said['state']) ? (said['state'] as WorkerState) : 'starting',
     models: list(said['models']).map(readServed),
+    // One of a later version is nothing that we could recognize in a call.
+    refuses: list(said['refuses']).filter(isFeature),
   };
 }
 
@@ -87,6 +98,10 @@ function list(value: unknown): readonly unknown[] {
 
 function isName(value: unknown): value is string {
   return typeof value === 'string' && value !== '';
+}
+
+function isFeature(value: unknown): value is RefusedFeature {
+  return FEATURES.has(value);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

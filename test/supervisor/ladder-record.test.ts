@@ -40,6 +40,14 @@ describe('what was relaxed', () => {
     expect(new LadderRecord(path, IDENTITY).load()).toEqual({ footing: FOOTING, version: '0.29.0', reset: false });
   });
 
+  test('stands also where the gateway was to refuse something', () => {
+    const path = join(scratchFolder(), 'worker-1.jsonl');
+    const change = { kind: 'refusal', feature: 'prompt_logprobs' } as const;
+    const step: Relaxation = { ...STEP, setting: 'prompt_logprobs', from: 'allowed', to: 'refused', class: 'oom-runtime', change };
+    new LadderRecord(path, IDENTITY).append({ ...entry({ ...FOOTING, steps: [STEP, step] }), step });
+    expect(new LadderRecord(path, IDENTITY).load().footing.steps).toEqual([STEP, step]);
+  });
+
   test.each([
     ['other settings or another GPU', { fingerprint: 'xyz' }],
     ['another model', { model: 'theirs', fingerprint: 'uvw' }],

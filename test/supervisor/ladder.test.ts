@@ -2,10 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Evidence } from '../../supervisor/failure-table.ts';
 import { FAILURE_ROWS } from '../../supervisor/failure-table.ts';
+import type { Footing } from '../../supervisor/ladder-footing.ts';
+import { climb, LEVEL_GROUND, relapse } from '../../supervisor/ladder-footing.ts';
 import { RUNGS } from '../../supervisor/ladder-rungs.ts';
 import type { LadderLimits, Relaxation, Setup } from '../../supervisor/ladder.ts';
-import { nextStep, relax, summarize } from '../../supervisor/ladder.ts';
-import { LIMITS, SETUP } from './machine-world.ts';
+import { nextStep, refusedFeatures, relax, summarize } from '../../supervisor/ladder.ts';
+import { LIMITS, POLICY, SETUP } from './machine-world.ts';
 
 /** Fails with this class again and again; what is relaxed, in order, as `setting=to`. */
 function descend(
@@ -98,13 +100,13 @@ describe('each class has its own ladder', () => {
     expect(inShort(descend('oom-graph', { setup: few }))[0]).toBe('max_cudagraph_capture_size=8');
   });
 
-  test('serving: share, batch, sequences, segments, graphs, share down to its floor', () => {
+  test('serving: share, prompt log-probabilities, batch, sequences, segments, graphs, share down to its floor', () => {
     const steps = inShort(descend('oom-runtime'));
-    expect(steps.slice(0, 5)).toEqual([
-      ...['gpu_memory_utilization=0.89', 'max_num_batched_tokens=1024', 'max_num_seqs=32'],
+    expect(steps.slice(0, 6)).toEqual([
+      ...['gpu_memory_utilization=0.89', 'prompt_logprobs=refused', 'max_num_batched_tokens=1024', 'max_num_seqs=32'],
       ...['PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True', 'enforce_eager=true'],
     ]);
-    expect(steps.slice(5)).toEqual(['0.86', '0.83', '0.8', '0.77'].map((share) => `gpu_memory_utilization=${share}`));
+    expect(steps.slice(6)).toEqual(['0.86', '0.83', '0.8', '0.77'].map((share) => `gpu_memory_utilization=${share}`));
   });
 
   test('a taken card: the share that is free, once it has been waited for, and not less than the weights need', () => {
@@ -149,7 +151,10 @@ const KNOBS: Readonly<Record<string, readonly string[]>> = {
     ...['max_num_batched_tokens', 'max_num_seqs', 'max_cudagraph_capture_size', 'enforce_eager', 'gpu_memory_utilization', 'weights'],
   ],
   'oom-graph': ['max_cudagraph_capture_size', 'optimization_level', 'gpu_memory_utilization', 'enforce_eager'],
-  'oom-runtime': [...['gpu_memory_utilization', 'max_num_batched_tokens', 'max_num_seqs', 'PYTORCH_CUDA_ALLOC_CONF', 'enforce_eager']],
+  'oom-runtime': [
+    ...['gpu_memory_utilization', 'prompt_logprobs', 'max_num_batched_tokens', 'max_num_seqs', 'PYTORCH_CUDA_ALLOC_CONF'],
+    'enforce_eager',
+  ],
   'oom-host': ['safetensors_load_strategy', 'mm_processor_cache_gb', 'cpu_offload_gb'],
 };
 
@@ -191,6 +196,43 @@ test('every class that asks for relaxing has a ladder', () => {
   const asking = new Set(FAILURE_ROWS.filter(({ retry }) => retry === 'relax').map((row) => row.class));
   expect([...asking].filter((name) => !RUNGS[name])).toEqual([]);
   expect(Object.keys(KNOBS).toSorted()).toEqual(Object.keys(RUNGS).toSorted());
+});
+
+describe('refusing prompt log-probabilities', () => {
+  const steps = descend('oom-runtime').slice(0, 2);
+
+  test('comes first where the share of the card cannot be lowered', () => {
+    const tight = { ...SETUP, engine: { ...SETUP.engine, gpu_memory_utilization: 0.76 } };
+    expect(inShort(descend('oom-runtime', { setup: tight })).slice(0, 2)).toEqual([
+      'prompt_logprobs=refused',
+      'max_num_batched_tokens=1024',
+    ]);
+  });
+
+  test('changes nothing about the engine, and is told to people and to the gateway', () => {
+    expect(relax(SETUP, steps)).toEqual(relax(SETUP, steps.slice(0, 1)));
+    expect(summarize(steps)[1]).toEqual({ setting: 'prompt_logprobs', from: 'allowed', to: 'refused', reason: steps[1]!.reason });
+    expect(refusedFeatures(steps)).toEqual(['prompt_logprobs']);
+    expect(refusedFeatures(steps.slice(0, 1))).toEqual([]);
+  });
+
+  test('is a step for an engine that knows few flags, and none for a model that generates nothing', () => {
+    expect(inShort(descend('oom-runtime', { limits: { knownFlags: new Set() } }))).toContain('prompt_logprobs=refused');
+    expect(inShort(descend('oom-runtime', { limits: { generates: false } })).slice(0, 2)).toEqual([
+      ...['gpu_memory_utilization=0.89', 'max_num_batched_tokens=1024'],
+    ]);
+  });
+
+  test('is taken back as the last step is, comes back with its failure, and then stays longer', () => {
+    const [hold] = POLICY.climbHoldMs;
+    const lived: Footing = { ...LEVEL_GROUND, steps, servedMs: hold! };
+    const higher = climb(POLICY, lived);
+    expect(higher.change).toBe('restored');
+    expect(refusedFeatures(higher.footing.steps)).toEqual([]);
+    const fallen = relapse(POLICY, higher.footing, 'oom-runtime', 0)!;
+    expect(refusedFeatures(fallen.steps)).toEqual(['prompt_logprobs']);
+    expect(climb(POLICY, { ...fallen, servedMs: hold! }).change).toBeNull();
+  });
 });
 
 test('people are shown one line a setting, from what the profile asks for to what is in force', () => {

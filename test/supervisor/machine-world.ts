@@ -33,6 +33,7 @@ export const LIMITS: LadderLimits = {
   cardGib: 16,
   computeCap: 8.6,
   weightsGib: 9,
+  generates: true,
   vision: true,
   sliding: true,
   knownFlags: null,

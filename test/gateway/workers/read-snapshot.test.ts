@@ -21,9 +21,21 @@ test('how models stand comes through, but not a state that only a newer supervis
 test('what an older supervisor leaves out gets its neutral value', () => {
   const line = '{"workers":[{"id":"w0","url":"http://127.0.0.1:1","state":"ready","models":[{"id":"m"}]}],"models":[{"id":"m"}]}';
   const read = readSnapshot(line);
-  expect(read.workers[0]).toMatchObject({ state: 'ready', maxNumSeqs: 1, lastFailure: null, models: [{ id: 'm', maxModelLen: null }] });
+  expect(read.workers[0]).toMatchObject({
+    state: 'ready',
+    refuses: [],
+    maxNumSeqs: 1,
+    lastFailure: null,
+    models: [{ id: 'm', maxModelLen: null }],
+  });
   expect(read.models[0]).toMatchObject({ id: 'm', aliases: [], capabilities: [] });
   expect(read.gpus).toEqual([]);
+});
+
+test('what a worker refuses comes through, but not what only a newer supervisor knows', () => {
+  const sent = { ...view('w0'), refuses: ['prompt_logprobs', 'poems', 7] };
+  expect(readSnapshot(JSON.stringify({ workers: [sent] })).workers[0]?.refuses).toEqual(['prompt_logprobs']);
+  expect(readSnapshot(JSON.stringify({ workers: [{ ...sent, refuses: 'prompt_logprobs' }] })).workers[0]?.refuses).toEqual([]);
 });
 
 test('a worker in a state that only a newer supervisor knows is not sent requests', () => {

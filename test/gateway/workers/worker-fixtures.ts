@@ -22,6 +22,7 @@ export function view(id: string, over: Partial<WorkerView> = {}): WorkerView {
     startedAtMs: null,
     restarts: 0,
     degradation: [],
+    refuses: [],
     lastFailure: null,
     etaSeconds: null,
     profile: null,
