@@ -129,7 +129,18 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     newRequestId: newId,
   });
   let relaySettings = { ...settings.timeouts, ...settings.stream };
-  const parts = { clock, random, events, inFlight, admission, windows, dispatch, timeouts: () => settings.timeouts, onUnexpected };
+  const parts = {
+    clock,
+    random,
+    events,
+    directory,
+    inFlight,
+    admission,
+    windows,
+    dispatch,
+    timeouts: () => settings.timeouts,
+    onUnexpected,
+  };
   let handler = pipeline(parts);
 
   const figures: LiveFigures = {

@@ -2,11 +2,13 @@ import type { Handler, Layer } from './core/handler.ts';
 import type { Clock } from './core/clock.ts';
 import type { Events } from './core/events.ts';
 import type { Random } from './core/random.ts';
+import type { WorkerDirectory } from './core/worker.ts';
 import { account, type InFlight } from './policies/account.ts';
 import type { Admission } from './policies/admission.ts';
 import type { BatchWindows } from './policies/batch-window.ts';
 import { deadline, type DeadlineSettings } from './policies/deadline.ts';
 import type { Dispatch } from './policies/dispatch.ts';
+import { refusePromptLogprobs } from './policies/prompt-logprobs.ts';
 import { rescue } from './policies/rescue.ts';
 
 /** What the policies keep between calls, and across a reload. */
@@ -14,6 +16,7 @@ export interface PolicyParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly events: Events;
+  readonly directory: WorkerDirectory;
   readonly inFlight: InFlight;
   readonly admission: Admission;
   readonly windows: BatchWindows;
@@ -35,6 +38,8 @@ export function pipeline(parts: PolicyParts): Handler {
       rescue(parts.random, parts.onUnexpected),
       // The clock runs from arrival: waiting counts.
       deadline(parts.clock, parts.timeouts),
+      // What the workers have no memory for does not wait for one of them.
+      refusePromptLogprobs(parts.directory),
       // Refuses early and cheaply, or waits for a place. Only what has a place may be held or sent.
       parts.admission.layer(),
       // Holds admitted calls for a moment so that a burst leaves together; next to the workers, so that nothing spreads it again.

@@ -16,6 +16,9 @@ export interface Route {
   readonly streamEnd: 'done-event' | 'final-event' | 'end-of-body';
 }
 
+/** A field of a body that asks for log-probabilities of the prompt. */
+export type PromptLogprobsField = 'prompt_logprobs' | 'logprobs' | 'echo';
+
 /** What we read of a request body; the rest is the worker's business. */
 export interface Peek {
   /** As the client wrote it; null when absent. */
@@ -28,6 +31,8 @@ export interface Peek {
   readonly maxTokens: number | null;
   /** Completions asked for (n times the number of prompts). */
   readonly choices: number;
+  /** What asks for log-probabilities of the prompt, for which not every worker has the memory; null when nothing does. */
+  readonly promptLogprobs: PromptLogprobsField | null;
 }
 
 export type CallBody =

@@ -108,7 +108,8 @@ async function readUpload(
   const boundary = boundaryOf(contentType);
   const upload = await peekUpload(incoming, boundary, maxBytes);
   const model = resolve(context.directory, upload.model);
-  const seen: Peek = { model: upload.model, stream: upload.stream, promptChars: 0, promptHead: '', maxTokens: null, choices: 1 };
+  const { model: name, stream } = upload;
+  const seen: Peek = { model: name, stream, promptChars: 0, promptHead: '', maxTokens: null, choices: 1, promptLogprobs: null };
   if (upload.model === model.id) return { model, seen, body: { kind: 'stream', stream: upload.body, contentType, contentLength } };
   // The worker does not know our aliases, and one may still come behind the file.
   const named = renameModel(boundary, (name) => context.directory.resolve(name)?.id ?? null);

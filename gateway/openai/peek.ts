@@ -2,6 +2,7 @@ import type { Peek } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { JsonObject, ParsedBody } from './json-body.ts';
 import { checkMediaUrls } from './media-urls.ts';
+import { promptLogprobsField } from './prompt-logprobs.ts';
 
 const MAX_CHOICES = 128;
 const MAX_PROMPTS = 1_024;
@@ -44,6 +45,7 @@ export function peek(body: ParsedBody): Peek {
     promptHead: promptHead(value),
     maxTokens,
     choices: n * promptCount(value),
+    promptLogprobs: promptLogprobsField(value),
   };
 }
 

@@ -13,6 +13,7 @@ import { fittingWorkers } from './large-requests.ts';
 import { LoadBalancer, type BalancerSettings } from './load-balancer.ts';
 import { noWorkerError } from './no-worker.ts';
 import { pressureOf, type PressureSettings } from './pressure.ts';
+import { promptLogprobsError, willingWorkers } from './prompt-logprobs.ts';
 import type { Attempt, FailureCause } from './attempt.ts';
 import { relay, type RelaySettings } from './relay.ts';
 import { RetryBudget } from './retry-budget.ts';
@@ -166,10 +167,12 @@ export class Dispatch {
     const now = clock.now();
     const ready = directory.readyFor(call.model);
     if (ready.length === 0) throw failed?.error ?? noWorkerError(directory, call.model);
-    let candidates = fittingWorkers(ready, call);
+    const willing = willingWorkers(ready, call);
+    if (willing.length === 0) throw failed?.error ?? promptLogprobsError(call);
+    let candidates = fittingWorkers(willing, call);
     if (tried.length > 0) candidates = candidates.filter((worker) => !tried.includes(worker));
     candidates = this.#admitted(candidates, now);
-    if (candidates.length === 0) throw failed?.error ?? this.#allOpen(ready, call.model, now);
+    if (candidates.length === 0) throw failed?.error ?? this.#allOpen(willing, call.model, now);
     if (failed && !this.#mayRetry(failed.cause)) throw failed.error;
     if (candidates.length > 1) {
       const calm = candidates.filter((worker) => pressureOf(pressure(), worker.load, now) !== 'critical');
@@ -178,7 +181,7 @@ export class Dispatch {
     const settings = balancer();
     const worker = this.#balancer.choose(candidates, settings, affinityKey(call, settings), now);
     const permit = this.#breaker(worker.id).acquire(now);
-    if (!permit) throw failed?.error ?? this.#allOpen(ready, call.model, now);
+    if (!permit) throw failed?.error ?? this.#allOpen(willing, call.model, now);
     return { worker, permit };
   }
 
@@ -190,9 +193,9 @@ export class Dispatch {
     return workers;
   }
 
-  #allOpen(ready: readonly Worker[], model: string, now: number): GatewayError {
+  #allOpen(workers: readonly Worker[], model: string, now: number): GatewayError {
     let soonest = Infinity;
-    for (const { id } of ready) soonest = Math.min(soonest, this.#breaker(id).openUntilMs ?? now + 1_000);
+    for (const { id } of workers) soonest = Math.min(soonest, this.#breaker(id).openUntilMs ?? now + 1_000);
     return new GatewayError('breaker_open', `The workers for ${model} have failed repeatedly and are being left alone for a moment.`, {
       retryAfterMs: Math.max(0, soonest - now),
     });

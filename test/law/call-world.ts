@@ -108,6 +108,7 @@ export class World {
       clock,
       random,
       events,
+      directory: this.directory,
       inFlight: this.inFlight,
       admission: this.admission,
       windows: this.windows,

@@ -1,4 +1,4 @@
-import { type Call, type CallBody, newJourney, type Priority, type Route } from '../../gateway/core/call.ts';
+import { type Call, type CallBody, newJourney, type Priority, type PromptLogprobsField, type Route } from '../../gateway/core/call.ts';
 import { Cancellation } from '../../gateway/core/cancellation.ts';
 import { GatewayError } from '../../gateway/core/errors.ts';
 import { MODEL } from './fake-worker.ts';
@@ -14,6 +14,7 @@ export interface FakeCallOptions {
   readonly priority?: Priority;
   readonly sessionId?: string | null;
   readonly promptHead?: string;
+  readonly promptLogprobs?: PromptLogprobsField;
   /** The bytes the client sent. */
   readonly text?: string;
   readonly body?: CallBody;
@@ -31,7 +32,15 @@ export function fakeCall(options: FakeCallOptions = {}): Call {
     id,
     route: options.route ?? CHAT,
     body: options.body ?? { kind: 'bytes', bytes, contentType: 'application/json' },
-    peek: { model, stream, promptChars: bytes.length, promptHead, maxTokens: null, choices: 1 },
+    peek: {
+      model,
+      stream,
+      promptChars: bytes.length,
+      promptHead,
+      maxTokens: null,
+      choices: 1,
+      promptLogprobs: options.promptLogprobs ?? null,
+    },
     model,
     priority: options.priority ?? 'interactive',
     sessionId: options.sessionId ?? null,

@@ -7,7 +7,15 @@ const look = (value: object) => peek(parseJsonBody(Buffer.from(JSON.stringify(va
 
 describe('what is read of a request', () => {
   test('nothing, where there is nothing', () => {
-    expect(look({})).toEqual({ model: null, stream: false, promptChars: 0, promptHead: '', maxTokens: null, choices: 1 });
+    expect(look({})).toEqual({
+      model: null,
+      stream: false,
+      promptChars: 0,
+      promptHead: '',
+      maxTokens: null,
+      choices: 1,
+      promptLogprobs: null,
+    });
     expect(
       look({ model: null, stream: null, n: null, max_tokens: null, temperature: null, stop: null, tools: null, messages: null }),
     ).toMatchObject({
@@ -49,6 +57,27 @@ describe('what is read of a request', () => {
     [{ input: ['a', 'b', 'c'] }, 3],
   ])('the completions of %j', (fields, choices) => {
     expect(look(fields).choices).toBe(choices);
+  });
+
+  test.each([
+    [{ prompt: 'x', prompt_logprobs: 0 }, 'prompt_logprobs'],
+    [{ prompt: 'x', echo: true, logprobs: 0 }, 'logprobs'],
+    [{ messages: [], prompt_logprobs: 1, echo: true }, 'prompt_logprobs'],
+    [{ messages: [], echo: true }, 'echo'],
+  ])('what asks for log-probabilities of the prompt in %j', (fields, field) => {
+    expect(look(fields).promptLogprobs).toBe(field);
+  });
+
+  test.each([
+    { prompt: 'x', prompt_logprobs: null, echo: null, logprobs: 2 },
+    { prompt: 'x', echo: true },
+    { prompt: 'x', echo: true, logprobs: null },
+    { prompt: 'x', echo: false, logprobs: 2 },
+    { messages: [], echo: true, top_logprobs: null },
+    { messages: [], logprobs: true, top_logprobs: 2 },
+    { messages: [{ role: 'user', content: 'x', prompt_logprobs: 1, echo: true }] },
+  ])('that %j asks for none', (fields) => {
+    expect(look(fields).promptLogprobs).toBeNull();
   });
 
   test('the beginning of the text, which requests may share', () => {
