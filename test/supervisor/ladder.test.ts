@@ -4,9 +4,12 @@ import type { Evidence } from '../../supervisor/failure-table.ts';
 import { FAILURE_ROWS } from '../../supervisor/failure-table.ts';
 import type { Footing } from '../../supervisor/ladder-footing.ts';
 import { climb, LEVEL_GROUND, relapse } from '../../supervisor/ladder-footing.ts';
+import { ladderLimits } from '../../supervisor/ladder-limits.ts';
 import { RUNGS } from '../../supervisor/ladder-rungs.ts';
 import type { LadderLimits, Relaxation, Setup } from '../../supervisor/ladder.ts';
 import { nextStep, refusedFeatures, relax, summarize } from '../../supervisor/ladder.ts';
+import type { EngineSettings, ModelProfile } from '../../supervisor/profile.ts';
+import { loadProfiles } from '../../supervisor/profile.ts';
 import { LIMITS, POLICY, SETUP } from './machine-world.ts';
 
 /** Fails with this class again and again; what is relaxed, in order, as `setting=to`. */
@@ -221,6 +224,18 @@ describe('refusing prompt log-probabilities', () => {
     expect(inShort(descend('oom-runtime', { limits: { generates: false } })).slice(0, 2)).toEqual([
       ...['gpu_memory_utilization=0.89', 'max_num_batched_tokens=1024'],
     ]);
+  });
+
+  test.each<[string, EngineSettings, readonly ModelProfile['capabilities'][number][], boolean]>([
+    ['a model that chats', {}, ['chat', 'tools'], true],
+    ['one that makes embeddings', {}, ['embeddings'], false],
+    ['one that is told to pool', { runner: 'pooling' }, ['chat'], false],
+  ])('has a meaning for %s as its profile and flags say', (_, engine, capabilities, generates) => {
+    const profile = { ...loadProfiles().models.get('llama-3.1-8b-instruct')!, capabilities: [...capabilities] };
+    const card = { name: 'a card', memoryGib: 16, computeCap: 8.9, display: false };
+    const chosen = { source: 'mine', weightsGib: 5, engine };
+    expect(ladderLimits(profile, card, chosen).generates).toBe(generates);
+    expect(ladderLimits(null, card, chosen).generates).toBe(engine['runner'] === undefined);
   });
 
   test('is taken back as the last step is, comes back with its failure, and then stays longer', () => {
