@@ -4,10 +4,21 @@ import { instanceIdOf, readProcess } from './processes.ts';
 import type { WorkerRecord } from './worker-record.ts';
 import type { WorkerSpec } from './worker-spec.ts';
 
-/** A worker that an earlier supervisor has left running and that is still what is wanted. */
+/** A process that an earlier supervisor has left running and that is still what is wanted. */
 export interface Adoptable {
   readonly record: WorkerRecord;
   readonly models: readonly ServedModel[];
+}
+
+/** What runs of one worker: its model, and those that sleep. */
+export interface Adoptables {
+  readonly awake: Adoptable | null;
+  readonly asleep: readonly Adoptable[];
+}
+
+/** All of it. */
+export function running({ awake, asleep }: Adoptables): readonly Adoptable[] {
+  return awake ? [awake, ...asleep] : asleep;
 }
 
 /**
@@ -17,13 +28,22 @@ export interface Adoptable {
 export async function findAdoptable(
   records: readonly WorkerRecord[],
   specs: readonly WorkerSpec[],
-): Promise<ReadonlyMap<string, Adoptable>> {
+): Promise<ReadonlyMap<string, Adoptables>> {
   const pairs = specs.flatMap((spec) => {
-    const record = records.find(({ worker }) => worker === spec.id);
+    const record = records.find(({ worker, model }) => worker === spec.id && model === spec.modelId);
     return record && isOurs(record, spec) ? [{ spec, record }] : [];
   });
-  const found = await Promise.all(pairs.map(({ spec, record }) => examine(record, spec)));
-  return new Map(found.flatMap((adoptable) => (adoptable ? [[adoptable.record.worker, adoptable] as const] : [])));
+  const found = (await Promise.all(pairs.map(({ spec, record }) => examine(record, spec)))).filter((adoptable) => adoptable !== null);
+  return new Map(
+    found.map(({ record: { worker } }) => {
+      const own = found.filter(({ record }) => record.worker === worker);
+      return [worker, { awake: own.find((one) => !isAsleep(one)) ?? null, asleep: own.filter(isAsleep) }];
+    }),
+  );
+}
+
+function isAsleep({ record }: Adoptable): boolean {
+  return record.life === 'asleep';
 }
 
 function isOurs(record: WorkerRecord, spec: WorkerSpec): boolean {
@@ -35,7 +55,13 @@ function isOurs(record: WorkerRecord, spec: WorkerSpec): boolean {
 
 async function examine(record: WorkerRecord, spec: WorkerSpec): Promise<Adoptable | null> {
   if (record.life === 'starting') return { record, models: record.served };
-  const result = await new Probe(`http://127.0.0.1:${record.port}`, spec.modelId, spec.capabilities).serving();
+  const probe = new Probe(`http://127.0.0.1:${record.port}`, spec.modelId, spec.capabilities);
+  if (record.life === 'asleep') {
+    // Its rules may have changed since.
+    const answer = spec.sleep === null ? null : await probe.isAsleep();
+    return answer?.kind === 'ok' && answer.value ? { record, models: record.served } : null;
+  }
+  const result = await probe.serving();
   if (result.kind === 'ok') return { record, models: result.value };
   // Too busy to answer is alive; whether it gets on is judged by its pulse from now on.
   return result.miss === 'timed_out' ? { record, models: record.served } : null;

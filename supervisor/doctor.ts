@@ -73,7 +73,9 @@ export async function examine(settings: Settings, io: DoctorIo): Promise<DoctorR
  * or one that the settings name, even if vLLM itself is still missing.
  */
 function shownPlan(settings: Settings, profiles: Profiles, actual: FleetPlan, plan: (settings: Settings) => FleetPlan): FleetPlan {
-  const wanted = settings.models.length > 0 ? settings.models : actual.models.map(({ id }) => asked(id));
+  const named = settings.models.length > 0 ? settings.models : actual.models.map(({ id }) => asked(id));
+  // Models that nobody has asked for take no turns, and neither does one that is alone.
+  const wanted = named.length > 1 ? named : named.map((model) => ({ ...model, swap: COLD }));
   const others = [...profiles.models.keys()].filter((name) => !wanted.some(({ id }) => id === name)).map(asked);
   const isReal = actual.profile.name !== 'none' && settings.supervisor.engine !== 'sim';
   const engine = isReal ? 'vllm' : actual.decision.engine;
@@ -81,8 +83,10 @@ function shownPlan(settings: Settings, profiles: Profiles, actual: FleetPlan, pl
 }
 
 function asked(id: string): Settings['models'][number] {
-  return { id, source: null, aliases: [], engine: {} };
+  return { id, source: null, aliases: [], engine: {}, swap: COLD };
 }
+
+const COLD: Settings['models'][number]['swap'] = { strategy: 'cold', sleep_level: null, dwell_ms: null, idle_unload_ms: null };
 
 function busyMemory(plan: FleetPlan, choice: Choice | undefined, gpus: readonly GpuReading[], apps: readonly ComputeApp[]): string[] {
   if (plan.decision.engine !== 'vllm' || choice?.kind !== 'run') return [];

@@ -27,6 +27,7 @@ export interface EngineListener {
 export interface EngineProcessOptions {
   readonly clock: Clock;
   readonly worker: string;
+  readonly model: string;
   readonly logs: LogFiles;
   readonly recordsDirectory: string;
   readonly sweepGraceMs: number;
@@ -125,12 +126,12 @@ export class EngineProcess {
 
   /** Ends whatever is left of the group and whatever carries the mark. Resolves with the pids that cannot be ended. */
   async sweep(): Promise<readonly number[]> {
-    const { clock, worker, recordsDirectory, isMarked, sweepGraceMs } = this.#options;
+    const { clock, worker, model, recordsDirectory, isMarked, sweepGraceMs } = this.#options;
     const survivors = await endAll(clock, { group: this.#group, isMarked }, sweepGraceMs);
     if (survivors.length === 0) {
       this.#group = null;
       this.#record = null;
-      removeRecord(recordsDirectory, worker);
+      removeRecord(recordsDirectory, { worker, model });
     }
     return survivors;
   }

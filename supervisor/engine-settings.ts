@@ -1,5 +1,6 @@
 import type { EngineValue } from '../gateway/config/settings.ts';
 import { DEFAULT_UTILIZATION } from './fit-flags.ts';
+import { CONTEXT_BYTES } from './gpu-memory.ts';
 import type { EngineSettings, GpuProfile, ModelProfile, Tuning, TuningChange } from './profile-schema.ts';
 
 /** The card a worker runs on, as far as its settings depend on it. */
@@ -12,6 +13,8 @@ export interface CardFacts {
   readonly display: boolean;
   /** How many like it one worker may use. */
   readonly count: number;
+  /** What is left of each for models that sleep on it. */
+  readonly reservedGib?: number;
 }
 
 /** What vLLM takes when it is told nothing, on cards below 70 GiB: where a relative change starts from. */
@@ -30,7 +33,8 @@ export function layeredEngine(gpu: GpuProfile, model: ModelProfile | null, tunin
     ...model?.engine,
     ...model?.on[gpu.name]?.engine,
   };
-  return tuned({ ...profiled, ...(card.display ? besideDesktop(gpu, profiled) : {}) }, tuning, card);
+  const settings = tuned({ ...profiled, ...(card.display ? besideDesktop(gpu, profiled) : {}) }, tuning, card);
+  return { ...settings, ...besideSleepers(settings, card) };
 }
 
 /** What a model wants of an idle card is not free beside a desktop, and vLLM would refuse to start. */
@@ -38,6 +42,19 @@ function besideDesktop(gpu: GpuProfile, engine: EngineSettings): EngineSettings 
   const most = gpu.with_display['gpu_memory_utilization'];
   const asked = engine['gpu_memory_utilization'];
   return typeof most === 'number' && typeof asked === 'number' && asked > most ? { gpu_memory_utilization: most } : {};
+}
+
+/** vLLM takes its share after CUDA's context, and what sleeps holds is not free. */
+function besideSleepers(engine: EngineSettings, card: CardFacts): EngineSettings {
+  const most = mostUtilization(card);
+  const asked = engine['gpu_memory_utilization'] ?? DEFAULT_UTILIZATION;
+  return typeof asked === 'number' && asked > most ? { gpu_memory_utilization: most } : {};
+}
+
+/** The largest gpu_memory_utilization that leaves what is reserved of a card; 1 where nothing is. */
+export function mostUtilization({ memoryGib, reservedGib = 0 }: Pick<CardFacts, 'memoryGib' | 'reservedGib'>): number {
+  if (reservedGib === 0 || memoryGib === null) return 1;
+  return Math.max(0, Math.floor(((memoryGib - reservedGib - CONTEXT_BYTES / 2 ** 30) / memoryGib) * 100) / 100);
 }
 
 /** A card's context length never exceeds the model's own. */

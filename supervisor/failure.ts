@@ -29,7 +29,7 @@ export function withLastWords(failure: Failure, lastWords: string): Failure {
 const PYTHON_ERROR = /\b[A-Z]\w*(?:Error|Exception|Interrupt)\b.*/;
 
 /** Classes of failures that we notice from outside: the log may know the cause. */
-const SYMPTOMS: ReadonlySet<string> = new Set(['start-timeout', 'warm-up', 'unresponsive', 'stalled']);
+const SYMPTOMS: ReadonlySet<string> = new Set(['start-timeout', 'warm-up', 'unresponsive', 'stalled', 'wake-failed']);
 /** Classes that only tell that something has ended. */
 const VAGUE: ReadonlySet<string> = new Set(['unknown', 'engine-start', 'engine-death']);
 
@@ -83,6 +83,26 @@ export function stalled(silentMs: number, running: number | null, hopeless: bool
     `The engine produced no token for ${Math.round(silentMs / 1000)} s. ${what}. ` +
       (hopeless ? 'It is started again.' : 'It gets no new requests meanwhile.'),
     'If this returns, look for “Xid” in the kernel log, and try enforce_eager: true or another attention backend.',
+  );
+}
+
+export function sleepFailed(reason: string): Failure {
+  return plain(
+    'sleep-failed',
+    'serving',
+    'backoff',
+    `The engine did not give its memory back when it was put to sleep: ${reason}. It is stopped instead.`,
+    'If this returns, set swap.strategy: cold for this model.',
+  );
+}
+
+export function wakeFailed(reason: string): Failure {
+  return plain(
+    'wake-failed',
+    'serving',
+    'backoff',
+    `The engine did not wake up: ${reason}. It is started from the beginning.`,
+    'If this returns, set swap.strategy: cold for this model.',
   );
 }
 

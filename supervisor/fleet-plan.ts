@@ -21,6 +21,9 @@ import { place as placeWorkers } from './placement.ts';
 import type { EngineSettings, GpuProfile, Profiles, Tuning } from './profile.ts';
 import { stepFacts, withSteps } from './profile-match.ts';
 import { findProgram } from './program.ts';
+import type { SleepLevel } from './sleep-level.ts';
+import type { SwapRules } from './swap-rules.ts';
+import { reservedGib, swapRules } from './swap-rules.ts';
 import type { VllmInstall } from './vllm-install.ts';
 import type { Plan, WorkerSpec } from './worker-spec.ts';
 
@@ -57,14 +60,15 @@ export interface PlannedModel {
   readonly utilization: number;
   /** Why it cannot run there, in plain words; null when it can. */
   readonly refusal: string | null;
-  /** What the profiles say of it; undefined where they say nothing. `idleUnloadMs` null: never for being idle. */
-  readonly swap: { readonly dwellMs: number | undefined; readonly idleUnloadMs: number | null | undefined };
+  readonly swap: SwapRules;
 }
 
 /** The first model on a worker's GPUs, and what else it may change to. */
 export interface PlannedWorker extends PlannedModel {
   /** By id, the first among them. */
   readonly models: ReadonlyMap<string, PlannedModel>;
+  /** How many of them may sleep at a time. */
+  readonly maxAsleep: number;
 }
 
 /** Decides on engine, profile, models and workers. @throws ProfileError when the settings ask for what is not there. */
@@ -86,8 +90,15 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
   const cards = isPretended ? [] : gpus;
   const count = Math.max(1, Math.floor(alike(cards) / wanted.replicas));
   const others = [...profiles.models.values()];
+  const { vllm = null } = place;
+  const canSleep = asked.length > 1 && (isPretended || vllm?.flags?.has(SLEEP_FLAG) !== false);
+  const rules = new Map(asked.map((model) => [model, awake(swapRules(model.swap, model.profile, profile), canSleep)]));
+  const factsFor = (model: AskedModel, gpu: GpuReading | undefined): CardFacts => {
+    const others = [...rules].filter(([other, { sleep }]) => other !== model && sleep !== null).length;
+    return { ...cardFacts(profile, gpu, isPretended, count), reservedGib: reservedGib(others, profile.swap.max_asleep) };
+  };
   const choose = (model: AskedModel, gpu: GpuReading | undefined): Choice => {
-    const card = cardFacts(profile, gpu, isPretended, count);
+    const card = factsFor(model, gpu);
     return chooseEngine(model, profile, tuning, card, { others, vllm: isPretended ? null : (place.vllm ?? null) });
   };
   const choices = asked.map((model) => choose(model, gpus[0]));
@@ -105,16 +116,26 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
       const card = gpusOwn[0] ?? gpus[0];
       const choice = withCards(shareCard(choose(model, card), sharers), model === first ? null : gpusOwn.length);
       const gpuUuids = gpusOwn.map(({ uuid }) => uuid);
-      const context = { settings, place, profile, decision, gpuUuids, modelId: model.id };
-      const facts = cardFacts(profile, card, isPretended, count);
-      return planModel(context, model, choice, facts, id);
+      // Workers that share a card would each keep their sleepers on it.
+      const swap = awake(rules.get(model) ?? NO_RULES, sharers <= 1);
+      const context = { settings, place, profile, decision, gpuUuids, modelId: model.id, swap };
+      return planModel(context, model, choice, factsFor(model, card), id);
     };
     // Alone, a worker's next model may take more or fewer of the cards than the first; beside others it has to make do with its own.
     const spread = (nth: number) => (wanted.replicas === 1 ? (placeWorkers(1, gpusEach[nth] ?? 1, cards)[0]?.gpus ?? own) : own);
     const models = new Map(asked.map((model, nth) => [model.id, plan(model, nth === 0 ? own : spread(nth))] as const));
-    return { ...(models.get(first.id) as PlannedModel), models };
+    return { ...(models.get(first.id) as PlannedModel), models, maxAsleep: profile.swap.max_asleep };
   });
   return { decision, profile, profileReason: named.reason, tuning, models, choices, workers };
+}
+
+/** vLLM's own flag; an older one may lack it. */
+const SLEEP_FLAG = '--enable-sleep-mode';
+const NO_RULES: SwapRules = { sleep: null, dwellMs: undefined, idleUnloadMs: undefined };
+
+/** The rules of a model that ends where it cannot sleep. */
+function awake(rules: SwapRules, canSleep: boolean): SwapRules {
+  return canSleep ? rules : { ...rules, sleep: null };
 }
 
 /** A model that the registry does not know is known by its files, where they lie on this machine already. */
@@ -152,6 +173,12 @@ function numberIn(engine: EngineSettings, key: string): number | null {
   return typeof value === 'number' ? value : null;
 }
 
+/** Main memory gives some 10 GiB a second, a disk about 0.5. */
+function wakeEstimateMs(level: SleepLevel, choice: Choice): number {
+  const weightsGib = (choice.kind === 'run' && choice.weightsGib) || 10;
+  return 1000 + weightsGib * (level === 1 ? 100 : 2000);
+}
+
 /** Python and CUDA take some 20 s, reading weights about 2 s a GiB, the first compilation a minute. */
 function startEstimateMs(engine: 'vllm' | 'sim', choice: Choice): number {
   if (engine === 'sim') return 5000;
@@ -166,10 +193,11 @@ interface WorkerContext {
   readonly decision: EngineDecision;
   readonly gpuUuids: readonly string[];
   readonly modelId: string;
+  readonly swap: SwapRules;
 }
 
 function planModel(context: WorkerContext, model: AskedModel, choice: Choice, card: CardFacts, id: string): PlannedModel {
-  const { decision, place, profile, gpuUuids } = context;
+  const { decision, place, profile, gpuUuids, swap } = context;
   const setup = choice.kind === 'run' ? toSetup(context, choice) : null;
   const limits = choice.kind === 'run' ? ladderLimits(model.profile, card, choice, knownFlags(context)) : null;
   const spec: WorkerSpec = {
@@ -180,7 +208,10 @@ function planModel(context: WorkerContext, model: AskedModel, choice: Choice, ca
     source: choice.kind === 'run' ? choice.source : (model.source ?? model.id),
     capabilities: model.profile?.capabilities ?? ['chat'],
     startEstimateMs: startEstimateMs(decision.engine, choice),
-    instancePrefix: workerPrefix(place.stateDir, id),
+    wakeEstimateMs: wakeEstimateMs(swap.sleep ?? 1, choice),
+    weightsGib: choice.kind === 'run' ? choice.weightsGib : null,
+    sleep: swap.sleep,
+    instancePrefix: workerPrefix(place.stateDir, id, model.id),
     gpuUuids,
     fingerprint: fingerprint({ model: model.id, command: command(context), setup, gpuUuids }),
     wanted: setup && limits ? { setup, limits } : null,
@@ -192,17 +223,14 @@ function planModel(context: WorkerContext, model: AskedModel, choice: Choice, ca
     gpuUuids,
     utilization: (choice.kind === 'run' && numberIn(choice.engine, 'gpu_memory_utilization')) || DEFAULT_UTILIZATION,
     refusal: choice.kind === 'refused' ? choice.reason : null,
-    swap: {
-      dwellMs: model.profile?.swap.dwell_ms ?? profile.swap.dwell_ms,
-      idleUnloadMs: model.profile?.swap.idle_unload_ms === undefined ? profile.swap.idle_unload_ms : model.profile.swap.idle_unload_ms,
-    },
+    swap,
   };
 }
 
-function toSetup({ place }: WorkerContext, choice: Extract<Choice, { kind: 'run' }>): Setup {
+function toSetup({ place, swap }: WorkerContext, choice: Extract<Choice, { kind: 'run' }>): Setup {
   // What the operator has set in the environment is meant.
   const env = Object.fromEntries(Object.entries(choice.env).filter(([name]) => place.env[name] === undefined));
-  return { source: choice.source, engine: choice.engine, env };
+  return { source: choice.source, engine: swap.sleep === null ? choice.engine : { ...choice.engine, enable_sleep_mode: true }, env };
 }
 
 function command({ decision, settings }: WorkerContext): readonly string[] {
@@ -214,7 +242,7 @@ function knownFlags({ decision, place }: WorkerContext): ReadonlySet<string> | n
 }
 
 function planWorker(context: WorkerContext, setup: Setup, port: number, instanceId: string): Plan {
-  const { settings, place, profile, decision, gpuUuids, modelId } = context;
+  const { settings, place, profile, decision, gpuUuids, modelId, swap } = context;
   const launch = planLaunch({
     engine: decision.engine,
     command: command(context),
@@ -228,6 +256,7 @@ function planWorker(context: WorkerContext, setup: Setup, port: number, instance
     gpuUuids,
     simulatedGpu: profile.simulated_as ?? (profile.memory_gib === null ? null : profile.name),
     profileEnv: setup.env,
+    developmentMode: swap.sleep !== null,
     knownFlags: knownFlags(context),
     baseEnv: place.env,
     cwd: place.cwd,

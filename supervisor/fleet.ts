@@ -4,10 +4,11 @@ import { repeat } from '../gateway/core/clock.ts';
 import { Lease } from '../gateway/core/lease.ts';
 import type { Random } from '../gateway/core/random.ts';
 import type { GpuView, SupervisorSnapshot } from '../gateway/core/supervision.ts';
-import type { WorkerState } from '../gateway/core/worker.ts';
-import type { Adoptable } from './adoption.ts';
+import type { Adoptables } from './adoption.ts';
+import { running } from './adoption.ts';
 import type { Failure } from './failure.ts';
-import type { FleetPlan, PlannedModel } from './fleet-plan.ts';
+import { fileNameOf } from './file-name.ts';
+import type { FleetPlan, PlannedModel, PlannedWorker } from './fleet-plan.ts';
 import { awaitFreeMemory } from './free-memory.ts';
 import type { GpuProbe, GpuReading } from './gpu.ts';
 import type { Setup } from './ladder.ts';
@@ -20,6 +21,7 @@ import { Slot } from './slot.ts';
 import { StartHistory } from './start-history.ts';
 import { StartTurns } from './start-turns.ts';
 import { SwapDesk } from './swap-desk.ts';
+import { sleeperShare } from './swap-rules.ts';
 import type { WishResult } from './wish-result.ts';
 import { SupervisedWorker } from './worker.ts';
 
@@ -38,7 +40,7 @@ export interface FleetOptions {
   /** How long a call may wait for its model. */
   readonly maxWaitMs: number;
   /** Workers that run already, by id: they go on as they are. */
-  readonly adoptable?: ReadonlyMap<string, Adoptable>;
+  readonly adoptable?: ReadonlyMap<string, Adoptables>;
 }
 
 /** A look costs a process or several, and figures of a metrics page are rarely read more often. */
@@ -70,26 +72,26 @@ export class Fleet {
    * @throws Error when the port range has no free port for each.
    */
   static async create(options: FleetOptions): Promise<Fleet> {
-    const { clock, random, log, policy, gpuProbe, plan, stateDir, portRange, adoptable = new Map<string, Adoptable>() } = options;
+    const { clock, random, log, policy, gpuProbe, plan, stateDir, portRange, adoptable = new Map<string, Adoptables>() } = options;
     const ports = new PortPool(portRange);
-    for (const { record } of adoptable.values()) ports.reserve(record.port);
+    for (const adopted of adoptable.values()) for (const { record } of running(adopted)) ports.reserve(record.port);
     const turns = new StartTurns();
     const starts = new StartHistory(join(stateDir, 'start-times.json'));
-    const planned: { plan: FleetPlan['workers'][number]; port: number }[] = [];
+    const planned: { plan: PlannedWorker; ports: ReadonlyMap<string, number> }[] = [];
     for (const worker of plan.workers) {
-      const port = adoptable.get(worker.spec.id)?.record.port ?? (await ports.take());
-      if (port === null) throw new Error(`supervisor.port_range ${portRange.join('-')} has no free port for ${worker.spec.id}`);
-      planned.push({ plan: worker, port });
+      const taken = await takePorts(worker, adoptable.get(worker.spec.id), ports);
+      if (taken === null) throw new Error(`supervisor.port_range ${portRange.join('-')} has no free port for ${worker.spec.id}`);
+      planned.push({ plan: worker, ports: taken });
     }
     return new Fleet(options, (onChange) => {
-      const create = (model: PlannedModel, port: number) => {
+      const create = (model: PlannedModel, port: number, makeRoom: () => boolean) => {
         const { spec } = model;
         return new SupervisedWorker(spec, port, {
           ...{ clock, random, log, policy, ports, starts, onChange },
-          logs: logFiles(join(stateDir, 'logs'), spec.id),
+          logs: logFiles(join(stateDir, 'logs'), fileStem(plan, spec)),
           recordsDirectory: recordsDirectory(stateDir),
-          ladderFile: join(stateDir, 'ladder', ladderName(plan, spec)),
-          clearance: (setup, done) => clear(turns, model, setup, { clock, gpuProbe, policy }, done),
+          ladderFile: join(stateDir, 'ladder', `${fileStem(plan, spec)}.jsonl`),
+          clearance: (setup, isSleeper, done) => clear(turns, model, { setup, isSleeper, makeRoom }, { clock, gpuProbe, policy }, done),
           holdTurn: () => takeTurn(turns, model, () => {}),
         });
       };
@@ -100,7 +102,7 @@ export class Fleet {
   /** Does nothing once it has been told to stop. */
   start(): void {
     if (this.#stopping) return;
-    for (const { state, worker } of this.#slots) if (state === 'idle') worker.tell('start');
+    for (const slot of this.#slots) slot.start();
   }
 
   /** Ends every worker in order; resolves when all are at rest. */
@@ -108,13 +110,13 @@ export class Fleet {
     this.#stopping = true;
     this.#desk.close();
     for (const slot of this.#slots) slot.stop();
-    await this.#until(() => this.#slots.every(({ state }) => state === 'idle' || state === 'failed'));
+    await this.#until(() => this.#slots.every(({ isAtRest }) => isAtRest));
     this.#gpuTimer?.cancel();
   }
 
   /** Ends every process group at once. */
   killNow(): void {
-    for (const { worker } of this.#slots) worker.killNow();
+    for (const slot of this.#slots) slot.killNow();
   }
 
   restart(id: string): WishResult {
@@ -184,7 +186,7 @@ export class Fleet {
     return this.#slots.find((slot) => slot.id === id);
   }
 
-  #wish(id: string, wish: 'restart' | 'drain', say: (state: WorkerState, slot: Slot) => string | null): WishResult {
+  #wish(id: string, wish: 'restart' | 'drain', say: (state: Slot['state'], slot: Slot) => string | null): WishResult {
     const slot = this.#find(id);
     if (!slot) return { kind: 'unknown', reason: `There is no worker ${id}.` };
     if (this.#stopping) return { kind: 'conflict', reason: 'The supervisor is stopping.' };
@@ -222,25 +224,52 @@ export class Fleet {
   }
 }
 
-/** What was relaxed for a worker's first model keeps the worker's name; every other has a file of its own. */
-function ladderName(plan: FleetPlan, { id, modelId }: PlannedModel['spec']): string {
-  return plan.models[0]?.id === modelId ? `${id}.jsonl` : `${id}.${encodeURIComponent(modelId)}.jsonl`;
+/** What is kept of a worker's first model has the worker's name; every other has files of its own. */
+function fileStem(plan: FleetPlan, { id, modelId }: PlannedModel['spec']): string {
+  return plan.models[0]?.id === modelId ? id : `${id}.${fileNameOf(modelId)}`;
 }
+
+/** A port for each model: one for all of them, unless one may sleep, which keeps its own. null: there are not enough. */
+async function takePorts(
+  { models }: PlannedWorker,
+  adopted: Adoptables | undefined,
+  ports: PortPool,
+): Promise<ReadonlyMap<string, number> | null> {
+  const known = new Map((adopted ? running(adopted) : []).map(({ record }) => [record.model, record.port]));
+  const isShared = [...models.values()].every(({ swap }) => swap.sleep === null);
+  let shared = isShared ? (adopted?.awake?.record.port ?? null) : null;
+  const taken = new Map<string, number>();
+  for (const model of models.keys()) {
+    const port = shared ?? known.get(model) ?? (await ports.take());
+    if (port === null) return null;
+    if (isShared) shared = port;
+    taken.set(model, port);
+  }
+  return taken;
+}
+
+/** Memory that has just been given back is free within a second or two. */
+const SLEEPERS_PATIENCE_MS = 5000;
 
 /** A worker's permission to start: its GPUs' turn, then their memory. Without a GPU there is nothing to wait for. */
 function clear(
   turns: StartTurns,
   worker: PlannedModel,
-  setup: Setup | null,
+  { setup, isSleeper, makeRoom }: { readonly setup: Setup | null; readonly isSleeper: boolean; readonly makeRoom: () => boolean },
   { clock, gpuProbe, policy }: Pick<FleetOptions, 'clock' | 'gpuProbe' | 'policy'>,
   done: (failure: Failure | null) => void,
 ): Lease {
   const asked = setup?.engine['gpu_memory_utilization'];
-  const utilization = typeof asked === 'number' ? asked : worker.utilization;
+  const whole = typeof asked === 'number' ? asked : worker.utilization;
+  const utilization = isSleeper ? whole - sleeperShare(worker.spec.wanted?.limits.cardGib ?? null) : whole;
   const lease: Lease = takeTurn(turns, worker, () => void wait());
   async function wait(): Promise<void> {
     for (const uuid of worker.gpuUuids) {
-      const failure = await awaitFreeMemory(clock, gpuProbe, uuid, utilization, policy.vramPatienceMs, () => lease.released);
+      const room = (patienceMs: number) => awaitFreeMemory(clock, gpuProbe, uuid, utilization, patienceMs, () => lease.released);
+      if (!(await room(Math.min(SLEEPERS_PATIENCE_MS, policy.vramPatienceMs)))) continue;
+      // What sleeps is soon loaded again; what others hold may not come back at all.
+      makeRoom();
+      const failure = await room(policy.vramPatienceMs);
       if (failure) return done(failure);
     }
     done(null);

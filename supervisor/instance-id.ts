@@ -5,9 +5,9 @@ export function instancePrefix(stateDir: string): string {
   return `${createHash('sha256').update(stateDir).digest('hex').slice(0, 12)}:`;
 }
 
-/** What all instance ids of one worker begin with. */
-export function workerPrefix(stateDir: string, worker: string): string {
-  return `${instancePrefix(stateDir)}${worker}:`;
+/** What all instance ids of one worker's processes for one model begin with. */
+export function workerPrefix(stateDir: string, worker: string, model: string): string {
+  return `${instancePrefix(stateDir)}${worker}:${encodeURIComponent(model)}:`;
 }
 
 /** A short name for a value: equal for equal ones, key order included. */

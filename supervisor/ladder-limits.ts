@@ -1,4 +1,5 @@
 import type { CardFacts } from './engine-settings.ts';
+import { mostUtilization } from './engine-settings.ts';
 import { incompatibility } from './fit-compatibility.ts';
 import type { LadderLimits } from './ladder.ts';
 import type { EngineSettings, ModelProfile } from './profile.ts';
@@ -19,7 +20,7 @@ const MOST_SHARE_WITH_DISPLAY = 0.92;
  */
 export function ladderLimits(
   model: ModelProfile | null,
-  card: Pick<CardFacts, 'name' | 'memoryGib' | 'computeCap' | 'display'>,
+  card: Pick<CardFacts, 'name' | 'memoryGib' | 'computeCap' | 'display' | 'reservedGib'>,
   chosen: { readonly source: string; readonly weightsGib: number | null; readonly engine: EngineSettings },
   knownFlags: ReadonlySet<string> | null = null,
 ): LadderLimits {
@@ -31,7 +32,7 @@ export function ladderLimits(
   return {
     minModelLen: typeof asked === 'number' ? Math.min(LEAST_USEFUL_CONTEXT, asked) : LEAST_USEFUL_CONTEXT,
     minUtilization: memoryGib !== null && weightsGib !== null ? Math.min(1, (weightsGib + BESIDE_WEIGHTS_GIB) / memoryGib) : LEAST_SHARE,
-    maxUtilization: display ? MOST_SHARE_WITH_DISPLAY : MOST_SHARE,
+    maxUtilization: Math.min(mostUtilization(card), display ? MOST_SHARE_WITH_DISPLAY : MOST_SHARE),
     cardGib: memoryGib,
     computeCap,
     weightsGib,

@@ -21,6 +21,8 @@ export interface LaunchRequest {
   /** The card that the simulated engine is to pretend; null leaves it to SIM_GPU. */
   readonly simulatedGpu: string | null;
   readonly profileEnv: Readonly<Record<string, string>>;
+  /** It is to obey /sleep and /wake_up. The endpoints that come with that are the reason why a worker listens on loopback alone. */
+  readonly developmentMode?: boolean;
   /** Every flag that the engine has, with its dashes; null or left out where nobody asked it. */
   readonly knownFlags?: ReadonlySet<string> | null;
   /** The supervisor's own environment, of which only known names pass. */
@@ -146,6 +148,7 @@ function environment(request: LaunchRequest): Record<string, string> {
     // Without it vLLM's process titles overwrite the memory in which the mark below stands (setproctitle).
     SPT_NOENV: '1',
     ...request.profileEnv,
+    ...(request.developmentMode ? { VLLM_SERVER_DEV_MODE: '1' } : {}),
     [INSTANCE_VARIABLE]: request.instanceId,
   });
   if (request.gpuUuids.length > 0) {

@@ -33,7 +33,7 @@ export async function endLeftovers(clock: Clock, stateDir: string, log: Log, spa
     if (stuck.size > 0)
       log.error('worker.leftover', 'Some cannot be ended: they hang inside the GPU driver.', { pids: [...stuck].join(',') });
   }
-  for (const { worker } of records) removeRecord(directory, worker);
+  for (const record of records) removeRecord(directory, record);
 }
 
 /** A pid is used again after its process has ended; a group is ours if its leader is the one recorded, or any member carries our mark. */

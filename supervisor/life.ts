@@ -35,9 +35,14 @@ export type Verdict = { readonly kind: 'retry'; readonly afterMs: number } | { r
 /** What follows when the process is gone. `again`: one more chance · `relax`: at once, with what has just been relaxed. */
 export type Next = { readonly kind: 'rest' | 'restart' | 'again' | 'relax' } | Verdict;
 
+/** What follows when the last requests are done: the process stays, asleep, or it goes. */
+export type Leave = { readonly kind: 'sleep' } | Next;
+
 /** A look at how much an engine has done. */
 export interface Beat {
   readonly running: number;
+  /** Requests that it has and has not begun. */
+  readonly waiting: number;
   /** Every token it has read or written so far, or any other count that only work moves. */
   readonly tokens: number;
 }
@@ -67,8 +72,9 @@ interface Serving {
 /** One worker's life. Times are monotonic milliseconds. */
 export type Life =
   | { readonly state: 'idle' }
-  /** Waiting for the GPU: its turn to start, and its memory to be free. */
-  | { readonly state: 'starting'; readonly step: 'clearing' }
+  /** Waiting for the GPU: its turn to start, and its memory to be free. `sleeper`: the process that is to be woken, where there is one. */
+  | { readonly state: 'starting'; readonly step: 'clearing'; readonly sleeper: ProcessRef | null }
+  | { readonly state: 'starting'; readonly step: 'waking'; readonly process: ProcessRef; readonly begunAtMs: number }
   | { readonly state: 'starting'; readonly step: 'spawning' }
   | {
       readonly state: 'starting';
@@ -82,11 +88,17 @@ export type Life =
       readonly progressAtMs: number;
     }
   | { readonly state: 'warming'; readonly process: ProcessRef; readonly attempt: number }
+  /** Its process lives and holds next to no GPU memory, so that another model can have it. */
+  | { readonly state: 'asleep'; readonly process: ProcessRef }
   | ({ readonly state: 'ready' } & Serving)
   /** Out of service while its requests get nowhere; it may recover. */
   | ({ readonly state: 'draining'; readonly step: 'stalled' } & Serving)
-  /** About to be stopped. */
-  | { readonly state: 'draining'; readonly step: 'told'; readonly process: ProcessRef; readonly then: Next }
+  /** About to be stopped, or put to sleep. */
+  | { readonly state: 'draining'; readonly step: 'told'; readonly process: ProcessRef; readonly then: Leave }
+  /** Its last requests are waited for before it sleeps. */
+  | { readonly state: 'draining'; readonly step: 'emptying'; readonly process: ProcessRef }
+  /** It gives its memory back. */
+  | { readonly state: 'draining'; readonly step: 'dozing'; readonly process: ProcessRef }
   | {
       readonly state: 'stopping';
       readonly step: 'leader' | 'group' | 'kill' | 'sweep';
@@ -118,11 +130,15 @@ export interface Foundling {
   readonly pid: number;
   readonly spawnedAtMs: number;
   /** Since when it has been ready, or how far its start had come. */
-  readonly found: { readonly kind: 'ready'; readonly sinceMs: number } | { readonly kind: 'loading'; readonly stage: WorkerStage };
+  readonly found:
+    | { readonly kind: 'ready'; readonly sinceMs: number }
+    | { readonly kind: 'loading'; readonly stage: WorkerStage }
+    | { readonly kind: 'asleep' };
 }
 
 export type Event =
-  | { readonly type: 'start' | 'restart' | 'drain' | 'stop' }
+  /** sleep: where it serves, its model is to keep its process and give its memory back; anywhere else it is a stop. */
+  | { readonly type: 'start' | 'restart' | 'drain' | 'stop' | 'sleep' }
   | { readonly type: 'adopt'; readonly foundling: Foundling }
   | { readonly type: 'vram_free'; readonly epoch: number }
   /** `relief`: what the ladder would relax against it. */
@@ -144,6 +160,8 @@ export type Event =
   /** `beat`: null where only the answer counted, or the engine does not count. */
   | { readonly type: 'probe_ok'; readonly epoch: number; readonly beat: Beat | null }
   | { readonly type: 'probe_failed'; readonly epoch: number; readonly reason: string; readonly miss: ProbeMiss }
+  | { readonly type: 'slept' | 'woken'; readonly epoch: number }
+  | { readonly type: 'sleep_failed' | 'wake_failed'; readonly epoch: number; readonly failure: Failure }
   | { readonly type: 'warmed'; readonly epoch: number }
   | { readonly type: 'warm_up_failed'; readonly epoch: number; readonly reason: string }
   /** `failure` explains the exit, in case nobody asked for it; `relief` is what the ladder would relax against it. */
@@ -163,7 +181,12 @@ export type Effect =
   | { readonly type: 'spawn'; readonly incarnation: number }
   /** serving: is it our model that answers? · pulse: is it well, and how much has it done? · token: does it still make one? */
   | { readonly type: 'probe'; readonly epoch: number; readonly depth: 'serving' | 'pulse' | 'token' }
-  | { readonly type: 'warm_up'; readonly epoch: number }
+  /** brief: one token is enough, its kernels and graphs are there. */
+  | { readonly type: 'warm_up'; readonly epoch: number; readonly brief: boolean }
+  /** Answered by slept or sleep_failed. */
+  | { readonly type: 'sleep'; readonly epoch: number }
+  /** Answered by woken or wake_failed. */
+  | { readonly type: 'wake'; readonly epoch: number }
   | { readonly type: 'terminate_leader'; readonly pid: number }
   | { readonly type: 'terminate_group'; readonly pid: number }
   | { readonly type: 'kill_group'; readonly pid: number }
@@ -172,7 +195,7 @@ export type Effect =
   | { readonly type: 'set_timer'; readonly timer: TimerName; readonly epoch: number; readonly afterMs: number }
   | { readonly type: 'cancel_timers' }
   | { readonly type: 'take_next_port' }
-  | { readonly type: 'report_failure'; readonly failure: Failure; readonly next: 'retry' | 'give_up' | 'relax' | 'watch' }
+  | { readonly type: 'report_failure'; readonly failure: Failure; readonly next: 'retry' | 'give_up' | 'relax' | 'watch' | 'rest' }
   /** Keep the footing beyond this supervisor's life; `change` is what is new about it, and of which step. */
   | {
       readonly type: 'save_footing';

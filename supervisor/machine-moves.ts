@@ -1,7 +1,7 @@
 import type { Failure } from './failure.ts';
 import { descend, climb, relapse } from './ladder-footing.ts';
 import type { Relaxation } from './ladder.ts';
-import type { Effect, History, Life, Machine, Moment, Next, ProcessRef, Step } from './life.ts';
+import type { Effect, History, Leave, Life, Machine, Moment, Next, ProcessRef, Step } from './life.ts';
 import { freshHistory } from './life.ts';
 import type { SupervisionPolicy } from './policy.ts';
 import { judge, mayPass } from './verdict.ts';
@@ -50,7 +50,7 @@ export function begin(now: Now, history: History = now.machine.history, mayClimb
   const save: Effect[] = climbed.change
     ? [{ type: 'save_footing', change: climbed.change, step: climbed.footing.climbed ?? before.steps.at(-1) ?? null, failure: null }]
     : [];
-  return enter(now, { state: 'starting', step: 'clearing' }, (epoch) => [...save, { type: 'await_clearance', epoch }], {
+  return enter(now, { state: 'starting', step: 'clearing', sleeper: null }, (epoch) => [...save, { type: 'await_clearance', epoch }], {
     incarnation: machine.incarnation + 1,
     history,
     footing: climbed.footing,
@@ -66,7 +66,7 @@ export function rest(now: Now): Step {
   return enter(now, { state: 'idle' }, () => []);
 }
 
-export function drain(now: Now, process: ProcessRef, then: Next): Step {
+export function drain(now: Now, process: ProcessRef, then: Leave): Step {
   return enter(now, { state: 'draining', step: 'told', process, then }, (epoch) => [
     { type: 'set_timer', timer: 'settle', epoch, afterMs: now.policy.settleMs },
   ]);
@@ -128,6 +128,11 @@ export function fail({ policy, machine, at }: Now, failure: Failure, relief: Rel
   const effects: Effect[] = [{ type: 'report_failure', failure: history.lastFailure ?? failure, next: verdict.kind }];
   if (failure.retry === 'next_port') effects.push({ type: 'take_next_port' });
   return { machine: { ...machine, history }, next: verdict, effects };
+}
+
+/** With the report of a failure that does not count toward giving up. */
+export function knowing(now: Now, lastFailure: Failure): Now {
+  return { ...now, machine: { ...now.machine, history: { ...now.machine.history, lastFailure } } };
 }
 
 /** Since when a worker has served; null when it does not. */

@@ -1,7 +1,8 @@
 import { stalled, unresponsive } from './failure.ts';
 import type { Beat, Effect, Event, Life, Moment, ProbeMiss, Pulse, Step } from './life.ts';
 import type { In, Now } from './machine-moves.ts';
-import { abandon, bury, drain, enter, remain, REST, RESTART, stop, sweep, unchanged } from './machine-moves.ts';
+import { abandon, bury, drain, enter, knowing, remain, REST, RESTART, stop, sweep, unchanged } from './machine-moves.ts';
+import { empty } from './machine-sleeping.ts';
 
 /** In service, or out of it because its requests get nowhere. */
 type Serving = In<'ready'> | In<'draining', { step: 'stalled' }>;
@@ -34,6 +35,8 @@ export function serving(now: Now, life: Serving, event: Event): Step {
       return drain(now, life.process, REST);
     case 'restart':
       return drain(now, life.process, RESTART);
+    case 'sleep':
+      return drain(now, life.process, { kind: 'sleep' });
     default:
       return unchanged(now);
   }
@@ -79,19 +82,17 @@ function judgePulse(now: Now, life: Serving, pulse: Pulse, againMs: number): Ste
   });
 }
 
-/** Out of service, so that nobody routes to a worker that is told to stop. */
+/** Out of service, so that nobody routes to a worker that is told to stop or to sleep. */
 export function leaving(now: Now, life: In<'draining', { step: 'told' }>, event: Event): Step {
   switch (event.type) {
     case 'timer':
-      return stop(now, life.process, life.then, now.policy.stopGraceMs);
+      return life.then.kind === 'sleep' ? empty(now, life.process) : stop(now, life.process, life.then, now.policy.stopGraceMs);
     case 'stop':
       return remain(now, { ...life, then: REST });
     case 'restart':
       return remain(now, { ...life, then: RESTART });
-    case 'exited': {
-      const history = { ...now.machine.history, lastFailure: event.failure };
-      return sweep({ ...now, machine: { ...now.machine, history } }, life.then, life.process);
-    }
+    case 'exited':
+      return sweep(knowing(now, event.failure), life.then.kind === 'sleep' ? REST : life.then, life.process);
     default:
       return unchanged(now);
   }

@@ -1,20 +1,63 @@
 import type { WorkerStage } from '../gateway/core/worker.ts';
 import { WORKER_STAGES } from '../gateway/core/worker.ts';
+import type { Failure } from './failure.ts';
 import { startTimedOut, warmUpFailed } from './failure.ts';
-import type { Effect, Event, Foundling, Life, ProcessRef, Step } from './life.ts';
+import type { Effect, Event, Foundling, Life, Next, ProcessRef, Step } from './life.ts';
 import { phaseOfStage } from './life.ts';
 import { freshPulse } from './machine-serving.ts';
 import type { In, Now } from './machine-moves.ts';
-import { abandon, bury, enter, fail, remain, rest, REST, RESTART, settle, stop, unchanged } from './machine-moves.ts';
+import { abandon, bury, enter, fail, knowing, remain, rest, REST, RESTART, settle, stop, sweep, unchanged } from './machine-moves.ts';
 
 type Loading = In<'starting', { step: 'loading' }>;
 
 export function starting(now: Now, life: In<'starting'>, event: Event): Step {
-  return life.step === 'loading' ? loading(now, life, event) : launching(now, life, event);
+  switch (life.step) {
+    case 'loading':
+      return loading(now, life, event);
+    case 'waking':
+      return waking(now, life.process, event);
+    case 'clearing':
+      return life.sleeper ? stirring(now, life.sleeper, event) : launching(now, life, event);
+    case 'spawning':
+      return launching(now, life, event);
+  }
+}
+
+/** A sleeper waits for its turn and for the memory that it has given back. */
+function stirring(now: Now, process: ProcessRef, event: Event): Step {
+  switch (event.type) {
+    case 'vram_free':
+      return enter(now, { state: 'starting', step: 'waking', process, begunAtMs: now.at.nowMs }, (epoch) => [{ type: 'wake', epoch }]);
+    case 'vram_busy':
+      return startCold(now, process, event.failure);
+    default:
+      return waking(now, process, event);
+  }
+}
+
+function waking(now: Now, process: ProcessRef, event: Event): Step {
+  switch (event.type) {
+    case 'woken':
+      return warm(now, process, 1, true);
+    case 'wake_failed':
+      return startCold(now, process, event.failure);
+    case 'exited': {
+      const next: Next = { kind: 'retry', afterMs: 0 };
+      return sweep(knowing(now, event.failure), next, process, [{ type: 'report_failure', failure: event.failure, next: 'retry' }]);
+    }
+    default:
+      return whileLaunched(now, process, event);
+  }
+}
+
+/** A sleeper that cannot be woken is as good as none: a start from the beginning needs nothing of it. */
+function startCold(now: Now, process: ProcessRef, failure: Failure): Step {
+  const stopped = stop(knowing(now, failure), process, { kind: 'retry', afterMs: 0 }, now.policy.abandonGraceMs);
+  return { ...stopped, effects: [{ type: 'report_failure', failure, next: 'retry' }, ...stopped.effects] };
 }
 
 /** Before there is a process to wait for. */
-function launching(now: Now, life: In<'starting'>, event: Event): Step {
+function launching(now: Now, life: In<'starting', { step: 'clearing' | 'spawning' }>, event: Event): Step {
   const { policy, machine, at } = now;
   const spawning = life.step === 'spawning';
   switch (event.type) {
@@ -51,6 +94,7 @@ export function adopt(now: Now, { incarnation, pid, spawnedAtMs, found }: Foundl
   const process = { pid, spawnedAtMs };
   const known = { ...now, machine: { ...now.machine, incarnation } };
   if (found.kind === 'loading') return load(known, process, found.stage, [{ type: 'hold_turn' }]);
+  if (found.kind === 'asleep') return enter(known, { state: 'asleep', process }, () => []);
   const life: Life = { state: 'ready', process, sinceMs: found.sinceMs, pulse: freshPulse(now.at) };
   return enter(known, life, (epoch) => [{ type: 'set_timer', timer: 'probe', epoch, afterMs: now.policy.probeIntervalMs }]);
 }
@@ -85,8 +129,8 @@ function later(known: WorkerStage, seen: WorkerStage | null): WorkerStage {
   return seen !== null && WORKER_STAGES.indexOf(seen) > WORKER_STAGES.indexOf(known) ? seen : known;
 }
 
-function warm(now: Now, process: ProcessRef, attempt: number): Step {
-  return enter(now, { state: 'warming', process, attempt }, (epoch) => [{ type: 'warm_up', epoch }]);
+function warm(now: Now, process: ProcessRef, attempt: number, brief = false): Step {
+  return enter(now, { state: 'warming', process, attempt }, (epoch) => [{ type: 'warm_up', epoch, brief }]);
 }
 
 export function warming(now: Now, life: In<'warming'>, event: Event): Step {

@@ -1,8 +1,9 @@
 import { served } from './ladder-footing.ts';
 import type { Event, Machine, Moment, Step } from './life.ts';
-import type { Now } from './machine-moves.ts';
+import type { In, Now } from './machine-moves.ts';
 import { begin, beginAfresh, REST, rest, RESTART, servingSinceMs, sweep, unchanged } from './machine-moves.ts';
 import { leaving, serving } from './machine-serving.ts';
+import { asleep, dozing, emptying } from './machine-sleeping.ts';
 import { adopt, starting, warming } from './machine-starting.ts';
 import { stopping } from './machine-stopping.ts';
 import type { SupervisionPolicy } from './policy.ts';
@@ -16,8 +17,9 @@ export function step(policy: SupervisionPolicy, machine: Machine, event: Event, 
   return noteService(now, react(now, event));
 }
 
-function react(now: Now, event: Event): Step {
+function react(now: Now, heard: Event): Step {
   const { life } = now.machine;
+  const event = heard.type === 'sleep' && life.state !== 'ready' ? ({ type: 'stop' } as const) : heard;
   switch (life.state) {
     case 'idle':
     case 'failed':
@@ -29,11 +31,26 @@ function react(now: Now, event: Event): Step {
     case 'ready':
       return serving(now, life, event);
     case 'draining':
-      return life.step === 'stalled' ? serving(now, life, event) : leaving(now, life, event);
+      return draining(now, life, event);
+    case 'asleep':
+      return asleep(now, life, event);
     case 'stopping':
       return stopping(now, life, event);
     case 'backoff':
       return waiting(now, event);
+  }
+}
+
+function draining(now: Now, life: In<'draining'>, event: Event): Step {
+  switch (life.step) {
+    case 'stalled':
+      return serving(now, life, event);
+    case 'told':
+      return leaving(now, life, event);
+    case 'emptying':
+      return emptying(now, life, event);
+    case 'dozing':
+      return dozing(now, life, event);
   }
 }
 

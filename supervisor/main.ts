@@ -5,7 +5,7 @@ import type { Settings } from '../gateway/config/settings.ts';
 import type { Clock } from '../gateway/core/clock.ts';
 import { systemClock } from '../gateway/core/clock.ts';
 import { systemRandom } from '../gateway/core/random.ts';
-import { findAdoptable } from './adoption.ts';
+import { findAdoptable, running } from './adoption.ts';
 import { ControlTaken, isAnswered, serveControl } from './control.ts';
 import { Fleet } from './fleet.ts';
 import { planFleet } from './fleet-plan.ts';
@@ -112,7 +112,7 @@ async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log
         gpus: gpus.map(({ name }) => name),
         control: path,
       });
-      await endLeftovers(clock, stateDir, log, new Set([...adoptable.values()].map(({ record }) => record.instanceId)));
+      await endLeftovers(clock, stateDir, log, new Set([...adoptable.values()].flatMap(running).map(({ record }) => record.instanceId)));
       fleet.start();
       return await stopped;
     } finally {

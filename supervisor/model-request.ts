@@ -5,7 +5,10 @@ import type { ModelRequest } from './engine-choice.ts';
 import type { GpuProfile, Profiles } from './profile.ts';
 import { ProfileError } from './profile.ts';
 
-export type AskedModel = ModelRequest & { readonly aliases: readonly string[] };
+/** How the settings want a model to take turns; null where they leave it to the profiles. */
+export type AskedSwap = Settings['models'][number]['swap'];
+
+export type AskedModel = ModelRequest & { readonly aliases: readonly string[]; readonly swap: AskedSwap | null };
 
 /**
  * The models of the settings, each with its entry in the registry; without any, the one that suits the GPU. Never empty.
@@ -15,11 +18,11 @@ export function askedModels(settings: Settings, profiles: Profiles, gpu: GpuProf
   const [first, ...others] = settings.models.map((model) => {
     const profile = profiles.models.get(model.id) ?? null;
     if (!profile && model.source === null) throw new ProfileError(unknownModel(model.id, profiles));
-    return { id: model.id, source: model.source, profile, engine: model.engine, aliases: model.aliases };
+    return { id: model.id, source: model.source, profile, engine: model.engine, aliases: model.aliases, swap: model.swap };
   });
   if (first) return [first, ...others];
   const profile = profiles.models.get(gpu.default_model) ?? null;
-  return [{ id: gpu.default_model, source: null, profile, engine: {}, aliases: [] }];
+  return [{ id: gpu.default_model, source: null, profile, engine: {}, aliases: [], swap: null }];
 }
 
 function unknownModel(id: string, profiles: Profiles): string {

@@ -30,6 +30,11 @@ export function readVersion(body: string): string {
   return z.object({ version: z.string() }).parse(JSON.parse(body)).version;
 }
 
+/** What GET /is_sleeping says. @throws Error when it says nothing */
+export function readSleeping(body: string): boolean {
+  return z.object({ is_sleeping: z.boolean() }).parse(JSON.parse(body)).is_sleeping;
+}
+
 /** @throws Error when an answer to a request for one token, or one embedding, holds neither */
 export function checkGenerated(body: string): void {
   const answer = JSON.parse(body) as { choices?: unknown[]; data?: unknown[] } | null;
@@ -37,6 +42,7 @@ export function checkGenerated(body: string): void {
 }
 
 const RUNNING = /^vllm:num_requests_running(?:\{.*\})? ([\d.e+]+)/gm;
+const WAITING = /^vllm:num_requests_waiting(?:\{.*\})? ([\d.e+]+)/gm;
 /** What only work moves. The third is a histogram, whatever its name says. */
 const WORK = /^vllm:(?:generation_tokens_total|prompt_tokens_total|iteration_tokens_total_count)(?:\{.*\})? ([\d.e+]+)/gm;
 
@@ -44,7 +50,7 @@ const WORK = /^vllm:(?:generation_tokens_total|prompt_tokens_total|iteration_tok
 export function readBeat(page: string): Beat | null {
   const running = sum(page, RUNNING);
   const tokens = sum(page, WORK);
-  return running === null || tokens === null ? null : { running, tokens };
+  return running === null || tokens === null ? null : { running, waiting: sum(page, WAITING) ?? 0, tokens };
 }
 
 function sum(page: string, sample: RegExp): number | null {

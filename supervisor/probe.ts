@@ -1,7 +1,8 @@
 import { request } from 'node:http';
 import type { ServedModel } from '../gateway/core/worker.ts';
 import type { Beat, ProbeMiss } from './life.ts';
-import { checkGenerated, readBeat, readModels, readVersion } from './probe-answers.ts';
+import type { SleepLevel } from './sleep-level.ts';
+import { checkGenerated, readBeat, readModels, readSleeping, readVersion } from './probe-answers.ts';
 
 export type ProbeResult<T> =
   | { readonly kind: 'ok'; readonly value: T }
@@ -10,6 +11,8 @@ export type ProbeResult<T> =
 const TIMEOUT_MS = 10_000;
 /** Of an engine that had nothing to do a moment ago. */
 const TOKEN_TIMEOUT_MS = 30_000;
+/** Weights of tens of GiB go to main memory, or come from the disk. */
+const SLEEP_TIMEOUT_MS = 120_000;
 /** The first request may compile kernels. */
 const WARM_UP_TIMEOUT_MS = 180_000;
 /** A prompt of a few hundred tokens: long enough for the kernels of a real one. */
@@ -67,6 +70,38 @@ export class Probe {
   async version(): Promise<string | null> {
     const result = await this.#get('/version', readVersion);
     return result.kind === 'ok' ? result.value : null;
+  }
+
+  /**
+   * Gives the GPU memory back. Level 1 keeps the weights in main memory, level 2 nowhere. Only for an engine with nothing in hand: it would
+   * abort that. Needs `--enable-sleep-mode` and vLLM's development mode.
+   */
+  sleep(level: SleepLevel): Promise<ProbeResult<null>> {
+    return this.#tell(`/sleep?level=${level}`);
+  }
+
+  /** Takes the memory again; after level 2 with the weights from the disk. What is left of an engine that fails at it is of no use. */
+  async wake(level: SleepLevel): Promise<ProbeResult<null>> {
+    if (level === 1) return this.#tell('/wake_up');
+    const reload = { method: 'reload_weights' };
+    for (const [path, body] of [
+      ['/wake_up?tags=weights', null],
+      ['/collective_rpc', reload],
+      ['/wake_up?tags=kv_cache', null],
+      ['/reset_prefix_cache', null],
+    ] as const) {
+      const result = await this.#tell(path, body);
+      if (result.kind === 'failed') return result;
+    }
+    return { kind: 'ok', value: null };
+  }
+
+  isAsleep(): Promise<ProbeResult<boolean>> {
+    return this.#get('/is_sleeping', readSleeping);
+  }
+
+  #tell(path: string, body: unknown = null): Promise<ProbeResult<null>> {
+    return this.#ask('POST', path, body, SLEEP_TIMEOUT_MS, () => null);
   }
 
   #health(): Promise<ProbeResult<null>> {

@@ -15,14 +15,30 @@ const computeCap = z.number().min(5).max(20);
 const version = z.string().regex(/^\d+\.\d+(\.\d+)?$/, 'expected a version such as 0.24');
 const pattern = (flags?: string) => z.string().transform((text) => new RegExp(text, flags));
 
+const swapFields = {
+  strategy: z
+    .enum(['cold', 'sleep'])
+    .optional()
+    .describe('cold: one model ends before the next is launched. sleep: it stays as a process and gives its memory back.'),
+  sleep_level: z
+    .literal([1, 2])
+    .optional()
+    .describe('1 keeps the weights of a model that sleeps in main memory; 2 reads them from the disk when it wakes.'),
+  dwell_ms: z
+    .int()
+    .nonnegative()
+    .optional()
+    .describe('How long a model stays at least once it is ready. Where nothing is said 30000, or 5000 with sleep.'),
+  idle_unload_ms: z.int().positive().nullable().optional().describe('Without a request for this long it is unloaded. null: it stays.'),
+};
 const swapSchema = z
-  .strictObject({
-    strategy: z.literal('cold').default('cold').describe('cold: one model ends before the next is launched.'),
-    dwell_ms: z.int().nonnegative().optional().describe('How long a model stays at least once it is ready. 30000 where nothing is said.'),
-    idle_unload_ms: z.int().positive().nullable().optional().describe('Without a request for this long it is unloaded. null: it stays.'),
-  })
+  .strictObject(swapFields)
   .prefault({})
-  .describe('How models take turns on one card; what a model says goes before what a GPU says.');
+  .describe('How the model takes turns with others on one card; it goes before what the GPU profile says.');
+const gpuSwapSchema = z
+  .strictObject({ ...swapFields, max_asleep: z.int().min(1).max(16).default(1).describe('How many models may sleep on it at a time.') })
+  .prefault({})
+  .describe('How models take turns on the card, where neither they nor the settings say.');
 
 const stepSchema = z.strictObject({
   when: z
@@ -68,7 +84,7 @@ export const gpuSchema = z.strictObject({
     .prefault({})
     .describe('Laid over them for a worker that uses several of these cards.'),
   steps: z.array(stepSchema).default([]).describe('Further layers, each for the cards or vLLM versions it names; in order.'),
-  swap: swapSchema,
+  swap: gpuSwapSchema,
   why: reasons.default({}),
   deny: z
     .array(z.strictObject({ pattern: pattern('i'), reason: z.string() }))

@@ -87,6 +87,9 @@ export class SwapDesk {
       const facts = slot.facts();
       return facts.model === model && facts.phase !== 'failed' && facts.phase !== 'held';
     });
+    const sleeping = this.#options.slots.filter(({ asleep }) => asleep.includes(model));
+    for (const slot of sleeping) slot.endSleeper(model);
+    if (loaded.length === 0 && sleeping.length > 0) return { kind: 'accepted', will: 'It sleeps, and is ended.' };
     if (loaded.length === 0) return { kind: 'conflict', reason: `${model} is not loaded.` };
     if (loaded.some(({ change }) => change !== null)) return { kind: 'conflict', reason: `${model} is just being loaded.` };
     for (const slot of loaded) slot.changeTo(null);
@@ -96,11 +99,12 @@ export class SwapDesk {
   /** How a model stands, for the gateway. */
   stateOf(model: string): ModelLoad {
     const present = this.#whereIs(model);
-    if (present === 'ready') return { state: 'ready', loadable: true, etaSeconds: null, reason: null };
+    const asleep = this.#options.slots.some((slot) => slot.asleep.includes(model));
+    if (present === 'ready') return { state: 'ready', loadable: true, etaSeconds: null, reason: null, asleep };
     const obstacle = this.#obstacle(model);
     if (present === null && obstacle) {
       const reason = this.#options.models.get(model) ?? (this.#isFailed(model) ? (this.#failed.get(model)?.failure.message ?? null) : null);
-      return { state: reason === null ? 'available' : 'failed', loadable: false, etaSeconds: null, reason };
+      return { state: reason === null ? 'available' : 'failed', loadable: false, etaSeconds: null, reason, asleep };
     }
     const { clock, slots } = this.#options;
     const wishes = [...this.#wishes.values()];
@@ -110,6 +114,7 @@ export class SwapDesk {
       loadable: true,
       etaSeconds: leftMs === null ? null : seconds(leftMs),
       reason: null,
+      asleep,
     };
   }
 
@@ -150,10 +155,11 @@ export class SwapDesk {
     this.#settleWishes(nowMs);
     this.#timer?.cancel();
     this.#timer = null;
+    const idleMs = Math.min(...slots.map((slot) => slot.endIdleSleepers(nowMs)));
     const move = nextMove(this.#facts(), [...this.#wishes.values()], nowMs);
     if (move.kind === 'keep') {
       const expiryMs = Math.min(...[...this.#wishes.values()].map((wish) => wish.heardAtMs + WISH_LIFE_MS));
-      const atMs = Math.min(move.lookAtMs ?? Infinity, expiryMs);
+      const atMs = Math.min(move.lookAtMs ?? Infinity, expiryMs, idleMs);
       if (atMs < Infinity) this.#timer = clock.after(Math.max(1, atMs - nowMs), () => this.#lookAgain());
       return;
     }
@@ -245,12 +251,12 @@ export class SwapDesk {
 }
 
 function costsOf(slots: readonly Slot[]): SwapCosts {
-  // Slots are alike but for their history, which they share.
+  // Slots are alike but for what sleeps in them; their history they share.
   const [any] = slots;
   return {
     left: ({ id }) => slots.find((slot) => slot.id === id)?.leftMs() ?? 0,
     leave: (model) => any?.leaveMs(model) ?? 0,
-    start: (model) => any?.startMs(model) ?? 0,
+    start: (model, slotId) => slots.find(({ id }) => id === slotId)?.startMs(model) ?? 0,
     dwell: (model) => any?.dwellMs(model) ?? 0,
   };
 }

@@ -13,12 +13,16 @@ export interface SlotFacts {
   /** When its model last had work, and when it was last asked whether it has. */
   readonly usedAtMs: number;
   readonly seenAtMs: number;
+  /** It has had work since it is ready, or nobody can say. */
+  readonly wasUsed: boolean;
   /** How long its model stays at least, once it is ready. */
   readonly dwellMs: number;
   /** Without work for this long it is unloaded; null: it stays. */
   readonly idleUnloadMs: number | null;
   /** What is loaded again if the present model fails; null where there is nothing to go back to. */
   readonly before: string | null;
+  /** Models whose engines sleep here: they are back soon. */
+  readonly asleep: readonly string[];
 }
 
 /** Somebody wants a model that is not loaded. */
@@ -39,6 +43,8 @@ export type SwapMove =
 
 /** A model without work for this long has none: a pause between two requests of one client is shorter. */
 export const QUIET_MS = 500;
+/** A model that has had no work for this long after its load has missed whoever it was loaded for, and need not stay. */
+export const UNUSED_MS = 2000;
 /** How often a model with work is asked whether it still has some. */
 export const LOOK_MS = 250;
 /** How long the answer to that is waited for. */
@@ -56,12 +62,18 @@ export function nextMove(slots: readonly SlotFacts[], wishes: readonly Wish[], n
     const [best] = [...free]
       .filter(({ phase }) => phase !== 'held' || wish.by === 'operator')
       .map((slot) => ({ slot, atMs: yieldsAt(slot, wish, wanted, nowMs) }))
-      .toSorted((a, b) => a.atMs - b.atMs || reluctance(a.slot) - reluctance(b.slot) || a.slot.usedAtMs - b.slot.usedAtMs);
+      .toSorted(
+        (a, b) =>
+          a.atMs - b.atMs ||
+          Number(b.slot.asleep.includes(wish.model)) - Number(a.slot.asleep.includes(wish.model)) ||
+          reluctance(a.slot) - reluctance(b.slot) ||
+          a.slot.usedAtMs - b.slot.usedAtMs,
+      );
     if (!best) continue;
     if (best.atMs <= nowMs) return { kind: 'load', slot: best.slot.id, model: wish.model };
     // First come, first served: it waits for this slot, and nobody who came later takes it meanwhile.
     free.delete(best.slot);
-    look(Math.min(best.atMs, Math.max(nowMs + LOOK_MS, best.slot.readySinceMs + best.slot.dwellMs)));
+    look(Math.min(best.atMs, Math.max(nowMs + LOOK_MS, staysUntil(best.slot, nowMs))));
   }
   for (const slot of free) {
     if (slot.phase === 'failed' && slot.before !== null) return { kind: 'load', slot: slot.id, model: slot.before };
@@ -91,7 +103,15 @@ function yieldsAt(slot: SlotFacts, wish: Wish, wanted: ReadonlySet<string>, nowM
   if (slot.phase !== 'serving') return slot.model !== null && wanted.has(slot.model) ? boundMs : nowMs;
   const quietAtMs = slot.usedAtMs + QUIET_MS;
   const seenAtMs = slot.seenAtMs < wish.sinceMs ? wish.sinceMs + LOOK_PATIENCE_MS : nowMs;
-  return Math.max(slot.readySinceMs + slot.dwellMs, Math.min(boundMs, Math.max(quietAtMs, seenAtMs)));
+  return Math.max(staysUntil(slot, nowMs), Math.min(boundMs, Math.max(quietAtMs, seenAtMs)));
+}
+
+/** Until when a model stays whoever wants its slot: its dwell, unless a look has shown that nobody came for it. */
+function staysUntil({ readySinceMs, dwellMs, wasUsed, seenAtMs }: SlotFacts, nowMs: number): number {
+  const dwellEndMs = readySinceMs + dwellMs;
+  if (wasUsed) return dwellEndMs;
+  const unusedMs = readySinceMs + UNUSED_MS;
+  return Math.min(dwellEndMs, seenAtMs >= unusedMs ? unusedMs : Math.max(unusedMs, nowMs + LOOK_MS));
 }
 
 /** Of two slots that could be taken now, the one whose loss costs less. */
@@ -105,8 +125,8 @@ export interface SwapCosts {
   left(slot: SlotFacts): number;
   /** From the decision to let a model go until its GPU can take another. */
   leave(model: string): number;
-  /** From launch to ready. */
-  start(model: string): number;
+  /** From launch to ready, or from its sleep where it sleeps in the slot. */
+  start(model: string, slotId: string): number;
   dwell(model: string): number;
 }
 
@@ -123,13 +143,14 @@ export function expectMs(
 ): number | null {
   const own = slots.find((slot) => slot.model === model && slot.phase !== 'failed');
   if (own) return own.phase === 'serving' ? 0 : costs.left(own);
-  const places = slots.filter(({ phase }) => phase !== 'held').map((slot) => placeOf(slot, nowMs, costs));
+  const places = slots.filter(({ phase }) => phase !== 'held').map((slot) => ({ id: slot.id, ...placeOf(slot, nowMs, costs) }));
   const line = inTurn(unmet(slots, wishes));
   const ahead = line.findIndex((wish) => wish.model === model);
   for (const next of [...line.slice(0, ahead === -1 ? line.length : ahead).map((wish) => wish.model), model]) {
-    const [place] = places.toSorted((a, b) => a.inMs + a.leaveMs - (b.inMs + b.leaveMs));
+    const readyIn = (place: (typeof places)[number]) => place.inMs + place.leaveMs + costs.start(next, place.id);
+    const [place] = places.toSorted((a, b) => readyIn(a) - readyIn(b));
     if (!place) return null;
-    const readyInMs = place.inMs + place.leaveMs + costs.start(next);
+    const readyInMs = readyIn(place);
     if (next === model) return readyInMs;
     place.inMs = readyInMs + costs.dwell(next);
     place.leaveMs = costs.leave(next);
@@ -140,7 +161,7 @@ export function expectMs(
 /** When a slot can be taken, counted from now, and what it then takes to empty it. */
 function placeOf(slot: SlotFacts, nowMs: number, costs: SwapCosts): { inMs: number; leaveMs: number } {
   const leaveMs = slot.model === null ? 0 : costs.leave(slot.model);
-  if (slot.phase === 'serving') return { inMs: Math.max(0, slot.readySinceMs + slot.dwellMs - nowMs), leaveMs };
+  if (slot.phase === 'serving') return { inMs: Math.max(0, staysUntil(slot, nowMs) - nowMs), leaveMs };
   if (slot.phase === 'moving') return { inMs: costs.left(slot) + (slot.model === null ? 0 : slot.dwellMs), leaveMs };
   return { inMs: 0, leaveMs: slot.phase === 'recovering' ? leaveMs : 0 };
 }

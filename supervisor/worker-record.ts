@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { WORKER_STAGES } from '../gateway/core/worker.ts';
 import type { Failure } from './failure.ts';
+import { fileNameOf } from './file-name.ts';
 
 const recordSchema = z.object({
   worker: z.string(),
@@ -17,8 +18,10 @@ const recordSchema = z.object({
   /** Of the settings that it runs with; another means that it is not what is wanted any more. */
   fingerprint: z.string(),
   startedAt: z.string(),
-  /** ending: it has been told to end. */
-  life: z.enum(['starting', 'ready', 'ending']),
+  /** asleep: it holds next to no GPU memory · ending: it has been told to end, to sleep or to wake, and is neither yet. */
+  life: z.enum(['starting', 'ready', 'asleep', 'ending']),
+  /** How deep it sleeps, where it does; a record of an earlier version does not say. */
+  sleepLevel: z.literal([1, 2]).default(1),
   stage: z.enum(WORKER_STAGES),
   readySince: z.string().nullable(),
   /** How far its log has been read, in bytes. */
@@ -36,14 +39,14 @@ export type WorkerRecord = z.output<typeof recordSchema>;
 
 export function writeRecord(directory: string, record: WorkerRecord): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const path = recordPath(directory, record.worker);
+  const path = recordPath(directory, record);
   // A record that is half written says nothing at all.
   writeFileSync(`${path}.new`, `${JSON.stringify(record)}\n`, { mode: 0o600 });
   renameSync(`${path}.new`, path);
 }
 
-export function removeRecord(directory: string, worker: string): void {
-  rmSync(recordPath(directory, worker), { force: true });
+export function removeRecord(directory: string, record: Pick<WorkerRecord, 'worker' | 'model'>): void {
+  rmSync(recordPath(directory, record), { force: true });
 }
 
 /** Every record that can be read; what cannot is passed over. */
@@ -63,6 +66,7 @@ export function readRecords(directory: string): WorkerRecord[] {
   });
 }
 
-function recordPath(directory: string, worker: string): string {
-  return join(directory, `${worker}.json`);
+/** A worker's models have a process each when one of them sleeps. */
+function recordPath(directory: string, { worker, model }: Pick<WorkerRecord, 'worker' | 'model'>): string {
+  return join(directory, `${worker}.${fileNameOf(model)}.json`);
 }

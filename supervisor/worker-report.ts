@@ -4,13 +4,16 @@ import type { Failure } from './failure.ts';
 import type { Effect, Machine } from './life.ts';
 import { keepAsFailed } from './log-file.ts';
 import type { WorkerRecord } from './worker-record.ts';
+import type { SleepLevel } from './sleep-level.ts';
 import type { WorkerSpec, WorkerWorld } from './worker-spec.ts';
+import { wakeKey } from './worker-spec.ts';
 
 /** What the shell knows of a worker at a change. */
 export interface Circumstances {
   readonly port: number;
   readonly models: readonly ServedModel[] | null;
   readonly version: string | null;
+  readonly sleepLevel: SleepLevel;
 }
 
 /** Tells the log, the record for a later supervisor and the history of starts what becomes of one worker. Wall-clock times in milliseconds. */
@@ -22,6 +25,8 @@ export class WorkerReport {
   readonly #stages = new Map<WorkerStage, number>();
   #startedAtMs: number | null = null;
   #failedAtMs: number | null = null;
+  /** When it began to wake, as long as it is not ready. */
+  #wakingSinceMs: number | null = null;
 
   constructor(spec: WorkerSpec, world: WorkerWorld, process: EngineProcess) {
     this.#spec = spec;
@@ -50,8 +55,15 @@ export class WorkerReport {
   /** A start begins. The result is its time, in ISO. */
   launched(): string {
     this.#stages.clear();
+    this.#wakingSinceMs = null;
     this.#startedAtMs = this.#world.clock.wall();
     return iso(this.#startedAtMs);
+  }
+
+  /** A sleeper begins to wake. */
+  waking(): void {
+    this.#wakingSinceMs = this.#world.clock.wall();
+    this.#process.note({ life: 'ending' });
   }
 
   adopted({ worker, pid, port, startedAt, failedAt, life }: WorkerRecord): void {
@@ -66,17 +78,18 @@ export class WorkerReport {
     this.#process.note({ lastFailure: failure, failedAt: iso(this.#failedAtMs) });
     if (next !== 'watch') this.#keepLog();
     const { class: name, phase, advice, message } = failure;
-    const level = next === 'watch' || next === 'relax' ? 'warn' : 'error';
+    const level = next === 'watch' || next === 'relax' || next === 'rest' ? 'warn' : 'error';
     log[level]('worker.failure', message, { worker: this.#spec.id, class: name, phase, advice, next });
   }
 
-  changed(from: Machine['life'], { life, incarnation }: Machine, { port, models, version }: Circumstances): void {
+  changed(from: Machine['life'], { life, incarnation }: Machine, { port, models, version, sleepLevel }: Circumstances): void {
     if (life.state === 'starting' && life.step === 'loading' && from.state === 'starting' && from.step === 'loading') {
       if (life.stage !== from.stage) this.#reached(life.stage);
       return;
     }
     if (life.state === from.state) return;
     if (life.state === 'ready' && from.state === 'warming') this.#ready(models ?? [], version);
+    if (life.state === 'asleep') this.#process.note({ life: 'asleep', sleepLevel });
     if (life.state === 'stopping' || (life.state === 'draining' && life.step === 'told')) this.#process.note({ life: 'ending' });
     const { id: worker, modelId: model } = this.#spec;
     const pid = 'process' in life ? (life.process?.pid ?? null) : null;
@@ -90,10 +103,21 @@ export class WorkerReport {
   }
 
   #ready(models: readonly ServedModel[], version: string | null): void {
-    const [modelLoadedMs, graphsMs] = [this.#stages.get('model_loaded') ?? null, this.#stages.get('cuda_graphs') ?? null];
-    this.#world.starts.add(this.#spec.fingerprint, { modelLoadedMs, graphsMs, totalMs: this.livedMs });
+    this.#remember();
     const readySince = iso(this.#world.clock.wall());
     this.#process.note({ life: 'ready', stage: 'ready', readySince, served: [...models], version });
+  }
+
+  /** How long it took. */
+  #remember(): void {
+    const { clock, starts } = this.#world;
+    if (this.#wakingSinceMs !== null) {
+      const totalMs = Math.max(0, clock.wall() - this.#wakingSinceMs);
+      this.#wakingSinceMs = null;
+      return starts.add(wakeKey(this.#spec), { modelLoadedMs: null, graphsMs: null, totalMs });
+    }
+    const [modelLoadedMs, graphsMs] = [this.#stages.get('model_loaded') ?? null, this.#stages.get('cuda_graphs') ?? null];
+    starts.add(this.#spec.fingerprint, { modelLoadedMs, graphsMs, totalMs: this.livedMs });
   }
 
   #keepLog(): void {

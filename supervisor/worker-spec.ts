@@ -8,6 +8,7 @@ import type { Log } from './log.ts';
 import type { LogFiles } from './log-file.ts';
 import type { SupervisionPolicy } from './policy.ts';
 import type { PortPool } from './ports.ts';
+import type { SleepLevel } from './sleep-level.ts';
 import type { StartHistory } from './start-history.ts';
 import type { WorkerFacts } from './worker-view.ts';
 
@@ -19,8 +20,13 @@ export interface WorkerSpec extends WorkerFacts {
   readonly source: string;
   readonly capabilities: readonly string[];
   readonly gpuUuids: readonly string[];
-  /** How long a start takes as far as anyone can tell before the first. */
+  /** How long a start takes as far as anyone can tell before the first, and a waking. */
   readonly startEstimateMs: number;
+  readonly wakeEstimateMs: number;
+  /** null: unknown. */
+  readonly weightsGib: number | null;
+  /** How deep it sleeps while another model has the GPU; null: it ends instead. */
+  readonly sleep: SleepLevel | null;
   readonly instancePrefix: string;
   /** Of everything that it is launched with, except for the port and what is relaxed. */
   readonly fingerprint: string;
@@ -43,12 +49,17 @@ export interface WorkerWorld {
   readonly ladderFile: string;
   readonly starts: StartHistory;
   /**
-   * Calls `done` once when this worker may start with this setup, or with what stands in the way. Releasing the lease ends the wait or
-   * the turn.
+   * Calls `done` once when this worker may start with this setup (or wake: then it holds a part of its memory already), or with what
+   * stands in the way. Releasing the lease ends the wait or the turn.
    */
-  readonly clearance: (setup: Setup | null, done: (failure: Failure | null) => void) => Lease;
+  readonly clearance: (setup: Setup | null, isSleeper: boolean, done: (failure: Failure | null) => void) => Lease;
   /** The turn to start, for a start that is under way already. */
   readonly holdTurn: () => Lease;
   /** After every change of the view. */
   readonly onChange: () => void;
+}
+
+/** Under which the times that it takes to wake are remembered. */
+export function wakeKey({ fingerprint }: Pick<WorkerSpec, 'fingerprint'>): string {
+  return `wake ${fingerprint}`;
 }

@@ -23,6 +23,9 @@ export interface WorkerShell {
   /** How long the last starts took, and how long one is expected to take before there was any. */
   readonly starts: readonly StartSample[];
   readonly startEstimateMs: number;
+  /** The same of waking. */
+  readonly wakes: readonly StartSample[];
+  readonly wakeEstimateMs: number;
   /** Starts that somebody has asked for by wanting the model: they are no restarts. */
   readonly loads: number;
 }
@@ -35,7 +38,8 @@ export function toView(facts: WorkerFacts, machine: Machine, shell: WorkerShell,
     id: facts.id,
     url: `http://127.0.0.1:${shell.port}`,
     models: shell.models,
-    state: life.state,
+    // Asleep it has no part in serving; its model is what the gateway hears of.
+    state: life.state === 'asleep' ? 'idle' : life.state,
     stage: stageOf(life),
     maxNumSeqs: shell.maxNumSeqs,
     pid: 'process' in life ? (life.process?.pid ?? null) : null,
@@ -57,6 +61,7 @@ export function toView(facts: WorkerFacts, machine: Machine, shell: WorkerShell,
 function stageOf(life: Life): WorkerStage | null {
   switch (life.state) {
     case 'starting':
+      if (life.step === 'waking') return 'process';
       return life.step === 'loading' ? life.stage : null;
     case 'warming':
       return 'warmup';
@@ -73,23 +78,35 @@ function toFailure(failure: Failure, atMs: number): WorkerFailure {
   return { class: name, phase, message, advice, at: new Date(atMs).toISOString() };
 }
 
+type Experience = Pick<WorkerShell, 'starts' | 'startEstimateMs' | 'wakes' | 'wakeEstimateMs'>;
+
+const FROM_THE_BEGINNING: StartPoint = { stage: null, inStageMs: 0, loaded: 0 };
+
+/** A start from its beginning, or a waking. */
+export function wholeStart({ starts, startEstimateMs, wakes, wakeEstimateMs }: Experience, isSleeper: boolean): StartEstimate {
+  return isSleeper ? estimateStart(wakes, wakeEstimateMs, FROM_THE_BEGINNING) : estimateStart(starts, startEstimateMs, FROM_THE_BEGINNING);
+}
+
 /** What is left of a start, the pause before it included; null when none is under way or to come. `nowMs` is monotonic. */
-export function startEstimate(
-  life: Life,
-  { starts, startEstimateMs }: Pick<WorkerShell, 'starts' | 'startEstimateMs'>,
-  nowMs: number,
-): StartEstimate | null {
+export function startEstimate(life: Life, experience: Experience, nowMs: number): StartEstimate | null {
+  const { starts, startEstimateMs } = experience;
   const estimate = (point: StartPoint) => estimateStart(starts, startEstimateMs, point);
-  const before = () => estimate({ stage: null, inStageMs: 0, loaded: 0 });
   switch (life.state) {
     case 'starting':
-      if (life.step !== 'loading') return before();
+      if (life.step === 'clearing') return wholeStart(experience, life.sleeper !== null);
+      if (life.step === 'spawning') return wholeStart(experience, false);
+      if (life.step === 'waking') return gone(wholeStart(experience, true), nowMs - life.begunAtMs);
       return estimate({ stage: life.stage, inStageMs: nowMs - life.stageAtMs, loaded: life.stage === 'process' ? life.loaded : 0 });
     case 'warming':
       return estimate({ stage: 'warmup', inStageMs: 0, loaded: 0 });
     case 'backoff':
-      return { leftMs: Math.max(0, life.untilMs - nowMs) + before().leftMs, percent: 0 };
+      return { leftMs: Math.max(0, life.untilMs - nowMs) + wholeStart(experience, false).leftMs, percent: 0 };
     default:
       return null;
   }
+}
+
+/** What is left after some of it. */
+function gone({ leftMs }: StartEstimate, goneMs: number): StartEstimate {
+  return { leftMs: Math.max(0, leftMs - goneMs), percent: Math.min(99, Math.floor((100 * goneMs) / Math.max(1, leftMs))) };
 }

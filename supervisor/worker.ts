@@ -1,6 +1,6 @@
 import type { Timer } from '../gateway/core/clock.ts';
 import type { Lease } from '../gateway/core/lease.ts';
-import type { ServedModel, WorkerView } from '../gateway/core/worker.ts';
+import type { WorkerView } from '../gateway/core/worker.ts';
 import type { Adoptable } from './adoption.ts';
 import type { EngineListener } from './engine-process.ts';
 import { EngineProcess } from './engine-process.ts';
@@ -10,20 +10,20 @@ import type { Exit, FailurePhase } from './failure-table.ts';
 import { noPortLeft, refused, spawnFailed } from './failure.ts';
 import type { Setup } from './ladder.ts';
 import type { LaunchPlan } from './launch.ts';
-import type { Beat, Effect, Event, Foundling, Life, Machine, TimerName } from './life.ts';
+import type { Effect, Event, Foundling, Life, Machine, TimerName } from './life.ts';
 import { NEW_MACHINE } from './life.ts';
 import type { LogLine } from './log-lines.ts';
 import { step } from './machine.ts';
-import type { ProbeResult } from './probe.ts';
-import { Probe } from './probe.ts';
+import type { SleepLevel } from './sleep-level.ts';
+import { WorkerQuestions } from './worker-questions.ts';
 import { WorkerLadder } from './worker-ladder.ts';
 import { WorkerReport } from './worker-report.ts';
+import type { WorkerRecord } from './worker-record.ts';
 import type { WorkerSpec, WorkerWorld } from './worker-spec.ts';
-import { estimateStart } from './start-estimate.ts';
+import { wakeKey } from './worker-spec.ts';
 import type { WorkerShell } from './worker-view.ts';
-import { startEstimate, toView } from './worker-view.ts';
+import { startEstimate, toView, wholeStart } from './worker-view.ts';
 import type { WorkerUse } from './worker-use.ts';
-import { newlyUsed, seenUse } from './worker-use.ts';
 
 /** The single writer of one worker: feeds the machine with what happens and does what it says. */
 export class SupervisedWorker {
@@ -32,6 +32,7 @@ export class SupervisedWorker {
   readonly #process: EngineProcess;
   readonly #ladder: WorkerLadder;
   readonly #report: WorkerReport;
+  readonly #questions: WorkerQuestions;
   readonly #timers = new Map<TimerName, Timer>();
   readonly #events: Event[] = [];
   #machine: Machine = NEW_MACHINE;
@@ -40,12 +41,8 @@ export class SupervisedWorker {
   #port: number;
   #portIsBad = false;
   #launch: LaunchPlan | null = null;
-  #probe: Probe | null = null;
-  #models: readonly ServedModel[] | null = null;
-  #use: WorkerUse = newlyUsed(-Infinity);
   /** How often its model was loaded because somebody wanted it; any other start is a restart. */
   #loads = 1;
-  #version: string | null = null;
 
   /** `port` is the worker's, taken from the pool. */
   constructor(spec: WorkerSpec, port: number, world: WorkerWorld) {
@@ -55,6 +52,7 @@ export class SupervisedWorker {
     this.#process = new EngineProcess({
       clock: world.clock,
       worker: spec.id,
+      model: spec.modelId,
       logs: world.logs,
       recordsDirectory: world.recordsDirectory,
       sweepGraceMs: world.policy.sweepGraceMs,
@@ -64,10 +62,14 @@ export class SupervisedWorker {
     this.#report = new WorkerReport(spec, world, this.#process);
     const { footing, version } = this.#ladder.load();
     this.#machine = { ...NEW_MACHINE, footing };
-    this.#version = version;
+    this.#questions = new WorkerQuestions(spec, world, version, {
+      send: (event) => this.#send(event),
+      epoch: () => this.#machine.epoch,
+      onWell: () => this.#process.forgetOomKills(),
+    });
   }
 
-  get state(): WorkerView['state'] {
+  get state(): Life['state'] {
     return this.#machine.life.state;
   }
 
@@ -81,7 +83,7 @@ export class SupervisedWorker {
 
   /** When its model last had work. */
   get use(): WorkerUse {
-    return this.#use;
+    return this.#questions.use;
   }
 
   /** What is left of its start; null when it is not starting. Milliseconds. */
@@ -89,14 +91,14 @@ export class SupervisedWorker {
     return startEstimate(this.#machine.life, this.#shell(), this.#world.clock.now())?.leftMs ?? null;
   }
 
-  /** How long its next start will take, from those before. Milliseconds. */
+  /** How long its next start will take, or its waking, from those before. Milliseconds. */
   get startMs(): number {
-    return estimateStart(this.#shell().starts, this.spec.startEstimateMs, { stage: null, inStageMs: 0, loaded: 0 }).leftMs;
+    return wholeStart(this.#shell(), this.state === 'asleep').leftMs;
   }
 
   /** The engine's own version, once it has been ready. */
   get version(): string | null {
-    return this.#version;
+    return this.#questions.version;
   }
 
   view(): WorkerView {
@@ -107,13 +109,17 @@ export class SupervisedWorker {
     const plan = this.#launch ?? this.#plan(this.#port, '');
     return {
       port: this.#port,
-      models: this.#models ?? [{ id: this.spec.modelId, root: this.spec.source, parent: null, maxModelLen: plan?.maxModelLen ?? null }],
+      models: this.#questions.models ?? [
+        { id: this.spec.modelId, root: this.spec.source, parent: null, maxModelLen: plan?.maxModelLen ?? null },
+      ],
       maxNumSeqs: plan?.maxNumSeqs ?? 1,
       args: plan?.args ?? [],
       startedAtMs: this.#report.startedAtMs,
       failedAtMs: this.#report.failedAtMs,
       starts: this.#world.starts.of(this.spec.fingerprint),
       startEstimateMs: this.spec.startEstimateMs,
+      wakes: this.#world.starts.of(wakeKey(this.spec)),
+      wakeEstimateMs: this.spec.wakeEstimateMs,
       loads: this.#loads,
     };
   }
@@ -123,12 +129,13 @@ export class SupervisedWorker {
     return this.#process.tail.lines();
   }
 
-  tell(wish: 'start' | 'restart' | 'drain' | 'stop'): void {
+  tell(wish: 'start' | 'restart' | 'drain' | 'stop' | 'sleep'): void {
     this.#send({ type: wish });
   }
 
-  /** Starts it on this port, which is the caller's. Only at rest. */
+  /** Wakes it, or starts it on this port, which is the caller's. Only at rest or asleep. */
   load(port: number): void {
+    if (this.state === 'asleep') return this.tell('start');
     if (this.#machine.incarnation > 0) this.#loads += 1;
     this.#port = port;
     this.tell('start');
@@ -136,28 +143,21 @@ export class SupervisedWorker {
 
   /** Looks whether its model has work; `use` knows afterwards. */
   async look(): Promise<void> {
-    const { epoch } = this.#machine;
-    if (this.state !== 'ready') return;
-    const result = await this.#look('pulse');
-    if (result.kind === 'ok' && epoch === this.#machine.epoch) this.#use = seenUse(this.#use, result.value.beat, this.#world.clock.now());
+    if (this.state === 'ready') await this.#questions.lookAtUse();
   }
 
   /** Takes over what an earlier supervisor has left running, as it is. Only before anything else. */
   adopt({ record, models }: Adoptable): void {
     const { clock } = this.#world;
     const ago = (iso: string) => clock.now() - Math.max(0, clock.wall() - Date.parse(iso));
-    const { incarnation, pid, port, life, stage, version, readySince } = record;
+    const { incarnation, pid, port, version, sleepLevel } = record;
     this.#port = port;
     this.#launch = this.#plan(port, record.instanceId);
-    this.#models = models.length > 0 ? models : null;
-    this.#version = version ?? this.#version;
     this.#report.adopted(record);
     this.#machine = { ...this.#machine, history: { ...this.#machine.history, lastFailure: record.lastFailure } };
-    this.#probe = this.#newProbe();
+    this.#questions.askAt(port, { models, version, level: sleepLevel });
     this.#process.adopt(record, this.#listener(incarnation));
-    const found: Foundling['found'] =
-      life === 'ready' && readySince ? { kind: 'ready', sinceMs: ago(readySince) } : { kind: 'loading', stage };
-    this.#send({ type: 'adopt', foundling: { incarnation, pid, spawnedAtMs: ago(record.startedAt), found } });
+    this.#send({ type: 'adopt', foundling: { incarnation, pid, spawnedAtMs: ago(record.startedAt), found: found(record, ago) } });
   }
 
   /** Ends the engine's whole process group at once; for a supervisor that has no time left. */
@@ -182,8 +182,8 @@ export class SupervisedWorker {
     const { machine, effects } = step(policy, before, event, { nowMs: clock.now(), chance: random.next() });
     this.#machine = machine;
     if (machine.life !== before.life) {
-      this.#report.changed(before.life, machine, { port: this.#port, models: this.#models, version: this.#version });
-      if (machine.life.state === 'ready' && !('sinceMs' in before.life)) this.#use = newlyUsed(clock.now());
+      this.#report.changed(before.life, machine, { port: this.#port, ...this.#known() });
+      if (machine.life.state === 'ready' && !('sinceMs' in before.life)) this.#questions.newlyReady(before.life.state === 'idle');
     }
     for (const effect of effects) this.#perform(effect);
     return effects.some(({ type }) => type === 'publish');
@@ -203,9 +203,14 @@ export class SupervisedWorker {
       case 'spawn':
         return void this.#spawn(effect.incarnation);
       case 'probe':
-        return void this.#ask(effect.epoch, effect.depth);
+        return void this.#questions.ask(effect.epoch, effect.depth);
       case 'warm_up':
-        return void this.#warmUp(effect.epoch);
+        return void this.#questions.warmUp(effect.epoch, this.#launch?.maxNumSeqs ?? 1, effect.brief);
+      case 'sleep':
+        return void this.#questions.sleep(effect.epoch, this.#process.tail.measured.weightsGib ?? this.spec.weightsGib);
+      case 'wake':
+        this.#report.waking();
+        return void this.#questions.wake(effect.epoch);
       case 'terminate_leader':
         return this.#process.terminateLeader(effect.pid);
       case 'terminate_group':
@@ -225,7 +230,7 @@ export class SupervisedWorker {
       case 'report_failure':
         return this.#report.failed(effect.failure, effect.next);
       case 'save_footing':
-        return this.#ladder.save(effect, this.#machine.footing, this.#version, this.#process.tail.measured);
+        return this.#ladder.save(effect, this.#machine.footing, this.#questions.version, this.#process.tail.measured);
       case 'publish':
         return;
     }
@@ -240,7 +245,9 @@ export class SupervisedWorker {
   }
 
   #awaitClearance(epoch: number): void {
-    this.#turn = this.#world.clearance(this.#setup(), (failure) => {
+    const { life } = this.#machine;
+    const isSleeper = life.state === 'starting' && life.step === 'clearing' && life.sleeper !== null;
+    this.#turn = this.#world.clearance(this.#setup(), isSleeper, (failure) => {
       if (!failure) return this.#send({ type: 'vram_free', epoch });
       this.#send({ type: 'vram_busy', epoch, failure, relief: this.#ladder.relief(failure, this.#machine.footing, true) });
     });
@@ -263,8 +270,7 @@ export class SupervisedWorker {
     const plan = this.spec.plan(this.#port, instanceId, this.#setup() ?? undefined);
     if (plan.kind === 'refused') return listener.onSpawnFailed(refused(plan.reason));
     this.#launch = plan.launch;
-    this.#models = null;
-    this.#probe = this.#newProbe();
+    this.#questions.askAt(this.#port);
     const birth = {
       worker: this.spec.id,
       instanceId,
@@ -278,6 +284,7 @@ export class SupervisedWorker {
       readySince: null,
       served: [],
       version: null,
+      sleepLevel: 1,
       lastFailure: this.#machine.history.lastFailure,
       failedAt: this.#report.failedAt,
     } as const;
@@ -301,8 +308,9 @@ export class SupervisedWorker {
     };
   }
 
-  #newProbe(): Probe {
-    return new Probe(`http://127.0.0.1:${this.#port}`, this.spec.modelId, this.spec.capabilities);
+  #known(): { models: WorkerQuestions['models']; version: string | null; sleepLevel: SleepLevel } {
+    const { models, version, level } = this.#questions;
+    return { models, version, sleepLevel: level };
   }
 
   /** Keeps the port unless it is, or has become, somebody else's. */
@@ -343,53 +351,14 @@ export class SupervisedWorker {
     return this.#ladder.setup(this.#machine.footing);
   }
 
-  async #ask(epoch: number, depth: Extract<Effect, { type: 'probe' }>['depth']): Promise<void> {
-    const result = await this.#look(depth);
-    if (result.kind === 'failed') return this.#send({ type: 'probe_failed', epoch, reason: result.reason, miss: result.miss });
-    const { models, beat } = result.value;
-    if (models && epoch === this.#machine.epoch) this.#models = models;
-    this.#process.forgetOomKills();
-    if (depth === 'pulse') this.#use = seenUse(this.#use, beat, this.#world.clock.now());
-    else if (depth === 'token') this.#use = { ...this.#use, asked: true };
-    this.#send({ type: 'probe_ok', epoch, beat });
-  }
-
-  async #look(depth: Extract<Effect, { type: 'probe' }>['depth']): Promise<ProbeResult<Look>> {
-    switch (depth) {
-      case 'serving':
-        return mapped(await this.#result((probe) => probe.serving()), (models) => ({ models, beat: null }));
-      case 'pulse':
-        return mapped(await this.#result((probe) => probe.pulse()), (beat) => ({ models: null, beat }));
-      case 'token':
-        return mapped(await this.#result((probe) => probe.token()), () => ({ models: null, beat: null }));
-    }
-  }
-
-  async #warmUp(epoch: number): Promise<void> {
-    const result = await this.#result((probe) => probe.warmUp(this.#launch?.maxNumSeqs ?? 1));
-    if (result.kind === 'failed') return this.#send({ type: 'warm_up_failed', epoch, reason: result.reason });
-    const version = (await this.#probe?.version()) ?? null;
-    if (version !== null && this.#version !== null && version !== this.#version) this.#send({ type: 'outdated' });
-    this.#version = version ?? this.#version;
-    this.#send({ type: 'warmed', epoch });
-  }
-
-  async #result<T>(ask: (probe: Probe) => Promise<ProbeResult<T>>): Promise<ProbeResult<T>> {
-    return this.#probe ? ask(this.#probe) : { kind: 'failed', reason: 'there is no engine to ask', miss: 'refused' };
-  }
-
   #plan(port: number, instanceId: string): LaunchPlan | null {
     const plan = this.spec.plan(port, instanceId, this.#setup() ?? undefined);
     return plan.kind === 'run' ? plan.launch : null;
   }
 }
 
-/** What one look at an engine has shown. */
-interface Look {
-  readonly models: readonly ServedModel[] | null;
-  readonly beat: Beat | null;
-}
-
-function mapped<T, R>(result: ProbeResult<T>, map: (value: T) => R): ProbeResult<R> {
-  return result.kind === 'ok' ? { kind: 'ok', value: map(result.value) } : result;
+/** What an earlier supervisor has left. `ago`: the monotonic milliseconds of a time in ISO. */
+function found({ life, stage, readySince }: WorkerRecord, ago: (iso: string) => number): Foundling['found'] {
+  if (life === 'asleep') return { kind: 'asleep' };
+  return life === 'ready' && readySince ? { kind: 'ready', sinceMs: ago(readySince) } : { kind: 'loading', stage };
 }

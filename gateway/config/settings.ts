@@ -118,13 +118,33 @@ const modelObject = z.strictObject({
     )
     .default({})
     .describe('Flags of vllm serve for this model, without the leading dashes; they beat the profile.'),
+  swap: z
+    .strictObject({
+      strategy: z
+        .enum(['cold', 'sleep'])
+        .nullable()
+        .default(null)
+        .describe(
+          'When another model needs the GPU. cold: it ends. sleep: it keeps its process and gives its memory back. null: the profile.',
+        ),
+      sleep_level: z
+        .literal([1, 2])
+        .nullable()
+        .default(null)
+        .describe('1 keeps the weights in main memory while it sleeps, 2 reads them from the disk again. null: the profile.'),
+      dwell_ms: ms(0).nullable().default(null).describe('How long it stays at least, once it is ready. null: the profile.'),
+      idle_unload_ms: ms(1)
+        .nullable()
+        .default(null)
+        .describe('Without a request for this long it is unloaded. null: the profile, where none says so it stays.'),
+    })
+    .prefault({})
+    .describe('How it takes turns with other models on one GPU.'),
 });
 
 const model = z
   .union([modelName(), modelObject])
-  .transform((entry): z.output<typeof modelObject> =>
-    typeof entry === 'string' ? { id: entry, source: null, aliases: [], engine: {} } : entry,
-  );
+  .transform((entry): z.output<typeof modelObject> => (typeof entry === 'string' ? modelObject.parse({ id: entry }) : entry));
 
 const batchWindow = z.strictObject({
   window_ms: ms(0, 1000).default(0).describe('How long to hold requests so that a burst leaves together. 0 = off; 20 and 50 are usual.'),

@@ -21,6 +21,8 @@ export interface ModelLoad {
   readonly etaSeconds: number | null;
   /** Why it has failed or cannot run here at all, in plain words; null otherwise. */
   readonly reason: string | null;
+  /** Its engine sleeps: it is back soon. Absent: an older supervisor. */
+  readonly asleep?: boolean;
 }
 
 /** A worker that changes its model. */

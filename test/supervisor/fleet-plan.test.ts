@@ -3,6 +3,7 @@ import type { Settings, SettingsInput } from '../../gateway/config/settings.ts';
 import { settingsSchema } from '../../gateway/config/settings.ts';
 import { planFleet } from '../../supervisor/fleet-plan.ts';
 import type { GpuReading } from '../../supervisor/gpu.ts';
+import type { GpuProfile, ModelProfile } from '../../supervisor/profile.ts';
 import { loadProfiles, ProfileError } from '../../supervisor/profile.ts';
 import { reading } from './support/pretend-smi.ts';
 
@@ -66,8 +67,9 @@ describe('models', () => {
     expect([...worker!.models.values()].map(({ refusal }) => refusal)).toEqual([null, expect.stringContaining('8.0'), null]);
     const prints = new Set([...worker!.models.values()].map(({ spec }) => spec.fingerprint));
     expect(prints.size).toBe(3);
-    for (const { spec } of worker!.models.values())
-      expect([spec.id, spec.instancePrefix]).toEqual(['worker-1', worker!.spec.instancePrefix]);
+    // Their processes may live at the same time, and none may be taken for another's.
+    expect(new Set([...worker!.models.values()].map(({ spec }) => spec.instancePrefix)).size).toBe(3);
+    for (const { spec } of worker!.models.values()) expect(spec.id).toBe('worker-1');
   });
 
   test('take as many cards as they need when their worker is alone, and its own beside others', () => {
@@ -86,18 +88,50 @@ describe('models', () => {
 
   test('stay as long as their own profile says, else that of the GPU', () => {
     const own = { ...profiles.models.get('mistral-7b-instruct')!, swap: { strategy: 'cold' as const, dwell_ms: 5, idle_unload_ms: null } };
-    const none = { ...profiles.gpus.get('none')!, swap: { strategy: 'cold' as const, dwell_ms: 7, idle_unload_ms: 9 } };
+    const none = { ...profiles.gpus.get('none')!, swap: { strategy: 'cold' as const, dwell_ms: 7, idle_unload_ms: 9, max_asleep: 1 } };
     const changed = {
       ...profiles,
-      models: new Map([...profiles.models, [own.name, own]]),
-      gpus: new Map([...profiles.gpus, ['none', none]]),
+      models: new Map<string, ModelProfile>([...profiles.models, [own.name, own]]),
+      gpus: new Map<string, GpuProfile>([...profiles.gpus, ['none', none]]),
     };
     const models = ['mistral-7b-instruct', 'qwen2.5-1.5b-instruct-awq'];
     const [worker] = planFleet(settings({ models }), changed, [], PLACE).workers;
     expect([...worker!.models.values()].map(({ swap }) => swap)).toEqual([
-      { dwellMs: 5, idleUnloadMs: null },
-      { dwellMs: 7, idleUnloadMs: 9 },
+      { sleep: null, dwellMs: 5, idleUnloadMs: null },
+      { sleep: null, dwellMs: 7, idleUnloadMs: 9 },
     ]);
+  });
+
+  test('that sleep get the flag and the environment for it, and leave room for each other', () => {
+    const two = (strategy: 'cold' | 'sleep', dwell: number | null = null): SettingsInput => ({
+      models: ['mistral-7b-instruct', { id: 'qwen2.5-1.5b-instruct-awq', swap: { strategy, dwell_ms: dwell } }],
+      supervisor: { profile: 'rtx-a4000' },
+    });
+    const plans = (input: SettingsInput) =>
+      [...planFleet(settings(input), profiles, [], PLACE).workers[0]!.models.values()].map(({ spec, utilization, swap }) => {
+        const plan = spec.plan(18_000, 'x');
+        if (plan.kind === 'refused') throw new Error(plan.reason);
+        const { args, env } = plan.launch;
+        return { sleeps: args.includes('--enable-sleep-mode'), mode: env['VLLM_SERVER_DEV_MODE'], utilization, swap };
+      });
+    const cold = { sleeps: false, mode: undefined };
+    expect(plans(two('cold'))).toMatchObject([{ ...cold, utilization: 0.92 }, cold]);
+    // Beside the second the first may find it asleep; the second never finds any.
+    expect(plans(two('sleep'))).toMatchObject([
+      { ...cold, utilization: 0.88, swap: { sleep: null, dwellMs: undefined } },
+      { sleeps: true, mode: '1', swap: { sleep: 1, dwellMs: 5000 } },
+    ]);
+    expect(plans(two('sleep', 70))[1]).toMatchObject({ swap: { dwellMs: 70 } });
+    // Alone it has nobody to make room for.
+    const [, second] = two('sleep').models!;
+    expect(plans({ ...two('sleep'), models: [second!] })).toMatchObject([cold]);
+  });
+
+  test('that are to sleep in a vLLM that cannot end instead', () => {
+    const input: SettingsInput = { models: ['mistral-7b-instruct', { id: 'qwen2.5-1.5b-instruct-awq', swap: { strategy: 'sleep' } }] };
+    const vllm = { path: '/bin/vllm', version: '0.20.0', cuda: null, flags: new Set(['--max-num-seqs', '--max-model-len']) };
+    const [worker] = planFleet(settings({ ...input, supervisor: { engine: 'vllm' } }), profiles, [gpu(0)], { ...PLACE, vllm }).workers;
+    expect([...worker!.models.values()].map(({ swap }) => swap.sleep)).toEqual([null, null]);
   });
 
   test('of the operator’s own need a source, and their flags are passed on', () => {

@@ -56,14 +56,14 @@ function happen(world: World, event: Happening): void {
       return void world.say({ dying: true });
     case 'hang':
       // It runs and gets nowhere for as long as it takes to be noticed.
-      world.beat = { running: 1, tokens: 7 };
+      world.beat = { running: 1, waiting: 0, tokens: 7 };
       for (let look = 0; look < 30 && (world.state === 'ready' || world.machine.life.state === 'draining'); look += 1) {
         world.tick();
         world.answer(true);
       }
       return;
     case 'work':
-      world.beat = { running: 1, tokens: (world.beat?.tokens ?? 0) + 1 };
+      world.beat = { running: 1, waiting: 0, tokens: (world.beat?.tokens ?? 0) + 1 };
       return;
     case 'exit':
       return void world.exit(failure);

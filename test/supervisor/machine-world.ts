@@ -56,7 +56,7 @@ export class World {
   asked: Kind<'probe'> | Kind<'warm_up'> | null = null;
   sweeping: Kind<'sweep'> | null = null;
   /** What the engine's counters stand at. */
-  beat: Beat | null = { running: 0, tokens: 0 };
+  beat: Beat | null = { running: 0, waiting: 0, tokens: 0 };
   /** Starts beside another process, or beside another start. */
   overlaps = 0;
   /** Told of every step. */

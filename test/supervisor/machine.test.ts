@@ -307,7 +307,7 @@ describe('the pulse of a ready worker', () => {
     const world = readyWorld();
     let tokens = 0;
     watch(world, POLICY.stallRestartMs * 3, () => {
-      world.beat = { running: 4, tokens: (tokens += 1) };
+      world.beat = { running: 4, waiting: 0, tokens: (tokens += 1) };
       return world.answer(true);
     });
     expect(world.state).toBe('ready');
@@ -322,7 +322,7 @@ describe('the pulse of a ready worker', () => {
 
   test('takes it out of service when requests run and no token comes, and starts it again when that lasts', () => {
     const world = readyWorld();
-    world.beat = { running: 2, tokens: 100 };
+    world.beat = { running: 2, waiting: 0, tokens: 100 };
     watch(world, 2 * POLICY.healthIntervalMs);
     const since = world.nowMs;
     watch(world, POLICY.stallRouteMs);
@@ -336,22 +336,22 @@ describe('the pulse of a ready worker', () => {
 
   test('lets it serve again when tokens come after all', () => {
     const world = readyWorld();
-    world.beat = { running: 2, tokens: 100 };
+    world.beat = { running: 2, waiting: 0, tokens: 100 };
     watch(world, POLICY.stallRouteMs + 3 * POLICY.healthIntervalMs);
     expect(world.state).toBe('draining');
     const before = world.machine.life;
-    world.beat = { running: 2, tokens: 101 };
+    world.beat = { running: 2, waiting: 0, tokens: 101 };
     watch(world, POLICY.healthIntervalMs);
     expect(world.machine.life).toMatchObject({ state: 'ready', sinceMs: (before as { sinceMs: number }).sinceMs });
   });
 
   test('may be silent for a while: busy is not dead', () => {
     const world = readyWorld();
-    world.beat = { running: 9, tokens: 100 };
+    world.beat = { running: 9, waiting: 0, tokens: 100 };
     watch(world, 2 * POLICY.healthIntervalMs);
     watch(world, POLICY.stallRouteMs / 2, () => world.answer(false, 'timed_out'));
     expect(world.state).toBe('ready');
-    world.beat = { running: 9, tokens: 300 };
+    world.beat = { running: 9, waiting: 0, tokens: 300 };
     watch(world, POLICY.healthIntervalMs);
     expect(world.state).toBe('ready');
   });

@@ -94,6 +94,8 @@ describe('pulse', () => {
       '# TYPE vllm:num_requests_running gauge',
       `vllm:num_requests_running{engine="0",model_name="a{b"} ${running}.0`,
       `vllm:num_requests_running{engine="1",model_name="a{b"} 1.0`,
+      'vllm:num_requests_waiting{engine="0",model_name="a{b"} 4.0',
+      'vllm:num_requests_waiting_by_reason{engine="0",reason="capacity"} 4.0',
       `vllm:generation_tokens_total{engine="0",model_name="a{b"} ${generated}.0`,
       'vllm:prompt_tokens_total{engine="0",model_name="a{b"} 1e+03',
       'vllm:iteration_tokens_total_bucket{engine="0",le="1.0"} 77.0',
@@ -102,7 +104,7 @@ describe('pulse', () => {
 
   test('is what runs and what only work moves, over all engines', async () => {
     const { probe } = await probeOf({ '/health': [200, null], '/metrics': [200, page(2, 30)] });
-    expect(await probe.pulse()).toEqual({ kind: 'ok', value: { running: 3, tokens: 1035 } });
+    expect(await probe.pulse()).toEqual({ kind: 'ok', value: { running: 3, waiting: 4, tokens: 1035 } });
   });
 
   test('is that of a healthy engine when it does not count', async () => {

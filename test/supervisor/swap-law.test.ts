@@ -48,8 +48,8 @@ function play({ slots: count, dwellMs, boundMs, orders, happenings }: Scene) {
   let nowMs = 0;
   const slots: Slot[] = Array.from({ length: count }, (_, index) => ({
     facts: {
-      ...{ id: `worker-${index + 1}`, phase: 'serving', model: MODELS[index]!, readySinceMs: 0, usedAtMs: 0, seenAtMs: 0 },
-      ...{ dwellMs, idleUnloadMs: null, before: null },
+      ...{ id: `worker-${index + 1}`, phase: 'serving', model: MODELS[index]!, readySinceMs: 0, usedAtMs: 0, seenAtMs: 0, wasUsed: true },
+      ...{ dwellMs, idleUnloadMs: null, before: null, asleep: [] },
     },
     readyAtMs: null,
   }));

@@ -14,9 +14,11 @@ function slot(over: Partial<SlotFacts> = {}): SlotFacts {
     readySinceMs: 0,
     usedAtMs: 0,
     seenAtMs: NOW,
+    wasUsed: true,
     dwellMs: DWELL_MS,
     idleUnloadMs: null,
     before: null,
+    asleep: [],
     ...over,
   };
 }

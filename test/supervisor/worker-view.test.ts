@@ -9,7 +9,13 @@ import { failureOf } from './machine-world.ts';
 const FACTS = { id: 'worker-1', profile: 't4', engine: 'vllm' } as const;
 const SHELL: WorkerShell = {
   ...{ port: 18_000, models: [], maxNumSeqs: 16, args: [], startedAtMs: 5, failedAtMs: 0 },
-  ...{ starts: [{ modelLoadedMs: 50_000, graphsMs: 90_000, totalMs: 100_000 }], startEstimateMs: 300_000, loads: 1 },
+  ...{
+    starts: [{ modelLoadedMs: 50_000, graphsMs: 90_000, totalMs: 100_000 }],
+    startEstimateMs: 300_000,
+    wakes: [],
+    wakeEstimateMs: 2000,
+    loads: 1,
+  },
 };
 
 function viewOf(life: Life, more: Partial<Machine> = {}, nowMs = 1_000_000) {
@@ -24,7 +30,12 @@ describe('what the gateway is told', () => {
     const loading = { state: 'starting', step: 'loading', process, stage: 'process', loaded: 0, progressAtMs: 0 } as const;
     expect(viewOf({ ...loading, stageAtMs: 980_000 })).toMatchObject({ state: 'starting', stage: 'process', etaSeconds: 80, percent: 20 });
     expect(viewOf({ ...loading, stage: 'model_loaded', stageAtMs: 1_000_000 })).toMatchObject({ etaSeconds: 50, percent: 50 });
-    expect(viewOf({ state: 'starting', step: 'clearing' })).toMatchObject({ stage: null, etaSeconds: 100, percent: 0, pid: null });
+    expect(viewOf({ state: 'starting', step: 'clearing', sleeper: null })).toMatchObject({
+      stage: null,
+      etaSeconds: 100,
+      percent: 0,
+      pid: null,
+    });
     expect(viewOf({ state: 'warming', process, attempt: 1 })).toMatchObject({ stage: 'warmup', percent: 95 });
   });
 
