@@ -11,6 +11,7 @@ const happening = fc.oneof(
   // Most of the time the world does as it should, or no worker would ever get far.
   { weight: 14, arbitrary: fc.record({ kind: fc.constant('good') }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('start', 'restart', 'drain', 'stop') }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('sleep', 'sleep', 'nap') }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('bad', 'slow', 'gone', 'tick', 'stuck', 'stray', 'dying', 'outdated') }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('hang', 'work', 'relapse') }) },
   {
@@ -28,7 +29,7 @@ const happening = fc.oneof(
 type Happening = typeof happening extends fc.Arbitrary<infer T> ? T : never;
 const events = fc.array(happening, { minLength: 20, maxLength: 120 });
 /** What this supervisor finds when it begins, and what happens then. */
-const history = fc.record({ found: fc.constantFrom(null, null, 'ready', 'loading' as const), events });
+const history = fc.record({ found: fc.constantFrom(null, null, 'ready', 'loading', 'asleep' as const), events });
 type Past = typeof history extends fc.Arbitrary<infer T> ? T : never;
 
 function happen(world: World, event: Happening): void {
@@ -39,7 +40,11 @@ function happen(world: World, event: Happening): void {
     case 'drain':
     case 'stop':
     case 'outdated':
+    case 'sleep':
       return void world.send({ type: event.kind });
+    case 'nap':
+      world.fallAsleep();
+      return void world.send({ type: 'start' });
     case 'busy':
       return void world.clear(failure);
     case 'unspawned':
@@ -93,7 +98,7 @@ function happen(world: World, event: Happening): void {
 }
 
 /** Happenings in which an operator says something. */
-const WISHES: ReadonlySet<string> = new Set(['start', 'stop', 'restart', 'drain', 'night']);
+const WISHES: ReadonlySet<string> = new Set(['start', 'stop', 'restart', 'drain', 'night', 'sleep', 'nap']);
 
 /** Plays a history, telling `look` after each event what the effects of it were. */
 function play({ found, events: all }: Past, look: (world: World, news: World['effects'], before: Life, event: Happening) => void): World {
@@ -144,7 +149,7 @@ describe('whatever happens', () => {
     whatever((past) => {
       let hopeless = false;
       play(past, (_, news, __, { kind }) => {
-        if (kind === 'start' || kind === 'restart' || kind === 'night') hopeless = false;
+        if (kind === 'start' || kind === 'restart' || kind === 'night' || kind === 'nap') hopeless = false;
         if (hopeless) expect(news.some(({ type }) => type === 'spawn' || type === 'await_clearance')).toBe(false);
         if (news.some((effect) => effect.type === 'report_failure' && effect.failure.retry === 'never')) hopeless = true;
       });
@@ -217,20 +222,29 @@ describe('whatever happens', () => {
 
 /** Every way from one state to another that there is. */
 const EDGES = [
-  ...['idle>starting', 'idle>ready'],
+  ...['idle>starting', 'idle>ready', 'idle>asleep'],
   ...['starting>warming', 'starting>stopping', 'starting>backoff', 'starting>failed', 'starting>idle'],
   ...['warming>ready', 'warming>stopping'],
   ...['ready>draining', 'ready>stopping'],
-  ...['draining>ready', 'draining>stopping'],
+  ...['draining>ready', 'draining>stopping', 'draining>asleep'],
+  ...['asleep>starting', 'asleep>stopping'],
   ...['stopping>idle', 'stopping>starting', 'stopping>backoff', 'stopping>failed'],
   ...['backoff>starting', 'backoff>idle'],
   ...['failed>stopping'],
+];
+
+/** Where within a state a history may stop for a moment. */
+const STEPS = [
+  ...['starting clearing', 'starting clearing sleeper', 'starting spawning', 'starting loading', 'starting waking'],
+  ...['draining told', 'draining stalled', 'draining emptying', 'draining dozing'],
+  ...['stopping leader', 'stopping group', 'stopping kill', 'stopping sweep'],
 ];
 
 test('these histories go every way there is, and no other', () => {
   const visited = new Set<string>();
   const found = new Set<string | null>();
   const changes = new Set<string | null>();
+  const steps = new Set<string>();
   whatever((past) => {
     found.add(past.found);
     const world = new World();
@@ -238,10 +252,15 @@ test('these histories go every way there is, and no other', () => {
     // One happening may be several steps.
     world.onStep = (from, to) => void (from !== to && visited.add(`${from}>${to}`));
     if (past.found) world.find(past.found);
-    for (const event of past.events) happen(world, event);
+    for (const event of past.events) {
+      happen(world, event);
+      const { life } = world.machine;
+      if ('step' in life) steps.add(`${life.state} ${life.step}${'sleeper' in life && life.sleeper ? ' sleeper' : ''}`);
+    }
     for (const effect of world.effects) if (effect.type === 'save_footing') changes.add(effect.change);
   });
   expect([...visited].toSorted()).toEqual(EDGES.toSorted());
-  expect(found).toEqual(new Set([null, 'ready', 'loading']));
+  expect(found).toEqual(new Set([null, 'ready', 'loading', 'asleep']));
+  expect(steps).toEqual(new Set(STEPS));
   expect(changes).toEqual(new Set([null, 'relaxed', 'relapsed', 'restored', 'reset']));
 });

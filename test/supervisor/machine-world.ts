@@ -40,6 +40,12 @@ export const LIMITS: LadderLimits = {
   smaller: [{ name: '4 bits', source: 'small', weightsGib: 5 }],
 };
 
+const FOUND = {
+  ready: (nowMs: number) => ({ kind: 'ready', sinceMs: nowMs - 1000 }) as const,
+  loading: () => ({ kind: 'loading', stage: 'model_loaded' }) as const,
+  asleep: () => ({ kind: 'asleep' }) as const,
+};
+
 type Kind<T extends Effect['type']> = Extract<Effect, { type: T }>;
 
 /** A machine with the world around it: its process, its timers, and the questions it has asked and nobody has answered yet. */
@@ -53,7 +59,7 @@ export class World {
   readonly timers = new Map<TimerName, { epoch: number; dueMs: number }>();
   spawning: number | null = null;
   clearing: Kind<'await_clearance'> | null = null;
-  asked: Kind<'probe'> | Kind<'warm_up'> | null = null;
+  asked: Kind<'probe'> | Kind<'warm_up'> | Kind<'sleep'> | Kind<'wake'> | null = null;
   sweeping: Kind<'sweep'> | null = null;
   /** What the engine's counters stand at. */
   beat: Beat | null = { running: 0, waiting: 0, tokens: 0 };
@@ -91,6 +97,8 @@ export class World {
         return;
       case 'probe':
       case 'warm_up':
+      case 'sleep':
+      case 'wake':
         this.asked = effect;
         return;
       case 'sweep':
@@ -133,6 +141,9 @@ export class World {
     if (!this.asked) return [];
     const { type, epoch } = this.asked;
     this.asked = null;
+    if (type === 'sleep')
+      return this.send(good ? { type: 'slept', epoch } : { type: 'sleep_failed', epoch, failure: failureOf('backoff') });
+    if (type === 'wake') return this.send(good ? { type: 'woken', epoch } : { type: 'wake_failed', epoch, failure: failureOf('backoff') });
     if (type === 'warm_up') return this.send(good ? { type: 'warmed', epoch } : { type: 'warm_up_failed', epoch, reason: 'no token' });
     return this.send(
       good ? { type: 'probe_ok', epoch, beat: this.beat } : { type: 'probe_failed', epoch, reason: '/health answered 503', miss },
@@ -152,11 +163,11 @@ export class World {
     return this.send({ type: 'progress', incarnation, stage: null, loaded: null, serving: false, dying: false, ...news });
   }
 
-  /** A supervisor that begins finds a process that is ready, or one whose weights are loaded. */
-  find(kind: 'ready' | 'loading', incarnation = 3): readonly Effect[] {
+  /** A supervisor that begins finds a process that is ready, one whose weights are loaded, or one that sleeps. */
+  find(kind: 'ready' | 'loading' | 'asleep', incarnation = 3): readonly Effect[] {
     const pid = this.#nextPid++;
     const before = this.machine;
-    const found = kind === 'ready' ? ({ kind, sinceMs: this.nowMs - 1000 } as const) : ({ kind, stage: 'model_loaded' } as const);
+    const found = FOUND[kind](this.nowMs);
     const effects = this.send({ type: 'adopt', foundling: { incarnation, pid, spawnedAtMs: this.nowMs - 60_000, found } });
     if (this.machine !== before) this.live.add(pid);
     return effects;
@@ -187,6 +198,14 @@ export class World {
     this.timers.delete(timer);
     this.nowMs = Math.max(this.nowMs, dueMs);
     return this.send({ type: 'timer', epoch, timer });
+  }
+
+  /** From ready to asleep. */
+  fallAsleep(): void {
+    this.send({ type: 'sleep' });
+    this.tick();
+    this.answer(true);
+    this.answer(true);
   }
 
   /** From idle, failed or waiting to a worker that answers requests. */

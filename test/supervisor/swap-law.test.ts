@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { SlotFacts, Wish } from '../../supervisor/swap.ts';
-import { nextMove, unmet } from '../../supervisor/swap.ts';
+import { nextMove, UNUSED_MS, unmet } from '../../supervisor/swap.ts';
 
 // A world of slots, loads that take their time, and calls that come and go. Between happenings it is looked at only when the decision
 // asked for it: a wish that is forgotten would never be met.
@@ -28,6 +28,8 @@ const scene = fc.record({
   dwellMs: fc.constantFrom(0, 1000, 30_000),
   boundMs: fc.constantFrom(0, 2000, 20_000),
   orders: fc.boolean(),
+  /** Those who wished for a model use it once it is there. */
+  loyal: fc.boolean(),
   happenings: fc.array(happening, { minLength: 5, maxLength: 60 }),
 });
 
@@ -44,11 +46,11 @@ interface Met {
   readonly atMs: number;
 }
 
-function play({ slots: count, dwellMs, boundMs, orders, happenings }: Scene) {
+function play({ slots: count, dwellMs, boundMs, orders, loyal, happenings }: Scene) {
   let nowMs = 0;
   const slots: Slot[] = Array.from({ length: count }, (_, index) => ({
     facts: {
-      ...{ id: `worker-${index + 1}`, phase: 'serving', model: MODELS[index]!, readySinceMs: 0, usedAtMs: 0, seenAtMs: 0, wasUsed: true },
+      ...{ id: `worker-${index + 1}`, phase: 'serving', model: MODELS[index]!, readySinceMs: 0, usedAtMs: 0, seenAtMs: 0, wasUsed: false },
       ...{ dwellMs, idleUnloadMs: null, before: null, asleep: [] },
     },
     readyAtMs: null,
@@ -64,11 +66,14 @@ function play({ slots: count, dwellMs, boundMs, orders, happenings }: Scene) {
       for (const slot of slots) {
         if (slot.readyAtMs !== null && slot.readyAtMs <= nowMs) {
           slot.readyAtMs = null;
-          slot.facts = { ...slot.facts, phase: 'serving', readySinceMs: nowMs, usedAtMs: nowMs };
+          slot.facts = { ...slot.facts, phase: 'serving', readySinceMs: nowMs, usedAtMs: nowMs, wasUsed: false };
         }
         const { phase, model } = slot.facts;
         if (phase !== 'serving') continue;
-        slot.facts = { ...slot.facts, seenAtMs: nowMs, usedAtMs: busy.has(model!) ? nowMs : slot.facts.usedAtMs };
+        const isUsed = busy.has(model!);
+        const { usedAtMs, wasUsed } = slot.facts;
+        const came = loyal && wishes.some((wish) => wish.model === model);
+        slot.facts = { ...slot.facts, seenAtMs: nowMs, usedAtMs: isUsed ? nowMs : usedAtMs, wasUsed: wasUsed || isUsed || came };
         for (const wish of wishes) if (wish.model === model) met.push({ wish, atMs: nowMs });
         wishes = wishes.filter((wish) => wish.model !== model);
       }
@@ -109,16 +114,21 @@ function play({ slots: count, dwellMs, boundMs, orders, happenings }: Scene) {
   return { met, loads, wishes, slots: slots.map(({ facts }) => facts), nowMs };
 }
 
-test('calls never take a slot before its model has had its dwell, and nobody takes one that is in the middle of something', () => {
+test('calls never take a slot before its model has had its dwell, or nobody came for it; and nobody takes one in the middle of something', () => {
+  const kinds = new Set<boolean>();
   fc.assert(
     fc.property(scene, (input) => {
       for (const { atMs, by, slot } of play(input).loads) {
         expect(slot.phase).not.toBe('moving');
-        if (by === 'calls') expect(atMs - slot.readySinceMs).toBeGreaterThanOrEqual(input.dwellMs);
+        if (by !== 'calls') continue;
+        const keptMs = slot.wasUsed ? input.dwellMs : Math.min(input.dwellMs, UNUSED_MS);
+        expect(atMs - slot.readySinceMs).toBeGreaterThanOrEqual(keptMs);
+        if (atMs - slot.readySinceMs < input.dwellMs) kinds.add(slot.wasUsed);
       }
     }),
     { numRuns: 400 },
   );
+  expect(kinds).toEqual(new Set([false]));
 });
 
 test('no model is loaded that a slot has already, nor without a wish for it', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { SlotFacts, SwapCosts, Wish } from '../../supervisor/swap.ts';
-import { expectMs, LOOK_MS, nextMove, QUIET_MS } from '../../supervisor/swap.ts';
+import { expectMs, LOOK_MS, nextMove, QUIET_MS, UNUSED_MS } from '../../supervisor/swap.ts';
 
 const NOW = 100_000;
 const DWELL_MS = 30_000;
@@ -76,6 +76,16 @@ describe('a wish of calls', () => {
     expect(nextMove([fresh], [wish('b')], NOW + 20_000)).toEqual(load('b'));
   });
 
+  test('does not wait for the dwell of a model that nobody came for, once a look has shown that', () => {
+    const unused = slot({ readySinceMs: NOW - UNUSED_MS, usedAtMs: NOW - UNUSED_MS, wasUsed: false });
+    expect(nextMove([unused], [wish('b')], NOW)).toEqual(load('b'));
+    const unseen = { ...unused, seenAtMs: NOW - 1 };
+    expect(nextMove([unseen], [wish('b', { sinceMs: NOW - 5000 })], NOW)).toEqual({ kind: 'keep', lookAtMs: NOW + LOOK_MS });
+    const fresh = { ...unused, readySinceMs: NOW - 500 };
+    expect(nextMove([fresh], [wish('b')], NOW)).toEqual({ kind: 'keep', lookAtMs: NOW + UNUSED_MS - 500 });
+    expect(nextMove([{ ...unused, dwellMs: 0 }], [wish('b')], NOW - UNUSED_MS + QUIET_MS)).toEqual(load('b'));
+  });
+
   test('waits while the model in its way has work, up to its bound', () => {
     const used = (nowMs: number) => slot({ usedAtMs: nowMs - QUIET_MS / 2, seenAtMs: nowMs });
     expect(nextMove([used(NOW)], [wish('b')], NOW)).toEqual({ kind: 'keep', lookAtMs: NOW + LOOK_MS });
@@ -101,6 +111,12 @@ describe('a wish of calls', () => {
     expect(nextMove([one, two], [wish('b')], NOW)).toEqual(load('b', 'worker-2'));
     expect(nextMove([{ ...one, phase: 'resting', model: null }, two], [wish('b')], NOW)).toEqual(load('b', 'worker-1'));
     expect(nextMove([one, { ...two, readySinceMs: NOW }], [wish('b')], NOW)).toEqual(load('b', 'worker-1'));
+  });
+
+  test('takes the slot in which its model sleeps, of those that can be had', () => {
+    const slots = [slot(), slot({ id: 'worker-2', asleep: ['c', 'b'] }), slot({ id: 'worker-3', usedAtMs: -1 })];
+    expect(nextMove(slots, [wish('b')], NOW)).toEqual(load('b', 'worker-2'));
+    expect(nextMove(slots, [wish('d')], NOW)).toEqual(load('d', 'worker-3'));
   });
 
   test('does not take the slot of a model that is wished for itself and is to be tried again, before its bound', () => {
@@ -135,7 +151,7 @@ describe('when a model will be ready', () => {
   const costs: SwapCosts = {
     left: () => 7000,
     leave: () => 2000,
-    start: (model) => (model === 'b' ? 10_000 : 40_000),
+    start: (model, slotId) => (slotId === 'worker-9' ? 1000 : model === 'b' ? 10_000 : 40_000),
     dwell: () => DWELL_MS,
   };
   const expected = (model: string, slots: readonly SlotFacts[], wishes: readonly Wish[] = []) => expectMs(model, slots, wishes, NOW, costs);
@@ -151,6 +167,10 @@ describe('when a model will be ready', () => {
     ['the slot is held', { phase: 'held', model: null }, null],
   ])('and %s', (_what, over, ms) => {
     expect(expected('b', [slot(over)])).toBe(ms);
+  });
+
+  test('it is the slot where it takes least that counts', () => {
+    expect(expected('b', [slot(), slot({ id: 'worker-9', asleep: ['b'] })])).toBe(3000);
   });
 
   test('those who came before count, those who come after do not', () => {

@@ -39,6 +39,13 @@ describe('what the gateway is told', () => {
     expect(viewOf({ state: 'warming', process, attempt: 1 })).toMatchObject({ stage: 'warmup', percent: 95 });
   });
 
+  test('of a model that is woken: that it takes as long as it did before', () => {
+    const waking = { state: 'starting', step: 'waking', process, begunAtMs: 999_500 } as const;
+    expect(viewOf(waking)).toMatchObject({ state: 'starting', stage: 'process', pid: 7, etaSeconds: 2, percent: 25 });
+    expect(viewOf({ state: 'starting', step: 'clearing', sleeper: process })).toMatchObject({ etaSeconds: 2, percent: 0 });
+    expect(viewOf({ state: 'asleep', process })).toMatchObject({ state: 'idle', stage: null, pid: 7, etaSeconds: null });
+  });
+
   test('of a pause: that it comes on top', () => {
     expect(viewOf({ state: 'backoff', untilMs: 1_008_000 })).toMatchObject({ etaSeconds: 108, restarts: 2 });
   });
