@@ -23,7 +23,7 @@ import { stepFacts, withSteps } from './profile-match.ts';
 import { findProgram } from './program.ts';
 import type { SleepLevel } from './sleep-level.ts';
 import type { SwapRules } from './swap-rules.ts';
-import { reservedGib, swapRules } from './swap-rules.ts';
+import { feasible, reservedGib, swapRules } from './swap-rules.ts';
 import type { VllmInstall } from './vllm-install.ts';
 import type { Plan, WorkerSpec } from './worker-spec.ts';
 
@@ -91,8 +91,14 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
   const count = Math.max(1, Math.floor(alike(cards) / wanted.replicas));
   const others = [...profiles.models.values()];
   const { vllm = null } = place;
-  const canSleep = asked.length > 1 && (isPretended || vllm?.flags?.has(SLEEP_FLAG) !== false);
-  const rules = new Map(asked.map((model) => [model, awake(swapRules(model.swap, model.profile, profile), canSleep)]));
+  const sleepConditions = { knownFlags: isPretended ? null : (vllm?.flags ?? null), env: { ...profile.env, ...place.env } };
+  const rules = new Map(
+    asked.map((model) => {
+      const wanted = swapRules(model.swap, model.profile, profile);
+      // One that is alone never has to make room.
+      return [model, asked.length > 1 ? feasible(wanted, { ...sleepConditions, alone: true }) : { ...wanted, sleep: null }] as const;
+    }),
+  );
   const factsFor = (model: AskedModel, gpu: GpuReading | undefined): CardFacts => {
     const others = [...rules].filter(([other, { sleep }]) => other !== model && sleep !== null).length;
     return { ...cardFacts(profile, gpu, isPretended, count), reservedGib: reservedGib(others, profile.swap.max_asleep) };
@@ -117,7 +123,7 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
       const choice = withCards(shareCard(choose(model, card), sharers), model === first ? null : gpusOwn.length);
       const gpuUuids = gpusOwn.map(({ uuid }) => uuid);
       // Workers that share a card would each keep their sleepers on it.
-      const swap = awake(rules.get(model) ?? NO_RULES, sharers <= 1);
+      const swap = feasible(rules.get(model) ?? swapRules(null, null, profile), { ...sleepConditions, alone: sharers <= 1 });
       const context = { settings, place, profile, decision, gpuUuids, modelId: model.id, swap };
       return planModel(context, model, choice, factsFor(model, card), id);
     };
@@ -127,15 +133,6 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
     return { ...(models.get(first.id) as PlannedModel), models, maxAsleep: profile.swap.max_asleep };
   });
   return { decision, profile, profileReason: named.reason, tuning, models, choices, workers };
-}
-
-/** vLLM's own flag; an older one may lack it. */
-const SLEEP_FLAG = '--enable-sleep-mode';
-const NO_RULES: SwapRules = { sleep: null, dwellMs: undefined, idleUnloadMs: undefined };
-
-/** The rules of a model that ends where it cannot sleep. */
-function awake(rules: SwapRules, canSleep: boolean): SwapRules {
-  return canSleep ? rules : { ...rules, sleep: null };
 }
 
 /** A model that the registry does not know is known by its files, where they lie on this machine already. */

@@ -171,7 +171,8 @@ const growingSegments: Rung = ({ setup }) => {
   const key = 'PYTORCH_CUDA_ALLOC_CONF';
   const to = 'expandable_segments:True';
   const from = setup.env[key] ?? 'default';
-  if (from.includes('expandable_segments')) return null;
+  // vLLM's sleep mode refuses to start with them (vllm/device_allocator/cumem.py).
+  if (from.includes('expandable_segments') || setup.engine['enable_sleep_mode'] === true) return null;
   return { setting: key, from, to, reason: 'less of the memory is lost in gaps', change: { kind: 'env', key, value: to } };
 };
 

@@ -5,6 +5,11 @@ import { removedVariables } from './removed-flags.ts';
 /** Tells the operator what was decided about their settings before anything is started. */
 export function logPlan(log: Log, plan: FleetPlan, env: Readonly<Record<string, string | undefined>>): void {
   for (const warning of removedVariables(env)) log.warn('supervisor.plan', warning);
+  for (const { spec, swap } of plan.workers[0]?.models.values() ?? [])
+    if (swap.hindrance !== null)
+      log.warn('supervisor.plan', `${spec.modelId} ends when another model is wanted, and does not sleep: ${swap.hindrance}.`, {
+        model: spec.modelId,
+      });
   plan.choices.forEach((choice, index) => {
     const model = plan.models[index]?.id ?? '';
     if (choice.kind === 'refused') return log.warn('supervisor.plan', choice.reason, { model });

@@ -10,6 +10,8 @@ export interface SwapRules {
   readonly dwellMs: number | undefined;
   /** null: never for being idle; undefined: nobody says. */
   readonly idleUnloadMs: number | null | undefined;
+  /** Why it ends though it was meant to sleep, in plain words; null: nothing is in the way, or nobody meant it to. */
+  readonly hindrance: string | null;
 }
 
 /** Nothing is loaded or read anew that would take long, so it need not stay for long either. */
@@ -25,7 +27,32 @@ export function swapRules(asked: AskedSwap | null, model: ModelProfile | null, g
     sleep,
     dwellMs: asked?.dwell_ms ?? own?.dwell_ms ?? card.dwell_ms ?? (sleep === null ? undefined : SLEEPERS_DWELL_MS),
     idleUnloadMs: asked?.idle_unload_ms ?? idleUnloadMs,
+    hindrance: null,
   };
+}
+
+/** What keeps every model here from sleeping. */
+export interface SleepConditions {
+  /** Flags that the engine knows, with their dashes; null: all. */
+  readonly knownFlags: ReadonlySet<string> | null;
+  /** The environment that it would get. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Its worker has the GPU for itself. */
+  readonly alone: boolean;
+}
+
+/** The same rules, cold where it cannot sleep. */
+export function feasible(rules: SwapRules, conditions: SleepConditions): SwapRules {
+  const hindrance = rules.sleep === null ? null : hindranceIn(conditions);
+  return hindrance === null ? rules : { ...rules, sleep: null, hindrance };
+}
+
+function hindranceIn({ knownFlags, env, alone }: SleepConditions): string | null {
+  if (knownFlags?.has('--enable-sleep-mode') === false) return 'this vLLM has no --enable-sleep-mode';
+  // vLLM refuses to start with both (vllm/device_allocator/cumem.py).
+  const segments = ['PYTORCH_CUDA_ALLOC_CONF', 'PYTORCH_ALLOC_CONF'].find((name) => env[name]?.includes('expandable_segments:True'));
+  if (segments !== undefined) return `vLLM cannot sleep with expandable_segments:True in ${segments}`;
+  return alone ? null : 'its worker shares the GPU with others';
 }
 
 /**

@@ -30,7 +30,7 @@ export function statusText(status: any, stats: any): string {
   lines.push(...table(rows));
   if (status.swaps.length > 0) lines.push('', ...status.swaps.map(swapText));
   if (status.models.length > 1) {
-    const states = status.models.map((model: any) => `${model.id} ${model.state}`);
+    const states = status.models.map((model: any) => `${model.id} ${model.asleep && model.state === 'available' ? 'asleep' : model.state}`);
     lines.push('', `models: ${states.join(' · ')}`);
   }
   for (const worker of status.workers) {

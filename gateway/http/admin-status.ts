@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import type { GpuView, SupervisorSnapshot, SwapView } from '../core/supervision.ts';
+import type { GpuView, SupervisedModel, SupervisorSnapshot, SwapView } from '../core/supervision.ts';
 import type { ModelEntry, Worker, WorkerDirectory } from '../core/worker.ts';
 
 /** The body of GET /admin/status: what runs, as what, since when, and what was changed or went wrong. */
@@ -13,7 +13,12 @@ export function adminStatus(snapshot: SupervisorSnapshot | null, directory: Work
     gpus: (snapshot?.gpus ?? []).map(gpuStatus),
     profile: snapshot?.profile ?? null,
     tuning: snapshot?.tuning ?? null,
-    models: directory.models().map((model) => modelStatus(model, snapshot?.models.find(({ id }) => id === model.id)?.reason ?? null)),
+    models: directory.models().map((model) =>
+      modelStatus(
+        model,
+        snapshot?.models.find(({ id }) => id === model.id),
+      ),
+    ),
     workers: directory.workers().map((worker) => workerStatus(worker, clock)),
     swaps: (snapshot?.swaps ?? []).map((swap) => swapStatus(swap, clock)),
   };
@@ -54,8 +59,10 @@ function workerStatus({ id, view, load, inFlight }: Worker, clock: Clock) {
   };
 }
 
-function modelStatus({ id, aliases, state, maxModelLen, profile, capabilities, etaSeconds }: ModelEntry, reason: string | null) {
-  return { id, aliases, state, max_model_len: maxModelLen, profile, capabilities, eta_seconds: etaSeconds, reason };
+function modelStatus(model: ModelEntry, supervised: SupervisedModel | undefined) {
+  const { id, aliases, state, maxModelLen, profile, capabilities, etaSeconds } = model;
+  const { reason = null, asleep = false } = supervised ?? {};
+  return { id, aliases, state, max_model_len: maxModelLen, profile, capabilities, eta_seconds: etaSeconds, reason, asleep };
 }
 
 function gpuStatus(gpu: GpuView) {

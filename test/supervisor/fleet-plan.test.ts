@@ -97,8 +97,8 @@ describe('models', () => {
     const models = ['mistral-7b-instruct', 'qwen2.5-1.5b-instruct-awq'];
     const [worker] = planFleet(settings({ models }), changed, [], PLACE).workers;
     expect([...worker!.models.values()].map(({ swap }) => swap)).toEqual([
-      { sleep: null, dwellMs: 5, idleUnloadMs: null },
-      { sleep: null, dwellMs: 7, idleUnloadMs: 9 },
+      { sleep: null, dwellMs: 5, idleUnloadMs: null, hindrance: null },
+      { sleep: null, dwellMs: 7, idleUnloadMs: 9, hindrance: null },
     ]);
   });
 

@@ -112,6 +112,11 @@ describe('each class has its own ladder', () => {
     expect(steps.slice(6)).toEqual(['0.86', '0.83', '0.8', '0.77'].map((share) => `gpu_memory_utilization=${share}`));
   });
 
+  test('serving, where models sleep: no segments, with which they could not', () => {
+    const sleeping = { ...SETUP, engine: { ...SETUP.engine, enable_sleep_mode: true } };
+    expect(inShort(descend('oom-runtime', { setup: sleeping })).filter((step) => step.startsWith('PYTORCH'))).toEqual([]);
+  });
+
   test('a taken card: the share that is free, once it has been waited for, and not less than the weights need', () => {
     const evidence = { freeGib: 13.31, totalGib: 15.57, patienceOver: true };
     expect(inShort(descend('busy-vram', { evidence }))).toEqual(['gpu_memory_utilization=0.85']);

@@ -6,7 +6,7 @@ import { fileNameOf } from '../../supervisor/file-name.ts';
 import { availableHostBytes } from '../../supervisor/host-free.ts';
 import { loadProfiles } from '../../supervisor/profile.ts';
 import { sleepLevel } from '../../supervisor/sleep-level.ts';
-import { reservedGib, swapRules } from '../../supervisor/swap-rules.ts';
+import { feasible, reservedGib, swapRules } from '../../supervisor/swap-rules.ts';
 import { scratchFolder } from './support/scratch.ts';
 
 const GIB = 2 ** 30;
@@ -63,17 +63,32 @@ describe('how a model takes turns', () => {
   const model = profiles.models.get('mistral-7b-instruct')!;
 
   test('is cold where nobody says', () => {
-    expect(swapRules(null, model, gpu)).toEqual({ sleep: null, dwellMs: undefined, idleUnloadMs: undefined });
+    expect(swapRules(null, model, gpu)).toEqual({ sleep: null, dwellMs: undefined, idleUnloadMs: undefined, hindrance: null });
   });
 
   test('is what the settings say, else the model, else the card', () => {
     const sleeping = { ...gpu, swap: { strategy: 'sleep' as const, sleep_level: 2 as const, dwell_ms: 9, max_asleep: 3 } };
-    expect(swapRules(NOTHING, model, sleeping)).toEqual({ sleep: 2, dwellMs: 9, idleUnloadMs: undefined });
+    expect(swapRules(NOTHING, model, sleeping)).toEqual({ sleep: 2, dwellMs: 9, idleUnloadMs: undefined, hindrance: null });
     const own = { ...model, swap: { sleep_level: 1 as const, idle_unload_ms: null } };
-    expect(swapRules(NOTHING, own, sleeping)).toEqual({ sleep: 1, dwellMs: 9, idleUnloadMs: null });
+    expect(swapRules(NOTHING, own, sleeping)).toEqual({ sleep: 1, dwellMs: 9, idleUnloadMs: null, hindrance: null });
     expect(swapRules({ ...NOTHING, idle_unload_ms: 60_000 }, own, sleeping)).toMatchObject({ sleep: 1, idleUnloadMs: 60_000 });
     expect(swapRules({ ...NOTHING, strategy: 'cold' }, own, sleeping)).toMatchObject({ sleep: null });
     expect(swapRules({ ...NOTHING, strategy: 'sleep' }, null, gpu)).toMatchObject({ sleep: 1, dwellMs: 5000 });
+  });
+
+  test('is cold where the engine cannot sleep, with the reason', () => {
+    const rules = swapRules({ ...NOTHING, strategy: 'sleep' }, null, gpu);
+    const fine = { knownFlags: new Set(['--enable-sleep-mode']), env: {}, alone: true };
+    expect(feasible(rules, fine)).toBe(rules);
+    const segments = { PYTORCH_CUDA_ALLOC_CONF: 'expandable_segments:True' };
+    const cases = [
+      [{ ...fine, knownFlags: new Set<string>() }, 'no --enable-sleep-mode'],
+      [{ ...fine, env: segments }, 'expandable_segments'],
+      [{ ...fine, alone: false }, 'shares the GPU'],
+    ] as const;
+    for (const [conditions, words] of cases)
+      expect(feasible(rules, conditions)).toMatchObject({ sleep: null, hindrance: expect.stringContaining(words) });
+    expect(feasible(swapRules(null, null, gpu), { ...fine, alone: false })).toMatchObject({ hindrance: null });
   });
 
   test('leaves room for those that sleep beside it, but for no more than may', () => {
