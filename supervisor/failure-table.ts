@@ -26,9 +26,12 @@ export interface Evidence {
   readonly fittingModelLen?: number;
   readonly kvNeededGib?: number;
   readonly kvAvailableGib?: number;
+  /** What vLLM finds free, or would: its CUDA context is taken off. */
   readonly freeGib?: number;
   readonly totalGib?: number;
   readonly wantedGib?: number;
+  /** The largest share of the card that can be had when nobody else uses it. */
+  readonly mostUtilization?: number;
   readonly sequences?: number;
   /** The kernel's own count says that it killed for want of main memory. */
   readonly hostOomKills?: number;

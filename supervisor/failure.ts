@@ -1,4 +1,6 @@
 import type { Evidence, FailurePhase, RetryRule } from './failure-table.ts';
+import type { GpuReading } from './gpu.ts';
+import { cudaTotalBytes, freeForVllmBytes, neededBytes, utilizationLimit } from './gpu-memory.ts';
 
 export interface Failure {
   /** A short name for metrics and for deciding what to do: a `class` of the failure table. */
@@ -145,16 +147,38 @@ export function noPortLeft(): Failure {
   );
 }
 
+type Memory = Pick<GpuReading, 'memoryTotalBytes' | 'memoryReservedBytes'>;
+
 /** The GPU's memory did not become free in time. */
-export function vramBusy(neededBytes: number, freeBytes: number): Failure {
+export function vramBusy(gpu: Memory, freeBytes: number, utilization: number): Failure {
+  const needed = neededBytes(gpu, utilization);
   return plain(
     'busy-vram',
     'launch',
     'wait',
-    `The GPU has ${gib(freeBytes)} GiB free and ${gib(neededBytes)} GiB are wanted: another process holds the rest.`,
+    `The GPU has ${gib(freeBytes)} of ${gib(cudaTotalBytes(gpu))} GiB free and ${gib(needed)} GiB are wanted: another process holds the rest.`,
     'nvidia-smi lists who holds it. End it, or lower gpu_memory_utilization.',
-    { freeGib: freeBytes / 2 ** 30, wantedGib: neededBytes / 2 ** 30 },
+    memoryEvidence(gpu, freeBytes, utilization),
   );
+}
+
+/** More of the GPU's memory is wanted than is free when nobody else uses it: there is nothing to wait for. */
+export function vramNeverFree(gpu: Memory, freeBytes: number, utilization: number): Failure {
+  const most = utilizationLimit(gpu);
+  const total = cudaTotalBytes(gpu);
+  return plain(
+    'busy-vram',
+    'launch',
+    'never',
+    `gpu_memory_utilization ${utilization} is never free on this GPU, even when nothing else runs on it: CUDA itself takes part of its ${gib(total)} GiB.`,
+    `Leave at least ${gib(total * (1 - most))} GiB: use gpu_memory_utilization ${most} or less.`,
+    { ...memoryEvidence(gpu, freeBytes, utilization), mostUtilization: most },
+  );
+}
+
+function memoryEvidence(gpu: Memory, freeBytes: number, utilization: number): Evidence {
+  const total = cudaTotalBytes(gpu);
+  return { freeGib: freeForVllmBytes(freeBytes) / 2 ** 30, totalGib: total / 2 ** 30, wantedGib: (total * utilization) / 2 ** 30 };
 }
 
 function gib(bytes: number): string {

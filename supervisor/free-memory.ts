@@ -1,15 +1,16 @@
 import type { Clock } from '../gateway/core/clock.ts';
 import { sleep } from '../gateway/core/clock.ts';
 import type { Failure } from './failure.ts';
-import { vramBusy } from './failure.ts';
+import { vramBusy, vramNeverFree } from './failure.ts';
 import type { ComputeApp, GpuProbe } from './gpu.ts';
-import { neededBytes } from './gpu-memory.ts';
+import { neededBytes, utilizationLimit } from './gpu-memory.ts';
 
 const POLL_MS = 500;
 
 /**
  * Waits until a GPU has room for a start: the memory of a process that has just ended comes back only after a while.
- * Resolves with null when it has (or when nobody can say), or with the failure after `patienceMs`. `isOver` ends the waiting early.
+ * Resolves with null when it has (or when nobody can say), or with the failure: after `patienceMs`, or at once where so much is never
+ * free. `isOver` ends the waiting early.
  */
 export async function awaitFreeMemory(
   clock: Clock,
@@ -23,9 +24,10 @@ export async function awaitFreeMemory(
   for (;;) {
     const gpu = (await probe.read()).find(({ uuid }) => uuid === gpuUuid);
     if (!gpu || gpu.memoryFreeBytes === null || isOver()) return null;
-    const wanted = neededBytes(gpu, utilization);
-    if (gpu.memoryFreeBytes >= wanted) return null;
-    if (clock.now() >= untilMs) return withHolders(vramBusy(wanted, gpu.memoryFreeBytes), (await probe.apps?.()) ?? [], gpuUuid);
+    const freeBytes = gpu.memoryFreeBytes;
+    if (freeBytes >= neededBytes(gpu, utilization)) return null;
+    if (utilization > utilizationLimit(gpu)) return vramNeverFree(gpu, freeBytes, utilization);
+    if (clock.now() >= untilMs) return withHolders(vramBusy(gpu, freeBytes, utilization), (await probe.apps?.()) ?? [], gpuUuid);
     await sleep(clock, POLL_MS);
   }
 }

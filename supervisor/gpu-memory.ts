@@ -8,6 +8,9 @@ export const CUDA_RESERVE_BYTES = 450 * MIB;
 /** What a process takes before vLLM looks at what is free: the CUDA context. */
 export const CONTEXT_BYTES = 360 * MIB;
 
+/** What the driver may show as used on a card that nobody uses. */
+const IDLE_BYTES = 32 * MIB;
+
 /** More than this no card keeps for itself: a greater figure means something else. */
 const MAX_RESERVE_BYTES = 2048 * MIB;
 
@@ -19,9 +22,20 @@ export function cudaTotalBytes({ memoryTotalBytes, memoryReservedBytes }: Memory
   return Math.max(0, memoryTotalBytes - (isKnown ? memoryReservedBytes : CUDA_RESERVE_BYTES));
 }
 
-/** What vLLM insists on finding free when it starts, in bytes: its share of what CUDA hands out. */
+/** What must be free before a start, in bytes: vLLM insists on its share of what CUDA hands out when its CUDA context is there already. */
 export function neededBytes(gpu: Memory, utilization: number): number {
-  return cudaTotalBytes(gpu) * utilization;
+  return cudaTotalBytes(gpu) * utilization + CONTEXT_BYTES;
+}
+
+/** What vLLM would find free, in bytes, where `freeBytes` are free before it starts. */
+export function freeForVllmBytes(freeBytes: number): number {
+  return Math.max(0, freeBytes - CONTEXT_BYTES);
+}
+
+/** The largest gpu_memory_utilization with which vLLM ever starts on this card, rounded down to a hundredth: when nobody else uses it. */
+export function utilizationLimit(gpu: Memory): number {
+  const total = cudaTotalBytes(gpu);
+  return share(freeForVllmBytes(total - IDLE_BYTES), total);
 }
 
 /**
@@ -31,6 +45,10 @@ export function neededBytes(gpu: Memory, utilization: number): number {
 export function feasibleUtilization(gpu: Memory & Pick<GpuReading, 'memoryFreeBytes'>): number | null {
   const total = cudaTotalBytes(gpu);
   if (gpu.memoryFreeBytes === null || total === 0) return null;
+  return share(freeForVllmBytes(gpu.memoryFreeBytes), total);
+}
+
+function share(bytes: number, total: number): number {
   // A hundredth that arithmetic puts just below its place is not lost.
-  return Math.max(0, Math.floor(((gpu.memoryFreeBytes - CONTEXT_BYTES) / total) * 100 + 1e-9) / 100);
+  return total === 0 ? 0 : Math.floor((bytes / total) * 100 + 1e-9) / 100;
 }

@@ -15,6 +15,10 @@ const FEWEST_TOKENS = 512;
 const LEAST_UTILIZATION = 0.75;
 /** A few hundred MiB on the cards this is made for: enough for what a step of the model may take unforeseen. */
 const UTILIZATION_STEP = 0.03;
+/** So little too little is CUDA's own context turning out larger than expected, or too little to wait for. */
+const SMALL_SHORTAGE_GIB = 0.3;
+/** vLLM names hundredths of a GiB, rounded. */
+const ROUNDED_GIB = 0.005;
 /** What must stay on the card of weights that are partly kept in main memory. */
 const MOST_OFFLOADED_SHARE = 0.5;
 /** Memory of a card that never holds weights: CUDA's own, activations and a small KV cache. */
@@ -101,16 +105,22 @@ function raiseUtilization(by: number, reason: string): Rung {
   };
 }
 
-/** Down to what is free, after waiting has not helped. */
+/** Down to what can be had: at once where no waiting brings more, otherwise when it has not. */
 const shareWhatIsFree: Rung = (question) => {
-  const { freeGib, totalGib, patienceOver = false } = question.evidence;
+  const { freeGib, totalGib, wantedGib, mostUtilization, patienceOver = false } = question.evidence;
   const total = totalGib ?? question.limits.cardGib;
-  if (!patienceOver || freeGib === undefined || total === null) return null;
   const share = number(question, 'gpu_memory_utilization');
-  const next = Math.floor((freeGib / total) * 100) / 100;
+  const isBeyond = mostUtilization !== undefined && share > mostUtilization;
+  if (freeGib === undefined || total === null) return null;
+  const isShort = wantedGib !== undefined && wantedGib - freeGib < SMALL_SHORTAGE_GIB;
+  if (!isBeyond && !isShort && !patienceOver) return null;
+  const next = isBeyond ? mostUtilization : Math.floor(((freeGib - ROUNDED_GIB) / total) * 100) / 100;
   if (next >= share || next < question.limits.minUtilization) return null;
-  const reason = `another process holds the rest of the card and has not let go of it: ${freeGib.toFixed(1)} GiB are free`;
-  return step(question, 'gpu_memory_utilization', next, reason);
+  const held = isShort
+    ? 'CUDA itself, or another process, holds the rest of the card'
+    : 'another process holds the rest of the card and has not let go of it';
+  const why = isBeyond ? 'CUDA itself takes the rest of the card, whoever else uses it' : `${held}: ${freeGib.toFixed(1)} GiB are free`;
+  return step(question, 'gpu_memory_utilization', next, why);
 };
 
 const shorterContext: Rung = (question) => {

@@ -66,7 +66,7 @@ export async function identify(
   const { model, body, seen } =
     route.body === 'json'
       ? await readJson(context, incoming, maxBytes, reading)
-      : await readUpload(context, incoming, maxBytes, contentType, contentLength);
+      : await readUpload(context, incoming, maxBytes, contentType, contentLength, reading);
   return {
     id,
     route,
@@ -104,9 +104,12 @@ async function readUpload(
   maxBytes: number,
   contentType: string,
   contentLength: number | null,
+  reading: BodyReading,
 ): Promise<Read> {
   const boundary = boundaryOf(contentType);
-  const upload = await peekUpload(incoming, boundary, maxBytes);
+  // Where there is one model, it gets the upload whatever its name.
+  const decides = context.directory.models().length > 1;
+  const upload = await peekUpload(incoming, boundary, maxBytes, decides ? reading : null);
   const model = resolve(context.directory, upload.model);
   const { model: name, stream } = upload;
   const seen: Peek = { model: name, stream, promptChars: 0, promptHead: '', maxTokens: null, choices: 1, promptLogprobs: null };

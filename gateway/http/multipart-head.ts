@@ -3,9 +3,9 @@ import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../core/errors.ts';
 import { formFields } from './form-fields.ts';
 import { GrowingBytes } from './growing-bytes.ts';
-import { tooLarge } from './read-body.ts';
+import { readBody, tooLarge } from './read-body.ts';
 
-/** How much of an upload is looked at for its model. SDKs may send the file first: then the default model gets it. */
+/** How much of an upload is looked at for its model before it is handed on. */
 const LOOK_BYTES = 65_536;
 const MAX_FIELD_CHARS = 512;
 
@@ -25,19 +25,38 @@ export function boundaryOf(contentType: string): string {
   return value;
 }
 
+/** Where the model decides over the worker. */
+export interface WholeUpload {
+  /** Told how much of an upload is in memory. What it throws refuses the request. */
+  readonly onLength: (bytes: number) => void;
+}
+
 /**
- * Looks at the beginning of an upload and hands all of it on, at the pace of its reader.
+ * Looks at the beginning of an upload and hands all of it on, at the pace of its reader. SDKs may send the file first: with `whole` an upload
+ * that does not begin with its model is read to its end for it; without, nobody is told of a model that stands behind the file.
  * The body errors with request_too_large once it is longer than `maxBytes`, with truncated_body when its client leaves.
  * @throws truncated_body · request_too_large · invalid_value when it is no multipart body
  */
-export async function peekUpload(incoming: IncomingMessage, boundary: string, maxBytes: number): Promise<UploadHead> {
-  const head = await firstBytes(incoming);
+export async function peekUpload(
+  incoming: IncomingMessage,
+  boundary: string,
+  maxBytes: number,
+  whole: WholeUpload | null,
+): Promise<UploadHead> {
+  let head = await firstBytes(incoming);
   if (head.length > maxBytes) throw tooLarge(maxBytes);
   const text = head.toString('utf8');
   if (!text.includes(`--${boundary}`)) {
     throw new GatewayError('invalid_value', 'The multipart body does not begin with its boundary.', { param: 'content-type' });
   }
-  const fields = formFields(text, boundary);
+  let fields = formFields(text, boundary);
+  if (whole && !fields.has('model') && !incoming.readableEnded) {
+    const onLength = (bytes: number) => whole.onLength(head.length + bytes);
+    const rest = await readBody(incoming, maxBytes - head.length, onLength);
+    head = Buffer.concat([head, rest]);
+    // A model's id is ASCII, and whatever else this decodes is passed on as the bytes that it was.
+    fields = formFields(head.toString('latin1'), boundary);
+  }
   const model = fields.get('model') ?? null;
   if (model !== null && model.length > MAX_FIELD_CHARS) {
     const message = `Invalid value for 'model': it must have at most ${MAX_FIELD_CHARS} characters.`;

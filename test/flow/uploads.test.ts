@@ -21,13 +21,15 @@ interface Upload {
 }
 
 /** A worker that shows uploads as they arrive, and answers those that are whole. */
-async function startListener(answer = (upload: Upload) => void upload.response.end(ANSWER)) {
+async function startListener(answer = (upload: Upload) => void upload.response.end(ANSWER), model = 'm') {
   const uploads: Upload[] = [];
   const server = createServer((incoming, response) => {
     response.setHeader('content-type', 'application/json');
     if (incoming.method === 'GET') {
       response.end(
-        incoming.url === '/metrics' ? 'vllm:num_requests_running{engine="0"} 0\n' : '{"version":"1","object":"list","data":[{"id":"m"}]}',
+        incoming.url === '/metrics'
+          ? 'vllm:num_requests_running{engine="0"} 0\n'
+          : `{"version":"1","object":"list","data":[{"id":"${model}"}]}`,
       );
       return;
     }
@@ -138,6 +140,22 @@ test.each([
   const response = await post(url, form('whisper-1') + field('prompt', 'whisper-1') + END);
   expect(response.status).toBe(200);
   expect(worker.uploads[0]?.body).toBe(form('m') + field('prompt', 'whisper-1') + END);
+});
+
+test('an upload with its file first goes to the model that it names behind it', async () => {
+  await using second = { ...(await startListener(undefined, 'other')), [Symbol.asyncDispose]: () => second.stop() };
+  gateway = await startTestGateway([worker.url, second.url]);
+  const known = async () => ((await (await fetch(`${gateway!.url}/v1/models`)).json()) as { data: unknown[] }).data.length;
+  await until(async () => (await known()) === 2, 'both models known');
+  const body = file('x'.repeat(300_000)) + field('model', 'other') + END;
+  expect((await post(gateway.url, body, { 'x-request-id': 'behind' })).status).toBe(200);
+  expect(worker.uploads).toEqual([]);
+  expect(second.uploads[0]?.body).toBe(body);
+  expect(await endOf(gateway, 'behind')).toMatchObject({ outcome: 'complete', model: 'other' });
+  // One that names none goes to the default model, one that nobody has nowhere.
+  expect((await post(gateway.url, file('x'.repeat(300_000)) + END)).status).toBe(200);
+  expect(worker.uploads).toHaveLength(1);
+  expect((await post(gateway.url, file('x'.repeat(300_000)) + field('model', 'nobody') + END)).status).toBe(404);
 });
 
 test('a client that leaves in the middle of its upload frees the worker', async () => {
