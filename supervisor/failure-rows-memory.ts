@@ -21,7 +21,7 @@ export const MEMORY_ROWS: readonly FailureRow[] = [
     during: 'start',
     retry: 'wait',
     message: (match) =>
-      `The GPU had ${match[1]} of ${match[2]} GiB free and ${match[4]} GiB were wanted (gpu_memory_utilization ${match[3]}): something else holds the rest.`,
+      `The GPU had ${match[1]} of ${match[2]} GiB free and ${match[4]} GiB were wanted (gpu_memory_utilization ${match[3]}): CUDA itself and whatever else runs there hold the rest.`,
     advice: 'nvidia-smi lists who holds the memory. End it, or lower gpu_memory_utilization.',
     evidence: (match) => figures({ freeGib: figure(match[1]), totalGib: figure(match[2]), wantedGib: figure(match[4]) }),
   },

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Failure } from '../../supervisor/failure.ts';
 import { withHolders } from '../../supervisor/free-memory.ts';
-import { cudaTotalBytes, feasibleUtilization, neededBytes } from '../../supervisor/gpu-memory.ts';
+import { cudaTotalBytes, feasibleUtilization, freeForVllmBytes, neededBytes, utilizationLimit } from '../../supervisor/gpu-memory.ts';
 import { reading } from './support/pretend-smi.ts';
 
 const MIB = 2 ** 20;
@@ -35,6 +35,27 @@ describe('the utilization that is feasible now', () => {
     const desktop = { ...idle, memoryFreeBytes: 15_400 * MIB };
     expect(feasibleUtilization(desktop)).toBe(0.94);
     expect(neededBytes(desktop, 0.94)).toBeLessThan(desktop.memoryFreeBytes);
+  });
+
+  test('is just what a start finds: vLLM compares its share with what is free when its context is there', () => {
+    for (const freeMib of [15_926, 15_400, 9000, 4321]) {
+      const card = reading('NVIDIA GeForce RTX 4080', 16376, 8.9, { memoryFreeBytes: freeMib * MIB });
+      const share = feasibleUtilization(card) ?? 0;
+      expect(neededBytes(card, share)).toBeLessThanOrEqual(freeMib * MIB);
+      expect(cudaTotalBytes(card) * share).toBeLessThanOrEqual(freeForVllmBytes(freeMib * MIB));
+      expect(neededBytes(card, share + 0.01)).toBeGreaterThan(freeMib * MIB);
+    }
+  });
+
+  test.each([
+    ['Tesla T4', 15360, 0.97],
+    ['NVIDIA L4', 23034, 0.98],
+    ['NVIDIA GeForce RTX 4080', 16376, 0.97],
+    ['NVIDIA GeForce RTX 3060', 12288, 0.96],
+    ['NVIDIA GeForce GTX 1650', 4096, 0.89],
+    ['NVIDIA H100 80GB HBM3', 81559, 0.99],
+  ])('on %s, whoever else uses it, is never more than a card of %i MiB has beside the context: %f', (name, mib, most) => {
+    expect(utilizationLimit(reading(name, mib, null))).toBe(most);
   });
 
   test('is nothing on a full card and unknown where the driver does not say what is free', () => {

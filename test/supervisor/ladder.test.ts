@@ -124,6 +124,17 @@ describe('each class has its own ladder', () => {
     expect(descend('busy-vram', { evidence, limits: { minUtilization: 0.9 } })).toEqual([]);
   });
 
+  test('a card that is busy: what is never free is not waited for, nor what is only just not', () => {
+    const never = { freeGib: 15.3, totalGib: 16, wantedGib: 15.7, mostUtilization: 0.9 };
+    const [step, ...more] = descend('busy-vram', { evidence: never });
+    expect(step).toMatchObject({ to: '0.9', reason: expect.stringMatching(/^CUDA itself takes the rest/) });
+    expect(more).toEqual([]);
+    const asked = { ...SETUP, engine: { ...SETUP.engine, gpu_memory_utilization: 0.92 } };
+    const short = { freeGib: 14.5, totalGib: 16, wantedGib: 14.72 };
+    expect(inShort(descend('busy-vram', { setup: asked, evidence: short }))).toEqual(['gpu_memory_utilization=0.9']);
+    expect(descend('busy-vram', { setup: asked, evidence: { ...short, freeGib: 13 } })).toEqual([]);
+  });
+
   test('main memory: only what the kernel has counted, and never a knob of the card', () => {
     expect(descend('oom-host')).toEqual([]);
     const offloading = { ...SETUP, engine: { ...SETUP.engine, cpu_offload_gb: 4 } };

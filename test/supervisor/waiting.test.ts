@@ -74,8 +74,38 @@ describe('awaitFreeMemory', () => {
     expect(await wait(() => 3, 70_000)).toMatchObject({
       class: 'busy-vram',
       retry: 'wait',
-      message: expect.stringContaining('3.0 GiB free'),
+      message: expect.stringContaining('3.0 of 16.0 GiB free'),
+      // What vLLM would find: its own CUDA context is there by then.
+      evidence: { freeGib: expect.closeTo(2.65, 2), totalGib: expect.closeTo(16, 2), wantedGib: expect.closeTo(14.4, 2) },
     });
+  });
+
+  test('waits for what the CUDA context takes as well: vLLM looks at what is free when that is there', async () => {
+    expect(await wait(() => 14.5, 30_000)).toBe('waiting');
+    expect(await wait(() => 14.8, 1000)).toBeNull();
+  });
+
+  test('does not wait for what is never free, and says what is', async () => {
+    const clock = createFakeClock();
+    const forShare = (share: number, freeGib: number) =>
+      awaitFreeMemory(
+        clock,
+        probeWith(() => freeGib),
+        'GPU-0',
+        share,
+        60_000,
+        () => false,
+      );
+    expect(await forShare(0.98, 16)).toMatchObject({
+      class: 'busy-vram',
+      retry: 'never',
+      message: expect.stringMatching(/^gpu_memory_utilization 0\.98 is never free on this GPU, even when nothing else runs/),
+      advice: 'Leave at least 0.5 GiB: use gpu_memory_utilization 0.97 or less.',
+      evidence: { mostUtilization: 0.97 },
+    });
+    // Whoever else holds some of it.
+    expect(await forShare(0.98, 3)).toMatchObject({ retry: 'never' });
+    expect(await forShare(0.97, 16)).toBeNull();
   });
 
   test('ends when nobody waits for it any more', async () => {
