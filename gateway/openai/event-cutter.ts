@@ -1,7 +1,7 @@
 import type { FrameBatch } from '../core/transport.ts';
 
-/** The longest event that is put together from pieces. */
-const MAX_EVENT_BYTES = 1_048_576;
+/** The longest event that is put together from pieces: the last one of /v1/responses holds the whole answer, with its log-probabilities. */
+export const MAX_EVENT_BYTES = 16_777_216;
 const NEWLINE = 0x0a;
 const BOUNDARY = Buffer.from('\n\n');
 const NOTHING = Buffer.alloc(0);

@@ -1,9 +1,10 @@
 import type { FrameBatch } from '../../core/transport.ts';
 
-/** The longest chunk that is held until it is whole: no event of a stream is longer (a token is some 250 bytes). */
-export const MAX_FRAME_BYTES = 1_048_576;
+/** The longest chunk that is held until it is whole. A token is some 250 bytes, but the last event of /v1/responses holds the whole answer. */
+export const MAX_FRAME_BYTES = 16_777_216;
 const MAX_TRAILER_BYTES = 16_384;
 
+const NOTHING = Buffer.alloc(0);
 const CR = 0x0d;
 const LF = 0x0a;
 const SEMICOLON = 0x3b;
@@ -28,20 +29,26 @@ export type WalkResult =
  */
 export class ChunkWalker {
   /** The whole frames of the last `walk`; the arrays are reused. */
-  readonly batch: FrameBatch = { bytes: Buffer.alloc(0), count: 0, starts: [], ends: [] };
+  readonly batch: FrameBatch = { bytes: NOTHING, count: 0, starts: [], ends: [] };
   /** After 'end': bytes that follow the body. 0 on a well-behaved connection. */
   rest = 0;
-  #held: Buffer | null = null;
+  /** What has come of the frame that is not whole yet. */
+  #held: Buffer[] = [];
+  /** How much of it is still to come; 0 while its size is not known. Until then nothing is put together or looked at. */
+  #missing = 0;
 
   /** On 'invalid' the batch holds the frames before the one that is not well formed. */
   walk(read: Buffer): WalkResult {
-    const bytes = this.#held ? Buffer.concat([this.#held, read]) : read;
-    this.#held = null;
+    if (this.#missing > read.length) return this.#hold(read, this.#missing - read.length);
+    const bytes = this.#held.length > 0 ? Buffer.concat([...this.#held, read]) : read;
+    this.#held = [];
+    this.#missing = 0;
     const { starts, ends } = this.batch;
     const length = bytes.length;
     let count = 0;
     let pos = 0;
     let result: WalkResult = 'more';
+    let missing = 0;
     while (pos < length) {
       const start = payloadStart(bytes, pos);
       if (start === INCOMPLETE) break;
@@ -59,7 +66,10 @@ export class ChunkWalker {
         break;
       }
       const end = start + size;
-      if (end + 2 > length) break;
+      if (end + 2 > length) {
+        missing = end + 2 - length;
+        break;
+      }
       if (bytes[end] !== CR || bytes[end + 1] !== LF) {
         result = 'invalid';
         break;
@@ -69,10 +79,18 @@ export class ChunkWalker {
       count++;
       pos = end + 2;
     }
-    if (result === 'more' && pos < length) this.#held = pos === 0 ? bytes : bytes.subarray(pos);
+    if (result === 'more' && pos < length) this.#hold(pos === 0 ? bytes : bytes.subarray(pos), missing);
     this.batch.bytes = pos === length ? bytes : bytes.subarray(0, pos);
     this.batch.count = count;
     return result;
+  }
+
+  #hold(piece: Buffer, missing: number): WalkResult {
+    this.#held.push(piece);
+    this.#missing = missing;
+    this.batch.bytes = NOTHING;
+    this.batch.count = 0;
+    return 'more';
   }
 }
 
