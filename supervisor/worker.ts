@@ -1,4 +1,3 @@
-import type { Timer } from '../gateway/core/clock.ts';
 import type { Lease } from '../gateway/core/lease.ts';
 import type { WorkerView } from '../gateway/core/worker.ts';
 import type { Adoptable } from './adoption.ts';
@@ -14,10 +13,12 @@ import type { Effect, Event, Foundling, Life, Machine, TimerName } from './life.
 import { NEW_MACHINE } from './life.ts';
 import type { LogLine } from './log-lines.ts';
 import { step } from './machine.ts';
+import { NamedTimers } from './named-timers.ts';
 import type { SleepLevel } from './sleep-level.ts';
 import { WorkerQuestions } from './worker-questions.ts';
 import { WorkerLadder } from './worker-ladder.ts';
 import { WorkerReport } from './worker-report.ts';
+import { WorkerPort } from './worker-port.ts';
 import type { WorkerRecord } from './worker-record.ts';
 import type { WorkerSpec, WorkerWorld } from './worker-spec.ts';
 import { wakeKey } from './worker-spec.ts';
@@ -33,13 +34,12 @@ export class SupervisedWorker {
   readonly #ladder: WorkerLadder;
   readonly #report: WorkerReport;
   readonly #questions: WorkerQuestions;
-  readonly #timers = new Map<TimerName, Timer>();
+  readonly #timers: NamedTimers<TimerName>;
+  readonly #port: WorkerPort;
   readonly #events: Event[] = [];
   #machine: Machine = NEW_MACHINE;
   #working = false;
   #turn: Lease | null = null;
-  #port: number;
-  #portIsBad = false;
   #launch: LaunchPlan | null = null;
   /** How often its model was loaded because somebody wanted it; any other start is a restart. */
   #loads = 1;
@@ -47,8 +47,9 @@ export class SupervisedWorker {
   /** `port` is the worker's, taken from the pool. */
   constructor(spec: WorkerSpec, port: number, world: WorkerWorld) {
     this.spec = spec;
-    this.#port = port;
     this.#world = world;
+    this.#port = new WorkerPort(port, world.ports);
+    this.#timers = new NamedTimers(world.clock);
     this.#process = new EngineProcess({
       clock: world.clock,
       worker: spec.id,
@@ -78,7 +79,7 @@ export class SupervisedWorker {
   }
 
   get port(): number {
-    return this.#port;
+    return this.#port.number;
   }
 
   /** When its model last had work. */
@@ -106,9 +107,9 @@ export class SupervisedWorker {
   }
 
   #shell(): WorkerShell {
-    const plan = this.#launch ?? this.#plan(this.#port, '');
+    const plan = this.#launch ?? this.#plan(this.#port.number, '');
     return {
-      port: this.#port,
+      port: this.#port.number,
       models: this.#questions.models ?? [
         { id: this.spec.modelId, root: this.spec.source, parent: null, maxModelLen: plan?.maxModelLen ?? null },
       ],
@@ -137,7 +138,7 @@ export class SupervisedWorker {
   load(port: number): void {
     if (this.state === 'asleep') return this.tell('start');
     if (this.#machine.incarnation > 0) this.#loads += 1;
-    this.#port = port;
+    this.#port.moveTo(port);
     this.tell('start');
   }
 
@@ -151,7 +152,7 @@ export class SupervisedWorker {
     const { clock } = this.#world;
     const ago = (iso: string) => clock.now() - Math.max(0, clock.wall() - Date.parse(iso));
     const { incarnation, pid, port, version, sleepLevel } = record;
-    this.#port = port;
+    this.#port.moveTo(port);
     this.#launch = this.#plan(port, record.instanceId);
     this.#report.adopted(record);
     this.#machine = { ...this.#machine, history: { ...this.#machine.history, lastFailure: record.lastFailure } };
@@ -182,7 +183,7 @@ export class SupervisedWorker {
     const { machine, effects } = step(policy, before, event, { nowMs: clock.now(), chance: random.next() });
     this.#machine = machine;
     if (machine.life !== before.life) {
-      this.#report.changed(before.life, machine, { port: this.#port, ...this.#known() });
+      this.#report.changed(before.life, machine, { port: this.#port.number, ...this.#known() });
       if (machine.life.state === 'ready' && !('sinceMs' in before.life)) this.#questions.newlyReady(before.life.state === 'idle');
     }
     for (const effect of effects) this.#perform(effect);
@@ -219,14 +220,14 @@ export class SupervisedWorker {
         return this.#process.killGroup(effect.pid);
       case 'sweep':
         return void this.#process.sweep().then((survivors) => this.#send({ type: 'swept', epoch: effect.epoch, survivors }));
-      case 'set_timer':
-        return this.#setTimer(effect.timer, effect.epoch, effect.afterMs);
+      case 'set_timer': {
+        const { timer, epoch, afterMs } = effect;
+        return this.#timers.set(timer, afterMs, () => this.#send({ type: 'timer', epoch, timer }));
+      }
       case 'cancel_timers':
-        for (const timer of this.#timers.values()) timer.cancel();
-        return this.#timers.clear();
+        return this.#timers.cancelAll();
       case 'take_next_port':
-        this.#portIsBad = true;
-        return;
+        return this.#port.avoid();
       case 'report_failure':
         return this.#report.failed(effect.failure, effect.next);
       case 'save_footing':
@@ -234,14 +235,6 @@ export class SupervisedWorker {
       case 'publish':
         return;
     }
-  }
-
-  #setTimer(timer: TimerName, epoch: number, afterMs: number): void {
-    this.#timers.get(timer)?.cancel();
-    this.#timers.set(
-      timer,
-      this.#world.clock.after(afterMs, () => this.#send({ type: 'timer', epoch, timer })),
-    );
   }
 
   #awaitClearance(epoch: number): void {
@@ -265,17 +258,17 @@ export class SupervisedWorker {
 
   async #launchEngine(incarnation: number): Promise<void> {
     const listener = this.#listener(incarnation);
-    if (!(await this.#findPort())) return listener.onSpawnFailed(noPortLeft());
+    if (!(await this.#port.find())) return listener.onSpawnFailed(noPortLeft());
     const instanceId = `${this.spec.instancePrefix}${incarnation}`;
-    const plan = this.spec.plan(this.#port, instanceId, this.#setup() ?? undefined);
+    const plan = this.spec.plan(this.#port.number, instanceId, this.#setup() ?? undefined);
     if (plan.kind === 'refused') return listener.onSpawnFailed(refused(plan.reason));
     this.#launch = plan.launch;
-    this.#questions.askAt(this.#port);
+    this.#questions.askAt(this.#port.number);
     const birth = {
       worker: this.spec.id,
       instanceId,
       incarnation,
-      port: this.#port,
+      port: this.#port.number,
       model: this.spec.modelId,
       fingerprint: this.spec.fingerprint,
       startedAt: this.#report.launched(),
@@ -311,18 +304,6 @@ export class SupervisedWorker {
   #known(): { models: WorkerQuestions['models']; version: string | null; sleepLevel: SleepLevel } {
     const { models, version, level } = this.#questions;
     return { models, version, sleepLevel: level };
-  }
-
-  /** Keeps the port unless it is, or has become, somebody else's. */
-  async #findPort(): Promise<boolean> {
-    const { ports } = this.#world;
-    if (!this.#portIsBad && (await ports.isFree(this.#port))) return true;
-    const port = await ports.take();
-    if (port === null) return false;
-    ports.release(this.#port);
-    this.#port = port;
-    this.#portIsBad = false;
-    return true;
   }
 
   #explain(exit: Exit): Failure {
