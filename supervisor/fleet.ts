@@ -270,7 +270,10 @@ function clear(
       // What sleeps is soon loaded again; what others hold may not come back at all.
       makeRoom();
       const failure = await room(policy.vramPatienceMs);
-      if (failure) return done(failure);
+      if (!failure) continue;
+      // What follows may be another start of the same worker: its turn must not be behind this one.
+      lease.release();
+      return done(failure);
     }
     done(null);
   }
