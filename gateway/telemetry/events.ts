@@ -6,6 +6,7 @@ import { UNKNOWN_LABEL } from './metrics.ts';
 import { labelFrom, methodLabel } from './reason-label.ts';
 import { accountRequest } from './request-account.ts';
 import { requestEndFields, requestEndLevel, rounded } from './request-line.ts';
+import { FailureWatch } from './failure-watch.ts';
 import { createWorkerAccount } from './worker-account.ts';
 import { logWorkerChange } from './worker-lines.ts';
 
@@ -23,6 +24,7 @@ const MS_PER_SECOND = 1000;
 export function createEvents({ metrics, log, clock, workersLogElsewhere = false }: EventsOptions): Events {
   const { counters, histograms, ledger } = metrics;
   const workers = createWorkerAccount(metrics, clock);
+  const failures = new FailureWatch();
 
   const events: Events = {
     requestStarted(call) {
@@ -116,8 +118,9 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false 
     },
 
     workerChanged(view, previous) {
-      workers.changed(view, previous);
-      if (!workersLogElsewhere || log.enabled('debug')) logWorkerChange(log, view, previous);
+      const failure = failures.newIn(view);
+      workers.changed(view, previous, failure);
+      if (!workersLogElsewhere || log.enabled('debug')) logWorkerChange(log, view, previous, failure);
     },
 
     pressureChanged(worker, from, to, kvUsage) {

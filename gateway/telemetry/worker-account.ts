@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import type { WorkerView } from '../core/worker.ts';
+import type { WorkerFailure, WorkerView } from '../core/worker.ts';
 import type { Metrics } from './metrics.ts';
 import { labelFrom } from './reason-label.ts';
 
@@ -8,8 +8,8 @@ const MS_PER_SECOND = 1000;
 const MAX_WORKERS = 1000;
 
 export interface WorkerAccount {
-  /** Books what has changed between two views of one worker; `previous` is null for the first. */
-  changed(view: WorkerView, previous: WorkerView | null): void;
+  /** Books what has changed between two views of one worker; `previous` is null for the first, `failure` where none has just happened. */
+  changed(view: WorkerView, previous: WorkerView | null, failure: WorkerFailure | null): void;
 }
 
 /**
@@ -21,12 +21,12 @@ export function createWorkerAccount(metrics: Metrics, clock: Clock): WorkerAccou
   /** The model each worker was last ready with, and the monotonic ms since when it has not been; null while it is. */
   const lastReady = new Map<string, { model: string; leftAt: number | null }>();
 
-  function restarted(view: WorkerView, previous: WorkerView): void {
+  function restarted(view: WorkerView, previous: WorkerView, failure: WorkerFailure | null): void {
     // Another model's count is another worker's past.
     if (view.models[0]?.id !== previous.models[0]?.id) return;
     const times = view.restarts - previous.restarts;
     if (times <= 0) return;
-    const failed = previous.state === 'backoff' || previous.state === 'failed' || newFailure(view, previous);
+    const failed = previous.state === 'backoff' || previous.state === 'failed' || failure !== null;
     counters.worker_restarts_total.add(times, view.id, failed && view.lastFailure ? labelFrom(view.lastFailure.class) : 'requested');
   }
 
@@ -54,21 +54,14 @@ export function createWorkerAccount(metrics: Metrics, clock: Clock): WorkerAccou
   }
 
   return {
-    changed(view, previous) {
+    changed(view, previous, failure) {
       if (previous) {
-        restarted(view, previous);
+        restarted(view, previous, failure);
         if (view.state === 'ready') becameReady(view, previous);
-        const failure = newFailure(view, previous) ? view.lastFailure : null;
         if (failure && /\boom\b/.test(failure.class))
           counters.worker_oom_total.add(1, view.id, labelFrom(failure.class.replace(/^oom-/, '')));
       }
       swapped(view);
     },
   };
-}
-
-/** Whether the view tells of a failure that the previous one did not. */
-export function newFailure(view: WorkerView, previous: WorkerView | null): boolean {
-  const [now, then] = [view.lastFailure, previous?.lastFailure];
-  return now !== null && (now.at !== then?.at || now.class !== then.class);
 }

@@ -1,6 +1,5 @@
-import type { Degradation, WorkerState, WorkerView } from '../core/worker.ts';
+import type { Degradation, WorkerFailure, WorkerState, WorkerView } from '../core/worker.ts';
 import type { Log, LogLevel } from './log.ts';
-import { newFailure } from './worker-account.ts';
 
 const STATE_LEVELS: Readonly<Record<WorkerState, Exclude<LogLevel, 'silent'>>> = {
   idle: 'info',
@@ -13,9 +12,8 @@ const STATE_LEVELS: Readonly<Record<WorkerState, Exclude<LogLevel, 'silent'>>> =
   failed: 'error',
 };
 
-/** A line for each thing that is new in a worker's view: its state, a failure, a setting relaxed or given back. */
-export function logWorkerChange(log: Log, view: WorkerView, previous: WorkerView | null): void {
-  const failure = newFailure(view, previous) ? view.lastFailure : null;
+/** A line for each thing that is new in a worker's view: its state, a failure (null: none), a setting relaxed or given back. */
+export function logWorkerChange(log: Log, view: WorkerView, previous: WorkerView | null, failure: WorkerFailure | null): void {
   if (failure) {
     const { class: kind, phase, message, advice } = failure;
     log.write(view.state === 'failed' ? 'error' : 'warn', 'worker.failure', 'worker failed', {
@@ -43,6 +41,8 @@ export function logWorkerChange(log: Log, view: WorkerView, previous: WorkerView
   } else if (view.stage !== previous.stage) {
     log.debug('worker.stage', 'worker start has come further', { worker: view.id, stage: view.stage });
   }
+  // Another model has other settings; nothing was relaxed or given back.
+  if (previous && previous.models[0]?.id !== view.models[0]?.id) return;
   const steps = view.degradation.map(inWords);
   const earlier = previous?.degradation.map(inWords) ?? [];
   if (steps.join() === earlier.join()) return;

@@ -28,6 +28,25 @@ describe("changes of a worker's view", () => {
     expect(await scene.samples('worker_oom_total')).toEqual({ 'worker_oom_total{worker="w0",class="weights"}': 1 });
   });
 
+  it('tell of a failure once though the worker changes its model to and fro', async () => {
+    const scene = createScene();
+    const mine = viewOf({ models: served(MODEL), lastFailure: OOM, degradation: [{ setting: 'a', from: '2', to: '1', reason: 'so' }] });
+    const other = viewOf({ models: served(OTHER) });
+    const views = [
+      viewOf({ models: served(MODEL) }),
+      mine,
+      other,
+      mine,
+      other,
+      mine,
+      { ...mine, lastFailure: { ...OOM, at: '2026-01-01T00:01:00.000Z' } },
+    ];
+    views.slice(1).forEach((view, index) => scene.events.workerChanged(view, views[index]!));
+    expect(await scene.samples('worker_oom_total')).toEqual({ 'worker_oom_total{worker="w0",class="weights"}': 2 });
+    expect(scene.lines('worker.failure')).toHaveLength(2);
+    expect(scene.lines('worker.degraded')).toHaveLength(1);
+  });
+
   it('do not count a failure of another kind as one for want of memory', async () => {
     const scene = createScene();
     scene.events.workerChanged(viewOf({ state: 'failed', lastFailure: { ...OOM, class: 'config-error' } }), viewOf());
