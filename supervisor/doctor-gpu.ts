@@ -3,7 +3,7 @@ import type { GpuFinding } from './doctor-report.ts';
 import { describeApp } from './free-memory.ts';
 import type { ComputeApp, GpuReading, GpuSurvey } from './gpu.ts';
 import { driverAdvice } from './gpu-driver.ts';
-import { cudaTotalBytes, feasibleUtilization } from './gpu-memory.ts';
+import { comfortable, cudaTotalBytes, feasibleUtilization, neededBytes, utilizationLimit } from './gpu-memory.ts';
 
 const GIB = 2 ** 30;
 
@@ -50,12 +50,18 @@ export function memoryObstacle(gpu: GpuReading, utilization: number, least: numb
   if (feasible === null || feasible >= utilization) return null;
   const holders = apps.filter(({ gpuUuid }) => gpuUuid === gpu.uuid).map(describeApp);
   const held = holders.length === 0 ? '' : ` It is held by ${holders.join(', ')}.`;
-  const free = `${gib(gpu.memoryFreeBytes ?? 0)} GiB of ${gib(cudaTotalBytes(gpu))} are free on GPU ${gpu.index}`;
+  const share = comfortable(feasible);
   const lower =
-    least !== null && least <= feasible
-      ? ` The model fits with gpu_memory_utilization ${feasible} as well.`
+    least !== null && least <= share
+      ? ` The model fits with gpu_memory_utilization ${share} as well.`
       : ' The model does not fit in what is free.';
-  return `${free}, and gpu_memory_utilization ${utilization} asks for more: vLLM would refuse to start.${held}${lower}`;
+  if (utilization > utilizationLimit(gpu)) {
+    const never = `gpu_memory_utilization ${utilization} is never free on GPU ${gpu.index}, even when nothing else runs on it`;
+    return `${never}: CUDA itself takes part of its ${gib(cudaTotalBytes(gpu))} GiB.${held}${lower}`;
+  }
+  const free = `${gib(gpu.memoryFreeBytes ?? 0)} GiB of ${gib(cudaTotalBytes(gpu))} are free on GPU ${gpu.index}`;
+  const asks = `gpu_memory_utilization ${utilization} and CUDA itself take ${gib(neededBytes(gpu, utilization))}`;
+  return `${free}, and ${asks}: vLLM would refuse to start.${held}${lower}`;
 }
 
 function toFinding(gpu: GpuReading, apps: readonly ComputeApp[], advice: string): GpuFinding {

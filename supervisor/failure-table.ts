@@ -30,7 +30,7 @@ export interface Evidence {
   readonly freeGib?: number;
   readonly totalGib?: number;
   readonly wantedGib?: number;
-  /** The largest share of the card that can be had when nobody else uses it. */
+  /** More is never free, whoever else uses the card: the share to ask for instead. */
   readonly mostUtilization?: number;
   readonly sequences?: number;
   /** The kernel's own count says that it killed for want of main memory. */

@@ -1,6 +1,6 @@
 import type { Evidence, FailurePhase, RetryRule } from './failure-table.ts';
 import type { GpuReading } from './gpu.ts';
-import { cudaTotalBytes, freeForVllmBytes, neededBytes, utilizationLimit } from './gpu-memory.ts';
+import { comfortable, cudaTotalBytes, freeForVllmBytes, neededBytes, utilizationLimit } from './gpu-memory.ts';
 
 export interface Failure {
   /** A short name for metrics and for deciding what to do: a `class` of the failure table. */
@@ -164,14 +164,14 @@ export function vramBusy(gpu: Memory, freeBytes: number, utilization: number): F
 
 /** More of the GPU's memory is wanted than is free when nobody else uses it: there is nothing to wait for. */
 export function vramNeverFree(gpu: Memory, freeBytes: number, utilization: number): Failure {
-  const most = utilizationLimit(gpu);
+  const most = comfortable(utilizationLimit(gpu));
   const total = cudaTotalBytes(gpu);
   return plain(
     'busy-vram',
     'launch',
     'never',
     `gpu_memory_utilization ${utilization} is never free on this GPU, even when nothing else runs on it: CUDA itself takes part of its ${gib(total)} GiB.`,
-    `Leave at least ${gib(total * (1 - most))} GiB: use gpu_memory_utilization ${most} or less.`,
+    `Leave at least ${gib(total * (1 - most))} GiB for CUDA and for what vLLM cannot foresee: use gpu_memory_utilization ${most}.`,
     { ...memoryEvidence(gpu, freeBytes, utilization), mostUtilization: most },
   );
 }

@@ -14,6 +14,9 @@ const IDLE_BYTES = 32 * MIB;
 /** More than this no card keeps for itself: a greater figure means something else. */
 const MAX_RESERVE_BYTES = 2048 * MIB;
 
+/** Left of a card that is shared, or taken to its limit: graphs turn out larger than estimated, and memory is lost in gaps. */
+const UNFORESEEN_SHARE = 0.03;
+
 type Memory = Pick<GpuReading, 'memoryTotalBytes' | 'memoryReservedBytes'>;
 
 /** The memory that CUDA divides: what vLLM takes its share of. */
@@ -46,6 +49,11 @@ export function feasibleUtilization(gpu: Memory & Pick<GpuReading, 'memoryFreeBy
   const total = cudaTotalBytes(gpu);
   if (gpu.memoryFreeBytes === null || total === 0) return null;
   return share(freeForVllmBytes(gpu.memoryFreeBytes), total);
+}
+
+/** What to ask for where `share` is the most that can be had: an engine that takes all of it runs out of memory in the middle of its start. */
+export function comfortable(share: number): number {
+  return Math.max(0, Math.round((share - UNFORESEEN_SHARE) * 100) / 100);
 }
 
 function share(bytes: number, total: number): number {

@@ -1,4 +1,5 @@
 import type { EngineValue } from '../gateway/config/settings.ts';
+import { comfortable } from './gpu-memory.ts';
 import type { Change, LadderQuestion, Relaxation } from './ladder.ts';
 
 type Step = Omit<Relaxation, 'class'>;
@@ -114,7 +115,7 @@ const shareWhatIsFree: Rung = (question) => {
   if (freeGib === undefined || total === null) return null;
   const isShort = wantedGib !== undefined && wantedGib - freeGib < SMALL_SHORTAGE_GIB;
   if (!isBeyond && !isShort && !patienceOver) return null;
-  const next = isBeyond ? mostUtilization : Math.floor(((freeGib - ROUNDED_GIB) / total) * 100) / 100;
+  const next = isBeyond ? mostUtilization : comfortable(Math.floor(((freeGib - ROUNDED_GIB) / total) * 100) / 100);
   if (next >= share || next < question.limits.minUtilization) return null;
   const held = isShort
     ? 'CUDA itself, or another process, holds the rest of the card'

@@ -212,9 +212,17 @@ describe('in the way stands', () => {
     expect(report.gpus[0]!.held_by).toEqual([{ pid: 4121, name: 'VLLM::EngineCore', memory_gib: 11.2 }]);
   });
 
+  test('a share that no idle card has free', async () => {
+    const settings = { models: [{ id: 'mistral-7b-instruct', engine: { gpu_memory_utilization: 0.98 } }] };
+    const report = await doctor({ smi: pretendSmi({ cards: [CARDS.t4] }), vllm: pretendVllm(), settings });
+    const says =
+      /^gpu_memory_utilization 0\.98 is never free on GPU 0, even when nothing else runs on it.*fits with gpu_memory_utilization 0\.94/;
+    expect(report.problems).toEqual([expect.stringMatching(says)]);
+  });
+
   test('too little memory for the profile’s share, though enough for the model', async () => {
     const report = await doctor({ smi: pretendSmi({ cards: [{ ...CARDS.t4, 'memory.free': '12000' }] }), vllm: pretendVllm() });
-    expect(report.problems).toEqual([expect.stringMatching(/The model fits with gpu_memory_utilization 0\.78 as well/)]);
+    expect(report.problems).toEqual([expect.stringMatching(/The model fits with gpu_memory_utilization 0\.75 as well/)]);
   });
 
   test('a port that somebody listens on', async () => {

@@ -119,7 +119,7 @@ describe('each class has its own ladder', () => {
 
   test('a taken card: the share that is free, once it has been waited for, and not less than the weights need', () => {
     const evidence = { freeGib: 13.31, totalGib: 15.57, patienceOver: true };
-    expect(inShort(descend('busy-vram', { evidence }))).toEqual(['gpu_memory_utilization=0.85']);
+    expect(inShort(descend('busy-vram', { evidence }))).toEqual(['gpu_memory_utilization=0.82']);
     expect(descend('busy-vram', { evidence: { ...evidence, patienceOver: false } })).toEqual([]);
     expect(descend('busy-vram', { evidence, limits: { minUtilization: 0.9 } })).toEqual([]);
   });
@@ -131,7 +131,7 @@ describe('each class has its own ladder', () => {
     expect(more).toEqual([]);
     const asked = { ...SETUP, engine: { ...SETUP.engine, gpu_memory_utilization: 0.92 } };
     const short = { freeGib: 14.5, totalGib: 16, wantedGib: 14.72 };
-    expect(inShort(descend('busy-vram', { setup: asked, evidence: short }))).toEqual(['gpu_memory_utilization=0.9']);
+    expect(inShort(descend('busy-vram', { setup: asked, evidence: short }))).toEqual(['gpu_memory_utilization=0.87']);
     expect(descend('busy-vram', { setup: asked, evidence: { ...short, freeGib: 13 } })).toEqual([]);
   });
 

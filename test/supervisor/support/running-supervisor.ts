@@ -8,6 +8,7 @@ import type { Settings, SettingsInput } from '../../../gateway/config/settings.t
 import { settingsSchema } from '../../../gateway/config/settings.ts';
 import type { SupervisorSnapshot } from '../../../gateway/core/supervision.ts';
 import type { WorkerView } from '../../../gateway/core/worker.ts';
+import type { GpuProbe } from '../../../supervisor/gpu.ts';
 import { instancePrefix } from '../../../supervisor/instance-id.ts';
 import type { SupervisionPolicy } from '../../../supervisor/policy.ts';
 import { find } from '../../../supervisor/processes.ts';
@@ -60,12 +61,13 @@ export interface RunningSupervisor {
   processes(): number[];
 }
 
-/** Runs a supervisor in this process, in a folder of its own; stopped after the test. */
+/** Runs a supervisor in this process, in a folder of its own; stopped after the test. Without a probe its machine has no GPU. */
 export async function superviseHere(
   input: SettingsInput,
   env: Readonly<Record<string, string>> = {},
   folder: string = scratchFolder(),
   policy: Partial<SupervisionPolicy> = {},
+  gpuProbe: GpuProbe = { read: async () => [] },
 ): Promise<RunningSupervisor> {
   const settings = settingsSchema.parse(input);
   const log: Record<string, unknown>[] = [];
@@ -76,7 +78,7 @@ export async function superviseHere(
     env: { PATH: process.env['PATH'], ...env },
     stdout: process.stdout,
     log: { info: write('info'), warn: write('warn'), error: write('error') },
-    gpuProbe: { read: async () => [] },
+    gpuProbe,
     policy: { ...QUICK, ...policy },
     signals,
   });
