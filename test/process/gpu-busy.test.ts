@@ -1,38 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { SettingsInput } from '../../gateway/config/settings.ts';
-import { systemClock } from '../../gateway/core/clock.ts';
 import type { WorkerView } from '../../gateway/core/worker.ts';
-import { NvidiaSmi } from '../../supervisor/gpu.ts';
-import type { SupervisionPolicy } from '../../supervisor/policy.ts';
 import { until } from '../support/gateway.ts';
-import { gpuHouse } from '../support/gpu-house.ts';
-import type { GpuHouse, HouseCards, HouseOptions } from '../support/gpu-house.ts';
-import { freePort } from '../support/sim.ts';
+import type { GpuHouse } from '../support/gpu-house.ts';
+import { HOUSE_MODEL as MODEL, houseWith, superviseHouse } from '../supervisor/support/house-supervisor.ts';
 import type { RunningSupervisor } from '../supervisor/support/running-supervisor.ts';
-import { superviseHere } from '../supervisor/support/running-supervisor.ts';
-import { scratchFolder } from '../supervisor/support/scratch.ts';
 
 const GIB = 2 ** 30;
-const MODEL = 'qwen2.5-1.5b-instruct-awq';
 const isReady = ({ state }: WorkerView) => state === 'ready';
-
-interface Setup {
-  readonly settings?: SettingsInput;
-  readonly policy?: Partial<SupervisionPolicy>;
-}
-
-function build(cards: HouseCards, options: HouseOptions = {}): { folder: string; house: GpuHouse } {
-  const folder = scratchFolder();
-  return { folder, house: gpuHouse(folder, cards, options) };
-}
-
-/** A supervisor in this house: its cards and its vLLM are found as on a real machine. */
-async function supervise({ folder, house }: { folder: string; house: GpuHouse }, { settings = {}, policy = {} }: Setup = {}) {
-  const port = await freePort();
-  const supervisor = { port_range: [port, Math.min(port + 20, 65_535)] as [number, number], ...settings.supervisor };
-  const probe = new NvidiaSmi(systemClock, { PATH: house.path }, []);
-  return superviseHere({ models: [MODEL], ...settings, supervisor }, { PATH: house.path }, folder, policy, probe);
-}
 
 /** Of the settings of one model. */
 function engine(flags: Record<string, number | string | boolean>): SettingsInput {
@@ -55,9 +30,9 @@ async function looksAgain(house: GpuHouse): Promise<void> {
 
 describe('a card of which somebody else holds a part', { timeout: 60_000 }, () => {
   test('is waited for, then shared: the first start with less succeeds, and the operator is told who, what and why', async () => {
-    const at = build(['t4']);
-    await at.house.hold(0, 4);
-    const supervisor = await supervise(at, { policy: { vramPatienceMs: 600 } });
+    const at = houseWith(['t4']);
+    await at.hold(0, 4);
+    const supervisor = await superviseHouse(at, { policy: { vramPatienceMs: 600 } });
     const view = await supervisor.worker(isReady);
 
     // 14.56 GiB, less 4, less what CUDA takes before vLLM looks: 10.2 GiB, which are 70 hundredths; 3 are left for what nobody foresees.
@@ -69,8 +44,8 @@ describe('a card of which somebody else holds a part', { timeout: 60_000 }, () =
         reason: expect.stringMatching(/^another process holds .*: 10\.2 GiB are free$/),
       },
     ]);
-    expect(at.house.launches()).toHaveLength(1);
-    expect(at.house.launches()[0]!.args.join(' ')).toContain('--gpu-memory-utilization 0.67 ');
+    expect(at.launches()).toHaveLength(1);
+    expect(at.launches()[0]!.args.join(' ')).toContain('--gpu-memory-utilization 0.67 ');
     expect(view).toMatchObject({ restarts: 1, lastFailure: { class: 'busy-vram', phase: 'launch' } });
     expect(view.lastFailure!.message).toMatch(
       /^The GPU has 10\.6 of 14\.6 GiB free and 13\.5 GiB are wanted: another process holds the rest/,
@@ -88,43 +63,43 @@ describe('a card of which somebody else holds a part', { timeout: 60_000 }, () =
   });
 
   test('and that has room for the share, but not for CUDA’s own memory beside it, is not started on in vain', async () => {
-    const at = build(['t4']);
+    const at = houseWith(['t4']);
     // 13.4 GiB are free; the share takes 13.1.
-    await at.house.hold(0, 1.2);
-    const supervisor = await supervise(at, { policy: { vramPatienceMs: 300 } });
+    await at.hold(0, 1.2);
+    const supervisor = await superviseHouse(at, { policy: { vramPatienceMs: 300 } });
     const view = await supervisor.worker(isReady);
     expect(view.degradation).toMatchObject([{ setting: 'gpu_memory_utilization', from: '0.9', to: '0.86' }]);
-    expect(at.house.launches()).toHaveLength(1);
+    expect(at.launches()).toHaveLength(1);
   });
 
   test('by a process that nvidia-smi can see is held by that one', async () => {
-    const at = build(['rtx-4080']);
-    await at.house.hold(0, 5, 'some-game', process.pid);
-    const supervisor = await supervise(at, { policy: { vramPatienceMs: 300 } });
+    const at = houseWith(['rtx-4080']);
+    await at.hold(0, 5, 'some-game', process.pid);
+    const supervisor = await superviseHouse(at, { policy: { vramPatienceMs: 300 } });
     const view = await supervisor.worker(isReady);
     expect(view.lastFailure!.message).toContain(`It is held by some-game (process ${process.pid}, 5.0 GiB).`);
-    expect(at.house.launches()).toHaveLength(1);
+    expect(at.launches()).toHaveLength(1);
   });
 
   test('but gives it back while the worker waits costs nothing', async () => {
-    const at = build(['t4']);
-    const release = await at.house.hold(0, 4);
-    const supervisor = await supervise(at);
-    await looksAgain(at.house);
+    const at = houseWith(['t4']);
+    const release = await at.hold(0, 4);
+    const supervisor = await superviseHouse(at);
+    await looksAgain(at);
     expect(await supervisor.worker(() => true)).toMatchObject({ state: 'starting', stage: null, pid: null, lastFailure: null });
     await release();
     expect(await supervisor.worker(isReady)).toMatchObject({ restarts: 0, degradation: [], lastFailure: null });
-    expect(at.house.launches()).toHaveLength(1);
-    expect(at.house.launches()[0]!.args.join(' ')).toContain('--gpu-memory-utilization 0.9 ');
+    expect(at.launches()).toHaveLength(1);
+    expect(at.launches()[0]!.args.join(' ')).toContain('--gpu-memory-utilization 0.9 ');
   });
 
   test('too large for the model to be worth starting beside is waited for without an end, and never started on', async () => {
-    const at = build(['t4']);
-    const release = await at.house.hold(0, 13);
-    const supervisor = await supervise(at, { policy: { vramPatienceMs: 200, busyPatienceMs: 1000, halfOpenMs: 200 } });
+    const at = houseWith(['t4']);
+    const release = await at.hold(0, 13);
+    const supervisor = await superviseHouse(at, { policy: { vramPatienceMs: 200, busyPatienceMs: 1000, halfOpenMs: 200 } });
     const view = await supervisor.worker(({ state }) => state === 'failed');
     expect(view.lastFailure).toMatchObject({ class: 'busy-vram', message: expect.stringContaining('of waiting') });
-    expect(at.house.launches()).toEqual([]);
+    expect(at.launches()).toEqual([]);
     await release();
     expect(await supervisor.worker(isReady)).toMatchObject({ degradation: [] });
   });
@@ -132,9 +107,12 @@ describe('a card of which somebody else holds a part', { timeout: 60_000 }, () =
 
 describe('more of a card than is ever free', { timeout: 60_000 }, () => {
   test('is not waited for on an idle card: the operator is told at once what to leave, and the worker runs with the most there is', async () => {
-    const at = build(['rtx-4080']);
+    const at = houseWith(['rtx-4080']);
     // However long anybody would wait for another process.
-    const supervisor = await supervise(at, { settings: engine({ gpu_memory_utilization: 0.98 }), policy: { vramPatienceMs: 3_600_000 } });
+    const supervisor = await superviseHouse(at, {
+      settings: engine({ gpu_memory_utilization: 0.98 }),
+      policy: { vramPatienceMs: 3_600_000 },
+    });
     const view = await supervisor.worker(isReady);
     expect(view.lastFailure).toMatchObject({
       class: 'busy-vram',
@@ -143,30 +121,33 @@ describe('more of a card than is ever free', { timeout: 60_000 }, () => {
     });
     expect(view.degradation).toMatchObject([{ setting: 'gpu_memory_utilization', from: '0.98', to: '0.94' }]);
     expect(view.degradation[0]!.reason).toContain('CUDA itself');
-    expect(at.house.launches()).toHaveLength(1);
+    expect(at.launches()).toHaveLength(1);
   });
 });
 
 describe('a driver that does not say what is free', { timeout: 60_000 }, () => {
   async function blind(gib: number) {
-    const at = build(['rtx-4080']);
-    if (gib > 0) await at.house.hold(0, gib);
-    await at.house.change(({ gpus }) => void Object.assign(gpus[0]!.values, { 'memory.free': '[N/A]', 'memory.used': '[N/A]' }));
+    const at = houseWith(['rtx-4080']);
+    if (gib > 0) await at.hold(0, gib);
+    await at.change(({ gpus }) => void Object.assign(gpus[0]!.values, { 'memory.free': '[N/A]', 'memory.used': '[N/A]' }));
     return at;
   }
 
   test('leaves it to vLLM: what it found too little by little is lowered at once', async () => {
     const at = await blind(0);
-    const supervisor = await supervise(at, { settings: engine({ gpu_memory_utilization: 0.98 }), policy: { vramPatienceMs: 3_600_000 } });
+    const supervisor = await superviseHouse(at, {
+      settings: engine({ gpu_memory_utilization: 0.98 }),
+      policy: { vramPatienceMs: 3_600_000 },
+    });
     const view = await supervisor.worker(isReady);
     expect(view.degradation).toMatchObject([{ setting: 'gpu_memory_utilization', from: '0.98', to: '0.94' }]);
     expect(view.lastFailure!.message).toMatch(/^The GPU had 15\.22 of 15\.57 GiB free and 15\.26 GiB were wanted/);
-    expect(at.house.launches()).toHaveLength(2);
+    expect(at.launches()).toHaveLength(2);
   });
 
   test('and what it found too little by much, only after waiting', async () => {
     const at = await blind(4);
-    const supervisor = await supervise(at, { policy: { vramPatienceMs: 1000 } });
+    const supervisor = await superviseHouse(at, { policy: { vramPatienceMs: 1000 } });
     const view = await supervisor.worker(isReady);
     expect(view.degradation).toMatchObject([{ setting: 'gpu_memory_utilization', from: '0.92', to: '0.69' }]);
     expect(failures(supervisor).map((line) => line['next'])).toEqual([
@@ -180,18 +161,18 @@ describe('a driver that does not say what is free', { timeout: 60_000 }, () => {
 describe('an engine that was killed and whose memory comes back late', { timeout: 60_000 }, () => {
   test('is followed by the next when it has: no start in vain, and no step', async () => {
     // What nvidia-smi says is good for a second, and no real start is over before that.
-    const at = build(['rtx-4080'], { engine: { SIM_START_MS: '1200', SIM_VRAM_RELEASE_MS: '1500' } });
-    const supervisor = await supervise(at);
+    const at = houseWith(['rtx-4080'], { engine: { SIM_START_MS: '1200', SIM_VRAM_RELEASE_MS: '1500' } });
+    const supervisor = await superviseHouse(at);
     const view = await supervisor.worker(isReady);
-    const held = at.house.cards()[0]!.holders;
+    const held = at.cards()[0]!.holders;
     expect(held).toMatchObject([{ title: 'VLLM::EngineCore' }]);
     expect(held[0]!.mib * 2 ** 20).toBeGreaterThan(13 * GIB);
     // Its engine core is an orphan now, and has the memory.
     process.kill(view.pid!, 'SIGKILL');
     const again = await supervisor.worker((now) => isReady(now) && now.restarts > 0);
     expect(again).toMatchObject({ restarts: 1, degradation: [], lastFailure: { phase: 'serving' } });
-    expect(at.house.launches()).toHaveLength(2);
+    expect(at.launches()).toHaveLength(2);
     expect(failures(supervisor)).toHaveLength(1);
-    expect(at.house.cards()[0]!.holders).toHaveLength(1);
+    expect(at.cards()[0]!.holders).toHaveLength(1);
   });
 });

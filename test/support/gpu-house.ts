@@ -19,6 +19,7 @@ export interface HouseLaunch {
 
 /** A machine with NVIDIA cards and vLLM, as far as a program can tell that looks at its PATH: nothing says that both are pretended. */
 export interface GpuHouse {
+  readonly folder: string;
   /** Where `vllm` and `nvidia-smi` are, before the system's own programs. */
   readonly path: string;
   /** How often vLLM was really started, oldest first; a start that is doomed counts. */
@@ -72,6 +73,7 @@ export function gpuHouse(folder: string, cards: HouseCards, { engine = {}, smi =
   writeProgram(join(bin, 'nvidia-smi'), [`echo >> '${looks}'`, `exec '${join(folder, 'nvidia-smi')}' "$@"`]);
 
   return {
+    folder,
     path: `${bin}:/usr/bin:/bin`,
     launches: () => linesOf(launches).map(toLaunch),
     looks: () => linesOf(looks).length,
