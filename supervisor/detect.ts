@@ -9,19 +9,27 @@ export interface EngineDecision {
   readonly engine: 'vllm' | 'sim';
   /** In plain words. */
   readonly reason: string;
+  /** Why the GPUs that there are cannot be used; null where nothing is wrong, if only because there are none. */
+  readonly problem: string | null;
 }
 
-/** Which engine to launch. `vllm` is where the vllm program is, or null. */
+/** Which engine to launch. `vllm` is where the vllm program is, or null; `gpuProblem` is why there are no GPUs to see, where something is wrong. */
 export function chooseEngineKind(
   wanted: Settings['supervisor']['engine'],
   gpus: readonly GpuReading[],
   vllm: string | null,
+  gpuProblem: string | null = null,
 ): EngineDecision {
-  if (wanted !== 'auto') return { engine: wanted, reason: `supervisor.engine is set to ${wanted}` };
-  const gpu = gpus[0];
-  if (!gpu) return { engine: 'sim', reason: 'no NVIDIA GPU was found, so the simulated engine is used' };
-  if (vllm === null) return { engine: 'sim', reason: `there is a GPU (${gpu.name}) but no vllm command, so the simulated engine is used` };
-  return { engine: 'vllm', reason: `${gpu.name} and ${vllm} were found` };
+  const [gpu] = gpus;
+  const problem = gpu || wanted === 'sim' ? null : gpuProblem;
+  const decided = (engine: EngineDecision['engine'], reason: string): EngineDecision => ({ engine, reason, problem });
+  if (wanted !== 'auto') return decided(wanted, `supervisor.engine is set to ${wanted}`);
+  if (!gpu) {
+    const missing = problem === null ? 'no NVIDIA GPU was found' : `no GPU can be used (${problem})`;
+    return decided('sim', `${missing}, so the simulated engine is used`);
+  }
+  if (vllm === null) return decided('sim', `there is a GPU (${gpu.name}) but no vllm command, so the simulated engine is used`);
+  return decided('vllm', `${gpu.name} and ${vllm} were found`);
 }
 
 export interface ProfileDecision {

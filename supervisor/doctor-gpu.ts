@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import type { GpuFinding } from './doctor-report.ts';
 import { describeApp } from './free-memory.ts';
 import type { ComputeApp, GpuReading, GpuSurvey } from './gpu.ts';
+import { NO_CARDS } from './gpu.ts';
 import { driverAdvice } from './gpu-driver.ts';
 import { comfortable, cudaTotalBytes, feasibleUtilization, neededBytes, utilizationLimit } from './gpu-memory.ts';
 
@@ -40,7 +41,7 @@ function describeProblem({ kind, reason }: NonNullable<GpuSurvey['problem']>): s
     return existsSync('/proc/driver/nvidia/gpus')
       ? ['The NVIDIA driver is loaded, but there is no nvidia-smi: install the driver’s utilities.']
       : [];
-  if (/no devices were found/i.test(reason)) return [];
+  if (NO_CARDS.test(reason)) return [];
   return [`The GPUs cannot be read: ${reason.replace(/\.$/, '')}. Until nvidia-smi works, vLLM does not either.`];
 }
 

@@ -35,6 +35,8 @@ export interface Place {
   readonly stateDir: string;
   /** The vLLM that was found and what it knows; left out where nobody looked. */
   readonly vllm?: VllmInstall | null;
+  /** What keeps the GPUs from being seen, in plain words. */
+  readonly gpuProblem?: string | null;
 }
 
 /** Everything that is decided before anything is started. */
@@ -76,7 +78,8 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
   const wanted = settings.supervisor;
   const gpus = usableGpus(found);
   const vllmPath = place.vllm?.path ?? findProgram(wanted.vllm_command[0] ?? 'vllm', place.env, place.cwd);
-  const decision = chooseEngineKind(wanted.engine, gpus, vllmPath);
+  const gpuProblem = place.gpuProblem ?? found.find(({ fault }) => fault !== null)?.fault ?? null;
+  const decision = chooseEngineKind(wanted.engine, gpus, vllmPath, gpuProblem);
   const named = decideGpuProfile(profiles, wanted.profile, gpus);
   const isPretended = decision.engine === 'sim';
   const facts = stepFacts(named.profile, gpus[0], isPretended, place.vllm?.version ?? null);

@@ -28,6 +28,8 @@ export interface GpuProbe {
   read(): Promise<readonly GpuReading[]>;
   /** Who holds memory of the GPUs, as far as that can be said. */
   apps?(): Promise<readonly ComputeApp[]>;
+  /** What kept the last look from seeing GPUs, in plain words; null where nothing was wrong, if only because there are none. */
+  problem?(): string | null;
 }
 
 /** A process that holds memory of a GPU. In a container the pid is the host's, and the list is often empty. */
@@ -44,6 +46,9 @@ export interface GpuSurvey {
   /** Why nothing was learned; null when nvidia-smi answered, if only with "none". */
   readonly problem: Exclude<SmiAnswer, { readonly kind: 'answered' }> | null;
 }
+
+/** What nvidia-smi says where the driver is loaded and finds no card. */
+export const NO_CARDS = /no devices were found/i;
 
 const CACHE_MS = 1000;
 /** What changes only when somebody changes the machine is asked this often. */
@@ -90,6 +95,12 @@ export class NvidiaSmi implements GpuProbe {
       return survey;
     });
     return this.#asking;
+  }
+
+  problem(): string | null {
+    const problem = this.#last?.survey.problem ?? null;
+    // A machine without the program, or without a card, is in order.
+    return problem === null || problem.kind === 'missing' || NO_CARDS.test(problem.reason) ? null : problem.reason.replace(/\.$/, '');
   }
 
   /** Who holds memory of the GPUs. Empty when that cannot be said. */

@@ -100,8 +100,21 @@ describe('the engine', () => {
 
   test('is vLLM where there is a card and a vllm command, and otherwise says what is missing', () => {
     expect(chooseEngineKind('auto', gpus, '/usr/bin/vllm')).toMatchObject({ engine: 'vllm' });
-    expect(chooseEngineKind('auto', gpus, null)).toEqual({ engine: 'sim', reason: expect.stringContaining('no vllm command') });
-    expect(chooseEngineKind('auto', [], '/usr/bin/vllm')).toEqual({ engine: 'sim', reason: expect.stringContaining('no NVIDIA GPU') });
+    const sim = (why: string) => ({ engine: 'sim', reason: expect.stringContaining(why), problem: null });
+    expect(chooseEngineKind('auto', gpus, null)).toEqual(sim('no vllm command'));
+    expect(chooseEngineKind('auto', [], '/usr/bin/vllm')).toEqual(sim('no NVIDIA GPU'));
+  });
+
+  test('is chosen with a word about what keeps the cards from being seen, where something does', () => {
+    const hung = 'nvidia-smi did not answer within 5 s';
+    expect(chooseEngineKind('auto', [], '/usr/bin/vllm', hung)).toEqual({
+      engine: 'sim',
+      reason: `no GPU can be used (${hung}), so the simulated engine is used`,
+      problem: hung,
+    });
+    expect(chooseEngineKind('vllm', [], '/usr/bin/vllm', hung)).toMatchObject({ engine: 'vllm', problem: hung });
+    expect(chooseEngineKind('sim', [], null, hung)).toMatchObject({ problem: null });
+    expect(chooseEngineKind('auto', gpus, '/usr/bin/vllm', hung)).toMatchObject({ engine: 'vllm', problem: null });
   });
 
   test('is what the settings say', () => {

@@ -142,8 +142,11 @@ describe('without an answer', () => {
     ['fails', 'echo "Failed to initialize NVML: Driver/library version mismatch"; exit 18', 'failed', /version mismatch/],
     ['has no card', 'echo "No devices were found"; exit 6', 'failed', /No devices/],
   ])('there is no card where the program %s, and the reason is its own', async (_, script, kind, reason) => {
-    const survey = await smi(smiThat(script)).survey();
+    const program = smi(smiThat(script));
+    const survey = await program.survey();
     expect(survey).toEqual({ gpus: [], problem: { kind, reason: expect.stringMatching(reason) } });
+    // That there is no card is in order.
+    expect(program.problem()).toBe(/No devices/.test(reason.source) ? null : survey.problem!.reason);
   });
 
   test.each([
@@ -154,7 +157,9 @@ describe('without an answer', () => {
   });
 
   test('there is no card where the program is missing', async () => {
-    expect(await smi(scratchFolder()).survey()).toMatchObject({ gpus: [], problem: { kind: 'missing' } });
+    const program = smi(scratchFolder());
+    expect(await program.survey()).toMatchObject({ gpus: [], problem: { kind: 'missing' } });
+    expect(program.problem()).toBeNull();
   });
 
   test('it is found where WSL keeps it, off the PATH', async () => {
