@@ -85,7 +85,12 @@ function eachGpu(read: (gpu: GpuView) => number | null): GaugeReader {
   return ({ supervisor }, set) => {
     for (const gpu of supervisor()?.gpus ?? []) {
       const value = read(gpu);
-      if (value !== null) set(value, String(gpu.index));
+      if (value !== null) set(value, gpuLabel(gpu));
     }
   };
+}
+
+/** Its place in nvidia-smi's list, which the MIG instances of one card share: those go by their own ids. */
+function gpuLabel({ index, uuid }: GpuView): string {
+  return uuid.startsWith('MIG-') ? uuid : String(index);
 }

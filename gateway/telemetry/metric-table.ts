@@ -175,7 +175,7 @@ export const METRICS = {
 
   gpu_utilization_ratio: { kind: 'gauge', labels: ['gpu'], help: 'Share of time in which the GPU was busy.' },
   gpu_memory_used_bytes: { kind: 'gauge', labels: ['gpu'], help: 'GPU memory in use.' },
-  gpu_memory_total_bytes: { kind: 'gauge', labels: ['gpu'], help: 'GPU memory in all.' },
+  gpu_memory_total_bytes: { kind: 'gauge', labels: ['gpu'], help: 'GPU memory in all. A MIG instance goes by its id.' },
   gpu_temperature_celsius: { kind: 'gauge', labels: ['gpu'], help: 'Temperature of the GPU.' },
   gpu_power_watts: { kind: 'gauge', labels: ['gpu'], help: 'Power drawn by the GPU.' },
 

@@ -71,6 +71,27 @@ describe('gauges', () => {
     });
   });
 
+  it('keep the MIG instances of one card apart', async () => {
+    const part = {
+      index: 0,
+      name: 'NVIDIA A100 MIG 3g.40gb',
+      utilization: null,
+      temperatureCelsius: 40,
+      powerWatts: null,
+      memoryUsedBytes: null,
+    };
+    const gpus = [
+      { ...part, uuid: 'MIG-1111', memoryTotalBytes: 40e9 },
+      { ...part, uuid: 'MIG-2222', memoryTotalBytes: 20e9 },
+      { ...part, uuid: 'GPU-aaa', index: 1, memoryTotalBytes: 16e9 },
+    ];
+    expect(await createScene({ supervisor: () => snapshotOf({ gpus }) }).samples('gpu_memory_')).toEqual({
+      'gpu_memory_total_bytes{gpu="MIG-1111"}': 40e9,
+      'gpu_memory_total_bytes{gpu="MIG-2222"}': 20e9,
+      'gpu_memory_total_bytes{gpu="1"}': 16e9,
+    });
+  });
+
   it('tell what runs and how each model is served', async () => {
     const args = ['gemma-3-12b-it-awq', '--dtype', 'half', '--quantization=awq', '--tensor-parallel-size', '2'];
     const gpu = {
