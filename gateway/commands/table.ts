@@ -44,16 +44,16 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'check',
     usage: 'check [FLAGS]',
-    summary: 'Validates the settings and profiles; says what is wrong as file:line:col.',
+    summary: 'Validates the settings and profiles; says what is wrong as file:line:col, and warns of models that cannot run here.',
     flags: SETTINGS,
-    run: async (argv) => (await import('./settings-commands.ts')).check(argv),
+    run: async (argv) => (await import('./check.ts')).check(argv),
   },
   {
     name: 'explain',
     usage: 'explain [FLAGS]',
     summary: 'Shows the effective settings and where each comes from; secrets are hidden.',
     flags: SETTINGS,
-    run: async (argv) => (await import('./settings-commands.ts')).explain(argv),
+    run: async (argv) => (await import('./explain.ts')).explain(argv),
   },
   {
     name: 'doctor',

@@ -1,0 +1,97 @@
+import { resolve } from 'node:path';
+import { planFleet } from '../../supervisor/fleet-plan.ts';
+import type { GpuReading } from '../../supervisor/gpu.ts';
+import { NvidiaSmi } from '../../supervisor/gpu.ts';
+import { visibleGpus } from '../../supervisor/gpu-visible.ts';
+import type { Profiles } from '../../supervisor/profile.ts';
+import { loadProfiles, ProfileError } from '../../supervisor/profile.ts';
+import { checkCommand } from '../config/check.ts';
+import type { LoadedSettings } from '../config/load.ts';
+import type { Path } from '../config/origins.ts';
+import { originWhere, pathText } from '../config/origins.ts';
+import { problemText, SettingsError } from '../config/problems.ts';
+import type { SettingsProblem } from '../config/problems.ts';
+import { supervisorIsOn } from '../config/settings.ts';
+import { stayAlive, systemClock } from '../core/clock.ts';
+import { readCommandLine } from './command-line.ts';
+
+/**
+ * `headgate check`: what is wrong with the settings wherever they are used is an error. What only this machine's GPU cannot do is a
+ * warning: settings are often checked where they are written, not where they run. A profile that they name is part of them.
+ */
+export async function check(argv: readonly string[]): Promise<number> {
+  const line = readCommandLine(argv);
+  if (line.kind === 'usage') return line.exitCode;
+  if (line.kind === 'invalid') return line.report();
+  const { loaded, cwd } = line;
+  const { problems, warnings } = supervisorIsOn(loaded.settings) ? await examineModels(loaded, cwd) : NOTHING;
+  const result = checkCommand(
+    problems.length > 0 ? new SettingsError(problems) : { ...loaded, warnings: [...loaded.warnings, ...warnings.map(problemText)] },
+  );
+  const out = result.exitCode === 0 ? process.stdout : process.stderr;
+  out.write(`${result.text.trimEnd()}\n`);
+  return result.exitCode;
+}
+
+interface Examined {
+  readonly problems: readonly SettingsProblem[];
+  readonly warnings: readonly SettingsProblem[];
+}
+
+const NOTHING: Examined = { problems: [], warnings: [] };
+
+/** Whether profiles, tuning and models of the settings are there, and whether the models can run. */
+async function examineModels(loaded: LoadedSettings, cwd: string): Promise<Examined> {
+  try {
+    const profiles = loadProfiles();
+    const anywhere = examineOn(loaded, cwd, profiles, []);
+    const { models, supervisor } = loaded.settings;
+    // The default model suits every card, and one that the settings name is known without looking.
+    if (anywhere.problems.length > 0 || models.length === 0 || supervisor.profile !== 'auto') return anywhere;
+    const here = examineOn(loaded, cwd, profiles, await gpusHere());
+    return { problems: [], warnings: [...here.problems, ...here.warnings] };
+  } catch (error) {
+    if (error instanceof ProfileError) return { problems: [placed(loaded, error.message)], warnings: [] };
+    throw error;
+  }
+}
+
+/** Models that cannot work on these GPUs, and those that may not; without GPUs, on the profile that the settings name. */
+function examineOn(loaded: LoadedSettings, cwd: string, profiles: Profiles, gpus: readonly GpuReading[]): Examined {
+  const { settings } = loaded;
+  const place = { cwd, env: process.env, stateDir: resolve(cwd, settings.supervisor.state_dir) };
+  const { choices } = planFleet(settings, profiles, gpus, place);
+  const problems: SettingsProblem[] = [];
+  const warnings: SettingsProblem[] = [];
+  for (const [index, { id }] of settings.models.entries()) {
+    const choice = choices[index];
+    if (choice?.kind === 'refused') problems.push(at(loaded, ['models', index, 'id'], choice.reason));
+    else if (choice?.fit?.verdict === 'no') warnings.push(at(loaded, ['models', index, 'id'], `${id} may not fit. ${choice.fit.reason}`));
+  }
+  return { problems, warnings };
+}
+
+async function gpusHere(): Promise<readonly GpuReading[]> {
+  // One that hangs is given up by a timer, which alone would not keep us running.
+  const alive = stayAlive();
+  try {
+    return visibleGpus(await new NvidiaSmi(systemClock, process.env).read(), process.env['CUDA_VISIBLE_DEVICES']);
+  } finally {
+    alive.cancel();
+  }
+}
+
+/** What the profiles find wrong, at the setting that it is about. */
+function placed(loaded: LoadedSettings, message: string): SettingsProblem {
+  const [, name = 'profiles', rest = message] = /^([^:\n]+):\s*(.*)$/s.exec(message) ?? [];
+  if (name.startsWith('supervisor.')) return at(loaded, name.split('.'), rest);
+  // A file of the profiles.
+  if (name !== 'models') return { where: name, path: '', message: rest };
+  const index = loaded.settings.models.findIndex(({ id }) => rest.startsWith(`there is no ${id} `));
+  return at(loaded, index < 0 ? ['models'] : ['models', index, 'id'], rest);
+}
+
+function at({ origins }: LoadedSettings, path: Path, message: string): SettingsProblem {
+  const origin = origins.get(pathText(path)) ?? { kind: 'default' };
+  return { where: originWhere(origin), path: pathText(path), message };
+}

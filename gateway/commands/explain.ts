@@ -1,0 +1,11 @@
+import { explainSettings } from '../config/explain.ts';
+import { readCommandLine } from './command-line.ts';
+
+/** `headgate explain` */
+export async function explain(argv: readonly string[]): Promise<number> {
+  const line = readCommandLine(argv);
+  if (line.kind === 'usage') return line.exitCode;
+  if (line.kind === 'invalid') return line.report();
+  process.stdout.write(`${explainSettings(line.loaded).trimEnd()}\n`);
+  return 0;
+}

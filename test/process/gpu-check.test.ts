@@ -1,0 +1,88 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { describe, expect, test } from 'vitest';
+import type { GpuHouse } from '../support/gpu-house.ts';
+import { houseWith } from '../supervisor/support/house-supervisor.ts';
+
+const CLI = fileURLToPath(new URL('../../gateway/cli.ts', import.meta.url));
+
+/** Runs a command in a house, with these settings. */
+async function headgate(house: GpuHouse, settings: string, ...args: string[]): Promise<{ code: unknown; text: string }> {
+  if (settings !== '') writeFileSync(join(house.folder, 'headgate.yaml'), settings);
+  const options = { cwd: house.folder, env: { PATH: house.path }, reject: false, all: true, stripFinalNewline: false } as const;
+  const { exitCode, all } = await execa(process.execPath, [CLI, ...args], options);
+  return { code: exitCode, text: all };
+}
+
+const MODELS = 'models:\n  - mistral-7b-instruct\n  - id: gemma-3-12b-it\n    aliases: [gemma]\n';
+
+describe('headgate check', () => {
+  test('warns, with its place, of a model that the card of this machine cannot run; elsewhere the settings may be right', async () => {
+    const house = houseWith(['t4']);
+    const { code, text } = await headgate(house, MODELS, 'check');
+    expect(text).toMatch(
+      /^warning: headgate\.yaml:3:9: models\[1\]\.id: gemma-3-12b-it cannot run on this GPU \(Tesla T4\): .*float16.* Choose /,
+    );
+    expect(text).toContain('settings are valid (headgate.yaml)');
+    expect(text).not.toContain('mistral');
+    expect(code).toBe(0);
+    expect(await headgate(houseWith(['rtx-4080']), MODELS, 'check')).toEqual({ code: 0, text: 'settings are valid (headgate.yaml)\n' });
+  });
+
+  test('ends with 64 where the settings name the profile that cannot run it, whatever card is here', async () => {
+    const { code, text } = await headgate(houseWith(['rtx-4080']), `supervisor: { profile: t4 }\n${MODELS}`, 'check');
+    expect(text).toMatch(/^headgate\.yaml:4:9: models\[1\]\.id: gemma-3-12b-it cannot run .*\n1 problem in the settings\n$/);
+    expect(code).toBe(64);
+  });
+
+  test('says where the settings name what is not there', async () => {
+    const house = houseWith(['t4']);
+    expect(await headgate(house, 'supervisor: { profile: t5 }\n', 'check')).toEqual({
+      code: 64,
+      text: 'headgate.yaml:1:24: supervisor.profile: there is no t5; did you mean t4?\n1 problem in the settings\n',
+    });
+    const unknown = await headgate(house, 'models: [mistral-7b-instrct]\n', 'check');
+    expect(unknown.code).toBe(64);
+    expect(unknown.text).toMatch(
+      /^headgate\.yaml:1:10: models\[0\]\.id: there is no mistral-7b-instrct .*did you mean mistral-7b-instruct\?/,
+    );
+  });
+
+  test('asks no GPU where no model is named, and none anywhere of a gateway alone', async () => {
+    const house = houseWith(['t4'], { smi: { SIM_SMI_FAULT: 'hang' } });
+    expect(await headgate(house, 'server: { port: 1 }\n', 'check')).toMatchObject({ code: 0 });
+    expect(await headgate(house, `workers: [{ url: 'http://127.0.0.1:1' }]\n${MODELS}`, 'check')).toMatchObject({ code: 0 });
+    expect(house.looks()).toBe(0);
+  });
+});
+
+describe('headgate doctor', () => {
+  test('says how every model fits the card, and the command that would be run on it, and starts nothing', async () => {
+    const house = houseWith(['t4']);
+    const { code, text } = await headgate(house, '', 'doctor');
+    expect(text).toMatch(/0: Tesla T4, 15 GiB \(14\.56 for CUDA, 14\.56 GiB free\), compute capability 7\.5/);
+    expect(text).toMatch(/^Profile t4 /m);
+    const fits = [...text.matchAll(/^ {2}(?:\*| ) +([\w.-]+) +(?:- |\S+ [\d.]+ GiB) +(yes|tight|no)\b/gm)].map(
+      ([, id, fit]) => `${id} ${fit}`,
+    );
+    expect(fits.toSorted()).toEqual([
+      ...['gemma-3-12b-it no', 'gpt-oss-20b no', 'llama-3.1-8b-instruct yes', 'mistral-7b-instruct yes'],
+      ...['qwen2.5-1.5b-instruct-awq yes', 'qwen2.5-14b-instruct yes'],
+    ]);
+    expect(text).toMatch(/gemma-3-12b-it cannot run on this GPU \(Tesla T4\): .* Choose /);
+    expect(text).toContain(`CUDA_DEVICE_ORDER=PCI_BUS_ID \\\n  CUDA_VISIBLE_DEVICES=${house.cards()[0]!.uuid} \\\n  vllm serve `);
+    expect(text).toContain('--dtype half \\\n');
+    expect(text).toContain('Nothing stands in the way.');
+    expect(code).toBe(0);
+    expect(house.launches()).toEqual([]);
+  });
+
+  test('says that a share is never free before anybody waits for it', async () => {
+    const settings = 'models:\n  - { id: mistral-7b-instruct, engine: { gpu_memory_utilization: 0.98 } }\n';
+    const { code, text } = await headgate(houseWith(['t4']), settings, 'doctor');
+    expect(text).toMatch(/Stands in the way\n {2}gpu_memory_utilization 0\.98 is never free on GPU 0/);
+    expect(code).toBe(1);
+  });
+});
