@@ -20,9 +20,11 @@ export async function awaitFreeMemory(
   patienceMs: number,
   isOver: () => boolean,
 ): Promise<Failure | null> {
-  const untilMs = clock.now() + patienceMs;
+  const begunAtMs = clock.now();
+  const untilMs = begunAtMs + patienceMs;
   for (;;) {
-    const gpu = (await probe.read()).find(({ uuid }) => uuid === gpuUuid);
+    // What was free before may have been taken, or given back, by the very change that this start is a part of.
+    const gpu = (await probe.read(begunAtMs)).find(({ uuid }) => uuid === gpuUuid);
     if (!gpu || gpu.memoryFreeBytes === null || isOver()) return null;
     const freeBytes = gpu.memoryFreeBytes;
     if (freeBytes >= neededBytes(gpu, utilization)) return null;

@@ -25,7 +25,8 @@ export interface GpuReading extends GpuView {
 
 /** Looks at the machine's GPUs. Never throws: no driver, no answer and no GPU are all the empty list. */
 export interface GpuProbe {
-  read(): Promise<readonly GpuReading[]>;
+  /** What there is; asked no earlier than `notBeforeMs` (monotonic), where that matters. Otherwise it may be a second old. */
+  read(notBeforeMs?: number): Promise<readonly GpuReading[]>;
   /** Who holds memory of the GPUs, as far as that can be said. */
   apps?(): Promise<readonly ComputeApp[]>;
   /** What kept the last look from seeing GPUs, in plain words; null where nothing was wrong, if only because there are none. */
@@ -73,8 +74,9 @@ export class NvidiaSmi implements GpuProbe {
   readonly #clock: Clock;
   readonly #program: SmiProgram;
   #learned: Learned | null = null;
-  #asking: Promise<GpuSurvey> | null = null;
-  #last: { readonly atMs: number; readonly survey: GpuSurvey } | null = null;
+  #asking: { readonly begunAtMs: number; readonly survey: Promise<GpuSurvey> } | null = null;
+  /** When it was asked, and when it answered. */
+  #last: { readonly begunAtMs: number; readonly atMs: number; readonly survey: GpuSurvey } | null = null;
 
   /** `folders`: where to look for the program after the PATH. */
   constructor(clock: Clock, env: Readonly<Record<string, string | undefined>>, folders?: readonly string[]) {
@@ -82,19 +84,28 @@ export class NvidiaSmi implements GpuProbe {
     this.#program = new SmiProgram(clock, env, folders);
   }
 
-  async read(): Promise<readonly GpuReading[]> {
-    return (await this.survey()).gpus;
+  async read(notBeforeMs = -Infinity): Promise<readonly GpuReading[]> {
+    return (await this.survey(notBeforeMs)).gpus;
   }
 
   /** The same with the reason where there is nothing to see. */
-  async survey(): Promise<GpuSurvey> {
-    if (this.#last && this.#clock.now() - this.#last.atMs < CACHE_MS) return this.#last.survey;
-    this.#asking ??= this.#ask().then((survey) => {
-      this.#last = { atMs: this.#clock.now(), survey };
+  async survey(notBeforeMs = -Infinity): Promise<GpuSurvey> {
+    const last = this.#last;
+    if (last && this.#clock.now() - last.atMs < CACHE_MS && last.begunAtMs >= notBeforeMs) return last.survey;
+    // One question at a time; the answer to one that was asked too early is waited for and left aside.
+    if (this.#asking && this.#asking.begunAtMs < notBeforeMs) await this.#asking.survey;
+    this.#asking ??= this.#begin();
+    return this.#asking.survey;
+  }
+
+  #begin(): { readonly begunAtMs: number; readonly survey: Promise<GpuSurvey> } {
+    const begunAtMs = this.#clock.now();
+    const survey = this.#ask().then((answer) => {
+      this.#last = { begunAtMs, atMs: this.#clock.now(), survey: answer };
       this.#asking = null;
-      return survey;
+      return answer;
     });
-    return this.#asking;
+    return { begunAtMs, survey };
   }
 
   problem(): string | null {

@@ -167,6 +167,37 @@ describe('without an answer', () => {
     expect(await new NvidiaSmi(systemClock, { PATH: '/usr/bin:/bin' }, [wsl]).read()).toMatchObject([{ name: 'Tesla T4' }]);
   });
 
+  test('what was seen a moment ago is good enough, unless it has to be newer', async () => {
+    const folder = pretendSmi({ cards: [T4] });
+    const clock = createFakeClock();
+    const program = smi(folder, clock);
+    await program.read();
+    const asked = () => calls(folder).length;
+    const first = asked();
+    await Promise.all([program.read(), program.read(clock.now())]);
+    expect(asked()).toBe(first);
+    await clock.advance(10);
+    const newer = clock.now();
+    // Together they ask once.
+    await Promise.all([program.read(newer), program.read(newer), program.read()]);
+    expect(asked()).toBe(first + 1);
+    await program.read(newer);
+    expect(asked()).toBe(first + 1);
+  });
+
+  test('an answer that is under way when something newer is wanted is not taken for it', async () => {
+    const folder = pretendSmi({ cards: [T4] });
+    const clock = createFakeClock();
+    const program = smi(folder, clock);
+    await program.read();
+    const first = calls(folder).length;
+    await clock.advance(2000);
+    const early = program.read();
+    await clock.advance(10);
+    await Promise.all([early, program.read(clock.now())]);
+    expect(calls(folder).length).toBe(first + 2);
+  });
+
   test('one that hangs is ended after five seconds, with all it has started', async () => {
     const folder = smiThat('sleep 600 & echo $! > "$here/child"; echo $$ > "$here/pid"; wait');
     const clock = createFakeClock();
