@@ -160,8 +160,7 @@ describe('a driver that does not say what is free', { timeout: 60_000 }, () => {
 
 describe('an engine that was killed and whose memory comes back late', { timeout: 60_000 }, () => {
   test('is followed by the next when it has: no start in vain, and no step', async () => {
-    // What nvidia-smi says is good for a second, and no real start is over before that.
-    const at = houseWith(['rtx-4080'], { engine: { SIM_START_MS: '1200', SIM_VRAM_RELEASE_MS: '1500' } });
+    const at = houseWith(['rtx-4080'], { engine: { SIM_VRAM_RELEASE_MS: '1500' } });
     const supervisor = await superviseHouse(at);
     const view = await supervisor.worker(isReady);
     const held = at.cards()[0]!.holders;
