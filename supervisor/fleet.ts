@@ -91,7 +91,8 @@ export class Fleet {
           logs: logFiles(join(stateDir, 'logs'), fileStem(plan, spec)),
           recordsDirectory: recordsDirectory(stateDir),
           ladderFile: join(stateDir, 'ladder', `${fileStem(plan, spec)}.jsonl`),
-          clearance: (setup, isSleeper, done) => clear(turns, model, { setup, isSleeper, makeRoom }, { clock, gpuProbe, policy }, done),
+          clearance: (setup, isSleeper, done) =>
+            clear(turns, model, { setup, isSleeper, makeRoom }, { clock, log, gpuProbe, policy }, done),
           holdTurn: () => takeTurn(turns, model, () => {}),
         });
       };
@@ -256,7 +257,7 @@ function clear(
   turns: StartTurns,
   worker: PlannedModel,
   { setup, isSleeper, makeRoom }: { readonly setup: Setup | null; readonly isSleeper: boolean; readonly makeRoom: () => boolean },
-  { clock, gpuProbe, policy }: Pick<FleetOptions, 'clock' | 'gpuProbe' | 'policy'>,
+  { clock, log, gpuProbe, policy }: Pick<FleetOptions, 'clock' | 'log' | 'gpuProbe' | 'policy'>,
   done: (failure: Failure | null) => void,
 ): Lease {
   const asked = setup?.engine['gpu_memory_utilization'];
@@ -266,7 +267,10 @@ function clear(
   async function wait(): Promise<void> {
     for (const uuid of worker.gpuUuids) {
       const room = (patienceMs: number) => awaitFreeMemory(clock, gpuProbe, uuid, utilization, patienceMs, () => lease.released);
-      if (!(await room(Math.min(SLEEPERS_PATIENCE_MS, policy.vramPatienceMs)))) continue;
+      const busy = await room(Math.min(SLEEPERS_PATIENCE_MS, policy.vramPatienceMs));
+      if (!busy) continue;
+      if (busy.retry === 'wait')
+        log.info('worker.waiting', `${worker.spec.id} waits for room. ${busy.message}`, { worker: worker.spec.id });
       // What sleeps is soon loaded again; what others hold may not come back at all.
       makeRoom();
       const failure = await room(policy.vramPatienceMs);

@@ -51,6 +51,9 @@ describe('a card of which somebody else holds a part', { timeout: 60_000 }, () =
       /^The GPU has 10\.6 of 14\.6 GiB free and 13\.5 GiB are wanted: another process holds the rest/,
     );
     expect(failures(supervisor)).toHaveLength(1);
+    expect(supervisor.log.filter(({ event }) => event === 'worker.waiting')).toMatchObject([
+      { level: 'info', msg: expect.stringMatching(/^worker-1 waits for room\. The GPU has 10\.6 of 14\.6 GiB free/) },
+    ]);
     const [told, ...more] = degradations(supervisor);
     expect(more).toEqual([]);
     expect(told!['msg']).toMatch(/^worker-1 starts with gpu_memory_utilization 0\.67 instead of 0\.9: another process holds .+\.$/);
