@@ -62,8 +62,7 @@ describe('models that sleep', { timeout: 90_000 }, () => {
     const { gateway, supervisor, log, records } = await house();
     await using _ = gateway;
     const before = await call(gateway, FIRST);
-    for (const model of [SECOND, FIRST, SECOND, FIRST])
-      expect(await call(gateway, model)).toMatchObject({ status: 200, served: model });
+    for (const model of [SECOND, FIRST, SECOND, FIRST]) expect(await call(gateway, model)).toMatchObject({ status: 200, served: model });
     expect(await call(gateway, FIRST)).toEqual(before);
     const state = await supervisor.state();
     expect(state.workers).toMatchObject([{ state: 'ready', restarts: 0, degradation: [], models: [{ id: FIRST }] }]);
