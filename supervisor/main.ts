@@ -7,6 +7,8 @@ import { systemClock } from '../gateway/core/clock.ts';
 import { systemRandom } from '../gateway/core/random.ts';
 import { findAdoptable, running } from './adoption.ts';
 import { ControlTaken, isAnswered, serveControl } from './control.ts';
+import type { LookPatience } from './first-look.ts';
+import { firstLook } from './first-look.ts';
 import { Fleet } from './fleet.ts';
 import { planFleet } from './fleet-plan.ts';
 import type { GpuProbe, GpuReading } from './gpu.ts';
@@ -19,6 +21,7 @@ import { logPlan } from './plan-log.ts';
 import type { SupervisionPolicy } from './policy.ts';
 import { supervisionPolicy } from './policy.ts';
 import { loadProfiles, ProfileError } from './profile.ts';
+import { findProgram } from './program.ts';
 import { inspectVllm, VLLM_CACHE_FILE } from './vllm-install.ts';
 import { readRecords } from './worker-record.ts';
 
@@ -37,6 +40,8 @@ export interface SupervisorIo {
   /** Where SIGTERM and SIGINT are heard. Default: this process. */
   readonly signals?: Pick<NodeJS.EventEmitter, 'on' | 'off'>;
 }
+
+const ONE_LOOK: LookPatience = { times: 1, pauseMs: 0 };
 
 /**
  * Runs the supervisor until it is told to stop, by a signal or through its control API.
@@ -61,10 +66,12 @@ async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log
   // Asked before anything is touched, though only the listening socket decides.
   if (await isAnswered(path)) throw new ControlTaken(`another supervisor answers on ${path}`);
   const profiles = loadProfiles();
+  const policy = { ...supervisionPolicy(settings.supervisor.start_timeout_ms, settings.shutdown.grace_ms), ...io.policy };
   const gpuProbe = io.gpuProbe ?? new NvidiaSmi(clock, io.env);
-  const gpus = visibleGpus(await gpuProbe.read(), io.env['CUDA_VISIBLE_DEVICES']);
+  const seen = await firstLook(gpuProbe, clock, log, mayNeedGpus(settings, io) ? policy.firstLooks : ONE_LOOK);
+  const gpus = visibleGpus(seen.gpus, io.env['CUDA_VISIBLE_DEVICES']);
   const vllm = await findVllm(settings, io, gpus, clock, stateDir, log);
-  const plan = planFleet(settings, profiles, gpus, { cwd: io.cwd, env: io.env, stateDir, vllm });
+  const plan = planFleet(settings, profiles, gpus, { cwd: io.cwd, env: io.env, stateDir, vllm, gpuProblem: seen.problem });
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   logPlan(log, plan, io.env);
   // Before the first snapshot, so that the gateway never hears that a worker it sends requests to is not there.
@@ -76,7 +83,7 @@ async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log
     clock,
     random: systemRandom,
     log,
-    policy: { ...supervisionPolicy(settings.supervisor.start_timeout_ms, settings.shutdown.grace_ms), ...io.policy },
+    policy,
     gpuProbe,
     gpus,
     plan,
@@ -122,6 +129,11 @@ async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log
   } finally {
     finish();
   }
+}
+
+/** There is a vLLM that would be launched if only there were a GPU. */
+function mayNeedGpus({ supervisor }: Settings, { env, cwd }: SupervisorIo): boolean {
+  return supervisor.engine !== 'sim' && findProgram(supervisor.vllm_command[0] ?? 'vllm', env, cwd) !== null;
 }
 
 /** The vLLM to launch and the flags that it has; null where none is there or the simulated engine is wanted. */

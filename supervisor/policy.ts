@@ -1,5 +1,9 @@
+import type { LookPatience } from './first-look.ts';
+
 /** How patient a worker's supervisor is. One worker's whole behavior in numbers, so that a test can shrink them. */
 export interface SupervisionPolicy {
+  /** Before the plan is made. */
+  readonly firstLooks: LookPatience;
   /** From spawn to a healthy answer, as long as the log shows no progress any more. */
   readonly startTimeoutMs: number;
   /** A start past its time goes on while its log still says something new at least this often. */
@@ -58,6 +62,7 @@ const HOUR_MS = 3_600_000;
 /** The figures of production. `startTimeoutMs` and `shutdownTimeoutMs` come from the settings. */
 export function supervisionPolicy(startTimeoutMs: number, shutdownTimeoutMs: number): SupervisionPolicy {
   return {
+    firstLooks: { times: 3, pauseMs: 3000 },
     startTimeoutMs,
     stallMs: Math.min(300_000, startTimeoutMs),
     probeIntervalMs: 250,

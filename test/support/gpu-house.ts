@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { VramFile, newVram } from '../../supervisor/sim/vram-file.ts';
 import type { Vram, VramGpu } from '../../supervisor/sim/vram-file.ts';
+import { COMPILE_CACHE } from './compile-cache.ts';
 import { writeNvidiaSmi } from './nvidia-smi.ts';
 
 const ENGINE = fileURLToPath(new URL('../../supervisor/sim/main.ts', import.meta.url));
@@ -38,13 +39,15 @@ export interface HouseOptions {
   readonly engine?: Readonly<Record<string, string>>;
   /** SIM_SMI_ variables of nvidia-smi. */
   readonly smi?: Readonly<Record<string, string>>;
+  /** How often the driver is not there yet when nvidia-smi asks it. */
+  readonly lateDriver?: number;
 }
 
 /** The cards by the names of SIM_GPU, or described. */
 export type HouseCards = readonly (string | Pick<VramGpu, 'name' | 'memory_total_mib' | 'compute_cap'>)[];
 
 /** Builds one in an empty folder. */
-export function gpuHouse(folder: string, cards: HouseCards, { engine = {}, smi = {} }: HouseOptions = {}): GpuHouse {
+export function gpuHouse(folder: string, cards: HouseCards, { engine = {}, smi = {}, lateDriver = 0 }: HouseOptions = {}): GpuHouse {
   const bin = join(folder, 'bin');
   mkdirSync(bin);
   // Where pip leaves the version, for those who do not want to wait for Python.
@@ -56,7 +59,7 @@ export function gpuHouse(folder: string, cards: HouseCards, { engine = {}, smi =
   writeFileSync(launches, '');
   writeFileSync(looks, '');
 
-  const knobs = { SIM_SPEED: '0.01', SIM_START_MS: '30', SIM_FAULTS: '1', ...engine, SIM_VRAM_FILE: vram };
+  const knobs = { ...COMPILE_CACHE, SIM_SPEED: '0.01', SIM_START_MS: '30', SIM_FAULTS: '1', ...engine, SIM_VRAM_FILE: vram };
   const settings = Object.entries(knobs).map(([name, value]) => `export ${name}='${value}'`);
   // Exactly these questions are answered without a start; anything else begins with serve, and is one.
   writeProgram(join(bin, 'vllm'), [
@@ -70,7 +73,8 @@ export function gpuHouse(folder: string, cards: HouseCards, { engine = {}, smi =
     `exec '${process.execPath}' '${ENGINE}' serve "$@"`,
   ]);
   writeNvidiaSmi(folder, { ...smi, SIM_VRAM_FILE: vram });
-  writeProgram(join(bin, 'nvidia-smi'), [`echo >> '${looks}'`, `exec '${join(folder, 'nvidia-smi')}' "$@"`]);
+  const late = `[ $(wc -l < '${looks}') -gt ${lateDriver} ] || export SIM_SMI_FAULT=no-driver`;
+  writeProgram(join(bin, 'nvidia-smi'), [`echo >> '${looks}'`, late, `exec '${join(folder, 'nvidia-smi')}' "$@"`]);
 
   return {
     folder,

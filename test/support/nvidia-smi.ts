@@ -1,6 +1,7 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { COMPILE_CACHE } from './compile-cache.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../supervisor/sim/nvidia-smi.ts', import.meta.url));
 
@@ -14,7 +15,7 @@ function quoted(text: string): string {
  */
 export function writeNvidiaSmi(folder: string, env: Readonly<Record<string, string>> = {}): string {
   const script = join(folder, 'nvidia-smi');
-  const settings = Object.entries(env).map(([name, value]) => `export ${name}=${quoted(value)}\n`);
+  const settings = Object.entries({ ...COMPILE_CACHE, ...env }).map(([name, value]) => `export ${name}=${quoted(value)}\n`);
   writeFileSync(script, `#!/bin/sh\n${settings.join('')}exec ${quoted(process.execPath)} ${quoted(PROGRAM)} "$@"\n`);
   chmodSync(script, 0o755);
   return `${folder}${delimiter}${process.env['PATH'] ?? ''}`;

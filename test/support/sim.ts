@@ -6,6 +6,7 @@ import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { newVram } from '../../supervisor/sim/vram-file.ts';
+import { COMPILE_CACHE } from './compile-cache.ts';
 
 export interface SimOptions {
   readonly model?: string;
@@ -66,7 +67,7 @@ export async function launchSim(options: SimOptions = {}): Promise<RunningSim> {
     // A group of its own, so that its engine core can be ended with it.
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'] ?? '', SIM_SPEED: '0.01', SIM_FAULTS: '1', ...options.env },
+    env: { ...COMPILE_CACHE, PATH: process.env['PATH'] ?? '', SIM_SPEED: '0.01', SIM_FAULTS: '1', ...options.env },
   });
   const pid = child.pid!;
   let printed = '';

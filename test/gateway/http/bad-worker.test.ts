@@ -203,8 +203,8 @@ describe('streams that fail before their first event are told as an error', () =
       'upstream_error',
     ],
     [
-      'an endless line in chunks of a byte',
-      Buffer.concat([Buffer.from(STREAM_HEAD), ...Array<Buffer>(1_100_000).fill(chunk('x'))]),
+      'an endless line in chunks of sixteen bytes',
+      Buffer.concat([Buffer.from(STREAM_HEAD), ...Array<Buffer>(1_100_000).fill(chunk('x'.repeat(16)))]),
       'upstream_error',
     ],
     [

@@ -13,6 +13,7 @@ import { instancePrefix } from '../../../supervisor/instance-id.ts';
 import type { SupervisionPolicy } from '../../../supervisor/policy.ts';
 import { find } from '../../../supervisor/processes.ts';
 import { runSupervisor } from '../../../supervisor/main.ts';
+import { COMPILE_CACHE } from '../../support/compile-cache.ts';
 import { scratchFolder } from './scratch.ts';
 import { freePort } from '../../support/sim.ts';
 
@@ -35,6 +36,7 @@ export async function fakeEngineSettings(mode: string, more: SettingsInput = {})
 
 /** Waits shortened; everything else as in production. */
 const QUICK: Partial<SupervisionPolicy> = {
+  firstLooks: { times: 3, pauseMs: 20 },
   probeIntervalMs: 50,
   settleMs: 50,
   stopGraceMs: 1500,
@@ -75,7 +77,7 @@ export async function superviseHere(
   const write = (level: string) => (event: string, msg: string, fields?: object) => void log.push({ level, event, msg, ...fields });
   const exitCode = runSupervisor(settings, {
     cwd: folder,
-    env: { PATH: process.env['PATH'], ...env },
+    env: { ...COMPILE_CACHE, PATH: process.env['PATH'], ...env },
     stdout: process.stdout,
     log: { info: write('info'), warn: write('warn'), error: write('error') },
     gpuProbe,
