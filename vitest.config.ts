@@ -4,8 +4,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    // Two, whatever the machine has: tests start processes of their own.
-    maxWorkers: 2,
+    // Three, whatever the machine has: tests start processes of their own, and mostly wait for them.
+    maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // For the processes that tests start: see test/support/compile-cache.ts.
