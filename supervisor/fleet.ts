@@ -1,17 +1,14 @@
 import { join } from 'node:path';
 import type { Clock, Timer } from '../gateway/core/clock.ts';
 import { repeat } from '../gateway/core/clock.ts';
-import { Lease } from '../gateway/core/lease.ts';
 import type { Random } from '../gateway/core/random.ts';
 import type { GpuView, SupervisorSnapshot } from '../gateway/core/supervision.ts';
 import type { Adoptables } from './adoption.ts';
 import { running } from './adoption.ts';
-import type { Failure } from './failure.ts';
 import { fileNameOf } from './file-name.ts';
+import { clearStart, takeTurn } from './clearance.ts';
 import type { FleetPlan, PlannedModel, PlannedWorker } from './fleet-plan.ts';
-import { awaitFreeMemory } from './free-memory.ts';
 import type { GpuProbe, GpuReading } from './gpu.ts';
-import type { Setup } from './ladder.ts';
 import { recordsDirectory } from './leftovers.ts';
 import type { Log } from './log.ts';
 import { logFiles } from './log-file.ts';
@@ -21,7 +18,6 @@ import { Slot } from './slot.ts';
 import { StartHistory } from './start-history.ts';
 import { StartTurns } from './start-turns.ts';
 import { SwapDesk } from './swap-desk.ts';
-import { sleeperShare } from './swap-rules.ts';
 import type { WishResult } from './wish-result.ts';
 import { SupervisedWorker } from './worker.ts';
 
@@ -92,7 +88,7 @@ export class Fleet {
           recordsDirectory: recordsDirectory(stateDir),
           ladderFile: join(stateDir, 'ladder', `${fileStem(plan, spec)}.jsonl`),
           clearance: (setup, isSleeper, done) =>
-            clear(turns, model, { setup, isSleeper, makeRoom }, { clock, log, gpuProbe, policy }, done),
+            clearStart(turns, model, { setup, isSleeper, makeRoom }, { clock, log, gpuProbe, policy }, done),
           holdTurn: () => takeTurn(turns, model, () => {}),
         });
       };
@@ -247,50 +243,6 @@ async function takePorts(
     taken.set(model, port);
   }
   return taken;
-}
-
-/** Memory that has just been given back is free within a second or two. */
-const SLEEPERS_PATIENCE_MS = 5000;
-
-/** A worker's permission to start: its GPUs' turn, then their memory. Without a GPU there is nothing to wait for. */
-function clear(
-  turns: StartTurns,
-  worker: PlannedModel,
-  { setup, isSleeper, makeRoom }: { readonly setup: Setup | null; readonly isSleeper: boolean; readonly makeRoom: () => boolean },
-  { clock, log, gpuProbe, policy }: Pick<FleetOptions, 'clock' | 'log' | 'gpuProbe' | 'policy'>,
-  done: (failure: Failure | null) => void,
-): Lease {
-  const asked = setup?.engine['gpu_memory_utilization'];
-  const whole = typeof asked === 'number' ? asked : worker.utilization;
-  const utilization = isSleeper ? whole - sleeperShare(worker.spec.wanted?.limits.cardGib ?? null) : whole;
-  const lease: Lease = takeTurn(turns, worker, () => void wait());
-  async function wait(): Promise<void> {
-    for (const uuid of worker.gpuUuids) {
-      const room = (patienceMs: number) => awaitFreeMemory(clock, gpuProbe, uuid, utilization, patienceMs, () => lease.released);
-      const busy = await room(Math.min(SLEEPERS_PATIENCE_MS, policy.vramPatienceMs));
-      if (!busy) continue;
-      if (busy.retry === 'wait')
-        log.info('worker.waiting', `${worker.spec.id} waits for room. ${busy.message}`, { worker: worker.spec.id });
-      // What sleeps is soon loaded again; what others hold may not come back at all.
-      makeRoom();
-      const failure = await room(policy.vramPatienceMs);
-      if (!failure) continue;
-      // What follows may be another start of the same worker: its turn must not be behind this one.
-      lease.release();
-      return done(failure);
-    }
-    done(null);
-  }
-  return lease;
-}
-
-/** `onTurn` is called once, possibly at once. */
-function takeTurn(turns: StartTurns, { gpuUuids }: PlannedModel, onTurn: () => void): Lease {
-  const [first, ...others] = gpuUuids;
-  // Workers that spread over several cards may overlap in any of them: those start one by one.
-  if (first !== undefined) return turns.take(others.length === 0 ? first : 'several', onTurn);
-  onTurn();
-  return new Lease(() => {});
 }
 
 function toGpuView(gpu: GpuReading): GpuView {
