@@ -444,7 +444,13 @@ describe('requests and the engine', () => {
       max_tokens: 90,
       ignore_eos: true,
     }));
-    const answers = await Promise.all(requests.map((request) => rawJson(sim.port, CHAT_PATH, request)));
+    // All of them are there before the first is worked on, however slowly they come.
+    await sim.fault({ fault: 'hang' });
+    const calls = requests.map((request) => rawJson(sim.port, CHAT_PATH, request));
+    const inside = async () => (await metric(sim, 'vllm:num_requests_running')) + (await metric(sim, 'vllm:num_requests_waiting'));
+    await expect.poll(inside, { timeout: 20_000 }).toBe(8);
+    await sim.fault({ fault: 'none' });
+    const answers = await Promise.all(calls);
     const usages = answers.map((answer) => bodyOf<{ usage: { prompt_tokens: number; completion_tokens: number } }>(answer).usage);
     expect(usages.map((usage) => usage.completion_tokens)).toEqual(new Array(8).fill(90));
     expect(await metric(sim, 'vllm:num_preemptions_total')).toBeGreaterThan(0);
