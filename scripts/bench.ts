@@ -1,9 +1,10 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { cpuUs, memoryMib, printTable } from './measure.ts';
 
 // Measures what the gateway costs beside HAProxy, in one run, with every policy at its default and metrics and logs on.
 // CPU time is the scheduler's own account of the proxy's threads, so that a busy machine does not change it much; quote the ratios.
@@ -94,8 +95,7 @@ async function run(): Promise<void> {
     ['idle CPU %', idleCpu.toFixed(2), '', ''],
     ['errors', String(request.gate.errors + chunk.gate.errors + many.gate.errors + light.errors), '', ''],
   ];
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  for (const row of rows) console.log(`| ${row.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |`);
+  printTable(rows);
   console.log(
     `\nmedian of ${ROUNDS} rounds of ${SECONDS} s; node ${process.versions.node}; proxies on CPU ${PROXY_CPU}, stub and load on CPU ${LOAD_CPU}`,
   );
@@ -143,17 +143,8 @@ function measure(proxy: Proxy, load: string[]): Measured {
     cpuUs: used,
     p50Us: result.latency_us.p50,
     chunkDelayP99Us: result.chunk_delay_us.p99,
-    peakMib: Math.round(Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${proxy.pid}/status`, 'utf8'))?.[1] ?? 0) / 1024),
+    peakMib: memoryMib(proxy.pid, 'peak'),
   };
-}
-
-/** Run time of every thread of a process, in microseconds. */
-function cpuUs(pid: number): number {
-  let nanoseconds = 0;
-  for (const task of readdirSync(`/proc/${pid}/task`)) {
-    nanoseconds += Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]);
-  }
-  return nanoseconds / 1000;
 }
 
 async function idle(pid: number): Promise<number> {

@@ -13,7 +13,6 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock, Timer } from '../gateway/core/clock.ts';
-import { repeat } from '../gateway/core/clock.ts';
 
 /** The log files of one worker: `<id>.log` of this start, `<id>.previous.log` of the one before, `<id>.failed.log` of the last that failed. */
 export interface LogFiles {
@@ -49,6 +48,9 @@ export function keepAsFailed(files: LogFiles): void {
 }
 
 const POLL_MS = 100;
+/** The same once nothing has come for `QUIET_MS`: an engine that serves nobody prints a line in ten seconds. */
+const QUIET_POLL_MS = 400;
+const QUIET_MS = 1000;
 /** A larger piece would outlive the short-lived memory that pieces of text belong in. */
 const READ_BYTES = 64 * 1024;
 /** More than this unread is skipped, except for the end: the file has it, memory and time are short. */
@@ -63,7 +65,9 @@ export class LogFollower {
   readonly #maxFileBytes: number;
   readonly #fd: number;
   readonly #buffer = Buffer.alloc(READ_BYTES);
-  readonly #timer: Timer;
+  readonly #clock: Clock;
+  #timer: Timer;
+  #newsAtMs: number;
   #offset: number;
   #open = true;
 
@@ -77,7 +81,9 @@ export class LogFollower {
     this.#maxFileBytes = options.maxFileBytes ?? MAX_FILE_BYTES;
     this.#fd = openSync(path, 'r');
     this.#offset = options.offset ?? 0;
-    this.#timer = repeat(clock, POLL_MS, () => this.#readSafely());
+    this.#clock = clock;
+    this.#newsAtMs = clock.now();
+    this.#timer = this.#next();
   }
 
   /** How far it has read, in bytes. */
@@ -94,6 +100,14 @@ export class LogFollower {
     closeSync(this.#fd);
   }
 
+  #next(): Timer {
+    const isQuiet = this.#clock.now() - this.#newsAtMs > QUIET_MS;
+    return this.#clock.after(isQuiet ? QUIET_POLL_MS : POLL_MS, () => {
+      this.#readSafely();
+      if (this.#open) this.#timer = this.#next();
+    });
+  }
+
   /** A log that cannot be read, or a disk that is full, is no reason to give up the worker. */
   #readSafely(): void {
     try {
@@ -106,6 +120,7 @@ export class LogFollower {
   #read(): void {
     const { size } = fstatSync(this.#fd);
     if (size === this.#offset) return;
+    this.#newsAtMs = this.#clock.now();
     // Somebody has emptied it.
     if (size < this.#offset) this.#offset = 0;
     if (size - this.#offset > MAX_BEHIND_BYTES) this.#offset = size - MAX_BEHIND_BYTES / 2;

@@ -31,6 +31,30 @@ describe('LogFollower', () => {
     expect(read()).toBe('one\ntwo\n');
   });
 
+  test('looks less often once nothing comes, and sees what comes then all the same', async () => {
+    const { path, clock, read } = followed();
+    appendFileSync(path, 'first\n');
+    await clock.advance(100);
+    let looks = 0;
+    const { after } = clock;
+    clock.after = (ms, fn) => {
+      looks += 1;
+      return after(ms, fn);
+    };
+    await clock.advance(1000);
+    expect(looks).toBe(10);
+    await clock.advance(60_000);
+    looks = 0;
+    await clock.advance(4000);
+    expect(looks).toBe(10);
+    appendFileSync(path, 'late\n');
+    await clock.advance(400);
+    expect(read()).toBe('first\nlate\n');
+    looks = 0;
+    await clock.advance(1000);
+    expect(looks).toBeGreaterThan(6);
+  });
+
   test('reads to the end when it is closed, and no further', async () => {
     const { path, clock, follower, read } = followed();
     appendFileSync(path, 'last words');
