@@ -49,6 +49,8 @@ export interface Journey {
   windowMs: number;
   /** Attempts made at workers. */
   attempts: number;
+  /** How often its worker ended before a byte had come, with no other to ask, and it waited for the next. */
+  losses: number;
   /** The worker that answered, or that was asked last. */
   worker: string | null;
   /** Monotonic ms at which the first byte of the answer's body came from the worker. */
@@ -92,6 +94,7 @@ export function newJourney(): Journey {
     queueMs: 0,
     windowMs: 0,
     attempts: 0,
+    losses: 0,
     worker: null,
     firstByteAt: null,
     lastByteAt: null,

@@ -11,6 +11,7 @@ import type { Worker, WorkerDirectory } from '../core/worker.ts';
 import { CircuitBreaker, type BreakerSettings, type Permit } from './circuit-breaker.ts';
 import { fittingWorkers } from './large-requests.ts';
 import { LoadBalancer, type BalancerSettings } from './load-balancer.ts';
+import { LostError } from './lost-worker.ts';
 import { noWorkerError } from './no-worker.ts';
 import { pressureOf, type PressureSettings } from './pressure.ts';
 import { promptLogprobsError, willingWorkers } from './prompt-logprobs.ts';
@@ -95,7 +96,7 @@ export class Dispatch {
       const { worker, permit } = this.#choose(call, tried, failed);
       if (failed) events.retried(call, failed.cause);
       tried.push(worker);
-      const life = `${worker.id} ${worker.readySince}`;
+      const life = worker.readySince;
       let attempt = await this.#attempt(call, worker, permit);
       if (attempt.kind === 'failed' && attempt.cause === 'stale') {
         // The worker closed a kept connection as we used it: it never saw the request, and a fresh connection tells more.
@@ -104,15 +105,16 @@ export class Dispatch {
         if (again) attempt = await this.#attempt(call, worker, again);
       }
       if (attempt.kind === 'replied') return attempt.reply;
-      failed = attempt;
-      if (failed.cause === 'died' && bytes && this.#suspects.record(bytes, life, clock.now()) >= DEATHS_ALLOWED) throw suspect();
-      if (failed.cause === 'final' || bytes === null || tried.length >= max_attempts) throw failed.error;
+      const { cause, error } = attempt;
+      if (cause === 'died' && bytes && this.#suspects.record(bytes, `${worker.id} ${life}`, clock.now()) >= DEATHS_ALLOWED) throw suspect();
+      if (cause === 'final' || bytes === null || tried.length + call.journey.losses >= max_attempts) throw error;
+      failed = isLoss(cause) ? { ...attempt, error: new LostError(attempt, worker, life) } : attempt;
     }
   }
 
   /** A call that its worker never had, or lost by dying, is not what a budget guards against: every worker is asked at most once. */
   #mayRetry(cause: FailureCause): boolean {
-    return cause === 'unsent' || cause === 'stale' || cause === 'died' || this.#budget.withdraw();
+    return isLoss(cause) || this.#budget.withdraw();
   }
 
   async #attempt(call: Call, worker: Worker, permit: Permit): Promise<Attempt> {
@@ -235,6 +237,11 @@ function affinityKey(call: Call, settings: BalancerSettings): string | null {
     case 'prefix':
       return call.peek.promptHead === '' ? null : call.peek.promptHead;
   }
+}
+
+/** The worker is not there, or is not any more. */
+function isLoss(cause: FailureCause): boolean {
+  return cause === 'unsent' || cause === 'stale' || cause === 'died';
 }
 
 function suspect(): GatewayError {

@@ -19,15 +19,18 @@ interface WorkerStatus {
   readonly last_failure: { readonly class: string; readonly advice: string } | null;
 }
 
-test(
-  'memory that runs out under load costs streams an error, waiting calls nothing, and the worker one setting',
+test.each([
+  ['of two, whose calls go to the other', 2],
+  ['that is the only one, whose calls wait for it', 1],
+])(
+  'memory that runs out under load costs streams an error, waiting calls nothing, and the worker one setting: a worker %s',
   { timeout: 90_000 },
-  async () => {
+  async (_which, replicas) => {
     const folder = mkdtempSync(join(tmpdir(), 'headgate-oom-'));
     const [port, first] = [await freePort(), await freePort()];
     const settings = {
       server: { port },
-      supervisor: { engine: 'sim', replicas: 2, port_range: [first, first + 20] },
+      supervisor: { engine: 'sim', replicas, port_range: [first, first + 20] },
       load_balancer: { slow_start_ms: 0 },
       log: { level: 'warn' },
     };
@@ -39,22 +42,24 @@ test(
     await headgate.prints(/Headgate is ready on/);
     const url = `http://127.0.0.1:${port}`;
     const workers = async () => ((await (await fetch(`${url}/admin/status`)).json()) as { workers: WorkerStatus[] }).workers;
-    await until(async () => (await workers()).every(({ state }) => state === 'ready'), 'both workers are ready', 30_000);
+    await until(async () => (await workers()).every(({ state }) => state === 'ready'), 'every worker is ready', 30_000);
 
+    const begun = new Set<string>();
     const ask = (stream: boolean, text: string) =>
       fetch(`${url}/v1/chat/completions`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ messages: [{ role: 'user', content: text }], stream, max_tokens: 400, ignore_eos: true }),
-      }).then(async (response) => ({
-        status: response.status,
-        attempts: response.headers.get('x-headgate-attempts'),
-        text: await response.text(),
-      }));
+      }).then(async (response) => {
+        // A stream's head waits for its first event.
+        if (stream) begun.add(response.headers.get('x-headgate-worker') ?? '');
+        return { status: response.status, attempts: response.headers.get('x-headgate-attempts'), text: await response.text() };
+      });
     const streams = Array.from({ length: 12 }, (_, i) => ask(true, `stream ${i}`));
     const wholes = Array.from({ length: 12 }, (_, i) => ask(false, `whole ${i}`));
-    await until(async () => (await workers()).every(({ in_flight }) => in_flight >= 6), 'both workers are busy');
+    await until(async () => (await workers()).every(({ in_flight }) => in_flight >= 24 / replicas / 2), 'every worker is busy');
     const victim = (await workers())[0]!;
+    await until(() => begun.has(victim.id), 'it streams');
     const fault = await fetch(`${victim.url}/sim/fault`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },

@@ -1,7 +1,8 @@
 import type { Call } from '../../../gateway/core/call.ts';
 import type { GatewayError } from '../../../gateway/core/errors.ts';
 import type { Lease } from '../../../gateway/core/lease.ts';
-import { Admission, type AdmissionSettings } from '../../../gateway/policies/admission.ts';
+import { Admission } from '../../../gateway/policies/admission.ts';
+import type { AdmissionSettings } from '../../../gateway/policies/room.ts';
 import type { PressureSettings } from '../../../gateway/policies/pressure.ts';
 import { fakeCall, type FakeCallOptions } from '../../support/fake-call.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';

@@ -1,5 +1,6 @@
 import type { Call } from '../../../gateway/core/call.ts';
 import { GatewayError, type ErrorKind } from '../../../gateway/core/errors.ts';
+import type { Layer } from '../../../gateway/core/handler.ts';
 import { seededRandom } from '../../../gateway/core/random.ts';
 import type { Reply } from '../../../gateway/core/reply.ts';
 import type { BreakerSettings } from '../../../gateway/policies/circuit-breaker.ts';
@@ -29,10 +30,12 @@ export interface Setup {
   budget_ratio?: number;
   breaker?: Partial<BreakerSettings>;
   balancer?: Partial<BalancerSettings>;
+  /** What stands in front of it. */
+  before?: (parts: Pick<DispatchContext, 'clock' | 'events' | 'directory'>) => Layer;
 }
 
 /** A dispatch in front of `workers` fake ones. */
-export function setUp({ workers: count = 2, max_attempts = 2, budget_ratio = 0.2, breaker, balancer }: Setup = {}) {
+export function setUp({ workers: count = 2, max_attempts = 2, budget_ratio = 0.2, breaker, balancer, before }: Setup = {}) {
   const clock = createFakeClock();
   const events = new RecordedEvents();
   const workers = Array.from({ length: count }, (_, i) => new FakeWorker(`w${i}`));
@@ -51,7 +54,7 @@ export function setUp({ workers: count = 2, max_attempts = 2, budget_ratio = 0.2
     newRequestId: () => `fresh-${++requestIds}`,
   };
   const dispatch = new Dispatch(context);
-  const handler = dispatch.handler();
+  const handler = before ? before(context)(dispatch.handler()) : dispatch.handler();
 
   /** Sends a call; its reply, or the error it threw, is in `result` once there is one. */
   function send(call: Call = fakeCall()): Sent {
