@@ -14,7 +14,7 @@ import { LoadBalancer, type BalancerSettings } from './load-balancer.ts';
 import { LostError } from './lost-worker.ts';
 import { noWorkerError } from './no-worker.ts';
 import { pressureOf, type PressureSettings } from './pressure.ts';
-import { promptLogprobsError, willingWorkers } from './prompt-logprobs.ts';
+import { unwillingError, willingWorkers } from './prompt-logprobs.ts';
 import type { Attempt, FailureCause } from './attempt.ts';
 import { relay, type RelaySettings } from './relay.ts';
 import { RetryBudget } from './retry-budget.ts';
@@ -170,7 +170,7 @@ export class Dispatch {
     const ready = directory.readyFor(call.model);
     if (ready.length === 0) throw failed?.error ?? noWorkerError(directory, call.model);
     const willing = willingWorkers(ready, call);
-    if (willing.length === 0) throw failed?.error ?? promptLogprobsError(call);
+    if (willing.length === 0) throw failed?.error ?? unwillingError(directory, call);
     let candidates = fittingWorkers(willing, call);
     if (tried.length > 0) candidates = candidates.filter((worker) => !tried.includes(worker));
     candidates = this.#admitted(candidates, now);

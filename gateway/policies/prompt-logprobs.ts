@@ -1,10 +1,14 @@
 import type { Call, PromptLogprobsField } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Layer } from '../core/handler.ts';
-import type { Worker, WorkerDirectory } from '../core/worker.ts';
+import type { Worker, WorkerDirectory, WorkerState } from '../core/worker.ts';
 
 /** Where vLLM knows the fields; in any other body they mean nothing. */
 const ROUTES: ReadonlySet<string> = new Set(['/v1/chat/completions', '/v1/completions']);
+
+/** Not ready, but on the way there. */
+const COMING: ReadonlySet<WorkerState> = new Set(['starting', 'warming', 'draining', 'stopping', 'backoff']);
+const DEFAULT_RETRY_MS = 5000;
 
 const ASKED: Readonly<Record<PromptLogprobsField, { readonly by: string; readonly instead: string }>> = {
   prompt_logprobs: { by: '`prompt_logprobs`', instead: 'Leave `prompt_logprobs` out' },
@@ -22,8 +26,15 @@ export function willingWorkers(workers: readonly Worker[], call: Call): readonly
   return workers.filter((worker) => !refuses(worker));
 }
 
-/** What a call is told that no ready worker is willing to take. */
-export function promptLogprobsError(call: Call): GatewayError {
+/** What a call is told that no ready worker is willing to take: to come back for one that is about to be, or to ask for less. */
+export function unwillingError(directory: WorkerDirectory, call: Call): GatewayError {
+  const coming = directory.workers().filter((worker) => COMING.has(worker.view.state) && serves(worker, call.model) && !refuses(worker));
+  if (coming.length > 0) {
+    const etas = coming.map(({ view }) => view.etaSeconds).filter((eta) => eta !== null);
+    const retryAfterMs = etas.length > 0 ? Math.min(...etas) * 1000 : DEFAULT_RETRY_MS;
+    const message = `The worker of ${call.model} that may compute log-probabilities of a whole prompt is starting. Retry shortly.`;
+    return new GatewayError('model_loading', message, { retryAfterMs });
+  }
   const param = fieldOf(call) ?? 'prompt_logprobs';
   const { by, instead } = ASKED[param];
   const message =
@@ -37,9 +48,13 @@ export function refusePromptLogprobs(directory: WorkerDirectory): Layer {
   return (next) =>
     function willing(call) {
       const ready = directory.readyFor(call.model);
-      if (ready.length > 0 && willingWorkers(ready, call).length === 0) return Promise.reject(promptLogprobsError(call));
+      if (ready.length > 0 && willingWorkers(ready, call).length === 0) return Promise.reject(unwillingError(directory, call));
       return next(call);
     };
+}
+
+function serves({ view }: Worker, model: string): boolean {
+  return view.models.some(({ id }) => id === model);
 }
 
 function refuses({ view }: Worker): boolean {

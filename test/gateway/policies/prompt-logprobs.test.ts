@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Call, PromptLogprobsField } from '../../../gateway/core/call.ts';
 import type { Reply } from '../../../gateway/core/reply.ts';
+import type { WorkerState } from '../../../gateway/core/worker.ts';
 import { errorReplyParts } from '../../../gateway/policies/error-reply.ts';
-import { promptLogprobsError, refusePromptLogprobs, willingWorkers } from '../../../gateway/policies/prompt-logprobs.ts';
+import { refusePromptLogprobs, unwillingError, willingWorkers } from '../../../gateway/policies/prompt-logprobs.ts';
 import { seededRandom } from '../../../gateway/core/random.ts';
 import { CHAT, fakeCall } from '../../support/fake-call.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
@@ -53,7 +54,11 @@ test.each([
   ['logprobs', 'Leave `echo` or `logprobs` out'],
   ['echo', 'Leave `echo` out'],
 ] as const)('a client that asks by %s is told what, why and what to do instead, and not to come back with it', (field, instead) => {
-  const { status, headers, body } = errorReplyParts(promptLogprobsError(asking(field)), 'openai', seededRandom(1));
+  const { status, headers, body } = errorReplyParts(
+    unwillingError(new FakeDirectory(createFakeClock(), [refusing('w0')]), asking(field)),
+    'openai',
+    seededRandom(1),
+  );
   expect(status).toBe(400);
   expect(headers).toMatchObject({ 'x-should-retry': 'false', 'x-headgate-reason': 'client_error' });
   const { error } = JSON.parse(body) as { error: { message: string } };
@@ -71,9 +76,23 @@ describe('before a call waits for a place', () => {
   }
 
   test('it is refused when every ready worker refuses it', async () => {
-    const handler = gate([refusing('w0'), refusing('w1'), new FakeWorker('w2', { state: 'starting' })]);
+    const handler = gate([refusing('w0'), refusing('w1'), new FakeWorker('w2', { state: 'failed' })]);
     await expect(handler(asking())).rejects.toMatchObject({ kind: 'invalid_value', details: { param: 'prompt_logprobs' } });
     await expect(handler(plain())).resolves.toBe(answered);
+  });
+
+  test('it is told to come back when the worker that would take it is on its way', async () => {
+    const coming = (state: WorkerState, etaSeconds: number | null) => new FakeWorker(`coming-${state}`, { state, etaSeconds });
+    for (const state of ['starting', 'warming', 'stopping', 'backoff'] as const) {
+      const handler = gate([refusing('w0'), coming(state, 40), coming('starting', null)]);
+      await expect(handler(asking())).rejects.toMatchObject({ kind: 'model_loading', status: 503, details: { retryAfterMs: 40_000 } });
+    }
+    await expect(gate([refusing('w0'), coming('idle', null)])(asking())).rejects.toMatchObject({ kind: 'invalid_value' });
+    const elsewhere = new FakeWorker('other', {
+      state: 'starting',
+      models: [{ id: 'other', root: null, parent: null, maxModelLen: null }],
+    });
+    await expect(gate([refusing('w0'), elsewhere])(asking())).rejects.toMatchObject({ kind: 'invalid_value' });
   });
 
   test('it goes on when one would take it, and when there is nobody to refuse it', async () => {
