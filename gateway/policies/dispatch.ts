@@ -18,7 +18,7 @@ import { unwillingError, willingWorkers } from './prompt-logprobs.ts';
 import type { Attempt, FailureCause } from './attempt.ts';
 import { relay, type RelaySettings } from './relay.ts';
 import { RetryBudget } from './retry-budget.ts';
-import { DEATHS_ALLOWED, Suspects } from './suspects.ts';
+import { Suspects } from './suspects.ts';
 
 export interface RetrySettings {
   /** Attempts in all; 1 = never retry. */
@@ -84,11 +84,20 @@ export class Dispatch {
   }
 
   async #handle(call: Call): Promise<Reply> {
+    const bytes = call.body.kind === 'bytes' ? call.body.bytes : null;
+    const trial = bytes && this.#suspects.enter(bytes, this.#context.clock.now());
+    if (!trial) return this.#answer(call, bytes);
+    try {
+      return await this.#answer(call, bytes);
+    } finally {
+      trial.release();
+    }
+  }
+
+  async #answer(call: Call, bytes: Buffer | null): Promise<Reply> {
     const { clock, events, retry } = this.#context;
     const { max_attempts, budget_ratio } = retry();
     this.#budget.deposit(budget_ratio);
-    const bytes = call.body.kind === 'bytes' ? call.body.bytes : null;
-    if (bytes && this.#suspects.condemned(bytes, clock.now())) throw suspect();
     const tried: Worker[] = [];
     let failed: FailedAttempt | null = null;
     for (;;) {
@@ -104,10 +113,14 @@ export class Dispatch {
         const again = this.#breaker(worker.id).acquire(clock.now());
         if (again) attempt = await this.#attempt(call, worker, again);
       }
-      if (attempt.kind === 'replied') return attempt.reply;
+      if (attempt.kind === 'replied') {
+        if (bytes) this.#suspects.clear(bytes);
+        return attempt.reply;
+      }
       const { cause, error } = attempt;
-      if (cause === 'died' && bytes && this.#suspects.record(bytes, `${worker.id} ${life}`, clock.now()) >= DEATHS_ALLOWED) throw suspect();
-      if (cause === 'final' || bytes === null || tried.length + call.journey.losses >= max_attempts) throw error;
+      if (cause === 'final' || bytes === null) throw error;
+      if (cause === 'died' && !this.#suspects.record(bytes, `${worker.id} ${life}`, clock.now())) throw error;
+      if (tried.length + call.journey.losses >= max_attempts) throw error;
       failed = isLoss(cause) ? { ...attempt, error: new LostError(attempt, worker, life) } : attempt;
     }
   }
@@ -242,8 +255,4 @@ function affinityKey(call: Call, settings: BalancerSettings): string | null {
 /** The worker is not there, or is not any more. */
 function isLoss(cause: FailureCause): boolean {
   return cause === 'unsent' || cause === 'stale' || cause === 'died';
-}
-
-function suspect(): GatewayError {
-  return new GatewayError('suspect', `Workers died while they served this request (${DEATHS_ALLOWED} times); it is not tried again.`);
 }

@@ -1,39 +1,116 @@
 import { hash } from 'node:crypto';
+import { GatewayError } from '../core/errors.ts';
+import { Lease } from '../core/lease.ts';
 
 const REMEMBER_MS = 600_000;
-const MOST = 1_000;
-/** Workers that may die of the same body before it is refused. */
-export const DEATHS_ALLOWED = 2;
+const MOST_BODIES = 1_000;
+const MOST_LIVES = 100;
+const TRIAL_RETRY_MS = 2_000;
+
+interface Record {
+  readonly lives: Set<string>;
+  readonly guilty: boolean;
+  readonly atMs: number;
+}
+
+interface Trial {
+  readonly key: string;
+  calls: number;
+}
 
 /**
- * Bodies during which a worker died. One that has killed two is not fed to a third, nor to the first again when the client retries.
- * A worker dies once, however many calls with the same body it takes with it. Costs nothing until the first death: only then are bodies
- * hashed.
+ * Bodies during which a worker died. One that has killed two is not fed to a third, nor to the first again when the client retries. A body
+ * that shared both deaths with others is not yet known to be the one: of such bodies one at a time is sent again, so that the next death
+ * tells. One that is answered is cleared. Costs nothing until the first death: only then are bodies hashed.
  */
 export class Suspects {
-  readonly #deaths = new Map<string, { readonly lives: Set<string>; readonly atMs: number }>();
+  /** In order of the last death. */
+  readonly #known = new Map<string, Record>();
+  /** How many bodies each life of a worker took with it, in the order of their ends. */
+  readonly #crowds = new Map<string, number>();
+  #trial: Trial | null = null;
+  #lastDeathMs = -Infinity;
 
-  /** Records the death of a worker: `life` tells its lives apart, before a restart and after. @returns how many there have been. */
-  record(body: Buffer, life: string, now: number): number {
-    const key = digest(body);
-    const known = this.#deaths.get(key);
-    const lives = known && now - known.atMs <= REMEMBER_MS ? known.lives : new Set<string>();
-    lives.add(life);
-    // Deleted first, so that the map stays in order of the last death.
-    this.#deaths.delete(key);
-    this.#deaths.set(key, { lives, atMs: now });
-    for (const [oldest, { atMs }] of this.#deaths) {
-      if (this.#deaths.size <= MOST && now - atMs <= REMEMBER_MS) break;
-      this.#deaths.delete(oldest);
+  /**
+   * Before a body is sent.
+   * @returns null for one that may go as any other, or a lease on the trial, to be released once it is answered or has failed
+   * @throws suspect when it is not to be sent again · worker_busy while another is being tried
+   */
+  enter(body: Buffer, now: number): Lease | null {
+    if (this.#known.size === 0) return null;
+    if (now - this.#lastDeathMs > REMEMBER_MS) {
+      this.#known.clear();
+      this.#crowds.clear();
+      return null;
     }
-    return lives.size;
+    const key = digest(body);
+    const record = this.#fresh(key, now);
+    if (!record || record.lives.size < 2) return null;
+    if (record.guilty) throw suspect(record.lives.size);
+    if (this.#trial && this.#trial.key !== key) throw onTrial();
+    const trial = (this.#trial ??= { key, calls: 0 });
+    trial.calls += 1;
+    return new Lease(() => {
+      trial.calls -= 1;
+      if (trial.calls === 0) this.#trial = null;
+    });
   }
 
-  condemned(body: Buffer, now: number): boolean {
-    if (this.#deaths.size === 0) return false;
-    const entry = this.#deaths.get(digest(body));
-    return entry !== undefined && entry.lives.size >= DEATHS_ALLOWED && now - entry.atMs <= REMEMBER_MS;
+  /**
+   * Records the death of a worker: `life` tells its lives apart, before a restart and after. A worker dies once, however many calls with
+   * the same body it takes with it.
+   * @returns whether the call may go on to another worker
+   * @throws suspect when it is the one
+   */
+  record(body: Buffer, life: string, now: number): boolean {
+    const key = digest(body);
+    let { lives, guilty } = this.#fresh(key, now) ?? { lives: new Set<string>(), guilty: false };
+    if (!lives.has(life)) {
+      // Of the deaths before this one all is known; who shares this one the others may still have to say.
+      guilty ||= this.#trial?.key === key || [...lives].some((earlier) => this.#crowds.get(earlier) === 1);
+      lives.add(life);
+      this.#crowds.set(life, (this.#crowds.get(life) ?? 0) + 1);
+    }
+    // Deleted first, so that the map stays in order of the last death.
+    this.#known.delete(key);
+    this.#known.set(key, { lives, guilty, atMs: now });
+    this.#lastDeathMs = now;
+    this.#trim(now);
+    if (guilty) throw suspect(lives.size);
+    return lives.size < 2;
   }
+
+  /** A worker has answered it, and lives. */
+  clear(body: Buffer): void {
+    if (this.#known.size > 0) this.#known.delete(digest(body));
+  }
+
+  #fresh(key: string, now: number): Record | null {
+    const record = this.#known.get(key);
+    return record && now - record.atMs <= REMEMBER_MS ? record : null;
+  }
+
+  #trim(now: number): void {
+    for (const [oldest, { atMs }] of this.#known) {
+      if (this.#known.size <= MOST_BODIES && now - atMs <= REMEMBER_MS) break;
+      this.#known.delete(oldest);
+    }
+    for (const life of this.#crowds.keys()) {
+      if (this.#crowds.size <= MOST_LIVES) break;
+      this.#crowds.delete(life);
+    }
+  }
+}
+
+/** What a call is told whose body is not sent again. */
+function suspect(deaths: number): GatewayError {
+  return new GatewayError('suspect', `Workers died while they served this request (${deaths} times); it is not tried again.`);
+}
+
+function onTrial(): GatewayError {
+  const message =
+    'Workers died while they served this request among others. Such requests are tried again one at a time, and another is being tried.';
+  return new GatewayError('worker_busy', message, { retryAfterMs: TRIAL_RETRY_MS });
 }
 
 function digest(body: Buffer): string {

@@ -99,6 +99,31 @@ describe('a request that kills workers', () => {
     for (const one of sent) expect(kindOf(one)).toBe('upstream_disconnected');
   });
 
+  test('is told from those that were with it: they are tried one at a time, and answered', async () => {
+    const t = setUp();
+    t.directory.setState(t.workers[1]!, 'starting');
+    const innocents = ['1', '2'].map((text) => (): Call => fakeCall({ text }));
+    const sent = [poison, ...innocents].map((make) => t.send(make()));
+    t.directory.setState(t.workers[1]!, 'ready');
+    for (let death = 0; death < 2; death++) {
+      for (const exchange of t.open()) die(exchange);
+      await t.settle();
+    }
+    expect(t.asked()).toEqual([3, 3]);
+    for (const one of sent) expect(kindOf(one)).toBe('upstream_disconnected');
+    const [first, second] = innocents as [() => Call, () => Call];
+    const trial = t.send(first());
+    expect(kindOf(await t.sendTo(good, second()))).toBe('worker_busy');
+    for (const exchange of t.open()) good(exchange);
+    await t.settle();
+    expect(textOf(trial)).toContain('Yes.');
+    expect(textOf(await t.sendTo(good, second()))).toContain('Yes.');
+    await t.clock.advance(1);
+    for (const worker of t.workers) for (const state of ['backoff', 'ready'] as const) t.directory.setState(worker, state);
+    expect(kindOf(await t.sendTo(die, poison()))).toBe('suspect');
+    expect(t.asked()).toEqual([5, 4]);
+  });
+
   test('may try again after ten minutes', async () => {
     const t = setUp({ workers: 2 });
     await t.sendTo(die, poison());

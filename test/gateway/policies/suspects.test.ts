@@ -1,52 +1,148 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import type { GatewayError } from '../../../gateway/core/errors.ts';
 import { Suspects } from '../../../gateway/policies/suspects.ts';
 
 const BODY = Buffer.from('{"prompt":"the one that kills"}');
 const SAME_BYTES = Buffer.from(BODY);
 const OTHER = Buffer.from('{"prompt":"another"}');
+const CROWD = Array.from({ length: 7 }, (_, i) => Buffer.from(`{"prompt":"innocent ${i}"}`));
 const TEN_MINUTES_MS = 600_000;
 
-test('one death proves nothing, two condemn the body', () => {
-  const suspects = new Suspects();
-  expect(suspects.record(BODY, 'w0', 0)).toBe(1);
-  expect(suspects.condemned(SAME_BYTES, 0)).toBe(false);
-  expect(suspects.record(SAME_BYTES, 'w1', 10)).toBe(2);
-  expect(suspects.condemned(SAME_BYTES, 10)).toBe(true);
-  expect(suspects.condemned(OTHER, 10)).toBe(false);
+/** The kind of the error that it throws, or what it returns. */
+function outcome(act: () => unknown): unknown {
+  try {
+    return act();
+  } catch (error) {
+    return (error as GatewayError).kind;
+  }
+}
+
+describe('a body that had a death to itself', () => {
+  test('has one held against it for nothing, and is not sent again after two', () => {
+    const suspects = new Suspects();
+    expect(suspects.record(BODY, 'w0', 0)).toBe(true);
+    expect(suspects.enter(SAME_BYTES, 0)).toBeNull();
+    expect(outcome(() => suspects.record(SAME_BYTES, 'w1', 10))).toBe('suspect');
+    expect(outcome(() => suspects.enter(SAME_BYTES, 10))).toBe('suspect');
+    expect(suspects.enter(OTHER, 10)).toBeNull();
+  });
+
+  test('is the one, whoever shared the other death', () => {
+    const suspects = new Suspects();
+    suspects.record(BODY, 'w0', 0);
+    for (const innocent of CROWD) expect(suspects.record(innocent, 'w1', 1)).toBe(true);
+    expect(outcome(() => suspects.record(BODY, 'w1', 1))).toBe('suspect');
+    for (const innocent of CROWD) expect(suspects.enter(innocent, 1)).toBeNull();
+  });
+
+  test('has killed a worker once, however many equal bodies went with it', () => {
+    const suspects = new Suspects();
+    for (let i = 0; i < 64; i++) expect(suspects.record(BODY, 'w0 since 12', 0)).toBe(true);
+    expect(suspects.enter(BODY, 0)).toBeNull();
+  });
+
+  test('has killed the same worker twice if that was restarted in between', () => {
+    const suspects = new Suspects();
+    suspects.record(BODY, 'w0 since 12', 0);
+    expect(outcome(() => suspects.record(BODY, 'w0 since 99', 100))).toBe('suspect');
+  });
+
+  test('is forgotten ten minutes after the last death', () => {
+    const suspects = new Suspects();
+    suspects.record(BODY, 'w0', 0);
+    outcome(() => suspects.record(BODY, 'w1', 1_000));
+    expect(outcome(() => suspects.enter(BODY, TEN_MINUTES_MS + 1_000))).toBe('suspect');
+    expect(suspects.enter(BODY, TEN_MINUTES_MS + 1_001)).toBeNull();
+  });
+
+  test('is forgotten so where others have died since, too', () => {
+    const suspects = new Suspects();
+    suspects.record(BODY, 'w0', 0);
+    outcome(() => suspects.record(BODY, 'w1', 1_000));
+    suspects.record(OTHER, 'w0', TEN_MINUTES_MS);
+    expect(outcome(() => suspects.enter(BODY, TEN_MINUTES_MS + 1_000))).toBe('suspect');
+    expect(suspects.enter(BODY, TEN_MINUTES_MS + 1_001)).toBeNull();
+  });
+
+  test('has nothing added up that lies more than ten minutes apart', () => {
+    const suspects = new Suspects();
+    suspects.record(BODY, 'w0', 0);
+    expect(suspects.record(BODY, 'w1', TEN_MINUTES_MS + 1)).toBe(true);
+    expect(suspects.enter(BODY, TEN_MINUTES_MS + 1)).toBeNull();
+  });
+
+  test('is among the thousand whose deaths are the latest', () => {
+    const suspects = new Suspects();
+    const bodies = Array.from({ length: 1_000 }, (_, i) => Buffer.from(`body ${i}`));
+    for (const [i, body] of bodies.entries()) for (const life of ['a', 'b']) outcome(() => suspects.record(body, `${life}${i}`, i));
+    suspects.record(OTHER, 'w0', 1_000);
+    expect(suspects.enter(bodies[0]!, 1_000)).toBeNull();
+    for (const late of [bodies[1]!, bodies[999]!]) expect(outcome(() => suspects.enter(late, 1_000))).toBe('suspect');
+  });
 });
 
-test('a worker dies once, however many equal bodies it takes with it', () => {
-  const suspects = new Suspects();
-  for (let i = 0; i < 64; i++) expect(suspects.record(BODY, 'w0 since 12', 0)).toBe(1);
-  expect(suspects.condemned(BODY, 0)).toBe(false);
-});
+describe('bodies that shared both deaths', () => {
+  function afterTwoDeaths(): Suspects {
+    const suspects = new Suspects();
+    for (const body of [...CROWD, BODY]) expect(suspects.record(body, 'w0', 0)).toBe(true);
+    for (const body of [...CROWD, BODY]) expect(suspects.record(body, 'w1', 1)).toBe(false);
+    return suspects;
+  }
+  const [first, second] = CROWD as [Buffer, Buffer];
 
-test('the same worker counts again once it has been restarted', () => {
-  const suspects = new Suspects();
-  suspects.record(BODY, 'w0 since 12', 0);
-  expect(suspects.record(BODY, 'w0 since 99', 100)).toBe(2);
-});
+  test('are not refused for good, but sent again one at a time', () => {
+    const suspects = afterTwoDeaths();
+    const trial = suspects.enter(first, 2);
+    expect(outcome(() => suspects.enter(second, 2))).toBe('worker_busy');
+    expect(suspects.enter(OTHER, 2)).toBeNull();
+    trial!.release();
+    expect(suspects.enter(second, 2)).not.toBeNull();
+  });
 
-test('is forgotten ten minutes after the last death', () => {
-  const suspects = new Suspects();
-  suspects.record(BODY, 'w0', 0);
-  suspects.record(BODY, 'w1', 1_000);
-  expect(suspects.condemned(BODY, TEN_MINUTES_MS + 1_000)).toBe(true);
-  expect(suspects.condemned(BODY, TEN_MINUTES_MS + 1_001)).toBe(false);
-});
+  test('make room for the next only when the last call with the same bytes is over', () => {
+    const suspects = afterTwoDeaths();
+    const calls = [suspects.enter(first, 2), suspects.enter(first, 2)];
+    calls[0]!.release();
+    calls[0]!.release();
+    expect(outcome(() => suspects.enter(second, 2))).toBe('worker_busy');
+    calls[1]!.release();
+    expect(suspects.enter(second, 2)).not.toBeNull();
+  });
 
-test('two deaths that lie more than ten minutes apart do not add up', () => {
-  const suspects = new Suspects();
-  suspects.record(BODY, 'w0', 0);
-  expect(suspects.record(BODY, 'w1', TEN_MINUTES_MS + 1)).toBe(1);
-  expect(suspects.condemned(BODY, TEN_MINUTES_MS + 1)).toBe(false);
-});
+  test('are cleared by an answer', () => {
+    const suspects = afterTwoDeaths();
+    const trial = suspects.enter(first, 2);
+    suspects.clear(first);
+    trial!.release();
+    expect(suspects.enter(first, 2)).toBeNull();
+    expect(suspects.record(first, 'w2', 3)).toBe(true);
+  });
 
-test('remembers the thousand bodies whose deaths are the latest', () => {
-  const suspects = new Suspects();
-  for (const life of ['w0', 'w1']) for (let i = 0; i < 1_000; i++) suspects.record(Buffer.from(`body ${i}`), life, i);
-  suspects.record(OTHER, 'w0', 1_000);
-  expect(suspects.condemned(Buffer.from('body 0'), 1_000)).toBe(false);
-  expect(suspects.condemned(Buffer.from('body 1'), 1_000)).toBe(true);
-  expect(suspects.condemned(Buffer.from('body 999'), 1_000)).toBe(true);
+  test('are found out when a worker dies while one is tried, whatever else was sent to it', () => {
+    const suspects = afterTwoDeaths();
+    const trial = suspects.enter(BODY, 2);
+    expect(suspects.record(OTHER, 'w2', 3)).toBe(true);
+    expect(outcome(() => suspects.record(BODY, 'w2', 3))).toBe('suspect');
+    trial!.release();
+    expect(outcome(() => suspects.enter(BODY, 4))).toBe('suspect');
+    expect(suspects.enter(first, 4)).not.toBeNull();
+  });
+
+  test('say how many deaths there were, and when to come back', () => {
+    const suspects = afterTwoDeaths();
+    suspects.enter(BODY, 2);
+    const refusal = (act: () => unknown): unknown => {
+      try {
+        return act();
+      } catch (error) {
+        return error;
+      }
+    };
+    const waits = refusal(() => suspects.enter(first, 2));
+    expect(waits).toMatchObject({ status: 503, details: { retryAfterMs: 2_000 } });
+    expect(refusal(() => suspects.record(BODY, 'w2', 3))).toMatchObject({
+      status: 422,
+      message: 'Workers died while they served this request (3 times); it is not tried again.',
+    });
+  });
 });
