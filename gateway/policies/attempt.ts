@@ -11,6 +11,8 @@ export type Verdict =
 /** What the caller of an attempt hears besides its result. */
 export interface AttemptObserver {
   onFirstByte(): void;
+  /** The worker ended with the call in its hands. `silent`: before a byte of the answer had gone to the client. */
+  onDied(silent: boolean): void;
   /** Once, when the worker is done with us. */
   onSettled(verdict: Verdict): void;
 }

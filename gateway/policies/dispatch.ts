@@ -113,13 +113,10 @@ export class Dispatch {
         const again = this.#breaker(worker.id).acquire(clock.now());
         if (again) attempt = await this.#attempt(call, worker, again);
       }
-      if (attempt.kind === 'replied') {
-        if (bytes) this.#suspects.clear(bytes);
-        return attempt.reply;
-      }
+      if (attempt.kind === 'replied') return attempt.reply;
       const { cause, error } = attempt;
       if (cause === 'final' || bytes === null) throw error;
-      if (cause === 'died' && !this.#suspects.record(bytes, `${worker.id} ${life}`, clock.now())) throw error;
+      if (cause === 'died' && !this.#suspects.mayGoOn(bytes)) throw error;
       if (tried.length + call.journey.losses >= max_attempts) throw error;
       failed = isLoss(cause) ? { ...attempt, error: new LostError(attempt, worker, life) } : attempt;
     }
@@ -144,6 +141,9 @@ export class Dispatch {
     events.routed(call, worker.id);
     const probe = this.#breaker(worker.id).state === 'half_open';
     const settle = new Lease(() => worker.inFlight--);
+    const suspects = this.#suspects;
+    const bytes = call.body.kind === 'bytes' ? call.body.bytes : null;
+    const { readySince } = worker;
     try {
       return await relay(call, worker, this.#request(call), clock, settings(), {
         onFirstByte() {
@@ -151,10 +151,15 @@ export class Dispatch {
           // A probe's question is whether the worker answers at all; its whole answer may take minutes.
           if (probe) permit.succeeded(clock.now());
         },
+        onDied(silent) {
+          if (bytes) suspects.record(bytes, `${worker.id} ${readySince}`, silent, clock.now());
+        },
         onSettled(verdict) {
           settle.release();
-          if (verdict.kind === 'success') permit.succeeded(clock.now());
-          else if (verdict.kind === 'neutral') permit.neutral();
+          if (verdict.kind === 'success') {
+            permit.succeeded(clock.now());
+            if (bytes) suspects.clear(bytes);
+          } else if (verdict.kind === 'neutral') permit.neutral();
           else permit.failed(clock.now(), verdict.reason);
         },
       });

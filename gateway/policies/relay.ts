@@ -162,6 +162,7 @@ class Relay implements UpstreamListener, SilenceListener {
       // That a kept connection is gone says nothing about the worker: it may close one whenever it likes.
       return this.#fail(error, cause, kind === 'stale' ? { kind: 'neutral' } : { kind: 'failure', reason: kind });
     }
+    if (kind === 'died') this.#observer.onDied(false);
     const told = new GatewayError('upstream_disconnected', 'The worker stopped in the middle of the answer.', { cause: error });
     this.#break(told, { kind: 'failure', reason: kind });
   }
@@ -252,8 +253,10 @@ class Relay implements UpstreamListener, SilenceListener {
   #onStreamFailure(message: string, reason: string, cause?: Error): void {
     const error = new GatewayError('upstream_error', message, { cause });
     const verdict: Verdict = { kind: 'failure', reason };
-    if (this.#state === 'waiting') this.#fail(error, cause && tellsEngineDeath(cause.message) ? 'died' : 'failed', verdict);
-    else this.#break(error, verdict);
+    const died = cause !== undefined && tellsEngineDeath(cause.message);
+    if (this.#state === 'waiting') return this.#fail(error, died ? 'died' : 'failed', verdict);
+    if (died) this.#observer.onDied(false);
+    this.#break(error, verdict);
   }
 
   #onDone(): void {
@@ -323,6 +326,7 @@ class Relay implements UpstreamListener, SilenceListener {
   /** Before the first byte: the caller decides what comes next. */
   #fail(error: GatewayError, cause: FailureCause, verdict: Verdict): void {
     this.#abort();
+    if (cause === 'died') this.#observer.onDied(true);
     this.#settle(verdict);
     this.#over();
     this.#resolve({ kind: 'failed', error, cause });

@@ -8,7 +8,8 @@ const MOST_LIVES = 100;
 const TRIAL_RETRY_MS = 2_000;
 
 interface Record {
-  readonly lives: Set<string>;
+  /** The lives it took, and of each whether that was before a byte of the answer. */
+  readonly lives: Map<string, boolean>;
   readonly guilty: boolean;
   readonly atMs: number;
 }
@@ -20,8 +21,9 @@ interface Trial {
 
 /**
  * Bodies during which a worker died. One that has killed two is not fed to a third, nor to the first again when the client retries. A body
- * that shared both deaths with others is not yet known to be the one: of such bodies one at a time is sent again, so that the next death
- * tells. One that is answered is cleared. Costs nothing until the first death: only then are bodies hashed.
+ * that shared both deaths with others is not known to be the one. Where they came before its first byte, such bodies are sent again one at
+ * a time, so that the next death tells; those that had an answer under way are sent as any other: it is load that ends workers so. One that
+ * is answered is cleared. Costs nothing until the first death: only then are bodies hashed.
  */
 export class Suspects {
   /** In order of the last death. */
@@ -33,7 +35,7 @@ export class Suspects {
 
   /**
    * Before a body is sent.
-   * @returns null for one that may go as any other, or a lease on the trial, to be released once it is answered or has failed
+   * @returns null for one that may go as any other, or a lease on the trial: to be released at its first byte, or when it has failed
    * @throws suspect when it is not to be sent again · worker_busy while another is being tried
    */
   enter(body: Buffer, now: number): Lease | null {
@@ -45,8 +47,7 @@ export class Suspects {
     }
     const key = digest(body);
     const record = this.#fresh(key, now);
-    if (!record || record.lives.size < 2) return null;
-    if (record.guilty) throw suspect(record.lives.size);
+    if (!record || !mayHaveKilled(record)) return null;
     if (this.#trial && this.#trial.key !== key) throw onTrial();
     const trial = (this.#trial ??= { key, calls: 0 });
     trial.calls += 1;
@@ -58,17 +59,15 @@ export class Suspects {
 
   /**
    * Records the death of a worker: `life` tells its lives apart, before a restart and after. A worker dies once, however many calls with
-   * the same body it takes with it.
-   * @returns whether the call may go on to another worker
-   * @throws suspect when it is the one
+   * the same body it takes with it. `silent`: it had not sent a byte of the answer.
    */
-  record(body: Buffer, life: string, now: number): boolean {
+  record(body: Buffer, life: string, silent: boolean, now: number): void {
     const key = digest(body);
-    let { lives, guilty } = this.#fresh(key, now) ?? { lives: new Set<string>(), guilty: false };
+    let { lives, guilty } = this.#fresh(key, now) ?? { lives: new Map<string, boolean>(), guilty: false };
     if (!lives.has(life)) {
       // Of the deaths before this one all is known; who shares this one the others may still have to say.
-      guilty ||= this.#trial?.key === key || [...lives].some((earlier) => this.#crowds.get(earlier) === 1);
-      lives.add(life);
+      guilty ||= this.#trial?.key === key || [...lives.keys()].some((earlier) => this.#crowds.get(earlier) === 1);
+      lives.set(life, silent);
       this.#crowds.set(life, (this.#crowds.get(life) ?? 0) + 1);
     }
     // Deleted first, so that the map stays in order of the last death.
@@ -76,11 +75,19 @@ export class Suspects {
     this.#known.set(key, { lives, guilty, atMs: now });
     this.#lastDeathMs = now;
     this.#trim(now);
-    if (guilty) throw suspect(lives.size);
-    return lives.size < 2;
   }
 
-  /** A worker has answered it, and lives. */
+  /**
+   * After a death that has been recorded.
+   * @returns whether the call may go on to another worker at once
+   * @throws suspect when its body is the one
+   */
+  mayGoOn(body: Buffer): boolean {
+    const record = this.#known.get(digest(body));
+    return !record || !mayHaveKilled(record);
+  }
+
+  /** A worker has answered it to the end, and lives. */
   clear(body: Buffer): void {
     if (this.#known.size > 0) this.#known.delete(digest(body));
   }
@@ -102,9 +109,14 @@ export class Suspects {
   }
 }
 
-/** What a call is told whose body is not sent again. */
-function suspect(deaths: number): GatewayError {
-  return new GatewayError('suspect', `Workers died while they served this request (${deaths} times); it is not tried again.`);
+/** @throws suspect when there is no doubt */
+function mayHaveKilled({ lives, guilty }: Record): boolean {
+  if (guilty) {
+    throw new GatewayError('suspect', `Workers died while they served this request (${lives.size} times); it is not tried again.`);
+  }
+  let silent = 0;
+  for (const wasSilent of lives.values()) if (wasSilent) silent += 1;
+  return silent >= 2;
 }
 
 function onTrial(): GatewayError {

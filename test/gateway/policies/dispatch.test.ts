@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Call } from '../../../gateway/core/call.ts';
 import type { GatewayError } from '../../../gateway/core/errors.ts';
 import { fakeCall } from '../../support/fake-call.ts';
-import type { FakeWorker } from '../../support/fake-worker.ts';
+import type { FakeExchange, FakeWorker } from '../../support/fake-worker.ts';
 import { DONE_EVENT, finishEvent, MODEL, tokenEvent } from '../../support/fake-worker.ts';
 import { die, fail500, good, kindOf, setUp, textOf } from './dispatch-scene.ts';
 
@@ -122,6 +122,21 @@ describe('a request that kills workers', () => {
     for (const worker of t.workers) for (const state of ['backoff', 'ready'] as const) t.directory.setState(worker, state);
     expect(kindOf(await t.sendTo(die, poison()))).toBe('suspect');
     expect(t.asked()).toEqual([5, 4]);
+  });
+
+  test('is known, too, when they die in the middle of its answer', async () => {
+    const t = setUp();
+    const breakOff = (exchange: FakeExchange): unknown => exchange.sent().head().frames(tokenEvent()).failed('died');
+    const streamed = (): Call => fakeCall({ text: POISON, stream: true });
+    for (let i = 0; i < 2; i++) expect(textOf(await t.sendTo(breakOff, streamed()))).toContain('upstream_disconnected');
+    expect(kindOf(await t.sendTo(good, streamed()))).toBe('suspect');
+    expect(t.asked()).toEqual([1, 1]);
+  });
+
+  test('is not suspected once it has been answered in between', async () => {
+    const t = setUp({ max_attempts: 1 });
+    for (const behaves of [die, good, die]) await t.sendTo(behaves, poison());
+    expect(textOf(await t.sendTo(good, poison()))).toContain('Yes.');
   });
 
   test('may try again after ten minutes', async () => {

@@ -18,6 +18,7 @@ function ask(stream: boolean, route: Route = CHAT, choices = 1) {
   const verdicts: Verdict[] = [];
   const attempt = relay(call, worker, { method: 'POST', path: call.route.path, headers: {}, body: null }, clock, SETTINGS, {
     onFirstByte() {},
+    onDied() {},
     onSettled: (verdict) => verdicts.push(verdict),
   });
   return { clock, worker, call, client: new FakeClient(call), attempt, verdicts, exchange: worker.last };
