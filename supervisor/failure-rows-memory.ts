@@ -1,7 +1,7 @@
 import type { Evidence, FailureRow } from './failure-table.ts';
 
-/** PyTorch's words, and cuBLAS's own when it cannot get its workspace. */
-const CUDA_OOM = /CUDA out of memory|torch\.(?:cuda\.)?OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED/;
+/** PyTorch's words, the driver's (outside PyTorch's allocator: graphs, contexts, sleep mode), and cuBLAS's when it gets no workspace. */
+const CUDA_OOM = /CUDA out of memory|torch\.(?:cuda\.)?OutOfMemoryError|CUDA [Ee]rror: out of memory|CUBLAS_STATUS_ALLOC_FAILED/;
 
 function figure(text: string | undefined): number {
   return Number.parseFloat((text ?? '').replaceAll(',', ''));
@@ -96,6 +96,8 @@ export const MEMORY_ROWS: readonly FailureRow[] = [
     class: 'oom-wake',
     pattern: /cumem_allocator.*out of memory|CUDA Error: out of memory.*cumem_allocator/i,
     rank: 'decisive',
+    // The same allocator loads the weights of a model that may sleep later.
+    during: 'serving',
     retry: 'backoff',
     message: () => 'The GPU had no room for the model to wake up into.',
     advice: 'Put the other model on this GPU to sleep, or unload it, first.',
