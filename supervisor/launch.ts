@@ -13,7 +13,7 @@ export interface LaunchRequest {
   readonly settings: EngineSettings;
   readonly port: number;
   readonly shutdownTimeoutSeconds: number;
-  /** How long the engine may take to come up; vLLM's own limit must not be shorter than ours. */
+  /** After which a start that makes no progress is given up. */
   readonly startTimeoutSeconds: number;
   readonly instanceId: string;
   /** The GPUs it may use; none leaves that to the environment. */
@@ -40,6 +40,9 @@ export interface LaunchPlan {
   readonly maxNumSeqs: number;
   readonly maxModelLen: number | null;
 }
+
+/** The least that vLLM's front end waits for its engine. */
+const ENGINE_READY_SECONDS = 3600;
 
 /** vLLM's own number of sequences where none is set. */
 const DEFAULT_MAX_NUM_SEQS = 256;
@@ -139,7 +142,8 @@ function environment(request: LaunchRequest): Record<string, string> {
   Object.assign(env, {
     // A kept connection closes on our side first: vLLM's default of 5 s cuts requests that are just being sent.
     VLLM_HTTP_TIMEOUT_KEEP_ALIVE: '120',
-    VLLM_ENGINE_READY_TIMEOUT_S: String(request.startTimeoutSeconds),
+    // A start that gets on may take longer than ours: vLLM must not give up by the clock alone.
+    VLLM_ENGINE_READY_TIMEOUT_S: String(Math.max(ENGINE_READY_SECONDS, 2 * request.startTimeoutSeconds)),
     VLLM_NO_USAGE_STATS: '1',
     VLLM_LOGGING_COLOR: '0',
     VLLM_DISABLE_LOG_LOGO: '1',

@@ -69,7 +69,7 @@ describe('the environment', () => {
       CUDA_VISIBLE_DEVICES: 'GPU-1234',
       VLLM_USE_FLASHINFER_SAMPLER: '0',
       VLLM_HTTP_TIMEOUT_KEEP_ALIVE: '120',
-      VLLM_ENGINE_READY_TIMEOUT_S: '900',
+      VLLM_ENGINE_READY_TIMEOUT_S: '3600',
       NO_COLOR: '1',
       PATH: '/usr/bin',
     });
