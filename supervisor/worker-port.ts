@@ -18,6 +18,7 @@ export class WorkerPort {
   /** To one that its caller has taken. */
   moveTo(number: number): void {
     this.#number = number;
+    this.#isBad = false;
   }
 
   /** The next start is to have another: this one proved to be somebody else's. */
@@ -29,7 +30,11 @@ export class WorkerPort {
   async find(): Promise<boolean> {
     if (!this.#isBad && (await this.#pool.isFree(this.#number))) return true;
     const other = await this.#pool.take();
-    if (other === null) return false;
+    // Without another it is looked at again next time: whoever has it may have left by then.
+    if (other === null) {
+      this.#isBad = false;
+      return false;
+    }
     this.#pool.release(this.#number);
     this.#number = other;
     this.#isBad = false;

@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Failure } from '../../supervisor/failure.ts';
 import { awaitFreeMemory } from '../../supervisor/free-memory.ts';
 import type { GpuProbe, GpuReading } from '../../supervisor/gpu.ts';
+import { WorkerPort } from '../../supervisor/worker-port.ts';
 import { PortPool } from '../../supervisor/ports.ts';
 import { StartTurns } from '../../supervisor/start-turns.ts';
 import { createFakeClock } from '../support/fake-clock.ts';
@@ -142,5 +143,36 @@ describe('PortPool', () => {
     expect(await pool.take()).toBeNull();
     pool.release(ports[0]!);
     expect(await pool.take()).toBe(ports[0]);
+  });
+});
+
+describe('WorkerPort', () => {
+  /** A port that somebody listens on until `leave`. */
+  async function listening(): Promise<{ port: number; leave: () => Promise<void> }> {
+    const server = createServer();
+    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+    const leave = () => new Promise<void>((resolve) => void server.close(() => resolve()));
+    onTestFinished(() => void server.close());
+    return { port: (server.address() as { port: number }).port, leave };
+  }
+
+  test('moves when somebody else listens, and says where there is no other', async () => {
+    const { port, leave } = await listening();
+    const worker = new WorkerPort(port, new PortPool([port, port]));
+    expect(await worker.find()).toBe(false);
+    await leave();
+    expect(await worker.find()).toBe(true);
+    expect(worker.number).toBe(port);
+  });
+
+  test('that is to be avoided is taken again once there is no other and it is free', async () => {
+    const { port, leave } = await listening();
+    await leave();
+    const pool = new PortPool([port, port]);
+    pool.reserve(port);
+    const worker = new WorkerPort(port, pool);
+    worker.avoid();
+    expect(await worker.find()).toBe(false);
+    expect(await worker.find()).toBe(true);
   });
 });
