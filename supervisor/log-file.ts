@@ -140,7 +140,13 @@ export class LogFollower {
 
   /** The child appends, so its next line goes to the start of the emptied file. What it wrote while this copied is read before it is gone. */
   #cut(): void {
-    copyFileSync(this.#path, `${this.#path}.1`);
+    try {
+      copyFileSync(this.#path, `${this.#path}.1`);
+    } catch (error) {
+      // On a full disk the copy is what can be spared, not the limit.
+      rmSync(`${this.#path}.1`, { force: true, recursive: true });
+      this.#onBytes(Buffer.from(`\n[the first part of the log could not be kept: ${(error as Error).message}]\n`));
+    }
     this.#readOn(this.#offset + MAX_BEHIND_BYTES);
     truncateSync(this.#path, 0);
     this.#offset = 0;

@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { keepAsFailed, LogFollower, logFiles, rotate } from '../../supervisor/log-file.ts';
@@ -84,6 +84,18 @@ describe('LogFollower', () => {
     expect(statSync(path).size).toBeLessThanOrEqual(1100);
     expect(statSync(`${path}.1`).size).toBeLessThanOrEqual(1100);
     expect(read().match(/\d{4}\n/g)).toHaveLength(50);
+  });
+
+  test('keeps it so where the part over the limit cannot be put anywhere', async () => {
+    const { path, clock, read } = followed(1000);
+    mkdirSync(`${path}.1`);
+    for (let i = 0; i < 50; i += 1) {
+      appendFileSync(path, `${'x'.repeat(95)}${String(i).padStart(4, '0')}\n`);
+      await clock.advance(200);
+    }
+    expect(statSync(path).size).toBeLessThanOrEqual(1100);
+    expect(read().match(/x\d{4}\n/g)).toHaveLength(50);
+    expect(read().match(/could not be kept/g)).toHaveLength(1);
   });
 
   test('skips the middle of a flood and comes to its end', async () => {
