@@ -76,8 +76,20 @@ export function unresponsive(reason: string): Failure {
 }
 
 /** Requests run and no token has come for `silentMs`, while the health check says that all is well. */
-export function stalled(silentMs: number, running: number | null, hopeless: boolean): Failure {
-  const what = running === null ? 'It did not even say what it was doing' : `${running} requests were running`;
+/** It answers its health check, has nothing to do, and makes no token. */
+export function idleHung(tries: number, reason: string): Failure {
+  return plain(
+    'stalled',
+    'serving',
+    'backoff',
+    `The engine had nothing to do and made no token when it was asked for one, ${tries} times in a row: ${reason}. It is started again.`,
+    'If this returns, look for “Xid” in the kernel log, and try enforce_eager: true or another attention backend.',
+  );
+}
+
+/** `requests`: how many it had in hand; null where it did not say. */
+export function stalled(silentMs: number, requests: number | null, hopeless: boolean): Failure {
+  const what = requests === null ? 'It did not even say what it was doing' : `${requests} requests were waiting for one`;
   return plain(
     'stalled',
     'serving',

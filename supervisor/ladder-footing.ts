@@ -20,14 +20,31 @@ export const LEVEL_GROUND: Footing = { steps: [], climbed: null, relapses: 0, se
 /** relaxed: a step was taken · relapsed: one was taken back too early · restored: one was taken back · reset: all were. */
 export type FootingChange = 'relaxed' | 'relapsed' | 'restored' | 'reset';
 
+/**
+ * Where a failure leads on its ladder; null: nowhere. `relief`: the step down that there is against it. What has borne the longest time of
+ * serving has shown that it is enough for all but the rarest request: such a failure costs a restart, and no setting.
+ */
+export function answer(
+  policy: SupervisionPolicy,
+  footing: Footing,
+  failureClass: string,
+  relief: Relaxation | null,
+  servedMs: number | null,
+): { readonly footing: Footing; readonly change: 'relaxed' | 'relapsed' } | null {
+  const relapsed = relapse(policy, footing, failureClass, servedMs);
+  if (relapsed) return { footing: relapsed, change: 'relapsed' };
+  const isProven = (servedMs ?? 0) >= Math.max(...policy.climbHoldMs) && footing.steps.some((step) => step.class === failureClass);
+  return relief && !isProven ? { footing: descend(footing, relief), change: 'relaxed' } : null;
+}
+
 /** A step that was on trial comes back when its failure does; then it stays longer. */
-export function relapse(policy: SupervisionPolicy, footing: Footing, failureClass: string, servedMs: number | null): Footing | null {
+function relapse(policy: SupervisionPolicy, footing: Footing, failureClass: string, servedMs: number | null): Footing | null {
   const { climbed } = footing;
   if (climbed?.class !== failureClass || (servedMs ?? 0) >= policy.relapseMs) return null;
   return { ...footing, steps: [...footing.steps, climbed], climbed: null, relapses: footing.relapses + 1 };
 }
 
-export function descend(footing: Footing, step: Relaxation): Footing {
+function descend(footing: Footing, step: Relaxation): Footing {
   return { ...footing, steps: [...footing.steps, step], climbed: null };
 }
 

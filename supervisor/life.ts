@@ -59,6 +59,10 @@ export interface Pulse {
   readonly misses: number;
   /** Questions in a row that were not answered in time. */
   readonly silences: number;
+  /** The question under way is one for a token. */
+  readonly tested: boolean;
+  /** Tokens asked for in a row that did not come, while nobody else got one either. */
+  readonly withheld: number;
 }
 
 /** A worker that has been ready. */

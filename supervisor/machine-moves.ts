@@ -1,5 +1,5 @@
 import type { Failure } from './failure.ts';
-import { descend, climb, relapse } from './ladder-footing.ts';
+import { answer, climb } from './ladder-footing.ts';
 import type { Relaxation } from './ladder.ts';
 import type { Effect, History, Leave, Life, Machine, Moment, Next, ProcessRef, Step } from './life.ts';
 import { freshHistory } from './life.ts';
@@ -100,30 +100,40 @@ export function bury(now: Now, process: ProcessRef | null, failure: Failure, rel
   return sweep({ ...now, machine: failed.machine }, failed.next, process, failed.effects);
 }
 
-interface Failed {
+export interface Failed {
   readonly machine: Machine;
   readonly next: Next;
   readonly effects: readonly Effect[];
+}
+
+/** The answer of the ladders to a failure; null where they have none. `servedMs`: how long it had served; null: it did not. */
+export function relax(
+  policy: SupervisionPolicy,
+  machine: Machine,
+  failure: Failure,
+  relief: Relaxation | null,
+  servedMs: number | null,
+): Failed | null {
+  const answered = answer(policy, machine.footing, failure.class, relief, servedMs);
+  if (!answered) return null;
+  const { footing, change } = answered;
+  const history: History = { ...machine.history, busySinceMs: null, sameStart: null, lastFailure: failure };
+  return {
+    machine: { ...machine, history, footing },
+    next: { kind: 'relax' },
+    effects: [
+      { type: 'report_failure', failure, next: 'relax' },
+      { type: 'save_footing', change, step: footing.steps.at(-1) ?? null, failure },
+    ],
+  };
 }
 
 /** Books a failure and decides what follows: a step down the ladder where there is one, else what the rules of trying again say. */
 export function fail({ policy, machine, at }: Now, failure: Failure, relief: Relaxation | null): Failed {
   const sinceMs = servingSinceMs(machine.life);
   const servedMs = sinceMs === null ? null : at.nowMs - sinceMs;
-  const relapsed = relapse(policy, machine.footing, failure.class, servedMs);
-  const footing = relapsed ?? (relief ? descend(machine.footing, relief) : null);
-  if (footing) {
-    const change = relapsed ? 'relapsed' : 'relaxed';
-    const history: History = { ...machine.history, busySinceMs: null, sameStart: null, lastFailure: failure };
-    return {
-      machine: { ...machine, history, footing },
-      next: { kind: 'relax' },
-      effects: [
-        { type: 'report_failure', failure, next: 'relax' },
-        { type: 'save_footing', change, step: footing.steps.at(-1) ?? null, failure },
-      ],
-    };
-  }
+  const relaxed = relax(policy, machine, failure, relief, servedMs);
+  if (relaxed) return relaxed;
   const { history, verdict } = judge(policy, machine.history, failure, sinceMs, at);
   const effects: Effect[] = [{ type: 'report_failure', failure: history.lastFailure ?? failure, next: verdict.kind }];
   if (failure.retry === 'next_port') effects.push({ type: 'take_next_port' });

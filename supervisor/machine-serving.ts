@@ -1,14 +1,15 @@
-import { stalled, unresponsive } from './failure.ts';
+import { idleHung, stalled, unresponsive } from './failure.ts';
 import type { Beat, Effect, Event, Life, Moment, ProbeMiss, Pulse, Step } from './life.ts';
 import type { In, Now } from './machine-moves.ts';
 import { abandon, bury, drain, enter, knowing, remain, REST, RESTART, stop, sweep, unchanged } from './machine-moves.ts';
 import { empty } from './machine-sleeping.ts';
+import type { SupervisionPolicy } from './policy.ts';
 
 /** In service, or out of it because its requests get nowhere. */
 type Serving = In<'ready'> | In<'draining', { step: 'stalled' }>;
 
 export function freshPulse({ nowMs }: Moment): Pulse {
-  return { last: null, movedAtMs: nowMs, usedAtMs: nowMs, misses: 0, silences: 0 };
+  return { last: null, movedAtMs: nowMs, usedAtMs: nowMs, misses: 0, silences: 0, tested: false, withheld: 0 };
 }
 
 /** A worker that has been ready: what counts is that tokens come, not that its health check says 200. */
@@ -16,10 +17,9 @@ export function serving(now: Now, life: Serving, event: Event): Step {
   const { policy, machine, at } = now;
   switch (event.type) {
     case 'timer': {
-      // Not while it is silent: a request more would only delay the verdict.
-      const idle = life.pulse.silences === 0 && at.nowMs - life.pulse.usedAtMs >= policy.idleProbeMs;
-      const pulse = idle ? { ...life.pulse, usedAtMs: at.nowMs } : life.pulse;
-      return remain(now, { ...life, pulse }, [{ type: 'probe', epoch: machine.epoch, depth: idle ? 'token' : 'pulse' }]);
+      const tested = isTokenDue(life.pulse, policy, at);
+      const pulse = { ...life.pulse, tested, usedAtMs: tested ? at.nowMs : life.pulse.usedAtMs };
+      return remain(now, { ...life, pulse }, [{ type: 'probe', epoch: machine.epoch, depth: tested ? 'token' : 'pulse' }]);
     }
     case 'probe_ok':
       return judgePulse(now, life, felt(life.pulse, event.beat, at), policy.healthIntervalMs);
@@ -42,17 +42,34 @@ export function serving(now: Now, life: Serving, event: Event): Step {
   }
 }
 
+/**
+ * Now and then while nobody asks for anything: vLLM's gauges move only when a token comes, so an engine that hangs with nothing in hand
+ * looks idle for ever. Once a token has been withheld every other question is for one.
+ */
+function isTokenDue({ silences, tested, withheld, usedAtMs }: Pulse, policy: SupervisionPolicy, { nowMs }: Moment): boolean {
+  // Not while it is silent: a request more would only delay the verdict.
+  return silences === 0 && (withheld > 0 ? !tested : nowMs - usedAtMs >= policy.idleProbeMs);
+}
+
 function felt(pulse: Pulse, beat: Beat | null, { nowMs }: Moment): Pulse {
-  const heard = { ...pulse, misses: 0, silences: 0 };
+  const withheld = pulse.tested ? 0 : pulse.withheld;
+  const heard = { ...pulse, misses: 0, silences: 0, withheld };
   if (beat === null) return { ...heard, movedAtMs: nowMs };
-  const moved = beat.running === 0 || beat.tokens !== pulse.last?.tokens;
-  const used = beat.running > 0 || beat.tokens !== pulse.last?.tokens;
-  return { ...heard, last: beat, movedAtMs: moved ? nowMs : pulse.movedAtMs, usedAtMs: used ? nowMs : pulse.usedAtMs };
+  const worked = beat.tokens !== pulse.last?.tokens;
+  const isIdle = beat.running + beat.waiting === 0;
+  return {
+    ...heard,
+    last: beat,
+    withheld: worked ? 0 : withheld,
+    movedAtMs: worked || isIdle ? nowMs : pulse.movedAtMs,
+    usedAtMs: worked || !isIdle ? nowMs : pulse.usedAtMs,
+  };
 }
 
 function missed(now: Now, life: Serving, miss: ProbeMiss, reason: string): Step {
   const { policy } = now;
-  const { pulse } = life;
+  const pulse = life.pulse.tested ? { ...life.pulse, withheld: life.pulse.withheld + 1 } : life.pulse;
+  if (pulse.withheld >= policy.healthMisses) return abandon(now, life.process, idleHung(pulse.withheld, reason));
   // Busy is not dead: only a silence that lasts counts, and only as a lack of progress.
   if (miss === 'timed_out') return judgePulse(now, life, { ...pulse, silences: pulse.silences + 1 }, policy.healthIntervalMs);
   const misses = pulse.misses + 1;
@@ -64,10 +81,11 @@ function missed(now: Now, life: Serving, miss: ProbeMiss, reason: string): Step 
 function judgePulse(now: Now, life: Serving, pulse: Pulse, againMs: number): Step {
   const { policy, machine, at } = now;
   const silent = pulse.silences >= policy.silentProbes;
-  const working = silent || (pulse.silences === 0 && (pulse.last?.running ?? 0) > 0);
+  const inHand = pulse.last && pulse.last.running + pulse.last.waiting;
+  const working = silent || (pulse.silences === 0 && (inHand ?? 0) > 0);
   const stuckMs = working ? at.nowMs - pulse.movedAtMs : 0;
-  const running = silent ? null : (pulse.last?.running ?? null);
-  if (stuckMs >= policy.stallRestartMs) return abandon(now, life.process, stalled(stuckMs, running, true));
+  const stuck = silent ? null : inHand;
+  if (stuckMs >= policy.stallRestartMs) return abandon(now, life.process, stalled(stuckMs, stuck, true));
   const again = (epoch: number): Effect => ({ type: 'set_timer', timer: 'probe', epoch, afterMs: againMs });
   const wasStalled = life.state === 'draining';
   // A single time-out is no news, neither good nor bad.
@@ -75,7 +93,7 @@ function judgePulse(now: Now, life: Serving, pulse: Pulse, againMs: number): Ste
   if (isStalled === wasStalled) return remain(now, { ...life, pulse }, [again(machine.epoch)]);
   const { process, sinceMs } = life;
   if (!isStalled) return enter(now, { state: 'ready', process, sinceMs, pulse }, (epoch) => [again(epoch)]);
-  const failure = stalled(stuckMs, running, false);
+  const failure = stalled(stuckMs, stuck, false);
   const next: Life = { state: 'draining', step: 'stalled', process, sinceMs, pulse };
   return enter(now, next, (epoch) => [{ type: 'report_failure', failure, next: 'watch' }, again(epoch)], {
     history: { ...machine.history, lastFailure: failure },

@@ -138,7 +138,9 @@ export function warming(now: Now, life: In<'warming'>, event: Event): Step {
   switch (event.type) {
     case 'warmed': {
       const next: Life = { state: 'ready', process: life.process, sinceMs: at.nowMs, pulse: freshPulse(at) };
-      return enter(now, next, (epoch) => [{ type: 'set_timer', timer: 'probe', epoch, afterMs: policy.healthIntervalMs }]);
+      // It has what it needs: what its start waited for, or failed of, is over.
+      const history = { ...machine.history, busySinceMs: null, sameStart: null };
+      return enter(now, next, (epoch) => [{ type: 'set_timer', timer: 'probe', epoch, afterMs: policy.healthIntervalMs }], { history });
     }
     case 'warm_up_failed':
       if (life.attempt >= policy.warmUpAttempts) return abandon(now, life.process, warmUpFailed(event.reason));

@@ -1,8 +1,7 @@
 import { unkillable, withCause } from './failure.ts';
-import { descend } from './ladder-footing.ts';
-import type { Effect, Event, Machine, Next, Step } from './life.ts';
-import type { In, Now } from './machine-moves.ts';
-import { enter, giveUp, remain, REST, RESTART, settle, sweep, unchanged } from './machine-moves.ts';
+import type { Event, Machine, Next, Step } from './life.ts';
+import type { Failed, In, Now } from './machine-moves.ts';
+import { enter, giveUp, relax, remain, REST, RESTART, settle, sweep, unchanged } from './machine-moves.ts';
 
 export function stopping(now: Now, life: In<'stopping'>, event: Event): Step {
   const { at } = now;
@@ -19,7 +18,7 @@ export function stopping(now: Now, life: In<'stopping'>, event: Event): Step {
       return settle(now, life.then);
     case 'exited': {
       if (life.step === 'sweep') return unchanged(now);
-      const { machine, next, effects } = heard(now.machine, life.then, event);
+      const { machine, next, effects } = heard(now, life.then, event);
       return sweep({ ...now, machine }, next, life.process, effects);
     }
     case 'swept':
@@ -31,29 +30,17 @@ export function stopping(now: Now, life: In<'stopping'>, event: Event): Step {
   }
 }
 
-interface Heard {
-  readonly machine: Machine;
-  readonly next: Next;
-  readonly effects: readonly Effect[];
-}
-
 /** A failure that was noticed before the process ended gets the words it ended with, and the answer to its cause where they tell it. */
-function heard(machine: Machine, then: Next, { failure: exit, relief }: Extract<Event, { type: 'exited' }>): Heard {
+function heard({ machine, policy }: Now, then: Next, { failure: exit, relief }: Extract<Event, { type: 'exited' }>): Failed {
   const last = machine.history.lastFailure;
   if ((then.kind !== 'retry' && then.kind !== 'give_up') || !last) return { machine, next: then, effects: [] };
   const cause = withCause(last, exit);
   const known: Machine = { ...machine, history: { ...machine.history, lastFailure: cause } };
-  if (cause === exit && relief) {
-    return {
-      machine: { ...known, footing: descend(machine.footing, relief) },
-      next: { kind: 'relax' },
-      effects: [
-        { type: 'report_failure', failure: exit, next: 'relax' },
-        { type: 'save_footing', change: 'relaxed', step: relief, failure: exit },
-      ],
-    };
-  }
-  const hopeless = cause === exit && (exit.retry === 'never' || exit.retry === 'relax');
+  // How long it had served was noted when that was over.
+  const { servedMs } = machine.footing;
+  const relaxed = cause === exit ? relax(policy, known, exit, relief, servedMs) : null;
+  if (relaxed) return relaxed;
+  const hopeless = cause === exit && (exit.retry === 'never' || (exit.retry === 'relax' && servedMs < policy.stableAfterMs));
   const next: Next = then.kind === 'give_up' || hopeless ? { kind: 'give_up', failure: cause } : then;
   return { machine: known, next, effects: [] };
 }

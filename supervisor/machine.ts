@@ -66,7 +66,8 @@ function atRest(now: Now, event: Event): Step {
 }
 
 function waiting(now: Now, event: Event): Step {
-  if (event.type === 'timer') return begin(now);
+  // What has just run out of memory is not tried with more of it.
+  if (event.type === 'timer') return begin(now, now.machine.history, now.machine.history.lastFailure?.retry !== 'relax');
   if (event.type === 'start' || event.type === 'restart') return beginAfresh(now);
   if (event.type === 'stop' || event.type === 'drain') return rest(now);
   return unchanged(now);

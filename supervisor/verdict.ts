@@ -12,7 +12,7 @@ export function judge(
   at: Moment,
 ): { history: History; verdict: Verdict } {
   const booked = book(policy, history, failure, readySinceMs, at);
-  const hopeless = reasonToGiveUp(policy, booked, failure, readySinceMs !== null, at);
+  const hopeless = reasonToGiveUp(policy, booked, failure, readySinceMs, at);
   if (hopeless !== null) {
     const later = mayPass(failure) ? `It is tried once more every ${seconds(policy.halfOpenMs)}.` : '';
     const final = { ...failure, message: [hopeless, failure.message, later].filter((part) => part !== '').join(' ') };
@@ -36,7 +36,7 @@ export function backoffMs(policy: SupervisionPolicy, earlier: number, chance: nu
 }
 
 function book(policy: SupervisionPolicy, history: History, failure: Failure, readySinceMs: number | null, at: Moment): History {
-  const stable = readySinceMs !== null && at.nowMs - readySinceMs >= policy.stableAfterMs;
+  const stable = isStable(policy, readySinceMs, at);
   const recent = history.crashesMs.filter((crashMs) => at.nowMs - crashMs < policy.crashLoop.windowMs);
   const again = history.sameStart?.signature === failure.signature ? history.sameStart.count : 0;
   return {
@@ -50,12 +50,20 @@ function book(policy: SupervisionPolicy, history: History, failure: Failure, rea
 }
 
 /** null: there is hope. Otherwise the reason, '' where the failure says it all. */
-function reasonToGiveUp(policy: SupervisionPolicy, history: History, failure: Failure, wasReady: boolean, at: Moment): string | null {
+function reasonToGiveUp(
+  policy: SupervisionPolicy,
+  history: History,
+  failure: Failure,
+  readySinceMs: number | null,
+  at: Moment,
+): string | null {
+  const stable = isStable(policy, readySinceMs, at);
   switch (failure.retry) {
     case 'never':
       return '';
     case 'relax':
-      return 'There is nothing left to relax:';
+      // With these very settings it has served: what it failed of is rare.
+      return stable ? null : 'There is nothing left to relax:';
     case 'wait': {
       const waitedMs = at.nowMs - (history.busySinceMs ?? at.nowMs);
       return waitedMs >= policy.busyPatienceMs ? `Gave up after ${seconds(waitedMs)} of waiting.` : null;
@@ -66,11 +74,15 @@ function reasonToGiveUp(policy: SupervisionPolicy, history: History, failure: Fa
       if (history.halfOpen) return 'It failed once more.';
       const { exits, windowMs } = policy.crashLoop;
       if (history.crashesMs.length >= exits) return `Gave up: it died ${history.crashesMs.length} times within ${seconds(windowMs)}.`;
-      if (!wasReady && sameStarts(history) >= policy.sameStartFailures)
+      if (readySinceMs === null && sameStarts(history) >= policy.sameStartFailures)
         return `Gave up after ${sameStarts(history)} starts that failed in the same way.`;
       return null;
     }
   }
+}
+
+function isStable(policy: SupervisionPolicy, readySinceMs: number | null, { nowMs }: Moment): boolean {
+  return readySinceMs !== null && nowMs - readySinceMs >= policy.stableAfterMs;
 }
 
 function sameStarts(history: History): number {

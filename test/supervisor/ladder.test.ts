@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Evidence } from '../../supervisor/failure-table.ts';
 import { FAILURE_ROWS } from '../../supervisor/failure-table.ts';
 import type { Footing } from '../../supervisor/ladder-footing.ts';
-import { climb, LEVEL_GROUND, relapse } from '../../supervisor/ladder-footing.ts';
+import { answer, climb, LEVEL_GROUND } from '../../supervisor/ladder-footing.ts';
 import { ladderLimits } from '../../supervisor/ladder-limits.ts';
 import { RUNGS } from '../../supervisor/ladder-rungs.ts';
 import type { LadderLimits, Relaxation, Setup } from '../../supervisor/ladder.ts';
@@ -260,7 +260,8 @@ describe('refusing prompt log-probabilities', () => {
     const higher = climb(POLICY, lived);
     expect(higher.change).toBe('restored');
     expect(refusedFeatures(higher.footing.steps)).toEqual([]);
-    const fallen = relapse(POLICY, higher.footing, 'oom-runtime', 0)!;
+    const { footing: fallen, change } = answer(POLICY, higher.footing, 'oom-runtime', null, 0)!;
+    expect(change).toBe('relapsed');
     expect(refusedFeatures(fallen.steps)).toEqual(['prompt_logprobs']);
     expect(climb(POLICY, { ...fallen, servedMs: hold! }).change).toBeNull();
   });

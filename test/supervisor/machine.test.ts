@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Effect } from '../../supervisor/life.ts';
+import type { Beat, Effect } from '../../supervisor/life.ts';
 import { failureOf, oomOf, POLICY, types, World } from './machine-world.ts';
 
 function readyWorld(): World {
@@ -203,6 +203,19 @@ describe('an exit that nobody asked for', () => {
     expect(world.nowMs).toBeGreaterThanOrEqual(POLICY.busyPatienceMs);
     expect(types(world.effects)).not.toContain('spawn');
   });
+
+  test('while the GPU is taken is waited out anew once it has been ready in between', () => {
+    const world = new World();
+    world.send({ type: 'start' });
+    world.clear(failureOf('wait'));
+    world.becomeReady();
+    world.nowMs += 10 * POLICY.busyPatienceMs;
+    world.fallAsleep();
+    world.send({ type: 'start' });
+    world.clear(failureOf('wait'));
+    for (const happens of [() => world.exit(), () => world.swept(), () => world.tick(), () => world.clear(failureOf('wait'))]) happens();
+    expect(world.state).toBe('backoff');
+  });
 });
 
 describe('stopping', () => {
@@ -376,6 +389,50 @@ describe('the pulse of a ready worker', () => {
     expect(world.nowMs - before).toBeLessThan(1000);
   });
 
+  /** Nothing runs, its health is good, and of the tokens that it is asked for none comes. */
+  function withholding(world: World, miss: 'timed_out' | 'wrong', beat: Beat = { running: 0, waiting: 0, tokens: 9 }) {
+    return () => {
+      world.beat = beat;
+      return world.asked?.type === 'probe' && world.asked.depth === 'token' ? world.answer(false, miss) : world.answer(true);
+    };
+  }
+
+  test.each(['timed_out', 'wrong'] as const)('of an idle engine that makes no token when it is asked for one (%s) ends it', (miss) => {
+    const world = readyWorld();
+    watch(world, POLICY.idleProbeMs - POLICY.healthIntervalMs, withholding(world, miss));
+    expect(world.state).toBe('ready');
+    const begin = world.nowMs;
+    watch(world, POLICY.idleProbeMs, withholding(world, miss));
+    expect(world.state).toBe('stopping');
+    expect(world.nowMs - begin).toBeLessThan(60_000);
+    expect(world.machine.history.lastFailure).toMatchObject({ class: 'stalled', message: expect.stringContaining('3 times in a row') });
+  });
+
+  test('forgives a token that did not come once the engine makes one, for us or for others', () => {
+    for (const forgives of [() => {}, (world: World, n: number) => (world.beat = { running: 1, waiting: 0, tokens: n })] as const) {
+      const world = readyWorld();
+      let tokens = 0;
+      for (let round = 0; round < 6; round += 1) {
+        let missed = 0;
+        watch(world, POLICY.idleProbeMs + 60_000, () => {
+          if (world.asked?.type === 'probe' && world.asked.depth === 'token' && missed++ === 0) return world.answer(false, 'timed_out');
+          if (missed > 0) forgives(world, (tokens += 1));
+          return world.answer(true);
+        });
+        world.beat = { running: 0, waiting: 0, tokens };
+      }
+      expect(world.state).toBe('ready');
+    }
+  });
+
+  test('counts requests that wait while none runs as work that does not get on', () => {
+    const world = readyWorld();
+    world.beat = { running: 0, waiting: 7, tokens: 100 };
+    watch(world, POLICY.stallRestartMs + 4 * POLICY.healthIntervalMs);
+    expect(world.state).toBe('stopping');
+    expect(world.machine.history.lastFailure).toMatchObject({ class: 'stalled', message: expect.stringContaining('7 requests') });
+  });
+
   test('is taken at once when the log says that the engine dies', () => {
     const world = readyWorld();
     expect(world.say({ dying: true })).toContainEqual(expect.objectContaining({ type: 'probe', depth: 'pulse' }));
@@ -500,6 +557,63 @@ describe('want of memory', () => {
     world.nowMs += 100 * POLICY.climbHoldMs.at(-1)!;
     restart(world);
     expect(world.machine.footing.steps).toEqual([step]);
+  });
+
+  test('that returns soon after a step back is known by its cause where the health check noticed it first', () => {
+    const world = relaxedAndReady();
+    const [step] = world.machine.footing.steps;
+    world.nowMs += POLICY.climbHoldMs[0]!;
+    restart(world);
+    world.becomeReady();
+    for (let miss = 0; miss < POLICY.healthMisses; miss += 1) {
+      world.tick();
+      world.answer(false, 'refused');
+    }
+    expect(world.state).toBe('stopping');
+    world.exit(oomOf('oom-runtime'));
+    expect(world.machine.footing).toMatchObject({ steps: [step], climbed: null, relapses: 1 });
+  });
+
+  /** Its engine dies; the health check may notice that before the end of the process tells the cause. */
+  function die(world: World, noticed: boolean): void {
+    for (let miss = 0; noticed && miss < POLICY.healthMisses; miss += 1) {
+      world.tick();
+      world.answer(false, 'refused');
+    }
+    world.exit(oomOf('oom-runtime'));
+    world.swept();
+  }
+
+  test.each([true, false])(
+    'once in a long time costs a worker that is relaxed already a restart, and no more (noticed first: %s)',
+    (noticed) => {
+      const world = relaxedAndReady();
+      for (let day = 0; day < 20; day += 1) {
+        const { footing } = world.machine;
+        world.nowMs += POLICY.climbHoldMs.at(-1)!;
+        die(world, noticed);
+        expect(world.state).toBe('backoff');
+        world.becomeReady();
+        expect(world.state).toBe('ready');
+        expect(world.machine.footing.steps).toEqual(footing.steps);
+      }
+    },
+  );
+
+  test.each([true, false])('with nothing left to relax ends no worker that has served well for a while (noticed first: %s)', (noticed) => {
+    const world = readyWorld();
+    for (let death = 0; death < 40; death += 1) {
+      world.nowMs += POLICY.stableAfterMs;
+      die(world, noticed);
+      world.becomeReady();
+      expect(world.state).toBe('ready');
+    }
+    const { length } = world.machine.footing.steps;
+    expect(length).toBeGreaterThan(4);
+    // One that runs out at once has nothing left.
+    world.exit(oomOf('oom-runtime'));
+    world.swept();
+    expect(world.machine.life).toMatchObject({ state: 'failed', failure: { message: expect.stringMatching(/^There is nothing left/) } });
   });
 
   test('of another version of vLLM does not count any more at the next restart', () => {
