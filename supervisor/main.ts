@@ -22,6 +22,7 @@ import type { SupervisionPolicy } from './policy.ts';
 import { supervisionPolicy } from './policy.ts';
 import { loadProfiles, ProfileError } from './profile.ts';
 import { findProgram } from './program.ts';
+import { lockState } from './state-lock.ts';
 import { inspectVllm, VLLM_CACHE_FILE } from './vllm-install.ts';
 import { readRecords } from './worker-record.ts';
 
@@ -63,8 +64,23 @@ export async function runSupervisor(settings: Settings, io: SupervisorIo): Promi
 async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log: Log): Promise<number> {
   const stateDir = resolve(io.cwd, settings.supervisor.state_dir);
   const path = controlPath(settings, io.cwd);
-  // Asked before anything is touched, though only the listening socket decides.
+  // Asked before anything is touched.
   if (await isAnswered(path)) throw new ControlTaken(`another supervisor answers on ${path}`);
+  const held = await lockState(stateDir);
+  try {
+    return await superviseAlone(settings, io, clock, log, { stateDir, path });
+  } finally {
+    held.release();
+  }
+}
+
+async function superviseAlone(
+  settings: Settings,
+  io: SupervisorIo,
+  clock: Clock,
+  log: Log,
+  { stateDir, path }: { readonly stateDir: string; readonly path: string },
+): Promise<number> {
   const profiles = loadProfiles();
   const policy = { ...supervisionPolicy(settings.supervisor.start_timeout_ms, settings.shutdown.grace_ms), ...io.policy };
   const gpuProbe = io.gpuProbe ?? new NvidiaSmi(clock, io.env);
@@ -79,6 +95,8 @@ async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log
     readRecords(recordsDirectory(stateDir)),
     plan.workers.flatMap(({ models }) => [...models.values()].map(({ spec }) => spec)),
   );
+  // They may hold the ports and the memory that the workers need.
+  await endLeftovers(clock, stateDir, log, new Set([...adoptable.values()].flatMap(running).map(({ record }) => record.instanceId)));
   const fleet = await Fleet.create({
     clock,
     random: systemRandom,
@@ -119,7 +137,6 @@ async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log
         gpus: gpus.map(({ name }) => name),
         control: path,
       });
-      await endLeftovers(clock, stateDir, log, new Set([...adoptable.values()].flatMap(running).map(({ record }) => record.instanceId)));
       fleet.start();
       return await stopped;
     } finally {

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import type { SettingsInput } from '../../gateway/config/settings.ts';
 import { settingsSchema } from '../../gateway/config/settings.ts';
 import { scratchFolder } from '../supervisor/support/scratch.ts';
 import { fakeEngineSettings, superviseHere, watching } from '../supervisor/support/running-supervisor.ts';
@@ -137,6 +138,18 @@ describe('two supervisors in one folder', { timeout: 30_000 }, () => {
     expect((await first.state()).workers[0]).toMatchObject({ state: 'ready' });
   });
 
+  test('of several that start at once one runs, and the others leave', async () => {
+    const settings = await fakeEngineSettings('good');
+    const folder = scratchFolder();
+    const all = await Promise.all(Array.from({ length: 5 }, () => superviseHere(settings, {}, folder)));
+    const codes: number[] = [];
+    for (const { exitCode } of all) void exitCode.then((code) => codes.push(code));
+    const { pid } = await all[0]!.worker(isReady);
+    await expect.poll(() => codes).toEqual([1, 1, 1, 1]);
+    expect(all[0]!.processes()).toEqual([pid]);
+    expect(all.flatMap(({ log }) => log).filter(({ event }) => event === 'worker.leftover')).toEqual([]);
+  });
+
   test('one that follows one that was killed takes over the worker it finds, as it is', async () => {
     const { input, folder, left, pid } = await leftBehind('pair');
     const next = await superviseHere(input, {}, folder);
@@ -159,9 +172,12 @@ describe('two supervisors in one folder', { timeout: 30_000 }, () => {
     expect(next.processes()).toEqual([]);
   });
 
-  test('but not one that is not what is wanted any more: that is ended first', async () => {
-    const { input, folder, left } = await leftBehind('pair');
-    const changed = { ...input, models: [{ id: 'qwen2.5-1.5b-instruct-awq', engine: { max_num_seqs: 8 } }] };
+  test('but not one that is not what is wanted any more: that is ended first, and gives back the only port', async () => {
+    const { input, folder, left, port } = await leftBehind('pair');
+    const changed: SettingsInput = {
+      supervisor: { ...input.supervisor, port_range: [port, port] },
+      models: [{ id: 'qwen2.5-1.5b-instruct-awq', engine: { max_num_seqs: 8 } }],
+    };
     const next = await superviseHere(changed, {}, folder);
     await next.worker(isReady);
     expect(next.processes().filter((pid) => left.includes(pid))).toEqual([]);
@@ -195,13 +211,14 @@ async function leftBehind(mode: string) {
       () => null,
     );
   await expect.poll(ready, { timeout: 15_000 }).toBe('ready');
-  const pid = (await before.state()).workers[0]!.pid!;
+  const worker = (await before.state()).workers[0]!;
+  const [pid, port] = [worker.pid!, worker.port!];
   const left = before.processes();
   expect(left).toHaveLength(2);
   child.kill('SIGKILL');
   await once(child, 'exit');
   expect(before.processes()).toEqual(left);
-  return { input, folder, left, pid };
+  return { input, folder, left, pid, port };
 }
 
 test('settings that name what is not there end it with 64 before anything is touched', async () => {
