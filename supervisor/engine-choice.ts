@@ -1,7 +1,7 @@
 import type { CheckedFlags } from './engine-flags.ts';
 import { checkFlags } from './engine-flags.ts';
 import type { CardFacts } from './engine-settings.ts';
-import { layeredEngine } from './engine-settings.ts';
+import { dividedCard, layeredEngine } from './engine-settings.ts';
 import type { Fit } from './fit.ts';
 import { describeChanges } from './fit-advice.ts';
 import { fitVariant } from './fit-choice.ts';
@@ -54,7 +54,7 @@ export function chooseEngine(
 ): Choice {
   const model = { ...asked, engine: underscored(asked.engine) };
   const profiled = layeredEngine(gpu, model.profile, tuning, card);
-  const checked = checkFlags({ ...profiled, ...model.engine }, model.engine, vllm);
+  const checked = checkFlags(dividedCard({ ...profiled, ...model.engine }, card), model.engine, vllm);
   if (checked.kind === 'refused') return checked;
   const { profile, source } = model;
   const variants = profile?.variants.filter((variant) => source === null || variant.source === source) ?? [];

@@ -15,6 +15,8 @@ export interface CardFacts {
   readonly count: number;
   /** What is left of each for models that sleep on it. */
   readonly reservedGib?: number;
+  /** Workers that divide it, this one included. Left out: it has it to itself. */
+  readonly sharers?: number;
 }
 
 /** What vLLM takes when it is told nothing, on cards below 70 GiB: where a relative change starts from. */
@@ -55,6 +57,13 @@ function besideSleepers(engine: EngineSettings, card: CardFacts): EngineSettings
 export function mostUtilization({ memoryGib, reservedGib = 0 }: Pick<CardFacts, 'memoryGib' | 'reservedGib'>): number {
   if (reservedGib === 0 || memoryGib === null) return 1;
   return Math.max(0, Math.floor(((memoryGib - reservedGib - CONTEXT_BYTES / 2 ** 30) / memoryGib) * 100) / 100);
+}
+
+/** A worker's part of a card that several share. A share that they all can have is meant for each, a larger one for the card. */
+export function dividedCard(engine: EngineSettings, { sharers = 1 }: CardFacts): EngineSettings {
+  const asked = engine['gpu_memory_utilization'] ?? DEFAULT_UTILIZATION;
+  if (typeof asked !== 'number' || asked * sharers <= 1) return engine;
+  return { ...engine, gpu_memory_utilization: Math.floor((asked / sharers) * 100) / 100 };
 }
 
 /** A card's context length never exceeds the model's own. */

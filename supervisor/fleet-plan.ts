@@ -102,15 +102,19 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
       return [model, asked.length > 1 ? feasible(wanted, { ...sleepConditions, alone: true }) : { ...wanted, sleep: null }] as const;
     }),
   );
-  const factsFor = (model: AskedModel, gpu: GpuReading | undefined): CardFacts => {
+  const factsFor = (model: AskedModel, gpu: GpuReading | undefined, sharers: number): CardFacts => {
     const others = [...rules].filter(([other, { sleep }]) => other !== model && sleep !== null).length;
-    return { ...cardFacts(profile, gpu, isPretended, count), reservedGib: reservedGib(others, profile.swap.max_asleep) };
+    // Workers that share a card would each keep their sleepers on it: there are none.
+    const kept = sharers > 1 ? 0 : reservedGib(others, profile.swap.max_asleep);
+    return { ...cardFacts(profile, gpu, isPretended, count), reservedGib: kept, sharers };
   };
-  const choose = (model: AskedModel, gpu: GpuReading | undefined): Choice => {
-    const card = factsFor(model, gpu);
+  const choose = (model: AskedModel, gpu: GpuReading | undefined, sharers: number): Choice => {
+    const card = factsFor(model, gpu, sharers);
     return chooseEngine(model, profile, tuning, card, { others, vllm: isPretended ? null : (place.vllm ?? null) });
   };
-  const choices = asked.map((model) => choose(model, gpus[0]));
+  const gpusEach = asked.map((model) => gpusFor(choose(model, gpus[0], 1)));
+  const placed = placeWorkers(wanted.replicas, gpusEach[0] ?? 1, cards);
+  const choices = asked.map((model) => choose(model, gpus[0], placed[0]?.sharers ?? 1));
   const models = asked.map((model, index) => {
     const choice = choices[index];
     return choice?.kind === 'run'
@@ -118,17 +122,15 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
       : toKnownModel(model, model.source ?? model.id, null);
   });
 
-  const gpusEach = choices.map((choice) => (choice.kind === 'run' ? gpusOf(choice.engine) : 1));
-  const workers = placeWorkers(wanted.replicas, gpusEach[0] ?? 1, cards).map(({ gpus: own, sharers }, index): PlannedWorker => {
+  const workers = placed.map(({ gpus: own, sharers }, index): PlannedWorker => {
     const id = `worker-${index + 1}`;
     const plan = (model: AskedModel, gpusOwn: readonly GpuReading[]): PlannedModel => {
       const card = gpusOwn[0] ?? gpus[0];
-      const choice = withCards(shareCard(choose(model, card), sharers), model === first ? null : gpusOwn.length);
+      const choice = withCards(choose(model, card, sharers), model === first && sharers <= 1 ? null : gpusOwn.length);
       const gpuUuids = gpusOwn.map(({ uuid }) => uuid);
-      // Workers that share a card would each keep their sleepers on it.
       const swap = feasible(rules.get(model) ?? swapRules(null, null, profile), { ...sleepConditions, alone: sharers <= 1 });
       const context = { settings, place, profile, decision, gpuUuids, modelId: model.id, swap };
-      return planModel(context, model, choice, factsFor(model, card), id);
+      return planModel(context, model, choice, factsFor(model, card, sharers), id);
     };
     // Alone, a worker's next model may take more or fewer of the cards than the first; beside others it has to make do with its own.
     const spread = (nth: number) => (wanted.replicas === 1 ? (placeWorkers(1, gpusEach[nth] ?? 1, cards)[0]?.gpus ?? own) : own);
@@ -155,16 +157,14 @@ function cardFacts(profile: GpuProfile, gpu: GpuReading | undefined, isPretended
   return { name: isPretended ? profile.title : (gpu?.name ?? profile.title), memoryGib, computeCap, display: gpu?.display ?? false, count };
 }
 
-function shareCard(choice: Choice, sharers: number): Choice {
-  if (choice.kind === 'refused' || sharers <= 1) return choice;
-  const whole = numberIn(choice.engine, 'gpu_memory_utilization') ?? DEFAULT_UTILIZATION;
-  return { ...choice, engine: { ...choice.engine, gpu_memory_utilization: Math.floor((whole / sharers) * 100) / 100 } };
+function gpusFor(choice: Choice): number {
+  return choice.kind === 'run' ? gpusOf(choice.engine) : 1;
 }
 
 /** `cards` are all that there are for it; null, or none: nobody has counted. */
 function withCards(choice: Choice, cards: number | null): Choice {
-  const needed = choice.kind === 'run' ? gpusOf(choice.engine) : 0;
-  if (!cards || needed <= cards) return choice;
+  const needed = gpusFor(choice);
+  if (choice.kind === 'refused' || !cards || needed <= cards) return choice;
   return { kind: 'refused', reason: `It needs ${needed} GPUs, and its worker has ${cards} beside the other replicas.` };
 }
 

@@ -1,6 +1,7 @@
 import type { CardFacts } from './engine-settings.ts';
 import { mostUtilization } from './engine-settings.ts';
 import { incompatibility } from './fit-compatibility.ts';
+import { gpusOf } from './gpu-mode.ts';
 import type { LadderLimits } from './ladder.ts';
 import type { EngineSettings, ModelProfile } from './profile.ts';
 
@@ -20,19 +21,24 @@ const MOST_SHARE_WITH_DISPLAY = 0.92;
  */
 export function ladderLimits(
   model: ModelProfile | null,
-  card: Pick<CardFacts, 'name' | 'memoryGib' | 'computeCap' | 'display' | 'reservedGib'>,
+  card: Pick<CardFacts, 'name' | 'memoryGib' | 'computeCap' | 'display' | 'reservedGib' | 'sharers'>,
   chosen: { readonly source: string; readonly weightsGib: number | null; readonly engine: EngineSettings },
   knownFlags: ReadonlySet<string> | null = null,
 ): LadderLimits {
-  const { memoryGib, computeCap, display } = card;
+  const { memoryGib, computeCap, display, sharers = 1 } = card;
   const { source, weightsGib, engine } = chosen;
+  const gpus = gpusOf(engine);
   const asked = engine['max_model_len'];
   const known = model?.variants.findIndex((variant) => variant.source === source) ?? -1;
   const smaller = known === -1 || !model ? [] : model.variants.slice(known + 1);
   return {
     minModelLen: typeof asked === 'number' ? Math.min(LEAST_USEFUL_CONTEXT, asked) : LEAST_USEFUL_CONTEXT,
-    minUtilization: memoryGib !== null && weightsGib !== null ? Math.min(1, (weightsGib + BESIDE_WEIGHTS_GIB) / memoryGib) : LEAST_SHARE,
-    maxUtilization: Math.min(mostUtilization(card), display ? MOST_SHARE_WITH_DISPLAY : MOST_SHARE),
+    minUtilization:
+      memoryGib !== null && weightsGib !== null ? Math.min(1, (weightsGib / gpus + BESIDE_WEIGHTS_GIB) / memoryGib) : LEAST_SHARE / sharers,
+    // What the others on the card are entitled to is not there to be taken.
+    maxUtilization: Math.min(mostUtilization(card), (display ? MOST_SHARE_WITH_DISPLAY : MOST_SHARE) / sharers),
+    share: 1 / sharers,
+    gpus,
     cardGib: memoryGib,
     computeCap,
     weightsGib,

@@ -12,7 +12,7 @@ const DEFAULTS: Readonly<Record<string, number>> = { gpu_memory_utilization: 0.9
 const MOST_GRAPHS = 512;
 const FEWEST_SEQS = 4;
 const FEWEST_TOKENS = 512;
-/** A share of the card this small leaves a worker that is hardly worth having. */
+/** So little of its part of the card leaves a worker that is hardly worth having. */
 const LEAST_UTILIZATION = 0.75;
 /** A few hundred MiB on the cards this is made for: enough for what a step of the model may take unforeseen. */
 const UTILIZATION_STEP = 0.03;
@@ -92,7 +92,7 @@ function rounded(share: number): number {
 function lowerUtilization(reason: string, most = Infinity): Rung {
   return (question) => {
     const share = number(question, 'gpu_memory_utilization');
-    const floor = Math.max(LEAST_UTILIZATION, question.limits.minUtilization);
+    const floor = Math.max(LEAST_UTILIZATION * question.limits.share, question.limits.minUtilization);
     const next = rounded(share - UTILIZATION_STEP);
     if (next < floor || times(question, 'gpu_memory_utilization') >= most) return null;
     return step(question, 'gpu_memory_utilization', next, reason);
@@ -157,15 +157,20 @@ const smallerWeights: Rung = ({ limits, setup, evidence }) => {
   const known = limits.smaller.findIndex(({ source }) => source === setup.source);
   const cardGib = evidence.totalGib ?? limits.cardGib ?? Infinity;
   // Weights that this card cannot hold either are not worth a start.
-  const next = limits.smaller.slice(known + 1).find(({ weightsGib }) => weightsGib + LEAST_BESIDE_WEIGHTS_GIB <= cardGib);
+  const next = limits.smaller
+    .slice(known + 1)
+    .find(({ weightsGib }) => weightsGib / limits.gpus + LEAST_BESIDE_WEIGHTS_GIB <= cardGib * limits.share);
   if (!next) return null;
   const reason = `these weights (${next.name}) take ${next.weightsGib} GiB`;
   return { setting: 'weights', from: setup.source, to: next.source, reason, change: { kind: 'source', value: next.source } };
 };
 
 const offload: Rung = (question) => {
-  const { cardGib, weightsGib } = question.limits;
-  if (cardGib === null || weightsGib === null || number(question, 'cpu_offload_gb') > 0) return null;
+  const { cardGib, gpus, smaller } = question.limits;
+  const whole = smaller.find(({ source }) => source === question.setup.source)?.weightsGib ?? question.limits.weightsGib;
+  if (cardGib === null || whole === null || number(question, 'cpu_offload_gb') > 0) return null;
+  // On each card.
+  const weightsGib = whole / gpus;
   const missing = Math.ceil(weightsGib + BESIDE_WEIGHTS_GIB - cardGib * number(question, 'gpu_memory_utilization'));
   if (missing <= 0 || missing > weightsGib * MOST_OFFLOADED_SHARE) return null;
   return step(question, 'cpu_offload_gb', missing, 'the rest of the weights stays in main memory, which is slow', 0);

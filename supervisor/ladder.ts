@@ -21,7 +21,11 @@ export interface LadderLimits {
   readonly minUtilization: number;
   /** The share that something beside the engine still leaves. */
   readonly maxUtilization: number;
-  /** Memory that CUDA hands out, GiB; null when unknown. */
+  /** The worker's part of the card: 1 unless others have it as well. */
+  readonly share: number;
+  /** How many cards it is spread over. */
+  readonly gpus: number;
+  /** Memory that CUDA hands out of each, GiB; null when unknown. */
   readonly cardGib: number | null;
   readonly computeCap: number | null;
   readonly weightsGib: number | null;

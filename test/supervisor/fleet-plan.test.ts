@@ -170,6 +170,31 @@ describe('replicas', () => {
     expect(args(plan)).toEqual(expect.arrayContaining(['--gpu-memory-utilization', '0.46']));
   });
 
+  test('that share a GPU get weights that fit their part of it, or none', () => {
+    const card = () => reading('NVIDIA GeForce RTX 4080', 16376, 8.9);
+    const on = (id: string, replicas: number) =>
+      planFleet(settings({ models: [id], supervisor: { replicas, engine: 'vllm' } }), profiles, [card()], PLACE);
+    const [alone, shared] = [on('llama-3.1-8b-instruct', 1), on('llama-3.1-8b-instruct', 2)];
+    expect(alone.workers[0]!.spec).toMatchObject({ source: expect.stringContaining('FP8'), wanted: { limits: { maxUtilization: 0.95 } } });
+    for (const { spec, utilization } of shared.workers) {
+      expect(utilization).toBeLessThanOrEqual(0.47);
+      expect(spec.weightsGib).toBeLessThan(6);
+      expect(spec.wanted!.limits).toMatchObject({ maxUtilization: 0.475, share: 0.5 });
+    }
+    expect(shared.models[0]!.source).toBe(shared.workers[0]!.spec.source);
+    const [refused] = on('qwen2.5-14b-instruct', 2).workers;
+    expect(refused!.refusal).toMatch(/does not fit this GPU .* Choose /);
+  });
+
+  test('that share a GPU each get the share that the operator has set, where all can have it', () => {
+    const utilizations = [0.3, 0.9].map((share) => {
+      const models = [{ id: 'qwen2.5-1.5b-instruct-awq', engine: { gpu_memory_utilization: share } }];
+      return planFleet(settings({ models, supervisor: { replicas: 2, engine: 'vllm' } }), profiles, [gpu(0)], PLACE).workers[1]!
+        .utilization;
+    });
+    expect(utilizations).toEqual([0.3, 0.45]);
+  });
+
   test('of a model that is spread over several GPUs get as many each', () => {
     const models = [{ id: 'mistral-7b-instruct', engine: { tensor_parallel_size: 2 } }];
     const gpus = [gpu(0), gpu(1), gpu(2), gpu(3)];

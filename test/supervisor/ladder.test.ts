@@ -34,11 +34,17 @@ function inShort(steps: readonly Relaxation[]): string[] {
 
 describe('each class has its own ladder', () => {
   test('weights: pictures, smaller weights, main memory', () => {
-    expect(inShort(descend('oom-weights', { limits: { weightsGib: 15 } }))).toEqual([
+    const smaller = [{ name: '8 bits', source: 'small', weightsGib: 14.5 }];
+    expect(inShort(descend('oom-weights', { limits: { weightsGib: 28, smaller } }))).toEqual([
       'language_model_only=true',
       'weights=small',
-      'cpu_offload_gb=3',
+      'cpu_offload_gb=2',
     ]);
+    // Of weights that are smaller by now the rest is reckoned, not of those that were wanted.
+    expect(inShort(descend('oom-weights', { limits: { weightsGib: 15 } }))).toEqual(['language_model_only=true', 'weights=small']);
+    // Each of two cards holds half of them.
+    const two = { vision: false, gpus: 2, weightsGib: 30, smaller: [{ name: '8 bits', source: 'small', weightsGib: 27 }] };
+    expect(inShort(descend('oom-weights', { limits: two }))).toEqual(['weights=small', 'cpu_offload_gb=1']);
     expect(descend('oom-weights', { limits: { vision: false, smaller: [], weightsGib: null } })).toEqual([]);
     const three = [
       { name: '8 bits', source: 'middle', weightsGib: 15.2 },
@@ -49,6 +55,15 @@ describe('each class has its own ladder', () => {
     ]);
     // Half of the weights over the bus for each token is no service.
     expect(inShort(descend('oom-weights', { limits: { vision: false, smaller: [], weightsGib: 40 } }))).toEqual([]);
+  });
+
+  test('runtime, on half a card: its own half is the measure', () => {
+    const engine = { ...SETUP.engine, gpu_memory_utilization: 0.46 };
+    const limits = { share: 0.5, minUtilization: 0.2, maxUtilization: 0.475 };
+    const steps = inShort(descend('oom-runtime', { setup: { ...SETUP, engine }, limits }));
+    expect(steps.filter((step) => step.startsWith('gpu_memory'))).toEqual(['gpu_memory_utilization=0.43', 'gpu_memory_utilization=0.4']);
+    const raised = inShort(descend('oom-kv-zero', { setup: { ...SETUP, engine }, limits }));
+    expect(raised.filter((step) => step.startsWith('gpu_memory'))).toEqual([]);
   });
 
   test('sampler: sequences down to four, then tokens', () => {

@@ -30,6 +30,8 @@ export const LIMITS: LadderLimits = {
   minModelLen: 2048,
   minUtilization: 0.5,
   maxUtilization: 0.95,
+  share: 1,
+  gpus: 1,
   cardGib: 16,
   computeCap: 8.6,
   weightsGib: 9,
