@@ -55,7 +55,7 @@ function isOurs(record: WorkerRecord, spec: WorkerSpec): boolean {
 
 async function examine(record: WorkerRecord, spec: WorkerSpec): Promise<Adoptable | null> {
   if (record.life === 'starting') return { record, models: record.served };
-  const probe = new Probe(`http://127.0.0.1:${record.port}`, spec.modelId, spec.capabilities);
+  const probe = new Probe(`http://127.0.0.1:${record.port}`, spec.modelId);
   if (record.life === 'asleep') {
     // Its rules may have changed since.
     const answer = spec.sleep === null ? null : await probe.isAsleep();

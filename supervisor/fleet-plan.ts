@@ -206,7 +206,6 @@ function planModel(context: WorkerContext, model: AskedModel, choice: Choice, ca
     engine: decision.engine,
     modelId: model.id,
     source: choice.kind === 'run' ? choice.source : (model.source ?? model.id),
-    capabilities: model.profile?.capabilities ?? ['chat'],
     startEstimateMs: startEstimateMs(decision.engine, choice),
     wakeEstimateMs: wakeEstimateMs(swap.sleep ?? 1, choice),
     weightsGib: choice.kind === 'run' ? choice.weightsGib : null,

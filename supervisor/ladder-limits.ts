@@ -43,7 +43,8 @@ export function ladderLimits(
     computeCap,
     weightsGib,
     generates: engine['runner'] !== 'pooling' && !model?.capabilities.includes('embeddings'),
-    vision: model?.capabilities.includes('vision') ?? false,
+    vision:
+      engine['language_model_only'] !== true && (model?.shape.vision !== undefined || model?.capabilities.includes('vision') === true),
     knownFlags,
     sliding: model?.shape.sliding !== undefined,
     smaller: smaller

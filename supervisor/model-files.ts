@@ -11,6 +11,8 @@ const count = z.int().positive();
 /** What of a model's config.json the memory is computed from. */
 const configSchema = z.object({
   model_type: z.string().default(''),
+  architectures: z.array(z.string()).default([]),
+  vision_config: z.unknown().optional(),
   num_hidden_layers: count,
   num_attention_heads: count,
   num_key_value_heads: count.optional(),
@@ -36,6 +38,9 @@ const configSchema = z.object({
 /** Models that vLLM refuses in float16 because it overflows. */
 const BFLOAT16_ONLY = /^(?:gemma2|gemma3|gemma3_text|glm4|gpt_oss)$/;
 
+/** Architectures that make text, as they call themselves; others make vectors or scores. */
+const GENERATES = /CausalLM|ConditionalGeneration|LMHead/;
+
 /**
  * What the files of a model say of it: of a folder, or of a repository that lies in the cache of the Hugging Face hub. null when they are
  * not here, or do not tell. Its image encoder, if it has one, counts as weights only.
@@ -52,7 +57,9 @@ export function readModelFiles(
     const weightsGib = sizeOfWeights(folder) / 2 ** 30;
     const raw = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as { text_config?: object };
     const config = configSchema.parse({ ...raw, ...raw.text_config });
-    return weightsGib === 0 ? null : toProfile(id, source, config, weightsGib);
+    // What sentence-transformers has saved is a model for embeddings, whatever its architecture.
+    const pools = existsSync(join(folder, 'modules.json')) || !config.architectures.every((name) => GENERATES.test(name));
+    return weightsGib === 0 ? null : toProfile(id, source, config, weightsGib, pools);
   } catch {
     return null;
   }
@@ -80,7 +87,7 @@ function sizeOfWeights(folder: string): number {
 
 type Config = z.output<typeof configSchema>;
 
-function toProfile(id: string, source: string, config: Config, weightsGib: number): ModelProfile {
+function toProfile(id: string, source: string, config: Config, weightsGib: number, pools: boolean): ModelProfile {
   const format = quantizationOf(config);
   const experts = config.num_local_experts ?? config.num_experts;
   const sliding = slidingLayers(config);
@@ -102,7 +109,7 @@ function toProfile(id: string, source: string, config: Config, weightsGib: numbe
   return {
     name: id,
     title: id,
-    capabilities: ['chat'],
+    capabilities: pools ? ['embeddings'] : config.vision_config ? ['chat', 'vision'] : ['chat'],
     max_context: config.max_position_embeddings,
     dtypes: BFLOAT16_ONLY.test(config.model_type) ? ['bfloat16'] : ['bfloat16', 'float16'],
     shape,

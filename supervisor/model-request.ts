@@ -2,7 +2,7 @@ import { nearestName } from '../gateway/config/nearest-name.ts';
 import type { Settings } from '../gateway/config/settings.ts';
 import type { KnownModel } from '../gateway/core/supervision.ts';
 import type { ModelRequest } from './engine-choice.ts';
-import type { GpuProfile, Profiles } from './profile.ts';
+import type { GpuProfile, ModelProfile, Profiles } from './profile.ts';
 import { ProfileError } from './profile.ts';
 
 /** How the settings want a model to take turns; null where they leave it to the profiles. */
@@ -31,7 +31,13 @@ function unknownModel(id: string, profiles: Profiles): string {
   return `models: there is no ${id} in profiles/models; ${hint} For a model of your own give { id, source }.`;
 }
 
+/** What a model is for. An operator's own that nobody knows generates text unless its flags say otherwise. */
+export function capabilitiesOf({ profile, engine }: Pick<AskedModel, 'profile' | 'engine'>): ModelProfile['capabilities'] {
+  if (engine['runner'] === 'pooling') return ['embeddings'];
+  return profile?.capabilities ?? ['chat'];
+}
+
 /** What the gateway is told of a model. `source` is the one that would run here. */
 export function toKnownModel(model: AskedModel, source: string, maxModelLen: number | null): KnownModel {
-  return { id: model.id, aliases: model.aliases, source, capabilities: model.profile?.capabilities ?? ['chat'], maxModelLen };
+  return { id: model.id, aliases: model.aliases, source, capabilities: capabilitiesOf(model), maxModelLen };
 }

@@ -22,16 +22,28 @@ const WARM_UP_TOKENS = 2;
 /** As many at once as make the engine decode a batch. */
 const WARM_UP_REQUESTS = 3;
 
+/** What shows that an engine works, by the tasks that a model may have: vLLM has no route for those that it does not have. */
+const TASKS: readonly { readonly path: string; readonly asks: (prompt: string, maxTokens: number) => object }[] = [
+  {
+    path: '/v1/completions',
+    asks: (prompt, maxTokens) => ({ prompt, max_tokens: maxTokens, temperature: 0, ignore_eos: true }),
+  },
+  { path: '/v1/embeddings', asks: (input) => ({ input }) },
+  { path: '/classify', asks: (input) => ({ input }) },
+  { path: '/score', asks: (text) => ({ text_1: text, text_2: text }) },
+  { path: '/pooling', asks: (input) => ({ input }) },
+];
+
 /** Asks one engine how it is. Every question is a connection of its own: a kept one says nothing about who listens now. */
 export class Probe {
   readonly #base: string;
   readonly #modelId: string;
-  readonly #embeds: boolean;
+  /** Which of the tasks its model has, as far as has been found out. */
+  #task = 0;
 
-  constructor(base: string, modelId: string, capabilities: readonly string[]) {
+  constructor(base: string, modelId: string) {
     this.#base = base;
     this.#modelId = modelId;
-    this.#embeds = capabilities.includes('embeddings');
   }
 
   /** /health says 200 and /v1/models lists our model: it is our engine that listens on this port. */
@@ -49,7 +61,7 @@ export class Probe {
     return page.kind === 'failed' && page.miss === 'wrong' ? { kind: 'ok', value: null } : page;
   }
 
-  /** One real token (or one embedding): shows that the engine works and does not only say so. */
+  /** One real token (or one embedding or score): shows that the engine works and does not only say so. */
   token(): Promise<ProbeResult<null>> {
     return this.#generate('Hello', 1, TOKEN_TIMEOUT_MS);
   }
@@ -57,7 +69,7 @@ export class Probe {
   /** What an engine does before it is given traffic: a token, then a batch, so that no client waits for kernels and graphs. */
   async warmUp(maxNumSeqs: number): Promise<ProbeResult<null>> {
     const first = await this.#generate('Hello', 1, WARM_UP_TIMEOUT_MS);
-    if (first.kind === 'failed' || this.#embeds) return first;
+    if (first.kind === 'failed' || this.#task > 0) return first;
     const batch = Array.from({ length: Math.min(WARM_UP_REQUESTS, maxNumSeqs) }, () =>
       this.#generate(WARM_UP_PROMPT, WARM_UP_TOKENS, WARM_UP_TIMEOUT_MS),
     );
@@ -112,14 +124,18 @@ export class Probe {
     return this.#ask('GET', path, null, TIMEOUT_MS, read);
   }
 
-  #generate(prompt: string, maxTokens: number, timeoutMs: number): Promise<ProbeResult<null>> {
-    const [path, body] = this.#embeds
-      ? ['/v1/embeddings', { model: this.#modelId, input: prompt }]
-      : ['/v1/completions', { model: this.#modelId, prompt, max_tokens: maxTokens, temperature: 0, ignore_eos: true }];
-    return this.#ask('POST', path, body, timeoutMs, (answer) => {
+  async #generate(prompt: string, maxTokens: number, timeoutMs: number): Promise<ProbeResult<null>> {
+    const task = TASKS[this.#task];
+    // Speech, for one: nothing short can be asked of it, so its health has to do.
+    if (!task) return this.#health();
+    const body = { model: this.#modelId, ...task.asks(prompt, maxTokens) };
+    const result = await this.#ask('POST', task.path, body, timeoutMs, (answer) => {
       checkGenerated(answer);
       return null;
     });
+    if (result.kind === 'ok' || !isNoTask(result.reason)) return result;
+    this.#task += 1;
+    return this.#generate(prompt, maxTokens, timeoutMs);
   }
 
   async #ask<T>(
@@ -138,6 +154,11 @@ export class Probe {
       return failed(`${path}: ${code ?? message}`, missOf(code));
     }
   }
+}
+
+/** No such route, or, in older versions of vLLM, one that has nothing to do with this model. */
+function isNoTask(reason: string): boolean {
+  return /answered 404: .*"Not Found"|answered (?:400|501): .*does not support/s.test(reason);
 }
 
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;

@@ -73,7 +73,7 @@ export class WorkerQuestions {
     port: number,
     known?: { readonly models: readonly ServedModel[]; readonly version: string | null; readonly level: SleepLevel },
   ): void {
-    this.#probe = new Probe(`http://127.0.0.1:${port}`, this.#spec.modelId, this.#spec.capabilities);
+    this.#probe = new Probe(`http://127.0.0.1:${port}`, this.#spec.modelId);
     this.#models = known && known.models.length > 0 ? known.models : null;
     this.#version = known?.version ?? this.#version;
     this.#level = known?.level ?? this.#level;

@@ -18,7 +18,6 @@ export type Plan = { readonly kind: 'run'; readonly launch: LaunchPlan } | { rea
 export interface WorkerSpec extends WorkerFacts {
   readonly modelId: string;
   readonly source: string;
-  readonly capabilities: readonly string[];
   readonly gpuUuids: readonly string[];
   /** How long a start takes as far as anyone can tell before the first, and a waking. */
   readonly startEstimateMs: number;

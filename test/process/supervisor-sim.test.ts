@@ -1,13 +1,15 @@
 import { describe, expect, test } from 'vitest';
+import type { SettingsInput } from '../../gateway/config/settings.ts';
+import type { SupervisionPolicy } from '../../supervisor/policy.ts';
 import { superviseHere } from '../supervisor/support/running-supervisor.ts';
 import { freePort } from '../support/sim.ts';
 
 const isReady = (view: { state: string }) => view.state === 'ready';
 
-async function superviseSim(env: Readonly<Record<string, string>> = {}) {
+async function superviseSim(env: Readonly<Record<string, string>> = {}, more: SettingsInput = {}, policy: Partial<SupervisionPolicy> = {}) {
   const port = await freePort();
-  const settings = { supervisor: { port_range: [port, Math.min(port + 20, 65_535)] as [number, number] } };
-  return superviseHere(settings, { SIM_SPEED: '0.01', SIM_FAULTS: '1', ...env });
+  const settings = { ...more, supervisor: { port_range: [port, Math.min(port + 20, 65_535)] as [number, number] } };
+  return superviseHere(settings, { SIM_SPEED: '0.01', SIM_FAULTS: '1', ...env }, undefined, policy);
 }
 
 describe('a supervisor and the simulated engine', { timeout: 60_000 }, () => {
@@ -30,6 +32,14 @@ describe('a supervisor and the simulated engine', { timeout: 60_000 }, () => {
     supervisor.signal('SIGTERM');
     expect(await supervisor.exitCode).toBe(0);
     expect(supervisor.processes()).toEqual([]);
+  });
+
+  test('a model that makes no text is ready when it has made what it is for', async () => {
+    const models = [{ id: 'vectors', source: 'somebody/vectors', engine: { runner: 'pooling' } }];
+    const supervisor = await superviseSim({}, { models });
+    const view = await supervisor.worker(({ state }) => state === 'ready' || state === 'failed');
+    expect(view).toMatchObject({ state: 'ready', models: [{ id: 'vectors' }], lastFailure: null });
+    expect((await supervisor.state()).models).toMatchObject([{ id: 'vectors', capabilities: ['embeddings'] }]);
   });
 
   test('an engine core that is orphaned by the death of its server is ended before the next start', async () => {
@@ -56,6 +66,19 @@ describe('a supervisor and the simulated engine', { timeout: 60_000 }, () => {
     }).catch(() => null);
     const second = await supervisor.worker((view) => isReady(view) && view.restarts > 0);
     expect(second.lastFailure).toMatchObject({ class: 'engine-death', phase: 'serving', message: expect.stringContaining('died') });
+  });
+
+  test('an engine that makes no token any more is found out and started again though nobody asks for one and its health is good', async () => {
+    const supervisor = await superviseSim({}, {}, { idleProbeMs: 300, healthIntervalMs: 50, probeIntervalMs: 50 });
+    const first = await supervisor.worker(isReady);
+    await fetch(`${first.url}/sim/fault`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ fault: 'error-500', count: 1000 }),
+    });
+    expect((await fetch(`${first.url}/health`)).status).toBe(200);
+    const second = await supervisor.worker((view) => isReady(view) && view.restarts > 0);
+    expect(second.lastFailure).toMatchObject({ class: 'stalled', message: expect.stringContaining('3 times in a row') });
   });
 
   test('an engine that keeps dying soon after its start is given up, whichever way each of them ended', async () => {

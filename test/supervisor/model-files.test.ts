@@ -66,6 +66,16 @@ describe('the files of a model', () => {
     expect(read({ ...LLAMA, kv_lora_rank: 512, qk_rope_head_dim: 64 })?.shape.mla).toEqual({ kv_lora_rank: 512, rope_head_dim: 64 });
   });
 
+  test('tell what it is for', () => {
+    const capabilities = (architectures: string[], more: object = {}) => read({ ...LLAMA, architectures, ...more })!.capabilities;
+    expect(capabilities(['LlamaForCausalLM'])).toEqual(['chat']);
+    expect(capabilities(['Gemma3ForConditionalGeneration'], { vision_config: { hidden_size: 1152 } })).toEqual(['chat', 'vision']);
+    expect(capabilities(['XLMRobertaModel'])).toEqual(['embeddings']);
+    const folder = modelFolder({ ...LLAMA, architectures: ['Qwen3ForCausalLM'] }, 1);
+    writeFileSync(join(folder, 'modules.json'), '[]');
+    expect(readModelFiles('mine', folder, '/', {})!.capabilities).toEqual(['embeddings']);
+  });
+
   test('are found in the cache of the hub', () => {
     const home = scratchFolder();
     const repository = join(home, 'hub', 'models--some--model');

@@ -7,7 +7,7 @@ import { freePort } from '../support/sim.ts';
 
 type Answers = Readonly<Record<string, readonly [number, unknown]>>;
 
-async function probeOf(answers: Answers, capabilities: readonly string[] = ['chat']) {
+async function probeOf(answers: Answers) {
   const asked: string[] = [];
   const listener: RequestListener = (request, response) => {
     request.resume();
@@ -19,11 +19,11 @@ async function probeOf(answers: Answers, capabilities: readonly string[] = ['cha
   const server = createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => void server.close());
-  return { probe: probeAt((server.address() as AddressInfo).port, capabilities), asked };
+  return { probe: probeAt((server.address() as AddressInfo).port), asked };
 }
 
-function probeAt(port: number, capabilities: readonly string[] = ['chat']): Probe {
-  return new Probe(`http://127.0.0.1:${port}`, 'mine', capabilities);
+function probeAt(port: number): Probe {
+  return new Probe(`http://127.0.0.1:${port}`, 'mine');
 }
 
 const MODELS = [200, { data: [{ id: 'mine', root: '/models/mine', parent: null, max_model_len: 4096 }] }] as const;
@@ -60,10 +60,43 @@ describe('token', () => {
     expect(asked).toEqual(['POST /v1/completions']);
   });
 
-  test('asks an embedding model for an embedding', async () => {
-    const { probe, asked } = await probeOf({ '/v1/embeddings': [200, { data: [{ embedding: [0] }] }] }, ['embeddings']);
+  test.each([
+    ['embeddings', { '/v1/embeddings': [200, { data: [{ embedding: [0] }] }] }, ['/v1/embeddings']],
+    ['classes', { '/classify': [200, { data: [{ label: 'good' }] }] }, ['/v1/embeddings', '/classify']],
+    ['scores', { '/score': [200, { data: [{ score: 0.5 }] }] }, ['/v1/embeddings', '/classify', '/score']],
+    [
+      'vectors, in an older vLLM',
+      {
+        '/v1/completions': [400, { error: { message: 'The model does not support Completions API' } }],
+        '/v1/embeddings': [501, { error: { message: 'The model does not support Embeddings API' } }],
+        '/pooling': [200, { data: [{ data: [0] }] }],
+      },
+      ['/v1/embeddings', '/classify', '/score', '/pooling'],
+    ],
+  ] satisfies [string, Answers, string[]][])(
+    'asks a model that makes %s for what it makes, and then for nothing else',
+    async (_, answers, tried) => {
+      const { probe, asked } = await probeOf(answers);
+      expect(await probe.token()).toMatchObject({ kind: 'ok' });
+      expect(asked).toEqual(['/v1/completions', ...tried].map((path) => `POST ${path}`));
+      asked.length = 0;
+      expect(await probe.token()).toMatchObject({ kind: 'ok' });
+      expect(await probe.warmUp(8)).toMatchObject({ kind: 'ok' });
+      expect(asked).toEqual([`POST ${tried.at(-1)}`, `POST ${tried.at(-1)}`]);
+    },
+  );
+
+  test('takes the health of a model that can be asked for nothing short', async () => {
+    const { probe } = await probeOf({ '/health': [200, null] });
     expect(await probe.token()).toMatchObject({ kind: 'ok' });
-    expect(asked).toEqual(['POST /v1/embeddings']);
+    const { probe: ill } = await probeOf({ '/health': [503, null] });
+    expect(await ill.token()).toMatchObject({ kind: 'failed' });
+  });
+
+  test('does not look for another task because the model is not there', async () => {
+    const { probe, asked } = await probeOf({ '/v1/completions': [404, { error: { message: 'The model `mine` does not exist.' } }] });
+    expect(await probe.token()).toMatchObject({ kind: 'failed', reason: expect.stringContaining('does not exist') });
+    expect(asked).toHaveLength(1);
   });
 
   test('does not take an error or an empty answer for a token', async () => {
