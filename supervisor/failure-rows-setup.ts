@@ -71,7 +71,8 @@ export const SETUP_ROWS: readonly FailureRow[] = [
     pattern: /Failed to infer device type|No CUDA GPUs are available|Driver\/library version mismatch/,
     rank: 'telling',
     during: 'start',
-    retry: 'never',
+    // A driver may come later than we do after a boot, or be in the middle of an update.
+    retry: 'backoff',
     message: says('vLLM sees no usable GPU.'),
     advice: 'Check that nvidia-smi works for this user, and in a container that the GPU is passed in. After a driver update, reboot.',
   },

@@ -14,6 +14,7 @@ import { planFleet } from './fleet-plan.ts';
 import type { GpuProbe, GpuReading } from './gpu.ts';
 import { NvidiaSmi } from './gpu.ts';
 import { visibleGpus } from './gpu-visible.ts';
+import { recallGpus, rememberGpus } from './known-gpus.ts';
 import { endLeftovers, recordsDirectory } from './leftovers.ts';
 import type { Log } from './log.ts';
 import { jsonLog } from './log.ts';
@@ -84,11 +85,19 @@ async function superviseAlone(
   const profiles = loadProfiles();
   const policy = { ...supervisionPolicy(settings.supervisor.start_timeout_ms, settings.shutdown.grace_ms), ...io.policy };
   const gpuProbe = io.gpuProbe ?? new NvidiaSmi(clock, io.env);
-  const seen = await firstLook(gpuProbe, clock, log, mayNeedGpus(settings, io) ? policy.firstLooks : ONE_LOOK);
-  const gpus = visibleGpus(seen.gpus, io.env['CUDA_VISIBLE_DEVICES']);
+  const isNeeded = mayNeedGpus(settings, io);
+  const seen = await firstLook(gpuProbe, clock, log, isNeeded ? policy.firstLooks : ONE_LOOK);
+  const gpuFile = join(stateDir, 'gpus.json');
+  const known = isNeeded && seen.problem !== null ? recallGpus(gpuFile) : null;
+  if (known) {
+    const names = known.gpus.map(({ name }) => name).join(', ');
+    log.warn('supervisor.plan', `The GPUs cannot be seen: ${seen.problem}. Going on with what was there at ${known.at}: ${names}.`);
+  }
+  const gpus = visibleGpus(known?.gpus ?? seen.gpus, io.env['CUDA_VISIBLE_DEVICES']);
   const vllm = await findVllm(settings, io, gpus, clock, stateDir, log);
   const plan = planFleet(settings, profiles, gpus, { cwd: io.cwd, env: io.env, stateDir, vllm, gpuProblem: seen.problem });
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  if (isNeeded && seen.gpus.length > 0) keepGpus(gpuFile, seen.gpus, clock, log);
   logPlan(log, plan, io.env);
   // Before the first snapshot, so that the gateway never hears that a worker it sends requests to is not there.
   const adoptable = await findAdoptable(
@@ -145,6 +154,15 @@ async function superviseAlone(
     }
   } finally {
     finish();
+  }
+}
+
+/** Should they not be seen the next time, engines that run go on, and none is replaced by a simulated one. */
+function keepGpus(file: string, gpus: readonly GpuReading[], clock: Clock, log: Log): void {
+  try {
+    rememberGpus(file, { at: new Date(clock.wall()).toISOString(), gpus });
+  } catch (error) {
+    log.warn('supervisor.plan', `What GPUs there are could not be written down: ${(error as Error).message}.`);
   }
 }
 

@@ -1,11 +1,44 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { SettingsInput } from '../../gateway/config/settings.ts';
+import { settingsSchema } from '../../gateway/config/settings.ts';
+import { COMPILE_CACHE } from '../support/compile-cache.ts';
 import { createFakeClock } from '../support/fake-clock.ts';
 import { until } from '../support/gateway.ts';
-import { houseWith, superviseHouse } from '../supervisor/support/house-supervisor.ts';
+import type { GpuHouse } from '../support/gpu-house.ts';
+import { freePort } from '../support/sim.ts';
+import { HOUSE_MODEL, houseWith, superviseHouse } from '../supervisor/support/house-supervisor.ts';
+import { watching } from '../supervisor/support/running-supervisor.ts';
 
 const isReady = ({ state }: { state: string }) => state === 'ready';
+const PROGRAM = fileURLToPath(new URL('../supervisor/support/supervise.ts', import.meta.url));
+
+/** A ready worker on this machine whose supervisor was killed, and the settings it had. */
+async function leftInHouse(house: GpuHouse) {
+  const port = await freePort();
+  const settings: SettingsInput = { models: [HOUSE_MODEL], supervisor: { port_range: [port, Math.min(port + 20, 65_535)] } };
+  const outside = watching(settingsSchema.parse(settings), house.folder);
+  const env = { ...COMPILE_CACHE, PATH: house.path };
+  const child = spawn(process.execPath, [PROGRAM, JSON.stringify(settings)], { cwd: house.folder, stdio: 'ignore', env });
+  onTestFinished(() => {
+    child.kill('SIGKILL');
+    for (const pid of outside.processes()) process.kill(pid, 'SIGKILL');
+  });
+  const worker = () =>
+    outside.state().then(
+      ({ workers }) => workers[0],
+      () => undefined,
+    );
+  await expect.poll(async () => (await worker())?.state, { timeout: 20_000 }).toBe('ready');
+  const pid = (await worker())!.pid!;
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  return { settings, pid };
+}
 
 describe('an nvidia-smi that', { timeout: 60_000 }, () => {
   test('cannot read what is not needed keeps nobody from the right profile and a start', async () => {
@@ -54,6 +87,25 @@ describe('an nvidia-smi that', { timeout: 60_000 }, () => {
     const told = supervisor.log.filter(({ level }) => level === 'warn').map(({ msg }) => msg);
     expect(told).toEqual(Array(2).fill(expect.stringMatching(/^The GPUs cannot be seen: .*driver.* Asking again in/)));
     expect(house.launches()).toHaveLength(1);
+  });
+
+  test('cannot talk to the driver any more does not cost a running engine its life: the next supervisor goes on with what it knows', async () => {
+    const house = houseWith(['t4']);
+    const left = await leftInHouse(house);
+    house.breakDriver();
+    const supervisor = await superviseHouse(house, left);
+    expect(await supervisor.worker(isReady)).toMatchObject({ engine: 'vllm', profile: 't4', pid: left.pid, restarts: 0 });
+    expect(supervisor.log).toContainEqual(
+      expect.objectContaining({
+        level: 'warn',
+        msg: expect.stringMatching(/cannot be seen: .*mismatch.* Going on with what was there at .*: Tesla T4\.$/),
+      }),
+    );
+    expect(house.launches()).toHaveLength(1);
+    // And where the engine ends, it is started on those cards again, never replaced by a simulated one.
+    process.kill(left.pid, 'SIGKILL');
+    expect(await supervisor.worker((view) => isReady(view) && view.restarts > 0)).toMatchObject({ engine: 'vllm', profile: 't4' });
+    expect(house.launches()[1]!.devices).toBe(house.launches()[0]!.devices);
   });
 
   test('has trouble where there is no vLLM is asked once: no start waits for what it cannot use', async () => {

@@ -180,7 +180,7 @@ const CASES: readonly Case[] = [
     says: /driver is too old/,
     advises: /R580/,
   },
-  { class: 'no-gpu', retry: 'never', log: `${API} RuntimeError: Failed to infer device type`, phase: 'launch', says: /no usable GPU/ },
+  { class: 'no-gpu', retry: 'backoff', log: `${API} RuntimeError: Failed to infer device type`, phase: 'launch', says: /no usable GPU/ },
   {
     class: 'config',
     retry: 'never',

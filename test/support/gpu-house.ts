@@ -32,6 +32,8 @@ export interface GpuHouse {
   /** Somebody takes memory of a card: seen by nvidia-smi as `pid` where one is given. Gives what ends that. */
   hold(card: number, gib: number, title?: string, pid?: number): Promise<() => Promise<void>>;
   change(what: (vram: Vram) => void): Promise<void>;
+  /** The driver is being updated: nvidia-smi cannot talk to it any more. */
+  breakDriver(): void;
 }
 
 export interface HouseOptions {
@@ -55,7 +57,7 @@ export function gpuHouse(folder: string, cards: HouseCards, { engine = {}, smi =
   const vram = join(folder, 'vram.json');
   writeFileSync(vram, JSON.stringify(vramOf(cards)));
   const file = new VramFile(vram, []);
-  const [launches, looks] = [join(folder, 'launches'), join(folder, 'looks')];
+  const [launches, looks, broken] = [join(folder, 'launches'), join(folder, 'looks'), join(folder, 'driver-is-broken')];
   writeFileSync(launches, '');
   writeFileSync(looks, '');
 
@@ -74,7 +76,8 @@ export function gpuHouse(folder: string, cards: HouseCards, { engine = {}, smi =
   ]);
   writeNvidiaSmi(folder, { ...smi, SIM_VRAM_FILE: vram });
   const late = `[ $(wc -l < '${looks}') -gt ${lateDriver} ] || export SIM_SMI_FAULT=no-driver`;
-  writeProgram(join(bin, 'nvidia-smi'), [`echo >> '${looks}'`, late, `exec '${join(folder, 'nvidia-smi')}' "$@"`]);
+  const update = `[ ! -e '${broken}' ] || export SIM_SMI_FAULT=mismatch`;
+  writeProgram(join(bin, 'nvidia-smi'), [`echo >> '${looks}'`, late, update, `exec '${join(folder, 'nvidia-smi')}' "$@"`]);
 
   return {
     folder,
@@ -83,6 +86,7 @@ export function gpuHouse(folder: string, cards: HouseCards, { engine = {}, smi =
     looks: () => linesOf(looks).length,
     cards: () => file.peek().gpus,
     change: (what) => file.update(what),
+    breakDriver: () => writeFileSync(broken, ''),
     async hold(card, gib, title = 'somebody', pid) {
       const holder = { pid: pid ?? null, starttime: null, title, mib: gib * 1024, release_ms: 0, ended_at_ms: null };
       await file.update(({ gpus }) => void gpus[card]!.holders.push(holder));
