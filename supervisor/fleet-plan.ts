@@ -129,7 +129,8 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
       const choice = withCards(choose(model, card, sharers), model === first && sharers <= 1 ? null : gpusOwn.length);
       const gpuUuids = gpusOwn.map(({ uuid }) => uuid);
       const swap = feasible(rules.get(model) ?? swapRules(null, null, profile), { ...sleepConditions, alone: sharers <= 1 });
-      const context = { settings, place, profile, decision, gpuUuids, modelId: model.id, swap };
+      const driverVersion = gpusOwn[0]?.driverVersion ?? null;
+      const context = { settings, place, profile, decision, gpuUuids, driverVersion, modelId: model.id, swap };
       return planModel(context, model, choice, factsFor(model, card, sharers), id);
     };
     // Alone, a worker's next model may take more or fewer of the cards than the first; beside others it has to make do with its own.
@@ -192,12 +193,13 @@ interface WorkerContext {
   readonly profile: GpuProfile;
   readonly decision: EngineDecision;
   readonly gpuUuids: readonly string[];
+  readonly driverVersion: string | null;
   readonly modelId: string;
   readonly swap: SwapRules;
 }
 
 function planModel(context: WorkerContext, model: AskedModel, choice: Choice, card: CardFacts, id: string): PlannedModel {
-  const { decision, place, profile, gpuUuids, swap } = context;
+  const { decision, place, profile, gpuUuids, driverVersion, swap } = context;
   const setup = choice.kind === 'run' ? toSetup(context, choice) : null;
   const limits = choice.kind === 'run' ? ladderLimits(model.profile, card, choice, knownFlags(context)) : null;
   const spec: WorkerSpec = {
@@ -212,6 +214,7 @@ function planModel(context: WorkerContext, model: AskedModel, choice: Choice, ca
     sleep: swap.sleep,
     instancePrefix: workerPrefix(place.stateDir, id, model.id),
     gpuUuids,
+    driverVersion,
     fingerprint: fingerprint({ model: model.id, command: command(context), setup, gpuUuids }),
     wanted: setup && limits ? { setup, limits } : null,
     plan: (port, instanceId, relaxed) =>

@@ -16,6 +16,8 @@ export interface FootingIdentity {
   /** Of the model's settings before anything was relaxed, and of the GPUs. */
   readonly fingerprint: string;
   readonly gpuUuids: readonly string[];
+  /** null: unknown, which is no change. */
+  readonly driverVersion: string | null;
 }
 
 const change = z.union([
@@ -32,7 +34,12 @@ const footing = z.object({
   servedMs: z.number(),
   outdated: z.boolean(),
 });
-const line = z.object({ fingerprint: z.string(), vllm_version: z.string().nullable(), footing });
+const line = z.object({
+  fingerprint: z.string(),
+  driver_version: z.string().nullable().default(null),
+  vllm_version: z.string().nullable(),
+  footing,
+});
 
 /** Past this size only the newest lines are kept. */
 const MAX_BYTES = 1024 * 1024;
@@ -67,12 +74,17 @@ export class LadderRecord {
       if (text.length > MAX_BYTES) this.#shorten(lines);
       const last = lastOf(lines);
       if (!last) return nothing;
-      if (last.fingerprint !== this.#identity.fingerprint) return { ...nothing, reset: last.footing.steps.length > 0 };
+      if (this.#isForeign(last)) return { ...nothing, reset: last.footing.steps.length > 0 };
       return { footing: last.footing as Footing, version: last.vllm_version, reset: false };
     } catch {
       // No file yet, or none that can be read.
       return nothing;
     }
+  }
+
+  #isForeign({ fingerprint, driver_version: then }: z.output<typeof line>): boolean {
+    const { driverVersion: now } = this.#identity;
+    return fingerprint !== this.#identity.fingerprint || (then !== null && now !== null && then !== now);
   }
 
   /** Adds a line. @throws when the disk does not take it */
@@ -85,7 +97,7 @@ export class LadderRecord {
     readonly version: string | null;
     readonly footing: Footing;
   }): void {
-    const { worker, model, fingerprint, gpuUuids } = this.#identity;
+    const { worker, model, fingerprint, gpuUuids, driverVersion } = this.#identity;
     const { step, failure, measured } = entry;
     const told = {
       ts: new Date(entry.atMs).toISOString(),
@@ -93,6 +105,7 @@ export class LadderRecord {
       gpu_uuid: gpuUuids,
       model,
       fingerprint,
+      driver_version: driverVersion,
       vllm_version: entry.version,
       event: entry.change ?? 'served',
       class: failure?.class ?? step?.class ?? null,

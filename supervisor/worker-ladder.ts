@@ -21,11 +21,11 @@ export class WorkerLadder {
 
   /** `file`: where the record is kept. */
   constructor(spec: WorkerSpec, file: string, clock: Clock, log: Log) {
-    const { id: worker, modelId: model, fingerprint, gpuUuids } = spec;
+    const { id: worker, modelId: model, fingerprint, gpuUuids, driverVersion } = spec;
     this.#spec = spec;
     this.#clock = clock;
     this.#log = log;
-    this.#record = new LadderRecord(file, { worker, model, fingerprint, gpuUuids });
+    this.#record = new LadderRecord(file, { worker, model, fingerprint, gpuUuids, driverVersion });
   }
 
   /** Where the worker stood when an earlier supervisor ended. What was for something else is taken back, and that is told. */

@@ -19,6 +19,8 @@ export interface WorkerSpec extends WorkerFacts {
   readonly modelId: string;
   readonly source: string;
   readonly gpuUuids: readonly string[];
+  /** Of those GPUs; null where it is not known. */
+  readonly driverVersion: string | null;
   /** How long a start takes as far as anyone can tell before the first, and a waking. */
   readonly startEstimateMs: number;
   readonly wakeEstimateMs: number;

@@ -8,7 +8,7 @@ import type { Relaxation } from '../../supervisor/ladder.ts';
 import { oomOf } from './machine-world.ts';
 import { scratchFolder } from './support/scratch.ts';
 
-const IDENTITY = { worker: 'worker-1', model: 'mine', fingerprint: 'abc', gpuUuids: ['GPU-1'] };
+const IDENTITY = { worker: 'worker-1', model: 'mine', fingerprint: 'abc', gpuUuids: ['GPU-1'], driverVersion: '580.95' };
 const STEP: Relaxation = {
   ...{ setting: 'max_num_seqs', from: '64', to: '32', reason: 'the sampler takes memory for each', class: 'oom-sampler' },
   change: { kind: 'engine', key: 'max_num_seqs', value: 32 },
@@ -51,10 +51,22 @@ describe('what was relaxed', () => {
   test.each([
     ['other settings or another GPU', { fingerprint: 'xyz' }],
     ['another model', { model: 'theirs', fingerprint: 'uvw' }],
+    ['another driver', { driverVersion: '590.11' }],
   ])('is forgotten for %s, and that is told', (_, changed) => {
     const path = join(scratchFolder(), 'worker-1.jsonl');
     new LadderRecord(path, IDENTITY).append(entry());
     expect(new LadderRecord(path, { ...IDENTITY, ...changed }).load()).toEqual({ footing: LEVEL_GROUND, version: null, reset: true });
+  });
+
+  test('stands where the driver does not tell its version, before or now', () => {
+    for (const [before = null, now = null] of [
+      [null, '580.95'],
+      ['580.95', null],
+    ]) {
+      const path = join(scratchFolder(), 'worker-1.jsonl');
+      new LadderRecord(path, { ...IDENTITY, driverVersion: before }).append(entry());
+      expect(new LadderRecord(path, { ...IDENTITY, driverVersion: now }).load()).toMatchObject({ footing: FOOTING, reset: false });
+    }
   });
 
   test('that is half written is passed over rather than believed', () => {
