@@ -2,14 +2,13 @@ import type { Clock, Timer } from '../core/clock.ts';
 import type { WorkerTransport } from '../core/transport.ts';
 import type { Worker, WorkerLoad, WorkerView } from '../core/worker.ts';
 
-/** Where a worker is, and how much it may be sent at once: all that a transport needs to know. */
+/** Where a worker is: all that a transport needs to know. */
 export interface TransportTarget {
   readonly id: string;
   /** http(s)://host:port, no trailing slash. */
   readonly url: string;
   /** Sent to the worker as a bearer token; never shown. */
   readonly apiKey: string | null;
-  readonly maxNumSeqs: number;
 }
 
 export interface KeptWorkerOptions {
@@ -49,8 +48,7 @@ export class KeptWorker implements Worker {
   get transport(): WorkerTransport {
     if (!this.#transport) {
       const { view } = this;
-      const target = { id: view.id, url: view.url, apiKey: this.#apiKey, maxNumSeqs: view.maxNumSeqs };
-      this.#transport = this.#options.createTransport(target);
+      this.#transport = this.#options.createTransport({ id: view.id, url: view.url, apiKey: this.#apiKey });
       // A call that had picked the worker just before it left still gets its answer.
       if (this.#left) this.#retire(this.#transport);
     }
@@ -60,7 +58,7 @@ export class KeptWorker implements Worker {
   /** Takes over what is known now. Calls in flight keep the transport that they began with. */
   update(view: WorkerView, apiKey: string | null): void {
     const before = this.view;
-    const moved = view.url !== before.url || view.maxNumSeqs !== before.maxNumSeqs || apiKey !== this.#apiKey;
+    const moved = view.url !== before.url || apiKey !== this.#apiKey;
     const restarted = view.url !== before.url || view.pid !== before.pid || view.startedAtMs !== before.startedAtMs;
     if (moved && this.#transport) {
       this.#retire(this.#transport);

@@ -1,4 +1,4 @@
-import { Pool } from 'undici';
+import { buildConnector, Pool } from 'undici';
 import type { Clock, Timer } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { UpstreamExchange, UpstreamListener, UpstreamRequest, WorkerTransport } from '../../core/transport.ts';
@@ -15,18 +15,18 @@ export interface TransportOptions {
   readonly connectMs: () => number;
   /** Idle milliseconds after which a connection is not used again: below the worker's own limit (vLLM closes after 5 s). */
   readonly keepAliveMs?: number;
-  /** Sockets to the worker for health, metrics and uploads. */
-  readonly poolConnections?: number;
 }
 
 const KEEP_ALIVE_MS = 4_000;
 /** A worker that names its own limit is believed up to here, with a second to spare. */
 const MAX_KEEP_ALIVE_MS = 60_000;
+/** Health and metrics are each asked for one at a time. */
+const ASKING_CONNECTIONS = 2;
 const MAX_SMALL_ANSWER_BYTES = 4_194_304;
 
 /**
- * The way to one worker. JSON calls ride on connections of our own (connection.ts says why); uploads, health and metrics on an undici
- * pool, which knows all of HTTP and need not be fast.
+ * The way to one worker. JSON calls ride on connections of our own (connection.ts says why); uploads, health and metrics on undici
+ * pools, which know all of HTTP and need not be fast.
  */
 export function createTransport(options: TransportOptions): WorkerTransport {
   return new Transport(options);
@@ -38,7 +38,10 @@ class Transport implements WorkerTransport, ConnectionOwner {
   readonly #fixedHead: string;
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
-  readonly #pool: Pool;
+  /** Health and metrics have connections of their own: they never wait for an upload. */
+  readonly #asks: Pool;
+  /** As many as admission lets through. */
+  readonly #uploads: Pool;
   readonly #keepAliveMs: number;
   #sweep: Timer | null = null;
   #closed = false;
@@ -53,13 +56,16 @@ class Transport implements WorkerTransport, ConnectionOwner {
       ` HTTP/1.1\r\nhost: ${url.host}\r\nconnection: keep-alive\r\n` +
       (options.apiKey === null ? '' : `authorization: Bearer ${options.apiKey}\r\n`);
     this.#keepAliveMs = options.keepAliveMs ?? KEEP_ALIVE_MS;
-    this.#pool = new Pool(url.origin, {
-      connections: options.poolConnections ?? 16,
-      pipelining: 1,
-      keepAliveTimeout: this.#keepAliveMs,
-      keepAliveMaxTimeout: this.#keepAliveMs,
-      connect: { timeout: 3_000 },
-    });
+    const pool = (connections: number | null): Pool =>
+      new Pool(url.origin, {
+        connections,
+        pipelining: 1,
+        keepAliveTimeout: this.#keepAliveMs,
+        keepAliveMaxTimeout: this.#keepAliveMs,
+        connect: (where, done) => buildConnector({ timeout: options.connectMs() })(where, done),
+      });
+    this.#asks = pool(ASKING_CONNECTIONS);
+    this.#uploads = pool(null);
   }
 
   get openSockets(): number {
@@ -68,7 +74,7 @@ class Transport implements WorkerTransport, ConnectionOwner {
 
   exchange(request: UpstreamRequest, listener: UpstreamListener): UpstreamExchange {
     const { body } = request;
-    if (body?.kind === 'stream') return sendUpload(this.#pool, request, body, this.#authorization(), listener);
+    if (body?.kind === 'stream') return sendUpload(this.#uploads, request, body, this.#authorization(), listener);
     let head = `${request.method} ${request.path}${this.#fixedHead}`;
     for (const name in request.headers) head += `${name}: ${request.headers[name]}\r\n`;
     head += body ? `content-length: ${body.bytes.length}\r\n\r\n` : '\r\n';
@@ -79,7 +85,7 @@ class Transport implements WorkerTransport, ConnectionOwner {
 
   async get(path: string, timeoutMs: number): Promise<{ status: number; body: string }> {
     const signal = AbortSignal.timeout(timeoutMs);
-    const response = await this.#pool.request({ path, method: 'GET', headers: this.#authorization(), signal });
+    const response = await this.#asks.request({ path, method: 'GET', headers: this.#authorization(), signal });
     const pieces: Buffer[] = [];
     let bytes = 0;
     for await (const piece of response.body as AsyncIterable<Buffer>) {
@@ -97,7 +103,7 @@ class Transport implements WorkerTransport, ConnectionOwner {
     this.#closed = true;
     this.#sweep?.cancel();
     for (const connection of this.#all) connection.destroy();
-    await this.#pool.destroy();
+    await Promise.all([this.#asks.destroy(), this.#uploads.destroy()]);
   }
 
   onIdle(connection: Connection): void {

@@ -121,9 +121,7 @@ describe('transports', () => {
     expect(transports.all).toHaveLength(0);
     const worker = directory.worker('a')!;
     expect(worker.transport).toBe(worker.transport);
-    expect(transports.all.map((transport) => transport.target)).toEqual([
-      { id: 'a', url: 'http://a.test:8000', apiKey: 'secret', maxNumSeqs: 16 },
-    ]);
+    expect(transports.all.map((transport) => transport.target)).toEqual([{ id: 'a', url: 'http://a.test:8000', apiKey: 'secret' }]);
     expect(JSON.stringify(worker.view)).not.toContain('secret');
   });
 

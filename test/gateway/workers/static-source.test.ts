@@ -54,7 +54,7 @@ test('a worker becomes ready when it is healthy and has said what it serves', as
   expect(scene.see()).toMatchObject({ state: 'ready', stage: 'ready', maxNumSeqs: 256, engine: 'vllm', lastFailure: null });
   expect(scene.directory.resolve('tiny')).toMatchObject<Partial<ModelEntry>>({ root: '/models/tiny', maxModelLen: 256, state: 'ready' });
   expect(scene.directory.resolve('lora')?.state).toBe('ready');
-  expect(scene.transports.all[0]!.target).toMatchObject({ apiKey: 'k', maxNumSeqs: 256 });
+  expect(scene.transports.all[0]!.target).toMatchObject({ apiKey: 'k' });
   expect(scene.source.versions()).toEqual(new Map([[ID, '0.28.0']]));
 });
 
@@ -211,7 +211,7 @@ test('a changed line keeps the worker ready while it is asked again', async () =
   scene.source.update([listing({ apiKey: 'new', maxNumSeqs: 8 })]);
   expect(scene.directory.worker(ID)).toMatchObject({ readySince: since, view: { state: 'ready', maxNumSeqs: 8 } });
   await scene.settle();
-  expect(scene.transports.all.at(-1)).toMatchObject({ target: { apiKey: 'new', maxNumSeqs: 8 }, asked: ['/health', '/v1/models'] });
+  expect(scene.transports.all.at(-1)).toMatchObject({ target: { apiKey: 'new' }, asked: ['/health', '/v1/models'] });
 });
 
 test('an answer that comes after the line was changed is not believed', async () => {

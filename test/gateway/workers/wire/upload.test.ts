@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import type { UpstreamRequest } from '../../../../gateway/core/transport.ts';
 import { until } from '../../../support/gateway.ts';
-import { chunk, LAST_CHUNK, STREAM_HEAD } from '../../http/raw-worker.ts';
+import { chunk, LAST_CHUNK, STREAM_HEAD, whole } from '../../http/raw-worker.ts';
 import { POST, speak, spoken, wire } from './wire.ts';
 
 describe('uploads', () => {
@@ -38,6 +38,19 @@ describe('uploads', () => {
     exchange.abort();
     await until(() => each.sockets.size === 0, 'the worker is freed');
     expect(heard.order).toEqual(['sent']);
+  });
+
+  test('however many there are, keep neither each other nor a look at the worker’s health waiting', async () => {
+    const each = await wire();
+    each.serve = (socket, request) => void (request.startsWith('GET') && socket.write(whole('{"well":true}')));
+    const uploads = Array.from({ length: 40 }, () => {
+      const stream = new Readable({ read() {} });
+      stream.push('half');
+      return speak(each, upload(stream, 100));
+    });
+    await until(() => each.accepted() === 40, 'every upload has a connection');
+    expect(await each.transport.get('/health', 60_000)).toEqual({ status: 200, body: '{"well":true}' });
+    for (const { exchange } of uploads) exchange.abort();
   });
 
   test('tell a worker that cannot be reached from one that broke off', async () => {
