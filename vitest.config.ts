@@ -8,6 +8,8 @@ export default defineConfig({
     maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    // Polls mostly wait for processes, which a busy machine keeps waiting.
+    expect: { poll: { timeout: 20_000 } },
     // For the processes that tests start: see test/support/compile-cache.ts.
     env: { NODE_COMPILE_CACHE: fileURLToPath(new URL('node_modules/.cache/node-compile-cache', import.meta.url)) },
     reporters: ['default', './test/support/closing-line.ts'],

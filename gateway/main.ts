@@ -160,16 +160,19 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     resolveReady = resolve;
   });
   const noticeReady = (): void => {
+    everReady ||= directory.workers().some(({ view }) => view.state === 'ready');
     const model = directory.resolve(null);
-    if (everReady || !model || !canServe(directory, model)) return;
-    everReady = true;
-    resolveReady();
+    if (model && canServe(directory, model)) resolveReady();
   };
   const offReady = directory.onChange(noticeReady);
   noticeReady();
-  const pressureTimer = repeat(clock, settings.pressure.scrape_interval_ms, () => {
-    pressureWatch.look(settings.pressure, directory.workers(), clock.now());
-  });
+  const pressureTimer = repeat(
+    clock,
+    () => settings.pressure.scrape_interval_ms,
+    () => {
+      pressureWatch.look(settings.pressure, directory.workers(), clock.now());
+    },
+  );
 
   const requestTimeoutMs = (): number => settings.server.header_timeout_ms + settings.server.upload_timeout_ms;
 

@@ -67,7 +67,7 @@ export class SupervisorProcess {
     this.#again?.cancel();
     if (this.#child) this.#child.kill('SIGTERM');
     else if (await isAnswered(control)) await commandSupervisor(clock, controlTarget(control), '/v1/stop');
-    await Promise.race([this.#gone(), sleep(clock, limitMs)]);
+    await Promise.race([this.#gone(clock.now() + limitMs), sleep(clock, limitMs)]);
     this.killNow();
   }
 
@@ -75,13 +75,15 @@ export class SupervisorProcess {
   killNow(): void {
     this.#stopping = true;
     this.#again?.cancel();
+    // Two of the same would be merged into one.
     this.#child?.kill('SIGTERM');
-    this.#child?.kill('SIGTERM');
+    this.#child?.kill('SIGINT');
   }
 
-  async #gone(): Promise<void> {
+  async #gone(deadline: number): Promise<void> {
+    const { control, clock } = this.#options;
     if (this.#child) return this.#exited;
-    while (await isAnswered(this.#options.control)) await sleep(this.#options.clock, 100);
+    while (clock.now() < deadline && (await isAnswered(control))) await sleep(clock, 100);
   }
 
   #spawn(): void {

@@ -30,12 +30,13 @@ export const systemClock: Clock = {
 };
 
 /** Runs `fn` again and again, `ms` milliseconds after the previous run has finished. */
-export function repeat(clock: Clock, ms: number, fn: () => void | Promise<void>): Timer {
+export function repeat(clock: Clock, ms: number | (() => number), fn: () => void | Promise<void>): Timer {
+  const pause = typeof ms === 'number' ? () => ms : ms;
   let stopped = false;
-  let timer = clock.after(ms, run);
+  let timer = clock.after(pause(), run);
   async function run(): Promise<void> {
     await fn();
-    if (!stopped) timer = clock.after(ms, run);
+    if (!stopped) timer = clock.after(pause(), run);
   }
   return {
     cancel() {

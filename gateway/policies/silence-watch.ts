@@ -69,6 +69,8 @@ export class SilenceWatch {
   release(now: number): void {
     this.#held = false;
     this.#heardAt = this.#toldAt = now;
+    // Armed for the client's silence, which may be allowed to last longer than the next comment.
+    this.start();
   }
 
   #dueAt(): number {

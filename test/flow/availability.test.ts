@@ -45,6 +45,19 @@ test('a gateway that starts before its worker says so, and serves once the worke
   expect((await ask(gateway.url, chat({ model: 'unknown' }))).status).toBe(404);
 }, 30_000);
 
+test('a gateway has started when any worker is ready: the default model may come later', async () => {
+  await using sim = await startSim({ model: MODEL });
+  await using gateway = await startTestGateway([], {
+    workers: [
+      { url: sim.url, models: [MODEL] },
+      { url: `http://127.0.0.1:${await freePort()}`, models: ['first'] },
+    ],
+    models: [{ id: 'first' }, { id: MODEL }],
+  });
+  await until(async () => (await ask(gateway.url, chat({ model: MODEL, max_tokens: 2 }))).status === 200, 'the second model is served');
+  expect(await statuses(gateway)).toEqual({ livez: 200, health: 200, readyz: 503, startupz: 200 });
+});
+
 test('a model that is configured but whose worker has not come is loading, not unknown', async () => {
   const port = await freePort();
   await using gateway = await startTestGateway([], {

@@ -33,7 +33,7 @@ async function leftInHouse(house: GpuHouse) {
       ({ workers }) => workers[0],
       () => undefined,
     );
-  await expect.poll(async () => (await worker())?.state, { timeout: 20_000 }).toBe('ready');
+  await expect.poll(async () => (await worker())?.state).toBe('ready');
   const pid = (await worker())!.pid!;
   child.kill('SIGKILL');
   await once(child, 'exit');

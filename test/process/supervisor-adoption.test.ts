@@ -57,7 +57,7 @@ async function service(env: Readonly<Record<string, string>>) {
           (state) => state.pid,
           () => null,
         );
-      await expect.poll(pid, { timeout: 20_000 }).toBe(supervisor.pid);
+      await expect.poll(pid).toBe(supervisor.pid);
     },
   };
 }
@@ -84,7 +84,7 @@ describe('a supervisor that is killed', { timeout: 90_000 }, () => {
     const { gateway, outside, killSupervisor, startSupervisor } = await service({ SIM_SPEED: '1' });
     const before = (await outside.state()).workers[0]!;
     const streams = Array.from({ length: STREAMS }, () => stream(gateway.url));
-    await expect.poll(() => streams.every(({ text }) => text.includes('"content"')), { timeout: 20_000 }).toBe(true);
+    await expect.poll(() => streams.every(({ text }) => text.includes('"content"'))).toBe(true);
     await killSupervisor();
     const isServed = async () => (await fetch(`${gateway.url}/readyz`)).status;
     expect(await isServed()).toBe(200);

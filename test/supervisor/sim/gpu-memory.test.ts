@@ -46,7 +46,7 @@ describe('GPU memory that processes share', () => {
     writeVramFile(path, ['rtx-4080']);
     const held = async (phase: string, sign: string): Promise<number> => {
       await using sim = await launchSim({ model: MODEL, args: ARGS, env: { SIM_VRAM_FILE: path, SIM_STALL_START: phase } });
-      await expect.poll(() => sim.output(), { timeout: 20_000 }).toContain(sign);
+      await expect.poll(() => sim.output()).toContain(sign);
       const mib = usedMib((await gpus())[0]!);
       process.kill(sim.pid, 'SIGTERM');
       expect((await sim.exited).code).toBe(130);

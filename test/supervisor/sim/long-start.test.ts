@@ -31,7 +31,7 @@ describe('a start that takes long', () => {
     ] as const;
     const stalled = await Promise.all(points.map(([phase]) => launchSim({ env: { SIM_STALL_START: phase } })));
     try {
-      for (const [at, [, last]] of points.entries()) await expect.poll(() => stalled[at]!.output(), { timeout: 20_000 }).toContain(last);
+      for (const [at, [, last]] of points.entries()) await expect.poll(() => stalled[at]!.output()).toContain(last);
       // Another that began later is up before anything more is heard of them.
       await using other = await startSim();
       expect(other.output()).toContain('Application startup complete.');
@@ -57,10 +57,10 @@ describe('a log that goes on and on', () => {
   test('comes once the server is ready, on both streams, with bars in it, and does not keep the server from answering', async () => {
     await using sim = await startSim({ env: { SIM_LOG_MIB: '12' } });
     expect((await rawRequest({ port: sim.port, path: '/health' })).status).toBe(200);
-    await expect.poll(() => sim.stdout(), { timeout: 20_000 }).toContain('12 MiB of log have been printed');
+    await expect.poll(() => sim.stdout()).toContain('12 MiB of log have been printed');
     expect(sim.stdout().length).toBeGreaterThan(8 * MIB);
     // The other pipe may still hold some of it.
-    await expect.poll(() => sim.stdout().length + sim.stderr().length, { timeout: 20_000 }).toBeGreaterThan(12 * MIB);
+    await expect.poll(() => sim.stdout().length + sim.stderr().length).toBeGreaterThan(12 * MIB);
     expect(sim.stderr().split('\r').length).toBeGreaterThan(10_000);
     expect(sim.stdout().indexOf('line 0 of a log')).toBeGreaterThan(0);
     process.kill(sim.pid, 'SIGTERM');
@@ -70,7 +70,7 @@ describe('a log that goes on and on', () => {
   test('can be spread over a while', async () => {
     await using sim = await startSim({ env: { SIM_LOG_MIB: '4', SIM_LOG_SECONDS: '0.5' } });
     const begin = performance.now();
-    await expect.poll(() => sim.stdout(), { timeout: 20_000 }).toContain('4 MiB of log have been printed');
+    await expect.poll(() => sim.stdout()).toContain('4 MiB of log have been printed');
     expect(performance.now() - begin).toBeGreaterThan(300);
   });
 });

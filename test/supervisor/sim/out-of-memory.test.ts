@@ -116,7 +116,7 @@ describe('a start without memory for', () => {
   test.each(Object.entries(CASES))('%s succeeds with the right knob and not with a wrong one', async (_name, of) => {
     await using right = await start(of, of.right);
     await using wrong = await start(of, of.wrong);
-    await expect.poll(() => right.output(), { timeout: 20_000 }).toMatch(/Application startup complete|initialization failed/);
+    await expect.poll(() => right.output()).toMatch(/Application startup complete|initialization failed/);
     expect(right.output()).toContain('Application startup complete.');
     expect((await wrong.exited).code).toBe(1);
   });

@@ -424,7 +424,7 @@ describe('requests and the engine', () => {
       `POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
     );
     socket.pause();
-    await expect.poll(() => metric(sim, 'vllm:generation_tokens_total'), { timeout: 20_000 }).toBe(30_000);
+    await expect.poll(() => metric(sim, 'vllm:generation_tokens_total')).toBe(30_000);
     let received = '';
     socket.setEncoding('utf8').on('data', (text: string) => (received += text));
     socket.resume();
@@ -448,7 +448,7 @@ describe('requests and the engine', () => {
     await sim.fault({ fault: 'hang' });
     const calls = requests.map((request) => rawJson(sim.port, CHAT_PATH, request));
     const inside = async () => (await metric(sim, 'vllm:num_requests_running')) + (await metric(sim, 'vllm:num_requests_waiting'));
-    await expect.poll(inside, { timeout: 20_000 }).toBe(8);
+    await expect.poll(inside).toBe(8);
     await sim.fault({ fault: 'none' });
     const answers = await Promise.all(calls);
     const usages = answers.map((answer) => bodyOf<{ usage: { prompt_tokens: number; completion_tokens: number } }>(answer).usage);

@@ -1,0 +1,39 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { readProcess } from '../../supervisor/processes.ts';
+import { run } from '../support/process.ts';
+import { freePort } from '../support/sim.ts';
+
+const CLI = fileURLToPath(new URL('../../gateway/cli.ts', import.meta.url));
+
+test('a second Ctrl-C ends engines at once that do not heed the first', { timeout: 60_000 }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'headgate-ctrl-c-'));
+  const [port, engine] = [await freePort(), await freePort()];
+  // In order it would take a minute.
+  const settings = { server: { port }, supervisor: { engine: 'sim', port_range: [engine, engine + 10] }, shutdown: { grace_ms: 60_000 } };
+  writeFileSync(join(folder, 'headgate.yaml'), JSON.stringify(settings));
+  await using headgate = run(process.execPath, [CLI], {
+    cwd: folder,
+    env: { SIM_FAULTS: '1', SIM_START_MS: '100', SIM_FAULT: 'ignore-sigterm' },
+  });
+  await headgate.prints(/Headgate is ready on/);
+  const status = (await (await fetch(`http://127.0.0.1:${port}/admin/status`)).json()) as { workers: { pid: number }[] };
+  const { pid } = status.workers[0]!;
+  const stream = await fetch(`http://127.0.0.1:${port}/v1/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ prompt: 'Go on', stream: true, max_tokens: 4000, ignore_eos: true }),
+  });
+  expect(stream.status).toBe(200);
+  // The gateway waits for its stream: the supervisor has not been told anything yet.
+  process.kill(headgate.child.pid!, 'SIGINT');
+  await headgate.prints(/draining/);
+  expect(readProcess(pid)).not.toBeNull();
+  process.kill(headgate.child.pid!, 'SIGINT');
+  expect(await headgate.exited).toBe(130);
+  await expect.poll(() => readProcess(pid), { timeout: 15_000 }).toBeNull();
+  await stream.body?.cancel().catch(() => {});
+});
