@@ -151,7 +151,7 @@ const batchWindow = z.strictObject({
   max_batch_size: count(1, 1024).default(8).describe('The window closes early when this many requests wait in it.'),
   guardrail: z
     .strictObject({
-      p95_slo_ms: ms(1).default(5000).describe('Narrow the window when the 95th percentile of request duration is above this.'),
+      p95_slo_ms: ms(1).default(5000).describe('Narrow the window when the 95th percentile of the time to the first byte is above this.'),
       enabled: z.boolean().default(true).describe('false keeps window_ms whatever the latency.'),
     })
     .prefault({})
@@ -172,7 +172,9 @@ const admission = z.strictObject({
 
 const pressure = z.strictObject({
   warn_kv_usage: share().default(0.85).describe("Use of a worker's KV cache (0..1) from which fewer requests are let in."),
-  critical_kv_usage: share().default(0.95).describe("Use of a worker's KV cache (0..1) from which new requests are refused."),
+  critical_kv_usage: share()
+    .default(0.95)
+    .describe("Use of a worker's KV cache (0..1) from which new requests are refused while others wait at the worker."),
   scrape_interval_ms: ms(10, HOUR_MS).default(500).describe("How often each worker's /metrics is read."),
 });
 
@@ -198,7 +200,7 @@ const loadBalancer = z.strictObject({
 });
 
 const retry = z.strictObject({
-  max_attempts: count(1, 10).default(2).describe('Attempts in all, each at another worker; 1 = never retry.'),
+  max_attempts: count(1, 10).default(2).describe('Attempts in all, each at another worker or another life of one; 1 = never retry.'),
   budget_ratio: share().default(0.2).describe('Retries allowed as a share of requests, so that an outage is not multiplied.'),
 });
 

@@ -104,7 +104,7 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false 
     retried(call, reason) {
       counters.retries_total.add(1, labelFrom(reason));
       ledger.retries += 1;
-      log.info('retry', 'trying another worker', {
+      log.info('retry', 'trying again', {
         request_id: call.id,
         reason,
         worker: call.journey.worker,

@@ -118,7 +118,11 @@ export const METRICS = {
     labels: ['worker', 'from', 'to', 'reason'],
     help: 'Changes of state of the circuit breaker.',
   },
-  retries_total: { kind: 'counter', labels: ['reason'], help: 'Attempts made again at another worker, by what ended the one before.' },
+  retries_total: {
+    kind: 'counter',
+    labels: ['reason'],
+    help: 'Attempts made again, at another worker or another life of one, by what ended the one before.',
+  },
   client_disconnects_total: {
     kind: 'counter',
     labels: ['phase'],
