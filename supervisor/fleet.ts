@@ -164,15 +164,6 @@ export class Fleet {
     };
   }
 
-  /** The last lines of a worker's log, oldest first; null when there is no such worker. */
-  logTail(id: string): readonly string[] | null {
-    return (
-      this.#find(id)
-        ?.worker.lines()
-        .map(({ text }) => text) ?? null
-    );
-  }
-
   /** `listener` is called after every change. The result takes it off. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);

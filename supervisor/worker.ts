@@ -11,7 +11,6 @@ import type { Setup } from './ladder.ts';
 import type { LaunchPlan } from './launch.ts';
 import type { Effect, Event, Foundling, Life, Machine, TimerName } from './life.ts';
 import { NEW_MACHINE } from './life.ts';
-import type { LogLine } from './log-lines.ts';
 import { step } from './machine.ts';
 import { NamedTimers } from './named-timers.ts';
 import type { SleepLevel } from './sleep-level.ts';
@@ -123,11 +122,6 @@ export class SupervisedWorker {
       wakeEstimateMs: this.spec.wakeEstimateMs,
       loads: this.#loads,
     };
-  }
-
-  /** The end of the engine's log. */
-  lines(): readonly LogLine[] {
-    return this.#process.tail.lines();
   }
 
   tell(wish: 'start' | 'restart' | 'drain' | 'stop' | 'sleep'): void {

@@ -271,7 +271,6 @@ type DeepReadonly<T> = EngineValue extends T ? T : T extends object ? { readonly
 export type Settings = DeepReadonly<z.output<typeof settingsSchema>>;
 /** What a file may hold: any part of the settings. */
 export type SettingsInput = z.input<typeof settingsSchema>;
-export type WorkerSettings = Settings['workers'][number];
 export type ModelSettings = Settings['models'][number];
 
 /** The settings when nothing is set. A fresh object each time. */

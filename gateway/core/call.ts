@@ -81,7 +81,6 @@ export interface Call {
   readonly sessionId: string | null;
   /** Headers that go on to the worker, already checked: accept, traceparent, tracestate. */
   readonly forward: Readonly<Record<string, string>>;
-  readonly keyId: string | null;
   /** Monotonic ms at which the request's head was complete. */
   readonly arrivedAt: number;
   readonly cancellation: Cancellation;

@@ -47,7 +47,6 @@ export const ERRORS = {
   json_too_deep: client(400, 'json_too_deep'),
   too_many_keys: client(400, 'too_many_keys'),
   invalid_value: client(400, 'invalid_value'),
-  missing_parameter: client(400, 'missing_required_parameter'),
   invalid_target: client(400, 'invalid_target'),
   invalid_host: client(400, 'invalid_host'),
   bad_request_framing: client(400, 'bad_request_framing'),

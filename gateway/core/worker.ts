@@ -74,8 +74,6 @@ export interface WorkerLoad {
   kvUsage: number;
   /** Bytes of KV cache in all, or null. */
   kvCacheBytes: number | null;
-  preemptions: number;
-  generationTokens: number;
   /** Monotonic ms of the last good scrape; null before the first. */
   scrapedAt: number | null;
   /** Our own requests in flight at the time of that scrape: they are in `running + waiting` already. */

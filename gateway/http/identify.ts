@@ -76,7 +76,6 @@ export async function identify(
     priority: headers['x-headgate-priority'] === 'batch' ? 'batch' : 'interactive',
     sessionId: checked(headers['x-session-id'], SESSION_ID),
     forward: forwarded(headers, context.trustTrace()),
-    keyId: null,
     arrivedAt,
     cancellation: new Cancellation(),
     journey: newJourney(),

@@ -5,8 +5,6 @@
 export const LOG_FIELDS = [
   // request
   'request_id',
-  'trace_id',
-  'span_id',
   'method',
   'route',
   'model',
@@ -27,7 +25,6 @@ export const LOG_FIELDS = [
   'output_tokens',
   'cached_tokens',
   'prompt_chars',
-  'bytes_in',
   'bytes_out',
   'finish_reason',
   // policies

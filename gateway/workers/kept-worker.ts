@@ -120,8 +120,6 @@ function emptyLoad(): WorkerLoad {
     waiting: 0,
     kvUsage: 0,
     kvCacheBytes: null,
-    preemptions: 0,
-    generationTokens: 0,
     scrapedAt: null,
     inFlightAtScrape: 0,
   };

@@ -7,8 +7,6 @@ export interface EngineFigures {
   readonly kvUsage: number;
   /** Only where the operator gave the cache a size in bytes; otherwise the page names blocks and tokens, not what one weighs. */
   readonly kvCacheBytes: number | null;
-  readonly preemptions: number;
-  readonly generationTokens: number;
 }
 
 const RUNNING = '\nvllm:num_requests_running';
@@ -16,8 +14,6 @@ const WAITING = '\nvllm:num_requests_waiting';
 const KV_USAGE = '\nvllm:kv_cache_usage_perc';
 /** Its name in vLLM until late 2025. */
 const KV_USAGE_OLD = '\nvllm:gpu_cache_usage_perc';
-const PREEMPTIONS = '\nvllm:num_preemptions_total';
-const GENERATION_TOKENS = '\nvllm:generation_tokens_total';
 const CACHE_CONFIG = '\nvllm:cache_config_info';
 
 const SPACE = 32;
@@ -38,8 +34,6 @@ export function parseMetrics(page: string): EngineFigures | null {
     waiting: sum(page, WAITING) ?? 0,
     kvUsage: largest(page, KV_USAGE) ?? largest(page, KV_USAGE_OLD) ?? 0,
     kvCacheBytes: cacheBytes(page),
-    preemptions: sum(page, PREEMPTIONS) ?? 0,
-    generationTokens: sum(page, GENERATION_TOKENS) ?? 0,
   };
 }
 

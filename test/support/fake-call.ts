@@ -45,7 +45,6 @@ export function fakeCall(options: FakeCallOptions = {}): Call {
     priority: options.priority ?? 'interactive',
     sessionId: options.sessionId ?? null,
     forward: { accept: '*/*' },
-    keyId: null,
     arrivedAt: options.arrivedAt ?? 1000,
     cancellation: new Cancellation(),
     journey: newJourney(),

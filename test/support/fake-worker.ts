@@ -43,8 +43,6 @@ export class FakeWorker implements Worker {
     waiting: 0,
     kvUsage: 0,
     kvCacheBytes: null,
-    preemptions: 0,
-    generationTokens: 0,
     scrapedAt: null,
     inFlightAtScrape: 0,
   };
