@@ -2,8 +2,8 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { controlPath } from '../gateway/config/control-path.ts';
 import type { Settings } from '../gateway/config/settings.ts';
-import type { Clock } from '../gateway/core/clock.ts';
-import { systemClock } from '../gateway/core/clock.ts';
+import type { Clock, Timer } from '../gateway/core/clock.ts';
+import { repeat, systemClock } from '../gateway/core/clock.ts';
 import { systemRandom } from '../gateway/core/random.ts';
 import { findAdoptable, running } from './adoption.ts';
 import { ControlTaken, isAnswered, serveControl } from './control.ts';
@@ -69,11 +69,17 @@ async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log
   if (await isAnswered(path)) throw new ControlTaken(`another supervisor answers on ${path}`);
   const held = await lockState(stateDir);
   try {
-    return await superviseAlone(settings, io, clock, log, { stateDir, path });
+    for (;;) {
+      const outcome = await superviseAlone(settings, io, clock, log, { stateDir, path });
+      if (outcome !== 'again') return outcome;
+    }
   } finally {
     held.release();
   }
 }
+
+/** How it ended: with this exit code, or to be planned and run anew. */
+type Outcome = number | 'again';
 
 async function superviseAlone(
   settings: Settings,
@@ -81,7 +87,7 @@ async function superviseAlone(
   clock: Clock,
   log: Log,
   { stateDir, path }: { readonly stateDir: string; readonly path: string },
-): Promise<number> {
+): Promise<Outcome> {
   const profiles = loadProfiles();
   const policy = { ...supervisionPolicy(settings.supervisor.start_timeout_ms, settings.shutdown.grace_ms), ...io.policy };
   const gpuProbe = io.gpuProbe ?? new NvidiaSmi(clock, io.env);
@@ -122,6 +128,7 @@ async function superviseAlone(
   });
 
   const { stopped, stop, finish } = listenForTheEnd(fleet, io.signals ?? process, log);
+  let awaited: Timer | null = null;
   try {
     const control = await serveControl(
       path,
@@ -147,8 +154,16 @@ async function superviseAlone(
         control: path,
       });
       fleet.start();
+      if (isNeeded && plan.decision.engine === 'sim' && plan.decision.problem !== null) {
+        awaited = repeat(clock, policy.lookAgainMs, async () => {
+          if ((await gpuProbe.read(clock.now())).length === 0) return;
+          log.warn('supervisor.plan', 'The GPUs can be seen now: everything is started anew, with them.');
+          stop('gpus', 'again');
+        });
+      }
       return await stopped;
     } finally {
+      awaited?.cancel();
       rmSync(join(stateDir, 'control.json'), { force: true });
       await control.close();
     }
@@ -183,16 +198,18 @@ async function findVllm(settings: Settings, io: SupervisorIo, gpus: readonly Gpu
 
 /** The first wish to stop begins an orderly end, the second signal ends everything at once. */
 function listenForTheEnd(fleet: Fleet, signals: Pick<NodeJS.EventEmitter, 'on' | 'off'>, log: Log) {
-  const { promise: stopped, resolve: end, reject } = Promise.withResolvers<number>();
-  let stopping = false;
-  function stop(reason: string): void {
-    if (stopping) return;
-    stopping = true;
+  const { promise: stopped, resolve: end, reject } = Promise.withResolvers<Outcome>();
+  let outcome: Outcome | null = null;
+  function stop(reason: string, wanted: Outcome = 0): void {
+    const isStopping = outcome !== null;
+    // What is being stopped to begin anew may be told not to; the other way round it is too late.
+    if (!isStopping || wanted !== 'again') outcome = wanted;
+    if (isStopping) return;
     log.info('supervisor.stop', 'Stopping every worker.', { reason });
-    fleet.stop().then(() => end(0), reject);
+    fleet.stop().then(() => end(outcome ?? 0), reject);
   }
   function onSignal(name: string): void {
-    if (!stopping) return stop(name);
+    if (outcome === null || outcome === 'again') return stop(name);
     log.warn('supervisor.stop', 'Ending every worker at once.', { reason: name });
     fleet.killNow();
     end(130);

@@ -80,6 +80,20 @@ describe('an nvidia-smi that', { timeout: 60_000 }, () => {
     expect(house.launches()).toEqual([]);
   });
 
+  test('finds the driver long after the start ends the simulated engine, and vLLM runs on the card', async () => {
+    const house = houseWith(['t4']);
+    house.breakDriver();
+    const supervisor = await superviseHouse(house, { policy: { lookAgainMs: 100 } });
+    expect(await supervisor.worker(isReady)).toMatchObject({ engine: 'sim', profile: 'none' });
+    house.mendDriver();
+    await expect.poll(async () => (await supervisor.state().catch(() => null))?.engine).toBe('vllm');
+    expect(await supervisor.worker(isReady)).toMatchObject({ engine: 'vllm', profile: 't4' });
+    expect(supervisor.log).toContainEqual(expect.objectContaining({ level: 'warn', msg: expect.stringContaining('can be seen now') }));
+    supervisor.signal('SIGTERM');
+    expect(await supervisor.exitCode).toBe(0);
+    expect(supervisor.processes()).toEqual([]);
+  });
+
   test('says that the driver is not there, and finds it a moment later, is believed then', async () => {
     const house = houseWith(['t4'], { lateDriver: 2 });
     const supervisor = await superviseHouse(house);

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { VramFile, newVram } from '../../supervisor/sim/vram-file.ts';
@@ -34,6 +34,7 @@ export interface GpuHouse {
   change(what: (vram: Vram) => void): Promise<void>;
   /** The driver is being updated: nvidia-smi cannot talk to it any more. */
   breakDriver(): void;
+  mendDriver(): void;
 }
 
 export interface HouseOptions {
@@ -87,6 +88,7 @@ export function gpuHouse(folder: string, cards: HouseCards, { engine = {}, smi =
     cards: () => file.peek().gpus,
     change: (what) => file.update(what),
     breakDriver: () => writeFileSync(broken, ''),
+    mendDriver: () => rmSync(broken),
     async hold(card, gib, title = 'somebody', pid) {
       const holder = { pid: pid ?? null, starttime: null, title, mib: gib * 1024, release_ms: 0, ended_at_ms: null };
       await file.update(({ gpus }) => void gpus[card]!.holders.push(holder));
