@@ -248,7 +248,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       snapshot,
       explain: () => explainJson(loaded),
       reload,
-      command: supervised ? (id, verb) => supervised[verb](id) : null,
+      command: supervised ? (id, verb, reset) => (verb === 'drain' ? supervised.drain(id) : supervised.restart(id, reset)) : null,
       modelCommand: supervised ? (id, verb) => supervised[verb](id) : null,
     },
     onRefused: (c, error) =>

@@ -12,7 +12,8 @@ import type { WishResult } from './wish-result.ts';
 export interface Controlled {
   snapshot(): SupervisorSnapshot;
   onChange(listener: () => void): () => void;
-  restart(id: string): WishResult;
+  /** `reset`: with what its profile asks for, whatever was relaxed. */
+  restart(id: string, reset: boolean): WishResult;
   drain(id: string): WishResult;
   load(model: string): WishResult;
   /** `waiting` calls wait for it. */
@@ -120,7 +121,8 @@ function route(incoming: IncomingMessage, answer: ServerResponse, controlled: Co
   if (method !== 'POST') return wrongMethod(answer, 'POST');
   if (verb === 'load') return tell(answer, load(controlled, id, new URLSearchParams(query).get('waiting')));
   if (verb === 'unload') return tell(answer, controlled.unload(id));
-  return tell(answer, verb === 'restart' ? controlled.restart(id) : controlled.drain(id));
+  if (verb === 'drain') return tell(answer, controlled.drain(id));
+  return tell(answer, controlled.restart(id, new URLSearchParams(query).get('reset') === 'true'));
 }
 
 function load(controlled: Controlled, model: string, waiting: string | null): WishResult {

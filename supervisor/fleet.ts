@@ -116,8 +116,10 @@ export class Fleet {
     for (const slot of this.#slots) slot.killNow();
   }
 
-  restart(id: string): WishResult {
-    return this.#wish(id, 'restart', (state, slot) => {
+  /** `reset`: with what its profile asks for, whatever was relaxed. */
+  restart(id: string, reset: boolean): WishResult {
+    const act = (slot: Slot) => slot.restart(reset);
+    return this.#wish(id, act, (state, slot) => {
       if (slot.change && slot.change.to !== slot.model) return null;
       if (state === 'ready') return 'It finishes its requests, stops and starts again.';
       return state === 'idle' || state === 'failed' || state === 'backoff' ? 'It starts now.' : 'It stops and starts again.';
@@ -125,7 +127,8 @@ export class Fleet {
   }
 
   drain(id: string): WishResult {
-    return this.#wish(id, 'drain', (state) => {
+    const act = (slot: Slot) => slot.hold();
+    return this.#wish(id, act, (state) => {
       if (state === 'idle' || state === 'failed' || state === 'draining' || state === 'stopping') return null;
       return state === 'ready' ? 'It takes no new requests, finishes those it has, and stops.' : 'It stops.';
     });
@@ -174,14 +177,13 @@ export class Fleet {
     return this.#slots.find((slot) => slot.id === id);
   }
 
-  #wish(id: string, wish: 'restart' | 'drain', say: (state: Slot['state'], slot: Slot) => string | null): WishResult {
+  #wish(id: string, act: (slot: Slot) => void, say: (state: Slot['state'], slot: Slot) => string | null): WishResult {
     const slot = this.#find(id);
     if (!slot) return { kind: 'unknown', reason: `There is no worker ${id}.` };
     if (this.#stopping) return { kind: 'conflict', reason: 'The supervisor is stopping.' };
     const will = say(slot.state, slot);
     if (will === null) return { kind: 'conflict', reason: `${id} is ${slot.state}.` };
-    if (wish === 'restart') slot.restart();
-    else slot.hold();
+    act(slot);
     return { kind: 'accepted', will };
   }
 

@@ -11,7 +11,7 @@ export interface Footing {
   readonly relapses: number;
   /** How long the last life has served. */
   readonly servedMs: number;
-  /** The steps were taken for another version of vLLM: the next restart takes all of them back. */
+  /** The next restart takes all of them back: they were taken for another version of vLLM, or an operator wants it. */
   readonly outdated: boolean;
 }
 

@@ -171,7 +171,7 @@ export type Event =
   /** `failure` explains the exit, in case nobody asked for it; `relief` is what the ladder would relax against it. */
   | { readonly type: 'exited'; readonly incarnation: number; readonly failure: Failure; readonly relief: Relaxation | null }
   | { readonly type: 'swept'; readonly epoch: number; readonly survivors: readonly number[] }
-  /** The engine turned out to be of another version than the one whose settings were relaxed. */
+  /** What was relaxed is to be taken back with the next start: it was for another version of the engine, or an operator wants it so. */
   | { readonly type: 'outdated' }
   | { readonly type: 'timer'; readonly epoch: number; readonly timer: TimerName };
 

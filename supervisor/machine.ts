@@ -73,7 +73,7 @@ function waiting(now: Now, event: Event): Step {
   return unchanged(now);
 }
 
-/** Steps that another version of vLLM needed are not taken back before the next restart. */
+/** Nobody restarts a worker just for what may be taken back. */
 function outdate({ machine }: Now): Step {
   if (machine.footing.outdated || machine.footing.steps.length === 0) return { machine, effects: [] };
   const footing = { ...machine.footing, outdated: true };

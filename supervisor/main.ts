@@ -135,7 +135,7 @@ async function superviseAlone(
       {
         snapshot: () => fleet.snapshot(),
         onChange: (listener) => fleet.onChange(listener),
-        restart: (id) => fleet.restart(id),
+        restart: (id, reset) => fleet.restart(id, reset),
         drain: (id) => fleet.drain(id),
         load: (model) => fleet.load(model),
         wish: (model, waiting) => fleet.wish(model, waiting),

@@ -150,8 +150,10 @@ export class Slot {
     this.#endSleepers();
   }
 
-  restart(): void {
+  /** `reset`: with what the profile asks for, whatever was relaxed. */
+  restart(reset: boolean): void {
     this.#held = false;
+    if (reset) this.#current.resetLadder();
     this.#current.tell('restart');
   }
 

@@ -57,7 +57,7 @@ export class WorkerLadder {
       this.#log.warn('worker.degraded', `What was relaxed could not be written down: ${(error as Error).message}.`, { worker });
     }
     if (change === 'reset') {
-      this.#log.info('worker.degraded', `${worker} starts with its profile again: what it was relaxed for has changed.`, { worker });
+      this.#log.info('worker.degraded', `${worker} starts with its profile again; what was relaxed is taken back.`, { worker });
       return;
     }
     if (change === null || !step) return;

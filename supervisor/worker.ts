@@ -124,6 +124,11 @@ export class SupervisedWorker {
     };
   }
 
+  /** What was relaxed is taken back with the next start. */
+  resetLadder(): void {
+    this.#send({ type: 'outdated' });
+  }
+
   tell(wish: 'start' | 'restart' | 'drain' | 'stop' | 'sleep'): void {
     this.#send({ type: wish });
   }

@@ -31,12 +31,13 @@ export async function status(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** `headgate drain WORKER` and `headgate restart WORKER` */
+/** `headgate drain WORKER` and `headgate restart WORKER [--reset]` */
 export async function tellWorker(argv: readonly string[], verb: 'drain' | 'restart'): Promise<number> {
-  const line = readCommandLine(argv, { positionals: 1 });
+  const line = readCommandLine(argv, { positionals: 1, ...(verb === 'restart' ? { own: { reset: 'switch' } } : {}) });
   if (line.kind === 'usage') return line.exitCode;
   if (line.kind === 'invalid') return line.report();
-  const answer = await ask(line.loaded.settings, 'POST', `/admin/workers/${encodeURIComponent(line.positionals[0]!)}/${verb}`, 'admin');
+  const path = `/admin/workers/${encodeURIComponent(line.positionals[0]!)}/${verb}${line.own.has('reset') ? '?reset=true' : ''}`;
+  const answer = await ask(line.loaded.settings, 'POST', path, 'admin');
   if (answer.kind === 'failed') return failed(answer.message);
   process.stdout.write(`${answer.body.message ?? 'Accepted.'}\n`);
   return 0;

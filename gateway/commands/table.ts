@@ -85,9 +85,9 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'restart',
-    usage: 'restart WORKER [FLAGS]',
+    usage: 'restart WORKER [--reset] [FLAGS]',
     summary: 'Restarts a worker.',
-    flags: WITHOUT_WORKER,
+    flags: [['--reset', 'with what its profile asks for, whatever was relaxed after failures'], ...WITHOUT_WORKER],
     run: async (argv) => (await import('./ask.ts')).tellWorker(argv, 'restart'),
   },
   {

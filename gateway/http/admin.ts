@@ -42,7 +42,7 @@ export interface AdminContext {
   readonly explain: () => unknown;
   readonly reload: () => ReloadAnswer;
   /** null: there is no supervisor to tell. */
-  readonly command: ((worker: string, verb: 'restart' | 'drain') => Promise<CommandAnswer>) | null;
+  readonly command: ((worker: string, verb: 'restart' | 'drain', reset: boolean) => Promise<CommandAnswer>) | null;
   readonly modelCommand: ((model: string, verb: 'load' | 'unload') => Promise<CommandAnswer>) | null;
 }
 
@@ -105,7 +105,7 @@ export function admin(context: AdminContext) {
       if (!directory.workers().some((worker) => worker.id === id)) throw new GatewayError('not_found', `There is no worker ${shown(id)}.`);
       if (!context.command)
         throw new GatewayError('conflict', `The worker ${shown(id)} was not launched by Headgate and cannot be told to ${verb}.`);
-      const message = accepted(await context.command(id, verb));
+      const message = accepted(await context.command(id, verb, c.req.query('reset') === 'true'));
       return c.json({ accepted: true, worker: id, action: verb, message }, 202);
     },
     modelCommand: async (c) => {

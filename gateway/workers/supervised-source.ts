@@ -31,7 +31,8 @@ export interface SupervisedSource extends WorkerSource {
   snapshot(): SupervisorSnapshot | null;
   link(): SupervisorLink;
   /** The id is a worker's. */
-  restart(id: string): Promise<CommandResult>;
+  /** `reset`: with what its profile asks for, whatever was relaxed. */
+  restart(id: string, reset: boolean): Promise<CommandResult>;
   drain(id: string): Promise<CommandResult>;
   /** The id is a model's. An operator's word: it is done at once. */
   load(id: string): Promise<CommandResult>;
@@ -89,7 +90,7 @@ export function startSupervisedSource({ clock, directory, address, onLinkChange 
   return {
     snapshot: () => last,
     link: () => link,
-    restart: (id) => command(`/v1/workers/${encodeURIComponent(id)}/restart`),
+    restart: (id, reset) => command(`/v1/workers/${encodeURIComponent(id)}/restart${reset ? '?reset=true' : ''}`),
     drain: (id) => command(`/v1/workers/${encodeURIComponent(id)}/drain`),
     load: (id) => command(`/v1/models/${encodeURIComponent(id)}/load`),
     unload: (id) => command(`/v1/models/${encodeURIComponent(id)}/unload`),

@@ -86,6 +86,15 @@ test.each([
     const metrics = await (await fetch(`${url}/metrics`)).text();
     expect(metrics).toContain(`headgate_worker_oom_total{worker="${victim.id}",class="runtime"} 1`);
     expect((await ask(false, 'after')).status).toBe(200);
+
+    // An operator who has removed the cause has what was relaxed taken back.
+    await using reset = run(process.execPath, [CLI, 'restart', victim.id, '--reset'], { cwd: folder });
+    expect(await reset.exited).toBe(0);
+    await until(
+      async () => (await workers())[0]!.degradation.length === 0 && (await workers())[0]!.state === 'ready',
+      'it is as before',
+      30_000,
+    );
     process.kill(headgate.child.pid!, 'SIGINT');
     expect(await headgate.exited).toBe(0);
   },

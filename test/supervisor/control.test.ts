@@ -49,7 +49,7 @@ class FakeFleet implements Controlled {
     this.wishes.push(wish);
     return { kind: 'accepted', will: 'It stops.' } as const;
   }
-  restart = (id: string) => this.#wish('restart', id);
+  restart = (id: string, reset: boolean) => this.#wish(reset ? 'restart and reset' : 'restart', id);
   drain = (id: string) => this.#wish('drain', id);
   load = (model: string) => this.#wish('load', model);
   wish = (model: string, waiting: number) => this.#wish(`wish of ${waiting} for`, model);
@@ -149,7 +149,8 @@ describe('the control API', () => {
     const post = (url: string) => ask(path, { method: 'POST', path: url });
     expect(await post('/v1/workers/worker-1/restart')).toEqual({ status: 202, body: { message: 'It stops.' } });
     expect(await post('/v1/workers/worker-1/drain')).toMatchObject({ status: 202 });
-    expect(fleet.wishes).toEqual(['restart', 'drain']);
+    expect(await post('/v1/workers/worker-1/restart?reset=true')).toMatchObject({ status: 202 });
+    expect(fleet.wishes).toEqual(['restart', 'drain', 'restart and reset']);
     expect(await post('/v1/workers/nobody/drain')).toMatchObject({ status: 404 });
     expect(await post('/v1/workers/busy/drain')).toMatchObject({ status: 409 });
     expect(await post('/v1/workers/%E0%A4%A/drain')).toMatchObject({ status: 404 });

@@ -215,14 +215,21 @@ test('workers are scraped while they serve: ready or draining', async () => {
 
 test('commands reach the supervisor, ids encoded, and its answer comes back', async () => {
   start();
-  expect(await source.restart('w 0/x')).toEqual({ kind: 'accepted', message: 'It restarts.' });
+  expect(await source.restart('w 0/x', false)).toEqual({ kind: 'accepted', message: 'It restarts.' });
+  expect(await source.restart('w1', true)).toMatchObject({ kind: 'accepted' });
   onPost = (_path, response) => response.writeHead(404).end();
   expect(await source.drain('w1')).toEqual({ kind: 'unknown', message: 'The supervisor knows no such worker or model.' });
   onPost = (_path, response) => response.writeHead(409).end('{"error":{"message":"It is stopping."}}');
   expect(await source.stop()).toEqual({ kind: 'conflict', message: 'It is stopping.' });
   onPost = (_path, response) => response.writeHead(500).end('<html>');
   expect(await source.stop()).toMatchObject({ kind: 'failed' });
-  expect(posts).toEqual(['POST /v1/workers/w%200%2Fx/restart', 'POST /v1/workers/w1/drain', 'POST /v1/stop', 'POST /v1/stop']);
+  expect(posts).toEqual([
+    'POST /v1/workers/w%200%2Fx/restart',
+    'POST /v1/workers/w1/restart?reset=true',
+    'POST /v1/workers/w1/drain',
+    'POST /v1/stop',
+    'POST /v1/stop',
+  ]);
 });
 
 test('models are loaded and unloaded by command; the wishes of calls are told once a second for each model', async () => {
@@ -248,12 +255,12 @@ test('models are loaded and unloaded by command; the wishes of calls are told on
 test('a command fails in plain words when the supervisor is away, and after 5 s when it is silent', async () => {
   start();
   onPost = () => undefined;
-  const silent = source.restart('w0');
+  const silent = source.restart('w0', false);
   await until(() => posts.length === 1);
   await clock.advance(5000);
   expect(await silent).toEqual({ kind: 'failed', message: 'The supervisor cannot be told: it did not answer within 5 s.' });
   await shut();
-  expect(await source.restart('w0')).toMatchObject({
+  expect(await source.restart('w0', false)).toMatchObject({
     kind: 'failed',
     message: expect.stringMatching(/^The supervisor cannot be told: connect /),
   });
