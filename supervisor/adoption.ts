@@ -1,4 +1,5 @@
 import type { ServedModel } from '../gateway/core/worker.ts';
+import type { Foundling } from './life.ts';
 import { Probe } from './probe.ts';
 import { instanceIdOf, readProcess } from './processes.ts';
 import type { WorkerRecord } from './worker-record.ts';
@@ -65,4 +66,13 @@ async function examine(record: WorkerRecord, spec: WorkerSpec): Promise<Adoptabl
   if (result.kind === 'ok') return { record, models: result.value };
   // Too busy to answer is alive; whether it gets on is judged by its pulse from now on.
   return result.miss === 'timed_out' ? { record, models: record.served } : null;
+}
+
+/** What the machine is told of a process that is taken over. `ago`: the monotonic milliseconds of a time in ISO. */
+export function toFoundling(record: WorkerRecord, ago: (iso: string) => number): Foundling {
+  const { incarnation, pid, startedAt, life, stage, readySince } = record;
+  const known = { incarnation, pid, spawnedAtMs: ago(startedAt) };
+  if (life === 'asleep') return { ...known, found: { kind: 'asleep' } };
+  const isReady = life === 'ready' && readySince !== null;
+  return { ...known, found: isReady ? { kind: 'ready', sinceMs: ago(readySince) } : { kind: 'loading', stage } };
 }

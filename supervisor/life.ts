@@ -242,3 +242,11 @@ export function phaseOfStage(stage: WorkerStage): FailurePhase {
       return 'serving';
   }
 }
+
+/** What an engine was doing when it ended. `logged`: as far as its log tells of a start. */
+export function phaseOf({ life, history }: Machine, logged: FailurePhase): FailurePhase {
+  if (life.state === 'starting') return logged;
+  if (life.state === 'warming') return 'warmup';
+  // A start that is given up did not serve.
+  return life.state === 'stopping' ? (history.lastFailure?.phase ?? 'serving') : 'serving';
+}

@@ -1,16 +1,17 @@
 import type { Lease } from '../gateway/core/lease.ts';
 import type { WorkerView } from '../gateway/core/worker.ts';
 import type { Adoptable } from './adoption.ts';
-import type { EngineListener } from './engine-process.ts';
+import { toFoundling } from './adoption.ts';
+import type { Birth, EngineListener } from './engine-process.ts';
 import { EngineProcess } from './engine-process.ts';
 import type { Failure } from './failure.ts';
 import { explain } from './failure-explain.ts';
-import type { Exit, FailurePhase } from './failure-table.ts';
+import type { Exit } from './failure-table.ts';
 import { noPortLeft, refused, spawnFailed } from './failure.ts';
 import type { Setup } from './ladder.ts';
 import type { LaunchPlan } from './launch.ts';
-import type { Effect, Event, Foundling, Life, Machine, TimerName } from './life.ts';
-import { NEW_MACHINE } from './life.ts';
+import type { Effect, Event, Life, Machine, TimerName } from './life.ts';
+import { NEW_MACHINE, phaseOf } from './life.ts';
 import { step } from './machine.ts';
 import { NamedTimers } from './named-timers.ts';
 import type { SleepLevel } from './sleep-level.ts';
@@ -18,7 +19,6 @@ import { WorkerQuestions } from './worker-questions.ts';
 import { WorkerLadder } from './worker-ladder.ts';
 import { WorkerReport } from './worker-report.ts';
 import { WorkerPort } from './worker-port.ts';
-import type { WorkerRecord } from './worker-record.ts';
 import type { WorkerSpec, WorkerWorld } from './worker-spec.ts';
 import { wakeKey } from './worker-spec.ts';
 import type { WorkerShell } from './worker-view.ts';
@@ -150,14 +150,14 @@ export class SupervisedWorker {
   adopt({ record, models }: Adoptable): void {
     const { clock } = this.#world;
     const ago = (iso: string) => clock.now() - Math.max(0, clock.wall() - Date.parse(iso));
-    const { incarnation, pid, port, version, sleepLevel } = record;
+    const { incarnation, port, version, sleepLevel } = record;
     this.#port.moveTo(port);
     this.#launch = this.#plan(port, record.instanceId);
     this.#report.adopted(record);
     this.#machine = { ...this.#machine, history: { ...this.#machine.history, lastFailure: record.lastFailure } };
     this.#questions.askAt(port, { models, version, level: sleepLevel });
     this.#process.adopt(record, this.#listener(incarnation));
-    this.#send({ type: 'adopt', foundling: { incarnation, pid, spawnedAtMs: ago(record.startedAt), found: found(record, ago) } });
+    this.#send({ type: 'adopt', foundling: toFoundling(record, ago) });
   }
 
   /** Ends the engine's whole process group at once; for a supervisor that has no time left. */
@@ -263,7 +263,7 @@ export class SupervisedWorker {
     if (plan.kind === 'refused') return listener.onSpawnFailed(refused(plan.reason));
     this.#launch = plan.launch;
     this.#questions.askAt(this.#port.number);
-    const birth = {
+    const birth: Birth = {
       worker: this.spec.id,
       instanceId,
       incarnation,
@@ -279,8 +279,8 @@ export class SupervisedWorker {
       sleepLevel: 1,
       lastFailure: this.#machine.history.lastFailure,
       failedAt: this.#report.failedAt,
-    } as const;
-    await this.#process.start(plan.launch, { ...birth, served: [] }, listener);
+    };
+    await this.#process.start(plan.launch, birth, listener);
   }
 
   #listener(incarnation: number): EngineListener {
@@ -311,15 +311,7 @@ export class SupervisedWorker {
     const lines = tail.story();
     const { livedMs } = this.#report;
     const hostOomKills = this.#process.newOomKills();
-    return explain({ exit, phase: this.#phase(tail.phase), lines, livedMs, hostOomKills, ended: life.state === 'stopping' });
-  }
-
-  #phase(logged: FailurePhase): FailurePhase {
-    const { life } = this.#machine;
-    if (life.state === 'starting') return logged;
-    if (life.state === 'warming') return 'warmup';
-    // A start that is given up did not serve.
-    return life.state === 'stopping' ? (this.#machine.history.lastFailure?.phase ?? 'serving') : 'serving';
+    return explain({ exit, phase: phaseOf(this.#machine, tail.phase), lines, livedMs, hostOomKills, ended: life.state === 'stopping' });
   }
 
   #isPatienceOver(): boolean {
@@ -335,10 +327,4 @@ export class SupervisedWorker {
     const plan = this.spec.plan(port, instanceId, this.#setup() ?? undefined);
     return plan.kind === 'run' ? plan.launch : null;
   }
-}
-
-/** What an earlier supervisor has left. `ago`: the monotonic milliseconds of a time in ISO. */
-function found({ life, stage, readySince }: WorkerRecord, ago: (iso: string) => number): Foundling['found'] {
-  if (life === 'asleep') return { kind: 'asleep' };
-  return life === 'ready' && readySince ? { kind: 'ready', sinceMs: ago(readySince) } : { kind: 'loading', stage };
 }
