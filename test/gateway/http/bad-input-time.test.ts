@@ -214,6 +214,7 @@ describe('case 22: clients that do not read', () => {
     door.worker.script = answers.completion();
     expect((await door.chat(CHAT)).status).toBe(200);
     await until(() => door.worker.requests[0]!.closed, 'the worker is freed');
+    expect(sent.events).toBeLessThan(100_000);
     await until(() => door.gateway.gateway.figures.inFlight() === 0, 'nothing in flight');
   });
 

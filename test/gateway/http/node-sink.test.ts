@@ -42,16 +42,22 @@ const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
 const events = (...texts: string[]) => batchOf(texts.map((text) => Buffer.from(text)));
 
 /** Pushes `count` numbered lines as fast as the sink takes them. */
-function pushMany(sink: Sink, count: number, asFrames: boolean): void {
+/** Writes so many numbers as fast as it may; what it returns tells how often it was held back. */
+function pushMany(sink: Sink, count: number, asFrames: boolean): { holds: number } {
   let next = 0;
+  const told = { holds: 0 };
   const more = (): void => {
     while (next < count) {
       const text = `${next++}-${'x'.repeat(1_000)}\n\n`;
-      if (!(asFrames ? sink.writeFrames(events(text)) : sink.write(Buffer.from(text)))) return sink.onDrain(more);
+      if (!(asFrames ? sink.writeFrames(events(text)) : sink.write(Buffer.from(text)))) {
+        told.holds += 1;
+        return sink.onDrain(more);
+      }
     }
     sink.end();
   };
   more();
+  return told;
 }
 
 function numbers(body: string): number[] {
@@ -99,7 +105,8 @@ describe('to a client of HTTP/1.1', () => {
   });
 
   test.each([true, false])('one that reads slowly holds the writer back and loses nothing (frames: %s)', async (asFrames) => {
-    const port = await serve((sink) => pushMany(sink, 20_000, asFrames));
+    let told = { holds: 0 };
+    const port = await serve((sink) => void (told = pushMany(sink, 20_000, asFrames)));
     using client = await connectRaw(port);
     client.socket.pause();
     client.send(GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
@@ -109,6 +116,7 @@ describe('to a client of HTTP/1.1', () => {
     const got = numbers((await client.answer()).body);
     expect(got).toHaveLength(20_000);
     expect(got.every((number, index) => number === index)).toBe(true);
+    expect(told.holds).toBeGreaterThan(0);
   });
 
   test('what is written after it has left is lost without a word', async () => {
@@ -160,7 +168,8 @@ describe('to a client of HTTP/1.0', () => {
   });
 
   test('one that reads slowly holds the writer back and loses nothing', async () => {
-    const port = await serve((sink) => pushMany(sink, 20_000, true));
+    let told = { holds: 0 };
+    const port = await serve((sink) => void (told = pushMany(sink, 20_000, true)));
     using client = await connectRaw(port);
     client.socket.pause();
     client.send('GET / HTTP/1.0\r\n\r\n');
@@ -168,6 +177,7 @@ describe('to a client of HTTP/1.0', () => {
     client.socket.resume();
     await client.ended;
     expect(numbers((await client.answer()).body)).toHaveLength(20_000);
+    expect(told.holds).toBeGreaterThan(0);
   });
 });
 
