@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { controlPath } from '../gateway/config/control-path.ts';
+import { EXIT_FAILED, EXIT_INTERRUPTED_TWICE, EXIT_INVALID } from '../gateway/config/exit-codes.ts';
 import type { Settings } from '../gateway/config/settings.ts';
 import type { Clock, Timer } from '../gateway/core/clock.ts';
 import { repeat, systemClock } from '../gateway/core/clock.ts';
@@ -58,7 +59,7 @@ export async function runSupervisor(settings: Settings, io: SupervisorIo): Promi
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     log.error('supervisor.failed', `The supervisor cannot run: ${message}.`);
-    return error instanceof ProfileError ? 64 : 1;
+    return error instanceof ProfileError ? EXIT_INVALID : EXIT_FAILED;
   }
 }
 
@@ -212,7 +213,7 @@ function listenForTheEnd(fleet: Fleet, signals: Pick<NodeJS.EventEmitter, 'on' |
     if (outcome === null || outcome === 'again') return stop(name);
     log.warn('supervisor.stop', 'Ending every worker at once.', { reason: name });
     fleet.killNow();
-    end(130);
+    end(EXIT_INTERRUPTED_TWICE);
   }
   function onHangUp(): void {
     log.info('supervisor.start', 'SIGHUP changes nothing here: settings are read at the start.');

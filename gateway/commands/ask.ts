@@ -3,16 +3,15 @@ import { request } from 'undici';
 import type { Settings } from '../config/settings.ts';
 import { readCommandLine } from './command-line.ts';
 import { statusText } from './status-text.ts';
+import { EXIT_FAILED } from '../config/exit-codes.ts';
 
-const EXIT_FAILED = 1;
 const TIMEOUT_MS = 5_000;
 const WATCH_MS = 1_000;
 
 /** `headgate status`: asks the running gateway and prints what it says. */
 export async function status(argv: readonly string[]): Promise<number> {
   const line = readCommandLine(argv, { own: { json: 'switch', watch: 'switch' } });
-  if (line.kind === 'usage') return line.exitCode;
-  if (line.kind === 'invalid') return line.report();
+  if (line.kind === 'ended') return line.exitCode;
   const watch = line.own.has('watch');
   for (;;) {
     const [state, stats] = await Promise.all([
@@ -34,8 +33,7 @@ export async function status(argv: readonly string[]): Promise<number> {
 /** `headgate drain WORKER` and `headgate restart WORKER [--reset]` */
 export async function tellWorker(argv: readonly string[], verb: 'drain' | 'restart'): Promise<number> {
   const line = readCommandLine(argv, { positionals: 1, ...(verb === 'restart' ? { own: { reset: 'switch' } } : {}) });
-  if (line.kind === 'usage') return line.exitCode;
-  if (line.kind === 'invalid') return line.report();
+  if (line.kind === 'ended') return line.exitCode;
   const path = `/admin/workers/${encodeURIComponent(line.positionals[0]!)}/${verb}${line.own.has('reset') ? '?reset=true' : ''}`;
   const answer = await ask(line.loaded.settings, 'POST', path, 'admin');
   if (answer.kind === 'failed') return failed(answer.message);

@@ -21,8 +21,7 @@ import { readCommandLine } from './command-line.ts';
  */
 export async function check(argv: readonly string[]): Promise<number> {
   const line = readCommandLine(argv);
-  if (line.kind === 'usage') return line.exitCode;
-  if (line.kind === 'invalid') return line.report();
+  if (line.kind === 'ended') return line.exitCode;
   const { loaded, cwd } = line;
   const { problems, warnings } = supervisorIsOn(loaded.settings) ? await examineModels(loaded, cwd) : NOTHING;
   const result = checkCommand(

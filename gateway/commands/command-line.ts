@@ -3,8 +3,7 @@ import { parseSettingsFlags } from '../config/flags.ts';
 import { loadSettings, type LoadedSettings, type LoadInput } from '../config/load.ts';
 import { SettingsError } from '../config/problems.ts';
 import { systemInput } from '../config/system.ts';
-
-const EXIT_USAGE = 2;
+import { EXIT_USAGE } from '../config/exit-codes.ts';
 
 export type CommandLine =
   | {
@@ -16,12 +15,8 @@ export type CommandLine =
       readonly positionals: readonly string[];
       readonly cwd: string;
     }
-  | { readonly kind: 'usage'; readonly exitCode: number }
-  | {
-      readonly kind: 'invalid';
-      readonly error: SettingsError;
-      /** Says what is wrong. @returns the exit code */ readonly report: () => number;
-    };
+  /** What is wrong has been told. */
+  | { readonly kind: 'ended'; readonly exitCode: number };
 
 export interface CommandLineShape {
   /** Flags besides those of the settings. */
@@ -31,7 +26,7 @@ export interface CommandLineShape {
   readonly fixed?: NonNullable<LoadInput['fixed']>;
 }
 
-/** Reads a command's flags and the settings behind them. Wrong usage is told on standard error here. */
+/** Reads a command's flags and the settings behind them. What is wrong with either is told on standard error here. */
 export function readCommandLine(argv: readonly string[], shape: CommandLineShape = {}): CommandLine {
   const parsed = parseSettingsFlags(argv, shape.own);
   const expected = shape.positionals ?? 0;
@@ -42,7 +37,7 @@ export function readCommandLine(argv: readonly string[], shape: CommandLineShape
   }
   if (parsed.kind === 'usage' || problems.length > 0) {
     process.stderr.write(`${problems.map((problem) => `headgate: ${problem}`).join('\n')}\nRun "headgate help" for usage.\n`);
-    return { kind: 'usage', exitCode: EXIT_USAGE };
+    return { kind: 'ended', exitCode: EXIT_USAGE };
   }
   const input = systemInput();
   const load = (): LoadedSettings =>
@@ -53,14 +48,8 @@ export function readCommandLine(argv: readonly string[], shape: CommandLineShape
     return { kind: 'loaded', loaded, load, own: parsed.own, positionals: parsed.positionals, cwd: input.cwd };
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error;
-    return {
-      kind: 'invalid',
-      error,
-      report() {
-        const { text, exitCode } = checkCommand(error);
-        process.stderr.write(`${text.trimEnd()}\n`);
-        return exitCode;
-      },
-    };
+    const { text, exitCode } = checkCommand(error);
+    process.stderr.write(`${text.trimEnd()}\n`);
+    return { kind: 'ended', exitCode };
   }
 }

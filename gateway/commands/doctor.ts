@@ -1,17 +1,14 @@
 import { examine } from '../../supervisor/doctor.ts';
 import { doctorText } from '../../supervisor/doctor-text.ts';
 import { ProfileError } from '../../supervisor/profile.ts';
-import { EXIT_INVALID } from '../config/check.ts';
 import { stayAlive, systemClock } from '../core/clock.ts';
 import { readCommandLine } from './command-line.ts';
-
-const EXIT_FAILED = 1;
+import { EXIT_FAILED, EXIT_INVALID } from '../config/exit-codes.ts';
 
 /** `headgate doctor`: 0 when nothing stands in the way of a start, 1 when something does. */
 export async function doctor(argv: readonly string[]): Promise<number> {
   const line = readCommandLine(argv, { own: { json: 'switch' } });
-  if (line.kind === 'usage') return line.exitCode;
-  if (line.kind === 'invalid') return line.report();
+  if (line.kind === 'ended') return line.exitCode;
   // A program that hangs is given up by a timer, which alone would not keep us running.
   const alive = stayAlive();
   try {

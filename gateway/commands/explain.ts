@@ -4,8 +4,7 @@ import { readCommandLine } from './command-line.ts';
 /** `headgate explain` */
 export async function explain(argv: readonly string[]): Promise<number> {
   const line = readCommandLine(argv);
-  if (line.kind === 'usage') return line.exitCode;
-  if (line.kind === 'invalid') return line.report();
+  if (line.kind === 'ended') return line.exitCode;
   process.stdout.write(`${explainSettings(line.loaded).trimEnd()}\n`);
   return 0;
 }

@@ -1,9 +1,7 @@
+import { EXIT_USAGE } from '../config/exit-codes.ts';
 import { nearestName } from '../config/nearest-name.ts';
 import { VERSION } from '../version.ts';
 import { COMMANDS, type Command } from './table.ts';
-
-/** Wrong usage. */
-export const EXIT_USAGE = 2;
 
 /** The `headgate` command: finds the program and hands over. @returns the exit code */
 export async function main(argv: readonly string[]): Promise<number> {

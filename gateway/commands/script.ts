@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-
-const EXIT_FAILED = 1;
+import { EXIT_FAILED } from '../config/exit-codes.ts';
 
 /** Runs a program of scripts/ with this Node. They come with a checkout, not with the packed command. @returns its exit code */
 export function runScript(name: string, argv: readonly string[]): Promise<number> {

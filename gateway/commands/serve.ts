@@ -4,13 +4,10 @@ import { stayAlive, systemClock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import { failureFields } from '../telemetry/request-line.ts';
 import { startGateway, type Gateway } from '../main.ts';
+import { EXIT_FAILED, EXIT_INTERRUPTED_TWICE, EXIT_PORT_IN_USE, EXIT_USAGE } from '../config/exit-codes.ts';
 import { readCommandLine } from './command-line.ts';
 import { SupervisorProcess } from './supervisor-process.ts';
 
-const EXIT_FAILED = 1;
-const EXIT_USAGE = 2;
-const EXIT_PORT_IN_USE = 69;
-const EXIT_INTERRUPTED_TWICE = 130;
 /** Beyond the grace that running calls had: what an engine may take to give its memory back. */
 const SUPERVISOR_STOP_MS = 60_000;
 
@@ -18,8 +15,7 @@ const SUPERVISOR_STOP_MS = 60_000;
 export async function serve(argv: readonly string[], command: 'serve' | 'gateway'): Promise<number> {
   const fixed = command === 'gateway' ? [{ path: ['supervisor', 'enabled'], value: false, by: 'headgate gateway' }] : [];
   const line = readCommandLine(argv, { fixed });
-  if (line.kind === 'usage') return line.exitCode;
-  if (line.kind === 'invalid') return line.report();
+  if (line.kind === 'ended') return line.exitCode;
   const { settings } = line.loaded;
   const supervised = supervisorIsOn(settings);
   if (!supervised && settings.workers.length === 0) {

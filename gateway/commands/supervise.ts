@@ -9,8 +9,7 @@ import { readCommandLine } from './command-line.ts';
 /** `headgate supervise` */
 export async function supervise(argv: readonly string[]): Promise<number> {
   const line = readCommandLine(argv);
-  if (line.kind === 'usage') return line.exitCode;
-  if (line.kind === 'invalid') return line.report();
+  if (line.kind === 'ended') return line.exitCode;
   const { settings } = line.loaded;
   return runSupervisor(settings, {
     cwd: line.cwd,

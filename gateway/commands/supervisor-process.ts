@@ -5,6 +5,7 @@ import { controlTarget } from '../config/control-path.ts';
 import { sleep, type Clock, type Timer } from '../core/clock.ts';
 import type { Log } from '../telemetry/log.ts';
 import { commandSupervisor } from '../workers/supervisor-commands.ts';
+import { EXIT_INVALID } from '../config/exit-codes.ts';
 
 export interface SupervisorProcessOptions {
   /** The command line after `headgate serve`: the supervisor reads the same settings. */
@@ -19,8 +20,6 @@ export interface SupervisorProcessOptions {
 
 /** It waits most of its life: memory matters more to it than speed (109 MiB instead of 128). */
 const SMALL = ['--max-semi-space-size=1', '--optimize-for-size'];
-/** Exit code of a supervisor whose settings or profiles are wrong. */
-const EXIT_INVALID = 64;
 const FIRST_DELAY_MS = 1_000;
 const LONGEST_DELAY_MS = 30_000;
 /** Alive this long, it counts as well again. */

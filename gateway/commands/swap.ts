@@ -10,8 +10,7 @@ const CLEAR_LINE = '\r\x1b[2K';
 /** `headgate swap MODEL`: has the running gateway load a model, and waits until it is ready. */
 export async function swap(argv: readonly string[]): Promise<number> {
   const line = readCommandLine(argv, { positionals: 1 });
-  if (line.kind === 'usage') return line.exitCode;
-  if (line.kind === 'invalid') return line.report();
+  if (line.kind === 'ended') return line.exitCode;
   const { settings } = line.loaded;
   const answer = await ask(settings, 'POST', `/admin/models/${encodeURIComponent(line.positionals[0]!)}/load`, 'admin');
   if (answer.kind === 'failed') return failed(answer.message);

@@ -1,8 +1,6 @@
 import type { LoadedSettings } from './load.ts';
 import { SettingsError, problemText } from './problems.ts';
-
-/** Exit code for settings or profiles that cannot be used. */
-export const EXIT_INVALID = 64;
+import { EXIT_INVALID } from './exit-codes.ts';
 
 /** What `headgate check` prints of the settings, one problem or warning a line, and how it ends. */
 export function checkCommand(result: LoadedSettings | SettingsError): { text: string; exitCode: 0 | 64 } {
