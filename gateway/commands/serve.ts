@@ -6,6 +6,7 @@ import { failureFields } from '../telemetry/request-line.ts';
 import { startGateway, type Gateway } from '../main.ts';
 import { EXIT_FAILED, EXIT_INTERRUPTED_TWICE, EXIT_PORT_IN_USE, EXIT_USAGE } from '../config/exit-codes.ts';
 import { readCommandLine } from './command-line.ts';
+import { leave, outliveReaders } from './output.ts';
 import { SupervisorProcess } from './supervisor-process.ts';
 
 /** Beyond the grace that running calls had: what an engine may take to give its memory back. */
@@ -75,14 +76,16 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
       failureFields(new GatewayError('internal', 'unexpected', { cause: error })),
     ),
   );
-  // Whoever read our output is gone; that is no reason to stop serving.
-  process.stdout.on('error', () => {});
+  outliveReaders();
 
   void supervisor?.start();
   void gateway.firstReady.then(() => process.stdout.write(`${readyLine(gateway)}\n`));
   // The end may wait on timers alone.
   const alive = stayAlive();
-  return ended.finally(() => alive.cancel());
+  return ended.finally(() => {
+    alive.cancel();
+    leave();
+  });
 }
 
 /** One line for people: where, what model, which engine, which profile. */

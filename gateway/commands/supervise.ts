@@ -4,34 +4,42 @@ import type { Settings } from '../config/settings.ts';
 import { systemClock } from '../core/clock.ts';
 import { VERSION } from '../version.ts';
 import { prettyLine } from '../telemetry/log-pretty.ts';
+import { standardOutput } from '../telemetry/standard-output.ts';
 import { readCommandLine } from './command-line.ts';
+import { leave, outliveReaders } from './output.ts';
 
 /** `headgate supervise` */
 export async function supervise(argv: readonly string[]): Promise<number> {
   const line = readCommandLine(argv);
   if (line.kind === 'ended') return line.exitCode;
   const { settings } = line.loaded;
-  return runSupervisor(settings, {
+  outliveReaders();
+  const ended = runSupervisor(settings, {
     cwd: line.cwd,
     env: process.env,
     stdout: process.stdout,
     version: VERSION,
     log: supervisorLog(settings.log),
   });
+  return ended.finally(leave);
 }
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 /** The supervisor's few lines, in the form that the settings ask for. */
 function supervisorLog({ level, format }: Settings['log']): Log {
-  // A reader that goes away is no reason to stop: the workers matter more than their log.
-  process.stdout.on('error', () => {});
   const least = LEVELS.indexOf(level);
+  const shown = (line: object): string => {
+    const json = `${JSON.stringify({ time: new Date(systemClock.wall()).toISOString(), ...line })}\n`;
+    return format === 'pretty' ? prettyLine(json) : json;
+  };
+  const lost = (lines: number): string =>
+    shown({ level: 'warn', event: 'log.lost', msg: `${lines} or more lines before this one could not be written` });
+  const out = standardOutput(systemClock, false, lost);
   const write = (at: 'info' | 'warn' | 'error'): Log['info'] => {
     return (event, msg, fields = {}) => {
       if (LEVELS.indexOf(at) < least) return;
-      const json = JSON.stringify({ time: new Date(systemClock.wall()).toISOString(), level: at, event, msg, ...fields });
-      process.stdout.write(format === 'pretty' ? prettyLine(`${json}\n`) : `${json}\n`);
+      out.write(shown({ level: at, event, msg, ...fields }));
     };
   };
   return { info: write('info'), warn: write('warn'), error: write('error') };

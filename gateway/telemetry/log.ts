@@ -1,8 +1,9 @@
-import { destination as openDestination, pino } from 'pino';
+import { pino } from 'pino';
 import type { Clock } from '../core/clock.ts';
 import { admitFields, capped } from './log-fields.ts';
 import type { LogFields } from './log-fields.ts';
 import { prettyLine } from './log-pretty.ts';
+import { standardOutput } from './standard-output.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 export type LogFormat = 'json' | 'pretty';
@@ -37,18 +38,12 @@ export interface LogOptions {
   readonly destination?: LogDestination;
 }
 
-/** Bytes gathered before a write, and how long they may wait for more. */
-const BUFFER_BYTES = 4096;
-const FLUSH_INTERVAL_MS = 200;
 const TAIL_LINES = 200;
 
-/**
- * The log of the process. On standard output JSON is buffered, and flushed every 200 ms, on `flush` and when the process exits
- * in order (pino sees to the last); pretty lines are written at once.
- */
+/** The log of the process. On standard output JSON is gathered for up to 200 ms; pretty lines are written at once. */
 export function createLog(options: LogOptions): Log {
   const { clock, format } = options;
-  const target = options.destination ?? standardOutput(format);
+  const target = options.destination ?? standardOutput(clock, format === 'json', lostLines);
   const tail: string[] = [];
   let oldest = 0;
 
@@ -81,6 +76,12 @@ export function createLog(options: LogOptions): Log {
     },
   );
 
+  function lostLines(count: number): string {
+    const msg = `${count} or more lines before this one could not be written`;
+    const line = `{"level":"warn"${timestamp()},"event":"log.lost","msg":"${msg}"}\n`;
+    return format === 'pretty' ? prettyLine(line) : line;
+  }
+
   function write(level: Exclude<LogLevel, 'silent'>, event: string, msg: string, fields: LogFields = {}): void {
     if (!logger.isLevelEnabled(level)) return;
     logger[level]({ event, ...admitFields(fields) }, capped(msg));
@@ -102,9 +103,4 @@ export function createLog(options: LogOptions): Log {
     tail: () => [...tail.slice(oldest), ...tail.slice(0, oldest)].map((line) => line.trimEnd()),
     flush: () => target.flushSync?.(),
   };
-}
-
-function standardOutput(format: LogFormat): LogDestination {
-  if (format === 'pretty') return openDestination({ dest: 1, sync: true });
-  return openDestination({ dest: 1, sync: false, minLength: BUFFER_BYTES, periodicFlush: FLUSH_INTERVAL_MS });
 }
