@@ -51,7 +51,9 @@ export interface Beat {
 export interface Pulse {
   /** null: not looked yet, or it does not say. */
   readonly last: Beat | null;
-  /** When it was last seen to get on, or to have nothing to do. */
+  /** When it was last looked at with success. */
+  readonly seenAtMs: number;
+  /** When it last got on, less the time that it had nothing to do since. */
   readonly movedAtMs: number;
   /** When it last had work, or was asked for a token by us. */
   readonly usedAtMs: number;

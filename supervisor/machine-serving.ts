@@ -9,7 +9,7 @@ import type { SupervisionPolicy } from './policy.ts';
 type Serving = In<'ready'> | In<'draining', { step: 'stalled' }>;
 
 export function freshPulse({ nowMs }: Moment): Pulse {
-  return { last: null, movedAtMs: nowMs, usedAtMs: nowMs, misses: 0, silences: 0, tested: false, withheld: 0 };
+  return { last: null, seenAtMs: nowMs, movedAtMs: nowMs, usedAtMs: nowMs, misses: 0, silences: 0, tested: false, withheld: 0 };
 }
 
 /** A worker that has been ready: what counts is that tokens come, not that its health check says 200. */
@@ -53,7 +53,7 @@ function isTokenDue({ silences, tested, withheld, usedAtMs }: Pulse, policy: Sup
 
 function felt(pulse: Pulse, beat: Beat | null, { nowMs }: Moment): Pulse {
   const withheld = pulse.tested ? 0 : pulse.withheld;
-  const heard = { ...pulse, misses: 0, silences: 0, withheld };
+  const heard = { ...pulse, misses: 0, silences: 0, withheld, seenAtMs: nowMs };
   if (beat === null) return { ...heard, movedAtMs: nowMs };
   const worked = beat.tokens !== pulse.last?.tokens;
   const isIdle = beat.running + beat.waiting === 0;
@@ -61,7 +61,8 @@ function felt(pulse: Pulse, beat: Beat | null, { nowMs }: Moment): Pulse {
     ...heard,
     last: beat,
     withheld: worked ? 0 : withheld,
-    movedAtMs: worked || isIdle ? nowMs : pulse.movedAtMs,
+    // Clients that give up leave it idle for a moment: that is no sign of life, but no time of work either.
+    movedAtMs: worked ? nowMs : isIdle ? Math.min(nowMs, pulse.movedAtMs + nowMs - pulse.seenAtMs) : pulse.movedAtMs,
     usedAtMs: worked || !isIdle ? nowMs : pulse.usedAtMs,
   };
 }

@@ -425,6 +425,30 @@ describe('the pulse of a ready worker', () => {
     }
   });
 
+  test('is not taken in by clients that give up: what it does for nobody adds up', () => {
+    const world = readyWorld();
+    let look = 0;
+    // A minute of work without a token, a moment without work.
+    watch(world, POLICY.stallRestartMs * 1.5, () => {
+      look += 1;
+      world.beat = { running: look % 12 === 0 ? 0 : 1, waiting: 0, tokens: 100 };
+      return world.answer(true);
+    });
+    expect(world.state).toBe('stopping');
+    expect(world.machine.history.lastFailure).toMatchObject({ class: 'stalled' });
+  });
+
+  test('has nothing against requests that come after a long time without any', () => {
+    const world = readyWorld();
+    for (let round = 0; round < 20; round += 1) {
+      world.beat = { running: 0, waiting: 0, tokens: round };
+      watch(world, POLICY.stallRestartMs);
+      world.beat = { running: 1, waiting: 0, tokens: round };
+      watch(world, 30_000);
+    }
+    expect(world.state).toBe('ready');
+  });
+
   test('counts requests that wait while none runs as work that does not get on', () => {
     const world = readyWorld();
     world.beat = { running: 0, waiting: 7, tokens: 100 };
