@@ -6,7 +6,7 @@ import { controlPath, controlTarget } from './config/control-path.ts';
 import { explainJson } from './config/explain.ts';
 import type { LoadedSettings } from './config/load.ts';
 import { problemText, SettingsError } from './config/problems.ts';
-import { diffSettings, settingsAfterReload } from './config/reload.ts';
+import { diffSettings, doubtful, settingsAfterReload } from './config/reload.ts';
 import { supervisorIsOn, type Settings } from './config/settings.ts';
 import type { Call } from './core/call.ts';
 import { repeat, systemClock } from './core/clock.ts';
@@ -183,10 +183,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       next = options.load();
     } catch (error) {
       if (!(error instanceof SettingsError)) throw error;
-      const problems = error.problems.map(problemText);
-      events.configReloaded({ ok: false, changed: [], needsRestart: [], error: problems.join('; ') });
-      return { ok: false, changed: [], needsRestart: [], problems };
+      return notReloaded(error.problems.map(problemText));
     }
+    const doubt = doubtful(loaded, next);
+    if (doubt !== null) return notReloaded([doubt]);
     const { changed, needsRestart } = diffSettings(settings, next.settings);
     settings = settingsAfterReload(settings, next.settings);
     loaded = { ...next, settings };
@@ -201,6 +201,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     admission.poke();
     events.configReloaded({ ok: true, changed, needsRestart, error: null });
     return { ok: true, changed, needsRestart, problems: [] };
+  }
+
+  function notReloaded(problems: readonly string[]): ReloadAnswer {
+    events.configReloaded({ ok: false, changed: [], needsRestart: [], error: problems.join('; ') });
+    return { ok: false, changed: [], needsRestart: [], problems };
   }
 
   // === the listeners ===

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { LoadedSettings } from './load.ts';
 import { type ModelSettings, type Settings, supervisorIsOn } from './settings.ts';
 import { settingLeaves } from './schema-walk.ts';
 
@@ -78,4 +79,20 @@ function valueAt(settings: Settings, path: readonly string[]): unknown {
 function setAt(tree: Record<string, unknown>, path: readonly string[], value: unknown): void {
   const group = path.slice(0, -1).reduce((each, step) => each[step] as Record<string, unknown>, tree);
   group[path.at(-1)!] = value;
+}
+
+/**
+ * Why settings just loaded are not to be believed: a file that set something and now sets nothing is gone, or was read while it was being
+ * written, and the defaults would take an admin key away with everything else. null where nothing is wrong.
+ */
+export function doubtful(before: LoadedSettings, next: LoadedSettings): string | null {
+  if (before.file === null || !setsAnything(before) || setsAnything(next)) return null;
+  return next.file === null
+    ? `${before.file} is not there any more`
+    : `${before.file} sets nothing any more; to go back to the defaults, restart`;
+}
+
+function setsAnything({ origins }: LoadedSettings): boolean {
+  for (const origin of origins.values()) if (origin.kind === 'file') return true;
+  return false;
 }

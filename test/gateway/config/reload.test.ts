@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { diffSettings, settingsAfterReload } from '../../../gateway/config/reload.ts';
+import { diffSettings, doubtful, settingsAfterReload } from '../../../gateway/config/reload.ts';
 import { load } from './loading.ts';
 
 function diff(before: string, after: string) {
@@ -120,5 +120,23 @@ describe('the settings after a reload', () => {
     }).settings;
     const after = settingsAfterReload(old, next);
     expect(diffSettings(after, next).changed).toEqual(diffSettings(old, next).needsRestart);
+  });
+});
+
+describe('a file that is read anew is doubted', () => {
+  test.each([
+    ['when it is gone', undefined, /headgate\.yaml is not there any more/],
+    ['when it is empty', '', /sets nothing any more/],
+    ['when all of it is a comment', '# admin: { key: k }\n', /sets nothing any more/],
+  ])('%s', (_, file, reason) => {
+    expect(doubtful(load({ file: 'admin: { key: k }' }), load(file === undefined ? {} : { file }))).toMatch(reason);
+  });
+
+  test.each([
+    ['not when it sets something else', 'admin: { key: k }', 'batch_window: { window_ms: 20 }'],
+    ['nor when it has set nothing before', '', ''],
+    ['nor when there was none', undefined, 'admin: { key: k }'],
+  ])('%s', (_, before, after) => {
+    expect(doubtful(load(before === undefined ? {} : { file: before }), load({ file: after }))).toBeNull();
   });
 });
