@@ -19,8 +19,8 @@ export interface Controlled {
   /** `waiting` calls wait for it. */
   wish(model: string, waiting: number): WishResult;
   unload(model: string): WishResult;
-  /** Begins to stop everything; does not wait. */
-  stop(): void;
+  /** Begins to stop everything; does not wait. `ifLeft`: only where whoever started the supervisor is gone. */
+  stop(ifLeft: boolean): WishResult;
 }
 
 export interface ControlServer {
@@ -34,6 +34,8 @@ export class ControlTaken extends Error {
 
 const SIGN_OF_LIFE_MS = 5000;
 const PROBE_TIMEOUT_MS = 2000;
+/** What connecting fails with where nobody listens, or nobody can. */
+const NOBODY: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT', 'ENOTDIR', 'ENOTSOCK', 'EINVAL', 'ENAMETOOLONG', 'ELOOP']);
 
 /**
  * Serves the control API (see gateway/core/supervision.ts) at `path`, a socket only this user may open, or an http URL on loopback.
@@ -79,7 +81,7 @@ export function isAnswered(path: string): Promise<boolean> {
       resolve(true);
       attempt.destroy();
     });
-    attempt.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT'));
+    attempt.once('error', (error: NodeJS.ErrnoException) => resolve(!NOBODY.has(error.code ?? '')));
     attempt.end();
   });
 }
@@ -113,16 +115,18 @@ function route(incoming: IncomingMessage, answer: ServerResponse, controlled: Co
   const method = incoming.method ?? '';
   if (path === '/v1/state') return method === 'GET' ? send(answer, 200, controlled.snapshot()) : wrongMethod(answer, 'GET');
   if (path === '/v1/watch') return method === 'GET' ? watch(answer, controlled, clock) : wrongMethod(answer, 'GET');
-  if (path === '/v1/stop') return method === 'POST' ? stop(answer, controlled) : wrongMethod(answer, 'POST');
+  const asked = new URLSearchParams(query);
+  if (path === '/v1/stop')
+    return method === 'POST' ? tell(answer, controlled.stop(asked.get('if') === 'left')) : wrongMethod(answer, 'POST');
   const command = /^\/v1\/(workers\/[^/]+\/(?:restart|drain)|models\/[^/]+\/(?:load|unload))$/.exec(path)?.[1];
   const [, name = '', verb] = command?.split('/') ?? [];
   const id = decode(name);
   if (command === undefined || id === null) return send(answer, 404, { error: { message: `There is no ${path}.` } });
   if (method !== 'POST') return wrongMethod(answer, 'POST');
-  if (verb === 'load') return tell(answer, load(controlled, id, new URLSearchParams(query).get('waiting')));
+  if (verb === 'load') return tell(answer, load(controlled, id, asked.get('waiting')));
   if (verb === 'unload') return tell(answer, controlled.unload(id));
   if (verb === 'drain') return tell(answer, controlled.drain(id));
-  return tell(answer, controlled.restart(id, new URLSearchParams(query).get('reset') === 'true'));
+  return tell(answer, controlled.restart(id, asked.get('reset') === 'true'));
 }
 
 function load(controlled: Controlled, model: string, waiting: string | null): WishResult {
@@ -152,11 +156,6 @@ function tell(answer: ServerResponse, result: WishResult): void {
     case 'conflict':
       return send(answer, 409, { error: { message: result.reason } });
   }
-}
-
-function stop(answer: ServerResponse, controlled: Controlled): void {
-  send(answer, 202, { message: 'Every worker is stopped, then the supervisor.' });
-  controlled.stop();
 }
 
 function wrongMethod(answer: ServerResponse, allow: string): void {

@@ -44,6 +44,8 @@ export interface SupervisorIo {
   readonly signals?: Pick<NodeJS.EventEmitter, 'on' | 'off'>;
 }
 
+/** A process that has lost its parent gets another. */
+const STARTED_BY = process.ppid;
 const ONE_LOOK: LookPatience = { times: 1, pauseMs: 0 };
 
 /**
@@ -141,7 +143,12 @@ async function superviseAlone(
         load: (model) => fleet.load(model),
         wish: (model, waiting) => fleet.wish(model, waiting),
         unload: (model) => fleet.unload(model),
-        stop: () => stop('control'),
+        stop(ifLeft) {
+          if (ifLeft && process.ppid === STARTED_BY)
+            return { kind: 'conflict', reason: `The supervisor belongs to process ${STARTED_BY}, which started it and runs.` };
+          stop('control');
+          return { kind: 'accepted', will: 'Every worker is stopped, then the supervisor.' };
+        },
       },
       clock,
     );

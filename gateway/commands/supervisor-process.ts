@@ -61,11 +61,15 @@ export class SupervisorProcess {
 
   /** Asks it to end its workers and itself, and waits for that at most `limitMs`. */
   async stop(limitMs: number): Promise<void> {
-    const { control, clock } = this.#options;
+    const { control, clock, log } = this.#options;
     this.#stopping = true;
     this.#again?.cancel();
     if (this.#child) this.#child.kill('SIGTERM');
-    else if (await isAnswered(control)) await commandSupervisor(clock, controlTarget(control), '/v1/stop');
+    else if (await isAnswered(control)) {
+      // Another gateway's, or one that was started by itself, is not ours to stop.
+      const { kind, message } = await commandSupervisor(clock, controlTarget(control), '/v1/stop?if=left');
+      if (kind !== 'accepted') return log.info('supervisor.found', `The supervisor goes on. ${message}`);
+    }
     await Promise.race([this.#gone(clock.now() + limitMs), sleep(clock, limitMs)]);
     this.killNow();
   }

@@ -42,6 +42,26 @@ test('a gateway that is killed and started again serves with the worker that is 
   await until(() => !isAlive(before.pid), 'the worker has ended with them');
 });
 
+test('a second gateway in the same folder serves with the first one’s worker, and leaves it alone when it goes', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'headgate-two-'));
+  const [port, other, engine] = [await freePort(), await freePort(), await freePort()];
+  const options = { cwd: folder, env: { SIM_START_MS: '100', HEADGATE_SUPERVISOR__PORT_RANGE: `[${engine}, ${engine + 9}]` } };
+  const worker = async () =>
+    ((await (await fetch(`http://127.0.0.1:${port}/admin/status`)).json()) as { workers: { pid: number; state: string }[] }).workers[0]!;
+  await using first = run(process.execPath, [CLI, '--port', String(port), '--engine', 'sim'], options);
+  await first.prints(/Headgate is ready on/);
+  const before = await worker();
+  await using second = run(process.execPath, [CLI, '--port', String(other), '--engine', 'sim'], options);
+  await second.prints(/Headgate is ready on/);
+  process.kill(second.child.pid!, 'SIGINT');
+  expect(await second.exited).toBe(0);
+  expect(second.output()).toMatch(/The supervisor goes on/);
+  expect(await worker()).toMatchObject({ pid: before.pid, state: 'ready' });
+  process.kill(first.child.pid!, 'SIGINT');
+  expect(await first.exited).toBe(0);
+  expect(isAlive(before.pid)).toBe(false);
+});
+
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -54,7 +54,11 @@ class FakeFleet implements Controlled {
   load = (model: string) => this.#wish('load', model);
   wish = (model: string, waiting: number) => this.#wish(`wish of ${waiting} for`, model);
   unload = (model: string) => this.#wish('unload', model);
-  stop = () => void (this.stops += 1);
+  stop(ifLeft: boolean) {
+    if (ifLeft) return { kind: 'conflict', reason: 'It is not yours.' } as const;
+    this.stops += 1;
+    return { kind: 'accepted', will: 'It stops.' } as const;
+  }
 }
 
 async function serve(path = join(scratchFolder(), 'control.sock')) {
@@ -154,6 +158,7 @@ describe('the control API', () => {
     expect(await post('/v1/workers/nobody/drain')).toMatchObject({ status: 404 });
     expect(await post('/v1/workers/busy/drain')).toMatchObject({ status: 409 });
     expect(await post('/v1/workers/%E0%A4%A/drain')).toMatchObject({ status: 404 });
+    expect(await post('/v1/stop?if=left')).toMatchObject({ status: 409, body: { error: { message: 'It is not yours.' } } });
     expect(await post('/v1/stop')).toMatchObject({ status: 202 });
     expect(fleet.stops).toBe(1);
   });
