@@ -6,6 +6,7 @@ import { controlPath, controlTarget } from './config/control-path.ts';
 import { explainJson } from './config/explain.ts';
 import type { LoadedSettings } from './config/load.ts';
 import { problemText, SettingsError } from './config/problems.ts';
+import { supervisionMark } from './config/supervision-mark.ts';
 import { diffSettings, doubtful, settingsAfterReload } from './config/reload.ts';
 import { supervisorIsOn, type Settings } from './config/settings.ts';
 import type { Call } from './core/call.ts';
@@ -166,6 +167,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   };
   const offReady = directory.onChange(noticeReady);
   noticeReady();
+  let toldOfMark: string | undefined;
+  const offMark = directory.onChange(() => {
+    const mark = snapshot()?.settingsMark;
+    if (mark === undefined || mark === toldOfMark || mark === supervisionMark(settings)) return;
+    toldOfMark = mark;
+    const kept = 'its workers keep those until it is stopped and started again';
+    log.warn('supervisor.found', `The supervisor that runs here was started with other settings under supervisor or models; ${kept}.`);
+  });
   const pressureTimer = repeat(
     clock,
     () => settings.pressure.scrape_interval_ms,
@@ -304,6 +313,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   async function free(): Promise<void> {
     pressureTimer.cancel();
     offReady();
+    offMark();
     scraper.close();
     (supervised ?? listed)?.close();
     for (const server of servers) server.closeAllConnections();

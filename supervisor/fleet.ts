@@ -33,6 +33,8 @@ export interface FleetOptions {
   readonly portRange: readonly [number, number];
   readonly stateDir: string;
   readonly version: string;
+  /** Of the settings, for gateways that may have others. */
+  readonly settingsMark: string;
   /** How long a call may wait for its model. */
   readonly maxWaitMs: number;
   /** Workers that run already, by id: they go on as they are. */
@@ -164,6 +166,7 @@ export class Fleet {
       models: plan.models.map((model) => ({ ...model, ...this.#desk.stateOf(model.id) })),
       workers: this.#slots.map(({ worker }) => worker.view()),
       swaps: this.#desk.swaps(),
+      settingsMark: this.#options.settingsMark,
     };
   }
 

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { controlPath } from '../gateway/config/control-path.ts';
 import { EXIT_FAILED, EXIT_INTERRUPTED_TWICE, EXIT_INVALID } from '../gateway/config/exit-codes.ts';
 import type { Settings } from '../gateway/config/settings.ts';
+import { supervisionMark } from '../gateway/config/supervision-mark.ts';
 import type { Clock, Timer } from '../gateway/core/clock.ts';
 import { repeat, systemClock } from '../gateway/core/clock.ts';
 import { systemRandom } from '../gateway/core/random.ts';
@@ -126,6 +127,7 @@ async function superviseAlone(
     portRange: settings.supervisor.port_range,
     stateDir,
     version: io.version ?? 'unknown',
+    settingsMark: supervisionMark(settings),
     maxWaitMs: settings.admission.queue_timeout_ms,
     adoptable,
   });

@@ -76,4 +76,6 @@ export interface SupervisorSnapshot {
   readonly workers: readonly WorkerView[];
   /** Absent: an older supervisor. */
   readonly swaps?: readonly SwapView[];
+  /** Of the settings that it was started with (gateway/config/supervision-mark.ts). Absent: an older supervisor. */
+  readonly settingsMark?: string;
 }

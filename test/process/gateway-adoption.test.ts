@@ -40,6 +40,7 @@ test('a gateway that is killed and started again serves with the worker that is 
   process.kill(second.child.pid!, 'SIGINT');
   expect(await second.exited).toBe(0);
   await until(() => !isAlive(before.pid), 'the worker has ended with them');
+  expect(second.output()).not.toMatch(/started with other settings/);
 });
 
 test('a second gateway in the same folder serves with the first one’s worker, and leaves it alone when it goes', async () => {
@@ -51,8 +52,9 @@ test('a second gateway in the same folder serves with the first one’s worker, 
   await using first = run(process.execPath, [CLI, '--port', String(port), '--engine', 'sim'], options);
   await first.prints(/Headgate is ready on/);
   const before = await worker();
-  await using second = run(process.execPath, [CLI, '--port', String(other), '--engine', 'sim'], options);
+  await using second = run(process.execPath, [CLI, '--port', String(other), '--engine', 'sim', '--tuning', 'safe'], options);
   await second.prints(/Headgate is ready on/);
+  await second.prints(/was started with other settings under supervisor or models/);
   process.kill(second.child.pid!, 'SIGINT');
   expect(await second.exited).toBe(0);
   expect(second.output()).toMatch(/The supervisor goes on/);
