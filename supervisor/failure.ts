@@ -89,7 +89,10 @@ export function idleHung(tries: number, reason: string): Failure {
 
 /** `requests`: how many it had in hand; null where it did not say. */
 export function stalled(silentMs: number, requests: number | null, hopeless: boolean): Failure {
-  const what = requests === null ? 'It did not even say what it was doing' : `${requests} requests were waiting for one`;
+  const what =
+    requests === null
+      ? 'It did not even say what it was doing'
+      : `${requests === 1 ? '1 request was' : `${requests} requests were`} waiting for one`;
   return plain(
     'stalled',
     'serving',

@@ -46,9 +46,15 @@ export function serving(now: Now, life: Serving, event: Event): Step {
  * Now and then while nobody asks for anything: vLLM's gauges move only when a token comes, so an engine that hangs with nothing in hand
  * looks idle for ever. Once a token has been withheld every other question is for one.
  */
-function isTokenDue({ silences, tested, withheld, usedAtMs }: Pulse, policy: SupervisionPolicy, { nowMs }: Moment): boolean {
-  // Not while it is silent: a request more would only delay the verdict.
-  return silences === 0 && (withheld > 0 ? !tested : nowMs - usedAtMs >= policy.idleProbeMs);
+function isTokenDue({ last, silences, tested, withheld, usedAtMs }: Pulse, policy: SupervisionPolicy, { nowMs }: Moment): boolean {
+  // Not while it is silent or has work: a request more would only delay the verdict.
+  if (silences > 0 || (last !== null && inHand(last) > 0)) return false;
+  return withheld > 0 ? !tested : nowMs - usedAtMs >= policy.idleProbeMs;
+}
+
+/** Requests that it works on or has not begun. */
+function inHand({ running, waiting }: Beat): number {
+  return running + waiting;
 }
 
 function felt(pulse: Pulse, beat: Beat | null, { nowMs }: Moment): Pulse {
@@ -56,7 +62,7 @@ function felt(pulse: Pulse, beat: Beat | null, { nowMs }: Moment): Pulse {
   const heard = { ...pulse, misses: 0, silences: 0, withheld, seenAtMs: nowMs };
   if (beat === null) return { ...heard, movedAtMs: nowMs };
   const worked = beat.tokens !== pulse.last?.tokens;
-  const isIdle = beat.running + beat.waiting === 0;
+  const isIdle = inHand(beat) === 0;
   return {
     ...heard,
     last: beat,
@@ -82,20 +88,20 @@ function missed(now: Now, life: Serving, miss: ProbeMiss, reason: string): Step 
 function judgePulse(now: Now, life: Serving, pulse: Pulse, againMs: number): Step {
   const { policy, machine, at } = now;
   const silent = pulse.silences >= policy.silentProbes;
-  const inHand = pulse.last && pulse.last.running + pulse.last.waiting;
-  const working = silent || (pulse.silences === 0 && (inHand ?? 0) > 0);
+  const requests = pulse.last && inHand(pulse.last);
+  const working = silent || (pulse.silences === 0 && (requests ?? 0) > 0);
   const stuckMs = working ? at.nowMs - pulse.movedAtMs : 0;
-  const stuck = silent ? null : inHand;
+  const stuck = silent ? null : requests;
   if (stuckMs >= policy.stallRestartMs) return abandon(now, life.process, stalled(stuckMs, stuck, true));
   const again = (epoch: number): Effect => ({ type: 'set_timer', timer: 'probe', epoch, afterMs: againMs });
   const wasStalled = life.state === 'draining';
-  // A single time-out is no news, neither good nor bad.
-  const isStalled = stuckMs >= policy.stallRouteMs || (wasStalled && pulse.silences > 0);
+  // A single time-out is no news, neither good nor bad; and that its clients have given up does not make it well.
+  const isStalled = stuckMs >= policy.stallRouteMs || (wasStalled && (pulse.silences > 0 || pulse.withheld > 0));
   if (isStalled === wasStalled) return remain(now, { ...life, pulse }, [again(machine.epoch)]);
   const { process, sinceMs } = life;
   if (!isStalled) return enter(now, { state: 'ready', process, sinceMs, pulse }, (epoch) => [again(epoch)]);
   const failure = stalled(stuckMs, stuck, false);
-  const next: Life = { state: 'draining', step: 'stalled', process, sinceMs, pulse };
+  const next: Life = { state: 'draining', step: 'stalled', process, sinceMs, pulse: { ...pulse, withheld: Math.max(1, pulse.withheld) } };
   return enter(now, next, (epoch) => [{ type: 'report_failure', failure, next: 'watch' }, again(epoch)], {
     history: { ...machine.history, lastFailure: failure },
   });

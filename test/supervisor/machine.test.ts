@@ -449,6 +449,22 @@ describe('the pulse of a ready worker', () => {
     expect(world.state).toBe('ready');
   });
 
+  test('does not return to service because its clients have given up, but with the next token', () => {
+    for (const comes of [true, false]) {
+      const world = readyWorld();
+      world.beat = { running: 2, waiting: 0, tokens: 100 };
+      watch(world, POLICY.stallRouteMs + 3 * POLICY.healthIntervalMs);
+      expect(world.state).toBe('draining');
+      world.beat = { running: 0, waiting: 0, tokens: 100 };
+      watch(world, 2 * POLICY.healthIntervalMs, () =>
+        world.answer(world.asked?.type !== 'probe' || world.asked.depth !== 'token', 'timed_out'),
+      );
+      expect(world.state).toBe('draining');
+      watch(world, 60_000, () => world.answer(comes || world.asked?.type !== 'probe' || world.asked.depth !== 'token', 'timed_out'));
+      expect(world.state).toBe(comes ? 'ready' : 'stopping');
+    }
+  });
+
   test('counts requests that wait while none runs as work that does not get on', () => {
     const world = readyWorld();
     world.beat = { running: 0, waiting: 7, tokens: 100 };
