@@ -118,7 +118,9 @@ export class Dispatch {
       if (cause === 'final' || bytes === null) throw error;
       if (cause === 'died' && !this.#suspects.mayGoOn(bytes)) throw error;
       if (tried.length + call.journey.losses >= max_attempts) throw error;
-      failed = isLoss(cause) ? { ...attempt, error: new LostError(attempt, worker, life) } : attempt;
+      // Whatever a worker fails with that is on its way out, its next life may do better.
+      const isLost = isLoss(cause) || worker.readySince !== life;
+      failed = isLost ? { ...attempt, error: new LostError(attempt, worker, life) } : attempt;
     }
   }
 

@@ -3,9 +3,10 @@ import { describe, expect, test } from 'vitest';
 import type { GatewayError } from '../../../gateway/core/errors.ts';
 import { Admission } from '../../../gateway/policies/admission.ts';
 import { clientGone, fakeCall } from '../../support/fake-call.ts';
-import { MODEL } from '../../support/fake-worker.ts';
+import type { FakeExchange } from '../../support/fake-worker.ts';
+import { completion, MODEL } from '../../support/fake-worker.ts';
 import type { Setup } from './dispatch-scene.ts';
-import { die, good, kindOf, refuse, setUp, textOf } from './dispatch-scene.ts';
+import { die, fail500, good, kindOf, refuse, setUp, textOf } from './dispatch-scene.ts';
 
 const QUEUE_MS = 30_000;
 
@@ -96,6 +97,24 @@ describe('a call whose only worker ended before a byte had come', () => {
     await t.settle();
     expect(kindOf(sent)).toBe('upstream_disconnected');
     expect(t.asked()).toEqual([asked]);
+  });
+
+  test.each([
+    ['gives it up', (exchange: FakeExchange) => exchange.answer(200, completion('abort'))],
+    ['fails', fail500],
+  ])('is answered by the next, too, where the worker %s because it is being stopped', async (_, fails) => {
+    const t = supervised();
+    const sent = t.send();
+    await t.settle();
+    t.ends();
+    fails(t.open()[0]!);
+    await t.settle();
+    expect(sent.result).toBeNull();
+    t.returns();
+    await t.settle();
+    good(t.open()[0]!);
+    await t.settle();
+    expect(textOf(sent)).toContain('Yes.');
   });
 
   test('asks another first, where there is one', async () => {
