@@ -1,5 +1,6 @@
 import { nearestName } from '../gateway/config/nearest-name.ts';
 import { GPU_MODE } from './gpu-mode.ts';
+import { OURS } from './launch.ts';
 import type { EngineSettings } from './profile-schema.ts';
 import { flagOf, removedSettings } from './removed-flags.ts';
 import type { VllmInstall } from './vllm-install.ts';
@@ -13,6 +14,8 @@ export type CheckedFlags =
  * a note; what the operator wants (`own`) and it does not have is refused. Where its flags are not known, all pass but the removed ones.
  */
 export function checkFlags(engine: EngineSettings, own: EngineSettings, vllm: VllmInstall | null): CheckedFlags {
+  const ours = Object.keys(own).filter((key) => OURS.has(key.replaceAll('-', '_')));
+  if (ours.length > 0) return { kind: 'refused', reason: `Headgate itself sets ${ours.map(flagOf).join(', ')}: leave it out of engine.` };
   const known = vllm?.flags ?? null;
   const removed = removedSettings(engine, known);
   if (removed.length > 0) return { kind: 'refused', reason: removed.join(' ') };

@@ -67,6 +67,15 @@ export const SETUP_ROWS: readonly FailureRow[] = [
     advice: 'Update the NVIDIA driver (R580 or newer for builds with CUDA 13), or install a vLLM build for an older CUDA.',
   },
   {
+    class: 'config',
+    pattern: /World size \((\d+)\) is larger than the number of available GPUs \((\d+)\)/,
+    rank: 'decisive',
+    during: 'start',
+    retry: 'never',
+    message: (match) => `The model is to be spread over ${match[1]} GPUs and ${match[2]} can be used.`,
+    advice: 'Lower tensor_parallel_size times pipeline_parallel_size, or set gpu_mode: auto.',
+  },
+  {
     class: 'no-gpu',
     pattern: /Failed to infer device type|No CUDA GPUs are available|Driver\/library version mismatch/,
     rank: 'telling',

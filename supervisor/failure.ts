@@ -149,7 +149,13 @@ export function spawnFailed(program: string, code: string, detail: string): Fail
 
 /** The profiles say beforehand that it cannot work. */
 export function refused(reason: string): Failure {
-  return plain('config', 'launch', 'never', reason, 'Choose another model, or another profile.');
+  return plain(
+    'config',
+    'launch',
+    'never',
+    reason,
+    'Change what it names under models or supervisor in the settings; headgate doctor shows what works here.',
+  );
 }
 
 export function noPortLeft(): Failure {

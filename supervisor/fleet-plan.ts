@@ -114,7 +114,7 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
   };
   const gpusEach = asked.map((model) => gpusFor(choose(model, gpus[0], 1)));
   const placed = placeWorkers(wanted.replicas, gpusEach[0] ?? 1, cards);
-  const choices = asked.map((model) => choose(model, gpus[0], placed[0]?.sharers ?? 1));
+  const choices = asked.map((model) => withCards(choose(model, gpus[0], placed[0]?.sharers ?? 1), cards.length));
   const models = asked.map((model, index) => {
     const choice = choices[index];
     return choice?.kind === 'run'
@@ -126,7 +126,7 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
     const id = `worker-${index + 1}`;
     const plan = (model: AskedModel, gpusOwn: readonly GpuReading[]): PlannedModel => {
       const card = gpusOwn[0] ?? gpus[0];
-      const choice = withCards(choose(model, card, sharers), model === first && sharers <= 1 ? null : gpusOwn.length);
+      const choice = withCards(choose(model, card, sharers), gpusOwn.length);
       const gpuUuids = gpusOwn.map(({ uuid }) => uuid);
       const swap = feasible(rules.get(model) ?? swapRules(null, null, profile), { ...sleepConditions, alone: sharers <= 1 });
       const driverVersion = gpusOwn[0]?.driverVersion ?? null;
@@ -162,11 +162,11 @@ function gpusFor(choice: Choice): number {
   return choice.kind === 'run' ? gpusOf(choice.engine) : 1;
 }
 
-/** `cards` are all that there are for it; null, or none: nobody has counted. */
-function withCards(choice: Choice, cards: number | null): Choice {
+/** `cards` are all that there are for it; 0: nobody has counted. */
+function withCards(choice: Choice, cards: number): Choice {
   const needed = gpusFor(choice);
   if (choice.kind === 'refused' || !cards || needed <= cards) return choice;
-  return { kind: 'refused', reason: `It needs ${needed} GPUs, and its worker has ${cards} beside the other replicas.` };
+  return { kind: 'refused', reason: `It needs ${needed} GPUs, and there ${cards === 1 ? 'is 1' : `are ${cards}`} for its worker.` };
 }
 
 function numberIn(engine: EngineSettings, key: string): number | null {

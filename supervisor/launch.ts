@@ -74,7 +74,7 @@ const HELD_BACK: ReadonlySet<string> = new Set([
 ]);
 
 /** Settings that are the supervisor's own to decide: it could not find or recognize a worker that has others. */
-const OURS: ReadonlySet<string> = new Set(['host', 'port', 'uds', 'served_model_name', 'api_key', 'model', 'shutdown_timeout']);
+export const OURS: ReadonlySet<string> = new Set(['host', 'port', 'uds', 'served_model_name', 'api_key', 'model', 'shutdown_timeout']);
 
 /** The command line, environment and folder of one start. Pure. */
 export function planLaunch(request: LaunchRequest): LaunchPlan {

@@ -15,12 +15,16 @@ export function judge(
   const hopeless = reasonToGiveUp(policy, booked, failure, readySinceMs, at);
   if (hopeless !== null) {
     const later = mayPass(failure) ? `It is tried once more every ${seconds(policy.halfOpenMs)}.` : '';
-    const final = { ...failure, message: [hopeless, failure.message, later].filter((part) => part !== '').join(' ') };
+    const advice = failure.retry === 'relax' ? NOTHING_LEFT : failure.advice;
+    const final = { ...failure, advice, message: [hopeless, failure.message, later].filter((part) => part !== '').join(' ') };
     return { history: { ...booked, lastFailure: final }, verdict: { kind: 'give_up', failure: final } };
   }
   const afterMs = failure.retry === 'next_port' ? 0 : backoffMs(policy, booked.failures - 1, at.chance);
   return { history: booked, verdict: { kind: 'retry', afterMs } };
 }
+
+/** Not what the failure alone would suggest: that was tried. */
+const NOTHING_LEFT = 'Use smaller (quantized) weights, a smaller model, or a GPU with more memory; headgate status lists what was relaxed.';
 
 /** Whether waiting may be all it takes: then even a worker that was given up is tried once more now and then. */
 export function mayPass({ retry }: Failure): boolean {

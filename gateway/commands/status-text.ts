@@ -35,7 +35,10 @@ export function statusText(status: any, stats: any): string {
   }
   for (const worker of status.workers) {
     for (const change of worker.degradation)
-      lines.push('', `${worker.id} runs with ${change.setting} ${change.to} instead of ${change.from}: ${change.reason}`);
+      lines.push(
+        '',
+        `${worker.id} ${worker.state === 'ready' ? 'runs' : 'starts'} with ${change.setting} ${change.to} instead of ${change.from}: ${change.reason}`,
+      );
     const failure = worker.last_failure;
     if (failure !== null)
       lines.push(

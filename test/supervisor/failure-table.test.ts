@@ -180,6 +180,14 @@ const CASES: readonly Case[] = [
     says: /driver is too old/,
     advises: /R580/,
   },
+  {
+    class: 'config',
+    retry: 'never',
+    log: `${ENGINE} ValueError: World size (4) is larger than the number of available GPUs (1) in this node.`,
+    phase: 'launch',
+    says: /over 4 GPUs and 1 can be used/,
+    advises: /tensor_parallel_size/,
+  },
   { class: 'no-gpu', retry: 'backoff', log: `${API} RuntimeError: Failed to infer device type`, phase: 'launch', says: /no usable GPU/ },
   {
     class: 'config',

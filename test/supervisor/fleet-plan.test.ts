@@ -151,6 +151,25 @@ describe('models', () => {
   });
 });
 
+describe('settings of an engine', () => {
+  const planned = (engine: Record<string, number | string>) => {
+    const models = [{ id: 'mistral-7b-instruct', engine }];
+    return planFleet(settings({ models, supervisor: { engine: 'vllm' } }), profiles, [gpu(0)], PLACE);
+  };
+
+  test.each(['port', 'host', 'served-model-name', 'api_key', 'model'])('that Headgate itself sets (%s) are refused', (key) => {
+    const plan = planned({ [key]: 'x' });
+    expect(plan.workers[0]!.refusal).toMatch(`Headgate itself sets --${key.replaceAll('_', '-')}`);
+    expect(plan.choices[0]).toMatchObject({ kind: 'refused' });
+  });
+
+  test('that want more GPUs than there are are refused before a start', () => {
+    const plan = planned({ tensor_parallel_size: 4 });
+    expect(plan.workers[0]!.refusal).toBe('It needs 4 GPUs, and there is 1 for its worker.');
+    expect(plan.choices[0]).toMatchObject({ kind: 'refused' });
+  });
+});
+
 describe('replicas', () => {
   test('go to GPUs of their own', () => {
     const plan = planFleet(settings({ supervisor: { replicas: 2, engine: 'vllm' } }), profiles, [gpu(0), gpu(1)], PLACE);
