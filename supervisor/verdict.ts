@@ -24,7 +24,8 @@ export function judge(
 }
 
 /** Not what the failure alone would suggest: that was tried. */
-const NOTHING_LEFT = 'Use smaller (quantized) weights, a smaller model, or a GPU with more memory; headgate status lists what was relaxed.';
+const NOTHING_LEFT =
+  'Use smaller weights (quantized, such as 4-bit), a smaller model, or a GPU with more memory; headgate status lists what was relaxed.';
 
 /** Whether waiting may be all it takes: then even a worker that was given up is tried once more now and then. */
 export function mayPass({ retry }: Failure): boolean {

@@ -5,7 +5,9 @@ export function statusText(status: any, stats: any): string {
   const lines: string[] = [];
   const engine =
     status.engine === null
-      ? 'external workers'
+      ? status.supervised
+        ? 'the supervisor has not been heard of yet: it starts, or the log says why it cannot'
+        : 'external workers'
       : `${status.engine.simulated ? 'simulated engine' : `vLLM ${status.engine.version ?? ''}`.trim()} (${status.engine.reason})`;
   lines.push(`Headgate ${status.version} · ${engine}`);
   if (status.profile !== null) lines.push(`profile ${status.profile} · tuning ${status.tuning}`);

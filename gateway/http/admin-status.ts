@@ -2,10 +2,20 @@ import type { Clock } from '../core/clock.ts';
 import type { GpuView, SupervisedModel, SupervisorSnapshot, SwapView } from '../core/supervision.ts';
 import type { ModelEntry, Worker, WorkerDirectory } from '../core/worker.ts';
 
-/** The body of GET /admin/status: what runs, as what, since when, and what was changed or went wrong. */
-export function adminStatus(snapshot: SupervisorSnapshot | null, directory: WorkerDirectory, clock: Clock, version: string) {
+/**
+ * The body of GET /admin/status: what runs, as what, since when, and what was changed or went wrong. `supervised`: a supervisor launches
+ * the workers, whether or not it has been heard of yet.
+ */
+export function adminStatus(
+  snapshot: SupervisorSnapshot | null,
+  supervised: boolean,
+  directory: WorkerDirectory,
+  clock: Clock,
+  version: string,
+) {
   return {
     version,
+    supervised,
     engine:
       snapshot === null
         ? null

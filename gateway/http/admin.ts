@@ -87,7 +87,7 @@ export function admin(context: AdminContext) {
   let lastBundleAt = -Infinity;
 
   return {
-    status: (c) => c.json(adminStatus(context.snapshot(), directory, clock, version)),
+    status: (c) => c.json(adminStatus(context.snapshot(), context.command !== null, directory, clock, version)),
     config: (c) => c.json(context.explain() as object),
     runtime: (c) => c.json(runtime()),
     reload: (c) => {

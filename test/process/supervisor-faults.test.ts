@@ -97,7 +97,7 @@ describe('a start that cannot succeed ends in failed, in plain words, in the few
     'no room for graphs, whatever is relaxed': {
       env: { SIM_FAULT: 'oom-graph' },
       settings: own(TINY, { max_model_len: 2048, max_cudagraph_capture_size: 8, optimization_level: '1' }, 'none'),
-      ...{ class: 'oom-graph', phase: 'graphs', restarts: 2, says: /nothing left to relax/, advises: /enforce_eager/ },
+      ...{ class: 'oom-graph', phase: 'graphs', restarts: 2, says: /nothing left to relax/, advises: /smaller model/ },
     },
     'a stall at the same place again and again': {
       env: { SIM_STALL_START: 'compile' },
