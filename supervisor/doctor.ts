@@ -1,3 +1,7 @@
+import { fileStem, ladderFile } from './file-name.ts';
+import { LadderRecord } from './ladder-record.ts';
+import type { Relaxation } from './ladder.ts';
+import { relax, summarize } from './ladder.ts';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Settings } from '../gateway/config/settings.ts';
@@ -46,7 +50,10 @@ export async function examine(settings: Settings, io: DoctorIo): Promise<DoctorR
   const actual = planFleet(settings, profiles, gpus, place);
   const shown = shownPlan(settings, profiles, actual, (asked) => planFleet(asked, profiles, gpus, place));
   const models = shown.choices.map((choice, index) => examineModel(shown.models[index]?.id ?? '', index < actual.models.length, choice));
-  const launch = shown.workers[0]?.spec.plan(Math.min(...settings.supervisor.port_range), 'doctor');
+  const kept = keptSteps(actual, stateDir);
+  const planned = shown.workers[0]?.spec;
+  const setup = planned?.wanted && kept.length > 0 ? relax(planned.wanted.setup, kept) : undefined;
+  const launch = planned?.plan(Math.min(...settings.supervisor.port_range), 'doctor', setup);
 
   const state = await examineState(settings, cwd);
   const card = examineGpus(survey, apps, vllm?.cuda ?? null);
@@ -57,7 +64,14 @@ export async function examine(settings: Settings, io: DoctorIo): Promise<DoctorR
   return {
     ok: problems.length === 0,
     problems,
-    warnings: [...card.warnings, ...engine.warnings, ...doubts(first, env), ...state.warnings, ...removedVariables(env)],
+    warnings: [
+      ...card.warnings,
+      ...engine.warnings,
+      ...doubts(first, env),
+      ...relaxed(kept, actual),
+      ...state.warnings,
+      ...removedVariables(env),
+    ],
     gpus: card.findings,
     engine: { kind: actual.decision.engine, reason: actual.decision.reason },
     vllm: vllm && { path: vllm.path, version: vllm.version, cuda: vllm.cuda, flags: vllm.flags?.size ?? null },
@@ -87,6 +101,21 @@ function asked(id: string): Settings['models'][number] {
 }
 
 const COLD: Settings['models'][number]['swap'] = { strategy: 'cold', sleep_level: null, dwell_ms: null, idle_unload_ms: null };
+
+/** What was relaxed for the first worker's first model after failures, and still is. */
+function keptSteps({ workers, models }: FleetPlan, stateDir: string): readonly Relaxation[] {
+  const spec = workers[0]?.spec;
+  if (!spec) return [];
+  const { id: worker, modelId: model, fingerprint, gpuUuids, driverVersion } = spec;
+  const file = ladderFile(stateDir, fileStem(models[0]?.id, spec));
+  return new LadderRecord(file, { worker, model, fingerprint, gpuUuids, driverVersion }).load().footing.steps;
+}
+
+function relaxed(steps: readonly Relaxation[], { workers }: FleetPlan): string[] {
+  if (steps.length === 0) return [];
+  const what = summarize(steps).map(({ setting, from, to }) => `${setting} ${to} instead of ${from}`);
+  return [`After failures it starts with ${what.join(', ')}; "headgate restart ${workers[0]?.spec.id} --reset" takes that back.`];
+}
 
 function busyMemory(plan: FleetPlan, choice: Choice | undefined, gpus: readonly GpuReading[], apps: readonly ComputeApp[]): string[] {
   if (plan.decision.engine !== 'vllm' || choice?.kind !== 'run') return [];

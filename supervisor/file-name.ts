@@ -1,7 +1,18 @@
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 
 /** Leaves room for what is put before and after it: file systems take 255 bytes. */
 const MAX_CHARS = 100;
+
+/** How the files of a worker's model are called; those of its first model, which most workers only have, by the worker alone. */
+export function fileStem(firstModel: string | undefined, { id, modelId }: { readonly id: string; readonly modelId: string }): string {
+  return firstModel === modelId ? id : `${id}.${fileNameOf(modelId)}`;
+}
+
+/** Where what was relaxed for a worker's model is kept. */
+export function ladderFile(stateDir: string, stem: string): string {
+  return join(stateDir, 'ladder', `${stem}.jsonl`);
+}
 
 /** A part of a file's name for a model: its id where that can be one, or what is left of it and a mark that tells it from others. */
 export function fileNameOf(model: string): string {

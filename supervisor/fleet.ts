@@ -5,7 +5,7 @@ import type { Random } from '../gateway/core/random.ts';
 import type { GpuView, SupervisorSnapshot } from '../gateway/core/supervision.ts';
 import type { Adoptables } from './adoption.ts';
 import { running } from './adoption.ts';
-import { fileNameOf } from './file-name.ts';
+import { fileStem, ladderFile } from './file-name.ts';
 import { clearStart, takeTurn } from './clearance.ts';
 import type { FleetPlan, PlannedModel, PlannedWorker } from './fleet-plan.ts';
 import type { GpuProbe, GpuReading } from './gpu.ts';
@@ -86,9 +86,9 @@ export class Fleet {
         const { spec } = model;
         return new SupervisedWorker(spec, port, {
           ...{ clock, random, log, policy, ports, starts, onChange },
-          logs: logFiles(join(stateDir, 'logs'), fileStem(plan, spec)),
+          logs: logFiles(join(stateDir, 'logs'), fileStem(plan.models[0]?.id, spec)),
           recordsDirectory: recordsDirectory(stateDir),
-          ladderFile: join(stateDir, 'ladder', `${fileStem(plan, spec)}.jsonl`),
+          ladderFile: ladderFile(stateDir, fileStem(plan.models[0]?.id, spec)),
           clearance: (setup, isSleeper, done) =>
             clearStart(turns, model, { setup, isSleeper, makeRoom }, { clock, log, gpuProbe, policy }, done),
           holdTurn: () => takeTurn(turns, model, () => {}),
@@ -215,11 +215,6 @@ export class Fleet {
   async #readGpus(): Promise<void> {
     this.#gpus = (await this.#options.gpuProbe.read()).map(toGpuView);
   }
-}
-
-/** What is kept of a worker's first model has the worker's name; every other has files of its own. */
-function fileStem(plan: FleetPlan, { id, modelId }: PlannedModel['spec']): string {
-  return plan.models[0]?.id === modelId ? id : `${id}.${fileNameOf(modelId)}`;
 }
 
 /** A port for each model: one for all of them, unless one may sleep, which keeps its own. null: there are not enough. */

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import type { EngineValue } from '../gateway/config/settings.ts';
@@ -67,12 +67,7 @@ export class LadderRecord {
   load(): LoadedFooting {
     const nothing: LoadedFooting = { footing: LEVEL_GROUND, version: null, reset: false };
     try {
-      const text = readFileSync(this.#path, 'utf8');
-      // The next line is not to be written behind half of one.
-      if (!text.endsWith('\n')) appendFileSync(this.#path, '\n');
-      const lines = text.split('\n').filter((one) => one !== '');
-      if (text.length > MAX_BYTES) this.#shorten(lines);
-      const last = lastOf(lines);
+      const last = lastOf(linesOf(readFileSync(this.#path, 'utf8')));
       if (!last) return nothing;
       if (this.#isForeign(last)) return { ...nothing, reset: last.footing.steps.length > 0 };
       return { footing: last.footing as Footing, version: last.vllm_version, reset: false };
@@ -120,13 +115,23 @@ export class LadderRecord {
       footing: entry.footing,
     };
     mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
+    this.#mend();
     appendFileSync(this.#path, `${JSON.stringify(told)}\n`, { mode: 0o600 });
   }
 
-  #shorten(lines: readonly string[]): void {
-    writeFileSync(`${this.#path}.new`, `${lines.slice(-KEPT_LINES).join('\n')}\n`, { mode: 0o600 });
+  /** A line is not to be written behind half of one, and a long file loses its oldest. */
+  #mend(): void {
+    if (!existsSync(this.#path)) return;
+    const text = readFileSync(this.#path, 'utf8');
+    if (text.endsWith('\n') && text.length <= MAX_BYTES) return;
+    const lines = linesOf(text);
+    writeFileSync(`${this.#path}.new`, `${(text.length > MAX_BYTES ? lines.slice(-KEPT_LINES) : lines).join('\n')}\n`, { mode: 0o600 });
     renameSync(`${this.#path}.new`, this.#path);
   }
+}
+
+function linesOf(text: string): string[] {
+  return text.split('\n').filter((one) => one !== '');
 }
 
 /** The last line that is whole: one that was being written when the machine went down is not. */

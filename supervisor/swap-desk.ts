@@ -233,7 +233,7 @@ export class SwapDesk {
 
   #forecast(model: string): string {
     const { etaSeconds } = this.stateOf(model);
-    return `${model} is loaded${etaSeconds === null ? '' : `; it should be ready in about ${etaSeconds} s`}.`;
+    return `${model} is being loaded${etaSeconds === null ? '' : `; it should be ready in about ${etaSeconds} s`}.`;
   }
 
   #lookAgain(): void {

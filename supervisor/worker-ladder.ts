@@ -4,7 +4,7 @@ import type { Footing } from './ladder-footing.ts';
 import type { LoadedFooting } from './ladder-record.ts';
 import { LadderRecord } from './ladder-record.ts';
 import type { Relaxation, Setup } from './ladder.ts';
-import { nextStep, relax } from './ladder.ts';
+import { nextStep, relax, summarize } from './ladder.ts';
 import type { Effect } from './life.ts';
 import type { Log } from './log.ts';
 import type { Measured } from './log-tail.ts';
@@ -31,6 +31,13 @@ export class WorkerLadder {
   /** Where the worker stood when an earlier supervisor ended. What was for something else is taken back, and that is told. */
   load(): LoadedFooting {
     const loaded = this.#record.load();
+    const kept = summarize(loaded.footing.steps);
+    if (kept.length > 0) {
+      const worker = this.#spec.id;
+      const what = kept.map(({ setting, from, to }) => `${setting} ${to} instead of ${from}`).join(', ');
+      const undo = `"headgate restart ${worker} --reset" takes that back`;
+      this.#log.info('worker.degraded', `${worker} keeps what was relaxed before: ${what}; ${undo}.`, { worker, steps: kept.length });
+    }
     if (loaded.reset) this.save({ change: 'reset', step: null, failure: null }, loaded.footing, loaded.version, {});
     return loaded;
   }

@@ -13,6 +13,8 @@ const recordSchema = z.object({
   instanceId: z.string(),
   /** The how-manieth start it was. */
   incarnation: z.int().positive(),
+  /** How many of the starts were because somebody wanted its model; a record of an earlier version does not say. */
+  loads: z.int().positive().default(1),
   port: z.int(),
   model: z.string(),
   /** Of the settings that it runs with; another means that it is not what is wanted any more. */

@@ -153,6 +153,7 @@ export class SupervisedWorker {
     const { incarnation, port, version, sleepLevel } = record;
     this.#port.moveTo(port);
     this.#launch = this.#plan(port, record.instanceId);
+    this.#loads = record.loads;
     this.#report.adopted(record);
     this.#machine = { ...this.#machine, history: { ...this.#machine.history, lastFailure: record.lastFailure } };
     this.#questions.askAt(port, { models, version, level: sleepLevel });
@@ -267,6 +268,7 @@ export class SupervisedWorker {
       worker: this.spec.id,
       instanceId,
       incarnation,
+      loads: this.#loads,
       port: this.#port.number,
       model: this.spec.modelId,
       fingerprint: this.spec.fingerprint,

@@ -15,7 +15,7 @@ interface WorkerStatus {
   readonly url: string;
   readonly in_flight: number;
   readonly restarts: number;
-  readonly degradation: readonly { readonly setting: string; readonly reason: string }[];
+  readonly degradation: readonly { readonly setting: string; readonly to: string; readonly reason: string }[];
   readonly last_failure: { readonly class: string; readonly advice: string } | null;
 }
 
@@ -86,6 +86,13 @@ test.each([
     const metrics = await (await fetch(`${url}/metrics`)).text();
     expect(metrics).toContain(`headgate_worker_oom_total{worker="${victim.id}",class="runtime"} 1`);
     expect((await ask(false, 'after')).status).toBe(200);
+
+    await using doctor = run(process.execPath, [CLI, 'doctor'], { cwd: folder });
+    await doctor.exited;
+    expect(doctor.output()).toMatch(
+      /After failures it starts with gpu_memory_utilization [\d.]+ instead of [\d.]+; "headgate restart worker-1 --reset"/,
+    );
+    expect(doctor.output()).toMatch(new RegExp(`--gpu-memory-utilization ${after.degradation[0]!.to}`));
 
     // An operator who has removed the cause has what was relaxed taken back.
     await using reset = run(process.execPath, [CLI, 'restart', victim.id, '--reset'], { cwd: folder });
