@@ -18,6 +18,7 @@ export interface WorkerAccount {
  */
 export function createWorkerAccount(metrics: Metrics, clock: Clock): WorkerAccount {
   const { counters, histograms } = metrics;
+  const startedMs = clock.wall();
   /** The model each worker was last ready with, and the monotonic ms since when it has not been; null while it is. */
   const lastReady = new Map<string, { model: string; leftAt: number | null }>();
 
@@ -53,14 +54,19 @@ export function createWorkerAccount(metrics: Metrics, clock: Clock): WorkerAccou
     if (lastReady.size > MAX_WORKERS) for (const oldest of lastReady.keys()) return void lastReady.delete(oldest);
   }
 
+  /** A worker that fails at once is first seen with its failure. */
+  function isOurs({ at }: WorkerFailure, previous: WorkerView | null): boolean {
+    return previous !== null || Date.parse(at) >= startedMs;
+  }
+
   return {
     changed(view, previous, failure) {
       if (previous) {
         restarted(view, previous, failure);
         if (view.state === 'ready') becameReady(view, previous);
-        if (failure && /\boom\b/.test(failure.class))
-          counters.worker_oom_total.add(1, view.id, labelFrom(failure.class.replace(/^oom-/, '')));
       }
+      if (failure && isOurs(failure, previous) && /\boom\b/.test(failure.class))
+        counters.worker_oom_total.add(1, view.id, labelFrom(failure.class.replace(/^oom-/, '')));
       swapped(view);
     },
   };

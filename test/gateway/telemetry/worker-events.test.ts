@@ -68,12 +68,19 @@ describe("changes of a worker's view", () => {
     });
   });
 
-  it('count nothing that happened before the worker was first seen', async () => {
+  it('count nothing that happened before the gateway was there', async () => {
     const scene = createScene();
-    scene.events.workerChanged(viewOf({ restarts: 7, lastFailure: OOM, startedAtMs: 0 }), null);
+    const before = { ...OOM, at: '2025-12-31T23:59:59.000Z' };
+    scene.events.workerChanged(viewOf({ restarts: 7, lastFailure: before, startedAtMs: 0 }), null);
     expect(await scene.samples('worker_restarts_total')).toEqual({});
     expect(await scene.samples('worker_oom_total')).toEqual({});
     expect(await scene.samples('worker_start_seconds_count')).toEqual({ worker_start_seconds_count: 0 });
+  });
+
+  it('count a failure with which a worker is first seen', async () => {
+    const scene = createScene();
+    scene.events.workerChanged(viewOf({ state: 'starting', lastFailure: OOM }), null);
+    expect(await scene.samples('worker_oom_total')).toEqual({ 'worker_oom_total{worker="w0",class="weights"}': 1 });
   });
 
   it('measure a start from the launch to being ready', async () => {
