@@ -4,7 +4,7 @@ import type { Settings } from '../config/settings.ts';
 import { systemClock } from '../core/clock.ts';
 import { VERSION } from '../version.ts';
 import { prettyLine } from '../telemetry/log-pretty.ts';
-import { standardOutput } from '../telemetry/standard-output.ts';
+import { StandardOutput } from '../telemetry/standard-output.ts';
 import { readCommandLine } from './command-line.ts';
 import { leave, outliveReaders } from './output.ts';
 
@@ -35,7 +35,7 @@ function supervisorLog({ level, format }: Settings['log']): Log {
   };
   const lost = (lines: number): string =>
     shown({ level: 'warn', event: 'log.lost', msg: `${lines} or more lines before this one could not be written` });
-  const out = standardOutput(systemClock, false, lost);
+  const out = new StandardOutput(systemClock, false, lost);
   const write = (at: 'info' | 'warn' | 'error'): Log['info'] => {
     return (event, msg, fields = {}) => {
       if (LEVELS.indexOf(at) < least) return;

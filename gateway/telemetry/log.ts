@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { admitFields, capped } from './log-fields.ts';
 import type { LogFields } from './log-fields.ts';
 import { prettyLine } from './log-pretty.ts';
-import { standardOutput } from './standard-output.ts';
+import { StandardOutput } from './standard-output.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 export type LogFormat = 'json' | 'pretty';
@@ -43,7 +43,7 @@ const TAIL_LINES = 200;
 /** The log of the process. On standard output JSON is gathered for up to 200 ms; pretty lines are written at once. */
 export function createLog(options: LogOptions): Log {
   const { clock, format } = options;
-  const target = options.destination ?? standardOutput(clock, format === 'json', lostLines);
+  const target = options.destination ?? new StandardOutput(clock, format === 'json', lostLines);
   const tail: string[] = [];
   let oldest = 0;
 

@@ -1,61 +1,109 @@
+import { writeSync } from 'node:fs';
 import type { Clock, Timer } from '../core/clock.ts';
 import type { LogDestination } from './log.ts';
 
-/** What of a stream it needs: the process's standard output has it. */
-export interface Output {
-  write(text: string): boolean;
-  readonly writableLength: number;
-  on(event: 'error', listener: (error: Error) => void): unknown;
-}
+/** Writes what it can of the bytes at once. @returns how many @throws EAGAIN where there is no room now, anything else where it cannot */
+export type Output = (bytes: Buffer) => number;
 
 /** Bytes gathered before a write, and how long they may wait for more. */
 const BUFFER_BYTES = 4096;
 const FLUSH_INTERVAL_MS = 200;
 /** More than this is not kept for a reader that does not read. */
 const MAX_WAITING_BYTES = 1_048_576;
+/** How often a reader that does not keep up is tried again, and how long it is waited for at the very end. */
+const AGAIN_MS = 50;
+const END_TRIES = 20;
 
 /**
  * Lines on their way out, gathered where that is wanted. Where they cannot be written, because the terminal is closed, the disk full or
- * the reader asleep, they are lost and counted: a gateway does not stop for its log. `lost` makes the line that tells how many.
+ * the reader asleep, they are lost and counted: a gateway neither stops nor waits for its log. `lost` makes the line that tells how many.
  */
-export function standardOutput(
-  clock: Clock,
-  gathers: boolean,
-  lost: (lines: number) => string,
-  out: Output = process.stdout,
-): LogDestination & { flushSync(): void } {
-  let lines: string[] = [];
-  let bytes = 0;
-  let missing = 0;
-  let timer: Timer | null = null;
-  // Of the lines that were handed over last, at least.
-  out.on('error', () => (missing += 1));
-  process.once('exit', flush);
+export class StandardOutput implements LogDestination {
+  readonly #clock: Clock;
+  readonly #gathers: boolean;
+  readonly #lost: (lines: number) => string;
+  readonly #output: Output;
+  #lines: string[] = [];
+  #bytes = 0;
+  /** How many lines those stand for: one may tell of others that were lost. */
+  #count = 0;
+  /** The rest of what was begun: nothing else goes before it. */
+  #rest: Buffer | null = null;
+  #restCount = 0;
+  #missing = 0;
+  #timer: Timer | null = null;
 
-  function flush(): void {
-    timer?.cancel();
-    timer = null;
-    if (lines.length === 0) return;
-    const text = lines.join('');
-    const count = lines.length;
-    lines = [];
-    bytes = 0;
-    if (out.writableLength > MAX_WAITING_BYTES) {
-      missing += count;
-      return;
-    }
-    const told = missing === 0 ? '' : lost(missing);
-    missing = 0;
-    out.write(told + text);
+  constructor(clock: Clock, gathers: boolean, lost: (lines: number) => string, output: Output = standardOutput()) {
+    this.#clock = clock;
+    this.#gathers = gathers;
+    this.#lost = lost;
+    this.#output = output;
+    process.once('exit', () => this.flushSync());
   }
 
-  return {
-    write(line) {
-      lines.push(line);
-      bytes += line.length;
-      if (!gathers || bytes >= BUFFER_BYTES) flush();
-      else timer ??= clock.after(FLUSH_INTERVAL_MS, flush);
-    },
-    flushSync: flush,
+  write(line: string): void {
+    if (this.#bytes > MAX_WAITING_BYTES) {
+      this.#missing += 1;
+      return;
+    }
+    if (this.#missing > 0) this.#lines.push(this.#lost(this.#missing));
+    this.#lines.push(line);
+    this.#count += this.#missing + 1;
+    this.#missing = 0;
+    this.#bytes += line.length;
+    // A reader that does not keep up is not tried again with every line.
+    if (this.#rest === null && (!this.#gathers || this.#bytes >= BUFFER_BYTES)) this.#flush();
+    else this.#timer ??= this.#clock.after(this.#rest === null ? FLUSH_INTERVAL_MS : AGAIN_MS, () => this.#flush());
+  }
+
+  /** Waits a moment for a reader that is behind. */
+  flushSync(): void {
+    const nap = new Int32Array(new SharedArrayBuffer(4));
+    for (let tries = 0; !this.#flush() && tries < END_TRIES; tries += 1) Atomics.wait(nap, 0, 0, AGAIN_MS);
+  }
+
+  /** false: there is no room for all of it now. */
+  #flush(): boolean {
+    this.#timer?.cancel();
+    this.#timer = null;
+    while (this.#rest !== null || this.#lines.length > 0) {
+      this.#rest ??= this.#take();
+      try {
+        const written = this.#output(this.#rest);
+        this.#rest = written < this.#rest.length ? this.#rest.subarray(written) : null;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'EAGAIN') {
+          this.#timer = this.#clock.after(AGAIN_MS, () => this.#flush());
+          return false;
+        }
+        this.#missing += this.#restCount + this.#count;
+        this.#take();
+        this.#rest = null;
+      }
+    }
+    return true;
+  }
+
+  #take(): Buffer {
+    const bytes = Buffer.from(this.#lines.join(''));
+    this.#restCount = this.#count;
+    this.#lines = [];
+    this.#bytes = this.#count = 0;
+    return bytes;
+  }
+}
+
+/** The handle of Node's stream on a pipe or a socket; not documented, and the only way to this. */
+interface PipeHandle {
+  readonly setBlocking?: (blocking: boolean) => unknown;
+}
+
+function standardOutput(): Output {
+  process.stdout.on('error', () => {});
+  const { _handle: handle } = process.stdout as { readonly _handle?: PipeHandle };
+  return (bytes) => {
+    // A pipe says EAGAIN then instead of waiting for its reader. Every time: a child that shared it and ends sets it back.
+    handle?.setBlocking?.(false);
+    return writeSync(1, bytes);
   };
 }

@@ -1,26 +1,27 @@
 import { expect, test } from 'vitest';
-import { standardOutput } from '../../../gateway/telemetry/standard-output.ts';
+import { StandardOutput } from '../../../gateway/telemetry/standard-output.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 
-/** An output that does with each text what `behaves` says. */
+/** An output with a state of health: it takes all, half of it, nothing for now, or cannot be written to. */
 function scene(gathers: boolean) {
   const clock = createFakeClock();
-  let fail: (error: Error) => void = () => {};
-  const out = {
-    written: [] as string[],
-    writableLength: 0,
-    isFull: false,
-    write(text: string) {
-      if (out.isFull) fail(new Error('ENOSPC'));
-      else out.written.push(text);
-      return true;
-    },
-    on(_: 'error', listener: (error: Error) => void) {
-      fail = listener;
-    },
+  const out = { written: [] as string[], state: 'well' as 'well' | 'slow' | 'asleep' | 'full' };
+  const refuse = (code: string): never => {
+    throw Object.assign(new Error(code), { code });
   };
-  const destination = standardOutput(clock, gathers, (lines) => `lost ${lines}\n`, out);
-  return { clock, out, destination };
+  const destination = new StandardOutput(
+    clock,
+    gathers,
+    (lines) => `lost ${lines}\n`,
+    (bytes) => {
+      if (out.state === 'asleep') refuse('EAGAIN');
+      if (out.state === 'full') refuse('ENOSPC');
+      const taken = out.state === 'slow' ? Math.ceil(bytes.length / 2) : bytes.length;
+      out.written.push(bytes.toString('utf8', 0, taken));
+      return taken;
+    },
+  );
+  return { clock, out, destination, text: () => out.written.join('') };
 }
 
 test('lines are gathered up to a size, or for a while', async () => {
@@ -42,22 +43,44 @@ test('lines for people come one by one', () => {
   expect(out.written).toEqual(['one\n', 'two\n']);
 });
 
-test('a reader that sleeps costs lines and no memory, and is told of them when it wakes', () => {
-  const { out, destination } = scene(false);
-  out.writableLength = 2_000_000;
-  for (let i = 0; i < 100; i++) destination.write(`line ${i}\n`);
-  expect(out.written).toEqual([]);
-  out.writableLength = 0;
+test('what is taken in pieces stays whole', () => {
+  const { out, destination, text } = scene(false);
+  out.state = 'slow';
+  for (let i = 0; i < 20; i++) destination.write(`line ${i}\n`);
+  expect(text()).toBe(Array.from({ length: 20 }, (_, i) => `line ${i}\n`).join(''));
+});
+
+test('a reader that sleeps for a while loses nothing', async () => {
+  const { clock, out, destination, text } = scene(false);
+  out.state = 'asleep';
+  for (let i = 0; i < 3; i++) destination.write(`line ${i}\n`);
+  await clock.advance(1000);
+  expect(text()).toBe('');
+  out.state = 'well';
+  await clock.advance(50);
+  expect(text()).toBe('line 0\nline 1\nline 2\n');
+  expect(clock.pending).toBe(0);
+});
+
+test('one that sleeps on costs lines and no memory, and is told of them when it wakes', async () => {
+  const { clock, out, destination, text } = scene(false);
+  out.state = 'asleep';
+  const line = `${'x'.repeat(1023)}\n`;
+  for (let i = 0; i < 3000; i++) destination.write(line);
+  out.state = 'well';
+  await clock.advance(50);
   destination.write('awake\n');
-  destination.write('more\n');
-  expect(out.written).toEqual(['lost 100\nawake\n', 'more\n']);
+  const [, kept = '', lost = '', rest] = /^((?:x+\n)+)(lost \d+\n)?((?:x+\n)*awake\n)$/.exec(text()) ?? [];
+  expect(kept.length).toBeLessThan(1_100_000);
+  expect(rest).toBe('awake\n');
+  expect(kept.length / line.length + Number(/\d+/.exec(lost)?.[0])).toBe(3000);
 });
 
 test('a disk that is full costs lines, and is told of them when there is room', () => {
-  const { out, destination } = scene(false);
-  out.isFull = true;
+  const { out, destination, text } = scene(false);
+  out.state = 'full';
   for (let i = 0; i < 3; i++) destination.write(`line ${i}\n`);
-  out.isFull = false;
+  out.state = 'well';
   destination.write('room\n');
-  expect(out.written).toEqual([expect.stringMatching(/^lost \d+\nroom\n$/)]);
+  expect(text()).toMatch(/^lost 3\nroom\n$/);
 });
