@@ -1,7 +1,3 @@
-import { fileStem, ladderFile } from './file-name.ts';
-import { LadderRecord } from './ladder-record.ts';
-import type { Relaxation } from './ladder.ts';
-import { relax, summarize } from './ladder.ts';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Settings } from '../gateway/config/settings.ts';
@@ -22,6 +18,11 @@ import { loadProfiles } from './profile.ts';
 import { removedVariables } from './removed-flags.ts';
 import { inspectVllm, VLLM_CACHE_FILE, type VllmInstall } from './vllm-install.ts';
 import { isOlder } from './vllm-version.ts';
+import { describeChanges } from './fit-advice.ts';
+import { fileStem, ladderFile } from './file-name.ts';
+import type { Relaxation } from './ladder.ts';
+import { relax, summarize } from './ladder.ts';
+import { howToReset, ladderRecord } from './worker-ladder.ts';
 
 export interface DoctorIo {
   readonly cwd: string;
@@ -106,15 +107,12 @@ const COLD: Settings['models'][number]['swap'] = { strategy: 'cold', sleep_level
 function keptSteps({ workers, models }: FleetPlan, stateDir: string): readonly Relaxation[] {
   const spec = workers[0]?.spec;
   if (!spec) return [];
-  const { id: worker, modelId: model, fingerprint, gpuUuids, driverVersion } = spec;
-  const file = ladderFile(stateDir, fileStem(models[0]?.id, spec));
-  return new LadderRecord(file, { worker, model, fingerprint, gpuUuids, driverVersion }).load().footing.steps;
+  return ladderRecord(spec, ladderFile(stateDir, fileStem(models[0]?.id, spec))).load().footing.steps;
 }
 
 function relaxed(steps: readonly Relaxation[], { workers }: FleetPlan): string[] {
   if (steps.length === 0) return [];
-  const what = summarize(steps).map(({ setting, from, to }) => `${setting} ${to} instead of ${from}`);
-  return [`After failures it starts with ${what.join(', ')}; "headgate restart ${workers[0]?.spec.id} --reset" takes that back.`];
+  return [`After failures it starts with ${describeChanges(summarize(steps))}; ${howToReset(workers[0]?.spec.id ?? '')}.`];
 }
 
 function busyMemory(plan: FleetPlan, choice: Choice | undefined, gpus: readonly GpuReading[], apps: readonly ComputeApp[]): string[] {

@@ -1,6 +1,7 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { GpuReading } from './gpu.ts';
+import { writeWhole } from './write-whole.ts';
 
 const text = z.string().nullable();
 const amount = z.number().nullable();
@@ -46,7 +47,5 @@ export function recallGpus(file: string): KnownGpus | null {
 
 /** Keeps them for a run that cannot see them. @throws when the disk does not take it */
 export function rememberGpus(file: string, known: KnownGpus): void {
-  const draft = `${file}.${process.pid}`;
-  writeFileSync(draft, JSON.stringify(known), { mode: 0o600 });
-  renameSync(draft, file);
+  writeWhole(file, JSON.stringify(known));
 }

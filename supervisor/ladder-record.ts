@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import type { EngineValue } from '../gateway/config/settings.ts';
@@ -8,6 +8,7 @@ import type { Footing, FootingChange } from './ladder-footing.ts';
 import { LEVEL_GROUND } from './ladder-footing.ts';
 import type { Relaxation } from './ladder.ts';
 import type { Measured } from './log-tail.ts';
+import { writeWhole } from './write-whole.ts';
 
 /** What a footing was found for. With any of it changed, the steps taken say nothing any more. */
 export interface FootingIdentity {
@@ -124,9 +125,8 @@ export class LadderRecord {
     if (!existsSync(this.#path)) return;
     const text = readFileSync(this.#path, 'utf8');
     if (text.endsWith('\n') && text.length <= MAX_BYTES) return;
-    const lines = linesOf(text);
-    writeFileSync(`${this.#path}.new`, `${(text.length > MAX_BYTES ? lines.slice(-KEPT_LINES) : lines).join('\n')}\n`, { mode: 0o600 });
-    renameSync(`${this.#path}.new`, this.#path);
+    const lines = text.length > MAX_BYTES ? linesOf(text).slice(-KEPT_LINES) : linesOf(text);
+    writeWhole(this.#path, `${lines.join('\n')}\n`);
   }
 }
 

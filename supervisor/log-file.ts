@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock, Timer } from '../gateway/core/clock.ts';
+import { repeat } from '../gateway/core/clock.ts';
 
 /** The log files of one worker: `<id>.log` of this start, `<id>.previous.log` of the one before, `<id>.failed.log` of the last that failed. */
 export interface LogFiles {
@@ -66,7 +67,7 @@ export class LogFollower {
   readonly #fd: number;
   readonly #buffer = Buffer.alloc(READ_BYTES);
   readonly #clock: Clock;
-  #timer: Timer;
+  readonly #timer: Timer;
   #newsAtMs: number;
   #offset: number;
   #open = true;
@@ -83,7 +84,11 @@ export class LogFollower {
     this.#offset = options.offset ?? 0;
     this.#clock = clock;
     this.#newsAtMs = clock.now();
-    this.#timer = this.#next();
+    this.#timer = repeat(
+      clock,
+      () => this.#pauseMs(),
+      () => this.#readSafely(),
+    );
   }
 
   /** How far it has read, in bytes. */
@@ -100,12 +105,8 @@ export class LogFollower {
     closeSync(this.#fd);
   }
 
-  #next(): Timer {
-    const isQuiet = this.#clock.now() - this.#newsAtMs > QUIET_MS;
-    return this.#clock.after(isQuiet ? QUIET_POLL_MS : POLL_MS, () => {
-      this.#readSafely();
-      if (this.#open) this.#timer = this.#next();
-    });
+  #pauseMs(): number {
+    return this.#clock.now() - this.#newsAtMs > QUIET_MS ? QUIET_POLL_MS : POLL_MS;
   }
 
   /** A log that cannot be read, or a disk that is full, is no reason to give up the worker. */

@@ -109,7 +109,7 @@ function toProfile(id: string, source: string, config: Config, weightsGib: numbe
   return {
     name: id,
     title: id,
-    capabilities: pools ? ['embeddings'] : config.vision_config ? ['chat', 'vision'] : ['chat'],
+    capabilities: pools ? ['embeddings'] : ['chat', ...(config.vision_config ? (['vision'] as const) : [])],
     max_context: config.max_position_embeddings,
     dtypes: BFLOAT16_ONLY.test(config.model_type) ? ['bfloat16'] : ['bfloat16', 'float16'],
     shape,

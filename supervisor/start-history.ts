@@ -1,7 +1,7 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { StartSample } from './start-estimate.ts';
+import { writeWhole } from './write-whole.ts';
 
 const MAX_SAMPLES = 10;
 /** Kinds of starts remembered; beyond, the one not seen for longest is forgotten. */
@@ -38,9 +38,7 @@ export class StartHistory {
       this.#samples.delete(oldest);
     }
     try {
-      mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
-      writeFileSync(`${this.#path}.new`, JSON.stringify(Object.fromEntries(this.#samples)), { mode: 0o600 });
-      renameSync(`${this.#path}.new`, this.#path);
+      writeWhole(this.#path, JSON.stringify(Object.fromEntries(this.#samples)));
     } catch {
       // Remembered until the supervisor ends.
     }

@@ -1,9 +1,10 @@
-import { readFileSync, readdirSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { Clock } from '../gateway/core/clock.ts';
 import { runBriefly } from './brief-run.ts';
 import { findProgram } from './program.ts';
+import { writeWhole } from './write-whole.ts';
 
 /** The vLLM that would be launched. */
 export interface VllmInstall {
@@ -118,8 +119,7 @@ function readCache(file: string | null, key: string): z.output<typeof cacheSchem
 function writeCache(file: string | null, content: z.output<typeof cacheSchema>): void {
   if (file === null) return;
   try {
-    writeFileSync(`${file}.new`, `${JSON.stringify(content)}\n`, { mode: 0o600 });
-    renameSync(`${file}.new`, file);
+    writeWhole(file, `${JSON.stringify(content)}\n`);
   } catch {
     // It is asked again next time.
   }

@@ -1,5 +1,6 @@
 import type { Clock } from '../gateway/core/clock.ts';
 import type { Failure } from './failure.ts';
+import { describeChanges } from './fit-advice.ts';
 import type { Footing } from './ladder-footing.ts';
 import type { LoadedFooting } from './ladder-record.ts';
 import { LadderRecord } from './ladder-record.ts';
@@ -12,6 +13,17 @@ import type { WorkerSpec } from './worker-spec.ts';
 
 type Change = Pick<Extract<Effect, { type: 'save_footing' }>, 'change' | 'step' | 'failure'>;
 
+/** What was relaxed for a worker's model, on disk. */
+export function ladderRecord(spec: WorkerSpec, file: string): LadderRecord {
+  const { id: worker, modelId: model, fingerprint, gpuUuids, driverVersion } = spec;
+  return new LadderRecord(file, { worker, model, fingerprint, gpuUuids, driverVersion });
+}
+
+/** The end of a sentence about what is relaxed. */
+export function howToReset(worker: string): string {
+  return `"headgate restart ${worker} --reset" takes that back`;
+}
+
 /** One worker's settings as the ladders leave them, and the record and report of every step. */
 export class WorkerLadder {
   readonly #spec: WorkerSpec;
@@ -21,11 +33,10 @@ export class WorkerLadder {
 
   /** `file`: where the record is kept. */
   constructor(spec: WorkerSpec, file: string, clock: Clock, log: Log) {
-    const { id: worker, modelId: model, fingerprint, gpuUuids, driverVersion } = spec;
     this.#spec = spec;
     this.#clock = clock;
     this.#log = log;
-    this.#record = new LadderRecord(file, { worker, model, fingerprint, gpuUuids, driverVersion });
+    this.#record = ladderRecord(spec, file);
   }
 
   /** Where the worker stood when an earlier supervisor ended. What was for something else is taken back, and that is told. */
@@ -34,9 +45,8 @@ export class WorkerLadder {
     const kept = summarize(loaded.footing.steps);
     if (kept.length > 0) {
       const worker = this.#spec.id;
-      const what = kept.map(({ setting, from, to }) => `${setting} ${to} instead of ${from}`).join(', ');
-      const undo = `"headgate restart ${worker} --reset" takes that back`;
-      this.#log.info('worker.degraded', `${worker} keeps what was relaxed before: ${what}; ${undo}.`, { worker, steps: kept.length });
+      const told = `${worker} keeps what was relaxed before: ${describeChanges(kept)}; ${howToReset(worker)}.`;
+      this.#log.info('worker.degraded', told, { worker, steps: kept.length });
     }
     if (loaded.reset) this.save({ change: 'reset', step: null, failure: null }, loaded.footing, loaded.version, {});
     return loaded;

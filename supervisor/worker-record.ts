@@ -1,9 +1,10 @@
-import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { WORKER_STAGES } from '../gateway/core/worker.ts';
 import type { Failure } from './failure.ts';
 import { fileNameOf } from './file-name.ts';
+import { writeWhole } from './write-whole.ts';
 
 const recordSchema = z.object({
   worker: z.string(),
@@ -40,11 +41,7 @@ const recordSchema = z.object({
 export type WorkerRecord = z.output<typeof recordSchema>;
 
 export function writeRecord(directory: string, record: WorkerRecord): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const path = recordPath(directory, record);
-  // A record that is half written says nothing at all.
-  writeFileSync(`${path}.new`, `${JSON.stringify(record)}\n`, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+  writeWhole(recordPath(directory, record), `${JSON.stringify(record)}\n`);
 }
 
 export function removeRecord(directory: string, record: Pick<WorkerRecord, 'worker' | 'model'>): void {
