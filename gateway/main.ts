@@ -17,7 +17,7 @@ import { systemRandom } from './core/random.ts';
 import type { SupervisorSnapshot } from './core/supervision.ts';
 import type { ReloadAnswer } from './http/admin.ts';
 import { BodyMemory } from './http/body-memory.ts';
-import { listen } from './http/listen.ts';
+import { openListeners, type Listeners } from './http/listeners.ts';
 import { Lifecycle } from './http/lifecycle.ts';
 import { createHttpServer } from './http/server.ts';
 import { pipeline } from './pipeline.ts';
@@ -32,13 +32,14 @@ import { createLog, type Log } from './telemetry/log.ts';
 import { failureFields } from './telemetry/request-line.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { VERSION } from './version.ts';
-import { canServe } from './core/worker.ts';
 import { createDirectory } from './workers/directory.ts';
 import type { WorkerListing } from './workers/listed-worker.ts';
 import { startScraper } from './workers/scraper.ts';
 import { startStaticSource } from './workers/static-source.ts';
 import { startSupervisedSource } from './workers/supervised-source.ts';
 import { createTransport } from './workers/wire/transport.ts';
+import { watchReadiness } from './workers/first-ready.ts';
+import { watchSettingsMark } from './workers/other-settings.ts';
 
 export interface GatewayOptions {
   readonly loaded: LoadedSettings;
@@ -155,32 +156,20 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   };
   metrics.attach({ directory, figures, supervisor: snapshot });
 
-  let everReady = false;
-  let resolveReady!: () => void;
-  const firstReady = new Promise<void>((resolve) => {
-    resolveReady = resolve;
-  });
-  const noticeReady = (): void => {
-    everReady ||= directory.workers().some(({ view }) => view.state === 'ready');
-    const model = directory.resolve(null);
-    if (model && canServe(directory, model)) resolveReady();
-  };
-  const offReady = directory.onChange(noticeReady);
-  noticeReady();
-  let toldOfMark: string | undefined;
-  const offMark = directory.onChange(() => {
-    const mark = snapshot()?.settingsMark;
-    if (mark === undefined || mark === toldOfMark || mark === supervisionMark(settings)) return;
-    toldOfMark = mark;
-    const kept = 'its workers keep those until it is stopped and started again';
-    log.warn('supervisor.found', `The supervisor that runs here was started with other settings under supervisor or models; ${kept}.`);
-  });
+  const readiness = watchReadiness(directory);
+  const offMark = watchSettingsMark(
+    directory,
+    snapshot,
+    () => supervisionMark(settings),
+    () => {
+      const kept = 'its workers keep those until it is stopped and started again';
+      log.warn('supervisor.found', `The supervisor that runs here was started with other settings under supervisor or models; ${kept}.`);
+    },
+  );
   const pressureTimer = repeat(
     clock,
     () => settings.pressure.scrape_interval_ms,
-    () => {
-      pressureWatch.look(settings.pressure, directory.workers(), clock.now());
-    },
+    () => pressureWatch.look(settings.pressure, directory.workers(), clock.now()),
   );
 
   const requestTimeoutMs = (): number => settings.server.header_timeout_ms + settings.server.upload_timeout_ms;
@@ -206,7 +195,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     dispatch.configure();
     if (changed.some((path) => path.startsWith('batch_window'))) windows.reset();
     handler = pipeline(parts);
-    for (const server of servers) server.requestTimeout = requestTimeoutMs();
+    for (const server of listeners?.servers ?? []) server.requestTimeout = requestTimeoutMs();
     admission.poke();
     events.configReloaded({ ok: true, changed, needsRestart, error: null });
     return { ok: true, changed, needsRestart, problems: [] };
@@ -218,7 +207,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
 
   // === the listeners ===
-  const servers: Server[] = [];
+  let listeners: Listeners | null = null;
   const live = new Set<Call>();
   const bodies = new BodyMemory(() => settings.server.max_body_bytes);
   const lifecycle = new Lifecycle();
@@ -246,7 +235,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       figures,
       directory,
       draining: () => lifecycle.stage !== 'serving',
-      everReady: () => everReady,
+      everReady: readiness.everReady,
       snapshot,
       engineVersions: () => listed?.versions() ?? new Map(),
     },
@@ -291,33 +280,24 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     });
   }
 
-  const { host, port } = settings.server;
-  const adminPort = settings.admin.port;
-  let url: string;
   try {
-    const api = listener(adminPort === null ? 'both' : 'api');
-    servers.push(api);
-    url = await listen(api, host, port);
-    if (adminPort !== null) {
-      const server = listener('admin');
-      servers.push(server);
-      const adminUrl = await listen(server, settings.admin.host, adminPort);
-      log.info('listening', `admin on ${adminUrl}`);
-    }
+    const { host, port } = settings.admin;
+    listeners = await openListeners(settings.server, port === null ? null : { host, port }, listener);
   } catch (error) {
     await free();
     throw error;
   }
+  const { url, adminUrl } = listeners;
+  if (adminUrl !== null) log.info('listening', `admin on ${adminUrl}`);
   log.info('listening', `gateway on ${url}`);
 
   async function free(): Promise<void> {
     pressureTimer.cancel();
-    offReady();
+    readiness.close();
     offMark();
     scraper.close();
     (supervised ?? listed)?.close();
-    for (const server of servers) server.closeAllConnections();
-    await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+    await listeners?.close();
     await directory.close();
     loop.stop();
     log.flush();
@@ -326,7 +306,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   return {
     url,
     log,
-    firstReady,
+    firstReady: readiness.first,
     snapshot,
     defaultModel: () => directory.resolve(null)?.id ?? null,
     reload,

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { request } from 'undici';
 import type { Settings } from '../config/settings.ts';
+import { EXIT_FAILED } from '../config/exit-codes.ts';
 import { readCommandLine } from './command-line.ts';
 import { statusText } from './status-text.ts';
-import { EXIT_FAILED } from '../config/exit-codes.ts';
 
 const TIMEOUT_MS = 5_000;
 const WATCH_MS = 1_000;

@@ -1,9 +1,9 @@
 import { checkCommand } from '../config/check.ts';
+import { EXIT_USAGE } from '../config/exit-codes.ts';
 import { parseSettingsFlags } from '../config/flags.ts';
 import { loadSettings, type LoadedSettings, type LoadInput } from '../config/load.ts';
 import { SettingsError } from '../config/problems.ts';
 import { systemInput } from '../config/system.ts';
-import { EXIT_USAGE } from '../config/exit-codes.ts';
 
 export type CommandLine =
   | {

@@ -1,9 +1,9 @@
+import { EXIT_FAILED, EXIT_INVALID } from '../config/exit-codes.ts';
 import { examine } from '../../supervisor/doctor.ts';
 import { doctorText } from '../../supervisor/doctor-text.ts';
 import { ProfileError } from '../../supervisor/profile.ts';
 import { stayAlive, systemClock } from '../core/clock.ts';
 import { readCommandLine } from './command-line.ts';
-import { EXIT_FAILED, EXIT_INVALID } from '../config/exit-codes.ts';
 
 /** `headgate doctor`: 0 when nothing stands in the way of a start, 1 when something does. */
 export async function doctor(argv: readonly string[]): Promise<number> {

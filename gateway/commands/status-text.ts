@@ -3,13 +3,7 @@ import { swapText } from './progress-text.ts';
 /** The answers of /admin/status and /stats as lines for a terminal. */
 export function statusText(status: any, stats: any): string {
   const lines: string[] = [];
-  const engine =
-    status.engine === null
-      ? status.supervised
-        ? 'the supervisor has not been heard of yet: it starts, or the log says why it cannot'
-        : 'external workers'
-      : `${status.engine.simulated ? 'simulated engine' : `vLLM ${status.engine.version ?? ''}`.trim()} (${status.engine.reason})`;
-  lines.push(`Headgate ${status.version} · ${engine}`);
+  lines.push(`Headgate ${status.version} · ${engineText(status)}`);
   if (status.profile !== null) lines.push(`profile ${status.profile} · tuning ${status.tuning}`);
   for (const gpu of status.gpus) {
     lines.push(`GPU ${gpu.index} ${gpu.name}: ${gib(gpu.memory_used_bytes)} of ${gib(gpu.memory_total_bytes)} GiB used`);
@@ -55,6 +49,11 @@ export function statusText(status: any, stats: any): string {
     `in flight ${queue.in_flight} · waiting ${queue.depth.interactive} interactive, ${queue.depth.batch} batch · window holds ${batcher.pending_requests}`,
   );
   return `${lines.join('\n')}\n`;
+}
+
+function engineText({ engine, supervised }: any): string {
+  if (engine !== null) return `${engine.simulated ? 'simulated engine' : `vLLM ${engine.version ?? ''}`.trim()} (${engine.reason})`;
+  return supervised ? 'the supervisor has not been heard of yet: it starts, or the log says why it cannot' : 'external workers';
 }
 
 function table(rows: readonly (readonly string[])[]): string[] {

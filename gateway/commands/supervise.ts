@@ -4,7 +4,7 @@ import type { Settings } from '../config/settings.ts';
 import { systemClock } from '../core/clock.ts';
 import { VERSION } from '../version.ts';
 import { prettyLine } from '../telemetry/log-pretty.ts';
-import { StandardOutput } from '../telemetry/standard-output.ts';
+import { lostMessage, StandardOutput } from '../telemetry/standard-output.ts';
 import { readCommandLine } from './command-line.ts';
 import { leave, outliveReaders } from './output.ts';
 
@@ -33,9 +33,7 @@ function supervisorLog({ level, format }: Settings['log']): Log {
     const json = `${JSON.stringify({ time: new Date(systemClock.wall()).toISOString(), ...line })}\n`;
     return format === 'pretty' ? prettyLine(json) : json;
   };
-  const lost = (lines: number): string =>
-    shown({ level: 'warn', event: 'log.lost', msg: `${lines} or more lines before this one could not be written` });
-  const out = new StandardOutput(systemClock, false, lost);
+  const out = new StandardOutput(systemClock, false, (lines) => shown({ level: 'warn', event: 'log.lost', msg: lostMessage(lines) }));
   const write = (at: 'info' | 'warn' | 'error'): Log['info'] => {
     return (event, msg, fields = {}) => {
       if (LEVELS.indexOf(at) < least) return;

@@ -2,10 +2,10 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { isAnswered } from '../../supervisor/control.ts';
 import { controlTarget } from '../config/control-path.ts';
+import { EXIT_INVALID } from '../config/exit-codes.ts';
 import { sleep, type Clock, type Timer } from '../core/clock.ts';
 import type { Log } from '../telemetry/log.ts';
 import { commandSupervisor } from '../workers/supervisor-commands.ts';
-import { EXIT_INVALID } from '../config/exit-codes.ts';
 
 export interface SupervisorProcessOptions {
   /** The command line after `headgate serve`: the supervisor reads the same settings. */

@@ -84,7 +84,7 @@ export class Dispatch {
   }
 
   async #handle(call: Call): Promise<Reply> {
-    const bytes = call.body.kind === 'bytes' ? call.body.bytes : null;
+    const bytes = bytesOf(call);
     const trial = bytes && this.#suspects.enter(bytes, this.#context.clock.now());
     if (!trial) return this.#answer(call, bytes);
     try {
@@ -144,7 +144,7 @@ export class Dispatch {
     const probe = this.#breaker(worker.id).state === 'half_open';
     const settle = new Lease(() => worker.inFlight--);
     const suspects = this.#suspects;
-    const bytes = call.body.kind === 'bytes' ? call.body.bytes : null;
+    const bytes = bytesOf(call);
     const { readySince } = worker;
     try {
       return await relay(call, worker, this.#request(call), clock, settings(), {
@@ -257,6 +257,11 @@ function affinityKey(call: Call, settings: BalancerSettings): string | null {
     case 'prefix':
       return call.peek.promptHead === '' ? null : call.peek.promptHead;
   }
+}
+
+/** What can be sent again; an upload is gone. */
+function bytesOf({ body }: Call): Buffer | null {
+  return body.kind === 'bytes' ? body.bytes : null;
 }
 
 /** The worker is not there, or is not any more. */

@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { admitFields, capped } from './log-fields.ts';
 import type { LogFields } from './log-fields.ts';
 import { prettyLine } from './log-pretty.ts';
-import { StandardOutput } from './standard-output.ts';
+import { lostMessage, StandardOutput } from './standard-output.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 export type LogFormat = 'json' | 'pretty';
@@ -77,8 +77,7 @@ export function createLog(options: LogOptions): Log {
   );
 
   function lostLines(count: number): string {
-    const msg = `${count} or more lines before this one could not be written`;
-    const line = `{"level":"warn"${timestamp()},"event":"log.lost","msg":"${msg}"}\n`;
+    const line = `{"level":"warn"${timestamp()},"event":"log.lost","msg":"${lostMessage(count)}"}\n`;
     return format === 'pretty' ? prettyLine(line) : line;
   }
 

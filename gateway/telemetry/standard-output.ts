@@ -76,9 +76,7 @@ export class StandardOutput implements LogDestination {
           this.#timer = this.#clock.after(AGAIN_MS, () => this.#flush());
           return false;
         }
-        this.#missing += this.#restCount + this.#count;
-        this.#take();
-        this.#rest = null;
+        this.#drop();
       }
     }
     return true;
@@ -87,10 +85,25 @@ export class StandardOutput implements LogDestination {
   #take(): Buffer {
     const bytes = Buffer.from(this.#lines.join(''));
     this.#restCount = this.#count;
-    this.#lines = [];
-    this.#bytes = this.#count = 0;
+    this.#empty();
     return bytes;
   }
+
+  #drop(): void {
+    this.#missing += this.#restCount + this.#count;
+    this.#rest = null;
+    this.#empty();
+  }
+
+  #empty(): void {
+    this.#lines = [];
+    this.#bytes = this.#count = 0;
+  }
+}
+
+/** What the line says that stands where others are missing. */
+export function lostMessage(lines: number): string {
+  return `${lines} or more lines before this one could not be written`;
 }
 
 /** The handle of Node's stream on a pipe or a socket; not documented, and the only way to this. */
@@ -99,7 +112,6 @@ interface PipeHandle {
 }
 
 function standardOutput(): Output {
-  process.stdout.on('error', () => {});
   const { _handle: handle } = process.stdout as { readonly _handle?: PipeHandle };
   return (bytes) => {
     // A pipe says EAGAIN then instead of waiting for its reader. Every time: a child that shared it and ends sets it back.

@@ -30,8 +30,7 @@ export interface SupervisedSource extends WorkerSource {
   /** The last one heard, whatever the link. */
   snapshot(): SupervisorSnapshot | null;
   link(): SupervisorLink;
-  /** The id is a worker's. */
-  /** `reset`: with what its profile asks for, whatever was relaxed. */
+  /** The id is a worker's. `reset`: with what its profile asks for, whatever was relaxed. */
   restart(id: string, reset: boolean): Promise<CommandResult>;
   drain(id: string): Promise<CommandResult>;
   /** The id is a model's. An operator's word: it is done at once. */

@@ -1,0 +1,41 @@
+import type { Server } from 'node:http';
+import { listen } from './listen.ts';
+
+export type Surface = 'both' | 'api' | 'admin';
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Listeners {
+  /** Where the API is served. */
+  readonly url: string;
+  /** null: on the same port. */
+  readonly adminUrl: string | null;
+  readonly servers: readonly Server[];
+  /** Takes nothing new, and cuts what is open. */
+  close(): Promise<void>;
+}
+
+/** Opens one port for everything, or, where `admin` is one, another for operators beside the API's. @throws when one is taken */
+export async function openListeners(api: Address, admin: Address | null, create: (surface: Surface) => Server): Promise<Listeners> {
+  const servers: Server[] = [];
+  async function close(): Promise<void> {
+    for (const one of servers) one.closeAllConnections();
+    await Promise.all(servers.map((one) => new Promise((resolve) => one.close(resolve))));
+  }
+  function open(surface: Surface, { host, port }: Address): Promise<string> {
+    const one = create(surface);
+    servers.push(one);
+    return listen(one, host, port);
+  }
+  try {
+    const url = await open(admin === null ? 'both' : 'api', api);
+    const adminUrl = admin && (await open('admin', admin));
+    return { url, adminUrl, servers, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

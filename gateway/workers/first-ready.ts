@@ -1,0 +1,24 @@
+import type { WorkerDirectory } from '../core/worker.ts';
+import { canServe } from '../core/worker.ts';
+
+export interface Readiness {
+  /** Whether any worker has ever been ready. */
+  everReady(): boolean;
+  /** Resolves when the default model can be served for the first time. */
+  readonly first: Promise<void>;
+  close(): void;
+}
+
+/** Watches the workers for the first that is ready, and for the first that serves the default model. */
+export function watchReadiness(directory: WorkerDirectory): Readiness {
+  const { promise: first, resolve } = Promise.withResolvers<void>();
+  let everReady = false;
+  function look(): void {
+    everReady ||= directory.workers().some(({ view }) => view.state === 'ready');
+    const model = directory.resolve(null);
+    if (model && canServe(directory, model)) resolve();
+  }
+  const close = directory.onChange(look);
+  look();
+  return { everReady: () => everReady, first, close };
+}
