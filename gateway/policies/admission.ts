@@ -48,28 +48,32 @@ export class Admission {
         for (let first = true; ; first = false) {
           let lease: Lease;
           try {
-            lease = await room(call.model).enter(call);
+            lease = await room(call.model).enter(call, !first);
           } catch (error) {
             if (error instanceof GatewayError && error.kind !== 'client_disconnected') events.rejected(call, error.reason);
             throw loss === null ? error : afterLoss(error);
           }
           if (first) events.admitted(call);
-          if (loss) events.retried(call, loss.failure);
+          if (loss?.failure) events.retried(call, loss.failure);
           loss = null;
           try {
             const reply = await next(call);
             void reply.ended.promise.then(() => lease.release());
             return reply;
           } catch (error) {
-            lease.release();
-            if (directory.resolve(call.model)?.loadable !== true) throw error;
-            // Its worker was given another model while the call was held on its way there: it waits for the next.
-            if (isUnsent(call, error)) continue;
-            if (!(error instanceof LostError)) throw error;
-            // Its worker ended before a byte had come: it waits for what its supervisor starts instead.
-            loss = error;
-            call.journey.losses++;
-            await untilGone(clock, directory, error, call.cancellation);
+            try {
+              if (directory.resolve(call.model)?.loadable !== true) throw error;
+              // Its worker was given another model while the call was held on its way there: it waits for the next.
+              if (isUnsent(call, error)) continue;
+              if (!(error instanceof LostError)) throw error;
+              // Its worker has ended: it waits for what its supervisor starts instead. Until that is known it keeps its place, or all who
+              // stand in line would be sent after it.
+              loss = error;
+              if (loss.failure) call.journey.losses++;
+              await untilGone(clock, directory, loss, call.cancellation);
+            } finally {
+              lease.release();
+            }
           }
         }
       };

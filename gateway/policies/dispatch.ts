@@ -11,7 +11,7 @@ import type { Worker, WorkerDirectory } from '../core/worker.ts';
 import { CircuitBreaker, type BreakerSettings, type Permit } from './circuit-breaker.ts';
 import { fittingWorkers } from './large-requests.ts';
 import { LoadBalancer, type BalancerSettings } from './load-balancer.ts';
-import { LostError } from './lost-worker.ts';
+import { Losses, LostError } from './lost-worker.ts';
 import { noWorkerError } from './no-worker.ts';
 import { pressureOf, type PressureSettings } from './pressure.ts';
 import { unwillingError, willingWorkers } from './prompt-logprobs.ts';
@@ -54,6 +54,7 @@ export class Dispatch {
   readonly #breakers = new Map<string, CircuitBreaker>();
   readonly #budget = new RetryBudget();
   readonly #suspects = new Suspects();
+  readonly #losses = new Losses();
   readonly #routed = new Map<string, number>();
   /** By worker: the life to which its breaker's state belongs. */
   readonly #readySince = new Map<string, number>();
@@ -143,17 +144,18 @@ export class Dispatch {
     events.routed(call, worker.id);
     const probe = this.#breaker(worker.id).state === 'half_open';
     const settle = new Lease(() => worker.inFlight--);
-    const suspects = this.#suspects;
+    const [suspects, losses] = [this.#suspects, this.#losses];
     const bytes = bytesOf(call);
     const { readySince } = worker;
     try {
-      return await relay(call, worker, this.#request(call), clock, settings(), {
+      const attempt = await relay(call, worker, this.#request(call), clock, settings(), {
         onFirstByte() {
           journey.phase = 'stream';
           // A probe's question is whether the worker answers at all; its whole answer may take minutes.
           if (probe) permit.succeeded(clock.now());
         },
         onDied(silent) {
+          losses.record(worker, readySince, clock.now());
           if (bytes) suspects.record(bytes, `${worker.id} ${readySince}`, silent, clock.now());
         },
         onSettled(verdict) {
@@ -165,6 +167,8 @@ export class Dispatch {
           else permit.failed(clock.now(), verdict.reason);
         },
       });
+      if (attempt.kind === 'failed' && attempt.cause === 'unsent') losses.record(worker, readySince, clock.now());
+      return attempt;
     } catch (error) {
       // Our own fault: it must not cost the worker a place, nor the breaker its probe.
       settle.release();
@@ -215,12 +219,14 @@ export class Dispatch {
     return workers;
   }
 
+  /** Where that is because one of them has just ended, the call can wait for what its supervisor says. */
   #allOpen(workers: readonly Worker[], model: string, now: number): GatewayError {
     let soonest = Infinity;
     for (const { id } of workers) soonest = Math.min(soonest, this.#breaker(id).openUntilMs ?? now + 1_000);
-    return new GatewayError('breaker_open', `The workers for ${model} have failed repeatedly and are being left alone for a moment.`, {
-      retryAfterMs: Math.max(0, soonest - now),
-    });
+    const message = `The workers for ${model} have failed repeatedly and are being left alone for a moment.`;
+    const error = new GatewayError('breaker_open', message, { retryAfterMs: Math.max(0, soonest - now) });
+    const lost = this.#losses.unexplained(workers, now);
+    return lost ? new LostError({ error, cause: null }, lost, lost.readySince) : error;
   }
 
   #breaker(worker: string): CircuitBreaker {
@@ -242,7 +248,7 @@ export class Dispatch {
       this.#readySince.set(id, readySince);
       this.#breakers.get(id)?.reset('worker_ready');
     }
-    for (const known of [this.#breakers, this.#routed, this.#readySince]) {
+    for (const known of [this.#breakers, this.#routed, this.#readySince, this.#losses]) {
       for (const id of known.keys()) if (!present.has(id)) known.delete(id);
     }
   }

@@ -7,18 +7,52 @@ import type { FailureCause } from './attempt.ts';
 /** Whoever supervises a worker knows of its end at about the same time as we do. */
 const NOTICE_MS = 2000;
 
-/** A worker ended before a byte had come, and no other could be asked: the call may do well in that worker's next life. */
+/**
+ * A worker ended before a byte had come, or had just lost others and is left alone for that, and no other could be asked: the call may do
+ * well in that worker's next life.
+ */
 export class LostError extends GatewayError {
   readonly worker: Worker;
   /** Which of its lives it was: `readySince` then. */
   readonly life: number | null;
-  readonly failure: FailureCause;
+  /** null: the call was not sent to it. */
+  readonly failure: FailureCause | null;
 
-  constructor({ error, cause }: { readonly error: GatewayError; readonly cause: FailureCause }, worker: Worker, life: number | null) {
+  constructor(
+    { error, cause }: { readonly error: GatewayError; readonly cause: FailureCause | null },
+    worker: Worker,
+    life: number | null,
+  ) {
     super(error.kind, error.message, error.details);
     this.failure = cause;
     this.worker = worker;
     this.life = life;
+  }
+}
+
+/** Which lives of workers have just lost calls: those who come a moment later need not be refused for it. One entry a worker. */
+export class Losses {
+  readonly #latest = new Map<string, { readonly life: number | null; readonly atMs: number }>();
+
+  record(worker: Worker, life: number | null, now: number): void {
+    this.#latest.set(worker.id, { life, atMs: now });
+  }
+
+  /** One of `workers` that may well have ended without its supervisor having said so yet. */
+  unexplained(workers: readonly Worker[], now: number): Worker | null {
+    for (const worker of workers) {
+      const latest = this.#latest.get(worker.id);
+      if (latest && latest.life === worker.readySince && now - latest.atMs < NOTICE_MS) return worker;
+    }
+    return null;
+  }
+
+  keys(): Iterable<string> {
+    return this.#latest.keys();
+  }
+
+  delete(worker: string): void {
+    this.#latest.delete(worker);
   }
 }
 

@@ -29,8 +29,11 @@ export interface AdmissionContext {
   readonly wish?: (model: string, waiting: number) => void;
 }
 
-/** Larger goes first. */
-const PRIORITIES: Readonly<Record<Priority, number>> = { interactive: 1, batch: 0 };
+/** Larger goes first. Who has had a place already goes before those of its kind who have not. */
+const PRIORITIES: Readonly<Record<Priority, { readonly first: number; readonly again: number }>> = {
+  interactive: { first: 2, again: 3 },
+  batch: { first: 0, again: 1 },
+};
 /** Ended calls before the mean service time says anything. */
 const EVIDENCE = 20;
 const SMOOTHING = 0.1;
@@ -75,19 +78,23 @@ export class Room {
 
   /** Calls that wait; of one priority, or of all. */
   depth(priority?: Priority): number {
-    return priority === undefined ? this.#line.size : this.#line.sizeBy({ priority: PRIORITIES[priority] });
+    if (priority === undefined) return this.#line.size;
+    const { first, again } = PRIORITIES[priority];
+    return this.#line.sizeBy({ priority: first }) + this.#line.sizeBy({ priority: again });
   }
 
   /**
-   * A place, at once or after a wait.
+   * A place, at once or after a wait. `again`: the call had one, and lost its worker. It is not turned away because others have come since,
+   * so the line may be as much longer than `max_queue` as there were places.
    * @throws queue_full · queue_timeout · kv_pressure · model_loading · no_worker · the reason of the call's cancellation
    */
-  async enter(call: Call): Promise<Lease> {
+  async enter(call: Call, again = false): Promise<Lease> {
     call.cancellation.throwIfCancelled();
     const slots = this.#slots();
     if (this.depth() === 0 && this.#inUse < slots) return this.#take();
-    this.#refuseIfHopeless(call, slots);
-    return this.#wait(call);
+    if (this.#context.directory.readyFor(this.#model).length === 0) this.#refuseUnlessComing(call, again);
+    else if (!again) this.#refuseIfHopeless(call, slots);
+    return this.#wait(call, PRIORITIES[call.priority][again ? 'again' : 'first']);
   }
 
   /** More places may be free than a moment ago: gives them to the first in line. */
@@ -114,10 +121,7 @@ export class Room {
   }
 
   #refuseIfHopeless(call: Call, slots: number): void {
-    const { admission, directory } = this.#context;
-    const { max_queue, queue_timeout_ms } = admission();
-    const ready = directory.readyFor(this.#model);
-    if (ready.length === 0) return this.#refuseUnlessComing(call);
+    const { max_queue, queue_timeout_ms } = this.#context.admission();
     const retryAfterMs = this.#expectedWaitMs(this.depth(), slots);
     if (slots === 0) {
       throw this.#rejection(
@@ -144,7 +148,7 @@ export class Room {
   }
 
   /** No worker has the model. Where a supervisor can load it in time, it is waited for; where it takes longer, it is loaded all the same. */
-  #refuseUnlessComing(call: Call): void {
+  #refuseUnlessComing(call: Call, again: boolean): void {
     const { admission, directory, wish } = this.#context;
     const { max_queue, queue_timeout_ms } = admission();
     const entry = directory.resolve(this.#model);
@@ -152,7 +156,7 @@ export class Room {
     wish?.(this.#model, this.depth() + 1);
     const etaMs = (entry.etaSeconds ?? 0) * 1000;
     if (max_queue === 0 || etaMs > Math.min(queue_timeout_ms, this.#leftMs(call))) throw noWorkerError(directory, this.#model);
-    if (this.depth() < max_queue) return;
+    if (again || this.depth() < max_queue) return;
     const message = `Too many requests are waiting for ${call.model} to be loaded (${this.depth()}). Retry shortly.`;
     throw this.#rejection('queue_full', message, Math.max(etaMs, 1000));
   }
@@ -182,7 +186,7 @@ export class Room {
     return new GatewayError(kind, message, { retryAfterMs, status: 429, type: 'rate_limit_error', code: 'slow_down' });
   }
 
-  async #wait(call: Call): Promise<Lease> {
+  async #wait(call: Call, priority: number): Promise<Lease> {
     const { clock, admission } = this.#context;
     const { queue_timeout_ms } = admission();
     const startedAt = clock.now();
@@ -211,7 +215,7 @@ export class Room {
           if (this.#inUse >= this.#slots()) this.#line.pause();
           return lease;
         },
-        { priority: PRIORITIES[call.priority], signal: leaving.signal },
+        { priority, signal: leaving.signal },
       );
       this.#lookAgain ??= this.#watch();
       this.poke();

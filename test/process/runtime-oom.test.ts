@@ -1,11 +1,12 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { until } from '../support/gateway.ts';
 import { run } from '../support/process.ts';
-import { freePort } from '../support/sim.ts';
+import { freePort } from '../support/ports.ts';
 
 const CLI = fileURLToPath(new URL('../../gateway/cli.ts', import.meta.url));
 
@@ -27,7 +28,7 @@ test.each([
   { timeout: 90_000 },
   async (_which, replicas) => {
     const folder = mkdtempSync(join(tmpdir(), 'headgate-oom-'));
-    const [port, first] = [await freePort(), await freePort()];
+    const [port, first] = [await freePort(), await freePort(21)];
     const settings = {
       server: { port },
       supervisor: { engine: 'sim', replicas, port_range: [first, first + 20] },
@@ -66,6 +67,11 @@ test.each([
       body: '{"fault":"oom-runtime"}',
     });
     expect({ status: fault.status, text: await fault.text() }).toMatchObject({ status: 200 });
+    // Others come before anybody has noticed, and after.
+    for (let i = 0; i < 40; i++) {
+      wholes.push(ask(false, `whole ${wholes.length}`));
+      await sleep(10);
+    }
 
     const told = await Promise.all(streams);
     const broken = told.filter(({ text }) => text.includes('"error"'));
@@ -75,7 +81,8 @@ test.each([
       expect(text.includes('[DONE]')).not.toBe(text.includes('"error"'));
     }
     const answered = await Promise.all(wholes);
-    expect(answered.map(({ status }) => status)).toEqual(answered.map(() => 200));
+    // Whatever was refused is shown whole: its words say why.
+    expect(answered.filter(({ status }) => status !== 200)).toEqual([]);
     expect(answered.some(({ attempts }) => attempts === '2')).toBe(true);
 
     await until(async () => (await workers())[0]!.state === 'ready' && (await workers())[0]!.restarts === 1, 'it serves again', 30_000);

@@ -182,13 +182,28 @@ describe('a call whose only worker ended before a byte had come', () => {
     expect(t.clock.pending).toBe(0);
   });
 
-  test('waits in a line of the usual length', async () => {
-    const t = supervised({ max_queue: 1 });
-    const [first, second] = [await t.sendTo(die), await t.sendTo(refuse, fakeCall({ id: 'second' }))];
+  test('is not turned away because others wait, and goes before them', async () => {
+    const t = supervised({ max_queue: 1, breaker: { failures: 100 } });
+    const had = Array.from({ length: 16 }, (_, i) => t.send(fakeCall({ id: `had ${i}` })));
+    const waiting = t.send(fakeCall({ id: 'waiting' }));
+    await t.settle();
+    for (const exchange of t.open()) refuse(exchange);
+    await t.settle();
     t.ends();
     await t.settle();
-    expect(first.result).toBeNull();
-    expect(kindOf(second)).toBe('queue_full');
+    const late = t.send(fakeCall({ id: 'late' }));
+    await t.settle();
+    expect(kindOf(late)).toBe('queue_full');
+    t.returns();
+    await t.settle();
+    for (const exchange of t.open()) good(exchange);
+    await t.settle();
+    for (const sent of had) expect(textOf(sent)).toContain('Yes.');
+    expect(waiting.result).toBeNull();
+    good(t.open()[0]!);
+    await t.settle();
+    expect(textOf(waiting)).toContain('Yes.');
+    expect([t.inUse(), t.clock.pending]).toEqual([0, 0]);
   });
 
   test('sends no upload again: its bytes are gone', async () => {
@@ -199,5 +214,108 @@ describe('a call whose only worker ended before a byte had come', () => {
       body: { kind: 'stream', stream: Readable.from([bytes]), contentType: 'multipart/form-data', contentLength: null },
     });
     expect(kindOf(await t.sendTo(die, call))).toBe('upstream_disconnected');
+  });
+});
+
+describe('a call that comes when the breaker has opened because its worker ended', () => {
+  /** So many calls have been lost that the breaker is open; the supervisor has not said anything yet. */
+  async function opened(fails: (exchange: FakeExchange) => unknown = die) {
+    const t = supervised({ breaker: { failures: 2 } });
+    const lost = [t.send(fakeCall({ id: 'a' })), t.send(fakeCall({ id: 'b' }))];
+    await t.settle();
+    for (const exchange of t.open()) fails(exchange);
+    await t.settle();
+    expect(t.dispatch.breakers.get('w0')?.state).toBe('open');
+    return { ...t, lost };
+  }
+
+  test('waits until that is known, and is sent to the next life after those it took', async () => {
+    const t = await opened();
+    const late = t.send(fakeCall({ id: 'late' }));
+    await t.clock.advance(300);
+    expect(late.result).toBeNull();
+    t.ends();
+    await t.clock.advance(1000);
+    t.returns();
+    await t.settle();
+    expect(t.open()).toHaveLength(3);
+    for (const exchange of t.open()) good(exchange);
+    await t.settle();
+    for (const sent of [...t.lost, late]) expect(textOf(sent)).toContain('Yes.');
+    expect(late.call.journey).toMatchObject({ attempts: 1, losses: 0 });
+    expect(t.events.of('retried')).toHaveLength(2);
+    expect([t.inUse(), t.clock.pending]).toEqual([0, 0]);
+  });
+
+  test('has all its attempts left', async () => {
+    const t = await opened();
+    const late = t.send(fakeCall({ id: 'late' }));
+    await t.settle();
+    t.ends();
+    await t.settle();
+    for (const { call } of t.lost) call.cancellation.cancel(clientGone());
+    t.returns();
+    await t.settle();
+    refuse(t.open()[0]!);
+    await t.settle();
+    expect(late.result).toBeNull();
+    t.ends();
+    await t.settle();
+    t.returns();
+    await t.settle();
+    good(t.open()[0]!);
+    await t.settle();
+    expect(textOf(late)).toContain('Yes.');
+  });
+
+  test('keeps the place it has while it waits: who stands in line is not sent after it', async () => {
+    const t = await opened();
+    const more = Array.from({ length: 40 }, (_, i) => t.send(fakeCall({ id: `more ${i}` })));
+    await t.clock.advance(300);
+    expect(t.inUse()).toBe(16);
+    expect(t.asked()).toEqual([2]);
+    t.ends();
+    t.returns();
+    for (let round = 0; round < 6; round++) {
+      await t.settle();
+      for (const exchange of t.open()) good(exchange);
+    }
+    await t.settle();
+    for (const sent of [...t.lost, ...more]) expect(textOf(sent)).toContain('Yes.');
+    expect([t.inUse(), t.clock.pending]).toEqual([0, 0]);
+  });
+
+  test('is refused when two seconds have told nothing', async () => {
+    const t = await opened();
+    const late = t.send(fakeCall({ id: 'late' }));
+    await t.clock.advance(1_990);
+    expect(late.result).toBeNull();
+    await t.clock.advance(10);
+    expect(kindOf(late)).toBe('breaker_open');
+    expect([t.inUse(), t.clock.pending]).toEqual([0, 0]);
+  });
+
+  test('does not wait longer than its client', async () => {
+    const t = await opened();
+    const late = t.send(fakeCall({ id: 'late' }));
+    await t.settle();
+    late.call.cancellation.cancel(clientGone());
+    await t.settle();
+    expect(kindOf(late)).toBe('client_disconnected');
+  });
+
+  test('is refused at once where nobody supervises the worker', async () => {
+    const t = await opened();
+    t.directory.setModel(MODEL, 'ready', null, false);
+    const late = t.send(fakeCall({ id: 'late' }));
+    await t.settle();
+    expect(kindOf(late)).toBe('breaker_open');
+  });
+
+  test('is refused at once where the worker lives and fails', async () => {
+    const t = await opened(fail500);
+    const late = t.send(fakeCall({ id: 'late' }));
+    await t.settle();
+    expect(kindOf(late)).toBe('breaker_open');
   });
 });
