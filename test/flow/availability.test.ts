@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { startFakeVllm } from '../support/fake-vllm.ts';
 import { startTestGateway, until, type TestGateway } from '../support/gateway.ts';
-import { freePort, startSim } from '../support/sim.ts';
+import { freePort } from '../support/ports.ts';
+import { startSim } from '../support/sim.ts';
 import { ask, chat, errorOf } from './asking.ts';
 import { settled, statsOf } from './settled.ts';
 

@@ -5,13 +5,13 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { readProcess } from '../../supervisor/processes.ts';
 import { run } from '../support/process.ts';
-import { freePort } from '../support/sim.ts';
+import { freePort } from '../support/ports.ts';
 
 const CLI = fileURLToPath(new URL('../../gateway/cli.ts', import.meta.url));
 
 test('a second Ctrl-C ends engines at once that do not heed the first', { timeout: 60_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-ctrl-c-'));
-  const [port, engine] = [await freePort(), await freePort()];
+  const [port, engine] = [await freePort(), await freePort(11)];
   // In order it would take a minute.
   const settings = { server: { port }, supervisor: { engine: 'sim', port_range: [engine, engine + 10] }, shutdown: { grace_ms: 60_000 } };
   writeFileSync(join(folder, 'headgate.yaml'), JSON.stringify(settings));

@@ -5,13 +5,13 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { until } from '../support/gateway.ts';
 import { run } from '../support/process.ts';
-import { freePort } from '../support/sim.ts';
+import { freePort } from '../support/ports.ts';
 
 const CLI = fileURLToPath(new URL('../../gateway/cli.ts', import.meta.url));
 
 test('a gateway that is killed and started again serves with the worker that is there, and stops it when it is stopped', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-again-'));
-  const [port, engine] = [await freePort(), await freePort()];
+  const [port, engine] = [await freePort(), await freePort(11)];
   const args = [CLI, '--port', String(port), '--engine', 'sim'];
   const options = {
     cwd: folder,
@@ -45,7 +45,7 @@ test('a gateway that is killed and started again serves with the worker that is 
 
 test('a second gateway in the same folder serves with the first one’s worker, and leaves it alone when it goes', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-two-'));
-  const [port, other, engine] = [await freePort(), await freePort(), await freePort()];
+  const [port, other, engine] = [await freePort(), await freePort(), await freePort(11)];
   const options = { cwd: folder, env: { SIM_START_MS: '100', HEADGATE_SUPERVISOR__PORT_RANGE: `[${engine}, ${engine + 9}]` } };
   const worker = async () =>
     ((await (await fetch(`http://127.0.0.1:${port}/admin/status`)).json()) as { workers: { pid: number; state: string }[] }).workers[0]!;

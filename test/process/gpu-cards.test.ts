@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { gpuHouse } from '../support/gpu-house.ts';
 import type { HouseCards } from '../support/gpu-house.ts';
 import { run } from '../support/process.ts';
-import { freePort } from '../support/sim.ts';
+import { freePort } from '../support/ports.ts';
 import { scratchFolder } from '../supervisor/support/scratch.ts';
 
 const CLI = fileURLToPath(new URL('../../gateway/cli.ts', import.meta.url));
@@ -63,10 +63,10 @@ describe('a real vLLM on the card that is found, with no settings at all', () =>
     const folder = scratchFolder();
     const house = gpuHouse(folder, [card]);
     const { uuid } = house.cards()[0]!;
-    const [port, engine] = [await freePort(), await freePort()];
+    const [port, engine] = [await freePort(), await freePort(11)];
     await using headgate = run(process.execPath, [CLI, '--port', String(port)], {
       cwd: folder,
-      env: { PATH: house.path, HEADGATE_SUPERVISOR__PORT_RANGE: `[${engine}, ${Math.min(engine + 9, 65_535)}]` },
+      env: { PATH: house.path, HEADGATE_SUPERVISOR__PORT_RANGE: `[${engine}, ${engine + 9}]` },
     });
     const [line] = await headgate.prints(/Headgate is ready on .*/);
     expect(line).toContain(`model ${model} · engine vLLM 0.29.0`);

@@ -10,7 +10,7 @@ import { COMPILE_CACHE } from '../support/compile-cache.ts';
 import { createFakeClock } from '../support/fake-clock.ts';
 import { until } from '../support/gateway.ts';
 import type { GpuHouse } from '../support/gpu-house.ts';
-import { freePort } from '../support/sim.ts';
+import { freePort } from '../support/ports.ts';
 import { HOUSE_MODEL, houseWith, superviseHouse } from '../supervisor/support/house-supervisor.ts';
 import { watching } from '../supervisor/support/running-supervisor.ts';
 
@@ -19,8 +19,8 @@ const PROGRAM = fileURLToPath(new URL('../supervisor/support/supervise.ts', impo
 
 /** A ready worker on this machine whose supervisor was killed, and the settings it had. */
 async function leftInHouse(house: GpuHouse) {
-  const port = await freePort();
-  const settings: SettingsInput = { models: [HOUSE_MODEL], supervisor: { port_range: [port, Math.min(port + 20, 65_535)] } };
+  const port = await freePort(21);
+  const settings: SettingsInput = { models: [HOUSE_MODEL], supervisor: { port_range: [port, port + 20] } };
   const outside = watching(settingsSchema.parse(settings), house.folder);
   const env = { ...COMPILE_CACHE, PATH: house.path };
   const child = spawn(process.execPath, [PROGRAM, JSON.stringify(settings)], { cwd: house.folder, stdio: 'ignore', env });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
-import { freePort } from '../support/sim.ts';
+import { freePort } from '../support/ports.ts';
 
 const CLI = fileURLToPath(new URL('../../gateway/cli.ts', import.meta.url));
 /** Its lines are more than any pipe holds. */
@@ -16,7 +16,7 @@ test.each([
   ['is read by nobody', () => 'pipe' as const],
 ])('a gateway whose log %s serves, and ends when it is told to', { timeout: 60_000 }, async (_, output) => {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-log-'));
-  const [port, engine] = [await freePort(), await freePort()];
+  const [port, engine] = [await freePort(), await freePort(11)];
   const settings = { server: { port }, supervisor: { engine: 'sim', port_range: [engine, engine + 10] } };
   writeFileSync(join(folder, 'headgate.yaml'), JSON.stringify(settings));
   // What is piped and not listened to is not read.

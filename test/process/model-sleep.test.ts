@@ -6,7 +6,7 @@ import { readRecords } from '../../supervisor/worker-record.ts';
 import type { SupervisionPolicy } from '../../supervisor/policy.ts';
 import { startTestGateway, until, type TestGateway } from '../support/gateway.ts';
 import { run } from '../support/process.ts';
-import { freePort } from '../support/sim.ts';
+import { freePort } from '../support/ports.ts';
 import { scratchFolder } from '../supervisor/support/scratch.ts';
 import { superviseHere, watching } from '../supervisor/support/running-supervisor.ts';
 
@@ -23,11 +23,11 @@ interface Setup {
 /** Models that sleep while others have their card, a pretended RTX A4000 whose memory they share, behind a gateway. */
 async function house({ models = [FIRST, SECOND], level = 1, policy = {}, env = {}, dwellMs = 0 }: Setup = {}) {
   const folder = scratchFolder();
-  const port = await freePort();
+  const port = await freePort(21);
   const swap = { strategy: 'sleep', sleep_level: level, dwell_ms: dwellMs } as const;
   const settings: SettingsInput = {
     models: models.map((id) => ({ id, swap })),
-    supervisor: { profile: 'rtx-a4000', port_range: [port, Math.min(port + 20, 65_535)], state_dir: join(folder, 'state') },
+    supervisor: { profile: 'rtx-a4000', port_range: [port, port + 20], state_dir: join(folder, 'state') },
   };
   const sim = { SIM_SPEED: '0.01', SIM_START_MS: '400', SIM_FAULTS: '1', SIM_VRAM_FILE: join(folder, 'vram.json'), ...env };
   const supervisor = await superviseHere(settings, sim, folder, policy);
@@ -165,11 +165,11 @@ describe('a model that sleeps and', { timeout: 90_000 }, () => {
 describe('a supervisor that comes back', { timeout: 90_000 }, () => {
   test('takes over what sleeps as well as what serves', async () => {
     const folder = scratchFolder();
-    const port = await freePort();
+    const port = await freePort(21);
     const swap = { strategy: 'sleep', dwell_ms: 0 } as const;
     const settings: SettingsInput = {
       models: [FIRST, SECOND].map((id) => ({ id, swap })),
-      supervisor: { port_range: [port, Math.min(port + 20, 65_535)], state_dir: join(folder, 'state') },
+      supervisor: { port_range: [port, port + 20], state_dir: join(folder, 'state') },
     };
     const script = join(import.meta.dirname, '../supervisor/support/supervise.ts');
     const start = () =>

@@ -4,7 +4,7 @@ import { settingsSchema, type SettingsInput } from '../../gateway/config/setting
 import type { SupervisionPolicy } from '../../supervisor/policy.ts';
 import { startTestGateway, until, type TestGateway } from '../support/gateway.ts';
 import { run } from '../support/process.ts';
-import { freePort } from '../support/sim.ts';
+import { freePort } from '../support/ports.ts';
 import { scratchFolder } from '../supervisor/support/scratch.ts';
 import { superviseHere, watching } from '../supervisor/support/running-supervisor.ts';
 
@@ -20,11 +20,11 @@ interface Setup {
 /** Two models (or others) and one worker, which serves the first, behind a gateway. */
 async function house({ policy = {}, env = {}, settings: more = {} }: Setup) {
   const folder = scratchFolder();
-  const port = await freePort();
+  const port = await freePort(21);
   const settings: SettingsInput = {
     models: [FIRST, SECOND],
     ...more,
-    supervisor: { port_range: [port, Math.min(port + 20, 65_535)], state_dir: join(folder, 'state') },
+    supervisor: { port_range: [port, port + 20], state_dir: join(folder, 'state') },
   };
   const supervisor = await superviseHere(settings, { SIM_SPEED: '0.01', SIM_START_MS: '200', ...env }, folder, policy);
   const gateway = await startTestGateway([], settings);
@@ -181,10 +181,10 @@ describe('a model that cannot be loaded', { timeout: 90_000 }, () => {
 describe('a supervisor that comes back', { timeout: 90_000 }, () => {
   test('takes over the model that was loaded last, whichever it is', async () => {
     const folder = scratchFolder();
-    const port = await freePort();
+    const port = await freePort(21);
     const settings: SettingsInput = {
       models: [FIRST, SECOND],
-      supervisor: { port_range: [port, Math.min(port + 20, 65_535)], state_dir: join(folder, 'state') },
+      supervisor: { port_range: [port, port + 20], state_dir: join(folder, 'state') },
     };
     const script = join(import.meta.dirname, '../supervisor/support/supervise.ts');
     const env = { SIM_SPEED: '0.01', SIM_START_MS: '200' };

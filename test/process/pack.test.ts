@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { run } from '../support/process.ts';
-import { freePort } from '../support/sim.ts';
+import { freePort } from '../support/ports.ts';
 import { until } from '../support/gateway.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -24,7 +24,7 @@ test('the packed headgate works where it is installed: --version, sim serve, gat
   const version = execFileSync(headgate, ['--version'], { env: { ...process.env, PATH }, encoding: 'utf8' });
   expect(version).toMatch(/^headgate \d+\.\d+\.\d+\n$/);
 
-  const [simPort, port] = [await freePort(), await freePort()];
+  const [simPort, port, engine] = [await freePort(), await freePort(), await freePort(11)];
   await using sim = run(headgate, ['sim', 'serve', 'tiny', '--port', String(simPort)], options);
   await sim.prints(/Application startup complete/);
   await using gateway = run(headgate, ['gateway', '--worker', `http://127.0.0.1:${simPort}`, '--port', String(port)], options);
@@ -39,7 +39,7 @@ test('the packed headgate works where it is installed: --version, sim serve, gat
 
   await using all = run(headgate, ['--port', '0', '--engine', 'sim'], {
     cwd: folder,
-    env: { ...options.env, HEADGATE_SUPERVISOR__PORT_RANGE: `[${await freePort()}, 65535]` },
+    env: { ...options.env, HEADGATE_SUPERVISOR__PORT_RANGE: `[${engine}, ${engine + 10}]` },
   });
   const [line] = await all.prints(/Headgate is ready on (\S+).*/);
   expect(line).toContain('simulated');

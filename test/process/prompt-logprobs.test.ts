@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { until } from '../support/gateway.ts';
 import { run } from '../support/process.ts';
-import { freePort } from '../support/sim.ts';
+import { freePort } from '../support/ports.ts';
 
 const CLI = fileURLToPath(new URL('../../gateway/cli.ts', import.meta.url));
 const LONG = Array.from({ length: 1500 }, () => 'word').join(' ');
@@ -59,7 +59,7 @@ test(
   { timeout: 120_000 },
   async () => {
     const folder = mkdtempSync(join(tmpdir(), 'headgate-logprobs-'));
-    const [port, first] = [await freePort(), await freePort()];
+    const [port, first] = [await freePort(), await freePort(21)];
     const settings = {
       server: { port },
       supervisor: { engine: 'sim', replicas: 2, port_range: [first, first + 20] },

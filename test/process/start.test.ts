@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { run } from '../support/process.ts';
-import { freePort } from '../support/sim.ts';
+import { freePort } from '../support/ports.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 test("the README's start command launches the simulated engine, says so, answers a request, and Ctrl-C ends all of it with 0", async () => {
-  const [port, engine] = [await freePort(), await freePort()];
+  const [port, engine] = [await freePort(), await freePort(11)];
   await using headgate = run('npm', ['start', '--', '--port', String(port), '--engine', 'sim'], {
     cwd: ROOT,
     env: {

@@ -10,7 +10,7 @@ import { startGateway } from '../../gateway/main.ts';
 import { createLog } from '../../gateway/telemetry/log.ts';
 import { watching } from '../supervisor/support/running-supervisor.ts';
 import { scratchFolder } from '../supervisor/support/scratch.ts';
-import { freePort } from '../support/sim.ts';
+import { freePort } from '../support/ports.ts';
 
 const PROGRAM = fileURLToPath(new URL('../supervisor/support/supervise.ts', import.meta.url));
 const STREAMS = 20;
@@ -19,8 +19,8 @@ const TOKENS = 800;
 /** A supervisor and a gateway that know each other by a folder only, as under `headgate serve`. */
 async function service(env: Readonly<Record<string, string>>) {
   const folder = scratchFolder();
-  const port = await freePort();
-  const input = { server: { port: 0 }, supervisor: { engine: 'sim', port_range: [port, Math.min(port + 20, 65_535)] } };
+  const port = await freePort(21);
+  const input = { server: { port: 0 }, supervisor: { engine: 'sim', port_range: [port, port + 20] } };
   const readFile = (path: string) => (path.endsWith('headgate.yaml') ? Buffer.from(JSON.stringify(input)) : null);
   const load = () => loadSettings({ env: {}, cwd: folder, readFile });
   const outside = watching(load().settings, folder);

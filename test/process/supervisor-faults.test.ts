@@ -5,15 +5,15 @@ import type { SupervisionPolicy } from '../../supervisor/policy.ts';
 import type { RunningSupervisor } from '../supervisor/support/running-supervisor.ts';
 import { superviseHere } from '../supervisor/support/running-supervisor.ts';
 import { scratchFolder } from '../supervisor/support/scratch.ts';
-import { freePort } from '../support/sim.ts';
+import { freePort } from '../support/ports.ts';
 
 type Env = Readonly<Record<string, string>>;
 
 async function superviseSim(env: Env, settings: SettingsInput = {}, folder = scratchFolder(), policy: Partial<SupervisionPolicy> = {}) {
-  const port = await freePort();
+  const port = await freePort(21);
   const supervisor = {
     engine: 'sim',
-    port_range: [port, Math.min(port + 20, 65_535)] as [number, number],
+    port_range: [port, port + 20] as [number, number],
     ...settings.supervisor,
   } as const;
   return superviseHere({ ...settings, supervisor }, { SIM_SPEED: '0.01', SIM_FAULTS: '1', ...env }, folder, policy);

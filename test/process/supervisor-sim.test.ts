@@ -2,13 +2,13 @@ import { describe, expect, test } from 'vitest';
 import type { SettingsInput } from '../../gateway/config/settings.ts';
 import type { SupervisionPolicy } from '../../supervisor/policy.ts';
 import { superviseHere } from '../supervisor/support/running-supervisor.ts';
-import { freePort } from '../support/sim.ts';
+import { freePort } from '../support/ports.ts';
 
 const isReady = (view: { state: string }) => view.state === 'ready';
 
 async function superviseSim(env: Readonly<Record<string, string>> = {}, more: SettingsInput = {}, policy: Partial<SupervisionPolicy> = {}) {
-  const port = await freePort();
-  const settings = { ...more, supervisor: { port_range: [port, Math.min(port + 20, 65_535)] as [number, number] } };
+  const port = await freePort(21);
+  const settings = { ...more, supervisor: { port_range: [port, port + 20] as [number, number] } };
   return superviseHere(settings, { SIM_SPEED: '0.01', SIM_FAULTS: '1', ...env }, undefined, policy);
 }
 

@@ -1,7 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import type { RequestOptions } from 'node:http';
 import { request } from 'node:http';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { controlPath, controlTarget } from '../../gateway/config/control-path.ts';
@@ -10,6 +9,7 @@ import type { SupervisorSnapshot } from '../../gateway/core/supervision.ts';
 import type { Controlled } from '../../supervisor/control.ts';
 import { ControlTaken, isAnswered, serveControl } from '../../supervisor/control.ts';
 import { createFakeClock } from '../support/fake-clock.ts';
+import { freePort } from '../support/ports.ts';
 import { scratchFolder } from './support/scratch.ts';
 
 const SNAPSHOT: SupervisorSnapshot = {
@@ -221,15 +221,6 @@ test('the control API can be served on a loopback port instead', async () => {
   const { path } = await serve(`http://127.0.0.1:${port}`);
   expect(await ask(path, { path: '/v1/state' })).toMatchObject({ status: 200 });
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-}
 
 describe('controlPath', () => {
   const settings = defaultSettings();

@@ -12,7 +12,7 @@ import { doctorText } from '../../supervisor/doctor-text.ts';
 import { ProfileError } from '../../supervisor/profile.ts';
 import { createFakeClock } from '../support/fake-clock.ts';
 import { run } from '../support/process.ts';
-import { freePort } from '../support/sim.ts';
+import { freePort } from '../support/ports.ts';
 import { pretendCard, pretendSmi, smiThat } from './support/pretend-smi.ts';
 import { pretendVllm } from './support/pretend-vllm.ts';
 import { scratchFolder } from './support/scratch.ts';

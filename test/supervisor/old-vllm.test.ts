@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { expect, test } from 'vitest';
-import { freePort } from '../support/sim.ts';
+import { freePort } from '../support/ports.ts';
 import { pretendVllm } from './support/pretend-vllm.ts';
 import { FAKE_ENGINE, superviseHere } from './support/running-supervisor.ts';
 
@@ -14,9 +14,9 @@ const KNOWN = [
 test('a vLLM that lacks some flags is asked, started without them, and the operator is told', async () => {
   const serve = `exec '${process.execPath}' '${FAKE_ENGINE}' good "$@"`;
   const bin = pretendVllm('0.23.0', KNOWN, `case "$*" in "serve --help=all") cat "$here/help";; *) ${serve};; esac`);
-  const port = await freePort();
+  const port = await freePort(21);
   const supervisor = await superviseHere(
-    { supervisor: { engine: 'vllm', profile: 't4', port_range: [port, Math.min(port + 20, 65_535)] } },
+    { supervisor: { engine: 'vllm', profile: 't4', port_range: [port, port + 20] } },
     { PATH: `${bin}${delimiter}${process.env['PATH']}` },
   );
   const view = await supervisor.worker(({ state }) => state === 'ready');

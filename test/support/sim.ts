@@ -2,11 +2,11 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { newVram } from '../../supervisor/sim/vram-file.ts';
 import { COMPILE_CACHE } from './compile-cache.ts';
+import { freePort } from './ports.ts';
 
 export interface SimOptions {
   readonly model?: string;
@@ -46,17 +46,6 @@ const READY_LINE = 'Application startup complete.';
 /** Writes a SIM_VRAM_FILE: a machine with these cards, by the names of SIM_GPU, and nothing on them. */
 export function writeVramFile(path: string, gpuIds: readonly string[]): void {
   writeFileSync(path, JSON.stringify(newVram(gpuIds)));
-}
-
-/** A port of 127.0.0.1 that nobody uses at this moment. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** Launches the simulated vLLM on `port` without waiting for it to be ready. */

@@ -5,7 +5,7 @@ import { NvidiaSmi } from '../../../supervisor/gpu.ts';
 import type { SupervisionPolicy } from '../../../supervisor/policy.ts';
 import { gpuHouse } from '../../support/gpu-house.ts';
 import type { GpuHouse, HouseCards, HouseOptions } from '../../support/gpu-house.ts';
-import { freePort } from '../../support/sim.ts';
+import { freePort } from '../../support/ports.ts';
 import { superviseHere } from './running-supervisor.ts';
 import type { RunningSupervisor } from './running-supervisor.ts';
 import { scratchFolder } from './scratch.ts';
@@ -30,8 +30,8 @@ export async function superviseHouse(
   house: GpuHouse,
   { settings = {}, policy = {}, smiClock = systemClock }: HouseSupervision = {},
 ): Promise<RunningSupervisor> {
-  const port = await freePort();
-  const supervisor = { port_range: [port, Math.min(port + 20, 65_535)] as [number, number], ...settings.supervisor };
+  const port = await freePort(21);
+  const supervisor = { port_range: [port, port + 20] as [number, number], ...settings.supervisor };
   const probe = new NvidiaSmi(smiClock, { PATH: house.path }, []);
   return superviseHere({ models: [HOUSE_MODEL], ...settings, supervisor }, { PATH: house.path }, house.folder, policy, probe);
 }

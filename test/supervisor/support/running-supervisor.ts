@@ -15,20 +15,20 @@ import { find } from '../../../supervisor/processes.ts';
 import { runSupervisor } from '../../../supervisor/main.ts';
 import { COMPILE_CACHE } from '../../support/compile-cache.ts';
 import { scratchFolder } from './scratch.ts';
-import { freePort } from '../../support/sim.ts';
+import { freePort } from '../../support/ports.ts';
 
 export const FAKE_ENGINE = fileURLToPath(new URL('./fake-engine.ts', import.meta.url));
 
 /** Settings of a supervisor that launches the fake engine, with ports of its own. */
 export async function fakeEngineSettings(mode: string, more: SettingsInput = {}): Promise<SettingsInput> {
-  const port = await freePort();
+  const port = await freePort(21);
   return {
     ...more,
     supervisor: {
       engine: 'vllm',
       profile: 'none',
       vllm_command: [process.execPath, FAKE_ENGINE, mode, 'serve'],
-      port_range: [port, Math.min(port + 20, 65_535)],
+      port_range: [port, port + 20],
       ...more.supervisor,
     },
   };
