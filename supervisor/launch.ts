@@ -104,7 +104,9 @@ function comforts({ shutdownTimeoutSeconds }: LaunchRequest): readonly (readonly
     // The gateway correlates its log with the engine's by these ids, and reports cached tokens.
     ['--enable-request-id-headers'],
     ['--enable-prompt-tokens-details'],
-    ['--disable-access-log-for-endpoints', '/health,/metrics,/ping'],
+    // What is asked of an engine is known while it hangs, too: see the probe's pulse.
+    ['--enable-server-load-tracking'],
+    ['--disable-access-log-for-endpoints', '/health,/metrics,/load,/ping'],
     ['--shutdown-timeout', String(shutdownTimeoutSeconds)],
   ];
 }

@@ -43,6 +43,8 @@ export interface Beat {
   readonly running: number;
   /** Requests that it has and has not begun. */
   readonly waiting: number;
+  /** Requests in the hands of its HTTP server, whatever its engine does; absent where they are not counted. */
+  readonly load?: number;
   /** Every token it has read or written so far, or any other count that only work moves. */
   readonly tokens: number;
 }
@@ -55,8 +57,10 @@ export interface Pulse {
   readonly seenAtMs: number;
   /** When it last got on, less the time that it had nothing to do since. */
   readonly movedAtMs: number;
-  /** When it last had work, or was asked for a token by us. */
+  /** When it last had work. */
   readonly usedAtMs: number;
+  /** When we last asked it for a token. */
+  readonly askedAtMs: number;
   /** Questions in a row that were answered wrongly or refused. */
   readonly misses: number;
   /** Questions in a row that were not answered in time. */

@@ -9,7 +9,17 @@ import type { SupervisionPolicy } from './policy.ts';
 type Serving = In<'ready'> | In<'draining', { step: 'stalled' }>;
 
 export function freshPulse({ nowMs }: Moment): Pulse {
-  return { last: null, seenAtMs: nowMs, movedAtMs: nowMs, usedAtMs: nowMs, misses: 0, silences: 0, tested: false, withheld: 0 };
+  return {
+    last: null,
+    seenAtMs: nowMs,
+    movedAtMs: nowMs,
+    usedAtMs: nowMs,
+    askedAtMs: nowMs,
+    misses: 0,
+    silences: 0,
+    tested: false,
+    withheld: 0,
+  };
 }
 
 /** A worker that has been ready: what counts is that tokens come, not that its health check says 200. */
@@ -17,8 +27,8 @@ export function serving(now: Now, life: Serving, event: Event): Step {
   const { policy, machine, at } = now;
   switch (event.type) {
     case 'timer': {
-      const tested = isTokenDue(life.pulse, policy, at);
-      const pulse = { ...life.pulse, tested, usedAtMs: tested ? at.nowMs : life.pulse.usedAtMs };
+      const tested = isTokenDue(life, policy, at);
+      const pulse = { ...life.pulse, tested, askedAtMs: tested ? at.nowMs : life.pulse.askedAtMs };
       return remain(now, { ...life, pulse }, [{ type: 'probe', epoch: machine.epoch, depth: tested ? 'token' : 'pulse' }]);
     }
     case 'probe_ok':
@@ -43,18 +53,21 @@ export function serving(now: Now, life: Serving, event: Event): Step {
 }
 
 /**
- * Now and then while nobody asks for anything: vLLM's gauges move only when a token comes, so an engine that hangs with nothing in hand
- * looks idle for ever. Once a token has been withheld every other question is for one.
+ * An engine that hangs with nothing in hand looks idle for ever: now and then while nobody asks for anything it is asked for a token, and
+ * every other time once one has been withheld. And one whose clients have all left can look busy for ever, since vLLM's gauges move only
+ * with its steps: before it is taken for stalled it is asked for one, which it makes at once, and its gauges are right again.
  */
-function isTokenDue({ last, silences, tested, withheld, usedAtMs }: Pulse, policy: SupervisionPolicy, { nowMs }: Moment): boolean {
-  // Not while it is silent or has work: a request more would only delay the verdict.
-  if (silences > 0 || (last !== null && inHand(last) > 0)) return false;
-  return withheld > 0 ? !tested : nowMs - usedAtMs >= policy.idleProbeMs;
+function isTokenDue({ state, pulse }: Serving, policy: SupervisionPolicy, { nowMs }: Moment): boolean {
+  const { last, silences, tested, withheld, movedAtMs, usedAtMs, askedAtMs } = pulse;
+  // While it is silent a request more would only delay the verdict.
+  if (silences > 0) return false;
+  if (last !== null && inHand(last) > 0) return state === 'ready' && askedAtMs <= movedAtMs && nowMs - movedAtMs >= policy.doubtMs;
+  return withheld > 0 ? !tested : nowMs - Math.max(usedAtMs, askedAtMs) >= policy.idleProbeMs;
 }
 
-/** Requests that it works on or has not begun. */
-function inHand({ running, waiting }: Beat): number {
-  return running + waiting;
+/** Requests that it works on or has not begun. An engine that hangs does not count those that come; its HTTP server does. */
+function inHand({ running, waiting, load = 0 }: Beat): number {
+  return Math.max(running + waiting, load);
 }
 
 function felt(pulse: Pulse, beat: Beat | null, { nowMs }: Moment): Pulse {

@@ -19,6 +19,8 @@ export interface SupervisionPolicy {
   readonly healthMisses: number;
   /** Time-outs in a row after which silence counts as a lack of progress. */
   readonly silentProbes: number;
+  /** Requests run, as it seems, and no token comes for this long: it is asked for one. */
+  readonly doubtMs: number;
   /** Requests run and no token comes for this long: no new requests. */
   readonly stallRouteMs: number;
   /** The same for this long: it is started again. */
@@ -74,6 +76,7 @@ export function supervisionPolicy(startTimeoutMs: number, shutdownTimeoutMs: num
     healthIntervalMs: 5000,
     healthMisses: 3,
     silentProbes: 3,
+    doubtMs: 60_000,
     stallRouteMs: 120_000,
     stallRestartMs: 180_000,
     idleProbeMs: 300_000,

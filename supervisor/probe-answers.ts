@@ -53,6 +53,11 @@ export function readBeat(page: string): Beat | null {
   return running === null || tokens === null ? null : { running, waiting: sum(page, WAITING) ?? 0, tokens };
 }
 
+/** What GET /load says: requests in hand; never less than none, though vLLM miscounts some that leave. @throws Error when it says nothing */
+export function readLoad(body: string): number {
+  return Math.max(0, z.object({ server_load: z.number() }).parse(JSON.parse(body)).server_load);
+}
+
 function sum(page: string, sample: RegExp): number | null {
   let total: number | null = null;
   for (const match of page.matchAll(sample)) total = (total ?? 0) + Number(match[1]);

@@ -2,7 +2,7 @@ import { request } from 'node:http';
 import type { ServedModel } from '../gateway/core/worker.ts';
 import type { Beat, ProbeMiss } from './life.ts';
 import type { SleepLevel } from './sleep-level.ts';
-import { checkGenerated, readBeat, readModels, readSleeping, readVersion } from './probe-answers.ts';
+import { checkGenerated, readBeat, readLoad, readModels, readSleeping, readVersion } from './probe-answers.ts';
 
 export type ProbeResult<T> =
   | { readonly kind: 'ok'; readonly value: T }
@@ -58,7 +58,10 @@ export class Probe {
     if (health.kind === 'failed') return health;
     const page = await this.#get('/metrics', readBeat);
     // An engine that does not count, or not here, is not a bad one.
-    return page.kind === 'failed' && page.miss === 'wrong' ? { kind: 'ok', value: null } : page;
+    if (page.kind === 'failed') return page.miss === 'wrong' ? { kind: 'ok', value: null } : page;
+    if (page.value === null) return page;
+    const load = await this.#get('/load', readLoad);
+    return load.kind === 'ok' ? { kind: 'ok', value: { ...page.value, load: load.value } } : page;
   }
 
   /** One real token (or one embedding or score): shows that the engine works and does not only say so. */

@@ -19,6 +19,14 @@ export interface EngineSettings extends SchedulerSettings {
   onOutOfMemory(gib: number): void;
 }
 
+/** What the gauges say. */
+export interface Gauges {
+  readonly running: number;
+  readonly waiting: number;
+  /** 0..1 */
+  readonly kvUsage: number;
+}
+
 /** A late step is made up for by quicker ones, but not more than this. */
 const MAX_LAG_MS = 50;
 
@@ -42,6 +50,9 @@ export class Engine {
   garbled = false;
   /** Factor on the time of every step. */
   slowdown = 1;
+  /** Requests whose clients have gone stay in the gauges until another gets a token, as in vLLM before 0.10.2. */
+  staleGauges = false;
+  #gauges: Gauges = { running: 0, waiting: 0, kvUsage: 0 };
   #tokenAlarms: { readonly at: number; readonly fn: () => void }[] = [];
   #idleListeners: (() => void)[] = [];
 
@@ -49,6 +60,11 @@ export class Engine {
     this.settings = settings;
     this.scheduler = new Scheduler(settings);
     this.metrics = new EngineMetrics(settings.maxModelLen);
+  }
+
+  /** As of the last step, as in vLLM: while no step ends they stand still, whatever comes and goes. */
+  get gauges(): Gauges {
+    return this.#gauges;
   }
 
   get dead(): boolean {
@@ -79,6 +95,7 @@ export class Engine {
   drop(job: Job): void {
     if (!this.#jobs.delete(job)) return;
     for (const choice of job.choices) this.#remove(choice);
+    this.#emptyStep();
     this.#noteIdle();
   }
 
@@ -92,6 +109,7 @@ export class Engine {
       this.#end(choice, 'abort', now);
     }
     this.#settle(job);
+    this.#emptyStep();
     job.onOutput();
   }
 
@@ -107,6 +125,7 @@ export class Engine {
       this.#remove(choice);
     }
     job.onFailure('request-error');
+    this.#emptyStep();
     this.#noteIdle();
   }
 
@@ -179,9 +198,9 @@ export class Engine {
     }
     if (step.prefillTokens + step.decodeTokens === 0) {
       // Nothing but a preemption: what was thrown back is admitted again by the next step.
-      if (step.preempted.length > 0) soon(() => this.#beginStep());
-      else this.#stepping = false;
-      return;
+      if (step.preempted.length > 0) return void soon(() => this.#beginStep());
+      this.#stepping = false;
+      return this.#emptyStep();
     }
     const duration = stepMs(this.settings.cost, step) * this.settings.speed * this.slowdown;
     this.#due = Math.max(this.#due, now - MAX_LAG_MS * Math.min(1, this.settings.speed)) + duration;
@@ -205,9 +224,20 @@ export class Engine {
       this.#held = () => this.#endStep(step);
       return;
     }
-    this.#giveTokens(step);
+    const jobs = this.#giveTokens(step);
+    if (jobs > 0 || !this.staleGauges) this.#moveGauges();
     this.#stepping = false;
     this.#wake(false);
+  }
+
+  /** What vLLM's scheduler does after requests have been taken from it, unless a step is under way anyway. */
+  #emptyStep(): void {
+    if (!this.#stepping && !this.#hung && !this.staleGauges) this.#moveGauges();
+  }
+
+  #moveGauges(): void {
+    const { running, waiting, pool } = this.scheduler;
+    this.#gauges = { running, waiting, kvUsage: pool.usage };
   }
 
   #resume(): void {
@@ -217,7 +247,8 @@ export class Engine {
     held();
   }
 
-  #giveTokens(step: Step): void {
+  /** @returns how many requests got any. */
+  #giveTokens(step: Step): number {
     const now = performance.now();
     const touched = new Set<Job>();
     let sampled = 0;
@@ -236,9 +267,9 @@ export class Engine {
       job.onOutput();
     }
     const due = this.#tokenAlarms.filter((alarm) => alarm.at <= this.metrics.generationTokens);
-    if (due.length === 0) return;
     this.#tokenAlarms = this.#tokenAlarms.filter((alarm) => !due.includes(alarm));
     for (const alarm of due) alarm.fn();
+    return touched.size;
   }
 
   #giveToken(choice: Choice, now: number): void {

@@ -3,7 +3,17 @@ const REQUEST_FAULTS = ['error-500', 'error-midstream', 'reset', 'abort', 'html'
 export type RequestFaultKind = (typeof REQUEST_FAULTS)[number];
 
 /** Faults of the whole server while it serves. */
-const SERVER_FAULTS = ['engine-death', 'hang', 'slow', 'refuse', 'ignore-sigterm', 'oom-runtime', 'host-oom', 'crash-loop'] as const;
+const SERVER_FAULTS = [
+  'engine-death',
+  'hang',
+  'slow',
+  'stale-gauges',
+  'refuse',
+  'ignore-sigterm',
+  'oom-runtime',
+  'host-oom',
+  'crash-loop',
+] as const;
 export type ServerFaultKind = (typeof SERVER_FAULTS)[number];
 
 /** Faults that only a start can have. */

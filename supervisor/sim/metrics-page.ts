@@ -104,19 +104,19 @@ function writeProcess(page: Page, sim: Sim): void {
 
 function writeCounters(page: Page, sim: Sim): void {
   const { engine } = sim;
-  const { metrics, scheduler } = engine;
+  const { metrics, scheduler, gauges } = engine;
   const counter = (name: string, help: string, value: number): void => page.counter(`vllm:${name}`, help, [[{}, value]]);
   const estimates = '(for Model Flops Utilization calculations).';
   counter('estimated_flops_per_gpu', `Estimated number of floating point operations per GPU ${estimates}`, metrics.estimatedFlops);
   counter('estimated_read_bytes_per_gpu', `Estimated number of bytes read from memory per GPU ${estimates}`, metrics.estimatedReadBytes);
   counter('estimated_write_bytes_per_gpu', `Estimated number of bytes written to memory per GPU ${estimates}`, metrics.estimatedWriteBytes);
-  page.gauge('vllm:num_requests_running', 'Number of requests in model execution batches.', [[{}, scheduler.running]]);
-  page.gauge('vllm:num_requests_waiting', 'Number of requests waiting to be processed.', [[{}, scheduler.waiting]]);
+  page.gauge('vllm:num_requests_running', 'Number of requests in model execution batches.', [[{}, gauges.running]]);
+  page.gauge('vllm:num_requests_waiting', 'Number of requests waiting to be processed.', [[{}, gauges.waiting]]);
   page.gauge(
     'vllm:num_requests_waiting_by_reason',
     "Number of waiting requests by reason. Reason labels: 'capacity' = waiting for scheduling capacity; 'deferred' = deferred by transient constraints (LoRA budget, KV transfer, blocked status). Sum of all reasons equals vllm:num_requests_waiting.",
     [
-      [{ reason: 'capacity' }, scheduler.waiting],
+      [{ reason: 'capacity' }, gauges.waiting],
       [{ reason: 'deferred' }, 0],
     ],
   );
@@ -127,7 +127,7 @@ function writeCounters(page: Page, sim: Sim): void {
       (state, level) => [{ sleep_state: state }, Number(engine.sleepLevel === level)] as const,
     ),
   );
-  page.gauge('vllm:kv_cache_usage_perc', 'KV-cache usage. 1 means 100 percent usage.', [[{}, scheduler.pool.usage]]);
+  page.gauge('vllm:kv_cache_usage_perc', 'KV-cache usage. 1 means 100 percent usage.', [[{}, gauges.kvUsage]]);
   counter('prefix_cache_queries', 'Prefix cache queries, in terms of number of queried tokens.', scheduler.prefixQueries);
   counter('prefix_cache_hits', 'Prefix cache hits, in terms of number of cached tokens.', scheduler.prefixHits);
   const external = 'from KV connector cross-instance cache sharing, in terms of number of';

@@ -49,6 +49,7 @@ export function strikeFromStart(target: FaultTarget): void {
 export function heal(target: FaultTarget): string {
   target.requestFaults.clear();
   target.engine.slowdown = 1;
+  target.engine.staleGauges = false;
   target.engine.hung = false;
   target.ignoreSigterm(false);
   target.accept(true);
@@ -80,6 +81,9 @@ function strikeServer(target: FaultTarget, fault: ServerFaultKind, afterTokens: 
     case 'slow':
       engine.slowdown = SLOWDOWN;
       return `steps take ${SLOWDOWN} times as long`;
+    case 'stale-gauges':
+      engine.staleGauges = true;
+      return 'the gauges keep what has been aborted';
     case 'refuse':
       target.accept(false);
       return 'no connection is accepted';

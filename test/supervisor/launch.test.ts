@@ -29,8 +29,8 @@ describe('the command line', () => {
       ...['--served-model-name', 'mistral-7b-instruct'],
       ...['--host', '127.0.0.1', '--port', '18003'],
       ...['--dtype', 'half', '--max-num-seqs', '16', '--max-model-len', '8192'],
-      ...['--enable-request-id-headers', '--enable-prompt-tokens-details'],
-      ...['--disable-access-log-for-endpoints', '/health,/metrics,/ping'],
+      ...['--enable-request-id-headers', '--enable-prompt-tokens-details', '--enable-server-load-tracking'],
+      ...['--disable-access-log-for-endpoints', '/health,/metrics,/load,/ping'],
       ...['--shutdown-timeout', '30'],
     ]);
     expect(plan).toMatchObject({ cwd: '/srv', maxNumSeqs: 16, maxModelLen: 8192 });

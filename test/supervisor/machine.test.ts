@@ -316,6 +316,11 @@ describe('the pulse of a ready worker', () => {
     return effects;
   }
 
+  const isAskedForToken = (world: World) => world.asked?.type === 'probe' && world.asked.depth === 'token';
+  /** It says that it is well, and makes no token for anybody. */
+  const hung = (world: World) => () => world.answer(!isAskedForToken(world), 'timed_out');
+  const tokensAsked = (world: World) => world.effects.filter((effect) => effect.type === 'probe' && effect.depth === 'token').length;
+
   test('is well as long as tokens come, however long its requests take', () => {
     const world = readyWorld();
     let tokens = 0;
@@ -330,7 +335,7 @@ describe('the pulse of a ready worker', () => {
     const world = readyWorld();
     watch(world, POLICY.idleProbeMs * 3 + 20_000);
     expect(world.state).toBe('ready');
-    expect(world.effects.filter((effect) => effect.type === 'probe' && effect.depth === 'token')).toHaveLength(3);
+    expect(tokensAsked(world)).toBe(3);
   });
 
   test('takes it out of service when requests run and no token comes, and starts it again when that lasts', () => {
@@ -338,11 +343,11 @@ describe('the pulse of a ready worker', () => {
     world.beat = { running: 2, waiting: 0, tokens: 100 };
     watch(world, 2 * POLICY.healthIntervalMs);
     const since = world.nowMs;
-    watch(world, POLICY.stallRouteMs);
+    watch(world, POLICY.stallRouteMs, hung(world));
     expect(world.state).toBe('draining');
     expect(world.machine.history.lastFailure).toMatchObject({ class: 'stalled', message: expect.stringContaining('2 requests') });
     expect(types(world.effects)).not.toContain('terminate_leader');
-    watch(world, POLICY.stallRestartMs - POLICY.stallRouteMs);
+    watch(world, POLICY.stallRestartMs - POLICY.stallRouteMs, hung(world));
     expect(world.state).toBe('stopping');
     expect(world.nowMs - since).toBeLessThanOrEqual(POLICY.stallRestartMs + 2 * POLICY.healthIntervalMs);
   });
@@ -350,7 +355,7 @@ describe('the pulse of a ready worker', () => {
   test('lets it serve again when tokens come after all', () => {
     const world = readyWorld();
     world.beat = { running: 2, waiting: 0, tokens: 100 };
-    watch(world, POLICY.stallRouteMs + 3 * POLICY.healthIntervalMs);
+    watch(world, POLICY.stallRouteMs + 3 * POLICY.healthIntervalMs, hung(world));
     expect(world.state).toBe('draining');
     const before = world.machine.life;
     world.beat = { running: 2, waiting: 0, tokens: 101 };
@@ -393,7 +398,7 @@ describe('the pulse of a ready worker', () => {
   function withholding(world: World, miss: 'timed_out' | 'wrong', beat: Beat = { running: 0, waiting: 0, tokens: 9 }) {
     return () => {
       world.beat = beat;
-      return world.asked?.type === 'probe' && world.asked.depth === 'token' ? world.answer(false, miss) : world.answer(true);
+      return isAskedForToken(world) ? world.answer(false, miss) : world.answer(true);
     };
   }
 
@@ -415,7 +420,7 @@ describe('the pulse of a ready worker', () => {
       for (let round = 0; round < 6; round += 1) {
         let missed = 0;
         watch(world, POLICY.idleProbeMs + 60_000, () => {
-          if (world.asked?.type === 'probe' && world.asked.depth === 'token' && missed++ === 0) return world.answer(false, 'timed_out');
+          if (isAskedForToken(world) && missed++ === 0) return world.answer(false, 'timed_out');
           if (missed > 0) forgives(world, (tokens += 1));
           return world.answer(true);
         });
@@ -432,7 +437,7 @@ describe('the pulse of a ready worker', () => {
     watch(world, POLICY.stallRestartMs * 1.5, () => {
       look += 1;
       world.beat = { running: look % 12 === 0 ? 0 : 1, waiting: 0, tokens: 100 };
-      return world.answer(true);
+      return hung(world)();
     });
     expect(world.state).toBe('stopping');
     expect(world.machine.history.lastFailure).toMatchObject({ class: 'stalled' });
@@ -453,22 +458,70 @@ describe('the pulse of a ready worker', () => {
     for (const comes of [true, false]) {
       const world = readyWorld();
       world.beat = { running: 2, waiting: 0, tokens: 100 };
-      watch(world, POLICY.stallRouteMs + 3 * POLICY.healthIntervalMs);
+      watch(world, POLICY.stallRouteMs + 3 * POLICY.healthIntervalMs, hung(world));
       expect(world.state).toBe('draining');
       world.beat = { running: 0, waiting: 0, tokens: 100 };
-      watch(world, 2 * POLICY.healthIntervalMs, () =>
-        world.answer(world.asked?.type !== 'probe' || world.asked.depth !== 'token', 'timed_out'),
-      );
+      watch(world, 2 * POLICY.healthIntervalMs, hung(world));
       expect(world.state).toBe('draining');
-      watch(world, 60_000, () => world.answer(comes || world.asked?.type !== 'probe' || world.asked.depth !== 'token', 'timed_out'));
+      watch(world, 60_000, () => world.answer(comes || !isAskedForToken(world), 'timed_out'));
       expect(world.state).toBe(comes ? 'ready' : 'stopping');
     }
+  });
+
+  test('is not taken in by gauges that stand still since its clients have left: it is asked for a token, and makes it', () => {
+    const world = readyWorld();
+    world.beat = { running: 3, waiting: 2, tokens: 100 };
+    const asked = () => tokensAsked(world);
+    watch(world, POLICY.stallRestartMs * 2, () => {
+      // The step that makes our token tells the truth about the others.
+      if (isAskedForToken(world)) world.beat = { running: 0, waiting: 0, tokens: 101 };
+      return world.answer(true);
+    });
+    expect(world.state).toBe('ready');
+    expect(asked()).toBe(1);
+    expect(world.machine.history.lastFailure).toBeNull();
+  });
+
+  test('that stands still is asked for one token only, which may be refused', () => {
+    const world = readyWorld();
+    world.beat = { running: 3, waiting: 0, tokens: 100 };
+    watch(world, POLICY.stallRouteMs, () => world.answer(!isAskedForToken(world), 'wrong'));
+    expect(world.state).toBe('ready');
+    expect(tokensAsked(world)).toBe(1);
+    watch(world, 2 * POLICY.healthIntervalMs, hung(world));
+    expect(world.state).toBe('draining');
+  });
+
+  test('is taken for stalled when its HTTP server has requests of which a hanging engine knows nothing', () => {
+    const world = readyWorld();
+    watch(world, POLICY.idleProbeMs / 2);
+    world.beat = { running: 0, waiting: 0, load: 5, tokens: 0 };
+    const since = world.nowMs;
+    watch(world, POLICY.stallRouteMs + 2 * POLICY.healthIntervalMs, hung(world));
+    expect(world.state).toBe('draining');
+    expect(world.machine.history.lastFailure).toMatchObject({ class: 'stalled', message: expect.stringContaining('5 requests') });
+    watch(world, POLICY.stallRestartMs - POLICY.stallRouteMs, hung(world));
+    expect(world.state).toBe('stopping');
+    expect(world.nowMs - since).toBeLessThanOrEqual(POLICY.stallRestartMs + 3 * POLICY.healthIntervalMs);
+  });
+
+  test('is not taken in by an HTTP server that miscounts: a token now and then, and it serves on', () => {
+    const world = readyWorld();
+    let tokens = 0;
+    watch(world, 10 * POLICY.doubtMs, () => {
+      if (isAskedForToken(world)) tokens += 1;
+      world.beat = { running: 0, waiting: 0, load: 1, tokens };
+      return world.answer(true);
+    });
+    expect(world.state).toBe('ready');
+    expect(tokens).toBeGreaterThan(5);
+    expect(tokens).toBeLessThanOrEqual(10);
   });
 
   test('counts requests that wait while none runs as work that does not get on', () => {
     const world = readyWorld();
     world.beat = { running: 0, waiting: 7, tokens: 100 };
-    watch(world, POLICY.stallRestartMs + 4 * POLICY.healthIntervalMs);
+    watch(world, POLICY.stallRestartMs + 4 * POLICY.healthIntervalMs, hung(world));
     expect(world.state).toBe('stopping');
     expect(world.machine.history.lastFailure).toMatchObject({ class: 'stalled', message: expect.stringContaining('7 requests') });
   });

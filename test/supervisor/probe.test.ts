@@ -140,6 +140,14 @@ describe('pulse', () => {
     expect(await probe.pulse()).toEqual({ kind: 'ok', value: { running: 3, waiting: 4, tokens: 1035 } });
   });
 
+  test.each([
+    [{ server_load: 7 }, 7],
+    [{ server_load: -2 }, 0],
+  ])('tells what its HTTP server has in hand, where that is counted: %j', async (said, load) => {
+    const { probe } = await probeOf({ '/health': [200, null], '/metrics': [200, page(0, 30)], '/load': [200, said] });
+    expect(await probe.pulse()).toEqual({ kind: 'ok', value: { running: 1, waiting: 4, load, tokens: 1035 } });
+  });
+
   test('is that of a healthy engine when it does not count', async () => {
     const { probe } = await probeOf({ '/health': [200, null], '/metrics': [404, null] });
     expect(await probe.pulse()).toEqual({ kind: 'ok', value: null });

@@ -31,8 +31,17 @@ export function run(
   child.stdout.on('data', more);
   child.stderr.on('data', more);
   let ended = false;
-  // Its output may outlive it: a supervisor that it left behind writes to the same pipes.
-  const exited = new Promise<number | NodeJS.Signals>((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal ?? -1)));
+  const exited = new Promise<number | NodeJS.Signals>((resolve) => {
+    child.once('exit', (code, signal) => {
+      const told = (): void => resolve(code ?? signal ?? -1);
+      // What it said last may not have been read yet; and a supervisor that it left behind may keep its pipes open.
+      const timer = setTimeout(told, 1_000);
+      child.once('close', () => {
+        clearTimeout(timer);
+        told();
+      });
+    });
+  });
   child.once('close', () => {
     ended = true;
     for (const look of waiting) look();

@@ -42,6 +42,8 @@ export interface RunningSim extends AsyncDisposable {
 
 const SIM_PROGRAM = fileURLToPath(new URL('../../supervisor/sim/main.ts', import.meta.url));
 const READY_LINE = 'Application startup complete.';
+/** The last on stdout before it. */
+const LAST_LINE = 'Available routes are:';
 
 /** Writes a SIM_VRAM_FILE: a machine with these cards, by the names of SIM_GPU, and nothing on them. */
 export function writeVramFile(path: string, gpuIds: readonly string[]): void {
@@ -136,8 +138,10 @@ export async function startSim(options: SimOptions = {}): Promise<RunningSim> {
   const sim = await launchSim(options);
   const ready = new Promise<'ready'>((resolve) => {
     const look = (): void => {
-      if (sim.output().includes(READY_LINE)) resolve('ready');
+      // Two pipes: what was printed before may be read after.
+      if (sim.stderr().includes(READY_LINE) && sim.stdout().includes(LAST_LINE)) resolve('ready');
     };
+    sim.child.stdout!.on('data', look);
     sim.child.stderr!.on('data', look);
     look();
   });

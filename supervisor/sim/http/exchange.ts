@@ -104,9 +104,9 @@ export class Exchange {
   #loadHeader(): readonly string[] {
     const format = this.header('endpoint-load-metrics-format')?.toUpperCase();
     if (format !== 'JSON' && format !== 'TEXT') return [];
-    const { scheduler } = this.sim.engine;
-    const waiting = pythonFloat(scheduler.waiting);
-    const usage = pythonFloat(scheduler.pool.usage);
+    const { gauges } = this.sim.engine;
+    const waiting = pythonFloat(gauges.waiting);
+    const usage = pythonFloat(gauges.kvUsage);
     const value =
       format === 'JSON'
         ? `JSON {"named_metrics": {"num_requests_waiting": ${waiting}, "kv_cache_usage_perc": ${usage}}}`

@@ -28,9 +28,7 @@ export function createFrontEnd(sim: Sim): Server {
 async function answer(sim: Sim, routes: ReadonlyMap<string, Route>, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const exchange = new Exchange(sim, request, response);
   const { settings } = sim;
-  sim.serverLoad++;
   response.once('close', () => {
-    sim.serverLoad--;
     if (!settings.accessLog || settings.quietPaths.includes(exchange.path) || !response.headersSent) return;
     const { remoteAddress = '127.0.0.1', remotePort = 0 } = request.socket;
     sim.log.access(
@@ -60,6 +58,8 @@ async function dispatch(exchange: Exchange, routes: ReadonlyMap<string, Route>):
     return exchange.json(405, { detail: 'Method Not Allowed' }, ['allow', route.methods.join(', ')]);
   }
   if (!route.inference) return route.handler(exchange);
+  sim.serverLoad++;
+  exchange.response.once('close', () => sim.serverLoad--);
   if (sim.engine.dead) {
     sim.onDeathRaised();
     throw failureError('engine-dead');

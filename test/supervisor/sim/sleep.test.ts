@@ -61,13 +61,13 @@ describe('sleep', () => {
     expect(await isSleeping(sim)).toEqual({ is_sleeping: true });
     expect(await sleepState(sim)).toEqual(['weights_offloaded']);
     expect((await rawRequest({ port: sim.port, path: '/health' })).status).toBe(200);
-    expect(sim.output()).toMatch(/Sleep mode freed 13\.\d\d GiB memory, [01]\.\d\d GiB memory is still in use\./);
-    expect(sim.output()).toMatch(/It took 0\.4\d{5} seconds to fall asleep\./);
+    await expect.poll(() => sim.output()).toMatch(/Sleep mode freed 13\.\d\d GiB memory, [01]\.\d\d GiB memory is still in use\./);
+    await expect.poll(() => sim.output()).toMatch(/It took 0\.4\d{5} seconds to fall asleep\./);
     expect(await post(sim, '/wake_up')).toBe(200);
     expect(usedGib()).toBeCloseTo(before, 2);
     expect(await isSleeping(sim)).toEqual({ is_sleeping: false });
     expect(await sleepState(sim)).toEqual(['awake']);
-    expect(sim.output()).toMatch(/It took 0\.5\d{5} seconds to wake up tags \{'weights', 'kv_cache'\}\./);
+    await expect.poll(() => sim.output()).toMatch(/It took 0\.5\d{5} seconds to wake up tags \{'weights', 'kv_cache'\}\./);
     expect(await said(sim)).toBe(text);
   });
 
@@ -120,7 +120,7 @@ describe('sleep', () => {
     const before = usedGib();
     expect(await post(sim, '/sleep')).toBe(200);
     expect(usedGib()).toBeCloseTo(before, 2);
-    expect(sim.output()).toContain('Sleep mode freed 0.00 GiB memory');
+    await expect.poll(() => sim.output()).toContain('Sleep mode freed 0.00 GiB memory');
     await using shut = await startSim({ args: ['--enable-sleep-mode'] });
     for (const route of ['/sleep', '/wake_up', '/collective_rpc']) expect(await post(shut, route)).toBe(404);
   });
@@ -132,7 +132,7 @@ describe('sleep', () => {
     await using second = await sleeper(smaller);
     expect(await said(second)).not.toBe('');
     expect(await post(first, '/wake_up')).toBe(500);
-    expect(first.stderr()).toMatch(/\(EngineCore pid=\d+\) CUDA Error: out of memory at .*cumem_allocator\.cpp:\d+/);
+    await expect.poll(() => first.stderr()).toMatch(/\(EngineCore pid=\d+\) CUDA Error: out of memory at .*cumem_allocator\.cpp:\d+/);
     expect(await isSleeping(first)).toEqual({ is_sleeping: true });
     expect((await rawRequest({ port: first.port, path: '/health' })).status).toBe(200);
     await post(second, '/sleep?level=2');

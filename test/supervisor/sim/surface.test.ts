@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -10,6 +11,7 @@ import type { RunningSim } from '../../support/sim.ts';
 
 const MODEL = 'sim-1B';
 const CHAT_PATH = '/v1/chat/completions';
+const GAUGES = ['vllm:num_requests_running', 'vllm:num_requests_waiting', 'vllm:kv_cache_usage_perc'] as const;
 const MESSAGES = [{ role: 'user' as const, content: 'What is the weather in Paris?' }];
 const WEATHER = {
   type: 'function' as const,
@@ -24,6 +26,11 @@ function bodyOf<T = Record<string, never>>(answer: RawAnswer): T {
 }
 
 /** One number of the metrics page; the sum where there are several series. */
+/** Requests in its hands, whatever its engine does. */
+async function serverLoad(sim: RunningSim): Promise<number> {
+  return bodyOf<{ server_load: number }>(await rawRequest({ port: sim.port, path: '/load' })).server_load;
+}
+
 async function metric(sim: RunningSim, name: string): Promise<number> {
   const page = (await rawRequest({ port: sim.port, path: '/metrics' })).body;
   const lines = page.split('\n').filter((line) => line.startsWith(`${name}{`));
@@ -355,12 +362,12 @@ describe('flags', () => {
   });
 
   test('VLLM_SERVER_DEV_MODE opens sleep and wake_up; nothing is generated in between', async () => {
-    await using sim = await startSim({ env: { VLLM_SERVER_DEV_MODE: '1' } });
+    await using sim = await startSim({ args: ['--enable-server-load-tracking'], env: { VLLM_SERVER_DEV_MODE: '1' } });
     const post = (path: string): Promise<RawAnswer> => rawRequest({ port: sim.port, path, method: 'POST' });
     expect((await post('/sleep?level=1')).status).toBe(200);
     expect(bodyOf(await rawRequest({ port: sim.port, path: '/is_sleeping' }))).toEqual({ is_sleeping: true });
     const waiting = rawJson(sim.port, CHAT_PATH, { messages: MESSAGES, max_tokens: 3 });
-    await expect.poll(() => metric(sim, 'vllm:num_requests_waiting')).toBe(1);
+    await expect.poll(() => serverLoad(sim)).toBe(1);
     expect((await post('/wake_up')).status).toBe(200);
     expect((await waiting).status).toBe(200);
     await using plain = await startSim();
@@ -438,7 +445,8 @@ describe('requests and the engine', () => {
 
   test('the metrics tell what happened: queueing, preemption, prefix hits, every token, and nothing left over', async () => {
     // 40 blocks of 16 tokens for eight requests that grow to about 150 tokens each: not all of them can stay.
-    await using sim = await startSim({ args: ['--max-model-len', '256', '--num-gpu-blocks-override', '40', '--max-num-seqs', '6'] });
+    const args = ['--max-model-len', '256', '--num-gpu-blocks-override', '40', '--max-num-seqs', '6', '--enable-server-load-tracking'];
+    await using sim = await startSim({ args });
     const requests = Array.from({ length: 8 }, (_, at) => ({
       messages: [{ role: 'user', content: `${at} ${'word '.repeat(40)}` }],
       max_tokens: 90,
@@ -447,8 +455,7 @@ describe('requests and the engine', () => {
     // All of them are there before the first is worked on, however slowly they come.
     await sim.fault({ fault: 'hang' });
     const calls = requests.map((request) => rawJson(sim.port, CHAT_PATH, request));
-    const inside = async () => (await metric(sim, 'vllm:num_requests_running')) + (await metric(sim, 'vllm:num_requests_waiting'));
-    await expect.poll(inside).toBe(8);
+    await expect.poll(() => serverLoad(sim)).toBe(8);
     await sim.fault({ fault: 'none' });
     const answers = await Promise.all(calls);
     const usages = answers.map((answer) => bodyOf<{ usage: { prompt_tokens: number; completion_tokens: number } }>(answer).usage);
@@ -459,9 +466,41 @@ describe('requests and the engine', () => {
     expect(await metric(sim, 'vllm:request_success_total')).toBe(8);
     expect(await metric(sim, 'vllm:time_to_first_token_seconds_count')).toBe(8);
     expect(await metric(sim, 'vllm:inter_token_latency_seconds_count')).toBe(8 * 89);
-    for (const gauge of ['num_requests_running', 'num_requests_waiting', 'kv_cache_usage_perc'])
-      expect(await metric(sim, `vllm:${gauge}`)).toBe(0);
+    for (const gauge of GAUGES) expect(await metric(sim, gauge)).toBe(0);
     await rawJson(sim.port, CHAT_PATH, requests[7]);
     expect(await metric(sim, 'vllm:prefix_cache_hits_total')).toBeGreaterThan(0);
+  });
+
+  test('the gauges move with the steps of the engine: not while it hangs, and, in an old one, not for clients that leave', async () => {
+    await using sim = await startSim({ env: { SIM_SPEED: '0.1' } });
+    const gauges = () => Promise.all(GAUGES.map((gauge) => metric(sim, gauge)));
+    const underWay = async () => {
+      const leaving = new AbortController();
+      const body = JSON.stringify({ messages: MESSAGES, max_tokens: 5000, ignore_eos: true, stream: true });
+      const headers = { 'content-type': 'application/json' };
+      const response = await fetch(`${sim.url}${CHAT_PATH}`, { method: 'POST', headers, body, signal: leaving.signal });
+      await response.body!.getReader().read();
+      await expect.poll(() => metric(sim, GAUGES[0])).toBe(1);
+      return () => leaving.abort();
+    };
+    const leave = await underWay();
+    leave();
+    await expect.poll(gauges).toEqual([0, 0, 0]);
+
+    await sim.fault({ fault: 'stale-gauges' });
+    (await underWay())();
+    const asked = await metric(sim, 'vllm:generation_tokens_total');
+    await sleep(300);
+    expect(await gauges()).toEqual([1, 0, expect.closeTo(0.01, 1)]);
+    expect((await metric(sim, 'vllm:generation_tokens_total')) - asked).toBeLessThan(20);
+    await rawJson(sim.port, CHAT_PATH, { messages: MESSAGES, max_tokens: 2 });
+    expect(await gauges()).toEqual([0, 0, 0]);
+    await sim.fault({ fault: 'none' });
+
+    const last = await underWay();
+    await sim.fault({ fault: 'hang' });
+    last();
+    await sleep(300);
+    expect((await gauges()).slice(0, 2)).toEqual([1, 0]);
   });
 });
