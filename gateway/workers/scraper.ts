@@ -3,6 +3,7 @@ import type { Worker, WorkerDirectory } from '../core/worker.ts';
 import { parseMetrics } from './parse-metrics.ts';
 import { type Sight, sightOfFailure, sightOfStatus } from './sight.ts';
 import type { WorkerSource } from './source.ts';
+import { StandingFigures } from './standing-figures.ts';
 
 export interface ScraperOptions {
   readonly clock: Clock;
@@ -23,6 +24,7 @@ const GOLDEN_RATIO = 0.618_033_988_75;
 
 /** One worker that is looked at again and again, one look at a time. */
 interface Round {
+  readonly standing: StandingFigures;
   timer: Timer | null;
   stopped: boolean;
 }
@@ -39,7 +41,7 @@ export function startScraper({ clock, directory, source, intervalMs }: ScraperOp
   }
 
   function start(worker: Worker): void {
-    const round: Round = { timer: null, stopped: false };
+    const round: Round = { standing: new StandingFigures(), timer: null, stopped: false };
     rounds.set(worker, round);
     const offset = ((started * GOLDEN_RATIO) % 1) * intervalMs();
     started += 1;
@@ -71,7 +73,7 @@ export function startScraper({ clock, directory, source, intervalMs }: ScraperOp
       const figures = status === 200 ? parseMetrics(body) : null;
       // A worker that was restarted meanwhile has another transport: the page is its predecessor's.
       if (figures && !round.stopped && worker.transport === transport) {
-        Object.assign(load, figures);
+        Object.assign(load, round.standing.believe(figures, Math.max(inFlight, worker.inFlight)));
         load.scrapedAt = clock.now();
         load.inFlightAtScrape = inFlight;
       }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { SettingsInput } from '../../gateway/config/settings.ts';
 import type { WorkerView } from '../../gateway/core/worker.ts';
@@ -5,6 +6,7 @@ import type { SupervisionPolicy } from '../../supervisor/policy.ts';
 import type { RunningSupervisor } from '../supervisor/support/running-supervisor.ts';
 import { superviseHere } from '../supervisor/support/running-supervisor.ts';
 import { scratchFolder } from '../supervisor/support/scratch.ts';
+import { until } from '../support/gateway.ts';
 import { freePort } from '../support/ports.ts';
 
 type Env = Readonly<Record<string, string>>;
@@ -24,12 +26,12 @@ function own(source: string, engine: Record<string, string | number | boolean>, 
   return { supervisor: { profile }, models: [{ id: 'mine', source, engine }] };
 }
 
-function post(url: string, body: unknown): Promise<Response> {
-  return fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+function post(url: string, body: unknown, signal: AbortSignal | null = null): Promise<Response> {
+  return fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body), signal });
 }
 
-function ask(view: WorkerView, tokens: number): Promise<Response> {
-  return post(`${view.url}/v1/completions`, { model: view.models[0]!.id, prompt: 'Hello', max_tokens: tokens, ignore_eos: true });
+function ask(view: WorkerView, tokens: number, signal: AbortSignal | null = null): Promise<Response> {
+  return post(`${view.url}/v1/completions`, { model: view.models[0]!.id, prompt: 'Hello', max_tokens: tokens, ignore_eos: true }, signal);
 }
 
 const isReady = ({ state }: WorkerView) => state === 'ready';
@@ -227,6 +229,22 @@ describe('an engine that goes wrong while it serves', { timeout: 60_000 }, () =>
     expect((await fetch(`${view.url}/health`)).status).toBe(200);
     const again = await supervisor.worker((now) => isReady(now) && now.restarts > 0);
     expect(again).toMatchObject({ restarts: 1, lastFailure: { class: 'stalled', message: expect.stringContaining('1 request') } });
+  });
+
+  test('and whose gauges stand still since its clients have left serves on', async () => {
+    const patience = { healthIntervalMs: 50, doubtMs: 500, stallRouteMs: 1500, stallRestartMs: 2000 };
+    const supervisor = await superviseSim({ SIM_SPEED: '0.1' }, {}, scratchFolder(), patience);
+    const view = await supervisor.worker(isReady);
+    await post(`${view.url}/sim/fault`, { fault: 'stale-gauges' });
+    const running = async () =>
+      Number(/^vllm:num_requests_running\{.*\} (\d)/m.exec(await (await fetch(`${view.url}/metrics`)).text())?.[1]);
+    const leaving = new AbortController();
+    void ask(view, 5_000, leaving.signal).catch(() => null);
+    await until(async () => (await running()) === 1, 'it runs');
+    leaving.abort();
+    await until(async () => (await running()) === 0, 'it has been asked for a token');
+    await sleep(2500);
+    expect(await supervisor.worker(() => true)).toMatchObject({ state: 'ready', pid: view.pid, lastFailure: null });
   });
 
   test('and recovers from a hang serves on as the same process', async () => {

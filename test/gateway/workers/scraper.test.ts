@@ -56,6 +56,32 @@ test('a ready worker is read at every interval, and its load is what the last pa
   expect(worker.load).toMatchObject({ running: 8, waiting: 0 });
 });
 
+test('a page that stands still while nothing of ours is there is that of a worker with nothing to do', async () => {
+  const { clock, directory, transports } = setUp({ a: { '/metrics': page(3, 4) } });
+  directory.apply([view('a')]);
+  const worker = directory.worker('a')!;
+  const NOTHING = { running: 0, waiting: 0, kvUsage: 0 };
+  await clock.advance(1000);
+  expect(worker.load).toMatchObject({ running: 3, waiting: 4, kvUsage: 0.5 });
+  await clock.advance(500);
+  expect(worker.load).toMatchObject({ ...NOTHING, scrapedAt: clock.now() });
+  // Others' requests move it.
+  transports.answers['a'] = { '/metrics': page(4, 4) };
+  await clock.advance(500);
+  expect(worker.load).toMatchObject({ running: 4, waiting: 4, kvUsage: 0.5 });
+  await clock.advance(1500);
+  expect(worker.load).toMatchObject(NOTHING);
+  // A call of ours that is there may well be why it stands so.
+  worker.inFlight = 1;
+  await clock.advance(5000);
+  expect(worker.load).toMatchObject({ running: 4, waiting: 4, kvUsage: 0.5 });
+  worker.inFlight = 0;
+  await clock.advance(1000);
+  expect(worker.load).toMatchObject({ running: 4 });
+  await clock.advance(500);
+  expect(worker.load).toMatchObject(NOTHING);
+});
+
 test('workers are read at different moments', async () => {
   const names = ['a', 'b', 'c', 'd', 'e'];
   const { clock, directory, transports } = setUp(Object.fromEntries(names.map((name) => [name, { '/metrics': page(1) }])));
