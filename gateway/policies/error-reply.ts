@@ -25,7 +25,8 @@ export function errorReplyParts(error: GatewayError, dialect: Dialect, random: R
     const ms = Math.floor(jitter(random, base, JITTER));
     headers['retry-after'] = String(Math.ceil(ms / 1000));
     headers['retry-after-ms'] = String(ms);
-  } else if (row.retry === false) headers['x-should-retry'] = 'false';
+  }
+  if (row.retry === false || details.hopeless) headers['x-should-retry'] = 'false';
   if (details.allow !== undefined) headers['allow'] = details.allow;
   if (details.close) headers['connection'] = 'close';
   return { status, headers, body: JSON.stringify(errorBody(error, dialect)) };

@@ -1,6 +1,9 @@
 import { GatewayError } from '../core/errors.ts';
 import type { WorkerDirectory } from '../core/worker.ts';
 
+/** For those who come back by the clock and not by themselves. */
+const HOPELESS_RETRY_MS = 60_000;
+
 /** Why a model that we know cannot be served just now, in words for the client. */
 export function noWorkerError(directory: WorkerDirectory, model: string): GatewayError {
   const entry = directory.resolve(model);
@@ -10,7 +13,8 @@ export function noWorkerError(directory: WorkerDirectory, model: string): Gatewa
     const how = entry.state === 'loading' ? 'is loading' : 'has to be loaded first';
     return new GatewayError('model_loading', `The model ${model} ${how}.${eta}`, { retryAfterMs: (etaSeconds ?? 5) * 1000 });
   }
-  const why =
-    entry?.state === 'failed' ? 'Its worker failed to start; the operator has been told why.' : 'No worker that serves it is ready.';
-  return new GatewayError('no_worker', `The model ${model} is not available. ${why}`, { retryAfterMs: (etaSeconds ?? 5) * 1000 });
+  const hopeless = entry?.state === 'failed';
+  const why = hopeless ? 'Its worker failed to start; the operator has been told why.' : 'No worker that serves it is ready.';
+  const retryAfterMs = hopeless ? HOPELESS_RETRY_MS : (etaSeconds ?? 5) * 1000;
+  return new GatewayError('no_worker', `The model ${model} is not available. ${why}`, { retryAfterMs, hopeless });
 }

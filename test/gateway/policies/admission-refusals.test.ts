@@ -57,21 +57,26 @@ describe('refusals', () => {
     eta: number | null;
     kind: ErrorKind;
     retryAfterMs: number;
+    hopeless?: true;
     says: RegExp;
   }>([
     { state: 'loading', eta: 42, kind: 'model_loading', retryAfterMs: 42_000, says: /in about 42 s/ },
     { state: 'loading', eta: null, kind: 'model_loading', retryAfterMs: 5_000, says: /is loading\.$/ },
-    { state: 'failed', eta: null, kind: 'no_worker', retryAfterMs: 5_000, says: /failed to start/ },
+    { state: 'failed', eta: null, kind: 'no_worker', retryAfterMs: 60_000, hopeless: true, says: /failed to start/ },
     { state: 'available', eta: null, kind: 'no_worker', retryAfterMs: 5_000, says: /No worker/ },
-  ])('with no worker ready, a model that is $state (ETA $eta) is refused as $kind', async ({ state, eta, kind, retryAfterMs, says }) => {
-    const t = setUp({ workers: [new FakeWorker('w0', { state: 'starting' })] });
-    t.directory.setModel(MODEL, state, eta);
-    const error = await refusal(t.enter());
-    expect(error.kind).toBe(kind);
-    expect(error.status).toBe(503);
-    expect(error.details.retryAfterMs).toBe(retryAfterMs);
-    expect(error.message).toMatch(says);
-  });
+  ])(
+    'with no worker ready, a model that is $state (ETA $eta) is refused as $kind',
+    async ({ state, eta, kind, retryAfterMs, hopeless, says }) => {
+      const t = setUp({ workers: [new FakeWorker('w0', { state: 'starting' })] });
+      t.directory.setModel(MODEL, state, eta);
+      const error = await refusal(t.enter());
+      expect(error.kind).toBe(kind);
+      expect(error.status).toBe(503);
+      expect(error.details.retryAfterMs).toBe(retryAfterMs);
+      expect(error.details.hopeless ?? false).toBe(hopeless ?? false);
+      expect(error.message).toMatch(says);
+    },
+  );
 
   test('the time to come back grows with the line', async () => {
     const t = setUp({ max_queue: 0 });

@@ -21,6 +21,11 @@ test.each(kinds)('%s: JSON in one shape, with the reason, and one clear word on 
   expect(headers['x-should-retry']).toBe(row.retry === false ? 'false' : undefined);
 });
 
+test('what only an operator can change is said to be in vain for who retries by itself, and when to look again for others', () => {
+  const { headers } = parts('no_worker', { retryAfterMs: 60_000, hopeless: true });
+  expect(headers).toMatchObject({ 'x-should-retry': 'false', 'retry-after': expect.stringMatching(/^\d\d$/) });
+});
+
 test('every 503 and 429 says when to come back', () => {
   for (const kind of kinds) {
     const row = ERRORS[kind];
