@@ -4,10 +4,10 @@ import { gpusOf } from './gpu-mode.ts';
 import { INSTANCE_VARIABLE, type LaunchPlan } from './launch.ts';
 
 /** How a model would run. */
-export function examineModel(id: string, wanted: boolean, choice: Choice): ModelFinding {
+export function examineModel(id: string, wanted: boolean, choice: Choice, command: CommandFinding | null): ModelFinding {
   if (choice.kind === 'refused') return { ...NOTHING, id, wanted, verdict: 'no', notes: [choice.reason] };
   const { fit, variant, source, engine, weightsGib, notes } = choice;
-  const found = { ...NOTHING, id, wanted, variant: variant?.name ?? null, source, gpus: gpusOf(engine), weights_gib: weightsGib };
+  const found = { ...NOTHING, id, wanted, variant: variant?.name ?? null, source, gpus: gpusOf(engine), weights_gib: weightsGib, command };
   if (fit === null) return { ...found, verdict: 'unknown', notes };
   return {
     ...found,
@@ -29,6 +29,7 @@ const NOTHING = {
   weights_gib: null,
   kv_cache_gib: null,
   largest_context_tokens: null,
+  command: null,
 } as const;
 
 function round(value: number): number {

@@ -71,6 +71,8 @@ export interface ModelFinding {
   /** The longest context that fits with otherwise these settings. */
   readonly largest_context_tokens: number | null;
   readonly notes: readonly string[];
+  /** What would be run for it; null when it is refused. */
+  readonly command: CommandFinding | null;
 }
 
 export interface CommandFinding {

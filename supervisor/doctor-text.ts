@@ -18,7 +18,7 @@ export function doctorText(report: DoctorReport): string {
       ...table(modelRows(report.models)),
       ...modelNotes(report.models),
     ]),
-    ...section('Command', report.command === null ? ['none: the model is refused'] : commandLines(report.command)),
+    ...commandSections(report.models.filter(({ wanted }) => wanted)),
     ...section('State', [
       `folder ${state.directory}, ports ${state.port_range.join('-')}${state.ports_taken.length === 0 ? '' : ` (taken: ${state.ports_taken.join(', ')})`}`,
       state.supervisor_running ? `a supervisor is running here (${state.control})` : 'no supervisor is running here',
@@ -63,9 +63,10 @@ function vllmLine({ path, version, cuda, flags }: NonNullable<DoctorReport['vllm
 }
 
 function modelRows(models: readonly ModelFinding[]): string[][] {
+  const spread = models.some(({ gpus }) => gpus > 1);
   const cell = (value: number | string | null, unit = '') => (value === null ? '-' : `${value}${unit}`);
   return [
-    ['', 'MODEL', 'WEIGHTS', 'FITS', 'CONTEXT', 'AT ONCE', 'LONGEST', 'KV CACHE', 'GPUS'],
+    ['', 'MODEL', 'WEIGHTS', 'FITS', 'CONTEXT', 'AT ONCE', 'LONGEST', 'KV CACHE', ...(spread ? ['GPUS'] : [])],
     ...models.map((model) => [
       model.wanted ? '*' : '',
       model.id,
@@ -75,13 +76,20 @@ function modelRows(models: readonly ModelFinding[]): string[][] {
       cell(model.concurrency === null ? null : model.concurrency.toFixed(1)),
       cell(model.largest_context_tokens),
       cell(model.kv_cache_gib, ' GiB'),
-      cell(model.gpus),
+      ...(spread ? [cell(model.gpus)] : []),
     ]),
   ];
 }
 
 function modelNotes(models: readonly ModelFinding[]): string[] {
   return models.flatMap(({ id, notes }) => notes.map((note) => (note.startsWith(id) ? note : `${id}: ${note}`)));
+}
+
+function commandSections(models: readonly ModelFinding[]): string[] {
+  return models.flatMap(({ id, command }) => {
+    const title = models.length === 1 ? 'Command' : `Command for ${id}`;
+    return section(title, command === null ? ['none: the model is refused'] : commandLines(command));
+  });
 }
 
 /** A flag and its values stay on one line. */

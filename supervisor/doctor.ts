@@ -50,11 +50,12 @@ export async function examine(settings: Settings, io: DoctorIo): Promise<DoctorR
   const place = { cwd, env, stateDir, vllm };
   const actual = planFleet(settings, profiles, gpus, place);
   const shown = shownPlan(settings, profiles, actual, (asked) => planFleet(asked, profiles, gpus, place));
-  const models = shown.choices.map((choice, index) => examineModel(shown.models[index]?.id ?? '', index < actual.models.length, choice));
   const kept = keptSteps(actual, stateDir);
-  const planned = shown.workers[0]?.spec;
-  const setup = planned?.wanted && kept.length > 0 ? relax(planned.wanted.setup, kept) : undefined;
-  const launch = planned?.plan(Math.min(...settings.supervisor.port_range), 'doctor', setup);
+  const port = Math.min(...settings.supervisor.port_range);
+  const models = shown.choices.map((choice, index) => {
+    const id = shown.models[index]?.id ?? '';
+    return examineModel(id, index < actual.models.length, choice, commandFor(shown, id, kept.get(id) ?? [], port, env));
+  });
 
   const state = await examineState(settings, cwd);
   const card = examineGpus(survey, apps, vllm?.cuda ?? null);
@@ -78,7 +79,7 @@ export async function examine(settings: Settings, io: DoctorIo): Promise<DoctorR
     vllm: vllm && { path: vllm.path, version: vllm.version, cuda: vllm.cuda, flags: vllm.flags?.size ?? null },
     profile: profileFinding(shown),
     models,
-    command: launch?.kind === 'run' ? describeCommand(launch.launch, env) : null,
+    command: models[0]?.command ?? null,
     state: state.finding,
   };
 }
@@ -103,16 +104,28 @@ function asked(id: string): Settings['models'][number] {
 
 const COLD: Settings['models'][number]['swap'] = { strategy: 'cold', sleep_level: null, dwell_ms: null, idle_unload_ms: null };
 
-/** What was relaxed for the first worker's first model after failures, and still is. */
-function keptSteps({ workers, models }: FleetPlan, stateDir: string): readonly Relaxation[] {
-  const spec = workers[0]?.spec;
-  if (!spec) return [];
-  return ladderRecord(spec, ladderFile(stateDir, fileStem(models[0]?.id, spec))).load().footing.steps;
+/** What was relaxed for the first worker's models after failures, and still is, by model. */
+function keptSteps({ workers, models }: FleetPlan, stateDir: string): ReadonlyMap<string, readonly Relaxation[]> {
+  const steps = [...(workers[0]?.models ?? [])].map(([id, { spec }]) => {
+    const file = ladderFile(stateDir, fileStem(models[0]?.id, spec));
+    return [id, ladderRecord(spec, file).load().footing.steps] as const;
+  });
+  return new Map(steps.filter(([, { length }]) => length > 0));
 }
 
-function relaxed(steps: readonly Relaxation[], { workers }: FleetPlan): string[] {
-  if (steps.length === 0) return [];
-  return [`After failures it starts with ${describeChanges(summarize(steps))}; ${howToReset(workers[0]?.spec.id ?? '')}.`];
+/** What would be run for a model on the first worker's cards, with what was relaxed for it; null when it is refused. */
+function commandFor({ workers }: FleetPlan, id: string, steps: readonly Relaxation[], port: number, env: DoctorIo['env']) {
+  const spec = workers[0]?.models.get(id)?.spec;
+  const setup = spec?.wanted && steps.length > 0 ? relax(spec.wanted.setup, steps) : undefined;
+  const launch = spec?.plan(port, 'doctor', setup);
+  return launch?.kind === 'run' ? describeCommand(launch.launch, env) : null;
+}
+
+function relaxed(kept: ReadonlyMap<string, readonly Relaxation[]>, { workers, models }: FleetPlan): string[] {
+  return [...kept].map(([id, steps]) => {
+    const what = models.length === 1 ? 'it' : id;
+    return `After failures ${what} starts with ${describeChanges(summarize(steps))}; ${howToReset(workers[0]?.spec.id ?? '')}.`;
+  });
 }
 
 function busyMemory(plan: FleetPlan, choice: Choice | undefined, gpus: readonly GpuReading[], apps: readonly ComputeApp[]): string[] {

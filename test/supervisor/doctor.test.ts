@@ -9,7 +9,14 @@ import { systemClock, type Clock } from '../../gateway/core/clock.ts';
 import { examine } from '../../supervisor/doctor.ts';
 import type { DoctorReport } from '../../supervisor/doctor-report.ts';
 import { doctorText } from '../../supervisor/doctor-text.ts';
-import { ProfileError } from '../../supervisor/profile.ts';
+import { fileStem, ladderFile } from '../../supervisor/file-name.ts';
+import { planFleet } from '../../supervisor/fleet-plan.ts';
+import { NvidiaSmi } from '../../supervisor/gpu.ts';
+import { LEVEL_GROUND } from '../../supervisor/ladder-footing.ts';
+import type { Relaxation } from '../../supervisor/ladder.ts';
+import { loadProfiles, ProfileError } from '../../supervisor/profile.ts';
+import { inspectVllm } from '../../supervisor/vllm-install.ts';
+import { ladderRecord } from '../../supervisor/worker-ladder.ts';
 import { createFakeClock } from '../support/fake-clock.ts';
 import { run } from '../support/process.ts';
 import { freePort } from '../support/ports.ts';
@@ -244,6 +251,41 @@ describe('in the way stands', () => {
     expect((await doctor({ cwd })).problems).toEqual([expect.stringContaining('is not a folder')]);
     expect(existsSync(join(cwd, 'logs'))).toBe(false);
   });
+});
+
+test('of several models each has its command, with what was relaxed for it after failures', async () => {
+  const [cwd, smi, vllm] = [scratchFolder(), pretendSmi({ cards: [CARDS.l4] }), pretendVllm()];
+  const stateDir = join(cwd, '.headgate');
+  mkdirSync(stateDir);
+  const settings = { models: ['mistral-7b-instruct', 'llama-3.1-8b-instruct'], server: { port: 0 } };
+  const env = { PATH: `${smi}:${vllm}:/usr/bin:/bin`, HOME: '/root' };
+  const { gpus } = await new NvidiaSmi(systemClock, env, []).survey();
+  const place = {
+    cwd,
+    env,
+    stateDir,
+    vllm: await inspectVllm({ command: ['vllm', 'serve'], env, cwd, cacheFile: null, clock: systemClock }),
+  };
+  const { spec } = planFleet(settingsSchema.parse(settings), loadProfiles(), gpus, place).workers[0]!.models.get('llama-3.1-8b-instruct')!;
+  const step: Relaxation = {
+    ...{ setting: 'max_num_seqs', from: '32', to: '16', reason: 'the sampler takes memory for each', class: 'oom-sampler' },
+    change: { kind: 'engine', key: 'max_num_seqs', value: 16 },
+  };
+  const footing = { ...LEVEL_GROUND, steps: [step] };
+  const file = ladderFile(stateDir, fileStem('mistral-7b-instruct', spec));
+  ladderRecord(spec, file).append({ atMs: 0, change: 'relaxed', step, failure: null, measured: {}, version: null, footing });
+
+  const report = await doctor({ smi, vllm, cwd, settings });
+  const sequences = (id: string) => /--max-num-seqs (\d+)/.exec(model(report, id).command!.shell)![1];
+  expect(report.command).toEqual(model(report, 'mistral-7b-instruct').command);
+  expect(Number(sequences('mistral-7b-instruct'))).toBeGreaterThan(16);
+  expect(sequences('llama-3.1-8b-instruct')).toBe('16');
+  expect(model(report, 'qwen2.5-14b-instruct').command!.shell).toContain('--served-model-name qwen2.5-14b-instruct');
+  expect(report.warnings.join()).toMatch(
+    /After failures llama-3\.1-8b-instruct starts with max_num_seqs 16 instead of 32; "headgate restart/,
+  );
+  const text = doctorText(report);
+  expect(text.match(/^Command.*/gm)).toEqual(['Command for mistral-7b-instruct', 'Command for llama-3.1-8b-instruct']);
 });
 
 describe('worth knowing are', () => {
