@@ -76,6 +76,10 @@ export interface WorkerLoad {
   kvCacheBytes: number | null;
   /** Monotonic ms of the last good scrape; null before the first. */
   scrapedAt: number | null;
+  /** As counted by what only work moves. null: not counted. */
+  work: number | null;
+  /** Monotonic ms of the last scrape that found more work done than the one before, or nothing of ours to do; null before the first. */
+  workedAt: number | null;
   /** Our own requests in flight at the time of that scrape: they are in `running + waiting` already. */
   inFlightAtScrape: number;
 }

@@ -110,6 +110,11 @@ export class CircuitBreaker {
     };
   }
 
+  /** Something else than an answer shows that the worker is not well: as after too many failures. */
+  trip(now: number, reason: string): void {
+    if (this.#state.kind !== 'open') this.#open(now, reason);
+  }
+
   /** The worker is known to be well (its supervisor says it is ready anew): start afresh. */
   reset(reason: string): void {
     this.#level = 0;

@@ -18,6 +18,7 @@ import { unwillingError, willingWorkers } from './prompt-logprobs.ts';
 import type { Attempt, FailureCause } from './attempt.ts';
 import { relay, type RelaySettings } from './relay.ts';
 import { RetryBudget } from './retry-budget.ts';
+import { isStalled } from './stalled-worker.ts';
 import { Suspects } from './suspects.ts';
 
 export interface RetrySettings {
@@ -213,6 +214,7 @@ export class Dispatch {
 
   /** Those whose breaker would admit a call; the list itself when that is all of them. */
   #admitted(workers: readonly Worker[], now: number): readonly Worker[] {
+    for (const worker of workers) if (isStalled(worker)) this.#breaker(worker.id).trip(now, 'stalled');
     for (const worker of workers) {
       if (!this.#breaker(worker.id).admits(now)) return workers.filter((other) => this.#breaker(other.id).admits(now));
     }

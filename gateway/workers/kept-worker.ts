@@ -120,6 +120,8 @@ function emptyLoad(): WorkerLoad {
     waiting: 0,
     kvUsage: 0,
     kvCacheBytes: null,
+    work: null,
+    workedAt: null,
     scrapedAt: null,
     inFlightAtScrape: 0,
   };

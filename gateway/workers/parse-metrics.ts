@@ -5,6 +5,8 @@ export interface EngineFigures {
   readonly waiting: number;
   /** 0..1, of the fullest engine: that is the one that preempts. */
   readonly kvUsage: number;
+  /** Every token read or written so far, and every step: what only work moves. null where the page does not count. */
+  readonly work: number | null;
   /** Only where the operator gave the cache a size in bytes; otherwise the page names blocks and tokens, not what one weighs. */
   readonly kvCacheBytes: number | null;
 }
@@ -14,6 +16,8 @@ const WAITING = '\nvllm:num_requests_waiting';
 const KV_USAGE = '\nvllm:kv_cache_usage_perc';
 /** Its name in vLLM until late 2025. */
 const KV_USAGE_OLD = '\nvllm:gpu_cache_usage_perc';
+/** The third is the count of a histogram, whatever its name says. */
+const WORK = ['\nvllm:generation_tokens_total', '\nvllm:prompt_tokens_total', '\nvllm:iteration_tokens_total_count'];
 const CACHE_CONFIG = '\nvllm:cache_config_info';
 
 const SPACE = 32;
@@ -33,6 +37,7 @@ export function parseMetrics(page: string): EngineFigures | null {
     running,
     waiting: sum(page, WAITING) ?? 0,
     kvUsage: largest(page, KV_USAGE) ?? largest(page, KV_USAGE_OLD) ?? 0,
+    work: workIn(page),
     kvCacheBytes: cacheBytes(page),
   };
 }
@@ -43,6 +48,15 @@ function sum(page: string, name: string): number | null {
     total = (total ?? 0) + value;
   });
   return total;
+}
+
+function workIn(page: string): number | null {
+  let work: number | null = null;
+  for (const name of WORK) {
+    const counted = sum(page, name);
+    if (counted !== null) work = (work ?? 0) + counted;
+  }
+  return work;
 }
 
 function largest(page: string, name: string): number | null {

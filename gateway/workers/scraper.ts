@@ -73,8 +73,10 @@ export function startScraper({ clock, directory, source, intervalMs }: ScraperOp
       const figures = status === 200 ? parseMetrics(body) : null;
       // A worker that was restarted meanwhile has another transport: the page is its predecessor's.
       if (figures && !round.stopped && worker.transport === transport) {
+        const now = clock.now();
+        if (inFlight === 0 || figures.work !== load.work) load.workedAt = now;
         Object.assign(load, round.standing.believe(figures, Math.max(inFlight, worker.inFlight)));
-        load.scrapedAt = clock.now();
+        load.scrapedAt = now;
         load.inFlightAtScrape = inFlight;
       }
       return sightOfStatus(status);

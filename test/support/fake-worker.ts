@@ -43,6 +43,8 @@ export class FakeWorker implements Worker {
     waiting: 0,
     kvUsage: 0,
     kvCacheBytes: null,
+    work: null,
+    workedAt: null,
     scrapedAt: null,
     inFlightAtScrape: 0,
   };

@@ -47,6 +47,62 @@ describe('the breaker', () => {
     expect(t.asked()).toEqual([1, 1]);
   });
 
+  describe('of a worker that has calls of ours and does nothing', () => {
+    /** Calls wait at w0 without a byte; its page has said for so long that nothing was done. */
+    function hanging(stillMs: number, over: Partial<FakeWorker['load']> = {}) {
+      const t = setUp({ workers: 2, balancer: { policy: 'least_loaded' } });
+      const [worker] = t.workers as [FakeWorker, FakeWorker];
+      worker.inFlight = 1;
+      t.workers[1]!.inFlight = 50;
+      Object.assign(worker.load, { work: 100, workedAt: 0, scrapedAt: stillMs }, over);
+      return { ...t, worker };
+    }
+
+    test('opens, though none of them has failed', async () => {
+      const t = hanging(120_000);
+      await t.sendTo(good);
+      expect(t.asked()).toEqual([0, 1]);
+      expect(t.events.of('breakerChanged')).toEqual([['w0', 'closed', 'open', 'stalled']]);
+    });
+
+    test('lets one call in now and then, and closes when they are answered', async () => {
+      const t = hanging(120_000);
+      await t.sendTo(good);
+      for (let probe = 1; probe <= 3; probe++) {
+        await t.clock.advance(30_000);
+        for (let i = 0; i < 5; i++) t.send();
+        await t.settle();
+        expect(t.asked()[0]).toBe(probe);
+        for (const exchange of t.workers[1]!.transport.exchanges) if (!exchange.over) good(exchange);
+        await t.settle();
+      }
+      // It gets on again.
+      t.worker.load.workedAt = 120_000;
+      for (const exchange of t.open()) good(exchange);
+      await t.clock.advance(30_000);
+      for (let i = 0; i < 3; i++) await t.sendTo(good);
+      expect(t.dispatch.breakers.get('w0')!.state).toBe('closed');
+      expect(t.asked()[0]).toBeGreaterThan(4);
+    });
+
+    test.each([
+      ['it was seen doing something less than two minutes ago', 119_000, {}],
+      ['its page does not count', 120_000, { work: null }],
+      ['it has not been looked at', 120_000, { scrapedAt: null, workedAt: null }],
+    ])('stays closed where %s', async (_, stillMs, over) => {
+      const t = hanging(stillMs, over);
+      await t.sendTo(good);
+      expect(t.asked()).toEqual([1, 0]);
+    });
+
+    test('stays closed where nothing of ours is there', async () => {
+      const t = hanging(120_000);
+      t.worker.inFlight = 0;
+      await t.sendTo(good);
+      expect(t.asked()).toEqual([1, 0]);
+    });
+  });
+
   async function opened(over: Setup = {}) {
     const t = setUp({ workers: 1, ...over, breaker: { failures: 1, ...over.breaker } });
     await t.sendTo(fail500);

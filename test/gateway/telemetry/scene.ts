@@ -52,6 +52,8 @@ export function workerOf(view: WorkerView = viewOf(), load: Partial<WorkerLoad> 
       waiting: 0,
       kvUsage: 0,
       kvCacheBytes: null,
+      work: null,
+      workedAt: null,
       scrapedAt: null,
       inFlightAtScrape: 0,
       ...load,

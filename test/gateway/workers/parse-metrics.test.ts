@@ -12,6 +12,13 @@ vllm:num_requests_waiting{engine="1",model_name="a"} 1.0
 vllm:num_requests_waiting_by_reason{engine="0",model_name="a",reason="capacity"} 100.0
 vllm:kv_cache_usage_perc{engine="0",model_name="a"} 0.25
 vllm:kv_cache_usage_perc{engine="1",model_name="a"} 0.75
+vllm:generation_tokens_total{engine="0",model_name="a"} 30.0
+vllm:generation_tokens_total{engine="1",model_name="a"} 12.0
+vllm:prompt_tokens_total{engine="0",model_name="a"} 1e+03
+vllm:prompt_tokens_by_source_total{engine="0",source="local_compute"} 77.0
+vllm:iteration_tokens_total_bucket{engine="0",le="1.0"} 77.0
+vllm:iteration_tokens_total_sum{engine="0"} 77.0
+vllm:iteration_tokens_total_count{engine="0"} 5.0
 vllm:cache_config_info{block_size="16",kv_cache_memory_bytes="None",num_gpu_blocks="1000"} 1.0
 `;
 
@@ -20,8 +27,14 @@ test('counts are summed over engines, and the fullest cache stands for all', () 
     running: 5,
     waiting: 5,
     kvUsage: 0.75,
+    work: 1047,
     kvCacheBytes: null,
   });
+});
+
+test('a page that does not count work says so', () => {
+  expect(parseMetrics('vllm:num_requests_running 9')?.work).toBeNull();
+  expect(parseMetrics('vllm:num_requests_running 9\nvllm:prompt_tokens_total 4')?.work).toBe(4);
 });
 
 test("the cache's use is found under its old name too", () => {
@@ -59,6 +72,7 @@ describe.skipIf(!existsSync(recording))('a page recorded from vLLM (skipped wher
       running: 0,
       waiting: 0,
       kvUsage: 0,
+      work: 416,
       kvCacheBytes: 1073741824,
     });
   });

@@ -82,6 +82,23 @@ test('a page that stands still while nothing of ours is there is that of a worke
   expect(worker.load).toMatchObject(NOTHING);
 });
 
+test('it is known when a worker last got on, or had nothing of ours to do', async () => {
+  const working = (work: number) => ({ status: 200, body: `vllm:num_requests_running 1\nvllm:generation_tokens_total ${work}\n` });
+  const { clock, directory, transports } = setUp({ a: { '/metrics': working(7) } });
+  directory.apply([view('a')]);
+  const worker = directory.worker('a')!;
+  expect(worker.load.workedAt).toBeNull();
+  await clock.advance(5000);
+  expect(worker.load).toMatchObject({ work: 7, workedAt: clock.now() });
+  worker.inFlight = 1;
+  const since = clock.now();
+  await clock.advance(5000);
+  expect(worker.load).toMatchObject({ workedAt: since, scrapedAt: clock.now() });
+  transports.answers['a'] = { '/metrics': working(8) };
+  await clock.advance(500);
+  expect(worker.load).toMatchObject({ work: 8, workedAt: clock.now() });
+});
+
 test('workers are read at different moments', async () => {
   const names = ['a', 'b', 'c', 'd', 'e'];
   const { clock, directory, transports } = setUp(Object.fromEntries(names.map((name) => [name, { '/metrics': page(1) }])));
