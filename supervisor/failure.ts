@@ -75,7 +75,6 @@ export function unresponsive(reason: string): Failure {
   );
 }
 
-/** Requests run and no token has come for `silentMs`, while the health check says that all is well. */
 /** It answers its health check, has nothing to do, and makes no token. */
 export function idleHung(tries: number, reason: string): Failure {
   return plain(
@@ -87,12 +86,17 @@ export function idleHung(tries: number, reason: string): Failure {
   );
 }
 
-/** `requests`: how many it had in hand; null where it did not say. */
+/**
+ * No token has come for `silentMs`, while the health check says that all is well. `requests`: how many it had in hand, besides the one for
+ * a token with which it was tested; null where it did not say.
+ */
 export function stalled(silentMs: number, requests: number | null, hopeless: boolean): Failure {
   const what =
     requests === null
       ? 'It did not even say what it was doing'
-      : `${requests === 1 ? '1 request was' : `${requests} requests were`} waiting for one`;
+      : requests === 0
+        ? 'Its clients had given up, and it made none when it was asked for one'
+        : `${requests === 1 ? '1 request was' : `${requests} requests were`} waiting for one`;
   return plain(
     'stalled',
     'serving',

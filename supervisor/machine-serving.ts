@@ -75,7 +75,7 @@ function felt(pulse: Pulse, beat: Beat | null, { nowMs }: Moment): Pulse {
   const heard = { ...pulse, misses: 0, silences: 0, withheld, seenAtMs: nowMs };
   if (beat === null) return { ...heard, movedAtMs: nowMs };
   const worked = beat.tokens !== pulse.last?.tokens;
-  const isIdle = inHand(beat) === 0;
+  const isIdle = inHand(beat) === 0 && withheld === 0;
   return {
     ...heard,
     last: beat,
@@ -89,7 +89,12 @@ function felt(pulse: Pulse, beat: Beat | null, { nowMs }: Moment): Pulse {
 function missed(now: Now, life: Serving, miss: ProbeMiss, reason: string): Step {
   const { policy } = now;
   const pulse = life.pulse.tested ? { ...life.pulse, withheld: life.pulse.withheld + 1 } : life.pulse;
-  if (pulse.withheld >= policy.healthMisses) return abandon(now, life.process, idleHung(pulse.withheld, reason));
+  if (pulse.withheld >= policy.healthMisses) {
+    const { last, movedAtMs, withheld } = pulse;
+    const wasStalled = life.state === 'draining';
+    const failure = wasStalled ? stalled(now.at.nowMs - movedAtMs, last && inHand(last), true) : idleHung(withheld, reason);
+    return abandon(now, life.process, failure);
+  }
   // Busy is not dead: only a silence that lasts counts, and only as a lack of progress.
   if (miss === 'timed_out') return judgePulse(now, life, { ...pulse, silences: pulse.silences + 1 }, policy.healthIntervalMs);
   const misses = pulse.misses + 1;
@@ -102,7 +107,7 @@ function judgePulse(now: Now, life: Serving, pulse: Pulse, againMs: number): Ste
   const { policy, machine, at } = now;
   const silent = pulse.silences >= policy.silentProbes;
   const requests = pulse.last && inHand(pulse.last);
-  const working = silent || (pulse.silences === 0 && (requests ?? 0) > 0);
+  const working = silent || (pulse.silences === 0 && ((requests ?? 0) > 0 || pulse.withheld > 0));
   const stuckMs = working ? at.nowMs - pulse.movedAtMs : 0;
   const stuck = silent ? null : requests;
   if (stuckMs >= policy.stallRestartMs) return abandon(now, life.process, stalled(stuckMs, stuck, true));

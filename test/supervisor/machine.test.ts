@@ -518,6 +518,25 @@ describe('the pulse of a ready worker', () => {
     expect(tokens).toBeLessThanOrEqual(10);
   });
 
+  test('is started again in time also where its clients have given up meanwhile, and each token that it is asked for takes a while not to come', () => {
+    const world = readyWorld();
+    const TOKEN_TIMEOUT_MS = 30_000;
+    const patient = () => {
+      if (isAskedForToken(world)) world.nowMs += TOKEN_TIMEOUT_MS;
+      return hung(world)();
+    };
+    world.beat = { running: 0, waiting: 0, load: 4, tokens: 100 };
+    watch(world, POLICY.healthIntervalMs);
+    const since = world.nowMs;
+    while (world.state === 'ready') watch(world, POLICY.healthIntervalMs, patient);
+    expect(world.nowMs - since).toBeLessThanOrEqual(POLICY.stallRouteMs + TOKEN_TIMEOUT_MS);
+    world.beat = { running: 0, waiting: 0, load: 0, tokens: 100 };
+    while (world.state === 'draining') watch(world, POLICY.healthIntervalMs, patient);
+    expect(world.state).toBe('stopping');
+    expect(world.nowMs - since).toBeLessThanOrEqual(POLICY.stallRestartMs + TOKEN_TIMEOUT_MS);
+    expect(world.machine.history.lastFailure?.message).toContain('Its clients had given up');
+  });
+
   test('counts requests that wait while none runs as work that does not get on', () => {
     const world = readyWorld();
     world.beat = { running: 0, waiting: 7, tokens: 100 };
