@@ -78,7 +78,7 @@ export interface WorkerLoad {
   scrapedAt: number | null;
   /** As counted by what only work moves. null: not counted. */
   work: number | null;
-  /** Monotonic ms of the last scrape that found more work done than the one before, or nothing of ours to do; null before the first. */
+  /** Monotonic ms of the last scrape that found more work done, later by the time since in which nothing of ours was there; null before any. */
   workedAt: number | null;
   /** Our own requests in flight at the time of that scrape: they are in `running + waiting` already. */
   inFlightAtScrape: number;

@@ -46,6 +46,7 @@ export class CircuitBreaker {
   #state: State;
   /** How often it has opened without closing in between. */
   #level = 0;
+  #succeededAt = -Infinity;
 
   constructor(settings: BreakerSettings, random: Random, onTransition: Transition) {
     this.#settings = settings;
@@ -60,6 +61,11 @@ export class CircuitBreaker {
 
   get consecutiveFailures(): number {
     return this.#state.kind === 'closed' ? this.#state.consecutive : 0;
+  }
+
+  /** When anything last went well. */
+  get succeededAt(): number {
+    return this.#succeededAt;
   }
 
   get openUntilMs(): number | null {
@@ -99,6 +105,7 @@ export class CircuitBreaker {
     };
     return {
       succeeded: (at) => {
+        this.#succeededAt = at;
         if (counts()) this.#succeeded(at);
       },
       failed: (at, reason) => {

@@ -214,7 +214,10 @@ export class Dispatch {
 
   /** Those whose breaker would admit a call; the list itself when that is all of them. */
   #admitted(workers: readonly Worker[], now: number): readonly Worker[] {
-    for (const worker of workers) if (isStalled(worker)) this.#breaker(worker.id).trip(now, 'stalled');
+    for (const { id, load } of workers) {
+      const breaker = this.#breaker(id);
+      if (isStalled(load, breaker.succeededAt)) breaker.trip(now, 'stalled');
+    }
     for (const worker of workers) {
       if (!this.#breaker(worker.id).admits(now)) return workers.filter((other) => this.#breaker(other.id).admits(now));
     }

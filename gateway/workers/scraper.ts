@@ -74,7 +74,8 @@ export function startScraper({ clock, directory, source, intervalMs }: ScraperOp
       // A worker that was restarted meanwhile has another transport: the page is its predecessor's.
       if (figures && !round.stopped && worker.transport === transport) {
         const now = clock.now();
-        if (inFlight === 0 || figures.work !== load.work) load.workedAt = now;
+        if (load.workedAt === null || figures.work !== load.work) load.workedAt = now;
+        else if (inFlight === 0) load.workedAt += now - (load.scrapedAt ?? now);
         Object.assign(load, round.standing.believe(figures, Math.max(inFlight, worker.inFlight)));
         load.scrapedAt = now;
         load.inFlightAtScrape = inFlight;

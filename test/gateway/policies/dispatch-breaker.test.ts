@@ -95,11 +95,17 @@ describe('the breaker', () => {
       expect(t.asked()).toEqual([1, 0]);
     });
 
-    test('stays closed where nothing of ours is there', async () => {
-      const t = hanging(120_000);
-      t.worker.inFlight = 0;
-      await t.sendTo(good);
+    test('stays closed where it has answered meanwhile, if only that a request is wrong', async () => {
+      const t = hanging(0);
+      const answeredAt = t.clock.now();
+      await t.sendTo((x) => x.answer(400, { error: { message: 'no', type: 'BadRequestError', param: null, code: 400 } }));
       expect(t.asked()).toEqual([1, 0]);
+      t.worker.load.scrapedAt = answeredAt + 119_000;
+      await t.sendTo(good);
+      expect(t.asked()).toEqual([2, 0]);
+      t.worker.load.scrapedAt = answeredAt + 120_000;
+      await t.sendTo(good);
+      expect(t.asked()).toEqual([2, 1]);
     });
   });
 

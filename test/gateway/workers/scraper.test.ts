@@ -94,6 +94,13 @@ test('it is known when a worker last got on, or had nothing of ours to do', asyn
   const since = clock.now();
   await clock.advance(5000);
   expect(worker.load).toMatchObject({ workedAt: since, scrapedAt: clock.now() });
+  // What it has let lie adds up over the times in which there was nothing.
+  worker.inFlight = 0;
+  await clock.advance(3000);
+  expect(worker.load.scrapedAt! - worker.load.workedAt!).toBe(5000);
+  worker.inFlight = 1;
+  await clock.advance(1000);
+  expect(worker.load.scrapedAt! - worker.load.workedAt!).toBe(6000);
   transports.answers['a'] = { '/metrics': working(8) };
   await clock.advance(500);
   expect(worker.load).toMatchObject({ work: 8, workedAt: clock.now() });
