@@ -4,8 +4,8 @@ import { GatewayError } from '../core/errors.ts';
 import type { Worker, WorkerDirectory } from '../core/worker.ts';
 import type { FailureCause } from './attempt.ts';
 
-/** Whoever supervises a worker knows of its end at about the same time as we do. */
-const NOTICE_MS = 2000;
+/** Whoever supervises a worker knows of its end at about the same time as we do; vLLM itself may take some seconds to follow its engine. */
+const NOTICE_MS = 5000;
 
 /**
  * A worker ended before a byte had come, or had just lost others and is left alone for that, and no other could be asked: the call may do
