@@ -1,6 +1,7 @@
 import { setImmediate as soon, setTimeout as later, clearTimeout } from 'node:timers';
 import type { Choice } from './choice.ts';
 import type { Job } from './job.ts';
+import { Gauges } from './gauges.ts';
 import { EngineMetrics } from './metrics.ts';
 import { Scheduler } from './scheduler.ts';
 import type { SchedulerSettings, Sequence, Step } from './scheduler.ts';
@@ -19,14 +20,6 @@ export interface EngineSettings extends SchedulerSettings {
   onOutOfMemory(gib: number): void;
 }
 
-/** What the gauges say. */
-export interface Gauges {
-  readonly running: number;
-  readonly waiting: number;
-  /** 0..1 */
-  readonly kvUsage: number;
-}
-
 /** A late step is made up for by quicker ones, but not more than this. */
 const MAX_LAG_MS = 50;
 
@@ -34,6 +27,7 @@ const MAX_LAG_MS = 50;
 export class Engine {
   readonly scheduler: Scheduler;
   readonly metrics: EngineMetrics;
+  readonly gauges = new Gauges();
   readonly settings: EngineSettings;
   readonly #owners = new Map<Sequence, { readonly job: Job; readonly choice: Choice }>();
   readonly #jobs = new Set<Job>();
@@ -50,9 +44,6 @@ export class Engine {
   garbled = false;
   /** Factor on the time of every step. */
   slowdown = 1;
-  /** Requests whose clients have gone stay in the gauges until another gets a token, as in vLLM before 0.10.2. */
-  staleGauges = false;
-  #gauges: Gauges = { running: 0, waiting: 0, kvUsage: 0 };
   #tokenAlarms: { readonly at: number; readonly fn: () => void }[] = [];
   #idleListeners: (() => void)[] = [];
 
@@ -60,11 +51,6 @@ export class Engine {
     this.settings = settings;
     this.scheduler = new Scheduler(settings);
     this.metrics = new EngineMetrics(settings.maxModelLen);
-  }
-
-  /** As of the last step, as in vLLM: while no step ends they stand still, whatever comes and goes. */
-  get gauges(): Gauges {
-    return this.#gauges;
   }
 
   get dead(): boolean {
@@ -224,20 +210,14 @@ export class Engine {
       this.#held = () => this.#endStep(step);
       return;
     }
-    const jobs = this.#giveTokens(step);
-    if (jobs > 0 || !this.staleGauges) this.#moveGauges();
+    this.gauges.move(this.scheduler, this.#giveTokens(step));
     this.#stepping = false;
     this.#wake(false);
   }
 
   /** What vLLM's scheduler does after requests have been taken from it, unless a step is under way anyway. */
   #emptyStep(): void {
-    if (!this.#stepping && !this.#hung && !this.staleGauges) this.#moveGauges();
-  }
-
-  #moveGauges(): void {
-    const { running, waiting, pool } = this.scheduler;
-    this.#gauges = { running, waiting, kvUsage: pool.usage };
+    if (!this.#stepping && !this.#hung) this.gauges.move(this.scheduler, 0);
   }
 
   #resume(): void {
@@ -261,7 +241,7 @@ export class Engine {
       touched.add(owner.job);
     }
     this.metrics.iterationTokens.observe(step.prefillTokens + sampled);
-    if (this.settings.countEstimates) this.#countEstimates(step);
+    if (this.settings.countEstimates) this.metrics.countEstimates(step, this.settings.cost);
     for (const job of touched) {
       this.#settle(job);
       job.onOutput();
@@ -310,13 +290,5 @@ export class Engine {
     const listeners = this.#idleListeners;
     this.#idleListeners = [];
     for (const listener of listeners) listener();
-  }
-
-  #countEstimates(step: Step): void {
-    const { cost } = this.settings;
-    const tokens = step.prefillTokens + step.decodeTokens;
-    this.metrics.estimatedFlops += cost.flopsPerToken * tokens;
-    this.metrics.estimatedReadBytes += cost.weightBytes + cost.kvBytesPerToken * step.contextTokens;
-    this.metrics.estimatedWriteBytes += cost.kvBytesPerToken * tokens;
   }
 }

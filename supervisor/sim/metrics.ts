@@ -1,5 +1,7 @@
 import type { Choice } from './choice.ts';
 import { Histogram, oneTwoFive } from './histogram.ts';
+import type { Step } from './scheduler.ts';
+import type { StepCost } from './step-time.ts';
 
 const FIRST_TOKEN_S = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560];
 const TOKEN_S = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80];
@@ -54,6 +56,14 @@ export class EngineMetrics {
 
   onLaterToken(choice: Choice, now: number): void {
     this.interTokenLatency.observe((now - choice.lastTokenAt) / 1000);
+  }
+
+  /** For the utilization that vLLM's `--enable-mfu-metrics` reckons with. */
+  countEstimates(step: Step, cost: StepCost): void {
+    const tokens = step.prefillTokens + step.decodeTokens;
+    this.estimatedFlops += cost.flopsPerToken * tokens;
+    this.estimatedReadBytes += cost.weightBytes + cost.kvBytesPerToken * step.contextTokens;
+    this.estimatedWriteBytes += cost.kvBytesPerToken * tokens;
   }
 
   /** A sequence came to an end that its request will hear of. */

@@ -49,7 +49,7 @@ export function strikeFromStart(target: FaultTarget): void {
 export function heal(target: FaultTarget): string {
   target.requestFaults.clear();
   target.engine.slowdown = 1;
-  target.engine.staleGauges = false;
+  target.engine.gauges.stale = false;
   target.engine.hung = false;
   target.ignoreSigterm(false);
   target.accept(true);
@@ -82,7 +82,7 @@ function strikeServer(target: FaultTarget, fault: ServerFaultKind, afterTokens: 
       engine.slowdown = SLOWDOWN;
       return `steps take ${SLOWDOWN} times as long`;
     case 'stale-gauges':
-      engine.staleGauges = true;
+      engine.gauges.stale = true;
       return 'the gauges keep what has been aborted';
     case 'refuse':
       target.accept(false);
