@@ -1,4 +1,4 @@
-import { request } from 'node:http';
+import { Agent, request } from 'node:http';
 import type { ServedModel } from '../gateway/core/worker.ts';
 import type { Beat, ProbeMiss } from './life.ts';
 import type { SleepLevel } from './sleep-level.ts';
@@ -34,7 +34,7 @@ const TASKS: readonly { readonly path: string; readonly asks: (prompt: string, m
   { path: '/pooling', asks: (input) => ({ input }) },
 ];
 
-/** Asks one engine how it is. Every question is a connection of its own: a kept one says nothing about who listens now. */
+/** Asks one engine how it is. Every time on a connection of its own: a kept one says nothing about who listens now. */
 export class Probe {
   readonly #base: string;
   readonly #modelId: string;
@@ -54,14 +54,19 @@ export class Probe {
 
   /** /health says 200, which is shallow: an engine that hangs says so too. So what it has done is asked as well. */
   async pulse(): Promise<ProbeResult<Beat | null>> {
-    const health = await this.#health();
-    if (health.kind === 'failed') return health;
-    const page = await this.#get('/metrics', readBeat);
-    // An engine that does not count, or not here, is not a bad one.
-    if (page.kind === 'failed') return page.miss === 'wrong' ? { kind: 'ok', value: null } : page;
-    if (page.value === null) return page;
-    const load = await this.#get('/load', readLoad);
-    return load.kind === 'ok' ? { kind: 'ok', value: { ...page.value, load: load.value } } : page;
+    const connection = new Agent({ keepAlive: true, maxSockets: 1 });
+    try {
+      const health = await this.#get('/health', () => null, connection);
+      if (health.kind === 'failed') return health;
+      const page = await this.#get('/metrics', readBeat, connection);
+      // An engine that does not count, or not here, is not a bad one.
+      if (page.kind === 'failed') return page.miss === 'wrong' ? { kind: 'ok', value: null } : page;
+      if (page.value === null) return page;
+      const load = await this.#get('/load', readLoad, connection);
+      return load.kind === 'ok' ? { kind: 'ok', value: { ...page.value, load: load.value } } : page;
+    } finally {
+      connection.destroy();
+    }
   }
 
   /** One real token (or one embedding or score): shows that the engine works and does not only say so. */
@@ -123,8 +128,8 @@ export class Probe {
     return this.#get('/health', () => null);
   }
 
-  #get<T>(path: string, read: (body: string) => T): Promise<ProbeResult<T>> {
-    return this.#ask('GET', path, null, TIMEOUT_MS, read);
+  #get<T>(path: string, read: (body: string) => T, connection: Agent | null = null): Promise<ProbeResult<T>> {
+    return this.#ask('GET', path, null, TIMEOUT_MS, read, connection);
   }
 
   async #generate(prompt: string, maxTokens: number, timeoutMs: number): Promise<ProbeResult<null>> {
@@ -147,9 +152,10 @@ export class Probe {
     body: unknown,
     timeoutMs: number,
     read: (body: string) => T,
+    connection: Agent | null = null,
   ): Promise<ProbeResult<T>> {
     try {
-      const { status, text } = await exchange(new URL(path, this.#base), method, body, timeoutMs);
+      const { status, text } = await exchange(new URL(path, this.#base), method, body, timeoutMs, connection);
       if (status !== 200) return failed(`${path} answered ${status}: ${text.slice(0, 300)}`, 'wrong');
       return { kind: 'ok', value: read(text) };
     } catch (error) {
@@ -166,12 +172,18 @@ function isNoTask(reason: string): boolean {
 
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 
-/** One request on a connection of its own. `timeoutMs` bounds every silence in it. @throws Error with the system's code, or ETIMEDOUT */
-function exchange(url: URL, method: string, body: unknown, timeoutMs: number): Promise<{ status: number; text: string }> {
+/** One request, on a connection of its own unless there is one. `timeoutMs` bounds every silence in it. @throws Error with the system's code, or ETIMEDOUT */
+function exchange(
+  url: URL,
+  method: string,
+  body: unknown,
+  timeoutMs: number,
+  connection: Agent | null,
+): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const payload = body === null ? null : JSON.stringify(body);
     const headers = payload === null ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
-    const outgoing = request(url, { method, agent: false, timeout: timeoutMs, headers }, (response) => {
+    const outgoing = request(url, { method, agent: connection ?? false, timeout: timeoutMs, headers }, (response) => {
       const chunks: Buffer[] = [];
       let bytes = 0;
       response.on('data', (chunk: Buffer) => {
