@@ -106,22 +106,12 @@ export class LogTail {
     return this.#measured;
   }
 
-  /** Oldest first. */
-  lines(): readonly LogLine[] {
-    return this.#all().slice(-this.#maxLines);
-  }
-
-  /** The same without the lines that every request leaves: what may explain an end. */
+  /** The last lines, oldest first, without those that every request leaves: what may explain an end. */
   story(): readonly LogLine[] {
-    return this.#all()
-      .filter(({ text }) => !CHATTER.test(text))
-      .slice(-this.#maxLines);
-  }
-
-  #all(): readonly LogLine[] {
     const splitter = new LineSplitter();
     const lines = [...splitter.push(this.#ring.contents()), ...splitter.flush()];
-    return this.#ring.isFull ? lines.slice(1) : lines;
+    // The first of a full ring is cut.
+    return (this.#ring.isFull ? lines.slice(1) : lines).filter(({ text }) => !CHATTER.test(text)).slice(-this.#maxLines);
   }
 
   #isDying(bytes: Buffer): boolean {
