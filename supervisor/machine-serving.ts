@@ -53,16 +53,25 @@ export function serving(now: Now, life: Serving, event: Event): Step {
 }
 
 /**
- * An engine that hangs with nothing in hand looks idle for ever: now and then while nobody asks for anything it is asked for a token, and
- * every other time once one has been withheld. And one whose clients have all left can look busy for ever, since vLLM's gauges move only
- * with its steps: before it is taken for stalled it is asked for one, which it makes at once, and its gauges are right again.
+ * An engine that hangs with nothing in hand looks idle for ever: now and then while nobody asks for anything it is asked for a token. And
+ * one whose clients have all left can look busy for ever, since vLLM's gauges move only with its steps, and its HTTP server may miscount
+ * who left: before it is taken for stalled it is asked, too. A token withheld is asked for again every other time.
  */
 function isTokenDue({ state, pulse }: Serving, policy: SupervisionPolicy, { nowMs }: Moment): boolean {
-  const { last, silences, tested, withheld, movedAtMs, usedAtMs, askedAtMs } = pulse;
+  const { silences, tested, withheld, movedAtMs, usedAtMs, askedAtMs } = pulse;
   // While it is silent a request more would only delay the verdict.
   if (silences > 0) return false;
-  if (last !== null && inHand(last) > 0) return state === 'ready' && askedAtMs <= movedAtMs && nowMs - movedAtMs >= policy.doubtMs;
-  return withheld > 0 ? !tested : nowMs - Math.max(usedAtMs, askedAtMs) >= policy.idleProbeMs;
+  const again = withheld > 0 && !tested;
+  if (state === 'draining' || isIdle(pulse))
+    return again || (withheld === 0 && nowMs - Math.max(usedAtMs, askedAtMs) >= policy.idleProbeMs);
+  const stuckMs = nowMs - movedAtMs;
+  // Not just before it would leave service: waiting for a token takes a while.
+  const isTime = stuckMs >= policy.doubtMs && stuckMs < policy.stallRouteMs - policy.doubtMs / 2;
+  return isTime && (again || askedAtMs <= movedAtMs);
+}
+
+function isIdle({ last }: Pulse): boolean {
+  return last === null || inHand(last) === 0;
 }
 
 /** Requests that it works on or has not begun. An engine that hangs does not count those that come; its HTTP server does. */
@@ -71,27 +80,29 @@ function inHand({ running, waiting, load = 0 }: Beat): number {
 }
 
 function felt(pulse: Pulse, beat: Beat | null, { nowMs }: Moment): Pulse {
-  const withheld = pulse.tested ? 0 : pulse.withheld;
+  // Where a token was asked for and its counters are told, there was none that could be asked for.
+  const withheld = pulse.tested && beat === null ? 0 : pulse.withheld;
   const heard = { ...pulse, misses: 0, silences: 0, withheld, seenAtMs: nowMs };
   if (beat === null) return { ...heard, movedAtMs: nowMs };
   const worked = beat.tokens !== pulse.last?.tokens;
-  const isIdle = inHand(beat) === 0 && withheld === 0;
+  const hasNothing = inHand(beat) === 0 && withheld === 0;
   return {
     ...heard,
     last: beat,
     withheld: worked ? 0 : withheld,
     // Clients that give up leave it idle for a moment: that is no sign of life, but no time of work either.
-    movedAtMs: worked ? nowMs : isIdle ? Math.min(nowMs, pulse.movedAtMs + nowMs - pulse.seenAtMs) : pulse.movedAtMs,
-    usedAtMs: worked || !isIdle ? nowMs : pulse.usedAtMs,
+    movedAtMs: worked ? nowMs : hasNothing ? Math.min(nowMs, pulse.movedAtMs + nowMs - pulse.seenAtMs) : pulse.movedAtMs,
+    usedAtMs: worked || !hasNothing ? nowMs : pulse.usedAtMs,
   };
 }
 
 function missed(now: Now, life: Serving, miss: ProbeMiss, reason: string): Step {
   const { policy } = now;
   const pulse = life.pulse.tested ? { ...life.pulse, withheld: life.pulse.withheld + 1 } : life.pulse;
-  if (pulse.withheld >= policy.healthMisses) {
+  const wasStalled = life.state === 'draining';
+  // Whatever is the matter with our requests, others are under way: what becomes of them decides.
+  if (pulse.withheld >= policy.healthMisses && (wasStalled || isIdle(pulse))) {
     const { last, movedAtMs, withheld } = pulse;
-    const wasStalled = life.state === 'draining';
     const failure = wasStalled ? stalled(now.at.nowMs - movedAtMs, last && inHand(last), true) : idleHung(withheld, reason);
     return abandon(now, life.process, failure);
   }
@@ -119,7 +130,7 @@ function judgePulse(now: Now, life: Serving, pulse: Pulse, againMs: number): Ste
   const { process, sinceMs } = life;
   if (!isStalled) return enter(now, { state: 'ready', process, sinceMs, pulse }, (epoch) => [again(epoch)]);
   const failure = stalled(stuckMs, stuck, false);
-  const next: Life = { state: 'draining', step: 'stalled', process, sinceMs, pulse: { ...pulse, withheld: Math.max(1, pulse.withheld) } };
+  const next: Life = { state: 'draining', step: 'stalled', process, sinceMs, pulse: { ...pulse, withheld: 1 } };
   return enter(now, next, (epoch) => [{ type: 'report_failure', failure, next: 'watch' }, again(epoch)], {
     history: { ...machine.history, lastFailure: failure },
   });

@@ -69,9 +69,13 @@ export class Probe {
     }
   }
 
-  /** One real token (or one embedding or score): shows that the engine works and does not only say so. */
-  token(): Promise<ProbeResult<null>> {
-    return this.#generate('Hello', 1, TOKEN_TIMEOUT_MS);
+  /**
+   * One real token (or one embedding or score): shows that the engine works and does not only say so. Of some nothing so short can be
+   * asked: what they have done so far is told instead.
+   */
+  async token(): Promise<ProbeResult<Beat | null>> {
+    const made = await this.#generate('Hello', 1, TOKEN_TIMEOUT_MS);
+    return made.kind === 'failed' || TASKS[this.#task] ? made : this.pulse();
   }
 
   /** What an engine does before it is given traffic: a token, then a batch, so that no client waits for kernels and graphs. */

@@ -99,8 +99,8 @@ export class WorkerQuestions {
     const { models, beat } = result.value;
     if (models && epoch === this.#listener.epoch()) this.#models = models;
     onWell();
-    if (depth === 'pulse') this.#use = seenUse(this.#use, beat, this.#world.clock.now());
-    else if (depth === 'token') this.#use = { ...this.#use, asked: true };
+    if (depth === 'token' && beat === null) this.#use = { ...this.#use, asked: true };
+    else if (depth !== 'serving') this.#use = seenUse(this.#use, beat, this.#world.clock.now());
     send({ type: 'probe_ok', epoch, beat });
   }
 
@@ -141,7 +141,7 @@ export class WorkerQuestions {
       case 'pulse':
         return mapped(await this.#result((probe) => probe.pulse()), (beat) => ({ models: null, beat }));
       case 'token':
-        return mapped(await this.#result((probe) => probe.token()), () => ({ models: null, beat: null }));
+        return mapped(await this.#result((probe) => probe.token()), (beat) => ({ models: null, beat }));
     }
   }
 

@@ -64,6 +64,8 @@ export class World {
   asked: Kind<'probe'> | Kind<'warm_up'> | Kind<'sleep'> | Kind<'wake'> | null = null;
   sweeping: Kind<'sweep'> | null = null;
   /** What the engine's counters stand at. */
+  /** Something short can be asked of its model. */
+  makesTokens = true;
   beat: Beat | null = { running: 0, waiting: 0, tokens: 0 };
   /** Starts beside another process, or beside another start. */
   overlaps = 0;
@@ -142,14 +144,14 @@ export class World {
   answer(good: boolean, miss: ProbeMiss = 'wrong'): readonly Effect[] {
     if (!this.asked) return [];
     const { type, epoch } = this.asked;
+    const isToken = this.asked.type === 'probe' && this.asked.depth === 'token';
     this.asked = null;
     if (type === 'sleep')
       return this.send(good ? { type: 'slept', epoch } : { type: 'sleep_failed', epoch, failure: failureOf('backoff') });
     if (type === 'wake') return this.send(good ? { type: 'woken', epoch } : { type: 'wake_failed', epoch, failure: failureOf('backoff') });
     if (type === 'warm_up') return this.send(good ? { type: 'warmed', epoch } : { type: 'warm_up_failed', epoch, reason: 'no token' });
-    return this.send(
-      good ? { type: 'probe_ok', epoch, beat: this.beat } : { type: 'probe_failed', epoch, reason: '/health answered 503', miss },
-    );
+    const beat = isToken && this.makesTokens ? null : this.beat;
+    return this.send(good ? { type: 'probe_ok', epoch, beat } : { type: 'probe_failed', epoch, reason: '/health answered 503', miss });
   }
 
   /** The leading process ends. */

@@ -458,10 +458,10 @@ describe('the pulse of a ready worker', () => {
     for (const comes of [true, false]) {
       const world = readyWorld();
       world.beat = { running: 2, waiting: 0, tokens: 100 };
-      watch(world, POLICY.stallRouteMs + 3 * POLICY.healthIntervalMs, hung(world));
+      watch(world, POLICY.stallRouteMs + POLICY.healthIntervalMs, hung(world));
       expect(world.state).toBe('draining');
       world.beat = { running: 0, waiting: 0, tokens: 100 };
-      watch(world, 2 * POLICY.healthIntervalMs, hung(world));
+      watch(world, POLICY.healthIntervalMs, hung(world));
       expect(world.state).toBe('draining');
       watch(world, 60_000, () => world.answer(comes || !isAskedForToken(world), 'timed_out'));
       expect(world.state).toBe(comes ? 'ready' : 'stopping');
@@ -482,14 +482,48 @@ describe('the pulse of a ready worker', () => {
     expect(world.machine.history.lastFailure).toBeNull();
   });
 
-  test('that stands still is asked for one token only, which may be refused', () => {
+  test.each(['timed_out', 'wrong'] as const)('that stands still may miss a token (%s): the next tells', (miss) => {
+    const world = readyWorld();
+    world.beat = { running: 3, waiting: 0, tokens: 100 };
+    let asked = 0;
+    watch(world, 4 * POLICY.stallRestartMs, () => {
+      if (!isAskedForToken(world)) return world.answer(true);
+      asked += 1;
+      return world.answer(asked > 1, miss);
+    });
+    expect(world.state).toBe('ready');
+    expect(world.effects.filter(({ type }) => type === 'report_failure')).toEqual([]);
+  });
+
+  test('that stands still and refuses every token leaves service no sooner than one that is silent, and is started again', () => {
     const world = readyWorld();
     world.beat = { running: 3, waiting: 0, tokens: 100 };
     watch(world, POLICY.stallRouteMs, () => world.answer(!isAskedForToken(world), 'wrong'));
     expect(world.state).toBe('ready');
-    expect(tokensAsked(world)).toBe(1);
     watch(world, 2 * POLICY.healthIntervalMs, hung(world));
     expect(world.state).toBe('draining');
+    watch(world, POLICY.stallRestartMs - POLICY.stallRouteMs, hung(world));
+    expect(world.state).toBe('stopping');
+  });
+
+  test('returns to service with the next token also where its HTTP server goes on counting requests that have left', () => {
+    const world = readyWorld();
+    world.beat = { running: 2, waiting: 0, load: 2, tokens: 100 };
+    watch(world, POLICY.stallRouteMs + 2 * POLICY.healthIntervalMs, hung(world));
+    expect(world.state).toBe('draining');
+    world.beat = { running: 0, waiting: 0, load: 1, tokens: 100 };
+    watch(world, 4 * POLICY.healthIntervalMs, () => world.answer(true));
+    expect(world.state).toBe('ready');
+  });
+
+  test('of an engine that can be asked for nothing short is judged by what it has done, however often it is asked', () => {
+    const world = readyWorld();
+    world.makesTokens = false;
+    world.beat = { running: 2, waiting: 0, load: 2, tokens: 100 };
+    watch(world, POLICY.stallRouteMs + 2 * POLICY.healthIntervalMs, () => world.answer(true));
+    expect(world.state).toBe('draining');
+    watch(world, POLICY.stallRestartMs - POLICY.stallRouteMs + 2 * POLICY.healthIntervalMs, () => world.answer(true));
+    expect(world.state).toBe('stopping');
   });
 
   test('is taken for stalled when its HTTP server has requests of which a hanging engine knows nothing', () => {

@@ -88,7 +88,15 @@ describe('token', () => {
 
   test('takes the health of a model that can be asked for nothing short', async () => {
     const { probe } = await probeOf({ '/health': [200, null] });
-    expect(await probe.token()).toMatchObject({ kind: 'ok' });
+    expect(await probe.warmUp(1)).toMatchObject({ kind: 'ok' });
+    const { probe: ill } = await probeOf({ '/health': [503, null] });
+    expect(await ill.warmUp(1)).toMatchObject({ kind: 'failed' });
+  });
+
+  test('tells what was done by a model that can be asked for nothing short', async () => {
+    const page = 'vllm:num_requests_running 1\nvllm:generation_tokens_total 5\n';
+    const { probe } = await probeOf({ '/health': [200, null], '/metrics': [200, page], '/load': [200, { server_load: 2 }] });
+    expect(await probe.token()).toEqual({ kind: 'ok', value: { running: 1, waiting: 0, load: 2, tokens: 5 } });
     const { probe: ill } = await probeOf({ '/health': [503, null] });
     expect(await ill.token()).toMatchObject({ kind: 'failed' });
   });
