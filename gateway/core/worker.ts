@@ -78,7 +78,7 @@ export interface WorkerLoad {
   scrapedAt: number | null;
   /** As counted by what only work moves. null: not counted. */
   work: number | null;
-  /** Monotonic ms of the last scrape that found more work done, later by the time since in which nothing of ours was there; null before any. */
+  /** Monotonic ms of the last scrape that found more work done, later by the time since in which no call of ours waited; null before any. */
   workedAt: number | null;
   /** Our own requests in flight at the time of that scrape: they are in `running + waiting` already. */
   inFlightAtScrape: number;
@@ -91,6 +91,8 @@ export interface Worker {
   readonly load: WorkerLoad;
   /** Calls of ours that this worker has and has not finished. Written by dispatch only. */
   inFlight: number;
+  /** Those of them that it has to the last byte and has not begun to answer. Written by dispatch only. */
+  unanswered: number;
   /** Monotonic ms since when it has been ready without a break; null while it is not. */
   readySince: number | null;
   readonly transport: WorkerTransport;

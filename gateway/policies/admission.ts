@@ -2,7 +2,7 @@ import type { Call, Priority } from '../core/call.ts';
 import type { Layer } from '../core/handler.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Lease } from '../core/lease.ts';
-import { afterLoss, LostError, untilGone } from './lost-worker.ts';
+import { afterLoss, LostError, NOTICE_MS, untilGone } from './lost-worker.ts';
 import { Room, type AdmissionContext } from './room.ts';
 
 /** May this call wait, and for how long? One room a model. */
@@ -39,44 +39,59 @@ export class Admission {
     return room;
   }
 
+  /** Resolves when the call may try again: its worker's end is known, or it was not sent and the worker may be asked once more. */
+  async #untilGone(call: Call, loss: LostError, giveUpAt: number): Promise<void> {
+    const { clock, directory } = this.#context;
+    const startedAt = clock.now();
+    call.journey.phase = 'queue';
+    try {
+      await untilGone(clock, directory, loss, call.cancellation);
+    } catch (error) {
+      if (error !== loss || loss.failure || clock.now() >= giveUpAt) throw error;
+    } finally {
+      call.journey.queueMs += clock.now() - startedAt;
+    }
+  }
+
   layer(): Layer {
     const { clock, events, directory } = this.#context;
     const room = (model: string) => this.room(model);
-    return (next) =>
-      async function admitted(call) {
-        let loss: LostError | null = null;
-        for (let first = true; ; first = false) {
-          let lease: Lease;
+    return (next) => async (call) => {
+      let loss: LostError | null = null;
+      let giveUpAt = Infinity;
+      for (let first = true; ; first = false) {
+        let lease: Lease;
+        try {
+          lease = await room(call.model).enter(call, !first);
+        } catch (error) {
+          if (error instanceof GatewayError && error.kind !== 'client_disconnected') events.rejected(call, error.reason);
+          throw loss === null ? error : afterLoss(error);
+        }
+        if (first) events.admitted(call);
+        if (loss?.failure) events.retried(call, loss.failure);
+        loss = null;
+        try {
+          const reply = await next(call);
+          void reply.ended.promise.then(() => lease.release());
+          return reply;
+        } catch (error) {
           try {
-            lease = await room(call.model).enter(call, !first);
-          } catch (error) {
-            if (error instanceof GatewayError && error.kind !== 'client_disconnected') events.rejected(call, error.reason);
-            throw loss === null ? error : afterLoss(error);
-          }
-          if (first) events.admitted(call);
-          if (loss?.failure) events.retried(call, loss.failure);
-          loss = null;
-          try {
-            const reply = await next(call);
-            void reply.ended.promise.then(() => lease.release());
-            return reply;
-          } catch (error) {
-            try {
-              if (directory.resolve(call.model)?.loadable !== true) throw error;
-              // Its worker was given another model while the call was held on its way there: it waits for the next.
-              if (isUnsent(call, error)) continue;
-              if (!(error instanceof LostError)) throw error;
-              // Its worker has ended: it waits for what its supervisor starts instead. Until that is known it keeps its place, or all who
-              // stand in line would be sent after it.
-              loss = error;
-              if (loss.failure) call.journey.losses++;
-              await untilGone(clock, directory, loss, call.cancellation);
-            } finally {
-              lease.release();
-            }
+            if (directory.resolve(call.model)?.loadable !== true) throw error;
+            // Its worker was given another model while the call was held on its way there: it waits for the next.
+            if (isUnsent(call, error)) continue;
+            if (!(error instanceof LostError)) throw error;
+            // Its worker has ended: it waits for what its supervisor starts instead. Until that is known it keeps its place, or all who
+            // stand in line would be sent after it.
+            loss = error;
+            if (loss.failure) call.journey.losses++;
+            else giveUpAt = Math.min(giveUpAt, clock.now() + NOTICE_MS);
+            await this.#untilGone(call, loss, giveUpAt);
+          } finally {
+            lease.release();
           }
         }
-      };
+      }
+    };
   }
 }
 

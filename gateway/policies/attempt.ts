@@ -10,6 +10,8 @@ export type Verdict =
 
 /** What the caller of an attempt hears besides its result. */
 export interface AttemptObserver {
+  /** The worker has the whole request. */
+  onSent(): void;
   onFirstByte(): void;
   /** The worker ended with the call in its hands. `silent`: before a byte of the answer had gone to the client. */
   onDied(silent: boolean): void;

@@ -132,7 +132,7 @@ export class BatchWindows {
         try {
           await lane.window.hold(call, lane.guard.widthMs, settings.max_batch_size);
         } finally {
-          call.journey.windowMs = this.#clock.now() - startedAt;
+          call.journey.windowMs += this.#clock.now() - startedAt;
         }
       }
       const reply = await next(call);

@@ -122,7 +122,7 @@ export class Dispatch {
       if (tried.length + call.journey.losses >= max_attempts) throw error;
       // Whatever a worker fails with that is on its way out, its next life may do better.
       const isLost = isLoss(cause) || worker.readySince !== life;
-      failed = isLost ? { ...attempt, error: new LostError(attempt, worker, life) } : attempt;
+      failed = isLost ? { ...attempt, error: new LostError(error, worker, life, cause) } : attempt;
     }
   }
 
@@ -145,12 +145,22 @@ export class Dispatch {
     events.routed(call, worker.id);
     const probe = this.#breaker(worker.id).state === 'half_open';
     const settle = new Lease(() => worker.inFlight--);
+    let waits = false;
+    const heard = (): void => {
+      if (waits) worker.unanswered--;
+      waits = false;
+    };
     const [suspects, losses] = [this.#suspects, this.#losses];
     const bytes = bytesOf(call);
     const { readySince } = worker;
     try {
       const attempt = await relay(call, worker, this.#request(call), clock, settings(), {
+        onSent() {
+          if (!waits) worker.unanswered++;
+          waits = true;
+        },
         onFirstByte() {
+          heard();
           journey.phase = 'stream';
           // A probe's question is whether the worker answers at all; its whole answer may take minutes.
           if (probe) permit.succeeded(clock.now());
@@ -160,6 +170,7 @@ export class Dispatch {
           if (bytes) suspects.record(bytes, `${worker.id} ${readySince}`, silent, clock.now());
         },
         onSettled(verdict) {
+          heard();
           settle.release();
           if (verdict.kind === 'success') {
             permit.succeeded(clock.now());
@@ -172,6 +183,7 @@ export class Dispatch {
       return attempt;
     } catch (error) {
       // Our own fault: it must not cost the worker a place, nor the breaker its probe.
+      heard();
       settle.release();
       permit.neutral();
       throw error;
@@ -230,8 +242,7 @@ export class Dispatch {
     for (const { id } of workers) soonest = Math.min(soonest, this.#breaker(id).openUntilMs ?? now + 1_000);
     const message = `The workers for ${model} have failed repeatedly and are being left alone for a moment.`;
     const error = new GatewayError('breaker_open', message, { retryAfterMs: Math.max(0, soonest - now) });
-    const lost = this.#losses.unexplained(workers, now);
-    return lost ? new LostError({ error, cause: null }, lost, lost.readySince) : error;
+    return this.#losses.unexplained(error, workers, now) ?? error;
   }
 
   #breaker(worker: string): CircuitBreaker {

@@ -5,7 +5,7 @@ import type { Worker, WorkerDirectory } from '../core/worker.ts';
 import type { FailureCause } from './attempt.ts';
 
 /** Whoever supervises a worker knows of its end at about the same time as we do; vLLM itself may take some seconds to follow its engine. */
-const NOTICE_MS = 5000;
+export const NOTICE_MS = 5000;
 
 /**
  * A worker ended before a byte had come, or had just lost others and is left alone for that, and no other could be asked: the call may do
@@ -17,16 +17,15 @@ export class LostError extends GatewayError {
   readonly life: number | null;
   /** null: the call was not sent to it. */
   readonly failure: FailureCause | null;
+  /** How long to wait for word of its end. */
+  readonly patienceMs: number;
 
-  constructor(
-    { error, cause }: { readonly error: GatewayError; readonly cause: FailureCause | null },
-    worker: Worker,
-    life: number | null,
-  ) {
+  constructor(error: GatewayError, worker: Worker, life: number | null, failure: FailureCause | null, patienceMs = NOTICE_MS) {
     super(error.kind, error.message, error.details);
-    this.failure = cause;
     this.worker = worker;
     this.life = life;
+    this.failure = failure;
+    this.patienceMs = patienceMs;
   }
 }
 
@@ -38,11 +37,17 @@ export class Losses {
     this.#latest.set(worker.id, { life, atMs: now });
   }
 
-  /** One of `workers` that may well have ended without its supervisor having said so yet. */
-  unexplained(workers: readonly Worker[], now: number): Worker | null {
+  /**
+   * What stands for the refusal of a call that was not sent because workers that have just lost others are left alone: one of `workers` may
+   * well have ended without its supervisor having said so yet. It waits for that word, but not longer than they are left alone. null where
+   * none has lost any.
+   */
+  unexplained(refusal: GatewayError, workers: readonly Worker[], now: number): LostError | null {
     for (const worker of workers) {
       const latest = this.#latest.get(worker.id);
-      if (latest && latest.life === worker.readySince && now - latest.atMs < NOTICE_MS) return worker;
+      if (!latest || latest.life !== worker.readySince) continue;
+      const leftMs = Math.min(latest.atMs + NOTICE_MS - now, refusal.details.retryAfterMs ?? Infinity);
+      if (leftMs > 0) return new LostError(refusal, worker, latest.life, null, leftMs);
     }
     return null;
   }
@@ -71,7 +76,7 @@ export function untilGone(clock: Clock, directory: WorkerDirectory, loss: LostEr
       offCancel();
       settle();
     };
-    const timer = clock.after(NOTICE_MS, () => end(() => reject(loss)));
+    const timer = clock.after(loss.patienceMs, () => end(() => reject(loss)));
     const offChange = directory.onChange(() => isGone() && end(resolve));
     const offCancel = cancellation.onCancel((reason) => end(() => reject(reason)));
   });

@@ -96,6 +96,7 @@ class Relay implements UpstreamListener, SilenceListener {
   onSent(): void {
     const now = this.#clock.now();
     this.#call.journey.sentAt = now;
+    this.#observer.onSent();
     this.#silence.sent(now);
   }
 

@@ -27,6 +27,7 @@ export class KeptWorker implements Worker {
   view: WorkerView;
   readonly load: WorkerLoad = emptyLoad();
   inFlight = 0;
+  unanswered = 0;
   readySince: number | null;
 
   readonly #options: KeptWorkerOptions;

@@ -19,6 +19,8 @@ export interface Scraper {
 
 /** A vLLM that is busy answers late, and a late figure is still worth having. */
 const TIMEOUT_MS = 2000;
+/** So long after the one before, a look says nothing about the time in between. */
+const BLIND_MS = 10_000;
 /** Successive multiples of it, modulo one, spread evenly whatever their number. */
 const GOLDEN_RATIO = 0.618_033_988_75;
 
@@ -43,6 +45,8 @@ export function startScraper({ clock, directory, source, intervalMs }: ScraperOp
   function start(worker: Worker): void {
     const round: Round = { standing: new StandingFigures(), timer: null, stopped: false };
     rounds.set(worker, round);
+    // It may have been away for long: what it did meanwhile is not known.
+    worker.load.workedAt = null;
     const offset = ((started * GOLDEN_RATIO) % 1) * intervalMs();
     started += 1;
     round.timer = clock.after(offset, () => void run(worker, round));
@@ -66,7 +70,7 @@ export function startScraper({ clock, directory, source, intervalMs }: ScraperOp
 
   async function look(worker: Worker, round: Round): Promise<Sight> {
     const { load } = worker;
-    const inFlight = worker.inFlight;
+    const { inFlight, unanswered } = worker;
     try {
       const transport = worker.transport;
       const { status, body } = await transport.get('/metrics', TIMEOUT_MS);
@@ -74,9 +78,10 @@ export function startScraper({ clock, directory, source, intervalMs }: ScraperOp
       // A worker that was restarted meanwhile has another transport: the page is its predecessor's.
       if (figures && !round.stopped && worker.transport === transport) {
         const now = clock.now();
+        const sinceMs = now - (load.scrapedAt ?? now);
         if (load.workedAt === null || figures.work !== load.work) load.workedAt = now;
-        else if (inFlight === 0) load.workedAt += now - (load.scrapedAt ?? now);
-        Object.assign(load, round.standing.believe(figures, Math.max(inFlight, worker.inFlight)));
+        else if (unanswered === 0 || sinceMs > BLIND_MS) load.workedAt += sinceMs;
+        Object.assign(load, round.standing.believe(figures, Math.max(inFlight, worker.inFlight), now));
         load.scrapedAt = now;
         load.inFlightAtScrape = inFlight;
       }

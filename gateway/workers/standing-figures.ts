@@ -1,7 +1,7 @@
 import type { EngineFigures } from './parse-metrics.ts';
 
-/** Looks in a row that found the very same, after the first. */
-const STANDING = 3;
+/** Longer than a step takes, which may read a long prompt of somebody else's. */
+const STANDING_MS = 5_000;
 
 /**
  * vLLM's gauges move only with a step of its engine, and older ones take no step when the last clients leave: the page then tells for ever
@@ -10,18 +10,17 @@ const STANDING = 3;
  */
 export class StandingFigures {
   #last: EngineFigures | null = null;
-  #times = 0;
+  #sinceMs = 0;
 
   /** @param ours calls that we have there, at the time of the look. */
-  believe(figures: EngineFigures, ours: number): EngineFigures {
+  believe(figures: EngineFigures, ours: number, now: number): EngineFigures {
     const last = this.#last;
-    const stands = ours === 0 && last !== null && isSame(figures, last);
-    this.#times = stands ? this.#times + 1 : 0;
+    if (ours > 0 || last === null || !isSame(figures, last)) this.#sinceMs = now;
     this.#last = figures;
-    return this.#times < STANDING ? figures : { ...figures, running: 0, waiting: 0, kvUsage: 0 };
+    return now - this.#sinceMs < STANDING_MS ? figures : { ...figures, running: 0, waiting: 0, kvUsage: 0 };
   }
 }
 
 function isSame(a: EngineFigures, b: EngineFigures): boolean {
-  return a.running === b.running && a.waiting === b.waiting && a.kvUsage === b.kvUsage;
+  return a.running === b.running && a.waiting === b.waiting && a.kvUsage === b.kvUsage && a.work === b.work;
 }

@@ -49,6 +49,7 @@ export class FakeWorker implements Worker {
     inFlightAtScrape: 0,
   };
   inFlight = 0;
+  unanswered = 0;
   readySince: number | null = 0;
   readonly transport = new FakeTransport();
 

@@ -285,13 +285,29 @@ describe('a call that comes when the breaker has opened because its worker ended
     expect([t.inUse(), t.clock.pending]).toEqual([0, 0]);
   });
 
-  test('is refused when five seconds have told nothing', async () => {
+  test('does not wait longer than the worker is left alone: it may live', async () => {
     const t = await opened();
     const late = t.send(fakeCall({ id: 'late' }));
-    await t.clock.advance(4_990);
-    expect(late.result).toBeNull();
-    await t.clock.advance(10);
-    expect(kindOf(late)).toBe('breaker_open');
+    await t.clock.advance(1_300);
+    good(t.open()[0]!);
+    await t.settle();
+    expect(textOf(late)).toContain('Yes.');
+    expect(late.call.journey).toMatchObject({ attempts: 1, losses: 0 });
+    expect(late.call.journey.queueMs).toBeGreaterThan(700);
+  });
+
+  test('is refused when five seconds have told nothing, but for the one whose turn it is to ask', async () => {
+    const t = await opened();
+    const late = Array.from({ length: 30 }, (_, i) => t.send(fakeCall({ id: `late ${i}` })));
+    await t.clock.advance(4_900);
+    expect(t.asked()).toEqual([3]);
+    expect(late.map(({ result }) => result)).toEqual(Array(30).fill(null));
+    await t.clock.advance(1_100);
+    const refused = late.filter(({ result }) => result !== null);
+    expect(refused.map(kindOf)).toEqual(Array(29).fill('breaker_open'));
+    good(t.open()[0]!);
+    await t.settle();
+    expect(textOf(late.find((sent) => !refused.includes(sent))!)).toContain('Yes.');
     expect([t.inUse(), t.clock.pending]).toEqual([0, 0]);
   });
 

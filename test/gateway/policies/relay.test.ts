@@ -17,6 +17,7 @@ function ask(stream: boolean, route: Route = CHAT, choices = 1) {
   const call = { ...made, peek: { ...made.peek, choices } };
   const verdicts: Verdict[] = [];
   const attempt = relay(call, worker, { method: 'POST', path: call.route.path, headers: {}, body: null }, clock, SETTINGS, {
+    onSent() {},
     onFirstByte() {},
     onDied() {},
     onSettled: (verdict) => verdicts.push(verdict),

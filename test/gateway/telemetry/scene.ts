@@ -59,6 +59,7 @@ export function workerOf(view: WorkerView = viewOf(), load: Partial<WorkerLoad> 
       ...load,
     },
     inFlight: 0,
+    unanswered: 0,
     readySince: null,
     transport: unusedTransport,
   };

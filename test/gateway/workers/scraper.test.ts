@@ -61,49 +61,85 @@ test('a page that stands still while nothing of ours is there is that of a worke
   directory.apply([view('a')]);
   const worker = directory.worker('a')!;
   const NOTHING = { running: 0, waiting: 0, kvUsage: 0 };
-  await clock.advance(1000);
+  await clock.advance(4900);
   expect(worker.load).toMatchObject({ running: 3, waiting: 4, kvUsage: 0.5 });
-  await clock.advance(500);
+  await clock.advance(100);
   expect(worker.load).toMatchObject({ ...NOTHING, scrapedAt: clock.now() });
   // Others' requests move it.
   transports.answers['a'] = { '/metrics': page(4, 4) };
   await clock.advance(500);
   expect(worker.load).toMatchObject({ running: 4, waiting: 4, kvUsage: 0.5 });
-  await clock.advance(1500);
+  await clock.advance(5000);
   expect(worker.load).toMatchObject(NOTHING);
   // A call of ours that is there may well be why it stands so.
   worker.inFlight = 1;
-  await clock.advance(5000);
+  await clock.advance(10_000);
   expect(worker.load).toMatchObject({ running: 4, waiting: 4, kvUsage: 0.5 });
   worker.inFlight = 0;
-  await clock.advance(1000);
+  await clock.advance(4500);
   expect(worker.load).toMatchObject({ running: 4 });
   await clock.advance(500);
   expect(worker.load).toMatchObject(NOTHING);
 });
 
-test('it is known when a worker last got on, or had nothing of ours to do', async () => {
-  const working = (work: number) => ({ status: 200, body: `vllm:num_requests_running 1\nvllm:generation_tokens_total ${work}\n` });
+const working = (work: number, running = 1) => ({
+  status: 200,
+  body: `vllm:num_requests_running ${running}\nvllm:kv_cache_usage_perc 0.9\nvllm:generation_tokens_total ${work}\n`,
+});
+
+test('a worker that works for others is believed, however steady its gauges', async () => {
+  const { clock, directory, transports } = setUp({ a: { '/metrics': working(0, 16) } });
+  directory.apply([view('a')]);
+  for (let look = 1; look < 30; look += 1) {
+    await clock.advance(500);
+    transports.answers['a'] = { '/metrics': working(400 * look, 16) };
+    expect(directory.worker('a')!.load).toMatchObject({ running: 16, kvUsage: 0.9 });
+  }
+});
+
+test('it is known when a worker last got on, or had no call of ours to answer', async () => {
   const { clock, directory, transports } = setUp({ a: { '/metrics': working(7) } });
   directory.apply([view('a')]);
   const worker = directory.worker('a')!;
   expect(worker.load.workedAt).toBeNull();
+  // Calls that are still on their way there, or whose answers are being read, are none that it lets lie.
+  worker.inFlight = 3;
   await clock.advance(5000);
   expect(worker.load).toMatchObject({ work: 7, workedAt: clock.now() });
-  worker.inFlight = 1;
+  worker.unanswered = 1;
   const since = clock.now();
   await clock.advance(5000);
   expect(worker.load).toMatchObject({ workedAt: since, scrapedAt: clock.now() });
   // What it has let lie adds up over the times in which there was nothing.
-  worker.inFlight = 0;
+  worker.unanswered = 0;
   await clock.advance(3000);
   expect(worker.load.scrapedAt! - worker.load.workedAt!).toBe(5000);
-  worker.inFlight = 1;
+  worker.unanswered = 1;
   await clock.advance(1000);
   expect(worker.load.scrapedAt! - worker.load.workedAt!).toBe(6000);
   transports.answers['a'] = { '/metrics': working(8) };
   await clock.advance(500);
   expect(worker.load).toMatchObject({ work: 8, workedAt: clock.now() });
+});
+
+test('a time in which a worker could not be looked at, or was away, says nothing about what it let lie', async () => {
+  const { clock, directory, transports } = setUp({ a: { '/metrics': working(7) } });
+  directory.apply([view('a')]);
+  const worker = directory.worker('a')!;
+  worker.unanswered = 1;
+  await clock.advance(1000);
+  const lies = () => worker.load.scrapedAt! - worker.load.workedAt!;
+  const before = lies();
+  transports.answers['a'] = { '/metrics': refused() };
+  await clock.advance(600_000);
+  transports.answers['a'] = { '/metrics': working(7) };
+  await clock.advance(500);
+  expect(lies()).toBe(before);
+  directory.apply([view('a', { state: 'starting' })]);
+  await clock.advance(600_000);
+  directory.apply([view('a')]);
+  await clock.advance(500);
+  expect(lies()).toBeLessThanOrEqual(500);
 });
 
 test('workers are read at different moments', async () => {
