@@ -1,4 +1,4 @@
-import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer, request } from 'node:http';
 import { dirname } from 'node:path';
@@ -19,8 +19,10 @@ export interface Controlled {
   /** `waiting` calls wait for it. */
   wish(model: string, waiting: number): WishResult;
   unload(model: string): WishResult;
-  /** Begins to stop everything; does not wait. `ifLeft`: only where whoever started the supervisor is gone. */
-  stop(ifLeft: boolean): WishResult;
+  /** Begins to stop everything; does not wait. */
+  stop(): WishResult;
+  /** The same, only where whoever started the supervisor is gone and no gateway follows it; `followers`: the processes of those that do. */
+  stopIfLeft(followers: readonly string[]): WishResult;
 }
 
 export interface ControlServer {
@@ -33,33 +35,57 @@ export class ControlTaken extends Error {
 }
 
 const SIGN_OF_LIFE_MS = 5000;
+/** How often it is looked whether the socket is still there. */
+const LOOK_MS = 2000;
 const PROBE_TIMEOUT_MS = 2000;
 /** What connecting fails with where nobody listens, or nobody can. */
 const NOBODY: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT', 'ENOTDIR', 'ENOTSOCK', 'EINVAL', 'ENAMETOOLONG', 'ELOOP']);
 
 /**
  * Serves the control API (see gateway/core/supervision.ts) at `path`, a socket only this user may open, or an http URL on loopback.
- * A socket that a dead supervisor left behind is replaced.
+ * A socket that a dead supervisor left behind is replaced; one that is taken away while it serves is made anew, which `onAnew` is told.
  * @throws ControlTaken when a live supervisor answers there
  */
-export async function serveControl(path: string, controlled: Controlled, clock: Clock): Promise<ControlServer> {
+export async function serveControl(path: string, controlled: Controlled, clock: Clock, onAnew?: () => void): Promise<ControlServer> {
   if (await isAnswered(path)) throw new ControlTaken(`another supervisor answers on ${path}`);
-  const server = createServer((incoming, answer) => route(incoming, answer, controlled, clock));
-  if (isControlUrl(path)) await listen(server, controlTarget(path));
-  else {
-    preparePrivateFolder(dirname(path));
-    rmSync(path, { force: true });
-    await listen(server, { path });
-    chmodSync(path, 0o600);
+  const followers = new Followers();
+  const servers: Server[] = [];
+  async function serve(): Promise<void> {
+    const server = createServer((incoming, answer) => route(incoming, answer, controlled, clock, followers));
+    if (isControlUrl(path)) await listen(server, controlTarget(path));
+    else await listenPrivately(server, path);
+    servers.push(server);
   }
+  await serve();
+  let making: Promise<void> = Promise.resolve();
+  const watch = repeat(clock, LOOK_MS, () => {
+    if (isControlUrl(path) || existsSync(path)) return;
+    // Whoever is connected stays so. Where it cannot be made, the next look tries again.
+    making = serve().then(onAnew, () => undefined);
+    return making;
+  });
   return {
-    close: () =>
-      new Promise((resolve) => {
-        // Watches never end by themselves.
-        server.closeAllConnections();
-        server.close(() => resolve());
-      }),
+    async close() {
+      watch.cancel();
+      await making;
+      await Promise.all(servers.map(close));
+    },
   };
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    // Watches never end by themselves.
+    server.closeAllConnections();
+    server.close(() => resolve());
+  });
+}
+
+async function listenPrivately(server: Server, path: string): Promise<void> {
+  preparePrivateFolder(dirname(path));
+  rmSync(path, { force: true });
+  await listen(server, { path });
+  chmodSync(path, 0o600);
 }
 
 /** Whether anybody accepts connections there. */
@@ -108,16 +134,37 @@ function isOpenToAll(mode: number): boolean {
   return (mode & 0o002) !== 0;
 }
 
-function route(incoming: IncomingMessage, answer: ServerResponse, controlled: Controlled, clock: Clock): void {
+/** Gateways that watch, by their process, each as often as it does. */
+class Followers {
+  readonly #pids: string[] = [];
+
+  add(pid: string, answer: ServerResponse): void {
+    this.#pids.push(pid);
+    answer.once('close', () => this.#pids.splice(this.#pids.indexOf(pid), 1));
+  }
+
+  but(pid: string | null): readonly string[] {
+    return [...new Set(this.#pids)].filter((other) => other !== pid);
+  }
+}
+
+function route(incoming: IncomingMessage, answer: ServerResponse, controlled: Controlled, clock: Clock, followers: Followers): void {
   incoming.resume();
   if (!isLocalCaller(incoming)) return send(answer, 403, { error: { message: 'The control API is not for browsers.' } });
   const [path = '', query] = (incoming.url ?? '').split('?');
   const method = incoming.method ?? '';
   if (path === '/v1/state') return method === 'GET' ? send(answer, 200, controlled.snapshot()) : wrongMethod(answer, 'GET');
-  if (path === '/v1/watch') return method === 'GET' ? watch(answer, controlled, clock) : wrongMethod(answer, 'GET');
   const asked = new URLSearchParams(query);
-  if (path === '/v1/stop')
-    return method === 'POST' ? tell(answer, controlled.stop(asked.get('if') === 'left')) : wrongMethod(answer, 'POST');
+  const by = asked.get('by');
+  if (path === '/v1/watch') {
+    if (method !== 'GET') return wrongMethod(answer, 'GET');
+    if (by !== null) followers.add(by, answer);
+    return watch(answer, controlled, clock);
+  }
+  if (path === '/v1/stop') {
+    if (method !== 'POST') return wrongMethod(answer, 'POST');
+    return tell(answer, asked.get('if') === 'left' ? controlled.stopIfLeft(followers.but(by)) : controlled.stop());
+  }
   const command = /^\/v1\/(workers\/[^/]+\/(?:restart|drain)|models\/[^/]+\/(?:load|unload))$/.exec(path)?.[1];
   const [, name = '', verb] = command?.split('/') ?? [];
   const id = decode(name);

@@ -151,6 +151,17 @@ export function spawnFailed(program: string, code: string, detail: string): Fail
   );
 }
 
+/** A log file or a port could not be had: nothing of the engine has been started. */
+export function notPrepared(detail: string): Failure {
+  return plain(
+    'spawn',
+    'launch',
+    'backoff',
+    `The start could not be prepared: ${detail}.`,
+    'Look at the folder of supervisor.state_dir: its disk may be full, or it cannot be written to.',
+  );
+}
+
 /** The profiles say beforehand that it cannot work. */
 export function refused(reason: string): Failure {
   return plain(

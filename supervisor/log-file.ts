@@ -11,7 +11,7 @@ import {
   rmSync,
   truncateSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Clock, Timer } from '../gateway/core/clock.ts';
 import { repeat } from '../gateway/core/clock.ts';
 
@@ -31,8 +31,9 @@ export function logFiles(directory: string, worker: string): LogFiles {
   };
 }
 
-/** Makes room for a new start's log. */
+/** Makes room for a new start's log, and its folder anew where somebody has taken it away. */
 export function rotate(files: LogFiles): void {
+  mkdirSync(dirname(files.current), { recursive: true, mode: 0o700 });
   if (existsSync(files.current)) renameSync(files.current, files.previous);
 }
 

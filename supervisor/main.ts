@@ -27,6 +27,7 @@ import { loadProfiles, ProfileError } from './profile.ts';
 import { findProgram } from './program.ts';
 import { lockState } from './state-lock.ts';
 import { inspectVllm, VLLM_CACHE_FILE } from './vllm-install.ts';
+import type { WishResult } from './wish-result.ts';
 import { readRecords } from './worker-record.ts';
 
 export interface SupervisorIo {
@@ -133,6 +134,10 @@ async function superviseAlone(
   });
 
   const { stopped, stop, finish } = listenForTheEnd(fleet, io.signals ?? process, log);
+  const told = (): WishResult => {
+    stop('control');
+    return { kind: 'accepted', will: 'Every worker is stopped, then the supervisor.' };
+  };
   let awaited: Timer | null = null;
   try {
     const control = await serveControl(
@@ -145,14 +150,16 @@ async function superviseAlone(
         load: (model) => fleet.load(model),
         wish: (model, waiting) => fleet.wish(model, waiting),
         unload: (model) => fleet.unload(model),
-        stop(ifLeft) {
-          if (ifLeft && process.ppid === STARTED_BY)
+        stop: told,
+        stopIfLeft([follower]) {
+          if (process.ppid === STARTED_BY)
             return { kind: 'conflict', reason: `The supervisor belongs to process ${STARTED_BY}, which started it and runs.` };
-          stop('control');
-          return { kind: 'accepted', will: 'Every worker is stopped, then the supervisor.' };
+          if (follower !== undefined) return { kind: 'conflict', reason: `The gateway of process ${follower} uses it.` };
+          return told();
         },
       },
       clock,
+      () => log.warn('supervisor.control', `The control socket was taken away; it is there again: ${path}.`),
     );
     try {
       writeFileSync(join(stateDir, 'control.json'), `${JSON.stringify({ control: path, pid: process.pid })}\n`, { mode: 0o600 });

@@ -7,7 +7,7 @@ import { EngineProcess } from './engine-process.ts';
 import type { Failure } from './failure.ts';
 import { explain } from './failure-explain.ts';
 import type { Exit } from './failure-table.ts';
-import { noPortLeft, refused, spawnFailed } from './failure.ts';
+import { noPortLeft, notPrepared, refused } from './failure.ts';
 import type { Setup } from './ladder.ts';
 import type { LaunchPlan } from './launch.ts';
 import type { Effect, Event, Life, Machine, TimerName } from './life.ts';
@@ -251,8 +251,7 @@ export class SupervisedWorker {
       await this.#launchEngine(incarnation);
     } catch (error) {
       // A full disk or a folder that cannot be written: nothing of the engine was started yet.
-      const { code, message } = error as NodeJS.ErrnoException;
-      this.#send({ type: 'spawn_failed', incarnation, failure: spawnFailed(this.spec.id, code ?? 'UNKNOWN', message) });
+      this.#send({ type: 'spawn_failed', incarnation, failure: notPrepared((error as Error).message) });
     }
   }
 

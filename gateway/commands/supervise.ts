@@ -1,7 +1,7 @@
 import { runSupervisor } from '../../supervisor/main.ts';
 import type { Log } from '../../supervisor/log.ts';
 import type { Settings } from '../config/settings.ts';
-import { systemClock } from '../core/clock.ts';
+import { stayAlive, systemClock } from '../core/clock.ts';
 import { VERSION } from '../version.ts';
 import { prettyLine } from '../telemetry/log-pretty.ts';
 import { lostMessage, StandardOutput } from '../telemetry/standard-output.ts';
@@ -14,6 +14,8 @@ export async function supervise(argv: readonly string[]): Promise<number> {
   if (line.kind === 'ended') return line.exitCode;
   const { settings } = line.loaded;
   outliveReaders();
+  // Before it serves, and after, it may wait on timers alone.
+  const alive = stayAlive();
   const ended = runSupervisor(settings, {
     cwd: line.cwd,
     env: process.env,
@@ -21,7 +23,10 @@ export async function supervise(argv: readonly string[]): Promise<number> {
     version: VERSION,
     log: supervisorLog(settings.log),
   });
-  return ended.finally(leave);
+  return ended.finally(() => {
+    alive.cancel();
+    leave();
+  });
 }
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;

@@ -67,7 +67,7 @@ export class SupervisorProcess {
     if (this.#child) this.#child.kill('SIGTERM');
     else if (await isAnswered(control)) {
       // Another gateway's, or one that was started by itself, is not ours to stop.
-      const { kind, message } = await commandSupervisor(clock, controlTarget(control), '/v1/stop?if=left');
+      const { kind, message } = await commandSupervisor(clock, controlTarget(control), `/v1/stop?if=left&by=${process.pid}`);
       if (kind !== 'accepted') return log.info('supervisor.found', `The supervisor goes on. ${message}`);
     }
     await Promise.race([this.#gone(clock.now() + limitMs), sleep(clock, limitMs)]);

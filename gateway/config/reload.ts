@@ -60,7 +60,7 @@ function programsChange(old: Settings, next: Settings): boolean {
 }
 
 function diffModels({ models: old }: Settings, { models: next, ...rest }: Settings): SettingsDiff {
-  const bare = (models: readonly ModelSettings[]) => models.map(({ id, source, engine }) => ({ id, source, engine }));
+  const bare = (models: readonly ModelSettings[]) => models.map((model) => ({ ...model, aliases: [] }));
   // In front of external workers nothing has to be launched for a model.
   if (!isDeepStrictEqual(bare(old), bare(next)))
     return { changed: ['models'], needsRestart: supervisorIsOn({ models: next, ...rest }) ? ['models'] : [] };

@@ -27,7 +27,7 @@ export function watchSupervisor({ clock, address, onSnapshot, onAway }: Supervis
 
   function connect(): void {
     const lines = createLineSplitter(MAX_LINE_BYTES);
-    const request = controlRequest(address, { method: 'GET', path: '/v1/watch' });
+    const request = controlRequest(address, { method: 'GET', path: `/v1/watch?by=${process.pid}` });
     let over = false;
     let silence = clock.after(SILENCE_MS, fallSilent);
 

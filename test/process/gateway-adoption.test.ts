@@ -1,8 +1,9 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { instancePrefix } from '../../supervisor/instance-id.ts';
 import { until } from '../support/gateway.ts';
 import { run } from '../support/process.ts';
 import { freePort } from '../support/ports.ts';
@@ -37,10 +38,34 @@ test('a gateway that is killed and started again serves with the worker that is 
   });
   expect(response.status).toBe(200);
 
+  // The supervisor has no parent any more, but a gateway that follows it.
+  const other = await freePort();
+  await using third = run(process.execPath, [CLI, '--port', String(other), '--engine', 'sim'], options);
+  await third.prints(/Headgate is ready on/);
+  process.kill(third.child.pid!, 'SIGINT');
+  expect(await third.exited).toBe(0);
+  expect(third.output()).toMatch(/The supervisor goes on. The gateway of process \d+ uses it/);
+  expect(await worker()).toMatchObject({ pid: before.pid, restarts: 0 });
+
   process.kill(second.child.pid!, 'SIGINT');
   expect(await second.exited).toBe(0);
   await until(() => !isAlive(before.pid), 'the worker has ended with them');
   expect(second.output()).not.toMatch(/started with other settings/);
+});
+
+test('what an earlier run has left behind is ended before anything is started', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'headgate-left-'));
+  const [port, engine] = [await freePort(), await freePort(11)];
+  const mark = `${instancePrefix(join(folder, '.headgate'))}worker-1:1`;
+  await using left = run('sleep', ['600'], { env: { HEADGATE_INSTANCE_ID: mark } });
+  await until(() => readFileSync(`/proc/${left.child.pid}/environ`, 'utf8').includes(mark), 'it bears the mark');
+  const env = { SIM_START_MS: '100', HEADGATE_SUPERVISOR__PORT_RANGE: `[${engine}, ${engine + 9}]` };
+  await using headgate = run(process.execPath, [CLI, '--port', String(port), '--engine', 'sim'], { cwd: folder, env });
+  await headgate.prints(/Headgate is ready on/);
+  expect(await left.exited).toBe('SIGTERM');
+  expect(headgate.output()).not.toMatch(/The supervisor ended|unsettled/);
+  process.kill(headgate.child.pid!, 'SIGINT');
+  expect(await headgate.exited).toBe(0);
 });
 
 test('a second gateway in the same folder serves with the first one’s worker, and leaves it alone when it goes', async () => {

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import type { RequestOptions } from 'node:http';
 import { request } from 'node:http';
 import { join } from 'node:path';
@@ -54,8 +54,10 @@ class FakeFleet implements Controlled {
   load = (model: string) => this.#wish('load', model);
   wish = (model: string, waiting: number) => this.#wish(`wish of ${waiting} for`, model);
   unload = (model: string) => this.#wish('unload', model);
-  stop(ifLeft: boolean) {
-    if (ifLeft) return { kind: 'conflict', reason: 'It is not yours.' } as const;
+  stopIfLeft(followers: readonly string[]) {
+    return { kind: 'conflict', reason: `It is not yours: ${followers.join()}.` } as const;
+  }
+  stop() {
     this.stops += 1;
     return { kind: 'accepted', will: 'It stops.' } as const;
   }
@@ -82,10 +84,10 @@ function ask(path: string, options: RequestOptions): Promise<{ status: number; b
 }
 
 /** Lines of a watch, one at a time. */
-function watch(path: string) {
+function watch(path: string, url = '/v1/watch') {
   const lines: string[] = [];
   const waiting: (() => void)[] = [];
-  const outgoing = request({ ...controlTarget(path), path: '/v1/watch', agent: false }, (response) => {
+  const outgoing = request({ ...controlTarget(path), path: url, agent: false }, (response) => {
     let rest = '';
     response.on('data', (chunk: Buffer) => {
       const parts = (rest + chunk.toString()).split('\n');
@@ -125,12 +127,13 @@ describe('the control API', () => {
 
   test('forgets a watcher that has gone', async () => {
     const { path, fleet, clock } = await serve();
+    const before = clock.pending;
     const watching = watch(path);
     await watching.next();
     expect(fleet.watchers).toBe(1);
     watching.close();
     await expect.poll(() => fleet.watchers).toBe(0);
-    expect(clock.pending).toBe(0);
+    expect(clock.pending).toBe(before);
   });
 
   test('tells an operator’s word about a model from that of calls that wait for it', async () => {
@@ -158,9 +161,36 @@ describe('the control API', () => {
     expect(await post('/v1/workers/nobody/drain')).toMatchObject({ status: 404 });
     expect(await post('/v1/workers/busy/drain')).toMatchObject({ status: 409 });
     expect(await post('/v1/workers/%E0%A4%A/drain')).toMatchObject({ status: 404 });
-    expect(await post('/v1/stop?if=left')).toMatchObject({ status: 409, body: { error: { message: 'It is not yours.' } } });
+    expect(await post('/v1/stop?if=left')).toMatchObject({ status: 409, body: { error: { message: 'It is not yours: .' } } });
     expect(await post('/v1/stop')).toMatchObject({ status: 202 });
     expect(fleet.stops).toBe(1);
+  });
+
+  test('knows which gateways follow it, and asks to be stopped by one only where no other does', async () => {
+    const { path } = await serve();
+    const said = async (by: number) => (await ask(path, { method: 'POST', path: `/v1/stop?if=left&by=${by}` })).body;
+    const [first, second] = [watch(path, '/v1/watch?by=1'), watch(path, '/v1/watch?by=2')];
+    await Promise.all([first.next(), second.next(), watch(path, '/v1/watch?by=2').next(), watch(path).next()]);
+    expect(await said(1)).toEqual({ error: { message: 'It is not yours: 2.' } });
+    expect(await said(2)).toEqual({ error: { message: 'It is not yours: 1.' } });
+    second.close();
+    expect(await said(1)).toEqual({ error: { message: 'It is not yours: 2.' } });
+    first.close();
+    await expect.poll(() => said(2)).toEqual({ error: { message: 'It is not yours: .' } });
+  });
+
+  test('makes its socket anew when somebody has taken it away, folder and all; whoever watches goes on', async () => {
+    const folder = join(scratchFolder(), 'state');
+    const { path, fleet, clock } = await serve(join(folder, 'control.sock'));
+    const watching = watch(path);
+    await watching.next();
+    rmSync(folder, { recursive: true });
+    expect(await isAnswered(path)).toBe(false);
+    await clock.advance(2000);
+    await expect.poll(() => isAnswered(path)).toBe(true);
+    expect(await ask(path, { path: '/v1/state' })).toMatchObject({ status: 200 });
+    fleet.change();
+    expect((await watching.next()).revision).toBe(2);
   });
 
   test('knows its methods and paths', async () => {

@@ -55,6 +55,13 @@ describe('what a reload brings', () => {
 });
 
 describe('models in a reload', () => {
+  test.each(['swap: { dwell_ms: 1000 }', 'swap: { strategy: sleep }', 'engine: { max_num_seqs: 8 }', 'source: other/a'])(
+    'need a restart for %s',
+    (more) => {
+      expect(diff('models: [{ id: a }]', `models: [{ id: a, ${more} }]`)).toEqual({ changed: ['models'], needsRestart: ['models'] });
+    },
+  );
+
   test('come and go live in front of external workers, where nothing is launched for them', () => {
     const workers = 'workers: [{ url: "http://127.0.0.1:8000" }]';
     expect(diff(workers, `${workers}\nmodels: [{ id: a, aliases: [x] }]`)).toEqual({ changed: ['models'], needsRestart: [] });

@@ -29,7 +29,7 @@ function socketPath(): string {
 
 function listen(): Promise<void> {
   server = createServer((request: IncomingMessage, response: ServerResponse) => {
-    if (request.method === 'GET' && request.url === '/v1/watch') {
+    if (request.method === 'GET' && request.url === `/v1/watch?by=${process.pid}`) {
       watchers.push(response);
       onWatch(response);
       return;
