@@ -28,6 +28,7 @@ import { Dispatch } from './policies/dispatch.ts';
 import { PressureWatch } from './policies/pressure-watch.ts';
 import { watchEventLoop } from './telemetry/event-loop.ts';
 import { createEvents } from './telemetry/events.ts';
+import { linkLog } from './telemetry/link-log.ts';
 import { createLog, type Log } from './telemetry/log.ts';
 import { failureFields } from './telemetry/request-line.ts';
 import { createMetrics } from './telemetry/metrics.ts';
@@ -98,7 +99,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     createTransport: ({ url, apiKey }) => createTransport({ url, apiKey, clock, connectMs: () => settings.timeouts.connect_ms }),
   });
   const supervised = supervisorIsOn(settings)
-    ? startSupervisedSource({ clock, directory, address: controlTarget(controlPath(settings, options.cwd)) })
+    ? startSupervisedSource({
+        clock,
+        directory,
+        address: controlTarget(controlPath(settings, options.cwd)),
+        onLinkChange: linkLog(log),
+      })
     : null;
   const listed = supervised ? null : startStaticSource({ clock, directory, workers: listings(settings) });
   const scraper = startScraper({ clock, directory, source: supervised ?? listed!, intervalMs: () => settings.pressure.scrape_interval_ms });
@@ -249,6 +255,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       figures,
       directory,
       snapshot,
+      link: () => supervised?.link() ?? null,
       explain: () => explainJson(loaded),
       reload,
       command: supervised ? (id, verb, reset) => (verb === 'drain' ? supervised.drain(id) : supervised.restart(id, reset)) : null,

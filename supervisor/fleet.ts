@@ -52,6 +52,8 @@ export class Fleet {
   readonly #listeners = new Set<() => void>();
   readonly #gpuTimer: Timer | null;
   #gpus: readonly GpuView[];
+  /** Of the workers, when the GPUs were last looked at for it. */
+  #states = '';
   #revision = 1;
   #stopping = false;
 
@@ -164,7 +166,7 @@ export class Fleet {
       tuning: plan.tuning.name,
       gpus: this.#gpus,
       models: plan.models.map((model) => ({ ...model, ...this.#desk.stateOf(model.id) })),
-      workers: this.#slots.map(({ worker }) => worker.view()),
+      workers: this.#slots.map((slot) => slot.view()),
       swaps: this.#desk.swaps(),
       settingsMark: this.#options.settingsMark,
     };
@@ -191,6 +193,10 @@ export class Fleet {
   }
 
   #changed(): void {
+    const states = this.#slots?.map(({ state }) => state).join(' ') ?? '';
+    // What is used of the cards has changed, too, and the next look may be some seconds off.
+    if (this.#gpuTimer && states !== this.#states) void this.#readGpus();
+    this.#states = states;
     this.#desk?.review();
     this.#tell();
   }

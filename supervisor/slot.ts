@@ -1,4 +1,5 @@
 import type { Clock } from '../gateway/core/clock.ts';
+import type { WorkerFailure, WorkerView } from '../gateway/core/worker.ts';
 import type { Adoptable, Adoptables } from './adoption.ts';
 import type { PlannedModel, PlannedWorker } from './fleet-plan.ts';
 import type { Life } from './life.ts';
@@ -61,6 +62,18 @@ export class Slot {
   /** The one whose model is loaded, or was last. */
   get worker(): SupervisedWorker {
     return this.#current;
+  }
+
+  /** What it is, and the last failure of any of its models: one that was changed away from has failed all the same. */
+  view(): WorkerView {
+    const view = this.#current.view();
+    if (view.lastFailure) return view;
+    let last: WorkerFailure | null = null;
+    for (const worker of this.#workers.values()) {
+      const { lastFailure: failure } = worker.view();
+      if (failure && (!last || failure.at > last.at)) last = { ...failure, message: `With ${worker.spec.modelId}: ${failure.message}` };
+    }
+    return { ...view, lastFailure: last };
   }
 
   get model(): string {
@@ -150,10 +163,10 @@ export class Slot {
     this.#endSleepers();
   }
 
-  /** `reset`: with what the profile asks for, whatever was relaxed. */
+  /** `reset`: with what the profiles of its models ask for, whatever was relaxed. */
   restart(reset: boolean): void {
     this.#held = false;
-    if (reset) this.#current.resetLadder();
+    if (reset) for (const model of this.#options.plan.models.keys()) this.#worker(model).resetLadder();
     this.#current.tell('restart');
   }
 

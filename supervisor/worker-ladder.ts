@@ -44,8 +44,8 @@ export class WorkerLadder {
     const loaded = this.#record.load();
     const kept = summarize(loaded.footing.steps);
     if (kept.length > 0) {
-      const worker = this.#spec.id;
-      const told = `${worker} keeps what was relaxed before: ${describeChanges(kept)}; ${howToReset(worker)}.`;
+      const { id: worker, modelId } = this.#spec;
+      const told = `${worker} keeps what was relaxed before for ${modelId}: ${describeChanges(kept)}; ${howToReset(worker)}.`;
       this.#log.info('worker.degraded', told, { worker, steps: kept.length });
     }
     if (loaded.reset) this.save({ change: 'reset', step: null, failure: null }, loaded.footing, loaded.version, {});

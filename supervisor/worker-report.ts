@@ -60,6 +60,15 @@ export class WorkerReport {
     return iso(this.#startedAtMs);
   }
 
+  /** It did not end when it was told to, nor did its group. */
+  killed(): void {
+    const { id: worker, modelId: model } = this.#spec;
+    this.#world.log.warn('worker.killed', `${worker} did not end when it was told to: it hangs, or ignores signals. It is killed.`, {
+      worker,
+      model,
+    });
+  }
+
   /** A sleeper begins to wake. */
   waking(): void {
     this.#wakingSinceMs = this.#world.clock.wall();

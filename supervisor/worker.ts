@@ -217,6 +217,7 @@ export class SupervisedWorker {
       case 'terminate_group':
         return this.#process.terminateGroup(effect.pid);
       case 'kill_group':
+        this.#report.killed();
         return this.#process.killGroup(effect.pid);
       case 'sweep':
         return void this.#process.sweep().then((survivors) => this.#send({ type: 'swept', epoch: effect.epoch, survivors }));

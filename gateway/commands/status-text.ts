@@ -8,6 +8,11 @@ export function statusText(status: any, stats: any): string {
   for (const gpu of status.gpus) {
     lines.push(`GPU ${gpu.index} ${gpu.name}: ${gib(gpu.memory_used_bytes)} of ${gib(gpu.memory_total_bytes)} GiB used`);
   }
+  if (status.supervisor?.answers === false)
+    lines.push(
+      `the supervisor (process ${status.supervisor.pid}) does not answer since ${duration(status.supervisor.away_seconds)}: ${status.supervisor.reason}`,
+      '  what follows is what it said last; nothing is started, changed or watched over meanwhile',
+    );
   lines.push('');
   const rows = [['WORKER', 'MODEL', 'STATE', 'UPTIME', 'RESTARTS', 'IN FLIGHT', 'WAITING', 'KV', 'BREAKER']];
   for (const worker of status.workers) {

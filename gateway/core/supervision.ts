@@ -79,3 +79,10 @@ export interface SupervisorSnapshot {
   /** Of the settings that it was started with (gateway/config/supervision-mark.ts). Absent: an older supervisor. */
   readonly settingsMark?: string;
 }
+
+/** How the gateway stands with its supervisor. Times are monotonic milliseconds. */
+export type SupervisorLink =
+  | { readonly kind: 'connecting' }
+  | { readonly kind: 'connected'; readonly heardAt: number }
+  /** What the last snapshot says still stands, but may be out of date. */
+  | { readonly kind: 'away'; readonly since: number; readonly reason: string };

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import type { GpuView, SupervisedModel, SupervisorSnapshot, SwapView } from '../core/supervision.ts';
+import type { GpuView, SupervisedModel, SupervisorLink, SupervisorSnapshot, SwapView } from '../core/supervision.ts';
 import type { ModelEntry, Worker, WorkerDirectory } from '../core/worker.ts';
 
 /**
@@ -9,6 +9,7 @@ import type { ModelEntry, Worker, WorkerDirectory } from '../core/worker.ts';
 export function adminStatus(
   snapshot: SupervisorSnapshot | null,
   supervised: boolean,
+  link: SupervisorLink | null,
   directory: WorkerDirectory,
   clock: Clock,
   version: string,
@@ -16,6 +17,7 @@ export function adminStatus(
   return {
     version,
     supervised,
+    supervisor: snapshot === null ? null : { pid: snapshot.pid, ...linkStatus(link, clock) },
     engine:
       snapshot === null
         ? null
@@ -30,8 +32,13 @@ export function adminStatus(
       ),
     ),
     workers: directory.workers().map((worker) => workerStatus(worker, clock)),
-    swaps: (snapshot?.swaps ?? []).map((swap) => swapStatus(swap, clock)),
+    swaps: (link?.kind === 'away' ? [] : (snapshot?.swaps ?? [])).map((swap) => swapStatus(swap, clock)),
   };
+}
+
+function linkStatus(link: SupervisorLink | null, clock: Clock) {
+  if (link?.kind !== 'away') return { answers: true, away_seconds: null, reason: null };
+  return { answers: false, away_seconds: Math.round((clock.now() - link.since) / 1000), reason: link.reason };
 }
 
 function swapStatus({ worker, from, to, startedAtMs, etaSeconds, percent }: SwapView, clock: Clock) {

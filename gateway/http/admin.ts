@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { LiveFigures } from '../core/events.ts';
-import type { SupervisorSnapshot } from '../core/supervision.ts';
+import type { SupervisorLink, SupervisorSnapshot } from '../core/supervision.ts';
 import type { WorkerDirectory } from '../core/worker.ts';
 import { debugBundleBody } from '../telemetry/debug-bundle.ts';
 import { renderMetrics } from '../telemetry/exposition.ts';
@@ -38,6 +38,8 @@ export interface AdminContext {
   readonly figures: LiveFigures;
   readonly directory: WorkerDirectory;
   readonly snapshot: () => SupervisorSnapshot | null;
+  /** null: there is no supervisor. */
+  readonly link: () => SupervisorLink | null;
   /** The effective settings with their origins, secrets hidden. */
   readonly explain: () => unknown;
   readonly reload: () => ReloadAnswer;
@@ -87,7 +89,7 @@ export function admin(context: AdminContext) {
   let lastBundleAt = -Infinity;
 
   return {
-    status: (c) => c.json(adminStatus(context.snapshot(), context.command !== null, directory, clock, version)),
+    status: (c) => c.json(adminStatus(context.snapshot(), context.command !== null, context.link(), directory, clock, version)),
     config: (c) => c.json(context.explain() as object),
     runtime: (c) => c.json(runtime()),
     reload: (c) => {

@@ -13,8 +13,16 @@ export function noWorkerError(directory: WorkerDirectory, model: string): Gatewa
     const how = entry.state === 'loading' ? 'is loading' : 'has to be loaded first';
     return new GatewayError('model_loading', `The model ${model} ${how}.${eta}`, { retryAfterMs: (etaSeconds ?? 5) * 1000 });
   }
-  const hopeless = entry?.state === 'failed';
-  const why = hopeless ? 'Its worker failed to start; the operator has been told why.' : 'No worker that serves it is ready.';
+  const workers = directory.workers();
+  // Only a supervisor's workers are ever at rest, and only because they were told to.
+  const isDrained = entry?.loadable !== true && workers.length > 0 && workers.every(({ view }) => view.state === 'idle');
+  const hopeless = entry?.state === 'failed' || isDrained;
+  const why =
+    entry?.state === 'failed'
+      ? 'Its worker failed to start; the operator has been told why.'
+      : isDrained
+        ? 'Its worker was taken out of service by an operator.'
+        : 'No worker that serves it is ready.';
   const retryAfterMs = hopeless ? HOPELESS_RETRY_MS : (etaSeconds ?? 5) * 1000;
   return new GatewayError('no_worker', `The model ${model} is not available. ${why}`, { retryAfterMs, hopeless });
 }

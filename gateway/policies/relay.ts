@@ -56,6 +56,7 @@ class Relay implements UpstreamListener, SilenceListener {
   readonly #tail = new UsageTail();
   readonly #silence: SilenceWatch;
   #state: State = 'waiting';
+  #worker: Worker | null = null;
   #exchange: UpstreamExchange | null = null;
   #offCancel: (() => void) | null = null;
   #trailing: Timer | null = null;
@@ -81,6 +82,7 @@ class Relay implements UpstreamListener, SilenceListener {
   }
 
   start(worker: Worker, request: UpstreamRequest): void {
+    this.#worker = worker;
     const exchange = worker.transport.exchange(request, this);
     if (this.#state === 'over') return;
     this.#exchange = exchange;
@@ -242,12 +244,17 @@ class Relay implements UpstreamListener, SilenceListener {
     for (const { bytes, says } of events) {
       if (says.kind === 'error')
         return this.#onStreamFailure('The worker failed while it answered.', 'error_event', new Error(says.message));
-      if (says.kind === 'aborted') return this.#onStreamFailure('The worker gave the request up while it answered.', 'aborted');
+      if (says.kind === 'aborted') return this.#onStreamFailure(this.#whyAborted(), 'aborted');
       if (says.kind === 'finish') this.#call.journey.finishReason = says.reason;
       if (this.#state === 'waiting') this.#pass();
       this.#body.write(bytes);
       if (says.kind === 'done') return this.#onDone();
     }
+  }
+
+  #whyAborted(): string {
+    if (this.#worker?.readySince !== null) return 'The worker gave the request up while it answered.';
+    return 'The worker is being stopped, restarted or given another model, and the time that its last requests had for that is over.';
   }
 
   /** A failure that the worker told in its stream: before the first event went out, another worker may do better. */

@@ -1,25 +1,24 @@
 import type { WorkerFailure, WorkerView } from '../core/worker.ts';
 
-/** Models on workers whose last failure is remembered; beyond, the one heard of first is forgotten. */
+/** Failures that are remembered; beyond, the one heard of first is forgotten. */
 const MAX_KEPT = 1000;
 
 /** Tells failures that have just happened from those that a worker's views go on telling of. */
 export class FailureWatch {
-  /** The last failure of each model on each worker: one that takes turns shows those of its models by turns. */
-  readonly #known = new Map<string, string | null>();
+  /** In the order in which they were heard of: a worker that takes turns shows those of its models by turns. */
+  readonly #known = new Set<string>();
 
-  /** The failure that a view is the first to tell of; null where it has none, or an old one. To be asked once for each view. */
-  newIn(view: WorkerView): WorkerFailure | null {
-    const failure = view.lastFailure;
-    const key = `${view.id} ${view.models[0]?.id ?? ''}`;
-    const mark = failure && `${failure.at} ${failure.class}`;
-    if (this.#known.get(key) === mark) return null;
-    this.#known.set(key, mark);
+  /** The failure that a view is the first to tell of; null where it has none, or an old one. */
+  newIn({ id, lastFailure }: WorkerView): WorkerFailure | null {
+    if (!lastFailure) return null;
+    const mark = `${id} ${lastFailure.at} ${lastFailure.class}`;
+    if (this.#known.has(mark)) return null;
+    this.#known.add(mark);
     if (this.#known.size > MAX_KEPT) this.#forgetOldest();
-    return failure;
+    return lastFailure;
   }
 
   #forgetOldest(): void {
-    for (const oldest of this.#known.keys()) return void this.#known.delete(oldest);
+    for (const oldest of this.#known) return void this.#known.delete(oldest);
   }
 }

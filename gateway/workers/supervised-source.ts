@@ -1,19 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../core/clock.ts';
-import type { SupervisorSnapshot } from '../core/supervision.ts';
+import type { SupervisorLink, SupervisorSnapshot } from '../core/supervision.ts';
 import type { WorkerView } from '../core/worker.ts';
 import type { ControlAddress } from './control-address.ts';
 import type { LiveDirectory } from './directory.ts';
 import type { WorkerSource } from './source.ts';
 import { type CommandResult, commandSupervisor } from './supervisor-commands.ts';
 import { watchSupervisor } from './supervisor-watch.ts';
-
-/** How the gateway stands with its supervisor. Times are monotonic milliseconds. */
-export type SupervisorLink =
-  | { readonly kind: 'connecting' }
-  | { readonly kind: 'connected'; readonly heardAt: number }
-  /** What the last snapshot says still stands, but may be out of date. */
-  | { readonly kind: 'away'; readonly since: number; readonly reason: string };
 
 /** Those who wait keep wishing; once a second is enough for the supervisor to know that they are still there. */
 const WISH_AGAIN_MS = 1000;
@@ -61,8 +54,17 @@ export function startSupervisedSource({ clock, directory, address, onLinkChange 
 
   function publish(): void {
     if (!last) return;
-    const views = last.workers.map((view): WorkerView => (gone.has(view.id) ? { ...view, state: 'starting', stage: null } : view));
-    directory.apply(views, last.models);
+    // Nobody works on what it last foretold.
+    const away = link.kind === 'away' ? { etaSeconds: null } : {};
+    const views = last.workers.map((view): WorkerView => ({
+      ...view,
+      ...(gone.has(view.id) ? { state: 'starting', stage: null } : {}),
+      ...away,
+    }));
+    directory.apply(
+      views,
+      last.models.map((model) => ({ ...model, ...away })),
+    );
   }
 
   function said(id: string): WorkerView | undefined {
@@ -79,7 +81,11 @@ export function startSupervisedSource({ clock, directory, address, onLinkChange 
       setLink({ kind: 'connected', heardAt: clock.now() });
       publish();
     },
-    onAway: (reason) => setLink({ kind: 'away', since: clock.now(), reason }),
+    onAway(reason) {
+      const isNews = link.kind !== 'away';
+      setLink({ kind: 'away', since: clock.now(), reason });
+      if (isNews) publish();
+    },
   });
 
   function command(path: string): Promise<CommandResult> {
