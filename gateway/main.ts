@@ -5,7 +5,7 @@ import { createApp, type AppContext } from './app.ts';
 import { controlPath, controlTarget } from './config/control-path.ts';
 import { explainJson } from './config/explain.ts';
 import type { LoadedSettings } from './config/load.ts';
-import { problemText, SettingsError } from './config/problems.ts';
+import { problemText, SettingsError, type SettingsProblem } from './config/problems.ts';
 import { supervisionMark } from './config/supervision-mark.ts';
 import { diffSettings, doubtful, settingsAfterReload } from './config/reload.ts';
 import { supervisorIsOn, type Settings } from './config/settings.ts';
@@ -46,6 +46,8 @@ export interface GatewayOptions {
   readonly loaded: LoadedSettings;
   /** Reads the settings anew. @throws SettingsError */
   readonly load: () => LoadedSettings;
+  /** What is wrong with settings that were read anew, beyond what reading them shows: what they name is not there. */
+  readonly examine?: (loaded: LoadedSettings) => readonly SettingsProblem[];
   /** Relative paths of the settings start here. */
   readonly cwd: string;
   /** Default: made from the settings, on standard output. */
@@ -189,6 +191,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       if (!(error instanceof SettingsError)) throw error;
       return notReloaded(error.problems.map(problemText));
     }
+    const problems = options.examine?.(next) ?? [];
+    if (problems.length > 0) return notReloaded(problems.map(problemText));
     const doubt = doubtful(loaded, next);
     if (doubt !== null) return notReloaded([doubt]);
     const { changed, needsRestart } = diffSettings(settings, next.settings);

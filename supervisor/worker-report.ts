@@ -60,13 +60,10 @@ export class WorkerReport {
     return iso(this.#startedAtMs);
   }
 
-  /** It did not end when it was told to, nor did its group. */
-  killed(): void {
+  /** It did not end in the time that it had: it hangs, or does not heed signals. `next`: what is done about it, a sentence. */
+  overdue(next: string): void {
     const { id: worker, modelId: model } = this.#spec;
-    this.#world.log.warn('worker.killed', `${worker} did not end when it was told to: it hangs, or ignores signals. It is killed.`, {
-      worker,
-      model,
-    });
+    this.#world.log.warn('worker.overdue', `${worker} has not ended in the time that it had for it. ${next}`, { worker, model });
   }
 
   /** A sleeper begins to wake. */

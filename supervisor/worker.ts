@@ -215,9 +215,10 @@ export class SupervisedWorker {
       case 'terminate_leader':
         return this.#process.terminateLeader(effect.pid);
       case 'terminate_group':
+        this.#report.overdue('It and all that it has started are told again.');
         return this.#process.terminateGroup(effect.pid);
       case 'kill_group':
-        this.#report.killed();
+        this.#report.overdue('It and all that it has started are killed.');
         return this.#process.killGroup(effect.pid);
       case 'sweep':
         return void this.#process.sweep().then((survivors) => this.#send({ type: 'swept', epoch: effect.epoch, survivors }));

@@ -39,6 +39,17 @@ interface Examined {
 
 const NOTHING: Examined = { problems: [], warnings: [] };
 
+/** What is wrong with profiles, tuning and models that the settings name, whatever GPUs there are. */
+export function examineAnywhere(loaded: LoadedSettings, cwd: string): readonly SettingsProblem[] {
+  if (!supervisorIsOn(loaded.settings)) return [];
+  try {
+    return examineOn(loaded, cwd, loadProfiles(), []).problems;
+  } catch (error) {
+    if (error instanceof ProfileError) return [placed(loaded, error.message)];
+    throw error;
+  }
+}
+
 /** Whether profiles, tuning and models of the settings are there, and whether the models can run. */
 async function examineModels(loaded: LoadedSettings, cwd: string): Promise<Examined> {
   try {

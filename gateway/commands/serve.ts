@@ -1,10 +1,12 @@
 import { controlPath } from '../config/control-path.ts';
+import type { LoadedSettings } from '../config/load.ts';
 import { supervisorIsOn } from '../config/settings.ts';
 import { stayAlive, systemClock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import { failureFields } from '../telemetry/request-line.ts';
 import { startGateway, type Gateway } from '../main.ts';
 import { EXIT_FAILED, EXIT_INTERRUPTED_TWICE, EXIT_PORT_IN_USE, EXIT_USAGE } from '../config/exit-codes.ts';
+import { examineAnywhere } from './check.ts';
 import { readCommandLine } from './command-line.ts';
 import { leave, outliveReaders } from './output.ts';
 import { SupervisorProcess } from './supervisor-process.ts';
@@ -28,7 +30,8 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
 
   let gateway: Gateway;
   try {
-    gateway = await startGateway({ loaded: line.loaded, load: line.load, cwd: line.cwd });
+    const examine = (loaded: LoadedSettings) => examineAnywhere(loaded, line.cwd);
+    gateway = await startGateway({ loaded: line.loaded, load: line.load, examine, cwd: line.cwd });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error;

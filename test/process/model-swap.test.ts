@@ -148,12 +148,52 @@ describe('an operator', { timeout: 90_000 }, () => {
     expect(await call(gateway, FIRST)).toMatchObject({ status: 200 });
   });
 
+  test('finds a failure in the status though another model has been loaded since, and takes back what was relaxed for either', async () => {
+    const { gateway, supervisor } = await house({ policy: { dwellMs: 0 }, env: { SIM_FAULTS: '1' } });
+    await using _ = gateway;
+    const status = async () => ((await (await fetch(`${gateway.url}/admin/status`)).json()) as { workers: any[] }).workers[0];
+    const { url } = await status();
+    const body = JSON.stringify({ fault: 'oom-runtime' });
+    expect((await fetch(`${url}/sim/fault`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })).status).toBe(200);
+    await until(async () => (await status()).degradation.length === 1 && (await status()).state === 'ready', 'it is relaxed', 30_000);
+    expect(await call(gateway, SECOND)).toMatchObject({ status: 200 });
+    expect(await status()).toMatchObject({
+      model: SECOND,
+      degradation: [],
+      last_failure: { class: 'oom-runtime', message: expect.stringMatching(`^With ${FIRST}: The GPU ran out of memory`) },
+    });
+    const page = await (await fetch(`${gateway.url}/metrics`)).text();
+    expect(page).toContain('headgate_worker_oom_total{worker="worker-1",class="runtime"} 1');
+
+    const { pid } = await status();
+    expect((await fetch(`${gateway.url}/admin/workers/worker-1/restart?reset=true`, { method: 'POST' })).status).toBe(202);
+    await until(async () => (await status()).state === 'ready' && (await status()).pid !== pid, 'it has been restarted', 30_000);
+    expect(await call(gateway, FIRST)).toMatchObject({ status: 200 });
+    expect(await status()).toMatchObject({ model: FIRST, degradation: [] });
+    expect(supervisor.log.filter(({ event }) => event === 'worker.overdue')).toEqual([]);
+  });
+
+  test('whose new settings name what is not there keeps the old ones, and is told as by headgate check', async () => {
+    const { gateway, settings } = await house({});
+    await using _ = gateway;
+    gateway.settings = { ...settings, models: [FIRST, 'nope'], timeouts: { idle_ms: 1000 } };
+    const answer = await fetch(`${gateway.url}/admin/reload`, { method: 'POST' });
+    expect(answer.status).toBe(400);
+    expect(await answer.text()).toContain('there is no nope in profiles/models');
+    expect(await (await fetch(`${gateway.url}/metrics`)).text()).toMatch(/^headgate_config_last_reload_successful 0$/m);
+  });
+
   test('who drains the worker is not overruled by calls', async () => {
     const { gateway, supervisor } = await house({});
     await using _ = gateway;
     expect((await fetch(`${gateway.url}/admin/workers/worker-1/drain`, { method: 'POST' })).status).toBe(202);
     await until(() => supervisor.processes().length === 0, 'nothing left running');
-    expect(await call(gateway, SECOND)).toMatchObject({ status: 503, error: { code: 'no_worker' } });
+    await expect
+      .poll(() => call(gateway, SECOND))
+      .toMatchObject({
+        status: 503,
+        error: { code: 'no_worker', message: expect.stringContaining('taken out of service by an operator') },
+      });
     expect(await tell(gateway, SECOND, 'load')).toBe(202);
     await until(async () => (await card(gateway, SECOND)).state === 'ready', 'the model loaded', 30_000);
   });

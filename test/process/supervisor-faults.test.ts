@@ -290,6 +290,7 @@ describe('an engine that goes wrong while it serves', { timeout: 60_000 }, () =>
     supervisor.signal('SIGTERM');
     expect(await supervisor.exitCode).toBe(0);
     expect(supervisor.processes()).toEqual([]);
+    expect(supervisor.log).toContainEqual(expect.objectContaining({ event: 'worker.overdue', worker: 'worker-1' }));
   });
 
   test('and is killed with its host’s memory is explained so', async () => {

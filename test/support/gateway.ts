@@ -1,3 +1,4 @@
+import { examineAnywhere } from '../../gateway/commands/check.ts';
 import { loadSettings, type LoadedSettings } from '../../gateway/config/load.ts';
 import type { SettingsInput } from '../../gateway/config/settings.ts';
 import { systemClock } from '../../gateway/core/clock.ts';
@@ -38,6 +39,7 @@ export async function startTestGateway(workers: readonly string[], settings: Set
   const gateway = await startGateway({
     loaded: load(),
     load,
+    examine: (loaded) => examineAnywhere(loaded, '/'),
     cwd: '/',
     log: createLog({ level: 'debug', format: 'json', clock: systemClock, destination: { write: (line) => log.push(JSON.parse(line)) } }),
   });

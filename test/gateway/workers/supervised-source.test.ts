@@ -115,6 +115,9 @@ test('while the supervisor is away the last snapshot stands, and its return is t
   await shut();
   await until(() => source.link().kind === 'away');
   expect(directory.readyFor('m')).toHaveLength(1);
+  // But for what it foretold: nobody works on that.
+  expect(directory.models().map(({ etaSeconds }) => etaSeconds)).toEqual([null]);
+  expect(directory.workers().map(({ view: { etaSeconds } }) => etaSeconds)).toEqual([null]);
   expect(source.snapshot()).not.toBeNull();
   onWatch = (response) => say(response, snapshot({ revision: 0, workers: [] }));
   await listen();
