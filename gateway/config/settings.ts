@@ -218,7 +218,11 @@ const stream = z.strictObject({
 
 const shutdown = z.strictObject({
   settle_ms: ms(0, HOUR_MS).default(3000).describe('Keep accepting this long after /readyz says no, until load balancers have noticed.'),
-  grace_ms: ms(0).default(30_000).describe('How long running requests may take to finish before they are cut.'),
+  grace_ms: ms(0)
+    .default(30_000)
+    .describe(
+      'How long running requests may take to finish before they are cut, when the gateway stops, and when an engine is stopped, restarted or changed for another model.',
+    ),
 });
 
 const log = z.strictObject({
