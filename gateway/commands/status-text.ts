@@ -10,7 +10,7 @@ export function statusText(status: any, stats: any): string {
   }
   if (status.supervisor?.answers === false)
     lines.push(
-      `the supervisor (process ${status.supervisor.pid}) does not answer since ${duration(status.supervisor.away_seconds)}: ${status.supervisor.reason}`,
+      `the supervisor (process ${status.supervisor.pid}) has not answered for ${duration(status.supervisor.away_seconds)}: ${status.supervisor.reason}`,
       '  what follows is what it said last; nothing is started, changed or watched over meanwhile',
     );
   lines.push('');
