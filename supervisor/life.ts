@@ -67,6 +67,8 @@ export interface Pulse {
   readonly silences: number;
   /** The question under way is one for a token. */
   readonly tested: boolean;
+  /** Nothing short can be asked of its model (speech, for one): a question for a token was answered with what has been done. */
+  readonly untestable: boolean;
   /** Tokens asked for in a row that did not come, while nobody else got one either. */
   readonly withheld: number;
 }

@@ -18,6 +18,7 @@ export function freshPulse({ nowMs }: Moment): Pulse {
     misses: 0,
     silences: 0,
     tested: false,
+    untestable: false,
     withheld: 0,
   };
 }
@@ -70,22 +71,27 @@ function isTokenDue({ state, pulse }: Serving, policy: SupervisionPolicy, { nowM
   return isTime && (again || askedAtMs <= movedAtMs);
 }
 
-function isIdle({ last }: Pulse): boolean {
-  return last === null || inHand(last) === 0;
+function isIdle(pulse: Pulse): boolean {
+  return pulse.last === null || inHand(pulse.last, pulse) === 0;
 }
 
-/** Requests that it works on or has not begun. An engine that hangs does not count those that come; its HTTP server does. */
-function inHand({ running, waiting, load = 0 }: Beat): number {
-  return Math.max(running + waiting, load);
+/**
+ * Requests that it works on or has not begun. An engine that hangs does not count those that come; its HTTP server does. Either may go on
+ * counting some that have left: where no token can be asked for that would show it, only what both tell of is believed.
+ */
+function inHand({ running, waiting, load }: Beat, { untestable }: Pulse): number {
+  const begun = running + waiting;
+  if (load === undefined) return begun;
+  return untestable ? Math.min(begun, load) : Math.max(begun, load);
 }
 
 function felt(pulse: Pulse, beat: Beat | null, { nowMs }: Moment): Pulse {
-  // Where a token was asked for and its counters are told, there was none that could be asked for.
-  const withheld = pulse.tested && beat === null ? 0 : pulse.withheld;
-  const heard = { ...pulse, misses: 0, silences: 0, withheld, seenAtMs: nowMs };
+  const untestable = pulse.untestable || (pulse.tested && beat !== null);
+  const withheld = pulse.tested && !untestable ? 0 : pulse.withheld;
+  const heard = { ...pulse, untestable, misses: 0, silences: 0, withheld, seenAtMs: nowMs };
   if (beat === null) return { ...heard, movedAtMs: nowMs };
   const worked = beat.tokens !== pulse.last?.tokens;
-  const hasNothing = inHand(beat) === 0 && withheld === 0;
+  const hasNothing = inHand(beat, heard) === 0 && withheld === 0;
   return {
     ...heard,
     last: beat,
@@ -103,7 +109,7 @@ function missed(now: Now, life: Serving, miss: ProbeMiss, reason: string): Step 
   // Whatever is the matter with our requests, others are under way: what becomes of them decides.
   if (pulse.withheld >= policy.healthMisses && (wasStalled || isIdle(pulse))) {
     const { last, movedAtMs, withheld } = pulse;
-    const failure = wasStalled ? stalled(now.at.nowMs - movedAtMs, last && inHand(last), true) : idleHung(withheld, reason);
+    const failure = wasStalled ? stalled(now.at.nowMs - movedAtMs, last && inHand(last, pulse), true) : idleHung(withheld, reason);
     return abandon(now, life.process, failure);
   }
   // Busy is not dead: only a silence that lasts counts, and only as a lack of progress.
@@ -117,7 +123,7 @@ function missed(now: Now, life: Serving, miss: ProbeMiss, reason: string): Step 
 function judgePulse(now: Now, life: Serving, pulse: Pulse, againMs: number): Step {
   const { policy, machine, at } = now;
   const silent = pulse.silences >= policy.silentProbes;
-  const requests = pulse.last && inHand(pulse.last);
+  const requests = pulse.last && inHand(pulse.last, pulse);
   const working = silent || (pulse.silences === 0 && ((requests ?? 0) > 0 || pulse.withheld > 0));
   const stuckMs = working ? at.nowMs - pulse.movedAtMs : 0;
   const stuck = silent ? null : requests;

@@ -51,6 +51,8 @@ export interface Journey {
   attempts: number;
   /** How often its worker ended before a byte had come, with no other to ask, and it waited for the next. */
   losses: number;
+  /** It has paid into the retry budget, however often it was about to be sent. */
+  paid: boolean;
   /** The worker that answered, or that was asked last. */
   worker: string | null;
   /** Monotonic ms at which the first byte of the answer's body came from the worker. */
@@ -94,6 +96,7 @@ export function newJourney(): Journey {
     windowMs: 0,
     attempts: 0,
     losses: 0,
+    paid: false,
     worker: null,
     firstByteAt: null,
     lastByteAt: null,

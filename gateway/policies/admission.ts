@@ -39,15 +39,20 @@ export class Admission {
     return room;
   }
 
-  /** Resolves when the call may try again: its worker's end is known, or it was not sent and the worker may be asked once more. */
-  async #untilGone(call: Call, loss: LostError, giveUpAt: number): Promise<void> {
+  /**
+   * Resolves when the call may try again. @returns whether its worker's end is known; otherwise the call was not sent, and the worker may be
+   * asked once more.
+   */
+  async #untilGone(call: Call, loss: LostError, giveUpAt: number): Promise<boolean> {
     const { clock, directory } = this.#context;
     const startedAt = clock.now();
     call.journey.phase = 'queue';
     try {
       await untilGone(clock, directory, loss, call.cancellation);
+      return true;
     } catch (error) {
       if (error !== loss || loss.failure || clock.now() >= giveUpAt) throw error;
+      return false;
     } finally {
       call.journey.queueMs += clock.now() - startedAt;
     }
@@ -85,7 +90,7 @@ export class Admission {
             loss = error;
             if (loss.failure) call.journey.losses++;
             else giveUpAt = Math.min(giveUpAt, clock.now() + NOTICE_MS);
-            await this.#untilGone(call, loss, giveUpAt);
+            if (await this.#untilGone(call, loss, giveUpAt)) giveUpAt = Infinity;
           } finally {
             lease.release();
           }

@@ -99,7 +99,8 @@ export class Dispatch {
   async #answer(call: Call, bytes: Buffer | null): Promise<Reply> {
     const { clock, events, retry } = this.#context;
     const { max_attempts, budget_ratio } = retry();
-    this.#budget.deposit(budget_ratio);
+    if (!call.journey.paid) this.#budget.deposit(budget_ratio);
+    call.journey.paid = true;
     const tried: Worker[] = [];
     let failed: FailedAttempt | null = null;
     for (;;) {

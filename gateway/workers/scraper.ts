@@ -19,7 +19,7 @@ export interface Scraper {
 
 /** A vLLM that is busy answers late, and a late figure is still worth having. */
 const TIMEOUT_MS = 2000;
-/** So long after the one before, a look says nothing about the time in between. */
+/** So long after the one before, a look says nothing about the time in between: looks have failed. */
 const BLIND_MS = 10_000;
 /** Successive multiples of it, modulo one, spread evenly whatever their number. */
 const GOLDEN_RATIO = 0.618_033_988_75;
@@ -80,7 +80,7 @@ export function startScraper({ clock, directory, source, intervalMs }: ScraperOp
         const now = clock.now();
         const sinceMs = now - (load.scrapedAt ?? now);
         if (load.workedAt === null || figures.work !== load.work) load.workedAt = now;
-        else if (unanswered === 0 || sinceMs > BLIND_MS) load.workedAt += sinceMs;
+        else if (unanswered === 0 || sinceMs > Math.max(BLIND_MS, 3 * intervalMs())) load.workedAt += sinceMs;
         Object.assign(load, round.standing.believe(figures, Math.max(inFlight, worker.inFlight), now));
         load.scrapedAt = now;
         load.inFlightAtScrape = inFlight;

@@ -81,7 +81,7 @@ function stream(url: string) {
 
 describe('a supervisor that is killed', { timeout: 90_000 }, () => {
   test('under open streams and started again breaks none of them, and keeps the worker', async () => {
-    const { gateway, outside, killSupervisor, startSupervisor } = await service({ SIM_SPEED: '1' });
+    const { gateway, outside, killSupervisor, startSupervisor } = await service({ SIM_SPEED: '2' });
     const before = (await outside.state()).workers[0]!;
     const streams = Array.from({ length: STREAMS }, () => stream(gateway.url));
     await expect.poll(() => streams.every(({ text }) => text.includes('"content"'))).toBe(true);

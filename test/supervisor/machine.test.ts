@@ -519,7 +519,16 @@ describe('the pulse of a ready worker', () => {
   test('of an engine that can be asked for nothing short is judged by what it has done, however often it is asked', () => {
     const world = readyWorld();
     world.makesTokens = false;
-    world.beat = { running: 2, waiting: 0, load: 2, tokens: 100 };
+    // What only one of them goes on counting has left.
+    for (const left of [
+      { running: 2, load: 0 },
+      { running: 0, load: 2 },
+    ]) {
+      world.beat = { ...left, waiting: 0, tokens: 100 };
+      watch(world, 2 * POLICY.stallRestartMs, () => world.answer(true));
+      expect(world.state).toBe('ready');
+    }
+    world.beat = { running: 2, waiting: 0, load: 2, tokens: 101 };
     watch(world, POLICY.stallRouteMs + 2 * POLICY.healthIntervalMs, () => world.answer(true));
     expect(world.state).toBe('draining');
     watch(world, POLICY.stallRestartMs - POLICY.stallRouteMs + 2 * POLICY.healthIntervalMs, () => world.answer(true));

@@ -62,7 +62,10 @@ export function sendUpload(
   }
 
   run().catch(fail);
-  listener.onSent();
+  // It comes at the client's pace.
+  body.stream.once('end', () => {
+    if (!over) listener.onSent();
+  });
   return {
     pause: () => answer?.pause(),
     resume: () => answer?.resume(),
