@@ -25,6 +25,8 @@ export interface EngineListener {
 }
 
 export interface EngineProcessOptions {
+  /** The record for a later life could not be written; told once until it can be again. */
+  readonly onUnwritten: (reason: string) => void;
   readonly clock: Clock;
   readonly worker: string;
   readonly model: string;
@@ -48,6 +50,7 @@ export class EngineProcess {
   #follower: LogFollower | null = null;
   #group: number | null = null;
   #record: WorkerRecord | null = null;
+  #isUnwritten = false;
   #oomKills: OomKillCount = () => null;
   #oomKillsBefore: number | null = null;
 
@@ -96,8 +99,11 @@ export class EngineProcess {
     this.#record = { ...this.#record, ...changes, logOffset: this.#follower?.offset ?? this.#record.logOffset };
     try {
       writeRecord(this.#options.recordsDirectory, this.#record);
-    } catch {
+      this.#isUnwritten = false;
+    } catch (error) {
       // Without the record a later life still finds the process by its mark, and ends it.
+      if (!this.#isUnwritten) this.#options.onUnwritten((error as Error).message);
+      this.#isUnwritten = true;
     }
   }
 

@@ -62,9 +62,18 @@ export async function runSupervisor(settings: Settings, io: SupervisorIo): Promi
     return await supervise(settings, io, clock, log);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    log.error('supervisor.failed', `The supervisor cannot run: ${message}.`);
+    const advice = isOfTheDisk(error)
+      ? ` Look at the folder of supervisor.state_dir, ${resolve(io.cwd, settings.supervisor.state_dir)}: its disk may be full, or it cannot be written to.`
+      : '';
+    log.error('supervisor.failed', `The supervisor cannot run: ${message}.${advice}`);
     return error instanceof ProfileError ? EXIT_INVALID : EXIT_FAILED;
   }
+}
+
+/** Files are all that it writes, and all of them lie in one folder. */
+function isOfTheDisk(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return ['ENOSPC', 'EDQUOT', 'EACCES', 'EPERM', 'EROFS', 'EEXIST', 'ENOTDIR', 'EIO'].includes(code ?? '');
 }
 
 async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log: Log): Promise<number> {
@@ -162,7 +171,7 @@ async function superviseAlone(
       () => log.warn('supervisor.control', `The control socket was taken away; it is there again: ${path}.`),
     );
     try {
-      writeFileSync(join(stateDir, 'control.json'), `${JSON.stringify({ control: path, pid: process.pid })}\n`, { mode: 0o600 });
+      showControl(stateDir, path, log);
       log.info('supervisor.start', `Supervising ${plan.workers.length} × ${plan.models[0]?.id ?? ''}: ${plan.decision.reason}.`, {
         engine: plan.decision.engine,
         profile: plan.profile.name,
@@ -181,11 +190,28 @@ async function superviseAlone(
       return await stopped;
     } finally {
       awaited?.cancel();
-      rmSync(join(stateDir, 'control.json'), { force: true });
+      hideControl(stateDir);
       await control.close();
     }
   } finally {
     finish();
+  }
+}
+
+/** Where the control API is, for people and programs that look into the folder. */
+function showControl(stateDir: string, control: string, log: Log): void {
+  try {
+    writeFileSync(join(stateDir, 'control.json'), `${JSON.stringify({ control, pid: process.pid })}\n`, { mode: 0o600 });
+  } catch (error) {
+    log.warn('supervisor.control', `Where the control API is could not be written down: ${(error as Error).message}.`);
+  }
+}
+
+function hideControl(stateDir: string): void {
+  try {
+    rmSync(join(stateDir, 'control.json'), { force: true });
+  } catch {
+    // The disk has become read-only; the process that it names is gone, which who reads it has to expect anyway.
   }
 }
 

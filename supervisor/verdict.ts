@@ -15,7 +15,7 @@ export function judge(
   const hopeless = reasonToGiveUp(policy, booked, failure, readySinceMs, at);
   if (hopeless !== null) {
     const later = mayPass(failure) ? `It is tried once more every ${seconds(policy.halfOpenMs)}.` : '';
-    const advice = failure.retry === 'relax' ? NOTHING_LEFT : failure.advice;
+    const advice = failure.retry === 'relax' ? adviceAtTheEnd(failure) : failure.advice;
     const final = { ...failure, advice, message: [hopeless, failure.message, later].filter((part) => part !== '').join(' ') };
     return { history: { ...booked, lastFailure: final }, verdict: { kind: 'give_up', failure: final } };
   }
@@ -23,9 +23,11 @@ export function judge(
   return { history: booked, verdict: { kind: 'retry', afterMs } };
 }
 
-/** Not what the failure alone would suggest: that was tried. */
-const NOTHING_LEFT =
-  'Use smaller weights (quantized, such as 4-bit), a smaller model, or a GPU with more memory; headgate status lists what was relaxed.';
+/** Not what the failure alone would suggest: that was tried. But a context that we find too short to be of use may do for somebody. */
+function adviceAtTheEnd({ class: name, advice }: Failure): string {
+  const otherwise = 'smaller weights (quantized, such as 4-bit), a smaller model, or a GPU with more memory.';
+  return name === 'oom-kv' ? `${advice} Or use ${otherwise}` : `Use ${otherwise}`;
+}
 
 /** Whether waiting may be all it takes: then even a worker that was given up is tried once more now and then. */
 export function mayPass({ retry }: Failure): boolean {

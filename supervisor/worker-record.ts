@@ -44,8 +44,13 @@ export function writeRecord(directory: string, record: WorkerRecord): void {
   writeWhole(recordPath(directory, record), `${JSON.stringify(record)}\n`);
 }
 
+/** One that stays does no harm: who reads it looks whether that very process still runs. */
 export function removeRecord(directory: string, record: Pick<WorkerRecord, 'worker' | 'model'>): void {
-  rmSync(recordPath(directory, record), { force: true });
+  try {
+    rmSync(recordPath(directory, record), { force: true });
+  } catch {
+    // The disk is read-only, or the folder is none.
+  }
 }
 
 /** Every record that can be read; what cannot is passed over. */

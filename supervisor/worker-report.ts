@@ -66,6 +66,12 @@ export class WorkerReport {
     this.#world.log.warn('worker.overdue', `${worker} has not ended in the time that it had for it. ${next}`, { worker, model });
   }
 
+  /** What a later supervisor would take the engine over by is not on disk. */
+  unwritten(reason: string): void {
+    const told = `What runs could not be written down: ${reason}. Should the supervisor end, the next one ends the engine of ${this.#spec.id} instead of taking it over.`;
+    this.#world.log.warn('worker.record', told, { worker: this.#spec.id });
+  }
+
   /** A sleeper begins to wake. */
   waking(): void {
     this.#wakingSinceMs = this.#world.clock.wall();

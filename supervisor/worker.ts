@@ -50,6 +50,7 @@ export class SupervisedWorker {
     this.#port = new WorkerPort(port, world.ports);
     this.#timers = new NamedTimers(world.clock);
     this.#process = new EngineProcess({
+      onUnwritten: (reason) => this.#report.unwritten(reason),
       clock: world.clock,
       worker: spec.id,
       model: spec.modelId,

@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { SettingsInput } from '../../gateway/config/settings.ts';
@@ -256,6 +258,16 @@ describe('an engine that goes wrong while it serves', { timeout: 60_000 }, () =>
     await post(`${view.url}/sim/fault`, { fault: 'none' });
     expect((await slow).status).toBe(200);
     expect(await supervisor.worker(isReady)).toMatchObject({ pid: view.pid, restarts: 0 });
+  });
+
+  test('is said to be ended, and not taken over, by the next supervisor where its record cannot be written', async () => {
+    const folder = scratchFolder();
+    mkdirSync(join(folder, '.headgate'));
+    writeFileSync(join(folder, '.headgate/workers'), '');
+    const supervisor = await superviseSim({}, {}, folder);
+    await supervisor.worker(isReady);
+    const told = supervisor.log.filter(({ event }) => event === 'worker.record');
+    expect(told).toEqual([expect.objectContaining({ level: 'warn', msg: expect.stringContaining('could not be written down: E') })]);
   });
 
   test('and dies with exit code 0 is started again', async () => {

@@ -78,6 +78,17 @@ describe('refusals', () => {
     },
   );
 
+  test('where listed workers cannot be reached, nobody is told that anything is being loaded', async () => {
+    const lastFailure = { class: 'unreachable', phase: 'serving', message: 'It refuses connections.', advice: '', at: '' };
+    const workers = [0, 1].map((n) => new FakeWorker(`w${n}`, { state: 'starting', lastFailure }));
+    const t = setUp({ workers });
+    t.directory.setModel(MODEL, 'loading', null, false);
+    expect(await refusal(t.enter())).toMatchObject({ kind: 'no_worker', message: expect.stringContaining('cannot be reached') });
+    // One of them may yet come.
+    workers[0]!.view = { ...workers[0]!.view, lastFailure: null };
+    expect(await refusal(t.enter())).toMatchObject({ kind: 'model_loading' });
+  });
+
   test('the time to come back grows with the line', async () => {
     const t = setUp({ max_queue: 0 });
     t.enter({ id: 'first' });
