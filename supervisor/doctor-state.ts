@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import { controlPath } from '../gateway/config/control-path.ts';
 import type { Settings } from '../gateway/config/settings.ts';
+import { askState } from './ask-state.ts';
 import { isAnswered } from './control.ts';
 import type { StateFinding } from './doctor-report.ts';
 import { instancePrefix } from './instance-id.ts';
@@ -20,7 +21,7 @@ export async function examineState(settings: Settings, cwd: string): Promise<Sta
   const directory = resolve(cwd, supervisor.state_dir);
   const control = controlPath(settings, cwd);
   const isRunning = await isAnswered(control);
-  const problems: string[] = [];
+  const problems: string[] = isRunning ? await troubles(control) : [];
   const warnings: string[] = [];
 
   const obstacle = obstacleToWriting(directory);
@@ -51,6 +52,15 @@ export async function examineState(settings: Settings, cwd: string): Promise<Sta
     leftovers,
   };
   return { finding, problems, warnings };
+}
+
+/** What the supervisor that runs here cannot help. */
+async function troubles(control: string): Promise<string[]> {
+  const state = await askState(control);
+  if (!state) return [`A supervisor listens here (${control}) and does not answer: it hangs, or is stopped.`];
+  return state.workers.flatMap(({ id, state: life, lastFailure }) =>
+    life === 'failed' && lastFailure ? [`${id} was given up: ${lastFailure.message} ${lastFailure.advice}`] : [],
+  );
 }
 
 /** Why no file could be made in a folder, which need not exist yet; null when one could. */

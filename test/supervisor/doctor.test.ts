@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -243,6 +244,30 @@ describe('in the way stands', () => {
       expect.stringContaining(`Port ${port} of server.port`),
     ]);
     expect(report.state.ports_taken).toEqual([port]);
+  });
+
+  test.each([
+    [
+      'that has given its worker up',
+      JSON.stringify({
+        pid: 1,
+        workers: [{ id: 'worker-1', state: 'failed', lastFailure: { message: 'It was too large.', advice: 'Shrink it.' } }],
+      }),
+      'worker-1 was given up: It was too large. Shrink it.',
+    ],
+    ['that says nothing', null, 'does not answer'],
+    ['that makes no sense', '{', 'does not answer'],
+    ['whose worker is well', JSON.stringify({ pid: 1, workers: [{ id: 'worker-1', state: 'ready', lastFailure: null }] }), null],
+  ])('a supervisor %s', { timeout: 20_000 }, async (_, says, problem) => {
+    const cwd = scratchFolder();
+    mkdirSync(join(cwd, '.headgate'));
+    const control = createHttpServer((_request, answer) => void (says === null || answer.end(says)));
+    await new Promise<void>((resolve) => void control.listen(join(cwd, '.headgate/control.sock'), resolve));
+    onTestFinished(() => control.closeAllConnections());
+    onTestFinished(() => void control.close());
+    const report = await doctor({ cwd });
+    expect(report.problems).toEqual(problem === null ? [] : [expect.stringContaining(problem)]);
+    expect(report.state.supervisor_running).toBe(true);
   });
 
   test('a folder that is a file', async () => {
