@@ -16,6 +16,12 @@ export type CheckedFlags =
 export function checkFlags(engine: EngineSettings, own: EngineSettings, vllm: VllmInstall | null): CheckedFlags {
   const ours = Object.keys(own).filter((key) => OURS.has(key.replaceAll('-', '_')));
   if (ours.length > 0) return { kind: 'refused', reason: `Headgate itself sets ${ours.map(flagOf).join(', ')}: leave it out of engine.` };
+  const share = own['gpu_memory_utilization'];
+  if (share !== undefined && !(Number(share) > 0 && Number(share) <= 1))
+    return {
+      kind: 'refused',
+      reason: `gpu_memory_utilization is a share of the card’s memory, above 0 and at most 1, not ${String(share)}.`,
+    };
   const known = vllm?.flags ?? null;
   const removed = removedSettings(engine, known);
   if (removed.length > 0) return { kind: 'refused', reason: removed.join(' ') };

@@ -163,6 +163,12 @@ describe('settings of an engine', () => {
     expect(plan.choices[0]).toMatchObject({ kind: 'refused' });
   });
 
+  test.each([90, 0, -0.5, 'much'])('that ask for a share of the card that is none (%s) are refused before a start', (share) => {
+    expect(planned({ gpu_memory_utilization: share }).workers[0]!.refusal).toMatch(/is a share .* above 0 and at most 1, not/);
+    expect(planned({ 'gpu-memory-utilization': share }).workers[0]!.refusal).toMatch(/is a share/);
+    expect(planned({ gpu_memory_utilization: 0.8 }).workers[0]!.refusal).toBeNull();
+  });
+
   test('that want more GPUs than there are are refused before a start', () => {
     const plan = planned({ tensor_parallel_size: 4 });
     expect(plan.workers[0]!.refusal).toBe('It needs 4 GPUs, and there is 1 for its worker.');
