@@ -151,7 +151,7 @@ export function spawnFailed(program: string, code: string, detail: string): Fail
   );
 }
 
-/** A log file or a port could not be had: nothing of the engine has been started. */
+/** Its log file could not be had: nothing of the engine has been started. */
 export function notPrepared(detail: string): Failure {
   return plain(
     'spawn',

@@ -1,5 +1,7 @@
-import { Agent, request } from 'node:http';
+import { Agent } from 'node:http';
+import { urlToHttpOptions } from 'node:url';
 import type { ServedModel } from '../gateway/core/worker.ts';
+import { exchange } from './exchange.ts';
 import type { Beat, ProbeMiss } from './life.ts';
 import type { SleepLevel } from './sleep-level.ts';
 import { checkGenerated, readBeat, readLoad, readModels, readSleeping, readVersion } from './probe-answers.ts';
@@ -159,7 +161,11 @@ export class Probe {
     connection: Agent | null = null,
   ): Promise<ProbeResult<T>> {
     try {
-      const { status, text } = await exchange(new URL(path, this.#base), method, body, timeoutMs, connection);
+      const { status, text } = await exchange(
+        { ...urlToHttpOptions(new URL(path, this.#base)), method, agent: connection ?? false },
+        body,
+        timeoutMs,
+      );
       if (status !== 200) return failed(`${path} answered ${status}: ${text.slice(0, 300)}`, 'wrong');
       return { kind: 'ok', value: read(text) };
     } catch (error) {
@@ -172,36 +178,6 @@ export class Probe {
 /** No such route, or, in older versions of vLLM, one that has nothing to do with this model. */
 function isNoTask(reason: string): boolean {
   return /answered 404: .*"Not Found"|answered (?:400|501): .*does not support/s.test(reason);
-}
-
-const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
-
-/** One request, on a connection of its own unless there is one. `timeoutMs` bounds every silence in it. @throws Error with the system's code, or ETIMEDOUT */
-function exchange(
-  url: URL,
-  method: string,
-  body: unknown,
-  timeoutMs: number,
-  connection: Agent | null,
-): Promise<{ status: number; text: string }> {
-  return new Promise((resolve, reject) => {
-    const payload = body === null ? null : JSON.stringify(body);
-    const headers = payload === null ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
-    const outgoing = request(url, { method, agent: connection ?? false, timeout: timeoutMs, headers }, (response) => {
-      const chunks: Buffer[] = [];
-      let bytes = 0;
-      response.on('data', (chunk: Buffer) => {
-        chunks.push(chunk);
-        bytes += chunk.length;
-        if (bytes > MAX_ANSWER_BYTES) outgoing.destroy(new Error('its answer does not end'));
-      });
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }));
-      response.on('error', reject);
-    });
-    outgoing.on('timeout', () => outgoing.destroy(Object.assign(new Error('it did not answer in time'), { code: 'ETIMEDOUT' })));
-    outgoing.on('error', reject);
-    outgoing.end(payload ?? undefined);
-  });
 }
 
 function missOf(code: string | undefined): ProbeMiss {

@@ -1,5 +1,5 @@
 import type { Clock } from '../gateway/core/clock.ts';
-import type { WorkerFailure, WorkerView } from '../gateway/core/worker.ts';
+import type { WorkerView } from '../gateway/core/worker.ts';
 import type { Adoptable, Adoptables } from './adoption.ts';
 import type { PlannedModel, PlannedWorker } from './fleet-plan.ts';
 import type { Life } from './life.ts';
@@ -7,6 +7,7 @@ import type { SupervisionPolicy } from './policy.ts';
 import type { StartHistory } from './start-history.ts';
 import { estimateStart } from './start-estimate.ts';
 import type { SlotFacts } from './swap.ts';
+import { latestFailure } from './worker-view.ts';
 import type { SupervisedWorker } from './worker.ts';
 
 export interface SlotOptions {
@@ -67,13 +68,7 @@ export class Slot {
   /** What it is, and the last failure of any of its models: one that was changed away from has failed all the same. */
   view(): WorkerView {
     const view = this.#current.view();
-    if (view.lastFailure) return view;
-    let last: WorkerFailure | null = null;
-    for (const worker of this.#workers.values()) {
-      const { lastFailure: failure } = worker.view();
-      if (failure && (!last || failure.at > last.at)) last = { ...failure, message: `With ${worker.spec.modelId}: ${failure.message}` };
-    }
-    return { ...view, lastFailure: last };
+    return view.lastFailure ? view : { ...view, lastFailure: latestFailure(this.#workers.values()) };
   }
 
   get model(): string {

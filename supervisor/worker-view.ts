@@ -58,6 +58,18 @@ export function toView(facts: WorkerFacts, machine: Machine, shell: WorkerShell,
   };
 }
 
+/** The latest failure among workers that take turns, which says whose it is; null where none has failed. */
+export function latestFailure(
+  workers: Iterable<{ readonly spec: { readonly modelId: string }; view(): WorkerView }>,
+): WorkerFailure | null {
+  let latest: WorkerFailure | null = null;
+  for (const worker of workers) {
+    const failure = worker.view().lastFailure;
+    if (failure && (!latest || failure.at > latest.at)) latest = { ...failure, message: `With ${worker.spec.modelId}: ${failure.message}` };
+  }
+  return latest;
+}
+
 function stageOf(life: Life): WorkerStage | null {
   switch (life.state) {
     case 'starting':

@@ -1,9 +1,8 @@
 import { resolve } from 'node:path';
-import { planFleet } from '../../supervisor/fleet-plan.ts';
+import { type FleetPlan, type Place, planFleet } from '../../supervisor/fleet-plan.ts';
 import type { GpuReading } from '../../supervisor/gpu.ts';
 import { NvidiaSmi } from '../../supervisor/gpu.ts';
 import { visibleGpus } from '../../supervisor/gpu-visible.ts';
-import type { Profiles } from '../../supervisor/profile.ts';
 import { loadProfiles, ProfileError } from '../../supervisor/profile.ts';
 import { checkCommand } from '../config/check.ts';
 import type { LoadedSettings } from '../config/load.ts';
@@ -41,39 +40,37 @@ const NOTHING: Examined = { problems: [], warnings: [] };
 
 /** What is wrong with profiles, tuning and models that the settings name, whatever GPUs there are. */
 export function examineAnywhere(loaded: LoadedSettings, cwd: string): readonly SettingsProblem[] {
-  if (!supervisorIsOn(loaded.settings)) return [];
-  try {
-    return examineOn(loaded, cwd, loadProfiles(), []).problems;
-  } catch (error) {
-    if (error instanceof ProfileError) return [placed(loaded, error.message)];
-    throw error;
-  }
+  return supervisorIsOn(loaded.settings) ? examineOn(loaded, cwd, []).problems : [];
 }
 
 /** Whether profiles, tuning and models of the settings are there, and whether the models can run. */
 async function examineModels(loaded: LoadedSettings, cwd: string): Promise<Examined> {
+  const anywhere = examineOn(loaded, cwd, []);
+  const { models, supervisor } = loaded.settings;
+  // The default model suits every card, and one that the settings name is known without looking.
+  if (anywhere.problems.length > 0 || models.length === 0 || supervisor.profile !== 'auto') return anywhere;
+  const here = examineOn(loaded, cwd, await gpusHere());
+  return { problems: [], warnings: [...here.problems, ...here.warnings] };
+}
+
+/** Models that cannot work on these GPUs, and those that may not; without GPUs, on the profile that the settings name. */
+function examineOn(loaded: LoadedSettings, cwd: string, gpus: readonly GpuReading[]): Examined {
   try {
-    const profiles = loadProfiles();
-    const anywhere = examineOn(loaded, cwd, profiles, []);
-    const { models, supervisor } = loaded.settings;
-    // The default model suits every card, and one that the settings name is known without looking.
-    if (anywhere.problems.length > 0 || models.length === 0 || supervisor.profile !== 'auto') return anywhere;
-    const here = examineOn(loaded, cwd, profiles, await gpusHere());
-    return { problems: [], warnings: [...here.problems, ...here.warnings] };
+    return examinePlan(loaded, planFleet(loaded.settings, loadProfiles(), gpus, placeOf(loaded, cwd)));
   } catch (error) {
     if (error instanceof ProfileError) return { problems: [placed(loaded, error.message)], warnings: [] };
     throw error;
   }
 }
 
-/** Models that cannot work on these GPUs, and those that may not; without GPUs, on the profile that the settings name. */
-function examineOn(loaded: LoadedSettings, cwd: string, profiles: Profiles, gpus: readonly GpuReading[]): Examined {
-  const { settings } = loaded;
-  const place = { cwd, env: process.env, stateDir: resolve(cwd, settings.supervisor.state_dir) };
-  const { choices } = planFleet(settings, profiles, gpus, place);
+function placeOf({ settings }: LoadedSettings, cwd: string): Place {
+  return { cwd, env: process.env, stateDir: resolve(cwd, settings.supervisor.state_dir) };
+}
+
+function examinePlan(loaded: LoadedSettings, { choices }: FleetPlan): Examined {
   const problems: SettingsProblem[] = [];
   const warnings: SettingsProblem[] = [];
-  for (const [index, { id }] of settings.models.entries()) {
+  for (const [index, { id }] of loaded.settings.models.entries()) {
     const choice = choices[index];
     if (choice?.kind === 'refused') problems.push(at(loaded, ['models', index, 'id'], choice.reason));
     else if (choice?.fit?.verdict === 'no') warnings.push(at(loaded, ['models', index, 'id'], `${id} may not fit. ${choice.fit.reason}`));
