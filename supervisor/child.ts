@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { execa } from 'execa';
-import type { Exit } from './failure-table.ts';
+import type { Exit } from './failure-row.ts';
 import type { LaunchPlan } from './launch.ts';
 
 export type Spawned =

@@ -4,7 +4,7 @@ import type { Failure } from './failure.ts';
 import type { PlannedModel } from './fleet-plan.ts';
 import { awaitFreeMemory } from './free-memory.ts';
 import type { GpuProbe } from './gpu.ts';
-import type { Setup } from './ladder.ts';
+import type { Setup } from './ladder-step.ts';
 import type { Log } from './log.ts';
 import type { SupervisionPolicy } from './policy.ts';
 import type { StartTurns } from './start-turns.ts';

@@ -1,7 +1,8 @@
 import type { CommandFinding, ModelFinding } from './doctor-report.ts';
 import type { Choice } from './engine-choice.ts';
 import { gpusOf } from './gpu-mode.ts';
-import { INSTANCE_VARIABLE, type LaunchPlan } from './launch.ts';
+import { INSTANCE_VARIABLE } from './instance-id.ts';
+import type { LaunchPlan } from './launch.ts';
 
 /** How a model would run. */
 export function examineModel(id: string, wanted: boolean, choice: Choice, command: CommandFinding | null): ModelFinding {

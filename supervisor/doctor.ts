@@ -20,7 +20,7 @@ import { inspectVllm, VLLM_CACHE_FILE, type VllmInstall } from './vllm-install.t
 import { isOlder } from './vllm-version.ts';
 import { describeChanges } from './fit-advice.ts';
 import { fileStem, ladderFile } from './file-name.ts';
-import type { Relaxation } from './ladder.ts';
+import type { Relaxation } from './ladder-step.ts';
 import { relax, summarize } from './ladder.ts';
 import { howToReset, ladderRecord } from './worker-ladder.ts';
 

@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../gateway/core/clock.ts';
 import { repeat } from '../gateway/core/clock.ts';
 import { spawnChild } from './child.ts';
 import type { Failure } from './failure.ts';
-import type { Exit } from './failure-table.ts';
+import type { Exit } from './failure-row.ts';
 import { spawnFailed } from './failure.ts';
 import type { OomKillCount } from './host-memory.ts';
 import { oomKillCount } from './host-memory.ts';

@@ -1,4 +1,4 @@
-import type { Evidence, Exit, FailurePhase, FailureRow } from './failure-table.ts';
+import type { Evidence, Exit, FailurePhase, FailureRow } from './failure-row.ts';
 import { FAILURE_ROWS } from './failure-table.ts';
 import type { Failure } from './failure.ts';
 import { withLastWords } from './failure.ts';

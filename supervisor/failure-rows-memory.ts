@@ -1,4 +1,4 @@
-import type { Evidence, FailureRow } from './failure-table.ts';
+import type { Evidence, FailureRow } from './failure-row.ts';
 
 /** PyTorch's words, the driver's (outside PyTorch's allocator: graphs, contexts, sleep mode), and cuBLAS's when it gets no workspace. */
 const CUDA_OOM = /CUDA out of memory|torch\.(?:cuda\.)?OutOfMemoryError|CUDA [Ee]rror: out of memory|CUBLAS_STATUS_ALLOC_FAILED/;

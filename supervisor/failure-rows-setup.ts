@@ -1,4 +1,4 @@
-import type { FailureRow } from './failure-table.ts';
+import type { FailureRow } from './failure-row.ts';
 
 function says(text: string): () => string {
   return () => text;

@@ -1,4 +1,4 @@
-import type { Evidence, FailurePhase, RetryRule } from './failure-table.ts';
+import type { Evidence, FailurePhase, RetryRule } from './failure-row.ts';
 import type { GpuReading } from './gpu.ts';
 import { comfortable, cudaTotalBytes, freeForVllmBytes, neededBytes, utilizationLimit } from './gpu-memory.ts';
 

@@ -2,12 +2,7 @@ import type { Clock } from '../gateway/core/clock.ts';
 import { sleep, stayAlive } from '../gateway/core/clock.ts';
 import type { GpuProbe, GpuReading } from './gpu.ts';
 import type { Log } from './log.ts';
-
-/** How often a driver that has trouble is asked in all, and how long it is left alone between. */
-export interface LookPatience {
-  readonly times: number;
-  readonly pauseMs: number;
-}
+import type { LookPatience } from './policy.ts';
 
 export interface FirstLook {
   readonly gpus: readonly GpuReading[];

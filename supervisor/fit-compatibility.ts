@@ -1,5 +1,5 @@
-import type { QuantizationName } from './fit-weights.ts';
-import { LEAST_COMPUTE_CAP, quantization } from './fit-weights.ts';
+import type { QuantizationName } from './profile-quantizations.ts';
+import { LEAST_COMPUTE_CAP, quantization } from './profile-quantizations.ts';
 import type { EngineSettings, ModelProfile } from './profile-schema.ts';
 
 /** The GPU, as far as it decides what can be computed on it. */

@@ -12,7 +12,7 @@ import { gpusOf } from './gpu-mode.ts';
 import { usableGpus } from './gpu-visible.ts';
 import { fingerprint, workerPrefix } from './instance-id.ts';
 import { ladderLimits } from './ladder-limits.ts';
-import type { Setup } from './ladder.ts';
+import type { Setup } from './ladder-step.ts';
 import { planLaunch } from './launch.ts';
 import type { AskedModel } from './model-request.ts';
 import { askedModels, toKnownModel } from './model-request.ts';

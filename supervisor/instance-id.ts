@@ -14,3 +14,6 @@ export function workerPrefix(stateDir: string, worker: string, model: string): s
 export function fingerprint(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
 }
+
+/** The name under which a worker's processes carry their instance id in the environment: the mark a sweep finds them by. */
+export const INSTANCE_VARIABLE = 'HEADGATE_INSTANCE_ID';

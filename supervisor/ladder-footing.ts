@@ -1,4 +1,4 @@
-import type { Relaxation } from './ladder.ts';
+import type { Relaxation } from './ladder-step.ts';
 import type { SupervisionPolicy } from './policy.ts';
 
 /** Where on its ladders a worker stands. */

@@ -2,7 +2,7 @@ import type { CardFacts } from './engine-settings.ts';
 import { mostUtilization } from './engine-settings.ts';
 import { incompatibility } from './fit-compatibility.ts';
 import { gpusOf } from './gpu-mode.ts';
-import type { LadderLimits } from './ladder.ts';
+import type { LadderLimits } from './ladder-step.ts';
 import type { EngineSettings, ModelProfile } from './profile.ts';
 
 /** A context shorter than this is hardly worth serving. */

@@ -6,7 +6,7 @@ import { REFUSABLE_FEATURES } from '../gateway/core/worker.ts';
 import type { Failure } from './failure.ts';
 import type { Footing, FootingChange } from './ladder-footing.ts';
 import { LEVEL_GROUND } from './ladder-footing.ts';
-import type { Relaxation } from './ladder.ts';
+import type { Relaxation } from './ladder-step.ts';
 import type { Measured } from './log-tail.ts';
 import { writeWhole } from './write-whole.ts';
 

@@ -1,6 +1,6 @@
 import type { EngineValue } from '../gateway/config/settings.ts';
 import { comfortable } from './gpu-memory.ts';
-import type { Change, LadderQuestion, Relaxation } from './ladder.ts';
+import type { Change, LadderQuestion, Relaxation } from './ladder-step.ts';
 
 type Step = Omit<Relaxation, 'class'>;
 /** One rung: the step it stands for here and now, or null where it has nothing (more) to give. */

@@ -1,8 +1,6 @@
 import type { EngineValue } from '../gateway/config/settings.ts';
 import type { EngineSettings } from './profile.ts';
-
-/** The name under which a worker's processes carry their instance id in the environment: the mark a sweep finds them by. */
-export const INSTANCE_VARIABLE = 'HEADGATE_INSTANCE_ID';
+import { INSTANCE_VARIABLE } from './instance-id.ts';
 
 export interface LaunchRequest {
   readonly engine: 'vllm' | 'sim';

@@ -1,9 +1,10 @@
 import type { WorkerStage } from '../gateway/core/worker.ts';
-import type { FailurePhase } from './failure-table.ts';
+import type { FailurePhase } from './failure-row.ts';
 import type { Failure } from './failure.ts';
 import type { Footing, FootingChange } from './ladder-footing.ts';
 import { LEVEL_GROUND } from './ladder-footing.ts';
-import type { Relaxation } from './ladder.ts';
+import type { Relaxation } from './ladder-step.ts';
+import type { Beat } from './probe-answers.ts';
 
 /** The engine's leading process; the number of its process group as well. */
 export interface ProcessRef {
@@ -37,17 +38,6 @@ export type Next = { readonly kind: 'rest' | 'restart' | 'again' | 'relax' } | V
 
 /** What follows when the last requests are done: the process stays, asleep, or it goes. */
 export type Leave = { readonly kind: 'sleep' } | Next;
-
-/** A look at how much an engine has done. */
-export interface Beat {
-  readonly running: number;
-  /** Requests that it has and has not begun. */
-  readonly waiting: number;
-  /** Requests in the hands of its HTTP server, whatever its engine does; absent where they are not counted. */
-  readonly load?: number;
-  /** Every token it has read or written so far, or any other count that only work moves. */
-  readonly tokens: number;
-}
 
 /** What the looks at a serving engine have shown. */
 export interface Pulse {

@@ -1,6 +1,6 @@
 import type { WorkerStage } from '../gateway/core/worker.ts';
 import { ByteRing } from './byte-ring.ts';
-import type { FailurePhase } from './failure-table.ts';
+import type { FailurePhase } from './failure-row.ts';
 import type { LogLine } from './log-lines.ts';
 import { LineSplitter } from './log-lines.ts';
 

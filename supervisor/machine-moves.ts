@@ -1,6 +1,6 @@
 import type { Failure } from './failure.ts';
 import { answer, climb } from './ladder-footing.ts';
-import type { Relaxation } from './ladder.ts';
+import type { Relaxation } from './ladder-step.ts';
 import type { Effect, History, Leave, Life, Machine, Moment, Next, ProcessRef, Step } from './life.ts';
 import { freshHistory } from './life.ts';
 import type { SupervisionPolicy } from './policy.ts';

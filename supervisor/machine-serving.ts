@@ -1,5 +1,6 @@
 import { idleHung, stalled, unresponsive } from './failure.ts';
-import type { Beat, Effect, Event, Life, Moment, ProbeMiss, Pulse, Step } from './life.ts';
+import type { Beat } from './probe-answers.ts';
+import type { Effect, Event, Life, Moment, ProbeMiss, Pulse, Step } from './life.ts';
 import type { In, Now } from './machine-moves.ts';
 import { abandon, bury, drain, enter, knowing, remain, REST, RESTART, stop, sweep, unchanged } from './machine-moves.ts';
 import { empty } from './machine-sleeping.ts';

@@ -9,7 +9,7 @@ import { repeat, systemClock } from '../gateway/core/clock.ts';
 import { systemRandom } from '../gateway/core/random.ts';
 import { findAdoptable, running } from './adoption.ts';
 import { ControlTaken, isAnswered, serveControl } from './control.ts';
-import type { LookPatience } from './first-look.ts';
+import type { LookPatience } from './policy.ts';
 import { firstLook } from './first-look.ts';
 import { Fleet } from './fleet.ts';
 import { planFleet } from './fleet-plan.ts';

@@ -2,8 +2,8 @@ import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import type { QuantizationName } from './fit-weights.ts';
-import { quantization } from './fit-weights.ts';
+import type { QuantizationName } from './profile-quantizations.ts';
+import { quantization } from './profile-quantizations.ts';
 import type { ModelProfile } from './profile-schema.ts';
 
 const count = z.int().positive();

@@ -1,4 +1,8 @@
-import type { LookPatience } from './first-look.ts';
+/** How often a driver that has trouble is asked in all, and how long it is left alone between. */
+export interface LookPatience {
+  readonly times: number;
+  readonly pauseMs: number;
+}
 
 /** How patient a worker's supervisor is. One worker's whole behavior in numbers, so that a test can shrink them. */
 export interface SupervisionPolicy {

@@ -1,6 +1,16 @@
 import { z } from 'zod';
 import type { ServedModel } from '../gateway/core/worker.ts';
-import type { Beat } from './life.ts';
+
+/** A look at how much an engine has done. */
+export interface Beat {
+  readonly running: number;
+  /** Requests that it has and has not begun. */
+  readonly waiting: number;
+  /** Requests in the hands of its HTTP server, whatever its engine does; absent where they are not counted. */
+  readonly load?: number;
+  /** Every token it has read or written so far, or any other count that only work moves. */
+  readonly tokens: number;
+}
 
 const modelList = z.object({
   data: z.array(

@@ -2,7 +2,8 @@ import { Agent } from 'node:http';
 import { urlToHttpOptions } from 'node:url';
 import type { ServedModel } from '../gateway/core/worker.ts';
 import { exchange } from './exchange.ts';
-import type { Beat, ProbeMiss } from './life.ts';
+import type { Beat } from './probe-answers.ts';
+import type { ProbeMiss } from './life.ts';
 import type { SleepLevel } from './sleep-level.ts';
 import { checkGenerated, readBeat, readLoad, readModels, readSleeping, readVersion } from './probe-answers.ts';
 

@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import type { Clock } from '../gateway/core/clock.ts';
 import { sleep } from '../gateway/core/clock.ts';
-import { INSTANCE_VARIABLE } from './launch.ts';
+import { INSTANCE_VARIABLE } from './instance-id.ts';
 
 export interface ProcessEntry {
   readonly pid: number;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { EngineValue } from '../gateway/config/settings.ts';
-import { QUANTIZATIONS } from './fit-weights.ts';
+import { QUANTIZATIONS } from './profile-quantizations.ts';
 
 /** Flags of `vllm serve`, underscores for dashes; and `gpu_mode`, which is ours. */
 export type EngineSettings = Readonly<Record<string, EngineValue>>;

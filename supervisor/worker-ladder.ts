@@ -4,7 +4,7 @@ import { describeChanges } from './fit-advice.ts';
 import type { Footing } from './ladder-footing.ts';
 import type { LoadedFooting } from './ladder-record.ts';
 import { LadderRecord } from './ladder-record.ts';
-import type { Relaxation, Setup } from './ladder.ts';
+import type { Relaxation, Setup } from './ladder-step.ts';
 import { nextStep, relax, summarize } from './ladder.ts';
 import type { Effect } from './life.ts';
 import type { Log } from './log.ts';

@@ -1,12 +1,14 @@
 import type { ServedModel } from '../gateway/core/worker.ts';
 import { sleepFailed, wakeFailed } from './failure.ts';
 import { availableHostBytes } from './host-free.ts';
-import type { Beat, Effect, Event } from './life.ts';
+import type { Beat } from './probe-answers.ts';
+import type { Effect, Event } from './life.ts';
 import type { ProbeResult } from './probe.ts';
 import { Probe } from './probe.ts';
 import type { SleepLevel } from './sleep-level.ts';
 import { sleepLevel } from './sleep-level.ts';
-import type { WorkerSpec, WorkerWorld } from './worker-spec.ts';
+import type { WorkerSpec } from './worker-spec.ts';
+import type { WorkerWorld } from './worker-world.ts';
 import type { WorkerUse } from './worker-use.ts';
 import { newlyUsed, seenUse } from './worker-use.ts';
 

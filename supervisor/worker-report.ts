@@ -5,7 +5,8 @@ import type { Effect, Machine } from './life.ts';
 import { keepAsFailed } from './log-file.ts';
 import type { WorkerRecord } from './worker-record.ts';
 import type { SleepLevel } from './sleep-level.ts';
-import type { WorkerSpec, WorkerWorld } from './worker-spec.ts';
+import type { WorkerSpec } from './worker-spec.ts';
+import type { WorkerWorld } from './worker-world.ts';
 import { wakeKey } from './worker-spec.ts';
 
 /** What the shell knows of a worker at a change. */

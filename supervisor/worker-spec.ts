@@ -1,16 +1,13 @@
-import type { Clock } from '../gateway/core/clock.ts';
-import type { Lease } from '../gateway/core/lease.ts';
-import type { Random } from '../gateway/core/random.ts';
-import type { Failure } from './failure.ts';
-import type { LadderLimits, Setup } from './ladder.ts';
+import type { LadderLimits, Setup } from './ladder-step.ts';
 import type { LaunchPlan } from './launch.ts';
-import type { Log } from './log.ts';
-import type { LogFiles } from './log-file.ts';
-import type { SupervisionPolicy } from './policy.ts';
-import type { PortPool } from './ports.ts';
 import type { SleepLevel } from './sleep-level.ts';
-import type { StartHistory } from './start-history.ts';
-import type { WorkerFacts } from './worker-view.ts';
+
+/** What does not change as long as the worker's settings do not. */
+export interface WorkerFacts {
+  readonly id: string;
+  readonly profile: string;
+  readonly engine: 'vllm' | 'sim';
+}
 
 export type Plan = { readonly kind: 'run'; readonly launch: LaunchPlan } | { readonly kind: 'refused'; readonly reason: string };
 
@@ -35,29 +32,6 @@ export interface WorkerSpec extends WorkerFacts {
   readonly wanted: { readonly setup: Setup; readonly limits: LadderLimits } | null;
   /** `setup`: what to launch it with instead of what is wanted. */
   readonly plan: (port: number, instanceId: string, setup?: Setup) => Plan;
-}
-
-/** What a worker's supervisor needs of the world. */
-export interface WorkerWorld {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly policy: SupervisionPolicy;
-  readonly ports: PortPool;
-  readonly logs: LogFiles;
-  readonly recordsDirectory: string;
-  /** Where what was relaxed is kept. */
-  readonly ladderFile: string;
-  readonly starts: StartHistory;
-  /**
-   * Calls `done` once when this worker may start with this setup (or wake: then it holds a part of its memory already), or with what
-   * stands in the way. Releasing the lease ends the wait or the turn.
-   */
-  readonly clearance: (setup: Setup | null, isSleeper: boolean, done: (failure: Failure | null) => void) => Lease;
-  /** The turn to start, for a start that is under way already. */
-  readonly holdTurn: () => Lease;
-  /** After every change of the view. */
-  readonly onChange: () => void;
 }
 
 /** Under which the times that it takes to wake are remembered. */

@@ -4,13 +4,7 @@ import { refusedFeatures, summarize } from './ladder.ts';
 import type { Life, Machine } from './life.ts';
 import type { StartEstimate, StartPoint, StartSample } from './start-estimate.ts';
 import { estimateStart } from './start-estimate.ts';
-
-/** What does not change as long as the worker's settings do not. */
-export interface WorkerFacts {
-  readonly id: string;
-  readonly profile: string;
-  readonly engine: 'vllm' | 'sim';
-}
+import type { WorkerFacts } from './worker-spec.ts';
 
 /** What the shell knows beside the machine. Wall-clock times in milliseconds. */
 export interface WorkerShell {

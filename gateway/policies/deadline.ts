@@ -1,16 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { Layer } from '../core/handler.ts';
 import { GatewayError } from '../core/errors.ts';
-
-export interface DeadlineSettings {
-  readonly stream_total_ms: number;
-  readonly request_total_ms: number;
-}
-
-/** How long a call may take in all, from its arrival to its last byte, waiting included. */
-export function totalMs(settings: DeadlineSettings, stream: boolean): number {
-  return stream ? settings.stream_total_ms : settings.request_total_ms;
-}
+import { type DeadlineSettings, totalMs } from '../core/time-limits.ts';
 
 /**
  * Cancels a call whose time is over: whoever holds it then (queue, window, relay) hears it at once. The other three limits (connect, first

@@ -5,7 +5,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
 import { Lease } from '../core/lease.ts';
 import type { Worker, WorkerDirectory } from '../core/worker.ts';
-import { totalMs, type DeadlineSettings } from './deadline.ts';
+import { totalMs, type DeadlineSettings } from '../core/time-limits.ts';
 import { noWorkerError } from './no-worker.ts';
 import { pressureFactor, type PressureSettings } from './pressure.ts';
 

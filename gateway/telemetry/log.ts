@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { admitFields, capped } from './log-fields.ts';
 import type { LogFields } from './log-fields.ts';
 import { prettyLine } from './log-pretty.ts';
-import { lostMessage, StandardOutput } from './standard-output.ts';
+import { type LogDestination, lostMessage, StandardOutput } from './standard-output.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 export type LogFormat = 'json' | 'pretty';
@@ -22,12 +22,6 @@ export interface Log {
   tail(): readonly string[];
   /** Hands everything written so far to the operating system before it returns. */
   flush(): void;
-}
-
-/** Where lines go. `flushSync` is called by `flush`, if there is one. */
-export interface LogDestination {
-  write(line: string): unknown;
-  flushSync?(): void;
 }
 
 export interface LogOptions {

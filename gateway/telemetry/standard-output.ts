@@ -1,6 +1,11 @@
 import { writeSync } from 'node:fs';
 import type { Clock, Timer } from '../core/clock.ts';
-import type { LogDestination } from './log.ts';
+
+/** Where lines go. `flushSync` is called by `flush`, if there is one. */
+export interface LogDestination {
+  write(line: string): unknown;
+  flushSync?(): void;
+}
 
 /** Writes what it can of the bytes at once. @returns how many @throws EAGAIN where there is no room now, anything else where it cannot */
 export type Output = (bytes: Buffer) => number;

@@ -3,7 +3,7 @@ import { memoryNeeds } from './memory.ts';
 import { shardBar } from './progress-bar.ts';
 import { engineKilledInStart } from './start-failure.ts';
 import { OutOfMemory } from './start-memory.ts';
-import type { EngineStart } from './startup.ts';
+import type { EngineStart } from './engine-start.ts';
 
 /** The share of a start's time that loading takes. */
 const SHARE = 0.45;

@@ -1,7 +1,7 @@
 import { cudaOutOfMemory, noKvRoom } from './memory-failure.ts';
 import { graphBar } from './progress-bar.ts';
 import { OutOfMemory } from './start-memory.ts';
-import type { EngineStart } from './startup.ts';
+import type { EngineStart } from './engine-start.ts';
 import { memoryNeeds } from './memory.ts';
 
 /** The share of a start's time that capturing graphs takes. */

@@ -1,6 +1,5 @@
-import type { Card } from './card.ts';
 import { attentionProblem, incompatibility } from './incompatibility.ts';
-import type { StartPhase } from './knobs.ts';
+import type { EngineStart, Startup } from './engine-start.ts';
 import { loadWeights } from './load-weights.ts';
 import type { Log } from './log.ts';
 import { busy, noGpu } from './memory-failure.ts';
@@ -11,25 +10,6 @@ import { VERSION } from './settings.ts';
 import type { SimSettings } from './settings.ts';
 import { engineStartFailure, StartFailure } from './start-failure.ts';
 import { OutOfMemory, StartMemory } from './start-memory.ts';
-
-/** What the start-up needs of the process that starts. */
-export interface Startup {
-  readonly settings: SimSettings;
-  readonly log: Log;
-  /** How many cards there are. */
-  readonly cardCount: number;
-  /** Starts the child that stands for the engine core; the memory of the cards is held in its name. */
-  spawnEngine(): Promise<Card>;
-  /** Kills it as the kernel does when the host's memory is gone. */
-  killEngine(): void;
-  /** Waits for a share of the start's time; for good where the start is to stand still in `phase`. Rejects when the start is called off. */
-  pause(share: number, phase: StartPhase): Promise<void>;
-}
-
-/** A start that has got as far as the engine core. */
-export interface EngineStart extends Startup {
-  readonly memory: StartMemory;
-}
 
 /** The front end's first lines, up to where the port is bound. */
 export function announce(settings: SimSettings, log: Log): void {

@@ -14,7 +14,7 @@ import { fileStem, ladderFile } from '../../supervisor/file-name.ts';
 import { planFleet } from '../../supervisor/fleet-plan.ts';
 import { NvidiaSmi } from '../../supervisor/gpu.ts';
 import { LEVEL_GROUND } from '../../supervisor/ladder-footing.ts';
-import type { Relaxation } from '../../supervisor/ladder.ts';
+import type { Relaxation } from '../../supervisor/ladder-step.ts';
 import { loadProfiles, ProfileError } from '../../supervisor/profile.ts';
 import { inspectVllm } from '../../supervisor/vllm-install.ts';
 import { ladderRecord } from '../../supervisor/worker-ladder.ts';

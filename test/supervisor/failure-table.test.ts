@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { explain } from '../../supervisor/failure-explain.ts';
-import type { Evidence, FailurePhase } from '../../supervisor/failure-table.ts';
+import type { Evidence, FailurePhase } from '../../supervisor/failure-row.ts';
 import { FAILURE_ROWS } from '../../supervisor/failure-table.ts';
 import { LineSplitter } from '../../supervisor/log-lines.ts';
 

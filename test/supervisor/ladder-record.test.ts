@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { LadderRecord } from '../../supervisor/ladder-record.ts';
 import { LEVEL_GROUND } from '../../supervisor/ladder-footing.ts';
 import type { Footing } from '../../supervisor/ladder-footing.ts';
-import type { Relaxation } from '../../supervisor/ladder.ts';
+import type { Relaxation } from '../../supervisor/ladder-step.ts';
 import { oomOf } from './machine-world.ts';
 import { scratchFolder } from './support/scratch.ts';
 

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Evidence } from '../../supervisor/failure-table.ts';
+import type { Evidence } from '../../supervisor/failure-row.ts';
 import { FAILURE_ROWS } from '../../supervisor/failure-table.ts';
 import type { Footing } from '../../supervisor/ladder-footing.ts';
 import { answer, climb, LEVEL_GROUND } from '../../supervisor/ladder-footing.ts';
 import { ladderLimits } from '../../supervisor/ladder-limits.ts';
 import { RUNGS } from '../../supervisor/ladder-rungs.ts';
-import type { LadderLimits, Relaxation, Setup } from '../../supervisor/ladder.ts';
+import type { LadderLimits, Relaxation, Setup } from '../../supervisor/ladder-step.ts';
 import { nextStep, refusedFeatures, relax, summarize } from '../../supervisor/ladder.ts';
 import type { EngineSettings, ModelProfile } from '../../supervisor/profile.ts';
 import { loadProfiles } from '../../supervisor/profile.ts';

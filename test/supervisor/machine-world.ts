@@ -1,8 +1,9 @@
 import type { Failure } from '../../supervisor/failure.ts';
-import type { RetryRule } from '../../supervisor/failure-table.ts';
-import type { LadderLimits, Relaxation, Setup } from '../../supervisor/ladder.ts';
+import type { RetryRule } from '../../supervisor/failure-row.ts';
+import type { LadderLimits, Relaxation, Setup } from '../../supervisor/ladder-step.ts';
 import { nextStep, relax } from '../../supervisor/ladder.ts';
-import type { Beat, Effect, Event, Machine, Moment, ProbeMiss, TimerName } from '../../supervisor/life.ts';
+import type { Beat } from '../../supervisor/probe-answers.ts';
+import type { Effect, Event, Machine, Moment, ProbeMiss, TimerName } from '../../supervisor/life.ts';
 import { NEW_MACHINE } from '../../supervisor/life.ts';
 import { step } from '../../supervisor/machine.ts';
 import type { SupervisionPolicy } from '../../supervisor/policy.ts';

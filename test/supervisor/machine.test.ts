@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Beat, Effect } from '../../supervisor/life.ts';
+import type { Beat } from '../../supervisor/probe-answers.ts';
+import type { Effect } from '../../supervisor/life.ts';
 import { failureOf, oomOf, POLICY, types, World } from './machine-world.ts';
 
 function readyWorld(): World {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Life, Machine } from '../../supervisor/life.ts';
 import { NEW_MACHINE } from '../../supervisor/life.ts';
-import type { Relaxation } from '../../supervisor/ladder.ts';
+import type { Relaxation } from '../../supervisor/ladder-step.ts';
 import type { WorkerShell } from '../../supervisor/worker-view.ts';
 import { toView } from '../../supervisor/worker-view.ts';
 import { failureOf } from './machine-world.ts';

@@ -1,7 +1,7 @@
 import type { Choice } from '../choice.ts';
 import type { RequestFailure } from '../job.ts';
 import type { Segment } from '../prose.ts';
-import type { ChatRequest } from './chat.ts';
+import type { ChatRequest } from './chat-request.ts';
 import type { EventStream } from './event-stream.ts';
 import { hexId } from './exchange.ts';
 import type { Exchange } from './exchange.ts';

@@ -3,6 +3,7 @@ import type { Segment } from '../prose.ts';
 import { writeScript } from '../scripts.ts';
 import { badRequest } from './api-error.ts';
 import { chatPrompt } from './chat-prompt.ts';
+import type { ChatRequest } from './chat-request.ts';
 import { finishReasonOf, streamChat } from './chat-stream.ts';
 import { wantedOf, wantsReasoning } from './chat-wanted.ts';
 import { hexId, nowSeconds } from './exchange.ts';
@@ -13,7 +14,6 @@ import { fullUsage, runToEnd, usageOf } from './job.ts';
 import { chatLogprobs, promptLogprobs } from './logprobs.ts';
 import { checkModel, modelName } from './models.ts';
 import { fitContext, leastTokens, newChoice, readSampling } from './sampling.ts';
-import type { Sampling } from './sampling.ts';
 
 const CHAT_SHAPE: BodyShape = {
   required: ['messages'],
@@ -30,17 +30,6 @@ const CHAT_SHAPE: BodyShape = {
     parallel_tool_calls: 'bool',
   },
 };
-
-/** A chat request that was found good. */
-export interface ChatRequest {
-  readonly id: string;
-  readonly created: number;
-  readonly sampling: Sampling;
-  readonly choices: readonly Choice[];
-  readonly prompt: readonly number[];
-  /** Alternatives to show with each token; null for no logprobs. */
-  readonly topLogprobs: number | null;
-}
 
 /** Checks a chat body and prepares its choices, numbered from `firstIndex`. Throws ApiError. */
 export function prepareChat(exchange: Exchange, body: JsonObject, messages: readonly unknown[], firstIndex = 0): ChatRequest {

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { GatewayError } from '../../../gateway/core/errors.ts';
 import { jsonReply } from '../../../gateway/core/reply.ts';
-import { deadline, totalMs, type DeadlineSettings } from '../../../gateway/policies/deadline.ts';
+import { deadline } from '../../../gateway/policies/deadline.ts';
+import { totalMs, type DeadlineSettings } from '../../../gateway/core/time-limits.ts';
 import { fakeCall } from '../../support/fake-call.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 

@@ -1,0 +1,56 @@
+/**
+ * How far the worker had come: before the weights, reading them, vLLM's trial run, taking the KV cache, capturing graphs, warming up,
+ * answering requests.
+ */
+export type FailurePhase = 'launch' | 'load' | 'profile' | 'kv' | 'graphs' | 'warmup' | 'serving';
+
+/**
+ * never: the same start would fail in the same way · backoff: try again, later and later · wait: somebody else holds what is needed ·
+ * next_port: try again on another port · relax: only with a setting relaxed, see ladder.ts.
+ */
+export type RetryRule = 'never' | 'backoff' | 'wait' | 'next_port' | 'relax';
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+/** Figures that vLLM names when it fails; GiB of GPU memory, tokens of context. */
+export interface Evidence {
+  readonly askedModelLen?: number;
+  /** The longest context that would fit. */
+  readonly fittingModelLen?: number;
+  readonly kvNeededGib?: number;
+  readonly kvAvailableGib?: number;
+  /** What vLLM finds free, or would: its CUDA context is taken off. */
+  readonly freeGib?: number;
+  readonly totalGib?: number;
+  readonly wantedGib?: number;
+  /** More is never free, whoever else uses the card: the share to ask for instead. */
+  readonly mostUtilization?: number;
+  readonly sequences?: number;
+  /** The kernel's own count says that it killed for want of main memory. */
+  readonly hostOomKills?: number;
+}
+
+export interface FailureRow {
+  readonly class: string;
+  /** Looked for line by line, earliest line first. */
+  readonly pattern: RegExp;
+  /**
+   * decisive: says what happened wherever it stands · telling: so does this, but an effect of it may look the same, and the earliest counts ·
+   * generic: only that something happened, of which the cause stands elsewhere.
+   */
+  readonly rank: 'decisive' | 'telling' | 'generic';
+  /** Counts on a line that vLLM calls information, too. */
+  readonly anyLevel?: true;
+  /** Only before, or only after, the worker was ready. Absent: always. */
+  readonly during?: 'start' | 'serving';
+  readonly phases?: readonly FailurePhase[];
+  /** Only in a start that has lasted this long. */
+  readonly afterMs?: number;
+  readonly retry: RetryRule;
+  readonly message: (match: RegExpExecArray) => string;
+  readonly advice: string;
+  readonly evidence?: (match: RegExpExecArray) => Evidence;
+}

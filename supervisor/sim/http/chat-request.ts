@@ -1,0 +1,13 @@
+import type { Choice } from '../choice.ts';
+import type { Sampling } from './sampling.ts';
+
+/** A chat request that was found good. */
+export interface ChatRequest {
+  readonly id: string;
+  readonly created: number;
+  readonly sampling: Sampling;
+  readonly choices: readonly Choice[];
+  readonly prompt: readonly number[];
+  /** Alternatives to show with each token; null for no logprobs. */
+  readonly topLogprobs: number | null;
+}
