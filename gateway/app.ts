@@ -3,14 +3,14 @@ import { Hono } from 'hono';
 import { GatewayError } from './core/errors.ts';
 import type { Random } from './core/random.ts';
 import type { WorkerDirectory } from './core/worker.ts';
-import { admin, checkAdmin, type AdminContext } from './http/admin.ts';
+import { admin, checkAdmin, type AdminContext } from './http/pages/admin.ts';
 import type { HttpAnswer, HttpContext, HttpEnv } from './http/http-env.ts';
-import { operations, type OperationsContext } from './http/operations.ts';
+import { operations, type OperationsContext } from './http/pages/operations.ts';
 import { requestIdOf } from './http/identify.ts';
 import { RELAYED_ROUTES } from './http/routes.ts';
 import { serveCall, type ServeContext } from './http/serve-call.ts';
 import { modelCard, modelList } from './openai/models.ts';
-import { errorReplyParts } from './policies/error-reply.ts';
+import { errorReplyParts } from './openai/error-reply.ts';
 
 export interface AppContext {
   readonly random: Random;

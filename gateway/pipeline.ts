@@ -4,12 +4,12 @@ import type { Events } from './core/events.ts';
 import type { Random } from './core/random.ts';
 import type { WorkerDirectory } from './core/worker.ts';
 import { account, type InFlight } from './policies/account.ts';
-import type { Admission } from './policies/admission.ts';
-import type { BatchWindows } from './policies/batch-window.ts';
+import type { Admission } from './policies/admission/admission.ts';
+import type { BatchWindows } from './policies/window/batch-window.ts';
 import { deadline } from './policies/deadline.ts';
 import type { DeadlineSettings } from './core/time-limits.ts';
-import type { Dispatch } from './policies/dispatch.ts';
-import { refusePromptLogprobs } from './policies/prompt-logprobs.ts';
+import type { Dispatch } from './policies/dispatch/dispatch.ts';
+import { refusePromptLogprobs } from './policies/capacity/prompt-logprobs.ts';
 import { rescue } from './policies/rescue.ts';
 
 /** What the policies keep between calls, and across a reload. */

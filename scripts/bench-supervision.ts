@@ -10,7 +10,7 @@ import { cpuUs, memoryMib, printTable } from './measure.ts';
 // Measures what supervision costs, and how long a death lasts, with the command that an operator runs and the simulated engine.
 // A death is a SIGKILL to the engine's leader; an engine that loads in no time stands for one whose load time is its own affair.
 
-const CLI = fileURLToPath(new URL('../gateway/cli.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('./headgate.ts', import.meta.url));
 const NODE_FLAGS = ['--max-semi-space-size=16', '--heap-growing-percent=100'];
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 3);
 const IDLE_SECONDS = Number(process.env['BENCH_IDLE_SECONDS'] ?? 60);

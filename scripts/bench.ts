@@ -64,7 +64,7 @@ async function run(): Promise<void> {
   const headgate = start(
     PROXY_CPU,
     process.execPath,
-    ['--max-semi-space-size=16', '--heap-growing-percent=100', join(ROOT, 'gateway/cli.ts'), 'gateway', '--config', settings],
+    ['--max-semi-space-size=16', '--heap-growing-percent=100', join(ROOT, 'scripts/headgate.ts'), 'gateway', '--config', settings],
     work,
   );
   await listening(HEADGATE_PORT);

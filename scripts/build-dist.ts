@@ -1,4 +1,4 @@
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,27 +8,27 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const OUT = join(ROOT, 'dist');
-const ROOMS = ['gateway', 'supervisor'];
+/** Benchmarks and this program need a checkout. */
+const PACKED = ['gateway', 'supervisor', 'scripts/commands', 'scripts/headgate.ts'];
 
 rmSync(OUT, { recursive: true, force: true });
 let files = 0;
-for (const room of ROOMS) {
-  for (const entry of readdirSync(join(ROOT, room), { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const from = join(entry.parentPath, entry.name);
-    const to = join(OUT, from.slice(ROOT.length));
-    mkdirSync(dirname(to), { recursive: true });
-    if (!from.endsWith('.ts')) {
-      cpSync(from, to);
-      continue;
-    }
-    const code = stripTypeScriptTypes(readFileSync(from, 'utf8'), { mode: 'strip' });
-    writeFileSync(
-      to.replace(/\.ts$/, '.js'),
-      code.replaceAll(/(from\s*|import\s*\(\s*|import\s+)(['"])(\.{1,2}\/[^'"]+)\.ts\2/g, '$1$2$3.js$2'),
-    );
-    files++;
-  }
-}
-chmodSync(join(OUT, 'gateway/cli.js'), 0o755);
+for (const path of PACKED) pack(join(ROOT, path));
+chmodSync(join(OUT, 'scripts/headgate.js'), 0o755);
 process.stdout.write(`${files} files in dist/\n`);
+
+function pack(from: string): void {
+  if (statSync(from).isDirectory()) {
+    for (const name of readdirSync(from)) pack(join(from, name));
+    return;
+  }
+  const to = join(OUT, from.slice(ROOT.length));
+  mkdirSync(dirname(to), { recursive: true });
+  if (!from.endsWith('.ts')) return cpSync(from, to);
+  const code = stripTypeScriptTypes(readFileSync(from, 'utf8'), { mode: 'strip' });
+  writeFileSync(
+    to.replace(/\.ts$/, '.js'),
+    code.replaceAll(/(from\s*|import\s*\(\s*|import\s+)(['"])(\.{1,2}\/[^'"]+)\.ts\2/g, '$1$2$3.js$2'),
+  );
+  files++;
+}

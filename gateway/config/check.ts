@@ -1,5 +1,5 @@
 import type { LoadedSettings } from './load.ts';
-import { SettingsError, problemText } from './problems.ts';
+import { SettingsError, problemText } from './schema/problems.ts';
 import { EXIT_INVALID } from './exit-codes.ts';
 
 /** What `headgate check` prints of the settings, one problem or warning a line, and how it ends. */

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
 import type { LoadedSettings } from './load.ts';
-import { type Path, originText, pathText } from './origins.ts';
-import { isSecret } from './schema-walk.ts';
+import { type Path, originText, pathText } from './schema/origins.ts';
+import { isSecret } from './schema/walk.ts';
 
 /** What stands in place of a secret. */
 export const HIDDEN = '(hidden)';

@@ -1,14 +1,14 @@
-import { crossFindings } from './cross-checks.ts';
-import { environmentLayer } from './environment-layer.ts';
-import { type FixedSetting, fixedLayer, flagLayer } from './flag-layer.ts';
-import { type SettingsFlags, NO_FLAGS } from './flags.ts';
-import { type Layer, checkLayer } from './layer.ts';
-import { chooseModel, mergeLayers } from './merge.ts';
-import { type Origin, type Origins, type Path, isWithin, originWhere, pathText } from './origins.ts';
-import { type Finding, SettingsError, problemText, toProblems } from './problems.ts';
-import { type ReadFile, settingsFile } from './settings-file.ts';
-import { type Settings, settingsSchema } from './settings.ts';
-import type { Environment } from './variables.ts';
+import { crossFindings } from './schema/cross-checks.ts';
+import { environmentLayer } from './layers/environment-layer.ts';
+import { type FixedSetting, fixedLayer, flagLayer } from './layers/flag-layer.ts';
+import { type SettingsFlags, NO_FLAGS } from './layers/flags.ts';
+import { type Layer, checkLayer } from './layers/layer.ts';
+import { chooseModel, mergeLayers } from './layers/merge.ts';
+import { type Origin, type Origins, type Path, isWithin, originWhere, pathText } from './schema/origins.ts';
+import { type Finding, SettingsError, problemText, toProblems } from './schema/problems.ts';
+import { type ReadFile, settingsFile } from './layers/settings-file.ts';
+import { type Settings, settingsSchema } from './schema/settings.ts';
+import type { Environment } from './layers/variables.ts';
 
 export interface LoadInput {
   readonly flags?: SettingsFlags;

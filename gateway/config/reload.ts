@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { LoadedSettings } from './load.ts';
-import { type ModelSettings, type Settings, supervisorIsOn } from './settings.ts';
-import { settingLeaves } from './schema-walk.ts';
+import { type ModelSettings, type Settings, supervisorIsOn } from './schema/settings.ts';
+import { settingLeaves } from './schema/walk.ts';
 
 /** What a reload brings, as dotted paths in the order of the schema. */
 export interface SettingsDiff {

@@ -7,9 +7,9 @@ import type { ModelEntry, WorkerDirectory } from '../core/worker.ts';
 import { parseJsonBody } from '../openai/json-body.ts';
 import { peek } from '../openai/peek.ts';
 import { rewriteModel } from '../openai/rewrite-model.ts';
-import { declaredLength, readBody } from './read-body.ts';
-import { boundaryOf, peekUpload } from './multipart-head.ts';
-import { renameModel } from './multipart-model.ts';
+import { declaredLength, readBody } from './body/read-body.ts';
+import { boundaryOf, peekUpload } from './body/multipart-head.ts';
+import { renameModel } from './body/multipart-model.ts';
 
 /** Told of a body as it is read. */
 export interface BodyReading {

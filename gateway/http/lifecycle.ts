@@ -3,7 +3,7 @@ import { sleep, type Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
 import type { InFlight } from '../policies/account.ts';
-import type { BatchWindows } from '../policies/batch-window.ts';
+import type { BatchWindows } from '../policies/window/batch-window.ts';
 
 /** serving · settling: readiness is down, requests are still taken · refusing: no new ones */
 export type Stage = 'serving' | 'settling' | 'refusing';

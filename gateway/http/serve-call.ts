@@ -5,10 +5,10 @@ import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
 import type { Random } from '../core/random.ts';
-import { errorReplyParts } from '../policies/error-reply.ts';
-import type { BodyMemory } from './body-memory.ts';
+import { errorReplyParts } from '../openai/error-reply.ts';
+import type { BodyMemory } from './body/body-memory.ts';
 import { identify, requestIdOf, type IdentifyContext } from './identify.ts';
-import { discardBody } from './read-body.ts';
+import { discardBody } from './body/read-body.ts';
 import { ClientSide } from './respond.ts';
 
 export interface ServeContext extends IdentifyContext {

@@ -2,9 +2,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Random } from '../core/random.ts';
-import { errorReplyParts } from '../policies/error-reply.ts';
+import { errorReplyParts } from '../openai/error-reply.ts';
 import { requestIdOf } from './identify.ts';
-import { discardBody } from './read-body.ts';
+import { discardBody } from './body/read-body.ts';
 import { hostOf, pathOf } from './request-target.ts';
 import { MAX_HEADER_BYTES, onClientError, onConnect, type EarlyRefusal } from './unparsed.ts';
 

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError, type ErrorKind } from '../core/errors.ts';
 import type { Random } from '../core/random.ts';
-import { errorReplyParts } from '../policies/error-reply.ts';
+import { errorReplyParts } from '../openai/error-reply.ts';
 
 // Answers on connections for which Node made no response, because what came is not a request as we take it.
 

@@ -2,7 +2,7 @@ import type { Layer } from '../core/handler.ts';
 import type { Random } from '../core/random.ts';
 import { GatewayError } from '../core/errors.ts';
 import { Ending, type Reply } from '../core/reply.ts';
-import { errorReplyParts } from './error-reply.ts';
+import { errorReplyParts } from '../openai/error-reply.ts';
 
 /** The one point where a thrown error becomes an answer. Anything unexpected is our fault, and said to be so. */
 export function rescue(random: Random, onUnexpected: (error: unknown, callId: string) => void): Layer {

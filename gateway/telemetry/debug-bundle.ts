@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import type { SupervisorSnapshot } from '../core/supervision.ts';
+import type { SupervisorSnapshot } from '../link/snapshot.ts';
 import type { WorkerDirectory } from '../core/worker.ts';
 import { redacted } from './redact.ts';
 

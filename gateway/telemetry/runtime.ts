@@ -1,7 +1,7 @@
 import { getHeapStatistics } from 'node:v8';
 import type { Clock } from '../core/clock.ts';
-import type { EventLoopMonitor } from './event-loop.ts';
-import { rounded } from './request-line.ts';
+import type { EventLoopMonitor } from './metrics/event-loop.ts';
+import { rounded } from './events/request-line.ts';
 
 export interface RuntimeFacts {
   readonly version: string;

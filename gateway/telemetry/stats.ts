@@ -1,8 +1,8 @@
 import type { Clock } from '../core/clock.ts';
 import type { LiveFigures } from '../core/events.ts';
 import type { WorkerDirectory } from '../core/worker.ts';
-import type { Ledger } from './metric-sources.ts';
-import { rounded } from './request-line.ts';
+import type { Ledger } from './metrics/sources.ts';
+import { rounded } from './events/request-line.ts';
 
 export interface StatsFacts {
   readonly figures: LiveFigures;

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../core/clock.ts';
 import type { Events } from '../core/events.ts';
-import type { SupervisedModel } from '../core/supervision.ts';
+import type { SupervisedModel } from '../link/snapshot.ts';
 import type { WorkerTransport } from '../core/transport.ts';
 import type { ModelEntry, Worker, WorkerDirectory, WorkerView } from '../core/worker.ts';
 import { KeptWorker, type TransportTarget } from './kept-worker.ts';

@@ -1,5 +1,5 @@
 import type { WorkerFailure } from '../core/worker.ts';
-import type { Sight } from './sight.ts';
+import type { Sight } from '../vllm/sight.ts';
 
 const CLASSES: Record<Sight, string> = {
   refused: 'unreachable',

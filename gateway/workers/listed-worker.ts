@@ -1,8 +1,8 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import type { WorkerView } from '../core/worker.ts';
 import { listedFailure } from './listed-failure.ts';
-import { type Finding, modelNamed, type ProbeGet, probe } from './probe.ts';
-import type { Sight } from './sight.ts';
+import { type Finding, modelNamed, type ProbeGet, probe } from '../vllm/look.ts';
+import type { Sight } from '../vllm/sight.ts';
 
 /** One line of `workers` in the settings. */
 export interface WorkerListing {

@@ -1,4 +1,4 @@
-import type { SupervisedModel } from '../core/supervision.ts';
+import type { SupervisedModel } from '../link/snapshot.ts';
 import type { ModelEntry, ModelState, ServedModel, Worker, WorkerView } from '../core/worker.ts';
 
 /** A model that the settings name, whether or not a worker serves it. */

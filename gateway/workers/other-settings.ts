@@ -1,4 +1,4 @@
-import type { SupervisorSnapshot } from '../core/supervision.ts';
+import type { SupervisorSnapshot } from '../link/snapshot.ts';
 import type { WorkerDirectory } from '../core/worker.ts';
 
 /** Calls `onOther` for a supervisor that was started with other settings than `mark` stands for, once for each. @returns what ends that */

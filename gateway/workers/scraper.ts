@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import type { Worker, WorkerDirectory } from '../core/worker.ts';
-import { parseMetrics } from './parse-metrics.ts';
-import { type Sight, sightOfFailure, sightOfStatus } from './sight.ts';
+import { parseMetrics } from '../vllm/parse-metrics.ts';
+import { type Sight, sightOfFailure, sightOfStatus } from '../vllm/sight.ts';
 import type { WorkerSource } from './source.ts';
 import { StandingFigures } from './standing-figures.ts';
 

@@ -1,5 +1,5 @@
 import type { Worker } from '../core/worker.ts';
-import type { Sight } from './sight.ts';
+import type { Sight } from '../vllm/sight.ts';
 
 /** Where workers come from: the settings' list or a supervisor. It writes the directory, and the scraper tells it what it sees. */
 export interface WorkerSource {

@@ -1,4 +1,4 @@
-import type { EngineFigures } from './parse-metrics.ts';
+import type { EngineFigures } from '../vllm/parse-metrics.ts';
 
 /** Longer than a step takes, which may read a long prompt of somebody else's. */
 const STANDING_MS = 5_000;

@@ -2,7 +2,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Worker } from '../core/worker.ts';
 import type { LiveDirectory } from './directory.ts';
 import { ListedWorker, type Place, type WorkerListing } from './listed-worker.ts';
-import type { Sight } from './sight.ts';
+import type { Sight } from '../vllm/sight.ts';
 import type { WorkerSource } from './source.ts';
 
 export interface StaticSourceOptions {

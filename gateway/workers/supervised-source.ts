@@ -1,12 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../core/clock.ts';
-import type { SupervisorLink, SupervisorSnapshot } from '../core/supervision.ts';
+import type { SupervisorLink, SupervisorSnapshot } from '../link/snapshot.ts';
 import type { WorkerView } from '../core/worker.ts';
-import type { ControlAddress } from './control-address.ts';
+import type { ControlAddress } from '../link/control-address.ts';
 import type { LiveDirectory } from './directory.ts';
 import type { WorkerSource } from './source.ts';
-import { type CommandResult, commandSupervisor } from './supervisor-commands.ts';
-import { watchSupervisor } from './supervisor-watch.ts';
+import { type CommandResult, commandSupervisor } from '../link/commands.ts';
+import { watchSupervisor } from '../link/watch.ts';
 
 /** Those who wait keep wishing; once a second is enough for the supervisor to know that they are still there. */
 const WISH_AGAIN_MS = 1000;

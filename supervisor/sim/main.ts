@@ -1,9 +1,9 @@
-import { helpText, UsageError, usageText } from './flags.ts';
-import { Run } from './run.ts';
-import { ConfigError } from './config-error.ts';
-import type { Environment } from './knobs.ts';
-import { findMachine } from './machine.ts';
-import { readSettings, VERSION } from './settings.ts';
+import { helpText, UsageError, usageText } from './settings/flags.ts';
+import { Run } from './start/run.ts';
+import { ConfigError } from './settings/config-error.ts';
+import type { Environment } from './settings/knobs.ts';
+import { findMachine } from './start/machine.ts';
+import { readSettings, VERSION } from './settings/settings.ts';
 
 /**
  * The simulated vLLM: `argv` is what would follow `vllm`, so it begins with `serve`. Serves until it is ended.

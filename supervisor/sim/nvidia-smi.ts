@@ -7,14 +7,14 @@
  *   SIM_SMI_DELAY_MS        how long it takes to say anything
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ConfigError } from './config-error.ts';
-import { numberOf } from './knobs.ts';
-import type { Environment } from './knobs.ts';
-import { gpuIdsOf, vramFileOf } from './machine.ts';
-import { smiAppField, smiField, smiValue, visibleHolders } from './smi-fields.ts';
-import { smiXml } from './smi-xml.ts';
-import { newVram, VramFileError } from './vram-file.ts';
-import type { Vram, VramGpu } from './vram-file.ts';
+import { ConfigError } from './settings/config-error.ts';
+import { numberOf } from './settings/knobs.ts';
+import type { Environment } from './settings/knobs.ts';
+import { gpuIdsOf, vramFileOf } from './start/machine.ts';
+import { smiAppField, smiField, smiValue, visibleHolders } from './card/smi-fields.ts';
+import { smiXml } from './card/smi-xml.ts';
+import { newVram, VramFileError } from './card/vram-file.ts';
+import type { Vram, VramGpu } from './card/vram-file.ts';
 
 /** What goes wrong, in the words and with the exit status of the real program. */
 const FAILURES: Readonly<Record<string, readonly [string, number]>> = {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { SettingsInput } from '../../gateway/config/settings.ts';
+import type { SettingsInput } from '../../gateway/config/schema/settings.ts';
 import { answers, event, startFakeVllm, type FakeVllm } from '../support/fake-vllm.ts';
 import { startTestGateway, until } from '../support/gateway.ts';
 import { run, type RunningProcess } from '../support/process.ts';
@@ -13,7 +13,7 @@ import { connectRaw } from '../support/raw-client.ts';
 import { ask, chat, CHAT_PATH, contentOf, dataOf, errorAtEnd, errorOf, flow } from './asking.ts';
 import { rawRequest } from './raw-request.ts';
 
-const CLI = fileURLToPath(new URL('../../gateway/cli.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../../scripts/headgate.ts', import.meta.url));
 const STREAMS = 50;
 
 let folder: string;

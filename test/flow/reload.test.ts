@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import type { SettingsInput } from '../../gateway/config/settings.ts';
+import type { SettingsInput } from '../../gateway/config/schema/settings.ts';
 import { answers, startFakeVllm } from '../support/fake-vllm.ts';
 import { startTestGateway, until, type TestGateway } from '../support/gateway.ts';
 import { run } from '../support/process.ts';
@@ -11,7 +11,7 @@ import { ask, chat, dataOf, errorOf, flow } from './asking.ts';
 import { hold } from './holding.ts';
 import { endsOf, settled, statsOf } from './settled.ts';
 
-const CLI = fileURLToPath(new URL('../../gateway/cli.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../../scripts/headgate.ts', import.meta.url));
 
 function reload(gateway: TestGateway): Promise<Response> {
   return fetch(`${gateway.url}/admin/reload`, { method: 'POST' });

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import OpenAI from 'openai';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { SettingsInput } from '../../gateway/config/settings.ts';
+import type { SettingsInput } from '../../gateway/config/schema/settings.ts';
 import { answers, event, startFakeVllm, type FakeVllm, type Script } from '../support/fake-vllm.ts';
 import { startTestGateway, until, type TestGateway } from '../support/gateway.ts';
 import { ask as send, connectRaw } from '../support/raw-client.ts';

@@ -1,7 +1,7 @@
 import { createServer, request, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { SettingsInput } from '../../gateway/config/settings.ts';
+import type { SettingsInput } from '../../gateway/config/schema/settings.ts';
 import { startTestGateway, until, type TestGateway } from '../support/gateway.ts';
 import { errorOf } from './asking.ts';
 import { endOf, settled } from './settled.ts';

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { readProcess } from '../../supervisor/processes.ts';
+import { readProcess } from '../../supervisor/system/processes.ts';
 import { run } from '../support/process.ts';
 import { freePort } from '../support/ports.ts';
 
-const CLI = fileURLToPath(new URL('../../gateway/cli.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../../scripts/headgate.ts', import.meta.url));
 
 test('a second Ctrl-C ends engines at once that do not heed the first', { timeout: 60_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-ctrl-c-'));

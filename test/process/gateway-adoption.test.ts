@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { instancePrefix } from '../../supervisor/instance-id.ts';
+import { instancePrefix } from '../../supervisor/system/instance-id.ts';
 import { until } from '../support/gateway.ts';
 import { run } from '../support/process.ts';
 import { freePort } from '../support/ports.ts';
 
-const CLI = fileURLToPath(new URL('../../gateway/cli.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../../scripts/headgate.ts', import.meta.url));
 
 test('a gateway that is killed and started again serves with the worker that is there, and stops it when it is stopped', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-again-'));

@@ -6,7 +6,7 @@ import { run } from '../support/process.ts';
 import { freePort } from '../support/ports.ts';
 import { scratchFolder } from '../supervisor/support/scratch.ts';
 
-const CLI = fileURLToPath(new URL('../../gateway/cli.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../../scripts/headgate.ts', import.meta.url));
 
 interface Case {
   readonly card: HouseCards[number];

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import type { GpuHouse } from '../support/gpu-house.ts';
 import { houseWith } from '../supervisor/support/house-supervisor.ts';
 
-const CLI = fileURLToPath(new URL('../../gateway/cli.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../../scripts/headgate.ts', import.meta.url));
 
 /** Runs a command in a house, with these settings. */
 async function headgate(house: GpuHouse, settings: string, ...args: string[]): Promise<{ code: unknown; text: string }> {

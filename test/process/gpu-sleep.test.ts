@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { SettingsInput } from '../../gateway/config/settings.ts';
+import type { SettingsInput } from '../../gateway/config/schema/settings.ts';
 import type { WorkerView } from '../../gateway/core/worker.ts';
 import type { GpuHouse } from '../support/gpu-house.ts';
 import { houseWith, superviseHouse } from '../supervisor/support/house-supervisor.ts';

@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { settingsSchema, type SettingsInput } from '../../gateway/config/settings.ts';
-import { readRecords } from '../../supervisor/worker-record.ts';
-import type { SupervisionPolicy } from '../../supervisor/policy.ts';
+import { settingsSchema, type SettingsInput } from '../../gateway/config/schema/settings.ts';
+import { readRecords } from '../../supervisor/engine/record.ts';
+import type { SupervisionPolicy } from '../../supervisor/system/policy.ts';
 import { startTestGateway, until, type TestGateway } from '../support/gateway.ts';
 import { run } from '../support/process.ts';
 import { freePort } from '../support/ports.ts';

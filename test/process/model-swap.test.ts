@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { settingsSchema, type SettingsInput } from '../../gateway/config/settings.ts';
-import type { SupervisionPolicy } from '../../supervisor/policy.ts';
+import { settingsSchema, type SettingsInput } from '../../gateway/config/schema/settings.ts';
+import type { SupervisionPolicy } from '../../supervisor/system/policy.ts';
 import { startTestGateway, until, type TestGateway } from '../support/gateway.ts';
 import { run } from '../support/process.ts';
 import { freePort } from '../support/ports.ts';
@@ -9,7 +9,7 @@ import { scratchFolder } from '../supervisor/support/scratch.ts';
 import { superviseHere, watching } from '../supervisor/support/running-supervisor.ts';
 
 const [FIRST, SECOND] = ['qwen2.5-1.5b-instruct-awq', 'mistral-7b-instruct'];
-const CLI = join(import.meta.dirname, '../../gateway/cli.ts');
+const CLI = join(import.meta.dirname, '../../scripts/headgate.ts');
 
 interface Setup {
   readonly policy?: Partial<SupervisionPolicy>;

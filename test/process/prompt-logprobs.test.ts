@@ -7,7 +7,7 @@ import { until } from '../support/gateway.ts';
 import { run } from '../support/process.ts';
 import { freePort } from '../support/ports.ts';
 
-const CLI = fileURLToPath(new URL('../../gateway/cli.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../../scripts/headgate.ts', import.meta.url));
 const LONG = Array.from({ length: 1500 }, () => 'word').join(' ');
 
 interface WorkerStatus {

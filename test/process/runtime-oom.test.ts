@@ -8,7 +8,7 @@ import { until } from '../support/gateway.ts';
 import { run } from '../support/process.ts';
 import { freePort } from '../support/ports.ts';
 
-const CLI = fileURLToPath(new URL('../../gateway/cli.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../../scripts/headgate.ts', import.meta.url));
 
 interface WorkerStatus {
   readonly id: string;

@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { loadSettings } from '../../gateway/config/load.ts';
 import { systemClock } from '../../gateway/core/clock.ts';
 import { startGateway } from '../../gateway/main.ts';
-import { createLog } from '../../gateway/telemetry/log.ts';
+import { createLog } from '../../gateway/core/log/log.ts';
 import { watching } from '../supervisor/support/running-supervisor.ts';
 import { scratchFolder } from '../supervisor/support/scratch.ts';
 import { freePort } from '../support/ports.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { SettingsInput } from '../../gateway/config/settings.ts';
-import type { SupervisionPolicy } from '../../supervisor/policy.ts';
+import type { SettingsInput } from '../../gateway/config/schema/settings.ts';
+import type { SupervisionPolicy } from '../../supervisor/system/policy.ts';
 import { superviseHere } from '../supervisor/support/running-supervisor.ts';
 import { freePort } from '../support/ports.ts';
 

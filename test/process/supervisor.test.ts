@@ -4,8 +4,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { SettingsInput } from '../../gateway/config/settings.ts';
-import { settingsSchema } from '../../gateway/config/settings.ts';
+import type { SettingsInput } from '../../gateway/config/schema/settings.ts';
+import { settingsSchema } from '../../gateway/config/schema/settings.ts';
 import { scratchFolder } from '../supervisor/support/scratch.ts';
 import { fakeEngineSettings, superviseHere, watching } from '../supervisor/support/running-supervisor.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { METRICS } from '../../gateway/telemetry/metric-table.ts';
-import type { MetricRow } from '../../gateway/telemetry/metric-table.ts';
+import { METRICS } from '../../gateway/telemetry/metrics/table.ts';
+import type { MetricRow } from '../../gateway/telemetry/metrics/table.ts';
 
 /** Every metric that the outside may rely on, with its labels. A name that changes here breaks someone's dashboard. */
 const PROMISED = `

@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../gateway/core/clock.ts';
-import { watchEventLoop } from '../../gateway/telemetry/event-loop.ts';
-import { createEvents } from '../../gateway/telemetry/events.ts';
-import { renderMetrics } from '../../gateway/telemetry/exposition.ts';
-import { createLog } from '../../gateway/telemetry/log.ts';
-import { createMetrics } from '../../gateway/telemetry/metrics.ts';
-import { callOf, directoryOf, idleFigures, MODEL, snapshotOf, viewOf, workerOf } from '../gateway/telemetry/scene.ts';
+import { watchEventLoop } from '../../gateway/telemetry/metrics/event-loop.ts';
+import { createEvents } from '../../gateway/telemetry/events/events.ts';
+import { renderMetrics } from '../../gateway/telemetry/metrics/exposition.ts';
+import { createLog } from '../../gateway/core/log/log.ts';
+import { createMetrics } from '../../gateway/telemetry/metrics/metrics.ts';
+import { callOf, directoryOf, idleFigures, MODEL, snapshotOf, viewOf, workerOf } from '../gateway/telemetry/events/scene.ts';
 
 const installed = spawnSync('promtool', ['--version']).status === 0;
 

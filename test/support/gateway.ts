@@ -1,9 +1,9 @@
-import { examineAnywhere } from '../../gateway/commands/check.ts';
+import { examineAnywhere } from '../../scripts/commands/check.ts';
 import { loadSettings, type LoadedSettings } from '../../gateway/config/load.ts';
-import type { SettingsInput } from '../../gateway/config/settings.ts';
+import type { SettingsInput } from '../../gateway/config/schema/settings.ts';
 import { systemClock } from '../../gateway/core/clock.ts';
 import { startGateway, type Gateway } from '../../gateway/main.ts';
-import { createLog } from '../../gateway/telemetry/log.ts';
+import { createLog } from '../../gateway/core/log/log.ts';
 
 export interface TestGateway extends AsyncDisposable {
   readonly url: string;

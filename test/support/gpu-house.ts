@@ -1,8 +1,8 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { VramFile, newVram } from '../../supervisor/sim/vram-file.ts';
-import type { Vram, VramGpu } from '../../supervisor/sim/vram-file.ts';
+import { VramFile, newVram } from '../../supervisor/sim/card/vram-file.ts';
+import type { Vram, VramGpu } from '../../supervisor/sim/card/vram-file.ts';
 import { COMPILE_CACHE } from './compile-cache.ts';
 import { writeNvidiaSmi } from './nvidia-smi.ts';
 

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { newVram } from '../../supervisor/sim/vram-file.ts';
+import { newVram } from '../../supervisor/sim/card/vram-file.ts';
 import { COMPILE_CACHE } from './compile-cache.ts';
 import { freePort } from './ports.ts';
 

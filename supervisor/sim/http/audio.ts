@@ -1,12 +1,12 @@
-import { encode } from '../tokenizer.ts';
-import { badRequest, invalidFields } from './api-error.ts';
-import { hexId, nowSeconds } from './exchange.ts';
-import type { Exchange } from './exchange.ts';
-import type { JsonObject } from './fields.ts';
-import { errorEvent, runToEnd } from './job.ts';
-import { checkModel, modelName } from './models.ts';
-import { Recital, scriptTokens } from '../prose.ts';
-import { newChoice, readSampling } from './sampling.ts';
+import { encode } from '../text/tokenizer.ts';
+import { badRequest, invalidFields } from '../request/api-error.ts';
+import { hexId, nowSeconds } from '../request/exchange.ts';
+import type { Exchange } from '../request/exchange.ts';
+import type { JsonObject } from '../request/fields.ts';
+import { errorEvent, runToEnd } from '../request/job.ts';
+import { checkModel, modelName } from '../request/models.ts';
+import { Recital, scriptTokens } from '../text/prose.ts';
+import { newChoice, readSampling } from '../request/sampling.ts';
 
 interface Upload {
   readonly fields: JsonObject;

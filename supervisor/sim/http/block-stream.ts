@@ -1,10 +1,10 @@
-import type { Choice } from '../choice.ts';
-import type { RequestFailure } from '../job.ts';
-import type { Segment } from '../prose.ts';
+import type { Choice } from '../engine/choice.ts';
+import type { RequestFailure } from '../engine/job.ts';
+import type { Segment } from '../text/prose.ts';
 import { joined } from './chat-stream.ts';
-import type { EventStream } from './event-stream.ts';
-import type { Exchange } from './exchange.ts';
-import { submit } from './job.ts';
+import type { EventStream } from '../request/event-stream.ts';
+import type { Exchange } from '../request/exchange.ts';
+import { submit } from '../request/job.ts';
 
 /** The kinds of block that an answer is made of. */
 export type BlockKind = 'text' | 'reasoning' | 'call';

@@ -1,7 +1,7 @@
-import { encode, TOKEN } from '../tokenizer.ts';
-import { badRequest } from './api-error.ts';
-import { isObject } from './fields.ts';
-import type { JsonObject } from './fields.ts';
+import { encode, TOKEN } from '../text/tokenizer.ts';
+import { badRequest } from '../request/api-error.ts';
+import { isObject } from '../request/fields.ts';
+import type { JsonObject } from '../request/fields.ts';
 
 /** Tokens that one picture is worth. */
 const IMAGE_TOKENS = 256;

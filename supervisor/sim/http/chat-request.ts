@@ -1,5 +1,5 @@
-import type { Choice } from '../choice.ts';
-import type { Sampling } from './sampling.ts';
+import type { Choice } from '../engine/choice.ts';
+import type { Sampling } from '../request/sampling.ts';
 
 /** A chat request that was found good. */
 export interface ChatRequest {

@@ -1,13 +1,13 @@
-import type { Choice } from '../choice.ts';
-import type { RequestFailure } from '../job.ts';
-import type { Segment } from '../prose.ts';
+import type { Choice } from '../engine/choice.ts';
+import type { RequestFailure } from '../engine/job.ts';
+import type { Segment } from '../text/prose.ts';
 import type { ChatRequest } from './chat-request.ts';
-import type { EventStream } from './event-stream.ts';
-import { hexId } from './exchange.ts';
-import type { Exchange } from './exchange.ts';
-import { errorEvent, finalUsage, runningUsage, submit, usageOf } from './job.ts';
-import { chatLogprobs } from './logprobs.ts';
-import { modelName } from './models.ts';
+import type { EventStream } from '../request/event-stream.ts';
+import { hexId } from '../request/exchange.ts';
+import type { Exchange } from '../request/exchange.ts';
+import { errorEvent, finalUsage, runningUsage, submit, usageOf } from '../request/job.ts';
+import { chatLogprobs } from '../request/logprobs.ts';
+import { modelName } from '../request/models.ts';
 
 /** Puts neighbours that belong together into one: tokens that came while the reader was slow leave as one chunk. */
 export function joined(segments: readonly Segment[]): Segment[] {

@@ -1,12 +1,12 @@
-import { textMatching } from '../pattern-text.ts';
-import { chance } from '../prose.ts';
-import type { Tool, Wanted } from '../scripts.ts';
-import type { Sim } from '../sim.ts';
-import { badRequest } from './api-error.ts';
+import { textMatching } from '../text/pattern-text.ts';
+import { chance } from '../text/prose.ts';
+import type { Tool, Wanted } from '../text/scripts.ts';
+import type { Sim } from '../engine/sim.ts';
+import { badRequest } from '../request/api-error.ts';
 import { lastRole } from './chat-prompt.ts';
-import type { Exchange } from './exchange.ts';
-import { isObject } from './fields.ts';
-import type { JsonObject } from './fields.ts';
+import type { Exchange } from '../request/exchange.ts';
+import { isObject } from '../request/fields.ts';
+import type { JsonObject } from '../request/fields.ts';
 
 /** The tools of a chat body. Throws ApiError for what is none. */
 function toolsOf(body: JsonObject): Tool[] {

@@ -1,19 +1,19 @@
-import type { Choice } from '../choice.ts';
-import type { Segment } from '../prose.ts';
-import { writeScript } from '../scripts.ts';
-import { badRequest } from './api-error.ts';
+import type { Choice } from '../engine/choice.ts';
+import type { Segment } from '../text/prose.ts';
+import { writeScript } from '../text/scripts.ts';
+import { badRequest } from '../request/api-error.ts';
 import { chatPrompt } from './chat-prompt.ts';
 import type { ChatRequest } from './chat-request.ts';
 import { finishReasonOf, streamChat } from './chat-stream.ts';
 import { wantedOf, wantsReasoning } from './chat-wanted.ts';
-import { hexId, nowSeconds } from './exchange.ts';
-import type { Exchange } from './exchange.ts';
-import { SAMPLING_KINDS } from './fields.ts';
-import type { BodyShape, JsonObject } from './fields.ts';
-import { fullUsage, runToEnd, usageOf } from './job.ts';
-import { chatLogprobs, promptLogprobs } from './logprobs.ts';
-import { checkModel, modelName } from './models.ts';
-import { fitContext, leastTokens, newChoice, readSampling } from './sampling.ts';
+import { hexId, nowSeconds } from '../request/exchange.ts';
+import type { Exchange } from '../request/exchange.ts';
+import { SAMPLING_KINDS } from '../request/fields.ts';
+import type { BodyShape, JsonObject } from '../request/fields.ts';
+import { fullUsage, runToEnd, usageOf } from '../request/job.ts';
+import { chatLogprobs, promptLogprobs } from '../request/logprobs.ts';
+import { checkModel, modelName } from '../request/models.ts';
+import { fitContext, leastTokens, newChoice, readSampling } from '../request/sampling.ts';
 
 const CHAT_SHAPE: BodyShape = {
   required: ['messages'],

@@ -1,21 +1,21 @@
-import type { Choice } from '../choice.ts';
-import type { RequestFailure } from '../job.ts';
-import { instanceOf } from '../schema-instance.ts';
-import { chance, Recital, scriptTokens } from '../prose.ts';
-import type { Script, ScriptToken } from '../prose.ts';
-import { writeScript } from '../scripts.ts';
-import { decode, encode } from '../tokenizer.ts';
-import { badRequest } from './api-error.ts';
-import type { EventStream } from './event-stream.ts';
-import { nowSeconds } from './exchange.ts';
-import type { Exchange } from './exchange.ts';
-import { isObject, SAMPLING_KINDS } from './fields.ts';
-import type { BodyShape, JsonObject } from './fields.ts';
-import { errorEvent, finalUsage, fullUsage, runningUsage, runToEnd, submit, usageOf } from './job.ts';
-import { asSaid, completionLogprobs, promptLogprobs } from './logprobs.ts';
-import { checkModel, modelName } from './models.ts';
-import { fitContext, leastTokens, newChoice, readSampling } from './sampling.ts';
-import type { Sampling } from './sampling.ts';
+import type { Choice } from '../engine/choice.ts';
+import type { RequestFailure } from '../engine/job.ts';
+import { instanceOf } from '../text/schema-instance.ts';
+import { chance, Recital, scriptTokens } from '../text/prose.ts';
+import type { Script, ScriptToken } from '../text/prose.ts';
+import { writeScript } from '../text/scripts.ts';
+import { decode, encode } from '../text/tokenizer.ts';
+import { badRequest } from '../request/api-error.ts';
+import type { EventStream } from '../request/event-stream.ts';
+import { nowSeconds } from '../request/exchange.ts';
+import type { Exchange } from '../request/exchange.ts';
+import { isObject, SAMPLING_KINDS } from '../request/fields.ts';
+import type { BodyShape, JsonObject } from '../request/fields.ts';
+import { errorEvent, finalUsage, fullUsage, runningUsage, runToEnd, submit, usageOf } from '../request/job.ts';
+import { asSaid, completionLogprobs, promptLogprobs } from '../request/logprobs.ts';
+import { checkModel, modelName } from '../request/models.ts';
+import { fitContext, leastTokens, newChoice, readSampling } from '../request/sampling.ts';
+import type { Sampling } from '../request/sampling.ts';
 
 const SHAPE: BodyShape = {
   required: ['prompt'],

@@ -1,7 +1,7 @@
-import { SLEEP_TAGS, WakeFailure } from '../sleep-mode.ts';
-import { badRequest } from './api-error.ts';
-import type { Exchange } from './exchange.ts';
-import { failureError } from './job.ts';
+import { SLEEP_TAGS, WakeFailure } from '../engine/sleep-mode.ts';
+import { badRequest } from '../request/api-error.ts';
+import type { Exchange } from '../request/exchange.ts';
+import { failureError } from '../request/job.ts';
 
 /** `POST /sleep?level=1&mode=abort|wait|keep`: requests wait until the engine is woken; what is in flight is aborted unless it may end. */
 export async function sleep(exchange: Exchange): Promise<void> {

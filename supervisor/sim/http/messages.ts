@@ -1,14 +1,14 @@
-import type { Choice } from '../choice.ts';
+import type { Choice } from '../engine/choice.ts';
 import { chatPrompt } from './chat-prompt.ts';
 import { streamBlocks } from './block-stream.ts';
 import type { Block } from './block-stream.ts';
 import { callsOf, prepareChat, textOf } from './chat.ts';
-import { hexId } from './exchange.ts';
-import type { Exchange } from './exchange.ts';
-import { isObject } from './fields.ts';
-import type { BodyShape, JsonObject } from './fields.ts';
-import { failureText, runToEnd } from './job.ts';
-import { checkModel, modelName } from './models.ts';
+import { hexId } from '../request/exchange.ts';
+import type { Exchange } from '../request/exchange.ts';
+import { isObject } from '../request/fields.ts';
+import type { BodyShape, JsonObject } from '../request/fields.ts';
+import { failureText, runToEnd } from '../request/job.ts';
+import { checkModel, modelName } from '../request/models.ts';
 
 const SHAPE: BodyShape = {
   required: ['max_tokens', 'messages'],

@@ -1,8 +1,8 @@
-import { renderMetrics } from '../metrics-page.ts';
-import { VERSION } from '../settings.ts';
-import { badRequest } from './api-error.ts';
-import type { Exchange } from './exchange.ts';
-import { isFault } from '../faults.ts';
+import { renderMetrics } from '../engine/metrics-page.ts';
+import { VERSION } from '../settings/settings.ts';
+import { badRequest } from '../request/api-error.ts';
+import type { Exchange } from '../request/exchange.ts';
+import { isFault } from '../settings/faults.ts';
 
 /** `GET /health`: 200 as long as the engine is not known to be dead, whatever else is wrong. */
 export function health(exchange: Exchange): void {

@@ -1,16 +1,16 @@
-import { Recital } from '../prose.ts';
-import { encode } from '../tokenizer.ts';
-import { embed, likeness, shortened } from '../vectors.ts';
-import { badRequest, badValue } from './api-error.ts';
+import { Recital } from '../text/prose.ts';
+import { encode } from '../text/tokenizer.ts';
+import { embed, likeness, shortened } from '../text/vectors.ts';
+import { badRequest, badValue } from '../request/api-error.ts';
 import { chatPrompt } from './chat-prompt.ts';
 import { promptsOf } from './completions.ts';
-import { nowSeconds } from './exchange.ts';
-import type { Exchange } from './exchange.ts';
-import { isObject } from './fields.ts';
-import type { BodyShape, JsonObject } from './fields.ts';
-import { runToEnd } from './job.ts';
-import { checkModel, modelName } from './models.ts';
-import { fitContext, newChoice, readSampling } from './sampling.ts';
+import { nowSeconds } from '../request/exchange.ts';
+import type { Exchange } from '../request/exchange.ts';
+import { isObject } from '../request/fields.ts';
+import type { BodyShape, JsonObject } from '../request/fields.ts';
+import { runToEnd } from '../request/job.ts';
+import { checkModel, modelName } from '../request/models.ts';
+import { fitContext, newChoice, readSampling } from '../request/sampling.ts';
 
 const MAX_DIMENSIONS = 1024;
 

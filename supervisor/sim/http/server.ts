@@ -1,9 +1,9 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { Sim } from '../sim.ts';
-import { ApiError } from './api-error.ts';
-import { Exchange } from './exchange.ts';
-import { failureError } from './job.ts';
+import type { Sim } from '../engine/sim.ts';
+import { ApiError } from '../request/api-error.ts';
+import { Exchange } from '../request/exchange.ts';
+import { failureError } from '../request/job.ts';
 import { routesFor } from './routes.ts';
 import type { Route } from './routes.ts';
 

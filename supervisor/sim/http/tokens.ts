@@ -1,8 +1,8 @@
-import { decode, encode, tokenText } from '../tokenizer.ts';
+import { decode, encode, tokenText } from '../text/tokenizer.ts';
 import { chatPrompt } from './chat-prompt.ts';
-import type { Exchange } from './exchange.ts';
-import { invalidFields } from './api-error.ts';
-import { checkModel } from './models.ts';
+import type { Exchange } from '../request/exchange.ts';
+import { invalidFields } from '../request/api-error.ts';
+import { checkModel } from '../request/models.ts';
 
 /** `POST /tokenize`: of a text or of a conversation. */
 export async function tokenize(exchange: Exchange): Promise<void> {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { checkCommand } from '../../../gateway/config/check.ts';
-import { SettingsError } from '../../../gateway/config/problems.ts';
+import { SettingsError } from '../../../gateway/config/schema/problems.ts';
 import { load } from './loading.ts';
 
 test('settings that load are valid, with their warnings', () => {

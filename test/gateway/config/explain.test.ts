@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { explainJson, explainSettings } from '../../../gateway/config/explain.ts';
-import { defaultSettings } from '../../../gateway/config/settings.ts';
-import { settingLeaves } from '../../../gateway/config/schema-walk.ts';
+import { defaultSettings } from '../../../gateway/config/schema/settings.ts';
+import { settingLeaves } from '../../../gateway/config/schema/walk.ts';
 import { load } from './loading.ts';
 
 const file = `admin:

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { parseSettingsFlags } from '../../../gateway/config/flags.ts';
+import { parseSettingsFlags } from '../../../gateway/config/layers/flags.ts';
 import { loadSettings } from '../../../gateway/config/load.ts';
-import { SettingsError } from '../../../gateway/config/problems.ts';
-import { defaultSettings } from '../../../gateway/config/settings.ts';
+import { SettingsError } from '../../../gateway/config/schema/problems.ts';
+import { defaultSettings } from '../../../gateway/config/schema/settings.ts';
 import { inputOf, load, problemsOf } from './loading.ts';
 
 describe('finding the file', () => {

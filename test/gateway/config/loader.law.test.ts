@@ -2,13 +2,13 @@ import fc from 'fast-check';
 import { stringify } from 'yaml';
 import { expect, test } from 'vitest';
 import { checkCommand } from '../../../gateway/config/check.ts';
-import { variableName } from '../../../gateway/config/environment-layer.ts';
+import { variableName } from '../../../gateway/config/layers/environment-layer.ts';
 import { explainSettings } from '../../../gateway/config/explain.ts';
-import { parseSettingsFlags } from '../../../gateway/config/flags.ts';
+import { parseSettingsFlags } from '../../../gateway/config/layers/flags.ts';
 import { loadSettings } from '../../../gateway/config/load.ts';
-import { SettingsError } from '../../../gateway/config/problems.ts';
-import { settingLeaves } from '../../../gateway/config/schema-walk.ts';
-import { settingsSchema } from '../../../gateway/config/settings.ts';
+import { SettingsError } from '../../../gateway/config/schema/problems.ts';
+import { settingLeaves } from '../../../gateway/config/schema/walk.ts';
+import { settingsSchema } from '../../../gateway/config/schema/settings.ts';
 import { inputOf } from './loading.ts';
 
 /** Loads, explains and checks. Whatever is not a SettingsError with problems comes out as it is. */

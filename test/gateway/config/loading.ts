@@ -1,6 +1,6 @@
-import { NO_FLAGS, parseSettingsFlags } from '../../../gateway/config/flags.ts';
+import { NO_FLAGS, parseSettingsFlags } from '../../../gateway/config/layers/flags.ts';
 import { type LoadInput, type LoadedSettings, loadSettings } from '../../../gateway/config/load.ts';
-import { SettingsError, problemText } from '../../../gateway/config/problems.ts';
+import { SettingsError, problemText } from '../../../gateway/config/schema/problems.ts';
 
 export interface Given {
   /** Text of ./headgate.yaml; absent: there is no file. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect } from 'vitest';
-import type { SettingsInput } from '../../../gateway/config/settings.ts';
+import type { SettingsInput } from '../../../gateway/config/schema/settings.ts';
 import { ERRORS, type ErrorKind } from '../../../gateway/core/errors.ts';
 import { answers, startFakeVllm, type FakeVllm } from '../../support/fake-vllm.ts';
 import { startTestGateway, until, type TestGateway } from '../../support/gateway.ts';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { debugBundleBody } from '../../../gateway/telemetry/debug-bundle.ts';
 import { redacted, withoutSecrets } from '../../../gateway/telemetry/redact.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
-import { directoryOf, snapshotOf, viewOf, workerOf } from './scene.ts';
+import { directoryOf, snapshotOf, viewOf, workerOf } from './events/scene.ts';
 
 describe('redaction', () => {
   it.each([

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { liveness, readiness, startup } from '../../../gateway/telemetry/probes.ts';
 import type { ProbeFacts } from '../../../gateway/telemetry/probes.ts';
-import { directoryOf, MODEL, viewOf, workerOf } from './scene.ts';
+import { directoryOf, MODEL, viewOf, workerOf } from './events/scene.ts';
 
 const ready = workerOf(viewOf());
 const loading = workerOf(viewOf({ id: 'w1', state: 'starting', stage: 'cuda_graphs', etaSeconds: 40 }));

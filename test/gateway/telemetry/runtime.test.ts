@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { watchEventLoop } from '../../../gateway/telemetry/event-loop.ts';
-import type { EventLoopMonitor } from '../../../gateway/telemetry/event-loop.ts';
+import { watchEventLoop } from '../../../gateway/telemetry/metrics/event-loop.ts';
+import type { EventLoopMonitor } from '../../../gateway/telemetry/metrics/event-loop.ts';
 import { runtimeBody } from '../../../gateway/telemetry/runtime.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
-import { quietLoop } from './scene.ts';
+import { quietLoop } from './events/scene.ts';
 
 const monitors: EventLoopMonitor[] = [];
 afterEach(() => monitors.splice(0).forEach((monitor) => monitor.stop()));

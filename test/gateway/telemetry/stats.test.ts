@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { statsBody } from '../../../gateway/telemetry/stats.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
-import { directoryOf, idleFigures, MODEL, viewOf, workerOf } from './scene.ts';
+import { directoryOf, idleFigures, MODEL, viewOf, workerOf } from './events/scene.ts';
 
 const ledger = { lastReloadOk: true, shutdownMs: 0, retries: 2, inputTokens: 100, outputTokens: 50, cachedTokens: 30 };
 

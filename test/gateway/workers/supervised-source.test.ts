@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Clock } from '../../../gateway/core/clock.ts';
-import type { SupervisorSnapshot } from '../../../gateway/core/supervision.ts';
+import type { SupervisorSnapshot } from '../../../gateway/link/snapshot.ts';
 import { createDirectory, type LiveDirectory } from '../../../gateway/workers/directory.ts';
 import { startSupervisedSource, type SupervisedSource } from '../../../gateway/workers/supervised-source.ts';
 import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';

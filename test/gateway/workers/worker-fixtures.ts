@@ -1,6 +1,6 @@
 import { type Clock, sleep } from '../../../gateway/core/clock.ts';
 import type { Events } from '../../../gateway/core/events.ts';
-import type { SupervisorSnapshot } from '../../../gateway/core/supervision.ts';
+import type { SupervisorSnapshot } from '../../../gateway/link/snapshot.ts';
 import type { WorkerTransport } from '../../../gateway/core/transport.ts';
 import type { ServedModel, WorkerView } from '../../../gateway/core/worker.ts';
 import type { TransportTarget } from '../../../gateway/workers/kept-worker.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runNvidiaSmi } from '../../../supervisor/sim/nvidia-smi.ts';
-import { newVram } from '../../../supervisor/sim/vram-file.ts';
+import { newVram } from '../../../supervisor/sim/card/vram-file.ts';
 import { writeNvidiaSmi } from '../../support/nvidia-smi.ts';
 
 let folder = '';

@@ -1,8 +1,8 @@
-import type { SettingsInput } from '../../../gateway/config/settings.ts';
+import type { SettingsInput } from '../../../gateway/config/schema/settings.ts';
 import { systemClock } from '../../../gateway/core/clock.ts';
 import type { Clock } from '../../../gateway/core/clock.ts';
-import { NvidiaSmi } from '../../../supervisor/gpu.ts';
-import type { SupervisionPolicy } from '../../../supervisor/policy.ts';
+import { NvidiaSmi } from '../../../supervisor/gpu/gpu.ts';
+import type { SupervisionPolicy } from '../../../supervisor/system/policy.ts';
 import { gpuHouse } from '../../support/gpu-house.ts';
 import type { GpuHouse, HouseCards, HouseOptions } from '../../support/gpu-house.ts';
 import { freePort } from '../../support/ports.ts';

@@ -1,6 +1,6 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { GpuReading } from '../../../supervisor/gpu.ts';
+import type { GpuReading } from '../../../supervisor/gpu/gpu.ts';
 import { scratchFolder } from './scratch.ts';
 
 /** What a pretended nvidia-smi says of a card, by field. A field that is missing is one that its driver does not know. */

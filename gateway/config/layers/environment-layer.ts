@@ -1,0 +1,55 @@
+import { type Layer, checkLayer, emptyLayer, setValue } from './layer.ts';
+import { nearestName } from '../schema/nearest-name.ts';
+import type { Origin } from '../schema/origins.ts';
+import { namesAt, schemaAt, settingKind, settingLeaves } from '../schema/walk.ts';
+import { readSettingText } from '../schema/setting-text.ts';
+import type { Environment } from './variables.ts';
+
+const PREFIX = 'HEADGATE_';
+
+/** The variable that sets a setting: `['log', 'level']` is `HEADGATE_LOG__LEVEL`. */
+export function variableName(path: readonly string[]): string {
+  return PREFIX + path.join('__').toUpperCase();
+}
+
+/**
+ * What the environment sets, and what in it only looks like a setting. A name with a double underscore must be a setting; other
+ * `HEADGATE_*` names are left alone, because Kubernetes makes some for a service called headgate (`HEADGATE_PORT=tcp://…`). A variable
+ * that is set but empty counts as not set, which is what compose files make of a variable they pass on.
+ */
+export function environmentLayer(env: Environment): { layer: Layer; warnings: string[] } {
+  const layer = emptyLayer();
+  const warnings: string[] = [];
+  const names = settingLeaves().map(({ path }) => variableName(path));
+  for (const [name, text] of Object.entries(env).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    if (!name.startsWith(PREFIX) || text === undefined || text === '') continue;
+    const origin: Origin = { kind: 'environment', name };
+    const path = name.slice(PREFIX.length).toLowerCase().split('__');
+    const schema = schemaAt(path);
+    const kind = schema && settingKind(schema);
+    if (schema && kind !== 'group' && variableName(path) === name) {
+      setValue(layer, path, readSettingText(schema, text), origin);
+    } else if (kind === 'group') {
+      layer.findings.push({ origin, path, message: `is a group of settings; set one of ${groupNames(path).join(', ')}` });
+    } else if (path.length > 1) {
+      layer.findings.push({ origin, path: [], message: unknownVariable(path, name, names) });
+    } else {
+      const meant = names.find((known) => known.replaceAll('__', '_') === name);
+      if (meant && !/^(tcp|udp|sctp):\/\//.test(text)) warnings.push(`environment ${name}: is no setting; did you mean ${meant}?`);
+    }
+  }
+  checkLayer(layer, { kind: 'environment', name: PREFIX });
+  return { layer, warnings };
+}
+
+function groupNames(path: readonly string[]): string[] {
+  return (namesAt(path) ?? []).map((name) => variableName([...path, name]));
+}
+
+function unknownVariable(path: readonly string[], name: string, names: readonly string[]): string {
+  const list = path[0] === 'workers' || path[0] === 'models' ? path[0] : null;
+  if (list)
+    return `${variableName([list])} is set as a whole, as a list: ${list === 'models' ? '[a, b]' : "[{url: 'http://10.0.0.5:8000'}]"}`;
+  const near = nearestName(name, names);
+  return near === null ? 'no such setting; headgate explain lists them all' : `no such setting; did you mean ${near}?`;
+}

@@ -1,0 +1,66 @@
+import { LineCounter, parseDocument } from 'yaml';
+import type { YAMLError } from 'yaml';
+import { type Layer, type Tree, checkLayer, emptyLayer } from './layer.ts';
+import type { Origin } from '../schema/origins.ts';
+import { TreeReader } from './tree-reader.ts';
+import type { Environment } from './variables.ts';
+
+const MAX_SYNTAX_FINDINGS = 20;
+
+/**
+ * What a settings file sets. `file` is its name in messages. Never throws: whatever is wrong is among the findings, and values that
+ * are wrong are left out.
+ */
+export function fileLayer(text: string, file: string, env: Environment): Layer {
+  const layer = emptyLayer();
+  const lineCounter = new LineCounter();
+  const at = (offset: number): Origin => {
+    const { line, col } = lineCounter.linePos(offset);
+    return { kind: 'file', file, line: Math.max(1, line), column: Math.max(1, col) };
+  };
+  // Repeated keys are found by the reader, which knows their path. Depth: yaml's own limit guards its parser.
+  const options = { version: '1.2', schema: 'core', strict: true, stringKeys: true, uniqueKeys: false } as const;
+  const document = parseDocument(text, { ...options, lineCounter, logLevel: 'error', prettyErrors: false });
+  const faults = withoutEchoes([...document.errors, ...document.warnings]);
+  for (const fault of faults.slice(0, MAX_SYNTAX_FINDINGS)) {
+    layer.findings.push({ origin: at(fault.pos[0]), path: [], message: syntaxMessage(fault, text) });
+  }
+  if (faults.length > 0) return unusable(layer);
+
+  const reader = new TreeReader(document, layer, at, env);
+  const tree = reader.root() ?? {};
+  if (reader.overflow !== null) return unusable(layer, at(0), reader.overflow);
+  if (typeof tree !== 'object' || Array.isArray(tree))
+    return unusable(layer, at(0), 'expected groups of settings, such as server: and models:');
+  const whole: Layer = { ...layer, tree: tree as Tree };
+  checkLayer(whole, at(0));
+  return whole;
+}
+
+function unusable(layer: Layer, origin?: Origin, message?: string): Layer {
+  if (origin && message !== undefined) layer.findings.push({ origin, path: [], message });
+  layer.broken.add('');
+  return layer;
+}
+
+/** After one mistake the parser finds everything that follows unexpected; that tells nobody anything. */
+function withoutEchoes(faults: readonly YAMLError[]): YAMLError[] {
+  const sorted = faults.toSorted((a, b) => a.pos[0] - b.pos[0]);
+  return sorted.filter((fault, i) => i === 0 || fault.code !== 'UNEXPECTED_TOKEN');
+}
+
+function syntaxMessage(fault: YAMLError, text: string): string {
+  switch (fault.code) {
+    case 'MULTIPLE_DOCS':
+      return 'a settings file holds one document; take out the second ---';
+    case 'TAG_RESOLVE_FAILED':
+      return `${fault.message.replace(/^Unresolved tag:/, 'unknown tag')}; settings have no tags`;
+    case 'RESOURCE_EXHAUSTION':
+      return 'nested too deeply';
+    default: {
+      const start = text.lastIndexOf('\n', fault.pos[0] - 1) + 1;
+      const unquoted = /[{,[:]\s*\$\{/.test(text.slice(start, fault.pos[0] + 2));
+      return `not valid YAML: ${fault.message.split('\n', 1)[0]}${unquoted ? '; inside { } or [ ] put ${…} in quotes' : ''}`;
+    }
+  }
+}

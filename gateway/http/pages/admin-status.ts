@@ -1,0 +1,96 @@
+import type { Clock } from '../../core/clock.ts';
+import type { GpuView, SupervisedModel, SupervisorLink, SupervisorSnapshot, SwapView } from '../../link/snapshot.ts';
+import type { ModelEntry, Worker, WorkerDirectory } from '../../core/worker.ts';
+
+/**
+ * The body of GET /admin/status: what runs, as what, since when, and what was changed or went wrong. `supervised`: a supervisor launches
+ * the workers, whether or not it has been heard of yet.
+ */
+export function adminStatus(
+  snapshot: SupervisorSnapshot | null,
+  supervised: boolean,
+  link: SupervisorLink | null,
+  directory: WorkerDirectory,
+  clock: Clock,
+  version: string,
+) {
+  return {
+    version,
+    supervised,
+    supervisor: snapshot === null ? null : { pid: snapshot.pid, ...linkStatus(link, clock) },
+    engine:
+      snapshot === null
+        ? null
+        : { kind: snapshot.engine, simulated: snapshot.engine === 'sim', reason: snapshot.engineReason, version: snapshot.vllmVersion },
+    gpus: (snapshot?.gpus ?? []).map(gpuStatus),
+    profile: snapshot?.profile ?? null,
+    tuning: snapshot?.tuning ?? null,
+    models: directory.models().map((model) =>
+      modelStatus(
+        model,
+        snapshot?.models.find(({ id }) => id === model.id),
+      ),
+    ),
+    workers: directory.workers().map((worker) => workerStatus(worker, clock)),
+    swaps: (link?.kind === 'away' ? [] : (snapshot?.swaps ?? [])).map((swap) => swapStatus(swap, clock)),
+  };
+}
+
+function linkStatus(link: SupervisorLink | null, clock: Clock) {
+  if (link?.kind !== 'away') return { answers: true, away_seconds: null, reason: null };
+  return { answers: false, away_seconds: Math.round((clock.now() - link.since) / 1000), reason: link.reason };
+}
+
+function swapStatus({ worker, from, to, startedAtMs, etaSeconds, percent }: SwapView, clock: Clock) {
+  return {
+    worker,
+    from,
+    to,
+    since_seconds: Math.max(0, Math.round((clock.wall() - startedAtMs) / 1000)),
+    eta_seconds: etaSeconds,
+    percent,
+  };
+}
+
+function workerStatus({ id, view, load, inFlight }: Worker, clock: Clock) {
+  const { startedAtMs, lastFailure } = view;
+  return {
+    id,
+    model: view.models[0]?.id ?? null,
+    state: view.state,
+    stage: view.stage,
+    pid: view.pid,
+    port: view.port,
+    url: view.url,
+    uptime_seconds: startedAtMs === null ? null : Math.max(0, Math.round((clock.wall() - startedAtMs) / 1000)),
+    restarts: view.restarts,
+    percent: view.percent ?? null,
+    eta_seconds: view.etaSeconds,
+    engine_args: view.args,
+    degradation: view.degradation,
+    last_failure: lastFailure,
+    in_flight: inFlight,
+    requests_running: load.running,
+    requests_waiting: load.waiting,
+    kv_cache_usage_ratio: load.kvUsage,
+  };
+}
+
+function modelStatus(model: ModelEntry, supervised: SupervisedModel | undefined) {
+  const { id, aliases, state, maxModelLen, profile, capabilities, etaSeconds } = model;
+  const { reason = null, asleep = false } = supervised ?? {};
+  return { id, aliases, state, max_model_len: maxModelLen, profile, capabilities, eta_seconds: etaSeconds, reason, asleep };
+}
+
+function gpuStatus(gpu: GpuView) {
+  return {
+    index: gpu.index,
+    uuid: gpu.uuid,
+    name: gpu.name,
+    memory_total_bytes: gpu.memoryTotalBytes,
+    memory_used_bytes: gpu.memoryUsedBytes,
+    utilization_ratio: gpu.utilization,
+    temperature_celsius: gpu.temperatureCelsius,
+    power_watts: gpu.powerWatts,
+  };
+}

@@ -1,0 +1,171 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Clock } from '../../core/clock.ts';
+import { GatewayError } from '../../core/errors.ts';
+import type { LiveFigures } from '../../core/events.ts';
+import type { SupervisorLink, SupervisorSnapshot } from '../../link/snapshot.ts';
+import type { WorkerDirectory } from '../../core/worker.ts';
+import { debugBundleBody } from '../../telemetry/debug-bundle.ts';
+import { renderMetrics } from '../../telemetry/metrics/exposition.ts';
+import type { Log } from '../../core/log/log.ts';
+import type { Metrics } from '../../telemetry/metrics/metrics.ts';
+import { runtimeBody } from '../../telemetry/runtime.ts';
+import { statsBody } from '../../telemetry/stats.ts';
+import { adminStatus } from './admin-status.ts';
+import type { HttpAnswer } from '../http-env.ts';
+
+/** What came of a command to the supervisor. */
+export interface CommandAnswer {
+  readonly kind: 'accepted' | 'unknown' | 'conflict' | 'failed';
+  readonly message: string;
+}
+
+export interface ReloadAnswer {
+  readonly ok: boolean;
+  readonly changed: readonly string[];
+  readonly needsRestart: readonly string[];
+  /** What is wrong with the new settings, a line each. */
+  readonly problems: readonly string[];
+}
+
+export interface AdminContext {
+  readonly version: string;
+  readonly clock: Clock;
+  readonly startedAt: number;
+  readonly key: () => string | null;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly figures: LiveFigures;
+  readonly directory: WorkerDirectory;
+  readonly snapshot: () => SupervisorSnapshot | null;
+  /** null: there is no supervisor. */
+  readonly link: () => SupervisorLink | null;
+  /** The effective settings with their origins, secrets hidden. */
+  readonly explain: () => unknown;
+  readonly reload: () => ReloadAnswer;
+  /** null: there is no supervisor to tell. */
+  readonly command: ((worker: string, verb: 'restart' | 'drain', reset: boolean) => Promise<CommandAnswer>) | null;
+  readonly modelCommand: ((model: string, verb: 'load' | 'unload') => Promise<CommandAnswer>) | null;
+}
+
+/** Headers by which a proxy or a page in a browser gives itself away. Both speak for strangers. */
+const GO_BETWEENS = ['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'forwarded', 'via', 'origin', 'referer'];
+
+/**
+ * Lets a request to /admin or /debug in, or throws. Without a key only this machine may ask, and nothing in between.
+ * @throws invalid_api_key · conflicting_credentials · admin_only
+ */
+export function checkAdmin(incoming: IncomingMessage, key: string | null): void {
+  if (key === null) checkNearby(incoming);
+  else checkKey(incoming, key);
+}
+
+function checkKey({ headers }: IncomingMessage, key: string): void {
+  const bearer = /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
+  const other = headers['x-api-key'];
+  if (bearer !== undefined && other !== undefined && bearer !== other) {
+    throw new GatewayError('conflicting_credentials', 'Two different keys were given; send one.');
+  }
+  const given = bearer ?? other;
+  if (typeof given !== 'string' || !same(given, key)) throw new GatewayError('invalid_api_key', 'A valid admin key is required.');
+}
+
+function checkNearby({ headers, socket }: IncomingMessage): void {
+  const local = /^(?:127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/.test(socket.remoteAddress ?? '');
+  // A name of someone else's may lead here (DNS rebinding).
+  const host = (headers.host ?? '').replace(/:\d+$/, '').toLowerCase();
+  const named = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(host);
+  // "none": the user typed the address.
+  const fetched = (headers['sec-fetch-site'] ?? 'none') !== 'none';
+  if (!local || !named || fetched || GO_BETWEENS.some((name) => headers[name] !== undefined)) {
+    throw new GatewayError('admin_only', 'Without admin.key, /admin and /debug answer only to this machine.');
+  }
+}
+
+/** The operator's side of the gateway. */
+export function admin(context: AdminContext) {
+  const { directory, clock, metrics, figures, log, version } = context;
+  const runtime = () => runtimeBody({ version, clock, startedAt: context.startedAt, loop: metrics.loop });
+  let lastBundleAt = -Infinity;
+
+  return {
+    status: (c) => c.json(adminStatus(context.snapshot(), context.command !== null, context.link(), directory, clock, version)),
+    config: (c) => c.json(context.explain() as object),
+    runtime: (c) => c.json(runtime()),
+    reload: (c) => {
+      const { ok, changed, needsRestart, problems } = context.reload();
+      if (!ok) {
+        const message = `The new settings are not valid; the old ones stay. ${problems.join('; ')}`;
+        throw new GatewayError('invalid_value', message, { code: 'invalid_settings' });
+      }
+      return c.json({ reloaded: true, changed, needs_restart: needsRestart }, 202);
+    },
+    workerCommand: async (c) => {
+      const id = c.req.param('id') ?? '';
+      const verb = c.req.param('verb');
+      if (verb !== 'restart' && verb !== 'drain') throw new GatewayError('unknown_url', 'A worker can be told to restart or to drain.');
+      if (!directory.workers().some((worker) => worker.id === id)) throw new GatewayError('not_found', `There is no worker ${shown(id)}.`);
+      if (!context.command)
+        throw new GatewayError('conflict', `The worker ${shown(id)} was not launched by Headgate and cannot be told to ${verb}.`);
+      const message = accepted(await context.command(id, verb, c.req.query('reset') === 'true'));
+      return c.json({ accepted: true, worker: id, action: verb, message }, 202);
+    },
+    modelCommand: async (c) => {
+      const model = directory.resolve(c.req.param('id') ?? '');
+      const verb = c.req.param('verb');
+      if (verb !== 'load' && verb !== 'unload') throw new GatewayError('unknown_url', 'A model can be told to load or to unload.');
+      if (!model) throw new GatewayError('not_found', 'There is no such model.');
+      if (!context.modelCommand) {
+        if (verb === 'load' && model.state === 'ready') return c.json(obeyed(model.id, verb, 'It is loaded.'), 202);
+        throw new GatewayError(
+          'conflict',
+          `${shown(model.id)} is served by workers that were not launched by Headgate: it cannot ${verb} it.`,
+        );
+      }
+      return c.json(obeyed(model.id, verb, accepted(await context.modelCommand(model.id, verb))), 202);
+    },
+    bundle: async (c) => {
+      const now = clock.now();
+      if (now - lastBundleAt < 10_000) throw new GatewayError('conflict', 'A bundle was made less than 10 s ago.');
+      lastBundleAt = now;
+      const page = await renderMetrics(metrics.registry, undefined);
+      return c.json(
+        debugBundleBody({
+          clock,
+          version,
+          settings: context.explain(),
+          metrics: page.body,
+          stats: statsBody({ figures, directory, ledger: metrics.ledger, clock }),
+          runtime: runtime(),
+          directory,
+          supervisor: context.snapshot(),
+          logTails: { gateway: log.tail() },
+        }),
+      );
+    },
+  } satisfies Record<string, HttpAnswer>;
+}
+
+function obeyed(model: string, action: 'load' | 'unload', message: string): object {
+  return { accepted: true, model, action, message };
+}
+
+/** The supervisor's words. @throws not_found · conflict · upstream_error */
+function accepted({ kind, message }: CommandAnswer): string {
+  if (kind === 'accepted') return message;
+  if (kind === 'unknown') throw new GatewayError('not_found', message);
+  if (kind === 'conflict') throw new GatewayError('conflict', message);
+  throw new GatewayError('upstream_error', message);
+}
+
+function same(given: string, key: string): boolean {
+  return timingSafeEqual(digest(given), digest(key));
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+function shown(id: string): string {
+  return id.slice(0, 80).replaceAll(/[^\x20-\x7e]/g, '?');
+}

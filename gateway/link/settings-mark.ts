@@ -1,0 +1,12 @@
+import { hash } from 'node:crypto';
+import type { Settings } from '../config/schema/settings.ts';
+
+/**
+ * Equal for settings under which a supervisor would do the same. It outlives gateways, so one that is found may have been started with
+ * others.
+ */
+export function supervisionMark({ supervisor, models, shutdown, admission }: Settings): string {
+  const { enabled: _, control: __, ...own } = supervisor;
+  const wanted = models.map(({ id, source, engine, swap }) => ({ id, source, engine, swap }));
+  return hash('sha256', JSON.stringify([own, wanted, shutdown.grace_ms, admission.queue_timeout_ms])).slice(0, 16);
+}

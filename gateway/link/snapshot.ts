@@ -1,0 +1,88 @@
+import type { ModelState, WorkerView } from '../core/worker.ts';
+
+/** A GPU as the supervisor sees it. Memory in bytes; null where the driver does not say. */
+export interface GpuView {
+  readonly index: number;
+  readonly uuid: string;
+  readonly name: string;
+  readonly memoryTotalBytes: number;
+  readonly memoryUsedBytes: number | null;
+  readonly utilization: number | null;
+  readonly temperatureCelsius: number | null;
+  readonly powerWatts: number | null;
+}
+
+/** How a model stands with the supervisor. */
+export interface ModelLoad {
+  readonly state: ModelState;
+  /** It is loaded, or will be when calls wish for it. */
+  readonly loadable: boolean;
+  /** Seconds until it would be ready, were it wished for now; null when it is, or when nobody can say. */
+  readonly etaSeconds: number | null;
+  /** Why it has failed or cannot run here at all, in plain words; null otherwise. */
+  readonly reason: string | null;
+  /** Its engine sleeps: it is back soon. Absent: an older supervisor. */
+  readonly asleep?: boolean;
+}
+
+/** A worker that changes its model. */
+export interface SwapView {
+  readonly worker: string;
+  readonly from: string | null;
+  /** null: nothing is loaded afterwards. */
+  readonly to: string | null;
+  /** Wall-clock milliseconds. */
+  readonly startedAtMs: number;
+  readonly etaSeconds: number;
+  /** 0..99 */
+  readonly percent: number;
+}
+
+/** A model the supervisor knows, loaded or not. */
+export interface KnownModel {
+  readonly id: string;
+  readonly aliases: readonly string[];
+  readonly source: string;
+  readonly capabilities: readonly string[];
+  readonly maxModelLen: number | null;
+}
+
+/** An older supervisor does not say how its models stand. */
+export type SupervisedModel = KnownModel & Partial<ModelLoad>;
+
+/**
+ * Everything the supervisor tells the gateway. Its control API, on a Unix socket or loopback port:
+ *   GET  /v1/state                        one snapshot
+ *   GET  /v1/watch                        a snapshot a line (NDJSON), at once, after every change, and every 5 s as a sign of life
+ *   POST /v1/workers/{id}/restart|drain   202, 404, 409
+ *   POST /v1/models/{id}/load             202, 404, 409; an operator wants it now
+ *   POST /v1/models/{id}/load?waiting=N   the same for N calls that wait for it, repeated while they do
+ *   POST /v1/models/{id}/unload           202, 404, 409
+ *   POST /v1/stop                         202; stops every worker, then the supervisor
+ */
+export interface SupervisorSnapshot {
+  readonly revision: number;
+  readonly pid: number;
+  readonly version: string;
+  readonly engine: 'vllm' | 'sim';
+  /** Why this engine was chosen, in plain words. */
+  readonly engineReason: string;
+  readonly vllmVersion: string | null;
+  readonly profile: string;
+  readonly tuning: string;
+  readonly gpus: readonly GpuView[];
+  /** The first is the default. */
+  readonly models: readonly SupervisedModel[];
+  readonly workers: readonly WorkerView[];
+  /** Absent: an older supervisor. */
+  readonly swaps?: readonly SwapView[];
+  /** Of the settings that it was started with (settings-mark.ts). Absent: an older supervisor. */
+  readonly settingsMark?: string;
+}
+
+/** How the gateway stands with its supervisor. Times are monotonic milliseconds. */
+export type SupervisorLink =
+  | { readonly kind: 'connecting' }
+  | { readonly kind: 'connected'; readonly heardAt: number }
+  /** What the last snapshot says still stands, but may be out of date. */
+  | { readonly kind: 'away'; readonly since: number; readonly reason: string };

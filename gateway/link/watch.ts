@@ -1,0 +1,99 @@
+import type { IncomingMessage } from 'node:http';
+import type { Clock, Timer } from '../core/clock.ts';
+import type { SupervisorSnapshot } from './snapshot.ts';
+import { type ControlAddress, controlRequest } from './control-address.ts';
+import { createLineSplitter } from './line-splitter.ts';
+import { readSnapshot } from './read-snapshot.ts';
+
+export interface SupervisorWatchOptions {
+  readonly clock: Clock;
+  readonly address: ControlAddress;
+  readonly onSnapshot: (snapshot: SupervisorSnapshot) => void;
+  /** The connection is gone, or could not be made. Called once for each time it was tried. */
+  readonly onAway: (reason: string) => void;
+}
+
+const MAX_LINE_BYTES = 4 * 1024 * 1024;
+/** The supervisor says something every 5 s. */
+const SILENCE_MS = 15_000;
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 2000;
+
+/** Follows the supervisor's `GET /v1/watch`, connecting again whenever it breaks off, makes no sense or falls silent. */
+export function watchSupervisor({ clock, address, onSnapshot, onAway }: SupervisorWatchOptions): { close(): void } {
+  let retryMs = FIRST_RETRY_MS;
+  let retry: Timer | null = null;
+  let hangUp: (() => void) | null = null;
+
+  function connect(): void {
+    const lines = createLineSplitter(MAX_LINE_BYTES);
+    const request = controlRequest(address, { method: 'GET', path: `/v1/watch?by=${process.pid}` });
+    let over = false;
+    let silence = clock.after(SILENCE_MS, fallSilent);
+
+    function fallSilent(): void {
+      lose(`nothing was heard for ${SILENCE_MS / 1000} s`);
+    }
+
+    function end(): void {
+      over = true;
+      silence.cancel();
+      hangUp = null;
+      request.destroy();
+    }
+
+    function lose(reason: string): void {
+      if (over) return;
+      end();
+      retry = clock.after(retryMs, connect);
+      retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
+      onAway(reason);
+    }
+
+    function read(chunk: Buffer): void {
+      if (over) return;
+      silence.cancel();
+      silence = clock.after(SILENCE_MS, fallSilent);
+      let snapshots: SupervisorSnapshot[];
+      try {
+        snapshots = lines
+          .push(chunk)
+          .filter((line) => line !== '')
+          .map(readSnapshot);
+      } catch (error) {
+        lose(`it sent nonsense: ${messageOf(error)}`);
+        return;
+      }
+      const latest = snapshots.at(-1);
+      if (!latest) return;
+      retryMs = FIRST_RETRY_MS;
+      onSnapshot(latest);
+    }
+
+    hangUp = end;
+    request.on('response', (response: IncomingMessage) => {
+      if (response.statusCode !== 200) {
+        lose(`GET /v1/watch was answered with status ${response.statusCode}`);
+        return;
+      }
+      response.on('data', read);
+      response.on('end', () => lose('it ended the watch'));
+      response.on('error', (error) => lose(messageOf(error)));
+    });
+    request.on('error', (error) => lose(messageOf(error)));
+    request.on('close', () => lose('the connection was closed'));
+    request.end();
+  }
+
+  connect();
+  return {
+    close() {
+      retry?.cancel();
+      hangUp?.();
+    },
+  };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

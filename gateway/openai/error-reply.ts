@@ -1,0 +1,33 @@
+import type { Dialect } from '../core/call.ts';
+import type { GatewayError } from '../core/errors.ts';
+import { jitter, type Random } from '../core/random.ts';
+import { errorBody } from './error-body.ts';
+
+const DEFAULT_RETRY_MS = 1_000;
+/** SDKs ignore or refuse longer waits; none of them adds jitter of its own to what a server names. */
+const LONGEST_RETRY_S = 59;
+const JITTER = 0.3;
+/** Leaves room for the jitter above: cut off, half of all clients would come back in the same millisecond. */
+const LONGEST_BASE_MS = (LONGEST_RETRY_S * 1000) / (1 + JITTER);
+
+export interface ErrorReplyParts {
+  readonly status: number;
+  readonly headers: Record<string, string>;
+  readonly body: string;
+}
+
+/** An error as an answer: status, headers and JSON. */
+export function errorReplyParts(error: GatewayError, dialect: Dialect, random: Random): ErrorReplyParts {
+  const { row, details, status } = error;
+  const headers: Record<string, string> = { 'content-type': 'application/json', 'x-headgate-reason': error.reason };
+  if (row.retry === true) {
+    const base = Math.max(DEFAULT_RETRY_MS, Math.min(details.retryAfterMs ?? DEFAULT_RETRY_MS, LONGEST_BASE_MS));
+    const ms = Math.floor(jitter(random, base, JITTER));
+    headers['retry-after'] = String(Math.ceil(ms / 1000));
+    headers['retry-after-ms'] = String(ms);
+  }
+  if (row.retry === false || details.hopeless) headers['x-should-retry'] = 'false';
+  if (details.allow !== undefined) headers['allow'] = details.allow;
+  if (details.close) headers['connection'] = 'close';
+  return { status, headers, body: JSON.stringify(errorBody(error, dialect)) };
+}

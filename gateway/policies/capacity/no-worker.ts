@@ -1,0 +1,28 @@
+import { type ErrorDetails, GatewayError } from '../../core/errors.ts';
+import type { WorkerDirectory } from '../../core/worker.ts';
+
+/** The time is for those who come back by the clock and not by themselves. */
+const HOPELESS: ErrorDetails = { hopeless: true, retryAfterMs: 60_000 };
+
+/** Why a model that we know cannot be served just now, in words for the client. */
+export function noWorkerError(directory: WorkerDirectory, model: string): GatewayError {
+  const entry = directory.resolve(model);
+  const workers = directory.workers();
+  const etaSeconds = entry?.etaSeconds ?? null;
+  const retryAfterMs = (etaSeconds ?? 5) * 1000;
+  const refused = (why: string, details: ErrorDetails) =>
+    new GatewayError('no_worker', `The model ${model} is not available. ${why}`, details);
+  // Nobody starts workers that were listed; they are there or not.
+  if (entry?.state === 'loading' && !entry.loadable && workers.every(({ view }) => view.lastFailure !== null))
+    return refused('Its workers cannot be reached, or are not well.', { retryAfterMs });
+  if (entry?.state === 'loading' || (entry?.state === 'available' && entry.loadable)) {
+    const eta = etaSeconds === null ? '' : ` It should be ready in about ${Math.max(1, Math.round(etaSeconds))} s.`;
+    const how = entry.state === 'loading' ? 'is loading' : 'has to be loaded first';
+    return new GatewayError('model_loading', `The model ${model} ${how}.${eta}`, { retryAfterMs });
+  }
+  if (entry?.state === 'failed') return refused('Its worker failed to start; the operator has been told why.', HOPELESS);
+  // Only a supervisor's workers are ever at rest, and only because they were told to.
+  if (!entry?.loadable && workers.length > 0 && workers.every(({ view }) => view.state === 'idle'))
+    return refused('Its worker was taken out of service by an operator.', HOPELESS);
+  return refused('No worker that serves it is ready.', { retryAfterMs });
+}

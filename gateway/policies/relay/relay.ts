@@ -1,0 +1,407 @@
+import type { Call } from '../../core/call.ts';
+import type { Clock, Timer } from '../../core/clock.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { Ending } from '../../core/reply.ts';
+import type {
+  FrameBatch,
+  UpstreamExchange,
+  UpstreamFailure,
+  UpstreamHead,
+  UpstreamListener,
+  UpstreamRequest,
+} from '../../core/transport.ts';
+import type { Worker } from '../../core/worker.ts';
+import { isExpectedType } from '../../openai/answer-check.ts';
+import { errorEvent } from '../../openai/error-body.ts';
+import { tellsEngineDeath } from '../../vllm/worker-error.ts';
+import type { Attempt, AttemptObserver, FailureCause, Verdict } from './attempt.ts';
+import { ClientBody } from './client-body.ts';
+import { SilenceWatch, type SilenceListener, type SilenceSettings } from './silence-watch.ts';
+import { StreamReader, type SeenEvent } from './stream-reader.ts';
+import { UsageTail } from './usage-tail.ts';
+import { judgeWhole, wholeReply } from './whole-answer.ts';
+
+export type RelaySettings = SilenceSettings;
+
+/** Answers up to this size are looked at whole; longer ones are passed on as they come. */
+const WHOLE_BYTES = 1_048_576;
+const MAX_ERROR_BYTES = 65_536;
+/** How long a worker may take to close a stream whose last event we have. */
+const TRAILING_MS = 1_000;
+const KEEP_ALIVE = Buffer.from(': keep-alive\n\n');
+
+type State =
+  /** Nothing of the answer has been passed on. */
+  | 'waiting'
+  /** The head is out, the body goes to the client as it comes. */
+  | 'passing'
+  /** The client's side is finished; the worker's last bytes are still to come. */
+  | 'trailing'
+  | 'over';
+
+/** Asks one worker once and passes its answer on. Resolves when the first byte is there (or the whole of a short answer), or it failed. */
+export function relay(
+  call: Call,
+  worker: Worker,
+  request: UpstreamRequest,
+  clock: Clock,
+  settings: RelaySettings,
+  observer: AttemptObserver,
+): Promise<Attempt> {
+  return new Promise((resolve) => {
+    new Relay(call, clock, settings, observer, resolve).start(worker, request);
+  });
+}
+
+class Relay implements UpstreamListener, SilenceListener {
+  readonly #call: Call;
+  readonly #clock: Clock;
+  readonly #settings: RelaySettings;
+  readonly #observer: AttemptObserver;
+  readonly #resolve: (attempt: Attempt) => void;
+  readonly #body: ClientBody;
+  readonly #tail = new UsageTail();
+  readonly #silence: SilenceWatch;
+  #state: State = 'waiting';
+  #worker: Worker | null = null;
+  #exchange: UpstreamExchange | null = null;
+  #offCancel: (() => void) | null = null;
+  #trailing: Timer | null = null;
+  #head: UpstreamHead | null = null;
+  /** A short answer, until it is whole. */
+  #pieces: Buffer[] = [];
+  #pieceBytes = 0;
+  readonly #reader = new StreamReader();
+  #broken: GatewayError | null = null;
+  #settled = false;
+
+  constructor(call: Call, clock: Clock, settings: RelaySettings, observer: AttemptObserver, resolve: (attempt: Attempt) => void) {
+    this.#call = call;
+    this.#clock = clock;
+    this.#settings = settings;
+    this.#observer = observer;
+    this.#resolve = resolve;
+    this.#body = new ClientBody(call.journey, {
+      hold: () => this.#onHold(),
+      release: () => this.#onRelease(),
+    });
+    this.#silence = new SilenceWatch(clock, settings, this);
+  }
+
+  start(worker: Worker, request: UpstreamRequest): void {
+    this.#worker = worker;
+    const exchange = worker.transport.exchange(request, this);
+    if (this.#state === 'over') return;
+    this.#exchange = exchange;
+    const offCancel = this.#call.cancellation.onCancel((reason) => this.#onCancelled(reason));
+    // An earlier cancellation is heard at once.
+    if (this.#isOver()) return;
+    this.#offCancel = offCancel;
+    if (this.#call.peek.stream) this.#silence.start();
+  }
+
+  // === what the worker says ===
+
+  onSent(): void {
+    const now = this.#clock.now();
+    this.#call.journey.sentAt = now;
+    this.#observer.onSent();
+    this.#silence.sent(now);
+  }
+
+  onHead(head: UpstreamHead): void {
+    this.#head = head;
+    const { peek, route } = this.#call;
+    if (head.status === 200 && !isExpectedType(head.contentType, peek.stream ? 'stream' : route.body === 'json' ? 'json' : 'any')) {
+      const error = new GatewayError('upstream_error', 'The worker sent something that is not an answer to the request.');
+      this.#fail(error, 'failed', { kind: 'failure', reason: 'unexpected_content' });
+    }
+  }
+
+  onFrames(batch: FrameBatch): void {
+    if (this.#state === 'over' || this.#state === 'trailing') return;
+    if (this.#head!.status !== 200) {
+      for (let i = 0; i < batch.count; i++) this.#collect(batch.bytes.subarray(batch.starts[i], batch.ends[i]));
+      return;
+    }
+    this.#heard();
+    this.#call.journey.chunks += batch.count;
+    this.#tail.add(batch.bytes);
+    const seen = this.#reader.read(batch);
+    if (seen === 'plain') {
+      if (this.#state === 'waiting') this.#pass();
+      this.#body.writeFrames(batch);
+    } else this.#onEvents(seen);
+  }
+
+  onData(bytes: Buffer): void {
+    if (this.#state === 'over' || this.#state === 'trailing') return;
+    if (this.#head!.status === 200) {
+      this.#heard();
+      if (this.#isEventStream()) return this.#onUnframed(bytes);
+    }
+    if (this.#state === 'waiting') this.#collect(bytes);
+    else {
+      this.#tail.add(bytes);
+      this.#body.write(bytes);
+    }
+  }
+
+  onEnd(): void {
+    // The connection may serve another call from here on.
+    this.#exchange = null;
+    if (this.#state === 'over') return;
+    if (this.#state === 'trailing') return this.#over();
+    if (this.#state === 'waiting') return this.#onWhole();
+    const { route, peek } = this.#call;
+    if (this.#isEventStream() && !this.#reader.isComplete(route.streamEnd, peek.choices)) {
+      const error = new GatewayError('upstream_disconnected', 'The worker ended the stream before it was complete.');
+      return this.#break(error, { kind: 'failure', reason: 'incomplete' });
+    }
+    this.#close({ kind: 'success' });
+    this.#body.finish();
+    this.#over();
+  }
+
+  onFailed({ kind, error }: UpstreamFailure): void {
+    this.#exchange = null;
+    if (this.#state === 'over') return;
+    if (this.#state === 'trailing') return this.#over();
+    if (this.#state === 'waiting') {
+      const cause = ({ connect: 'unsent', stale: 'stale', died: 'died', nonsense: 'failed' } as const)[kind];
+      // That a kept connection is gone says nothing about the worker: it may close one whenever it likes.
+      return this.#fail(error, cause, kind === 'stale' ? { kind: 'neutral' } : { kind: 'failure', reason: kind });
+    }
+    if (kind === 'died') this.#observer.onDied(false);
+    const told = new GatewayError('upstream_disconnected', 'The worker stopped in the middle of the answer.', { cause: error });
+    this.#break(told, { kind: 'failure', reason: kind });
+  }
+
+  #heard(): void {
+    const now = this.#clock.now();
+    this.#silence.heard(now);
+    if (this.#call.journey.firstByteAt !== null) return;
+    this.#call.journey.firstByteAt = now;
+    this.#observer.onFirstByte();
+  }
+
+  // === short answers ===
+
+  #collect(bytes: Buffer): void {
+    this.#pieces.push(bytes);
+    this.#pieceBytes += bytes.length;
+    if (this.#head!.status !== 200) {
+      if (this.#pieceBytes > MAX_ERROR_BYTES) this.#onWhole();
+    } else if (this.#pieceBytes > WHOLE_BYTES) {
+      const pieces = this.#pieces;
+      this.#pieces = [];
+      this.#pass();
+      for (const piece of pieces) this.#body.write(piece);
+    }
+  }
+
+  #onWhole(): void {
+    const head = this.#head!;
+    const { journey, route } = this.#call;
+    const body = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
+    const judged = judgeWhole(head, body, route.path);
+    if (judged.kind === 'bad') return this.#fail(judged.error, judged.cause, judged.verdict);
+    journey.finishReason = judged.finishReason;
+    journey.bytesOut += body.length;
+    this.#tail.add(body);
+    this.#close({ kind: 'success' });
+    this.#over();
+    this.#resolve({ kind: 'replied', reply: wholeReply(head, body) });
+  }
+
+  // === answers that are passed on as they come ===
+
+  /** Opens the client's side. From here on nothing is retried. */
+  #pass(): void {
+    this.#state = 'passing';
+    const { contentType, contentLength } = this.#head!;
+    const headers: Record<string, string> = { 'content-type': contentType };
+    if (this.#isEventStream()) {
+      headers['cache-control'] = 'no-cache';
+      headers['x-accel-buffering'] = 'no';
+    } else if (contentLength !== null) headers['content-length'] = String(contentLength);
+    this.#resolve({
+      kind: 'replied',
+      reply: {
+        status: 200,
+        headers,
+        body: { kind: 'pushed', start: this.#body.start },
+        relayed: true,
+        ended: new Ending(),
+        outcome: () => (this.#broken ? { kind: 'broken', error: this.#broken } : { kind: 'complete', status: 200 }),
+      },
+    });
+  }
+
+  /** A stream that came without chunks, as some proxies send it: its events are cut out and passed on one by one. */
+  #onUnframed(bytes: Buffer): void {
+    this.#call.journey.chunks++;
+    this.#tail.add(bytes);
+    this.#onEvents(this.#reader.readUnframed({ bytes, count: 1, starts: [0], ends: [bytes.length] }));
+  }
+
+  /** The rare reads: the last ones of a stream, an error, or events that are cut across chunks. */
+  #onEvents(events: readonly SeenEvent[] | 'too_long'): void {
+    if (events === 'too_long') return this.#onStreamFailure('The worker sent an event that is too long.', 'nonsense');
+    for (const { bytes, says } of events) {
+      if (says.kind === 'error')
+        return this.#onStreamFailure('The worker failed while it answered.', 'error_event', new Error(says.message));
+      if (says.kind === 'aborted') return this.#onStreamFailure(this.#whyAborted(), 'aborted');
+      if (says.kind === 'finish') this.#call.journey.finishReason = says.reason;
+      if (this.#state === 'waiting') this.#pass();
+      this.#body.write(bytes);
+      if (says.kind === 'done') return this.#onDone();
+    }
+  }
+
+  #whyAborted(): string {
+    if (this.#worker?.readySince !== null) return 'The worker gave the request up while it answered.';
+    return 'The worker is being stopped, restarted or given another model, and the time that its last requests had for that is over.';
+  }
+
+  /** A failure that the worker told in its stream: before the first event went out, another worker may do better. */
+  #onStreamFailure(message: string, reason: string, cause?: Error): void {
+    const error = new GatewayError('upstream_error', message, { cause });
+    const verdict: Verdict = { kind: 'failure', reason };
+    const died = cause !== undefined && tellsEngineDeath(cause.message);
+    if (this.#state === 'waiting') return this.#fail(error, died ? 'died' : 'failed', verdict);
+    if (died) this.#observer.onDied(false);
+    this.#break(error, verdict);
+  }
+
+  #onDone(): void {
+    const { journey, route, peek } = this.#call;
+    journey.finishReason ??= 'unknown';
+    // [DONE], and in a chat the event that names the role of each choice, carry no text.
+    journey.chunks = Math.max(0, journey.chunks - 1 - (route.path === '/v1/chat/completions' ? peek.choices : 0));
+    this.#close({ kind: 'success' });
+    this.#state = 'trailing';
+    this.#silence.stop();
+    this.#body.finish();
+
+    // The end of the chunked body is usually in the same read; if it does not come, the connection is not worth keeping.
+    this.#trailing = this.#clock.after(TRAILING_MS, () => {
+      this.#abort();
+      this.#over();
+    });
+    // What follows is a few bytes for us alone, however slowly the client reads.
+    this.#exchange?.resume();
+  }
+
+  // === the client's pace, and silence ===
+
+  #onHold(): void {
+    if (this.#state !== 'passing') return;
+    this.#exchange?.pause();
+    this.#silence.hold(this.#clock.now());
+  }
+
+  #onRelease(): void {
+    if (this.#state !== 'passing') return;
+    this.#silence.release(this.#clock.now());
+    this.#exchange?.resume();
+  }
+
+  onReaderStalled(): void {
+    this.#abort();
+    this.#settle({ kind: 'neutral' });
+    this.#over();
+    this.#body.cut();
+  }
+
+  onNoFirstToken(): void {
+    this.#onTimeout(`The worker sent no token within ${this.#settings.first_token_ms} ms.`, 'first_token_timeout');
+  }
+
+  onIdle(): void {
+    this.#onTimeout(`The worker sent nothing for ${this.#settings.idle_ms} ms.`, 'idle_timeout');
+  }
+
+  onKeepAlive(): void {
+    // Before the worker's head it may still answer with an error: that is worth more to the client than a comment.
+    if (this.#head?.status !== 200 || !this.#isEventStream()) return;
+    if (this.#state === 'waiting') this.#pass();
+    this.#body.write(KEEP_ALIVE);
+  }
+
+  #onTimeout(message: string, reason: string): void {
+    const error = new GatewayError('upstream_timeout', message);
+    const verdict: Verdict = { kind: 'failure', reason };
+    if (this.#state === 'waiting') this.#fail(error, 'failed', verdict);
+    else this.#break(error, verdict);
+  }
+
+  // === ways to end ===
+
+  /** Before the first byte: the caller decides what comes next. */
+  #fail(error: GatewayError, cause: FailureCause, verdict: Verdict): void {
+    this.#abort();
+    if (cause === 'died') this.#observer.onDied(true);
+    this.#settle(verdict);
+    this.#over();
+    this.#resolve({ kind: 'failed', error, cause });
+  }
+
+  /** After it: the stream ends with an error event, never silently and never with [DONE]. */
+  #break(error: GatewayError, verdict: Verdict): void {
+    this.#abort();
+    this.#broken = error;
+    this.#close(verdict);
+    if (this.#isEventStream()) {
+      this.#body.write(Buffer.from(errorEvent(error, this.#call.route.dialect)));
+      this.#body.finish();
+    } else this.#body.cut();
+    this.#over();
+  }
+
+  #onCancelled(reason: GatewayError): void {
+    if (this.#state === 'over') return;
+    if (this.#state === 'waiting') return this.#fail(reason, 'final', { kind: 'neutral' });
+    if (this.#state === 'trailing' || reason.kind === 'client_disconnected') {
+      this.#abort();
+      this.#settle({ kind: 'neutral' });
+      return this.#over();
+    }
+    this.#break(reason, { kind: 'neutral' });
+  }
+
+  /** The worker has said its last. */
+  #close(verdict: Verdict): void {
+    const { journey } = this.#call;
+    journey.lastByteAt = this.#clock.now();
+    this.#tail.count(journey);
+    this.#settle(verdict);
+  }
+
+  #abort(): void {
+    this.#exchange?.abort();
+    this.#exchange = null;
+  }
+
+  #settle(verdict: Verdict): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#observer.onSettled(verdict);
+  }
+
+  #over(): void {
+    this.#state = 'over';
+    this.#silence.stop();
+    this.#trailing?.cancel();
+    this.#offCancel?.();
+    this.#offCancel = null;
+  }
+
+  #isOver(): boolean {
+    return this.#state === 'over';
+  }
+
+  #isEventStream(): boolean {
+    return this.#head !== null && this.#head.contentType.startsWith('text/event-stream');
+  }
+}

@@ -1,0 +1,51 @@
+import { GatewayError } from '../../core/errors.ts';
+import { Ending, type Outcome, type Reply } from '../../core/reply.ts';
+import type { UpstreamHead } from '../../core/transport.ts';
+import { looksLikeJson } from '../../openai/answer-check.ts';
+import { findFinishReason } from '../../openai/usage.ts';
+import { fromWorkerError, tellsEngineDeath } from '../../vllm/worker-error.ts';
+import type { FailureCause, Verdict } from './attempt.ts';
+
+/** What a worker's answer, read to its end before any of it went out, amounts to. */
+export type Judged =
+  | { readonly kind: 'good'; readonly finishReason: string | null }
+  | { readonly kind: 'bad'; readonly error: GatewayError; readonly cause: FailureCause; readonly verdict: Verdict };
+
+/** Pure. `path`: the route's, for messages. */
+export function judgeWhole(head: UpstreamHead, body: Buffer, path: string): Judged {
+  if (head.status !== 200) return judgeError(body.toString('utf8'), head.status, path);
+  if (head.contentType.startsWith('text/event-stream')) {
+    return failed(new GatewayError('upstream_disconnected', 'The worker ended the stream before its first event.'), 'incomplete');
+  }
+  if (head.contentType.includes('json') && !looksLikeJson(body)) {
+    return failed(new GatewayError('upstream_error', 'The worker’s answer is not complete JSON.'), 'bad_json');
+  }
+  const finishReason = findFinishReason(body);
+  if (finishReason === 'abort') return failed(new GatewayError('upstream_error', 'The worker gave the request up.'), 'aborted');
+  return { kind: 'good', finishReason };
+}
+
+function judgeError(text: string, status: number, path: string): Judged {
+  const error = fromWorkerError(status, text, path);
+  if (error.kind === 'worker_busy') return { kind: 'bad', error, cause: 'busy', verdict: { kind: 'neutral' } };
+  // A worker that says what is wrong with a request is well.
+  if (error.row.origin === 'client') return { kind: 'bad', error, cause: 'final', verdict: { kind: 'success' } };
+  return failed(error, `status_${status}`, tellsEngineDeath(text) ? 'died' : 'failed');
+}
+
+function failed(error: GatewayError, reason: string, cause: FailureCause = 'failed'): Judged {
+  return { kind: 'bad', error, cause, verdict: { kind: 'failure', reason } };
+}
+
+const COMPLETE: Outcome = { kind: 'complete', status: 200 };
+
+export function wholeReply(head: UpstreamHead, bytes: Buffer): Reply {
+  return {
+    status: 200,
+    headers: { 'content-type': head.contentType || 'application/json' },
+    body: { kind: 'bytes', bytes },
+    relayed: true,
+    ended: new Ending(),
+    outcome: () => COMPLETE,
+  };
+}

@@ -1,0 +1,197 @@
+import type { Clock } from '../../core/clock.ts';
+import type { Events } from '../../core/events.ts';
+import type { Log } from '../../core/log/log.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import { UNKNOWN_LABEL } from '../metrics/metrics.ts';
+import { labelFrom, methodLabel } from '../metrics/reason-label.ts';
+import { accountRequest } from './request-account.ts';
+import { requestEndFields, requestEndLevel, rounded } from './request-line.ts';
+import { FailureWatch } from './failure-watch.ts';
+import { createWorkerAccount } from './worker-account.ts';
+import { logWorkerChange } from './worker-lines.ts';
+
+export interface EventsOptions {
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** A supervisor writes the lines about its workers itself; here they would stand twice. Their metrics are counted all the same. */
+  readonly workersLogElsewhere?: boolean;
+}
+
+const MS_PER_SECOND = 1000;
+
+/** Turns what happens into counters and log lines. Nothing here throws or waits. */
+export function createEvents({ metrics, log, clock, workersLogElsewhere = false }: EventsOptions): Events {
+  const { counters, histograms, ledger } = metrics;
+  const workers = createWorkerAccount(metrics, clock);
+  const failures = new FailureWatch();
+
+  const events: Events = {
+    requestStarted(call) {
+      if (!log.enabled('debug')) return;
+      log.debug('request.start', 'request accepted', {
+        request_id: call.id,
+        route: call.route.path,
+        model: call.model,
+        stream: call.peek.stream,
+        priority: call.priority,
+        prompt_chars: call.peek.promptChars,
+      });
+    },
+
+    requestEnded(call, outcome, status) {
+      const endedAt = clock.now();
+      try {
+        accountRequest(metrics, call, outcome, status, endedAt);
+      } finally {
+        const level = requestEndLevel(outcome, status);
+        if (log.enabled(level)) {
+          log.write(level, 'request.end', `request ${outcome.kind}`, requestEndFields(call, outcome, status, endedAt - call.arrivedAt));
+        }
+      }
+    },
+
+    requestRefused({ id, route, method, status, code, durationMs }) {
+      const label = methodLabel(method);
+      counters.requests_total.add(1, route, label, String(status), UNKNOWN_LABEL);
+      histograms.request_duration_seconds.observe(durationMs / MS_PER_SECOND, route, UNKNOWN_LABEL);
+      log.write(status >= 500 ? 'warn' : 'info', 'request.end', 'request refused', {
+        request_id: id,
+        method: label,
+        route,
+        status,
+        outcome: 'refused',
+        code,
+        duration_ms: rounded(durationMs),
+      });
+    },
+
+    admitted(call) {
+      const waited = call.journey.queueMs;
+      histograms.queue_wait_seconds.observe(waited / MS_PER_SECOND);
+      counters.admission_total.add(1, 'admitted', waited > 0 ? 'queued' : 'immediate');
+      if (log.enabled('debug')) log.debug('admission', 'request admitted', { request_id: call.id, queue_ms: rounded(waited) });
+    },
+
+    rejected(call, reason) {
+      counters.admission_total.add(1, 'rejected', reason);
+      counters.queue_rejections_total.add(1, reason);
+      log.info('admission', 'request rejected', { request_id: call.id, model: call.model, reason, priority: call.priority });
+    },
+
+    batchLeft(model, size, waitedMs) {
+      histograms.batch_size.observe(size);
+      for (const waited of waitedMs) histograms.batch_window_wait_seconds.observe(waited / MS_PER_SECOND);
+      if (!log.enabled('debug')) return;
+      log.debug('batch', 'batch left its window', { model, batch_size: size, waited_max_ms: rounded(Math.max(0, ...waitedMs)) });
+    },
+
+    windowChanged(model, fromMs, toMs, p95Ms, sloMs) {
+      log.info('window', toMs < fromMs ? 'batch window narrowed' : 'batch window widened', {
+        model,
+        from_ms: rounded(fromMs),
+        to_ms: rounded(toMs),
+        p95_ms: rounded(p95Ms),
+        slo_ms: rounded(sloMs),
+      });
+    },
+
+    routed(call, worker) {
+      counters.routed_requests_total.add(1, worker);
+      if (log.enabled('debug')) log.debug('route', 'request routed', { request_id: call.id, worker, attempts: call.journey.attempts });
+    },
+
+    retried(call, reason) {
+      counters.retries_total.add(1, labelFrom(reason));
+      ledger.retries += 1;
+      log.info('retry', 'trying again', {
+        request_id: call.id,
+        reason,
+        worker: call.journey.worker,
+        attempts: call.journey.attempts,
+      });
+    },
+
+    breakerChanged(worker, from, to, reason) {
+      counters.breaker_transitions_total.add(1, worker, from, to, labelFrom(reason));
+      log.write(to === 'open' ? 'warn' : 'info', 'breaker', `breaker ${to.replace('_', ' ')}`, { worker, from, to, reason });
+    },
+
+    workerChanged(view, previous) {
+      const failure = failures.newIn(view);
+      workers.changed(view, previous, failure);
+      if (!workersLogElsewhere || log.enabled('debug')) logWorkerChange(log, view, previous, failure);
+    },
+
+    pressureChanged(worker, from, to, kvUsage) {
+      log.write(to === 'critical' ? 'warn' : 'info', 'pressure', `KV-cache pressure ${to}`, {
+        worker,
+        from,
+        to,
+        kv_usage_ratio: rounded(kvUsage),
+      });
+    },
+
+    configReloaded({ ok, changed, needsRestart, error }) {
+      ledger.lastReloadOk = ok;
+      log.write(ok ? 'info' : 'error', 'config.reload', ok ? 'settings reloaded' : 'settings refused, the old ones stay in force', {
+        changed,
+        needs_restart: needsRestart,
+        message: error,
+      });
+    },
+
+    draining(stage, inFlight, durationMs) {
+      if (stage === 'end') ledger.shutdownMs = durationMs;
+      const cut = stage === 'cutting' && inFlight > 0;
+      log.write(cut ? 'warn' : 'info', 'drain', DRAIN_WORDS[stage], { stage, in_flight: inFlight, duration_ms: rounded(durationMs) });
+    },
+  };
+  return harmless(events, log);
+}
+
+const DRAIN_WORDS = {
+  begin: 'draining: no longer ready, still accepting',
+  refusing: 'draining: refusing new requests, finishing those in flight',
+  cutting: 'draining: time is up, ending what is left',
+  end: 'drained',
+} as const;
+
+/** The same events, none of which throws: a fault in the bookkeeping must not cost a request. */
+function harmless(events: Events, log: Log): Events {
+  function guarded<Args extends unknown[]>(name: string, handler: (...args: Args) => void): (...args: Args) => void {
+    return (...args) => {
+      try {
+        handler(...args);
+      } catch (fault) {
+        report(name, fault);
+      }
+    };
+  }
+  function report(name: string, fault: unknown): void {
+    try {
+      log.error('telemetry', 'an event could not be recorded', {
+        message: name,
+        error_name: fault instanceof Error ? fault.name : typeof fault,
+      });
+    } catch {
+      // The log itself is at fault: there is nobody left to tell.
+    }
+  }
+  return {
+    requestStarted: guarded('requestStarted', events.requestStarted),
+    requestEnded: guarded('requestEnded', events.requestEnded),
+    requestRefused: guarded('requestRefused', events.requestRefused),
+    admitted: guarded('admitted', events.admitted),
+    rejected: guarded('rejected', events.rejected),
+    batchLeft: guarded('batchLeft', events.batchLeft),
+    windowChanged: guarded('windowChanged', events.windowChanged),
+    routed: guarded('routed', events.routed),
+    retried: guarded('retried', events.retried),
+    breakerChanged: guarded('breakerChanged', events.breakerChanged),
+    workerChanged: guarded('workerChanged', events.workerChanged),
+    pressureChanged: guarded('pressureChanged', events.pressureChanged),
+    configReloaded: guarded('configReloaded', events.configReloaded),
+    draining: guarded('draining', events.draining),
+  };
+}

@@ -1,0 +1,70 @@
+import type { Call } from '../../core/call.ts';
+import type { Outcome } from '../../core/reply.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import { outputTokensOf, RELAYED_METHOD } from './request-line.ts';
+
+const MS_PER_SECOND = 1000;
+
+/** Books a request that has ended: every counter and histogram that hangs on its end. `endedAt` is monotonic ms. */
+export function accountRequest(metrics: Metrics, call: Call, outcome: Outcome, status: number, endedAt: number): void {
+  const { counters, histograms } = metrics;
+  const { journey } = call;
+  const model = metrics.modelLabel(call.model);
+  const code = String(status);
+  counters.requests_total.add(1, call.route.path, RELAYED_METHOD, code, model);
+  histograms.request_duration_seconds.observe(seconds(endedAt - call.arrivedAt), call.route.path, model);
+  if (call.body.kind === 'bytes') histograms.request_size_bytes.observe(call.body.bytes.length);
+  else if (call.body.contentLength !== null) histograms.request_size_bytes.observe(call.body.contentLength);
+  histograms.response_size_bytes.observe(journey.bytesOut);
+  if (outcome.kind === 'disconnected') counters.client_disconnects_total.add(1, outcome.phase);
+  if (outcome.kind === 'broken') counters.streams_broken_total.add(1, outcome.error.reason);
+  accountTokens(metrics, call, model);
+  accountSpeed(metrics, call, outcome, model);
+  if (outcome.kind === 'complete' && journey.attempts === 1) accountOverhead(metrics, call, endedAt);
+}
+
+function accountTokens(metrics: Metrics, call: Call, model: string): void {
+  const { counters, ledger } = metrics;
+  const { inputTokens, cachedTokens } = call.journey;
+  const outputTokens = outputTokensOf(call);
+  if (inputTokens !== null) {
+    counters.input_tokens_total.add(inputTokens, model);
+    ledger.inputTokens += inputTokens;
+  }
+  if (outputTokens !== null) {
+    counters.output_tokens_total.add(outputTokens, model);
+    ledger.outputTokens += outputTokens;
+  }
+  if (cachedTokens !== null) {
+    counters.cached_input_tokens_total.add(cachedTokens, model);
+    ledger.cachedTokens += cachedTokens;
+  }
+}
+
+function accountSpeed(metrics: Metrics, call: Call, outcome: Outcome, model: string): void {
+  const { histograms } = metrics;
+  const { firstByteAt, lastByteAt, sentAt } = call.journey;
+  const tokens = outputTokensOf(call);
+  if (call.peek.stream && firstByteAt !== null) {
+    histograms.time_to_first_token_seconds.observe(seconds(firstByteAt - call.arrivedAt), model);
+    // The choices of a request are generated side by side, so one choice's share of the tokens took the whole time.
+    const later = tokens === null ? 0 : tokens / Math.max(1, call.peek.choices) - 1;
+    if (lastByteAt !== null && later >= 1) {
+      histograms.time_per_output_token_seconds.observe(seconds(lastByteAt - firstByteAt) / later, model);
+    }
+  }
+  if (outcome.kind !== 'complete' || tokens === null || tokens === 0 || sentAt === null || lastByteAt === null) return;
+  if (lastByteAt > sentAt) histograms.output_tokens_per_second.observe(tokens / seconds(lastByteAt - sentAt), model);
+}
+
+/** After a retry the time before the last attempt is partly the first worker's, so only first attempts tell our own time. */
+function accountOverhead(metrics: Metrics, call: Call, endedAt: number): void {
+  const { sentAt, lastByteAt, queueMs, windowMs } = call.journey;
+  if (sentAt === null || lastByteAt === null) return;
+  const before = Math.max(0, sentAt - call.arrivedAt - queueMs - windowMs);
+  metrics.histograms.overhead_seconds.observe(seconds(before + Math.max(0, endedAt - lastByteAt)));
+}
+
+function seconds(ms: number): number {
+  return Math.max(0, ms) / MS_PER_SECOND;
+}

@@ -1,0 +1,75 @@
+import type { Call } from '../../core/call.ts';
+import { GatewayError } from '../../core/errors.ts';
+import type { Outcome } from '../../core/reply.ts';
+import type { LogFields } from '../../core/log/fields.ts';
+import type { LogLevel } from '../../core/log/log.ts';
+
+/** All relayed routes are of one method. */
+export const RELAYED_METHOD = 'POST';
+
+/** The fields of the one line that tells a request's whole story. `durationMs` is from arrival to the end of its answer. */
+export function requestEndFields(call: Call, outcome: Outcome, status: number, durationMs: number): LogFields {
+  const { journey, peek } = call;
+  const error = outcome.kind === 'refused' || outcome.kind === 'broken' ? outcome.error : null;
+  return {
+    request_id: call.id,
+    method: RELAYED_METHOD,
+    route: call.route.path,
+    model: call.model,
+    status,
+    outcome: outcome.kind,
+    code: error ? (error.details.code ?? error.row.code) : null,
+    reason: error ? error.reason : null,
+    phase: outcome.kind === 'disconnected' ? outcome.phase : null,
+    stream: peek.stream,
+    worker: journey.worker,
+    attempts: journey.attempts,
+    queue_ms: rounded(journey.queueMs),
+    window_ms: rounded(journey.windowMs),
+    ttft_ms: peek.stream && journey.firstByteAt !== null ? rounded(journey.firstByteAt - call.arrivedAt) : null,
+    duration_ms: rounded(durationMs),
+    input_tokens: journey.inputTokens,
+    output_tokens: outputTokensOf(call),
+    cached_tokens: journey.cachedTokens,
+    bytes_out: journey.bytesOut,
+    finish_reason: journey.finishReason,
+    priority: call.priority,
+    ...(error && failureFields(error)),
+  };
+}
+
+/** Output tokens as the worker counted them, else the events of the stream that carried text; null where there is neither. */
+export function outputTokensOf(call: Call): number | null {
+  return call.journey.outputTokens ?? (call.journey.chunks > 0 ? call.journey.chunks : null);
+}
+
+/** Info where all is well or the client is at fault, warn where it was turned away or let down, error where we are at fault. */
+export function requestEndLevel(outcome: Outcome, status: number): Exclude<LogLevel, 'silent'> {
+  if (outcome.kind === 'disconnected') return 'info';
+  if (outcome.kind === 'complete') return status >= 500 ? 'warn' : 'info';
+  if (outcome.error.kind === 'internal') return 'error';
+  return outcome.error.row.origin === 'client' && outcome.kind === 'refused' ? 'info' : 'warn';
+}
+
+/**
+ * Where an error comes from, without its text: a parser's message quotes its input, a worker's may quote a prompt.
+ * The stack, less its first lines (which are the message), is given for faults of our own only.
+ */
+export function failureFields(error: GatewayError): LogFields {
+  let cause = error.cause;
+  // A failure may be wrapped in another of ours; the one at the bottom came from outside.
+  while (cause instanceof GatewayError) cause = cause.cause;
+  if (!(cause instanceof Error)) return {};
+  const code = 'code' in cause && typeof cause.code === 'string' && /^[A-Z][A-Z0-9_]*$/.test(cause.code) ? cause.code : null;
+  const frames = cause.stack?.split('\n').filter((line) => /^ {4}at /.test(line)) ?? [];
+  return {
+    error_name: /^\w{1,64}$/.test(cause.name) ? cause.name : null,
+    cause_code: code,
+    stack: error.kind === 'internal' && frames.length > 0 ? frames.map((frame) => frame.trim()).join('\n') : null,
+  };
+}
+
+/** Milliseconds to the microsecond. */
+export function rounded(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}

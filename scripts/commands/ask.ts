@@ -1,0 +1,77 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { request } from 'undici';
+import type { Settings } from '../../gateway/config/schema/settings.ts';
+import { EXIT_FAILED } from '../../gateway/config/exit-codes.ts';
+import { readCommandLine } from './command-line.ts';
+import { statusText } from './status-text.ts';
+
+const TIMEOUT_MS = 5_000;
+const WATCH_MS = 1_000;
+
+/** `headgate status`: asks the running gateway and prints what it says. */
+export async function status(argv: readonly string[]): Promise<number> {
+  const line = readCommandLine(argv, { own: { json: 'switch', watch: 'switch' } });
+  if (line.kind === 'ended') return line.exitCode;
+  const watch = line.own.has('watch');
+  for (;;) {
+    const [state, stats] = await Promise.all([
+      ask(line.loaded.settings, 'GET', '/admin/status', 'admin'),
+      ask(line.loaded.settings, 'GET', '/stats', 'api'),
+    ]);
+    if (state.kind === 'failed') return failed(state.message);
+    if (stats.kind === 'failed') return failed(stats.message);
+    if (watch && process.stdout.isTTY) process.stdout.write('\x1b[H\x1b[2J');
+    process.stdout.write(
+      line.own.has('json') ? `${JSON.stringify({ status: state.body, stats: stats.body }, null, 2)}\n` : statusText(state.body, stats.body),
+    );
+    if (!watch) return 0;
+    // The clock's own timers do not keep a process alive.
+    await delay(WATCH_MS);
+  }
+}
+
+/** `headgate drain WORKER` and `headgate restart WORKER [--reset]` */
+export async function tellWorker(argv: readonly string[], verb: 'drain' | 'restart'): Promise<number> {
+  const line = readCommandLine(argv, { positionals: 1, ...(verb === 'restart' ? { own: { reset: 'switch' } } : {}) });
+  if (line.kind === 'ended') return line.exitCode;
+  const path = `/admin/workers/${encodeURIComponent(line.positionals[0]!)}/${verb}${line.own.has('reset') ? '?reset=true' : ''}`;
+  const answer = await ask(line.loaded.settings, 'POST', path, 'admin');
+  if (answer.kind === 'failed') return failed(answer.message);
+  process.stdout.write(`${answer.body.message ?? 'Accepted.'}\n`);
+  return 0;
+}
+
+export type Answer = { readonly kind: 'answered'; readonly body: any } | { readonly kind: 'failed'; readonly message: string };
+
+/** One question to the running gateway. Never throws. */
+export async function ask(settings: Settings, method: 'GET' | 'POST', path: string, surface: 'admin' | 'api'): Promise<Answer> {
+  const ownListener = surface === 'admin' && settings.admin.port !== null;
+  const base = ownListener ? address(settings.admin.host, settings.admin.port!) : address(settings.server.host, settings.server.port);
+  const { key } = settings.admin;
+  try {
+    const response = await request(`${base}${path}`, {
+      method,
+      headers: key === null ? {} : { authorization: `Bearer ${key}` },
+      headersTimeout: TIMEOUT_MS,
+      bodyTimeout: TIMEOUT_MS,
+    });
+    const body: any = await response.body.json();
+    if (response.statusCode < 300) return { kind: 'answered', body };
+    return { kind: 'failed', message: body?.error?.message ?? `The gateway answered with status ${response.statusCode}.` };
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
+    return { kind: 'failed', message: `No gateway answers on ${base} (${code}). Is it running, and with these settings?` };
+  }
+}
+
+/** Listening on every address is asked for on loopback. */
+function address(host: string, port: number): string {
+  const name = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host;
+  return `http://${name}:${port}`;
+}
+
+/** Says what is wrong. @returns the exit code */
+export function failed(message: string): number {
+  process.stderr.write(`headgate: ${message}\n`);
+  return EXIT_FAILED;
+}

@@ -1,0 +1,104 @@
+import { resolve } from 'node:path';
+import { type FleetPlan, type Place, planFleet } from '../../supervisor/plan/plan.ts';
+import type { GpuReading } from '../../supervisor/gpu/gpu.ts';
+import { NvidiaSmi } from '../../supervisor/gpu/gpu.ts';
+import { visibleGpus } from '../../supervisor/gpu/visible.ts';
+import { loadProfiles, ProfileError } from '../../supervisor/profile/profile.ts';
+import { checkCommand } from '../../gateway/config/check.ts';
+import type { LoadedSettings } from '../../gateway/config/load.ts';
+import type { Path } from '../../gateway/config/schema/origins.ts';
+import { originWhere, pathText } from '../../gateway/config/schema/origins.ts';
+import { problemText, SettingsError } from '../../gateway/config/schema/problems.ts';
+import type { SettingsProblem } from '../../gateway/config/schema/problems.ts';
+import { supervisorIsOn } from '../../gateway/config/schema/settings.ts';
+import { stayAlive, systemClock } from '../../gateway/core/clock.ts';
+import { readCommandLine } from './command-line.ts';
+
+/**
+ * `headgate check`: what is wrong with the settings wherever they are used is an error. What only this machine's GPU cannot do is a
+ * warning: settings are often checked where they are written, not where they run. A profile that they name is part of them.
+ */
+export async function check(argv: readonly string[]): Promise<number> {
+  const line = readCommandLine(argv);
+  if (line.kind === 'ended') return line.exitCode;
+  const { loaded, cwd } = line;
+  const { problems, warnings } = supervisorIsOn(loaded.settings) ? await examineModels(loaded, cwd) : NOTHING;
+  const result = checkCommand(
+    problems.length > 0 ? new SettingsError(problems) : { ...loaded, warnings: [...loaded.warnings, ...warnings.map(problemText)] },
+  );
+  const out = result.exitCode === 0 ? process.stdout : process.stderr;
+  out.write(`${result.text.trimEnd()}\n`);
+  return result.exitCode;
+}
+
+interface Examined {
+  readonly problems: readonly SettingsProblem[];
+  readonly warnings: readonly SettingsProblem[];
+}
+
+const NOTHING: Examined = { problems: [], warnings: [] };
+
+/** What is wrong with profiles, tuning and models that the settings name, whatever GPUs there are. */
+export function examineAnywhere(loaded: LoadedSettings, cwd: string): readonly SettingsProblem[] {
+  return supervisorIsOn(loaded.settings) ? examineOn(loaded, cwd, []).problems : [];
+}
+
+/** Whether profiles, tuning and models of the settings are there, and whether the models can run. */
+async function examineModels(loaded: LoadedSettings, cwd: string): Promise<Examined> {
+  const anywhere = examineOn(loaded, cwd, []);
+  const { models, supervisor } = loaded.settings;
+  // The default model suits every card, and one that the settings name is known without looking.
+  if (anywhere.problems.length > 0 || models.length === 0 || supervisor.profile !== 'auto') return anywhere;
+  const here = examineOn(loaded, cwd, await gpusHere());
+  return { problems: [], warnings: [...here.problems, ...here.warnings] };
+}
+
+/** Models that cannot work on these GPUs, and those that may not; without GPUs, on the profile that the settings name. */
+function examineOn(loaded: LoadedSettings, cwd: string, gpus: readonly GpuReading[]): Examined {
+  try {
+    return examinePlan(loaded, planFleet(loaded.settings, loadProfiles(), gpus, placeOf(loaded, cwd)));
+  } catch (error) {
+    if (error instanceof ProfileError) return { problems: [placed(loaded, error.message)], warnings: [] };
+    throw error;
+  }
+}
+
+function placeOf({ settings }: LoadedSettings, cwd: string): Place {
+  return { cwd, env: process.env, stateDir: resolve(cwd, settings.supervisor.state_dir) };
+}
+
+function examinePlan(loaded: LoadedSettings, { choices }: FleetPlan): Examined {
+  const problems: SettingsProblem[] = [];
+  const warnings: SettingsProblem[] = [];
+  for (const [index, { id }] of loaded.settings.models.entries()) {
+    const choice = choices[index];
+    if (choice?.kind === 'refused') problems.push(at(loaded, ['models', index, 'id'], choice.reason));
+    else if (choice?.fit?.verdict === 'no') warnings.push(at(loaded, ['models', index, 'id'], `${id} may not fit. ${choice.fit.reason}`));
+  }
+  return { problems, warnings };
+}
+
+async function gpusHere(): Promise<readonly GpuReading[]> {
+  // One that hangs is given up by a timer, which alone would not keep us running.
+  const alive = stayAlive();
+  try {
+    return visibleGpus(await new NvidiaSmi(systemClock, process.env).read(), process.env['CUDA_VISIBLE_DEVICES']);
+  } finally {
+    alive.cancel();
+  }
+}
+
+/** What the profiles find wrong, at the setting that it is about. */
+function placed(loaded: LoadedSettings, message: string): SettingsProblem {
+  const [, name = 'profiles', rest = message] = /^([^:\n]+):\s*(.*)$/s.exec(message) ?? [];
+  if (name.startsWith('supervisor.')) return at(loaded, name.split('.'), rest);
+  // A file of the profiles.
+  if (name !== 'models') return { where: name, path: '', message: rest };
+  const index = loaded.settings.models.findIndex(({ id }) => rest.startsWith(`there is no ${id} `));
+  return at(loaded, index < 0 ? ['models'] : ['models', index, 'id'], rest);
+}
+
+function at({ origins }: LoadedSettings, path: Path, message: string): SettingsProblem {
+  const origin = origins.get(pathText(path)) ?? { kind: 'default' };
+  return { where: originWhere(origin), path: pathText(path), message };
+}

@@ -1,0 +1,25 @@
+import { EXIT_FAILED, EXIT_INVALID } from '../../gateway/config/exit-codes.ts';
+import { examine } from '../../supervisor/doctor/doctor.ts';
+import { doctorText } from '../../supervisor/doctor/text.ts';
+import { ProfileError } from '../../supervisor/profile/profile.ts';
+import { stayAlive, systemClock } from '../../gateway/core/clock.ts';
+import { readCommandLine } from './command-line.ts';
+
+/** `headgate doctor`: 0 when nothing stands in the way of a start, 1 when something does. */
+export async function doctor(argv: readonly string[]): Promise<number> {
+  const line = readCommandLine(argv, { own: { json: 'switch' } });
+  if (line.kind === 'ended') return line.exitCode;
+  // A program that hangs is given up by a timer, which alone would not keep us running.
+  const alive = stayAlive();
+  try {
+    const report = await examine(line.loaded.settings, { cwd: line.cwd, env: process.env, clock: systemClock });
+    process.stdout.write(line.own.has('json') ? `${JSON.stringify(report, null, 2)}\n` : doctorText(report));
+    return report.ok ? 0 : EXIT_FAILED;
+  } catch (error) {
+    if (!(error instanceof ProfileError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return EXIT_INVALID;
+  } finally {
+    alive.cancel();
+  }
+}

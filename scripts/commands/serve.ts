@@ -1,0 +1,105 @@
+import { controlPath } from '../../gateway/link/control-path.ts';
+import type { LoadedSettings } from '../../gateway/config/load.ts';
+import { supervisorIsOn } from '../../gateway/config/schema/settings.ts';
+import { stayAlive, systemClock } from '../../gateway/core/clock.ts';
+import { GatewayError } from '../../gateway/core/errors.ts';
+import { failureFields } from '../../gateway/telemetry/events/request-line.ts';
+import { startGateway, type Gateway } from '../../gateway/main.ts';
+import { EXIT_FAILED, EXIT_INTERRUPTED_TWICE, EXIT_PORT_IN_USE, EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
+import { examineAnywhere } from './check.ts';
+import { readCommandLine } from './command-line.ts';
+import { leave, outliveReaders } from './output.ts';
+import { SupervisorProcess } from './supervisor-process.ts';
+
+/** Beyond the grace that running calls had: what an engine may take to give its memory back. */
+const SUPERVISOR_STOP_MS = 60_000;
+
+/** `headgate serve` and `headgate gateway`: runs until it is told to stop. */
+export async function serve(argv: readonly string[], command: 'serve' | 'gateway'): Promise<number> {
+  const fixed = command === 'gateway' ? [{ path: ['supervisor', 'enabled'], value: false, by: 'headgate gateway' }] : [];
+  const line = readCommandLine(argv, { fixed });
+  if (line.kind === 'ended') return line.exitCode;
+  const { settings } = line.loaded;
+  const supervised = supervisorIsOn(settings);
+  if (!supervised && settings.workers.length === 0) {
+    process.stderr.write(
+      'headgate: there are no workers to stand in front of; name one with --worker URL or under workers in the settings.\n',
+    );
+    return EXIT_USAGE;
+  }
+
+  let gateway: Gateway;
+  try {
+    const examine = (loaded: LoadedSettings) => examineAnywhere(loaded, line.cwd);
+    gateway = await startGateway({ loaded: line.loaded, load: line.load, examine, cwd: line.cwd });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error;
+    process.stderr.write(`headgate: cannot listen: ${message}\n`);
+    return EXIT_PORT_IN_USE;
+  }
+
+  const { promise: ended, resolve: end } = Promise.withResolvers<number>();
+  const supervisor = supervised
+    ? new SupervisorProcess({
+        argv,
+        control: controlPath(settings, line.cwd),
+        clock: systemClock,
+        log: gateway.log,
+        onHopeless: (code) => void stop(false, code),
+      })
+    : null;
+  let stopping = false;
+
+  async function stop(settle: boolean, exitCode: number): Promise<void> {
+    stopping = true;
+    try {
+      await gateway.drain(settle);
+      await supervisor?.stop(SUPERVISOR_STOP_MS);
+      end(exitCode);
+    } catch (error) {
+      process.stderr.write(`headgate: the shutdown failed: ${String(error)}\n`);
+      end(EXIT_FAILED);
+    }
+  }
+  function onSignal(settle: boolean): void {
+    if (!stopping) return void stop(settle, 0);
+    supervisor?.killNow();
+    gateway.log.flush();
+    process.exit(EXIT_INTERRUPTED_TWICE);
+  }
+  // A person waits at Ctrl-C; an orchestrator sends TERM, and its load balancers need a moment to notice.
+  process.on('SIGINT', () => onSignal(false));
+  process.on('SIGTERM', () => onSignal(true));
+  process.on('SIGHUP', () => void gateway.reload());
+  process.on('unhandledRejection', (error) =>
+    gateway.log.error(
+      'internal.error',
+      'a promise was rejected and nobody heard',
+      failureFields(new GatewayError('internal', 'unexpected', { cause: error })),
+    ),
+  );
+  outliveReaders();
+
+  void supervisor?.start();
+  void gateway.firstReady.then(() => process.stdout.write(`${readyLine(gateway)}\n`));
+  // The end may wait on timers alone.
+  const alive = stayAlive();
+  return ended.finally(() => {
+    alive.cancel();
+    leave();
+  });
+}
+
+/** One line for people: where, what model, which engine, which profile. */
+function readyLine(gateway: Gateway): string {
+  const snapshot = gateway.snapshot();
+  const parts = [`Headgate is ready on ${gateway.url}`, `model ${gateway.defaultModel()}`];
+  if (snapshot) {
+    parts.push(
+      snapshot.engine === 'sim' ? 'engine simulated (no real model)' : `engine vLLM ${snapshot.vllmVersion ?? ''}`.trim(),
+      `profile ${snapshot.profile}`,
+    );
+  } else parts.push('external workers');
+  return parts.join(' · ');
+}

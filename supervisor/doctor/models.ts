@@ -1,0 +1,51 @@
+import type { CommandFinding, ModelFinding } from './report.ts';
+import type { Choice } from '../plan/engine-choice.ts';
+import { gpusOf } from '../profile/mode.ts';
+import { INSTANCE_VARIABLE } from '../system/instance-variable.ts';
+import type { LaunchPlan } from '../engine/launch.ts';
+
+/** How a model would run. */
+export function examineModel(id: string, wanted: boolean, choice: Choice, command: CommandFinding | null): ModelFinding {
+  if (choice.kind === 'refused') return { ...NOTHING, id, wanted, verdict: 'no', notes: [choice.reason] };
+  const { fit, variant, source, engine, weightsGib, notes } = choice;
+  const found = { ...NOTHING, id, wanted, variant: variant?.name ?? null, source, gpus: gpusOf(engine), weights_gib: weightsGib, command };
+  if (fit === null) return { ...found, verdict: 'unknown', notes };
+  return {
+    ...found,
+    verdict: fit.verdict,
+    context_tokens: fit.contextTokens,
+    concurrency: round(fit.concurrency),
+    kv_cache_gib: round(fit.budget.kvCacheGib),
+    largest_context_tokens: fit.largestContextTokens,
+    notes: fit.verdict === 'fits' ? notes : [...notes, fit.reason],
+  };
+}
+
+const NOTHING = {
+  variant: null,
+  source: null,
+  gpus: 1,
+  context_tokens: null,
+  concurrency: null,
+  weights_gib: null,
+  kv_cache_gib: null,
+  largest_context_tokens: null,
+  command: null,
+} as const;
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
+/** What would be run, with the part of its environment that is not inherited from `inherited`. */
+export function describeCommand(launch: LaunchPlan, inherited: Readonly<Record<string, string | undefined>>): CommandFinding {
+  const own = Object.entries(launch.env).filter(([name, value]) => inherited[name] !== value && name !== INSTANCE_VARIABLE);
+  const argv = [launch.file, ...launch.argv];
+  const assignments = own.map(([name, value]) => `${name}=${quote(value)}`);
+  return { env: Object.fromEntries(own), argv, shell: [...assignments, ...argv.map(quote)].join(' ') };
+}
+
+/** As a POSIX shell takes it for one word. */
+export function quote(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

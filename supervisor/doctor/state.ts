@@ -1,0 +1,85 @@
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { dirname, resolve } from 'node:path';
+import { controlPath } from '../../gateway/link/control-path.ts';
+import type { Settings } from '../../gateway/config/schema/settings.ts';
+import { askState } from '../../gateway/link/ask-state.ts';
+import { isAnswered } from '../control/control.ts';
+import type { StateFinding } from './report.ts';
+import { instancePrefix } from '../system/instance-id.ts';
+import { find } from '../system/processes.ts';
+
+export interface StateExamination {
+  readonly finding: StateFinding;
+  readonly problems: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** Looks at the folder, the ports and what an earlier run may have left. Changes nothing. */
+export async function examineState(settings: Settings, cwd: string): Promise<StateExamination> {
+  const { supervisor, server } = settings;
+  const directory = resolve(cwd, supervisor.state_dir);
+  const control = controlPath(settings, cwd);
+  const isRunning = await isAnswered(control);
+  const problems: string[] = isRunning ? await troubles(control) : [];
+  const warnings: string[] = [];
+
+  const obstacle = obstacleToWriting(directory);
+  if (obstacle !== null) problems.push(`The folder of supervisor.state_dir cannot be used: ${obstacle}.`);
+
+  const taken: number[] = [];
+  let free = 0;
+  const [from, to] = supervisor.port_range;
+  for (let port = Math.min(from, to); port <= Math.max(from, to) && free < supervisor.replicas; port += 1) {
+    if (await isFree('127.0.0.1', port)) free += 1;
+    else taken.push(port);
+  }
+  if (free < supervisor.replicas && !isRunning)
+    problems.push(`supervisor.port_range ${from}-${to} has ${free} free ports and ${supervisor.replicas} are needed.`);
+  if (server.port !== 0 && !isRunning && !(await isFree(server.host, server.port)))
+    problems.push(`Port ${server.port} of server.port is taken: end what listens there, or set another.`);
+
+  const prefix = instancePrefix(directory);
+  const leftovers = isRunning ? [] : find({ group: null, isMarked: (id) => id.startsWith(prefix) }).map(({ pid }) => pid);
+  if (leftovers.length > 0)
+    warnings.push(`Processes ${leftovers.join(', ')} are left from an earlier run: the next start takes them over or ends them.`);
+  const finding = {
+    directory,
+    control,
+    supervisor_running: isRunning,
+    port_range: supervisor.port_range,
+    ports_taken: taken,
+    leftovers,
+  };
+  return { finding, problems, warnings };
+}
+
+/** What the supervisor that runs here cannot help. */
+async function troubles(control: string): Promise<string[]> {
+  const state = await askState(control);
+  if (!state) return [`A supervisor listens here (${control}) and does not answer: it hangs, or is stopped.`];
+  return state.workers.flatMap(({ id, state: life, lastFailure }) =>
+    life === 'failed' && lastFailure ? [`${id} was given up: ${lastFailure.message} ${lastFailure.advice}`] : [],
+  );
+}
+
+/** Why no file could be made in a folder, which need not exist yet; null when one could. */
+function obstacleToWriting(directory: string): string | null {
+  let folder = directory;
+  while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
+  try {
+    if (!statSync(folder).isDirectory()) return `${folder} is not a folder`;
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    return null;
+  } catch {
+    return `${folder} cannot be written to`;
+  }
+}
+
+function isFree(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}

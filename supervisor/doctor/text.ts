@@ -1,0 +1,120 @@
+import { quote } from './models.ts';
+import type { CommandFinding, DoctorReport, GpuFinding, ModelFinding } from './report.ts';
+
+/** The report as a person reads it. */
+export function doctorText(report: DoctorReport): string {
+  const { engine, vllm, profile, state } = report;
+  const lines = [
+    ...section('GPUs', report.gpus.length === 0 ? ['none'] : report.gpus.flatMap(gpuLines)),
+    ...section('Engine', [
+      `${engine.kind === 'sim' ? 'the simulated engine' : 'vLLM'}: ${engine.reason}`,
+      vllm === null ? 'no vLLM was found' : vllmLine(vllm),
+    ]),
+    ...section(`Profile ${profile.name} (${profile.title}), tuning ${profile.tuning}`, [
+      `chosen because ${profile.reason}`,
+      ...profile.values.map(({ setting, value, why }) => `${setting} ${value}${why === null ? '' : `: ${why}`}`),
+    ]),
+    ...section('Models on this GPU (* would be offered, the first is launched)', [
+      ...table(modelRows(report.models)),
+      ...modelNotes(report.models),
+    ]),
+    ...commandSections(report.models.filter(({ wanted }) => wanted)),
+    ...section('State', [
+      `folder ${state.directory}, ports ${state.port_range.join('-')}${state.ports_taken.length === 0 ? '' : ` (taken: ${state.ports_taken.join(', ')})`}`,
+      state.supervisor_running ? `a supervisor is running here (${state.control})` : 'no supervisor is running here',
+    ]),
+    ...(report.warnings.length === 0 ? [] : section('Worth knowing', report.warnings)),
+    ...section(report.ok ? 'Nothing stands in the way.' : 'Stands in the way', report.problems),
+  ];
+  return `${lines.join('\n').trimEnd()}\n`;
+}
+
+function section(title: string, lines: readonly string[]): string[] {
+  return [title, ...lines.map((line) => `  ${line}`), ''];
+}
+
+function gpuLines(gpu: GpuFinding): string[] {
+  const known = (value: number | null, unit: string) => (value === null ? [] : [`${value} ${unit}`]);
+  const now = [
+    ...known(gpu.utilization_ratio === null ? null : Math.round(gpu.utilization_ratio * 100), '% busy'),
+    ...known(gpu.temperature_celsius, '°C'),
+    ...known(gpu.power_watts, 'W'),
+    ...(gpu.display ? ['a display is attached'] : []),
+  ];
+  const free = gpu.free_gib === null ? 'free memory unknown' : `${gpu.free_gib} GiB free`;
+  return [
+    `${gpu.index}: ${gpu.name}, ${gpu.memory_gib} GiB (${gpu.usable_gib} for CUDA, ${free}), compute capability ${gpu.compute_cap ?? 'unknown'}`,
+    `   ${gpu.uuid}${now.length === 0 ? '' : ` · ${now.join(' · ')}`}`,
+    `   ${gpu.driver_advice}`,
+    ...(gpu.fault === null ? [] : [`   cannot be used: ${gpu.fault}`]),
+    ...gpu.held_by.map(
+      ({ pid, name, memory_gib }) => `   held by ${name} (process ${pid}${memory_gib === null ? '' : `, ${memory_gib} GiB`})`,
+    ),
+  ];
+}
+
+function vllmLine({ path, version, cuda, flags }: NonNullable<DoctorReport['vllm']>): string {
+  const facts = [
+    version ?? 'of unknown version',
+    ...(cuda === null ? [] : [`built for CUDA ${cuda}`]),
+    ...(flags === null ? [] : [`${flags} flags`]),
+  ];
+  return `vLLM ${facts.join(', ')}: ${path}`;
+}
+
+function modelRows(models: readonly ModelFinding[]): string[][] {
+  const spread = models.some(({ gpus }) => gpus > 1);
+  const cell = (value: number | string | null, unit = '') => (value === null ? '-' : `${value}${unit}`);
+  return [
+    ['', 'MODEL', 'WEIGHTS', 'FITS', 'CONTEXT', 'AT ONCE', 'LONGEST', 'KV CACHE', ...(spread ? ['GPUS'] : [])],
+    ...models.map((model) => [
+      model.wanted ? '*' : '',
+      model.id,
+      model.variant === null ? '-' : `${model.variant} ${model.weights_gib ?? '?'} GiB`,
+      model.verdict === 'fits' ? 'yes' : model.verdict,
+      cell(model.context_tokens),
+      cell(model.concurrency === null ? null : model.concurrency.toFixed(1)),
+      cell(model.largest_context_tokens),
+      cell(model.kv_cache_gib, ' GiB'),
+      ...(spread ? [cell(model.gpus)] : []),
+    ]),
+  ];
+}
+
+function modelNotes(models: readonly ModelFinding[]): string[] {
+  return models.flatMap(({ id, notes }) => notes.map((note) => (note.startsWith(id) ? note : `${id}: ${note}`)));
+}
+
+function commandSections(models: readonly ModelFinding[]): string[] {
+  return models.flatMap(({ id, command }) => {
+    const title = models.length === 1 ? 'Command' : `Command for ${id}`;
+    return section(title, command === null ? ['none: the model is refused'] : commandLines(command));
+  });
+}
+
+/** A flag and its values stay on one line. */
+function commandLines({ env, argv }: CommandFinding): string[] {
+  const pieces: string[] = Object.entries(env).map(([name, value]) => `${name}=${quote(value)}`);
+  const flagAt = argv.findIndex((word) => word.startsWith('--'));
+  pieces.push(
+    argv
+      .slice(0, flagAt === -1 ? argv.length : flagAt)
+      .map(quote)
+      .join(' '),
+  );
+  for (const word of flagAt === -1 ? [] : argv.slice(flagAt)) {
+    if (word.startsWith('--')) pieces.push(`  ${quote(word)}`);
+    else pieces.push(`${pieces.pop()} ${quote(word)}`);
+  }
+  return pieces.map((piece, index) => (index === pieces.length - 1 ? piece : `${piece} \\`));
+}
+
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd(),
+  );
+}

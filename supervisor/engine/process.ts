@@ -1,0 +1,171 @@
+import type { Clock, Timer } from '../../gateway/core/clock.ts';
+import { repeat } from '../../gateway/core/clock.ts';
+import { spawnChild } from './child.ts';
+import type { Failure } from '../failure/failure.ts';
+import type { Exit } from '../failure/row.ts';
+import { spawnFailed } from '../failure/failure.ts';
+import type { OomKillCount } from '../system/host-memory.ts';
+import { oomKillCount } from '../system/host-memory.ts';
+import type { LaunchPlan } from './launch.ts';
+import type { LogFiles } from '../system/log-file.ts';
+import { LogFollower, rotate } from '../system/log-file.ts';
+import type { Progress } from '../failure/log-tail.ts';
+import { LogTail } from '../failure/log-tail.ts';
+import { endAll, readProcess, signal } from '../system/processes.ts';
+import type { WorkerRecord } from './record.ts';
+import { removeRecord, writeRecord } from './record.ts';
+
+/** What becomes of one engine. */
+export interface EngineListener {
+  onSpawned(pid: number): void;
+  onSpawnFailed(failure: Failure): void;
+  onProgress(progress: Progress): void;
+  /** After the last line of the log has been told. */
+  onExited(exit: Exit): void;
+}
+
+export interface EngineProcessOptions {
+  /** The record for a later life could not be written; told once until it can be again. */
+  readonly onUnwritten: (reason: string) => void;
+  readonly clock: Clock;
+  readonly worker: string;
+  readonly model: string;
+  readonly logs: LogFiles;
+  readonly recordsDirectory: string;
+  readonly sweepGraceMs: number;
+  /** Whether a process that carries this instance id belongs to this worker. */
+  readonly isMarked: (instanceId: string) => boolean;
+}
+
+/** What is on record of a start from its beginning. */
+export type Birth = Omit<WorkerRecord, 'pid' | 'startTicks' | 'logOffset'>;
+
+/** How often a process that is not our child is looked at. */
+const WATCH_MS = 250;
+
+/** One worker's engine as the system sees it: a process group, its log file, and the record of it. */
+export class EngineProcess {
+  readonly #options: EngineProcessOptions;
+  #tail = new LogTail();
+  #follower: LogFollower | null = null;
+  #group: number | null = null;
+  #record: WorkerRecord | null = null;
+  #isUnwritten = false;
+  #oomKills: OomKillCount = () => null;
+  #oomKillsBefore: number | null = null;
+
+  constructor(options: EngineProcessOptions) {
+    this.#options = options;
+  }
+
+  /** What the present start has said, or the last one has. */
+  get tail(): LogTail {
+    return this.#tail;
+  }
+
+  async start(plan: LaunchPlan, birth: Birth, listener: EngineListener): Promise<void> {
+    const { logs } = this.#options;
+    this.#tail = new LogTail();
+    rotate(logs);
+    const child = await spawnChild(plan, logs.current);
+    if (child.kind === 'failed') {
+      listener.onSpawnFailed(spawnFailed(plan.file, child.code, child.detail));
+      return;
+    }
+    this.#take(child.pid, { ...birth, pid: child.pid, startTicks: readProcess(child.pid)?.startTicks ?? null, logOffset: 0 });
+    this.note({});
+    listener.onSpawned(child.pid);
+    // From here on nothing may throw: there is a process, and only its end may end this.
+    const finish = this.#follow(0, listener);
+    void child.exited.then(finish);
+  }
+
+  /** Takes over a process that an earlier supervisor has started. It is nobody's child here: its end is found by looking. */
+  adopt(record: WorkerRecord, listener: EngineListener): void {
+    this.#tail = new LogTail({ served: record.life === 'ready' });
+    this.#take(record.pid, record);
+    // What a start has said from its beginning tells how far it has come.
+    const finish = this.#follow(record.life === 'ready' ? record.logOffset : 0, listener);
+    const watch: Timer = repeat(this.#options.clock, WATCH_MS, () => {
+      if (readProcess(record.pid)?.startTicks === record.startTicks) return;
+      watch.cancel();
+      finish({ code: null, signal: null });
+    });
+  }
+
+  /** Adds to what a later life of the supervisor will find on record. */
+  note(changes: Partial<WorkerRecord>): void {
+    if (!this.#record) return;
+    this.#record = { ...this.#record, ...changes, logOffset: this.#follower?.offset ?? this.#record.logOffset };
+    try {
+      writeRecord(this.#options.recordsDirectory, this.#record);
+      this.#isUnwritten = false;
+    } catch (error) {
+      // Without the record a later life still finds the process by its mark, and ends it.
+      if (!this.#isUnwritten) this.#options.onUnwritten((error as Error).message);
+      this.#isUnwritten = true;
+    }
+  }
+
+  /** What the kernel has killed for want of memory until now is another story. */
+  forgetOomKills(): void {
+    this.#oomKillsBefore = this.#oomKills();
+  }
+
+  /** How much the kernel has killed around the engine since; null where it does not say. */
+  newOomKills(): number | null {
+    const now = this.#oomKills();
+    return now === null || this.#oomKillsBefore === null ? null : Math.max(0, now - this.#oomKillsBefore);
+  }
+
+  terminateLeader(pid: number): void {
+    signal(pid, 'SIGTERM');
+  }
+
+  terminateGroup(pid: number): void {
+    signal(-pid, 'SIGTERM');
+  }
+
+  killGroup(pid: number): void {
+    signal(-pid, 'SIGKILL');
+  }
+
+  /** Ends whatever is left of the group and whatever carries the mark. Resolves with the pids that cannot be ended. */
+  async sweep(): Promise<readonly number[]> {
+    const { clock, worker, model, recordsDirectory, isMarked, sweepGraceMs } = this.#options;
+    const survivors = await endAll(clock, { group: this.#group, isMarked }, sweepGraceMs);
+    if (survivors.length === 0) {
+      this.#group = null;
+      this.#record = null;
+      removeRecord(recordsDirectory, { worker, model });
+    }
+    return survivors;
+  }
+
+  /** At once and without looking back, for a supervisor that has no time left. */
+  killNow(): void {
+    if (this.#group !== null) signal(-this.#group, 'SIGKILL');
+  }
+
+  #take(pid: number, record: WorkerRecord): void {
+    this.#group = pid;
+    this.#record = record;
+    this.#oomKills = oomKillCount(pid);
+    this.forgetOomKills();
+  }
+
+  /** Reads the log from `offset` on. The result is to be called when the process has ended. */
+  #follow(offset: number, listener: EngineListener): (exit: Exit) => void {
+    const tail = this.#tail;
+    const onBytes = (bytes: Buffer) => {
+      const progress = tail.push(bytes);
+      if (progress) listener.onProgress(progress);
+    };
+    const follower = new LogFollower(this.#options.clock, this.#options.logs.current, onBytes, { offset });
+    this.#follower = follower;
+    return (exit) => {
+      follower.close();
+      listener.onExited(exit);
+    };
+  }
+}

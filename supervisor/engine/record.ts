@@ -1,0 +1,76 @@
+import { readFileSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { WORKER_STAGES } from '../../gateway/core/worker.ts';
+import type { Failure } from '../failure/failure.ts';
+import { fileNameOf } from '../system/file-name.ts';
+import { writeWhole } from '../system/write-whole.ts';
+
+const recordSchema = z.object({
+  worker: z.string(),
+  pid: z.int().positive(),
+  /** With the pid it names the process for good: a pid alone is used again. null where the system does not say. */
+  startTicks: z.int().nullable(),
+  instanceId: z.string(),
+  /** The how-manieth start it was. */
+  incarnation: z.int().positive(),
+  /** How many of the starts were because somebody wanted its model; a record of an earlier version does not say. */
+  loads: z.int().positive().default(1),
+  port: z.int(),
+  model: z.string(),
+  /** Of the settings that it runs with; another means that it is not what is wanted any more. */
+  fingerprint: z.string(),
+  startedAt: z.string(),
+  /** asleep: it holds next to no GPU memory · ending: it has been told to end, to sleep or to wake, and is neither yet. */
+  life: z.enum(['starting', 'ready', 'asleep', 'ending']),
+  /** How deep it sleeps, where it does; a record of an earlier version does not say. */
+  sleepLevel: z.literal([1, 2]).default(1),
+  stage: z.enum(WORKER_STAGES),
+  readySince: z.string().nullable(),
+  /** How far its log has been read, in bytes. */
+  logOffset: z.int().nonnegative(),
+  served: z.array(
+    z.object({ id: z.string(), root: z.string().nullable(), parent: z.string().nullable(), maxModelLen: z.number().nullable() }),
+  ),
+  version: z.string().nullable(),
+  lastFailure: z.custom<Failure>((value) => typeof value === 'object').nullable(),
+  failedAt: z.string().nullable(),
+});
+
+/** What a later life of the supervisor has to know of a running worker. */
+export type WorkerRecord = z.output<typeof recordSchema>;
+
+export function writeRecord(directory: string, record: WorkerRecord): void {
+  writeWhole(recordPath(directory, record), `${JSON.stringify(record)}\n`);
+}
+
+/** One that stays does no harm: who reads it looks whether that very process still runs. */
+export function removeRecord(directory: string, record: Pick<WorkerRecord, 'worker' | 'model'>): void {
+  try {
+    rmSync(recordPath(directory, record), { force: true });
+  } catch {
+    // The disk is read-only, or the folder is none.
+  }
+}
+
+/** Every record that can be read; what cannot is passed over. */
+export function readRecords(directory: string): WorkerRecord[] {
+  let files: string[];
+  try {
+    files = readdirSync(directory).filter((file) => file.endsWith('.json'));
+  } catch {
+    return [];
+  }
+  return files.flatMap((file) => {
+    try {
+      return [recordSchema.parse(JSON.parse(readFileSync(join(directory, file), 'utf8')))];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** A worker's models have a process each when one of them sleeps. */
+function recordPath(directory: string, { worker, model }: Pick<WorkerRecord, 'worker' | 'model'>): string {
+  return join(directory, `${worker}.${fileNameOf(model)}.json`);
+}

@@ -1,7 +1,0 @@
-import type { FailureRow } from './failure-row.ts';
-import { DEATH_ROWS } from './failure-rows-death.ts';
-import { MEMORY_ROWS } from './failure-rows-memory.ts';
-import { SETUP_ROWS } from './failure-rows-setup.ts';
-
-/** Everything that vLLM is known to say when it dies. Data: a new kind of failure is a new row, with a line of log in its test. */
-export const FAILURE_ROWS: readonly FailureRow[] = [...MEMORY_ROWS, ...SETUP_ROWS, ...DEATH_ROWS];

@@ -1,0 +1,156 @@
+import type { WorkerStage } from '../../gateway/core/worker.ts';
+import { ByteRing } from '../system/byte-ring.ts';
+import type { FailurePhase } from './row.ts';
+import type { LogLine } from './log-lines.ts';
+import { LineSplitter } from './log-lines.ts';
+
+/** What a batch of output told about the start. */
+export interface Progress {
+  /** The furthest stage seen in this batch. */
+  readonly stage: WorkerStage | null;
+  /** 0..1 of the weights that have been read; null when it said nothing of that. */
+  readonly loaded: number | null;
+  /** The server has said that it answers now. */
+  readonly serving: boolean;
+  /** It has said that its engine is dead. */
+  readonly dying: boolean;
+}
+
+const NOTHING_NEW = { stage: null as WorkerStage | null, loaded: null as number | null, serving: false, dying: false };
+
+/** What the engine has measured of itself, in GiB of GPU memory. */
+export interface Measured {
+  readonly weightsGib?: number;
+  readonly kvCacheGib?: number;
+  readonly graphsGib?: number;
+}
+
+/** What vLLM prints when a stage is behind it, in the order of a start. */
+const STAGES: readonly { readonly stage: WorkerStage; readonly pattern: RegExp }[] = [
+  { stage: 'model_loaded', pattern: /\bModel loading took [\d.]+ Gi?B/ },
+  { stage: 'cuda_graphs', pattern: /\bGraph capturing finished in\b/ },
+  { stage: 'cuda_graphs', pattern: /\binit engine \(profile, create kv cache, warmup model\) took\b/ },
+];
+
+/** What vLLM prints when a phase begins. The last one said counts: newer versions try the graphs before they take the KV cache. */
+const PHASES: readonly { readonly phase: FailurePhase; readonly pattern: RegExp }[] = [
+  { phase: 'load', pattern: /Starting to load model|Loading model from scratch|Loading safetensors checkpoint/ },
+  { phase: 'profile', pattern: /\bModel loading took [\d.]+ Gi?B/ },
+  { phase: 'graphs', pattern: /Capturing CUDA graphs|Profiling CUDA graph memory/ },
+  { phase: 'profile', pattern: /Available KV cache memory:/ },
+  { phase: 'kv', pattern: /GPU KV cache size:/ },
+  { phase: 'warmup', pattern: /\bGraph capturing finished in\b|\binit engine \(profile/ },
+];
+
+const MEASURED: readonly { readonly what: keyof Measured; readonly pattern: RegExp }[] = [
+  { what: 'weightsGib', pattern: /\bModel loading took ([\d.]+) Gi?B/ },
+  { what: 'kvCacheGib', pattern: /Available KV cache memory: (-?[\d.]+) GiB/ },
+  { what: 'graphsGib', pattern: /Graph capturing finished in .* took (-?[\d.]+) Gi?B/ },
+];
+
+const SERVING = /\bApplication startup complete\b/;
+const DYING = ['EngineCore encountered a fatal error', 'engine core exited unexpectedly', 'EngineDeadError'];
+const DYING_BYTES = Math.max(...DYING.map((words) => words.length));
+const LOADED = /Loading (?:safetensors|pt|bin) checkpoint shards:\s*(\d+)% Completed/;
+
+/** Masked before two lines are compared: the clock, and the times that a progress bar shows even while it stands still. */
+const MOVING_PARTS = /\d\d-\d\d \d\d:\d\d:\d\d|\[\d\d:\d\d<[^\]]*\]|\bpid=\d+/g;
+/** One line a request, and one every ten seconds: they would push the lines that explain a death out of a bounded memory. */
+const CHATTER = /^INFO:\s+[\d.:[\]a-f]+ - "|^INFO .*\bEngine \d+: Avg prompt throughput/;
+
+/** Lines remembered to tell news from repetition. */
+const MAX_SEEN_LINES = 5000;
+const MAX_SEEN_CHARS = 200;
+/** What is kept in all: some ten thousand lines, or a few of the longest. */
+const KEPT_BYTES = 1024 * 1024;
+
+/**
+ * The last of one start's output, and what it tells of its progress. Takes the same memory, and while the engine serves next to no time,
+ * however much comes: lines are made of it only for whoever asks.
+ */
+export class LogTail {
+  readonly #ring = new ByteRing(KEPT_BYTES);
+  readonly #maxLines: number;
+  readonly #splitter = new LineSplitter();
+  readonly #seen = new Set<string>();
+  #phase: FailurePhase = 'launch';
+  #measured: Measured = {};
+  #served: boolean;
+  /** The end of what came last, in which words may have begun. */
+  #overlap = Buffer.alloc(0);
+
+  /** `served`: it is read from a point where the server answered already. */
+  constructor({ maxLines = 2000, served = false }: { maxLines?: number; served?: boolean } = {}) {
+    this.#maxLines = maxLines;
+    this.#served = served;
+  }
+
+  /**
+   * Takes output in; null when it held no news: a start that only repeats itself is not getting anywhere. After the start only the
+   * engine's own report of its death is news. `chunk` may be used for something else afterwards.
+   */
+  push(chunk: Buffer | string): Progress | null {
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+    this.#ring.push(bytes);
+    const dying = this.#isDying(bytes);
+    const progress = this.#served ? null : this.#follow(this.#splitter.push(bytes));
+    return dying ? { ...(progress ?? NOTHING_NEW), dying } : progress;
+  }
+
+  /** What the start was doing when it last said something. */
+  get phase(): FailurePhase {
+    return this.#phase;
+  }
+
+  get measured(): Measured {
+    return this.#measured;
+  }
+
+  /** The last lines, oldest first, without those that every request leaves: what may explain an end. */
+  story(): readonly LogLine[] {
+    const splitter = new LineSplitter();
+    const lines = [...splitter.push(this.#ring.contents()), ...splitter.flush()];
+    // The first of a full ring is cut.
+    return (this.#ring.isFull ? lines.slice(1) : lines).filter(({ text }) => !CHATTER.test(text)).slice(-this.#maxLines);
+  }
+
+  #isDying(bytes: Buffer): boolean {
+    const seam = Buffer.concat([this.#overlap, bytes.subarray(0, DYING_BYTES)]);
+    this.#overlap = Buffer.from(bytes.subarray(-DYING_BYTES));
+    return DYING.some((words) => bytes.includes(words) || seam.includes(words));
+  }
+
+  #follow(lines: readonly LogLine[]): Progress | null {
+    const progress = { ...NOTHING_NEW };
+    let news = false;
+    for (const { text } of lines) {
+      news = this.#isNews(text) || news;
+      progress.stage = STAGES.find(({ pattern }) => pattern.test(text))?.stage ?? progress.stage;
+      const percent = LOADED.exec(text)?.[1];
+      if (percent !== undefined) progress.loaded = Number(percent) / 100;
+      this.#phase = PHASES.findLast(({ pattern }) => pattern.test(text))?.phase ?? this.#phase;
+      this.#measure(text);
+      progress.serving ||= SERVING.test(text);
+    }
+    if (progress.serving) {
+      this.#served = true;
+      this.#seen.clear();
+    }
+    return news ? progress : null;
+  }
+
+  #measure(text: string): void {
+    for (const { what, pattern } of MEASURED) {
+      const gib = Number.parseFloat(pattern.exec(text)?.[1] ?? '');
+      if (Number.isFinite(gib)) this.#measured = { ...this.#measured, [what]: gib };
+    }
+  }
+
+  #isNews(text: string): boolean {
+    const masked = text.replace(MOVING_PARTS, '').slice(0, MAX_SEEN_CHARS);
+    if (this.#seen.has(masked)) return false;
+    if (this.#seen.size >= MAX_SEEN_LINES) this.#seen.clear();
+    this.#seen.add(masked);
+    return true;
+  }
+}

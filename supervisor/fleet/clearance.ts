@@ -1,0 +1,78 @@
+import type { Clock } from '../../gateway/core/clock.ts';
+import { Lease } from '../../gateway/core/lease.ts';
+import type { Failure } from '../failure/failure.ts';
+import type { PlannedModel } from '../plan/plan.ts';
+import { awaitFreeMemory } from '../engine/free-memory.ts';
+import type { GpuProbe } from '../gpu/gpu.ts';
+import type { Setup } from '../ladder/step.ts';
+import type { Log } from '../system/log.ts';
+import type { SupervisionPolicy } from '../system/policy.ts';
+import type { StartTurns } from './start-turns.ts';
+import { sleeperShare } from '../plan/swap-rules.ts';
+
+export interface StartWorld {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly gpuProbe: GpuProbe;
+  readonly policy: Pick<SupervisionPolicy, 'vramPatienceMs'>;
+}
+
+/** What of a planned model matters here. */
+export interface Starter extends Pick<PlannedModel, 'gpuUuids' | 'utilization'> {
+  readonly spec: Pick<PlannedModel['spec'], 'id' | 'wanted'>;
+}
+
+export interface Start {
+  /** What was relaxed, where something was. */
+  readonly setup: Setup | null;
+  /** It only wakes up. */
+  readonly isSleeper: boolean;
+  /** Ends what sleeps on these GPUs. */
+  readonly makeRoom: () => void;
+}
+
+/** Memory that has just been given back is free within a second or two. */
+const SLEEPERS_PATIENCE_MS = 5000;
+
+/** A worker's permission to start: its GPUs' turn, then their memory. Without a GPU there is nothing to wait for. */
+export function clearStart(
+  turns: StartTurns,
+  worker: Starter,
+  { setup, isSleeper, makeRoom }: Start,
+  { clock, log, gpuProbe, policy }: StartWorld,
+  done: (failure: Failure | null) => void,
+): Lease {
+  const asked = setup?.engine['gpu_memory_utilization'];
+  const whole = typeof asked === 'number' ? asked : worker.utilization;
+  const utilization = isSleeper ? whole - sleeperShare(worker.spec.wanted?.limits.cardGib ?? null) : whole;
+  const lease: Lease = takeTurn(turns, worker, () => void wait());
+  async function wait(): Promise<void> {
+    for (const uuid of worker.gpuUuids) {
+      const room = (patienceMs: number) => awaitFreeMemory(clock, gpuProbe, uuid, utilization, patienceMs, () => lease.released);
+      const busy = await room(Math.min(SLEEPERS_PATIENCE_MS, policy.vramPatienceMs));
+      if (!busy) continue;
+      const failure = busy.retry === 'wait' ? await longWait(busy, room) : busy;
+      if (!failure) continue;
+      // What follows may be another start of the same worker: its turn must not be behind this one.
+      lease.release();
+      return done(failure);
+    }
+    done(null);
+  }
+  async function longWait({ message }: Failure, room: (patienceMs: number) => Promise<Failure | null>): Promise<Failure | null> {
+    log.info('worker.waiting', `${worker.spec.id} waits for room. ${message}`, { worker: worker.spec.id });
+    // What sleeps is soon loaded again; what others hold may not come back at all.
+    makeRoom();
+    return room(policy.vramPatienceMs);
+  }
+  return lease;
+}
+
+/** `onTurn` is called once, possibly at once. */
+export function takeTurn(turns: StartTurns, { gpuUuids }: Pick<PlannedModel, 'gpuUuids'>, onTurn: () => void): Lease {
+  const [first, ...others] = gpuUuids;
+  // Workers that spread over several cards may overlap in any of them: those start one by one.
+  if (first !== undefined) return turns.take(others.length === 0 ? first : 'several', onTurn);
+  onTurn();
+  return new Lease(() => {});
+}

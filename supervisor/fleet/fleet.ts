@@ -1,0 +1,248 @@
+import { join } from 'node:path';
+import type { Clock, Timer } from '../../gateway/core/clock.ts';
+import { repeat } from '../../gateway/core/clock.ts';
+import type { Random } from '../../gateway/core/random.ts';
+import type { GpuView, SupervisorSnapshot } from '../../gateway/link/snapshot.ts';
+import type { Adoptables } from '../worker/adoption.ts';
+import { running } from '../worker/adoption.ts';
+import { fileStem, ladderFile } from '../system/file-name.ts';
+import { clearStart, takeTurn } from './clearance.ts';
+import type { FleetPlan, PlannedModel, PlannedWorker } from '../plan/plan.ts';
+import type { GpuProbe, GpuReading } from '../gpu/gpu.ts';
+import { recordsDirectory } from './leftovers.ts';
+import type { Log } from '../system/log.ts';
+import { logFiles } from '../system/log-file.ts';
+import type { SupervisionPolicy } from '../system/policy.ts';
+import { PortPool } from '../system/ports.ts';
+import { Slot } from './slot.ts';
+import { StartHistory } from '../worker/start-history.ts';
+import { StartTurns } from './start-turns.ts';
+import { SwapDesk } from './swap-desk.ts';
+import type { WishResult } from './wish-result.ts';
+import { SupervisedWorker } from '../worker/worker.ts';
+
+export interface FleetOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly policy: SupervisionPolicy;
+  readonly gpuProbe: GpuProbe;
+  /** What the probe has said before the plan was made. */
+  readonly gpus: readonly GpuReading[];
+  readonly plan: FleetPlan;
+  readonly portRange: readonly [number, number];
+  readonly stateDir: string;
+  readonly version: string;
+  /** Of the settings, for gateways that may have others. */
+  readonly settingsMark: string;
+  /** How long a call may wait for its model. */
+  readonly maxWaitMs: number;
+  /** Workers that run already, by id: they go on as they are. */
+  readonly adoptable?: ReadonlyMap<string, Adoptables>;
+}
+
+/** A look costs a process or several, and figures of a metrics page are rarely read more often. */
+const GPU_INTERVAL_MS = 10_000;
+
+/** Every worker of this supervisor, and the one picture of them that the gateway sees. */
+export class Fleet {
+  readonly #options: FleetOptions;
+  readonly #slots: readonly Slot[];
+  readonly #desk: SwapDesk;
+  readonly #listeners = new Set<() => void>();
+  readonly #gpuTimer: Timer | null;
+  #gpus: readonly GpuView[];
+  /** Of the workers, when the GPUs were last looked at for it. */
+  #states = '';
+  #revision = 1;
+  #stopping = false;
+
+  private constructor(options: FleetOptions, slots: (onChange: () => void) => readonly Slot[]) {
+    const { clock, log, policy, plan, maxWaitMs } = options;
+    this.#options = options;
+    this.#gpus = options.gpus.map(toGpuView);
+    this.#slots = slots(() => this.#changed());
+    const models = new Map([...(plan.workers[0]?.models ?? [])].map(([id, { refusal }]) => [id, refusal]));
+    this.#desk = new SwapDesk({ clock, log, policy, models, slots: this.#slots, maxWaitMs, onChange: () => this.#tell() });
+    this.#gpuTimer = options.gpus.length > 0 ? repeat(options.clock, GPU_INTERVAL_MS, () => this.#readGpus()) : null;
+  }
+
+  /**
+   * Prepares the workers of the plan, and takes over those that run already; `start` starts the others.
+   * @throws Error when the port range has no free port for each.
+   */
+  static async create(options: FleetOptions): Promise<Fleet> {
+    const { clock, random, log, policy, gpuProbe, plan, stateDir, portRange, adoptable = new Map<string, Adoptables>() } = options;
+    const ports = new PortPool(portRange);
+    for (const adopted of adoptable.values()) for (const { record } of running(adopted)) ports.reserve(record.port);
+    const turns = new StartTurns();
+    const starts = new StartHistory(join(stateDir, 'start-times.json'));
+    const planned: { plan: PlannedWorker; ports: ReadonlyMap<string, number> }[] = [];
+    for (const worker of plan.workers) {
+      const taken = await takePorts(worker, adoptable.get(worker.spec.id), ports);
+      if (taken === null) throw new Error(`supervisor.port_range ${portRange.join('-')} has no free port for ${worker.spec.id}`);
+      planned.push({ plan: worker, ports: taken });
+    }
+    return new Fleet(options, (onChange) => {
+      const create = (model: PlannedModel, port: number, makeRoom: () => boolean) => {
+        const { spec } = model;
+        return new SupervisedWorker(spec, port, {
+          ...{ clock, random, log, policy, ports, starts, onChange },
+          logs: logFiles(join(stateDir, 'logs'), fileStem(plan.models[0]?.id, spec)),
+          recordsDirectory: recordsDirectory(stateDir),
+          ladderFile: ladderFile(stateDir, fileStem(plan.models[0]?.id, spec)),
+          clearance: (setup, isSleeper, done) =>
+            clearStart(turns, model, { setup, isSleeper, makeRoom }, { clock, log, gpuProbe, policy }, done),
+          holdTurn: () => takeTurn(turns, model, () => {}),
+        });
+      };
+      return planned.map((slot) => new Slot({ clock, policy, starts, create, ...slot }, adoptable.get(slot.plan.spec.id)));
+    });
+  }
+
+  /** Does nothing once it has been told to stop. */
+  start(): void {
+    if (this.#stopping) return;
+    for (const slot of this.#slots) slot.start();
+  }
+
+  /** Ends every worker in order; resolves when all are at rest. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#desk.close();
+    for (const slot of this.#slots) slot.stop();
+    await this.#until(() => this.#slots.every(({ isAtRest }) => isAtRest));
+    this.#gpuTimer?.cancel();
+  }
+
+  /** Ends every process group at once. */
+  killNow(): void {
+    for (const slot of this.#slots) slot.killNow();
+  }
+
+  /** `reset`: with what its profile asks for, whatever was relaxed. */
+  restart(id: string, reset: boolean): WishResult {
+    const act = (slot: Slot) => slot.restart(reset);
+    return this.#wish(id, act, (state, slot) => {
+      if (slot.change && slot.change.to !== slot.model) return null;
+      if (state === 'ready') return 'It finishes its requests, stops and starts again.';
+      return state === 'idle' || state === 'failed' || state === 'backoff' ? 'It starts now.' : 'It stops and starts again.';
+    });
+  }
+
+  drain(id: string): WishResult {
+    const act = (slot: Slot) => slot.hold();
+    return this.#wish(id, act, (state) => {
+      if (state === 'idle' || state === 'failed' || state === 'draining' || state === 'stopping') return null;
+      return state === 'ready' ? 'It takes no new requests, finishes those it has, and stops.' : 'It stops.';
+    });
+  }
+
+  /** An operator wants a model loaded now. */
+  load(model: string): WishResult {
+    return this.#desk.load(model);
+  }
+
+  /** Calls wait for a model. */
+  wish(model: string, waiting: number): WishResult {
+    return this.#desk.wish(model, waiting);
+  }
+
+  /** An operator wants a model's memory back. */
+  unload(model: string): WishResult {
+    return this.#desk.unload(model);
+  }
+
+  snapshot(): SupervisorSnapshot {
+    const { plan, version } = this.#options;
+    return {
+      revision: this.#revision,
+      pid: process.pid,
+      version,
+      engine: plan.decision.engine,
+      engineReason: plan.decision.reason,
+      vllmVersion: this.#slots.find(({ worker }) => worker.version !== null)?.worker.version ?? null,
+      profile: plan.profile.name,
+      tuning: plan.tuning.name,
+      gpus: this.#gpus,
+      models: plan.models.map((model) => ({ ...model, ...this.#desk.stateOf(model.id) })),
+      workers: this.#slots.map((slot) => slot.view()),
+      swaps: this.#desk.swaps(),
+      settingsMark: this.#options.settingsMark,
+    };
+  }
+
+  /** `listener` is called after every change. The result takes it off. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #find(id: string): Slot | undefined {
+    return this.#slots.find((slot) => slot.id === id);
+  }
+
+  #wish(id: string, act: (slot: Slot) => void, say: (state: Slot['state'], slot: Slot) => string | null): WishResult {
+    const slot = this.#find(id);
+    if (!slot) return { kind: 'unknown', reason: `There is no worker ${id}.` };
+    if (this.#stopping) return { kind: 'conflict', reason: 'The supervisor is stopping.' };
+    const will = say(slot.state, slot);
+    if (will === null) return { kind: 'conflict', reason: `${id} is ${slot.state}.` };
+    act(slot);
+    return { kind: 'accepted', will };
+  }
+
+  #changed(): void {
+    const states = this.#slots?.map(({ state }) => state).join(' ') ?? '';
+    // What is used of the cards has changed, too, and the next look may be some seconds off.
+    if (this.#gpuTimer && states !== this.#states) void this.#readGpus();
+    this.#states = states;
+    this.#desk?.review();
+    this.#tell();
+  }
+
+  #tell(): void {
+    this.#revision += 1;
+    for (const listener of this.#listeners) listener();
+  }
+
+  #until(condition: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const check = () => {
+        if (!condition()) return;
+        off();
+        resolve();
+      };
+      const off = this.onChange(check);
+      check();
+    });
+  }
+
+  async #readGpus(): Promise<void> {
+    this.#gpus = (await this.#options.gpuProbe.read()).map(toGpuView);
+  }
+}
+
+/** A port for each model: one for all of them, unless one may sleep, which keeps its own. null: there are not enough. */
+async function takePorts(
+  { models }: PlannedWorker,
+  adopted: Adoptables | undefined,
+  ports: PortPool,
+): Promise<ReadonlyMap<string, number> | null> {
+  const known = new Map((adopted ? running(adopted) : []).map(({ record }) => [record.model, record.port]));
+  const isShared = [...models.values()].every(({ swap }) => swap.sleep === null);
+  let shared = isShared ? (adopted?.awake?.record.port ?? null) : null;
+  const taken = new Map<string, number>();
+  for (const model of models.keys()) {
+    const port = shared ?? known.get(model) ?? (await ports.take());
+    if (port === null) return null;
+    if (isShared) shared = port;
+    taken.set(model, port);
+  }
+  return taken;
+}
+
+function toGpuView(gpu: GpuReading): GpuView {
+  const { index, uuid, name, memoryTotalBytes, memoryUsedBytes, utilization, temperatureCelsius, powerWatts } = gpu;
+  return { index, uuid, name, memoryTotalBytes, memoryUsedBytes, utilization, temperatureCelsius, powerWatts };
+}

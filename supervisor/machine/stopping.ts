@@ -1,0 +1,61 @@
+import { unkillable, withCause } from '../failure/failure.ts';
+import type { Event, Machine, Next, Step } from './life.ts';
+import type { Failed, In, Now } from './moves.ts';
+import { enter, giveUp, relax, remain, REST, RESTART, settle, sweep, unchanged } from './moves.ts';
+
+export function stopping(now: Now, life: In<'stopping'>, event: Event): Step {
+  const { at } = now;
+  switch (event.type) {
+    case 'stop':
+      return remain(now, { ...life, then: REST });
+    case 'restart':
+      return remain(now, { ...life, then: RESTART });
+    case 'spawned': {
+      const process = { pid: event.pid, spawnedAtMs: at.nowMs };
+      return remain(now, { ...life, process }, [{ type: 'terminate_leader', pid: event.pid }]);
+    }
+    case 'spawn_failed':
+      return settle(now, life.then);
+    case 'exited': {
+      if (life.step === 'sweep') return unchanged(now);
+      const { machine, next, effects } = heard(now, life.then, event);
+      return sweep({ ...now, machine }, next, life.process, effects);
+    }
+    case 'swept':
+      return event.survivors.length > 0 ? giveUp(now, unkillable(event.survivors)) : settle(now, life.then);
+    case 'timer':
+      return escalate(now, life);
+    default:
+      return unchanged(now);
+  }
+}
+
+/** A failure that was noticed before the process ended gets the words it ended with, and the answer to its cause where they tell it. */
+function heard({ machine, policy }: Now, then: Next, { failure: exit, relief }: Extract<Event, { type: 'exited' }>): Failed {
+  const last = machine.history.lastFailure;
+  if ((then.kind !== 'retry' && then.kind !== 'give_up') || !last) return { machine, next: then, effects: [] };
+  const cause = withCause(last, exit);
+  const known: Machine = { ...machine, history: { ...machine.history, lastFailure: cause } };
+  // How long it had served was noted when that was over.
+  const { servedMs } = machine.footing;
+  const relaxed = cause === exit ? relax(policy, known, exit, relief, servedMs) : null;
+  if (relaxed) return relaxed;
+  const hopeless = cause === exit && (exit.retry === 'never' || (exit.retry === 'relax' && servedMs < policy.stableAfterMs));
+  const next: Next = then.kind === 'give_up' || hopeless ? { kind: 'give_up', failure: cause } : then;
+  return { machine: known, next, effects: [] };
+}
+
+function escalate(now: Now, life: In<'stopping'>): Step {
+  const pid = life.process?.pid;
+  const { groupGraceMs } = now.policy;
+  if (life.step === 'sweep') return unchanged(now);
+  // The spawn that is under way will be answered, one way or the other: nothing can be ended before that.
+  if (pid === undefined)
+    return remain(now, life, [{ type: 'set_timer', timer: 'escalate', epoch: now.machine.epoch, afterMs: groupGraceMs }]);
+  if (life.step === 'kill') return sweep(now, life.then, life.process);
+  const [step, type] = life.step === 'leader' ? (['group', 'terminate_group'] as const) : (['kill', 'kill_group'] as const);
+  return enter(now, { ...life, step }, (epoch) => [
+    { type, pid },
+    { type: 'set_timer', timer: 'escalate', epoch, afterMs: groupGraceMs },
+  ]);
+}

@@ -1,0 +1,101 @@
+import { jitter } from '../../gateway/core/random.ts';
+import type { Failure } from '../failure/failure.ts';
+import type { History, Moment, Verdict } from './life.ts';
+import type { SupervisionPolicy } from '../system/policy.ts';
+
+/** Decides on a failure: try again, and when, or give up, and why. `readySinceMs` is null when it failed before it was ready. */
+export function judge(
+  policy: SupervisionPolicy,
+  history: History,
+  failure: Failure,
+  readySinceMs: number | null,
+  at: Moment,
+): { history: History; verdict: Verdict } {
+  const booked = book(policy, history, failure, readySinceMs, at);
+  const hopeless = reasonToGiveUp(policy, booked, failure, readySinceMs, at);
+  if (hopeless !== null) {
+    const later = mayPass(failure) ? `It is tried once more every ${seconds(policy.halfOpenMs)}.` : '';
+    const advice = failure.retry === 'relax' ? adviceAtTheEnd(failure) : failure.advice;
+    const final = { ...failure, advice, message: [hopeless, failure.message, later].filter((part) => part !== '').join(' ') };
+    return { history: { ...booked, lastFailure: final }, verdict: { kind: 'give_up', failure: final } };
+  }
+  const afterMs = failure.retry === 'next_port' ? 0 : backoffMs(policy, booked.failures - 1, at.chance);
+  return { history: booked, verdict: { kind: 'retry', afterMs } };
+}
+
+/** Not what the failure alone would suggest: that was tried. But a context that we find too short to be of use may do for somebody. */
+function adviceAtTheEnd({ class: name, advice }: Failure): string {
+  const otherwise = 'smaller weights (quantized, such as 4-bit), a smaller model, or a GPU with more memory.';
+  return name === 'oom-kv' ? `${advice} Or use ${otherwise}` : `Use ${otherwise}`;
+}
+
+/** Whether waiting may be all it takes: then even a worker that was given up is tried once more now and then. */
+export function mayPass({ retry }: Failure): boolean {
+  return retry === 'backoff' || retry === 'wait' || retry === 'next_port';
+}
+
+/** The pause before the next start, after `earlier` failures; never more than the last of the policy's row. */
+export function backoffMs(policy: SupervisionPolicy, earlier: number, chance: number): number {
+  const row = policy.backoffMs;
+  const cap = row.at(-1) ?? 0;
+  const base = row[Math.min(earlier, row.length - 1)] ?? cap;
+  return Math.min(cap, jitter({ next: () => chance }, base, policy.backoffJitterShare));
+}
+
+function book(policy: SupervisionPolicy, history: History, failure: Failure, readySinceMs: number | null, at: Moment): History {
+  const stable = isStable(policy, readySinceMs, at);
+  const recent = history.crashesMs.filter((crashMs) => at.nowMs - crashMs < policy.crashLoop.windowMs);
+  const again = history.sameStart?.signature === failure.signature ? history.sameStart.count : 0;
+  return {
+    failures: (stable ? 0 : history.failures) + 1,
+    crashesMs: readySinceMs === null ? recent : [...recent, at.nowMs],
+    sameStart: readySinceMs === null ? { signature: failure.signature, count: again + 1 } : null,
+    busySinceMs: failure.retry === 'wait' ? (history.busySinceMs ?? at.nowMs) : null,
+    halfOpen: history.halfOpen && !stable,
+    lastFailure: failure,
+  };
+}
+
+/** null: there is hope. Otherwise the reason, '' where the failure says it all. */
+function reasonToGiveUp(
+  policy: SupervisionPolicy,
+  history: History,
+  failure: Failure,
+  readySinceMs: number | null,
+  at: Moment,
+): string | null {
+  const stable = isStable(policy, readySinceMs, at);
+  switch (failure.retry) {
+    case 'never':
+      return '';
+    case 'relax':
+      // With these very settings it has served: what it failed of is rare.
+      return stable ? null : 'There is nothing left to relax:';
+    case 'wait': {
+      const waitedMs = at.nowMs - (history.busySinceMs ?? at.nowMs);
+      return waitedMs >= policy.busyPatienceMs ? `Gave up after ${seconds(waitedMs)} of waiting.` : null;
+    }
+    case 'next_port':
+      return sameStarts(history) >= policy.portAttempts ? `Gave up after ${sameStarts(history)} ports.` : null;
+    case 'backoff': {
+      if (history.halfOpen) return 'It failed once more.';
+      const { exits, windowMs } = policy.crashLoop;
+      if (history.crashesMs.length >= exits) return `Gave up: it died ${history.crashesMs.length} times within ${seconds(windowMs)}.`;
+      if (readySinceMs === null && sameStarts(history) >= policy.sameStartFailures)
+        return `Gave up after ${sameStarts(history)} starts that failed in the same way.`;
+      return null;
+    }
+  }
+}
+
+function isStable(policy: SupervisionPolicy, readySinceMs: number | null, { nowMs }: Moment): boolean {
+  return readySinceMs !== null && nowMs - readySinceMs >= policy.stableAfterMs;
+}
+
+function sameStarts(history: History): number {
+  return history.sameStart?.count ?? 0;
+}
+
+function seconds(ms: number): string {
+  return ms >= 120_000 ? `${Math.round(ms / 60_000)} minutes` : `${Math.round(ms / 1000)} seconds`;
+}

@@ -1,0 +1,43 @@
+import { nearestName } from '../../gateway/config/schema/nearest-name.ts';
+import type { Settings } from '../../gateway/config/schema/settings.ts';
+import type { KnownModel } from '../../gateway/link/snapshot.ts';
+import type { ModelRequest } from './engine-choice.ts';
+import type { GpuProfile, ModelProfile, Profiles } from '../profile/profile.ts';
+import { ProfileError } from '../profile/profile.ts';
+
+/** How the settings want a model to take turns; null where they leave it to the profiles. */
+export type AskedSwap = Settings['models'][number]['swap'];
+
+export type AskedModel = ModelRequest & { readonly aliases: readonly string[]; readonly swap: AskedSwap | null };
+
+/**
+ * The models of the settings, each with its entry in the registry; without any, the one that suits the GPU. Never empty.
+ * @throws ProfileError for an id that the registry does not know and that brings no source
+ */
+export function askedModels(settings: Settings, profiles: Profiles, gpu: GpuProfile): readonly [AskedModel, ...AskedModel[]] {
+  const [first, ...others] = settings.models.map((model) => {
+    const profile = profiles.models.get(model.id) ?? null;
+    if (!profile && model.source === null) throw new ProfileError(unknownModel(model.id, profiles));
+    return { id: model.id, source: model.source, profile, engine: model.engine, aliases: model.aliases, swap: model.swap };
+  });
+  if (first) return [first, ...others];
+  const profile = profiles.models.get(gpu.default_model) ?? null;
+  return [{ id: gpu.default_model, source: null, profile, engine: {}, aliases: [], swap: null }];
+}
+
+function unknownModel(id: string, profiles: Profiles): string {
+  const near = nearestName(id, profiles.models.keys());
+  const hint = near ? `did you mean ${near}?` : `the registry has ${[...profiles.models.keys()].join(', ')}`;
+  return `models: there is no ${id} in profiles/models; ${hint} For a model of your own give { id, source }.`;
+}
+
+/** What a model is for. An operator's own that nobody knows generates text unless its flags say otherwise. */
+export function capabilitiesOf({ profile, engine }: Pick<AskedModel, 'profile' | 'engine'>): ModelProfile['capabilities'] {
+  if (engine['runner'] === 'pooling') return ['embeddings'];
+  return profile?.capabilities ?? ['chat'];
+}
+
+/** What the gateway is told of a model. `source` is the one that would run here. */
+export function toKnownModel(model: AskedModel, source: string, maxModelLen: number | null): KnownModel {
+  return { id: model.id, aliases: model.aliases, source, capabilities: capabilitiesOf(model), maxModelLen };
+}

@@ -1,0 +1,161 @@
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { STATUS_CODES } from 'node:http';
+import type { RequestFault } from '../settings/faults.ts';
+import type { Sim } from '../engine/sim.ts';
+import { ApiError, invalidFields } from './api-error.ts';
+import { EventStream } from './event-stream.ts';
+import { checkFields } from './fields.ts';
+import type { BodyShape, JsonObject } from './fields.ts';
+import { pythonFloat, pythonJsonProblem } from '../text/python.ts';
+
+const CHUNKED = ['transfer-encoding', 'chunked'] as const;
+
+let dateText = '';
+let dateSecond = 0;
+
+function httpDate(): string {
+  const second = Math.floor(Date.now() / 1000);
+  if (second !== dateSecond) {
+    dateSecond = second;
+    dateText = new Date().toUTCString();
+  }
+  return dateText;
+}
+
+/** Sixteen hex digits, as vLLM makes its ids of. */
+export function hexId(): string {
+  return randomBytes(8).toString('hex');
+}
+
+/** Seconds since the epoch. */
+export function nowSeconds(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+/** One request and its answer, with the header lines that uvicorn and vLLM's middleware write. */
+export class Exchange {
+  readonly sim: Sim;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  /** What is to go wrong with this request. */
+  fault: RequestFault | null = null;
+  /** The client wants to know how likely its prompt was. */
+  readsPromptLogprobs = false;
+
+  constructor(sim: Sim, request: IncomingMessage, response: ServerResponse) {
+    this.sim = sim;
+    this.request = request;
+    this.response = response;
+    const url = request.url ?? '/';
+    const mark = url.indexOf('?');
+    this.path = mark < 0 ? url : url.slice(0, mark);
+    this.query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
+  }
+
+  header(name: string): string | null {
+    const value = this.request.headers[name];
+    return typeof value === 'string' ? value : null;
+  }
+
+  /** The id that the answer is known by: what the client sent, or a fresh one. */
+  requestId(body: JsonObject): string {
+    const own = body['request_id'];
+    return this.header('x-request-id') ?? (typeof own === 'string' ? own : hexId());
+  }
+
+  /** The whole body. */
+  async read(): Promise<Buffer> {
+    const parts: Buffer[] = [];
+    for await (const part of this.request) parts.push(part as Buffer);
+    return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+  }
+
+  /** The body as JSON of the given shape. Throws ApiError as FastAPI would. */
+  async readJson(shape: BodyShape): Promise<JsonObject> {
+    const bytes = await this.read();
+    const mediaType = (this.header('content-type') ?? '').split(';')[0]!.trim().toLowerCase();
+    if (mediaType !== 'application/json') {
+      throw new ApiError(400, 'Bad Request', "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed");
+    }
+    const text = bytes.toString('utf8');
+    let body: unknown;
+    try {
+      body = JSON.parse(text);
+    } catch {
+      const { at, message } = pythonJsonProblem(text);
+      const problem = { type: 'json_invalid', loc: ['body', at], msg: 'JSON decode error', input: {}, ctx: { error: message } };
+      throw invalidFields([problem]);
+    }
+    return checkFields(body, shape);
+  }
+
+  /** The lines before and after those of the answer itself. */
+  #headers(more: readonly string[], last: readonly string[] = []): string[] {
+    const headers = ['date', httpDate(), 'server', 'uvicorn', ...more, 'vary', 'Origin', ...last];
+    if (this.sim.settings.requestIdHeaders) headers.push('x-request-id', this.header('x-request-id') ?? randomBytes(16).toString('hex'));
+    if (!this.response.shouldKeepAlive) headers.push('connection', 'close');
+    return headers;
+  }
+
+  /** The engine's load, for who asks for it with `endpoint-load-metrics-format`. */
+  #loadHeader(): readonly string[] {
+    const format = this.header('endpoint-load-metrics-format')?.toUpperCase();
+    if (format !== 'JSON' && format !== 'TEXT') return [];
+    const { gauges } = this.sim.engine;
+    const waiting = pythonFloat(gauges.waiting);
+    const usage = pythonFloat(gauges.kvUsage);
+    const value =
+      format === 'JSON'
+        ? `JSON {"named_metrics": {"num_requests_waiting": ${waiting}, "kv_cache_usage_perc": ${usage}}}`
+        : `TEXT named_metrics.num_requests_waiting=${waiting}, named_metrics.kv_cache_usage_perc=${usage}`;
+    return ['endpoint-load-metrics', value];
+  }
+
+  #head(status: number, headers: string[]): void {
+    // uvicorn does not say that a connection stays open; Node would.
+    this.response.removeHeader('connection');
+    this.response.writeHead(status, STATUS_CODES[status] ?? '', headers);
+  }
+
+  /** Answers with text of a known length. */
+  send(status: number, contentType: string | null, body: string, more: readonly string[] = []): void {
+    if (this.response.headersSent || this.response.destroyed) return;
+    const type = contentType === null ? [] : ['content-type', contentType];
+    const load = status === 200 && type.length > 0 ? this.#loadHeader() : [];
+    this.#head(status, this.#headers([...more, 'content-length', String(Buffer.byteLength(body)), ...type, ...load]));
+    this.response.end(body);
+  }
+
+  /** Answers 200 with text whose length is not told beforehand. */
+  chunked(contentType: string, body: string): void {
+    this.#head(200, this.#headers(['content-type', contentType], CHUNKED));
+    this.response.end(body);
+  }
+
+  json(status: number, body: unknown, more: readonly string[] = []): void {
+    this.send(status, 'application/json', typeof body === 'string' ? body : JSON.stringify(body), more);
+  }
+
+  fail(error: ApiError): void {
+    const { message, type, param, status } = error;
+    if (this.path.startsWith('/v1/messages')) return this.json(status, { type: 'error', error: { type, message } });
+    this.json(status, { error: { message, type, param, code: status } });
+  }
+
+  /** Sends the head of an event stream, before anything is known of its first token. */
+  stream(): EventStream {
+    this.#head(200, this.#headers(['content-type', 'text/event-stream; charset=utf-8'], CHUNKED));
+    return new EventStream(this.response);
+  }
+
+  /** Cuts the connection as a crash would. */
+  cut(): void {
+    const { socket } = this.request;
+    // Only TCP knows a reset.
+    if (this.sim.settings.uds === null) socket.resetAndDestroy();
+    else socket.destroy();
+  }
+}

@@ -1,0 +1,54 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Environment } from '../settings/knobs.ts';
+
+/** How long the child may take to end when it is asked to. */
+const END_MS = 500;
+
+/** The child that stands for vLLM's engine core. */
+export class EngineProcess {
+  #child: ChildProcess | null = null;
+
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
+
+  /** Starts it and gives its pid. `onExit` is told when it ends, by itself or not; `quietly` when a SIGTERM or its own will ended it. */
+  async spawn(env: Environment, onExit: (quietly: boolean) => void): Promise<number> {
+    const here = fileURLToPath(import.meta.url);
+    const program = here.replace(/engine-process\.(ts|js)$/, 'engine-core.$1');
+    const child = spawn(process.execPath, [program], { stdio: ['pipe', 'inherit', 'inherit'], env: { ...env } });
+    this.#child = child;
+    child.once('exit', (code, signal) => onExit(code === 0 || signal === 'SIGTERM'));
+    // It may end before it has read what it was told.
+    child.stdin.on('error', () => undefined);
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.once('error', reject);
+    });
+    return child.pid!;
+  }
+
+  /** Lets it print what SIM_LOG_MIB asks for. */
+  talk(): void {
+    this.#child?.stdin?.write('ready\n');
+  }
+
+  kill(): void {
+    this.#child?.kill('SIGKILL');
+  }
+
+  /** Ends it in good order, and by force if that takes too long. */
+  async end(): Promise<void> {
+    const child = this.#child;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise<void>((resolve) => {
+      child.once('exit', () => resolve());
+    });
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), END_MS);
+    await ended;
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,335 @@
+import type { Lease } from '../../gateway/core/lease.ts';
+import type { WorkerView } from '../../gateway/core/worker.ts';
+import type { Adoptable } from './adoption.ts';
+import { toFoundling } from './adoption.ts';
+import type { Birth, EngineListener } from '../engine/process.ts';
+import { EngineProcess } from '../engine/process.ts';
+import type { Failure } from '../failure/failure.ts';
+import { explain } from '../failure/explain.ts';
+import type { Exit } from '../failure/row.ts';
+import { noPortLeft, notPrepared, refused } from '../failure/failure.ts';
+import type { Setup } from '../ladder/step.ts';
+import type { LaunchPlan } from '../engine/launch.ts';
+import type { Effect, Event, Life, Machine, TimerName } from '../machine/life.ts';
+import { NEW_MACHINE, phaseOf } from '../machine/life.ts';
+import { step } from '../machine/machine.ts';
+import { NamedTimers } from '../system/named-timers.ts';
+import type { SleepLevel } from '../engine/sleep-level.ts';
+import { WorkerQuestions } from './questions.ts';
+import { WorkerLadder } from './ladder.ts';
+import { WorkerReport } from './report.ts';
+import { WorkerPort } from './port.ts';
+import type { WorkerSpec } from '../plan/worker-spec.ts';
+import type { WorkerWorld } from './world.ts';
+import { wakeKey } from '../plan/worker-spec.ts';
+import type { WorkerShell } from './view.ts';
+import { startEstimate, toView, wholeStart } from './view.ts';
+import type { WorkerUse } from './use.ts';
+
+/** The single writer of one worker: feeds the machine with what happens and does what it says. */
+export class SupervisedWorker {
+  readonly spec: WorkerSpec;
+  readonly #world: WorkerWorld;
+  readonly #process: EngineProcess;
+  readonly #ladder: WorkerLadder;
+  readonly #report: WorkerReport;
+  readonly #questions: WorkerQuestions;
+  readonly #timers: NamedTimers<TimerName>;
+  readonly #port: WorkerPort;
+  readonly #events: Event[] = [];
+  #machine: Machine = NEW_MACHINE;
+  #working = false;
+  #turn: Lease | null = null;
+  #launch: LaunchPlan | null = null;
+  /** How often its model was loaded because somebody wanted it; any other start is a restart. */
+  #loads = 1;
+
+  /** `port` is the worker's, taken from the pool. */
+  constructor(spec: WorkerSpec, port: number, world: WorkerWorld) {
+    this.spec = spec;
+    this.#world = world;
+    this.#port = new WorkerPort(port, world.ports);
+    this.#timers = new NamedTimers(world.clock);
+    this.#process = new EngineProcess({
+      onUnwritten: (reason) => this.#report.unwritten(reason),
+      clock: world.clock,
+      worker: spec.id,
+      model: spec.modelId,
+      logs: world.logs,
+      recordsDirectory: world.recordsDirectory,
+      sweepGraceMs: world.policy.sweepGraceMs,
+      isMarked: (instanceId) => instanceId.startsWith(spec.instancePrefix),
+    });
+    this.#ladder = new WorkerLadder(spec, world.ladderFile, world.clock, world.log);
+    this.#report = new WorkerReport(spec, world, this.#process);
+    const { footing, version } = this.#ladder.load();
+    this.#machine = { ...NEW_MACHINE, footing };
+    this.#questions = new WorkerQuestions(spec, world, version, {
+      send: (event) => this.#send(event),
+      epoch: () => this.#machine.epoch,
+      onWell: () => this.#process.forgetOomKills(),
+    });
+  }
+
+  get state(): Life['state'] {
+    return this.#machine.life.state;
+  }
+
+  get life(): Life {
+    return this.#machine.life;
+  }
+
+  get port(): number {
+    return this.#port.number;
+  }
+
+  /** When its model last had work. */
+  get use(): WorkerUse {
+    return this.#questions.use;
+  }
+
+  /** What is left of its start; null when it is not starting. Milliseconds. */
+  get startLeftMs(): number | null {
+    return startEstimate(this.#machine.life, this.#shell(), this.#world.clock.now())?.leftMs ?? null;
+  }
+
+  /** How long its next start will take, or its waking, from those before. Milliseconds. */
+  get startMs(): number {
+    return wholeStart(this.#shell(), this.state === 'asleep').leftMs;
+  }
+
+  /** The engine's own version, once it has been ready. */
+  get version(): string | null {
+    return this.#questions.version;
+  }
+
+  view(): WorkerView {
+    return toView(this.spec, this.#machine, this.#shell(), this.#world.clock.now());
+  }
+
+  #shell(): WorkerShell {
+    const plan = this.#launch ?? this.#plan(this.#port.number, '');
+    return {
+      port: this.#port.number,
+      models: this.#questions.models ?? [
+        { id: this.spec.modelId, root: this.spec.source, parent: null, maxModelLen: plan?.maxModelLen ?? null },
+      ],
+      maxNumSeqs: plan?.maxNumSeqs ?? 1,
+      args: plan?.args ?? [],
+      startedAtMs: this.#report.startedAtMs,
+      failedAtMs: this.#report.failedAtMs,
+      starts: this.#world.starts.of(this.spec.fingerprint),
+      startEstimateMs: this.spec.startEstimateMs,
+      wakes: this.#world.starts.of(wakeKey(this.spec)),
+      wakeEstimateMs: this.spec.wakeEstimateMs,
+      loads: this.#loads,
+    };
+  }
+
+  /** What was relaxed is taken back with the next start. */
+  resetLadder(): void {
+    this.#send({ type: 'outdated' });
+  }
+
+  tell(wish: 'start' | 'restart' | 'drain' | 'stop' | 'sleep'): void {
+    this.#send({ type: wish });
+  }
+
+  /** Wakes it, or starts it on this port, which is the caller's. Only at rest or asleep. */
+  load(port: number): void {
+    if (this.state === 'asleep') return this.tell('start');
+    if (this.#machine.incarnation > 0) this.#loads += 1;
+    this.#port.moveTo(port);
+    this.tell('start');
+  }
+
+  /** Looks whether its model has work; `use` knows afterwards. */
+  async look(): Promise<void> {
+    if (this.state === 'ready') await this.#questions.lookAtUse();
+  }
+
+  /** Takes over what an earlier supervisor has left running, as it is. Only before anything else. */
+  adopt({ record, models }: Adoptable): void {
+    const { clock } = this.#world;
+    const ago = (iso: string) => clock.now() - Math.max(0, clock.wall() - Date.parse(iso));
+    const { incarnation, port, version, sleepLevel } = record;
+    this.#port.moveTo(port);
+    this.#launch = this.#plan(port, record.instanceId);
+    this.#loads = record.loads;
+    this.#report.adopted(record);
+    this.#machine = { ...this.#machine, history: { ...this.#machine.history, lastFailure: record.lastFailure } };
+    this.#questions.askAt(port, { models, version, level: sleepLevel });
+    this.#process.adopt(record, this.#listener(incarnation));
+    this.#send({ type: 'adopt', foundling: toFoundling(record, ago) });
+  }
+
+  /** Ends the engine's whole process group at once; for a supervisor that has no time left. */
+  killNow(): void {
+    this.#process.killNow();
+  }
+
+  /** One event at a time, in the order of their coming: effects may cause events, but never in the middle of a step. */
+  #send(event: Event): void {
+    this.#events.push(event);
+    if (this.#working) return;
+    this.#working = true;
+    let changed = false;
+    for (let next = this.#events.shift(); next; next = this.#events.shift()) changed = this.#handle(next) || changed;
+    this.#working = false;
+    if (changed) this.#world.onChange();
+  }
+
+  #handle(event: Event): boolean {
+    const { policy, clock, random } = this.#world;
+    const before = this.#machine;
+    const { machine, effects } = step(policy, before, event, { nowMs: clock.now(), chance: random.next() });
+    this.#machine = machine;
+    if (machine.life !== before.life) {
+      this.#report.changed(before.life, machine, { port: this.#port.number, ...this.#known() });
+      if (machine.life.state === 'ready' && !('sinceMs' in before.life)) this.#questions.newlyReady(before.life.state === 'idle');
+    }
+    for (const effect of effects) this.#perform(effect);
+    return effects.some(({ type }) => type === 'publish');
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.type) {
+      case 'await_clearance':
+        return this.#awaitClearance(effect.epoch);
+      case 'hold_turn':
+        this.#turn = this.#world.holdTurn();
+        return;
+      case 'release_clearance':
+        this.#turn?.release();
+        this.#turn = null;
+        return;
+      case 'spawn':
+        return void this.#spawn(effect.incarnation);
+      case 'probe':
+        return void this.#questions.ask(effect.epoch, effect.depth);
+      case 'warm_up':
+        return void this.#questions.warmUp(effect.epoch, this.#launch?.maxNumSeqs ?? 1, effect.brief);
+      case 'sleep':
+        return void this.#questions.sleep(effect.epoch, this.#process.tail.measured.weightsGib ?? this.spec.weightsGib);
+      case 'wake':
+        this.#report.waking();
+        return void this.#questions.wake(effect.epoch);
+      case 'terminate_leader':
+        return this.#process.terminateLeader(effect.pid);
+      case 'terminate_group':
+        this.#report.overdue('It and all that it has started are told again.');
+        return this.#process.terminateGroup(effect.pid);
+      case 'kill_group':
+        this.#report.overdue('It and all that it has started are killed.');
+        return this.#process.killGroup(effect.pid);
+      case 'sweep':
+        return void this.#process.sweep().then((survivors) => this.#send({ type: 'swept', epoch: effect.epoch, survivors }));
+      case 'set_timer': {
+        const { timer, epoch, afterMs } = effect;
+        return this.#timers.set(timer, afterMs, () => this.#send({ type: 'timer', epoch, timer }));
+      }
+      case 'cancel_timers':
+        return this.#timers.cancelAll();
+      case 'take_next_port':
+        return this.#port.avoid();
+      case 'report_failure':
+        return this.#report.failed(effect.failure, effect.next);
+      case 'save_footing':
+        return this.#ladder.save(effect, this.#machine.footing, this.#questions.version, this.#process.tail.measured);
+      case 'publish':
+        return;
+    }
+  }
+
+  #awaitClearance(epoch: number): void {
+    const { life } = this.#machine;
+    const isSleeper = life.state === 'starting' && life.step === 'clearing' && life.sleeper !== null;
+    this.#turn = this.#world.clearance(this.#setup(), isSleeper, (failure) => {
+      if (!failure) return this.#send({ type: 'vram_free', epoch });
+      this.#send({ type: 'vram_busy', epoch, failure, relief: this.#ladder.relief(failure, this.#machine.footing, true) });
+    });
+  }
+
+  async #spawn(incarnation: number): Promise<void> {
+    try {
+      await this.#launchEngine(incarnation);
+    } catch (error) {
+      // A full disk or a folder that cannot be written: nothing of the engine was started yet.
+      this.#send({ type: 'spawn_failed', incarnation, failure: notPrepared((error as Error).message) });
+    }
+  }
+
+  async #launchEngine(incarnation: number): Promise<void> {
+    const listener = this.#listener(incarnation);
+    if (!(await this.#port.find())) return listener.onSpawnFailed(noPortLeft());
+    const instanceId = `${this.spec.instancePrefix}${incarnation}`;
+    const plan = this.spec.plan(this.#port.number, instanceId, this.#setup() ?? undefined);
+    if (plan.kind === 'refused') return listener.onSpawnFailed(refused(plan.reason));
+    this.#launch = plan.launch;
+    this.#questions.askAt(this.#port.number);
+    const birth: Birth = {
+      worker: this.spec.id,
+      instanceId,
+      incarnation,
+      loads: this.#loads,
+      port: this.#port.number,
+      model: this.spec.modelId,
+      fingerprint: this.spec.fingerprint,
+      startedAt: this.#report.launched(),
+      life: 'starting',
+      stage: 'process',
+      readySince: null,
+      served: [],
+      version: null,
+      sleepLevel: 1,
+      lastFailure: this.#machine.history.lastFailure,
+      failedAt: this.#report.failedAt,
+    };
+    await this.#process.start(plan.launch, birth, listener);
+  }
+
+  #listener(incarnation: number): EngineListener {
+    return {
+      onSpawned: (pid) => this.#send({ type: 'spawned', incarnation, pid }),
+      onSpawnFailed: (failure) => this.#send({ type: 'spawn_failed', incarnation, failure }),
+      onProgress: (progress) => this.#send({ type: 'progress', incarnation, ...progress }),
+      onExited: (exit) => {
+        const failure = this.#explain(exit);
+        this.#send({
+          type: 'exited',
+          incarnation,
+          failure,
+          relief: this.#ladder.relief(failure, this.#machine.footing, this.#isPatienceOver()),
+        });
+      },
+    };
+  }
+
+  #known(): { models: WorkerQuestions['models']; version: string | null; sleepLevel: SleepLevel } {
+    const { models, version, level } = this.#questions;
+    return { models, version, sleepLevel: level };
+  }
+
+  #explain(exit: Exit): Failure {
+    const { life } = this.#machine;
+    const { tail } = this.#process;
+    const lines = tail.story();
+    const { livedMs } = this.#report;
+    const hostOomKills = this.#process.newOomKills();
+    return explain({ exit, phase: phaseOf(this.#machine, tail.phase), lines, livedMs, hostOomKills, ended: life.state === 'stopping' });
+  }
+
+  #isPatienceOver(): boolean {
+    const since = this.#machine.history.busySinceMs;
+    return since !== null && this.#world.clock.now() - since >= this.#world.policy.vramPatienceMs;
+  }
+
+  #setup(): Setup | null {
+    return this.#ladder.setup(this.#machine.footing);
+  }
+
+  #plan(port: number, instanceId: string): LaunchPlan | null {
+    const plan = this.spec.plan(port, instanceId, this.#setup() ?? undefined);
+    return plan.kind === 'run' ? plan.launch : null;
+  }
+}

@@ -1,0 +1,104 @@
+import { describe, expect, test } from 'vitest';
+import { load, problemsOf } from '../loading.ts';
+
+describe('opening the API to the network', () => {
+  const refusal = (where: string, host: string) =>
+    `${where}: listening on ${host} lets anyone who can reach it use the API: set auth.allow_anonymous: true if that is meant, or server.host: 127.0.0.1`;
+
+  test('is refused without keys, at the layer that did it', () => {
+    expect(problemsOf({ file: 'server:\n  host: 0.0.0.0\n' })).toEqual([refusal('headgate.yaml:2:9: server.host', '0.0.0.0')]);
+    expect(problemsOf({ env: { HEADGATE_SERVER__HOST: '::' } })).toEqual([refusal('environment HEADGATE_SERVER__HOST', '::')]);
+    expect(problemsOf({ argv: ['--host', '10.0.0.1'] })).toEqual([refusal('flag --host', '10.0.0.1')]);
+    expect(problemsOf({ file: 'auth: { allow_anonymous: false }', argv: ['--host', '10.0.0.1'] })).toHaveLength(1);
+  });
+
+  test('is allowed when it is asked for', () => {
+    expect(problemsOf({ file: 'server: { host: 0.0.0.0 }\nauth: { allow_anonymous: true }' })).toEqual([]);
+  });
+
+  test.each(['127.0.0.1', '127.1.2.3', '::1', 'localhost'])('is not what listening on %s does', (host) => {
+    expect(problemsOf({ argv: ['--host', host] })).toEqual([]);
+  });
+
+  test('and closing it to everyone is refused as well', () => {
+    expect(problemsOf({ file: 'auth: { allow_anonymous: false }' })).toEqual([
+      'headgate.yaml:1:26: auth.allow_anonymous: allow_anonymous: false without keys would refuse every request: set it to null (anonymous on loopback only) or true',
+    ]);
+  });
+});
+
+describe('settings that contradict each other', () => {
+  test.each([
+    ['admin: { port: 8080 }', 'headgate.yaml:1:16: admin.port: admin.port and server.port are both 8080'],
+    [
+      'pressure: { warn_kv_usage: 0.97 }',
+      'headgate.yaml:1:28: pressure.warn_kv_usage: warn_kv_usage (0.97) must be below critical_kv_usage (0.95)',
+    ],
+    [
+      'pressure: { critical_kv_usage: 0.85 }',
+      'headgate.yaml:1:32: pressure.critical_kv_usage: warn_kv_usage (0.85) must be below critical_kv_usage (0.85)',
+    ],
+    ['supervisor: { port_range: [9, 9] }', 'headgate.yaml:1:27: supervisor.port_range: the first port must be below the last; got [9, 9]'],
+    [
+      'supervisor: { port_range: [9, 10], replicas: 3 }',
+      'headgate.yaml:1:27: supervisor.port_range: port_range has 2 ports, too few for 3 replicas',
+    ],
+    ['server: { port: 18050 }', 'headgate.yaml:1:17: server.port: server.port 18050 lies in supervisor.port_range [18000, 18099]'],
+    ['supervisor: { port_range: [8000, 9000] }', 'headgate.yaml:1:27: supervisor.port_range: server.port 8080 lies in'],
+    ['workers: [{ url: "http://a:1" }, { url: "http://A:1/" }]', 'headgate.yaml:1:41: workers[1].url: http://a:1 is workers[0] already'],
+    ['workers: [{ url: "http://localhost:8080" }]', 'headgate.yaml:1:18: workers[0].url: http://localhost:8080 is the gateway itself'],
+    ['models: [a, a]', 'headgate.yaml:1:13: models[1].id: a is listed twice'],
+    ['models: [a, { id: b, aliases: [a] }]', 'headgate.yaml:1:32: models[1].aliases[0]: a is the id of models[0] already'],
+    [
+      'models: [{ id: a, aliases: [x] }, { id: b, aliases: [y, x] }]',
+      'headgate.yaml:1:57: models[1].aliases[1]: x is an alias of models[0] already',
+    ],
+    ['models: [{ id: a, aliases: [a] }]', 'headgate.yaml:1:29: models[0].aliases[0]: a is the id of models[0] already'],
+  ])('%s', (file, expected) => {
+    const problems = problemsOf({ file });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]!.startsWith(expected)).toBe(true);
+  });
+
+  test.each([
+    ['port 0 twice, which is two free ports', 'server: { port: 0 }\nadmin: { port: 0 }'],
+    ["a port among the workers' while no worker is launched", 'server: { port: 18050 }\nsupervisor: { enabled: false }'],
+    ['a worker on the same port of another machine', 'workers: [{ url: "http://10.0.0.5:8080" }]'],
+    ['as many replicas as ports', 'supervisor: { port_range: [9, 10], replicas: 2 }'],
+  ])('%s is fine', (_, file) => {
+    expect(problemsOf({ file })).toEqual([]);
+  });
+
+  test('across layers are told at the one that was set', () => {
+    expect(problemsOf({ env: { HEADGATE_PRESSURE__CRITICAL_KV_USAGE: '0.5' } })).toEqual([
+      'environment HEADGATE_PRESSURE__CRITICAL_KV_USAGE: warn_kv_usage (0.85) must be below critical_kv_usage (0.5)',
+    ]);
+  });
+
+  test('are told together with values that are wrong by themselves, but never about those', () => {
+    const problems = problemsOf({ file: 'pressure: { warn_kv_usage: 0.96, critical_kv_usage: x }\nadmin: { port: 8080 }' });
+    expect(problems).toEqual([
+      'headgate.yaml:1:53: pressure.critical_kv_usage: expected a number from 0 to 1; got "x"',
+      expect.stringContaining('headgate.yaml:2:16: admin.port: '),
+    ]);
+  });
+});
+
+describe('settings that do nothing', () => {
+  test('are warned of', () => {
+    expect(load({ file: 'timeouts: { idle_ms: 400000 }\nadmin: { host: "::1" }' }).warnings).toEqual([
+      'headgate.yaml:1:22: timeouts.idle_ms: idle_ms (400000) is never reached: stream_total_ms (300000) ends the request before',
+      'headgate.yaml:2:16: admin.host: admin.host has no effect while admin.port is null',
+    ]);
+  });
+
+  test('are not, when they are defaults that another setting overtook', () => {
+    expect(load({ file: 'timeouts: { stream_total_ms: 1000 }' }).warnings).toEqual([]);
+  });
+
+  test('are warned of when an admin listener on the network has no key', () => {
+    expect(load({ file: 'admin: { host: 0.0.0.0, port: 9000 }' }).warnings).toEqual([
+      'headgate.yaml:1:16: admin.host: without admin.key the admin listener on 0.0.0.0 answers only callers on this machine: set admin.key',
+    ]);
+  });
+});

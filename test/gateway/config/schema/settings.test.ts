@@ -1,0 +1,117 @@
+import { describe, expect, test } from 'vitest';
+import { defaultSettings, settingsSchema, supervisorIsOn } from '../../../../gateway/config/schema/settings.ts';
+import { settingLeaves } from '../../../../gateway/config/schema/walk.ts';
+import { problemsOf } from '../loading.ts';
+
+describe('the schema of settings', () => {
+  test('has the documented defaults', () => {
+    expect(defaultSettings()).toEqual({
+      server: { host: '127.0.0.1', port: 8080, max_body_bytes: 33554432, header_timeout_ms: 15000, upload_timeout_ms: 60000 },
+      admin: { host: '127.0.0.1', port: null, key: null },
+      auth: { allow_anonymous: null, keys: [] },
+      workers: [],
+      supervisor: {
+        enabled: 'auto',
+        engine: 'auto',
+        vllm_command: ['vllm', 'serve'],
+        profile: 'auto',
+        tuning: 'balanced',
+        replicas: 1,
+        port_range: [18000, 18099],
+        state_dir: '.headgate',
+        start_timeout_ms: 900000,
+        control: 'auto',
+      },
+      models: [],
+      batch_window: { window_ms: 0, max_batch_size: 8, guardrail: { p95_slo_ms: 5000, enabled: true } },
+      admission: { max_queue: 100, queue_timeout_ms: 30000, headroom: 0.25, reject_status: 503 },
+      pressure: { warn_kv_usage: 0.85, critical_kv_usage: 0.95, scrape_interval_ms: 500 },
+      circuit_breaker: { failures: 5, window_ms: 30000, failure_rate: 0.5, min_requests: 10, open_ms: 30000, success_to_close: 2 },
+      load_balancer: { policy: 'p2c', affinity: 'none', slow_start_ms: 30000 },
+      retry: { max_attempts: 2, budget_ratio: 0.2 },
+      timeouts: { connect_ms: 3000, first_token_ms: 60000, idle_ms: 60000, stream_total_ms: 300000, request_total_ms: 60000 },
+      stream: { keep_alive_ms: 30000 },
+      shutdown: { settle_ms: 3000, grace_ms: 30000 },
+      log: { level: 'info', format: 'json' },
+      telemetry: { otlp_endpoint: null, sample_ratio: 0.03, slow_ms: 10000, trust_incoming: false },
+    });
+  });
+
+  test('gives a fresh object each time', () => {
+    expect(defaultSettings()).not.toBe(defaultSettings());
+    expect(defaultSettings().supervisor.vllm_command).not.toBe(defaultSettings().supervisor.vllm_command);
+  });
+
+  test('turns a model given by id into an entry', () => {
+    const swap = { strategy: null, sleep_level: null, dwell_ms: null, idle_unload_ms: null };
+    expect(settingsSchema.parse({ models: ['a', { id: 'b', aliases: ['c'] }] }).models).toEqual([
+      { id: 'a', source: null, aliases: [], engine: {}, swap },
+      { id: 'b', source: null, aliases: ['c'], engine: {}, swap },
+    ]);
+  });
+
+  test('keeps any flag of vLLM in a model, of whatever type', () => {
+    const engine = { 'max-model-len': 8192, dtype: 'half', 'enforce-eager': true, 'hf-overrides': { rope: [1, null] } };
+    expect(settingsSchema.parse({ models: [{ id: 'a', engine }] }).models[0]!.engine).toEqual(engine);
+  });
+
+  test.each([
+    ['http://10.0.0.5:8000/', 'http://10.0.0.5:8000'],
+    ['HTTPS://Worker.Example', 'https://worker.example'],
+    ['http://[fd00::1]:8000', 'http://[fd00::1]:8000'],
+  ])('writes the worker URL %s as %s', (given, expected) => {
+    expect(settingsSchema.parse({ workers: [{ url: given }] }).workers).toEqual([
+      { url: expected, api_key: null, models: null, max_num_seqs: 256 },
+    ]);
+  });
+
+  test('resolves supervisor.enabled: auto by whether workers are listed', () => {
+    const workers = [{ url: 'http://a:1' }];
+    expect(supervisorIsOn(defaultSettings())).toBe(true);
+    expect(supervisorIsOn(settingsSchema.parse({ workers }))).toBe(false);
+    expect(supervisorIsOn(settingsSchema.parse({ workers, supervisor: { enabled: true } }))).toBe(true);
+    expect(supervisorIsOn(settingsSchema.parse({ supervisor: { enabled: false } }))).toBe(false);
+  });
+});
+
+describe('ranges', () => {
+  const numbers = settingLeaves().filter(({ schema }) => schema.safeParse(Number.MAX_SAFE_INTEGER).success !== schema.safeParse(1).success);
+
+  test('every number has one: neither negative nor boundless', () => {
+    expect(numbers.map(({ path }) => path.join('.'))).toEqual(
+      expect.arrayContaining(['server.port', 'retry.budget_ratio', 'shutdown.grace_ms']),
+    );
+    const unbounded = settingLeaves().filter(({ schema }) => [-1, 2 ** 40, Infinity, NaN].some((value) => schema.safeParse(value).success));
+    expect(unbounded).toEqual([]);
+  });
+
+  test('times stay within what a timer of Node can hold', () => {
+    const times = settingLeaves().filter(({ path }) => path.at(-1)!.endsWith('_ms'));
+    expect(times.length).toBeGreaterThan(15);
+    expect(times.filter(({ schema }) => schema.safeParse(2 ** 31).success)).toEqual([]);
+  });
+
+  test.each([
+    ['server: { port: 65536 }', 'server.port: expected a whole number from 0 to 65535; got 65536'],
+    ['server: { port: 80.5 }', 'server.port: expected a whole number from 0 to 65535; got 80.5'],
+    ['batch_window: { window_ms: 1001 }', 'batch_window.window_ms: expected a whole number from 0 to 1000; got 1001'],
+    ['circuit_breaker: { failure_rate: 0 }', 'circuit_breaker.failure_rate: expected a number above 0, at most 1; got 0'],
+    ['admission: { reject_status: 500 }', 'admission.reject_status: expected 503 or 429; got 500'],
+    ['supervisor: { port_range: [1] }', 'supervisor.port_range: expected a list of 2 values; got a list'],
+    ['supervisor: { vllm_command: [] }', 'supervisor.vllm_command: expected a list of 1 to 64 values; got a list'],
+    ['supervisor: { profile: ../t4 }', 'supervisor.profile: expected a name of letters, digits, dots, dashes and underscores'],
+    [
+      'load_balancer: { affinity: sesion }',
+      'load_balancer.affinity: expected none, session or prefix; got "sesion"; did you mean session?',
+    ],
+    ['admin: { key: "two words" }', 'admin.key: expected 1 to 512 visible ASCII characters, without spaces'],
+    ['auth: { keys: [k] }', 'auth.keys: API keys are not checked by this version, so none can be set: leave the list empty'],
+    [
+      'models: [{ id: a, engine: { --dtype: half } }]',
+      'models[0].engine.--dtype: expected the name of a vllm serve flag, without the leading --',
+    ],
+  ])('%s is refused', (file, message) => {
+    expect(problemsOf({ file })).toEqual([expect.stringMatching(/^headgate\.yaml:1:\d+: /)]);
+    expect(problemsOf({ file })[0]).toContain(`: ${message}`);
+  });
+});

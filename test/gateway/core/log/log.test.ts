@@ -1,0 +1,127 @@
+import { describe, expect, it } from 'vitest';
+import type { LogFields } from '../../../../gateway/core/log/fields.ts';
+import { MAX_STRING_BYTES } from '../../../../gateway/core/log/fields.ts';
+import { prettyLine } from '../../../../gateway/core/log/pretty.ts';
+import { createLog } from '../../../../gateway/core/log/log.ts';
+import type { LogFormat, LogLevel } from '../../../../gateway/core/log/log.ts';
+import { createFakeClock } from '../../../support/fake-clock.ts';
+import { SECRETS } from '../../telemetry/events/scene.ts';
+
+function open(level: LogLevel = 'info', format: LogFormat = 'json') {
+  const written: string[] = [];
+  let flushed = 0;
+  const clock = createFakeClock();
+  const destination = { write: (line: string) => written.push(line), flushSync: () => void flushed++ };
+  return { log: createLog({ level, format, clock, destination }), written, clock, flushes: () => flushed };
+}
+
+describe('a log line', () => {
+  it('is one JSON object with ISO time, level by name, event, msg and the fields that have a value', async () => {
+    const { log, written, clock } = open();
+    await clock.advance(1.5);
+    log.warn('breaker', 'breaker open', { worker: 'w0', attempts: 0, ttft_ms: null, model: undefined, stream: false, changed: ['a', 'b'] });
+    expect(written).toHaveLength(1);
+    expect(written[0]).toMatch(/^\{.*\}\n$/);
+    expect(JSON.parse(written[0]!)).toEqual({
+      level: 'warn',
+      time: '2026-01-01T00:00:00.001Z',
+      event: 'breaker',
+      worker: 'w0',
+      attempts: 0,
+      stream: false,
+      changed: ['a', 'b'],
+      msg: 'breaker open',
+    });
+  });
+
+  it('has no place for fields that are not listed, nor for objects', () => {
+    const { log, written } = open();
+    const fields = {
+      headers: { authorization: SECRETS.key },
+      body: SECRETS.prompt,
+      authorization: SECRETS.key,
+      prompt: SECRETS.prompt,
+      worker: { toJSON: () => SECRETS.completion },
+    } as unknown as LogFields;
+    log.info('request.end', 'request complete', fields);
+    for (const secret of Object.values(SECRETS)) expect(written[0]).not.toContain(secret);
+  });
+
+  it.each([
+    ['ASCII', 'a'.repeat(5000)],
+    ['two bytes a character', 'é'.repeat(5000)],
+    ['three bytes a character', '界'.repeat(5000)],
+    ['four bytes a character', '😀'.repeat(5000)],
+  ])('holds no string of more than 1 kB: %s', (_, long) => {
+    const { log, written } = open();
+    log.error('worker.failure', long, { message: long, changed: Array.from({ length: 100 }, () => long) });
+    const line = JSON.parse(written[0]!) as { msg: string; message: string; changed: string[] };
+    expect(line.changed).toHaveLength(32);
+    for (const text of [line.msg, line.message, ...line.changed]) {
+      expect(Buffer.byteLength(text)).toBeLessThanOrEqual(MAX_STRING_BYTES);
+      expect(Buffer.byteLength(text)).toBeGreaterThan(MAX_STRING_BYTES - 8);
+      expect(text.endsWith('…')).toBe(true);
+      expect(text.isWellFormed() && !text.includes('\uFFFD')).toBe(true);
+    }
+  });
+
+  it('keeps a string that just fits', () => {
+    const { log, written } = open();
+    log.info('start', '', { message: 'é'.repeat(MAX_STRING_BYTES / 2) });
+    expect(JSON.parse(written[0]!)).toMatchObject({ message: 'é'.repeat(MAX_STRING_BYTES / 2) });
+  });
+
+  it('stays one line whatever a string holds', () => {
+    const { log, written } = open();
+    log.info('start', 'a\nb', { message: 'c\r\nd\u2028', worker: '"}\n{"level":"fatal"' });
+    expect(written[0]!.trimEnd().split(/[\r\n]/)).toHaveLength(1);
+    expect(JSON.parse(written[0]!)).toMatchObject({ msg: 'a\nb', worker: '"}\n{"level":"fatal"' });
+  });
+});
+
+describe('a log', () => {
+  it('changes its level while it runs', () => {
+    const { log, written } = open('info');
+    log.debug('route', 'hidden');
+    expect(log.enabled('debug')).toBe(false);
+    log.level = 'debug';
+    expect(log.enabled('debug')).toBe(true);
+    log.debug('route', 'shown');
+    log.level = 'silent';
+    log.error('route', 'hidden');
+    expect(written.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual(['shown']);
+    expect(log.level).toBe('silent');
+  });
+
+  it('remembers its last 200 lines, oldest first', () => {
+    const { log } = open();
+    for (let index = 0; index < 450; index++) log.info('start', `line ${index}`);
+    const kept = log.tail().map((line) => (JSON.parse(line) as { msg: string }).msg);
+    expect(kept).toEqual(Array.from({ length: 200 }, (_, index) => `line ${250 + index}`));
+  });
+
+  it('passes a flush on to where the lines go', () => {
+    const { log, flushes } = open();
+    log.flush();
+    expect(flushes()).toBe(1);
+  });
+});
+
+describe('the pretty form', () => {
+  it('is one compact line for people', () => {
+    const { log, written } = open('info', 'pretty');
+    log.info('request.end', 'request complete', { status: 200, duration_ms: 12.5, route: '/v1/chat/completions', stream: true });
+    expect(written).toEqual([
+      '00:00:00.000 INFO  request.end · request complete status=200 duration_ms=12.5 route=/v1/chat/completions stream=true\n',
+    ]);
+  });
+
+  it('never hands the terminal a control character', () => {
+    const bytes = Array.from({ length: 0xa0 }, (_, code) => String.fromCharCode(code)).join('');
+    const line = prettyLine(
+      JSON.stringify({ time: '2026-01-01T00:00:00.000Z', level: 'warn', event: 'x', msg: bytes, message: bytes, list: [bytes] }),
+    );
+    // oxlint-disable-next-line no-control-regex
+    expect(line.slice(0, -1)).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+  });
+});

@@ -1,0 +1,80 @@
+import fc from 'fast-check';
+import type { IncomingMessage } from 'node:http';
+import { PassThrough, Readable } from 'node:stream';
+import { describe, expect, test } from 'vitest';
+import { GrowingBytes } from '../../../../gateway/http/body/growing-bytes.ts';
+import { readBody } from '../../../../gateway/http/body/read-body.ts';
+
+const read = (stream: Readable, maxBytes = 1_000) => readBody(stream as unknown as IncomingMessage, maxBytes);
+const pieces = (...texts: string[]) => Readable.from(texts.map((text) => Buffer.from(text)));
+
+describe('a body', () => {
+  test('is put together from its pieces', async () => {
+    expect((await read(pieces('a', 'bc', '', 'def'))).toString()).toBe('abcdef');
+    expect(await read(Readable.from([]))).toHaveLength(0);
+  });
+
+  test('of exactly the limit is accepted, one byte more is not', async () => {
+    expect(await read(pieces('x'.repeat(600), 'x'.repeat(400)))).toHaveLength(1_000);
+    await expect(read(pieces('x'.repeat(600), 'x'.repeat(401)))).rejects.toMatchObject({ kind: 'request_too_large' });
+    await expect(read(pieces('x'.repeat(1_001)))).rejects.toMatchObject({ kind: 'request_too_large' });
+  });
+
+  test('that is cut is truncated, and its connection of no more use', async () => {
+    for (const cut of [(stream: PassThrough) => stream.destroy(), (stream: PassThrough) => stream.destroy(new Error('reset'))]) {
+      const stream = new PassThrough();
+      stream.on('error', () => {});
+      stream.write('half');
+      const body = read(stream);
+      setImmediate(() => cut(stream));
+      await expect(body).rejects.toMatchObject({ kind: 'truncated_body', details: { close: true } });
+    }
+  });
+
+  test('leaves no listeners behind', async () => {
+    const stream = pieces('a', 'b');
+    const count = () => stream.eventNames().reduce((sum, name) => sum + stream.listenerCount(name), 0);
+    const before = count();
+    await read(stream);
+    expect(count()).toBe(before);
+  });
+});
+
+describe('growing bytes', () => {
+  test('hold what was added, for any pieces', () => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 3_000 }), { maxLength: 30 }), (parts) => {
+        const bytes = new GrowingBytes();
+        for (const part of parts) bytes.add(Buffer.from(part));
+        const all = Buffer.concat(parts);
+        expect(bytes.length).toBe(all.length);
+        expect(bytes.bytes().equals(all)).toBe(true);
+      }),
+    );
+  });
+
+  test('do not write into a piece that was added', () => {
+    const owner = Buffer.from('abcdef');
+    const bytes = new GrowingBytes();
+    bytes.add(owner.subarray(0, 3));
+    bytes.add(Buffer.from('XYZ'));
+    expect(owner.toString()).toBe('abcdef');
+    expect(bytes.bytes().toString()).toBe('abcXYZ');
+  });
+
+  test('hand out a single piece as it is', () => {
+    const piece = Buffer.from('abc');
+    const bytes = new GrowingBytes();
+    bytes.add(piece);
+    expect(bytes.bytes().buffer).toBe(piece.buffer);
+  });
+
+  test('of a million pieces of a byte take memory for a million bytes', () => {
+    const byte = Buffer.from('x');
+    const bytes = new GrowingBytes();
+    for (let i = 0; i < 1_000_000; i++) bytes.add(byte);
+    const all = bytes.bytes();
+    expect(all).toHaveLength(1_000_000);
+    expect(all.buffer.byteLength).toBeLessThan(1_100_000);
+  });
+});

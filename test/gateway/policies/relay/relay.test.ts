@@ -1,0 +1,148 @@
+import { describe, expect, test } from 'vitest';
+import type { Attempt, Verdict } from '../../../../gateway/policies/relay/attempt.ts';
+import { relay } from '../../../../gateway/policies/relay/relay.ts';
+import type { Route } from '../../../../gateway/core/call.ts';
+import { CHAT, fakeCall, MESSAGES } from '../../../support/fake-call.ts';
+import { FakeClient } from '../../../support/fake-client.ts';
+import { createFakeClock } from '../../../support/fake-clock.ts';
+import { completion, DONE_EVENT, FakeWorker, finishEvent, tokenEvent } from '../../../support/fake-worker.ts';
+
+const SETTINGS = { first_token_ms: 60_000, idle_ms: 60_000, keep_alive_ms: 30_000 };
+const ENGINE_DIED = 'EngineCore encountered an issue. See stack trace (above) for the root cause.';
+
+function ask(stream: boolean, route: Route = CHAT, choices = 1) {
+  const clock = createFakeClock();
+  const worker = new FakeWorker('w0');
+  const made = fakeCall({ stream, route, arrivedAt: clock.now() });
+  const call = { ...made, peek: { ...made.peek, choices } };
+  const verdicts: Verdict[] = [];
+  const attempt = relay(call, worker, { method: 'POST', path: call.route.path, headers: {}, body: null }, clock, SETTINGS, {
+    onSent() {},
+    onFirstByte() {},
+    onDied() {},
+    onSettled: (verdict) => verdicts.push(verdict),
+  });
+  return { clock, worker, call, client: new FakeClient(call), attempt, verdicts, exchange: worker.last };
+}
+
+async function receive(attempt: Promise<Attempt>, client: FakeClient): Promise<void> {
+  const result = await attempt;
+  if (result.kind !== 'replied') throw new Error(`the attempt failed: ${result.error.message}`);
+  client.receive(result.reply);
+}
+
+describe('a stream that comes without chunks', () => {
+  test('is passed on event by event as it comes, however it is cut', async () => {
+    const { exchange, attempt, client, verdicts } = ask(true);
+    // Each call of tokenEvent makes a new id.
+    const [first, second, finish] = [tokenEvent('Hello'), tokenEvent(' world'), finishEvent()];
+    exchange.sent().head(200, 'text/event-stream').data(first.slice(0, 20));
+    exchange.data(first.slice(20) + second.slice(0, 5));
+    await receive(attempt, client);
+    expect(client.text).toBe(first);
+    exchange.data(second.slice(5) + finish + DONE_EVENT).end();
+    expect(client.text).toBe(first + second + finish + DONE_EVENT);
+    expect(verdicts).toEqual([{ kind: 'success' }]);
+  });
+});
+
+test('without usage, the tokens of a chat are its events less the role and [DONE]', async () => {
+  const { call, exchange, attempt, client } = ask(true);
+  const role = 'data: {"id":"c","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n';
+  exchange.sent().head().frames(role, tokenEvent('a'));
+  await receive(attempt, client);
+  exchange.frames(tokenEvent('b'));
+  exchange.lastFrames(finishEvent(), DONE_EVENT);
+  expect(call.journey).toMatchObject({ outputTokens: null, chunks: 3 });
+});
+
+test('a slow reader at [DONE] does not cost the worker its connection', async () => {
+  const { clock, exchange, attempt, client } = ask(true);
+  exchange.sent().head().frames(tokenEvent('Hello'));
+  await receive(attempt, client);
+  client.slow = true;
+  exchange.frames(finishEvent(), DONE_EVENT);
+  exchange.end();
+  await clock.advance(5_000);
+  expect(exchange.aborted).toBe(false);
+  expect(exchange.over).toBe(true);
+});
+
+describe('a stream that ends early, but in order', () => {
+  async function endAfter(route: Route, choices: number, ...events: string[]): Promise<string> {
+    const { exchange, attempt, client } = ask(true, route, choices);
+    exchange
+      .sent()
+      .head()
+      .frames(...events);
+    await receive(attempt, client);
+    exchange.end();
+    return client.text;
+  }
+
+  test('is an error while not every choice has finished', async () => {
+    expect(await endAfter(CHAT, 2, tokenEvent('a'), finishEvent())).toContain('upstream_disconnected');
+    expect(await endAfter(CHAT, 2, tokenEvent('a'), finishEvent(), finishEvent())).not.toContain('error');
+  });
+
+  test('is an error where its last event is missing', async () => {
+    const start = 'event: message_start\ndata: {"type":"message_start"}\n\n';
+    const stop = 'event: message_stop\ndata: {"type":"message_stop"}\n\n';
+    const route: Route = { ...MESSAGES, streamEnd: 'final-event' };
+    expect(await endAfter(route, 1, start)).toContain('event: error');
+    expect(await endAfter(route, 1, start, stop)).toBe(start + stop);
+  });
+});
+
+describe('an engine that dies', () => {
+  test('of a request that waits for its whole answer counts as a death', async () => {
+    const { exchange, attempt, verdicts } = ask(false);
+    const body = { error: { message: ENGINE_DIED, type: 'InternalServerError', param: null, code: 500 } };
+    exchange.sent().head(500, 'application/json').data(JSON.stringify(body)).end();
+    expect(await attempt).toMatchObject({ kind: 'failed', cause: 'died' });
+    expect(verdicts).toEqual([{ kind: 'failure', reason: 'status_500' }]);
+  });
+
+  test('of a stream before its first token counts as a death', async () => {
+    const { exchange, attempt } = ask(true);
+    exchange
+      .sent()
+      .head()
+      .frames(`data: {"error": {"message": "${ENGINE_DIED}", "type": "InternalServerError", "param": null, "code": 500}}\n\n`);
+    expect(await attempt).toMatchObject({ kind: 'failed', cause: 'died' });
+  });
+
+  test('is not what any other failure counts as', async () => {
+    const { exchange, attempt } = ask(false);
+    exchange.sent().head(500, 'application/json').data('{"error":{"message":"Internal server error","type":"InternalServerError"}}').end();
+    expect(await attempt).toMatchObject({ kind: 'failed', cause: 'failed' });
+  });
+});
+
+describe('what a worker answers says how it is', () => {
+  test.each([
+    ['its own 400', 400, '{"error":{"message":"bad","type":"BadRequestError","param":null,"code":400}}', { kind: 'success' }],
+    ['429', 429, '{}', { kind: 'neutral' }],
+    ['503', 503, '{}', { kind: 'neutral' }],
+    ['500', 500, '{}', { kind: 'failure', reason: 'status_500' }],
+  ])('%s', async (_name, status, text, verdict) => {
+    const { exchange, attempt, verdicts } = ask(false);
+    exchange.sent().head(status, 'application/json').data(text).end();
+    expect((await attempt).kind).toBe('failed');
+    expect(verdicts).toEqual([verdict]);
+  });
+
+  test('a kept connection that is gone says nothing', async () => {
+    const { exchange, attempt, verdicts } = ask(false);
+    exchange.sent().failed('stale');
+    expect(await attempt).toMatchObject({ kind: 'failed', cause: 'stale' });
+    expect(verdicts).toEqual([{ kind: 'neutral' }]);
+  });
+
+  test('a whole answer says that it is well', async () => {
+    const { exchange, attempt, client, verdicts } = ask(false);
+    exchange.sent().head(200, 'application/json').data(completion()).end();
+    await receive(attempt, client);
+    expect(verdicts).toEqual([{ kind: 'success' }]);
+  });
+});

@@ -1,0 +1,183 @@
+import { describe, expect, it } from 'vitest';
+import type { Events } from '../../../../gateway/core/events.ts';
+import type { Log } from '../../../../gateway/core/log/log.ts';
+import { createEvents } from '../../../../gateway/telemetry/events/events.ts';
+import { callOf, createScene, MODEL, SECRETS, viewOf } from './scene.ts';
+
+interface Case {
+  readonly name: keyof Events;
+  readonly fire: (events: Events) => void;
+  readonly line: object;
+  readonly samples: Readonly<Record<string, number>>;
+}
+
+const CASES: readonly Case[] = [
+  {
+    name: 'requestStarted',
+    fire: (events) => events.requestStarted(callOf()),
+    line: { level: 'debug', event: 'request.start', request_id: 'req-1', model: MODEL, stream: true },
+    samples: {},
+  },
+  {
+    name: 'requestEnded',
+    fire: (events) => events.requestEnded(callOf(), { kind: 'complete', status: 200 }, 200),
+    line: { level: 'info', event: 'request.end', status: 200 },
+    samples: { [`requests_total{route="/v1/chat/completions",method="POST",code="200",model="${MODEL}"}`]: 1 },
+  },
+  {
+    name: 'requestRefused',
+    fire: (events) =>
+      events.requestRefused({ id: 'req-9', route: 'unknown', method: 'BREW', status: 404, code: 'unknown_url', durationMs: 1.25 }),
+    line: {
+      level: 'info',
+      event: 'request.end',
+      request_id: 'req-9',
+      method: 'other',
+      route: 'unknown',
+      status: 404,
+      outcome: 'refused',
+      code: 'unknown_url',
+      duration_ms: 1.25,
+    },
+    samples: {
+      'requests_total{route="unknown",method="other",code="404",model="unknown"}': 1,
+      'request_duration_seconds_count{route="unknown",model="unknown"}': 1,
+    },
+  },
+  {
+    name: 'admitted',
+    fire: (events) => events.admitted(callOf({ queueMs: 250 })),
+    line: { level: 'debug', event: 'admission', msg: 'request admitted', queue_ms: 250 },
+    samples: {
+      'admission_total{decision="admitted",reason="queued"}': 1,
+      'admission_total{decision="admitted",reason="immediate"}': 0,
+      queue_wait_seconds_sum: 0.25,
+    },
+  },
+  {
+    name: 'rejected',
+    fire: (events) => events.rejected(callOf(), 'queue_full'),
+    line: { level: 'info', event: 'admission', msg: 'request rejected', reason: 'queue_full' },
+    samples: { 'admission_total{decision="rejected",reason="queue_full"}': 1, 'queue_rejections_total{reason="queue_full"}': 1 },
+  },
+  {
+    name: 'batchLeft',
+    fire: (events) => events.batchLeft(MODEL, 3, [20, 15, 5]),
+    line: { level: 'debug', event: 'batch', model: MODEL, batch_size: 3, waited_max_ms: 20 },
+    samples: {
+      batch_size_count: 1,
+      batch_size_sum: 3,
+      batch_window_wait_seconds_count: 3,
+      'batch_window_wait_seconds_bucket{le="0.01"}': 1,
+    },
+  },
+  {
+    name: 'windowChanged',
+    fire: (events) => events.windowChanged(MODEL, 50, 20, 6000, 5000),
+    line: { level: 'info', event: 'window', msg: 'batch window narrowed', from_ms: 50, to_ms: 20, p95_ms: 6000, slo_ms: 5000 },
+    samples: {},
+  },
+  {
+    name: 'routed',
+    fire: (events) => events.routed(callOf(), 'w0'),
+    line: { level: 'debug', event: 'route', worker: 'w0' },
+    samples: { 'routed_requests_total{worker="w0"}': 1 },
+  },
+  {
+    name: 'retried',
+    fire: (events) => events.retried(callOf({ worker: 'w0', attempts: 1 }), 'upstream'),
+    line: { level: 'info', event: 'retry', reason: 'upstream', worker: 'w0', attempts: 1 },
+    samples: { 'retries_total{reason="upstream"}': 1 },
+  },
+  {
+    name: 'breakerChanged',
+    fire: (events) => events.breakerChanged('w0', 'closed', 'open', '5 failures in a row'),
+    line: { level: 'warn', event: 'breaker', worker: 'w0', from: 'closed', to: 'open', reason: '5 failures in a row' },
+    samples: { 'breaker_transitions_total{worker="w0",from="closed",to="open",reason="other"}': 1 },
+  },
+  {
+    name: 'workerChanged',
+    fire: (events) => events.workerChanged(viewOf(), null),
+    line: { level: 'info', event: 'worker.state', worker: 'w0', state: 'ready', models: [MODEL] },
+    samples: {},
+  },
+  {
+    name: 'pressureChanged',
+    fire: (events) => events.pressureChanged('w0', 'warm', 'critical', 0.9612345),
+    line: { level: 'warn', event: 'pressure', worker: 'w0', from: 'warm', to: 'critical', kv_usage_ratio: 0.961 },
+    samples: {},
+  },
+  {
+    name: 'configReloaded',
+    fire: (events) => events.configReloaded({ ok: false, changed: [], needsRestart: [], error: 'headgate.yaml:3:5 no such key' }),
+    line: { level: 'error', event: 'config.reload', message: 'headgate.yaml:3:5 no such key' },
+    samples: { config_last_reload_successful: 0 },
+  },
+  {
+    name: 'draining',
+    fire: (events) => events.draining('end', 0, 1500),
+    line: { level: 'info', event: 'drain', stage: 'end', in_flight: 0, duration_ms: 1500 },
+    samples: { shutdown_duration_seconds: 1.5 },
+  },
+];
+
+describe('events', () => {
+  it.each(CASES)('$name: its counters and its one line', async ({ fire, line, samples }) => {
+    const scene = createScene();
+    fire(scene.events);
+    expect(scene.lines()).toEqual([expect.objectContaining(line)]);
+    expect(await scene.samples()).toMatchObject(samples);
+  });
+
+  it('has a case here for each', () => {
+    expect(CASES.map(({ name }) => name).toSorted()).toEqual(Object.keys(createScene().events).toSorted());
+  });
+
+  it('never puts a prompt or a key into a line or on the page', async () => {
+    const scene = createScene({}, 'trace');
+    for (const { fire } of CASES) fire(scene.events);
+    const page = Object.keys(await scene.samples()).join();
+    for (const secret of Object.values(SECRETS)) {
+      expect(scene.text()).not.toContain(secret);
+      expect(page).not.toContain(secret);
+    }
+  });
+
+  it('writes nothing of the daily traffic at the default level but the end of each request', () => {
+    const scene = createScene({}, 'info');
+    const call = callOf();
+    scene.events.requestStarted(call);
+    scene.events.admitted(call);
+    scene.events.batchLeft(MODEL, 1, [5]);
+    scene.events.routed(call, 'w0');
+    scene.events.requestEnded(call, { kind: 'complete', status: 200 }, 200);
+    expect(scene.lines().map(({ event }) => event)).toEqual(['request.end']);
+  });
+
+  it('never throws, whatever it is given and even without a log', () => {
+    const { metrics, clock } = createScene();
+    const broken = new Proxy({} as Log, {
+      get() {
+        throw new Error('no log');
+      },
+    });
+    const events = createEvents({ metrics, log: broken, clock });
+    for (const { fire } of CASES) expect(() => fire(events)).not.toThrow();
+    for (const handler of Object.values(createScene().events)) expect(() => (handler as (call: null) => void)(null)).not.toThrow();
+  });
+
+  it('shows a reload that worked after one that did not', async () => {
+    const scene = createScene();
+    scene.events.configReloaded({ ok: false, changed: [], needsRestart: [], error: 'bad' });
+    scene.events.configReloaded({ ok: true, changed: ['batch_window.window_ms'], needsRestart: ['server.port'], error: null });
+    expect(await scene.samples('config_')).toEqual({ config_last_reload_successful: 1 });
+    expect(scene.lines().at(-1)).toMatchObject({ level: 'info', changed: ['batch_window.window_ms'], needs_restart: ['server.port'] });
+  });
+
+  it('warns when requests are cut off at the end of a drain', () => {
+    const scene = createScene();
+    scene.events.draining('cutting', 2, 30_000);
+    scene.events.draining('cutting', 0, 30_000);
+    expect(scene.lines('drain').map(({ level }) => level)).toEqual(['warn', 'info']);
+  });
+});

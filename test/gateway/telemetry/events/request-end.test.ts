@@ -1,0 +1,202 @@
+import { describe, expect, it } from 'vitest';
+import { GatewayError } from '../../../../gateway/core/errors.ts';
+import type { Journey } from '../../../../gateway/core/call.ts';
+import type { Outcome } from '../../../../gateway/core/reply.ts';
+import { callOf, createScene, MODEL, SECRETS } from './scene.ts';
+
+const COMPLETE: Outcome = { kind: 'complete', status: 200 };
+
+/** Arrived at 1000, waited 30 in the queue and 20 in the window, sent at 1055, first byte at 1255, last at 3155; 39 tokens. */
+const STREAMED: Partial<Journey> = {
+  phase: 'done',
+  queueMs: 30,
+  windowMs: 20,
+  attempts: 1,
+  worker: 'w0',
+  sentAt: 1055,
+  firstByteAt: 1255,
+  lastByteAt: 3155,
+  inputTokens: 12,
+  outputTokens: 39,
+  cachedTokens: 8,
+  chunks: 39,
+  bytesOut: 9000,
+  finishReason: 'stop',
+};
+
+async function ended(journey: Partial<Journey>, outcome: Outcome, status: number, more: Parameters<typeof callOf>[1] = {}) {
+  const scene = createScene();
+  await scene.clock.advance(2160);
+  scene.events.requestEnded(callOf(journey, more), outcome, status);
+  return { ...scene, line: scene.lines('request.end')[0]!, page: await scene.samples() };
+}
+
+describe('the end of a request', () => {
+  it('is one line with the whole story of a stream', async () => {
+    const { line, lines } = await ended(STREAMED, COMPLETE, 200);
+    expect(lines('request.end')).toHaveLength(1);
+    expect(line).toEqual({
+      level: 'info',
+      time: '2026-01-01T00:00:02.160Z',
+      event: 'request.end',
+      msg: 'request complete',
+      request_id: 'req-1',
+      method: 'POST',
+      route: '/v1/chat/completions',
+      model: MODEL,
+      status: 200,
+      outcome: 'complete',
+      stream: true,
+      worker: 'w0',
+      attempts: 1,
+      queue_ms: 30,
+      window_ms: 20,
+      ttft_ms: 255,
+      duration_ms: 2160,
+      input_tokens: 12,
+      output_tokens: 39,
+      cached_tokens: 8,
+      bytes_out: 9000,
+      finish_reason: 'stop',
+      priority: 'interactive',
+    });
+  });
+
+  it('counts the request, its time, its sizes and its tokens', async () => {
+    const { page, metrics } = await ended(STREAMED, COMPLETE, 200);
+    expect(page[`requests_total{route="/v1/chat/completions",method="POST",code="200",model="${MODEL}"}`]).toBe(1);
+    expect(page[`request_duration_seconds_sum{route="/v1/chat/completions",model="${MODEL}"}`]).toBeCloseTo(2.16);
+    expect(page['response_size_bytes_sum']).toBe(9000);
+    expect(page['request_size_bytes_sum']).toBeGreaterThan(50);
+    expect(page[`input_tokens_total{model="${MODEL}"}`]).toBe(12);
+    expect(page[`output_tokens_total{model="${MODEL}"}`]).toBe(39);
+    expect(page[`cached_input_tokens_total{model="${MODEL}"}`]).toBe(8);
+    expect(metrics.ledger).toMatchObject({ inputTokens: 12, outputTokens: 39, cachedTokens: 8 });
+  });
+
+  it('measures the first token from arrival, the later ones from the first, and the speed from sending', async () => {
+    const { page } = await ended(STREAMED, COMPLETE, 200);
+    expect(page[`time_to_first_token_seconds_sum{model="${MODEL}"}`]).toBeCloseTo(0.255);
+    expect(page[`time_per_output_token_seconds_sum{model="${MODEL}"}`]).toBeCloseTo(1.9 / 38);
+    expect(page[`output_tokens_per_second_sum{model="${MODEL}"}`]).toBeCloseTo(39 / 2.1);
+  });
+
+  it('shares the tokens between the choices when it measures the time for one', async () => {
+    const peek = { ...callOf().peek, choices: 3 };
+    const { page } = await ended(STREAMED, COMPLETE, 200, { peek });
+    expect(page[`time_per_output_token_seconds_sum{model="${MODEL}"}`]).toBeCloseTo(1.9 / 12);
+  });
+
+  it('leaves waiting and the worker out of the overhead', async () => {
+    const { page } = await ended(STREAMED, COMPLETE, 200);
+    // 55 ms to sending, of which 50 were waiting, and 5 ms after the last byte.
+    expect(page['overhead_seconds_sum']).toBeCloseTo(0.01);
+    expect(page['overhead_seconds_count']).toBe(1);
+  });
+
+  it('tells no overhead of a request that was tried twice, for part of that time was the first worker', async () => {
+    const { page } = await ended({ ...STREAMED, attempts: 2 }, COMPLETE, 200);
+    expect(page['overhead_seconds_count']).toBe(0);
+  });
+
+  it('counts events of the stream where the worker sent no usage', async () => {
+    const { page, line } = await ended({ ...STREAMED, outputTokens: null, chunks: 7 }, COMPLETE, 200);
+    expect(page[`output_tokens_total{model="${MODEL}"}`]).toBe(7);
+    expect(line['output_tokens']).toBe(7);
+  });
+
+  it('tells no time to first token of an answer that was not streamed', async () => {
+    const peek = { ...callOf().peek, stream: false };
+    const { page, line } = await ended(STREAMED, COMPLETE, 200, { peek });
+    expect(Object.keys(page).filter((name) => name.startsWith('time_'))).toEqual([]);
+    expect(line).not.toHaveProperty('ttft_ms');
+    expect(page[`output_tokens_per_second_count{model="${MODEL}"}`]).toBe(1);
+  });
+
+  it('books a model that the directory does not know as unknown', async () => {
+    const { page } = await ended(STREAMED, COMPLETE, 200, { model: 'made-up' });
+    expect(page['output_tokens_total{model="unknown"}']).toBe(39);
+    expect(Object.keys(page).join()).not.toContain('made-up');
+  });
+
+  it.each<[string, Outcome, number, string, object]>([
+    ['a 5xx of the worker', { kind: 'complete', status: 500 }, 500, 'warn', { outcome: 'complete' }],
+    [
+      'a full queue',
+      { kind: 'refused', error: new GatewayError('queue_full', 'full') },
+      503,
+      'warn',
+      { outcome: 'refused', code: 'server_is_overloaded', reason: 'queue_full' },
+    ],
+    [
+      "the client's own mistake",
+      { kind: 'refused', error: new GatewayError('model_not_found', 'no such model') },
+      404,
+      'info',
+      { outcome: 'refused', code: 'model_not_found', reason: 'client_error' },
+    ],
+    [
+      "a worker's 4xx with a code of its own",
+      { kind: 'refused', error: new GatewayError('invalid_value', 'no', { code: 'context_length_exceeded', status: 400 }) },
+      400,
+      'info',
+      { code: 'context_length_exceeded' },
+    ],
+    [
+      'a broken stream',
+      { kind: 'broken', error: new GatewayError('upstream_disconnected', 'gone') },
+      200,
+      'warn',
+      { outcome: 'broken', code: 'upstream_disconnected', reason: 'upstream' },
+    ],
+    ['a client that left', { kind: 'disconnected', phase: 'queue' }, 499, 'info', { outcome: 'disconnected', phase: 'queue', status: 499 }],
+    ['a fault of our own', { kind: 'refused', error: new GatewayError('internal', 'oh') }, 500, 'error', { reason: 'internal' }],
+  ])('is told at the right level: %s', async (_, outcome, status, level, fields) => {
+    const { line } = await ended({}, outcome, status);
+    expect(line).toMatchObject({ level, status, ...fields });
+  });
+
+  it('counts a broken stream by reason and a client that left by phase', async () => {
+    const scene = createScene();
+    scene.events.requestEnded(callOf(STREAMED), { kind: 'broken', error: new GatewayError('upstream_timeout', 'slow') }, 200);
+    scene.events.requestEnded(callOf(), { kind: 'disconnected', phase: 'window' }, 499);
+    expect(await scene.samples('streams_broken_total')).toMatchObject({ 'streams_broken_total{reason="upstream_timeout"}': 1 });
+    expect(await scene.samples('client_disconnects_total')).toMatchObject({
+      'client_disconnects_total{phase="window"}': 1,
+      'client_disconnects_total{phase="queue"}': 0,
+    });
+  });
+
+  it('says where a fault of our own happened, and nothing of what the request said', async () => {
+    let cause: unknown;
+    try {
+      JSON.parse(`${SECRETS.prompt} {`);
+    } catch (error) {
+      cause = error;
+    }
+    expect(String(cause)).toContain(SECRETS.prompt.slice(0, 5));
+    const error = new GatewayError('internal', SECRETS.completion, { cause });
+    const { line, text } = await ended(STREAMED, { kind: 'refused', error }, 500);
+    expect(line['error_name']).toBe('SyntaxError');
+    expect(line['stack']).toMatch(/^at JSON\.parse/);
+    expect(text()).not.toContain(SECRETS.prompt.slice(0, 5));
+    expect(text()).not.toContain(SECRETS.completion);
+  });
+
+  it('names the system error under a failure of the worker, without its text', async () => {
+    const cause = Object.assign(new Error(`connect ${SECRETS.key}`), { code: 'ECONNREFUSED' });
+    const inner = new GatewayError('upstream_disconnected', SECRETS.completion, { cause });
+    const error = new GatewayError('upstream_error', SECRETS.completion, { cause: inner });
+    const { line, text } = await ended({}, { kind: 'refused', error }, 502);
+    expect(line).toMatchObject({ cause_code: 'ECONNREFUSED', error_name: 'Error' });
+    expect(line).not.toHaveProperty('stack');
+    expect(text()).not.toContain(SECRETS.key);
+  });
+
+  it('is still told when the books cannot take it', async () => {
+    const scene = createScene();
+    scene.events.requestEnded(callOf({ ...STREAMED, outputTokens: NaN }), COMPLETE, 200);
+    expect(scene.lines('request.end')).toHaveLength(1);
+    expect(scene.lines('telemetry')[0]).toMatchObject({ level: 'error', message: 'requestEnded' });
+  });
+});

@@ -1,0 +1,111 @@
+import { describe, expect, test } from 'vitest';
+import type { LaunchRequest } from '../../../supervisor/engine/launch.ts';
+import { planLaunch, toFlags } from '../../../supervisor/engine/launch.ts';
+
+const REQUEST: LaunchRequest = {
+  engine: 'vllm',
+  command: ['/opt/venv/bin/vllm', 'serve'],
+  modelId: 'mistral-7b-instruct',
+  source: 'solidrust/Mistral-7B-Instruct-v0.3-AWQ',
+  settings: { dtype: 'half', max_num_seqs: 16, max_model_len: 8192 },
+  port: 18_003,
+  shutdownTimeoutSeconds: 30,
+  startTimeoutSeconds: 900,
+  instanceId: 'abc:worker-1:1',
+  gpuUuids: ['GPU-1234'],
+  simulatedGpu: 't4',
+  profileEnv: { VLLM_USE_FLASHINFER_SAMPLER: '0' },
+  baseEnv: { PATH: '/usr/bin', HOME: '/root' },
+  cwd: '/srv',
+};
+
+describe('the command line', () => {
+  test('is what an operator would type, with everything the gateway counts on', () => {
+    const plan = planLaunch(REQUEST);
+    expect(plan.file).toBe('/opt/venv/bin/vllm');
+    expect(plan.argv).toEqual(['serve', ...plan.args]);
+    expect(plan.args).toEqual([
+      'solidrust/Mistral-7B-Instruct-v0.3-AWQ',
+      ...['--served-model-name', 'mistral-7b-instruct'],
+      ...['--host', '127.0.0.1', '--port', '18003'],
+      ...['--dtype', 'half', '--max-num-seqs', '16', '--max-model-len', '8192'],
+      ...['--enable-request-id-headers', '--enable-prompt-tokens-details', '--enable-server-load-tracking'],
+      ...['--disable-access-log-for-endpoints', '/health,/metrics,/load,/ping'],
+      ...['--shutdown-timeout', '30'],
+    ]);
+    expect(plan).toMatchObject({ cwd: '/srv', maxNumSeqs: 16, maxModelLen: 8192 });
+  });
+
+  test('turns settings into flags by their kind', () => {
+    expect(
+      toFlags({
+        enforce_eager: true,
+        enable_prefix_caching: false,
+        kv_cache_dtype: null,
+        cudagraph_capture_sizes: [1, 2, 4],
+        limit_mm_per_prompt: { image: 0 },
+        gpu_memory_utilization: 0.9,
+      }),
+    ).toEqual([
+      '--enforce-eager',
+      '--no-enable-prefix-caching',
+      ...['--cudagraph-capture-sizes', '1', '2', '4'],
+      ...['--limit-mm-per-prompt', '{"image":0}'],
+      ...['--gpu-memory-utilization', '0.9'],
+    ]);
+  });
+
+  test('does not let settings take from the supervisor what it must decide itself', () => {
+    expect(toFlags({ port: 1, host: '0.0.0.0', 'api-key': 'x', served_model_name: 'y', uds: 'z' })).toEqual([]);
+  });
+});
+
+describe('the environment', () => {
+  test('marks the process, pins the card and keeps its mark readable', () => {
+    expect(planLaunch(REQUEST).env).toMatchObject({
+      HEADGATE_INSTANCE_ID: 'abc:worker-1:1',
+      SPT_NOENV: '1',
+      CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
+      CUDA_VISIBLE_DEVICES: 'GPU-1234',
+      VLLM_USE_FLASHINFER_SAMPLER: '0',
+      VLLM_HTTP_TIMEOUT_KEEP_ALIVE: '120',
+      VLLM_ENGINE_READY_TIMEOUT_S: '3600',
+      NO_COLOR: '1',
+      PATH: '/usr/bin',
+    });
+  });
+
+  test('passes on known names only', () => {
+    const baseEnv = {
+      PATH: '/usr/bin',
+      HF_TOKEN: 'hf_x',
+      LC_ALL: 'C',
+      VLLM_CACHE_ROOT: '/cache',
+      DATABASE_URL: 'secret',
+      HEADGATE_ADMIN__KEY: 'secret',
+      SIM_FAULT: 'hang',
+      VLLM_API_KEY: 'x',
+      VLLM_ATTENTION_BACKEND: 'AUTO',
+      VLLM_KEEP_ALIVE_ON_ENGINE_DEATH: '1',
+      EMPTY: undefined,
+    };
+    const { env } = planLaunch({ ...REQUEST, baseEnv });
+    expect(env).toMatchObject({ HF_TOKEN: 'hf_x', LC_ALL: 'C', VLLM_CACHE_ROOT: '/cache' });
+    for (const name of [
+      'DATABASE_URL',
+      'HEADGATE_ADMIN__KEY',
+      'SIM_FAULT',
+      'VLLM_API_KEY',
+      'VLLM_ATTENTION_BACKEND',
+      'VLLM_KEEP_ALIVE_ON_ENGINE_DEATH',
+    ])
+      expect(env).not.toHaveProperty(name);
+  });
+
+  test('tells the simulated engine which card to pretend, unless the operator did', () => {
+    const sim = { ...REQUEST, engine: 'sim', gpuUuids: [] } as const;
+    expect(planLaunch(sim).env).toMatchObject({ SIM_GPU: 't4' });
+    expect(planLaunch({ ...sim, baseEnv: { SIM_GPU: 'l4', SIM_SPEED: '0' } }).env).toMatchObject({ SIM_GPU: 'l4', SIM_SPEED: '0' });
+    expect(planLaunch(sim).env).not.toHaveProperty('CUDA_VISIBLE_DEVICES');
+  });
+});

@@ -1,0 +1,93 @@
+import { describe, expect, test } from 'vitest';
+import { clearStart, takeTurn } from '../../../supervisor/fleet/clearance.ts';
+import type { Failure } from '../../../supervisor/failure/failure.ts';
+import type { GpuReading } from '../../../supervisor/gpu/gpu.ts';
+import { StartTurns } from '../../../supervisor/fleet/start-turns.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
+
+const GIB = 2 ** 30;
+
+/** Starts on one card of 16.44 GiB (16 for CUDA), of which so much is free; nvidia-smi is as quick as thought. */
+function startsOn(freeGib: () => number) {
+  const clock = createFakeClock();
+  const turns = new StartTurns();
+  const said: string[] = [];
+  const log = { info: (event: string) => void said.push(event), warn: () => {}, error: () => {} };
+  const card = { uuid: 'GPU-0', memoryTotalBytes: 16.44 * GIB } as GpuReading;
+  const gpuProbe = { read: async () => [{ ...card, memoryFreeBytes: freeGib() * GIB }] };
+  const worker = (utilization: number) => ({ gpuUuids: ['GPU-0'], utilization, spec: { id: 'worker-1', wanted: null } });
+  const world = { clock, log, gpuProbe, policy: { vramPatienceMs: 60_000 } };
+  return {
+    clock,
+    said,
+    start(utilization: number, makeRoom: () => void, done: (failure: Failure | null) => void) {
+      return clearStart(turns, worker(utilization), { setup: null, isSleeper: false, makeRoom }, world, done);
+    },
+    next: (onTurn: () => void) => takeTurn(turns, worker(0.9), onTurn),
+  };
+}
+
+describe('a start that waits for its GPU', () => {
+  test('holds its turn from permission on, until it gives it back', async () => {
+    const { clock, start, next } = startsOn(() => 16);
+    const told: string[] = [];
+    const lease = start(0.9, expect.fail, (failure) => told.push(`permission ${failure}`));
+    next(() => told.push('next'));
+    await clock.advance(0);
+    expect(told).toEqual(['permission null']);
+    lease.release();
+    expect(told).toEqual(['permission null', 'next']);
+  });
+
+  test('has given its turn back when it is told of a failure: what it starts instead does not wait behind itself', async () => {
+    const { clock, start } = startsOn(() => 3);
+    const told: (string | null)[] = [];
+    start(
+      0.9,
+      () => {},
+      (failure) => {
+        told.push(failure?.class ?? null);
+        start(0.1, expect.fail, (second) => told.push(second?.class ?? null));
+      },
+    );
+    await clock.advance(70_000);
+    expect(told).toEqual(['busy-vram', null]);
+  });
+
+  test('makes room and says so once memory that is given back would have been there, and not before', async () => {
+    let freeGib = 3;
+    const { clock, said, start } = startsOn(() => freeGib);
+    const told: unknown[] = [];
+    start(
+      0.9,
+      () => (freeGib = 16),
+      (failure) => told.push(failure),
+    );
+    await clock.advance(4000);
+    expect([freeGib, said]).toEqual([3, []]);
+    await clock.advance(3000);
+    expect([freeGib, said, told]).toEqual([16, ['worker.waiting'], [null]]);
+  });
+
+  test('for more than is ever free ends nobody’s sleep, and does not wait', async () => {
+    const { clock, said, start } = startsOn(() => 3);
+    const told: unknown[] = [];
+    start(0.99, expect.fail, (failure) => told.push(failure?.retry));
+    await clock.advance(0);
+    expect([told, said]).toEqual([['never'], []]);
+  });
+
+  test('and is given up leaves the line', async () => {
+    const { clock, start, next } = startsOn(() => 3);
+    const told: string[] = [];
+    const lease = start(
+      0.9,
+      () => {},
+      () => {},
+    );
+    next(() => told.push('next'));
+    await clock.advance(1000);
+    lease.release();
+    expect(told).toEqual(['next']);
+  });
+});

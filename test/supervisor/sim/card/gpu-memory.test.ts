@@ -1,0 +1,165 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { isAlive } from '../../../../supervisor/sim/card/process-identity.ts';
+import { usedMib, VramFile } from '../../../../supervisor/sim/card/vram-file.ts';
+import type { VramGpu } from '../../../../supervisor/sim/card/vram-file.ts';
+import { launchSim, startSim, writeVramFile } from '../../../support/sim.ts';
+import type { RunningSim } from '../../../support/sim.ts';
+
+const MODEL = 'meta-llama/Llama-3.1-8B-Instruct-AWQ';
+const ARGS = ['--max-model-len', '8192', '--max-num-seqs', '32'];
+
+let folder = '';
+let path = '';
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'gpu-'));
+  path = join(folder, 'vram.json');
+});
+
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+async function gpus(): Promise<readonly VramGpu[]> {
+  return (await new VramFile(path, []).read()).gpus;
+}
+
+function enginePid(sim: RunningSim): number {
+  return Number(/\(EngineCore pid=(\d+)\)/.exec(sim.output())![1]);
+}
+
+describe('GPU memory that processes share', () => {
+  test('is held by the engine core while the server is up, and given back when it ends', async () => {
+    writeVramFile(path, ['rtx-4080']);
+    await using sim = await startSim({ model: MODEL, args: ARGS, env: { SIM_VRAM_FILE: path } });
+    const [gpu] = await gpus();
+    expect(gpu!.holders).toMatchObject([{ pid: enginePid(sim), title: 'VLLM::EngineCore' }]);
+    // The share that was asked for, the CUDA context, and what the graphs took more than was thought.
+    expect(usedMib(gpu!) / 1024).toBeCloseTo(15.57 * 0.92 + 0.35 + (0.1 + 0.01 * 11) * 0.15, 1);
+    process.kill(sim.pid, 'SIGTERM');
+    expect((await sim.exited).code).toBe(0);
+    expect(usedMib((await gpus())[0]!)).toBe(0);
+  });
+
+  test('grows phase by phase', async () => {
+    writeVramFile(path, ['rtx-4080']);
+    const held = async (phase: string, sign: string): Promise<number> => {
+      await using sim = await launchSim({ model: MODEL, args: ARGS, env: { SIM_VRAM_FILE: path, SIM_STALL_START: phase } });
+      await expect.poll(() => sim.output()).toContain(sign);
+      const mib = usedMib((await gpus())[0]!);
+      process.kill(sim.pid, 'SIGTERM');
+      expect((await sim.exited).code).toBe(130);
+      return mib / 1024;
+    };
+    expect(await held('weights', 'Starting to load model')).toBeCloseTo(0.35, 1);
+    expect(await held('compile', 'Dynamo bytecode transform time')).toBeCloseTo(0.35 + 5.33, 1);
+    // The estimate for the graphs is kept free for them.
+    expect(await held('graphs', 'Capturing CUDA graphs')).toBeCloseTo(0.35 + 15.57 * 0.92 - (0.1 + 0.01 * 11), 1);
+  });
+
+  test('that an orphan keeps makes the next start fail, until the orphan is gone', async () => {
+    writeVramFile(path, ['rtx-4080']);
+    const options = { model: MODEL, args: ARGS, env: { SIM_VRAM_FILE: path } };
+    await using first = await startSim(options);
+    const orphan = enginePid(first);
+    process.kill(first.pid, 'SIGKILL');
+    await first.exited;
+    await using second = await launchSim(options);
+    expect((await second.exited).code).toBe(1);
+    expect(second.output()).toMatch(
+      /ValueError: Free memory on device cuda:0 \(0\.\d+\/15\.57 GiB\) on startup is less than desired GPU memory utilization \(0\.92, 14\.32 GiB\)/,
+    );
+    expect(second.output()).not.toContain('Starting to load model');
+    expect(isAlive(orphan, null)).toBe(true);
+    process.kill(orphan, 'SIGKILL');
+    await expect.poll(async () => usedMib((await gpus())[0]!)).toBe(0);
+    await using third = await startSim(options);
+    expect(third.output()).toContain('Application startup complete.');
+  });
+
+  test('may come back later than its holder goes', async () => {
+    writeVramFile(path, ['rtx-4080']);
+    await using sim = await startSim({ model: MODEL, args: ARGS, env: { SIM_VRAM_FILE: path, SIM_VRAM_RELEASE_MS: '400' } });
+    process.kill(sim.pid, 'SIGTERM');
+    await sim.exited;
+    const [entry] = (await gpus())[0]!.holders;
+    // Noted by the server itself, not by who looks afterwards.
+    expect(entry).toMatchObject({ release_ms: 400, ended_at_ms: expect.any(Number) });
+    await expect.poll(async () => usedMib((await gpus())[0]!), { timeout: 10_000 }).toBe(0);
+    expect(Date.now() - entry!.ended_at_ms!).toBeGreaterThanOrEqual(400);
+  });
+
+  test('is that of the card which CUDA_VISIBLE_DEVICES names', async () => {
+    writeVramFile(path, ['t4', 'rtx-4080']);
+    const { uuid } = (await gpus())[1]!;
+    await using sim = await startSim({ model: MODEL, args: ARGS, env: { SIM_VRAM_FILE: path, CUDA_VISIBLE_DEVICES: uuid } });
+    expect(sim.output()).toContain("simulated_gpu='NVIDIA GeForce RTX 4080'");
+    expect((await gpus()).map((gpu) => gpu.holders.length)).toEqual([0, 1]);
+    await using other = await startSim({ model: MODEL, args: ARGS, env: { SIM_VRAM_FILE: path, CUDA_VISIBLE_DEVICES: '0' } });
+    expect(other.output()).toContain("simulated_gpu='Tesla T4'");
+    expect((await gpus()).map((gpu) => gpu.holders.length)).toEqual([1, 1]);
+  });
+
+  test('of several cards is held on each of them by a model that is spread', async () => {
+    writeVramFile(path, ['t4', 't4']);
+    const model = 'mistralai/Mistral-7B-Instruct-v0.3';
+    const spread = [...ARGS, '--tensor-parallel-size', '2'];
+    await using tooBig = await launchSim({ model, args: ARGS, env: { SIM_VRAM_FILE: path } });
+    expect((await tooBig.exited).code).toBe(1);
+    await using sim = await startSim({ model, args: spread, env: { SIM_VRAM_FILE: path } });
+    expect(sim.output()).toContain('Model loading took 6.75 GiB memory');
+    const [one, other] = await gpus();
+    expect(usedMib(one!)).toBeGreaterThan(10_000);
+    expect(usedMib(other!)).toBe(usedMib(one!));
+    await using lonely = await launchSim({ model, args: spread, env: { SIM_VRAM_FILE: path, CUDA_VISIBLE_DEVICES: '1' } });
+    expect((await lonely.exited).code).toBe(1);
+    expect(lonely.output()).toContain('World size (2) is larger than the number of available GPUs (1) in this node.');
+  });
+
+  test('is nowhere when no card is visible', async () => {
+    writeVramFile(path, ['t4']);
+    await using sim = await launchSim({ env: { SIM_VRAM_FILE: path, CUDA_VISIBLE_DEVICES: '' } });
+    expect((await sim.exited).code).toBe(1);
+    expect(sim.output()).toContain('RuntimeError: No CUDA GPUs are available');
+  });
+
+  test('that somebody gives back while it is measured spoils the measurement', async () => {
+    writeVramFile(path, ['rtx-4080']);
+    const file = new VramFile(path, []);
+    const desktop = { pid: null, starttime: null, title: 'desktop', mib: 9000, release_ms: 0, ended_at_ms: null };
+    await file.update((vram) => {
+      vram.gpus[0]!.holders.push(desktop);
+    });
+    const args = ['--gpu-memory-utilization', '0.3', '--max-model-len', '2048'];
+    await using sim = await launchSim({
+      model: 'Qwen/Qwen2.5-1.5B-Instruct-AWQ',
+      args,
+      env: { SIM_VRAM_FILE: path, SIM_START_MS: '3000' },
+    });
+    await expect.poll(() => sim.output(), { timeout: 10_000 }).toContain('Loading safetensors');
+    await file.update((vram) => {
+      vram.gpus[0]!.holders = vram.gpus[0]!.holders.filter((holder) => holder.pid !== null);
+    });
+    expect((await sim.exited).code).toBe(1);
+    expect(sim.output()).toMatch(
+      /AssertionError: Error in memory profiling\. Initial free memory [\d.]+ GiB, current free memory [\d.]+ GiB\./,
+    );
+  });
+
+  test('that two ask for at once goes to one of them', async () => {
+    writeVramFile(path, ['rtx-4080']);
+    const options = { model: MODEL, args: ARGS, env: { SIM_VRAM_FILE: path } };
+    await using one = await launchSim(options);
+    await using other = await launchSim(options);
+    const lost = await Promise.race([one.exited.then(() => one), other.exited.then(() => other)]);
+    const won = lost === one ? other : one;
+    expect(lost.output()).toMatch(
+      /CUDA out of memory|Free memory on device|No available memory|To serve at least one request|Error in memory profiling/,
+    );
+    // The winner may lose as well: each made the other's measurement smaller.
+    await expect.poll(() => won.output(), { timeout: 10_000 }).toMatch(/Application startup complete|EngineCore failed to start/);
+    const total = (await gpus())[0]!;
+    expect(usedMib(total)).toBeLessThanOrEqual(15.57 * 1024 + 0.02);
+  });
+});
