@@ -12,7 +12,8 @@ import { supervisorIsOn, type Settings } from './config/schema/settings.ts';
 import type { Call } from './core/call.ts';
 import { repeat, systemClock } from './core/clock.ts';
 import { GatewayError } from './core/errors.ts';
-import type { Events, LiveFigures } from './core/events.ts';
+import type { LiveFigures } from './core/events.ts';
+import { fanOut } from './core/fan-out.ts';
 import { systemRandom } from './core/random.ts';
 import type { SupervisorSnapshot } from './link/snapshot.ts';
 import type { ReloadAnswer } from './http/pages/admin.ts';
@@ -28,6 +29,7 @@ import { Dispatch } from './policies/dispatch/dispatch.ts';
 import { PressureWatch } from './policies/capacity/pressure-watch.ts';
 import { watchEventLoop } from './telemetry/metrics/event-loop.ts';
 import { createEvents } from './telemetry/events/events.ts';
+import { lostEvent } from './telemetry/events/lost-event.ts';
 import { linkLog } from './telemetry/events/link-log.ts';
 import { createLog, type Log } from './core/log/log.ts';
 import { failureFields } from './telemetry/events/request-line.ts';
@@ -86,7 +88,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const log = options.log ?? createLog({ level: settings.log.level, format: settings.log.format, clock });
   const loop = watchEventLoop(clock);
   const metrics = createMetrics({ clock, loop, version: VERSION, nodeVersion: process.versions.node });
-  const events: Events = createEvents({ metrics, log, clock, workersLogElsewhere: supervisorIsOn(settings) });
+  const books = createEvents({ metrics, log, clock, workersLogElsewhere: supervisorIsOn(settings) });
+  const events = fanOut([books], lostEvent(log));
   const onUnexpected = (error: unknown, requestId: string): void => {
     // Its place, not its text: that may quote what a client sent.
     const fields = failureFields(new GatewayError('internal', 'unexpected', { cause: error }));

@@ -9,6 +9,7 @@ import type { BatchWindows } from './policies/window/batch-window.ts';
 import { deadline } from './policies/deadline.ts';
 import type { DeadlineSettings } from './core/time-limits.ts';
 import type { Dispatch } from './policies/dispatch/dispatch.ts';
+import { outliveWorker } from './policies/lost/outlive-worker.ts';
 import { refusePromptLogprobs } from './policies/capacity/prompt-logprobs.ts';
 import { rescue } from './policies/rescue.ts';
 
@@ -43,6 +44,13 @@ export function pipeline(parts: PolicyParts): Handler {
       refusePromptLogprobs(parts.directory),
       // Refuses early and cheaply, or waits for a place. Only what has a place may be held or sent.
       parts.admission.layer(),
+      // The one way back: a call that lost its worker before a byte had come goes to the front of the line.
+      outliveWorker({
+        clock: parts.clock,
+        events: parts.events,
+        directory: parts.directory,
+        lineUpAgain: (call) => parts.admission.lineUpAgain(call),
+      }),
       // Holds admitted calls for a moment so that a burst leaves together; next to the workers, so that nothing spreads it again.
       parts.windows.layer(),
     ],

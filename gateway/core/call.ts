@@ -1,5 +1,7 @@
 import type { Readable } from 'node:stream';
+import type { Attempt } from './attempt.ts';
 import type { Cancellation } from './cancellation.ts';
+import type { Lease } from './lease.ts';
 
 export type Priority = 'interactive' | 'batch';
 
@@ -42,33 +44,13 @@ export type CallBody =
 /** Which part of the gateway a call is in: where it was when the client left or the time ran out. */
 export type Phase = 'admission' | 'queue' | 'window' | 'upstream' | 'stream' | 'done';
 
-/** What happened to a call on its way: written by the policies it passes, read by account and the answer's headers. */
+/** What happened to a call in the gateway itself: written by the policies that it passes, read by account and the answer's headers. */
 export interface Journey {
   phase: Phase;
   queueMs: number;
   windowMs: number;
-  /** Attempts made at workers. */
-  attempts: number;
-  /** How often its worker ended before a byte had come, with no other to ask, and it waited for the next. */
-  losses: number;
-  /** It has paid into the retry budget, however often it was about to be sent. */
-  paid: boolean;
-  /** The worker that answered, or that was asked last. */
-  worker: string | null;
-  /** Monotonic ms at which the first byte of the answer's body came from the worker. */
-  firstByteAt: number | null;
-  /** Monotonic ms at which the last byte came from the worker. */
-  lastByteAt: number | null;
-  /** Monotonic ms at which the successful attempt was written to the worker. */
-  sentAt: number | null;
-  inputTokens: number | null;
-  outputTokens: number | null;
-  cachedTokens: number | null;
-  /** Events of a stream that carried generated text: stands in for outputTokens when the worker sent no usage. */
-  chunks: number;
   /** Bytes of answer body sent to the client. */
   bytesOut: number;
-  finishReason: string | null;
 }
 
 /** One request on its way through the policies. */
@@ -87,25 +69,12 @@ export interface Call {
   readonly arrivedAt: number;
   readonly cancellation: Cancellation;
   readonly journey: Journey;
+  /** What was asked of workers, oldest first. Written by dispatch only. */
+  readonly attempts: Attempt[];
+  /** Its place at the workers, while it has one. Written by admission only. */
+  place: Lease | null;
 }
 
 export function newJourney(): Journey {
-  return {
-    phase: 'admission',
-    queueMs: 0,
-    windowMs: 0,
-    attempts: 0,
-    losses: 0,
-    paid: false,
-    worker: null,
-    firstByteAt: null,
-    lastByteAt: null,
-    sentAt: null,
-    inputTokens: null,
-    outputTokens: null,
-    cachedTokens: null,
-    chunks: 0,
-    bytesOut: 0,
-    finishReason: null,
-  };
+  return { phase: 'admission', queueMs: 0, windowMs: 0, bytesOut: 0 };
 }

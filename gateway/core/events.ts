@@ -1,3 +1,4 @@
+import type { Attempt } from './attempt.ts';
 import type { Call, Priority } from './call.ts';
 import type { RefusalReason } from './errors.ts';
 import type { Outcome } from './reply.ts';
@@ -20,6 +21,8 @@ export interface Events {
   batchLeft(model: string, size: number, waitedMs: readonly number[]): void;
   windowChanged(model: string, fromMs: number, toMs: number, p95Ms: number, sloMs: number): void;
   routed(call: Call, worker: string): void;
+  /** Once for each attempt, when the worker is done with it. */
+  attemptEnded(call: Call, attempt: Attempt): void;
   retried(call: Call, reason: string): void;
   breakerChanged(worker: string, from: BreakerState, to: BreakerState, reason: string): void;
   workerChanged(view: WorkerView, previous: WorkerView | null): void;

@@ -84,6 +84,15 @@ export interface WorkerLoad {
   inFlightAtScrape: number;
 }
 
+/**
+ * One life of a worker: from the moment at which it became ready to its end. Two lives are the same only if they are the same object: a
+ * worker that is restarted within a millisecond has another.
+ */
+export interface WorkerLife {
+  /** Monotonic ms at which it began. */
+  readonly since: number;
+}
+
 /** A worker as the gateway keeps it: one long-lived object per id. */
 export interface Worker {
   readonly id: string;
@@ -93,8 +102,8 @@ export interface Worker {
   inFlight: number;
   /** Those of them that it has to the last byte and has not begun to answer. Written by dispatch only. */
   unanswered: number;
-  /** Monotonic ms since when it has been ready without a break; null while it is not. */
-  readySince: number | null;
+  /** null while it is not ready. */
+  life: WorkerLife | null;
   readonly transport: WorkerTransport;
 }
 

@@ -79,6 +79,8 @@ export async function identify(
     arrivedAt,
     cancellation: new Cancellation(),
     journey: newJourney(),
+    attempts: [],
+    place: null,
   };
 }
 

@@ -61,10 +61,10 @@ function headOf(reply: Reply, call: Call): string[] {
   const headers: string[] = ['x-request-id', call.id];
   for (const name in reply.headers) headers.push(name, reply.headers[name]!);
   if (reply.relayed) {
-    const { journey } = call;
+    const { journey, attempts } = call;
     headers.push(
       'x-headgate-worker',
-      journey.worker ?? '',
+      attempts.at(-1)?.worker ?? '',
       'x-headgate-model',
       headerText(call.model),
       'x-headgate-queue-ms',
@@ -72,7 +72,7 @@ function headOf(reply: Reply, call: Call): string[] {
       'x-headgate-window-ms',
       String(Math.round(journey.windowMs)),
       'x-headgate-attempts',
-      String(journey.attempts),
+      String(attempts.length),
     );
   }
   return headers;

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import type { WorkerTransport } from '../core/transport.ts';
-import type { Worker, WorkerLoad, WorkerView } from '../core/worker.ts';
+import type { Worker, WorkerLife, WorkerLoad, WorkerView } from '../core/worker.ts';
 
 /** Where a worker is: all that a transport needs to know. */
 export interface TransportTarget {
@@ -28,7 +28,7 @@ export class KeptWorker implements Worker {
   readonly load: WorkerLoad = emptyLoad();
   inFlight = 0;
   unanswered = 0;
-  readySince: number | null;
+  life: WorkerLife | null;
 
   readonly #options: KeptWorkerOptions;
   #apiKey: string | null;
@@ -40,7 +40,7 @@ export class KeptWorker implements Worker {
   constructor(view: WorkerView, apiKey: string | null, options: KeptWorkerOptions) {
     this.id = view.id;
     this.view = view;
-    this.readySince = view.state === 'ready' ? options.clock.now() : null;
+    this.life = view.state === 'ready' ? { since: options.clock.now() } : null;
     this.#apiKey = apiKey;
     this.#options = options;
   }
@@ -72,14 +72,14 @@ export class KeptWorker implements Worker {
     this.view = view;
     this.#apiKey = apiKey;
     if (restarted) Object.assign(this.load, emptyLoad());
-    if (view.state !== 'ready') this.readySince = null;
-    else if (restarted || this.readySince === null) this.readySince = this.#options.clock.now();
+    if (view.state !== 'ready') this.life = null;
+    else if (restarted || this.life === null) this.life = { since: this.#options.clock.now() };
   }
 
   /** The worker is no longer one of ours: its transport closes when its calls have ended, at the latest after the limit. */
   leave(): void {
     this.#left = true;
-    this.readySince = null;
+    this.life = null;
     if (this.#transport) this.#retire(this.#transport);
   }
 

@@ -22,7 +22,7 @@ export function checkLife(life: Life, world: World): void {
 }
 
 function checkAttempts({ call, exchanges }: Life, maxAttempts: number, at: (what: string) => string): void {
-  expect(call.journey.attempts, at('attempts')).toBe(exchanges.length);
+  expect(call.attempts.length, at('attempts')).toBe(exchanges.length);
   const asked = new Set<string>();
   let before: { worker: { id: string }; exchange: { failure: string | null } } | null = null;
   for (const next of exchanges) {

@@ -292,7 +292,7 @@ export class World {
     const present = this.directory.workers().filter((other) => other !== worker) as FakeWorker[];
     if (state === 'gone') {
       worker.view = { ...worker.view, state: 'stopping' };
-      worker.readySince = null;
+      worker.life = null;
       this.directory.setWorkers(present);
       return;
     }

@@ -41,13 +41,13 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/policies/lost',
     idea: 'calls whose worker ended, until its next life',
-    knows: ['gateway/core', 'gateway/policies/relay'],
+    knows: ['gateway/core'],
     shuns: HTTP,
   },
   {
     path: 'gateway/policies/admission',
     idea: 'may this call wait, and for how long?',
-    knows: ['gateway/core', 'gateway/policies/capacity', 'gateway/policies/lost'],
+    knows: ['gateway/core', 'gateway/policies/capacity'],
     shuns: HTTP,
   },
   {
@@ -88,6 +88,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/policies/admission',
       'gateway/policies/capacity',
       'gateway/policies/dispatch',
+      'gateway/policies/lost',
       'gateway/policies/window',
     ],
   },

@@ -48,6 +48,8 @@ export function fakeCall(options: FakeCallOptions = {}): Call {
     arrivedAt: options.arrivedAt ?? 1000,
     cancellation: new Cancellation(),
     journey: newJourney(),
+    attempts: [],
+    place: null,
   };
 }
 

@@ -49,8 +49,8 @@ export class FakeDirectory implements WorkerDirectory {
 
   setState(worker: FakeWorker, state: WorkerState): void {
     worker.view = { ...worker.view, state };
-    if (state !== 'ready') worker.readySince = null;
-    else worker.readySince ??= this.#clock.now();
+    if (state !== 'ready') worker.life = null;
+    else worker.life ??= { since: this.#clock.now() };
     this.changed();
   }
 

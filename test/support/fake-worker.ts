@@ -8,7 +8,7 @@ import type {
   UpstreamRequest,
   WorkerTransport,
 } from '../../gateway/core/transport.ts';
-import type { Worker, WorkerLoad, WorkerView } from '../../gateway/core/worker.ts';
+import type { Worker, WorkerLife, WorkerLoad, WorkerView } from '../../gateway/core/worker.ts';
 
 export const MODEL = 'mistral-7b-instruct';
 
@@ -50,7 +50,7 @@ export class FakeWorker implements Worker {
   };
   inFlight = 0;
   unanswered = 0;
-  readySince: number | null = 0;
+  life: WorkerLife | null = { since: 0 };
   readonly transport = new FakeTransport();
 
   constructor(id: string, over: Partial<WorkerView> = {}) {

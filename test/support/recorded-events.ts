@@ -26,6 +26,7 @@ export class RecordedEvents implements Events {
   readonly batchLeft = this.#recorder('batchLeft');
   readonly windowChanged = this.#recorder('windowChanged');
   readonly routed = this.#recorder('routed');
+  readonly attemptEnded = this.#recorder('attemptEnded');
   readonly retried = this.#recorder('retried');
   readonly breakerChanged = this.#recorder('breakerChanged');
   readonly workerChanged = this.#recorder('workerChanged');

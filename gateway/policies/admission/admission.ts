@@ -1,8 +1,7 @@
 import type { Call, Priority } from '../../core/call.ts';
-import type { Layer } from '../../core/handler.ts';
 import { GatewayError } from '../../core/errors.ts';
+import type { Layer } from '../../core/handler.ts';
 import type { Lease } from '../../core/lease.ts';
-import { afterLoss, LostError, NOTICE_MS, untilGone } from '../lost/lost-worker.ts';
 import { Room, type AdmissionContext } from './room.ts';
 
 /** May this call wait, and for how long? One room a model. */
@@ -39,67 +38,37 @@ export class Admission {
     return room;
   }
 
-  /**
-   * Resolves when the call may try again. @returns whether its worker's end is known; otherwise the call was not sent, and the worker may be
-   * asked once more.
-   */
-  async #untilGone(call: Call, loss: LostError, giveUpAt: number): Promise<boolean> {
-    const { clock, directory } = this.#context;
-    const startedAt = clock.now();
-    call.journey.phase = 'queue';
-    try {
-      await untilGone(clock, directory, loss, call.cancellation);
-      return true;
-    } catch (error) {
-      if (error !== loss || loss.failure || clock.now() >= giveUpAt) throw error;
-      return false;
-    } finally {
-      call.journey.queueMs += clock.now() - startedAt;
-    }
-  }
-
+  /** Only a call that has a place goes on; it keeps the place to its last byte. */
   layer(): Layer {
-    const { clock, events, directory } = this.#context;
-    const room = (model: string) => this.room(model);
+    const { events } = this.#context;
     return (next) => async (call) => {
-      let loss: LostError | null = null;
-      let giveUpAt = Infinity;
-      for (let first = true; ; first = false) {
-        let lease: Lease;
-        try {
-          lease = await room(call.model).enter(call, !first);
-        } catch (error) {
-          if (error instanceof GatewayError && error.kind !== 'client_disconnected') events.rejected(call, error.reason);
-          throw loss === null ? error : afterLoss(error);
-        }
-        if (first) events.admitted(call);
-        if (loss?.failure) events.retried(call, loss.failure);
-        loss = null;
-        try {
-          const reply = await next(call);
-          void reply.ended.promise.then(() => lease.release());
-          return reply;
-        } catch (error) {
-          try {
-            if (directory.resolve(call.model)?.loadable !== true) throw error;
-            // Its worker was given another model while the call was held on its way there: it waits for the next.
-            if (isUnsent(call, error)) continue;
-            if (!(error instanceof LostError)) throw error;
-            // Its worker has ended: it waits for what its supervisor starts instead. Until that is known it keeps its place, or all who
-            // stand in line would be sent after it.
-            loss = error;
-            if (loss.failure) call.journey.losses++;
-            else giveUpAt = Math.min(giveUpAt, clock.now() + NOTICE_MS);
-            if (await this.#untilGone(call, loss, giveUpAt)) giveUpAt = Infinity;
-          } finally {
-            lease.release();
-          }
-        }
+      const room = this.room(call.model);
+      // Most calls need not wait, and an await costs as much as all the rest of this.
+      call.place = room.takeFree(call) ?? (await this.#enter(room, call, false));
+      events.admitted(call);
+      try {
+        const reply = await next(call);
+        void reply.ended.promise.then(() => call.place?.release());
+        return reply;
+      } catch (error) {
+        call.place?.release();
+        throw error;
       }
     };
   }
-}
 
-function isUnsent(call: Call, error: unknown): boolean {
-  return call.journey.attempts === 0 && error instanceof GatewayError && error.kind === 'model_loading';
+  /** Gives the call's place back and waits for one again, in front of those of its kind that have had none. @throws as `Room.enter` does */
+  async lineUpAgain(call: Call): Promise<void> {
+    call.place?.release();
+    call.place = await this.#enter(this.room(call.model), call, true);
+  }
+
+  async #enter(room: Room, call: Call, again: boolean): Promise<Lease> {
+    try {
+      return await room.enter(call, again);
+    } catch (error) {
+      if (error instanceof GatewayError && error.kind !== 'client_disconnected') this.#context.events.rejected(call, error.reason);
+      throw error;
+    }
+  }
 }

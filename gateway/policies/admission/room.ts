@@ -90,11 +90,18 @@ export class Room {
    */
   async enter(call: Call, again = false): Promise<Lease> {
     call.cancellation.throwIfCancelled();
+    const free = this.takeFree(call);
+    if (free) return free;
     const slots = this.#slots();
-    if (this.depth() === 0 && this.#inUse < slots) return this.#take();
     if (this.#context.directory.readyFor(this.#model).length === 0) this.#refuseUnlessComing(call, again);
     else if (!again) this.#refuseIfHopeless(call, slots);
     return this.#wait(call, PRIORITIES[call.priority][again ? 'again' : 'first']);
+  }
+
+  /** A place, if one is free and nobody waits; null otherwise, and for a call that is cancelled: `enter` says what becomes of it. */
+  takeFree(call: Call): Lease | null {
+    if (call.cancellation.cancelled || this.depth() > 0) return null;
+    return this.#inUse < this.#slots() ? this.#take() : null;
   }
 
   /** More places may be free than a moment ago: gives them to the first in line. */

@@ -33,8 +33,8 @@ function weightOf(worker: Worker, settings: BalancerSettings, now: number): numb
 
 /** 0.1 to 1: the share of its capacity that a worker is trusted with after it became ready (cold caches, lazy compilation). */
 export function slowStart(worker: Worker, settings: BalancerSettings, now: number): number {
-  if (settings.slow_start_ms === 0 || worker.readySince === null) return 1;
-  const share = (now - worker.readySince) / settings.slow_start_ms;
+  if (settings.slow_start_ms === 0 || worker.life === null) return 1;
+  const share = (now - worker.life.since) / settings.slow_start_ms;
   return share >= 1 ? 1 : Math.max(SLOW_START_LEAST, share);
 }
 

@@ -1,15 +1,20 @@
 import { hash } from 'node:crypto';
 import { GatewayError } from '../../core/errors.ts';
 import { Lease } from '../../core/lease.ts';
+import type { Worker, WorkerLife } from '../../core/worker.ts';
 
 const REMEMBER_MS = 600_000;
 const MOST_BODIES = 1_000;
 const MOST_LIVES = 100;
 const TRIAL_RETRY_MS = 2_000;
 
-interface Record {
+/** What tells the lives of workers apart: the life itself, or the worker where its end was already known. */
+type LifeKey = WorkerLife | Worker;
+
+/** What is held against one body. */
+interface Suspicion {
   /** The lives it took, and of each whether that was before a byte of the answer. */
-  readonly lives: Map<string, boolean>;
+  readonly lives: Map<LifeKey, boolean>;
   readonly guilty: boolean;
   readonly atMs: number;
 }
@@ -27,9 +32,9 @@ interface Trial {
  */
 export class Suspects {
   /** In order of the last death. */
-  readonly #known = new Map<string, Record>();
+  readonly #known = new Map<string, Suspicion>();
   /** How many bodies each life of a worker took with it, in the order of their ends. */
-  readonly #crowds = new Map<string, number>();
+  readonly #crowds = new Map<LifeKey, number>();
   #trial: Trial | null = null;
   #lastDeathMs = -Infinity;
 
@@ -58,12 +63,11 @@ export class Suspects {
   }
 
   /**
-   * Records the death of a worker: `life` tells its lives apart, before a restart and after. A worker dies once, however many calls with
-   * the same body it takes with it. `silent`: it had not sent a byte of the answer.
+   * Records the end of a worker's life. A life ends once, however many calls with the same body it takes with it. `silent`: it had not sent a byte of the answer.
    */
-  record(body: Buffer, life: string, silent: boolean, now: number): void {
+  record(body: Buffer, life: LifeKey, silent: boolean, now: number): void {
     const key = digest(body);
-    let { lives, guilty } = this.#fresh(key, now) ?? { lives: new Map<string, boolean>(), guilty: false };
+    let { lives, guilty } = this.#fresh(key, now) ?? { lives: new Map<LifeKey, boolean>(), guilty: false };
     if (!lives.has(life)) {
       // Of the deaths before this one all is known; who shares this one the others may still have to say.
       guilty ||= this.#trial?.key === key || [...lives.keys()].some((earlier) => this.#crowds.get(earlier) === 1);
@@ -92,7 +96,7 @@ export class Suspects {
     if (this.#known.size > 0) this.#known.delete(digest(body));
   }
 
-  #fresh(key: string, now: number): Record | null {
+  #fresh(key: string, now: number): Suspicion | null {
     const record = this.#known.get(key);
     return record && now - record.atMs <= REMEMBER_MS ? record : null;
   }
@@ -110,7 +114,7 @@ export class Suspects {
 }
 
 /** @throws suspect when there is no doubt */
-function mayHaveKilled({ lives, guilty }: Record): boolean {
+function mayHaveKilled({ lives, guilty }: Suspicion): boolean {
   if (guilty) {
     throw new GatewayError('suspect', `Workers died while they served this request (${lives.size} times); it is not tried again.`);
   }

@@ -1,3 +1,4 @@
+import type { Attempt, FailureCause, Verdict } from '../../core/attempt.ts';
 import type { Call } from '../../core/call.ts';
 import type { Clock, Timer } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -14,7 +15,7 @@ import type { Worker } from '../../core/worker.ts';
 import { isExpectedType } from '../../openai/answer-check.ts';
 import { errorEvent } from '../../openai/error-body.ts';
 import { tellsEngineDeath } from '../../vllm/worker-error.ts';
-import type { Attempt, AttemptObserver, FailureCause, Verdict } from './attempt.ts';
+import type { AttemptObserver, AttemptResult } from './attempt-result.ts';
 import { ClientBody } from './client-body.ts';
 import { SilenceWatch, type SilenceListener, type SilenceSettings } from './silence-watch.ts';
 import { StreamReader, type SeenEvent } from './stream-reader.ts';
@@ -39,26 +40,31 @@ type State =
   | 'trailing'
   | 'over';
 
-/** Asks one worker once and passes its answer on. Resolves when the first byte is there (or the whole of a short answer), or it failed. */
+/**
+ * Asks one worker once and passes its answer on, writing into `attempt` how far it has come. Resolves when the first byte is there (or the
+ * whole of a short answer), or when it has failed.
+ */
 export function relay(
   call: Call,
+  attempt: Attempt,
   worker: Worker,
   request: UpstreamRequest,
   clock: Clock,
   settings: RelaySettings,
   observer: AttemptObserver,
-): Promise<Attempt> {
+): Promise<AttemptResult> {
   return new Promise((resolve) => {
-    new Relay(call, clock, settings, observer, resolve).start(worker, request);
+    new Relay(call, attempt, clock, settings, observer, resolve).start(worker, request);
   });
 }
 
 class Relay implements UpstreamListener, SilenceListener {
   readonly #call: Call;
+  readonly #attempt: Attempt;
   readonly #clock: Clock;
   readonly #settings: RelaySettings;
   readonly #observer: AttemptObserver;
-  readonly #resolve: (attempt: Attempt) => void;
+  readonly #resolve: (result: AttemptResult) => void;
   readonly #body: ClientBody;
   readonly #tail = new UsageTail();
   readonly #silence: SilenceWatch;
@@ -73,10 +79,17 @@ class Relay implements UpstreamListener, SilenceListener {
   #pieceBytes = 0;
   readonly #reader = new StreamReader();
   #broken: GatewayError | null = null;
-  #settled = false;
 
-  constructor(call: Call, clock: Clock, settings: RelaySettings, observer: AttemptObserver, resolve: (attempt: Attempt) => void) {
+  constructor(
+    call: Call,
+    attempt: Attempt,
+    clock: Clock,
+    settings: RelaySettings,
+    observer: AttemptObserver,
+    resolve: (result: AttemptResult) => void,
+  ) {
     this.#call = call;
+    this.#attempt = attempt;
     this.#clock = clock;
     this.#settings = settings;
     this.#observer = observer;
@@ -104,7 +117,7 @@ class Relay implements UpstreamListener, SilenceListener {
 
   onSent(): void {
     const now = this.#clock.now();
-    this.#call.journey.sentAt = now;
+    this.#attempt.sentAt = now;
     this.#observer.onSent();
     this.#silence.sent(now);
   }
@@ -125,7 +138,7 @@ class Relay implements UpstreamListener, SilenceListener {
       return;
     }
     this.#heard();
-    this.#call.journey.chunks += batch.count;
+    this.#attempt.chunks += batch.count;
     this.#tail.add(batch.bytes);
     const seen = this.#reader.read(batch);
     if (seen === 'plain') {
@@ -180,8 +193,8 @@ class Relay implements UpstreamListener, SilenceListener {
   #heard(): void {
     const now = this.#clock.now();
     this.#silence.heard(now);
-    if (this.#call.journey.firstByteAt !== null) return;
-    this.#call.journey.firstByteAt = now;
+    if (this.#attempt.firstByteAt !== null) return;
+    this.#attempt.firstByteAt = now;
     this.#observer.onFirstByte();
   }
 
@@ -206,7 +219,7 @@ class Relay implements UpstreamListener, SilenceListener {
     const body = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
     const judged = judgeWhole(head, body, route.path);
     if (judged.kind === 'bad') return this.#fail(judged.error, judged.cause, judged.verdict);
-    journey.finishReason = judged.finishReason;
+    this.#attempt.finishReason = judged.finishReason;
     journey.bytesOut += body.length;
     this.#tail.add(body);
     this.#close({ kind: 'success' });
@@ -240,7 +253,7 @@ class Relay implements UpstreamListener, SilenceListener {
 
   /** A stream that came without chunks, as some proxies send it: its events are cut out and passed on one by one. */
   #onUnframed(bytes: Buffer): void {
-    this.#call.journey.chunks++;
+    this.#attempt.chunks++;
     this.#tail.add(bytes);
     this.#onEvents(this.#reader.readUnframed({ bytes, count: 1, starts: [0], ends: [bytes.length] }));
   }
@@ -252,7 +265,7 @@ class Relay implements UpstreamListener, SilenceListener {
       if (says.kind === 'error')
         return this.#onStreamFailure('The worker failed while it answered.', 'error_event', new Error(says.message));
       if (says.kind === 'aborted') return this.#onStreamFailure(this.#whyAborted(), 'aborted');
-      if (says.kind === 'finish') this.#call.journey.finishReason = says.reason;
+      if (says.kind === 'finish') this.#attempt.finishReason = says.reason;
       if (this.#state === 'waiting') this.#pass();
       this.#body.write(bytes);
       if (says.kind === 'done') return this.#onDone();
@@ -260,7 +273,7 @@ class Relay implements UpstreamListener, SilenceListener {
   }
 
   #whyAborted(): string {
-    if (this.#worker?.readySince !== null) return 'The worker gave the request up while it answered.';
+    if (this.#worker?.life !== null) return 'The worker gave the request up while it answered.';
     return 'The worker is being stopped, restarted or given another model, and the time that its last requests had for that is over.';
   }
 
@@ -275,10 +288,11 @@ class Relay implements UpstreamListener, SilenceListener {
   }
 
   #onDone(): void {
-    const { journey, route, peek } = this.#call;
-    journey.finishReason ??= 'unknown';
+    const { route, peek } = this.#call;
+    const attempt = this.#attempt;
+    attempt.finishReason ??= 'unknown';
     // [DONE], and in a chat the event that names the role of each choice, carry no text.
-    journey.chunks = Math.max(0, journey.chunks - 1 - (route.path === '/v1/chat/completions' ? peek.choices : 0));
+    attempt.chunks = Math.max(0, attempt.chunks - 1 - (route.path === '/v1/chat/completions' ? peek.choices : 0));
     this.#close({ kind: 'success' });
     this.#state = 'trailing';
     this.#silence.stop();
@@ -341,6 +355,7 @@ class Relay implements UpstreamListener, SilenceListener {
   /** Before the first byte: the caller decides what comes next. */
   #fail(error: GatewayError, cause: FailureCause, verdict: Verdict): void {
     this.#abort();
+    this.#attempt.failure = cause;
     if (cause === 'died') this.#observer.onDied(true);
     this.#settle(verdict);
     this.#over();
@@ -372,9 +387,8 @@ class Relay implements UpstreamListener, SilenceListener {
 
   /** The worker has said its last. */
   #close(verdict: Verdict): void {
-    const { journey } = this.#call;
-    journey.lastByteAt = this.#clock.now();
-    this.#tail.count(journey);
+    this.#attempt.lastByteAt = this.#clock.now();
+    this.#tail.count(this.#attempt);
     this.#settle(verdict);
   }
 
@@ -384,8 +398,8 @@ class Relay implements UpstreamListener, SilenceListener {
   }
 
   #settle(verdict: Verdict): void {
-    if (this.#settled) return;
-    this.#settled = true;
+    if (this.#attempt.verdict !== null) return;
+    this.#attempt.verdict = verdict;
     this.#observer.onSettled(verdict);
   }
 

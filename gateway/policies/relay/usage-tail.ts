@@ -1,4 +1,4 @@
-import type { Journey } from '../../core/call.ts';
+import type { Attempt } from '../../core/attempt.ts';
 import { findUsage } from '../../openai/usage.ts';
 
 /** Reads that are remembered: the usage comes in the last event or the one before. */
@@ -13,14 +13,14 @@ export class UsageTail {
     this.#reads.push(read);
   }
 
-  /** Writes the worker's token counts into the journey, if there are any. */
-  count(journey: Journey): void {
+  /** Writes the worker's token counts into the attempt, if there are any. */
+  count(attempt: Attempt): void {
     for (let i = this.#reads.length - 1; i >= 0; i--) {
       const usage = findUsage(this.#reads[i]!);
       if (!usage) continue;
-      journey.inputTokens = usage.inputTokens;
-      journey.outputTokens = usage.outputTokens;
-      journey.cachedTokens = usage.cachedTokens;
+      attempt.inputTokens = usage.inputTokens;
+      attempt.outputTokens = usage.outputTokens;
+      attempt.cachedTokens = usage.cachedTokens;
       return;
     }
   }

@@ -1,10 +1,10 @@
+import type { FailureCause, Verdict } from '../../core/attempt.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { Ending, type Outcome, type Reply } from '../../core/reply.ts';
 import type { UpstreamHead } from '../../core/transport.ts';
 import { looksLikeJson } from '../../openai/answer-check.ts';
 import { findFinishReason } from '../../openai/usage.ts';
 import { fromWorkerError, tellsEngineDeath } from '../../vllm/worker-error.ts';
-import type { FailureCause, Verdict } from './attempt.ts';
 
 /** What a worker's answer, read to its end before any of it went out, amounts to. */
 export type Judged =

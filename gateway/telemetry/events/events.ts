@@ -20,7 +20,7 @@ export interface EventsOptions {
 
 const MS_PER_SECOND = 1000;
 
-/** Turns what happens into counters and log lines. Nothing here throws or waits. */
+/** Turns what happens into counters and log lines. Nothing here waits. */
 export function createEvents({ metrics, log, clock, workersLogElsewhere = false }: EventsOptions): Events {
   const { counters, histograms, ledger } = metrics;
   const workers = createWorkerAccount(metrics, clock);
@@ -98,7 +98,19 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false 
 
     routed(call, worker) {
       counters.routed_requests_total.add(1, worker);
-      if (log.enabled('debug')) log.debug('route', 'request routed', { request_id: call.id, worker, attempts: call.journey.attempts });
+      if (log.enabled('debug')) log.debug('route', 'request routed', { request_id: call.id, worker, attempts: call.attempts.length });
+    },
+
+    attemptEnded(call, { worker, verdict, failure, sentAt, lastByteAt }) {
+      if (!log.enabled('debug')) return;
+      log.debug('attempt', 'worker is done with a request', {
+        request_id: call.id,
+        worker,
+        attempts: call.attempts.length,
+        outcome: verdict?.kind,
+        reason: verdict?.kind === 'failure' ? verdict.reason : failure,
+        duration_ms: sentAt === null || lastByteAt === null ? null : rounded(lastByteAt - sentAt),
+      });
     },
 
     retried(call, reason) {
@@ -107,8 +119,8 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false 
       log.info('retry', 'trying again', {
         request_id: call.id,
         reason,
-        worker: call.journey.worker,
-        attempts: call.journey.attempts,
+        worker: call.attempts.at(-1)?.worker,
+        attempts: call.attempts.length,
       });
     },
 
@@ -147,7 +159,7 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false 
       log.write(cut ? 'warn' : 'info', 'drain', DRAIN_WORDS[stage], { stage, in_flight: inFlight, duration_ms: rounded(durationMs) });
     },
   };
-  return harmless(events, log);
+  return events;
 }
 
 const DRAIN_WORDS = {
@@ -156,42 +168,3 @@ const DRAIN_WORDS = {
   cutting: 'draining: time is up, ending what is left',
   end: 'drained',
 } as const;
-
-/** The same events, none of which throws: a fault in the bookkeeping must not cost a request. */
-function harmless(events: Events, log: Log): Events {
-  function guarded<Args extends unknown[]>(name: string, handler: (...args: Args) => void): (...args: Args) => void {
-    return (...args) => {
-      try {
-        handler(...args);
-      } catch (fault) {
-        report(name, fault);
-      }
-    };
-  }
-  function report(name: string, fault: unknown): void {
-    try {
-      log.error('telemetry', 'an event could not be recorded', {
-        message: name,
-        error_name: fault instanceof Error ? fault.name : typeof fault,
-      });
-    } catch {
-      // The log itself is at fault: there is nobody left to tell.
-    }
-  }
-  return {
-    requestStarted: guarded('requestStarted', events.requestStarted),
-    requestEnded: guarded('requestEnded', events.requestEnded),
-    requestRefused: guarded('requestRefused', events.requestRefused),
-    admitted: guarded('admitted', events.admitted),
-    rejected: guarded('rejected', events.rejected),
-    batchLeft: guarded('batchLeft', events.batchLeft),
-    windowChanged: guarded('windowChanged', events.windowChanged),
-    routed: guarded('routed', events.routed),
-    retried: guarded('retried', events.retried),
-    breakerChanged: guarded('breakerChanged', events.breakerChanged),
-    workerChanged: guarded('workerChanged', events.workerChanged),
-    pressureChanged: guarded('pressureChanged', events.pressureChanged),
-    configReloaded: guarded('configReloaded', events.configReloaded),
-    draining: guarded('draining', events.draining),
-  };
-}

@@ -20,12 +20,14 @@ export function accountRequest(metrics: Metrics, call: Call, outcome: Outcome, s
   if (outcome.kind === 'broken') counters.streams_broken_total.add(1, outcome.error.reason);
   accountTokens(metrics, call, model);
   accountSpeed(metrics, call, outcome, model);
-  if (outcome.kind === 'complete' && journey.attempts === 1) accountOverhead(metrics, call, endedAt);
+  if (outcome.kind === 'complete' && call.attempts.length === 1) accountOverhead(metrics, call, endedAt);
 }
 
 function accountTokens(metrics: Metrics, call: Call, model: string): void {
   const { counters, ledger } = metrics;
-  const { inputTokens, cachedTokens } = call.journey;
+  const last = call.attempts.at(-1);
+  if (!last) return;
+  const { inputTokens, cachedTokens } = last;
   const outputTokens = outputTokensOf(call);
   if (inputTokens !== null) {
     counters.input_tokens_total.add(inputTokens, model);
@@ -43,7 +45,9 @@ function accountTokens(metrics: Metrics, call: Call, model: string): void {
 
 function accountSpeed(metrics: Metrics, call: Call, outcome: Outcome, model: string): void {
   const { histograms } = metrics;
-  const { firstByteAt, lastByteAt, sentAt } = call.journey;
+  const last = call.attempts.at(-1);
+  if (!last) return;
+  const { firstByteAt, lastByteAt, sentAt } = last;
   const tokens = outputTokensOf(call);
   if (call.peek.stream && firstByteAt !== null) {
     histograms.time_to_first_token_seconds.observe(seconds(firstByteAt - call.arrivedAt), model);
@@ -59,7 +63,8 @@ function accountSpeed(metrics: Metrics, call: Call, outcome: Outcome, model: str
 
 /** After a retry the time before the last attempt is partly the first worker's, so only first attempts tell our own time. */
 function accountOverhead(metrics: Metrics, call: Call, endedAt: number): void {
-  const { sentAt, lastByteAt, queueMs, windowMs } = call.journey;
+  const { queueMs, windowMs } = call.journey;
+  const { sentAt, lastByteAt } = call.attempts[0]!;
   if (sentAt === null || lastByteAt === null) return;
   const before = Math.max(0, sentAt - call.arrivedAt - queueMs - windowMs);
   metrics.histograms.overhead_seconds.observe(seconds(before + Math.max(0, endedAt - lastByteAt)));

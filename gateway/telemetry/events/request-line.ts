@@ -10,6 +10,7 @@ export const RELAYED_METHOD = 'POST';
 /** The fields of the one line that tells a request's whole story. `durationMs` is from arrival to the end of its answer. */
 export function requestEndFields(call: Call, outcome: Outcome, status: number, durationMs: number): LogFields {
   const { journey, peek } = call;
+  const last = call.attempts.at(-1);
   const error = outcome.kind === 'refused' || outcome.kind === 'broken' ? outcome.error : null;
   return {
     request_id: call.id,
@@ -22,17 +23,17 @@ export function requestEndFields(call: Call, outcome: Outcome, status: number, d
     reason: error ? error.reason : null,
     phase: outcome.kind === 'disconnected' ? outcome.phase : null,
     stream: peek.stream,
-    worker: journey.worker,
-    attempts: journey.attempts,
+    worker: last?.worker,
+    attempts: call.attempts.length,
     queue_ms: rounded(journey.queueMs),
     window_ms: rounded(journey.windowMs),
-    ttft_ms: peek.stream && journey.firstByteAt !== null ? rounded(journey.firstByteAt - call.arrivedAt) : null,
+    ttft_ms: peek.stream && last && last.firstByteAt !== null ? rounded(last.firstByteAt - call.arrivedAt) : null,
     duration_ms: rounded(durationMs),
-    input_tokens: journey.inputTokens,
+    input_tokens: last?.inputTokens,
     output_tokens: outputTokensOf(call),
-    cached_tokens: journey.cachedTokens,
+    cached_tokens: last?.cachedTokens,
     bytes_out: journey.bytesOut,
-    finish_reason: journey.finishReason,
+    finish_reason: last?.finishReason,
     priority: call.priority,
     ...(error && failureFields(error)),
   };
@@ -40,7 +41,9 @@ export function requestEndFields(call: Call, outcome: Outcome, status: number, d
 
 /** Output tokens as the worker counted them, else the events of the stream that carried text; null where there is neither. */
 export function outputTokensOf(call: Call): number | null {
-  return call.journey.outputTokens ?? (call.journey.chunks > 0 ? call.journey.chunks : null);
+  const last = call.attempts.at(-1);
+  if (!last) return null;
+  return last.outputTokens ?? (last.chunks > 0 ? last.chunks : null);
 }
 
 /** Info where all is well or the client is at fault, warn where it was turned away or let down, error where we are at fault. */

@@ -1,6 +1,7 @@
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { newAttempt } from '../../../gateway/core/attempt.ts';
 import type { Call } from '../../../gateway/core/call.ts';
 import { GatewayError } from '../../../gateway/core/errors.ts';
 import { Ending, jsonReply, type Outcome, type Reply, type Sink } from '../../../gateway/core/reply.ts';
@@ -45,7 +46,8 @@ function pushed(start: (sink: Sink) => void, outcome: () => Outcome = () => ({ k
 
 function relayed(model: string): { call: Call; reply: Reply } {
   const call = fakeCall({ id: 'id-1', model });
-  Object.assign(call.journey, { worker: 'w:1', attempts: 2, queueMs: 3.4, windowMs: 5.6 });
+  Object.assign(call.journey, { queueMs: 3.4, windowMs: 5.6 });
+  call.attempts.push(newAttempt('w:0', null), newAttempt('w:1', null));
   return { call, reply: { ...jsonReply(200, { a: 1 }), relayed: true } };
 }
 

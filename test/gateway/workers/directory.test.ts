@@ -38,7 +38,7 @@ describe('workers', () => {
     await clock.advance(500);
     directory.apply([view('b'), view('a', { restarts: 1 })]);
     expect(directory.worker('a')).toBe(worker);
-    expect(worker).toMatchObject({ inFlight: 3, readySince: since, view: { restarts: 1 }, load: { waiting: 7 } });
+    expect(worker).toMatchObject({ inFlight: 3, life: { since }, view: { restarts: 1 }, load: { waiting: 7 } });
     expect(ids(directory.workers())).toEqual(['b', 'a']);
   });
 
@@ -46,17 +46,17 @@ describe('workers', () => {
     const { clock, directory } = setUp();
     directory.apply([view('a', { state: 'warming', pid: 1 })]);
     const worker = directory.worker('a')!;
-    expect(worker.readySince).toBeNull();
+    expect(worker.life).toBeNull();
     await clock.advance(10);
     directory.apply([view('a', { pid: 1 })]);
-    expect(worker.readySince).toBe(clock.now());
+    expect(worker.life?.since).toBe(clock.now());
     worker.load.scrapedAt = clock.now();
     await clock.advance(10);
     directory.apply([view('a', { pid: 2 })]);
-    expect(worker.readySince).toBe(clock.now());
+    expect(worker.life?.since).toBe(clock.now());
     expect(worker.load.scrapedAt).toBeNull();
     directory.apply([view('a', { state: 'backoff', pid: null })]);
-    expect(worker.readySince).toBeNull();
+    expect(worker.life).toBeNull();
   });
 
   test('only ready workers that serve the model are asked, and the answer is the same array until something changes', () => {

@@ -206,10 +206,11 @@ test('a new list leaves unchanged workers alone, drops those not in it and asks 
 test('a changed line keeps the worker ready while it is asked again', async () => {
   const scene = setUp([listing()], { [ID]: well('m') });
   await scene.settle();
-  const since = scene.directory.worker(ID)!.readySince;
+  const { life } = scene.directory.worker(ID)!;
   await scene.clock.advance(100);
   scene.source.update([listing({ apiKey: 'new', maxNumSeqs: 8 })]);
-  expect(scene.directory.worker(ID)).toMatchObject({ readySince: since, view: { state: 'ready', maxNumSeqs: 8 } });
+  expect(scene.directory.worker(ID)).toMatchObject({ view: { state: 'ready', maxNumSeqs: 8 } });
+  expect(scene.directory.worker(ID)!.life).toBe(life);
   await scene.settle();
   expect(scene.transports.all.at(-1)).toMatchObject({ target: { apiKey: 'new' }, asked: ['/health', '/v1/models'] });
 });

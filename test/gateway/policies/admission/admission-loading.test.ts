@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { newAttempt } from '../../../../gateway/core/attempt.ts';
 import { GatewayError } from '../../../../gateway/core/errors.ts';
 import type { Reply } from '../../../../gateway/core/reply.ts';
 import { clientGone, fakeCall } from '../../../support/fake-call.ts';
@@ -92,7 +93,7 @@ describe('a call whose worker gets another model while it is held on its way the
     t.directory.setModel(MODEL, 'ready', null, true);
     const reply = {} as Reply;
     let tries = 0;
-    const handler = t.admission.layer()(async () => {
+    const handler = t.passed(async () => {
       tries += 1;
       if (tries > 1) return { ...reply, ended: { promise: new Promise(() => {}) } } as unknown as Reply;
       t.directory.setState(t.workers[0]!, 'draining');
@@ -110,11 +111,11 @@ describe('a call whose worker gets another model while it is held on its way the
 
   test('is refused where nobody can load it again, or where it has been sent already', async () => {
     const t = setUp();
-    const fails = t.admission.layer()(() => Promise.reject(loading));
+    const fails = t.passed(() => Promise.reject(loading));
     await expect(fails(fakeCall())).rejects.toBe(loading);
     t.directory.setModel(MODEL, 'ready', null, true);
     const call = fakeCall();
-    call.journey.attempts = 1;
+    call.attempts.push(newAttempt('w0', null));
     await expect(fails(call)).rejects.toBe(loading);
     expect(t.admission.inUse()).toBe(0);
   });

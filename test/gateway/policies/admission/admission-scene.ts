@@ -1,9 +1,11 @@
 import type { Call } from '../../../../gateway/core/call.ts';
 import type { GatewayError } from '../../../../gateway/core/errors.ts';
+import type { Layer } from '../../../../gateway/core/handler.ts';
 import type { Lease } from '../../../../gateway/core/lease.ts';
 import { Admission } from '../../../../gateway/policies/admission/admission.ts';
 import type { AdmissionSettings } from '../../../../gateway/policies/admission/room.ts';
 import type { PressureSettings } from '../../../../gateway/policies/capacity/pressure.ts';
+import { outliveWorker } from '../../../../gateway/policies/lost/outlive-worker.ts';
 import { fakeCall, type FakeCallOptions } from '../../../support/fake-call.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';
 import { FakeDirectory } from '../../../support/fake-directory.ts';
@@ -55,13 +57,31 @@ export function setUp({ slots = 1, workers = [new FakeWorker('w0', { maxNumSeqs:
     return { call, refused };
   }
 
+  /** What is admitted, and comes back for another place when it has lost its worker. */
+  const passed: Layer = (next) =>
+    admission.layer()(outliveWorker({ clock, events, directory, lineUpAgain: (call) => admission.lineUpAgain(call) })(next));
+
   function leave(id: string): void {
     const lease = leases.get(id);
     if (!lease) throw new Error(`${id} has no place`);
     lease.release();
   }
 
-  return { clock, events, directory, admission, settings, wishes, workers, enter, leave, order, leases, settle: () => clock.advance(0) };
+  return {
+    clock,
+    events,
+    directory,
+    admission,
+    settings,
+    wishes,
+    workers,
+    enter,
+    passed,
+    leave,
+    order,
+    leases,
+    settle: () => clock.advance(0),
+  };
 }
 
 export type Setup = Partial<AdmissionSettings> & { slots?: number; workers?: FakeWorker[] };

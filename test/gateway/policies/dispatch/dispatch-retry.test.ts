@@ -32,7 +32,7 @@ describe('retry', () => {
     const sent = await t.sendTo(once(first));
     expect(textOf(sent)).toContain('Yes.');
     expect(t.asked()).toEqual([1, 1]);
-    expect(sent.call.journey).toMatchObject({ attempts: 2, worker: 'w1' });
+    expect(sent.call.attempts.map(({ worker }) => worker)).toEqual(['w0', 'w1']);
     expect(t.events.of('retried').map(([, why]) => why)).toEqual([reason]);
     const ids = t.workers.map((worker) => worker.last.request.headers['x-request-id']);
     expect(new Set(ids).size).toBe(2);
@@ -86,8 +86,11 @@ describe('retry', () => {
     t.workers[1]!.last.sent().head().frames(tokenEvent());
     await t.clock.advance(100);
     t.workers[1]!.last.failed('died');
-    const { sentAt, firstByteAt, lastByteAt, chunks } = sent.call.journey;
-    expect({ sentAt, firstByteAt, lastByteAt, chunks }).toEqual({ sentAt: 1_200, firstByteAt: 1_200, lastByteAt: 1_300, chunks: 1 });
+    expect(sent.call.attempts).toMatchObject([
+      { worker: 'w0', sentAt: 1_100, firstByteAt: null, lastByteAt: null, chunks: 0, failure: 'failed', verdict: { kind: 'failure' } },
+      { worker: 'w1', sentAt: 1_200, firstByteAt: 1_200, lastByteAt: 1_300, chunks: 1, failure: null, verdict: { kind: 'failure' } },
+    ]);
+    expect(t.events.of('attemptEnded').map(([, { worker }]) => worker)).toEqual(['w0', 'w1']);
   });
 
   test('never goes to the same worker twice, however many attempts there may be', async () => {
@@ -115,7 +118,7 @@ describe('retry', () => {
     const sent = t.send();
     t.workers[0]!.last.answer(500, {});
     await t.settle();
-    expect(sent.call.journey.worker).toBe('late');
+    expect(sent.call.attempts.at(-1)?.worker).toBe('late');
   });
 
   test('a failure costs budget: when that is used up, the failure is the answer', async () => {
@@ -167,7 +170,7 @@ describe('a kept connection that was gone', () => {
     const sent = await t.sendTo(once(stale));
     expect(textOf(sent)).toContain('Yes.');
     expect(t.asked()).toEqual([2, 0]);
-    expect(sent.call.journey.attempts).toBe(2);
+    expect(sent.call.attempts).toHaveLength(2);
   });
 
   test('twice in a row is asked of the other worker', async () => {

@@ -58,21 +58,21 @@ describe('slow start', () => {
     { sinceMs: 900_000, share: 1 },
   ])('after $sinceMs ms a worker is trusted with $share of its size', ({ sinceMs, share }) => {
     const [worker] = workers(1) as [FakeWorker];
-    worker.readySince = NOW - sinceMs;
+    worker.life = { since: NOW - sinceMs };
     expect(slowStart(worker, SETTINGS, NOW)).toBe(share);
   });
 
   test('is off at 0, and for a worker of which nobody knows since when it is ready', () => {
     const [worker] = workers(1) as [FakeWorker];
-    worker.readySince = NOW;
+    worker.life = { since: NOW };
     expect(slowStart(worker, { ...SETTINGS, slow_start_ms: 0 }, NOW)).toBe(1);
-    worker.readySince = null;
+    worker.life = null;
     expect(slowStart(worker, SETTINGS, NOW)).toBe(1);
   });
 
   test('gives a worker its share of the calls in flight and no more', () => {
     const all = workers(2, 100) as [FakeWorker, FakeWorker];
-    all[1].readySince = NOW - 6_000;
+    all[1].life = { since: NOW - 6_000 };
     const balancer = new LoadBalancer(seededRandom(1));
     for (let i = 0; i < 120; i++) (balancer.choose(all, SETTINGS, null, NOW) as FakeWorker).inFlight++;
     expect(all[1].inFlight / all[0].inFlight).toBeCloseTo(0.2, 1);
@@ -239,7 +239,7 @@ describe('affinity', () => {
     const all = workers(2, 100);
     const balancer = new LoadBalancer(seededRandom(1));
     const home = balancer.choose(all, settings, 'session', NOW) as FakeWorker;
-    home.readySince = NOW - 3_000;
+    home.life = { since: NOW - 3_000 };
     for (let i = 0; i < 110; i++) (balancer.choose(all, settings, 'session', NOW) as FakeWorker).inFlight++;
     expect(home.inFlight).toBeLessThanOrEqual(14);
   });

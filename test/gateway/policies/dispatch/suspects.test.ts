@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { WorkerLife } from '../../../../gateway/core/worker.ts';
 import type { GatewayError } from '../../../../gateway/core/errors.ts';
 import { Suspects } from '../../../../gateway/policies/dispatch/suspects.ts';
 
@@ -17,9 +18,18 @@ function outcome(act: () => unknown): unknown {
   }
 }
 
+const LIVES = new Map<string, WorkerLife>();
+
+/** The same name is the same life. */
+function lifeOf(name: string): WorkerLife {
+  const life = LIVES.get(name) ?? { since: 0 };
+  LIVES.set(name, life);
+  return life;
+}
+
 /** A worker dies while the body waits for the first byte of its answer. @returns whether the call may go on, or the kind of the refusal */
 function dies(suspects: Suspects, body: Buffer, life: string, now: number): unknown {
-  suspects.record(body, life, true, now);
+  suspects.record(body, lifeOf(life), true, now);
   return outcome(() => suspects.mayGoOn(body));
 }
 
@@ -146,7 +156,7 @@ describe('bodies that shared both deaths', () => {
     };
     const waits = refusal(() => suspects.enter(first, 2));
     expect(waits).toMatchObject({ status: 503, details: { retryAfterMs: 2_000 } });
-    suspects.record(BODY, 'w2', true, 3);
+    suspects.record(BODY, lifeOf('w2'), true, 3);
     expect(refusal(() => suspects.mayGoOn(BODY))).toMatchObject({
       status: 422,
       message: 'Workers died while they served this request (3 times); it is not tried again.',
@@ -157,22 +167,22 @@ describe('bodies that shared both deaths', () => {
 describe('a body whose worker died in the middle of the answer', () => {
   test('is not sent again after two of which it had one to itself', () => {
     const suspects = new Suspects();
-    suspects.record(BODY, 'w0', false, 0);
+    suspects.record(BODY, lifeOf('w0'), false, 0);
     expect(suspects.enter(BODY, 1)).toBeNull();
-    suspects.record(BODY, 'w1', false, 2);
+    suspects.record(BODY, lifeOf('w1'), false, 2);
     expect(outcome(() => suspects.enter(BODY, 3))).toBe('suspect');
   });
 
   test('is sent as any other while it shares them: it is load that ends workers so', () => {
     const suspects = new Suspects();
-    for (const life of ['w0', 'w1', 'w2']) for (const body of [...CROWD, BODY]) suspects.record(body, life, false, 1);
+    for (const life of ['w0', 'w1', 'w2']) for (const body of [...CROWD, BODY]) suspects.record(body, lifeOf(life), false, 1);
     for (const body of [...CROWD, BODY]) expect(suspects.enter(body, 2)).toBeNull();
   });
 
   test('keeps one that had no byte yet from being alone with the death', () => {
     const suspects = new Suspects();
     for (const life of ['w0', 'w1']) {
-      suspects.record(OTHER, life, false, 0);
+      suspects.record(OTHER, lifeOf(life), false, 0);
       expect(dies(suspects, BODY, life, 0)).toBe(life === 'w0');
     }
     expect(suspects.enter(BODY, 1)).not.toBeNull();

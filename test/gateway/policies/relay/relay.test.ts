@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Attempt, Verdict } from '../../../../gateway/policies/relay/attempt.ts';
+import { newAttempt, type Verdict } from '../../../../gateway/core/attempt.ts';
+import type { AttemptResult } from '../../../../gateway/policies/relay/attempt-result.ts';
 import { relay } from '../../../../gateway/policies/relay/relay.ts';
 import type { Route } from '../../../../gateway/core/call.ts';
 import { CHAT, fakeCall, MESSAGES } from '../../../support/fake-call.ts';
@@ -16,7 +17,9 @@ function ask(stream: boolean, route: Route = CHAT, choices = 1) {
   const made = fakeCall({ stream, route, arrivedAt: clock.now() });
   const call = { ...made, peek: { ...made.peek, choices } };
   const verdicts: Verdict[] = [];
-  const attempt = relay(call, worker, { method: 'POST', path: call.route.path, headers: {}, body: null }, clock, SETTINGS, {
+  const record = newAttempt(worker.id, worker.life);
+  call.attempts.push(record);
+  const attempt = relay(call, record, worker, { method: 'POST', path: call.route.path, headers: {}, body: null }, clock, SETTINGS, {
     onSent() {},
     onFirstByte() {},
     onDied() {},
@@ -25,7 +28,7 @@ function ask(stream: boolean, route: Route = CHAT, choices = 1) {
   return { clock, worker, call, client: new FakeClient(call), attempt, verdicts, exchange: worker.last };
 }
 
-async function receive(attempt: Promise<Attempt>, client: FakeClient): Promise<void> {
+async function receive(attempt: Promise<AttemptResult>, client: FakeClient): Promise<void> {
   const result = await attempt;
   if (result.kind !== 'replied') throw new Error(`the attempt failed: ${result.error.message}`);
   client.receive(result.reply);
@@ -53,7 +56,7 @@ test('without usage, the tokens of a chat are its events less the role and [DONE
   await receive(attempt, client);
   exchange.frames(tokenEvent('b'));
   exchange.lastFrames(finishEvent(), DONE_EVENT);
-  expect(call.journey).toMatchObject({ outputTokens: null, chunks: 3 });
+  expect(call.attempts).toMatchObject([{ outputTokens: null, chunks: 3 }]);
 });
 
 test('a slow reader at [DONE] does not cost the worker its connection', async () => {

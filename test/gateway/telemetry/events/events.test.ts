@@ -1,7 +1,10 @@
+import { newAttempt } from '../../../../gateway/core/attempt.ts';
 import { describe, expect, it } from 'vitest';
 import type { Events } from '../../../../gateway/core/events.ts';
 import type { Log } from '../../../../gateway/core/log/log.ts';
+import { fanOut } from '../../../../gateway/core/fan-out.ts';
 import { createEvents } from '../../../../gateway/telemetry/events/events.ts';
+import { lostEvent } from '../../../../gateway/telemetry/events/lost-event.ts';
 import { callOf, createScene, MODEL, SECRETS, viewOf } from './scene.ts';
 
 interface Case {
@@ -84,6 +87,13 @@ const CASES: readonly Case[] = [
     samples: { 'routed_requests_total{worker="w0"}': 1 },
   },
   {
+    name: 'attemptEnded',
+    fire: (events) =>
+      events.attemptEnded(callOf({ attempts: 1 }), { ...newAttempt('w0', null), verdict: { kind: 'failure', reason: 'connect' } }),
+    line: { level: 'debug', event: 'attempt', worker: 'w0', attempts: 1, outcome: 'failure', reason: 'connect' },
+    samples: {},
+  },
+  {
     name: 'retried',
     fire: (events) => events.retried(callOf({ worker: 'w0', attempts: 1 }), 'upstream'),
     line: { level: 'info', event: 'retry', reason: 'upstream', worker: 'w0', attempts: 1 },
@@ -161,7 +171,7 @@ describe('events', () => {
         throw new Error('no log');
       },
     });
-    const events = createEvents({ metrics, log: broken, clock });
+    const events = fanOut([createEvents({ metrics, log: broken, clock })], lostEvent(broken));
     for (const { fire } of CASES) expect(() => fire(events)).not.toThrow();
     for (const handler of Object.values(createScene().events)) expect(() => (handler as (call: null) => void)(null)).not.toThrow();
   });

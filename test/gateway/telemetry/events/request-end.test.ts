@@ -1,13 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { GatewayError } from '../../../../gateway/core/errors.ts';
-import type { Journey } from '../../../../gateway/core/call.ts';
 import type { Outcome } from '../../../../gateway/core/reply.ts';
-import { callOf, createScene, MODEL, SECRETS } from './scene.ts';
+import { callOf, createScene, MODEL, SECRETS, type Story } from './scene.ts';
 
 const COMPLETE: Outcome = { kind: 'complete', status: 200 };
 
 /** Arrived at 1000, waited 30 in the queue and 20 in the window, sent at 1055, first byte at 1255, last at 3155; 39 tokens. */
-const STREAMED: Partial<Journey> = {
+const STREAMED: Story = {
   phase: 'done',
   queueMs: 30,
   windowMs: 20,
@@ -24,10 +23,10 @@ const STREAMED: Partial<Journey> = {
   finishReason: 'stop',
 };
 
-async function ended(journey: Partial<Journey>, outcome: Outcome, status: number, more: Parameters<typeof callOf>[1] = {}) {
+async function ended(story: Story, outcome: Outcome, status: number, more: Parameters<typeof callOf>[1] = {}) {
   const scene = createScene();
   await scene.clock.advance(2160);
-  scene.events.requestEnded(callOf(journey, more), outcome, status);
+  scene.events.requestEnded(callOf(story, more), outcome, status);
   return { ...scene, line: scene.lines('request.end')[0]!, page: await scene.samples() };
 }
 

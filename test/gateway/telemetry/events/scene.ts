@@ -1,3 +1,4 @@
+import { type Attempt, newAttempt } from '../../../../gateway/core/attempt.ts';
 import { newJourney } from '../../../../gateway/core/call.ts';
 import type { Call, Journey } from '../../../../gateway/core/call.ts';
 import { Cancellation } from '../../../../gateway/core/cancellation.ts';
@@ -6,6 +7,8 @@ import type { SupervisorSnapshot } from '../../../../gateway/link/snapshot.ts';
 import type { WorkerTransport } from '../../../../gateway/core/transport.ts';
 import type { ModelEntry, Worker, WorkerDirectory, WorkerLoad, WorkerView } from '../../../../gateway/core/worker.ts';
 import type { EventLoopMonitor } from '../../../../gateway/telemetry/metrics/event-loop.ts';
+import { fanOut } from '../../../../gateway/core/fan-out.ts';
+import { lostEvent } from '../../../../gateway/telemetry/events/lost-event.ts';
 import { createEvents } from '../../../../gateway/telemetry/events/events.ts';
 import { renderMetrics } from '../../../../gateway/telemetry/metrics/exposition.ts';
 import { createLog } from '../../../../gateway/core/log/log.ts';
@@ -60,7 +63,7 @@ export function workerOf(view: WorkerView = viewOf(), load: Partial<WorkerLoad> 
     },
     inFlight: 0,
     unanswered: 0,
-    readySince: null,
+    life: null,
     transport: unusedTransport,
   };
 }
@@ -127,8 +130,11 @@ export function snapshotOf(more: Partial<SupervisorSnapshot> = {}): SupervisorSn
   };
 }
 
+/** What became of a call, in one: its journey, and its last attempt where there was one. */
+export type Story = Partial<Journey & Omit<Attempt, 'worker'>> & { readonly worker?: string; readonly attempts?: number };
+
 /** A call that arrived at monotonic 1000 ms, carrying a prompt and a key that must never be seen again. */
-export function callOf(journey: Partial<Journey> = {}, more: Partial<Call> = {}): Call {
+export function callOf({ attempts = 0, worker = 'w0', ...story }: Story = {}, more: Partial<Call> = {}): Call {
   const bytes = Buffer.from(JSON.stringify({ model: MODEL, messages: [{ role: 'user', content: SECRETS.prompt }] }));
   return {
     id: 'req-1',
@@ -141,7 +147,9 @@ export function callOf(journey: Partial<Journey> = {}, more: Partial<Call> = {})
     forward: { authorization: `Bearer ${SECRETS.key}` },
     arrivedAt: 1000,
     cancellation: new Cancellation(),
-    journey: { ...newJourney(), ...journey },
+    journey: { ...newJourney(), ...story },
+    attempts: Array.from({ length: attempts }, () => ({ ...newAttempt(worker, null), ...story })),
+    place: null,
     ...more,
   };
 }
@@ -165,7 +173,7 @@ export function createScene(sources: Partial<MetricSources> = {}, level: LogLeve
     clock,
     metrics,
     log,
-    events: createEvents({ metrics, log, clock }),
+    events: fanOut([createEvents({ metrics, log, clock })], lostEvent(log)),
     text: () => written.join(''),
     lines: (event?: string) =>
       written.map((line) => JSON.parse(line) as Line).filter((line) => event === undefined || line.event === event),

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import type { GatewayError } from '../../../../gateway/core/errors.ts';
 import { Admission } from '../../../../gateway/policies/admission/admission.ts';
+import { outliveWorker } from '../../../../gateway/policies/lost/outlive-worker.ts';
 import { clientGone, fakeCall } from '../../../support/fake-call.ts';
 import type { FakeExchange } from '../../../support/fake-worker.ts';
 import { completion, MODEL } from '../../../support/fake-worker.ts';
@@ -23,7 +24,8 @@ function supervised({ workers = 1, max_queue = 100, ...setup }: Setup & { max_qu
         pressure: () => ({ warn_kv_usage: 0.85, critical_kv_usage: 0.95, scrape_interval_ms: 500 }),
         timeouts: () => ({ stream_total_ms: 300_000, request_total_ms: 60_000 }),
       });
-      return admission.layer();
+      const own = admission;
+      return (next) => own.layer()(outliveWorker({ clock, events, directory, lineUpAgain: (call) => own.lineUpAgain(call) })(next));
     },
   });
   t.directory.setModel(MODEL, 'ready', null, true);
@@ -60,7 +62,7 @@ describe('a call whose only worker ended before a byte had come', () => {
     good(t.open()[0]!);
     await t.settle();
     expect(textOf(sent)).toContain('Yes.');
-    expect(sent.call.journey).toMatchObject({ attempts: 2, losses: 1 });
+    expect(sent.call.attempts).toMatchObject([{ failure: why }, { failure: null }]);
     expect(sent.call.journey.queueMs).toBeGreaterThanOrEqual(5000);
     expect([t.inUse(), t.clock.pending]).toEqual([0, 0]);
     expect(t.events.of('retried').map(([, why]) => why)).toEqual([why]);
@@ -126,7 +128,7 @@ describe('a call whose only worker ended before a byte had come', () => {
     good(t.open()[0]!);
     await t.settle();
     expect(textOf(sent)).toContain('Yes.');
-    expect(sent.call.journey).toMatchObject({ attempts: 2, losses: 0 });
+    expect(sent.call.attempts).toHaveLength(2);
     expect(t.asked()).toEqual([1, 1]);
   });
 
@@ -242,7 +244,7 @@ describe('a call that comes when the breaker has opened because its worker ended
     for (const exchange of t.open()) good(exchange);
     await t.settle();
     for (const sent of [...t.lost, late]) expect(textOf(sent)).toContain('Yes.');
-    expect(late.call.journey).toMatchObject({ attempts: 1, losses: 0 });
+    expect(late.call.attempts).toHaveLength(1);
     expect(t.events.of('retried')).toHaveLength(2);
     expect([t.inUse(), t.clock.pending]).toEqual([0, 0]);
   });
@@ -292,7 +294,7 @@ describe('a call that comes when the breaker has opened because its worker ended
     good(t.open()[0]!);
     await t.settle();
     expect(textOf(late)).toContain('Yes.');
-    expect(late.call.journey).toMatchObject({ attempts: 1, losses: 0 });
+    expect(late.call.attempts).toHaveLength(1);
     expect(late.call.journey.queueMs).toBeGreaterThan(700);
   });
 

@@ -1,0 +1,54 @@
+import type { WorkerLife } from './worker.ts';
+
+/** How an exchange with a worker ended, for its breaker. */
+export type Verdict =
+  | { readonly kind: 'success' }
+  | { readonly kind: 'failure'; readonly reason: string }
+  /** Says nothing about the worker: the client left, time was over, or it was merely busy. */
+  | { readonly kind: 'neutral' };
+
+/**
+ * Why an attempt gave no answer. unsent: the worker never had it · stale: a kept connection was gone · died: the worker broke off · busy ·
+ * failed: the worker answered with a failure · final: no other worker would do better
+ */
+export type FailureCause = 'unsent' | 'stale' | 'died' | 'busy' | 'failed' | 'final';
+
+/** One attempt at a worker, as far as it has come. Written by the relay that makes it, and read by everyone. */
+export interface Attempt {
+  readonly worker: string;
+  /** The life of the worker that was asked; null when it was about to end. */
+  readonly life: WorkerLife | null;
+  /** Monotonic ms at which the worker had the whole request. */
+  sentAt: number | null;
+  /** Monotonic ms at which the first byte of the answer's body came. */
+  firstByteAt: number | null;
+  /** Monotonic ms at which the last byte came. */
+  lastByteAt: number | null;
+  inputTokens: number | null;
+  outputTokens: number | null;
+  cachedTokens: number | null;
+  /** Events of a stream that carried generated text: stands in for outputTokens when the worker sent no usage. */
+  chunks: number;
+  finishReason: string | null;
+  /** Why it gave no answer; null while it may, or when it has. */
+  failure: FailureCause | null;
+  /** null while the worker is not done with it. */
+  verdict: Verdict | null;
+}
+
+export function newAttempt(worker: string, life: WorkerLife | null): Attempt {
+  return {
+    worker,
+    life,
+    sentAt: null,
+    firstByteAt: null,
+    lastByteAt: null,
+    inputTokens: null,
+    outputTokens: null,
+    cachedTokens: null,
+    chunks: 0,
+    finishReason: null,
+    failure: null,
+    verdict: null,
+  };
+}

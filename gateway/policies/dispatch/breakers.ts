@@ -1,0 +1,77 @@
+import type { Events } from '../../core/events.ts';
+import type { Random } from '../../core/random.ts';
+import type { Worker, WorkerDirectory, WorkerLife } from '../../core/worker.ts';
+import { isStalled } from '../capacity/stalled-worker.ts';
+import { type BreakerSettings, CircuitBreaker } from './circuit-breaker.ts';
+
+export interface BreakersContext {
+  readonly random: Random;
+  readonly events: Pick<Events, 'breakerChanged'>;
+  readonly directory: WorkerDirectory;
+  readonly breaker: () => BreakerSettings;
+}
+
+/** A breaker for each worker. It starts afresh with each life of its worker: what failed before was another process. */
+export class Breakers {
+  readonly #context: BreakersContext;
+  readonly #byWorker = new Map<string, CircuitBreaker>();
+  /** By worker: the life to which its breaker's state belongs. */
+  readonly #lives = new Map<string, WorkerLife>();
+
+  constructor(context: BreakersContext) {
+    this.#context = context;
+    this.#followWorkers();
+    context.directory.onChange(() => this.#followWorkers());
+  }
+
+  get all(): ReadonlyMap<string, CircuitBreaker> {
+    return this.#byWorker;
+  }
+
+  /** Takes new thresholds into the breakers there are. */
+  configure(): void {
+    for (const breaker of this.#byWorker.values()) breaker.configure(this.#context.breaker());
+  }
+
+  of(worker: string): CircuitBreaker {
+    let breaker = this.#byWorker.get(worker);
+    if (!breaker) {
+      const { breaker: settings, random, events } = this.#context;
+      breaker = new CircuitBreaker(settings(), random, (from, to, reason) => events.breakerChanged(worker, from, to, reason));
+      this.#byWorker.set(worker, breaker);
+    }
+    return breaker;
+  }
+
+  /** Those whose breaker would admit a call; the list itself when that is all of them. */
+  admitting(workers: readonly Worker[], now: number): readonly Worker[] {
+    for (const { id, load } of workers) {
+      const breaker = this.of(id);
+      if (isStalled(load, breaker.succeededAt)) breaker.trip(now, 'stalled');
+    }
+    for (const worker of workers) {
+      if (!this.of(worker.id).admits(now)) return workers.filter((other) => this.of(other.id).admits(now));
+    }
+    return workers;
+  }
+
+  /** Monotonic ms at which the first of them may be asked again. */
+  soonest(workers: readonly Worker[], now: number): number {
+    let soonest = Infinity;
+    for (const { id } of workers) soonest = Math.min(soonest, this.of(id).openUntilMs ?? now + 1_000);
+    return soonest;
+  }
+
+  #followWorkers(): void {
+    const present = new Set<string>();
+    for (const { id, life } of this.#context.directory.workers()) {
+      present.add(id);
+      if (life === null || this.#lives.get(id) === life) continue;
+      this.#lives.set(id, life);
+      this.#byWorker.get(id)?.reset('worker_ready');
+    }
+    for (const known of [this.#byWorker, this.#lives]) {
+      for (const id of known.keys()) if (!present.has(id)) known.delete(id);
+    }
+  }
+}

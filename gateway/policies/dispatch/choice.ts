@@ -1,0 +1,80 @@
+import type { Call } from '../../core/call.ts';
+import { GatewayError } from '../../core/errors.ts';
+import type { Worker, WorkerDirectory } from '../../core/worker.ts';
+import { fittingWorkers } from '../capacity/large-requests.ts';
+import { noWorkerError } from '../capacity/no-worker.ts';
+import { pressureOf, type PressureSettings } from '../capacity/pressure.ts';
+import { unwillingError, willingWorkers } from '../capacity/prompt-logprobs.ts';
+import type { Losses } from '../lost/loss.ts';
+import type { Breakers } from './breakers.ts';
+
+/** Who is to be asked next? */
+export interface Question {
+  readonly call: Call;
+  /** Workers that have been asked already. */
+  readonly tried: readonly Worker[];
+  /** Monotonic ms. */
+  readonly now: number;
+}
+
+/** One reason to leave workers out. */
+export interface Filter {
+  /** Those that it leaves; the list itself when that is all of them. */
+  readonly keep: (workers: readonly Worker[], question: Question) => readonly Worker[];
+  /** What the call is told when it leaves none. Absent: it always leaves one. */
+  readonly refusal?: (before: readonly Worker[], question: Question) => GatewayError;
+}
+
+export interface ChoiceContext {
+  readonly directory: WorkerDirectory;
+  readonly pressure: () => PressureSettings;
+}
+
+/** Which workers may be asked, in the order in which the reasons count. */
+export function filters({ directory, pressure }: ChoiceContext, breakers: Breakers, losses: Losses): readonly Filter[] {
+  return [
+    {
+      keep: (_, { call }) => directory.readyFor(call.model),
+      refusal: (_, { call }) => noWorkerError(directory, call.model),
+    },
+    {
+      keep: (workers, { call }) => willingWorkers(workers, call),
+      refusal: (_, { call }) => unwillingError(directory, call),
+    },
+    { keep: (workers, { call }) => fittingWorkers(workers, call) },
+    {
+      keep: (workers, { tried, now }) => breakers.admitting(untried(workers, tried), now),
+      refusal: (before, { call, now }) => allOpen(before, call, now),
+    },
+    { keep: (workers, { now }) => calm(workers, pressure(), now) },
+  ];
+
+  /** Where that is because one of them has just ended, the call can wait for what its supervisor says. */
+  function allOpen(workers: readonly Worker[], { model }: Call, now: number): GatewayError {
+    const message = `The workers for ${model} have failed repeatedly and are being left alone for a moment.`;
+    const error = new GatewayError('breaker_open', message, { retryAfterMs: Math.max(0, breakers.soonest(workers, now) - now) });
+    return losses.unexplained(error, workers, now) ?? error;
+  }
+}
+
+/** @returns those that every filter leaves, or the refusal of the first that leaves none */
+export function candidates(chain: readonly Filter[], question: Question): readonly Worker[] | GatewayError {
+  let left: readonly Worker[] = [];
+  for (const { keep, refusal } of chain) {
+    const before = left;
+    left = keep(before, question);
+    if (left.length === 0 && refusal) return refusal(before, question);
+  }
+  return left;
+}
+
+function untried(workers: readonly Worker[], tried: readonly Worker[]): readonly Worker[] {
+  return tried.length === 0 ? workers : workers.filter((worker) => !tried.includes(worker));
+}
+
+/** Those under critical pressure only where there is no other. */
+function calm(workers: readonly Worker[], settings: PressureSettings, now: number): readonly Worker[] {
+  if (workers.length < 2) return workers;
+  const others = workers.filter(({ load }) => pressureOf(settings, load, now) !== 'critical');
+  return others.length > 0 ? others : workers;
+}

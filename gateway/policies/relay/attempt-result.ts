@@ -1,0 +1,19 @@
+import type { FailureCause, Verdict } from '../../core/attempt.ts';
+import type { GatewayError } from '../../core/errors.ts';
+import type { Reply } from '../../core/reply.ts';
+
+/** What whoever makes an attempt hears besides its result. */
+export interface AttemptObserver {
+  /** The worker has the whole request. */
+  onSent(): void;
+  onFirstByte(): void;
+  /** The worker ended with the call in its hands. `silent`: before a byte of the answer had gone to the client. */
+  onDied(silent: boolean): void;
+  /** Once, when the worker is done with the attempt. */
+  onSettled(verdict: Verdict): void;
+}
+
+export type AttemptResult =
+  | { readonly kind: 'replied'; readonly reply: Reply }
+  /** No byte has gone to the client: another worker may be asked. */
+  | { readonly kind: 'failed'; readonly error: GatewayError; readonly cause: FailureCause };
