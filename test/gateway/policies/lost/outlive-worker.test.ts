@@ -119,6 +119,23 @@ describe('a call whose only worker ended before a byte had come', () => {
     expect(textOf(sent)).toContain('Yes.');
   });
 
+  test('counts what it asked of every worker in every life', async () => {
+    const t = supervised({ workers: 2, max_attempts: 3 });
+    const sent = t.send();
+    for (let turn = 0; turn < 8 && sent.result === null; turn += 1) {
+      await t.settle();
+      for (const exchange of t.open()) refuse(exchange);
+      await t.settle();
+      if (t.open().length > 0) continue;
+      for (const worker of t.workers) t.directory.setState(worker, 'backoff');
+      await t.settle();
+      for (const worker of t.workers) t.directory.setState(worker, 'ready');
+    }
+    await t.settle();
+    expect(kindOf(sent)).toBe('upstream_disconnected');
+    expect(t.asked().reduce((sum, count) => sum + count, 0)).toBe(3);
+  });
+
   test('asks another first, where there is one', async () => {
     const t = supervised({ workers: 2 });
     const sent = t.send();
