@@ -24,6 +24,11 @@ export interface PolicyParts {
   readonly windows: BatchWindows;
   readonly dispatch: Dispatch;
   readonly timeouts: () => DeadlineSettings;
+  /**
+   * Policies that may answer or refuse a call before it takes a place, in their order. They may wait for somebody else's word (a shared
+   * count, a cache, a record), within the call's deadline.
+   */
+  readonly early?: readonly Layer[];
   readonly onUnexpected: (error: unknown, callId: string) => void;
 }
 
@@ -40,6 +45,7 @@ export function pipeline(parts: PolicyParts): Handler {
       rescue(parts.random, parts.onUnexpected),
       // The clock runs from arrival: waiting counts.
       deadline(parts.clock, parts.timeouts),
+      ...(parts.early ?? []),
       // What the workers have no memory for does not wait for one of them.
       refusePromptLogprobs(parts.directory),
       // Refuses early and cheaply, or waits for a place. Only what has a place may be held or sent.
