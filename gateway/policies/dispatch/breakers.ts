@@ -1,8 +1,10 @@
 import type { Events } from '../../core/events.ts';
 import type { Random } from '../../core/random.ts';
-import type { Worker, WorkerDirectory, WorkerLife } from '../../core/worker.ts';
-import { isStalled } from '../capacity/stalled-worker.ts';
+import type { Worker, WorkerDirectory, WorkerLife, WorkerLoad } from '../../core/worker.ts';
 import { type BreakerSettings, CircuitBreaker } from './circuit-breaker.ts';
+
+/** As patient as a supervisor is before it takes a worker out of service. */
+const STALL_MS = 120_000;
 
 export interface BreakersContext {
   readonly random: Random;
@@ -74,4 +76,13 @@ export class Breakers {
       for (const id of known.keys()) if (!present.has(id)) known.delete(id);
     }
   }
+}
+
+/**
+ * Calls of ours have been with the worker for minutes, all in all, and its engine has done nothing: it hangs, however well its health check
+ * is. What it does for others counts as well, and so does a step without a token, or an answer for which no engine is needed
+ * (`answeredAt`). An engine that does not count its work is never taken for stalled.
+ */
+function isStalled({ work, workedAt, scrapedAt }: WorkerLoad, answeredAt: number): boolean {
+  return work !== null && workedAt !== null && scrapedAt !== null && scrapedAt - Math.max(workedAt, answeredAt) >= STALL_MS;
 }
