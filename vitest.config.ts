@@ -6,6 +6,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // Three, whatever the machine has: tests start processes of their own, and mostly wait for them.
     maxWorkers: 3,
+    // Nothing here is mocked by module and nothing global is changed, so files can share a process: a third of the CPU time.
+    isolate: false,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // Polls mostly wait for processes, which a busy machine keeps waiting.
