@@ -3,8 +3,23 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { WORKER_STAGES } from '../../gateway/core/worker.ts';
 import type { Failure } from '../failure/failure.ts';
+import type { Evidence } from '../failure/row.ts';
+import { FAILURE_PHASES, RETRY_RULES } from '../failure/row.ts';
+import { FAILURE_CLASSES } from '../failure/table.ts';
 import { fileNameOf } from '../system/file-name.ts';
 import { writeWhole } from '../system/write-whole.ts';
+
+/** Of another version it may have words that mean nothing here. */
+const failure: z.ZodType<Failure> = z.object({
+  class: z.enum(FAILURE_CLASSES).catch('unknown'),
+  phase: z.enum(FAILURE_PHASES),
+  retry: z.enum(RETRY_RULES),
+  signature: z.string(),
+  message: z.string(),
+  advice: z.string(),
+  lastWords: z.string(),
+  evidence: z.record(z.string(), z.number()) as z.ZodType<Evidence>,
+});
 
 const recordSchema = z.object({
   worker: z.string(),
@@ -33,7 +48,8 @@ const recordSchema = z.object({
     z.object({ id: z.string(), root: z.string().nullable(), parent: z.string().nullable(), maxModelLen: z.number().nullable() }),
   ),
   version: z.string().nullable(),
-  lastFailure: z.custom<Failure>((value) => typeof value === 'object').nullable(),
+  // What went wrong before is not worth a worker that goes on well.
+  lastFailure: failure.nullable().catch(null),
   failedAt: z.string().nullable(),
 });
 

@@ -1,4 +1,5 @@
 import type { Evidence, Exit, FailurePhase, FailureRow } from './row.ts';
+import type { FailureClass } from './table.ts';
 import { FAILURE_ROWS } from './table.ts';
 import type { Failure } from './failure.ts';
 import { withLastWords } from './failure.ts';
@@ -27,7 +28,7 @@ const FATAL = /EngineCore encountered a fatal error|EngineCore failed to start/;
 const OUT_OF_HOST_MEMORY = 'Give the machine or container more main memory (1.3 times the weights plus 4 GiB), not more GPU memory.';
 
 interface Found {
-  readonly row: FailureRow;
+  readonly row: FailureRow<FailureClass>;
   readonly line: LogLine;
   readonly match: RegExpExecArray;
 }
@@ -129,7 +130,7 @@ function toFailure(ending: Ending, { row, line, match }: Found, lastWords = line
 }
 
 /** PyTorch names the size of the card in a line of its own. */
-function capacity(name: string, lines: readonly LogLine[]): Evidence {
+function capacity(name: FailureClass, lines: readonly LogLine[]): Evidence {
   if (!name.startsWith('oom-') || name === 'oom-host') return {};
   for (const { text } of lines) {
     const gib = /GPU \d+ has a total capacity of ([\d.]+) GiB/.exec(text)?.[1];

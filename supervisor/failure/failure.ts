@@ -1,10 +1,10 @@
 import type { Evidence, FailurePhase, RetryRule } from './row.ts';
 import type { GpuReading } from '../gpu/gpu.ts';
+import type { FailureClass } from './table.ts';
 import { comfortable, cudaTotalBytes, freeForVllmBytes, neededBytes, utilizationLimit } from '../gpu/memory.ts';
 
 export interface Failure {
-  /** A short name for metrics and for deciding what to do: a `class` of the failure table. */
-  readonly class: string;
+  readonly class: FailureClass;
   readonly phase: FailurePhase;
   readonly retry: RetryRule;
   /** Equal for failures that are the same one again. */
@@ -31,9 +31,9 @@ export function withLastWords(failure: Failure, lastWords: string): Failure {
 const PYTHON_ERROR = /\b[A-Z]\w*(?:Error|Exception|Interrupt)\b.*/;
 
 /** Classes of failures that we notice from outside: the log may know the cause. */
-const SYMPTOMS: ReadonlySet<string> = new Set(['start-timeout', 'warm-up', 'unresponsive', 'stalled', 'wake-failed']);
+const SYMPTOMS: ReadonlySet<FailureClass> = new Set(['start-timeout', 'warm-up', 'unresponsive', 'stalled', 'wake-failed']);
 /** Classes that only tell that something has ended. */
-const VAGUE: ReadonlySet<string> = new Set(['unknown', 'engine-start', 'engine-death']);
+const VAGUE: ReadonlySet<FailureClass> = new Set(['unknown', 'engine-start', 'engine-death']);
 
 /**
  * A failure that was noticed before the process ended, in the light of how it ended: the cause where the log tells one, or else the same
@@ -221,6 +221,13 @@ function gib(bytes: number): string {
   return (bytes / 2 ** 30).toFixed(1);
 }
 
-function plain(name: string, phase: FailurePhase, retry: RetryRule, message: string, advice: string, evidence: Evidence = {}): Failure {
+function plain(
+  name: FailureClass,
+  phase: FailurePhase,
+  retry: RetryRule,
+  message: string,
+  advice: string,
+  evidence: Evidence = {},
+): Failure {
   return { class: name, phase, retry, signature: `${name}/${phase}`, message, advice, lastWords: '', evidence };
 }

@@ -2,13 +2,15 @@
  * How far the worker had come: before the weights, reading them, vLLM's trial run, taking the KV cache, capturing graphs, warming up,
  * answering requests.
  */
-export type FailurePhase = 'launch' | 'load' | 'profile' | 'kv' | 'graphs' | 'warmup' | 'serving';
+export const FAILURE_PHASES = ['launch', 'load', 'profile', 'kv', 'graphs', 'warmup', 'serving'] as const;
+export type FailurePhase = (typeof FAILURE_PHASES)[number];
 
 /**
  * never: the same start would fail in the same way · backoff: try again, later and later · wait: somebody else holds what is needed ·
  * next_port: try again on another port · relax: only with a setting relaxed, see ladder.ts.
  */
-export type RetryRule = 'never' | 'backoff' | 'wait' | 'next_port' | 'relax';
+export const RETRY_RULES = ['never', 'backoff', 'wait', 'next_port', 'relax'] as const;
+export type RetryRule = (typeof RETRY_RULES)[number];
 
 export interface Exit {
   readonly code: number | null;
@@ -33,8 +35,8 @@ export interface Evidence {
   readonly hostOomKills?: number;
 }
 
-export interface FailureRow {
-  readonly class: string;
+export interface FailureRow<Class extends string = string> {
+  readonly class: Class;
   /** Looked for line by line, earliest line first. */
   readonly pattern: RegExp;
   /**

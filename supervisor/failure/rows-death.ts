@@ -8,7 +8,7 @@ function says(text: string): () => string {
 const HANDSHAKE_MS = 590_000;
 
 /** Deaths: of hardware, of kernels, of connections between an engine's parts, and those of which only the fact is known. */
-export const DEATH_ROWS: readonly FailureRow[] = [
+export const DEATH_ROWS = [
   {
     class: 'hardware',
     pattern: /GPU has fallen off the bus|GPU requires reset|GPU is lost|uncorrectable ECC error|Xid.*: (?:48|63|64|74|79|94|95)\b/,
@@ -79,4 +79,4 @@ export const DEATH_ROWS: readonly FailureRow[] = [
     message: says('The engine behind the API server died.'),
     advice: 'The cause stands further up in the worker’s log file.',
   },
-];
+] as const satisfies readonly FailureRow[];

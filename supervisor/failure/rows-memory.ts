@@ -13,7 +13,7 @@ function figures(all: Evidence): Evidence {
 }
 
 /** Want of memory, on the card and beside it. The patterns are vLLM's, PyTorch's and the kernel's own words. */
-export const MEMORY_ROWS: readonly FailureRow[] = [
+export const MEMORY_ROWS = [
   {
     class: 'busy-vram',
     pattern: /Free memory on device .*?\(([\d.]+)\/([\d.]+) GiB\).*less than desired GPU memory utilization \(([\d.]+), ([\d.]+) GiB\)/,
@@ -150,4 +150,4 @@ export const MEMORY_ROWS: readonly FailureRow[] = [
     message: () => 'The engine was killed from outside, most likely because the machine ran out of main memory.',
     advice: 'Give the machine or container more main memory (1.3 times the weights plus 4 GiB), not more GPU memory.',
   },
-];
+] as const satisfies readonly FailureRow[];

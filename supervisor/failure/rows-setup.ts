@@ -9,7 +9,7 @@ function trimmed(text: string | undefined): string {
 }
 
 /** What a start cannot succeed with, however often it is repeated: settings, model, GPU, driver and what is installed. */
-export const SETUP_ROWS: readonly FailureRow[] = [
+export const SETUP_ROWS = [
   {
     class: 'config',
     pattern: /\bserve: error: (.+)|unrecognized arguments: (.+)/,
@@ -201,4 +201,4 @@ export const SETUP_ROWS: readonly FailureRow[] = [
     message: says('The model could not be fetched: the network or the model hub did not answer.'),
     advice: 'Check the network and proxy settings, or download the model beforehand.',
   },
-];
+] as const satisfies readonly FailureRow[];

@@ -1,3 +1,4 @@
+import type { FailureClass } from '../failure/table.ts';
 import type { Relaxation } from './step.ts';
 import type { SupervisionPolicy } from '../system/policy.ts';
 
@@ -27,7 +28,7 @@ export type FootingChange = 'relaxed' | 'relapsed' | 'restored' | 'reset';
 export function answer(
   policy: SupervisionPolicy,
   footing: Footing,
-  failureClass: string,
+  failureClass: FailureClass,
   relief: Relaxation | null,
   servedMs: number | null,
 ): { readonly footing: Footing; readonly change: 'relaxed' | 'relapsed' } | null {
@@ -38,7 +39,7 @@ export function answer(
 }
 
 /** A step that was on trial comes back when its failure does; then it stays longer. */
-function relapse(policy: SupervisionPolicy, footing: Footing, failureClass: string, servedMs: number | null): Footing | null {
+function relapse(policy: SupervisionPolicy, footing: Footing, failureClass: FailureClass, servedMs: number | null): Footing | null {
   const { climbed } = footing;
   if (climbed?.class !== failureClass || (servedMs ?? 0) >= policy.relapseMs) return null;
   return { ...footing, steps: [...footing.steps, climbed], climbed: null, relapses: footing.relapses + 1 };

@@ -1,4 +1,5 @@
 import type { EngineValue } from '../../gateway/config/schema/settings.ts';
+import type { FailureClass } from '../failure/table.ts';
 import { comfortable } from '../gpu/memory.ts';
 import type { Change, LadderQuestion, Relaxation } from './step.ts';
 
@@ -220,7 +221,7 @@ function ifCounted(rung: Rung): Rung {
  * nothing to relax. Every entry was reasoned from how vLLM divides a card: a share of it, less weights, activations of a trial batch and
  * graphs, becomes the KV cache.
  */
-export const RUNGS: Readonly<Record<string, readonly Rung[]>> = {
+export const RUNGS: Readonly<Partial<Record<FailureClass, readonly Rung[]>>> = {
   'busy-vram': [shareWhatIsFree],
   // Sequences, batch and context take no part in loading weights, and neither does the share of the card.
   'oom-weights': [withoutPictures, smallerWeights, offload],

@@ -1,6 +1,7 @@
 import type { EngineValue } from '../../gateway/config/schema/settings.ts';
 import type { Degradation, RefusedFeature } from '../../gateway/core/worker.ts';
 import type { Evidence } from '../failure/row.ts';
+import type { FailureClass } from '../failure/table.ts';
 import type { EngineSettings } from '../profile/profile.ts';
 
 /** What an engine is launched with, as far as a ladder may change it. */
@@ -50,13 +51,12 @@ export type Change =
 
 /** One step down: what is changed, for which class of failure, in plain words. */
 export interface Relaxation extends Degradation {
-  readonly class: string;
+  readonly class: FailureClass;
   readonly change: Change;
 }
 
 export interface LadderQuestion {
-  /** A class of the failure table. */
-  readonly class: string;
+  readonly class: FailureClass;
   /** Settings in force when it failed, `taken` included. */
   readonly setup: Setup;
   readonly limits: LadderLimits;

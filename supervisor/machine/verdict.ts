@@ -26,7 +26,7 @@ export function judge(
 /** Not what the failure alone would suggest: that was tried. But a context that we find too short to be of use may do for somebody. */
 function adviceAtTheEnd({ class: name, advice }: Failure): string {
   const otherwise = 'smaller weights (quantized, such as 4-bit), a smaller model, or a GPU with more memory.';
-  return name === 'oom-kv' ? `${advice} Or use ${otherwise}` : `Use ${otherwise}`;
+  return name === 'kv-too-small' ? `${advice} Or use ${otherwise}` : `Use ${otherwise}`;
 }
 
 /** Whether waiting may be all it takes: then even a worker that was given up is tried once more now and then. */

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { EngineValue } from '../../gateway/config/schema/settings.ts';
 import { REFUSABLE_FEATURES } from '../../gateway/core/worker.ts';
 import type { Failure } from '../failure/failure.ts';
+import { FAILURE_CLASSES } from '../failure/table.ts';
 import type { Footing, FootingChange } from '../ladder/footing.ts';
 import { LEVEL_GROUND } from '../ladder/footing.ts';
 import type { Relaxation } from '../ladder/step.ts';
@@ -27,7 +28,15 @@ const change = z.union([
   z.object({ kind: z.literal('source'), value: z.string() }),
   z.object({ kind: z.literal('refusal'), feature: z.enum(REFUSABLE_FEATURES) }),
 ]);
-const relaxation = z.object({ setting: z.string(), from: z.string(), to: z.string(), reason: z.string(), class: z.string(), change });
+const relaxation = z.object({
+  setting: z.string(),
+  from: z.string(),
+  to: z.string(),
+  reason: z.string(),
+  // A class of another version is none that could come again here; the step itself stays in force.
+  class: z.enum(FAILURE_CLASSES).catch('unknown'),
+  change,
+});
 const footing = z.object({
   steps: z.array(relaxation),
   climbed: relaxation.nullable(),
@@ -71,7 +80,7 @@ export class LadderRecord {
       const last = lastOf(linesOf(readFileSync(this.#path, 'utf8')));
       if (!last) return nothing;
       if (this.#isForeign(last)) return { ...nothing, reset: last.footing.steps.length > 0 };
-      return { footing: last.footing as Footing, version: last.vllm_version, reset: false };
+      return { footing: last.footing, version: last.vllm_version, reset: false };
     } catch {
       // No file yet, or none that can be read.
       return nothing;

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { explain } from '../../../supervisor/failure/explain.ts';
+import * as noticed from '../../../supervisor/failure/failure.ts';
 import type { Evidence, FailurePhase } from '../../../supervisor/failure/row.ts';
-import { FAILURE_ROWS } from '../../../supervisor/failure/table.ts';
+import { FAILURE_CLASSES, FAILURE_ROWS } from '../../../supervisor/failure/table.ts';
 import { LineSplitter } from '../../../supervisor/failure/log-lines.ts';
 
 const ENGINE = '(EngineCore pid=9) ERROR 08-17 10:00:00 [core.py:1]';
@@ -374,4 +375,23 @@ describe('every row of the table', () => {
     const ending = { exit: { code: 0, signal: null }, lines, livedMs: 1000, hostOomKills: null, ended: false } as const;
     for (const phase of ['load', 'profile', 'serving'] as const) expect(explain({ ...ending, phase }).class).toBe('unknown');
   });
+});
+
+test('what a failure can be is what the table or a look from outside makes of it, and nothing else', () => {
+  const gpu = { memoryTotalBytes: 16 * 2 ** 30, memoryReservedBytes: 0 };
+  const killed = { exit: { code: null, signal: 'SIGKILL' }, phase: 'load', lines: [], livedMs: 1, ended: false } as const;
+  const made = [
+    ...[noticed.startTimedOut('load', 1), noticed.warmUpFailed('x'), noticed.unresponsive('x'), noticed.idleHung(3, 'x')],
+    ...[noticed.stalled(1, 1, true), noticed.sleepFailed('x'), noticed.wakeFailed('x'), noticed.unkillable([1]), noticed.refused('x')],
+    ...[noticed.spawnFailed('x', 'ENOENT', 'x'), noticed.spawnFailed('x', 'EAGAIN', 'x'), noticed.notPrepared('x'), noticed.noPortLeft()],
+    ...[noticed.vramBusy(gpu, 1, 0.9), noticed.vramNeverFree(gpu, 1, 0.99)],
+    ...[0, 1, null].map((hostOomKills) => explain({ ...killed, hostOomKills })),
+    ...[
+      { code: 2, signal: null },
+      { code: 0, signal: null },
+      { code: null, signal: 'SIGSEGV' },
+    ].map((exit) => explain({ ...killed, exit, hostOomKills: null })),
+  ];
+  const classes = new Set([...FAILURE_ROWS, ...made].map((one) => one.class));
+  expect([...classes].toSorted()).toEqual(FAILURE_CLASSES.toSorted());
 });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Evidence } from '../../../supervisor/failure/row.ts';
+import type { FailureClass } from '../../../supervisor/failure/table.ts';
 import { FAILURE_ROWS } from '../../../supervisor/failure/table.ts';
 import type { Footing } from '../../../supervisor/ladder/footing.ts';
 import { answer, climb, LEVEL_GROUND } from '../../../supervisor/ladder/footing.ts';
@@ -14,7 +15,7 @@ import { LIMITS, POLICY, SETUP } from '../machine/machine-world.ts';
 
 /** Fails with this class again and again; what is relaxed, in order, as `setting=to`. */
 function descend(
-  name: string,
+  name: FailureClass,
   options: { setup?: Setup; limits?: Partial<LadderLimits>; evidence?: Evidence & { patienceOver?: boolean } } = {},
 ) {
   const setup = options.setup ?? SETUP;
@@ -172,7 +173,7 @@ test('a flag that this engine does not know is passed over', () => {
 });
 
 /** What plays a part in which class; nothing else may be touched. */
-const KNOBS: Readonly<Record<string, readonly string[]>> = {
+const KNOBS: Readonly<Partial<Record<FailureClass, readonly string[]>>> = {
   'busy-vram': ['gpu_memory_utilization'],
   'oom-weights': ['language_model_only', 'weights', 'cpu_offload_gb'],
   'oom-sampler': ['max_num_seqs', 'max_num_batched_tokens'],
@@ -204,7 +205,10 @@ test('whatever the settings, in whatever order failures come: no step twice, non
     freeGib: fc.double({ min: 0, max: 16, noNaN: true }),
     fittingModelLen: fc.integer({ min: 0, max: 200_000 }),
   });
-  const failures = fc.array(fc.record({ class: fc.constantFrom(...Object.keys(RUNGS)), evidence }), { minLength: 1, maxLength: 80 });
+  const failures = fc.array(fc.record({ class: fc.constantFrom(...(Object.keys(RUNGS) as FailureClass[])), evidence }), {
+    minLength: 1,
+    maxLength: 80,
+  });
   fc.assert(
     fc.property(setups, failures, fc.boolean(), (engine, all, vision) => {
       const taken: Relaxation[] = [];

@@ -1,5 +1,6 @@
 import type { Failure } from '../../../supervisor/failure/failure.ts';
 import type { RetryRule } from '../../../supervisor/failure/row.ts';
+import type { FailureClass } from '../../../supervisor/failure/table.ts';
 import type { LadderLimits, Relaxation, Setup } from '../../../supervisor/ladder/step.ts';
 import { nextStep, relax } from '../../../supervisor/ladder/ladder.ts';
 import type { Beat } from '../../../gateway/vllm/answers.ts';
@@ -11,13 +12,22 @@ import { supervisionPolicy } from '../../../supervisor/system/policy.ts';
 
 export const POLICY: SupervisionPolicy = supervisionPolicy(900_000, 30_000);
 
+/** One of each rule, without a ladder unless something is to be relaxed. */
+const CLASSES = {
+  never: 'config',
+  backoff: 'crash',
+  wait: 'busy-vram',
+  next_port: 'port',
+  relax: 'oom-weights',
+} as const satisfies Record<RetryRule, FailureClass>;
+
 export function failureOf(retry: RetryRule, signature = 'x', lastWords = 'It said so.'): Failure {
   const told = { message: 'It failed.', advice: 'Mend it.', lastWords, evidence: {} };
-  return { class: `class-${retry}`, phase: 'load', retry, signature, ...told };
+  return { class: CLASSES[retry], phase: 'load', retry, signature, ...told };
 }
 
 /** Want of memory, of a class that has a ladder. */
-export function oomOf(name: string): Failure {
+export function oomOf(name: FailureClass): Failure {
   return { ...failureOf('relax', name), class: name };
 }
 

@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Beat } from '../../../gateway/vllm/answers.ts';
+import { explain } from '../../../supervisor/failure/explain.ts';
+import { LineSplitter } from '../../../supervisor/failure/log-lines.ts';
+import type { FailureClass } from '../../../supervisor/failure/table.ts';
 import type { Effect } from '../../../supervisor/machine/life.ts';
 import { failureOf, oomOf, POLICY, types, World } from './machine-world.ts';
 
@@ -138,7 +141,7 @@ describe('an exit that nobody asked for', () => {
     world.spawn();
     world.exit(failureOf('never'));
     world.swept();
-    expect(world.machine.life).toMatchObject({ state: 'failed', failure: { class: 'class-never', message: 'It failed.' } });
+    expect(world.machine.life).toMatchObject({ state: 'failed', failure: { class: 'config', message: 'It failed.' } });
     expect(world.timers.size).toBe(0);
   });
 
@@ -282,7 +285,7 @@ describe('stopping', () => {
     world.send({ type: 'restart' });
     world.swept();
     expect(world.state).toBe('starting');
-    expect(world.machine.history).toMatchObject({ failures: 0, lastFailure: { class: 'class-never' } });
+    expect(world.machine.history).toMatchObject({ failures: 0, lastFailure: { class: 'config' } });
   });
 });
 
@@ -604,7 +607,7 @@ describe('the pulse of a ready worker', () => {
 
 describe('want of memory', () => {
   /** Starts, and fails in this way as soon as there is a process, until it does not any more. */
-  function failWith(world: World, name: string, times: number): void {
+  function failWith(world: World, name: FailureClass, times: number): void {
     for (let i = 0; i < times; i += 1) {
       world.clear();
       world.spawn();
@@ -633,6 +636,32 @@ describe('want of memory', () => {
       failure: { message: expect.stringMatching(/^There is nothing left to relax/), advice: expect.stringMatching(/smaller model/) },
     });
     expect(world.timers.size).toBe(0);
+  });
+
+  test('for the shortest context of use ends in failed with that failure’s own advice, and with what else would help', () => {
+    const log =
+      "ValueError: To serve at least one request with the model's max seq len (8192), (1.00 GiB KV cache is needed, which is larger than " +
+      'the available KV cache memory (0.15 GiB). Based on the available memory, the estimated maximum model length is 1200.\n';
+    const lines = new LineSplitter().push(log);
+    const exit = { code: 1, signal: null };
+    const failure = explain({ exit, phase: 'profile', lines, livedMs: 30_000, hostOomKills: null, ended: false });
+    const world = new World();
+    world.send({ type: 'start' });
+    for (let start = 0; start < 20 && world.state !== 'failed'; start += 1) {
+      world.clear();
+      world.spawn();
+      world.exit(failure);
+      world.swept();
+    }
+    expect(world.machine.life).toMatchObject({
+      state: 'failed',
+      failure: {
+        class: 'kv-too-small',
+        message: expect.stringMatching(/^There is nothing left to relax: .* 1200 would\./),
+        advice: expect.stringMatching(/^Set max_model_len to at most the figure named here\. Or use smaller weights .* more memory\.$/),
+      },
+    });
+    expect(world.machine.footing.steps.map(({ setting }) => setting)).not.toContain('max_model_len');
   });
 
   test('once is one step, even when it was noticed twice', () => {

@@ -48,6 +48,14 @@ describe('what was relaxed', () => {
     expect(new LadderRecord(path, IDENTITY).load().footing.steps).toEqual([STEP, step]);
   });
 
+  test('stays in force where another version has another name for what it was for', () => {
+    const path = join(scratchFolder(), 'worker-1.jsonl');
+    const record = new LadderRecord(path, IDENTITY);
+    record.append(entry());
+    appendFileSync(path, readFileSync(path, 'utf8').replaceAll('oom-sampler', 'oom-of-tomorrow'));
+    expect(record.load().footing).toEqual({ ...FOOTING, steps: [{ ...STEP, class: 'unknown' }] });
+  });
+
   test.each([
     ['other settings or another GPU', { fingerprint: 'xyz' }],
     ['another model', { model: 'theirs', fingerprint: 'uvw' }],

@@ -69,14 +69,14 @@ describe('what the gateway is told', () => {
     expect(view.degradation).toEqual([{ setting: 'max_num_seqs', from: '64', to: '16', reason: 'because of 16' }]);
     expect(view.refuses).toEqual([]);
     expect(view.lastFailure).toEqual({
-      ...{ class: 'class-relax', phase: 'load', message: 'It failed.', advice: 'Mend it.', at: '1970-01-01T00:00:00.000Z' },
+      ...{ class: 'oom-weights', phase: 'load', message: 'It failed.', advice: 'Mend it.', at: '1970-01-01T00:00:00.000Z' },
     });
   });
 
   test('of what its card has no memory for: that it is not to be sent it', () => {
     const change = { kind: 'refusal', feature: 'prompt_logprobs' } as const;
     const told = { setting: 'prompt_logprobs', from: 'allowed', to: 'refused', reason: 'it took too much memory' };
-    const footing = { ...NEW_MACHINE.footing, steps: [{ ...told, class: 'oom-runtime', change }] };
+    const footing = { ...NEW_MACHINE.footing, steps: [{ ...told, class: 'oom-runtime', change } as const] };
     const view = viewOf({ state: 'ready', process, sinceMs: 0, pulse }, { footing });
     expect(view).toMatchObject({ refuses: ['prompt_logprobs'], degradation: [told] });
   });
