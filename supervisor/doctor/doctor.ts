@@ -21,7 +21,7 @@ import { isOlder } from '../../gateway/vllm/version.ts';
 import { describeChanges } from '../fit/advice.ts';
 import { fileStem, ladderFile } from '../system/file-name.ts';
 import type { Relaxation } from '../ladder/step.ts';
-import { relax, summarize } from '../ladder/ladder.ts';
+import { relax, summarize } from '../ladder/step.ts';
 import { howToReset, ladderRecord } from '../worker/ladder.ts';
 
 export interface DoctorIo {

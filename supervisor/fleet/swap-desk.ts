@@ -7,7 +7,7 @@ import type { SupervisionPolicy } from '../system/policy.ts';
 import type { Slot } from './slot.ts';
 import type { SlotFacts, SwapCosts, Wish } from './swap.ts';
 import { expectMs, LOOK_MS, nextMove } from './swap.ts';
-import { mayPass } from '../machine/verdict.ts';
+import { mayPass } from '../machine/judgement.ts';
 import type { WishResult } from './wish-result.ts';
 
 export interface SwapDeskOptions {

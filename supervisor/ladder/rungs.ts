@@ -1,7 +1,7 @@
 import type { EngineValue } from '../../gateway/config/schema/settings.ts';
 import type { FailureClass } from '../failure/table.ts';
 import { comfortable } from '../gpu/memory.ts';
-import type { Change, LadderQuestion, Relaxation } from './step.ts';
+import type { LadderQuestion, Relaxation, SettingChange } from './step.ts';
 
 type Step = Omit<Relaxation, 'class'>;
 /** One rung: the step it stands for here and now, or null where it has nothing (more) to give. */
@@ -37,7 +37,7 @@ function number(question: LadderQuestion, key: string): number {
 }
 
 function step(question: LadderQuestion, key: string, to: EngineValue, reason: string, from: EngineValue = asGiven(question, key)): Step {
-  const change: Change = { kind: 'engine', key, value: to };
+  const change: SettingChange = { kind: 'engine', key, value: to };
   return { setting: key, from: String(from), to: String(to), reason, change };
 }
 

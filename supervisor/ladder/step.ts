@@ -41,8 +41,14 @@ export interface LadderLimits {
   readonly smaller: readonly { readonly name: string; readonly source: string; readonly weightsGib: number }[];
 }
 
+/** What a worker is to run with: what the profiles and the operator ask for, and how far that may be relaxed. */
+export interface Wanted {
+  readonly setup: Setup;
+  readonly limits: LadderLimits;
+}
+
 /** What one step changes. */
-export type Change =
+export type SettingChange =
   | { readonly kind: 'engine'; readonly key: string; readonly value: EngineValue }
   | { readonly kind: 'env'; readonly key: string; readonly value: string }
   | { readonly kind: 'source'; readonly value: string }
@@ -52,7 +58,7 @@ export type Change =
 /** One step down: what is changed, for which class of failure, in plain words. */
 export interface Relaxation extends Degradation {
   readonly class: FailureClass;
-  readonly change: Change;
+  readonly change: SettingChange;
 }
 
 export interface LadderQuestion {
@@ -66,4 +72,33 @@ export interface LadderQuestion {
   };
   /** Steps in force, oldest first. */
   readonly taken: readonly Relaxation[];
+}
+
+/** The setup with these steps applied, in their order. */
+export function relax(setup: Setup, steps: readonly Relaxation[]): Setup {
+  return steps.reduce<Setup>((current, { change }) => {
+    switch (change.kind) {
+      case 'engine':
+        return { ...current, engine: { ...current.engine, [change.key]: change.value } };
+      case 'env':
+        return { ...current, env: { ...current.env, [change.key]: change.value } };
+      case 'source':
+        return { ...current, source: change.value };
+      case 'refusal':
+        return current;
+    }
+  }, setup);
+}
+
+/** What the gateway is to keep away from a worker with these steps. */
+export function refusedFeatures(steps: readonly Relaxation[]): readonly RefusedFeature[] {
+  return steps.flatMap(({ change }) => (change.kind === 'refusal' ? [change.feature] : []));
+}
+
+/** One entry a setting, from what the profile asks for to what is in force, with the reason of the last step. */
+export function summarize(steps: readonly Relaxation[]): readonly Degradation[] {
+  const bySetting = new Map<string, Degradation>();
+  for (const { setting, from, to, reason } of steps)
+    bySetting.set(setting, { setting, from: bySetting.get(setting)?.from ?? from, to, reason });
+  return [...bySetting.values()];
 }

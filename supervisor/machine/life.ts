@@ -1,8 +1,8 @@
 import type { WorkerStage } from '../../gateway/core/worker.ts';
 import type { FailurePhase } from '../failure/row.ts';
 import type { Failure } from '../failure/failure.ts';
-import type { Footing, FootingChange } from '../ladder/footing.ts';
-import { LEVEL_GROUND } from '../ladder/footing.ts';
+import type { Footing, FootingChange } from '../ladder/ladder.ts';
+import { LEVEL_GROUND } from '../ladder/ladder.ts';
 import type { Relaxation } from '../ladder/step.ts';
 import type { Beat } from '../../gateway/vllm/answers.ts';
 
@@ -31,10 +31,10 @@ export function freshHistory(): History {
   return { failures: 0, crashesMs: [], sameStart: null, busySinceMs: null, halfOpen: false, lastFailure: null };
 }
 
-export type Verdict = { readonly kind: 'retry'; readonly afterMs: number } | { readonly kind: 'give_up'; readonly failure: Failure };
+export type Judgement = { readonly kind: 'retry'; readonly afterMs: number } | { readonly kind: 'give_up'; readonly failure: Failure };
 
 /** What follows when the process is gone. `again`: one more chance · `relax`: at once, with what has just been relaxed. */
-export type Next = { readonly kind: 'rest' | 'restart' | 'again' | 'relax' } | Verdict;
+export type Next = { readonly kind: 'rest' | 'restart' | 'again' | 'relax' } | Judgement;
 
 /** What follows when the last requests are done: the process stays, asleep, or it goes. */
 export type Leave = { readonly kind: 'sleep' } | Next;
@@ -143,8 +143,8 @@ export type Event =
   | { readonly type: 'start' | 'restart' | 'drain' | 'stop' | 'sleep' }
   | { readonly type: 'adopt'; readonly foundling: Foundling }
   | { readonly type: 'vram_free'; readonly epoch: number }
-  /** `relief`: what the ladder would relax against it. */
-  | { readonly type: 'vram_busy'; readonly epoch: number; readonly failure: Failure; readonly relief: Relaxation | null }
+  /** Somebody else holds its memory and has been waited for long enough, or the card never has so much. */
+  | { readonly type: 'vram_busy'; readonly epoch: number; readonly failure: Failure }
   | { readonly type: 'spawned'; readonly incarnation: number; readonly pid: number }
   | { readonly type: 'spawn_failed'; readonly incarnation: number; readonly failure: Failure }
   /** The log said something new. */
@@ -162,12 +162,10 @@ export type Event =
   /** `beat`: null where only the answer counted, or the engine does not count. */
   | { readonly type: 'probe_ok'; readonly epoch: number; readonly beat: Beat | null }
   | { readonly type: 'probe_failed'; readonly epoch: number; readonly reason: string; readonly miss: ProbeMiss }
-  | { readonly type: 'slept' | 'woken'; readonly epoch: number }
-  | { readonly type: 'sleep_failed' | 'wake_failed'; readonly epoch: number; readonly failure: Failure }
-  | { readonly type: 'warmed'; readonly epoch: number }
-  | { readonly type: 'warm_up_failed'; readonly epoch: number; readonly reason: string }
-  /** `failure` explains the exit, in case nobody asked for it; `relief` is what the ladder would relax against it. */
-  | { readonly type: 'exited'; readonly incarnation: number; readonly failure: Failure; readonly relief: Relaxation | null }
+  | { readonly type: 'slept' | 'woken' | 'warmed'; readonly epoch: number }
+  | { readonly type: 'sleep_failed' | 'wake_failed' | 'warm_up_failed'; readonly epoch: number; readonly reason: string }
+  /** `failure` explains the exit, in case nobody asked for it. */
+  | { readonly type: 'exited'; readonly incarnation: number; readonly failure: Failure }
   | { readonly type: 'swept'; readonly epoch: number; readonly survivors: readonly number[] }
   /** What was relaxed is to be taken back with the next start: it was for another version of the engine, or an operator wants it so. */
   | { readonly type: 'outdated' }

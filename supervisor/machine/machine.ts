@@ -1,16 +1,15 @@
-import { served } from '../ladder/footing.ts';
+import { served } from '../ladder/ladder.ts';
 import type { Event, Machine, Moment, Step } from './life.ts';
-import type { In, Now } from './moves.ts';
+import type { In, Now, Rules } from './moves.ts';
 import { begin, beginAfresh, REST, rest, RESTART, servingSinceMs, sweep, unchanged } from './moves.ts';
 import { leaving, serving } from './serving.ts';
 import { asleep, dozing, emptying } from './sleeping.ts';
 import { adopt, starting, warming } from './starting.ts';
 import { stopping } from './stopping.ts';
-import type { SupervisionPolicy } from '../system/policy.ts';
 
 /** The next state of a worker and what is to be done. Pure: the same input gives the same output. An event out of place changes nothing. */
-export function step(policy: SupervisionPolicy, machine: Machine, event: Event, at: Moment): Step {
-  const now: Now = { policy, machine, at };
+export function step({ policy, wanted }: Rules, machine: Machine, event: Event, at: Moment): Step {
+  const now: Now = { policy, wanted, machine, at };
   if ('epoch' in event && event.epoch !== machine.epoch) return unchanged(now);
   if ('incarnation' in event && event.incarnation !== machine.incarnation) return unchanged(now);
   if (event.type === 'outdated') return outdate(now);

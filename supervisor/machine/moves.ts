@@ -1,17 +1,24 @@
 import type { Failure } from '../failure/failure.ts';
-import { answer, climb } from '../ladder/footing.ts';
-import type { Relaxation } from '../ladder/step.ts';
+import type { Setback } from '../ladder/ladder.ts';
+import { answer, climb } from '../ladder/ladder.ts';
+import type { Wanted } from '../ladder/step.ts';
 import type { Effect, History, Leave, Life, Machine, Moment, Next, ProcessRef, Step } from './life.ts';
 import { freshHistory } from './life.ts';
 import type { SupervisionPolicy } from '../system/policy.ts';
-import { judge, mayPass } from './verdict.ts';
+import { judge, mayPass } from './judgement.ts';
 
 /** Life in one state. */
 export type In<S extends Life['state'], P = unknown> = Extract<Life, { state: S } & P>;
 
-/** Everything that a step is decided from besides the event. */
-export interface Now {
+/** What a worker's life is decided by and what does not change in it. */
+export interface Rules {
   readonly policy: SupervisionPolicy;
+  /** null: it cannot run here at all. */
+  readonly wanted: Wanted | null;
+}
+
+/** Everything that a step is decided from besides the event. */
+export interface Now extends Rules {
   readonly machine: Machine;
   readonly at: Moment;
 }
@@ -28,10 +35,11 @@ export function remain<L extends Life>({ machine }: Now, life: L, effects: reado
   return { machine: { ...machine, life }, effects };
 }
 
-/** Into another life: its timers start from nothing, and a start that is over lets the next one begin. */
+/** Into another life: its timers start from nothing, and a start that is over lets the next one begin, be it its own. */
 export function enter({ machine }: Now, life: Life, effects: (epoch: number) => readonly Effect[], changes: Partial<Machine> = {}): Step {
   const epoch = machine.epoch + 1;
-  const release: Effect[] = isStart(machine.life) && !isStart(life) ? [{ type: 'release_clearance' }] : [];
+  const isOver = !isStart(life) || (life.state === 'starting' && life.step === 'clearing');
+  const release: Effect[] = isStart(machine.life) && isOver ? [{ type: 'release_clearance' }] : [];
   return {
     machine: { ...machine, ...changes, life, epoch },
     effects: [{ type: 'cancel_timers' }, ...release, ...effects(epoch), { type: 'publish' }],
@@ -89,14 +97,14 @@ export function sweep(now: Now, then: Next, process: ProcessRef | null, before: 
 
 /** The process has to go, and the failure decides what comes after. */
 export function abandon(now: Now, process: ProcessRef, failure: Failure): Step {
-  const failed = fail(now, failure, null);
+  const failed = fail(now, failure);
   const stopped = stop({ ...now, machine: failed.machine }, process, failed.next, now.policy.abandonGraceMs);
   return { ...stopped, effects: [...failed.effects, ...stopped.effects] };
 }
 
 /** The process is gone, and the failure decides what comes after. */
-export function bury(now: Now, process: ProcessRef | null, failure: Failure, relief: Relaxation | null): Step {
-  const failed = fail(now, failure, relief);
+export function bury(now: Now, process: ProcessRef | null, failure: Failure): Step {
+  const failed = fail(now, failure);
   return sweep({ ...now, machine: failed.machine }, failed.next, process, failed.effects);
 }
 
@@ -106,15 +114,10 @@ export interface Failed {
   readonly effects: readonly Effect[];
 }
 
-/** The answer of the ladders to a failure; null where they have none. `servedMs`: how long it had served; null: it did not. */
-export function relax(
-  policy: SupervisionPolicy,
-  machine: Machine,
-  failure: Failure,
-  relief: Relaxation | null,
-  servedMs: number | null,
-): Failed | null {
-  const answered = answer(policy, machine.footing, failure.class, relief, servedMs);
+/** The answer of the ladders to a failure; null where they have none. */
+export function stepDown({ policy, wanted, machine }: Now, setback: Setback): Failed | null {
+  const { failure } = setback;
+  const answered = answer(policy, wanted, machine.footing, setback);
   if (!answered) return null;
   const { footing, change } = answered;
   const history: History = { ...machine.history, busySinceMs: null, sameStart: null, lastFailure: failure };
@@ -129,15 +132,21 @@ export function relax(
 }
 
 /** Books a failure and decides what follows: a step down the ladder where there is one, else what the rules of trying again say. */
-export function fail({ policy, machine, at }: Now, failure: Failure, relief: Relaxation | null): Failed {
+export function fail(now: Now, failure: Failure, patienceOver = isPatienceOver(now)): Failed {
+  const { policy, machine, at } = now;
   const sinceMs = servingSinceMs(machine.life);
-  const servedMs = sinceMs === null ? null : at.nowMs - sinceMs;
-  const relaxed = relax(policy, machine, failure, relief, servedMs);
+  const relaxed = stepDown(now, { failure, servedMs: sinceMs === null ? null : at.nowMs - sinceMs, patienceOver });
   if (relaxed) return relaxed;
-  const { history, verdict } = judge(policy, machine.history, failure, sinceMs, at);
-  const effects: Effect[] = [{ type: 'report_failure', failure: history.lastFailure ?? failure, next: verdict.kind }];
+  const { history, judgement } = judge(policy, machine.history, failure, sinceMs, at);
+  const effects: Effect[] = [{ type: 'report_failure', failure: history.lastFailure ?? failure, next: judgement.kind }];
   if (failure.retry === 'next_port') effects.push({ type: 'take_next_port' });
-  return { machine: { ...machine, history }, next: verdict, effects };
+  return { machine: { ...machine, history }, next: judgement, effects };
+}
+
+/** Memory that somebody else holds has been waited for as long as anybody waits before less of it is asked for. */
+export function isPatienceOver({ policy, machine, at }: Now): boolean {
+  const { busySinceMs } = machine.history;
+  return busySinceMs !== null && at.nowMs - busySinceMs >= policy.vramPatienceMs;
 }
 
 /** With the report of a failure that does not count toward giving up. */

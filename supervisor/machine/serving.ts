@@ -41,7 +41,7 @@ export function serving(now: Now, life: Serving, event: Event): Step {
       // Its log has told of the end; the health check is asked before the process gets round to ending.
       return event.dying ? remain(now, life, [{ type: 'probe', epoch: machine.epoch, depth: 'pulse' }]) : unchanged(now);
     case 'exited':
-      return bury(now, life.process, event.failure, event.relief);
+      return bury(now, life.process, event.failure);
     case 'stop':
     case 'drain':
       return drain(now, life.process, REST);

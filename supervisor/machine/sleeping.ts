@@ -1,3 +1,4 @@
+import { sleepFailed } from '../failure/failure.ts';
 import type { Event, ProcessRef, Step } from './life.ts';
 import type { In, Now } from './moves.ts';
 import { enter, knowing, remain, REST, RESTART, stop, sweep, unchanged } from './moves.ts';
@@ -35,8 +36,9 @@ export function dozing(now: Now, life: In<'draining', { step: 'dozing' }>, event
       return enter(now, { state: 'asleep', process: life.process }, () => []);
     case 'sleep_failed': {
       // It still has the memory that somebody else is waiting for.
-      const stopped = stop(knowing(now, event.failure), life.process, REST, now.policy.abandonGraceMs);
-      return { ...stopped, effects: [{ type: 'report_failure', failure: event.failure, next: 'rest' }, ...stopped.effects] };
+      const failure = sleepFailed(event.reason);
+      const stopped = stop(knowing(now, failure), life.process, REST, now.policy.abandonGraceMs);
+      return { ...stopped, effects: [{ type: 'report_failure', failure, next: 'rest' }, ...stopped.effects] };
     }
     default:
       return goingToSleep(now, life.process, event);

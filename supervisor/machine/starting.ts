@@ -1,7 +1,7 @@
 import type { WorkerStage } from '../../gateway/core/worker.ts';
 import { WORKER_STAGES } from '../../gateway/core/worker.ts';
 import type { Failure } from '../failure/failure.ts';
-import { startTimedOut, warmUpFailed } from '../failure/failure.ts';
+import { startTimedOut, wakeFailed, warmUpFailed } from '../failure/failure.ts';
 import type { Effect, Event, Foundling, Life, Next, ProcessRef, Step } from './life.ts';
 import { phaseOfStage } from './life.ts';
 import { freshPulse } from './serving.ts';
@@ -40,7 +40,7 @@ function waking(now: Now, process: ProcessRef, event: Event): Step {
     case 'woken':
       return warm(now, process, 1, true);
     case 'wake_failed':
-      return startCold(now, process, event.failure);
+      return startCold(now, process, wakeFailed(event.reason));
     case 'exited': {
       const next: Next = { kind: 'retry', afterMs: 0 };
       return sweep(knowing(now, event.failure), next, process, [{ type: 'report_failure', failure: event.failure, next: 'retry' }]);
@@ -65,7 +65,7 @@ function launching(now: Now, life: In<'starting', { step: 'clearing' | 'spawning
       return enter(now, { state: 'starting', step: 'spawning' }, () => [{ type: 'spawn', incarnation: machine.incarnation }]);
     case 'vram_busy':
     case 'spawn_failed': {
-      const failed = fail(now, event.failure, event.type === 'vram_busy' ? event.relief : null);
+      const failed = fail(now, event.failure, event.type === 'vram_busy');
       return settle({ ...now, machine: failed.machine }, failed.next, failed.effects);
     }
     case 'spawned':
@@ -157,7 +157,7 @@ function whileLaunched(now: Now, process: ProcessRef, event: Event): Step {
   const { abandonGraceMs } = now.policy;
   switch (event.type) {
     case 'exited':
-      return bury(now, process, event.failure, event.relief);
+      return bury(now, process, event.failure);
     case 'stop':
     case 'drain':
       return stop(now, process, REST, abandonGraceMs);

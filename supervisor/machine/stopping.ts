@@ -1,7 +1,8 @@
+import type { Failure } from '../failure/failure.ts';
 import { unkillable, withCause } from '../failure/failure.ts';
 import type { Event, Machine, Next, Step } from './life.ts';
 import type { Failed, In, Now } from './moves.ts';
-import { enter, giveUp, relax, remain, REST, RESTART, settle, sweep, unchanged } from './moves.ts';
+import { enter, giveUp, isPatienceOver, remain, REST, RESTART, settle, stepDown, sweep, unchanged } from './moves.ts';
 
 export function stopping(now: Now, life: In<'stopping'>, event: Event): Step {
   const { at } = now;
@@ -18,7 +19,7 @@ export function stopping(now: Now, life: In<'stopping'>, event: Event): Step {
       return settle(now, life.then);
     case 'exited': {
       if (life.step === 'sweep') return unchanged(now);
-      const { machine, next, effects } = heard(now, life.then, event);
+      const { machine, next, effects } = heard(now, life.then, event.failure);
       return sweep({ ...now, machine }, next, life.process, effects);
     }
     case 'swept':
@@ -31,14 +32,16 @@ export function stopping(now: Now, life: In<'stopping'>, event: Event): Step {
 }
 
 /** A failure that was noticed before the process ended gets the words it ended with, and the answer to its cause where they tell it. */
-function heard({ machine, policy }: Now, then: Next, { failure: exit, relief }: Extract<Event, { type: 'exited' }>): Failed {
+function heard(now: Now, then: Next, exit: Failure): Failed {
+  const { machine, policy } = now;
   const last = machine.history.lastFailure;
   if ((then.kind !== 'retry' && then.kind !== 'give_up') || !last) return { machine, next: then, effects: [] };
   const cause = withCause(last, exit);
   const known: Machine = { ...machine, history: { ...machine.history, lastFailure: cause } };
   // How long it had served was noted when that was over.
   const { servedMs } = machine.footing;
-  const relaxed = cause === exit ? relax(policy, known, exit, relief, servedMs) : null;
+  const relaxed =
+    cause === exit ? stepDown({ ...now, machine: known }, { failure: exit, servedMs, patienceOver: isPatienceOver(now) }) : null;
   if (relaxed) return relaxed;
   const hopeless = cause === exit && (exit.retry === 'never' || (exit.retry === 'relax' && servedMs < policy.stableAfterMs));
   const next: Next = then.kind === 'give_up' || hopeless ? { kind: 'give_up', failure: cause } : then;

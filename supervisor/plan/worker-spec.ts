@@ -1,4 +1,4 @@
-import type { LadderLimits, Setup } from '../ladder/step.ts';
+import type { Setup, Wanted } from '../ladder/step.ts';
 import type { LaunchPlan } from '../engine/launch.ts';
 import type { SleepLevel } from '../engine/sleep-level.ts';
 
@@ -28,8 +28,8 @@ export interface WorkerSpec extends WorkerFacts {
   readonly instancePrefix: string;
   /** Of everything that it is launched with, except for the port and what is relaxed. */
   readonly fingerprint: string;
-  /** What the profiles and the operator ask for, and how far it may be relaxed; null when it cannot run here at all. */
-  readonly wanted: { readonly setup: Setup; readonly limits: LadderLimits } | null;
+  /** null: it cannot run here at all. */
+  readonly wanted: Wanted | null;
   /** `setup`: what to launch it with instead of what is wanted. */
   readonly plan: (port: number, instanceId: string, setup?: Setup) => Plan;
 }

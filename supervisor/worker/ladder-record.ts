@@ -5,8 +5,8 @@ import type { EngineValue } from '../../gateway/config/schema/settings.ts';
 import { REFUSABLE_FEATURES } from '../../gateway/core/worker.ts';
 import type { Failure } from '../failure/failure.ts';
 import { FAILURE_CLASSES } from '../failure/table.ts';
-import type { Footing, FootingChange } from '../ladder/footing.ts';
-import { LEVEL_GROUND } from '../ladder/footing.ts';
+import type { Footing, FootingChange } from '../ladder/ladder.ts';
+import { LEVEL_GROUND } from '../ladder/ladder.ts';
 import type { Relaxation } from '../ladder/step.ts';
 import type { Measured } from '../failure/log-tail.ts';
 import { writeWhole } from '../system/write-whole.ts';
@@ -22,7 +22,7 @@ export interface FootingIdentity {
   readonly driverVersion: string | null;
 }
 
-const change = z.union([
+const settingChange = z.union([
   z.object({ kind: z.literal('engine'), key: z.string(), value: z.json() as unknown as z.ZodType<EngineValue> }),
   z.object({ kind: z.literal('env'), key: z.string(), value: z.string() }),
   z.object({ kind: z.literal('source'), value: z.string() }),
@@ -35,7 +35,7 @@ const relaxation = z.object({
   reason: z.string(),
   // A class of another version is none that could come again here; the step itself stays in force.
   class: z.enum(FAILURE_CLASSES).catch('unknown'),
-  change,
+  change: settingChange,
 });
 const footing = z.object({
   steps: z.array(relaxation),

@@ -1,17 +1,17 @@
 import type { Clock } from '../../gateway/core/clock.ts';
-import type { Failure } from '../failure/failure.ts';
 import { describeChanges } from '../fit/advice.ts';
-import type { Footing } from '../ladder/footing.ts';
+import type { Footing } from '../ladder/ladder.ts';
 import type { LoadedFooting } from './ladder-record.ts';
 import { LadderRecord } from './ladder-record.ts';
-import type { Relaxation, Setup } from '../ladder/step.ts';
-import { nextStep, relax, summarize } from '../ladder/ladder.ts';
+import type { Setup } from '../ladder/step.ts';
+import { relax, summarize } from '../ladder/step.ts';
 import type { Effect } from '../machine/life.ts';
 import type { Log } from '../system/log.ts';
 import type { Measured } from '../failure/log-tail.ts';
 import type { WorkerSpec } from '../plan/worker-spec.ts';
 
-type Change = Pick<Extract<Effect, { type: 'save_footing' }>, 'change' | 'step' | 'failure'>;
+/** What is new about a footing. */
+type News = Pick<Extract<Effect, { type: 'save_footing' }>, 'change' | 'step' | 'failure'>;
 
 /** What was relaxed for a worker's model, on disk. */
 export function ladderRecord(spec: WorkerSpec, file: string): LadderRecord {
@@ -57,16 +57,8 @@ export class WorkerLadder {
     return this.#spec.wanted && relax(this.#spec.wanted.setup, steps);
   }
 
-  /** What would be relaxed against a failure. `patienceOver`: somebody else's memory has been waited for long enough. */
-  relief(failure: Failure, { steps: taken }: Footing, patienceOver: boolean): Relaxation | null {
-    const { wanted } = this.#spec;
-    if (!wanted) return null;
-    const evidence = { ...failure.evidence, patienceOver };
-    return nextStep({ class: failure.class, setup: relax(wanted.setup, taken), limits: wanted.limits, evidence, taken });
-  }
-
   /** Writes down where the worker stands now, and tells what is new about it in one line. */
-  save({ change, step, failure }: Change, footing: Footing, version: string | null, measured: Measured): void {
+  save({ change, step, failure }: News, footing: Footing, version: string | null, measured: Measured): void {
     const worker = this.#spec.id;
     try {
       this.#record.append({ atMs: this.#clock.wall(), change, step, failure, measured, version, footing });

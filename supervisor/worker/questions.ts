@@ -1,5 +1,4 @@
 import type { ServedModel } from '../../gateway/core/worker.ts';
-import { sleepFailed, wakeFailed } from '../failure/failure.ts';
 import { availableHostBytes } from '../system/host-free.ts';
 import type { Beat } from '../../gateway/vllm/answers.ts';
 import type { Effect, Event } from '../machine/life.ts';
@@ -124,16 +123,12 @@ export class WorkerQuestions {
   async sleep(epoch: number, weightsGib: number | null): Promise<void> {
     this.#level = sleepLevel(this.#spec.sleep ?? 1, weightsGib, availableHostBytes());
     const result = await this.#result((probe) => probe.sleep(this.#level));
-    this.#listener.send(
-      result.kind === 'ok' ? { type: 'slept', epoch } : { type: 'sleep_failed', epoch, failure: sleepFailed(result.reason) },
-    );
+    this.#listener.send(result.kind === 'ok' ? { type: 'slept', epoch } : { type: 'sleep_failed', epoch, reason: result.reason });
   }
 
   async wake(epoch: number): Promise<void> {
     const result = await this.#result((probe) => probe.wake(this.#level));
-    this.#listener.send(
-      result.kind === 'ok' ? { type: 'woken', epoch } : { type: 'wake_failed', epoch, failure: wakeFailed(result.reason) },
-    );
+    this.#listener.send(result.kind === 'ok' ? { type: 'woken', epoch } : { type: 'wake_failed', epoch, reason: result.reason });
   }
 
   async #look(depth: Depth): Promise<ProbeResult<Look>> {

@@ -1,6 +1,6 @@
 import type { ServedModel, WorkerFailure, WorkerStage, WorkerView } from '../../gateway/core/worker.ts';
 import type { Failure } from '../failure/failure.ts';
-import { refusedFeatures, summarize } from '../ladder/ladder.ts';
+import { refusedFeatures, summarize } from '../ladder/step.ts';
 import type { Life, Machine } from '../machine/life.ts';
 import type { StartEstimate, StartPoint, StartSample } from './start-estimate.ts';
 import { estimateStart } from './start-estimate.ts';

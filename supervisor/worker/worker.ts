@@ -182,7 +182,8 @@ export class SupervisedWorker {
   #handle(event: Event): boolean {
     const { policy, clock, random } = this.#world;
     const before = this.#machine;
-    const { machine, effects } = step(policy, before, event, { nowMs: clock.now(), chance: random.next() });
+    const rules = { policy, wanted: this.spec.wanted };
+    const { machine, effects } = step(rules, before, event, { nowMs: clock.now(), chance: random.next() });
     this.#machine = machine;
     if (machine.life !== before.life) {
       this.#report.changed(before.life, machine, { port: this.#port.number, ...this.#known() });
@@ -245,8 +246,7 @@ export class SupervisedWorker {
     const { life } = this.#machine;
     const isSleeper = life.state === 'starting' && life.step === 'clearing' && life.sleeper !== null;
     this.#turn = this.#world.clearance(this.#setup(), isSleeper, (failure) => {
-      if (!failure) return this.#send({ type: 'vram_free', epoch });
-      this.#send({ type: 'vram_busy', epoch, failure, relief: this.#ladder.relief(failure, this.#machine.footing, true) });
+      this.#send(failure ? { type: 'vram_busy', epoch, failure } : { type: 'vram_free', epoch });
     });
   }
 
@@ -293,15 +293,7 @@ export class SupervisedWorker {
       onSpawned: (pid) => this.#send({ type: 'spawned', incarnation, pid }),
       onSpawnFailed: (failure) => this.#send({ type: 'spawn_failed', incarnation, failure }),
       onProgress: (progress) => this.#send({ type: 'progress', incarnation, ...progress }),
-      onExited: (exit) => {
-        const failure = this.#explain(exit);
-        this.#send({
-          type: 'exited',
-          incarnation,
-          failure,
-          relief: this.#ladder.relief(failure, this.#machine.footing, this.#isPatienceOver()),
-        });
-      },
+      onExited: (exit) => this.#send({ type: 'exited', incarnation, failure: this.#explain(exit) }),
     };
   }
 
@@ -317,11 +309,6 @@ export class SupervisedWorker {
     const { livedMs } = this.#report;
     const hostOomKills = this.#process.newOomKills();
     return explain({ exit, phase: phaseOf(this.#machine, tail.phase), lines, livedMs, hostOomKills, ended: life.state === 'stopping' });
-  }
-
-  #isPatienceOver(): boolean {
-    const since = this.#machine.history.busySinceMs;
-    return since !== null && this.#world.clock.now() - since >= this.#world.policy.vramPatienceMs;
   }
 
   #setup(): Setup | null {

@@ -13,7 +13,7 @@ import { doctorText } from '../../../supervisor/doctor/text.ts';
 import { fileStem, ladderFile } from '../../../supervisor/system/file-name.ts';
 import { planFleet } from '../../../supervisor/plan/plan.ts';
 import { NvidiaSmi } from '../../../supervisor/gpu/gpu.ts';
-import { LEVEL_GROUND } from '../../../supervisor/ladder/footing.ts';
+import { LEVEL_GROUND } from '../../../supervisor/ladder/ladder.ts';
 import type { Relaxation } from '../../../supervisor/ladder/step.ts';
 import { loadProfiles, ProfileError } from '../../../supervisor/profile/profile.ts';
 import { inspectVllm } from '../../../supervisor/engine/vllm-install.ts';

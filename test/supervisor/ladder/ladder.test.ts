@@ -3,15 +3,15 @@ import { describe, expect, test } from 'vitest';
 import type { Evidence } from '../../../supervisor/failure/row.ts';
 import type { FailureClass } from '../../../supervisor/failure/table.ts';
 import { FAILURE_ROWS } from '../../../supervisor/failure/table.ts';
-import type { Footing } from '../../../supervisor/ladder/footing.ts';
-import { answer, climb, LEVEL_GROUND } from '../../../supervisor/ladder/footing.ts';
+import type { Footing } from '../../../supervisor/ladder/ladder.ts';
+import { answer, climb, LEVEL_GROUND, nextStep } from '../../../supervisor/ladder/ladder.ts';
 import { ladderLimits } from '../../../supervisor/ladder/limits.ts';
 import { RUNGS } from '../../../supervisor/ladder/rungs.ts';
 import type { LadderLimits, Relaxation, Setup } from '../../../supervisor/ladder/step.ts';
-import { nextStep, refusedFeatures, relax, summarize } from '../../../supervisor/ladder/ladder.ts';
+import { refusedFeatures, relax, summarize } from '../../../supervisor/ladder/step.ts';
 import type { EngineSettings, ModelProfile } from '../../../supervisor/profile/profile.ts';
 import { loadProfiles } from '../../../supervisor/profile/profile.ts';
-import { LIMITS, POLICY, SETUP } from '../machine/machine-world.ts';
+import { LIMITS, oomOf, POLICY, SETUP } from '../machine/machine-world.ts';
 
 /** Fails with this class again and again; what is relaxed, in order, as `setting=to`. */
 function descend(
@@ -279,7 +279,11 @@ describe('refusing prompt log-probabilities', () => {
     const higher = climb(POLICY, lived);
     expect(higher.change).toBe('restored');
     expect(refusedFeatures(higher.footing.steps)).toEqual([]);
-    const { footing: fallen, change } = answer(POLICY, higher.footing, 'oom-runtime', null, 0)!;
+    const { footing: fallen, change } = answer(POLICY, null, higher.footing, {
+      failure: oomOf('oom-runtime'),
+      servedMs: 0,
+      patienceOver: false,
+    })!;
     expect(change).toBe('relapsed');
     expect(refusedFeatures(fallen.steps)).toEqual(['prompt_logprobs']);
     expect(climb(POLICY, { ...fallen, servedMs: hold! }).change).toBeNull();

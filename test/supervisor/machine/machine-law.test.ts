@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Life } from '../../../supervisor/machine/life.ts';
-import { failureOf, oomOf, POLICY, World } from './machine-world.ts';
+import { nextStep } from '../../../supervisor/ladder/ladder.ts';
+import { relax } from '../../../supervisor/ladder/step.ts';
+import type { Machine } from '../../../supervisor/machine/life.ts';
+import { failureOf, LIMITS, oomOf, POLICY, SETUP, World } from './machine-world.ts';
 
 /** Classes of the failure table that have a ladder in the world of these tests. */
 const OOM = ['oom-weights', 'oom-sampler', 'oom-profile', 'oom-kv-zero', 'oom-graph', 'oom-runtime'] as const;
@@ -23,13 +25,21 @@ const happening = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('oom'), class: fc.constantFrom(...OOM) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constantFrom('crowded', 'crowded-out', 'crowded-out'), freeGib: fc.constantFrom(14, 13, 11) }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('wait'), ms: fc.integer({ min: 0, max: 900_000 }) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('night'), ms: fc.constantFrom(...POLICY.climbHoldMs) }) },
 );
 type Happening = typeof happening extends fc.Arbitrary<infer T> ? T : never;
 const events = fc.array(happening, { minLength: 20, maxLength: 120 });
-/** What this supervisor finds when it begins, and what happens then. */
-const history = fc.record({ found: fc.constantFrom(null, null, 'ready', 'loading', 'asleep' as const), events });
+/** What this supervisor finds when it begins, whether its worker can run at all as far as anybody knows, and what happens then. */
+const history = fc.record({
+  found: fc.constantFrom(null, null, 'ready', 'loading', 'asleep' as const),
+  runs: fc.constantFrom(true, true, true, true, false),
+  events,
+});
 type Past = typeof history extends fc.Arbitrary<infer T> ? T : never;
 
 function happen(world: World, event: Happening): void {
@@ -78,6 +88,14 @@ function happen(world: World, event: Happening): void {
       const { climbed } = world.machine.footing;
       return void (climbed && world.exit(oomOf(climbed.class)));
     }
+    case 'crowded':
+    case 'crowded-out': {
+      const freeGib = 'freeGib' in event ? event.freeGib : 0;
+      const busy = { ...failureOf('wait', 'crowded'), evidence: { freeGib, totalGib: 15.57 } };
+      if (event.kind === 'crowded') return void world.clear(busy);
+      if (freeGib < 14) world.nowMs += POLICY.vramPatienceMs;
+      return void world.exit(busy);
+    }
     case 'stuck':
       return void world.swept([...world.live]);
     case 'tick':
@@ -100,14 +118,20 @@ function happen(world: World, event: Happening): void {
 /** Happenings in which an operator says something. */
 const WISHES: ReadonlySet<string> = new Set(['start', 'stop', 'restart', 'drain', 'night', 'sleep', 'nap']);
 
-/** Plays a history, telling `look` after each event what the effects of it were. */
-function play({ found, events: all }: Past, look: (world: World, news: World['effects'], before: Life, event: Happening) => void): World {
+function begin({ found, runs }: Past): World {
   const world = new World();
   world.nowMs = 100_000;
+  if (!runs) world.wanted = null;
   if (found) world.find(found);
-  for (const event of all) {
+  return world;
+}
+
+/** Plays a history, telling `look` after each event what the effects of it were. */
+function play(past: Past, look: (world: World, news: World['effects'], before: Machine, event: Happening) => void): World {
+  const world = begin(past);
+  for (const event of past.events) {
     const from = world.effects.length;
-    const before = world.machine.life;
+    const before = world.machine;
     happen(world, event);
     look(world, world.effects.slice(from), before, event);
   }
@@ -148,10 +172,12 @@ describe('whatever happens', () => {
   test('a failure that would only repeat itself is never tried again, unless an operator says so', () => {
     whatever((past) => {
       let hopeless = false;
-      play(past, (_, news, __, { kind }) => {
+      play(past, (_, news, { life }, { kind }) => {
+        // How a process has ended that was to be woken says nothing of a start from the beginning.
+        const woken = life.state === 'starting' && ('sleeper' in life ? life.sleeper !== null : life.step === 'waking');
         if (kind === 'start' || kind === 'restart' || kind === 'night' || kind === 'nap') hopeless = false;
         if (hopeless) expect(news.some(({ type }) => type === 'spawn' || type === 'await_clearance')).toBe(false);
-        if (news.some((effect) => effect.type === 'report_failure' && effect.failure.retry === 'never')) hopeless = true;
+        if (!woken && news.some((effect) => effect.type === 'report_failure' && effect.failure.retry === 'never')) hopeless = true;
       });
     });
   });
@@ -198,6 +224,36 @@ describe('whatever happens', () => {
     });
   });
 
+  test('what is relaxed is what the ladder has against that very failure, at the settings in force and within the limits', () => {
+    const relaxed = new Set<string>();
+    whatever((past) => {
+      play(past, (_, news, { footing: { steps: taken } }) => {
+        for (const effect of news) {
+          if (effect.type !== 'save_footing' || effect.change !== 'relaxed') continue;
+          const { class: name, evidence: told } = effect.failure!;
+          const evidence = { ...told, patienceOver: true };
+          expect(effect.step).toEqual(nextStep({ class: name, setup: relax(SETUP, taken), limits: LIMITS, evidence, taken }));
+          expect(past.runs).toBe(true);
+          relaxed.add(name);
+        }
+      });
+    });
+    expect(relaxed).toEqual(new Set([...OOM, 'busy-vram']));
+  });
+
+  test('less of a card that somebody else holds is asked for only when it has been waited for', () => {
+    const ways = new Set<string>();
+    whatever((past) => {
+      play(past, (world, news, { history: { busySinceMs } }, { kind }) => {
+        if (!news.some((effect) => effect.type === 'save_footing' && effect.change === 'relaxed' && effect.step?.class === 'busy-vram'))
+          return;
+        ways.add(kind);
+        if (kind === 'crowded-out') expect(world.nowMs - (busySinceMs ?? Infinity)).toBeGreaterThanOrEqual(POLICY.vramPatienceMs);
+      });
+    });
+    expect(ways).toEqual(new Set(['crowded', 'crowded-out']));
+  });
+
   test('every step on record is in force, and one is given back only by a start', () => {
     whatever((past) => {
       let before = 0;
@@ -213,7 +269,7 @@ describe('whatever happens', () => {
   test('a worker that serves is told to end only by an operator, a failure or its own engine', () => {
     whatever((past) => {
       play(past, (world, news, before, { kind }) => {
-        if (before.state !== 'ready' || world.state !== 'stopping') return;
+        if (before.life.state !== 'ready' || world.state !== 'stopping') return;
         expect(news.some(({ type }) => type === 'report_failure') || WISHES.has(kind)).toBe(true);
       });
     });
@@ -247,11 +303,10 @@ test('these histories go every way there is, and no other', () => {
   const steps = new Set<string>();
   whatever((past) => {
     found.add(past.found);
-    const world = new World();
-    world.nowMs = 100_000;
+    const world = begin(past);
+    if (past.found) visited.add(`idle>${world.state}`);
     // One happening may be several steps.
     world.onStep = (from, to) => void (from !== to && visited.add(`${from}>${to}`));
-    if (past.found) world.find(past.found);
     for (const event of past.events) {
       happen(world, event);
       const { life } = world.machine;

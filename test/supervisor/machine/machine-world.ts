@@ -1,8 +1,7 @@
 import type { Failure } from '../../../supervisor/failure/failure.ts';
 import type { RetryRule } from '../../../supervisor/failure/row.ts';
 import type { FailureClass } from '../../../supervisor/failure/table.ts';
-import type { LadderLimits, Relaxation, Setup } from '../../../supervisor/ladder/step.ts';
-import { nextStep, relax } from '../../../supervisor/ladder/ladder.ts';
+import type { LadderLimits, Setup, Wanted } from '../../../supervisor/ladder/step.ts';
 import type { Beat } from '../../../gateway/vllm/answers.ts';
 import type { Effect, Event, Machine, Moment, ProbeMiss, TimerName } from '../../../supervisor/machine/life.ts';
 import { NEW_MACHINE } from '../../../supervisor/machine/life.ts';
@@ -64,6 +63,8 @@ type Kind<T extends Effect['type']> = Extract<Effect, { type: T }>;
 /** A machine with the world around it: its process, its timers, and the questions it has asked and nobody has answered yet. */
 export class World {
   machine: Machine = NEW_MACHINE;
+  /** null: it cannot run at all. */
+  wanted: Wanted | null = { setup: SETUP, limits: LIMITS };
   nowMs = 0;
   chance = 0.5;
   /** Every effect, in order. */
@@ -74,9 +75,9 @@ export class World {
   clearing: Kind<'await_clearance'> | null = null;
   asked: Kind<'probe'> | Kind<'warm_up'> | Kind<'sleep'> | Kind<'wake'> | null = null;
   sweeping: Kind<'sweep'> | null = null;
-  /** What the engine's counters stand at. */
   /** Something short can be asked of its model. */
   makesTokens = true;
+  /** What the engine's counters stand at. */
   beat: Beat | null = { running: 0, waiting: 0, tokens: 0 };
   /** Starts beside another process, or beside another start. */
   overlaps = 0;
@@ -93,7 +94,7 @@ export class World {
   }
 
   send(event: Event): readonly Effect[] {
-    const { machine, effects } = step(POLICY, this.machine, event, this.at);
+    const { machine, effects } = step({ policy: POLICY, wanted: this.wanted }, this.machine, event, this.at);
     this.onStep(this.machine.life.state, machine.life.state);
     this.machine = machine;
     for (const effect of effects) this.#take(effect);
@@ -133,7 +134,7 @@ export class World {
     if (!this.clearing) return [];
     const { epoch } = this.clearing;
     this.clearing = null;
-    return this.send(failure ? { type: 'vram_busy', epoch, failure, relief: this.relief(failure) } : { type: 'vram_free', epoch });
+    return this.send(failure ? { type: 'vram_busy', epoch, failure } : { type: 'vram_free', epoch });
   }
 
   spawn(failure: Failure | null = null): readonly Effect[] {
@@ -146,20 +147,13 @@ export class World {
     return this.send({ type: 'spawned', incarnation, pid });
   }
 
-  /** What the ladder would relax against a failure. */
-  relief(failure: Failure): Relaxation | null {
-    const { steps: taken } = this.machine.footing;
-    return nextStep({ class: failure.class, setup: relax(SETUP, taken), limits: LIMITS, evidence: failure.evidence, taken });
-  }
-
   answer(good: boolean, miss: ProbeMiss = 'wrong'): readonly Effect[] {
     if (!this.asked) return [];
     const { type, epoch } = this.asked;
     const isToken = this.asked.type === 'probe' && this.asked.depth === 'token';
     this.asked = null;
-    if (type === 'sleep')
-      return this.send(good ? { type: 'slept', epoch } : { type: 'sleep_failed', epoch, failure: failureOf('backoff') });
-    if (type === 'wake') return this.send(good ? { type: 'woken', epoch } : { type: 'wake_failed', epoch, failure: failureOf('backoff') });
+    if (type === 'sleep') return this.send(good ? { type: 'slept', epoch } : { type: 'sleep_failed', epoch, reason: 'it said no' });
+    if (type === 'wake') return this.send(good ? { type: 'woken', epoch } : { type: 'wake_failed', epoch, reason: 'it said no' });
     if (type === 'warm_up') return this.send(good ? { type: 'warmed', epoch } : { type: 'warm_up_failed', epoch, reason: 'no token' });
     const beat = isToken && this.makesTokens ? null : this.beat;
     return this.send(good ? { type: 'probe_ok', epoch, beat } : { type: 'probe_failed', epoch, reason: '/health answered 503', miss });
@@ -169,7 +163,7 @@ export class World {
   exit(failure: Failure = failureOf('backoff')): readonly Effect[] {
     if (this.live.size === 0) return [];
     this.live.clear();
-    return this.send({ type: 'exited', incarnation: this.machine.incarnation, failure, relief: this.relief(failure) });
+    return this.send({ type: 'exited', incarnation: this.machine.incarnation, failure });
   }
 
   /** Its log says something new. */

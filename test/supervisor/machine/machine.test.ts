@@ -899,7 +899,7 @@ test('what an earlier life asked is not heard in the next', () => {
   const world = readyWorld();
   const { machine } = world;
   world.send({ type: 'timer', timer: 'deadline', epoch: machine.epoch - 1 });
-  world.send({ type: 'exited', incarnation: machine.incarnation - 1, failure: failureOf('backoff'), relief: null });
+  world.send({ type: 'exited', incarnation: machine.incarnation - 1, failure: failureOf('backoff') });
   world.send({ type: 'warm_up_failed', epoch: machine.epoch - 1, reason: 'late' });
   expect(world.machine).toBe(machine);
 });

@@ -1,6 +1,6 @@
 import { jitter } from '../../gateway/core/random.ts';
 import type { Failure } from '../failure/failure.ts';
-import type { History, Moment, Verdict } from './life.ts';
+import type { History, Judgement, Moment } from './life.ts';
 import type { SupervisionPolicy } from '../system/policy.ts';
 
 /** Decides on a failure: try again, and when, or give up, and why. `readySinceMs` is null when it failed before it was ready. */
@@ -10,17 +10,17 @@ export function judge(
   failure: Failure,
   readySinceMs: number | null,
   at: Moment,
-): { history: History; verdict: Verdict } {
+): { history: History; judgement: Judgement } {
   const booked = book(policy, history, failure, readySinceMs, at);
   const hopeless = reasonToGiveUp(policy, booked, failure, readySinceMs, at);
   if (hopeless !== null) {
     const later = mayPass(failure) ? `It is tried once more every ${seconds(policy.halfOpenMs)}.` : '';
     const advice = failure.retry === 'relax' ? adviceAtTheEnd(failure) : failure.advice;
     const final = { ...failure, advice, message: [hopeless, failure.message, later].filter((part) => part !== '').join(' ') };
-    return { history: { ...booked, lastFailure: final }, verdict: { kind: 'give_up', failure: final } };
+    return { history: { ...booked, lastFailure: final }, judgement: { kind: 'give_up', failure: final } };
   }
   const afterMs = failure.retry === 'next_port' ? 0 : backoffMs(policy, booked.failures - 1, at.chance);
-  return { history: booked, verdict: { kind: 'retry', afterMs } };
+  return { history: booked, judgement: { kind: 'retry', afterMs } };
 }
 
 /** Not what the failure alone would suggest: that was tried. But a context that we find too short to be of use may do for somebody. */
