@@ -17,7 +17,7 @@ export interface VllmInstall {
   readonly flags: ReadonlySet<string> | null;
 }
 
-export interface InspectOptions {
+interface InspectOptions {
   /** `supervisor.vllm_command` */
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -17,34 +17,6 @@ export interface Failure {
   readonly evidence: Evidence;
 }
 
-/** Level, clock and place in the source: what stands before the message in vLLM's log. */
-const LOG_PREFIX = /^[A-Z]+ \d\d-\d\d \d\d:\d\d:\d\d \[[^\]]*\] /;
-
-/** The same failure, quoting the child; unchanged when it is quoted already or was silent. */
-export function withLastWords(failure: Failure, lastWords: string): Failure {
-  const said = lastWords.replace(LOG_PREFIX, '');
-  if (failure.lastWords !== '' || said === '') return failure;
-  const quoted = said.length > 400 ? `${said.slice(0, 400)}…` : said;
-  return { ...failure, lastWords: said, message: `${failure.message} It said: “${quoted}”` };
-}
-
-const PYTHON_ERROR = /\b[A-Z]\w*(?:Error|Exception|Interrupt)\b.*/;
-
-/** Classes of failures that we notice from outside: the log may know the cause. */
-const SYMPTOMS: ReadonlySet<FailureClass> = new Set(['start-timeout', 'warm-up', 'unresponsive', 'stalled', 'wake-failed']);
-/** Classes that only tell that something has ended. */
-const VAGUE: ReadonlySet<FailureClass> = new Set(['unknown', 'engine-start', 'engine-death']);
-
-/**
- * A failure that was noticed before the process ended, in the light of how it ended: the cause where the log tells one, or else the same
- * failure, quoting the error with which the process ended. How it took leave is not worth quoting.
- */
-export function withCause(failure: Failure, exit: Failure): Failure {
-  const dead = failure.class === 'unresponsive' && exit.class === 'engine-death';
-  if (dead || (SYMPTOMS.has(failure.class) && !VAGUE.has(exit.class))) return exit;
-  return PYTHON_ERROR.test(exit.lastWords) && !/KeyboardInterrupt/.test(exit.lastWords) ? withLastWords(failure, exit.lastWords) : failure;
-}
-
 export function startTimedOut(phase: FailurePhase, tookMs: number): Failure {
   return plain(
     'start-timeout',

@@ -35,7 +35,7 @@ export function mayPass({ retry }: Failure): boolean {
 }
 
 /** The pause before the next start, after `earlier` failures; never more than the last of the policy's row. */
-export function backoffMs(policy: SupervisionPolicy, earlier: number, chance: number): number {
+function backoffMs(policy: SupervisionPolicy, earlier: number, chance: number): number {
   const row = policy.backoffMs;
   const cap = row.at(-1) ?? 0;
   const base = row[Math.min(earlier, row.length - 1)] ?? cap;

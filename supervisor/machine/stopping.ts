@@ -1,5 +1,6 @@
 import type { Failure } from '../failure/failure.ts';
-import { unkillable, withCause } from '../failure/failure.ts';
+import { withCause } from '../failure/explain.ts';
+import { unkillable } from '../failure/failure.ts';
 import type { Event, Machine, Next, Step } from './life.ts';
 import type { Failed, In, Now } from './moves.ts';
 import { enter, giveUp, isPatienceOver, remain, REST, RESTART, settle, stepDown, sweep, unchanged } from './moves.ts';

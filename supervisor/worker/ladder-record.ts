@@ -12,7 +12,7 @@ import type { Measured } from '../failure/log-tail.ts';
 import { writeWhole } from '../system/write-whole.ts';
 
 /** What a footing was found for. With any of it changed, the steps taken say nothing any more. */
-export interface FootingIdentity {
+interface FootingIdentity {
   readonly worker: string;
   readonly model: string;
   /** Of the model's settings before anything was relaxed, and of the GPUs. */

@@ -19,7 +19,7 @@ interface Look {
   readonly beat: Beat | null;
 }
 
-export interface Listener {
+interface Listener {
   /** An answer, as the machine hears it. */
   readonly send: (event: Event) => void;
   /** Of the life that a question belongs to. */

@@ -10,7 +10,7 @@ import type { WorkerWorld } from './world.ts';
 import { wakeKey } from '../plan/worker-spec.ts';
 
 /** What the shell knows of a worker at a change. */
-export interface Circumstances {
+interface Circumstances {
   readonly port: number;
   readonly models: readonly ServedModel[] | null;
   readonly version: string | null;

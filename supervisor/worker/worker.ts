@@ -2,14 +2,13 @@ import type { Lease } from '../../gateway/core/lease.ts';
 import type { WorkerView } from '../../gateway/core/worker.ts';
 import type { Adoptable } from './adoption.ts';
 import { toFoundling } from './adoption.ts';
-import type { Birth, EngineListener } from '../engine/process.ts';
+import type { EngineListener } from '../engine/process.ts';
 import { EngineProcess } from '../engine/process.ts';
 import type { Failure } from '../failure/failure.ts';
 import { explain } from '../failure/explain.ts';
 import type { Exit } from '../failure/row.ts';
-import { noPortLeft, notPrepared, refused } from '../failure/failure.ts';
+import { notPrepared } from '../failure/failure.ts';
 import type { Setup } from '../ladder/step.ts';
-import type { LaunchPlan } from '../engine/launch.ts';
 import type { Effect, Event, Life, Machine, TimerName } from '../machine/life.ts';
 import { NEW_MACHINE, phaseOf } from '../machine/life.ts';
 import { step } from '../machine/machine.ts';
@@ -17,8 +16,8 @@ import { NamedTimers } from '../system/named-timers.ts';
 import type { SleepLevel } from '../engine/sleep-level.ts';
 import { WorkerQuestions } from './questions.ts';
 import { WorkerLadder } from './ladder.ts';
+import { WorkerLaunches } from './launches.ts';
 import { WorkerReport } from './report.ts';
-import { WorkerPort } from './port.ts';
 import type { WorkerSpec } from '../plan/worker-spec.ts';
 import type { WorkerWorld } from './world.ts';
 import { wakeKey } from '../plan/worker-spec.ts';
@@ -35,20 +34,17 @@ export class SupervisedWorker {
   readonly #report: WorkerReport;
   readonly #questions: WorkerQuestions;
   readonly #timers: NamedTimers<TimerName>;
-  readonly #port: WorkerPort;
+  readonly #launches: WorkerLaunches;
   readonly #events: Event[] = [];
   #machine: Machine = NEW_MACHINE;
   #working = false;
   #turn: Lease | null = null;
-  #launch: LaunchPlan | null = null;
-  /** How often its model was loaded because somebody wanted it; any other start is a restart. */
-  #loads = 1;
 
   /** `port` is the worker's, taken from the pool. */
   constructor(spec: WorkerSpec, port: number, world: WorkerWorld) {
     this.spec = spec;
     this.#world = world;
-    this.#port = new WorkerPort(port, world.ports);
+    this.#launches = new WorkerLaunches(spec, port, world.ports);
     this.#timers = new NamedTimers(world.clock);
     this.#process = new EngineProcess({
       onUnwritten: (reason) => this.#report.unwritten(reason),
@@ -80,7 +76,7 @@ export class SupervisedWorker {
   }
 
   get port(): number {
-    return this.#port.number;
+    return this.#launches.port;
   }
 
   /** When its model last had work. */
@@ -108,9 +104,9 @@ export class SupervisedWorker {
   }
 
   #shell(): WorkerShell {
-    const plan = this.#launch ?? this.#plan(this.#port.number, '');
+    const plan = this.#launches.plan(this.#setup());
     return {
-      port: this.#port.number,
+      port: this.port,
       models: this.#questions.models ?? [
         { id: this.spec.modelId, root: this.spec.source, parent: null, maxModelLen: plan?.maxModelLen ?? null },
       ],
@@ -122,7 +118,7 @@ export class SupervisedWorker {
       startEstimateMs: this.spec.startEstimateMs,
       wakes: this.#world.starts.of(wakeKey(this.spec)),
       wakeEstimateMs: this.spec.wakeEstimateMs,
-      loads: this.#loads,
+      loads: this.#launches.loads,
     };
   }
 
@@ -138,8 +134,7 @@ export class SupervisedWorker {
   /** Wakes it, or starts it on this port, which is the caller's. Only at rest or asleep. */
   load(port: number): void {
     if (this.state === 'asleep') return this.tell('start');
-    if (this.#machine.incarnation > 0) this.#loads += 1;
-    this.#port.moveTo(port);
+    this.#launches.load(port, this.#machine.incarnation > 0);
     this.tell('start');
   }
 
@@ -153,9 +148,7 @@ export class SupervisedWorker {
     const { clock } = this.#world;
     const ago = (iso: string) => clock.now() - Math.max(0, clock.wall() - Date.parse(iso));
     const { incarnation, port, version, sleepLevel } = record;
-    this.#port.moveTo(port);
-    this.#launch = this.#plan(port, record.instanceId);
-    this.#loads = record.loads;
+    this.#launches.adopt(record, this.#setup());
     this.#report.adopted(record);
     this.#machine = { ...this.#machine, history: { ...this.#machine.history, lastFailure: record.lastFailure } };
     this.#questions.askAt(port, { models, version, level: sleepLevel });
@@ -186,7 +179,7 @@ export class SupervisedWorker {
     const { machine, effects } = step(rules, before, event, { nowMs: clock.now(), chance: random.next() });
     this.#machine = machine;
     if (machine.life !== before.life) {
-      this.#report.changed(before.life, machine, { port: this.#port.number, ...this.#known() });
+      this.#report.changed(before.life, machine, { port: this.port, ...this.#known() });
       if (machine.life.state === 'ready' && !('sinceMs' in before.life)) this.#questions.newlyReady(before.life.state === 'idle');
     }
     for (const effect of effects) this.#perform(effect);
@@ -209,7 +202,7 @@ export class SupervisedWorker {
       case 'probe':
         return void this.#questions.ask(effect.epoch, effect.depth);
       case 'warm_up':
-        return void this.#questions.warmUp(effect.epoch, this.#launch?.maxNumSeqs ?? 1, effect.brief);
+        return void this.#questions.warmUp(effect.epoch, this.#launches.maxNumSeqs, effect.brief);
       case 'sleep':
         return void this.#questions.sleep(effect.epoch, this.#process.tail.measured.weightsGib ?? this.spec.weightsGib);
       case 'wake':
@@ -232,7 +225,7 @@ export class SupervisedWorker {
       case 'cancel_timers':
         return this.#timers.cancelAll();
       case 'take_next_port':
-        return this.#port.avoid();
+        return this.#launches.avoidPort();
       case 'report_failure':
         return this.#report.failed(effect.failure, effect.next);
       case 'save_footing':
@@ -261,31 +254,11 @@ export class SupervisedWorker {
 
   async #launchEngine(incarnation: number): Promise<void> {
     const listener = this.#listener(incarnation);
-    if (!(await this.#port.find())) return listener.onSpawnFailed(noPortLeft());
-    const instanceId = `${this.spec.instancePrefix}${incarnation}`;
-    const plan = this.spec.plan(this.#port.number, instanceId, this.#setup() ?? undefined);
-    if (plan.kind === 'refused') return listener.onSpawnFailed(refused(plan.reason));
-    this.#launch = plan.launch;
-    this.#questions.askAt(this.#port.number);
-    const birth: Birth = {
-      worker: this.spec.id,
-      instanceId,
-      incarnation,
-      loads: this.#loads,
-      port: this.#port.number,
-      model: this.spec.modelId,
-      fingerprint: this.spec.fingerprint,
-      startedAt: this.#report.launched(),
-      life: 'starting',
-      stage: 'process',
-      readySince: null,
-      served: [],
-      version: null,
-      sleepLevel: 1,
-      lastFailure: this.#machine.history.lastFailure,
-      failedAt: this.#report.failedAt,
-    };
-    await this.#process.start(plan.launch, birth, listener);
+    const prepared = await this.#launches.prepare(incarnation, this.#setup());
+    if (prepared.kind === 'refused') return listener.onSpawnFailed(prepared.failure);
+    this.#questions.askAt(this.port);
+    const past = { lastFailure: this.#machine.history.lastFailure, failedAt: this.#report.failedAt };
+    await this.#process.start(prepared.plan, { ...prepared.birth, ...past, startedAt: this.#report.launched() }, listener);
   }
 
   #listener(incarnation: number): EngineListener {
@@ -313,10 +286,5 @@ export class SupervisedWorker {
 
   #setup(): Setup | null {
     return this.#ladder.setup(this.#machine.footing);
-  }
-
-  #plan(port: number, instanceId: string): LaunchPlan | null {
-    const plan = this.spec.plan(port, instanceId, this.#setup() ?? undefined);
-    return plan.kind === 'run' ? plan.launch : null;
   }
 }

@@ -336,6 +336,5 @@ export function roomOf(file: string): Room | null {
 export const LONG_FILES: Readonly<Record<string, string>> = {
   'gateway/policies/relay/relay.ts': 'one state machine, whose states need each other',
   'gateway/main.ts': 'the composition: a list of parts, each handed to the next',
-  'supervisor/worker/worker.ts': 'one effect of the machine after the other',
   'supervisor/sim/settings/flag-table.ts': 'data',
 };

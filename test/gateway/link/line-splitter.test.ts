@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createLineSplitter } from '../../../gateway/link/line-splitter.ts';
+import { createLineSplitter } from '../../../gateway/link/watch.ts';
 
 test('however the bytes are cut, the lines are the same', () => {
   fc.assert(

@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Ending } from '../../../supervisor/failure/explain.ts';
-import { explain } from '../../../supervisor/failure/explain.ts';
-import { spawnFailed, stalled, unresponsive, withCause } from '../../../supervisor/failure/failure.ts';
-import { LineSplitter } from '../../../supervisor/failure/log-lines.ts';
-import { LogTail } from '../../../supervisor/failure/log-tail.ts';
+import { explain, withCause } from '../../../supervisor/failure/explain.ts';
+import { spawnFailed, stalled, unresponsive } from '../../../supervisor/failure/failure.ts';
+import { LineSplitter, LogTail } from '../../../supervisor/failure/log-tail.ts';
 
 const ENGINE = '(EngineCore pid=9) ERROR 08-17 10:00:00 [core.py:1]';
 const API = '(APIServer pid=1)';

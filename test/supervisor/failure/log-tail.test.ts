@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { LineSplitter } from '../../../supervisor/failure/log-lines.ts';
-import { LogTail } from '../../../supervisor/failure/log-tail.ts';
+import { LineSplitter, LogTail } from '../../../supervisor/failure/log-tail.ts';
 
 describe('LineSplitter', () => {
   test('joins what was cut anywhere and keeps an unfinished line for later', () => {

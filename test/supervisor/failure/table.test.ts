@@ -3,7 +3,7 @@ import { explain } from '../../../supervisor/failure/explain.ts';
 import * as noticed from '../../../supervisor/failure/failure.ts';
 import type { Evidence, FailurePhase } from '../../../supervisor/failure/row.ts';
 import { FAILURE_CLASSES, FAILURE_ROWS } from '../../../supervisor/failure/table.ts';
-import { LineSplitter } from '../../../supervisor/failure/log-lines.ts';
+import { LineSplitter } from '../../../supervisor/failure/log-tail.ts';
 
 const ENGINE = '(EngineCore pid=9) ERROR 08-17 10:00:00 [core.py:1]';
 const API = '(APIServer pid=1)';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Beat } from '../../../gateway/vllm/answers.ts';
 import { explain } from '../../../supervisor/failure/explain.ts';
-import { LineSplitter } from '../../../supervisor/failure/log-lines.ts';
+import { LineSplitter } from '../../../supervisor/failure/log-tail.ts';
 import type { FailureClass } from '../../../supervisor/failure/table.ts';
 import type { Effect } from '../../../supervisor/machine/life.ts';
 import { failureOf, oomOf, POLICY, types, World } from './machine-world.ts';
