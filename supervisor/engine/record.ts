@@ -9,7 +9,7 @@ import { FAILURE_CLASSES } from '../failure/table.ts';
 import { fileNameOf } from '../system/file-name.ts';
 import { writeWhole } from '../system/write-whole.ts';
 
-/** Of another version it may have words that mean nothing here. */
+/** The record may be of another version, with words for a failure that mean nothing here. */
 const failure: z.ZodType<Failure> = z.object({
   class: z.enum(FAILURE_CLASSES).catch('unknown'),
   phase: z.enum(FAILURE_PHASES),

@@ -7,7 +7,7 @@ export type FailurePhase = (typeof FAILURE_PHASES)[number];
 
 /**
  * never: the same start would fail in the same way · backoff: try again, later and later · wait: somebody else holds what is needed ·
- * next_port: try again on another port · relax: only with a setting relaxed, see ladder.ts.
+ * next_port: try again on another port · relax: only with a setting relaxed, see ladder/ladder.ts.
  */
 export const RETRY_RULES = ['never', 'backoff', 'wait', 'next_port', 'relax'] as const;
 export type RetryRule = (typeof RETRY_RULES)[number];

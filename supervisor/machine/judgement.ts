@@ -1,10 +1,55 @@
 import { jitter } from '../../gateway/core/random.ts';
 import type { Failure } from '../failure/failure.ts';
-import type { History, Judgement, Moment } from './life.ts';
+import type { Setback } from '../ladder/ladder.ts';
+import { answer } from '../ladder/ladder.ts';
+import type { Effect, History, Judgement, Machine, Moment, Next, Now } from './life.ts';
+import { servingSinceMs } from './life.ts';
 import type { SupervisionPolicy } from '../system/policy.ts';
 
-/** Decides on a failure: try again, and when, or give up, and why. `readySinceMs` is null when it failed before it was ready. */
-export function judge(
+/** What a failure makes of a worker, and what follows when its process is gone. */
+export interface Failed {
+  readonly machine: Machine;
+  readonly next: Next;
+  readonly effects: readonly Effect[];
+}
+
+/** The answer of the ladders to a failure; null where they have none. */
+export function stepDown({ policy, wanted, machine }: Now, setback: Setback): Failed | null {
+  const { failure } = setback;
+  const answered = answer(policy, wanted, machine.footing, setback);
+  if (!answered) return null;
+  const { footing, change } = answered;
+  const history: History = { ...machine.history, busySinceMs: null, sameStart: null, lastFailure: failure };
+  return {
+    machine: { ...machine, history, footing },
+    next: { kind: 'relax' },
+    effects: [
+      { type: 'report_failure', failure, next: 'relax' },
+      { type: 'save_footing', change, step: footing.steps.at(-1) ?? null, failure },
+    ],
+  };
+}
+
+/** Books a failure and decides what follows: a step down the ladder where there is one, else what the rules of trying again say. */
+export function fail(now: Now, failure: Failure, patienceOver = isPatienceOver(now)): Failed {
+  const { policy, machine, at } = now;
+  const sinceMs = servingSinceMs(machine.life);
+  const relaxed = stepDown(now, { failure, servedMs: sinceMs === null ? null : at.nowMs - sinceMs, patienceOver });
+  if (relaxed) return relaxed;
+  const { history, judgement } = judge(policy, machine.history, failure, sinceMs, at);
+  const effects: Effect[] = [{ type: 'report_failure', failure: history.lastFailure ?? failure, next: judgement.kind }];
+  if (failure.retry === 'next_port') effects.push({ type: 'take_next_port' });
+  return { machine: { ...machine, history }, next: judgement, effects };
+}
+
+/** Memory that somebody else holds has been waited for as long as a start waits before it asks for less. */
+export function isPatienceOver({ policy, machine, at }: Now): boolean {
+  const { busySinceMs } = machine.history;
+  return busySinceMs !== null && at.nowMs - busySinceMs >= policy.vramPatienceMs;
+}
+
+/** Decides on a failure: try again, and when, or give up, and why. `readySinceMs`: null for a worker that failed before it was ready. */
+function judge(
   policy: SupervisionPolicy,
   history: History,
   failure: Failure,
@@ -23,7 +68,7 @@ export function judge(
   return { history: booked, judgement: { kind: 'retry', afterMs } };
 }
 
-/** Not what the failure alone would suggest: that was tried. But a context that we find too short to be of use may do for somebody. */
+/** What a failure suggests by itself was tried. But a context that the ladder takes for too short to be of use may do for somebody. */
 function adviceAtTheEnd({ class: name, advice }: Failure): string {
   const otherwise = 'smaller weights (quantized, such as 4-bit), a smaller model, or a GPU with more memory.';
   return name === 'kv-too-small' ? `${advice} Or use ${otherwise}` : `Use ${otherwise}`;

@@ -3,7 +3,8 @@ import type { FailurePhase } from '../failure/row.ts';
 import type { Failure } from '../failure/failure.ts';
 import type { Footing, FootingChange } from '../ladder/ladder.ts';
 import { LEVEL_GROUND } from '../ladder/ladder.ts';
-import type { Relaxation } from '../ladder/step.ts';
+import type { Relaxation, Wanted } from '../ladder/step.ts';
+import type { SupervisionPolicy } from '../system/policy.ts';
 import type { Beat } from '../../gateway/vllm/answers.ts';
 
 /** The engine's leading process; the number of its process group as well. */
@@ -111,6 +112,14 @@ export type Life =
   | { readonly state: 'backoff'; readonly untilMs: number }
   | { readonly state: 'failed'; readonly failure: Failure };
 
+/** Life in one state. */
+export type In<S extends Life['state'], P = unknown> = Extract<Life, { state: S } & P>;
+
+/** Since when a worker has served; null when it does not. */
+export function servingSinceMs(life: Life): number | null {
+  return 'sinceMs' in life ? life.sinceMs : null;
+}
+
 export interface Machine {
   readonly life: Life;
   /** Counts changes of life: what was begun in an earlier one is not heard any more. */
@@ -143,7 +152,7 @@ export type Event =
   | { readonly type: 'start' | 'restart' | 'drain' | 'stop' | 'sleep' }
   | { readonly type: 'adopt'; readonly foundling: Foundling }
   | { readonly type: 'vram_free'; readonly epoch: number }
-  /** Somebody else holds its memory and has been waited for long enough, or the card never has so much. */
+  /** Somebody else holds the memory for this start, and that was waited for long enough; or the card never has so much of it free. */
   | { readonly type: 'vram_busy'; readonly epoch: number; readonly failure: Failure }
   | { readonly type: 'spawned'; readonly incarnation: number; readonly pid: number }
   | { readonly type: 'spawn_failed'; readonly incarnation: number; readonly failure: Failure }
@@ -214,6 +223,19 @@ export interface Step {
 export interface Moment {
   readonly nowMs: number;
   readonly chance: number;
+}
+
+/** What a worker's life is decided by and what does not change in it. */
+export interface Rules {
+  readonly policy: SupervisionPolicy;
+  /** null: it cannot run here at all. */
+  readonly wanted: Wanted | null;
+}
+
+/** Everything that a step is decided from besides the event. */
+export interface Now extends Rules {
+  readonly machine: Machine;
+  readonly at: Moment;
 }
 
 export const NEW_MACHINE: Machine = {

@@ -1,7 +1,7 @@
 import { served } from '../ladder/ladder.ts';
-import type { Event, Machine, Moment, Step } from './life.ts';
-import type { In, Now, Rules } from './moves.ts';
-import { begin, beginAfresh, REST, rest, RESTART, servingSinceMs, sweep, unchanged } from './moves.ts';
+import type { Event, In, Machine, Moment, Now, Rules, Step } from './life.ts';
+import { servingSinceMs } from './life.ts';
+import { begin, beginAfresh, REST, rest, RESTART, sweep, unchanged } from './moves.ts';
 import { leaving, serving } from './serving.ts';
 import { asleep, dozing, emptying } from './sleeping.ts';
 import { adopt, starting, warming } from './starting.ts';

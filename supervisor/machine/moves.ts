@@ -1,27 +1,8 @@
 import type { Failure } from '../failure/failure.ts';
-import type { Setback } from '../ladder/ladder.ts';
-import { answer, climb } from '../ladder/ladder.ts';
-import type { Wanted } from '../ladder/step.ts';
-import type { Effect, History, Leave, Life, Machine, Moment, Next, ProcessRef, Step } from './life.ts';
+import { climb } from '../ladder/ladder.ts';
+import type { Effect, History, Leave, Life, Machine, Next, Now, ProcessRef, Step } from './life.ts';
 import { freshHistory } from './life.ts';
-import type { SupervisionPolicy } from '../system/policy.ts';
-import { judge, mayPass } from './judgement.ts';
-
-/** Life in one state. */
-export type In<S extends Life['state'], P = unknown> = Extract<Life, { state: S } & P>;
-
-/** What a worker's life is decided by and what does not change in it. */
-export interface Rules {
-  readonly policy: SupervisionPolicy;
-  /** null: it cannot run here at all. */
-  readonly wanted: Wanted | null;
-}
-
-/** Everything that a step is decided from besides the event. */
-export interface Now extends Rules {
-  readonly machine: Machine;
-  readonly at: Moment;
-}
+import { fail, mayPass } from './judgement.ts';
 
 export const REST: Next = { kind: 'rest' };
 export const RESTART: Next = { kind: 'restart' };
@@ -35,7 +16,7 @@ export function remain<L extends Life>({ machine }: Now, life: L, effects: reado
   return { machine: { ...machine, life }, effects };
 }
 
-/** Into another life: its timers start from nothing, and a start that is over lets the next one begin, be it its own. */
+/** Into another life: timers start from nothing, and a start that is over gives its turn away, be it to the same worker's next start. */
 export function enter({ machine }: Now, life: Life, effects: (epoch: number) => readonly Effect[], changes: Partial<Machine> = {}): Step {
   const epoch = machine.epoch + 1;
   const isOver = !isStart(life) || (life.state === 'starting' && life.step === 'clearing');
@@ -108,55 +89,9 @@ export function bury(now: Now, process: ProcessRef | null, failure: Failure): St
   return sweep({ ...now, machine: failed.machine }, failed.next, process, failed.effects);
 }
 
-export interface Failed {
-  readonly machine: Machine;
-  readonly next: Next;
-  readonly effects: readonly Effect[];
-}
-
-/** The answer of the ladders to a failure; null where they have none. */
-export function stepDown({ policy, wanted, machine }: Now, setback: Setback): Failed | null {
-  const { failure } = setback;
-  const answered = answer(policy, wanted, machine.footing, setback);
-  if (!answered) return null;
-  const { footing, change } = answered;
-  const history: History = { ...machine.history, busySinceMs: null, sameStart: null, lastFailure: failure };
-  return {
-    machine: { ...machine, history, footing },
-    next: { kind: 'relax' },
-    effects: [
-      { type: 'report_failure', failure, next: 'relax' },
-      { type: 'save_footing', change, step: footing.steps.at(-1) ?? null, failure },
-    ],
-  };
-}
-
-/** Books a failure and decides what follows: a step down the ladder where there is one, else what the rules of trying again say. */
-export function fail(now: Now, failure: Failure, patienceOver = isPatienceOver(now)): Failed {
-  const { policy, machine, at } = now;
-  const sinceMs = servingSinceMs(machine.life);
-  const relaxed = stepDown(now, { failure, servedMs: sinceMs === null ? null : at.nowMs - sinceMs, patienceOver });
-  if (relaxed) return relaxed;
-  const { history, judgement } = judge(policy, machine.history, failure, sinceMs, at);
-  const effects: Effect[] = [{ type: 'report_failure', failure: history.lastFailure ?? failure, next: judgement.kind }];
-  if (failure.retry === 'next_port') effects.push({ type: 'take_next_port' });
-  return { machine: { ...machine, history }, next: judgement, effects };
-}
-
-/** Memory that somebody else holds has been waited for as long as anybody waits before less of it is asked for. */
-export function isPatienceOver({ policy, machine, at }: Now): boolean {
-  const { busySinceMs } = machine.history;
-  return busySinceMs !== null && at.nowMs - busySinceMs >= policy.vramPatienceMs;
-}
-
 /** With the report of a failure that does not count toward giving up. */
 export function knowing(now: Now, lastFailure: Failure): Now {
   return { ...now, machine: { ...now.machine, history: { ...now.machine.history, lastFailure } } };
-}
-
-/** Since when a worker has served; null when it does not. */
-export function servingSinceMs(life: Life): number | null {
-  return 'sinceMs' in life ? life.sinceMs : null;
 }
 
 export function giveUp(now: Now, failure: Failure): Step {

@@ -1,7 +1,6 @@
 import { idleHung, stalled, unresponsive } from '../failure/failure.ts';
 import type { Beat } from '../../gateway/vllm/answers.ts';
-import type { Effect, Event, Life, Moment, ProbeMiss, Pulse, Step } from './life.ts';
-import type { In, Now } from './moves.ts';
+import type { Effect, Event, In, Life, Moment, Now, ProbeMiss, Pulse, Step } from './life.ts';
 import { abandon, bury, drain, enter, knowing, remain, REST, RESTART, stop, sweep, unchanged } from './moves.ts';
 import { empty } from './sleeping.ts';
 import type { SupervisionPolicy } from '../system/policy.ts';
@@ -61,7 +60,7 @@ export function serving(now: Now, life: Serving, event: Event): Step {
  */
 function isTokenDue({ state, pulse }: Serving, policy: SupervisionPolicy, { nowMs }: Moment): boolean {
   const { silences, tested, withheld, movedAtMs, usedAtMs, askedAtMs } = pulse;
-  // While it is silent a request more would only delay the verdict.
+  // While it is silent a request more would only delay the judgement.
   if (silences > 0) return false;
   const again = withheld > 0 && !tested;
   if (state === 'draining' || isIdle(pulse))

@@ -1,6 +1,5 @@
 import { sleepFailed } from '../failure/failure.ts';
-import type { Event, ProcessRef, Step } from './life.ts';
-import type { In, Now } from './moves.ts';
+import type { Event, In, Now, ProcessRef, Step } from './life.ts';
 import { enter, knowing, remain, REST, RESTART, stop, sweep, unchanged } from './moves.ts';
 
 /** Its last requests first: vLLM aborts what it has in hand when it is told to sleep. */

@@ -2,11 +2,11 @@ import type { WorkerStage } from '../../gateway/core/worker.ts';
 import { WORKER_STAGES } from '../../gateway/core/worker.ts';
 import type { Failure } from '../failure/failure.ts';
 import { startTimedOut, wakeFailed, warmUpFailed } from '../failure/failure.ts';
-import type { Effect, Event, Foundling, Life, Next, ProcessRef, Step } from './life.ts';
+import { fail } from './judgement.ts';
+import type { Effect, Event, Foundling, In, Life, Next, Now, ProcessRef, Step } from './life.ts';
 import { phaseOfStage } from './life.ts';
 import { freshPulse } from './serving.ts';
-import type { In, Now } from './moves.ts';
-import { abandon, bury, enter, fail, knowing, remain, rest, REST, RESTART, settle, stop, sweep, unchanged } from './moves.ts';
+import { abandon, bury, enter, knowing, remain, rest, REST, RESTART, settle, stop, sweep, unchanged } from './moves.ts';
 
 type Loading = In<'starting', { step: 'loading' }>;
 

@@ -1,9 +1,10 @@
 import type { Failure } from '../failure/failure.ts';
 import { withCause } from '../failure/explain.ts';
 import { unkillable } from '../failure/failure.ts';
-import type { Event, Machine, Next, Step } from './life.ts';
-import type { Failed, In, Now } from './moves.ts';
-import { enter, giveUp, isPatienceOver, remain, REST, RESTART, settle, stepDown, sweep, unchanged } from './moves.ts';
+import type { Failed } from './judgement.ts';
+import { isPatienceOver, stepDown } from './judgement.ts';
+import type { Event, In, Machine, Next, Now, Step } from './life.ts';
+import { enter, giveUp, remain, REST, RESTART, settle, sweep, unchanged } from './moves.ts';
 
 export function stopping(now: Now, life: In<'stopping'>, event: Event): Step {
   const { at } = now;

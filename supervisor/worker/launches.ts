@@ -12,7 +12,7 @@ export type Prepared =
   | {
       readonly kind: 'ready';
       readonly plan: LaunchPlan;
-      /** What a later supervisor has to know of it, except for what went before. */
+      /** What a later supervisor has to know of this start, except for its time and for what went before. */
       readonly birth: Omit<Birth, 'startedAt' | 'lastFailure' | 'failedAt'>;
     }
   | { readonly kind: 'refused'; readonly failure: Failure };
