@@ -18,8 +18,7 @@ import { NvidiaSmi } from './gpu/gpu.ts';
 import { visibleGpus } from './gpu/visible.ts';
 import { recallGpus, rememberGpus } from './gpu/known.ts';
 import { endLeftovers, recordsDirectory } from './fleet/leftovers.ts';
-import type { Log } from './system/log.ts';
-import { jsonLog } from './system/log.ts';
+import type { Log } from '../gateway/core/log/log.ts';
 import { logPlan } from './plan/log.ts';
 import type { SupervisionPolicy } from './system/policy.ts';
 import { supervisionPolicy } from './system/policy.ts';
@@ -33,11 +32,9 @@ import { readRecords } from './engine/record.ts';
 export interface SupervisorIo {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly stdout: NodeJS.WritableStream;
   /** Headgate's own, for whoever asks the control API. */
   readonly version?: string;
-  /** Default: JSON lines on stdout. */
-  readonly log?: Log;
+  readonly log: Log;
   /** Default: nvidia-smi. */
   readonly gpuProbe?: GpuProbe;
   /** What differs from the figures of production. */
@@ -57,7 +54,7 @@ const ONE_LOOK: LookPatience = { times: 1, pauseMs: 0 };
  */
 export async function runSupervisor(settings: Settings, io: SupervisorIo): Promise<number> {
   const clock = systemClock;
-  const log = io.log ?? jsonLog(clock, io.stdout);
+  const { log } = io;
   try {
     return await supervise(settings, io, clock, log);
   } catch (error) {

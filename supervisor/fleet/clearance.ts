@@ -5,7 +5,7 @@ import type { PlannedModel } from '../plan/plan.ts';
 import { awaitFreeMemory } from '../engine/free-memory.ts';
 import type { GpuProbe } from '../gpu/gpu.ts';
 import type { Setup } from '../ladder/step.ts';
-import type { Log } from '../system/log.ts';
+import type { Log } from '../../gateway/core/log/log.ts';
 import type { SupervisionPolicy } from '../system/policy.ts';
 import type { StartTurns } from './start-turns.ts';
 import { sleeperShare } from '../plan/swap-rules.ts';

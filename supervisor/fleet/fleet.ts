@@ -10,7 +10,7 @@ import { clearStart, takeTurn } from './clearance.ts';
 import type { FleetPlan, PlannedModel, PlannedWorker } from '../plan/plan.ts';
 import type { GpuProbe, GpuReading } from '../gpu/gpu.ts';
 import { recordsDirectory } from './leftovers.ts';
-import type { Log } from '../system/log.ts';
+import type { Log } from '../../gateway/core/log/log.ts';
 import { logFiles } from '../system/log-file.ts';
 import type { SupervisionPolicy } from '../system/policy.ts';
 import { PortPool } from '../system/ports.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Clock } from '../../gateway/core/clock.ts';
 import { instancePrefix } from '../system/instance-id.ts';
-import type { Log } from '../system/log.ts';
+import type { Log } from '../../gateway/core/log/log.ts';
 import { endAll, find, instanceIdOf, listProcesses, readProcess } from '../system/processes.ts';
 import type { WorkerRecord } from '../engine/record.ts';
 import { readRecords, removeRecord } from '../engine/record.ts';

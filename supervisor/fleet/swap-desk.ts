@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../../gateway/core/clock.ts';
 import type { ModelLoad, SwapView } from '../../gateway/link/snapshot.ts';
 import type { Failure } from '../failure/failure.ts';
 import type { Life } from '../machine/life.ts';
-import type { Log } from '../system/log.ts';
+import type { Log } from '../../gateway/core/log/log.ts';
 import type { SupervisionPolicy } from '../system/policy.ts';
 import type { Slot } from './slot.ts';
 import type { SlotFacts, SwapCosts, Wish } from './swap.ts';

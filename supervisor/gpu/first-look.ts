@@ -1,7 +1,7 @@
 import type { Clock } from '../../gateway/core/clock.ts';
 import { sleep, stayAlive } from '../../gateway/core/clock.ts';
 import type { GpuProbe, GpuReading } from './gpu.ts';
-import type { Log } from '../system/log.ts';
+import type { Log } from '../../gateway/core/log/log.ts';
 import type { LookPatience } from '../system/policy.ts';
 
 export interface FirstLook {

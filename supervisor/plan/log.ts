@@ -1,5 +1,5 @@
 import type { FleetPlan } from './plan.ts';
-import type { Log } from '../system/log.ts';
+import type { Log } from '../../gateway/core/log/log.ts';
 import { removedVariables } from '../profile/removed-flags.ts';
 
 /** Tells the operator what was decided about their settings before anything is started. */

@@ -6,7 +6,7 @@ import { LadderRecord } from './ladder-record.ts';
 import type { Setup } from '../ladder/step.ts';
 import { relax, summarize } from '../ladder/step.ts';
 import type { Effect } from '../machine/life.ts';
-import type { Log } from '../system/log.ts';
+import type { Log } from '../../gateway/core/log/log.ts';
 import type { Measured } from '../failure/log-tail.ts';
 import type { WorkerSpec } from '../plan/worker-spec.ts';
 

@@ -3,7 +3,7 @@ import type { Lease } from '../../gateway/core/lease.ts';
 import type { Random } from '../../gateway/core/random.ts';
 import type { Failure } from '../failure/failure.ts';
 import type { Setup } from '../ladder/step.ts';
-import type { Log } from '../system/log.ts';
+import type { Log } from '../../gateway/core/log/log.ts';
 import type { LogFiles } from '../system/log-file.ts';
 import type { SupervisionPolicy } from '../system/policy.ts';
 import type { PortPool } from '../system/ports.ts';

@@ -138,7 +138,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'supervisor/gpu',
     idea: 'which cards there are, as the driver says',
-    knows: ['gateway/core', 'gateway/link', 'supervisor/system'],
+    knows: ['gateway/core', 'gateway/core/log', 'gateway/link', 'supervisor/system'],
   },
   {
     path: 'supervisor/profile',
@@ -187,6 +187,7 @@ export const ROOMS: readonly Room[] = [
     idea: 'what to launch where',
     knows: [
       'gateway/config/schema',
+      'gateway/core/log',
       'gateway/link',
       'supervisor/engine',
       'supervisor/fit',
@@ -202,6 +203,7 @@ export const ROOMS: readonly Room[] = [
     knows: [
       'gateway/config/schema',
       'gateway/core',
+      'gateway/core/log',
       'gateway/vllm',
       'supervisor/engine',
       'supervisor/failure',
@@ -217,6 +219,7 @@ export const ROOMS: readonly Room[] = [
     idea: 'all workers, and which model has which card',
     knows: [
       'gateway/core',
+      'gateway/core/log',
       'gateway/link',
       'supervisor/engine',
       'supervisor/failure',
@@ -255,6 +258,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/config',
       'gateway/config/schema',
       'gateway/core',
+      'gateway/core/log',
       'gateway/link',
       'supervisor/control',
       'supervisor/engine',
@@ -320,7 +324,6 @@ export const ROOMS: readonly Room[] = [
       'supervisor/plan',
       'supervisor/profile',
       'supervisor/sim',
-      'supervisor/system',
     ],
   },
   { path: 'scripts', idea: 'the headgate command, benchmarks, packing', knows: ['scripts/commands'] },

@@ -1,9 +1,8 @@
 import { examineAnywhere } from '../../scripts/commands/check.ts';
 import { loadSettings, type LoadedSettings } from '../../gateway/config/load.ts';
 import type { SettingsInput } from '../../gateway/config/schema/settings.ts';
-import { systemClock } from '../../gateway/core/clock.ts';
 import { startGateway, type Gateway } from '../../gateway/main.ts';
-import { createLog } from '../../gateway/core/log/log.ts';
+import { collectedLog } from './collected-log.ts';
 
 export interface TestGateway extends AsyncDisposable {
   readonly url: string;
@@ -21,7 +20,7 @@ export interface TestGateway extends AsyncDisposable {
  * except where `settings` says otherwise; it drains without settling.
  */
 export async function startTestGateway(workers: readonly string[], settings: SettingsInput = {}): Promise<TestGateway> {
-  const log: Record<string, unknown>[] = [];
+  const { log, lines } = collectedLog();
   const state = { settings };
   const load = (): LoadedSettings => {
     const all: SettingsInput = {
@@ -41,7 +40,7 @@ export async function startTestGateway(workers: readonly string[], settings: Set
     load,
     examine: (loaded) => examineAnywhere(loaded, '/'),
     cwd: '/',
-    log: createLog({ level: 'debug', format: 'json', clock: systemClock, destination: { write: (line) => log.push(JSON.parse(line)) } }),
+    log,
   });
   let stopped: Promise<void> | null = null;
   const stop = (): Promise<void> => (stopped ??= gateway.drain(false));
@@ -49,7 +48,7 @@ export async function startTestGateway(workers: readonly string[], settings: Set
     url: gateway.url,
     port: Number(new URL(gateway.url).port),
     gateway,
-    log,
+    log: lines,
     get settings() {
       return state.settings;
     },

@@ -56,6 +56,17 @@ export const LOG_FIELDS = [
   'tuning',
   'engine',
   'gpu',
+  // the supervisor
+  'start',
+  'life',
+  'next',
+  'setting',
+  'steps',
+  'waiting',
+  'served_ms',
+  'pids',
+  'gpus',
+  'control',
   // the process
   'version',
   'node',

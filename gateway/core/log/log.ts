@@ -28,16 +28,18 @@ export interface LogOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;
   readonly clock: Clock;
+  /** JSON goes out line by line too: for a process of few lines, each of which somebody waits for. */
+  readonly promptly?: true;
   /** Default: the process's standard output. */
   readonly destination?: LogDestination;
 }
 
 const TAIL_LINES = 200;
 
-/** The log of the process. On standard output JSON is gathered for up to 200 ms; pretty lines are written at once. */
+/** The log of the process. On standard output JSON is gathered for up to 200 ms unless it is to go out promptly; pretty lines are written at once. */
 export function createLog(options: LogOptions): Log {
   const { clock, format } = options;
-  const target = options.destination ?? new StandardOutput(clock, format === 'json', lostLines);
+  const target = options.destination ?? new StandardOutput(clock, format === 'json' && !options.promptly, lostLines);
   const tail: string[] = [];
   let oldest = 0;
 

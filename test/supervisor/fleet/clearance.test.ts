@@ -3,6 +3,7 @@ import { clearStart, takeTurn } from '../../../supervisor/fleet/clearance.ts';
 import type { Failure } from '../../../supervisor/failure/failure.ts';
 import type { GpuReading } from '../../../supervisor/gpu/gpu.ts';
 import { StartTurns } from '../../../supervisor/fleet/start-turns.ts';
+import { collectedLog } from '../../support/collected-log.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 
 const GIB = 2 ** 30;
@@ -11,15 +12,14 @@ const GIB = 2 ** 30;
 function startsOn(freeGib: () => number) {
   const clock = createFakeClock();
   const turns = new StartTurns();
-  const said: string[] = [];
-  const log = { info: (event: string) => void said.push(event), warn: () => {}, error: () => {} };
+  const { log, lines } = collectedLog();
   const card = { uuid: 'GPU-0', memoryTotalBytes: 16.44 * GIB } as GpuReading;
   const gpuProbe = { read: async () => [{ ...card, memoryFreeBytes: freeGib() * GIB }] };
   const worker = (utilization: number) => ({ gpuUuids: ['GPU-0'], utilization, spec: { id: 'worker-1', wanted: null } });
   const world = { clock, log, gpuProbe, policy: { vramPatienceMs: 60_000 } };
   return {
     clock,
-    said,
+    said: () => lines.map(({ event }) => event),
     start(utilization: number, makeRoom: () => void, done: (failure: Failure | null) => void) {
       return clearStart(turns, worker(utilization), { setup: null, isSleeper: false, makeRoom }, world, done);
     },
@@ -64,9 +64,9 @@ describe('a start that waits for its GPU', () => {
       (failure) => told.push(failure),
     );
     await clock.advance(4000);
-    expect([freeGib, said]).toEqual([3, []]);
+    expect([freeGib, said()]).toEqual([3, []]);
     await clock.advance(3000);
-    expect([freeGib, said, told]).toEqual([16, ['worker.waiting'], [null]]);
+    expect([freeGib, said(), told]).toEqual([16, ['worker.waiting'], [null]]);
   });
 
   test('for more than is ever free ends nobody’s sleep, and does not wait', async () => {
@@ -74,7 +74,7 @@ describe('a start that waits for its GPU', () => {
     const told: unknown[] = [];
     start(0.99, expect.fail, (failure) => told.push(failure?.retry));
     await clock.advance(0);
-    expect([told, said]).toEqual([['never'], []]);
+    expect([told, said()]).toEqual([['never'], []]);
   });
 
   test('and is given up leaves the line', async () => {

@@ -13,6 +13,7 @@ import { instancePrefix } from '../../../supervisor/system/instance-id.ts';
 import type { SupervisionPolicy } from '../../../supervisor/system/policy.ts';
 import { find } from '../../../supervisor/system/processes.ts';
 import { runSupervisor } from '../../../supervisor/main.ts';
+import { collectedLog } from '../../support/collected-log.ts';
 import { COMPILE_CACHE } from '../../support/compile-cache.ts';
 import { scratchFolder } from './scratch.ts';
 import { freePort } from '../../support/ports.ts';
@@ -72,14 +73,12 @@ export async function superviseHere(
   gpuProbe: GpuProbe = { read: async () => [] },
 ): Promise<RunningSupervisor> {
   const settings = settingsSchema.parse(input);
-  const log: Record<string, unknown>[] = [];
+  const { log, lines } = collectedLog();
   const signals = new EventEmitter();
-  const write = (level: string) => (event: string, msg: string, fields?: object) => void log.push({ level, event, msg, ...fields });
   const exitCode = runSupervisor(settings, {
     cwd: folder,
     env: { ...COMPILE_CACHE, PATH: process.env['PATH'], ...env },
-    stdout: process.stdout,
-    log: { info: write('info'), warn: write('warn'), error: write('error') },
+    log,
     gpuProbe,
     policy: { ...QUICK, ...policy },
     signals,
@@ -94,7 +93,7 @@ export async function superviseHere(
     folder,
     settings,
     exitCode,
-    log,
+    log: lines,
     signal: (name: string) => void signals.emit(name, name),
     ...watching(settings, folder),
   };

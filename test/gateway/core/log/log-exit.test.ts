@@ -8,11 +8,11 @@ const run = promisify(execFile);
 const source = (path: string) => JSON.stringify(fileURLToPath(new URL(`../../../../gateway/${path}`, import.meta.url)));
 
 /** The arguments to Node for a program that opens a log on its standard output. */
-function programOf(body: string, format = 'json'): string[] {
+function programOf(body: string, format = 'json', more = ''): string[] {
   const program = `
     import { createLog } from ${source('core/log/log.ts')};
     import { systemClock } from ${source('core/clock.ts')};
-    const log = createLog({ level: 'info', format: '${format}', clock: systemClock });
+    const log = createLog({ level: 'info', format: '${format}', clock: systemClock, ${more} });
     ${body}`;
   return ['--input-type=module-typescript', '--eval', program];
 }
@@ -42,6 +42,19 @@ describe('the log on standard output', () => {
     } finally {
       child.kill('SIGKILL');
     }
+  });
+
+  it.each([
+    ['is out before the next statement where it is to go out promptly', 'promptly: true', ['line 0', 'line 1']],
+    ['is gathered otherwise', '', []],
+  ])('%s', async (_, more, expected) => {
+    const body = `for (let index = 0; index < 2; index++) log.info('start', 'line ' + index); process.kill(process.pid, 'SIGKILL');`;
+    const child = spawn(process.execPath, programOf(body, 'json', more));
+    let shown = '';
+    child.stdout.on('data', (chunk) => (shown += chunk));
+    await once(child, 'close');
+    const lines = shown.split('\n').slice(0, -1);
+    expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual(expected);
   });
 
   it('is plain text for people where that is asked for', async () => {
