@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { createApp, type AppContext } from './app.ts';
-import { controlPath, controlTarget } from './link/control-path.ts';
+import { controlPath } from './link/control-path.ts';
 import { explainJson } from './config/explain.ts';
 import type { LoadedSettings } from './config/load.ts';
 import { problemText, SettingsError, type SettingsProblem } from './config/schema/problems.ts';
@@ -107,7 +107,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ? startSupervisedSource({
         clock,
         directory,
-        address: controlTarget(controlPath(settings, options.cwd)),
+        control: controlPath(settings, options.cwd),
         onLinkChange: linkLog(log),
       })
     : null;

@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { isAnswered } from '../gateway/link/ask-state.ts';
 import { controlPath } from '../gateway/link/control-path.ts';
 import { EXIT_FAILED, EXIT_INTERRUPTED_TWICE, EXIT_INVALID } from '../gateway/config/exit-codes.ts';
 import type { Settings } from '../gateway/config/schema/settings.ts';
@@ -8,7 +9,7 @@ import type { Clock, Timer } from '../gateway/core/clock.ts';
 import { repeat, systemClock } from '../gateway/core/clock.ts';
 import { systemRandom } from '../gateway/core/random.ts';
 import { findAdoptable, running } from './worker/adoption.ts';
-import { ControlTaken, isAnswered, serveControl } from './control/control.ts';
+import { ControlTaken, serveControl } from './control/control.ts';
 import type { LookPatience } from './system/policy.ts';
 import { firstLook } from './gpu/first-look.ts';
 import { Fleet } from './fleet/fleet.ts';

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts';
-import { type ControlAddress, controlRequest } from './control-address.ts';
+import { exchange } from '../core/exchange.ts';
+import { controlRequest } from './control-path.ts';
 
 /** accepted: it will be done · unknown: there is no such worker or model · conflict: not in its present state · failed: the supervisor did not answer as it should */
 export interface CommandResult {
@@ -11,37 +12,17 @@ export interface CommandResult {
 const TIMEOUT_MS = 5000;
 const MAX_ANSWER_BYTES = 65_536;
 
-/** Sends one command (`POST path`) to the supervisor. Never throws. */
-export function commandSupervisor(clock: Clock, address: ControlAddress, path: string): Promise<CommandResult> {
-  return new Promise((resolve) => {
-    const request = controlRequest(address, { method: 'POST', path });
-    const timer = clock.after(TIMEOUT_MS, () => fail(`it did not answer within ${TIMEOUT_MS / 1000} s`));
-
-    function settle(result: CommandResult): void {
-      timer.cancel();
-      resolve(result);
-      request.destroy();
-    }
-
-    function fail(reason: string): void {
-      settle({ kind: 'failed', message: `The supervisor cannot be told: ${reason}.` });
-    }
-
-    request.on('response', (response) => {
-      const chunks: Buffer[] = [];
-      let length = 0;
-      response.on('data', (chunk: Buffer) => {
-        length += chunk.length;
-        if (length > MAX_ANSWER_BYTES) fail('its answer is too long');
-        else chunks.push(chunk);
-      });
-      response.on('end', () => settle(readAnswer(response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
-      response.on('error', (error) => fail(error.message));
-    });
-    request.on('error', (error) => fail(error.message));
-    request.on('close', () => fail('it closed the connection'));
-    request.end();
-  });
+/** Sends one command (`POST command`) to the supervisor that listens at the control path. Never throws. */
+export async function commandSupervisor(clock: Clock, control: string, command: string): Promise<CommandResult> {
+  try {
+    const limits = { silenceMs: TIMEOUT_MS, totalMs: TIMEOUT_MS, maxBytes: MAX_ANSWER_BYTES, clock };
+    const { status, text } = await exchange(controlRequest(control, 'POST', command), null, limits);
+    return readAnswer(status, text);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reason = code === 'ETIMEDOUT' ? `it did not answer within ${TIMEOUT_MS / 1000} s` : message;
+    return { kind: 'failed', message: `The supervisor cannot be told: ${reason}.` };
+  }
 }
 
 function readAnswer(status: number, body: string): CommandResult {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { RequestOptions } from 'node:http';
 import { tmpdir, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Settings } from '../config/schema/settings.ts';
@@ -27,9 +28,17 @@ export function isControlUrl(path: string): boolean {
   return path.startsWith('http://');
 }
 
-/** What to connect to for a control path: options that node:http's `request` takes as they are. */
+/** What to connect to for a control path, or to listen on. */
 export function controlTarget(path: string): { readonly socketPath: string } | { readonly host: string; readonly port: number } {
   if (!isControlUrl(path)) return { socketPath: path };
   const url = new URL(path);
   return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 80) };
+}
+
+/**
+ * The options of a request to the control API, whose resource is `resource`. It has a connection of its own: the API is quiet, and one that
+ * is kept open would be found dead at the wrong time. The name in Host is never looked up; a supervisor may use it to turn browsers away.
+ */
+export function controlRequest(path: string, method: 'GET' | 'POST', resource: string): RequestOptions {
+  return { ...controlTarget(path), agent: false, method, path: resource, headers: { host: 'localhost' } };
 }

@@ -1,12 +1,13 @@
-import type { IncomingMessage } from 'node:http';
+import { type IncomingMessage, request as open } from 'node:http';
 import type { Clock, Timer } from '../core/clock.ts';
 import type { SupervisorSnapshot } from './snapshot.ts';
-import { type ControlAddress, controlRequest } from './control-address.ts';
+import { controlRequest } from './control-path.ts';
 import { readSnapshot } from './read-snapshot.ts';
 
 export interface SupervisorWatchOptions {
   readonly clock: Clock;
-  readonly address: ControlAddress;
+  /** The control path. */
+  readonly control: string;
   readonly onSnapshot: (snapshot: SupervisorSnapshot) => void;
   /** The connection is gone, or could not be made. Called once for each time it was tried. */
   readonly onAway: (reason: string) => void;
@@ -19,14 +20,14 @@ const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 2000;
 
 /** Follows the supervisor's `GET /v1/watch`, connecting again whenever it breaks off, makes no sense or falls silent. */
-export function watchSupervisor({ clock, address, onSnapshot, onAway }: SupervisorWatchOptions): { close(): void } {
+export function watchSupervisor({ clock, control, onSnapshot, onAway }: SupervisorWatchOptions): { close(): void } {
   let retryMs = FIRST_RETRY_MS;
   let retry: Timer | null = null;
   let hangUp: (() => void) | null = null;
 
   function connect(): void {
     const lines = createLineSplitter(MAX_LINE_BYTES);
-    const request = controlRequest(address, { method: 'GET', path: `/v1/watch?by=${process.pid}` });
+    const request = open(controlRequest(control, 'GET', `/v1/watch?by=${process.pid}`));
     let over = false;
     let silence = clock.after(SILENCE_MS, fallSilent);
 

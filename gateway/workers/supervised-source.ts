@@ -2,7 +2,6 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../core/clock.ts';
 import type { SupervisorLink, SupervisorSnapshot } from '../link/snapshot.ts';
 import type { WorkerView } from '../core/worker.ts';
-import type { ControlAddress } from '../link/control-address.ts';
 import type { LiveDirectory } from './directory.ts';
 import type { WorkerSource } from './source.ts';
 import { type CommandResult, commandSupervisor } from '../link/commands.ts';
@@ -14,7 +13,8 @@ const WISH_AGAIN_MS = 1000;
 export interface SupervisedSourceOptions {
   readonly clock: Clock;
   readonly directory: LiveDirectory;
-  readonly address: ControlAddress;
+  /** The control path. */
+  readonly control: string;
   /** Called when the link goes from one kind to another. */
   readonly onLinkChange?: (link: SupervisorLink) => void;
 }
@@ -36,7 +36,7 @@ export interface SupervisedSource extends WorkerSource {
 }
 
 /** Keeps the directory as the supervisor says it is. While the supervisor is away, workers go on serving. */
-export function startSupervisedSource({ clock, directory, address, onLinkChange }: SupervisedSourceOptions): SupervisedSource {
+export function startSupervisedSource({ clock, directory, control, onLinkChange }: SupervisedSourceOptions): SupervisedSource {
   let last: SupervisorSnapshot | null = null;
   let link: SupervisorLink = { kind: 'connecting' };
   /** Workers that the scraper found gone, with what the supervisor said of them then: it has yet to notice. */
@@ -73,7 +73,7 @@ export function startSupervisedSource({ clock, directory, address, onLinkChange 
 
   const watch = watchSupervisor({
     clock,
-    address,
+    control,
     onSnapshot(snapshot) {
       last = snapshot;
       // A sign of life that repeats what was said before is no reason to trust the worker again.
@@ -89,7 +89,7 @@ export function startSupervisedSource({ clock, directory, address, onLinkChange 
   });
 
   function command(path: string): Promise<CommandResult> {
-    return commandSupervisor(clock, address, path);
+    return commandSupervisor(clock, control, path);
   }
 
   return {

@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { request } from 'undici';
+import { urlToHttpOptions } from 'node:url';
 import type { Settings } from '../../gateway/config/schema/settings.ts';
 import { EXIT_FAILED } from '../../gateway/config/exit-codes.ts';
+import { exchange } from '../../gateway/core/exchange.ts';
 import { readCommandLine } from './command-line.ts';
 import { statusText } from './status-text.ts';
 
-const TIMEOUT_MS = 5_000;
+const LIMITS = { silenceMs: 5_000, totalMs: 10_000 };
 const WATCH_MS = 1_000;
 
 /** `headgate status`: asks the running gateway and prints what it says. */
@@ -49,15 +50,11 @@ export async function ask(settings: Settings, method: 'GET' | 'POST', path: stri
   const base = ownListener ? address(settings.admin.host, settings.admin.port!) : address(settings.server.host, settings.server.port);
   const { key } = settings.admin;
   try {
-    const response = await request(`${base}${path}`, {
-      method,
-      headers: key === null ? {} : { authorization: `Bearer ${key}` },
-      headersTimeout: TIMEOUT_MS,
-      bodyTimeout: TIMEOUT_MS,
-    });
-    const body: any = await response.body.json();
-    if (response.statusCode < 300) return { kind: 'answered', body };
-    return { kind: 'failed', message: body?.error?.message ?? `The gateway answered with status ${response.statusCode}.` };
+    const headers = key === null ? {} : { authorization: `Bearer ${key}` };
+    const { status, text } = await exchange({ ...urlToHttpOptions(new URL(base + path)), method, headers }, null, LIMITS);
+    const body: any = JSON.parse(text);
+    if (status < 300) return { kind: 'answered', body };
+    return { kind: 'failed', message: body?.error?.message ?? `The gateway answered with status ${status}.` };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
     return { kind: 'failed', message: `No gateway answers on ${base} (${code}). Is it running, and with these settings?` };

@@ -1,7 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { isAnswered } from '../../supervisor/control/control.ts';
-import { controlTarget } from '../../gateway/link/control-path.ts';
+import { isAnswered } from '../../gateway/link/ask-state.ts';
 import { EXIT_INVALID } from '../../gateway/config/exit-codes.ts';
 import { sleep, type Clock, type Timer } from '../../gateway/core/clock.ts';
 import type { Log } from '../../gateway/core/log/log.ts';
@@ -67,7 +66,7 @@ export class SupervisorProcess {
     if (this.#child) this.#child.kill('SIGTERM');
     else if (await isAnswered(control)) {
       // Another gateway's, or one that was started by itself, is not ours to stop.
-      const { kind, message } = await commandSupervisor(clock, controlTarget(control), `/v1/stop?if=left&by=${process.pid}`);
+      const { kind, message } = await commandSupervisor(clock, control, `/v1/stop?if=left&by=${process.pid}`);
       if (kind !== 'accepted') return log.info('supervisor.found', `The supervisor goes on. ${message}`);
     }
     await Promise.race([this.#gone(clock.now() + limitMs), sleep(clock, limitMs)]);

@@ -1,7 +1,8 @@
 import { chmodSync, existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { createServer, request } from 'node:http';
+import { createServer } from 'node:http';
 import { dirname } from 'node:path';
+import { isAnswered } from '../../gateway/link/ask-state.ts';
 import { controlTarget, isControlUrl } from '../../gateway/link/control-path.ts';
 import type { Clock } from '../../gateway/core/clock.ts';
 import { repeat } from '../../gateway/core/clock.ts';
@@ -37,9 +38,6 @@ export class ControlTaken extends Error {
 const SIGN_OF_LIFE_MS = 5000;
 /** How often it is looked whether the socket is still there. */
 const LOOK_MS = 2000;
-const PROBE_TIMEOUT_MS = 2000;
-/** What connecting fails with where nobody listens, or nobody can. */
-const NOBODY: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT', 'ENOTDIR', 'ENOTSOCK', 'EINVAL', 'ENAMETOOLONG', 'ELOOP']);
 
 /**
  * Serves the control API (see gateway/core/supervision.ts) at `path`, a socket only this user may open, or an http URL on loopback.
@@ -86,30 +84,6 @@ async function listenPrivately(server: Server, path: string): Promise<void> {
   rmSync(path, { force: true });
   await listen(server, { path });
   chmodSync(path, 0o600);
-}
-
-/** Whether anybody accepts connections there. */
-export function isAnswered(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const attempt = request({
-      ...controlTarget(path),
-      path: '/v1/state',
-      agent: false,
-      timeout: PROBE_TIMEOUT_MS,
-      headers: { host: 'localhost' },
-    });
-    attempt.once('response', (response) => {
-      response.resume();
-      resolve(true);
-    });
-    // One that accepts and says nothing is alive too.
-    attempt.once('timeout', () => {
-      resolve(true);
-      attempt.destroy();
-    });
-    attempt.once('error', (error: NodeJS.ErrnoException) => resolve(!NOBODY.has(error.code ?? '')));
-    attempt.end();
-  });
 }
 
 function listen(server: Server, where: { path: string } | ReturnType<typeof controlTarget>): Promise<void> {

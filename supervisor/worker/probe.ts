@@ -165,7 +165,7 @@ export class Probe {
       const { status, text } = await exchange(
         { ...urlToHttpOptions(new URL(path, this.#base)), method, agent: connection ?? false },
         body,
-        timeoutMs,
+        { silenceMs: timeoutMs, totalMs: 2 * timeoutMs },
       );
       if (status !== 200) return failed(`${path} answered ${status}: ${text.slice(0, 300)}`, 'wrong');
       return { kind: 'ok', value: read(text) };

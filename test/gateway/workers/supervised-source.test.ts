@@ -63,7 +63,7 @@ function start(): void {
     },
   };
   directory = createDirectory({ clock, events: recordChanges().events, models: [], createTransport: fakeTransports(clock).create });
-  source = startSupervisedSource({ clock: recording, directory, address: { socketPath: socketPath() } });
+  source = startSupervisedSource({ clock: recording, directory, control: socketPath() });
 }
 
 /** Sockets take real time; this waits for what must come of it. */
