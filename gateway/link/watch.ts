@@ -1,4 +1,5 @@
 import { type IncomingMessage, request as open } from 'node:http';
+import { backOffMs } from '../core/back-off.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import type { SupervisorSnapshot } from './snapshot.ts';
 import { controlRequest } from './control-path.ts';
@@ -16,12 +17,11 @@ export interface SupervisorWatchOptions {
 const MAX_LINE_BYTES = 4 * 1024 * 1024;
 /** The supervisor says something every 5 s. */
 const SILENCE_MS = 15_000;
-const FIRST_RETRY_MS = 100;
-const LAST_RETRY_MS = 2000;
+const RETRY = { firstMs: 100, longestMs: 2000 };
 
 /** Follows the supervisor's `GET /v1/watch`, connecting again whenever it breaks off, makes no sense or falls silent. */
 export function watchSupervisor({ clock, control, onSnapshot, onAway }: SupervisorWatchOptions): { close(): void } {
-  let retryMs = FIRST_RETRY_MS;
+  let losses = 0;
   let retry: Timer | null = null;
   let hangUp: (() => void) | null = null;
 
@@ -45,8 +45,8 @@ export function watchSupervisor({ clock, control, onSnapshot, onAway }: Supervis
     function lose(reason: string): void {
       if (over) return;
       end();
-      retry = clock.after(retryMs, connect);
-      retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
+      retry = clock.after(backOffMs(RETRY, losses), connect);
+      losses += 1;
       onAway(reason);
     }
 
@@ -66,7 +66,7 @@ export function watchSupervisor({ clock, control, onSnapshot, onAway }: Supervis
       }
       const latest = snapshots.at(-1);
       if (!latest) return;
-      retryMs = FIRST_RETRY_MS;
+      losses = 0;
       onSnapshot(latest);
     }
 

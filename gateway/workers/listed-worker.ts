@@ -1,3 +1,4 @@
+import { backOffMs } from '../core/back-off.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import type { WorkerView } from '../core/worker.ts';
 import { listedFailure } from './listed-failure.ts';
@@ -30,8 +31,7 @@ export interface ListedWorkerOptions {
 
 /** In a row; vLLM's own node supervisor goes by the same number. */
 const MISSES_TO_LOSE = 3;
-const FIRST_RETRY_MS = 500;
-const LAST_RETRY_MS = 5000;
+const RETRY = { firstMs: 500, longestMs: 5000 };
 /** While it is ready the scraper sees a crash sooner; this finds a dead engine behind a living front, and new models. */
 const READY_PROBE_MS = 5000;
 
@@ -48,7 +48,8 @@ export class ListedWorker {
   #timer: Timer | null = null;
   #probing = false;
   #closed = false;
-  #retryMs = FIRST_RETRY_MS;
+  /** Looks planned since it was last ready. */
+  #retries = 0;
   #missedProbes = 0;
   #missedScrapes = 0;
 
@@ -133,7 +134,7 @@ export class ListedWorker {
     const lastFailure = listedFailure(this.view.url, 'serving', finding, this.#options.clock.wall());
     this.version = null;
     this.#missedScrapes = 0;
-    this.#retryMs = FIRST_RETRY_MS;
+    this.#retries = 0;
     this.#show({ ...this.view, state: 'starting', stage: null, lastFailure });
   }
 
@@ -152,8 +153,9 @@ export class ListedWorker {
     if (this.#closed || this.#probing) return;
     this.#timer?.cancel();
     const ready = this.view.state === 'ready';
-    this.#timer = this.#options.clock.after(ready ? READY_PROBE_MS : this.#retryMs, () => this.probeNow());
-    this.#retryMs = ready ? FIRST_RETRY_MS : Math.min(this.#retryMs * 2, LAST_RETRY_MS);
+    const ms = ready ? READY_PROBE_MS : backOffMs(RETRY, this.#retries);
+    this.#timer = this.#options.clock.after(ms, () => this.probeNow());
+    this.#retries = ready ? 0 : this.#retries + 1;
   }
 }
 

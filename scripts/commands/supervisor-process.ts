@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { isAnswered } from '../../gateway/link/ask-state.ts';
 import { EXIT_INVALID } from '../../gateway/config/exit-codes.ts';
+import { backOffMs } from '../../gateway/core/back-off.ts';
 import { sleep, type Clock, type Timer } from '../../gateway/core/clock.ts';
 import type { Log } from '../../gateway/core/log/log.ts';
 import { commandSupervisor } from '../../gateway/link/commands.ts';
@@ -19,8 +20,7 @@ export interface SupervisorProcessOptions {
 
 /** It waits most of its life: memory matters more to it than speed (109 MiB instead of 128). */
 const SMALL = ['--max-semi-space-size=1', '--optimize-for-size'];
-const FIRST_DELAY_MS = 1_000;
-const LONGEST_DELAY_MS = 30_000;
+const DELAY = { firstMs: 1_000, longestMs: 30_000 };
 /** Alive this long, it counts as well again. */
 const WELL_MS = 60_000;
 /** How often a supervisor that is not our child is looked at. */
@@ -35,7 +35,8 @@ export class SupervisorProcess {
   #child: ChildProcess | null = null;
   #exited: Promise<void> = Promise.resolve();
   #stopping = false;
-  #delayMs = FIRST_DELAY_MS;
+  /** How often in a row it ended soon after its start. */
+  #soon = 0;
   #again: Timer | null = null;
   #found = false;
 
@@ -113,8 +114,9 @@ export class SupervisorProcess {
     if (this.#stopping) return;
     if (code === EXIT_INVALID) return onHopeless(EXIT_INVALID);
     const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
-    this.#delayMs = livedMs > WELL_MS ? FIRST_DELAY_MS : Math.min(this.#delayMs * 2, LONGEST_DELAY_MS);
-    log.error('supervisor.exit', `The supervisor ended ${how}; starting it again in ${Math.round(this.#delayMs / 1000)} s.`);
-    this.#again = clock.after(this.#delayMs, () => void this.start());
+    this.#soon = livedMs > WELL_MS ? 0 : this.#soon + 1;
+    const delayMs = backOffMs(DELAY, this.#soon);
+    log.error('supervisor.exit', `The supervisor ended ${how}; starting it again in ${Math.round(delayMs / 1000)} s.`);
+    this.#again = clock.after(delayMs, () => void this.start());
   }
 }

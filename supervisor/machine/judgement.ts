@@ -1,4 +1,4 @@
-import { jitter } from '../../gateway/core/random.ts';
+import { backOffMs } from '../../gateway/core/back-off.ts';
 import type { Failure } from '../failure/failure.ts';
 import type { Setback } from '../ladder/ladder.ts';
 import { answer } from '../ladder/ladder.ts';
@@ -64,7 +64,8 @@ function judge(
     const final = { ...failure, advice, message: [hopeless, failure.message, later].filter((part) => part !== '').join(' ') };
     return { history: { ...booked, lastFailure: final }, judgement: { kind: 'give_up', failure: final } };
   }
-  const afterMs = failure.retry === 'next_port' ? 0 : backoffMs(policy, booked.failures - 1, at.chance);
+  const spread = { random: { next: () => at.chance }, share: policy.backoffJitterShare };
+  const afterMs = failure.retry === 'next_port' ? 0 : backOffMs(policy.backoffMs, booked.failures - 1, spread);
   return { history: booked, judgement: { kind: 'retry', afterMs } };
 }
 
@@ -77,14 +78,6 @@ function adviceAtTheEnd({ class: name, advice }: Failure): string {
 /** Whether waiting may be all it takes: then even a worker that was given up is tried once more now and then. */
 export function mayPass({ retry }: Failure): boolean {
   return retry === 'backoff' || retry === 'wait' || retry === 'next_port';
-}
-
-/** The pause before the next start, after `earlier` failures; never more than the last of the policy's row. */
-function backoffMs(policy: SupervisionPolicy, earlier: number, chance: number): number {
-  const row = policy.backoffMs;
-  const cap = row.at(-1) ?? 0;
-  const base = row[Math.min(earlier, row.length - 1)] ?? cap;
-  return Math.min(cap, jitter({ next: () => chance }, base, policy.backoffJitterShare));
 }
 
 function book(policy: SupervisionPolicy, history: History, failure: Failure, readySinceMs: number | null, at: Moment): History {

@@ -1,5 +1,6 @@
+import { backOffMs } from '../../core/back-off.ts';
 import type { BreakerState } from '../../core/events.ts';
-import { jitter, type Random } from '../../core/random.ts';
+import type { Random } from '../../core/random.ts';
 
 export interface BreakerSettings {
   /** Consecutive failures that open it. */
@@ -155,8 +156,9 @@ export class CircuitBreaker {
   }
 
   #open(now: number, reason: string): void {
-    const ms = Math.min(jitter(this.#random, FIRST_OPEN_MS * 2 ** this.#level, JITTER), this.#settings.open_ms);
-    this.#level = Math.min(this.#level + 1, 20);
+    const growth = { firstMs: FIRST_OPEN_MS, longestMs: this.#settings.open_ms };
+    const ms = backOffMs(growth, this.#level, { random: this.#random, share: JITTER });
+    this.#level += 1;
     this.#move({ kind: 'open', untilMs: now + ms }, reason);
   }
 
