@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
 import type { LoadedSettings } from './load.ts';
 import { type Path, originText, pathText } from './schema/origins.ts';
-import { isSecret } from './schema/walk.ts';
+import { SETTINGS } from './schema/form.ts';
 
 /** What stands in place of a secret. */
 export const HIDDEN = '(hidden)';
@@ -47,7 +47,7 @@ function explainValue(loaded: LoadedSettings, value: unknown, path: Path): Expla
 /** Nothing (null, an empty list) is no secret: that a key is missing may be shown. */
 function withoutSecrets(value: unknown, path: Path): unknown {
   const empty = value === null || (Array.isArray(value) && value.length === 0);
-  if (isSecret(path) && !empty) return HIDDEN;
+  if (SETTINGS.root.hides(path) && !empty) return HIDDEN;
   if (Array.isArray(value)) return value.map((each, i) => withoutSecrets(each, [...path, i]));
   if (!isGroup(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, withoutSecrets(each, [...path, key])]));

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { LoadedSettings } from './load.ts';
 import { type ModelSettings, type Settings, supervisorIsOn } from './schema/settings.ts';
-import { settingLeaves } from './schema/walk.ts';
+import { SETTINGS } from './schema/form.ts';
 
 /** What a reload brings, as dotted paths in the order of the schema. */
 export interface SettingsDiff {
@@ -27,7 +27,7 @@ const READ_AT_START: readonly string[] = [
 export function diffSettings(old: Settings, next: Settings): SettingsDiff {
   const changed: string[] = [];
   const needsRestart: string[] = [];
-  for (const { path } of settingLeaves()) {
+  for (const { path } of SETTINGS.root.leaves()) {
     const text = path.join('.');
     if (isDeepStrictEqual(valueAt(old, path), valueAt(next, path))) continue;
     if (text === 'models') {
@@ -45,7 +45,7 @@ export function diffSettings(old: Settings, next: Settings): SettingsDiff {
 /** The settings that hold after a reload without a restart: what changes live is new, the rest stays as it was. */
 export function settingsAfterReload(old: Settings, next: Settings): Settings {
   const result = structuredClone(next) as unknown as Record<string, unknown>;
-  for (const { path } of settingLeaves()) {
+  for (const { path } of SETTINGS.root.leaves()) {
     const text = path.join('.');
     if (readAtStart(text) || (text === 'workers' && programsChange(old, next))) setAt(result, path, structuredClone(valueAt(old, path)));
   }

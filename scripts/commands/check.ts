@@ -58,8 +58,8 @@ function examineOn(loaded: LoadedSettings, cwd: string, gpus: readonly GpuReadin
   try {
     return examinePlan(loaded, planFleet(loaded.settings, loadProfiles(), gpus, placeOf(loaded, cwd)));
   } catch (error) {
-    if (error instanceof ProfileError) return { problems: [placed(loaded, error.message)], warnings: [] };
-    throw error;
+    if (!(error instanceof ProfileError)) throw error;
+    return { problems: error.problems.length > 0 ? error.problems : [placed(loaded, error.message)], warnings: [] };
   }
 }
 
@@ -88,12 +88,10 @@ async function gpusHere(): Promise<readonly GpuReading[]> {
   }
 }
 
-/** What the profiles find wrong, at the setting that it is about. */
+/** That a profile or a model is not there, at the setting that names it. */
 function placed(loaded: LoadedSettings, message: string): SettingsProblem {
   const [, name = 'profiles', rest = message] = /^([^:\n]+):\s*(.*)$/s.exec(message) ?? [];
   if (name.startsWith('supervisor.')) return at(loaded, name.split('.'), rest);
-  // A file of the profiles.
-  if (name !== 'models') return { where: name, path: '', message: rest };
   const index = loaded.settings.models.findIndex(({ id }) => rest.startsWith(`there is no ${id} `));
   return at(loaded, index < 0 ? ['models'] : ['models', index, 'id'], rest);
 }

@@ -1,7 +1,8 @@
-import { z } from 'zod';
+import type { z } from 'zod';
+import { toJsonSchema } from '../../gateway/config/schema/json-schema.ts';
 import { gpuSchema, modelSchema, tuningSchema } from './schema.ts';
 
-/** The JSON Schemas of profile files, for editors, by their place under `profiles/`. Draft 7, which the YAML language server reads best. */
+/** The JSON Schemas of profile files, for editors, by their place under `profiles/`. */
 export function profileJsonSchemas(): Readonly<Record<string, object>> {
   return {
     'schema/gpu.schema.json': toJson(gpuSchema, 'Headgate GPU profile'),
@@ -11,5 +12,5 @@ export function profileJsonSchemas(): Readonly<Record<string, object>> {
 }
 
 function toJson(schema: z.ZodType, title: string): object {
-  return { ...z.toJSONSchema(schema, { io: 'input', target: 'draft-7', unrepresentable: 'any' }), title };
+  return { ...toJsonSchema(schema), title };
 }

@@ -1,11 +1,13 @@
-import { readFileSync, readdirSync, existsSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseDocument } from 'yaml';
-import { z } from 'zod';
+import { nearestName } from '../../gateway/config/schema/nearest-name.ts';
+import type { Path } from '../../gateway/config/schema/origins.ts';
+import { type Finding, problemText, type SettingsProblem, toProblems } from '../../gateway/config/schema/problems.ts';
 import type { EngineSettings, GpuProfile, ModelProfile, Tuning } from './schema.ts';
 import { gpuSchema, modelSchema, tuningSchema } from './schema.ts';
 import { removedSettings, removedVariables } from './removed-flags.ts';
+import { findingAt, readSheets, type Sheet } from './sheet.ts';
 
 export type { EngineSettings, GpuProfile, ModelProfile, Tuning } from './schema.ts';
 
@@ -15,50 +17,67 @@ export interface Profiles {
   readonly models: ReadonlyMap<string, ModelProfile>;
 }
 
-/** A profile file, or a setting that names one, is wrong. Exit code 64. */
+/** A setting names a profile or model that is not there, or profile files are wrong: then `problems` are theirs. Exit code 64. */
 export class ProfileError extends Error {
   override readonly name = 'ProfileError';
-}
+  readonly problems: readonly SettingsProblem[];
 
-/** Reads and checks every profile under `directory`. @throws ProfileError naming the file and, where it can, the line. */
-export function loadProfiles(directory: string = profilesDirectory()): Profiles {
-  const profiles: Profiles = {
-    gpus: loadFolder(join(directory, 'gpu'), gpuSchema),
-    tunings: loadFolder(join(directory, 'tuning'), tuningSchema),
-    models: loadFolder(join(directory, 'models'), modelSchema),
-  };
-  for (const gpu of profiles.gpus.values()) checkGpu(gpu, profiles);
-  for (const tuning of profiles.tunings.values()) checkEngine(`tuning/${tuning.name}.yaml`, tuning.engine as EngineSettings);
-  for (const model of profiles.models.values()) checkModel(model, profiles);
-  return profiles;
-}
-
-function checkGpu(gpu: GpuProfile, profiles: Profiles): void {
-  const file = `gpu/${gpu.name}.yaml`;
-  if (!profiles.models.has(gpu.default_model)) throw new ProfileError(`${file}: there is no model ${gpu.default_model}`);
-  for (const layer of [gpu, gpu.multi_gpu, { engine: gpu.with_display }, ...gpu.steps]) checkEngine(file, layer.engine);
-  for (const { env } of [gpu, gpu.multi_gpu, ...gpu.steps]) checkVariables(file, env);
-}
-
-function checkModel(model: ModelProfile, profiles: Profiles): void {
-  const file = `models/${model.name}.yaml`;
-  checkEngine(file, model.engine);
-  for (const [gpu, entry] of Object.entries(model.on)) {
-    checkEngine(file, entry.engine);
-    if (!profiles.gpus.has(gpu)) throw new ProfileError(`${file}: on.${gpu}: there is no such GPU profile`);
-    if (!model.variants.some((variant) => variant.name === entry.variant))
-      throw new ProfileError(`${file}: on.${gpu}: there is no variant ${entry.variant}`);
+  constructor(message: string, problems: readonly SettingsProblem[] = []) {
+    super(message);
+    this.problems = problems;
   }
 }
 
-function checkEngine(file: string, engine: EngineSettings): void {
-  const [problem] = removedSettings(engine, null);
-  if (problem !== undefined) throw new ProfileError(`${file}: ${problem}`);
+/** Reads and checks every profile under `directory`. @throws ProfileError with every problem found, each with its file, line and column */
+export function loadProfiles(directory: string = profilesDirectory()): Profiles {
+  const findings: Finding[] = [];
+  const gpus = readSheets(join(directory, 'gpu'), gpuSchema, findings);
+  const tunings = readSheets(join(directory, 'tuning'), tuningSchema, findings);
+  const models = readSheets(join(directory, 'models'), modelSchema, findings);
+  const profiles: Profiles = { gpus: byName(gpus), tunings: byName(tunings), models: byName(models) };
+  // A profile that cannot be read is not one that is missing.
+  if (findings.length === 0) {
+    findings.push(...gpus.flatMap((sheet) => [...gpuFindings(sheet, profiles)]));
+    findings.push(...tunings.flatMap((sheet) => [...removedIn(sheet, ['engine'], sheet.profile.engine)]));
+    findings.push(...models.flatMap((sheet) => [...modelFindings(sheet, profiles)]));
+  }
+  if (findings.length === 0) return profiles;
+  const problems = toProblems(findings);
+  throw new ProfileError(problems.map(problemText).join('\n'), problems);
 }
 
-function checkVariables(file: string, env: Readonly<Record<string, string>>): void {
-  const [problem] = removedVariables(env);
-  if (problem !== undefined) throw new ProfileError(`${file}: ${problem}`);
+function* gpuFindings(sheet: Sheet<GpuProfile>, { models }: Profiles): Generator<Finding> {
+  const { default_model: model, engine, with_display: display, env, multi_gpu: multi, steps } = sheet.profile;
+  if (!models.has(model)) yield findingAt(sheet, ['default_model'], `there is no model ${withNearest(model, models.keys())}`);
+  const layers: { readonly at: Path; readonly engine: EngineSettings; readonly env: Readonly<Record<string, string>> }[] = [
+    { at: [], engine, env },
+    { at: ['multi_gpu'], ...multi },
+    ...steps.map((step, i) => ({ at: ['steps', i], ...step })),
+  ];
+  yield* removedIn(sheet, ['with_display'], display);
+  for (const layer of layers) {
+    yield* removedIn(sheet, [...layer.at, 'engine'], layer.engine);
+    for (const name of Object.keys(layer.env))
+      for (const message of removedVariables({ [name]: '' })) yield findingAt(sheet, [...layer.at, 'env', name], message);
+  }
+}
+
+function* modelFindings(sheet: Sheet<ModelProfile>, { gpus }: Profiles): Generator<Finding> {
+  const { engine, on, variants } = sheet.profile;
+  yield* removedIn(sheet, ['engine'], engine);
+  for (const [gpu, entry] of Object.entries(on)) {
+    yield* removedIn(sheet, ['on', gpu, 'engine'], entry.engine);
+    if (!gpus.has(gpu)) yield findingAt(sheet, ['on', gpu], `there is no GPU profile ${withNearest(gpu, gpus.keys())}`);
+    const names = variants.map(({ name }) => name);
+    if (!names.includes(entry.variant))
+      yield findingAt(sheet, ['on', gpu, 'variant'], `there is no variant ${withNearest(entry.variant, names)}`);
+  }
+}
+
+/** Flags that vLLM no longer has. */
+function* removedIn(sheet: Sheet<object>, at: Path, engine: Readonly<Record<string, unknown>>): Generator<Finding> {
+  for (const key of Object.keys(engine))
+    for (const message of removedSettings({ [key]: null }, null)) yield findingAt(sheet, [...at, key], message);
 }
 
 /** Beside the sources, and beside `dist/` once built. */
@@ -67,21 +86,12 @@ export function profilesDirectory(): string {
   return candidates.find((path) => existsSync(join(path, 'gpu'))) ?? (candidates[0] as string);
 }
 
-function loadFolder<T extends object>(folder: string, schema: z.ZodType<T>): ReadonlyMap<string, T & { name: string }> {
-  const entries = new Map<string, T & { name: string }>();
-  for (const file of readdirSync(folder).toSorted()) {
-    if (!file.endsWith('.yaml')) continue;
-    const name = basename(file, '.yaml');
-    entries.set(name, { name, ...parse(join(folder, file), schema) });
-  }
-  return entries;
+/** A name that is not there, with the nearest of those that are. */
+function withNearest(name: string, names: Iterable<string>): string {
+  const near = nearestName(name, names);
+  return near === null ? name : `${name}; did you mean ${near}?`;
 }
 
-function parse<T>(file: string, schema: z.ZodType<T>): T {
-  const document = parseDocument(readFileSync(file, 'utf8'));
-  const problem = document.errors[0];
-  if (problem) throw new ProfileError(`${file}: ${problem.message}`);
-  const result = schema.safeParse(document.toJS());
-  if (!result.success) throw new ProfileError(`${file}:\n${z.prettifyError(result.error)}`);
-  return result.data;
+function byName<T extends { readonly name: string }>(sheets: readonly Sheet<T>[]): ReadonlyMap<string, T> {
+  return new Map(sheets.map(({ profile }) => [profile.name, profile]));
 }

@@ -6,14 +6,22 @@ import { QUANTIZATIONS } from './quantizations.ts';
 export type EngineSettings = Readonly<Record<string, EngineValue>>;
 
 const engine = z
-  .record(z.string().regex(/^[a-z][a-z0-9_]*$/), z.json())
+  .record(z.string().regex(/^[a-z][a-z0-9_]*$/, 'expected the name of a vllm serve flag, underscores for dashes'), z.json())
   .describe('Flags of vllm serve, underscores for dashes. gpu_mode: single, tensor, pipeline or auto says how several GPUs are used.');
 const engineSettings = engine as unknown as z.ZodType<EngineSettings, EngineSettings>;
-const environment = z.record(z.string().regex(/^[A-Z][A-Z0-9_]*$/), z.string());
+const environment = z.record(z.string().regex(/^[A-Z][A-Z0-9_]*$/, 'expected the name of a variable, in capitals'), z.string());
 const reasons = z.record(z.string(), z.string().min(10)).describe('Why a value differs from what vLLM takes when it is told nothing.');
 const computeCap = z.number().min(5).max(20);
 const version = z.string().regex(/^\d+\.\d+(\.\d+)?$/, 'expected a version such as 0.24');
-const pattern = (flags?: string) => z.string().transform((text) => new RegExp(text, flags));
+const pattern = (flags?: string) =>
+  z.string().transform((text, context) => {
+    try {
+      return new RegExp(text, flags);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: `expected a regular expression: ${(error as Error).message}` });
+      return z.NEVER;
+    }
+  });
 
 const swapFields = {
   strategy: z

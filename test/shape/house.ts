@@ -143,7 +143,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'supervisor/profile',
     idea: 'reads profiles and matches them to a card',
-    knows: ['gateway/config/schema', 'gateway/vllm', 'supervisor/gpu'],
+    knows: ['gateway/config/layers', 'gateway/config/schema', 'gateway/vllm', 'supervisor/gpu'],
   },
   {
     path: 'supervisor/fit',

@@ -1,7 +1,6 @@
 import { type Layer, checkLayer, emptyLayer, setValue } from './layer.ts';
 import { nearestName } from '../schema/nearest-name.ts';
 import type { Origin } from '../schema/origins.ts';
-import { namesAt, schemaAt, settingKind, settingLeaves } from '../schema/walk.ts';
 import { readSettingText } from '../schema/setting-text.ts';
 import type { Environment } from './variables.ts';
 
@@ -19,18 +18,19 @@ export function variableName(path: readonly string[]): string {
  */
 export function environmentLayer(env: Environment): { layer: Layer; warnings: string[] } {
   const layer = emptyLayer();
+  const { root } = layer.form;
   const warnings: string[] = [];
-  const names = settingLeaves().map(({ path }) => variableName(path));
+  const names = root.leaves().map(({ path }) => variableName(path));
   for (const [name, text] of Object.entries(env).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     if (!name.startsWith(PREFIX) || text === undefined || text === '') continue;
     const origin: Origin = { kind: 'environment', name };
     const path = name.slice(PREFIX.length).toLowerCase().split('__');
-    const schema = schemaAt(path);
-    const kind = schema && settingKind(schema);
-    if (schema && kind !== 'group' && variableName(path) === name) {
-      setValue(layer, path, readSettingText(schema, text), origin);
-    } else if (kind === 'group') {
-      layer.findings.push({ origin, path, message: `is a group of settings; set one of ${groupNames(path).join(', ')}` });
+    const place = root.at(path);
+    if (place && place.kind !== 'group' && variableName(path) === name) {
+      setValue(layer, path, readSettingText(place, text), origin);
+    } else if (place?.kind === 'group') {
+      const inside = (place.names ?? []).map((each) => variableName([...path, each]));
+      layer.findings.push({ origin, path, message: `is a group of settings; set one of ${inside.join(', ')}` });
     } else if (path.length > 1) {
       layer.findings.push({ origin, path: [], message: unknownVariable(path, name, names) });
     } else {
@@ -40,10 +40,6 @@ export function environmentLayer(env: Environment): { layer: Layer; warnings: st
   }
   checkLayer(layer, { kind: 'environment', name: PREFIX });
   return { layer, warnings };
-}
-
-function groupNames(path: readonly string[]): string[] {
-  return (namesAt(path) ?? []).map((name) => variableName([...path, name]));
 }
 
 function unknownVariable(path: readonly string[], name: string, names: readonly string[]): string {

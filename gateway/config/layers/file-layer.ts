@@ -1,18 +1,29 @@
 import { LineCounter, parseDocument } from 'yaml';
 import type { YAMLError } from 'yaml';
 import { type Layer, type Tree, checkLayer, emptyLayer } from './layer.ts';
+import { type Form, SETTINGS } from '../schema/form.ts';
 import type { Origin } from '../schema/origins.ts';
 import { TreeReader } from './tree-reader.ts';
 import type { Environment } from './variables.ts';
 
+/** The most that is read of a file: one byte more than may be in it. */
+export const READ_BYTES = 1024 * 1024 + 1;
 const MAX_SYNTAX_FINDINGS = 20;
 
 /**
- * What a settings file sets. `file` is its name in messages. Never throws: whatever is wrong is among the findings, and values that
- * are wrong are left out.
+ * What a file sets, held against its form. `file` is its name in messages; with an environment, `${NAME}` stands for its values. Never
+ * throws: whatever is wrong is among the findings, and values that are wrong are left out.
  */
-export function fileLayer(text: string, file: string, env: Environment): Layer {
-  const layer = emptyLayer();
+export function fileLayer(bytes: Uint8Array, file: string, env: Environment | null, form: Form = SETTINGS): Layer {
+  const layer = emptyLayer(form);
+  const whole: Origin = { kind: 'file', file, line: 0, column: 0 };
+  if (bytes.length >= READ_BYTES) return unusable(layer, whole, `is larger than 1 MiB, which no ${form.name} is`);
+  const text = decode(bytes);
+  return text === null ? unusable(layer, whole, 'is not UTF-8 text') : textLayer(layer, text, file, env);
+}
+
+function textLayer(layer: Layer, text: string, file: string, env: Environment | null): Layer {
+  const { form } = layer;
   const lineCounter = new LineCounter();
   const at = (offset: number): Origin => {
     const { line, col } = lineCounter.linePos(offset);
@@ -23,18 +34,25 @@ export function fileLayer(text: string, file: string, env: Environment): Layer {
   const document = parseDocument(text, { ...options, lineCounter, logLevel: 'error', prettyErrors: false });
   const faults = withoutEchoes([...document.errors, ...document.warnings]);
   for (const fault of faults.slice(0, MAX_SYNTAX_FINDINGS)) {
-    layer.findings.push({ origin: at(fault.pos[0]), path: [], message: syntaxMessage(fault, text) });
+    layer.findings.push({ origin: at(fault.pos[0]), path: [], message: syntaxMessage(fault, text, form) });
   }
   if (faults.length > 0) return unusable(layer);
 
   const reader = new TreeReader(document, layer, at, env);
   const tree = reader.root() ?? {};
   if (reader.overflow !== null) return unusable(layer, at(0), reader.overflow);
-  if (typeof tree !== 'object' || Array.isArray(tree))
-    return unusable(layer, at(0), 'expected groups of settings, such as server: and models:');
-  const whole: Layer = { ...layer, tree: tree as Tree };
-  checkLayer(whole, at(0));
-  return whole;
+  if (typeof tree !== 'object' || Array.isArray(tree)) return unusable(layer, at(0), `expected ${form.content}`);
+  const read: Layer = { ...layer, tree: tree as Tree };
+  checkLayer(read, at(0));
+  return read;
+}
+
+function decode(bytes: Uint8Array): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return null;
+  }
 }
 
 function unusable(layer: Layer, origin?: Origin, message?: string): Layer {
@@ -49,10 +67,10 @@ function withoutEchoes(faults: readonly YAMLError[]): YAMLError[] {
   return sorted.filter((fault, i) => i === 0 || fault.code !== 'UNEXPECTED_TOKEN');
 }
 
-function syntaxMessage(fault: YAMLError, text: string): string {
+function syntaxMessage(fault: YAMLError, text: string, form: Form): string {
   switch (fault.code) {
     case 'MULTIPLE_DOCS':
-      return 'a settings file holds one document; take out the second ---';
+      return `a ${form.name} holds one document; take out the second ---`;
     case 'TAG_RESOLVE_FAILED':
       return `${fault.message.replace(/^Unresolved tag:/, 'unknown tag')}; settings have no tags`;
     case 'RESOURCE_EXHAUSTION':

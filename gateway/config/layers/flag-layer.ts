@@ -1,6 +1,5 @@
 import { type SettingsFlags, SETTINGS_FLAGS } from './flags.ts';
 import { type Layer, checkLayer, emptyLayer, setValue } from './layer.ts';
-import { schemaAt } from '../schema/walk.ts';
 import { readSettingText } from '../schema/setting-text.ts';
 
 /** A value that the command itself fixes, whatever the other layers say: `headgate gateway` turns the supervisor off. */
@@ -17,7 +16,7 @@ export function flagLayer(flags: SettingsFlags): Layer {
   for (const { name, path } of SETTINGS_FLAGS) {
     const texts = flags.values.get(name);
     if (!texts || path === null || name === 'model') continue;
-    const value = name === 'worker' ? texts.map((url) => ({ url })) : readSettingText(schemaAt(path)!, texts[0]!);
+    const value = name === 'worker' ? texts.map((url) => ({ url })) : readSettingText(layer.form.root.at(path)!, texts[0]!);
     setValue(layer, path, value, { kind: 'flag', name: `--${name}` });
   }
   checkLayer(layer, { kind: 'flag', name: '--' });

@@ -1,3 +1,4 @@
+import { type Form, SETTINGS } from '../schema/form.ts';
 import type { Finding } from '../schema/problems.ts';
 import { type Origin, type Path, isWithin, pathText } from '../schema/origins.ts';
 import { schemaIssues } from '../schema/issues.ts';
@@ -7,6 +8,8 @@ export type Tree = Record<string, unknown>;
 
 /** What one source sets, before it is laid over the others. */
 export interface Layer {
+  /** What it is held against. */
+  readonly form: Form;
   readonly tree: Tree;
   /** Where each value was found, groups and entries of lists included, by `pathText`. */
   readonly origins: Map<string, Origin>;
@@ -19,8 +22,8 @@ export interface Layer {
   readonly broken: Set<string>;
 }
 
-export function emptyLayer(): Layer {
-  return { tree: {}, origins: new Map(), keyOrigins: new Map(), unshown: new Set(), findings: [], broken: new Set() };
+export function emptyLayer(form: Form = SETTINGS): Layer {
+  return { form, tree: {}, origins: new Map(), keyOrigins: new Map(), unshown: new Set(), findings: [], broken: new Set() };
 }
 
 /** Sets a value, with everything inside it, from one origin. Groups on the way are made. */
@@ -31,12 +34,12 @@ export function setValue(layer: Layer, path: readonly string[], value: unknown, 
   markOrigin(layer.origins, path, value, origin);
 }
 
-/** Holds a layer against the schema: adds what is wrong to its findings and takes it out of its tree. */
+/** Holds a layer against its schema: adds what is wrong to its findings and takes it out of its tree. */
 export function checkLayer(layer: Layer, otherwise: Origin): void {
   // Taking a wrong value out can uncover nothing new, so the second round only confirms; the bound is against surprises.
   const told = [...layer.broken];
   for (let round = 0; round < 10; round++) {
-    const issues = schemaIssues(layer.tree, (path) => isUnshown(layer, path));
+    const issues = schemaIssues(layer.tree, layer.form, (path) => isUnshown(layer, path));
     if (issues.length === 0) return;
     for (const { path, about, message } of issues) {
       const known = told.some((broken) => isWithin(pathText(path), broken));
@@ -52,7 +55,7 @@ function isUnshown(layer: Layer, path: Path): boolean {
 }
 
 /** The nearest place known: of the key or the value itself, or of what it should be in. */
-function locate(layer: Layer, path: Path, about: 'key' | 'value'): Origin | null {
+export function locate(layer: Layer, path: Path, about: 'key' | 'value'): Origin | null {
   for (let length = path.length; length >= 0; length--) {
     const text = pathText(path.slice(0, length));
     const key = layer.keyOrigins.get(text);

@@ -1,11 +1,10 @@
 import { resolve } from 'node:path';
-import { fileLayer } from './file-layer.ts';
+import { fileLayer, READ_BYTES } from './file-layer.ts';
 import { type Layer, emptyLayer } from './layer.ts';
 import type { Origin } from '../schema/origins.ts';
 import type { Environment } from './variables.ts';
 
 export const DEFAULT_FILE = 'headgate.yaml';
-const MAX_FILE_BYTES = 1024 * 1024;
 
 /** Reads at most `maxBytes` of a file; null when there is no such file. @throws anything else that goes wrong. */
 export type ReadFile = (path: string, maxBytes: number) => Uint8Array | null;
@@ -21,7 +20,7 @@ export function settingsFile(
   const origin: Origin = { kind: 'file', file: name, line: 0, column: 0 };
   let bytes: Uint8Array | null;
   try {
-    bytes = readFile(resolve(cwd, name), MAX_FILE_BYTES + 1);
+    bytes = readFile(resolve(cwd, name), READ_BYTES);
   } catch (error) {
     return { layer: unread(origin, `cannot be read: ${error instanceof Error ? error.message : String(error)}`), name };
   }
@@ -29,17 +28,7 @@ export function settingsFile(
     if (asked === null) return { layer: emptyLayer(), name: null };
     return { layer: unread({ kind: 'flag', name: '--config' }, `there is no file ${name}`), name };
   }
-  if (bytes.length > MAX_FILE_BYTES) return { layer: unread(origin, 'is larger than 1 MiB, which no settings file is'), name };
-  const text = decode(bytes);
-  return { layer: text === null ? unread(origin, 'is not UTF-8 text') : fileLayer(text, name, env), name };
-}
-
-function decode(bytes: Uint8Array): string | null {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    return null;
-  }
+  return { layer: fileLayer(bytes, name, env), name };
 }
 
 function unread(origin: Origin, message: string): Layer {

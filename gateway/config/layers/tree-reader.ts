@@ -2,7 +2,6 @@ import { isAlias, isMap, isScalar, isSeq } from 'yaml';
 import type { Alias, Document, Pair, ParsedNode, Scalar, YAMLMap, YAMLSeq } from 'yaml';
 import type { Layer, Tree } from './layer.ts';
 import { type Origin, type Path, pathText } from '../schema/origins.ts';
-import { schemaAt, settingKind } from '../schema/walk.ts';
 import { readSettingText, readYamlValue } from '../schema/setting-text.ts';
 import { type Environment, mentionsVariable, substituteVariables } from './variables.ts';
 
@@ -10,17 +9,20 @@ import { type Environment, mentionsVariable, substituteVariables } from './varia
 const MAX_VALUES = 20_000;
 const MAX_DEPTH = 64;
 
-/** Turns the nodes of a YAML document into plain data, and notes in a layer where each value stood and what is wrong with it. */
+/**
+ * Turns the nodes of a YAML document into plain data, and notes in a layer where each value stood and what is wrong with it. Without an
+ * environment `${NAME}` is text like any other.
+ */
 export class TreeReader {
   /** Why the document cannot be a settings file; then the data is of no use. */
   overflow: string | null = null;
   readonly #document: Document;
   readonly #layer: Layer;
   readonly #at: (offset: number) => Origin;
-  readonly #env: Environment;
+  readonly #env: Environment | null;
   #values = 0;
 
-  constructor(document: Document, layer: Layer, at: (offset: number) => Origin, env: Environment) {
+  constructor(document: Document, layer: Layer, at: (offset: number) => Origin, env: Environment | null) {
     this.#document = document;
     this.#layer = layer;
     this.#at = at;
@@ -71,7 +73,7 @@ export class TreeReader {
         this.#layer.keyOrigins.set(pathText(here), origin);
         const value = pair.value === null ? null : this.#read(pair.value, here, depth + 1);
         // A group whose keys are all commented out is a group with nothing in it.
-        if (value !== undefined && !(value === null && isContainer(here))) group[key] = value;
+        if (value !== undefined && !(value === null && this.#isLeftEmpty(here))) group[key] = value;
       }
     }
     return group;
@@ -92,23 +94,23 @@ export class TreeReader {
   }
 
   #scalar(node: Scalar.Parsed, path: Path): unknown {
-    if (typeof node.value !== 'string' || !mentionsVariable(node.value)) return node.value;
+    if (typeof node.value !== 'string' || this.#env === null || !mentionsVariable(node.value)) return node.value;
     const { text, problems } = substituteVariables(node.value, this.#env);
     for (const message of problems) this.#refuse(path, this.#at(node.range[0]), message);
     if (problems.length > 0) return undefined;
     this.#layer.unshown.add(pathText(path));
-    const schema = schemaAt(path);
-    if (schema) return readSettingText(schema, text);
+    const place = this.#layer.form.root.at(path);
+    if (place) return readSettingText(place, text);
     return node.type === 'PLAIN' ? readYamlValue(text) : text;
+  }
+
+  #isLeftEmpty(path: Path): boolean {
+    const place = this.#layer.form.root.at(path);
+    return place !== null && (place.kind === 'group' || place.kind === 'list') && !place.acceptsNull;
   }
 
   #refuse(path: Path, origin: Origin, message: string): undefined {
     this.#layer.findings.push({ origin, path, message });
     this.#layer.broken.add(pathText(path));
   }
-}
-
-function isContainer(path: Path): boolean {
-  const schema = schemaAt(path);
-  return schema !== null && ['group', 'list'].includes(settingKind(schema));
 }

@@ -1,11 +1,10 @@
-import { z } from 'zod';
+import type { z } from 'zod';
+import { type Json, toJsonSchema } from './json-schema.ts';
 import { nearestName } from './nearest-name.ts';
-
-type Json = z.core.JSONSchema.BaseSchema;
 
 /** What a schema wants, in the words of an error message: `a whole number from 0 to 65535`, `p2c, round_robin or least_loaded`. */
 export function expectation(schema: z.ZodType): string {
-  return describe(jsonSchemaOf(schema));
+  return describe(toJsonSchema(schema));
 }
 
 /** A value as an error message shows it, cut short. */
@@ -18,7 +17,7 @@ export function shownValue(value: unknown): string {
 
 /** Advice for a value that is nearly right, beginning with `; `, or an empty string. */
 export function hint(schema: z.ZodType, value: unknown, path: string): string {
-  const json = jsonSchemaOf(schema);
+  const json = toJsonSchema(schema);
   const types = typesOf(json);
   const choices = (json.enum ?? []).map(String);
   if (typeof value === 'string') {
@@ -33,10 +32,6 @@ export function hint(schema: z.ZodType, value: unknown, path: string): string {
   }
   if (types.has('string') && choices.length === 0 && (typeof value === 'number' || typeof value === 'boolean')) return '; put it in quotes';
   return '';
-}
-
-function jsonSchemaOf(schema: z.ZodType): Json {
-  return z.toJSONSchema(schema, { io: 'input', target: 'draft-7', unrepresentable: 'any' }) as Json;
 }
 
 function typesOf(json: Json): Set<string> {
@@ -56,13 +51,11 @@ function describeType(type: string, json: Json): string {
     case 'boolean':
       return 'true or false';
     case 'integer':
-      return `a whole number from ${json.minimum} to ${json.maximum}`;
+      return `a whole number${range(json)}`;
     case 'number':
-      return json.exclusiveMinimum === undefined
-        ? `a number from ${json.minimum} to ${json.maximum}`
-        : `a number above ${json.exclusiveMinimum}, at most ${json.maximum}`;
+      return `a number${range(json)}`;
     case 'string':
-      return 'text';
+      return (json.minLength ?? 0) > 1 ? `text of at least ${json.minLength} characters` : 'text';
     case 'array':
       return describeList(json);
     case 'object':
@@ -72,6 +65,15 @@ function describeType(type: string, json: Json): string {
   }
 }
 
+function range({ minimum, exclusiveMinimum: above, maximum }: Json): string {
+  // Beyond these no number is exact: that is no range that anybody set.
+  const from = minimum === Number.MIN_SAFE_INTEGER ? undefined : minimum;
+  const to = maximum === Number.MAX_SAFE_INTEGER ? undefined : maximum;
+  if (above !== undefined) return ` above ${above}${to === undefined ? '' : `, at most ${to}`}`;
+  if (from !== undefined) return to === undefined ? ` of at least ${from}` : ` from ${from} to ${to}`;
+  return to === undefined ? '' : ` of at most ${to}`;
+}
+
 function describeList(json: Json): string {
   if (Array.isArray(json.items)) return `a list of ${json.items.length} values`;
   if (json.minItems !== undefined && json.maxItems !== undefined) return `a list of ${json.minItems} to ${json.maxItems} values`;
@@ -79,7 +81,9 @@ function describeList(json: Json): string {
   return json.maxItems === undefined ? 'a list' : `a list of at most ${json.maxItems} values`;
 }
 
-function alternatives(words: readonly string[]): string {
+/** `a, b or c`; what is there twice is said once. */
+export function alternatives(all: readonly string[]): string {
+  const words = [...new Set(all)];
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
 }
 

@@ -1,25 +1,25 @@
 import { z } from 'zod';
 import { settingsSchema } from './settings.ts';
 
-type Json = z.core.JSONSchema.BaseSchema;
+export type Json = z.core.JSONSchema.BaseSchema;
+
+/** What may be written for a schema, in draft 7, which the YAML language server reads best. */
+export function toJsonSchema(schema: z.ZodType, override?: NonNullable<z.core.ToJSONSchemaParams['override']>): Json {
+  return z.toJSONSchema(schema, { io: 'input', target: 'draft-7', unrepresentable: 'any', ...(override && { override }) }) as Json;
+}
 
 /** Where the generated schema is kept, from the root of the repository. */
 export const SCHEMA_FILE = 'gateway/config/schema/headgate.schema.json';
 
 /**
- * The JSON Schema of a settings file, for editors. Draft 7, which the YAML language server reads best. Every key is described; a value
+ * The JSON Schema of a settings file, for editors. Every key is described; a value
  * that is not free text may also be a `${VARIABLE}`.
  */
 export function settingsJsonSchema(): Record<string, unknown> {
-  const schema = z.toJSONSchema(settingsSchema, {
-    io: 'input',
-    target: 'draft-7',
-    unrepresentable: 'any',
-    override({ jsonSchema, path }) {
-      // That a group may be left out says its absence from `required`; its default would only be {}.
-      if (jsonSchema.type === 'object') delete jsonSchema.default;
-      if (isRestricted(jsonSchema) && !path.includes('propertyNames') && !path.includes('engine')) allowVariable(jsonSchema);
-    },
+  const schema = toJsonSchema(settingsSchema, ({ jsonSchema, path }) => {
+    // That a group may be left out says its absence from `required`; its default would only be {}.
+    if (jsonSchema.type === 'object') delete jsonSchema.default;
+    if (isRestricted(jsonSchema) && !path.includes('propertyNames') && !path.includes('engine')) allowVariable(jsonSchema);
   });
   return { ...schema, title: 'Headgate settings' };
 }

@@ -50,7 +50,11 @@ export function toProblems(findings: readonly Finding[]): SettingsProblem[] {
 const LAYER_ORDER = { default: 0, file: 1, environment: 2, flag: 3, command: 4 } as const;
 
 function compareOrigins(a: Origin, b: Origin): number {
-  if (a.kind === 'file' && b.kind === 'file') return a.line - b.line || a.column - b.column;
-  if (a.kind === 'environment' && b.kind === 'environment') return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+  if (a.kind === 'file' && b.kind === 'file') return compareText(a.file, b.file) || a.line - b.line || a.column - b.column;
+  if (a.kind === 'environment' && b.kind === 'environment') return compareText(a.name, b.name);
   return LAYER_ORDER[a.kind] - LAYER_ORDER[b.kind];
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }

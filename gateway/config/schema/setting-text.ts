@@ -1,14 +1,13 @@
 import { parseDocument } from 'yaml';
-import type { z } from 'zod';
-import { acceptsNull, settingKind } from './walk.ts';
+import type { SchemaNode } from './walk.ts';
 
 /**
  * A setting given as text (a variable, a flag) as the value it stands for. The schema decides: where text is wanted nothing is read
  * into it, so that a key `1e3` or `a #b` stays what it is; elsewhere it is a YAML value (`20`, `true`, `[a, b]`, JSON).
  * Text that is no such value is returned as it is, for the schema to refuse.
  */
-export function readSettingText(schema: z.ZodType, text: string): unknown {
-  if (settingKind(schema) === 'text') return acceptsNull(schema) && /^(|null|~)$/.test(text) ? null : text;
+export function readSettingText(node: SchemaNode, text: string): unknown {
+  if (node.kind === 'text') return node.acceptsNull && /^(|null|~)$/.test(text) ? null : text;
   return readYamlValue(text);
 }
 

@@ -1,91 +1,102 @@
 import { z } from 'zod';
 import type { Path } from './origins.ts';
-import { settingsSchema } from './settings.ts';
 
-// What the rest of this folder needs to know of the schema: what lies at a path, and how it may be written.
-
-/** How a setting may be written. */
-export type SettingKind = 'group' | 'list' | 'text' | 'value';
+/** How a value may be written. */
+export type NodeKind = 'group' | 'list' | 'text' | 'value';
 
 /** A setting: anything with a default of its own, as opposed to a group of settings. */
-export interface SettingLeaf {
+export interface SchemaLeaf {
   readonly path: readonly string[];
+  readonly node: SchemaNode;
+}
+
+const SECRET_NAME = /(?:^|[-_.])(?:key|token|secret|password|passwd)s?$/i;
+
+/** A place in a schema: how a value there may be written, and what may lie in it. Each place is looked at once. */
+export class SchemaNode {
   readonly schema: z.ZodType;
-}
+  readonly kind: NodeKind;
+  readonly #bare: z.ZodType;
+  readonly #children = new Map<z.ZodType, SchemaNode>();
 
-/** The schema at a path, wrappers included; null where nothing may be, or anything (inside a model's engine flags). */
-export function schemaAt(path: Path): z.ZodType | null {
-  let schema: z.ZodType | null = settingsSchema;
-  for (const step of path) {
-    if (schema === null) return null;
-    schema = child(schema, step);
+  constructor(schema: z.ZodType) {
+    this.schema = schema;
+    this.#bare = bare(schema);
+    this.kind = kindOf(this.#bare);
   }
-  return schema;
+
+  /** The node at a path; null where nothing may be, or anything (inside an engine flag). */
+  at(path: Path): SchemaNode | null {
+    return path.reduce<SchemaNode | null>((node, step) => node && node.#child(step), this);
+  }
+
+  /** The names that may stand here; null when this is no group. */
+  get names(): string[] | null {
+    const groups = this.#groups();
+    return groups.length === 0 ? null : [...new Set(groups.flatMap(({ shape }) => Object.keys(shape)))];
+  }
+
+  /** Whether null is a value of its own here. */
+  get acceptsNull(): boolean {
+    return this.schema.safeParse(null).success;
+  }
+
+  /** Every setting below, in the order of the schema. Lists of groups (`workers`, `models`) count as one. */
+  leaves(path: readonly string[] = []): SchemaLeaf[] {
+    if (this.kind !== 'group') return [{ path, node: this }];
+    return (this.names ?? []).flatMap((name) => this.#child(name)?.leaves([...path, name]) ?? []);
+  }
+
+  /** Whether a value must never be shown: marked in the schema, or by its name a secret where names are free (engine flags). */
+  hides(path: Path): boolean {
+    return path.some((step, i) => {
+      const group = this.at(path.slice(0, i));
+      if (group?.names) return this.at(path.slice(0, i + 1))?.schema.meta()?.['writeOnly'] === true;
+      return typeof step === 'string' && SECRET_NAME.test(step);
+    });
+  }
+
+  #child(step: string | number): SchemaNode | null {
+    const schema = this.#schemaOf(step);
+    // What refers to itself is JSON of any form.
+    if (schema === undefined || bare(schema) instanceof z.ZodLazy) return null;
+    const child = this.#children.get(schema) ?? new SchemaNode(schema);
+    this.#children.set(schema, child);
+    return child;
+  }
+
+  #schemaOf(step: string | number): z.ZodType | undefined {
+    const inner = this.#bare;
+    if (typeof step === 'number') {
+      if (inner instanceof z.ZodArray) return inner.element as z.ZodType;
+      return inner instanceof z.ZodTuple ? (inner.def.items[step] as z.ZodType | undefined) : undefined;
+    }
+    if (inner instanceof z.ZodRecord) return inner.valueType as z.ZodType;
+    return this.#groups().find(({ shape }) => Object.hasOwn(shape, step))?.shape[step] as z.ZodType | undefined;
+  }
+
+  /** The groups that may stand here: several where a value may be written in several ways. */
+  #groups(): z.ZodObject[] {
+    const options = this.#bare instanceof z.ZodUnion ? (this.#bare.options as z.ZodType[]).map(bare) : [this.#bare];
+    return options.filter((option) => option instanceof z.ZodObject);
+  }
 }
 
-/** The names that may stand in the group at a path; null when it is no group. */
-export function namesAt(path: Path): string[] | null {
-  const schema = schemaAt(path);
-  const group = schema && withoutWrappers(schema, z.ZodObject);
-  return group ? Object.keys(group.shape) : null;
+/** What a file is held against once defaults, null and normalization are set aside. */
+function bare(schema: z.ZodType): z.ZodType {
+  if (
+    schema instanceof z.ZodDefault ||
+    schema instanceof z.ZodPrefault ||
+    schema instanceof z.ZodNullable ||
+    schema instanceof z.ZodOptional
+  ) {
+    return bare(schema.unwrap() as z.ZodType);
+  }
+  return schema instanceof z.ZodPipe ? bare(schema.in as z.ZodType) : schema;
 }
 
-export function settingKind(schema: z.ZodType): SettingKind {
-  const inner = withoutWrappers(schema);
+function kindOf(inner: z.ZodType): NodeKind {
   if (inner instanceof z.ZodObject) return 'group';
   if (inner instanceof z.ZodArray || inner instanceof z.ZodTuple) return 'list';
   return inner instanceof z.ZodString ? 'text' : 'value';
-}
-
-/** Whether null is a value of its own there. */
-export function acceptsNull(schema: z.ZodType): boolean {
-  return schema.safeParse(null).success;
-}
-
-/** Whether a value must never be shown: marked in the schema, or by its name a secret among a model's engine flags. */
-export function isSecret(path: Path): boolean {
-  if (path[0] === 'models' && path[2] === 'engine') {
-    return path.slice(3).some((step) => typeof step === 'string' && /(?:^|[-_.])(?:key|token|secret|password|passwd)s?$/i.test(step));
-  }
-  return path.some((_, i) => schemaAt(path.slice(0, i + 1))?.meta()?.['writeOnly'] === true);
-}
-
-/** Every setting, in the order of the schema. Lists of groups (`workers`, `models`) count as one. */
-export function settingLeaves(): SettingLeaf[] {
-  const leaves: SettingLeaf[] = [];
-  function collect(path: readonly string[]) {
-    const schema = schemaAt(path)!;
-    if (settingKind(schema) !== 'group') leaves.push({ path, schema });
-    else for (const name of namesAt(path)!) collect([...path, name]);
-  }
-  collect([]);
-  return leaves;
-}
-
-function child(schema: z.ZodType, step: string | number): z.ZodType | null {
-  if (typeof step === 'string') {
-    const group = withoutWrappers(schema, z.ZodObject);
-    return group && Object.hasOwn(group.shape, step) ? (group.shape[step] as z.ZodType) : null;
-  }
-  const inner = withoutWrappers(schema);
-  if (inner instanceof z.ZodArray) return inner.element as z.ZodType;
-  if (inner instanceof z.ZodTuple) return (inner.def.items[step] as z.ZodType | undefined) ?? null;
-  return null;
-}
-
-/** What a file is held against once defaults, null and normalization are set aside; with a `wanted` class, through unions too. */
-function withoutWrappers(schema: z.ZodType): z.ZodType;
-function withoutWrappers<T extends z.ZodType>(schema: z.ZodType, wanted: abstract new (...args: never[]) => T): T | null;
-function withoutWrappers(schema: z.ZodType, wanted?: abstract new (...args: never[]) => z.ZodType): z.ZodType | null {
-  let inner = schema;
-  for (;;) {
-    if (inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault || inner instanceof z.ZodNullable)
-      inner = inner.unwrap() as z.ZodType;
-    else if (inner instanceof z.ZodPipe) inner = inner.in as z.ZodType;
-    else if (wanted && inner instanceof z.ZodUnion) {
-      const option = (inner.options as z.ZodType[]).find((each) => withoutWrappers(each, wanted));
-      return option ? withoutWrappers(option, wanted) : null;
-    } else break;
-  }
-  return wanted && !(inner instanceof wanted) ? null : inner;
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { explainJson, explainSettings } from '../../../gateway/config/explain.ts';
 import { defaultSettings } from '../../../gateway/config/schema/settings.ts';
-import { settingLeaves } from '../../../gateway/config/schema/walk.ts';
+import { SETTINGS } from '../../../gateway/config/schema/form.ts';
 import { load } from './loading.ts';
 
 const file = `admin:
@@ -42,7 +42,7 @@ describe('explaining settings', () => {
     const origins = explainSettings(loaded)
       .split('\n')
       .filter((line) => line.includes('# default'));
-    expect(origins).toHaveLength(settingLeaves().length);
+    expect(origins).toHaveLength(SETTINGS.root.leaves().length);
   });
 
   test('hides secrets, but not that there is none', () => {

@@ -7,7 +7,7 @@ import { explainSettings } from '../../../gateway/config/explain.ts';
 import { parseSettingsFlags } from '../../../gateway/config/layers/flags.ts';
 import { loadSettings } from '../../../gateway/config/load.ts';
 import { SettingsError } from '../../../gateway/config/schema/problems.ts';
-import { settingLeaves } from '../../../gateway/config/schema/walk.ts';
+import { SETTINGS } from '../../../gateway/config/schema/form.ts';
 import { settingsSchema } from '../../../gateway/config/schema/settings.ts';
 import { inputOf } from './loading.ts';
 
@@ -31,7 +31,7 @@ function survive(bytes: Uint8Array, env: Record<string, string>, argv: readonly 
   }
 }
 
-const leaves = settingLeaves().map(({ path }) => path);
+const leaves = SETTINGS.root.leaves().map(({ path }) => path);
 const names = [...new Set(leaves.flat()), 'url', 'api_key', 'id', 'aliases', 'engine', 'source', '__proto__', 'x', '<<'];
 // Pieces that a settings file is made of, so that random text gets past the parser often.
 const piece = fc.oneof(

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -6,6 +6,7 @@ import { chooseEngine } from '../../../supervisor/plan/engine-choice.ts';
 import { batchDefaults, DEFAULT_UTILIZATION } from '../../../supervisor/fit/flags.ts';
 import { quantization } from '../../../supervisor/profile/quantizations.ts';
 import { weightsGib } from '../../../supervisor/fit/weights.ts';
+import { problemText } from '../../../gateway/config/schema/problems.ts';
 import type { EngineSettings, GpuProfile } from '../../../supervisor/profile/profile.ts';
 import { loadProfiles, ProfileError, profilesDirectory } from '../../../supervisor/profile/profile.ts';
 import { profileJsonSchemas } from '../../../supervisor/profile/json-schema.ts';
@@ -177,25 +178,122 @@ describe('a profile that is wrong', () => {
     return folder;
   }
 
+  const GPU = 'title: X\nmatch: null\ncompute_cap: null\nmemory_gib: null\ndefault_model: m\nengine: {}\n';
+
+  function problemsOf(folder: string): readonly string[] {
+    try {
+      loadProfiles(folder);
+    } catch (error) {
+      if (!(error instanceof ProfileError)) throw error;
+      expect(error.message).toBe(error.problems.map(problemText).join('\n'));
+      return error.problems.map((problem) => problemText(problem).replace(`${folder}/`, ''));
+    }
+    return [];
+  }
+
   test('is named with its file and what is wrong in it', () => {
     const folder = folderWith('tuning/odd.yaml', 'title: Odd\nengine:\n  max_num_seqs: { multiply: 2 }\n');
     expect(() => loadProfiles(folder)).toThrow(ProfileError);
     expect(() => loadProfiles(folder)).toThrow(/odd\.yaml.*max_num_seqs/s);
   });
 
+  test.each([
+    ['a misspelt key', `${GPU}with_dispaly: {}\n`, '7:1: with_dispaly: unknown key; did you mean with_display?'],
+    ['a misspelt key further in', `${GPU}swap:\n  dwel_ms: 5\n`, '8:3: swap.dwel_ms: unknown key; did you mean dwell_ms?'],
+    [
+      'a wrong type',
+      `${GPU}swap: { dwell_ms: "5000" }\n`,
+      '7:19: swap.dwell_ms: expected a whole number of at least 0; got "5000"; write it without quotes',
+    ],
+    ['a number out of range', `${GPU}swap: { max_asleep: 99 }\n`, '7:21: swap.max_asleep: expected a whole number from 1 to 16; got 99'],
+    [
+      'a number that must be above',
+      GPU.replace('memory_gib: null', 'memory_gib: 0'),
+      '4:13: memory_gib: expected a number above 0 or null; got 0',
+    ],
+    ['a wrong choice', `${GPU}swap: { strategy: slep }\n`, '7:19: swap.strategy: expected cold or sleep; got "slep"; did you mean sleep?'],
+    ['a key that is not there', GPU.replace('title: X\n', ''), '1:1: title: is required here'],
+    ['a key that is there twice', `${GPU}title: Y\n`, '7:1: title: is set twice, first on line 1'],
+    ['no regular expression', GPU.replace('match: null', 'match: { name: "(" }'), /^2:16: match\.name: expected a regular expression: /],
+    ['a reason too short to be one', `${GPU}why: { a: b }\n`, '7:11: why.a: expected text of at least 10 characters; got "b"'],
+    [
+      'a flag that is none',
+      GPU.replace('engine: {}', 'engine: { Max-Seqs: 1 }'),
+      '6:11: engine.Max-Seqs: expected the name of a vllm serve flag, underscores for dashes',
+    ],
+    ['a secret of the wrong type, which is not repeated', `${GPU}env: { HF_TOKEN: 12345 }\n`, '7:18: env.HF_TOKEN: expected text'],
+    ['no YAML', 'title: [\n', /^2:1: not valid YAML: /],
+    ['two documents', `${GPU}---\n${GPU}`, '7:1: a profile holds one document; take out the second ---'],
+    ['a list', '- title: X\n', '1:1: expected keys with their values, such as title: and engine:'],
+  ])('is told at its line and column: %s', (_, text, expected) => {
+    const problems = problemsOf(folderWith('gpu/x.yaml', text));
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(/^gpu\/x\.yaml:/);
+    const told = problems[0]!.slice('gpu/x.yaml:'.length);
+    if (typeof expected === 'string') expect(told).toBe(expected);
+    else expect(told).toMatch(expected);
+  });
+
+  test.each([
+    ['{ multiply: 2 }', '3:19: engine.max_num_seqs.multiply: unknown key; known here: set, times, min, max, add, at_least, min_memory_gib'],
+    ['{ times: x }', '3:26: engine.max_num_seqs.times: expected a number above 0; got "x"'],
+    ['{ set: 4, times: 2 }', '3:27: engine.max_num_seqs.times: does not go with the other keys here'],
+    ['{}', '3:17: engine.max_num_seqs: expected set, times, add or at_least here'],
+    ['4', '3:17: engine.max_num_seqs: expected a group of settings; got 4'],
+  ])('is told by the way of changing a value that was meant: %s', (change, told) => {
+    expect(problemsOf(folderWith('tuning/odd.yaml', `title: Odd\nengine:\n  max_num_seqs: ${change}\n`))).toEqual([
+      `tuning/odd.yaml:${told}`,
+    ]);
+  });
+
+  test('comes with all others that are wrong, in the order of files and lines', () => {
+    const folder = folderWith('gpu/b.yaml', `${GPU}with_dispaly: {}\nevn: {}\n`);
+    writeFileSync(join(folder, 'gpu/a.yaml'), 'title: [\n');
+    writeFileSync(join(folder, 'tuning/t.yaml'), 'titel: T\nengine: {}\n');
+    expect(problemsOf(folder).map((problem) => problem.slice(0, problem.indexOf(': ')))).toEqual([
+      'gpu/a.yaml:2:1',
+      'gpu/b.yaml:7:1',
+      'gpu/b.yaml:8:1',
+      'tuning/t.yaml:1:1',
+      'tuning/t.yaml:1:1',
+    ]);
+  });
+
+  test('keeps what looks like a variable: a profile is not filled in from the environment', () => {
+    const folder = folderWith(
+      'gpu/x.yaml',
+      GPU.replace('title: X', 'title: ${HOME}').replace('default_model: m', 'default_model: ${HOME}'),
+    );
+    expect(problemsOf(folder)).toEqual(['gpu/x.yaml:5:1: default_model: there is no model ${HOME}']);
+  });
+
   test('is named with the line where it is not YAML', () => {
-    expect(() => loadProfiles(folderWith('gpu/odd.yaml', 'title: [\n'))).toThrow(/odd\.yaml.*line 2/s);
+    expect(() => loadProfiles(folderWith('gpu/odd.yaml', 'title: [\n'))).toThrow(/odd\.yaml:2:1: not valid YAML/);
   });
 
   test('is refused when it names a model that is not there', () => {
-    const gpu = 'title: X\nmatch: null\ncompute_cap: null\nmemory_gib: null\ndefault_model: nothing\nengine: {}\n';
-    expect(() => loadProfiles(folderWith('gpu/x.yaml', gpu))).toThrow(/there is no model nothing/);
+    expect(() => loadProfiles(folderWith('gpu/x.yaml', GPU.replace('default_model: m', 'default_model: nothing')))).toThrow(
+      /x\.yaml:5:1: default_model: there is no model nothing$/,
+    );
   });
 
   test('is refused with what to use instead when it asks for what vLLM no longer has', () => {
     const tuning = 'title: Old\nengine:\n  swap_space: { set: 4 }\n';
     expect(() => loadProfiles(folderWith('tuning/old.yaml', tuning))).toThrow(
-      /old\.yaml: vLLM no longer has --swap-space: .*kv_offloading_size/,
+      /old\.yaml:3:3: engine\.swap_space: vLLM no longer has --swap-space: .*kv_offloading_size/,
     );
+  });
+
+  test('is refused when what it says of a card or of weights is not there, with the nearest that is', () => {
+    const folder = scratchFolder();
+    cpSync(profilesDirectory(), folder, { recursive: true });
+    const file = join(folder, 'models/gpt-oss-20b.yaml');
+    const text = readFileSync(file, 'utf8');
+    const [first] = profiles.models.get('gpt-oss-20b')!.variants;
+    writeFileSync(file, `${text.replace(/^on:[^]*/m, '')}on:\n  rtx-4091: { variant: ${first!.name}x }\n`);
+    expect(problemsOf(folder).map((problem) => problem.replace(/^\S+:\d+:\d+: /, ''))).toEqual([
+      'on.rtx-4091: there is no GPU profile rtx-4091; did you mean rtx-4090?',
+      `on.rtx-4091.variant: there is no variant ${first!.name}x; did you mean ${first!.name}?`,
+    ]);
   });
 });

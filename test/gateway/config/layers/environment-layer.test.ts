@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { variableName } from '../../../../gateway/config/layers/environment-layer.ts';
-import { settingLeaves } from '../../../../gateway/config/schema/walk.ts';
+import { SETTINGS } from '../../../../gateway/config/schema/form.ts';
 import { load, problemsOf } from '../loading.ts';
 
 describe('the environment as a layer', () => {
@@ -43,7 +43,7 @@ describe('the environment as a layer', () => {
   });
 
   test('has a variable for every setting', () => {
-    const names = settingLeaves().map(({ path }) => variableName(path));
+    const names = SETTINGS.root.leaves().map(({ path }) => variableName(path));
     expect(new Set(names).size).toBe(names.length);
     expect(names).toContain('HEADGATE_BATCH_WINDOW__GUARDRAIL__P95_SLO_MS');
     for (const name of names) expect(problemsOf({ env: { [name]: '\0' } })).toHaveLength(1);

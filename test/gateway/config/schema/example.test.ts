@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { namesAt } from '../../../../gateway/config/schema/walk.ts';
+import { SETTINGS } from '../../../../gateway/config/schema/form.ts';
 import { defaultSettings, settingsSchema } from '../../../../gateway/config/schema/settings.ts';
 import { SCHEMA_FILE } from '../../../../gateway/config/schema/json-schema.ts';
 import { load } from '../loading.ts';
@@ -32,7 +32,7 @@ describe('headgate.example.yaml', () => {
     const start = lines.slice(0, end).findLastIndex((line) => line.startsWith('#   - '));
     const block = lines.slice(start, end).map((line) => line.replace(/^# {3}/, ''));
     const [entry] = parse(block.join('\n')) as [Record<string, unknown>];
-    expect(Object.keys(entry)).toEqual(namesAt([list, 0]));
+    expect(Object.keys(entry)).toEqual(SETTINGS.root.at([list, 0])?.names);
     expect(settingsSchema.parse({ [list]: [entry] })[list]).toEqual([entry]);
     const required = list === 'workers' ? { url: entry.url } : { id: entry.id };
     expect(settingsSchema.parse({ [list]: [required] })[list]).toEqual([entry]);

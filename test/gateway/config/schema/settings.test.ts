@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { defaultSettings, settingsSchema, supervisorIsOn } from '../../../../gateway/config/schema/settings.ts';
-import { settingLeaves } from '../../../../gateway/config/schema/walk.ts';
+import { SETTINGS } from '../../../../gateway/config/schema/form.ts';
 import { problemsOf } from '../loading.ts';
 
 describe('the schema of settings', () => {
@@ -75,20 +75,24 @@ describe('the schema of settings', () => {
 });
 
 describe('ranges', () => {
-  const numbers = settingLeaves().filter(({ schema }) => schema.safeParse(Number.MAX_SAFE_INTEGER).success !== schema.safeParse(1).success);
+  const numbers = SETTINGS.root
+    .leaves()
+    .filter(({ node: { schema } }) => schema.safeParse(Number.MAX_SAFE_INTEGER).success !== schema.safeParse(1).success);
 
   test('every number has one: neither negative nor boundless', () => {
     expect(numbers.map(({ path }) => path.join('.'))).toEqual(
       expect.arrayContaining(['server.port', 'retry.budget_ratio', 'shutdown.grace_ms']),
     );
-    const unbounded = settingLeaves().filter(({ schema }) => [-1, 2 ** 40, Infinity, NaN].some((value) => schema.safeParse(value).success));
+    const unbounded = SETTINGS.root
+      .leaves()
+      .filter(({ node: { schema } }) => [-1, 2 ** 40, Infinity, NaN].some((value) => schema.safeParse(value).success));
     expect(unbounded).toEqual([]);
   });
 
   test('times stay within what a timer of Node can hold', () => {
-    const times = settingLeaves().filter(({ path }) => path.at(-1)!.endsWith('_ms'));
+    const times = SETTINGS.root.leaves().filter(({ path }) => path.at(-1)!.endsWith('_ms'));
     expect(times.length).toBeGreaterThan(15);
-    expect(times.filter(({ schema }) => schema.safeParse(2 ** 31).success)).toEqual([]);
+    expect(times.filter(({ node: { schema } }) => schema.safeParse(2 ** 31).success)).toEqual([]);
   });
 
   test.each([

@@ -1,0 +1,37 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { z } from 'zod';
+import { fileLayer } from '../../gateway/config/layers/file-layer.ts';
+import { type Layer, locate } from '../../gateway/config/layers/layer.ts';
+import type { Form } from '../../gateway/config/schema/form.ts';
+import type { Path } from '../../gateway/config/schema/origins.ts';
+import type { Finding } from '../../gateway/config/schema/problems.ts';
+import { SchemaNode } from '../../gateway/config/schema/walk.ts';
+
+/** Its name is that of its file. */
+export type Named<T> = { readonly name: string } & T;
+
+/** One profile, with the places in its file where its values stand. */
+export interface Sheet<T> {
+  readonly profile: T;
+  readonly layer: Layer;
+}
+
+/** Every sound profile of a folder; what is wrong with the others is added to the findings. */
+export function readSheets<T extends object>(folder: string, schema: z.ZodType<T>, findings: Finding[]): readonly Sheet<Named<T>>[] {
+  const form: Form = { root: new SchemaNode(schema), name: 'profile', content: 'keys with their values, such as title: and engine:' };
+  const sheets: Sheet<Named<T>>[] = [];
+  for (const entry of readdirSync(folder).toSorted()) {
+    if (!entry.endsWith('.yaml')) continue;
+    const file = join(folder, entry);
+    const layer = fileLayer(readFileSync(file), file, null, form);
+    if (layer.findings.length > 0) findings.push(...layer.findings);
+    else sheets.push({ profile: { name: basename(entry, '.yaml'), ...schema.parse(layer.tree) }, layer });
+  }
+  return sheets;
+}
+
+/** What is wrong with a key of a profile, at its place in the file. */
+export function findingAt({ layer }: Sheet<object>, path: Path, message: string): Finding {
+  return { origin: locate(layer, path, 'key') ?? { kind: 'default' }, path, message };
+}
