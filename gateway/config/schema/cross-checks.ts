@@ -1,6 +1,6 @@
 import { isLoopbackHost, isWildcardHost } from './addresses.ts';
 import type { Path } from './origins.ts';
-import { type Settings, supervisorIsOn } from './settings.ts';
+import { defaultSettings, type Settings, supervisorIsOn } from './settings.ts';
 
 /** A rule between settings that is not kept. */
 export interface CrossFinding {
@@ -141,12 +141,11 @@ function* neverReached({ timeouts, admin, telemetry }: Settings): Generator<Cros
   if (admin.port === null && admin.host !== '127.0.0.1') {
     yield warning(['admin', 'host'], [['admin', 'port']], 'admin.host has no effect while admin.port is null');
   }
-  if (telemetry.otlp_endpoint !== null) {
-    yield warning(
-      ['telemetry', 'otlp_endpoint'],
-      [],
-      'this version sends no traces; a traceparent that comes in is passed on to the worker',
-    );
+  const untouched = defaultSettings().telemetry;
+  for (const name of ['otlp_endpoint', 'sample_ratio', 'slow_ms'] as const) {
+    if (telemetry[name] === untouched[name]) continue;
+    const message = 'has no effect yet: this version sends no traces; a traceparent that comes in is passed on to the worker';
+    yield warning(['telemetry', name], [], message);
   }
 }
 

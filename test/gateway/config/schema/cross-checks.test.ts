@@ -92,6 +92,19 @@ describe('settings that do nothing', () => {
     ]);
   });
 
+  test.each([
+    ['otlp_endpoint: http://127.0.0.1:4318', '1:29: telemetry.otlp_endpoint'],
+    ['sample_ratio: 0.5', '1:28: telemetry.sample_ratio'],
+    ['slow_ms: 1', '1:23: telemetry.slow_ms'],
+  ])('are warned of where nothing reads them yet: %s', (setting, where) => {
+    expect(load({ file: `telemetry: { ${setting} }` }).warnings).toEqual([
+      `headgate.yaml:${where}: has no effect yet: this version sends no traces; a traceparent that comes in is passed on to the worker`,
+    ]);
+    expect(load({ file: 'telemetry: { otlp_endpoint: null, sample_ratio: 0.03, slow_ms: 10000, trust_incoming: true }' }).warnings).toEqual(
+      [],
+    );
+  });
+
   test('are not, when they are defaults that another setting overtook', () => {
     expect(load({ file: 'timeouts: { stream_total_ms: 1000 }' }).warnings).toEqual([]);
   });
