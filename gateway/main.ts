@@ -44,7 +44,7 @@ import { createTransport } from './workers/wire/transport.ts';
 import { watchReadiness } from './workers/first-ready.ts';
 import { watchSettingsMark } from './workers/other-settings.ts';
 
-export interface GatewayOptions {
+interface GatewayOptions {
   readonly loaded: LoadedSettings;
   /** Reads the settings anew. @throws SettingsError */
   readonly load: () => LoadedSettings;

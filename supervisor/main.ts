@@ -30,7 +30,7 @@ import { inspectVllm, VLLM_CACHE_FILE } from './engine/vllm-install.ts';
 import type { WishResult } from './fleet/wish-result.ts';
 import { readRecords } from './engine/record.ts';
 
-export interface SupervisorIo {
+interface SupervisorIo {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Headgate's own, for whoever asks the control API. */

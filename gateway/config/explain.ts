@@ -4,16 +4,16 @@ import { type Path, originText, pathText } from './schema/origins.ts';
 import { SETTINGS } from './schema/form.ts';
 
 /** What stands in place of a secret. */
-export const HIDDEN = '(hidden)';
+const HIDDEN = '(hidden)';
 
 /** A setting with the layer that set it: `default`, `headgate.yaml:3`, `environment HEADGATE_…`, `flag --port`. */
-export interface ExplainedValue {
+interface ExplainedValue {
   readonly value: unknown;
   readonly origin: string;
 }
 
 /** The settings in their own shape, each value explained. Groups in lists (workers, models) are explained key by key. */
-export type Explained = ExplainedValue | readonly Explained[] | { readonly [key: string]: Explained };
+type Explained = ExplainedValue | readonly Explained[] | { readonly [key: string]: Explained };
 
 /** The effective settings with the origin of each, for `GET /admin/config`. Secrets are hidden. */
 export function explainJson(loaded: LoadedSettings): { file: string | null; warnings: readonly string[]; settings: Explained } {

@@ -4,7 +4,7 @@ import { type ModelSettings, type Settings, supervisorIsOn } from './schema/sett
 import { SETTINGS } from './schema/form.ts';
 
 /** What a reload brings, as dotted paths in the order of the schema. */
-export interface SettingsDiff {
+interface SettingsDiff {
   /** Every setting that differs. */
   readonly changed: readonly string[];
   /** Those among `changed` that hold only after a restart. */

@@ -1,7 +1,7 @@
 import { jitter, type Random } from './random.ts';
 
 /** How a wait grows from one failure to the next: doubled up to the longest, or along a row of its own, whose last stands for all that follow. */
-export type Growth = readonly number[] | { readonly firstMs: number; readonly longestMs: number };
+type Growth = readonly number[] | { readonly firstMs: number; readonly longestMs: number };
 
 /**
  * The wait after a failure, in milliseconds. `earlier`: how many failures came before it, none of them made good. With `spread` it is

@@ -1,5 +1,5 @@
 /** Who is at fault. */
-export type ErrorOrigin = 'client' | 'gateway' | 'upstream';
+type ErrorOrigin = 'client' | 'gateway' | 'upstream';
 
 /** The value of `x-headgate-reason` and of the `reason` labels. */
 export type RefusalReason =

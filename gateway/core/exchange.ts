@@ -1,7 +1,7 @@
 import { request, type RequestOptions } from 'node:http';
 import { type Clock, systemClock } from './clock.ts';
 
-export interface ExchangeLimits {
+interface ExchangeLimits {
   /** Milliseconds that a silence in it may last: connecting, the wait for the answer, a gap within it. */
   readonly silenceMs: number;
   /** Milliseconds that all of it may take. */
@@ -12,7 +12,7 @@ export interface ExchangeLimits {
   readonly clock?: Clock;
 }
 
-export interface Answer {
+interface Answer {
   readonly status: number;
   readonly text: string;
 }

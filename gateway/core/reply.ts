@@ -55,7 +55,7 @@ export interface Sink {
   destroy(): void;
 }
 
-export type ReplyBody =
+type ReplyBody =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array | string }
   /** `start` is called once, when the head has been written; it pushes until it calls `sink.end`. */
   | { readonly kind: 'pushed'; readonly start: (sink: Sink) => void };

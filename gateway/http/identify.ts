@@ -12,7 +12,7 @@ import { boundaryOf, peekUpload } from './body/multipart-head.ts';
 import { renameModel } from './body/multipart-model.ts';
 
 /** Told of a body as it is read. */
-export interface BodyReading {
+interface BodyReading {
   /** Nothing in the request's head speaks against reading its body. */
   readonly onWanted: () => void;
   /** How much there is of it in memory. What it throws refuses the request. */

@@ -6,9 +6,9 @@ import type { InFlight } from '../policies/account.ts';
 import type { BatchWindows } from '../policies/window/batch-window.ts';
 
 /** serving · settling: readiness is down, requests are still taken · refusing: no new ones */
-export type Stage = 'serving' | 'settling' | 'refusing';
+type Stage = 'serving' | 'settling' | 'refusing';
 
-export interface DrainContext {
+interface DrainContext {
   readonly clock: Clock;
   readonly events: Events;
   readonly inFlight: InFlight;

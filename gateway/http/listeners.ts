@@ -1,7 +1,7 @@
 import type { Server } from 'node:http';
 import { listen } from './listen.ts';
 
-export type Surface = 'both' | 'api' | 'admin';
+type Surface = 'both' | 'api' | 'admin';
 
 interface Address {
   readonly host: string;

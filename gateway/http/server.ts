@@ -8,7 +8,7 @@ import { discardBody } from './body/read-body.ts';
 import { hostOf, pathOf } from './request-target.ts';
 import { MAX_HEADER_BYTES, onClientError, onConnect, type EarlyRefusal } from './unparsed.ts';
 
-export interface ServerOptions {
+interface ServerOptions {
   readonly headerTimeoutMs: number;
   /** Head and body together. */
   readonly requestTimeoutMs: number;

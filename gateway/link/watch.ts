@@ -5,7 +5,7 @@ import type { SupervisorSnapshot } from './snapshot.ts';
 import { controlRequest } from './control-path.ts';
 import { readSnapshot } from './read-snapshot.ts';
 
-export interface SupervisorWatchOptions {
+interface SupervisorWatchOptions {
   readonly clock: Clock;
   /** The control path. */
   readonly control: string;

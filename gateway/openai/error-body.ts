@@ -1,7 +1,7 @@
 import type { Dialect } from '../core/call.ts';
 import type { GatewayError } from '../core/errors.ts';
 
-export interface OpenAIError {
+interface OpenAIError {
   readonly error: { readonly message: string; readonly type: string; readonly param: string | null; readonly code: string | null };
 }
 

@@ -1,7 +1,7 @@
 import type { FrameBatch } from '../core/transport.ts';
 
 /** What one read of a stream holds, beyond text to pass on. */
-export type Look =
+type Look =
   /** Nothing but events to pass on. */
   | 'plain'
   /** Something to look at event by event. */

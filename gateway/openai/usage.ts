@@ -1,4 +1,4 @@
-export interface Usage {
+interface Usage {
   readonly inputTokens: number | null;
   readonly outputTokens: number | null;
   readonly cachedTokens: number | null;

@@ -3,7 +3,7 @@ import type { SupervisorSnapshot } from '../link/snapshot.ts';
 import type { WorkerDirectory } from '../core/worker.ts';
 import { redacted } from './redact.ts';
 
-export interface BundleParts {
+interface BundleParts {
   readonly clock: Clock;
   readonly version: string;
   /** The effective settings as plain data. */

@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import type { EventLoopMonitor } from './metrics/event-loop.ts';
 import { rounded } from './events/request-line.ts';
 
-export interface RuntimeFacts {
+interface RuntimeFacts {
   readonly version: string;
   readonly clock: Clock;
   /** Monotonic ms at which the process began to serve. */

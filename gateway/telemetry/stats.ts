@@ -4,7 +4,7 @@ import type { WorkerDirectory } from '../core/worker.ts';
 import type { Ledger } from './metrics/sources.ts';
 import { rounded } from './events/request-line.ts';
 
-export interface StatsFacts {
+interface StatsFacts {
   readonly figures: LiveFigures;
   readonly directory: WorkerDirectory;
   readonly ledger: Ledger;

@@ -7,7 +7,7 @@ import type { ModelEntry, Worker, WorkerDirectory, WorkerView } from '../core/wo
 import { KeptWorker, type TransportTarget } from './kept-worker.ts';
 import { type ConfiguredModel, listModels } from './model-list.ts';
 
-export interface DirectoryOptions {
+interface DirectoryOptions {
   readonly clock: Clock;
   readonly events: Pick<Events, 'workerChanged'>;
   /** Those of the settings; the first is the default. */

@@ -1,7 +1,7 @@
 import type { WorkerDirectory } from '../core/worker.ts';
 import { canServe } from '../core/worker.ts';
 
-export interface Readiness {
+interface Readiness {
   /** Whether any worker has ever been ready. */
   everReady(): boolean;
   /** Resolves when the default model can be served for the first time. */

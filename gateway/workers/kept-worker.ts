@@ -11,7 +11,7 @@ export interface TransportTarget {
   readonly apiKey: string | null;
 }
 
-export interface KeptWorkerOptions {
+interface KeptWorkerOptions {
   readonly clock: Clock;
   readonly createTransport: (target: TransportTarget) => WorkerTransport;
   /** How long a transport that is no longer wanted may stay for the calls in flight. */

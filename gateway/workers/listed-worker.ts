@@ -22,7 +22,7 @@ export interface Place {
   readonly port: number;
 }
 
-export interface ListedWorkerOptions {
+interface ListedWorkerOptions {
   readonly clock: Clock;
   readonly get: ProbeGet;
   /** Called when `view` has been replaced. */

@@ -5,7 +5,7 @@ import { type Sight, sightOfFailure, sightOfStatus } from '../vllm/sight.ts';
 import type { WorkerSource } from './source.ts';
 import { StandingFigures } from './standing-figures.ts';
 
-export interface ScraperOptions {
+interface ScraperOptions {
   readonly clock: Clock;
   readonly directory: Pick<WorkerDirectory, 'workers' | 'onChange'>;
   readonly source: Pick<WorkerSource, 'scrapes' | 'observe'>;

@@ -5,7 +5,7 @@ import { ListedWorker, type Place, type WorkerListing } from './listed-worker.ts
 import type { Sight } from '../vllm/sight.ts';
 import type { WorkerSource } from './source.ts';
 
-export interface StaticSourceOptions {
+interface StaticSourceOptions {
   readonly clock: Clock;
   readonly directory: LiveDirectory;
   readonly workers: readonly WorkerListing[];

@@ -10,7 +10,7 @@ import { watchSupervisor } from '../link/watch.ts';
 /** Those who wait keep wishing; once a second is enough for the supervisor to know that they are still there. */
 const WISH_AGAIN_MS = 1000;
 
-export interface SupervisedSourceOptions {
+interface SupervisedSourceOptions {
   readonly clock: Clock;
   readonly directory: LiveDirectory;
   /** The control path. */

@@ -5,7 +5,7 @@ import { loadSettings, type LoadedSettings, type LoadInput } from '../../gateway
 import { SettingsError } from '../../gateway/config/schema/problems.ts';
 import { systemInput } from '../../gateway/config/system.ts';
 
-export type CommandLine =
+type CommandLine =
   | {
       readonly kind: 'loaded';
       readonly loaded: LoadedSettings;
@@ -18,7 +18,7 @@ export type CommandLine =
   /** What is wrong has been told. */
   | { readonly kind: 'ended'; readonly exitCode: number };
 
-export interface CommandLineShape {
+interface CommandLineShape {
   /** Flags besides those of the settings. */
   readonly own?: Readonly<Record<string, 'switch' | 'value'>>;
   /** How many plain words the command takes. */

@@ -7,7 +7,7 @@ import { sleep, type Clock, type Timer } from '../../gateway/core/clock.ts';
 import type { Log } from '../../gateway/core/log/log.ts';
 import { commandSupervisor } from '../../gateway/link/commands.ts';
 
-export interface SupervisorProcessOptions {
+interface SupervisorProcessOptions {
   /** The command line after `headgate serve`: the supervisor reads the same settings. */
   readonly argv: readonly string[];
   /** Where its control API listens. */

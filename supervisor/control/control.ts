@@ -26,7 +26,7 @@ export interface Controlled {
   stopIfLeft(followers: readonly string[]): WishResult;
 }
 
-export interface ControlServer {
+interface ControlServer {
   close(): Promise<void>;
 }
 

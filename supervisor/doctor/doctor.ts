@@ -24,7 +24,7 @@ import type { Relaxation } from '../ladder/step.ts';
 import { relax, summarize } from '../ladder/step.ts';
 import { howToReset, ladderRecord } from '../worker/ladder.ts';
 
-export interface DoctorIo {
+interface DoctorIo {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;

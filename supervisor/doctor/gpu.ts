@@ -8,7 +8,7 @@ import { comfortable, cudaTotalBytes, feasibleUtilization, neededBytes, utilizat
 
 const GIB = 2 ** 30;
 
-export interface GpuExamination {
+interface GpuExamination {
   readonly findings: readonly GpuFinding[];
   readonly problems: readonly string[];
   readonly warnings: readonly string[];

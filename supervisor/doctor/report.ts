@@ -37,7 +37,7 @@ export interface GpuFinding {
   readonly held_by: readonly { readonly pid: number; readonly name: string; readonly memory_gib: number | null }[];
 }
 
-export interface VllmFinding {
+interface VllmFinding {
   readonly path: string;
   readonly version: string | null;
   readonly cuda: string | null;

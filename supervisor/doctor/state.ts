@@ -8,7 +8,7 @@ import type { StateFinding } from './report.ts';
 import { instancePrefix } from '../system/instance-id.ts';
 import { find } from '../system/processes.ts';
 
-export interface StateExamination {
+interface StateExamination {
   readonly finding: StateFinding;
   readonly problems: readonly string[];
   readonly warnings: readonly string[];

@@ -9,7 +9,7 @@ import { readFitFlags } from './flags.ts';
 import { waysToSpread } from '../profile/mode.ts';
 import type { EngineSettings, ModelProfile, ModelVariant } from '../profile/schema.ts';
 
-export type Fitted =
+type Fitted =
   | {
       readonly kind: 'fitted';
       readonly variant: ModelVariant;

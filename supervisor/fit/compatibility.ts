@@ -3,7 +3,7 @@ import { LEAST_COMPUTE_CAP, quantization } from '../profile/quantizations.ts';
 import type { EngineSettings, ModelProfile } from '../profile/schema.ts';
 
 /** The GPU, as far as it decides what can be computed on it. */
-export interface CardAbilities {
+interface CardAbilities {
   readonly computeCap: number | null;
 }
 

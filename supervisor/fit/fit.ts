@@ -31,7 +31,7 @@ export interface FitModel {
 }
 
 /** Where the memory of each GPU goes, in GiB. */
-export interface FitBudget {
+interface FitBudget {
   readonly totalGib: number;
   /** vLLM's share of it. */
   readonly requestedGib: number;

@@ -10,7 +10,7 @@ import type { SupervisionPolicy } from '../system/policy.ts';
 import type { StartTurns } from './start-turns.ts';
 import { sleeperShare } from '../plan/swap-rules.ts';
 
-export interface StartWorld {
+interface StartWorld {
   readonly clock: Clock;
   readonly log: Log;
   readonly gpuProbe: GpuProbe;
@@ -18,11 +18,11 @@ export interface StartWorld {
 }
 
 /** What of a planned model matters here. */
-export interface Starter extends Pick<PlannedModel, 'gpuUuids' | 'utilization'> {
+interface Starter extends Pick<PlannedModel, 'gpuUuids' | 'utilization'> {
   readonly spec: Pick<PlannedModel['spec'], 'id' | 'wanted'>;
 }
 
-export interface Start {
+interface Start {
   /** What was relaxed, where something was. */
   readonly setup: Setup | null;
   /** It only wakes up. */

@@ -21,7 +21,7 @@ import { SwapDesk } from './swap-desk.ts';
 import type { WishResult } from './wish-result.ts';
 import { SupervisedWorker } from '../worker/worker.ts';
 
-export interface FleetOptions {
+interface FleetOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

@@ -10,7 +10,7 @@ import type { SlotFacts } from './swap.ts';
 import { latestFailure } from '../worker/view.ts';
 import type { SupervisedWorker } from '../worker/worker.ts';
 
-export interface SlotOptions {
+interface SlotOptions {
   readonly clock: Clock;
   readonly policy: SupervisionPolicy;
   readonly plan: PlannedWorker;
@@ -22,7 +22,7 @@ export interface SlotOptions {
 }
 
 /** A change of the model that is under way. `to` is null where nothing is loaded afterwards. */
-export interface Change {
+interface Change {
   readonly from: string | null;
   readonly to: string | null;
   /** What is let go was ready. */

@@ -10,7 +10,7 @@ import { expectMs, LOOK_MS, nextMove } from './swap.ts';
 import { mayPass } from '../machine/judgement.ts';
 import type { WishResult } from './wish-result.ts';
 
-export interface SwapDeskOptions {
+interface SwapDeskOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly policy: SupervisionPolicy;

@@ -35,7 +35,7 @@ export interface Wish {
   readonly boundMs: number;
 }
 
-export type SwapMove =
+type SwapMove =
   | { readonly kind: 'load'; readonly slot: string; readonly model: string }
   | { readonly kind: 'unload'; readonly slot: string }
   /** `lookAtMs`: when this may be decided otherwise though nothing has happened; null: never. */

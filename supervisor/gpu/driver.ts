@@ -1,6 +1,6 @@
 import type { GpuReading } from './gpu.ts';
 
-export interface DriverAdvice {
+interface DriverAdvice {
   /** blocked: vLLM cannot run with it. doubtful: it may. */
   readonly kind: 'fine' | 'doubtful' | 'blocked';
   readonly message: string;

@@ -4,7 +4,7 @@ import type { GpuProbe, GpuReading } from './gpu.ts';
 import type { Log } from '../../gateway/core/log/log.ts';
 import type { LookPatience } from '../system/policy.ts';
 
-export interface FirstLook {
+interface FirstLook {
   readonly gpus: readonly GpuReading[];
   /** What kept it from seeing GPUs to the last, in plain words; null where nothing was wrong, if only because there are none. */
   readonly problem: string | null;

@@ -30,7 +30,7 @@ const schema = z.object({
     .min(1),
 });
 
-export interface KnownGpus {
+interface KnownGpus {
   /** ISO time at which they were seen. */
   readonly at: string;
   readonly gpus: readonly GpuReading[];

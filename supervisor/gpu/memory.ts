@@ -3,7 +3,7 @@ import type { GpuReading } from './gpu.ts';
 const MIB = 2 ** 20;
 
 /** CUDA hands out about this much less than nvidia-smi calls the card's total, where the driver does not say how much it keeps. */
-export const CUDA_RESERVE_BYTES = 450 * MIB;
+const CUDA_RESERVE_BYTES = 450 * MIB;
 
 /** What a process takes before vLLM looks at what is free: the CUDA context. */
 export const CONTEXT_BYTES = 360 * MIB;

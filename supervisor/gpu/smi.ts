@@ -11,7 +11,7 @@ const TIMEOUT_MS = 5000;
 const MAX_OUTPUT_BYTES = 2 ** 20;
 
 /** Where nvidia-smi lies on WSL and in Kubernetes nodes' containers, whose services do not have these folders on their PATH. */
-export const SMI_FOLDERS: readonly string[] = ['/usr/lib/wsl/lib', '/usr/local/nvidia/bin'];
+const SMI_FOLDERS: readonly string[] = ['/usr/lib/wsl/lib', '/usr/local/nvidia/bin'];
 
 /** Runs nvidia-smi. It may take seconds, and hang for good when a card has fallen off the bus. */
 export class SmiProgram {

@@ -32,7 +32,7 @@ export function chooseEngineKind(
   return decided('vllm', `${gpu.name} and ${vllm} were found`);
 }
 
-export interface ProfileDecision {
+interface ProfileDecision {
   readonly profile: GpuProfile;
   /** In plain words. */
   readonly reason: string;

@@ -32,7 +32,7 @@ function unknownModel(id: string, profiles: Profiles): string {
 }
 
 /** What a model is for. An operator's own that nobody knows generates text unless its flags say otherwise. */
-export function capabilitiesOf({ profile, engine }: Pick<AskedModel, 'profile' | 'engine'>): ModelProfile['capabilities'] {
+function capabilitiesOf({ profile, engine }: Pick<AskedModel, 'profile' | 'engine'>): ModelProfile['capabilities'] {
   if (engine['runner'] === 'pooling') return ['embeddings'];
   return profile?.capabilities ?? ['chat'];
 }

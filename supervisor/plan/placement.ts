@@ -1,7 +1,7 @@
 import type { GpuReading } from '../gpu/gpu.ts';
 
 /** The GPUs of one worker. */
-export interface Placement {
+interface Placement {
   readonly gpus: readonly GpuReading[];
   /** Workers that have to divide the fullest of them, this one included. */
   readonly sharers: number;

@@ -32,7 +32,7 @@ export function swapRules(asked: AskedSwap | null, model: ModelProfile | null, g
 }
 
 /** What keeps every model here from sleeping. */
-export interface SleepConditions {
+interface SleepConditions {
   /** Flags that the engine knows, with their dashes; null: all. */
   readonly knownFlags: ReadonlySet<string> | null;
   /** The environment that it would get. */

@@ -25,7 +25,7 @@ function closeness({ match }: GpuProfile): number {
 }
 
 /** What the steps of a profile depend on; null where it is not known. */
-export interface StepFacts {
+interface StepFacts {
   readonly memoryGib: number | null;
   readonly computeCap: number | null;
   readonly vllmVersion: string | null;

@@ -1,5 +1,5 @@
 /** A way to store weights. */
-export interface Quantization {
+interface Quantization {
   /** Bits for each weight of a linear layer, scales and zero points included. */
   readonly bits: number;
   /** vLLM refuses it on cards below. */

@@ -100,7 +100,7 @@ export const gpuSchema = z.strictObject({
     .describe('Names of models outside the registry that cannot run on this card.'),
 });
 
-export const changeSchema = z.union([
+const changeSchema = z.union([
   z.strictObject({ set: z.json() }),
   z.strictObject({ times: z.number().positive(), min: z.number().optional(), max: z.number().optional() }),
   z.strictObject({ add: z.number(), min: z.number().optional(), max: z.number().optional() }),

@@ -9,7 +9,7 @@ import type { Finding } from '../../gateway/config/schema/problems.ts';
 import { SchemaNode } from '../../gateway/config/schema/walk.ts';
 
 /** Its name is that of its file. */
-export type Named<T> = { readonly name: string } & T;
+type Named<T> = { readonly name: string } & T;
 
 /** One profile, with the places in its file where its values stand. */
 export interface Sheet<T> {

@@ -1,7 +1,7 @@
 import { execa } from 'execa';
 import type { Clock } from '../../gateway/core/clock.ts';
 
-export interface BriefRun {
+interface BriefRun {
   readonly program: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -10,7 +10,7 @@ export interface BriefRun {
   readonly maxOutputBytes: number;
 }
 
-export type BriefAnswer =
+type BriefAnswer =
   | { readonly kind: 'answered'; readonly text: string }
   | { readonly kind: 'failed'; readonly reason: string }
   /** `ended` resolves when it is really gone, which for one that hangs in the kernel may be never. */

@@ -3,7 +3,7 @@ import type { Clock } from '../../gateway/core/clock.ts';
 import { sleep } from '../../gateway/core/clock.ts';
 import { INSTANCE_VARIABLE } from './instance-variable.ts';
 
-export interface ProcessEntry {
+interface ProcessEntry {
   readonly pid: number;
   /** The process group. */
   readonly group: number;
@@ -12,7 +12,7 @@ export interface ProcessEntry {
 }
 
 /** Which processes are meant: those in a group, and those that carry a mark in their environment. */
-export interface Target {
+interface Target {
   readonly group: number | null;
   /** Whether a process with this instance id (null: it has none that can be read) is one of them. */
   readonly isMarked: (instanceId: string) => boolean;

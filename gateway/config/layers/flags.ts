@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { nearestName } from '../schema/nearest-name.ts';
 
 /** A flag that sets a setting, or names the file. */
-export interface SettingsFlag {
+interface SettingsFlag {
   readonly name: string;
   /** What stands for its value in the help text. */
   readonly argument: string;
@@ -33,7 +33,7 @@ export interface SettingsFlags {
 
 export const NO_FLAGS: SettingsFlags = { config: null, values: new Map() };
 
-export type ParsedFlags =
+type ParsedFlags =
   | {
       readonly kind: 'flags';
       readonly flags: SettingsFlags;

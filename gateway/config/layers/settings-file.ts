@@ -4,7 +4,7 @@ import { type Layer, emptyLayer } from './layer.ts';
 import type { Origin } from '../schema/origins.ts';
 import type { Environment } from './variables.ts';
 
-export const DEFAULT_FILE = 'headgate.yaml';
+const DEFAULT_FILE = 'headgate.yaml';
 
 /** Reads at most `maxBytes` of a file; null when there is no such file. @throws anything else that goes wrong. */
 export type ReadFile = (path: string, maxBytes: number) => Uint8Array | null;

@@ -1,7 +1,7 @@
 /** The environment, as `process.env` gives it. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-export interface Substituted {
+interface Substituted {
   readonly text: string;
   /** What could not be put in, in words; then the text is not to be used. */
   readonly problems: readonly string[];

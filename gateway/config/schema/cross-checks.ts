@@ -3,7 +3,7 @@ import type { Path } from './origins.ts';
 import { defaultSettings, type Settings, supervisorIsOn } from './settings.ts';
 
 /** A rule between settings that is not kept. */
-export interface CrossFinding {
+interface CrossFinding {
   readonly severity: 'error' | 'warning';
   /** The setting to change first; the message makes sense at any of those involved. */
   readonly path: Path;

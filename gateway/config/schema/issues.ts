@@ -5,7 +5,7 @@ import { nearestName, sameName } from './nearest-name.ts';
 import { type Path, pathText } from './origins.ts';
 
 /** One disagreement between a tree and the schema. */
-export interface SchemaIssue {
+interface SchemaIssue {
   readonly path: Path;
   /** Whether it is about the key at the end of the path or about the value under it. */
   readonly about: 'key' | 'value';

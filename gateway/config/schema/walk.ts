@@ -2,10 +2,10 @@ import { z } from 'zod';
 import type { Path } from './origins.ts';
 
 /** How a value may be written. */
-export type NodeKind = 'group' | 'list' | 'text' | 'value';
+type NodeKind = 'group' | 'list' | 'text' | 'value';
 
 /** A setting: anything with a default of its own, as opposed to a group of settings. */
-export interface SchemaLeaf {
+interface SchemaLeaf {
   readonly path: readonly string[];
   readonly node: SchemaNode;
 }

@@ -2,7 +2,7 @@
  * The fields that a log line may have besides time, level, event and msg. The list is closed: a header, a body, a prompt or a key
  * has no field to go into, and what is not listed is dropped. Numbers carry their unit in the key.
  */
-export const LOG_FIELDS = [
+const LOG_FIELDS = [
   // request
   'request_id',
   'method',
@@ -81,8 +81,8 @@ export const LOG_FIELDS = [
   'stack',
 ] as const;
 
-export type LogFieldName = (typeof LOG_FIELDS)[number];
-export type LogValue = string | number | boolean | null | undefined | readonly string[];
+type LogFieldName = (typeof LOG_FIELDS)[number];
+type LogValue = string | number | boolean | null | undefined | readonly string[];
 export type LogFields = { readonly [Name in LogFieldName]?: LogValue };
 
 export const MAX_STRING_BYTES = 1024;

@@ -8,7 +8,7 @@ export interface LogDestination {
 }
 
 /** Writes what it can of the bytes at once. @returns how many @throws EAGAIN where there is no room now, anything else where it cannot */
-export type Output = (bytes: Buffer) => number;
+type Output = (bytes: Buffer) => number;
 
 /** Bytes gathered before a write, and how long they may wait for more. */
 const BUFFER_BYTES = 4096;

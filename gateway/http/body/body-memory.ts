@@ -34,7 +34,7 @@ export class BodyMemory {
 const SMALL_BYTES = 65_536;
 
 /** One request's share. Releasing it twice does nothing. */
-export class BodyRoom {
+class BodyRoom {
   readonly #change: (bytes: number) => void;
   #bytes = 0;
 

@@ -9,7 +9,7 @@ import { readBody, tooLarge } from './read-body.ts';
 const LOOK_BYTES = 65_536;
 const MAX_FIELD_CHARS = 512;
 
-export interface UploadHead {
+interface UploadHead {
   readonly model: string | null;
   readonly stream: boolean;
   /** The whole upload, from its first byte. */
@@ -26,7 +26,7 @@ export function boundaryOf(contentType: string): string {
 }
 
 /** Where the model decides over the worker. */
-export interface WholeUpload {
+interface WholeUpload {
   /** Told how much of an upload is in memory. What it throws refuses the request. */
   readonly onLength: (bytes: number) => void;
 }

@@ -15,7 +15,7 @@ import { adminStatus } from './admin-status.ts';
 import type { HttpAnswer } from '../http-env.ts';
 
 /** What came of a command to the supervisor. */
-export interface CommandAnswer {
+interface CommandAnswer {
   readonly kind: 'accepted' | 'unknown' | 'conflict' | 'failed';
   readonly message: string;
 }

@@ -34,7 +34,7 @@ export interface Permit {
   neutral(): void;
 }
 
-export type Transition = (from: BreakerState, to: BreakerState, reason: string) => void;
+type Transition = (from: BreakerState, to: BreakerState, reason: string) => void;
 
 /**
  * Whether one worker is to be asked at all. Opens on consecutive failures or on the share of failures in a window; after a back-off it

@@ -20,7 +20,7 @@ import { LoadBalancer, type BalancerSettings } from './load-balancer.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { Suspects } from './suspects.ts';
 
-export interface RetrySettings {
+interface RetrySettings {
   /** Attempts in all; 1 = never retry. */
   readonly max_attempts: number;
   readonly budget_ratio: number;

@@ -3,7 +3,7 @@ import type { Sink } from '../../core/reply.ts';
 import type { FrameBatch } from '../../core/transport.ts';
 
 /** Told when the client reads too slowly, and when it has caught up. */
-export interface Flow {
+interface Flow {
   hold(): void;
   release(): void;
 }

@@ -7,7 +7,7 @@ import { findFinishReason } from '../../openai/usage.ts';
 import { fromWorkerError, tellsEngineDeath } from '../../vllm/worker-error.ts';
 
 /** What a worker's answer, read to its end before any of it went out, amounts to. */
-export type Judged =
+type Judged =
   | { readonly kind: 'good'; readonly finishReason: string | null }
   | { readonly kind: 'bad'; readonly error: GatewayError; readonly cause: FailureCause; readonly verdict: Verdict };
 

@@ -10,7 +10,7 @@ import { FailureWatch } from './failure-watch.ts';
 import { createWorkerAccount } from './worker-account.ts';
 import { logWorkerChange } from './worker-lines.ts';
 
-export interface EventsOptions {
+interface EventsOptions {
   readonly metrics: Metrics;
   readonly log: Log;
   readonly clock: Clock;

@@ -7,7 +7,7 @@ const MS_PER_SECOND = 1000;
 /** Workers whose last model is remembered; beyond, the one seen first is forgotten. */
 const MAX_WORKERS = 1000;
 
-export interface WorkerAccount {
+interface WorkerAccount {
   /** Books what has changed between two views of one worker; `previous` is null for the first, `failure` where none has just happened. */
   changed(view: WorkerView, previous: WorkerView | null, failure: WorkerFailure | null): void;
 }

@@ -3,7 +3,7 @@ import type { Clock } from '../../core/clock.ts';
 import { repeat } from '../../core/clock.ts';
 
 /** How late the event loop was, in milliseconds, over the last one to two windows. */
-export interface LoopDelay {
+interface LoopDelay {
   readonly meanMs: number;
   readonly p50Ms: number;
   readonly p99Ms: number;

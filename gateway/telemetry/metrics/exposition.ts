@@ -1,6 +1,6 @@
 import type { Registry } from 'prom-client';
 
-export interface Page {
+interface Page {
   readonly contentType: string;
   readonly body: string;
 }

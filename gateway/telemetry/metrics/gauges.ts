@@ -9,7 +9,7 @@ import type { Ledger, MetricSources } from './sources.ts';
 import { modelInfoOf } from './model-info.ts';
 
 /** Everything a gauge may be read from. */
-export interface GaugeFacts extends MetricSources {
+interface GaugeFacts extends MetricSources {
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly loop: EventLoopMonitor;
@@ -17,7 +17,7 @@ export interface GaugeFacts extends MetricSources {
 }
 
 /** Sets one series; labels in the table's order. */
-export type SetSeries = (value: number, ...labels: string[]) => void;
+type SetSeries = (value: number, ...labels: string[]) => void;
 type GaugeReader = (facts: GaugeFacts, set: SetSeries) => void;
 
 const BREAKER_STATES: readonly BreakerState[] = ['closed', 'open', 'half_open'];

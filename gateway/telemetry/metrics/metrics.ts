@@ -20,7 +20,7 @@ export interface Metrics {
   modelLabel(model: string): string;
 }
 
-export interface MetricsOptions {
+interface MetricsOptions {
   readonly clock: Clock;
   readonly loop: EventLoopMonitor;
   readonly version: string;

@@ -14,7 +14,7 @@ interface Child<Bound> {
  * The label sets of one metric that are in use, each bound once and found again by its values in the table's order.
  * `bind` makes a child, `remove` takes its series off the page.
  */
-export class SeriesCache<Bound> {
+class SeriesCache<Bound> {
   readonly #children = new Map<string, Child<Bound>>();
   readonly #bind: (values: readonly string[]) => Bound;
   readonly #remove: (values: readonly string[]) => void;

@@ -203,7 +203,7 @@ export const METRICS = {
 } as const satisfies Record<string, MetricRow>;
 
 export type MetricName = keyof typeof METRICS;
-export type NamesOfKind<Kind extends MetricRow['kind']> = {
+type NamesOfKind<Kind extends MetricRow['kind']> = {
   [Name in MetricName]: (typeof METRICS)[Name]['kind'] extends Kind ? Name : never;
 }[MetricName];
 export type CounterName = NamesOfKind<'counter'>;

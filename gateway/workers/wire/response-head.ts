@@ -11,7 +11,7 @@ export interface ResponseHead {
   readonly bodyStart: number;
 }
 
-export const MAX_HEAD_BYTES = 65_536;
+const MAX_HEAD_BYTES = 65_536;
 /** What no header holds, and what one of ours must not: a bare line break ends a header for some readers and not for others. */
 const CONTROL = /[^\t\x20-\x7e\x80-\xff]/;
 const END = Buffer.from('\r\n\r\n');
