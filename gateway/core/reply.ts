@@ -72,16 +72,3 @@ export interface Reply {
   /** What to report when the body has been delivered whole; `broken` is set by the relay as it happens. */
   readonly outcome: () => Outcome;
 }
-
-/** A whole answer of the gateway's own, as JSON. */
-export function jsonReply(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Reply {
-  const outcome: Outcome = { kind: 'complete', status };
-  return {
-    status,
-    headers: { 'content-type': 'application/json', ...headers },
-    body: { kind: 'bytes', bytes: JSON.stringify(value) },
-    relayed: false,
-    ended: new Ending(),
-    outcome: () => outcome,
-  };
-}

@@ -31,8 +31,6 @@ export interface SupervisedSource extends WorkerSource {
   unload(id: string): Promise<CommandResult>;
   /** Calls wait for a model. Told at most once a second for each, however often this is called. */
   wish(model: string, waiting: number): void;
-  /** Every worker, then the supervisor itself. */
-  stop(): Promise<CommandResult>;
 }
 
 /** Keeps the directory as the supervisor says it is. While the supervisor is away, workers go on serving. */
@@ -106,7 +104,6 @@ export function startSupervisedSource({ clock, directory, control, onLinkChange 
       // What comes of it is seen in the next snapshot.
       void command(`/v1/models/${encodeURIComponent(model)}/load?waiting=${waiting}`);
     },
-    stop: () => command('/v1/stop'),
     scrapes: ({ id }) => said(id)?.state === 'ready' || said(id)?.state === 'draining',
     observe(id, sight) {
       const view = said(id);

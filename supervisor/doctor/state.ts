@@ -1,11 +1,11 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import { controlPath } from '../../gateway/link/control-path.ts';
 import type { Settings } from '../../gateway/config/schema/settings.ts';
 import { askState, isAnswered } from '../../gateway/link/ask-state.ts';
 import type { StateFinding } from './report.ts';
 import { instancePrefix } from '../system/instance-id.ts';
+import { isFree } from '../system/ports.ts';
 import { find } from '../system/processes.ts';
 
 interface StateExamination {
@@ -73,12 +73,4 @@ function obstacleToWriting(directory: string): string | null {
   } catch {
     return `${folder} cannot be written to`;
   }
-}
-
-function isFree(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
-  });
 }

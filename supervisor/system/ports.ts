@@ -1,5 +1,7 @@
 import { createServer } from 'node:net';
 
+const LOOPBACK = '127.0.0.1';
+
 /** Hands out the loopback ports of a range, in turn, so that a port just given up is not the next to be used. */
 export class PortPool {
   readonly #first: number;
@@ -20,7 +22,7 @@ export class PortPool {
       if (this.#taken.has(port)) continue;
       // Before the check is awaited, so that two workers that ask at once do not get the same.
       this.#taken.add(port);
-      if (await isFree(port)) return port;
+      if (await isFree(LOOPBACK, port)) return port;
       this.#taken.delete(port);
     }
     return null;
@@ -28,7 +30,7 @@ export class PortPool {
 
   /** Whether nobody listens on the port at this moment. */
   isFree(port: number): Promise<boolean> {
-    return isFree(port);
+    return isFree(LOOPBACK, port);
   }
 
   /** Keeps a port from being handed out: it is in use by one of ours already. */
@@ -41,10 +43,11 @@ export class PortPool {
   }
 }
 
-function isFree(port: number): Promise<boolean> {
+/** Whether nobody listens there at this moment. */
+export function isFree(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', () => resolve(false));
-    server.listen({ host: '127.0.0.1', port, exclusive: true }, () => server.close(() => resolve(true)));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
   });
 }

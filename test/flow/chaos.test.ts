@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { seededRandom } from '../../gateway/core/random.ts';
 import { answers, event, startFakeVllm, type Script } from '../support/fake-vllm.ts';
 import { startTestGateway, until } from '../support/gateway.ts';
 import { ask, chat, dataOf } from './asking.ts';
 import { endsOf, settled, statsOf } from './settled.ts';
+import { seededRandom } from '../support/seeded-random.ts';
 
 const CALLS = 400;
 const DONE = 'data: [DONE]\n\n';

@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import type { Call, Route } from '../../gateway/core/call.ts';
 import type { Handler } from '../../gateway/core/handler.ts';
 import { GatewayError } from '../../gateway/core/errors.ts';
-import { seededRandom, type Random } from '../../gateway/core/random.ts';
+import type { Random } from '../../gateway/core/random.ts';
 import { pipeline, type PolicyParts } from '../../gateway/pipeline.ts';
 import { InFlight } from '../../gateway/policies/account.ts';
 import { Admission } from '../../gateway/policies/admission/admission.ts';
@@ -18,6 +18,7 @@ import { type FakeExchange, FakeWorker, MODEL } from '../support/fake-worker.ts'
 import { RecordedEvents } from '../support/recorded-events.ts';
 import type { Happening, House } from './call-happenings.ts';
 import { act } from './worker-acts.ts';
+import { seededRandom } from '../support/seeded-random.ts';
 
 /** A route whose streams end with their body. */
 const RESPONSES: Route = { ...CHAT, path: '/v1/responses', streamEnd: 'end-of-body' };

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { jitter, seededRandom, systemRandom } from '../../../gateway/core/random.ts';
+import { jitter, systemRandom } from '../../../gateway/core/random.ts';
+import { seededRandom } from '../../support/seeded-random.ts';
 
 test('a seed repeats its sequence, and another seed has another', () => {
   const take = (seed: number): number[] => {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { Ending, jsonReply } from '../../../gateway/core/reply.ts';
+import { Ending } from '../../../gateway/core/reply.ts';
+import { jsonReply } from '../../support/json-reply.ts';
 
 test('an ending settles once: the first outcome stands, the second is told that it came late', async () => {
   const ending = new Ending();

@@ -4,11 +4,12 @@ import { describe, expect, test } from 'vitest';
 import { newAttempt } from '../../../gateway/core/attempt.ts';
 import type { Call } from '../../../gateway/core/call.ts';
 import { GatewayError } from '../../../gateway/core/errors.ts';
-import { Ending, jsonReply, type Outcome, type Reply, type Sink } from '../../../gateway/core/reply.ts';
+import { Ending, type Outcome, type Reply, type Sink } from '../../../gateway/core/reply.ts';
 import { ClientSide } from '../../../gateway/http/respond.ts';
 import { fakeCall } from '../../support/fake-call.ts';
 import { until } from '../../support/gateway.ts';
 import { connectRaw, type RawClient } from '../../support/raw-client.ts';
+import { jsonReply } from '../../support/json-reply.ts';
 
 interface Scene {
   readonly client: RawClient;

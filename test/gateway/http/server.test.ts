@@ -1,12 +1,12 @@
 import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { seededRandom } from '../../../gateway/core/random.ts';
 import { createHttpServer } from '../../../gateway/http/server.ts';
 import type { EarlyRefusal } from '../../../gateway/http/unparsed.ts';
 import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';
 import { until } from '../../support/gateway.ts';
 import { connectRaw } from '../../support/raw-client.ts';
+import { seededRandom } from '../../support/seeded-random.ts';
 
 let server: Server;
 let clock: FakeClock;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ERRORS, GatewayError, type ErrorDetails, type ErrorKind } from '../../../gateway/core/errors.ts';
-import { seededRandom } from '../../../gateway/core/random.ts';
 import { errorReplyParts } from '../../../gateway/openai/error-reply.ts';
+import { seededRandom } from '../../support/seeded-random.ts';
 
 function parts(kind: ErrorKind, details: ErrorDetails = {}, seed = 1) {
   return errorReplyParts(new GatewayError(kind, 'In plain words.', details), 'openai', seededRandom(seed));

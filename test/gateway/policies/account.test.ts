@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { GatewayError } from '../../../gateway/core/errors.ts';
-import { jsonReply, type Outcome } from '../../../gateway/core/reply.ts';
+import type { Outcome } from '../../../gateway/core/reply.ts';
 import { account, InFlight } from '../../../gateway/policies/account.ts';
 import { fakeCall } from '../../support/fake-call.ts';
 import { RecordedEvents } from '../../support/recorded-events.ts';
+import { jsonReply } from '../../support/json-reply.ts';
 
 describe('in flight', () => {
   test('whoever waits for idle is told when the last has left, and not before', async () => {

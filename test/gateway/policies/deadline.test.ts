@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { GatewayError } from '../../../gateway/core/errors.ts';
-import { jsonReply } from '../../../gateway/core/reply.ts';
 import { deadline } from '../../../gateway/policies/deadline.ts';
 import { totalMs, type DeadlineSettings } from '../../../gateway/core/time-limits.ts';
 import { fakeCall } from '../../support/fake-call.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
+import { jsonReply } from '../../support/json-reply.ts';
 
 const SETTINGS: DeadlineSettings = { stream_total_ms: 300_000, request_total_ms: 60_000 };
 

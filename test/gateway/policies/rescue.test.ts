@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { GatewayError } from '../../../gateway/core/errors.ts';
-import { seededRandom } from '../../../gateway/core/random.ts';
-import { jsonReply } from '../../../gateway/core/reply.ts';
 import { rescue } from '../../../gateway/policies/rescue.ts';
 import { fakeCall, MESSAGES } from '../../support/fake-call.ts';
+import { seededRandom } from '../../support/seeded-random.ts';
+import { jsonReply } from '../../support/json-reply.ts';
 
 function rescued(thrown: unknown) {
   const unexpected: [unknown, string][] = [];

@@ -223,15 +223,15 @@ test('commands reach the supervisor, ids encoded, and its answer comes back', as
   onPost = (_path, response) => response.writeHead(404).end();
   expect(await source.drain('w1')).toEqual({ kind: 'unknown', message: 'The supervisor knows no such worker or model.' });
   onPost = (_path, response) => response.writeHead(409).end('{"error":{"message":"It is stopping."}}');
-  expect(await source.stop()).toEqual({ kind: 'conflict', message: 'It is stopping.' });
+  expect(await source.drain('w1')).toEqual({ kind: 'conflict', message: 'It is stopping.' });
   onPost = (_path, response) => response.writeHead(500).end('<html>');
-  expect(await source.stop()).toMatchObject({ kind: 'failed' });
+  expect(await source.drain('w1')).toMatchObject({ kind: 'failed' });
   expect(posts).toEqual([
     'POST /v1/workers/w%200%2Fx/restart',
     'POST /v1/workers/w1/restart?reset=true',
     'POST /v1/workers/w1/drain',
-    'POST /v1/stop',
-    'POST /v1/stop',
+    'POST /v1/workers/w1/drain',
+    'POST /v1/workers/w1/drain',
   ]);
 });
 

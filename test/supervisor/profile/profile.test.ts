@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { chooseEngine } from '../../../supervisor/plan/engine-choice.ts';
 import { batchDefaults, DEFAULT_UTILIZATION } from '../../../supervisor/fit/flags.ts';
 import { quantization } from '../../../supervisor/profile/quantizations.ts';
-import { weightsGib } from '../../../supervisor/fit/weights.ts';
+import { weightsGib } from '../support/computed-weights.ts';
 import { problemText } from '../../../gateway/config/schema/problems.ts';
 import type { EngineSettings, GpuProfile } from '../../../supervisor/profile/profile.ts';
 import { loadProfiles, ProfileError, profilesDirectory } from '../../../supervisor/profile/profile.ts';

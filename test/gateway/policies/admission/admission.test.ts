@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { GatewayError } from '../../../../gateway/core/errors.ts';
-import { jsonReply } from '../../../../gateway/core/reply.ts';
 import { clientGone, fakeCall } from '../../../support/fake-call.ts';
 import { FakeWorker, MODEL } from '../../../support/fake-worker.ts';
 import { setUp } from './admission-scene.ts';
+import { jsonReply } from '../../../support/json-reply.ts';
 
 describe('places', () => {
   test('as many calls enter as there are places, and the next when one leaves', async () => {

@@ -4,12 +4,12 @@ import type { Reply } from '../../../../gateway/core/reply.ts';
 import type { WorkerState } from '../../../../gateway/core/worker.ts';
 import { errorReplyParts } from '../../../../gateway/openai/error-reply.ts';
 import { refusePromptLogprobs, unwillingError, willingWorkers } from '../../../../gateway/policies/capacity/prompt-logprobs.ts';
-import { seededRandom } from '../../../../gateway/core/random.ts';
 import { CHAT, fakeCall } from '../../../support/fake-call.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';
 import { FakeDirectory } from '../../../support/fake-directory.ts';
 import { FakeWorker } from '../../../support/fake-worker.ts';
 import { die, good, kindOf, once, setUp, textOf } from '../dispatch/dispatch-scene.ts';
+import { seededRandom } from '../../../support/seeded-random.ts';
 
 const COMPLETIONS = { ...CHAT, path: '/v1/completions' };
 const asking = (field: PromptLogprobsField = 'prompt_logprobs'): Call => fakeCall({ promptLogprobs: field });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { seededRandom, type Random } from '../../../../gateway/core/random.ts';
+import type { Random } from '../../../../gateway/core/random.ts';
 import { CircuitBreaker, type BreakerSettings, type Permit } from '../../../../gateway/policies/dispatch/circuit-breaker.ts';
+import { seededRandom } from '../../../support/seeded-random.ts';
 
 const SETTINGS: BreakerSettings = {
   failures: 5,

@@ -1,7 +1,6 @@
 import type { Call } from '../../../../gateway/core/call.ts';
 import { GatewayError, type ErrorKind } from '../../../../gateway/core/errors.ts';
 import type { Layer } from '../../../../gateway/core/handler.ts';
-import { seededRandom } from '../../../../gateway/core/random.ts';
 import type { Reply } from '../../../../gateway/core/reply.ts';
 import type { BreakerSettings } from '../../../../gateway/policies/dispatch/circuit-breaker.ts';
 import { Dispatch, type DispatchContext } from '../../../../gateway/policies/dispatch/dispatch.ts';
@@ -12,6 +11,7 @@ import { createFakeClock } from '../../../support/fake-clock.ts';
 import { FakeDirectory } from '../../../support/fake-directory.ts';
 import { completion, type FakeExchange, FakeWorker } from '../../../support/fake-worker.ts';
 import { RecordedEvents } from '../../../support/recorded-events.ts';
+import { seededRandom } from '../../../support/seeded-random.ts';
 
 const BREAKER: BreakerSettings = {
   failures: 5,

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { seededRandom, type Random } from '../../../../gateway/core/random.ts';
+import type { Random } from '../../../../gateway/core/random.ts';
 import { LoadBalancer, loadScore, slowStart, type BalancerSettings } from '../../../../gateway/policies/dispatch/load-balancer.ts';
 import { FakeWorker } from '../../../support/fake-worker.ts';
+import { seededRandom } from '../../../support/seeded-random.ts';
 
 const SETTINGS: BalancerSettings = { policy: 'p2c', affinity: 'none', slow_start_ms: 30_000 };
 const NOW = 1_000_000;

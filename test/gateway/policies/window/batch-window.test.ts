@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { Call } from '../../../../gateway/core/call.ts';
 import type { Handler } from '../../../../gateway/core/handler.ts';
-import { jsonReply } from '../../../../gateway/core/reply.ts';
 import { BatchWindows, Window, type WindowSettings } from '../../../../gateway/policies/window/batch-window.ts';
 import { clientGone, fakeCall } from '../../../support/fake-call.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';
 import { MODEL } from '../../../support/fake-worker.ts';
 import { RecordedEvents } from '../../../support/recorded-events.ts';
+import { jsonReply } from '../../../support/json-reply.ts';
 
 function setUp(over: Partial<WindowSettings> = {}) {
   const clock = createFakeClock();
