@@ -55,7 +55,7 @@ export function loadSettings(input: LoadInput): LoadedSettings {
   return { settings, origins: merged.origins, file: file.name, warnings: [...environment.warnings, ...between.warnings] };
 }
 
-/** What is wrong between settings, told at the first of those involved that somebody set: its change brought the trouble. */
+/** What is wrong between settings, told at the first setting involved that somebody set: that change brought the trouble. */
 function judge(settings: Settings, merged: Layer, broken: ReadonlySet<string>): { errors: Finding[]; warnings: string[] } {
   const errors: Finding[] = [];
   const warnings: string[] = [];

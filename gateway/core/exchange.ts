@@ -2,11 +2,11 @@ import { request, type RequestOptions } from 'node:http';
 import { type Clock, systemClock } from './clock.ts';
 
 interface ExchangeLimits {
-  /** Milliseconds that a silence in it may last: connecting, the wait for the answer, a gap within it. */
+  /** The longest silence in milliseconds: while connecting, before the answer, within the answer. */
   readonly silenceMs: number;
-  /** Milliseconds that all of it may take. */
+  /** The longest that the exchange may take as a whole, in milliseconds. */
   readonly totalMs: number;
-  /** The longest answer. */
+  /** The longest answer, in bytes of its body. */
   readonly maxBytes?: number;
   /** What `totalMs` is measured by. Default: the system's. */
   readonly clock?: Clock;
@@ -21,8 +21,8 @@ const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 
 /**
  * One request and its whole answer, on a connection of its own unless an agent has one. `body` is sent as JSON; null sends none.
- * An AbortSignal in `where` ends it. @throws Error with the system's code; ETIMEDOUT past a limit of time, EMSGSIZE past that of size,
- * ABORT_ERR when it was ended
+ * An AbortSignal in `where` ends the exchange. @throws Error with the system's code; ETIMEDOUT past a limit of time, EMSGSIZE past that of
+ * size, ABORT_ERR when the signal ended it
  */
 export function exchange(where: RequestOptions, body: unknown, limits: ExchangeLimits): Promise<Answer> {
   const { silenceMs, totalMs, maxBytes = MAX_ANSWER_BYTES, clock = systemClock } = limits;

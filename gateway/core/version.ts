@@ -10,7 +10,7 @@ function read(): string {
       const { name, version } = JSON.parse(readFileSync(fileURLToPath(new URL(relative, import.meta.url)), 'utf8'));
       if (name === 'headgate') return version;
     } catch {
-      // Not there: the other place.
+      // Not there: try the other place.
     }
   }
   return '0.0.0';

@@ -70,10 +70,10 @@ function readWorker(said: unknown): WorkerView {
     ...said,
     id: said['id'],
     url: said['url'],
-    // A state of a later version is not one in which we know that requests may be sent.
+    // An unknown state comes from a later version: nothing says that requests may be sent in it.
     state: STATES.has(said['state']) ? (said['state'] as WorkerState) : 'starting',
     models: list(said['models']).map(readServed),
-    // One of a later version is nothing that we could recognize in a call.
+    // An unknown feature comes from a later version: no call could be recognized by it.
     refuses: list(said['refuses']).filter(isFeature),
   };
 }

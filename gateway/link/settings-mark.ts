@@ -2,8 +2,8 @@ import { hash } from 'node:crypto';
 import type { Settings } from '../config/schema/settings.ts';
 
 /**
- * Equal for settings under which a supervisor would do the same. It outlives gateways, so one that is found may have been started with
- * others.
+ * Equal for settings under which a supervisor would do the same. A supervisor outlives gateways: the one that runs may have been started
+ * with other settings.
  */
 export function supervisionMark({ supervisor, models, shutdown, admission }: Settings): string {
   const { enabled: _, control: __, ...own } = supervisor;

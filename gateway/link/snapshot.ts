@@ -15,13 +15,13 @@ export interface GpuView {
 /** How a model stands with the supervisor. */
 export interface ModelLoad {
   readonly state: ModelState;
-  /** It is loaded, or will be when calls wish for it. */
+  /** The model is loaded, or will be when calls wish for it. */
   readonly loadable: boolean;
-  /** Seconds until it would be ready, were it wished for now; null when it is, or when nobody can say. */
+  /** Seconds until the model would be ready, were it wished for now; null when it is ready, or when nobody can say. */
   readonly etaSeconds: number | null;
-  /** Why it has failed or cannot run here at all, in plain words; null otherwise. */
+  /** Why the model has failed or cannot run here at all, in plain words; null otherwise. */
   readonly reason: string | null;
-  /** Its engine sleeps: it is back soon. Absent: an older supervisor. */
+  /** Its engine sleeps, so the model is back soon. Absent: an older supervisor. */
   readonly asleep?: boolean;
 }
 
@@ -76,7 +76,7 @@ export interface SupervisorSnapshot {
   readonly workers: readonly WorkerView[];
   /** Absent: an older supervisor. */
   readonly swaps?: readonly SwapView[];
-  /** Of the settings that it was started with (settings-mark.ts). Absent: an older supervisor. */
+  /** The mark of the settings that the supervisor was started with (settings-mark.ts). Absent: an older supervisor. */
   readonly settingsMark?: string;
 }
 

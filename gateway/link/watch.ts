@@ -10,7 +10,7 @@ interface SupervisorWatchOptions {
   /** The control path. */
   readonly control: string;
   readonly onSnapshot: (snapshot: SupervisorSnapshot) => void;
-  /** The connection is gone, or could not be made. Called once for each time it was tried. */
+  /** The connection is gone, or could not be made. Called once for each attempt. */
   readonly onAway: (reason: string) => void;
 }
 

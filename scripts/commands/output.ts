@@ -8,7 +8,7 @@ export function outliveReaders(): void {
   process.stderr.on('error', () => {});
 }
 
-/** A service that has ended in order goes, though somebody who was to read its last lines sleeps. */
+/** Exits soon after an orderly end, even while the reader of the last lines sleeps. */
 export function leave(): void {
   systemClock.after(LAST_WORDS_MS, () => process.exit());
 }

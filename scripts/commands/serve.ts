@@ -83,7 +83,7 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
 
   void supervisor?.start();
   void gateway.firstReady.then(() => process.stdout.write(`${readyLine(gateway)}\n`));
-  // The end may wait on timers alone.
+  // Towards the end only timers may be left, and those of the clock keep no process alive.
   const alive = stayAlive();
   return ended.finally(() => {
     alive.cancel();

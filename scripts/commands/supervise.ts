@@ -11,7 +11,7 @@ export async function supervise(argv: readonly string[]): Promise<number> {
   if (line.kind === 'ended') return line.exitCode;
   const { settings } = line.loaded;
   outliveReaders();
-  // Before it serves, and after, it may wait on timers alone.
+  // Before it serves and after, only timers may be left, and those of the clock keep no process alive.
   const alive = stayAlive();
   const { level, format } = settings.log;
   const log = createLog({ level, format, clock: systemClock, promptly: true });

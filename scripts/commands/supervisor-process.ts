@@ -21,7 +21,7 @@ interface SupervisorProcessOptions {
 /** It waits most of its life: memory matters more to it than speed (109 MiB instead of 128). */
 const SMALL = ['--max-semi-space-size=1', '--optimize-for-size'];
 const DELAY = { firstMs: 1_000, longestMs: 30_000 };
-/** Alive this long, it counts as well again. */
+/** A supervisor that lived this long was well: the delay before the next start is the first again. */
 const WELL_MS = 60_000;
 /** How often a supervisor that is not our child is looked at. */
 const LOOK_MS = 2_000;
@@ -78,7 +78,7 @@ export class SupervisorProcess {
   killNow(): void {
     this.#stopping = true;
     this.#again?.cancel();
-    // Two of the same would be merged into one.
+    // Two pending signals of the same name would become one.
     this.#child?.kill('SIGTERM');
     this.#child?.kill('SIGINT');
   }

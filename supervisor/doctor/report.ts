@@ -6,7 +6,7 @@ export interface DoctorReport {
   readonly ok: boolean;
   /** What stands in the way, a sentence or two each. */
   readonly problems: readonly string[];
-  /** What does not, but is worth knowing. */
+  /** What does not stand in the way, but is worth knowing. */
   readonly warnings: readonly string[];
   readonly gpus: readonly GpuFinding[];
   readonly engine: { readonly kind: 'vllm' | 'sim'; readonly reason: string };

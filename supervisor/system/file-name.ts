@@ -4,7 +4,7 @@ import { join } from 'node:path';
 /** Leaves room for what is put before and after it: file systems take 255 bytes. */
 const MAX_CHARS = 100;
 
-/** How the files of a worker's model are called; those of its first model, which most workers only have, by the worker alone. */
+/** The name of the files of a worker's model. For its first model, the only one of most workers, it is the worker's alone. */
 export function fileStem(firstModel: string | undefined, { id, modelId }: { readonly id: string; readonly modelId: string }): string {
   return firstModel === modelId ? id : `${id}.${fileNameOf(modelId)}`;
 }

@@ -6,7 +6,7 @@ const KERNEL = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
 
 /**
  * Bytes of main memory that processes of ours may still take: what the machine has left, or less where a control group (version 2) allows
- * less. null where nobody says.
+ * less. null where the kernel does not say.
  */
 export function availableHostBytes({ proc, cgroup }: typeof KERNEL = KERNEL): number | null {
   const machine = meminfoBytes(join(proc, 'meminfo'));

@@ -14,11 +14,11 @@ interface ProcessEntry {
 /** Which processes are meant: those in a group, and those that carry a mark in their environment. */
 interface Target {
   readonly group: number | null;
-  /** Whether a process with this instance id (null: it has none that can be read) is one of them. */
+  /** Whether a process with this instance id is one of them. */
   readonly isMarked: (instanceId: string) => boolean;
 }
 
-/** Every live process of the machine; empty where there is no /proc. Zombies are dead. */
+/** Every live process of the machine; empty where there is no /proc. Zombies do not count. */
 export function listProcesses(): ProcessEntry[] {
   let names: string[];
   try {
@@ -53,7 +53,7 @@ export function instanceIdOf(pid: number): string | null {
   }
 }
 
-/** The live processes that are meant, ourselves never. */
+/** The live processes that a target means, never this one. */
 export function find(target: Target): ProcessEntry[] {
   const processes = listProcesses();
   if (processes.length === 0)

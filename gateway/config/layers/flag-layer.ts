@@ -10,7 +10,7 @@ export interface FixedSetting {
   readonly by: string;
 }
 
-/** What flags set. `--model` is not among it: it picks from what the other layers list (`chooseModel`). */
+/** What flags set, all but `--model`: that one picks from what the other layers list (`chooseModel`). */
 export function flagLayer(flags: SettingsFlags): Layer {
   const layer = emptyLayer();
   for (const { name, path } of SETTINGS_FLAGS) {

@@ -54,7 +54,7 @@ function isUnshown(layer: Layer, path: Path): boolean {
   return path.some((_, i) => layer.unshown.has(pathText(path.slice(0, i + 1))));
 }
 
-/** The nearest place known: of the key or the value itself, or of what it should be in. */
+/** The nearest known place: that of the key or the value itself, or else of the group around it. */
 export function locate(layer: Layer, path: Path, about: 'key' | 'value'): Origin | null {
   for (let length = path.length; length >= 0; length--) {
     const text = pathText(path.slice(0, length));

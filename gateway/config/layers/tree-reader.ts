@@ -5,7 +5,7 @@ import { type Origin, type Path, pathText } from '../schema/origins.ts';
 import { readSettingText, readYamlValue } from '../schema/setting-text.ts';
 import { type Environment, mentionsVariable, substituteVariables } from './variables.ts';
 
-// A settings file is written by hand; what goes beyond this is an attack or a mistake.
+// Such a file is written by hand; what goes beyond this is an attack or a mistake.
 const MAX_VALUES = 20_000;
 const MAX_DEPTH = 64;
 
@@ -14,7 +14,7 @@ const MAX_DEPTH = 64;
  * environment `${NAME}` is text like any other.
  */
 export class TreeReader {
-  /** Why the document cannot be a settings file; then the data is of no use. */
+  /** Why nobody can have written this document by hand; then the data is of no use. */
   overflow: string | null = null;
   readonly #document: Document;
   readonly #layer: Layer;

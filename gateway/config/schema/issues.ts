@@ -14,14 +14,14 @@ interface SchemaIssue {
 
 type ZodIssue = z.core.$ZodIssue;
 
-/** What is held against what, and of which values nothing may be repeated. */
+/** A tree, the form it is held against, and which values no message may repeat. */
 interface Case {
   readonly tree: unknown;
   readonly form: Form;
   readonly unshown: (path: Path) => boolean;
 }
 
-/** Everything the schema of a form finds wrong with a tree, in words. `unshown` says of which values nothing may be repeated. */
+/** Everything the schema of a form finds wrong with a tree, in words. `unshown` says which values no message may repeat. */
 export function schemaIssues(tree: unknown, form: Form, unshown: (path: Path) => boolean): SchemaIssue[] {
   const result = form.root.schema.safeParse(tree);
   if (result.success) return [];
@@ -52,12 +52,12 @@ function meantBy(options: readonly ZodIssue[][]): readonly ZodIssue[][] {
   if (fitting.length < 2) return fitting;
   const fewest = Math.min(...fitting.map(({ length }) => length));
   const closest = fitting.filter(({ length }) => length === fewest);
-  // A key that none of them knows is what is wrong: not that the key is missing for which it may stand.
+  // A key that no option knows is the mistake; that a required key is missing follows from it.
   const strange = closest[0]!.filter((error) => isOfItself(error, 'unrecognized_keys'));
   return closest.length > 1 && strange.length > 0 ? [strange] : closest;
 }
 
-/** As far as they are told apart by a key that each of them needs. */
+/** What several options ask for: each needs a key that the others do not have. */
 function oneOf(options: readonly ZodIssue[][]): string {
   const needed = options.flatMap((errors) => errors.map(({ path }) => String(path.at(-1))));
   return `expected ${alternatives(needed)} here`;

@@ -12,12 +12,11 @@ export function toJsonSchema(schema: z.ZodType, override?: NonNullable<z.core.To
 export const SCHEMA_FILE = 'gateway/config/schema/headgate.schema.json';
 
 /**
- * The JSON Schema of a settings file, for editors. Every key is described; a value
- * that is not free text may also be a `${VARIABLE}`.
+ * The JSON Schema of a settings file, for editors. Every key is described; a value that is not free text may also be a `${VARIABLE}`.
  */
 export function settingsJsonSchema(): Record<string, unknown> {
   const schema = toJsonSchema(settingsSchema, ({ jsonSchema, path }) => {
-    // That a group may be left out says its absence from `required`; its default would only be {}.
+    // A group that may be left out is absent from `required`; its default would only be {}.
     if (jsonSchema.type === 'object') delete jsonSchema.default;
     if (isRestricted(jsonSchema) && !path.includes('propertyNames') && !path.includes('engine')) allowVariable(jsonSchema);
   });

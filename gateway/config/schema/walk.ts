@@ -82,7 +82,7 @@ export class SchemaNode {
   }
 }
 
-/** What a file is held against once defaults, null and normalization are set aside. */
+/** A schema without its wrappers: default, null, optional and normalization. */
 function bare(schema: z.ZodType): z.ZodType {
   if (
     schema instanceof z.ZodDefault ||

@@ -31,9 +31,9 @@ export class StandardOutput implements LogDestination {
   readonly #output: Output;
   #lines: string[] = [];
   #bytes = 0;
-  /** How many lines those stand for: one may tell of others that were lost. */
+  /** How many lines `#lines` stands for: one of them may tell of others that were lost. */
   #count = 0;
-  /** The rest of what was begun: nothing else goes before it. */
+  /** The rest of a write that was begun: nothing else goes out before it. */
   #rest: Buffer | null = null;
   #restCount = 0;
   #missing = 0;
@@ -112,7 +112,7 @@ export function lostMessage(lines: number): string {
   return `${lines} or more lines before this one could not be written`;
 }
 
-/** The handle of Node's stream on a pipe or a socket; not documented, and the only way to this. */
+/** The handle of Node's stream on a pipe or a socket; not documented, and the only way to write without blocking. */
 interface PipeHandle {
   readonly setBlocking?: (blocking: boolean) => unknown;
 }
@@ -120,7 +120,7 @@ interface PipeHandle {
 function standardOutput(): Output {
   const { _handle: handle } = process.stdout as { readonly _handle?: PipeHandle };
   return (bytes) => {
-    // A pipe says EAGAIN then instead of waiting for its reader. Every time: a child that shared it and ends sets it back.
+    // Then a pipe says EAGAIN instead of waiting for its reader. Before every write: a child that shared the pipe sets it back as it ends.
     handle?.setBlocking?.(false);
     return writeSync(1, bytes);
   };

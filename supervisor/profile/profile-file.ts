@@ -12,26 +12,30 @@ import { SchemaNode } from '../../gateway/config/schema/walk.ts';
 type Named<T> = { readonly name: string } & T;
 
 /** One profile, with the places in its file where its values stand. */
-export interface Sheet<T> {
+export interface ProfileFile<T> {
   readonly profile: T;
   readonly layer: Layer;
 }
 
 /** Every sound profile of a folder; what is wrong with the others is added to the findings. */
-export function readSheets<T extends object>(folder: string, schema: z.ZodType<T>, findings: Finding[]): readonly Sheet<Named<T>>[] {
+export function readProfileFiles<T extends object>(
+  folder: string,
+  schema: z.ZodType<T>,
+  findings: Finding[],
+): readonly ProfileFile<Named<T>>[] {
   const form: Form = { root: new SchemaNode(schema), name: 'profile', content: 'keys with their values, such as title: and engine:' };
-  const sheets: Sheet<Named<T>>[] = [];
+  const files: ProfileFile<Named<T>>[] = [];
   for (const entry of readdirSync(folder).toSorted()) {
     if (!entry.endsWith('.yaml')) continue;
     const file = join(folder, entry);
     const layer = fileLayer(readFileSync(file), file, null, form);
     if (layer.findings.length > 0) findings.push(...layer.findings);
-    else sheets.push({ profile: { name: basename(entry, '.yaml'), ...schema.parse(layer.tree) }, layer });
+    else files.push({ profile: { name: basename(entry, '.yaml'), ...schema.parse(layer.tree) }, layer });
   }
-  return sheets;
+  return files;
 }
 
 /** What is wrong with a key of a profile, at its place in the file. */
-export function findingAt({ layer }: Sheet<object>, path: Path, message: string): Finding {
+export function findingAt({ layer }: ProfileFile<object>, path: Path, message: string): Finding {
   return { origin: locate(layer, path, 'key') ?? { kind: 'default' }, path, message };
 }
