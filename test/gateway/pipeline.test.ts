@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { GatewayError } from '../../gateway/core/errors.ts';
 import type { Layer } from '../../gateway/core/handler.ts';
-import { seededRandom } from '../../gateway/core/random.ts';
-import { jsonReply } from '../../gateway/core/reply.ts';
+import { seededRandom } from '../support/seeded-random.ts';
+import { jsonReply } from '../support/json-reply.ts';
 import { pipeline } from '../../gateway/pipeline.ts';
 import { InFlight } from '../../gateway/policies/account.ts';
 import { Admission } from '../../gateway/policies/admission/admission.ts';
