@@ -17,7 +17,7 @@ import { fanOut } from './core/fan-out.ts';
 import { systemRandom } from './core/random.ts';
 import type { SupervisorSnapshot } from './link/snapshot.ts';
 import type { ReloadAnswer } from './http/pages/admin.ts';
-import { BodyMemory } from './http/body/body-memory.ts';
+import { BodyMemory } from './http/body/read-body.ts';
 import { openListeners, type Listeners } from './http/listeners.ts';
 import { Lifecycle } from './http/lifecycle.ts';
 import { createHttpServer } from './http/server.ts';

@@ -6,7 +6,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
 import type { Random } from '../core/random.ts';
 import { errorReplyParts } from '../openai/error-reply.ts';
-import type { BodyMemory } from './body/body-memory.ts';
+import type { BodyMemory } from './body/read-body.ts';
 import { identify, requestIdOf, type IdentifyContext } from './identify.ts';
 import { discardBody } from './body/read-body.ts';
 import { ClientSide } from './respond.ts';

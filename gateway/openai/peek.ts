@@ -1,8 +1,7 @@
-import type { Peek } from '../core/call.ts';
+import type { Peek, PromptLogprobsField } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { JsonObject, ParsedBody } from './json-body.ts';
 import { checkMediaUrls } from './media-urls.ts';
-import { promptLogprobsField } from './prompt-logprobs.ts';
 
 const MAX_CHOICES = 128;
 const MAX_PROMPTS = 1_024;
@@ -73,6 +72,20 @@ function promptHead(value: JsonObject): string {
     if (head.length >= PROMPT_HEAD_CHARS) break;
   }
   return head.slice(0, PROMPT_HEAD_CHARS);
+}
+
+/**
+ * The field by which a body has vLLM work out the log-probabilities of its prompt; null when nothing does. A number of 0 asks as well: it
+ * is that of the alternatives to each token. Where `prompt_logprobs` is left out, `echo` stands for it: in a completion with as many as
+ * `logprobs` says, if it says, and in a chat with `top_logprobs`, which is 0 unless it is null (vLLM's `to_sampling_params`).
+ */
+function promptLogprobsField(value: JsonObject): PromptLogprobsField | null {
+  if (value['prompt_logprobs'] != null) return 'prompt_logprobs';
+  const { echo } = value;
+  // vLLM takes 1 and "yes" for true.
+  if (echo == null || echo === false || echo === 0) return null;
+  if (value['messages'] !== undefined) return value['top_logprobs'] === null ? null : 'echo';
+  return value['logprobs'] == null ? null : 'logprobs';
 }
 
 function optionalString(value: JsonObject, key: string, maxLength: number): string | null {

@@ -1,4 +1,4 @@
-import { stringEnd } from './json-string-end.ts';
+import { stringEnd } from './json-body.ts';
 
 const QUOTE = 0x22;
 const COLON = 0x3a;

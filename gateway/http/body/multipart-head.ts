@@ -2,7 +2,7 @@ import { Transform, type Readable } from 'node:stream';
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../../core/errors.ts';
 import { formFields } from './form-fields.ts';
-import { GrowingBytes } from './growing-bytes.ts';
+import { GrowingBytes } from './read-body.ts';
 import { readBody, tooLarge } from './read-body.ts';
 
 /** How much of an upload is looked at for its model before it is handed on. */

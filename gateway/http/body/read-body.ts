@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../../core/errors.ts';
-import { GrowingBytes } from './growing-bytes.ts';
 
 /** What a client may still send of a body that was refused, so that it gets to read the answer. */
 const DISCARD_BYTES = 67_108_864;
@@ -70,4 +69,99 @@ export function discardBody(incoming: IncomingMessage): void {
 
 export function tooLarge(maxBytes: number): GatewayError {
   return new GatewayError('request_too_large', `The request body is larger than ${maxBytes} bytes.`);
+}
+
+const FIRST_BYTES = 4_096;
+/** Unused room that is not worth a copy. */
+const SPARE_BYTES = 65_536;
+
+/**
+ * Gathers a body from pieces at a cost in proportion to its bytes. A list of the pieces would cost some hundred bytes for each, and a
+ * client may send a piece a byte; what it declares as the length is no reason to set that much aside either.
+ */
+export class GrowingBytes {
+  #buffer: Buffer | null = null;
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  add(piece: Buffer): void {
+    const length = this.#length + piece.length;
+    if (this.#buffer === null) this.#buffer = piece;
+    else {
+      if (length > this.#buffer.length) {
+        // Not from Node's shared pool, which a slice would keep alive.
+        const larger = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, 2 * length));
+        this.#buffer.copy(larger, 0, 0, this.#length);
+        this.#buffer = larger;
+      }
+      piece.copy(this.#buffer, this.#length);
+    }
+    this.#length = length;
+  }
+
+  /** All of it so far; nothing may be added afterwards. A single piece is handed out as it came, without a copy. */
+  bytes(): Buffer {
+    const buffer = this.#buffer;
+    if (buffer === null) return Buffer.alloc(0);
+    const used = buffer.subarray(0, this.#length);
+    return buffer.length - this.#length > SPARE_BYTES ? Buffer.from(used) : used;
+  }
+}
+
+/** Whole bodies of the largest allowed size that may be in memory together: 512 MiB with the default limit of 32 MiB each. */
+const LARGEST_BODIES = 16;
+
+/**
+ * How many bytes of large request bodies are being read or waiting in queues, so that many together are refused instead of filling the
+ * memory. What has arrived counts, not what a client announces: otherwise a few that announce much and send nothing would shut all others out.
+ */
+export class BodyMemory {
+  readonly #maxBodyBytes: () => number;
+  #held = 0;
+
+  constructor(maxBodyBytes: () => number) {
+    this.#maxBodyBytes = maxBodyBytes;
+  }
+
+  get heldBytes(): number {
+    return this.#held;
+  }
+
+  /** Room for one request's body; none is taken yet. */
+  open(): BodyRoom {
+    return new BodyRoom((change) => {
+      if (change > 0 && this.#held + change > LARGEST_BODIES * this.#maxBodyBytes()) {
+        throw new GatewayError('queue_full', 'Too many large requests are being handled at once. Retry shortly.');
+      }
+      this.#held += change;
+    });
+  }
+}
+
+/** Bodies up to this size are not counted: however many wait, the queue's own bound is enough. */
+const SMALL_BYTES = 65_536;
+
+/** One request's share. Releasing it twice does nothing. */
+export class BodyRoom {
+  readonly #change: (bytes: number) => void;
+  #bytes = 0;
+
+  constructor(change: (bytes: number) => void) {
+    this.#change = change;
+  }
+
+  /** Sets how much is held now. @throws queue_full when that is more than there is room for */
+  resize(bytes: number): void {
+    const counted = bytes > SMALL_BYTES ? bytes : 0;
+    if (counted === this.#bytes) return;
+    this.#change(counted - this.#bytes);
+    this.#bytes = counted;
+  }
+
+  release(): void {
+    this.resize(0);
+  }
 }
