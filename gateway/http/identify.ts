@@ -8,8 +8,8 @@ import { parseJsonBody } from '../openai/json-body.ts';
 import { peek } from '../openai/peek.ts';
 import { rewriteModel } from '../openai/rewrite-model.ts';
 import { declaredLength, readBody } from './body/read-body.ts';
-import { boundaryOf, peekUpload } from './body/multipart-head.ts';
-import { renameModel } from './body/multipart-model.ts';
+import { boundaryOf } from './body/form-reader.ts';
+import { peekUpload, renameModel } from './body/upload.ts';
 
 /** Told of a body as it is read. */
 interface BodyReading {

@@ -1,6 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formFields } from '../../../../gateway/http/body/form-fields.ts';
+import { type FormPiece, FormReader } from '../../../../gateway/http/body/form-reader.ts';
+
+/** All fields of a form by name; the first of a name counts. */
+function formFields(text: string, boundary: string): Map<string, string> {
+  const fields = new Map<string, string>();
+  for (const piece of new FormReader(boundary, () => true).read(Buffer.from(text))) {
+    if (piece.kind === 'field' && !fields.has(piece.name)) fields.set(piece.name, piece.bytes.toString());
+  }
+  return fields;
+}
 
 const fields = (text: string, boundary = 'x') => Object.fromEntries(formFields(text.replaceAll('\n', '\r\n'), boundary));
 const part = (disposition: string, value: string) => `--x\nContent-Disposition: form-data; ${disposition}\n\n${value}\n`;
@@ -59,5 +68,53 @@ describe('the fields of a form', () => {
     const startedAt = process.cpuUsage();
     for (const form of forms) formFields(`--x${form}\r\n--x--`, 'x');
     expect(process.cpuUsage(startedAt).user / 1_000).toBeLessThan(1_000);
+  });
+});
+
+describe('a form that comes in pieces', () => {
+  const body = (
+    part('name="language"', 'de') +
+    part('name="file"; filename="f"', '\n--\n-x') +
+    part('name="empty"', '').replace('\n\n\n', '\n\n') +
+    part('name="model"', 'm') +
+    part('name="prompt"', 'p'.repeat(3_000)) +
+    part('name="stream"', 'true')
+  ).replaceAll('\n', '\r\n');
+
+  /** What is read of it, cut at these places: its pieces without what only depends on the cuts, and all of its bytes. */
+  function readIn(cuts: readonly number[], wanted: (name: string) => boolean): { told: unknown[]; bytes: string } {
+    const reader = new FormReader('x', wanted);
+    const whole = Buffer.from(`${body}--x--\r\nepilogue`);
+    const places = [0, ...cuts.toSorted((a, b) => a - b), whole.length];
+    const pieces: FormPiece[] = places.slice(1).flatMap((place, i) => reader.read(whole.subarray(places[i], place)));
+    const bytes = Buffer.concat([...pieces.map((piece) => ('bytes' in piece ? piece.bytes : Buffer.alloc(0))), reader.end()]);
+    return {
+      told: pieces.flatMap((piece) =>
+        piece.kind === 'other' ? [] : [{ ...piece, ...('bytes' in piece ? { bytes: piece.bytes.toString() } : {}) }],
+      ),
+      bytes: bytes.toString(),
+    };
+  }
+
+  test('has the same fields and the same bytes wherever it is cut', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(body.length), { maxLength: 12 }), (cuts) => {
+        expect(readIn(cuts, () => true)).toEqual({
+          told: [
+            { kind: 'field', name: 'language', bytes: 'de' },
+            { kind: 'field', name: 'empty', bytes: '' },
+            { kind: 'field', name: 'model', bytes: 'm' },
+            { kind: 'long_field', name: 'prompt' },
+            { kind: 'field', name: 'stream', bytes: 'true' },
+          ],
+          bytes: `${body}--x--\r\nepilogue`,
+        });
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('tells only of the fields that are wanted', () => {
+    expect(readIn([], (name) => name === 'model').told).toEqual([{ kind: 'field', name: 'model', bytes: 'm' }]);
   });
 });

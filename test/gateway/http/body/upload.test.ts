@@ -2,7 +2,7 @@ import { buffer } from 'node:stream/consumers';
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { renameModel } from '../../../../gateway/http/body/multipart-model.ts';
+import { renameModel } from '../../../../gateway/http/body/upload.ts';
 
 const BOUNDARY = 'b-1';
 const idOf = (name: string): string | null => ({ 'whisper-1': 'maker/whisper-large-v3', '': 'never' })[name] ?? null;

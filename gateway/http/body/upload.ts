@@ -1,28 +1,18 @@
 import { Transform, type Readable } from 'node:stream';
 import type { IncomingMessage } from 'node:http';
 import { GatewayError } from '../../core/errors.ts';
-import { formFields } from './form-fields.ts';
-import { GrowingBytes } from './read-body.ts';
-import { readBody, tooLarge } from './read-body.ts';
+import { FormReader } from './form-reader.ts';
+import { GrowingBytes, readBody, tooLarge } from './read-body.ts';
 
 /** How much of an upload is looked at for its model before it is handed on. */
 const LOOK_BYTES = 65_536;
-const MAX_FIELD_CHARS = 512;
+const MAX_NAME_CHARS = 512;
 
 interface UploadHead {
   readonly model: string | null;
   readonly stream: boolean;
   /** The whole upload, from its first byte. */
   readonly body: Readable;
-}
-
-/** The boundary of a multipart body. @throws invalid_value without one */
-export function boundaryOf(contentType: string): string {
-  const boundary = /;\s*boundary=(?:"([^"\r\n]{1,200})"|([^\s;"]{1,200}))/i.exec(contentType);
-  const value = boundary?.[1] ?? boundary?.[2];
-  if (value === undefined)
-    throw new GatewayError('invalid_value', 'The multipart body has no boundary in its content type.', { param: 'content-type' });
-  return value;
 }
 
 /** Where the model decides over the worker. */
@@ -45,24 +35,68 @@ export async function peekUpload(
 ): Promise<UploadHead> {
   let head = await firstBytes(incoming);
   if (head.length > maxBytes) throw tooLarge(maxBytes);
-  const text = head.toString('utf8');
-  if (!text.includes(`--${boundary}`)) {
+  if (!head.includes(`--${boundary}`)) {
     throw new GatewayError('invalid_value', 'The multipart body does not begin with its boundary.', { param: 'content-type' });
   }
-  let fields = formFields(text, boundary);
-  if (whole && !fields.has('model') && !incoming.readableEnded) {
+  const fields = new UploadFields(boundary);
+  fields.read(head);
+  if (whole && fields.model === null && !incoming.readableEnded) {
     const onLength = (bytes: number) => whole.onLength(head.length + bytes);
     const rest = await readBody(incoming, maxBytes - head.length, onLength);
+    fields.read(rest);
     head = Buffer.concat([head, rest]);
-    // A model's id is ASCII, and whatever else this decodes is passed on as the bytes that it was.
-    fields = formFields(head.toString('latin1'), boundary);
   }
-  const model = fields.get('model') ?? null;
-  if (model !== null && model.length > MAX_FIELD_CHARS) {
-    const message = `Invalid value for 'model': it must have at most ${MAX_FIELD_CHARS} characters.`;
-    throw new GatewayError('invalid_value', message, { param: 'model' });
+  const { model, stream } = fields;
+  return { model, stream: stream?.toLowerCase() === 'true', body: wholeBody(incoming, head, maxBytes) };
+}
+
+/** The fields of an upload that concern us, as far as it has been read. The first of a name counts. */
+class UploadFields {
+  readonly #form: FormReader;
+  model: string | null = null;
+  stream: string | null = null;
+
+  constructor(boundary: string) {
+    this.#form = new FormReader(boundary, (name) => name === 'model' || name === 'stream');
   }
-  return { model, stream: fields.get('stream')?.toLowerCase() === 'true', body: wholeBody(incoming, head, maxBytes) };
+
+  /** @throws invalid_value for a model's name that is too long */
+  read(bytes: Buffer): void {
+    for (const piece of this.#form.read(bytes)) {
+      if (piece.kind === 'other') continue;
+      const value = piece.kind === 'field' ? piece.bytes.toString('utf8') : null;
+      if (piece.name === 'stream') this.stream ??= value;
+      else if (this.model === null) {
+        if (value === null || value.length > MAX_NAME_CHARS) {
+          const message = `Invalid value for 'model': it must have at most ${MAX_NAME_CHARS} characters.`;
+          throw new GatewayError('invalid_value', message, { param: 'model' });
+        }
+        this.model = value;
+      }
+    }
+  }
+}
+
+/**
+ * Passes a multipart body on, with the value of its `model` field replaced wherever it stands: behind a long file too, which is where SDKs
+ * may put it.
+ * @param idOf the id for a name as the client wrote it; null leaves the name as it is
+ */
+export function renameModel(boundary: string, idOf: (name: string) => string | null): Transform {
+  const form = new FormReader(boundary, (name) => name === 'model');
+  return new Transform({
+    transform(bytes: Buffer, _encoding, done) {
+      for (const piece of form.read(bytes)) {
+        if (piece.kind === 'long_field') continue;
+        const id = piece.kind === 'field' && piece.bytes.length > 0 ? idOf(piece.bytes.toString('utf8')) : null;
+        this.push(id === null ? piece.bytes : id);
+      }
+      done();
+    },
+    flush(done) {
+      done(null, form.end());
+    },
+  });
 }
 
 function wholeBody(incoming: IncomingMessage, head: Buffer, maxBytes: number): Readable {
