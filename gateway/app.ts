@@ -1,28 +1,24 @@
-import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
 import { GatewayError } from './core/errors.ts';
-import type { Random } from './core/random.ts';
 import type { WorkerDirectory } from './core/worker.ts';
 import { admin, checkAdmin, type AdminContext } from './http/pages/admin.ts';
 import type { HttpAnswer, HttpContext, HttpEnv } from './http/http-env.ts';
 import { operations, type OperationsContext } from './http/pages/operations.ts';
 import { requestIdOf } from './http/identify.ts';
 import { RELAYED_ROUTES } from './http/routes.ts';
-import { serveCall, type ServeContext } from './http/serve-call.ts';
+import type { Refusals } from './http/refusals.ts';
+import type { Stage } from './http/lifecycle.ts';
 import { modelCard, modelList } from './openai/models.ts';
-import { errorReplyParts } from './openai/error-reply.ts';
 
 export interface AppContext {
-  readonly random: Random;
   readonly directory: WorkerDirectory;
-  readonly serve: ServeContext;
+  readonly lifecycle: () => Stage;
+  readonly newId: () => string;
   readonly operations: OperationsContext;
   readonly admin: AdminContext;
   /** api: all but admin (it has a listener of its own) · admin: that listener · both */
   readonly surface: 'api' | 'admin' | 'both';
-  /** A request that matched nothing, or failed, for the books. */
-  readonly onRefused: (c: HttpContext, error: GatewayError) => void;
-  readonly onUnexpected: (error: unknown, requestId: string) => void;
+  readonly refusals: Refusals;
 }
 
 /** The route table: every URL the gateway answers. What is not here is not reachable, at a worker or anywhere else. */
@@ -34,9 +30,9 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
     (answer: HttpAnswer): HttpAnswer =>
     (c) => {
       const { incoming, outgoing } = c.env;
-      outgoing.setHeader('x-request-id', requestIdOf(incoming.headers, context.serve.newId));
+      outgoing.setHeader('x-request-id', requestIdOf(incoming.headers, context.newId));
       // No client is to meet its connection again at the moment when a drain closes all of them.
-      if (context.serve.lifecycle() !== 'serving') outgoing.shouldKeepAlive = false;
+      if (context.lifecycle() !== 'serving') outgoing.shouldKeepAlive = false;
       return answer(c);
     };
   const get = (path: string, answer: HttpAnswer) => {
@@ -50,13 +46,8 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
 
   // For apps
   if (context.surface !== 'admin') {
-    for (const route of RELAYED_ROUTES) {
-      methods.set(route.path, 'POST');
-      app.post(route.path, (c) => {
-        void serveCall(context.serve, c.env.incoming, c.env.outgoing, route);
-        return RESPONSE_ALREADY_SENT;
-      });
-    }
+    // A POST to one of these never comes here: it went straight to serveCall (main.ts).
+    for (const { path } of RELAYED_ROUTES) methods.set(path, 'POST');
     get('/v1/models', (c) => c.json(modelList(context.directory.models())));
     get('/v1/models/:id{[^]+}', (c) => c.json(modelCard(findModel(context.directory, c.req.param('id') ?? ''))));
   }
@@ -100,19 +91,13 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
       return refuse(c, error);
     }),
   );
-  app.onError((thrown, c) => {
-    if (thrown instanceof GatewayError) return refuse(c, thrown);
-    context.onUnexpected(thrown, String(c.env.outgoing.getHeader('x-request-id') ?? ''));
-    return refuse(c, new GatewayError('internal', 'The gateway failed to handle the request.'));
-  });
+  app.onError((thrown, c) => refuse(c, thrown));
 
-  function refuse(c: HttpContext, error: GatewayError): Response {
-    context.onRefused(c, error);
-    const { status, headers, body } = errorReplyParts(
-      error,
-      c.req.path.startsWith('/v1/messages') ? 'anthropic' : 'openai',
-      context.random,
-    );
+  function refuse(c: HttpContext, thrown: unknown): Response {
+    const id = String(c.env.outgoing.getHeader('x-request-id') ?? '');
+    const dialect = c.req.path.startsWith('/v1/messages') ? 'anthropic' : 'openai';
+    const request = { id, route: 'unknown', dialect, method: c.req.method, durationMs: 0 } as const;
+    const { status, headers, body } = context.refusals.record(context.refusals.errorOf(thrown, id), request);
     return new Response(body, { status, headers });
   }
 

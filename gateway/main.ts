@@ -20,6 +20,9 @@ import type { ReloadAnswer } from './http/pages/admin.ts';
 import { BodyMemory } from './http/body/read-body.ts';
 import { openListeners, type Listeners } from './http/listeners.ts';
 import { Lifecycle } from './http/lifecycle.ts';
+import { Refusals } from './http/refusals.ts';
+import { RELAYED_BY_PATH } from './http/routes.ts';
+import { serveCall, type ServeContext } from './http/serve-call.ts';
 import { createHttpServer } from './http/server.ts';
 import { pipeline } from './pipeline.ts';
 import { InFlight } from './policies/account.ts';
@@ -224,23 +227,25 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const live = new Set<Call>();
   const bodies = new BodyMemory(() => settings.server.max_body_bytes);
   const lifecycle = new Lifecycle();
-  const context: Omit<AppContext, 'surface'> = {
-    random,
+  const refusals = new Refusals({ random, events, onUnexpected });
+  const serve: ServeContext = {
+    clock,
     directory,
-    serve: {
-      clock,
-      random,
-      events,
-      directory,
-      maxBodyBytes: () => settings.server.max_body_bytes,
-      trustTrace: () => settings.telemetry.trust_incoming,
-      handler: () => handler,
-      lifecycle: () => lifecycle.stage,
-      newId,
-      live,
-      bodies,
-      onUnexpected,
-    },
+    maxBodyBytes: () => settings.server.max_body_bytes,
+    trustTrace: () => settings.telemetry.trust_incoming,
+    handler: () => handler,
+    lifecycle: () => lifecycle.stage,
+    newId,
+    live,
+    bodies,
+    refusals,
+    onUnexpected,
+  };
+  const context: Omit<AppContext, 'surface'> = {
+    directory,
+    lifecycle: () => lifecycle.stage,
+    newId,
+    refusals,
     operations: {
       version: VERSION,
       clock,
@@ -268,16 +273,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       command: supervised ? (id, verb, reset) => (verb === 'drain' ? supervised.drain(id) : supervised.restart(id, reset)) : null,
       modelCommand: supervised ? (id, verb) => supervised[verb](id) : null,
     },
-    onRefused: (c, error) =>
-      events.requestRefused({
-        id: String(c.env.outgoing.getHeader('x-request-id') ?? ''),
-        route: 'unknown',
-        method: c.req.method,
-        status: error.status,
-        code: error.row.code,
-        durationMs: 0,
-      }),
-    onUnexpected,
   };
 
   function listener(surface: AppContext['surface']): Server {
@@ -287,10 +282,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       headerTimeoutMs: settings.server.header_timeout_ms,
       requestTimeoutMs: requestTimeoutMs(),
       clock,
-      random,
       newId,
-      onRequest: (incoming, response) => void handle(incoming, response),
-      onRefused: (refusal) => events.requestRefused(refusal),
+      refusals,
+      onRequest(incoming, response, path) {
+        // A relayed request goes straight to its handler: the router would take 7 µs to find what the table says at once.
+        const route = surface !== 'admin' && incoming.method === 'POST' ? RELAYED_BY_PATH.get(path) : undefined;
+        if (route) void serveCall(serve, incoming, response, route);
+        else void handle(incoming, response);
+      },
     });
   }
 

@@ -28,3 +28,6 @@ export const RELAYED_ROUTES: readonly Route[] = [
   multipart('/v1/audio/transcriptions'),
   multipart('/v1/audio/translations'),
 ];
+
+/** The same by path. */
+export const RELAYED_BY_PATH: ReadonlyMap<string, Route> = new Map(RELAYED_ROUTES.map((route) => [route.path, route]));

@@ -3,26 +3,23 @@ import type { Call, Route } from '../core/call.ts';
 import type { Handler } from '../core/handler.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
-import type { Events } from '../core/events.ts';
-import type { Random } from '../core/random.ts';
-import { errorReplyParts } from '../openai/error-reply.ts';
 import type { BodyMemory } from './body/read-body.ts';
+import type { Stage } from './lifecycle.ts';
 import { identify, requestIdOf, type IdentifyContext } from './identify.ts';
 import { discardBody } from './body/read-body.ts';
+import type { Refusals } from './refusals.ts';
 import { ClientSide } from './respond.ts';
 
 export interface ServeContext extends IdentifyContext {
   readonly clock: Clock;
-  readonly random: Random;
-  readonly events: Events;
   /** The policies; replaced on reload. */
   readonly handler: () => Handler;
-  /** serving · settling: readiness is down, requests are still taken · refusing: no new ones */
-  readonly lifecycle: () => 'serving' | 'settling' | 'refusing';
+  readonly lifecycle: () => Stage;
   readonly newId: () => string;
   /** Every call in flight, so that the end of a drain can cut them. */
   readonly live: Set<Call>;
   readonly bodies: BodyMemory;
+  readonly refusals: Refusals;
   readonly onUnexpected: (error: unknown, requestId: string) => void;
 }
 
@@ -74,7 +71,7 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
 
 /** Answers a request that never became a call. */
 function refuse(
-  context: ServeContext,
+  { clock, refusals, lifecycle }: ServeContext,
   incoming: IncomingMessage,
   response: ServerResponse,
   route: Route,
@@ -82,24 +79,8 @@ function refuse(
   arrivedAt: number,
   thrown: unknown,
 ): void {
-  let error: GatewayError;
-  if (thrown instanceof GatewayError) error = thrown;
-  else {
-    context.onUnexpected(thrown, id);
-    error = new GatewayError('internal', 'The gateway failed to handle the request.');
-  }
-  const { status, headers, body } = errorReplyParts(error, route.dialect, context.random);
-  context.events.requestRefused({
-    id,
-    route: route.path,
-    method: incoming.method ?? 'POST',
-    status,
-    code: error.row.code,
-    durationMs: context.clock.now() - arrivedAt,
-  });
-  if (response.destroyed) return;
-  if (context.lifecycle() !== 'serving') response.shouldKeepAlive = false;
-  response.writeHead(status, { ...headers, 'x-request-id': id, 'content-length': Buffer.byteLength(body) });
-  response.end(body);
-  discardBody(incoming);
+  if (lifecycle() !== 'serving') response.shouldKeepAlive = false;
+  const { path, dialect } = route;
+  const request = { id, route: path, dialect, method: incoming.method ?? 'POST', durationMs: clock.now() - arrivedAt };
+  refusals.answer(incoming, response, refusals.errorOf(thrown, id), request);
 }

@@ -1,29 +1,34 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
-import type { Random } from '../core/random.ts';
-import { errorReplyParts } from '../openai/error-reply.ts';
 import { requestIdOf } from './identify.ts';
-import { discardBody } from './body/read-body.ts';
-import { hostOf, pathOf } from './request-target.ts';
-import { MAX_HEADER_BYTES, onClientError, onConnect, type EarlyRefusal } from './unparsed.ts';
+import type { Refusals } from './refusals.ts';
+import { MAX_HEADER_BYTES, onClientError, onConnect } from './unparsed.ts';
 
 interface ServerOptions {
   readonly headerTimeoutMs: number;
   /** Head and body together. */
   readonly requestTimeoutMs: number;
   readonly clock: Clock;
-  readonly random: Random;
   readonly newId: () => string;
   /** A request whose version, headers, host and path are sound. Whether it expects 100-continue is for whoever reads its body. */
-  readonly onRequest: (incoming: IncomingMessage, response: ServerResponse) => void;
-  readonly onRefused: (refusal: EarlyRefusal) => void;
+  readonly onRequest: (incoming: IncomingMessage, response: ServerResponse, path: string) => void;
+  readonly refusals: Refusals;
 }
 
 const MAX_HEADERS = 100;
 /** Above the 60 s that most load balancers keep idle connections, so that they close first. */
 const KEEP_ALIVE_MS = 75_000;
 const CHECK_MS = 1_000;
+
+/** Paths as written, without dot segments, doubled slashes, backslashes or escapes: what we route is what any proxy before us saw. */
+const PLAIN_PATH = /^\/(?:[A-Za-z0-9._~:@!$&'()*+,;=-]+(?:\/[A-Za-z0-9._~:@!$&'()*+,;=-]+)*)?$/;
+/** Model ids hold slashes, and SDKs escape them. */
+const MODEL_PATH = /^\/v1\/models\/(?:[A-Za-z0-9._~:@!$&'()*+,;=/-]|%[0-9A-Fa-f]{2})+$/;
+const DOT_SEGMENT = /(?:^|\/)\.{1,2}(?:\/|$)/;
+/** Taken as written, here and by the adapter behind us. */
+const PLAIN_HOST = /^[a-z0-9._-]+(?::[1-9]\d{3})?$/;
+const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 
 /** The HTTP server: its limits, and answers in our own words to whatever is not HTTP as we take it. */
 export function createHttpServer(options: ServerOptions): Server {
@@ -42,32 +47,34 @@ export function createHttpServer(options: ServerOptions): Server {
   server.maxHeadersCount = 0;
 
   function handle(incoming: IncomingMessage, response: ServerResponse): void {
+    let path: string;
     try {
-      checkRequest(incoming);
+      path = checkRequest(incoming);
     } catch (error) {
-      refuse(options, incoming, response, error as GatewayError);
+      refuse(incoming, response, error as GatewayError);
       return;
     }
-    options.onRequest(incoming, response);
+    options.onRequest(incoming, response, path);
+  }
+
+  function refuse(incoming: IncomingMessage, response: ServerResponse, error: GatewayError): void {
+    const id = requestIdOf(incoming.headers, options.newId);
+    const request = { id, route: 'unknown', dialect: 'openai', method: incoming.method ?? '', durationMs: 0 } as const;
+    options.refusals.answer(incoming, response, error, request);
   }
 
   server.on('request', handle);
   server.on('checkContinue', handle);
   server.on('checkExpectation', (incoming, response) => {
-    refuse(
-      options,
-      incoming,
-      response,
-      new GatewayError('expectation_failed', 'Only Expect: 100-continue is understood.', { close: true }),
-    );
+    refuse(incoming, response, new GatewayError('expectation_failed', 'Only Expect: 100-continue is understood.', { close: true }));
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => onClientError(options, error, socket));
   server.on('connect', (_incoming, socket) => onConnect(options, socket));
   return server;
 }
 
-/** @throws for a request that no route may see */
-function checkRequest(incoming: IncomingMessage): void {
+/** The path of a request that a route may see. @throws for any other */
+function checkRequest(incoming: IncomingMessage): string {
   const { headers, rawHeaders, httpVersion } = incoming;
   if (httpVersion !== '1.1' && httpVersion !== '1.0') {
     throw new GatewayError('bad_request_framing', 'Only HTTP/1.1 and HTTP/1.0 are spoken here.', { close: true });
@@ -81,16 +88,52 @@ function checkRequest(incoming: IncomingMessage): void {
     throw new GatewayError('headers_too_large', `The request has more than ${MAX_HEADERS} headers.`, { close: true });
   }
   incoming.headers.host = hostOf(rawHeaders, httpVersion);
-  if (pathOf(incoming.url ?? '') === null) {
-    throw new GatewayError('unknown_url', 'Unknown request URL. Please check the URL for typos.');
-  }
+  const path = pathOf(incoming.url ?? '');
+  if (path === null) throw new GatewayError('unknown_url', 'Unknown request URL. Please check the URL for typos.');
+  return path;
 }
 
-function refuse(options: ServerOptions, incoming: IncomingMessage, response: ServerResponse, error: GatewayError): void {
-  const { status, headers, body } = errorReplyParts(error, 'openai', options.random);
-  const id = requestIdOf(incoming.headers, options.newId);
-  options.onRefused({ id, route: 'unknown', method: incoming.method ?? '', status, code: error.row.code, durationMs: 0 });
-  response.writeHead(status, { ...headers, 'x-request-id': id, 'content-length': Buffer.byteLength(body) });
-  response.end(body);
-  discardBody(incoming);
+/**
+ * The path of a request target, or null for one that no route can have: `/v1/../metrics` and `/%61dmin` are not looked up as what they
+ * might be normalized to.
+ * @throws invalid_target for anything but origin form (RFC 9112 §3.2.1)
+ */
+export function pathOf(target: string): string | null {
+  if (target.charCodeAt(0) !== 0x2f)
+    throw new GatewayError('invalid_target', 'The request target must begin with a slash.', { close: true });
+  const query = target.indexOf('?');
+  const path = query < 0 ? target : target.slice(0, query);
+  if (DOT_SEGMENT.test(path)) return null;
+  return PLAIN_PATH.test(path) || MODEL_PATH.test(path) ? path : null;
+}
+
+/** What stands for the host of an HTTP/1.0 request that names none: nothing that anyone would trust. */
+export const UNNAMED_HOST = 'unnamed.invalid';
+
+/**
+ * The host of a request. Host headers are counted as they were sent (names and values in turn): Node keeps the first of two, where a proxy
+ * before us may have gone by the other.
+ * @throws invalid_host unless there is one Host header that names one host; HTTP/1.0 may do without.
+ */
+export function hostOf(rawHeaders: readonly string[], httpVersion: string): string {
+  let host: string | undefined;
+  let count = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    if (name.length === 4 && name.toLowerCase() === 'host') {
+      host = rawHeaders[i + 1]!;
+      count++;
+    }
+  }
+  if (count === 0 && httpVersion === '1.0') return UNNAMED_HOST;
+  if (host === undefined || count > 1 || !namesOneHost(host)) {
+    throw new GatewayError('invalid_host', 'The request must have one Host header that names one host.', { close: true });
+  }
+  return host;
+}
+
+function namesOneHost(host: string): boolean {
+  if (PLAIN_HOST.test(host)) return true;
+  // What a URL would turn into something else (1.2.3.256, [0:0::1], port 99999) is not taken for what it might mean.
+  return HOST.test(host) && URL.parse(`http://${host}`)?.hostname === host.replace(/:\d+$/, '').toLowerCase();
 }

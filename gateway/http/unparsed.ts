@@ -1,30 +1,18 @@
-import { STATUS_CODES, type ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError, type ErrorKind } from '../core/errors.ts';
-import type { Random } from '../core/random.ts';
-import { errorReplyParts } from '../openai/error-reply.ts';
+import type { Refusals } from './refusals.ts';
 
 // Answers on connections for which Node made no response, because what came is not a request as we take it.
 
 export const MAX_HEADER_BYTES = 16_384;
 
-/** A request that was turned away before any route saw it, for the books. */
-export interface EarlyRefusal {
-  readonly id: string;
-  readonly route: 'unknown';
-  readonly method: string;
-  readonly status: number;
-  readonly code: string;
-  readonly durationMs: number;
-}
-
 interface UnparsedOptions {
   readonly clock: Clock;
-  readonly random: Random;
   readonly newId: () => string;
-  readonly onRefused: (refusal: EarlyRefusal) => void;
+  readonly refusals: Refusals;
 }
 
 /**
@@ -71,16 +59,9 @@ export function onConnect(options: UnparsedOptions, socket: Duplex): void {
   answerLast(options, socket, new GatewayError('method_not_allowed', 'CONNECT is not supported.', { allow: 'GET, HEAD, POST' }), 'CONNECT');
 }
 
-/** @param method as it goes into the books; null: keep it out of them. */
 function answerLast(options: UnparsedOptions, socket: Duplex, error: GatewayError, method: string | null): void {
   leaving.add(socket);
-  const { status, headers, body } = errorReplyParts(error, 'openai', options.random);
-  const id = options.newId();
-  if (method !== null) options.onRefused({ id, route: 'unknown', method, status, code: error.row.code, durationMs: 0 });
-  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}`];
-  const all = { ...headers, 'x-request-id': id, 'content-length': String(Buffer.byteLength(body)), connection: 'close' };
-  for (const [name, value] of Object.entries(all)) lines.push(`${name}: ${value}`);
-  socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
+  options.refusals.answerUnparsed(socket, error, options.newId(), method);
   const timer = options.clock.after(LINGER_MS, () => socket.destroy());
   socket.once('close', () => timer.cancel());
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { hostOf, pathOf, UNNAMED_HOST } from '../../../gateway/http/request-target.ts';
+import { hostOf, pathOf, UNNAMED_HOST } from '../../../gateway/http/server.ts';
 import { refused } from '../openai/refused.ts';
 
 describe('the path of a target', () => {

@@ -2,7 +2,7 @@ import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createHttpServer } from '../../../gateway/http/server.ts';
-import type { EarlyRefusal } from '../../../gateway/http/unparsed.ts';
+import { Refusals } from '../../../gateway/http/refusals.ts';
 import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';
 import { until } from '../../support/gateway.ts';
 import { connectRaw } from '../../support/raw-client.ts';
@@ -11,7 +11,7 @@ import { seededRandom } from '../../support/seeded-random.ts';
 let server: Server;
 let clock: FakeClock;
 let port: number;
-let refusals: EarlyRefusal[];
+let refusals: unknown[];
 let responses: ServerResponse[];
 
 beforeEach(async () => {
@@ -22,12 +22,17 @@ beforeEach(async () => {
     headerTimeoutMs: 60_000,
     requestTimeoutMs: 120_000,
     clock,
-    random: seededRandom(1),
     newId: () => 'new-id',
     onRequest: (_incoming, response) => {
       responses.push(response);
     },
-    onRefused: (refusal) => refusals.push(refusal),
+    refusals: new Refusals({
+      random: seededRandom(1),
+      events: { requestRefused: (refusal) => refusals.push(refusal) },
+      onUnexpected: (error) => {
+        throw error;
+      },
+    }),
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   port = (server.address() as AddressInfo).port;
