@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream';
 import type { Attempt } from './attempt.ts';
-import type { Cancellation } from './cancellation.ts';
+import { Cancellation } from './cancellation.ts';
 import type { Lease } from './lease.ts';
+import type { Principal } from './principal.ts';
 
 export type Priority = 'interactive' | 'batch';
 
@@ -61,6 +62,7 @@ export interface Call {
   readonly peek: Peek;
   /** The model's id in the registry, after aliases; what workers and metrics are asked for. */
   readonly model: string;
+  readonly principal: Principal;
   readonly priority: Priority;
   readonly sessionId: string | null;
   /** Headers that go on to the worker, already checked: accept, traceparent, tracestate. */
@@ -74,6 +76,38 @@ export interface Call {
   /** Its place at the workers, while it has one. Written by admission only. */
   place: Lease | null;
 }
+
+/** What is known of a call when it begins. */
+export interface CallParts extends Pick<Call, 'id' | 'route' | 'body' | 'peek' | 'model' | 'principal' | 'arrivedAt'> {
+  /** Default: interactive. */
+  readonly priority?: Priority;
+  /** Default: none. */
+  readonly sessionId?: string | null;
+  /** Default: none. */
+  readonly forward?: Readonly<Record<string, string>>;
+}
+
+/** A call at its beginning, wherever it comes from: a request, or a line of a batch. */
+export function makeCall(parts: CallParts): Call {
+  return {
+    id: parts.id,
+    route: parts.route,
+    body: parts.body,
+    peek: parts.peek,
+    model: parts.model,
+    principal: parts.principal,
+    priority: parts.priority ?? 'interactive',
+    sessionId: parts.sessionId ?? null,
+    forward: parts.forward ?? NO_HEADERS,
+    arrivedAt: parts.arrivedAt,
+    cancellation: new Cancellation(),
+    journey: newJourney(),
+    attempts: [],
+    place: null,
+  };
+}
+
+const NO_HEADERS: Readonly<Record<string, string>> = {};
 
 export function newJourney(): Journey {
   return { phase: 'admission', queueMs: 0, windowMs: 0, bytesOut: 0 };

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { pipeline } from 'node:stream';
-import { Cancellation } from '../core/cancellation.ts';
-import { newJourney, type Call, type CallBody, type Peek, type Route } from '../core/call.ts';
+import { makeCall, type Call, type CallBody, type Peek, type Route } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
+import type { Principal } from '../core/principal.ts';
 import type { ModelEntry, WorkerDirectory } from '../core/worker.ts';
 import { parseJsonBody } from '../openai/json-body.ts';
 import { peek } from '../openai/peek.ts';
@@ -10,6 +10,15 @@ import { rewriteModel } from '../openai/rewrite-model.ts';
 import { declaredLength, readBody } from './body/read-body.ts';
 import { boundaryOf } from './body/form-reader.ts';
 import { peekUpload, renameModel } from './body/upload.ts';
+
+/** What is known of a call before its body is read. */
+export interface CallHead {
+  readonly id: string;
+  readonly route: Route;
+  readonly principal: Principal;
+  /** Monotonic ms at which the request's head was complete. */
+  readonly arrivedAt: number;
+}
 
 /** Told of a body as it is read. */
 interface BodyReading {
@@ -47,9 +56,7 @@ export function requestIdOf(headers: IncomingHttpHeaders, newId: () => string): 
 export async function identify(
   context: IdentifyContext,
   incoming: IncomingMessage,
-  route: Route,
-  id: string,
-  arrivedAt: number,
+  { id, route, principal, arrivedAt }: CallHead,
   reading: BodyReading,
 ): Promise<Call> {
   const { headers } = incoming;
@@ -67,21 +74,18 @@ export async function identify(
     route.body === 'json'
       ? await readJson(context, incoming, maxBytes, reading)
       : await readUpload(context, incoming, maxBytes, contentType, contentLength, reading);
-  return {
+  return makeCall({
     id,
     route,
     body,
     peek: seen,
     model: model.id,
+    principal,
     priority: headers['x-headgate-priority'] === 'batch' ? 'batch' : 'interactive',
     sessionId: checked(headers['x-session-id'], SESSION_ID),
     forward: forwarded(headers, context.trustTrace()),
     arrivedAt,
-    cancellation: new Cancellation(),
-    journey: newJourney(),
-    attempts: [],
-    place: null,
-  };
+  });
 }
 
 interface Read {

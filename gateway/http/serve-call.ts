@@ -1,14 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Call, Route } from '../core/call.ts';
-import type { Handler } from '../core/handler.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
-import type { BodyMemory } from './body/read-body.ts';
+import type { Handler } from '../core/handler.ts';
+import type { Reply } from '../core/reply.ts';
+import { discardBody, type BodyMemory } from './body/read-body.ts';
+import { principalOf } from './credentials.ts';
+import { identify, requestIdOf, type CallHead, type IdentifyContext } from './identify.ts';
 import type { Stage } from './lifecycle.ts';
-import { identify, requestIdOf, type IdentifyContext } from './identify.ts';
-import { discardBody } from './body/read-body.ts';
+import { NodeSink } from './node-sink.ts';
 import type { Refusals } from './refusals.ts';
-import { ClientSide } from './respond.ts';
+import { dropIfStalled } from './stalled-client.ts';
 
 export interface ServeContext extends IdentifyContext {
   readonly clock: Clock;
@@ -32,7 +34,8 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
   let call: Call;
   try {
     if (context.lifecycle() === 'refusing') throw new GatewayError('draining', 'The gateway is shutting down.', { close: true });
-    call = await identify(context, incoming, route, id, arrivedAt, {
+    const head: CallHead = { id, route, principal: principalOf(incoming.headers), arrivedAt };
+    call = await identify(context, incoming, head, {
       onWanted() {
         // Any other expectation was refused by the server. HTTP/1.0 knows no interim answers.
         if (incoming.headers.expect !== undefined && incoming.httpVersion === '1.1') response.writeContinue();
@@ -83,4 +86,86 @@ function refuse(
   const { path, dialect } = route;
   const request = { id, route: path, dialect, method: incoming.method ?? 'POST', durationMs: clock.now() - arrivedAt };
   refusals.answer(incoming, response, refusals.errorOf(thrown, id), request);
+}
+
+/** Tells the call, whatever it is doing, when its client goes away; and the reply, once there is one, how it ended. */
+export class ClientSide {
+  readonly #response: ServerResponse;
+  readonly #call: Call;
+  #reply: Reply | null = null;
+
+  constructor(response: ServerResponse, call: Call) {
+    this.#response = response;
+    this.#call = call;
+    response.once('close', () => this.#onClose());
+  }
+
+  /** Writes the reply's head and body. `closing`: the connection is not to be used again. */
+  respond(reply: Reply, closing: boolean): void {
+    const response = this.#response;
+    this.#reply = reply;
+    if (response.destroyed || response.closed) {
+      this.#call.cancellation.cancel(gone());
+      reply.ended.settle({ kind: 'disconnected', phase: this.#call.journey.phase });
+      return;
+    }
+    const headers = headOf(reply, this.#call);
+    if (closing) headers.push('connection', 'close');
+    const { body } = reply;
+    if (body.kind === 'bytes') {
+      headers.push('content-length', String(typeof body.bytes === 'string' ? Buffer.byteLength(body.bytes) : body.bytes.length));
+      response.writeHead(reply.status, headers);
+      response.end(body.bytes);
+      dropIfStalled(response);
+      return;
+    }
+    const chunked = reply.headers['content-length'] === undefined && this.#response.req.httpVersion === '1.1';
+    if (chunked) headers.push('transfer-encoding', 'chunked');
+    response.writeHead(reply.status, headers);
+    body.start(new NodeSink(response, chunked));
+  }
+
+  #onClose(): void {
+    const reply = this.#reply;
+    const { phase } = this.#call.journey;
+    if (reply && this.#response.writableFinished) {
+      reply.ended.settle(reply.outcome());
+      return;
+    }
+    this.#call.cancellation.cancel(gone());
+    if (!reply) return;
+    const outcome = reply.outcome();
+    reply.ended.settle(outcome.kind === 'broken' ? outcome : { kind: 'disconnected', phase });
+  }
+}
+
+/** Header names and values in turn, as `writeHead` takes them fastest. */
+function headOf(reply: Reply, call: Call): string[] {
+  const headers: string[] = ['x-request-id', call.id];
+  for (const name in reply.headers) headers.push(name, reply.headers[name]!);
+  if (reply.relayed) {
+    const { journey, attempts } = call;
+    headers.push(
+      'x-headgate-worker',
+      attempts.at(-1)?.worker ?? '',
+      'x-headgate-model',
+      headerText(call.model),
+      'x-headgate-queue-ms',
+      String(Math.round(journey.queueMs)),
+      'x-headgate-window-ms',
+      String(Math.round(journey.windowMs)),
+      'x-headgate-attempts',
+      String(attempts.length),
+    );
+  }
+  return headers;
+}
+
+/** A model's id may be any text, a header's value may not: what is not ASCII travels percent-encoded. */
+function headerText(text: string): string {
+  return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text.toWellFormed());
+}
+
+function gone(): GatewayError {
+  return new GatewayError('client_disconnected', 'The client closed the connection.');
 }

@@ -1,6 +1,6 @@
-import { type Call, type CallBody, newJourney, type Priority, type PromptLogprobsField, type Route } from '../../gateway/core/call.ts';
-import { Cancellation } from '../../gateway/core/cancellation.ts';
+import { type Call, type CallBody, makeCall, type Priority, type PromptLogprobsField, type Route } from '../../gateway/core/call.ts';
 import { GatewayError } from '../../gateway/core/errors.ts';
+import { ANONYMOUS } from '../../gateway/core/principal.ts';
 import { MODEL } from './fake-worker.ts';
 
 export const CHAT: Route = { path: '/v1/chat/completions', dialect: 'openai', body: 'json', streamEnd: 'done-event' };
@@ -28,7 +28,7 @@ export function fakeCall(options: FakeCallOptions = {}): Call {
   const id = options.id ?? `call-${++serial}`;
   const { stream = false, model = MODEL, promptHead = '' } = options;
   const bytes = Buffer.from(options.text ?? JSON.stringify({ model, stream, messages: [{ role: 'user', content: id }] }));
-  return {
+  return makeCall({
     id,
     route: options.route ?? CHAT,
     body: options.body ?? { kind: 'bytes', bytes, contentType: 'application/json' },
@@ -42,15 +42,12 @@ export function fakeCall(options: FakeCallOptions = {}): Call {
       promptLogprobs: options.promptLogprobs ?? null,
     },
     model,
+    principal: ANONYMOUS,
     priority: options.priority ?? 'interactive',
     sessionId: options.sessionId ?? null,
     forward: { accept: '*/*' },
     arrivedAt: options.arrivedAt ?? 1000,
-    cancellation: new Cancellation(),
-    journey: newJourney(),
-    attempts: [],
-    place: null,
-  };
+  });
 }
 
 /** What a client's leaving is to the policies. */

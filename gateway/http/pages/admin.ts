@@ -1,4 +1,3 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -12,6 +11,7 @@ import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import { runtimeBody } from '../../telemetry/runtime.ts';
 import { statsBody } from '../../telemetry/stats.ts';
 import { adminStatus } from './admin-status.ts';
+import { givenKey, sameKey } from '../credentials.ts';
 import type { HttpAnswer } from '../http-env.ts';
 
 /** What came of a command to the supervisor. */
@@ -61,13 +61,8 @@ export function checkAdmin(incoming: IncomingMessage, key: string | null): void 
 }
 
 function checkKey({ headers }: IncomingMessage, key: string): void {
-  const bearer = /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
-  const other = headers['x-api-key'];
-  if (bearer !== undefined && other !== undefined && bearer !== other) {
-    throw new GatewayError('conflicting_credentials', 'Two different keys were given; send one.');
-  }
-  const given = bearer ?? other;
-  if (typeof given !== 'string' || !same(given, key)) throw new GatewayError('invalid_api_key', 'A valid admin key is required.');
+  const given = givenKey(headers);
+  if (given === null || !sameKey(given, key)) throw new GatewayError('invalid_api_key', 'A valid admin key is required.');
 }
 
 function checkNearby({ headers, socket }: IncomingMessage): void {
@@ -156,14 +151,6 @@ function accepted({ kind, message }: CommandAnswer): string {
   if (kind === 'unknown') throw new GatewayError('not_found', message);
   if (kind === 'conflict') throw new GatewayError('conflict', message);
   throw new GatewayError('upstream_error', message);
-}
-
-function same(given: string, key: string): boolean {
-  return timingSafeEqual(digest(given), digest(key));
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
 }
 
 function shown(id: string): string {

@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import type { Call, Route } from '../../../gateway/core/call.ts';
 import { GatewayError } from '../../../gateway/core/errors.ts';
+import { ANONYMOUS } from '../../../gateway/core/principal.ts';
 import type { ModelEntry } from '../../../gateway/core/worker.ts';
 import { identify, requestIdOf } from '../../../gateway/http/identify.ts';
 import { CHAT } from '../../support/fake-call.ts';
@@ -27,7 +28,12 @@ async function made(body: string, headers: Record<string, string> = {}, route = 
     complete: true,
   });
   const context = { directory, maxBodyBytes: () => 1_000, trustTrace: () => trustTrace };
-  return identify(context, incoming as unknown as IncomingMessage, route, 'id-1', 5, { onWanted() {}, onLength() {} });
+  return identify(
+    context,
+    incoming as unknown as IncomingMessage,
+    { id: 'id-1', route, principal: ANONYMOUS, arrivedAt: 5 },
+    { onWanted() {}, onLength() {} },
+  );
 }
 
 async function sent({ body }: Call): Promise<string> {
@@ -41,6 +47,7 @@ describe('a call', () => {
       id: 'id-1',
       route: CHAT,
       model: 'second',
+      principal: { kind: 'anonymous' },
       priority: 'interactive',
       sessionId: null,
       forward: {},
@@ -167,9 +174,9 @@ describe('refusals', () => {
       let asked = 0;
       const incoming = Object.assign(Readable.from([Buffer.from('{}')]), { headers, complete: true });
       const context = { directory, maxBodyBytes: () => 1_000, trustTrace: () => false };
-      await identify(context, incoming as unknown as IncomingMessage, CHAT, 'id', 0, { onWanted: () => asked++, onLength() {} }).catch(
-        () => {},
-      );
+      const head = { id: 'id', route: CHAT, principal: ANONYMOUS, arrivedAt: 0 };
+      const reading = { onWanted: () => asked++, onLength() {} };
+      await identify(context, incoming as unknown as IncomingMessage, head, reading).catch(() => {});
       expect(asked).toBe(wanted);
     }
   });

@@ -3,6 +3,7 @@ import { newJourney } from '../../../../gateway/core/call.ts';
 import type { Call, Journey } from '../../../../gateway/core/call.ts';
 import { Cancellation } from '../../../../gateway/core/cancellation.ts';
 import type { LiveFigures } from '../../../../gateway/core/events.ts';
+import { ANONYMOUS } from '../../../../gateway/core/principal.ts';
 import type { SupervisorSnapshot } from '../../../../gateway/link/snapshot.ts';
 import type { WorkerTransport } from '../../../../gateway/core/transport.ts';
 import type { ModelEntry, Worker, WorkerDirectory, WorkerLoad, WorkerView } from '../../../../gateway/core/worker.ts';
@@ -146,6 +147,7 @@ export function callOf({ attempts = 0, worker = 'w0', ...story }: Story = {}, mo
     sessionId: null,
     forward: { authorization: `Bearer ${SECRETS.key}` },
     arrivedAt: 1000,
+    principal: ANONYMOUS,
     cancellation: new Cancellation(),
     journey: { ...newJourney(), ...story },
     attempts: Array.from({ length: attempts }, () => ({ ...newAttempt(worker, null), ...story })),

@@ -5,7 +5,7 @@ import { newAttempt } from '../../../gateway/core/attempt.ts';
 import type { Call } from '../../../gateway/core/call.ts';
 import { GatewayError } from '../../../gateway/core/errors.ts';
 import { Ending, type Outcome, type Reply, type Sink } from '../../../gateway/core/reply.ts';
-import { ClientSide } from '../../../gateway/http/respond.ts';
+import { ClientSide } from '../../../gateway/http/serve-call.ts';
 import { fakeCall } from '../../support/fake-call.ts';
 import { until } from '../../support/gateway.ts';
 import { connectRaw, type RawClient } from '../../support/raw-client.ts';

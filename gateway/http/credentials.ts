@@ -1,0 +1,38 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import { GatewayError } from '../core/errors.ts';
+import { ANONYMOUS, type Principal } from '../core/principal.ts';
+
+const BEARER = /^bearer +(\S+)$/i;
+
+/**
+ * The key that a request brings: as a bearer token, or in x-api-key, as Anthropic's SDKs send it. null: none.
+ * @throws conflicting_credentials for two that differ
+ */
+export function givenKey(headers: IncomingHttpHeaders): string | null {
+  const bearer = BEARER.exec(headers.authorization ?? '')?.[1];
+  // Node joins several of this name into one text.
+  const other = headers['x-api-key'] as string | undefined;
+  if (bearer !== undefined && other !== undefined && bearer !== other) {
+    throw new GatewayError('conflicting_credentials', 'Two different keys were given; send one.');
+  }
+  return bearer ?? other ?? null;
+}
+
+/**
+ * Who sent a request for a worker. No keys can be set yet: whoever brings one is as unknown as whoever brings none.
+ * @throws conflicting_credentials
+ */
+export function principalOf(headers: IncomingHttpHeaders): Principal {
+  givenKey(headers);
+  return ANONYMOUS;
+}
+
+/** Compares in a time that says nothing of where they differ. */
+export function sameKey(given: string, key: string): boolean {
+  return timingSafeEqual(digest(given), digest(key));
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
