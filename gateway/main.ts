@@ -17,6 +17,8 @@ import { fanOut } from './core/fan-out.ts';
 import { systemRandom } from './core/random.ts';
 import type { SupervisorSnapshot } from './link/snapshot.ts';
 import type { ReloadAnswer } from './http/pages/admin.ts';
+import { adminStatus } from './http/pages/admin-status.ts';
+import { LiveStatus } from './http/pages/live-status.ts';
 import { BodyMemory } from './http/body/read-body.ts';
 import { openListeners, type Listeners } from './http/listeners.ts';
 import { Lifecycle } from './http/lifecycle.ts';
@@ -227,6 +229,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const live = new Set<Call>();
   const bodies = new BodyMemory(() => settings.server.max_body_bytes);
   const lifecycle = new Lifecycle();
+  const liveStatus = new LiveStatus({
+    clock,
+    directory,
+    read: () => adminStatus(snapshot(), supervised !== null, supervised?.link() ?? null, directory, clock, VERSION),
+  });
   const refusals = new Refusals({ random, events, onUnexpected });
   const serve: ServeContext = {
     clock,
@@ -267,7 +274,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       figures,
       directory,
       snapshot,
-      link: () => supervised?.link() ?? null,
+      status: liveStatus,
       explain: () => explainJson(loaded),
       reload,
       command: supervised ? (id, verb, reset) => (verb === 'drain' ? supervised.drain(id) : supervised.restart(id, reset)) : null,
@@ -325,7 +332,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     reload,
     figures,
     openUpstreamSockets: () => directory.workers().reduce((sum, worker) => sum + worker.transport.openSockets, 0),
-    drain: (settle) => lifecycle.drain({ clock, events, inFlight, windows, live, settings: settings.shutdown, settle, free }),
+    drain(settle) {
+      liveStatus.close();
+      return lifecycle.drain({ clock, events, inFlight, windows, live, settings: settings.shutdown, settle, free });
+    },
   };
 }
 

@@ -6,7 +6,7 @@ import type { InFlight } from '../policies/account.ts';
 import type { BatchWindows } from '../policies/window/batch-window.ts';
 
 /** serving · settling: readiness is down, requests are still taken · refusing: no new ones */
-type Stage = 'serving' | 'settling' | 'refusing';
+export type Stage = 'serving' | 'settling' | 'refusing';
 
 interface DrainContext {
   readonly clock: Clock;

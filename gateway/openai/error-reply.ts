@@ -10,7 +10,7 @@ const JITTER = 0.3;
 /** Leaves room for the jitter above: cut off, half of all clients would come back in the same millisecond. */
 const LONGEST_BASE_MS = (LONGEST_RETRY_S * 1000) / (1 + JITTER);
 
-interface ErrorReplyParts {
+export interface ErrorReplyParts {
   readonly status: number;
   readonly headers: Record<string, string>;
   readonly body: string;

@@ -19,7 +19,7 @@ interface BundleParts {
 }
 
 /** The body of GET /admin/debug/bundle: what someone needs to help from afar, with secrets taken out. */
-export function debugBundleBody(parts: BundleParts): Record<string, unknown> {
+export function debugBundleBody(parts: BundleParts) {
   const views = parts.directory.workers().map((worker) => worker.view);
   const { supervisor } = parts;
   return {

@@ -3,6 +3,7 @@ import { urlToHttpOptions } from 'node:url';
 import type { Settings } from '../../gateway/config/schema/settings.ts';
 import { EXIT_FAILED } from '../../gateway/config/exit-codes.ts';
 import { exchange } from '../../gateway/core/exchange.ts';
+import type { AdminStatus, Stats, WorkerTold } from '../../gateway/http/pages/admin-answers.ts';
 import { readCommandLine } from './command-line.ts';
 import { statusText } from './status-text.ts';
 
@@ -16,8 +17,8 @@ export async function status(argv: readonly string[]): Promise<number> {
   const watch = line.own.has('watch');
   for (;;) {
     const [state, stats] = await Promise.all([
-      ask(line.loaded.settings, 'GET', '/admin/status', 'admin'),
-      ask(line.loaded.settings, 'GET', '/stats', 'api'),
+      ask<AdminStatus>(line.loaded.settings, 'GET', '/admin/status', 'admin'),
+      ask<Stats>(line.loaded.settings, 'GET', '/stats', 'api'),
     ]);
     if (state.kind === 'failed') return failed(state.message);
     if (stats.kind === 'failed') return failed(stats.message);
@@ -36,25 +37,26 @@ export async function tellWorker(argv: readonly string[], verb: 'drain' | 'resta
   const line = readCommandLine(argv, { positionals: 1, ...(verb === 'restart' ? { own: { reset: 'switch' } } : {}) });
   if (line.kind === 'ended') return line.exitCode;
   const path = `/admin/workers/${encodeURIComponent(line.positionals[0]!)}/${verb}${line.own.has('reset') ? '?reset=true' : ''}`;
-  const answer = await ask(line.loaded.settings, 'POST', path, 'admin');
+  const answer = await ask<WorkerTold>(line.loaded.settings, 'POST', path, 'admin');
   if (answer.kind === 'failed') return failed(answer.message);
-  process.stdout.write(`${answer.body.message ?? 'Accepted.'}\n`);
+  process.stdout.write(`${answer.body.message}\n`);
   return 0;
 }
 
-export type Answer = { readonly kind: 'answered'; readonly body: any } | { readonly kind: 'failed'; readonly message: string };
+export type Answer<T> = { readonly kind: 'answered'; readonly body: T } | { readonly kind: 'failed'; readonly message: string };
 
-/** One question to the running gateway. Never throws. */
-export async function ask(settings: Settings, method: 'GET' | 'POST', path: string, surface: 'admin' | 'api'): Promise<Answer> {
+/** One question to the running gateway, whose answer has this shape. Never throws. */
+export async function ask<T>(settings: Settings, method: 'GET' | 'POST', path: string, surface: 'admin' | 'api'): Promise<Answer<T>> {
   const ownListener = surface === 'admin' && settings.admin.port !== null;
   const base = ownListener ? address(settings.admin.host, settings.admin.port!) : address(settings.server.host, settings.server.port);
   const { key } = settings.admin;
   try {
     const headers = key === null ? {} : { authorization: `Bearer ${key}` };
     const { status, text } = await exchange({ ...urlToHttpOptions(new URL(base + path)), method, headers }, null, LIMITS);
-    const body: any = JSON.parse(text);
-    if (status < 300) return { kind: 'answered', body };
-    return { kind: 'failed', message: body?.error?.message ?? `The gateway answered with status ${status}.` };
+    const body: unknown = JSON.parse(text);
+    if (status < 300) return { kind: 'answered', body: body as T };
+    const message = (body as { error?: { message?: string } } | null)?.error?.message;
+    return { kind: 'failed', message: message ?? `The gateway answered with status ${status}.` };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
     return { kind: 'failed', message: `No gateway answers on ${base} (${code}). Is it running, and with these settings?` };

@@ -1,7 +1,9 @@
+import type { AdminStatus, ModelStatus, SwapStatus } from '../../gateway/http/pages/admin-answers.ts';
+
 /** How far the loading of a model has come, from the answer of /admin/status, on one line. */
-export function progressText(status: any, model: any): string {
-  const swap = status.swaps.find((change: any) => change.to === model.id);
-  const worker = status.workers.find((other: any) => other.model === model.id);
+export function progressText(status: AdminStatus, model: ModelStatus): string {
+  const swap = status.swaps.find((change) => change.to === model.id);
+  const worker = status.workers.find((other) => other.model === model.id);
   const percent = swap?.percent ?? worker?.percent ?? null;
   const eta = swap?.eta_seconds ?? model.eta_seconds;
   const stage = worker?.stage ?? (swap ? (swap.from === null ? 'starting' : `${swap.from} ends`) : 'waiting for its turn');
@@ -11,7 +13,7 @@ export function progressText(status: any, model: any): string {
 }
 
 /** A change of model that is under way, from the same answer. */
-export function swapText(swap: any): string {
+export function swapText(swap: SwapStatus): string {
   const { worker, from, to, percent, eta_seconds } = swap;
   const what = to === null ? `unloads ${from}` : from === null ? `loads ${to}` : `changes from ${from} to ${to}`;
   return `${worker} ${what}: ${percent} %, about ${eta_seconds} s left`;

@@ -1,7 +1,8 @@
+import type { AdminStatus, Stats } from '../../gateway/http/pages/admin-answers.ts';
 import { swapText } from './progress-text.ts';
 
 /** The answers of /admin/status and /stats as lines for a terminal. */
-export function statusText(status: any, stats: any): string {
+export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | 'breakers' | 'queue'>): string {
   const lines: string[] = [];
   lines.push(`Headgate ${status.version} · ${engineText(status)}`);
   if (status.profile !== null) lines.push(`profile ${status.profile} · tuning ${status.tuning}`);
@@ -31,7 +32,7 @@ export function statusText(status: any, stats: any): string {
   lines.push(...table(rows));
   if (status.swaps.length > 0) lines.push('', ...status.swaps.map(swapText));
   if (status.models.length > 1) {
-    const states = status.models.map((model: any) => `${model.id} ${model.asleep && model.state === 'available' ? 'asleep' : model.state}`);
+    const states = status.models.map((model) => `${model.id} ${model.asleep && model.state === 'available' ? 'asleep' : model.state}`);
     lines.push('', `models: ${states.join(' · ')}`);
   }
   for (const worker of status.workers) {
@@ -56,7 +57,7 @@ export function statusText(status: any, stats: any): string {
   return `${lines.join('\n')}\n`;
 }
 
-function engineText({ engine, supervised }: any): string {
+function engineText({ engine, supervised }: AdminStatus): string {
   if (engine !== null) return `${engine.simulated ? 'simulated engine' : `vLLM ${engine.version ?? ''}`.trim()} (${engine.reason})`;
   return supervised ? 'the supervisor has not been heard of yet: it starts, or the log says why it cannot' : 'external workers';
 }

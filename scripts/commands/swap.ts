@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { AdminStatus, ModelTold } from '../../gateway/http/pages/admin-answers.ts';
 import { ask, failed } from './ask.ts';
 import { readCommandLine } from './command-line.ts';
 import { progressText } from './progress-text.ts';
@@ -12,17 +13,17 @@ export async function swap(argv: readonly string[]): Promise<number> {
   const line = readCommandLine(argv, { positionals: 1 });
   if (line.kind === 'ended') return line.exitCode;
   const { settings } = line.loaded;
-  const answer = await ask(settings, 'POST', `/admin/models/${encodeURIComponent(line.positionals[0]!)}/load`, 'admin');
+  const answer = await ask<ModelTold>(settings, 'POST', `/admin/models/${encodeURIComponent(line.positionals[0]!)}/load`, 'admin');
   if (answer.kind === 'failed') return failed(answer.message);
-  const model: string = answer.body.model;
+  const { model } = answer.body;
   const live = process.stdout.isTTY === true;
   process.stdout.write(`${answer.body.message}\n`);
   for (;;) {
     // First of all the gateway has to hear of it. The clock's own timers do not keep a process alive.
     await delay(LOOK_MS);
-    const status = await ask(settings, 'GET', '/admin/status', 'admin');
+    const status = await ask<AdminStatus>(settings, 'GET', '/admin/status', 'admin');
     if (status.kind === 'failed') return failed(status.message);
-    const entry = status.body.models.find((other: any) => other.id === model);
+    const entry = status.body.models.find((other) => other.id === model);
     if (live) process.stdout.write(CLEAR_LINE);
     if (entry?.state === 'ready') {
       process.stdout.write(`${model} is ready.\n`);
@@ -33,7 +34,7 @@ export async function swap(argv: readonly string[]): Promise<number> {
   }
 }
 
-function whyNot(status: any, model: string): string {
-  const reason = status.models.find((other: any) => other.id === model)?.reason ?? null;
+function whyNot(status: AdminStatus, model: string): string {
+  const reason = status.models.find((other) => other.id === model)?.reason ?? null;
   return reason === null ? `${model} could not be loaded; "headgate status" may say more.` : `${model} could not be loaded: ${reason}`;
 }

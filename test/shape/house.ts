@@ -313,6 +313,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/config/schema',
       'gateway/core',
       'gateway/core/log',
+      'gateway/http/pages',
       'gateway/link',
       'gateway/main.ts',
       'gateway/telemetry/events',

@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import type { GpuView, SupervisedModel, SupervisorLink, SupervisorSnapshot, SwapView } from '../../link/snapshot.ts';
 import type { ModelEntry, Worker, WorkerDirectory } from '../../core/worker.ts';
+import type { AdminStatus, GpuStatus, ModelStatus, SupervisorStatus, SwapStatus, WorkerStatus } from './admin-answers.ts';
 
 /**
  * The body of GET /admin/status: what runs, as what, since when, and what was changed or went wrong. `supervised`: a supervisor launches
@@ -13,11 +14,11 @@ export function adminStatus(
   directory: WorkerDirectory,
   clock: Clock,
   version: string,
-) {
+): AdminStatus {
   return {
     version,
     supervised,
-    supervisor: snapshot === null ? null : { pid: snapshot.pid, ...linkStatus(link, clock) },
+    supervisor: snapshot === null ? null : supervisorStatus(snapshot.pid, link, clock),
     engine:
       snapshot === null
         ? null
@@ -36,12 +37,12 @@ export function adminStatus(
   };
 }
 
-function linkStatus(link: SupervisorLink | null, clock: Clock) {
-  if (link?.kind !== 'away') return { answers: true, away_seconds: null, reason: null };
-  return { answers: false, away_seconds: Math.round((clock.now() - link.since) / 1000), reason: link.reason };
+function supervisorStatus(pid: number, link: SupervisorLink | null, clock: Clock): SupervisorStatus {
+  if (link?.kind !== 'away') return { pid, answers: true, away_seconds: null, reason: null };
+  return { pid, answers: false, away_seconds: Math.round((clock.now() - link.since) / 1000), reason: link.reason };
 }
 
-function swapStatus({ worker, from, to, startedAtMs, etaSeconds, percent }: SwapView, clock: Clock) {
+function swapStatus({ worker, from, to, startedAtMs, etaSeconds, percent }: SwapView, clock: Clock): SwapStatus {
   return {
     worker,
     from,
@@ -52,7 +53,7 @@ function swapStatus({ worker, from, to, startedAtMs, etaSeconds, percent }: Swap
   };
 }
 
-function workerStatus({ id, view, load, inFlight }: Worker, clock: Clock) {
+function workerStatus({ id, view, load, inFlight }: Worker, clock: Clock): WorkerStatus {
   const { startedAtMs, lastFailure } = view;
   return {
     id,
@@ -76,13 +77,13 @@ function workerStatus({ id, view, load, inFlight }: Worker, clock: Clock) {
   };
 }
 
-function modelStatus(model: ModelEntry, supervised: SupervisedModel | undefined) {
+function modelStatus(model: ModelEntry, supervised: SupervisedModel | undefined): ModelStatus {
   const { id, aliases, state, maxModelLen, profile, capabilities, etaSeconds } = model;
   const { reason = null, asleep = false } = supervised ?? {};
   return { id, aliases, state, max_model_len: maxModelLen, profile, capabilities, eta_seconds: etaSeconds, reason, asleep };
 }
 
-function gpuStatus(gpu: GpuView) {
+function gpuStatus(gpu: GpuView): GpuStatus {
   return {
     index: gpu.index,
     uuid: gpu.uuid,

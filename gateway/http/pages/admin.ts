@@ -1,8 +1,9 @@
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { LiveFigures } from '../../core/events.ts';
-import type { SupervisorLink, SupervisorSnapshot } from '../../link/snapshot.ts';
+import type { SupervisorSnapshot } from '../../link/snapshot.ts';
 import type { WorkerDirectory } from '../../core/worker.ts';
 import { debugBundleBody } from '../../telemetry/debug-bundle.ts';
 import { renderMetrics } from '../../telemetry/metrics/exposition.ts';
@@ -10,9 +11,10 @@ import type { Log } from '../../core/log/log.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import { runtimeBody } from '../../telemetry/runtime.ts';
 import { statsBody } from '../../telemetry/stats.ts';
-import { adminStatus } from './admin-status.ts';
+import type { AdminBundle, AdminConfig, AdminRuntime, AdminStatus, ModelTold, Reloaded, WorkerTold } from './admin-answers.ts';
+import type { LiveStatus } from './live-status.ts';
 import { givenKey, sameKey } from '../credentials.ts';
-import type { HttpAnswer } from '../http-env.ts';
+import type { HttpAnswer, HttpContext } from '../http-env.ts';
 
 /** What came of a command to the supervisor. */
 interface CommandAnswer {
@@ -38,10 +40,9 @@ export interface AdminContext {
   readonly figures: LiveFigures;
   readonly directory: WorkerDirectory;
   readonly snapshot: () => SupervisorSnapshot | null;
-  /** null: there is no supervisor. */
-  readonly link: () => SupervisorLink | null;
+  readonly status: LiveStatus;
   /** The effective settings with their origins, secrets hidden. */
-  readonly explain: () => unknown;
+  readonly explain: () => AdminConfig;
   readonly reload: () => ReloadAnswer;
   /** null: there is no supervisor to tell. */
   readonly command: ((worker: string, verb: 'restart' | 'drain', reset: boolean) => Promise<CommandAnswer>) | null;
@@ -77,23 +78,39 @@ function checkNearby({ headers, socket }: IncomingMessage): void {
   }
 }
 
+/** A watcher says so in the query, or as a browser's EventSource does. */
+function asksToWatch(c: HttpContext): boolean {
+  if (c.req.method === 'HEAD') return false;
+  const watch = c.req.query('watch');
+  if (watch !== undefined) return watch !== '0' && watch !== 'false';
+  return c.req.header('accept')?.includes('text/event-stream') === true;
+}
+
+function answer<T extends object>(c: HttpContext, body: T, status: 200 | 202 = 200): Response {
+  return c.json(body, status);
+}
+
 /** The operator's side of the gateway. */
 export function admin(context: AdminContext) {
   const { directory, clock, metrics, figures, log, version } = context;
-  const runtime = () => runtimeBody({ version, clock, startedAt: context.startedAt, loop: metrics.loop });
+  const runtime = (): AdminRuntime => runtimeBody({ version, clock, startedAt: context.startedAt, loop: metrics.loop });
   let lastBundleAt = -Infinity;
 
   return {
-    status: (c) => c.json(adminStatus(context.snapshot(), context.command !== null, context.link(), directory, clock, version)),
-    config: (c) => c.json(context.explain() as object),
-    runtime: (c) => c.json(runtime()),
+    status: (c) => {
+      if (!asksToWatch(c)) return answer<AdminStatus>(c, context.status.read());
+      context.status.watch(c.env.outgoing);
+      return RESPONSE_ALREADY_SENT;
+    },
+    config: (c) => answer<AdminConfig>(c, context.explain()),
+    runtime: (c) => answer<AdminRuntime>(c, runtime()),
     reload: (c) => {
       const { ok, changed, needsRestart, problems } = context.reload();
       if (!ok) {
         const message = `The new settings are not valid; the old ones stay. ${problems.join('; ')}`;
         throw new GatewayError('invalid_value', message, { code: 'invalid_settings' });
       }
-      return c.json({ reloaded: true, changed, needs_restart: needsRestart }, 202);
+      return answer<Reloaded>(c, { reloaded: true, changed, needs_restart: needsRestart }, 202);
     },
     workerCommand: async (c) => {
       const id = c.req.param('id') ?? '';
@@ -103,7 +120,7 @@ export function admin(context: AdminContext) {
       if (!context.command)
         throw new GatewayError('conflict', `The worker ${shown(id)} was not launched by Headgate and cannot be told to ${verb}.`);
       const message = accepted(await context.command(id, verb, c.req.query('reset') === 'true'));
-      return c.json({ accepted: true, worker: id, action: verb, message }, 202);
+      return answer<WorkerTold>(c, { accepted: true, worker: id, action: verb, message }, 202);
     },
     modelCommand: async (c) => {
       const model = directory.resolve(c.req.param('id') ?? '');
@@ -111,20 +128,21 @@ export function admin(context: AdminContext) {
       if (verb !== 'load' && verb !== 'unload') throw new GatewayError('unknown_url', 'A model can be told to load or to unload.');
       if (!model) throw new GatewayError('not_found', 'There is no such model.');
       if (!context.modelCommand) {
-        if (verb === 'load' && model.state === 'ready') return c.json(obeyed(model.id, verb, 'It is loaded.'), 202);
+        if (verb === 'load' && model.state === 'ready') return answer(c, obeyed(model.id, verb, 'It is loaded.'), 202);
         throw new GatewayError(
           'conflict',
           `${shown(model.id)} is served by workers that were not launched by Headgate: it cannot ${verb} it.`,
         );
       }
-      return c.json(obeyed(model.id, verb, accepted(await context.modelCommand(model.id, verb))), 202);
+      return answer(c, obeyed(model.id, verb, accepted(await context.modelCommand(model.id, verb))), 202);
     },
     bundle: async (c) => {
       const now = clock.now();
       if (now - lastBundleAt < 10_000) throw new GatewayError('conflict', 'A bundle was made less than 10 s ago.');
       lastBundleAt = now;
       const page = await renderMetrics(metrics.registry, undefined);
-      return c.json(
+      return answer<AdminBundle>(
+        c,
         debugBundleBody({
           clock,
           version,
@@ -141,7 +159,7 @@ export function admin(context: AdminContext) {
   } satisfies Record<string, HttpAnswer>;
 }
 
-function obeyed(model: string, action: 'load' | 'unload', message: string): object {
+function obeyed(model: string, action: 'load' | 'unload', message: string): ModelTold {
   return { accepted: true, model, action, message };
 }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import { GatewayError } from '../../../gateway/core/errors.ts';
-import { seededRandom } from '../../../gateway/core/random.ts';
+import { seededRandom } from '../../support/seeded-random.ts';
 import { Refusals } from '../../../gateway/http/refusals.ts';
 import { until } from '../../support/gateway.ts';
 import { connectRaw } from '../../support/raw-client.ts';
