@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { collect } from '../../../gateway/core/collect.ts';
 import { GatewayError } from '../../../gateway/core/errors.ts';
-import { Ending, jsonReply, type Outcome, type Reply, type Sink } from '../../../gateway/core/reply.ts';
+import { Ending, type Outcome, type Reply, type Sink } from '../../../gateway/core/reply.ts';
 import type { FrameBatch } from '../../../gateway/core/transport.ts';
 import { clientGone, fakeCall } from '../../support/fake-call.ts';
+import { jsonReply } from '../../support/json-reply.ts';
 import { fillBatch } from '../../support/fake-worker.ts';
 
 interface Pushed {

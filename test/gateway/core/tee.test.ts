@@ -3,10 +3,11 @@ import { describe, expect, test } from 'vitest';
 import type { Call } from '../../../gateway/core/call.ts';
 import { collect } from '../../../gateway/core/collect.ts';
 import { GatewayError } from '../../../gateway/core/errors.ts';
-import { Ending, jsonReply, type Outcome, type Reply, type Sink } from '../../../gateway/core/reply.ts';
+import { Ending, type Outcome, type Reply, type Sink } from '../../../gateway/core/reply.ts';
 import { tee } from '../../../gateway/core/tee.ts';
 import type { FrameBatch } from '../../../gateway/core/transport.ts';
 import { fakeCall } from '../../support/fake-call.ts';
+import { jsonReply } from '../../support/json-reply.ts';
 import { FakeClient } from '../../support/fake-client.ts';
 import { fillBatch } from '../../support/fake-worker.ts';
 
