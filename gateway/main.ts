@@ -41,13 +41,13 @@ import { failureFields } from './telemetry/events/request-line.ts';
 import { createMetrics } from './telemetry/metrics/metrics.ts';
 import { VERSION } from './core/version.ts';
 import { createDirectory } from './workers/directory.ts';
-import type { WorkerListing } from './workers/listed-worker.ts';
+import { startListedSource } from './workers/listed-source.ts';
 import { startScraper } from './workers/scraper.ts';
-import { startStaticSource } from './workers/static-source.ts';
 import { startSupervisedSource } from './workers/supervised-source.ts';
+import type { WorkerListing } from './workers/worker-listing.ts';
 import { createTransport } from './workers/wire/transport.ts';
-import { watchReadiness } from './workers/first-ready.ts';
-import { watchSettingsMark } from './workers/other-settings.ts';
+import { watchReadiness } from './workers/readiness.ts';
+import { watchSettingsMismatch } from './workers/settings-mismatch.ts';
 
 interface GatewayOptions {
   readonly loaded: LoadedSettings;
@@ -116,7 +116,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         onLinkChange: linkLog(log),
       })
     : null;
-  const listed = supervised ? null : startStaticSource({ clock, directory, workers: listings(settings) });
+  const listed = supervised ? null : startListedSource({ clock, directory, workers: listings(settings) });
   const scraper = startScraper({ clock, directory, source: supervised ?? listed!, intervalMs: () => settings.pressure.scrape_interval_ms });
   const snapshot = (): SupervisorSnapshot | null => supervised?.snapshot() ?? null;
 
@@ -173,7 +173,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   metrics.attach({ directory, figures, supervisor: snapshot });
 
   const readiness = watchReadiness(directory);
-  const offMark = watchSettingsMark(
+  const offMark = watchSettingsMismatch(
     directory,
     snapshot,
     () => supervisionMark(settings),

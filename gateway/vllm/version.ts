@@ -10,6 +10,12 @@ export function isOlder(a: string | null, b: string): boolean | null {
   return false;
 }
 
+/** Which engine a version is one of: the simulated one marks its own, as in 0.29.0+sim. null where the version is not known. */
+export function engineOf(version: string | null): 'vllm' | 'sim' | null {
+  if (version === null) return null;
+  return version.endsWith('+sim') ? 'sim' : 'vllm';
+}
+
 function numbers(version: string): number[] {
   const text = /^v?(\d+(?:\.\d+)*)/.exec(version)?.[1];
   return text === undefined ? [] : text.split('.').map(Number);

@@ -4,17 +4,17 @@ import type { Events } from '../core/events.ts';
 import type { SupervisedModel } from '../link/snapshot.ts';
 import type { WorkerTransport } from '../core/transport.ts';
 import type { ModelEntry, Worker, WorkerDirectory, WorkerView } from '../core/worker.ts';
-import { KeptWorker, type TransportTarget } from './kept-worker.ts';
+import { DirectoryWorker, type TransportTarget } from './directory-worker.ts';
 import { type ConfiguredModel, listModels } from './model-list.ts';
 
 interface DirectoryOptions {
   readonly clock: Clock;
   readonly events: Pick<Events, 'workerChanged'>;
-  /** Those of the settings; the first is the default. */
+  /** The models of the settings; the first is the default. */
   readonly models: readonly ConfiguredModel[];
   /** The directory closes what this makes. It may be called again for an id whose url, key or size has changed. */
   readonly createTransport: (target: TransportTarget) => WorkerTransport;
-  /** How long the calls of a worker that has gone may go on. Default: five minutes. */
+  /** How long the calls of a worker that has left may go on. Default: five minutes. */
   readonly retireLimitMs?: number;
 }
 
@@ -22,7 +22,7 @@ interface DirectoryOptions {
 export interface LiveDirectory extends WorkerDirectory {
   /**
    * Takes the whole list of workers there are now, in their order; a worker that is not in it leaves.
-   * `models`: those the supervisor knows besides (kept from the last time when absent). `apiKeys`: by worker id.
+   * `models`: those the supervisor knows besides (those of the last time when absent). `apiKeys`: by worker id.
    */
   apply(views: readonly WorkerView[], models?: readonly SupervisedModel[], apiKeys?: ReadonlyMap<string, string>): void;
   /** Replaces the models of the settings. */
@@ -41,9 +41,9 @@ export function createDirectory(options: DirectoryOptions): LiveDirectory {
   const listeners = new Set<() => void>();
   const bornAt = new Map<string, number>();
   /** Workers that have left while calls of theirs were in flight. */
-  const leaving = new Map<string, KeptWorker>();
-  let kept = new Map<string, KeptWorker>();
-  let workers: readonly KeptWorker[] = [];
+  const leaving = new Map<string, DirectoryWorker>();
+  let kept = new Map<string, DirectoryWorker>();
+  let workers: readonly DirectoryWorker[] = [];
   let configured = options.models;
   let supervised: readonly SupervisedModel[] = [];
   let models: readonly ModelEntry[] = [];
@@ -89,7 +89,7 @@ export function createDirectory(options: DirectoryOptions): LiveDirectory {
       const apiKey = apiKeys.get(view.id) ?? null;
       const known = before.get(view.id) ?? leaving.get(view.id);
       const previous = before.get(view.id)?.view ?? null;
-      const worker = known ?? new KeptWorker(view, apiKey, workerOptions);
+      const worker = known ?? new DirectoryWorker(view, apiKey, workerOptions);
       known?.update(view, apiKey);
       leaving.delete(view.id);
       kept.set(view.id, worker);

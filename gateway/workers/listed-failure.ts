@@ -15,6 +15,18 @@ const ADVICE: Record<Sight, string> = {
   answered: 'Check that the url is that of a vLLM server, and that its api_key is right.',
 };
 
+const SCRAPE_TROUBLE: Record<Sight, string> = {
+  refused: 'refuses connections',
+  missed: 'has stopped answering /metrics',
+  dead: 'answers /metrics with status 503',
+  answered: 'answers',
+};
+
+/** What the scraper saw, as words that go on from the worker's url. */
+export function scrapeTrouble(sight: Sight): string {
+  return SCRAPE_TROUBLE[sight];
+}
+
 /** What is the matter with a listed worker, for the operator. `message` goes on from the worker's url: "… refuses connections". */
 export function listedFailure(
   url: string,

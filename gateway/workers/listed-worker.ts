@@ -1,39 +1,23 @@
 import { backOffMs } from '../core/back-off.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import type { WorkerView } from '../core/worker.ts';
-import { listedFailure } from './listed-failure.ts';
-import { type Finding, modelNamed, type ProbeGet, probe } from '../vllm/look.ts';
 import type { Sight } from '../vllm/sight.ts';
-
-/** One line of `workers` in the settings. */
-export interface WorkerListing {
-  /** http(s)://host[:port] */
-  readonly url: string;
-  readonly apiKey: string | null;
-  /** null: ask the worker. */
-  readonly models: readonly string[] | null;
-  readonly maxNumSeqs: number;
-}
-
-export interface Place {
-  readonly id: string;
-  /** http(s)://host:port */
-  readonly url: string;
-  readonly port: number;
-}
+import { listedFailure, scrapeTrouble } from './listed-failure.ts';
+import { type Finding, type GetPage, lookAt, modelNamed } from './look.ts';
+import type { ListedAddress, WorkerListing } from './worker-listing.ts';
 
 interface ListedWorkerOptions {
   readonly clock: Clock;
-  readonly get: ProbeGet;
+  readonly get: GetPage;
   /** Called when `view` has been replaced. */
   readonly changed: () => void;
 }
 
-/** In a row; vLLM's own node supervisor goes by the same number. */
+/** In a row. vLLM's own node supervisor goes by the same number. */
 const MISSES_TO_LOSE = 3;
 const RETRY = { firstMs: 500, longestMs: 5000 };
-/** While it is ready the scraper sees a crash sooner; this finds a dead engine behind a living front, and new models. */
-const READY_PROBE_MS = 5000;
+/** While the worker is ready the scraper sees a crash sooner; a look finds a dead engine behind a living front, and new models. */
+const READY_LOOK_MS = 5000;
 
 type Unwell = Extract<Finding, { kind: 'unwell' }>;
 
@@ -46,19 +30,19 @@ export class ListedWorker {
   readonly #options: ListedWorkerOptions;
   #listing: WorkerListing;
   #timer: Timer | null = null;
-  #probing = false;
+  #looking = false;
   #closed = false;
   /** Looks planned since it was last ready. */
   #retries = 0;
-  #missedProbes = 0;
+  #missedLooks = 0;
   #missedScrapes = 0;
 
-  constructor(place: Place, listing: WorkerListing, options: ListedWorkerOptions) {
+  constructor(address: ListedAddress, listing: WorkerListing, options: ListedWorkerOptions) {
     this.#listing = listing;
     this.#options = options;
     this.apiKey = listing.apiKey;
     this.view = {
-      ...place,
+      ...address,
       models: (listing.models ?? []).map(modelNamed),
       state: 'starting',
       stage: null,
@@ -75,7 +59,7 @@ export class ListedWorker {
     };
   }
 
-  /** Takes over a line that names the same place, keeping its readiness. @returns whether the line says anything new */
+  /** Takes over a line that names the same worker, which stays as ready as it is. @returns whether the line says anything new */
   relist(listing: WorkerListing): boolean {
     const { apiKey, models, maxNumSeqs } = this.#listing;
     const sameModels = JSON.stringify(listing.models) === JSON.stringify(models);
@@ -86,19 +70,19 @@ export class ListedWorker {
     return true;
   }
 
-  /** What the scraper saw; it looks only while the worker is ready. */
+  /** What the scraper saw; the scraper reads ready workers only. */
   observe(sight: Sight): void {
     if (this.view.state !== 'ready') return;
     this.#missedScrapes = sight === 'missed' ? this.#missedScrapes + 1 : 0;
     if (!this.#isLost(sight, this.#missedScrapes)) return;
-    this.#lose({ kind: 'unwell', sight, message: TROUBLE[sight] });
+    this.#lost({ kind: 'unwell', sight, message: scrapeTrouble(sight) });
     this.#schedule();
   }
 
   /** Looks now, unless a look is under way. */
-  probeNow(): void {
+  lookNow(): void {
     this.#timer?.cancel();
-    if (!this.#probing && !this.#closed) void this.#probe();
+    if (!this.#looking && !this.#closed) void this.#look();
   }
 
   close(): void {
@@ -106,17 +90,17 @@ export class ListedWorker {
     this.#timer?.cancel();
   }
 
-  async #probe(): Promise<void> {
+  async #look(): Promise<void> {
     const listing = this.#listing;
-    this.#probing = true;
-    const finding = await probe(this.#options.get, { models: listing.models, version: this.version });
-    this.#probing = false;
+    this.#looking = true;
+    const finding = await lookAt(this.#options.get, { models: listing.models, version: this.version });
+    this.#looking = false;
     if (this.#closed) return;
-    // The list was reloaded meanwhile: this answers a question that is no longer asked.
-    if (listing !== this.#listing) return this.probeNow();
-    if (finding.kind === 'well') this.#win(finding);
-    else if (this.view.state !== 'ready') this.#note(finding);
-    else if (this.#isLost(finding.sight, (this.#missedProbes += 1))) this.#lose(finding);
+    // The list was reloaded meanwhile: the finding answers a question that is no longer asked.
+    if (listing !== this.#listing) return this.lookNow();
+    if (finding.kind === 'well') this.#foundWell(finding);
+    else if (this.view.state !== 'ready') this.#stillUnwell(finding);
+    else if (this.#isLost(finding.sight, (this.#missedLooks += 1))) this.#lost(finding);
     this.#schedule();
   }
 
@@ -124,13 +108,13 @@ export class ListedWorker {
     return sight === 'dead' || sight === 'refused' || misses >= MISSES_TO_LOSE;
   }
 
-  #win({ models, version, engine }: Extract<Finding, { kind: 'well' }>): void {
-    this.#missedProbes = 0;
+  #foundWell({ models, version, engine }: Extract<Finding, { kind: 'well' }>): void {
+    this.#missedLooks = 0;
     this.version = version;
     this.#show({ ...this.view, state: 'ready', stage: 'ready', models, engine });
   }
 
-  #lose(finding: Unwell): void {
+  #lost(finding: Unwell): void {
     const lastFailure = listedFailure(this.view.url, 'serving', finding, this.#options.clock.wall());
     this.version = null;
     this.#missedScrapes = 0;
@@ -138,8 +122,8 @@ export class ListedWorker {
     this.#show({ ...this.view, state: 'starting', stage: null, lastFailure });
   }
 
-  /** Still not ready. The same trouble again is no news. */
-  #note(finding: Unwell): void {
+  /** It was not ready before. The same trouble again is no news. */
+  #stillUnwell(finding: Unwell): void {
     const lastFailure = listedFailure(this.view.url, 'starting', finding, this.#options.clock.wall());
     if (lastFailure.message !== this.view.lastFailure?.message) this.#show({ ...this.view, lastFailure });
   }
@@ -150,18 +134,11 @@ export class ListedWorker {
   }
 
   #schedule(): void {
-    if (this.#closed || this.#probing) return;
+    if (this.#closed || this.#looking) return;
     this.#timer?.cancel();
     const ready = this.view.state === 'ready';
-    const ms = ready ? READY_PROBE_MS : backOffMs(RETRY, this.#retries);
-    this.#timer = this.#options.clock.after(ms, () => this.probeNow());
+    const ms = ready ? READY_LOOK_MS : backOffMs(RETRY, this.#retries);
+    this.#timer = this.#options.clock.after(ms, () => this.lookNow());
     this.#retries = ready ? 0 : this.#retries + 1;
   }
 }
-
-const TROUBLE: Record<Sight, string> = {
-  refused: 'refuses connections',
-  dead: 'answers /metrics with status 503',
-  missed: 'has stopped answering /metrics',
-  answered: 'answers',
-};

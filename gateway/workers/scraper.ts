@@ -1,15 +1,15 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import type { Worker, WorkerDirectory } from '../core/worker.ts';
-import { parseMetrics } from '../vllm/parse-metrics.ts';
+import { readMetrics } from '../vllm/metrics.ts';
 import { type Sight, sightOfFailure, sightOfStatus } from '../vllm/sight.ts';
-import type { WorkerSource } from './source.ts';
-import { StandingFigures } from './standing-figures.ts';
+import { StaleGauges } from './stale-gauges.ts';
+import type { WorkerSource } from './worker-source.ts';
 
 interface ScraperOptions {
   readonly clock: Clock;
   readonly directory: Pick<WorkerDirectory, 'workers' | 'onChange'>;
   readonly source: Pick<WorkerSource, 'scrapes' | 'observe'>;
-  /** Milliseconds between two looks at one worker; asked before each, so that a reload takes effect. */
+  /** Milliseconds between two scrapes of one worker; asked before each, so that a reload takes effect. */
   readonly intervalMs: () => number;
 }
 
@@ -19,19 +19,19 @@ export interface Scraper {
 
 /** A vLLM that is busy answers late, and a late figure is still worth having. */
 const TIMEOUT_MS = 2000;
-/** So long after the one before, a look says nothing about the time in between: looks have failed. */
+/** So long after the one before, a scrape says nothing about the time in between: scrapes have failed. */
 const BLIND_MS = 10_000;
-/** Successive multiples of it, modulo one, spread evenly whatever their number. */
+/** Successive multiples of this number, modulo one, spread evenly whatever their number. */
 const GOLDEN_RATIO = 0.618_033_988_75;
 
-/** One worker that is looked at again and again, one look at a time. */
+/** One worker that is scraped again and again, one scrape at a time. */
 interface Round {
-  readonly standing: StandingFigures;
+  readonly gauges: StaleGauges;
   timer: Timer | null;
   stopped: boolean;
 }
 
-/** Reads the metrics of every worker that its source calls worth it, into `worker.load`, and tells the source what it saw. */
+/** Reads the metrics of every worker that its source calls worth it into `worker.load`, and tells the source what it saw. */
 export function startScraper({ clock, directory, source, intervalMs }: ScraperOptions): Scraper {
   const rounds = new Map<Worker, Round>();
   let started = 0;
@@ -43,9 +43,9 @@ export function startScraper({ clock, directory, source, intervalMs }: ScraperOp
   }
 
   function start(worker: Worker): void {
-    const round: Round = { standing: new StandingFigures(), timer: null, stopped: false };
+    const round: Round = { gauges: new StaleGauges(), timer: null, stopped: false };
     rounds.set(worker, round);
-    // It may have been away for long: what it did meanwhile is not known.
+    // The worker may have been away for long: what it did meanwhile is not known.
     worker.load.workedAt = null;
     const offset = ((started * GOLDEN_RATIO) % 1) * intervalMs();
     started += 1;
@@ -60,28 +60,30 @@ export function startScraper({ clock, directory, source, intervalMs }: ScraperOp
 
   async function run(worker: Worker, round: Round): Promise<void> {
     const startedAt = clock.now();
-    const sight = await look(worker, round);
-    if (!round.stopped) source.observe(worker.id, sight);
+    const sight = await scrape(worker, round);
     if (round.stopped) return;
-    // Back to the worker's own beat, so that slow answers do not bunch workers together.
+    source.observe(worker.id, sight);
+    // What the source made of it may have stopped the round.
+    if (round.stopped) return;
+    // Back to the worker's own rhythm, so that slow answers do not bunch workers together.
     const interval = intervalMs();
     round.timer = clock.after(interval - ((clock.now() - startedAt) % interval), () => void run(worker, round));
   }
 
-  async function look(worker: Worker, round: Round): Promise<Sight> {
+  async function scrape(worker: Worker, round: Round): Promise<Sight> {
     const { load } = worker;
     const { inFlight, unanswered } = worker;
     try {
       const transport = worker.transport;
       const { status, body } = await transport.get('/metrics', TIMEOUT_MS);
-      const figures = status === 200 ? parseMetrics(body) : null;
+      const figures = status === 200 ? readMetrics(body) : null;
       // A worker that was restarted meanwhile has another transport: the page is its predecessor's.
       if (figures && !round.stopped && worker.transport === transport) {
         const now = clock.now();
         const sinceMs = now - (load.scrapedAt ?? now);
         if (load.workedAt === null || figures.work !== load.work) load.workedAt = now;
         else if (unanswered === 0 || sinceMs > Math.max(BLIND_MS, 3 * intervalMs())) load.workedAt += sinceMs;
-        Object.assign(load, round.standing.believe(figures, Math.max(inFlight, worker.inFlight), now));
+        Object.assign(load, round.gauges.corrected(figures, Math.max(inFlight, worker.inFlight), now));
         load.scrapedAt = now;
         load.inFlightAtScrape = inFlight;
       }

@@ -3,11 +3,11 @@ import type { Clock } from '../core/clock.ts';
 import type { SupervisorLink, SupervisorSnapshot } from '../link/snapshot.ts';
 import type { WorkerView } from '../core/worker.ts';
 import type { LiveDirectory } from './directory.ts';
-import type { WorkerSource } from './source.ts';
+import type { WorkerSource } from './worker-source.ts';
 import { type CommandResult, commandSupervisor } from '../link/commands.ts';
 import { watchSupervisor } from '../link/watch.ts';
 
-/** Those who wait keep wishing; once a second is enough for the supervisor to know that they are still there. */
+/** Calls that wait keep wishing; once a second is enough for the supervisor to know that they are still there. */
 const WISH_AGAIN_MS = 1000;
 
 interface SupervisedSourceOptions {
@@ -20,7 +20,7 @@ interface SupervisedSourceOptions {
 }
 
 export interface SupervisedSource extends WorkerSource {
-  /** The last one heard, whatever the link. */
+  /** The last snapshot heard, whatever the link. */
   snapshot(): SupervisorSnapshot | null;
   link(): SupervisorLink;
   /** The id is a worker's. `reset`: with what its profile asks for, whatever was relaxed. */
@@ -37,9 +37,8 @@ export interface SupervisedSource extends WorkerSource {
 export function startSupervisedSource({ clock, directory, control, onLinkChange }: SupervisedSourceOptions): SupervisedSource {
   let last: SupervisorSnapshot | null = null;
   let link: SupervisorLink = { kind: 'connecting' };
-  /** Workers that the scraper found gone, with what the supervisor said of them then: it has yet to notice. */
+  /** Workers that the scraper found gone, with what the supervisor said of them then: the supervisor has yet to notice. */
   const gone = new Map<string, WorkerView>();
-
   /** When each model was last wished for; only models of the supervisor are. Monotonic milliseconds. */
   const wishedAt = new Map<string, number>();
 

@@ -5,7 +5,7 @@ import type { Footing, FootingChange } from '../ladder/ladder.ts';
 import { LEVEL_GROUND } from '../ladder/ladder.ts';
 import type { Relaxation, Wanted } from '../ladder/step.ts';
 import type { SupervisionPolicy } from '../system/policy.ts';
-import type { Beat } from '../../gateway/vllm/answers.ts';
+import type { Beat } from '../../gateway/vllm/beat.ts';
 
 /** The engine's leading process; the number of its process group as well. */
 export interface ProcessRef {

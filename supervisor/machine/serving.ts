@@ -1,5 +1,5 @@
 import { idleHung, stalled, unresponsive } from '../failure/failure.ts';
-import type { Beat } from '../../gateway/vllm/answers.ts';
+import type { Beat } from '../../gateway/vllm/beat.ts';
 import type { Effect, Event, In, Life, Moment, Now, ProbeMiss, Pulse, Step } from './life.ts';
 import { abandon, bury, drain, enter, knowing, remain, REST, RESTART, stop, sweep, unchanged } from './moves.ts';
 import { empty } from './sleeping.ts';

@@ -2,10 +2,11 @@ import { Agent } from 'node:http';
 import { urlToHttpOptions } from 'node:url';
 import type { ServedModel } from '../../gateway/core/worker.ts';
 import { exchange } from '../../gateway/core/exchange.ts';
-import type { Beat } from '../../gateway/vllm/answers.ts';
+import { hasGenerated, readLoad, readModels, readSleeping, readVersion } from '../../gateway/vllm/answers.ts';
+import { type Beat, beatOf } from '../../gateway/vllm/beat.ts';
+import { readMetrics } from '../../gateway/vllm/metrics.ts';
 import type { ProbeMiss } from '../machine/life.ts';
 import type { SleepLevel } from '../engine/sleep-level.ts';
-import { checkGenerated, readBeat, readLoad, readModels, readSleeping, readVersion } from '../../gateway/vllm/answers.ts';
 
 export type ProbeResult<T> =
   | { readonly kind: 'ok'; readonly value: T }
@@ -52,7 +53,7 @@ export class Probe {
   /** /health says 200 and /v1/models lists our model: it is our engine that listens on this port. */
   async serving(): Promise<ProbeResult<readonly ServedModel[]>> {
     const health = await this.#health();
-    return health.kind === 'failed' ? health : this.#get('/v1/models', (body) => readModels(body, this.#modelId));
+    return health.kind === 'failed' ? health : this.#get('/v1/models', (page) => this.#withOurs(readModels(page)));
   }
 
   /** /health says 200, which is shallow: an engine that hangs says so too. So what it has done is asked as well. */
@@ -61,12 +62,12 @@ export class Probe {
     try {
       const health = await this.#get('/health', () => null, connection);
       if (health.kind === 'failed') return health;
-      const page = await this.#get('/metrics', readBeat, connection);
+      const beat = await this.#get('/metrics', (page) => beatOf(readMetrics(page)), connection);
       // An engine that does not count, or not here, is not a bad one.
-      if (page.kind === 'failed') return page.miss === 'wrong' ? { kind: 'ok', value: null } : page;
-      if (page.value === null) return page;
-      const load = await this.#get('/load', readLoad, connection);
-      return load.kind === 'ok' ? { kind: 'ok', value: { ...page.value, load: load.value } } : page;
+      if (beat.kind === 'failed') return beat.miss === 'wrong' ? { kind: 'ok', value: null } : beat;
+      if (beat.value === null) return beat;
+      const load = await this.#get('/load', (page) => said(readLoad(page)), connection);
+      return load.kind === 'ok' ? { kind: 'ok', value: { ...beat.value, load: load.value } } : beat;
     } finally {
       connection.destroy();
     }
@@ -124,7 +125,12 @@ export class Probe {
   }
 
   isAsleep(): Promise<ProbeResult<boolean>> {
-    return this.#get('/is_sleeping', readSleeping);
+    return this.#get('/is_sleeping', (page) => said(readSleeping(page)));
+  }
+
+  #withOurs(models: readonly ServedModel[]): readonly ServedModel[] {
+    if (!models.some(({ id }) => id === this.#modelId)) throw new Error(`it does not list ${this.#modelId}`);
+    return models;
   }
 
   #tell(path: string, body: unknown = null): Promise<ProbeResult<null>> {
@@ -145,7 +151,7 @@ export class Probe {
     if (!task) return this.#health();
     const body = { model: this.#modelId, ...task.asks(prompt, maxTokens) };
     const result = await this.#ask('POST', task.path, body, timeoutMs, (answer) => {
-      checkGenerated(answer);
+      if (!hasGenerated(answer)) throw new Error('its answer is empty');
       return null;
     });
     if (result.kind === 'ok' || !isNoTask(result.reason)) return result;
@@ -174,6 +180,12 @@ export class Probe {
       return failed(`${path}: ${code ?? message}`, missOf(code));
     }
   }
+}
+
+/** @throws Error where a page does not say what was asked for */
+function said<T>(value: T | null): T {
+  if (value === null) throw new Error('its answer does not say');
+  return value;
 }
 
 /** No such route, or, in older versions of vLLM, one that has nothing to do with this model. */

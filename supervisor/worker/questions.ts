@@ -1,6 +1,6 @@
 import type { ServedModel } from '../../gateway/core/worker.ts';
 import { availableHostBytes } from '../system/host-free.ts';
-import type { Beat } from '../../gateway/vllm/answers.ts';
+import type { Beat } from '../../gateway/vllm/beat.ts';
 import type { Effect, Event } from '../machine/life.ts';
 import type { ProbeResult } from './probe.ts';
 import { Probe } from './probe.ts';

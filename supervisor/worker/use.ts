@@ -1,4 +1,4 @@
-import type { Beat } from '../../gateway/vllm/answers.ts';
+import type { Beat } from '../../gateway/vllm/beat.ts';
 
 /** When a worker last had work that was not its supervisor's, as far as anybody has looked. Monotonic milliseconds. */
 export interface WorkerUse {

@@ -7,6 +7,17 @@ export const present = existsSync(FOLDER);
 /** For the title of a block that is skipped without them. */
 export const absent = present ? '' : ' (skipped: the recordings are not in ../shared/vllm-recordings)';
 
+/** For the title of a test that needs this recording: says where it is absent; '' where it is there. */
+export function absentNote(name: string): string {
+  return existsSync(new URL(name, FOLDER)) ? '' : ' (skipped: it is not in ../shared/vllm-recordings)';
+}
+
+/** The page, or the body of the answer, that was recorded under this name. */
+export function recorded(name: string): string {
+  const text = readFileSync(new URL(name, FOLDER), 'utf8');
+  return name.endsWith('.http') ? text.slice(text.indexOf('\r\n\r\n') + 4) : text;
+}
+
 export interface Recording {
   readonly name: string;
   readonly status: number;

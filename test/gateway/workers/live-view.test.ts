@@ -3,12 +3,12 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test, vi } from 'vitest';
 import { systemClock } from '../../../gateway/core/clock.ts';
 import { createDirectory, type LiveDirectory } from '../../../gateway/workers/directory.ts';
+import { type ListedSource, startListedSource } from '../../../gateway/workers/listed-source.ts';
 import { type Scraper, startScraper } from '../../../gateway/workers/scraper.ts';
-import { startStaticSource, type StaticSource } from '../../../gateway/workers/static-source.ts';
 import { createTransport } from '../../../gateway/workers/wire/transport.ts';
 import { recordChanges } from './worker-fixtures.ts';
 
-/** Directory, list, probes and scraper together, over real sockets, in front of a server that speaks as vLLM does. */
+/** Directory, list, looks and scraper together, over real sockets, in front of a server that speaks as vLLM does. */
 interface FakeVllm {
   readonly server: Server;
   readonly port: number;
@@ -44,7 +44,7 @@ function kill(vllm: FakeVllm): Promise<void> {
 
 let vllm: FakeVllm;
 let directory: LiveDirectory;
-let source: StaticSource;
+let source: ListedSource;
 let scraper: Scraper;
 
 function start(): void {
@@ -56,7 +56,7 @@ function start(): void {
     createTransport: ({ url, apiKey }) => createTransport({ url, apiKey, clock: systemClock, connectMs: () => 3000 }),
   });
   const workers = [{ url: `http://127.0.0.1:${vllm.port}`, apiKey: 'secret', models: null, maxNumSeqs: 4 }];
-  source = startStaticSource({ clock: systemClock, directory, workers });
+  source = startListedSource({ clock: systemClock, directory, workers });
   scraper = startScraper({ clock: systemClock, directory, source, intervalMs: () => 20 });
 }
 

@@ -3,7 +3,7 @@ import type { Events } from '../../../gateway/core/events.ts';
 import type { SupervisorSnapshot } from '../../../gateway/link/snapshot.ts';
 import type { WorkerTransport } from '../../../gateway/core/transport.ts';
 import type { ServedModel, WorkerView } from '../../../gateway/core/worker.ts';
-import type { TransportTarget } from '../../../gateway/workers/kept-worker.ts';
+import type { TransportTarget } from '../../../gateway/workers/directory-worker.ts';
 
 export function served(id: string, over: Partial<ServedModel> = {}): ServedModel {
   return { id, root: null, parent: null, maxModelLen: null, ...over };

@@ -2,7 +2,7 @@ import type { Failure } from '../../../supervisor/failure/failure.ts';
 import type { RetryRule } from '../../../supervisor/failure/row.ts';
 import type { FailureClass } from '../../../supervisor/failure/table.ts';
 import type { LadderLimits, Setup, Wanted } from '../../../supervisor/ladder/step.ts';
-import type { Beat } from '../../../gateway/vllm/answers.ts';
+import type { Beat } from '../../../gateway/vllm/beat.ts';
 import type { Effect, Event, Machine, Moment, ProbeMiss, TimerName } from '../../../supervisor/machine/life.ts';
 import { NEW_MACHINE } from '../../../supervisor/machine/life.ts';
 import { step } from '../../../supervisor/machine/machine.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Beat } from '../../../gateway/vllm/answers.ts';
+import type { Beat } from '../../../gateway/vllm/beat.ts';
 import { explain } from '../../../supervisor/failure/explain.ts';
 import { LineSplitter } from '../../../supervisor/failure/log-tail.ts';
 import type { FailureClass } from '../../../supervisor/failure/table.ts';

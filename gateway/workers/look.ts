@@ -1,8 +1,10 @@
 import type { ServedModel } from '../core/worker.ts';
-import { type Sight, sightOfFailure, sightOfStatus } from './sight.ts';
+import { readModels, readVersion } from '../vllm/answers.ts';
+import { type Sight, sightOfFailure, sightOfStatus } from '../vllm/sight.ts';
+import { engineOf } from '../vllm/version.ts';
 
 /** WorkerTransport.get. */
-export type ProbeGet = (path: string, timeoutMs: number) => Promise<{ status: number; body: string }>;
+export type GetPage = (path: string, timeoutMs: number) => Promise<{ status: number; body: string }>;
 
 /** What a look at a worker found. `message` goes on from the worker's url: "… refuses connections". */
 export type Finding =
@@ -15,8 +17,8 @@ const TIMEOUT_MS = 5000;
  * Asks a worker whether it is well, what it serves (unless `known.models` says so) and its version (unless known).
  * Never throws.
  */
-export async function probe(
-  get: ProbeGet,
+export async function lookAt(
+  get: GetPage,
   known: { readonly models: readonly string[] | null; readonly version: string | null },
 ): Promise<Finding> {
   const health = await ask(get, '/health');
@@ -25,7 +27,7 @@ export async function probe(
   if (!models) {
     const list = await ask(get, '/v1/models');
     if (list.kind === 'unwell') return list;
-    models = readModels(list.body);
+    models = [...readModels(list.page)];
     if (models.length === 0) return { kind: 'unwell', sight: 'answered', message: 'names no models at /v1/models' };
   }
   const version = known.version ?? (await askVersion(get));
@@ -37,10 +39,10 @@ export function modelNamed(id: string): ServedModel {
   return { id, root: null, parent: null, maxModelLen: null };
 }
 
-async function ask(get: ProbeGet, path: string): Promise<{ kind: 'answer'; body: string } | Extract<Finding, { kind: 'unwell' }>> {
+async function ask(get: GetPage, path: string): Promise<{ kind: 'page'; page: string } | Extract<Finding, { kind: 'unwell' }>> {
   try {
     const { status, body } = await get(path, TIMEOUT_MS);
-    if (status === 200) return { kind: 'answer', body };
+    if (status === 200) return { kind: 'page', page: body };
     return { kind: 'unwell', sight: sightOfStatus(status), message: `answers ${path} with status ${status}` };
   } catch (error) {
     const sight = sightOfFailure(error);
@@ -49,41 +51,7 @@ async function ask(get: ProbeGet, path: string): Promise<{ kind: 'answer'; body:
 }
 
 /** Nice to know, no condition: a server that will not tell is as welcome. */
-async function askVersion(get: ProbeGet): Promise<string | null> {
+async function askVersion(get: GetPage): Promise<string | null> {
   const answer = await ask(get, '/version');
-  const said = answer.kind === 'answer' ? parse(answer.body) : null;
-  return isRecord(said) && typeof said['version'] === 'string' ? said['version'] : null;
-}
-
-/** The simulated engine marks its version: 0.29.0+sim. */
-function engineOf(version: string | null): string | null {
-  if (version === null) return null;
-  return version.endsWith('+sim') ? 'sim' : 'vllm';
-}
-
-function readModels(body: string): ServedModel[] {
-  const page = parse(body);
-  const data: unknown = isRecord(page) ? page['data'] : null;
-  if (!Array.isArray(data)) return [];
-  return data.flatMap((card: unknown) => {
-    if (!isRecord(card) || typeof card['id'] !== 'string' || card['id'] === '') return [];
-    return {
-      id: card['id'],
-      root: typeof card['root'] === 'string' ? card['root'] : null,
-      parent: typeof card['parent'] === 'string' ? card['parent'] : null,
-      maxModelLen: typeof card['max_model_len'] === 'number' ? card['max_model_len'] : null,
-    };
-  });
-}
-
-function parse(json: string): unknown {
-  try {
-    return JSON.parse(json);
-  } catch {
-    return null;
-  }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
+  return answer.kind === 'page' ? readVersion(answer.page) : null;
 }

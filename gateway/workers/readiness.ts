@@ -13,12 +13,12 @@ interface Readiness {
 export function watchReadiness(directory: WorkerDirectory): Readiness {
   const { promise: first, resolve } = Promise.withResolvers<void>();
   let everReady = false;
-  function look(): void {
+  function check(): void {
     everReady ||= directory.workers().some(({ view }) => view.state === 'ready');
     const model = directory.resolve(null);
     if (model && canServe(directory, model)) resolve();
   }
-  const close = directory.onChange(look);
-  look();
+  const close = directory.onChange(check);
+  check();
   return { everReady: () => everReady, first, close };
 }

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { ModelEntry, WorkerView } from '../../../gateway/core/worker.ts';
 import { createDirectory, type LiveDirectory } from '../../../gateway/workers/directory.ts';
-import type { WorkerListing } from '../../../gateway/workers/listed-worker.ts';
-import { startStaticSource, type StaticSource } from '../../../gateway/workers/static-source.ts';
+import { type ListedSource, startListedSource } from '../../../gateway/workers/listed-source.ts';
+import type { WorkerListing } from '../../../gateway/workers/worker-listing.ts';
 import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';
 import { type FakeAnswers, type FakeTransports, fakeTransports, recordChanges, refused } from './worker-fixtures.ts';
 
@@ -27,7 +27,7 @@ interface Scene {
   transports: FakeTransports;
   directory: LiveDirectory;
   seen: string[];
-  source: StaticSource;
+  source: ListedSource;
   see(id?: string): WorkerView;
   /** Until the first look has been had. */
   settle(): Promise<void>;
@@ -38,7 +38,7 @@ function setUp(workers: readonly WorkerListing[], answers: Record<string, FakeAn
   const transports = fakeTransports(clock, answers);
   const { events, seen } = recordChanges();
   const directory = createDirectory({ clock, events, models: [], createTransport: transports.create });
-  const source = startStaticSource({ clock, directory, workers });
+  const source = startListedSource({ clock, directory, workers });
   const see = (id = ID): WorkerView => directory.worker(id)!.view;
   return { clock, transports, directory, seen, source, see, settle: () => clock.advance(0) };
 }

@@ -1,8 +1,8 @@
 import type { SupervisorSnapshot } from '../link/snapshot.ts';
 import type { WorkerDirectory } from '../core/worker.ts';
 
-/** Calls `onOther` for a supervisor that was started with other settings than `mark` stands for, once for each. @returns what ends that */
-export function watchSettingsMark(
+/** Calls `onOther` once for each supervisor that was started with other settings than `mark` stands for. @returns what ends the watch */
+export function watchSettingsMismatch(
   directory: WorkerDirectory,
   snapshot: () => SupervisorSnapshot | null,
   mark: () => string,

@@ -1,4 +1,4 @@
-/** What a worker's /metrics page says about its load. */
+/** What GET /metrics says about an engine's load and work. */
 export interface EngineFigures {
   /** Summed over the worker's engines, as are all counts here. */
   readonly running: number;
@@ -14,7 +14,7 @@ export interface EngineFigures {
 const RUNNING = '\nvllm:num_requests_running';
 const WAITING = '\nvllm:num_requests_waiting';
 const KV_USAGE = '\nvllm:kv_cache_usage_perc';
-/** Its name in vLLM until late 2025. */
+/** The name of the same in vLLM until late 2025 (vLLM's PR 29330). */
 const KV_USAGE_OLD = '\nvllm:gpu_cache_usage_perc';
 /** The third is the count of a histogram, whatever its name says. */
 const WORK = ['\nvllm:generation_tokens_total', '\nvllm:prompt_tokens_total', '\nvllm:iteration_tokens_total_count'];
@@ -27,10 +27,10 @@ const OPEN = 123;
 const CLOSE = 125;
 
 /**
- * Reads the few samples that matter out of a Prometheus text page (tens of kilobytes), without splitting it.
- * @returns null when the page has no `vllm:num_requests_running`: it is not vLLM's, or its statistics are off.
+ * Reads the few samples that matter out of a Prometheus text page, which is 50 KB and read every half second: without splitting it.
+ * @returns null where the page has no `vllm:num_requests_running`: it is not vLLM's, or its statistics are off.
  */
-export function parseMetrics(page: string): EngineFigures | null {
+export function readMetrics(page: string): EngineFigures | null {
   const running = sum(page, RUNNING);
   if (running === null) return null;
   return {

@@ -11,18 +11,18 @@ export interface TransportTarget {
   readonly apiKey: string | null;
 }
 
-interface KeptWorkerOptions {
+interface DirectoryWorkerOptions {
   readonly clock: Clock;
   readonly createTransport: (target: TransportTarget) => WorkerTransport;
   /** How long a transport that is no longer wanted may stay for the calls in flight. */
   readonly retireLimitMs: number;
 }
 
-/** How often a transport that is no longer wanted is looked at, until its calls have ended. */
-const LOOK_AGAIN_MS = 100;
+/** How often it is checked whether the calls of a transport that is no longer wanted have ended. */
+const CHECK_AGAIN_MS = 100;
 
-/** The one object that stands for a worker as long as the gateway knows it. */
-export class KeptWorker implements Worker {
+/** The one object that stands for a worker as long as the directory knows it. */
+export class DirectoryWorker implements Worker {
   readonly id: string;
   view: WorkerView;
   readonly load: WorkerLoad = emptyLoad();
@@ -30,14 +30,14 @@ export class KeptWorker implements Worker {
   unanswered = 0;
   life: WorkerLife | null;
 
-  readonly #options: KeptWorkerOptions;
+  readonly #options: DirectoryWorkerOptions;
   #apiKey: string | null;
   #transport: WorkerTransport | null = null;
   /** Transports that close once no call is in flight. */
   readonly #retiring = new Map<WorkerTransport, Timer>();
   #left = false;
 
-  constructor(view: WorkerView, apiKey: string | null, options: KeptWorkerOptions) {
+  constructor(view: WorkerView, apiKey: string | null, options: DirectoryWorkerOptions) {
     this.id = view.id;
     this.view = view;
     this.life = view.state === 'ready' ? { since: options.clock.now() } : null;
@@ -56,7 +56,7 @@ export class KeptWorker implements Worker {
     return this.#transport;
   }
 
-  /** Takes over what is known now. Calls in flight keep the transport that they began with. */
+  /** Takes over what is known now. Calls in flight keep the transport that they began on. */
   update(view: WorkerView, apiKey: string | null): void {
     const before = this.view;
     const moved = view.url !== before.url || apiKey !== this.#apiKey;
@@ -101,9 +101,9 @@ export class KeptWorker implements Worker {
   #retire(transport: WorkerTransport): void {
     const { clock, retireLimitMs } = this.#options;
     const deadline = clock.now() + retireLimitMs;
-    const look = (): void => {
+    const closeIfIdle = (): void => {
       if (this.inFlight > 0 && clock.now() < deadline) {
-        this.#retiring.set(transport, clock.after(LOOK_AGAIN_MS, look));
+        this.#retiring.set(transport, clock.after(CHECK_AGAIN_MS, closeIfIdle));
         return;
       }
       this.#retiring.delete(transport);
@@ -111,7 +111,7 @@ export class KeptWorker implements Worker {
       // Nobody is left to whom a failure to close would matter.
       transport.close().catch(() => undefined);
     };
-    this.#retiring.set(transport, clock.after(LOOK_AGAIN_MS, look));
+    this.#retiring.set(transport, clock.after(CHECK_AGAIN_MS, closeIfIdle));
   }
 }
 

@@ -1,17 +1,17 @@
 import type { Clock } from '../core/clock.ts';
 import type { Worker } from '../core/worker.ts';
 import type { LiveDirectory } from './directory.ts';
-import { ListedWorker, type Place, type WorkerListing } from './listed-worker.ts';
-import type { Sight } from '../vllm/sight.ts';
-import type { WorkerSource } from './source.ts';
+import { ListedWorker } from './listed-worker.ts';
+import { addressOf, type WorkerListing } from './worker-listing.ts';
+import type { WorkerSource } from './worker-source.ts';
 
-interface StaticSourceOptions {
+interface ListedSourceOptions {
   readonly clock: Clock;
   readonly directory: LiveDirectory;
   readonly workers: readonly WorkerListing[];
 }
 
-export interface StaticSource extends WorkerSource {
+export interface ListedSource extends WorkerSource {
   /** Replaces the list. Workers whose lines did not change notice nothing; one whose key, models or size changed stays as ready as it was. */
   update(workers: readonly WorkerListing[]): void;
   /** The engine's own version, by worker id, for those that have told it. */
@@ -19,7 +19,7 @@ export interface StaticSource extends WorkerSource {
 }
 
 /** Puts the workers of the settings into the directory, and finds out by asking them which are well and what they serve. */
-export function startStaticSource({ clock, directory, workers }: StaticSourceOptions): StaticSource {
+export function startListedSource({ clock, directory, workers }: ListedSourceOptions): ListedSource {
   let listed = new Map<string, ListedWorker>();
   let closed = false;
 
@@ -39,16 +39,16 @@ export function startStaticSource({ clock, directory, workers }: StaticSourceOpt
     listed = new Map();
     const fresh: ListedWorker[] = [];
     for (const listing of listings) {
-      const place = placeOf(listing.url, listed);
-      const { id } = place;
+      const address = addressOf(listing.url, listed);
+      const { id } = address;
       const known = before.get(id);
-      if (known && known.view.url === place.url) {
+      if (known && known.view.url === address.url) {
         before.delete(id);
         if (known.relist(listing)) fresh.push(known);
         listed.set(id, known);
       } else {
         const get = (path: string, timeoutMs: number) => transportOf(id).get(path, timeoutMs);
-        const worker = new ListedWorker(place, listing, { clock, get, changed: publish });
+        const worker = new ListedWorker(address, listing, { clock, get, changed: publish });
         fresh.push(worker);
         listed.set(id, worker);
       }
@@ -56,7 +56,7 @@ export function startStaticSource({ clock, directory, workers }: StaticSourceOpt
     for (const gone of before.values()) gone.close();
     // The directory makes the transports through which the first questions go.
     publish();
-    for (const worker of fresh) worker.probeNow();
+    for (const worker of fresh) worker.lookNow();
   }
 
   function transportOf(id: string): Worker['transport'] {
@@ -70,19 +70,10 @@ export function startStaticSource({ clock, directory, workers }: StaticSourceOpt
     update,
     versions: () => new Map([...listed].flatMap(([id, { version }]) => (version === null ? [] : [[id, version] as const]))),
     scrapes: (worker) => worker.view.state === 'ready',
-    observe: (id: string, sight: Sight) => listed.get(id)?.observe(sight),
+    observe: (id, sight) => listed.get(id)?.observe(sight),
     close() {
       closed = true;
       for (const worker of listed.values()) worker.close();
     },
   };
-}
-
-/** A worker is called by its host and port; one that is listed twice gets a number. A path in the url means nothing: vLLM serves at the root. */
-function placeOf(written: string, taken: ReadonlyMap<string, unknown>): Place {
-  const { protocol, hostname, port } = new URL(written);
-  const authority = `${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`;
-  let id = authority;
-  for (let number = 2; taken.has(id); number += 1) id = `${authority}-${number}`;
-  return { id, url: `${protocol}//${authority}`, port: Number(authority.slice(hostname.length + 1)) };
 }

@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
-import { parseMetrics } from '../../../gateway/vllm/parse-metrics.ts';
+import { expect, test } from 'vitest';
+import { beatOf } from '../../../gateway/vllm/beat.ts';
+import { readMetrics } from '../../../gateway/vllm/metrics.ts';
+import { absentNote, recorded } from '../openai/recordings.ts';
 
 const PAGE = `# HELP python_info Python platform information.
 # TYPE vllm:num_requests_running gauge
@@ -23,7 +24,7 @@ vllm:cache_config_info{block_size="16",kv_cache_memory_bytes="None",num_gpu_bloc
 `;
 
 test('counts are summed over engines, and the fullest cache stands for all', () => {
-  expect(parseMetrics(PAGE)).toEqual({
+  expect(readMetrics(PAGE)).toEqual({
     running: 5,
     waiting: 5,
     kvUsage: 0.75,
@@ -33,47 +34,52 @@ test('counts are summed over engines, and the fullest cache stands for all', () 
 });
 
 test('a page that does not count work says so', () => {
-  expect(parseMetrics('vllm:num_requests_running 9')?.work).toBeNull();
-  expect(parseMetrics('vllm:num_requests_running 9\nvllm:prompt_tokens_total 4')?.work).toBe(4);
+  expect(readMetrics('vllm:num_requests_running 9')?.work).toBeNull();
+  expect(readMetrics('vllm:num_requests_running 9\nvllm:prompt_tokens_total 4')?.work).toBe(4);
 });
 
 test("the cache's use is found under its old name too", () => {
   const old = PAGE.replaceAll('vllm:kv_cache_usage_perc', 'vllm:gpu_cache_usage_perc');
-  expect(parseMetrics(old)?.kvUsage).toBe(0.75);
+  expect(readMetrics(old)?.kvUsage).toBe(0.75);
 });
 
 test("the cache's size is known only where it was set in bytes, and is summed over engines", () => {
   const line = 'vllm:cache_config_info{engine="0",kv_cache_memory_bytes="1073741824"} 1.0\n';
-  expect(parseMetrics(`vllm:num_requests_running 0\n${line}${line}`)?.kvCacheBytes).toBe(2 ** 31);
+  expect(readMetrics(`vllm:num_requests_running 0\n${line}${line}`)?.kvCacheBytes).toBe(2 ** 31);
 });
 
 test('a sample without labels, at the very start and without a newline at the end is read', () => {
-  expect(parseMetrics('vllm:num_requests_running 9')?.running).toBe(9);
+  expect(readMetrics('vllm:num_requests_running 9')?.running).toBe(9);
 });
 
 test("a page that is not vLLM's has no figures", () => {
-  expect(parseMetrics('')).toBeNull();
-  expect(parseMetrics('<html>vllm:num_requests_running</html>')).toBeNull();
-  expect(parseMetrics('vllm:num_requests_running_total 4\n')).toBeNull();
+  expect(readMetrics('')).toBeNull();
+  expect(readMetrics('<html>vllm:num_requests_running</html>')).toBeNull();
+  expect(readMetrics('vllm:num_requests_running_total 4\n')).toBeNull();
 });
 
 test('broken samples are passed over, wherever the page is cut off', () => {
-  expect(parseMetrics('vllm:num_requests_running NaN\nvllm:num_requests_running{engine="1"} 2\n')?.running).toBe(2);
+  expect(readMetrics('vllm:num_requests_running NaN\nvllm:num_requests_running{engine="1"} 2\n')?.running).toBe(2);
   for (let end = 0; end <= PAGE.length; end += 1) {
-    const figures = parseMetrics(PAGE.slice(0, end));
+    const figures = readMetrics(PAGE.slice(0, end));
     for (const value of Object.values(figures ?? {})) expect(value === null || Number.isFinite(value)).toBe(true);
   }
 });
 
-const recording = new URL('../../../../shared/vllm-recordings/metrics-idle.prom', import.meta.url);
-describe.skipIf(!existsSync(recording))('a page recorded from vLLM (skipped where the recording is absent)', () => {
-  test('gives the figures that it shows', () => {
-    expect(parseMetrics(readFileSync(recording, 'utf8'))).toEqual({
-      running: 0,
-      waiting: 0,
-      kvUsage: 0,
-      work: 416,
-      kvCacheBytes: 1073741824,
-    });
-  });
+test('a beat is what runs and waits and what work was done; none of a page that counts no work', () => {
+  expect(beatOf(readMetrics(PAGE))).toEqual({ running: 5, waiting: 5, tokens: 1047 });
+  expect(beatOf(readMetrics('vllm:num_requests_running 9'))).toBeNull();
+  expect(beatOf(readMetrics('python_info 1'))).toBeNull();
 });
+
+const RECORDED = {
+  'metrics-idle.prom': { running: 0, waiting: 0, kvUsage: 0, work: 416 },
+  '0.32.0/metrics-0.32-idle.prom': { running: 0, waiting: 0, kvUsage: 0, work: 20_098 },
+  '0.32.0/metrics-0.32-busy.prom': { running: 8, waiting: 2, kvUsage: 0.0004883110541414881, work: 20_724 },
+};
+for (const [name, figures] of Object.entries(RECORDED)) {
+  const note = absentNote(name);
+  test.skipIf(note !== '')(`a page recorded from vLLM gives the figures that it shows: ${name}${note}`, () => {
+    expect(readMetrics(recorded(name))).toEqual({ ...figures, kvCacheBytes: 1073741824 });
+  });
+}

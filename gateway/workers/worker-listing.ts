@@ -1,0 +1,26 @@
+/** One line of `workers` in the settings. */
+export interface WorkerListing {
+  /** http(s)://host[:port] */
+  readonly url: string;
+  readonly apiKey: string | null;
+  /** null: ask the worker. */
+  readonly models: readonly string[] | null;
+  readonly maxNumSeqs: number;
+}
+
+/** Where a listed worker is, and what it is called for that. */
+export interface ListedAddress {
+  readonly id: string;
+  /** http(s)://host:port */
+  readonly url: string;
+  readonly port: number;
+}
+
+/** A worker is called by its host and port; one that is listed twice gets a number. A path in the url means nothing: vLLM serves at the root. */
+export function addressOf(url: string, takenIds: ReadonlyMap<string, unknown>): ListedAddress {
+  const { protocol, hostname, port } = new URL(url);
+  const authority = `${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`;
+  let id = authority;
+  for (let number = 2; takenIds.has(id); number += 1) id = `${authority}-${number}`;
+  return { id, url: `${protocol}//${authority}`, port: Number(authority.slice(hostname.length + 1)) };
+}
