@@ -12,7 +12,7 @@ export interface SimOptions {
   readonly model?: string;
   /** Flags of `vllm serve`. */
   readonly args?: readonly string[];
-  /** Added to the environment; SIM_SPEED and SIM_FAULTS have defaults here. */
+  /** Added to DEFAULTS. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -22,23 +22,31 @@ export interface FaultRequest {
   readonly after_tokens?: number;
 }
 
-/** A simulated vLLM in a process of its own. */
-export interface RunningSim extends AsyncDisposable {
+/** A simulated vLLM that can be asked, wherever it runs. */
+export interface ServedSim extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
-  readonly pid: number;
-  readonly child: ChildProcess;
   /** What it has printed so far, both streams together. */
   output(): string;
   stdout(): string;
   stderr(): string;
-  /** Resolves when it has ended, with the exit code or the signal. */
-  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
-  /** Ends it and its engine core, if need be by SIGKILL to the group. */
   stop(): Promise<void>;
   /** Lets something go wrong; `none` ends what lasts. */
   fault(body: FaultRequest): Promise<void>;
 }
+
+/** A simulated vLLM in a process of its own. */
+export interface RunningSim extends ServedSim {
+  readonly pid: number;
+  readonly child: ChildProcess;
+  /** Resolves when it has ended, with the exit code or the signal. */
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+  /** Ends it and its engine core, if need be by SIGKILL to the group. */
+  stop(): Promise<void>;
+}
+
+/** A quick start, whatever the speed of what follows, and faults on demand. */
+export const DEFAULTS: Readonly<Record<string, string>> = { SIM_SPEED: '0.01', SIM_START_MS: '15', SIM_FAULTS: '1' };
 
 const SIM_PROGRAM = fileURLToPath(new URL('../../supervisor/sim/main.ts', import.meta.url));
 const READY_LINE = 'Application startup complete.';
@@ -58,7 +66,7 @@ export async function launchSim(options: SimOptions = {}): Promise<RunningSim> {
     // A group of its own, so that its engine core can be ended with it.
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...COMPILE_CACHE, PATH: process.env['PATH'] ?? '', SIM_SPEED: '0.01', SIM_FAULTS: '1', ...options.env },
+    env: { ...COMPILE_CACHE, PATH: process.env['PATH'] ?? '', ...DEFAULTS, ...options.env },
   });
   const pid = child.pid!;
   let printed = '';
@@ -94,15 +102,6 @@ export async function launchSim(options: SimOptions = {}): Promise<RunningSim> {
     await exited;
     process.off('exit', killGroup);
   }
-  async function strike(body: FaultRequest): Promise<void> {
-    const answer = await fetch(`${url}/sim/fault`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    });
-    const text = await answer.text();
-    if (!answer.ok) throw new Error(`the simulated engine refused the fault: ${text}`);
-  }
   async function accepts(): Promise<boolean> {
     const socket = connect(port, '127.0.0.1');
     const accepted = await once(socket, 'connect').then(
@@ -113,9 +112,9 @@ export async function launchSim(options: SimOptions = {}): Promise<RunningSim> {
     return accepted;
   }
   async function fault(body: FaultRequest): Promise<void> {
-    if (body.fault !== 'none') return strike(body);
+    if (body.fault !== 'none') return strike(url, body);
     // A server that refuses connections cannot be asked; a signal reaches it.
-    await strike(body).catch(() => process.kill(pid, 'SIGUSR2'));
+    await strike(url, body).catch(() => process.kill(pid, 'SIGUSR2'));
     while (!(await accepts()));
   }
   return {
@@ -131,6 +130,14 @@ export async function launchSim(options: SimOptions = {}): Promise<RunningSim> {
     fault,
     [Symbol.asyncDispose]: stop,
   };
+}
+
+/** Lets something go wrong with the simulated vLLM that answers at `url`. @throws Error when it refuses */
+export async function strike(url: string, body: FaultRequest): Promise<void> {
+  const headers = { 'content-type': 'application/json' };
+  const answer = await fetch(`${url}/sim/fault`, { method: 'POST', headers, body: JSON.stringify(body) });
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`the simulated engine refused the fault: ${text}`);
 }
 
 /** Launches the simulated vLLM on a free port and waits until it is ready. Throws with its output when it ends instead. */

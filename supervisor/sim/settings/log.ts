@@ -1,7 +1,7 @@
 import { setImmediate as soon } from 'node:timers';
 
 /** The two processes whose lines vLLM's log holds. */
-export type LogSource = 'APIServer' | 'EngineCore';
+type LogSource = 'APIServer' | 'EngineCore';
 
 function stamp(): string {
   const now = new Date();
@@ -9,10 +9,26 @@ function stamp(): string {
   return `${two(now.getMonth() + 1)}-${two(now.getDate())} ${two(now.getHours())}:${two(now.getMinutes())}:${two(now.getSeconds())}`;
 }
 
+/** Where the two parts of a log go. */
+interface LogStreams {
+  stdout(text: string): void;
+  stderr(text: string): void;
+}
+
+const OF_THIS_PROCESS: LogStreams = {
+  stdout: (text) => void process.stdout.write(text),
+  stderr: (text) => void process.stderr.write(text),
+};
+
 /** Writes lines the way vLLM does: its own and the access lines on stdout, uvicorn's life and tracebacks on stderr, each with its process. */
 export class Log {
   enginePid = process.pid;
+  readonly #streams: LogStreams;
   #waiting = '';
+
+  constructor(streams = OF_THIS_PROCESS) {
+    this.#streams = streams;
+  }
 
   #prefix(source: LogSource): string {
     return `(${source} pid=${source === 'APIServer' ? process.pid : this.enginePid}) `;
@@ -48,7 +64,7 @@ export class Log {
 
   /** uvicorn's own lines and tracebacks. */
   stderr(source: LogSource, text: string): void {
-    process.stderr.write(
+    this.#streams.stderr(
       text
         .split('\n')
         .map((line) => `${this.#prefix(source)}${line}\n`)
@@ -58,17 +74,17 @@ export class Log {
 
   /** A progress bar's next state: no line end, the cursor goes back. */
   progress(source: LogSource, text: string): void {
-    process.stderr.write(`\r${this.#prefix(source)}${text}`);
+    this.#streams.stderr(`\r${this.#prefix(source)}${text}`);
   }
 
   flush(): void {
     if (this.#waiting === '') return;
-    process.stdout.write(this.#waiting);
+    this.#streams.stdout(this.#waiting);
     this.#waiting = '';
   }
 
   #stdout(text: string): void {
     this.flush();
-    process.stdout.write(text);
+    this.#streams.stdout(text);
   }
 }

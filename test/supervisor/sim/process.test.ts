@@ -77,15 +77,10 @@ describe('a start', () => {
     expect(output).toContain(`(APIServer pid=${sim.pid}) INFO:     Application startup complete.`);
   });
 
-  test('refuses connections until it is ready', async () => {
-    await using sim = await launchSim({ env: { SIM_START_MS: '8000' } });
+  test('refuses connections until it is ready; ended by SIGTERM it has the exit code 130, and its engine core ends with it', async () => {
+    await using sim = await launchSim({ env: { SIM_STALL_START: 'weights' } });
     await printed(sim, 'Starting to load model');
     await expect(rawRequest({ port: sim.port, path: '/health' })).rejects.toThrow(/ECONNREFUSED/);
-  });
-
-  test('that is ended by SIGTERM has the exit code 130, and its engine core ends with it', async () => {
-    await using sim = await launchSim({ env: { SIM_START_MS: '8000' } });
-    await printed(sim, 'Starting to load model');
     process.kill(sim.pid, 'SIGTERM');
     expect(await sim.exited).toEqual({ code: 130, signal: null });
     expect(sim.output()).toContain('KeyboardInterrupt: terminated');
@@ -117,63 +112,23 @@ describe('a start', () => {
     expect(sim.output()).not.toContain('Starting to load model');
     holder.close();
   });
-
-  test('of a model that the card cannot run fails in the words of vLLM', async () => {
-    await using sim = await launchSim({ args: ['--dtype', 'bfloat16'], env: { SIM_GPU: 't4' } });
-    expect((await sim.exited).code).toBe(1);
-    expect(sim.output()).toContain('Bfloat16 is only supported on GPUs with compute capability of at least 8.0. Your Tesla T4 GPU');
-  });
-
-  test('of a context that does not fit says how long it could be, and auto takes that', async () => {
-    const model = 'meta-llama/Llama-3.1-8B-Instruct-AWQ';
-    await using tooLong = await launchSim({ model, args: ['--max-model-len', '131072'], env: { SIM_GPU: 't4' } });
-    expect((await tooLong.exited).code).toBe(1);
-    expect(tooLong.output()).toContain("To serve at least one request with the model's max seq len (131072)");
-    expect(tooLong.output()).toContain(
-      "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore': 1}",
-    );
-    const longest = Number(/estimated maximum model length is (\d+)/.exec(tooLong.output())![1]);
-    await using fitting = await startSim({ model, args: ['--max-model-len', 'auto'], env: { SIM_GPU: 't4' } });
-    const models = JSON.parse((await rawRequest({ port: fitting.port, path: '/v1/models' })).body) as { data: { max_model_len: number }[] };
-    expect(models.data[0]!.max_model_len).toBe(longest);
-  });
 });
 
 describe('a fault at start', () => {
   test.each([
-    [
-      'oom-weights',
-      'Starting to load model',
-      /Failed to load model - not enough GPU memory[\s\S]*torch\.OutOfMemoryError: CUDA out of memory\. Tried to allocate/,
-      'Model loading took',
-    ],
-    ['oom-kv', 'Model loading took', /Available KV cache memory: -[\s\S]*No available memory for the cache blocks\./, 'GPU KV cache size'],
-    ['oom-graph', 'Capturing CUDA graphs', /torch\.OutOfMemoryError: CUDA out of memory/, 'Graph capturing finished'],
-    [
-      'busy-vram',
-      'Initializing a V1 LLM engine',
-      /Free memory on device cuda:0 \([\d.]+\/[\d.]+ GiB\) on startup is less than desired GPU memory utilization/,
-      'Starting to load model',
-    ],
-    ['host-oom', 'Starting to load model', /Failed core proc\(s\): \{'EngineCore': -9\}/, 'Model loading took'],
-    ['config-error', 'non-default args', /is not a local folder and is not a valid model identifier/, 'Resolved architecture'],
-  ])('%s fails after "%s" with the exit code 1', async (fault, before, words, never) => {
+    ['oom-weights', /torch\.OutOfMemoryError: CUDA out of memory\. Tried to allocate/],
+    ['host-oom', /Failed core proc\(s\): \{'EngineCore': -9\}/],
+    ['config-error', /is not a local folder and is not a valid model identifier/],
+  ])('%s ends the process with the exit code 1, after its words', async (fault, words) => {
     await using sim = await launchSim({ env: { SIM_FAULT: fault } });
     expect(await sim.exited).toEqual({ code: 1, signal: null });
-    expect(sim.output()).toContain(before);
     expect(sim.output()).toMatch(words);
-    expect(sim.output()).not.toContain(never);
   });
 
   test('crash-loop comes up and dies again, with the exit code 0', async () => {
     await using sim = await startSim({ env: { SIM_FAULT: 'crash-loop' } });
     expect(await sim.exited).toEqual({ code: 0, signal: null });
     expect(sim.output()).toContain('EngineDeadError');
-  });
-
-  test('a request fault at start strikes every request', async () => {
-    await using sim = await startSim({ env: { SIM_FAULT: 'error-500' } });
-    for (let i = 0; i < 3; i++) expect((await rawJson(sim.port, CHAT_PATH, { messages: LONG_STREAM.messages })).status).toBe(500);
   });
 });
 
@@ -253,7 +208,7 @@ describe('the death of the engine core', () => {
   });
 
   test('out of GPU memory tells so in the log first', async () => {
-    await using sim = await startSim({ env: UNHURRIED });
+    await using sim = await startSim();
     await sim.fault({ fault: 'oom-runtime', after_tokens: 5 });
     const answer = await rawJson(sim.port, CHAT_PATH, LONG_STREAM);
     expect(answer.body).toContain('EngineCore encountered an issue.');
@@ -262,7 +217,7 @@ describe('the death of the engine core', () => {
   });
 
   test('together with the whole server leaves no answer', async () => {
-    await using sim = await startSim({ env: UNHURRIED });
+    await using sim = await startSim();
     await sim.fault({ fault: 'host-oom', after_tokens: 5 });
     const answer = await rawJson(sim.port, CHAT_PATH, LONG_STREAM);
     expect(answer.ending).not.toBe('complete');
@@ -271,79 +226,11 @@ describe('the death of the engine core', () => {
 });
 
 describe('a live fault', () => {
-  test('hang stops the tokens while /health says 200, until it is taken away', async () => {
-    await using sim = await startSim({ env: UNHURRIED });
-    await sim.fault({ fault: 'hang', after_tokens: 3 });
-    const { ended } = await streamUnderWay(sim, { ...LONG_STREAM, max_tokens: 40 });
-    const generated = async (): Promise<string> => {
-      const page = (await rawRequest({ port: sim.port, path: '/metrics' })).body;
-      return /generation_tokens_total\{[^}]*\} (\S+)/.exec(page)![1]!;
-    };
-    const winner = await Promise.race([
-      ended.then(() => 'ended'),
-      rawRequest({ port: sim.port, path: '/health' }).then(({ status }) => status),
-    ]);
-    expect(winner).toBe(200);
-    expect(await generated()).toBe('3.0');
-    await sim.fault({ fault: 'none' });
-    expect((await ended).body).toContain('"finish_reason":"length"');
-    expect(await generated()).toBe('40.0');
-  });
-
-  test('reset cuts the connection in the middle of a stream', async () => {
-    await using sim = await startSim();
-    await sim.fault({ fault: 'reset', after_tokens: 2 });
-    const answer = await rawJson(sim.port, CHAT_PATH, LONG_STREAM);
-    expect(answer.ending).toBe('reset');
-    expect(answer.body).toContain('"content":"This"');
-    expect(answer.body).not.toContain('[DONE]');
-  });
-
-  test('html is a 200 that is no answer, for as many requests as were asked for', async () => {
-    await using sim = await startSim();
-    await sim.fault({ fault: 'html', count: 2 });
-    const body = { messages: LONG_STREAM.messages, max_tokens: 1 };
-    const kinds: (string | undefined)[] = [];
-    for (let i = 0; i < 3; i++)
-      kinds.push((await rawJson(sim.port, CHAT_PATH, body)).headers.find(([name]) => name === 'content-type')?.[1]);
-    expect(kinds).toEqual(['text/html; charset=utf-8', 'text/html; charset=utf-8', 'application/json']);
-  });
-
   test('refuse closes the door until it is taken away', async () => {
     await using sim = await startSim();
     await sim.fault({ fault: 'refuse' });
     await expect(rawRequest({ port: sim.port, path: '/health' })).rejects.toThrow(/ECONNREFUSED/);
     await sim.fault({ fault: 'none' });
     expect((await rawRequest({ port: sim.port, path: '/health' })).status).toBe(200);
-  });
-
-  test('slow makes every step take ten times as long', async () => {
-    await using sim = await startSim({ env: UNHURRIED });
-    const request = { ...LONG_STREAM, max_tokens: 30 };
-    const timed = async (): Promise<number> => {
-      const begin = performance.now();
-      await rawJson(sim.port, CHAT_PATH, request);
-      return performance.now() - begin;
-    };
-    await sim.fault({ fault: 'slow' });
-    const slow = await timed();
-    await sim.fault({ fault: 'none' });
-    expect(await timed()).toBeLessThan(slow);
-  });
-
-  test('strikes a request that has no tokens at its end', async () => {
-    await using sim = await startSim();
-    await sim.fault({ fault: 'error-midstream' });
-    expect((await rawJson(sim.port, '/v1/embeddings', { input: 'a' })).status).toBe(500);
-    await sim.fault({ fault: 'reset' });
-    await expect(rawJson(sim.port, '/v1/embeddings', { input: 'a' })).rejects.toThrow(/ECONNRESET/);
-  });
-
-  test('is refused where the route is not open or the fault is not known', async () => {
-    await using shut = await startSim({ env: { SIM_FAULTS: '0' } });
-    expect((await rawJson(shut.port, '/sim/fault', { fault: 'hang' })).status).toBe(404);
-    await using open = await startSim();
-    expect((await rawJson(open.port, '/sim/fault', { fault: 'gremlins' })).status).toBe(400);
-    expect((await rawJson(open.port, '/sim/fault', { fault: 'oom-weights' })).status).toBe(400);
   });
 });

@@ -1,13 +1,12 @@
 import { connect } from 'node:net';
 import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { rawJson, rawRequest } from '../../support/raw-http.ts';
 import type { RawAnswer } from '../../support/raw-http.ts';
-import { startSim } from '../../support/sim.ts';
-import type { RunningSim } from '../../support/sim.ts';
+import type { ServedSim } from '../../support/sim.ts';
+import { serveInside } from '../../support/sim-inside.ts';
 
 const MODEL = 'sim-1B';
 const CHAT_PATH = '/v1/chat/completions';
@@ -25,13 +24,13 @@ function bodyOf<T = Record<string, never>>(answer: RawAnswer): T {
   return JSON.parse(answer.body) as T;
 }
 
-/** One number of the metrics page; the sum where there are several series. */
 /** Requests in its hands, whatever its engine does. */
-async function serverLoad(sim: RunningSim): Promise<number> {
+async function serverLoad(sim: ServedSim): Promise<number> {
   return bodyOf<{ server_load: number }>(await rawRequest({ port: sim.port, path: '/load' })).server_load;
 }
 
-async function metric(sim: RunningSim, name: string): Promise<number> {
+/** One number of the metrics page; the sum where there are several series. */
+async function metric(sim: ServedSim, name: string): Promise<number> {
   const page = (await rawRequest({ port: sim.port, path: '/metrics' })).body;
   const lines = page.split('\n').filter((line) => line.startsWith(`${name}{`));
   expect(lines.length).toBeGreaterThan(0);
@@ -39,10 +38,13 @@ async function metric(sim: RunningSim, name: string): Promise<number> {
 }
 
 describe('the surface', () => {
-  let sim: RunningSim;
+  let sim: ServedSim;
   let client: OpenAI;
   beforeAll(async () => {
-    sim = await startSim({ model: MODEL, args: ['--max-model-len', '4096', '--enable-auto-tool-choice', '--tool-call-parser', 'hermes'] });
+    sim = await serveInside({
+      model: MODEL,
+      args: ['--max-model-len', '4096', '--enable-auto-tool-choice', '--tool-call-parser', 'hermes'],
+    });
     client = new OpenAI({ baseURL: `${sim.url}/v1`, apiKey: 'none', maxRetries: 0 });
   });
   afterAll(() => sim.stop());
@@ -298,7 +300,7 @@ describe('the surface', () => {
 
 describe('flags', () => {
   test('--served-model-name: every name is served, the first is in every answer', async () => {
-    await using sim = await startSim({ args: ['--served-model-name', 'main', 'alias'] });
+    await using sim = await serveInside({ args: ['--served-model-name', 'main', 'alias'] });
     const listed = bodyOf<{ data: { id: string; root: string }[] }>(await rawRequest({ port: sim.port, path: '/v1/models' }));
     expect(listed.data.map(({ id, root }) => [id, root])).toEqual([
       ['main', 'sim-1B'],
@@ -311,7 +313,7 @@ describe('flags', () => {
   });
 
   test('--api-key: /v1 needs it, /health does not, and the refusal is a text', async () => {
-    await using sim = await startSim({ args: ['--api-key', 'secret', 'other'] });
+    await using sim = await serveInside({ args: ['--api-key', 'secret', 'other'] });
     const body = { messages: MESSAGES, max_tokens: 1 };
     const refused = await rawJson(sim.port, CHAT_PATH, body);
     expect([refused.status, refused.body]).toEqual([401, '{"error":"Unauthorized"}']);
@@ -320,7 +322,7 @@ describe('flags', () => {
   });
 
   test('--enable-request-id-headers, --enable-prompt-tokens-details and --enable-force-include-usage', async () => {
-    await using sim = await startSim({
+    await using sim = await serveInside({
       args: [
         '--enable-request-id-headers',
         '--enable-prompt-tokens-details',
@@ -343,15 +345,15 @@ describe('flags', () => {
   });
 
   test('--runner says which of the two surfaces there is', async () => {
-    await using pooling = await startSim({ args: ['--runner', 'pooling'] });
+    await using pooling = await serveInside({ args: ['--runner', 'pooling'] });
     expect((await rawJson(pooling.port, CHAT_PATH, { messages: MESSAGES })).status).toBe(404);
     expect((await rawJson(pooling.port, '/v1/embeddings', { input: 'a' })).status).toBe(200);
-    await using generate = await startSim({ args: ['--runner', 'generate'] });
+    await using generate = await serveInside({ args: ['--runner', 'generate'] });
     expect((await rawJson(generate.port, '/v1/embeddings', { input: 'a' })).status).toBe(404);
   });
 
   test('--stream-interval: tokens come several at a time, and none is lost', async () => {
-    await using sim = await startSim({ args: ['--stream-interval', '4'] });
+    await using sim = await serveInside({ args: ['--stream-interval', '4'] });
     const whole = bodyOf<{ choices: { message: { content: string } }[] }>(
       await rawJson(sim.port, CHAT_PATH, { messages: MESSAGES, max_tokens: 10 }),
     );
@@ -362,7 +364,7 @@ describe('flags', () => {
   });
 
   test('VLLM_SERVER_DEV_MODE opens sleep and wake_up; nothing is generated in between', async () => {
-    await using sim = await startSim({ args: ['--enable-server-load-tracking'], env: { VLLM_SERVER_DEV_MODE: '1' } });
+    await using sim = await serveInside({ args: ['--enable-server-load-tracking'], env: { VLLM_SERVER_DEV_MODE: '1' } });
     const post = (path: string): Promise<RawAnswer> => rawRequest({ port: sim.port, path, method: 'POST' });
     expect((await post('/sleep?level=1')).status).toBe(200);
     expect(bodyOf(await rawRequest({ port: sim.port, path: '/is_sleeping' }))).toEqual({ is_sleeping: true });
@@ -370,12 +372,12 @@ describe('flags', () => {
     await expect.poll(() => serverLoad(sim)).toBe(1);
     expect((await post('/wake_up')).status).toBe(200);
     expect((await waiting).status).toBe(200);
-    await using plain = await startSim();
+    await using plain = await serveInside();
     expect((await rawRequest({ port: plain.port, path: '/sleep', method: 'POST' })).status).toBe(404);
   });
 
   test('VLLM_HTTP_TIMEOUT_KEEP_ALIVE: an idle connection is closed by the server', async () => {
-    await using sim = await startSim({ env: { VLLM_HTTP_TIMEOUT_KEEP_ALIVE: '0.2' } });
+    await using sim = await serveInside({ env: { VLLM_HTTP_TIMEOUT_KEEP_ALIVE: '0.2' } });
     const socket = connect(sim.port, '127.0.0.1');
     socket.write('GET /health HTTP/1.1\r\nhost: a\r\n\r\n');
     const [head] = (await once(socket, 'data')) as [Buffer];
@@ -388,7 +390,7 @@ describe('requests and the engine', () => {
   const endless = { messages: MESSAGES, max_tokens: 30_000, ignore_eos: true };
 
   test('a client that goes away frees its place at once, streaming or not', async () => {
-    await using sim = await startSim({ args: ['--max-num-seqs', '1'], env: { SIM_SPEED: '0.5' } });
+    await using sim = await serveInside({ args: ['--max-num-seqs', '1'], env: { SIM_SPEED: '0.5' } });
     for (const stream of [true, false]) {
       const socket = connect(sim.port, '127.0.0.1');
       const body = JSON.stringify({ ...endless, stream });
@@ -405,7 +407,7 @@ describe('requests and the engine', () => {
   });
 
   test('the headers of a stream come while the request still waits', async () => {
-    await using sim = await startSim({ args: ['--max-num-seqs', '1'], env: { SIM_SPEED: '0.5' } });
+    await using sim = await serveInside({ args: ['--max-num-seqs', '1'], env: { SIM_SPEED: '0.5' } });
     const holder = connect(sim.port, '127.0.0.1');
     const body = JSON.stringify({ ...endless, stream: true });
     const head = `POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
@@ -415,7 +417,8 @@ describe('requests and the engine', () => {
     waiting.write(head + body);
     const [received] = (await once(waiting, 'data')) as [Buffer];
     expect(received.toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*transfer-encoding: chunked\r\n\r\n$/);
-    expect(await metric(sim, 'vllm:num_requests_waiting')).toBe(1);
+    // The gauge moves with the next step.
+    await expect.poll(() => metric(sim, 'vllm:num_requests_waiting')).toBe(1);
     holder.destroy();
     const [first] = (await once(waiting, 'data')) as [Buffer];
     expect(first.toString()).toContain('"role":"assistant"');
@@ -423,7 +426,7 @@ describe('requests and the engine', () => {
   });
 
   test('a reader that does not read gets its tokens in fewer and larger chunks, and loses none', async () => {
-    await using sim = await startSim({ env: { SIM_SPEED: '0' } });
+    await using sim = await serveInside({ env: { SIM_SPEED: '0' } });
     const request = { messages: MESSAGES, max_tokens: 30_000, ignore_eos: true, stream: true, stream_options: { include_usage: true } };
     const body = JSON.stringify(request);
     const socket = connect(sim.port, '127.0.0.1');
@@ -446,7 +449,7 @@ describe('requests and the engine', () => {
   test('the metrics tell what happened: queueing, preemption, prefix hits, every token, and nothing left over', async () => {
     // 40 blocks of 16 tokens for eight requests that grow to about 150 tokens each: not all of them can stay.
     const args = ['--max-model-len', '256', '--num-gpu-blocks-override', '40', '--max-num-seqs', '6', '--enable-server-load-tracking'];
-    await using sim = await startSim({ args });
+    await using sim = await serveInside({ args });
     const requests = Array.from({ length: 8 }, (_, at) => ({
       messages: [{ role: 'user', content: `${at} ${'word '.repeat(40)}` }],
       max_tokens: 90,
@@ -472,8 +475,10 @@ describe('requests and the engine', () => {
   });
 
   test('the gauges move with the steps of the engine: not while it hangs, and, in an old one, not for clients that leave', async () => {
-    await using sim = await startSim({ env: { SIM_SPEED: '0.1' } });
+    await using sim = await serveInside({ args: ['--enable-server-load-tracking'], env: { SIM_SPEED: '0.1' } });
     const gauges = () => Promise.all(GAUGES.map((gauge) => metric(sim, gauge)));
+    /** Its server has noticed that the client has left. */
+    const gone = () => expect.poll(() => serverLoad(sim)).toBe(0);
     const underWay = async () => {
       const leaving = new AbortController();
       const body = JSON.stringify({ messages: MESSAGES, max_tokens: 5000, ignore_eos: true, stream: true });
@@ -489,10 +494,10 @@ describe('requests and the engine', () => {
 
     await sim.fault({ fault: 'stale-gauges' });
     (await underWay())();
-    const asked = await metric(sim, 'vllm:generation_tokens_total');
-    await sleep(300);
+    await gone();
+    const generated = await metric(sim, 'vllm:generation_tokens_total');
     expect(await gauges()).toEqual([1, 0, expect.closeTo(0.01, 1)]);
-    expect((await metric(sim, 'vllm:generation_tokens_total')) - asked).toBeLessThan(20);
+    expect(await metric(sim, 'vllm:generation_tokens_total')).toBe(generated);
     await rawJson(sim.port, CHAT_PATH, { messages: MESSAGES, max_tokens: 2 });
     expect(await gauges()).toEqual([0, 0, 0]);
     await sim.fault({ fault: 'none' });
@@ -500,7 +505,7 @@ describe('requests and the engine', () => {
     const last = await underWay();
     await sim.fault({ fault: 'hang' });
     last();
-    await sleep(300);
+    await gone();
     expect((await gauges()).slice(0, 2)).toEqual([1, 0]);
   });
 });

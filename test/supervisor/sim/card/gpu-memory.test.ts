@@ -7,6 +7,7 @@ import { usedMib, VramFile } from '../../../../supervisor/sim/card/vram-file.ts'
 import type { VramGpu } from '../../../../supervisor/sim/card/vram-file.ts';
 import { launchSim, startSim, writeVramFile } from '../../../support/sim.ts';
 import type { RunningSim } from '../../../support/sim.ts';
+import { startInside } from '../../../support/sim-inside.ts';
 
 const MODEL = 'meta-llama/Llama-3.1-8B-Instruct-AWQ';
 const ARGS = ['--max-model-len', '8192', '--max-num-seqs', '32'];
@@ -44,18 +45,15 @@ describe('GPU memory that processes share', () => {
 
   test('grows phase by phase', async () => {
     writeVramFile(path, ['rtx-4080']);
-    const held = async (phase: string, sign: string): Promise<number> => {
-      await using sim = await launchSim({ model: MODEL, args: ARGS, env: { SIM_VRAM_FILE: path, SIM_STALL_START: phase } });
-      await expect.poll(() => sim.output()).toContain(sign);
-      const mib = usedMib((await gpus())[0]!);
-      process.kill(sim.pid, 'SIGTERM');
-      expect((await sim.exited).code).toBe(130);
-      return mib / 1024;
-    };
-    expect(await held('weights', 'Starting to load model')).toBeCloseTo(0.35, 1);
-    expect(await held('compile', 'Dynamo bytecode transform time')).toBeCloseTo(0.35 + 5.33, 1);
+    const held = new Map<string, number>();
+    const start = await startInside({ model: MODEL, args: ARGS, env: { SIM_VRAM_FILE: path } }, async (phase) => {
+      if (!held.has(phase)) held.set(phase, usedMib((await gpus())[0]!) / 1024);
+    });
+    expect(start.exitCode).toBeNull();
+    expect(held.get('weights')).toBeCloseTo(0.35, 1);
+    expect(held.get('compile')).toBeCloseTo(0.35 + 5.33, 1);
     // The estimate for the graphs is kept free for them.
-    expect(await held('graphs', 'Capturing CUDA graphs')).toBeCloseTo(0.35 + 15.57 * 0.92 - (0.1 + 0.01 * 11), 1);
+    expect(held.get('graphs')).toBeCloseTo(0.35 + 15.57 * 0.92 - (0.1 + 0.01 * 11), 1);
   });
 
   test('that an orphan keeps makes the next start fail, until the orphan is gone', async () => {
@@ -93,10 +91,10 @@ describe('GPU memory that processes share', () => {
   test('is that of the card which CUDA_VISIBLE_DEVICES names', async () => {
     writeVramFile(path, ['t4', 'rtx-4080']);
     const { uuid } = (await gpus())[1]!;
-    await using sim = await startSim({ model: MODEL, args: ARGS, env: { SIM_VRAM_FILE: path, CUDA_VISIBLE_DEVICES: uuid } });
-    expect(sim.output()).toContain("simulated_gpu='NVIDIA GeForce RTX 4080'");
+    const start = await startInside({ model: MODEL, args: ARGS, env: { SIM_VRAM_FILE: path, CUDA_VISIBLE_DEVICES: uuid } });
+    expect(start.output()).toContain("simulated_gpu='NVIDIA GeForce RTX 4080'");
     expect((await gpus()).map((gpu) => gpu.holders.length)).toEqual([0, 1]);
-    await using other = await startSim({ model: MODEL, args: ARGS, env: { SIM_VRAM_FILE: path, CUDA_VISIBLE_DEVICES: '0' } });
+    const other = await startInside({ model: MODEL, args: ARGS, env: { SIM_VRAM_FILE: path, CUDA_VISIBLE_DEVICES: '0' } });
     expect(other.output()).toContain("simulated_gpu='Tesla T4'");
     expect((await gpus()).map((gpu) => gpu.holders.length)).toEqual([1, 1]);
   });
@@ -105,15 +103,14 @@ describe('GPU memory that processes share', () => {
     writeVramFile(path, ['t4', 't4']);
     const model = 'mistralai/Mistral-7B-Instruct-v0.3';
     const spread = [...ARGS, '--tensor-parallel-size', '2'];
-    await using tooBig = await launchSim({ model, args: ARGS, env: { SIM_VRAM_FILE: path } });
-    expect((await tooBig.exited).code).toBe(1);
+    expect((await startInside({ model, args: ARGS, env: { SIM_VRAM_FILE: path } })).exitCode).toBe(1);
     await using sim = await startSim({ model, args: spread, env: { SIM_VRAM_FILE: path } });
     expect(sim.output()).toContain('Model loading took 6.75 GiB memory');
-    const [one, other] = await gpus();
-    expect(usedMib(one!)).toBeGreaterThan(10_000);
-    expect(usedMib(other!)).toBe(usedMib(one!));
-    await using lonely = await launchSim({ model, args: spread, env: { SIM_VRAM_FILE: path, CUDA_VISIBLE_DEVICES: '1' } });
-    expect((await lonely.exited).code).toBe(1);
+    const held = (await gpus()).map((gpu) => gpu.holders.find(({ pid }) => pid === enginePid(sim))?.mib);
+    expect(held[0]).toBeGreaterThan(10_000);
+    expect(held[1]).toBe(held[0]);
+    const lonely = await startInside({ model, args: spread, env: { SIM_VRAM_FILE: path, CUDA_VISIBLE_DEVICES: '1' } });
+    expect(lonely.exitCode).toBe(1);
     expect(lonely.output()).toContain('World size (2) is larger than the number of available GPUs (1) in this node.');
   });
 
@@ -131,18 +128,21 @@ describe('GPU memory that processes share', () => {
     await file.update((vram) => {
       vram.gpus[0]!.holders.push(desktop);
     });
-    const args = ['--gpu-memory-utilization', '0.3', '--max-model-len', '2048'];
-    await using sim = await launchSim({
-      model: 'Qwen/Qwen2.5-1.5B-Instruct-AWQ',
-      args,
-      env: { SIM_VRAM_FILE: path, SIM_START_MS: '3000' },
-    });
-    await expect.poll(() => sim.output(), { timeout: 10_000 }).toContain('Loading safetensors');
-    await file.update((vram) => {
-      vram.gpus[0]!.holders = vram.gpus[0]!.holders.filter((holder) => holder.pid !== null);
-    });
-    expect((await sim.exited).code).toBe(1);
-    expect(sim.output()).toMatch(
+    const start = await startInside(
+      {
+        model: 'Qwen/Qwen2.5-1.5B-Instruct-AWQ',
+        args: ['--gpu-memory-utilization', '0.3', '--max-model-len', '2048'],
+        env: { SIM_VRAM_FILE: path },
+      },
+      async (phase) => {
+        if (phase !== 'weights') return;
+        await file.update((vram) => {
+          vram.gpus[0]!.holders = vram.gpus[0]!.holders.filter((holder) => holder.pid !== null);
+        });
+      },
+    );
+    expect(start.exitCode).toBe(1);
+    expect(start.output()).toMatch(
       /AssertionError: Error in memory profiling\. Initial free memory [\d.]+ GiB, current free memory [\d.]+ GiB\./,
     );
   });

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { rawJson, rawRequest } from '../../../support/raw-http.ts';
 import { usedMib, VramFile } from '../../../../supervisor/sim/card/vram-file.ts';
-import { launchSim, startSim } from '../../../support/sim.ts';
-import type { RunningSim } from '../../../support/sim.ts';
+import { startSim } from '../../../support/sim.ts';
+import { serveInside, startInside } from '../../../support/sim-inside.ts';
+import type { StartInside } from '../../../support/sim-inside.ts';
 
 const LLAMA = 'meta-llama/Llama-3.1-8B-Instruct-AWQ';
 const TINY = 'Qwen/Qwen2.5-1.5B-Instruct-AWQ';
@@ -93,15 +94,15 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 };
 
-function start(of: Case, more = ''): Promise<RunningSim> {
+function start(of: Case, more = ''): Promise<StartInside> {
   const args = `${of.flags} ${more}`.trim().split(' ');
-  return launchSim({ model: of.model, args, env: { SIM_GPU: of.gpu, ...of.env } });
+  return startInside({ model: of.model, args, env: { SIM_GPU: of.gpu, ...of.env } });
 }
 
 describe('a start without memory for', () => {
   test.each(Object.entries(CASES))('%s fails at its point of the start, in the words of vLLM', async (_name, of) => {
-    await using sim = await start(of);
-    expect(await sim.exited).toEqual({ code: 1, signal: null });
+    const sim = await start(of);
+    expect(sim.exitCode).toBe(1);
     expect(sim.output()).toContain(of.after);
     expect(sim.output()).not.toContain(of.before);
     // The cause is in the engine core's lines on stdout; the front end, which knows nothing, ends the whole on stderr.
@@ -114,23 +115,20 @@ describe('a start without memory for', () => {
   });
 
   test.each(Object.entries(CASES))('%s succeeds with the right knob and not with a wrong one', async (_name, of) => {
-    await using right = await start(of, of.right);
-    await using wrong = await start(of, of.wrong);
-    await expect.poll(() => right.output()).toMatch(/Application startup complete|initialization failed/);
-    expect(right.output()).toContain('Application startup complete.');
-    expect((await wrong.exited).code).toBe(1);
+    expect((await start(of, of.right)).exitCode).toBeNull();
+    expect((await start(of, of.wrong)).exitCode).toBe(1);
   });
 
   test('the weights says only what PyTorch says with the second runner', async () => {
-    await using sim = await start({ ...CASES['the weights']!, env: { VLLM_USE_V2_MODEL_RUNNER: '1' } });
-    expect((await sim.exited).code).toBe(1);
+    const sim = await start({ ...CASES['the weights']!, env: { VLLM_USE_V2_MODEL_RUNNER: '1' } });
+    expect(sim.exitCode).toBe(1);
     expect(sim.output()).toContain('torch.OutOfMemoryError: CUDA out of memory.');
     expect(sim.output()).not.toContain('Failed to load model');
   });
 
   test('an FP8 cache on a card that cannot read it is refused as vLLM refuses it', async () => {
-    await using sim = await launchSim({ model: LLAMA, args: ['--kv-cache-dtype', 'fp8'], env: { SIM_GPU: 't4' } });
-    expect((await sim.exited).code).toBe(1);
+    const sim = await startInside({ model: LLAMA, args: ['--kv-cache-dtype', 'fp8'], env: { SIM_GPU: 't4' } });
+    expect(sim.exitCode).toBe(1);
     expect(sim.output()).toContain('FP8 KV cache is not supported by the Triton attention backend on Tesla T4 (compute capability 7.5)');
   });
 
@@ -142,10 +140,19 @@ describe('a start without memory for', () => {
     ],
     ['google/gemma-3-12b-it-AWQ', ['--dtype', 'half'], "The model type 'gemma3' does not support float16. Reason: Numerical instability"],
     ['google/gemma-3-12b-it-AWQ', [], 'torch.float32 is not supported for quantization method awq'],
+    ['sim-1B', ['--dtype', 'bfloat16'], 'Bfloat16 is only supported on GPUs with compute capability of at least 8.0. Your Tesla T4 GPU'],
   ])('%s with %o is refused on a T4', async (model, args, words) => {
-    await using sim = await launchSim({ model, args, env: { SIM_GPU: 't4' } });
-    expect((await sim.exited).code).toBe(1);
+    const sim = await startInside({ model, args, env: { SIM_GPU: 't4' } });
+    expect(sim.exitCode).toBe(1);
     expect(sim.output()).toContain(words);
+  });
+
+  test('a context says how long it could be, and auto takes that', async () => {
+    const tooLong = await start(CASES['the context']!);
+    const longest = Number(/estimated maximum model length is (\d+)/.exec(tooLong.output())![1]);
+    await using fitting = await serveInside({ model: LLAMA, args: ['--max-model-len', 'auto'], env: { SIM_GPU: 't4' } });
+    const models = JSON.parse((await rawRequest({ port: fitting.port, path: '/v1/models' })).body) as { data: { max_model_len: number }[] };
+    expect(models.data[0]!.max_model_len).toBe(longest);
   });
 });
 
@@ -158,11 +165,20 @@ describe('out of memory while serving', () => {
     ['/v1/completions', { prompt: words, max_tokens: 1, prompt_logprobs: 0 }],
     ['/v1/completions', { prompt: words, max_tokens: 1, echo: true, logprobs: 1 }],
     ['/v1/chat/completions', { messages: [{ role: 'user', content: words }], max_tokens: 1, prompt_logprobs: 1 }],
-  ])('%s with logprobs of a long prompt kills the engine core, and the exit code is 0', async (path, body) => {
-    await using sim = await startSim({ model: LLAMA, args, env });
+  ])('%s with logprobs of a long prompt kills the engine core', async (path, body) => {
+    await using sim = await serveInside({ model: LLAMA, args, env });
     const answer = await rawJson(sim.port, path, body);
     expect(answer.status).toBe(500);
     expect(answer.body).toContain('EngineCore encountered an issue.');
+    expect(sim.stdout()).toMatch(
+      /EngineCore encountered a fatal error\.\n[\s\S]*torch\.OutOfMemoryError: CUDA out of memory\. Tried to allocate [\d.]+ GiB\./,
+    );
+    expect((await rawRequest({ port: sim.port, path: '/health' })).status).toBe(503);
+  });
+
+  test('ends the process with the exit code 0 after its last words', async () => {
+    await using sim = await startSim({ model: LLAMA, args, env });
+    expect((await rawJson(sim.port, '/v1/completions', { prompt: words, max_tokens: 1, prompt_logprobs: 0 })).status).toBe(500);
     expect(await sim.exited).toEqual({ code: 0, signal: null });
     expect(sim.stdout()).toMatch(
       /EngineCore encountered a fatal error\.\n[\s\S]*torch\.OutOfMemoryError: CUDA out of memory\. Tried to allocate [\d.]+ GiB\.[\s\S]*AsyncLLM output_handler failed\.[\s\S]*EngineDeadError/,
@@ -170,7 +186,7 @@ describe('out of memory while serving', () => {
   });
 
   test('does not come of a short prompt, of plain logprobs, or where there is room beside the cache', async () => {
-    await using tight = await startSim({ model: LLAMA, args, env });
+    await using tight = await serveInside({ model: LLAMA, args, env });
     const short = await rawJson(tight.port, '/v1/completions', { prompt: 'a few words only', max_tokens: 2, prompt_logprobs: 1 });
     expect(short.status).toBe(200);
     const [choice] = (JSON.parse(short.body) as { choices: { prompt_logprobs: (object | null)[] }[] }).choices;
@@ -178,7 +194,7 @@ describe('out of memory while serving', () => {
     expect(choice!.prompt_logprobs[0]).toBeNull();
     expect(Object.values(choice!.prompt_logprobs[1]!)[0]).toMatchObject({ rank: 1, decoded_token: ' few' });
     expect((await rawJson(tight.port, '/v1/completions', { prompt: words, max_tokens: 2, logprobs: 1 })).status).toBe(200);
-    await using roomy = await startSim({ model: LLAMA, args: [...args, '--gpu-memory-utilization', '0.75'], env });
+    await using roomy = await serveInside({ model: LLAMA, args: [...args, '--gpu-memory-utilization', '0.75'], env });
     const long = await rawJson(roomy.port, '/v1/completions', { prompt: words, max_tokens: 1, echo: true, logprobs: 1 });
     expect(long.status).toBe(200);
     const { logprobs } = (JSON.parse(long.body) as { choices: { logprobs: { tokens: string[]; token_logprobs: (number | null)[] } }[] })
@@ -202,12 +218,12 @@ describe('out of memory while serving', () => {
   test('comes again and again above a utilization, and not below it', async () => {
     const limited = { ...env, SIM_RUNTIME_OOM_ABOVE_UTIL: '0.9', SIM_FAULT_AFTER_TOKENS: '3' };
     const body = { prompt: 'hello', max_tokens: 10, ignore_eos: true };
-    await using above = await startSim({ model: LLAMA, args, env: limited });
+    await using above = await serveInside({ model: LLAMA, args, env: limited });
     expect((await rawJson(above.port, '/v1/completions', { ...body, max_tokens: 2 })).status).toBe(200);
     expect((await rawJson(above.port, '/v1/completions', body)).status).toBe(500);
-    expect((await above.exited).code).toBe(0);
+    expect((await rawRequest({ port: above.port, path: '/health' })).status).toBe(503);
     expect(above.output()).toContain('torch.OutOfMemoryError');
-    await using below = await startSim({ model: LLAMA, args: [...args, '--gpu-memory-utilization', '0.89'], env: limited });
+    await using below = await serveInside({ model: LLAMA, args: [...args, '--gpu-memory-utilization', '0.89'], env: limited });
     expect((await rawJson(below.port, '/v1/completions', body)).status).toBe(200);
     expect((await rawRequest({ port: below.port, path: '/health' })).status).toBe(200);
   });
@@ -215,8 +231,8 @@ describe('out of memory while serving', () => {
 
 describe('last words', () => {
   test('of a start and of an engine core are what the test wants them to be', async () => {
-    await using refused = await launchSim({ env: { SIM_START_ERROR: 'GatedRepoError: 401 Client Error. Cannot access gated repo' } });
-    expect((await refused.exited).code).toBe(1);
+    const refused = await startInside({ env: { SIM_START_ERROR: 'GatedRepoError: 401 Client Error. Cannot access gated repo' } });
+    expect(refused.exitCode).toBe(1);
     expect(refused.stderr()).toContain('GatedRepoError: 401 Client Error. Cannot access gated repo');
     await using dying = await startSim({
       env: { SIM_DEATH_ERROR: 'torch.AcceleratorError: CUDA error: an illegal memory access was encountered' },

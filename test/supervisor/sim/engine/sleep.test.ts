@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { usedMib, VramFile } from '../../../../supervisor/sim/card/vram-file.ts';
 import { rawJson, rawRequest } from '../../../support/raw-http.ts';
 import { startSim, writeVramFile } from '../../../support/sim.ts';
-import type { RunningSim } from '../../../support/sim.ts';
+import type { ServedSim } from '../../../support/sim.ts';
+import { serveInside } from '../../../support/sim-inside.ts';
 
 const MODEL = 'meta-llama/Llama-3.1-8B-Instruct-AWQ';
 const ARGS = ['--max-model-len', '8192', '--max-num-seqs', '16', '--enable-sleep-mode'];
@@ -22,28 +23,32 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-function sleeper(args: readonly string[] = ARGS, env: Readonly<Record<string, string>> = {}): Promise<RunningSim> {
-  return startSim({ model: MODEL, args, env: { SIM_VRAM_FILE: path, VLLM_SERVER_DEV_MODE: '1', ...env } });
+function sleeper(
+  args: readonly string[] = ARGS,
+  env: Readonly<Record<string, string>> = {},
+  start: typeof serveInside = serveInside,
+): Promise<ServedSim> {
+  return start({ model: MODEL, args, env: { SIM_VRAM_FILE: path, VLLM_SERVER_DEV_MODE: '1', ...env } });
 }
 
 function usedGib(): number {
   return usedMib(new VramFile(path, []).peek().gpus[0]!) / 1024;
 }
 
-async function post(sim: RunningSim, route: string, body: object = {}): Promise<number> {
+async function post(sim: ServedSim, route: string, body: object = {}): Promise<number> {
   return (await rawJson(sim.port, route, body)).status;
 }
 
-async function isSleeping(sim: RunningSim): Promise<unknown> {
+async function isSleeping(sim: ServedSim): Promise<unknown> {
   return JSON.parse((await rawRequest({ port: sim.port, path: '/is_sleeping' })).body);
 }
 
-async function sleepState(sim: RunningSim): Promise<string[]> {
+async function sleepState(sim: ServedSim): Promise<string[]> {
   const page = (await rawRequest({ port: sim.port, path: '/metrics' })).body;
   return [...page.matchAll(/^vllm:engine_sleep_state\{.*sleep_state="(\w+)".*\} 1\.0$/gm)].map((match) => match[1]!);
 }
 
-async function said(sim: RunningSim): Promise<string> {
+async function said(sim: ServedSim): Promise<string> {
   const answer = await rawJson(sim.port, '/v1/completions', COMPLETION);
   return (JSON.parse(answer.body) as { choices: { text: string }[] }).choices[0]!.text;
 }
@@ -121,13 +126,14 @@ describe('sleep', () => {
     expect(await post(sim, '/sleep')).toBe(200);
     expect(usedGib()).toBeCloseTo(before, 2);
     await expect.poll(() => sim.output()).toContain('Sleep mode freed 0.00 GiB memory');
-    await using shut = await startSim({ args: ['--enable-sleep-mode'] });
+    await using shut = await serveInside({ args: ['--enable-sleep-mode'] });
     for (const route of ['/sleep', '/wake_up', '/collective_rpc']) expect(await post(shut, route)).toBe(404);
   });
 
   test('lets a second server start on the same card; to wake up in its presence fails for want of memory, and works when it has gone', async () => {
     const smaller = [...ARGS, '--gpu-memory-utilization', '0.85'];
-    await using first = await sleeper(smaller);
+    // Memory is held in the name of a process.
+    await using first = await sleeper(smaller, {}, startSim);
     await post(first, '/sleep');
     await using second = await sleeper(smaller);
     expect(await said(second)).not.toBe('');
