@@ -1,4 +1,5 @@
-import { helpText, UsageError, usageText } from './settings/flags.ts';
+import { UsageError } from './settings/flags.ts';
+import { helpText, usageText } from './settings/help.ts';
 import { Run } from './start/run.ts';
 import { ConfigError } from './settings/config-error.ts';
 import type { Environment } from './settings/knobs.ts';

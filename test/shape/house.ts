@@ -270,9 +270,10 @@ export const ROOMS: readonly Room[] = [
     ],
   },
 
+  { path: 'supervisor/sim/python', idea: "Python's spelling of values, and its words for broken JSON", knows: [] },
   { path: 'supervisor/sim/text', idea: 'made-up text, its tokens and its vectors', knows: [] },
   { path: 'supervisor/sim/model', idea: 'models that can be pretended', knows: [] },
-  { path: 'supervisor/sim/card', idea: 'pretended cards and their memory', knows: ['supervisor/sim/model', 'supervisor/sim/text'] },
+  { path: 'supervisor/sim/card', idea: 'pretended cards and their memory', knows: ['supervisor/sim/model', 'supervisor/sim/python'] },
   {
     path: 'supervisor/sim/settings',
     idea: 'flags, knobs and faults',
@@ -286,7 +287,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'supervisor/sim/request',
     idea: 'what all of its endpoints share',
-    knows: ['supervisor/sim/card', 'supervisor/sim/engine', 'supervisor/sim/settings', 'supervisor/sim/text'],
+    knows: ['supervisor/sim/card', 'supervisor/sim/engine', 'supervisor/sim/python', 'supervisor/sim/settings', 'supervisor/sim/text'],
   },
   {
     path: 'supervisor/sim/http',

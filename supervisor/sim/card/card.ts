@@ -13,7 +13,7 @@ export interface Card {
 }
 
 /** Who holds the memory. */
-export interface CardOwner {
+interface CardOwner {
   readonly pid: number;
   readonly starttime: number | null;
   readonly title: string;

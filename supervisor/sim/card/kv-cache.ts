@@ -1,5 +1,5 @@
 import type { MemorySettings } from './memory.ts';
-import type { SimulatedModel } from '../model/models.ts';
+import type { SimulatedModel } from '../model/simulated-model.ts';
 
 /** Bytes of keys and values that one request of `tokens` tokens needs on one card, windows considered. */
 export function kvBytesPerRequest(model: SimulatedModel, settings: MemorySettings, tokens: number): number {

@@ -1,7 +1,7 @@
-import { pythonFloat } from '../text/python.ts';
+import { pythonFloat } from '../python/values.ts';
 
 /** What fails for want of memory, in the order in which a start comes across it. */
-export type MemoryFailureKind =
+type MemoryFailureKind =
   | 'no-gpu'
   | 'busy-vram'
   | 'oom-weights'
@@ -34,7 +34,7 @@ export interface CardState {
 const CONSERVING = 'See https://docs.vllm.ai/en/latest/configuration/conserving_memory/ for more';
 
 /** GiB as vLLM writes them: rounded to two places, the way Python prints floats. */
-export function gib(value: number): string {
+function gib(value: number): string {
   return pythonFloat(Math.round(value * 100) / 100);
 }
 

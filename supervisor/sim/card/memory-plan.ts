@@ -1,10 +1,10 @@
-import type { SimulatedGpu } from './hardware.ts';
+import type { SimulatedGpu } from './simulated-gpu.ts';
 import { kvBytesPerRequest, longestFit } from './kv-cache.ts';
 import { busy, cannotAutoFit, cudaOutOfMemory, kvTooSmall, noKvRoom, profilingDisturbed, samplerOutOfMemory } from './memory-failure.ts';
 import type { CardState, MemoryFailure } from './memory-failure.ts';
 import { GIB, memoryNeeds } from './memory.ts';
 import type { MemoryPlan, MemorySettings } from './memory.ts';
-import type { SimulatedModel } from '../model/models.ts';
+import type { SimulatedModel } from '../model/simulated-model.ts';
 
 /** The points of a start at which the engine core holds more, or less, than before. */
 export type MemoryPhase = 'context' | 'weights' | 'profile' | 'sampler' | 'profiled' | 'kv' | 'graphs';
@@ -71,20 +71,6 @@ export function* memoryDemands(
   const graphs = yield { phase: 'graphs', holdGib: cachedGib + needs.graphsGib };
   if (!graphs.granted) return { kind: 'oom-graph', message: cudaOutOfMemory(0.03, graphs), kvCacheGib };
   return { ...needs, activationsGib, heldGib: cachedGib + needs.graphsGib, ...fitted };
-}
-
-/** The same on a card on which others hold `takenGib` from the beginning to the end. */
-export function planMemory(gpu: SimulatedGpu, model: SimulatedModel, settings: MemorySettings, takenGib = 0): MemoryPlan | MemoryFailure {
-  const demands = memoryDemands(gpu, model, settings);
-  let ownGib = 0;
-  let next = demands.next();
-  while (next.done !== true) {
-    const granted = next.value.holdGib + takenGib <= gpu.memoryGib;
-    if (granted) ownGib = next.value.holdGib;
-    const freeGib = gpu.memoryGib - takenGib - ownGib;
-    next = demands.next({ granted, freeGib, ownGib, totalGib: gpu.memoryGib, others: takenGib > 0 ? [{ pid: null, gib: takenGib }] : [] });
-  }
-  return next.value;
 }
 
 export function isMemoryFailure(result: MemoryPlan | MemoryFailure): result is MemoryFailure {

@@ -1,5 +1,5 @@
-import type { SimulatedGpu } from './hardware.ts';
-import type { SimulatedModel } from '../model/models.ts';
+import type { SimulatedGpu } from './simulated-gpu.ts';
+import type { SimulatedModel } from '../model/simulated-model.ts';
 
 export const GIB = 2 ** 30;
 /** What the CUDA context takes before vLLM looks at what is free. */
@@ -41,7 +41,7 @@ export interface MemorySettings {
 }
 
 /** What a start asks of each card, in GiB. */
-export interface MemoryNeeds {
+interface MemoryNeeds {
   readonly totalGib: number;
   readonly contextGib: number;
   readonly requestedGib: number;

@@ -1,11 +1,11 @@
-import type { SimulatedGpu } from './hardware.ts';
+import type { SimulatedGpu } from './simulated-gpu.ts';
 import { cardOf, cudaTotalMib, usedMib } from './vram-file.ts';
 import type { VramGpu, VramHolder } from './vram-file.ts';
 
-export const NOT_AVAILABLE = '[N/A]';
+const NOT_AVAILABLE = '[N/A]';
 
 /** A value of nvidia-smi without its unit, and the unit. */
-export interface SmiField {
+interface SmiField {
   readonly unit?: 'MiB' | '%' | 'W' | 'MHz';
   value(gpu: VramGpu, card: SimulatedGpu, count: number): string;
 }

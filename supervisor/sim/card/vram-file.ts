@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { withLock } from './file-lock.ts';
 import { cardLike, findGpu } from './hardware.ts';
-import type { SimulatedGpu } from './hardware.ts';
+import type { SimulatedGpu } from './simulated-gpu.ts';
 import { isAlive } from './process-identity.ts';
 
 /** Memory that somebody holds on a pretend card. */
@@ -38,7 +38,7 @@ export interface Vram {
   readonly gpus: VramGpu[];
 }
 
-export const DRIVER_VERSION = '580.95.05';
+const DRIVER_VERSION = '580.95.05';
 
 /** A file that is not what it should be. */
 export class VramFileError extends Error {}

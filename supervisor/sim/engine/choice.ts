@@ -1,12 +1,12 @@
 import { END_OF_TEXT, GARBLE, HIDDEN_END } from '../text/prose.ts';
 import type { Script, ScriptToken, Segment } from '../text/prose.ts';
-import { newSequence } from './scheduler.ts';
-import type { Sequence } from './scheduler.ts';
+import { newSequence } from './sequence.ts';
+import type { Sequence } from './sequence.ts';
 
-export type FinishReason = 'stop' | 'length' | 'abort';
+type FinishReason = 'stop' | 'length' | 'abort';
 
 /** What a request asks of one of its sequences. */
-export interface ChoiceSettings {
+interface ChoiceSettings {
   readonly index: number;
   readonly prompt: readonly number[];
   readonly script: Script;

@@ -1,14 +1,18 @@
-import { setImmediate as soon, setTimeout as later, clearTimeout } from 'node:timers';
+import { setImmediate as soon } from 'node:timers';
 import type { Choice } from './choice.ts';
 import type { Job } from './job.ts';
 import { Gauges } from './gauges.ts';
+import { JobsInHand } from './in-hand.ts';
 import { EngineMetrics } from './metrics.ts';
 import { Scheduler } from './scheduler.ts';
-import type { SchedulerSettings, Sequence, Step } from './scheduler.ts';
+import type { SchedulerSettings } from './scheduler.ts';
+import type { Sequence } from './sequence.ts';
+import type { Step } from './step.ts';
+import { StepClock } from './step-clock.ts';
 import { stepMs } from './step-time.ts';
 import type { StepCost } from './step-time.ts';
 
-export interface EngineSettings extends SchedulerSettings {
+interface EngineSettings extends SchedulerSettings {
   readonly maxModelLen: number;
   readonly cost: StepCost;
   /** Factor on every duration; 0 waits for nothing. */
@@ -20,24 +24,16 @@ export interface EngineSettings extends SchedulerSettings {
   onOutOfMemory(gib: number): void;
 }
 
-/** A late step is made up for by quicker ones, but not more than this. */
-const MAX_LAG_MS = 50;
-
 /** Runs the scheduler against the clock: a step is planned, takes its time, and then every sequence in it gets its token at once. */
 export class Engine {
   readonly scheduler: Scheduler;
   readonly metrics: EngineMetrics;
   readonly gauges = new Gauges();
   readonly settings: EngineSettings;
-  readonly #owners = new Map<Sequence, { readonly job: Job; readonly choice: Choice }>();
-  readonly #jobs = new Set<Job>();
+  readonly #jobs = new JobsInHand();
+  readonly #clock: StepClock;
   #stepping = false;
-  #held: (() => void) | null = null;
-  #timer: NodeJS.Timeout | null = null;
-  /** Monotonic ms at which the current step is over. */
-  #due = 0;
   #dead = false;
-  #hung = false;
   #sleepLevel: 0 | 1 | 2 = 0;
   #rejecting = false;
   /** The weights are not there: every token is the same. */
@@ -45,12 +41,12 @@ export class Engine {
   /** Factor on the time of every step. */
   slowdown = 1;
   #tokenAlarms: { readonly at: number; readonly fn: () => void }[] = [];
-  #idleListeners: (() => void)[] = [];
 
   constructor(settings: EngineSettings) {
     this.settings = settings;
     this.scheduler = new Scheduler(settings);
     this.metrics = new EngineMetrics(settings.maxModelLen);
+    this.#clock = new StepClock(settings.speed);
   }
 
   get dead(): boolean {
@@ -69,20 +65,16 @@ export class Engine {
       for (const choice of job.choices) choice.abort();
       return job.onOutput();
     }
-    this.#jobs.add(job);
-    for (const choice of job.choices) {
-      this.#owners.set(choice.sequence, { job, choice });
-      this.scheduler.add(choice.sequence);
-    }
+    this.#jobs.take(job);
+    for (const choice of job.choices) this.scheduler.add(choice.sequence);
     this.#wake(true);
   }
 
   /** Forgets a request whose client has gone; its blocks are free at once. Not counted as finished, as in vLLM. */
   drop(job: Job): void {
-    if (!this.#jobs.delete(job)) return;
+    if (!this.#jobs.letGo(job)) return;
     for (const choice of job.choices) this.#remove(choice);
     this.#emptyStep();
-    this.#noteIdle();
   }
 
   /** Ends a request with `finish_reason: "abort"`. */
@@ -100,37 +92,36 @@ export class Engine {
   }
 
   abortAll(): void {
-    for (const job of [...this.#jobs]) this.abort(job);
+    for (const job of this.#jobs.all()) this.abort(job);
   }
 
   /** Fails one request the way a fault inside the engine does. */
   fail(job: Job): void {
-    if (!this.#jobs.delete(job)) return;
+    if (!this.#jobs.letGo(job)) return;
     for (const choice of job.choices) {
       if (choice.finishReason === null) this.metrics.finished.error++;
       this.#remove(choice);
     }
     job.onFailure('request-error');
     this.#emptyStep();
-    this.#noteIdle();
   }
 
   /** The engine is gone: every request fails, now and from now on. */
   die(): void {
     if (this.#dead) return;
     this.#dead = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    const jobs = [...this.#jobs];
-    this.#jobs.clear();
-    for (const job of jobs) for (const choice of job.choices) this.#remove(choice);
+    this.#clock.stop();
+    const jobs = this.#jobs.all();
+    for (const job of jobs) {
+      this.#jobs.letGo(job);
+      for (const choice of job.choices) this.#remove(choice);
+    }
     for (const job of jobs) job.onFailure('engine-dead');
-    this.#noteIdle();
   }
 
   /** While hung, no step ends. */
   set hung(hung: boolean) {
-    this.#hung = hung;
-    this.#resume();
+    this.#clock.hung = hung;
   }
 
   /** While asleep, no step begins. */
@@ -151,10 +142,7 @@ export class Engine {
 
   /** Resolves when nothing is in flight. */
   idle(): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#jobs.size === 0) resolve();
-      else this.#idleListeners.push(resolve);
-    });
+    return this.#jobs.idle();
   }
 
   /** Calls `fn` when `count` more tokens have been generated, at the end of that step; at once for 0. */
@@ -167,7 +155,7 @@ export class Engine {
   #wake(paused: boolean): void {
     if (this.#stepping || this.#dead || this.#sleepLevel > 0) return;
     if (this.scheduler.running + this.scheduler.waiting === 0) return;
-    if (paused) this.#due = performance.now();
+    if (paused) this.#clock.restart();
     this.#stepping = true;
     // Not at once: what arrives in the same turn of the loop joins the same step.
     soon(() => this.#beginStep());
@@ -178,7 +166,7 @@ export class Engine {
     const step = this.scheduler.step();
     const now = performance.now();
     for (const sequence of step.admitted) {
-      const choice = this.#owners.get(sequence)?.choice;
+      const choice = this.#jobs.ownerOf(sequence)?.choice;
       if (choice !== undefined && choice.scheduledAt === 0) choice.scheduledAt = now;
       this.#allocate(sequence);
     }
@@ -189,27 +177,19 @@ export class Engine {
       return this.#emptyStep();
     }
     const duration = stepMs(this.settings.cost, step) * this.settings.speed * this.slowdown;
-    this.#due = Math.max(this.#due, now - MAX_LAG_MS * Math.min(1, this.settings.speed)) + duration;
-    const wait = this.#due - now;
-    if (wait < 0.5) soon(() => this.#endStep(step));
-    else this.#timer = later(() => this.#endStep(step), wait);
+    this.#clock.run(duration, () => this.#endStep(step));
   }
 
   /** What asks for more memory than there is kills the engine core; no step ends any more. */
   #allocate(sequence: Sequence): void {
-    const gib = this.#owners.get(sequence)?.job.unplannedGib ?? 0;
-    if (gib === 0 || this.#hung || this.settings.hasRoom(gib)) return;
-    this.#hung = true;
+    const gib = this.#jobs.ownerOf(sequence)?.job.unplannedGib ?? 0;
+    if (gib === 0 || this.#clock.hung || this.settings.hasRoom(gib)) return;
+    this.#clock.hung = true;
     this.settings.onOutOfMemory(gib);
   }
 
   #endStep(step: Step): void {
-    this.#timer = null;
     if (this.#dead) return;
-    if (this.#hung) {
-      this.#held = () => this.#endStep(step);
-      return;
-    }
     this.gauges.move(this.scheduler, this.#giveTokens(step));
     this.#stepping = false;
     this.#wake(false);
@@ -217,14 +197,7 @@ export class Engine {
 
   /** What vLLM's scheduler does after requests have been taken from it, unless a step is under way anyway. */
   #emptyStep(): void {
-    if (!this.#stepping && !this.#hung) this.gauges.move(this.scheduler, 0);
-  }
-
-  #resume(): void {
-    if (this.#hung || this.#held === null) return;
-    const held = this.#held;
-    this.#held = null;
-    held();
+    if (!this.#stepping && !this.#clock.hung) this.gauges.move(this.scheduler, 0);
   }
 
   /** @returns how many requests got any. */
@@ -233,7 +206,7 @@ export class Engine {
     const touched = new Set<Job>();
     let sampled = 0;
     for (const sequence of step.sampled) {
-      const owner = this.#owners.get(sequence);
+      const owner = this.#jobs.ownerOf(sequence);
       // Gone while the step ran: its client left, or it was thrown back by an abort.
       if (owner === undefined || sequence.state !== 'running') continue;
       this.#giveToken(owner.choice, now);
@@ -275,20 +248,12 @@ export class Engine {
 
   #remove(choice: Choice): void {
     this.scheduler.finish(choice.sequence);
-    this.#owners.delete(choice.sequence);
+    this.#jobs.forget(choice.sequence);
   }
 
   #settle(job: Job): void {
     if (!this.#jobs.has(job) || job.choices.some((choice) => choice.finishReason === null)) return;
-    this.#jobs.delete(job);
+    this.#jobs.letGo(job);
     this.metrics.onRequestFinished(job.choices.length, Math.max(...job.choices.map((choice) => choice.generated)));
-    this.#noteIdle();
-  }
-
-  #noteIdle(): void {
-    if (this.#jobs.size > 0) return;
-    const listeners = this.#idleListeners;
-    this.#idleListeners = [];
-    for (const listener of listeners) listener();
   }
 }

@@ -1,74 +1,11 @@
 import type { Histogram } from './histogram.ts';
 import { FINISHED_REASONS } from './metrics.ts';
+import { type Labels, PrometheusPage } from './prometheus-page.ts';
 import type { Sim } from './sim.ts';
-
-type Labels = Readonly<Record<string, string>>;
-
-/** A number as Python's Prometheus client writes it. */
-function prometheusNumber(value: number): string {
-  if (value === Infinity) return '+Inf';
-  const text = Number.isInteger(value) && Math.abs(value) < 1e16 ? `${value}.0` : String(value);
-  const dot = text.indexOf('.');
-  if (value <= 0 || dot <= 6 || text.includes('e')) return text;
-  const mantissa = `${text[0]}.${text.slice(1, dot)}${text.slice(dot + 1)}`.replace(/[0.]+$/, '');
-  return `${mantissa}e+${String(dot - 1).padStart(2, '0')}`;
-}
-
-/** Writes families in the order, with the labels and the neighbours (`_created`) that vLLM's page has. */
-class Page {
-  #text = '';
-  readonly #base: Labels;
-  readonly #created: number;
-
-  constructor(base: Labels, created: number) {
-    this.#base = base;
-    this.#created = created;
-  }
-
-  toString(): string {
-    return this.#text;
-  }
-
-  family(name: string, type: string, help: string): void {
-    this.#text += `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
-  }
-
-  sample(name: string, labels: Labels, value: number): void {
-    // Labels are in alphabetical order.
-    const sorted = Object.entries(labels).sort(([one], [other]) => (one < other ? -1 : 1));
-    const shown = sorted.map(([key, text]) => `${key}="${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`).join(',');
-    this.#text += shown === '' ? `${name} ${prometheusNumber(value)}\n` : `${name}{${shown}} ${prometheusNumber(value)}\n`;
-  }
-
-  gauge(name: string, help: string, samples: readonly (readonly [Labels, number])[]): void {
-    this.family(name, 'gauge', help);
-    for (const [labels, value] of samples) this.sample(name, { ...this.#base, ...labels }, value);
-  }
-
-  counter(name: string, help: string, samples: readonly (readonly [Labels, number])[]): void {
-    this.family(`${name}_total`, 'counter', help);
-    for (const [labels, value] of samples) this.sample(`${name}_total`, { ...this.#base, ...labels }, value);
-    this.gauge(
-      `${name}_created`,
-      help,
-      samples.map(([labels]) => [labels, this.#created] as const),
-    );
-  }
-
-  histogram(name: string, help: string, histogram: Histogram): void {
-    this.family(name, 'histogram', help);
-    histogram.cumulative().forEach((count, at) => {
-      this.sample(`${name}_bucket`, { ...this.#base, le: prometheusNumber(histogram.edges[at] ?? Infinity) }, count);
-    });
-    this.sample(`${name}_count`, this.#base, histogram.count);
-    this.sample(`${name}_sum`, this.#base, histogram.sum);
-    this.gauge(`${name}_created`, help, [[{}, this.#created]]);
-  }
-}
 
 /** The page that `GET /metrics` answers with. */
 export function renderMetrics(sim: Sim): string {
-  const page = new Page({ engine: '0', model_name: sim.settings.servedNames[0]! }, sim.startedAtS);
+  const page = new PrometheusPage({ engine: '0', model_name: sim.settings.servedNames[0]! }, sim.startedAtS);
   writeProcess(page, sim);
   writeCounters(page, sim);
   writeHistograms(page, sim);
@@ -77,7 +14,7 @@ export function renderMetrics(sim: Sim): string {
   return page.toString();
 }
 
-function writeProcess(page: Page, sim: Sim): void {
+function writeProcess(page: PrometheusPage, sim: Sim): void {
   const generations = ['0', '1', '2'];
   const perGeneration = (name: string, help: string): void => {
     page.family(name, 'counter', help);
@@ -102,7 +39,7 @@ function writeProcess(page: Page, sim: Sim): void {
   one('process_max_fds', 'gauge', 'Maximum number of open file descriptors.', 20000);
 }
 
-function writeCounters(page: Page, sim: Sim): void {
+function writeCounters(page: PrometheusPage, sim: Sim): void {
   const { engine } = sim;
   const { metrics, scheduler, gauges } = engine;
   const counter = (name: string, help: string, value: number): void => page.counter(`vllm:${name}`, help, [[{}, value]]);
@@ -151,7 +88,7 @@ function writeCounters(page: Page, sim: Sim): void {
   );
 }
 
-function writeHistograms(page: Page, sim: Sim): void {
+function writeHistograms(page: PrometheusPage, sim: Sim): void {
   const { metrics } = sim.engine;
   const phase = (name: string): string => `Histogram of time spent in ${name} phase for request.`;
   const all: readonly (readonly [string, string, Histogram])[] = [

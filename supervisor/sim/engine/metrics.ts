@@ -1,6 +1,6 @@
 import type { Choice } from './choice.ts';
 import { Histogram, oneTwoFive } from './histogram.ts';
-import type { Step } from './scheduler.ts';
+import type { Step } from './step.ts';
 import type { StepCost } from './step-time.ts';
 
 const FIRST_TOKEN_S = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560];
@@ -10,7 +10,7 @@ const ITERATION_TOKENS = [1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 819
 const CHOICES = [1, 2, 5, 10, 20];
 
 export const FINISHED_REASONS = ['stop', 'length', 'abort', 'error', 'repetition'] as const;
-export type FinishedReason = (typeof FINISHED_REASONS)[number];
+type FinishedReason = (typeof FINISHED_REASONS)[number];
 
 /** What vLLM counts about its requests and steps. Times are observed in seconds. */
 export class EngineMetrics {
@@ -20,7 +20,6 @@ export class EngineMetrics {
   estimatedFlops = 0;
   estimatedReadBytes = 0;
   estimatedWriteBytes = 0;
-  multimodalQueries = 0;
   readonly finished: Record<FinishedReason, number> = { stop: 0, length: 0, abort: 0, error: 0, repetition: 0 };
   readonly iterationTokens = new Histogram(ITERATION_TOKENS);
   readonly requestPromptTokens: Histogram;

@@ -1,4 +1,6 @@
 import { BlockPool } from './blocks.ts';
+import { blockHash, type Sequence } from './sequence.ts';
+import { type Step, StepInProgress } from './step.ts';
 
 export interface SchedulerSettings {
   readonly maxNumSeqs: number;
@@ -11,58 +13,6 @@ export interface SchedulerSettings {
   readonly chunkedPrefill: boolean;
   /** Share of blocks that admission leaves free, 0..1. */
   readonly watermark: number;
-}
-
-/** One sequence in the engine: a prompt and what was generated after it. */
-export interface Sequence {
-  /** Ids of the prompt, then of what was generated. Grows by `append`. */
-  readonly tokens: number[];
-  readonly promptLength: number;
-  /** Tokens whose keys and values are in the cache. */
-  computed: number;
-  /** Tokens of the prompt that the prefix cache had at the first admission. */
-  cached: number;
-  readonly blocks: number[];
-  /** Chained hash of each full block, as far as they were needed. */
-  readonly hashes: number[];
-  state: 'new' | 'waiting' | 'running' | 'finished';
-  preemptions: number;
-}
-
-/** What one step computes. Tokens are sampled when the step ends, for every sequence in `sampled`. */
-export interface Step {
-  readonly sampled: readonly Sequence[];
-  readonly admitted: readonly Sequence[];
-  readonly preempted: readonly Sequence[];
-  /** Tokens computed for prompts (and for what a preemption threw away). */
-  readonly prefillTokens: number;
-  readonly decodeTokens: number;
-  /** Tokens of context that the step's sequences read. */
-  readonly contextTokens: number;
-}
-
-export function newSequence(prompt: readonly number[]): Sequence {
-  return {
-    tokens: prompt.slice(),
-    promptLength: prompt.length,
-    computed: 0,
-    cached: 0,
-    blocks: [],
-    hashes: [],
-    state: 'new',
-    preemptions: 0,
-  };
-}
-
-/** Chains `parent` with the tokens `from`..`to` into a number of 52 bits. */
-function hashBlock(parent: number, tokens: readonly number[], from: number, to: number): number {
-  let high = (parent / 0x100000000) | 0;
-  let low = parent | 0;
-  for (let i = from; i < to; i++) {
-    low = Math.imul(low ^ tokens[i]!, 0x01000193);
-    high = Math.imul(high ^ (low >>> 15), 0x85ebca6b) + tokens[i]!;
-  }
-  return ((high >>> 0) & 0xfffff) * 0x100000000 + (low >>> 0);
 }
 
 /**
@@ -199,7 +149,7 @@ export class Scheduler {
     sequence.computed += count;
     if (this.settings.prefixCaching) {
       const full = Math.floor(sequence.computed / this.settings.blockSize);
-      for (let i = before; i < full; i++) this.pool.remember(sequence.blocks[i]!, this.#hash(sequence, i));
+      for (let i = before; i < full; i++) this.pool.remember(sequence.blocks[i]!, blockHash(sequence, i, this.settings.blockSize));
     }
     if (sequence.computed === sequence.tokens.length) work.sampled.push(sequence);
   }
@@ -210,19 +160,11 @@ export class Scheduler {
     if (!this.settings.prefixCaching) return hit;
     const usable = Math.floor((sequence.tokens.length - 1) / this.settings.blockSize);
     for (let i = 0; i < usable; i++) {
-      const block = this.pool.find(this.#hash(sequence, i));
+      const block = this.pool.find(blockHash(sequence, i, this.settings.blockSize));
       if (block === undefined) break;
       hit.push(block);
     }
     return hit;
-  }
-
-  #hash(sequence: Sequence, index: number): number {
-    for (let i = sequence.hashes.length; i <= index; i++) {
-      const from = i * this.settings.blockSize;
-      sequence.hashes.push(hashBlock(sequence.hashes[i - 1] ?? 0x9e3779b9, sequence.tokens, from, from + this.settings.blockSize));
-    }
-    return sequence.hashes[index]!;
   }
 
   #blocksFor(length: number): number {
@@ -233,19 +175,5 @@ export class Scheduler {
   #release(sequence: Sequence): void {
     for (let i = sequence.blocks.length - 1; i >= 0; i--) this.pool.release(sequence.blocks[i]!);
     sequence.blocks.length = 0;
-  }
-}
-
-class StepInProgress implements Step {
-  readonly sampled: Sequence[] = [];
-  readonly admitted: Sequence[] = [];
-  readonly preempted: Sequence[] = [];
-  prefillTokens = 0;
-  decodeTokens = 0;
-  contextTokens = 0;
-  budget: number;
-
-  constructor(budget: number) {
-    this.budget = budget;
   }
 }

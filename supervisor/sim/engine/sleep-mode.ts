@@ -6,7 +6,7 @@ import type { SimSettings } from '../settings/settings.ts';
 
 /** The parts of the memory that sleep gives back and that can be woken one by one. */
 export const SLEEP_TAGS = ['weights', 'kv_cache'] as const;
-export type SleepTag = (typeof SLEEP_TAGS)[number];
+type SleepTag = (typeof SLEEP_TAGS)[number];
 
 /** How long moving weights takes, from measurements of models of 1 to 8 GiB: a fixed part in seconds, and how many GiB go in one second. */
 const TO_HOST = { fixedS: 0.03, gibPerS: 12 };

@@ -1,6 +1,6 @@
-import type { SimulatedGpu } from '../card/hardware.ts';
-import type { SimulatedModel } from '../model/models.ts';
-import type { Step } from './scheduler.ts';
+import type { SimulatedGpu } from '../card/simulated-gpu.ts';
+import type { SimulatedModel } from '../model/simulated-model.ts';
+import type { Step } from './step.ts';
 
 const GIB = 2 ** 30;
 /** Share of the label's bandwidth and arithmetic that real kernels reach. */

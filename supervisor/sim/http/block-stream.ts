@@ -7,7 +7,7 @@ import type { Exchange } from '../request/exchange.ts';
 import { submit } from '../request/job.ts';
 
 /** The kinds of block that an answer is made of. */
-export type BlockKind = 'text' | 'reasoning' | 'call';
+type BlockKind = 'text' | 'reasoning' | 'call';
 
 export interface Block {
   readonly kind: BlockKind;
@@ -19,7 +19,7 @@ export interface Block {
 }
 
 /** What a protocol writes when the answer moves on. */
-export interface BlockWriter {
+interface BlockWriter {
   begin(): void;
   open(block: Block): void;
   delta(block: Block, text: string): void;

@@ -6,7 +6,7 @@ import type { JsonObject } from '../request/fields.ts';
 /** Tokens that one picture is worth. */
 const IMAGE_TOKENS = 256;
 
-export interface ChatMessage {
+interface ChatMessage {
   readonly role: string;
   readonly ids: readonly number[];
 }

@@ -64,7 +64,7 @@ export function textOf(segments: readonly Segment[], part: Segment['part'], call
     .join('');
 }
 
-export interface CalledTool {
+interface CalledTool {
   readonly name: string;
   readonly arguments: string;
 }

@@ -3,13 +3,13 @@ import { encode } from '../text/tokenizer.ts';
 import { embed, likeness, shortened } from '../text/vectors.ts';
 import { badRequest, badValue } from '../request/api-error.ts';
 import { chatPrompt } from './chat-prompt.ts';
-import { promptsOf } from './completions.ts';
 import { nowSeconds } from '../request/exchange.ts';
 import type { Exchange } from '../request/exchange.ts';
 import { isObject } from '../request/fields.ts';
 import type { BodyShape, JsonObject } from '../request/fields.ts';
 import { runToEnd } from '../request/job.ts';
 import { checkModel, modelName } from '../request/models.ts';
+import { promptsOf } from '../request/prompts.ts';
 import { fitContext, newChoice, readSampling } from '../request/sampling.ts';
 
 const MAX_DIMENSIONS = 1024;

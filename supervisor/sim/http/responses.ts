@@ -1,4 +1,3 @@
-import type { Choice } from '../engine/choice.ts';
 import { streamBlocks } from './block-stream.ts';
 import type { Block } from './block-stream.ts';
 import { badRequest } from '../request/api-error.ts';
@@ -7,8 +6,8 @@ import { hexId } from '../request/exchange.ts';
 import type { Exchange } from '../request/exchange.ts';
 import { isObject } from '../request/fields.ts';
 import type { BodyShape, JsonObject } from '../request/fields.ts';
-import { failureText, runToEnd, usageOf } from '../request/job.ts';
-import { modelName } from '../request/models.ts';
+import { failureText, runToEnd } from '../request/job.ts';
+import { callItem, messageItem, reasoningItem, responseObject, statusOf, type Told } from './response-object.ts';
 
 const SHAPE: BodyShape = {
   required: ['input'],
@@ -69,89 +68,16 @@ function asChat(body: JsonObject): JsonObject {
   };
 }
 
-function messageItem(id: string, text: string, status: string): object {
-  return { id, content: [{ annotations: [], text, type: 'output_text', logprobs: null }], role: 'assistant', status, type: 'message' };
-}
-
-function callItem(id: string, name: string, argumentsText: string, status: string): object {
-  return { arguments: argumentsText, call_id: `call_${id.slice(3)}`, name, type: 'function_call', id, status };
-}
-
-function reasoningItem(id: string, text: string): object {
-  return {
-    id,
-    summary: [],
-    type: 'reasoning',
-    content: text === '' ? [] : [{ text, type: 'reasoning_text' }],
-    encrypted_content: null,
-    status: null,
-  };
-}
-
-interface Shared {
-  readonly exchange: Exchange;
-  readonly body: JsonObject;
-  readonly id: string;
-  readonly created: number;
-  readonly choice: Choice;
-}
-
-function responseObject(shared: Shared, status: 'in_progress' | 'completed' | 'incomplete', output: readonly object[]): object {
-  const { body, choice, exchange } = shared;
-  const usage = usageOf(exchange, [choice]);
-  return {
-    id: shared.id,
-    created_at: shared.created,
-    incomplete_details: status === 'incomplete' ? { reason: 'max_output_tokens' } : null,
-    instructions: body['instructions'] ?? null,
-    metadata: body['metadata'] ?? null,
-    model: modelName(exchange),
-    object: 'response',
-    output,
-    parallel_tool_calls: body['parallel_tool_calls'] ?? true,
-    temperature: body['temperature'] ?? 1,
-    tool_choice: body['tool_choice'] ?? 'auto',
-    tools: body['tools'] ?? [],
-    top_p: body['top_p'] ?? 1,
-    background: false,
-    max_output_tokens: choice.settings.maxTokens,
-    max_tool_calls: null,
-    previous_response_id: null,
-    prompt: null,
-    reasoning: body['reasoning'] ?? null,
-    service_tier: 'auto',
-    status,
-    text: body['text'] ?? null,
-    top_logprobs: null,
-    truncation: 'disabled',
-    usage:
-      status === 'in_progress'
-        ? null
-        : {
-            input_tokens: usage.promptTokens,
-            input_tokens_details: { cached_tokens: usage.cachedTokens },
-            output_tokens: usage.completionTokens,
-            output_tokens_details: { reasoning_tokens: usage.reasoningTokens ?? 0 },
-            total_tokens: usage.promptTokens + usage.completionTokens,
-          },
-    user: body['user'] ?? null,
-  };
-}
-
-function statusOf(choice: Choice): 'completed' | 'incomplete' {
-  return choice.finishReason === 'stop' ? 'completed' : 'incomplete';
-}
-
 /** `POST /v1/responses` */
 export async function responses(exchange: Exchange): Promise<void> {
   const body = await exchange.readJson(SHAPE);
   const messages = conversation(body);
   const request = prepareChat(exchange, asChat(body), messages);
   const [choice] = request.choices;
-  const shared: Shared = { exchange, body, id: `resp_${exchange.requestId(body)}`, created: request.created, choice: choice! };
-  if (body['stream'] === true) return streamResponse(shared);
-  await runToEnd(exchange, [shared.choice]);
-  const { pending } = shared.choice;
+  const told: Told = { exchange, body, id: `resp_${exchange.requestId(body)}`, created: request.created, choice: choice! };
+  if (body['stream'] === true) return streamResponse(told);
+  await runToEnd(exchange, [told.choice]);
+  const { pending } = told.choice;
   const reasoning = textOf(pending, 'reasoning');
   const text = textOf(pending, 'content');
   const calls = callsOf(pending).map((call) => callItem(`fc_${hexId()}`, call.name, call.arguments, 'completed'));
@@ -160,11 +86,11 @@ export async function responses(exchange: Exchange): Promise<void> {
     ...(text === '' && calls.length > 0 ? [] : [messageItem(`msg_${hexId()}`, text, 'completed')]),
     ...calls,
   ];
-  exchange.json(200, responseObject(shared, statusOf(shared.choice), output));
+  exchange.json(200, responseObject(told, statusOf(told.choice), output));
 }
 
-function streamResponse(shared: Shared): void {
-  const stream = shared.exchange.stream();
+function streamResponse(told: Told): void {
+  const stream = told.exchange.stream();
   const output: object[] = [];
   let sequence = 0;
   let itemId = '';
@@ -191,10 +117,10 @@ function streamResponse(shared: Shared): void {
   const where = (block: Block): JsonObject => ({ content_index: 0, item_id: itemId, output_index: block.index });
   const textEvent = { text: 'output_text', reasoning: 'reasoning_text' } as const;
 
-  streamBlocks(shared.exchange, shared.choice, stream, {
+  streamBlocks(told.exchange, told.choice, stream, {
     begin: () => {
-      event('response.created', { response: responseObject(shared, 'in_progress', []) });
-      event('response.in_progress', { response: responseObject(shared, 'in_progress', []) });
+      event('response.created', { response: responseObject(told, 'in_progress', []) });
+      event('response.in_progress', { response: responseObject(told, 'in_progress', []) });
     },
     open: (block) => {
       itemId = `${prefix[block.kind]}_${hexId()}`;
@@ -231,7 +157,7 @@ function streamResponse(shared: Shared): void {
       output.push(item);
       event('response.output_item.done', { item, output_index: block.index });
     },
-    end: (choice) => event('response.completed', { response: responseObject(shared, statusOf(choice), output) }),
+    end: (choice) => event('response.completed', { response: responseObject(told, statusOf(choice), output) }),
     fail: (failure) => event('error', { code: '500', message: failureText(failure), param: null }),
   });
 }

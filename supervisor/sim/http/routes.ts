@@ -10,7 +10,7 @@ import { classify, embeddings, pooling, rerank, score } from './pooling.ts';
 import { responses } from './responses.ts';
 import { detokenize, tokenize } from './tokens.ts';
 
-export type Handler = (exchange: Exchange) => void | Promise<void>;
+type Handler = (exchange: Exchange) => void | Promise<void>;
 
 export interface Route {
   readonly methods: readonly ('GET' | 'POST')[];

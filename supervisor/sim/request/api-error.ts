@@ -1,4 +1,4 @@
-import { pythonRepr } from '../text/python.ts';
+import { pythonRepr } from '../python/values.ts';
 
 /** A refusal in vLLM's words: `{"error":{"message","type","param","code"}}`. */
 export class ApiError extends Error {

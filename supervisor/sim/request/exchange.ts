@@ -7,7 +7,8 @@ import { ApiError, invalidFields } from './api-error.ts';
 import { EventStream } from './event-stream.ts';
 import { checkFields } from './fields.ts';
 import type { BodyShape, JsonObject } from './fields.ts';
-import { pythonFloat, pythonJsonProblem } from '../text/python.ts';
+import { pythonJsonProblem } from '../python/json-problem.ts';
+import { pythonFloat } from '../python/values.ts';
 
 const CHUNKED = ['transfer-encoding', 'chunked'] as const;
 

@@ -1,7 +1,7 @@
 import { invalidFields } from './api-error.ts';
 import type { FieldProblem } from './api-error.ts';
 
-export type FieldKind = 'int' | 'float' | 'bool' | 'str' | 'list' | 'dict';
+type FieldKind = 'int' | 'float' | 'bool' | 'str' | 'list' | 'dict';
 
 /** What a body must and may hold. Fields that are not named may hold anything, as in vLLM. */
 export interface BodyShape {

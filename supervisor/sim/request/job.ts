@@ -5,7 +5,7 @@ import { promptLogprobsGib } from '../card/memory.ts';
 import { ApiError, ENGINE_DEAD, INTERNAL_ERROR } from './api-error.ts';
 import type { Exchange } from './exchange.ts';
 
-export interface JobListener {
+interface JobListener {
   /** Some choice has something new, or has ended. */
   onOutput(): void;
   onFailure(failure: RequestFailure): void;
@@ -80,7 +80,7 @@ export function runToEnd(exchange: Exchange, choices: readonly Choice[]): Promis
 }
 
 /** The usage numbers of some choices that share `promptTokens` tokens of prompt. */
-export interface Usage {
+interface Usage {
   readonly promptTokens: number;
   readonly completionTokens: number;
   readonly cachedTokens: number;

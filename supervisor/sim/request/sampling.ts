@@ -2,7 +2,7 @@ import { Choice } from '../engine/choice.ts';
 import type { Script } from '../text/prose.ts';
 import { badRequest, badValue } from './api-error.ts';
 import type { JsonObject } from './fields.ts';
-import { pythonFloat } from '../text/python.ts';
+import { pythonFloat } from '../python/values.ts';
 import type { Sim } from '../engine/sim.ts';
 
 /** The sampling parameters that the simulation gives effect to. */

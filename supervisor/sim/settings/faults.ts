@@ -1,6 +1,6 @@
 /** Faults that strike one request. */
 const REQUEST_FAULTS = ['error-500', 'error-midstream', 'reset', 'abort', 'html'] as const;
-export type RequestFaultKind = (typeof REQUEST_FAULTS)[number];
+type RequestFaultKind = (typeof REQUEST_FAULTS)[number];
 
 /** Faults of the whole server while it serves. */
 const SERVER_FAULTS = [
@@ -18,7 +18,7 @@ export type ServerFaultKind = (typeof SERVER_FAULTS)[number];
 
 /** Faults that only a start can have. */
 const START_FAULTS = ['oom-weights', 'oom-kv', 'oom-graph', 'busy-vram', 'config-error'] as const;
-export type StartFaultKind = (typeof START_FAULTS)[number];
+type StartFaultKind = (typeof START_FAULTS)[number];
 
 export const FAULTS = [...REQUEST_FAULTS, ...SERVER_FAULTS, ...START_FAULTS] as const;
 export type FaultKind = RequestFaultKind | ServerFaultKind | StartFaultKind;

@@ -5,7 +5,7 @@ import type { FaultKind } from './faults.ts';
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The points at which a start can stand still, in their order. */
-export const START_PHASES = ['resolve', 'weights', 'compile', 'profile', 'kv', 'graphs', 'warm-up'] as const;
+const START_PHASES = ['resolve', 'weights', 'compile', 'profile', 'kv', 'graphs', 'warm-up'] as const;
 export type StartPhase = (typeof START_PHASES)[number];
 
 /** What the simulation was told by SIM_ variables of its own. */

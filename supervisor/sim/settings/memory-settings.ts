@@ -1,6 +1,6 @@
 import type { FlagValue } from './flags.ts';
 import type { MemorySettings } from '../card/memory.ts';
-import type { SimulatedModel } from '../model/models.ts';
+import type { SimulatedModel } from '../model/simulated-model.ts';
 
 type Flags = ReadonlyMap<string, FlagValue>;
 

@@ -4,13 +4,13 @@ import { ConfigError } from './config-error.ts';
 import { parseFlags, UsageError } from './flags.ts';
 import type { FlagValue } from './flags.ts';
 import { findGpu, gpuIds } from '../card/hardware.ts';
-import type { SimulatedGpu } from '../card/hardware.ts';
+import type { SimulatedGpu } from '../card/simulated-gpu.ts';
 import { numberOf, readKnobs } from './knobs.ts';
 import type { Environment, Knobs } from './knobs.ts';
 import { memorySettings } from './memory-settings.ts';
 import type { MemorySettings } from '../card/memory.ts';
-import { describeModel } from '../model/models.ts';
-import type { SimulatedModel } from '../model/models.ts';
+import { describeModel } from '../model/describe-model.ts';
+import type { SimulatedModel } from '../model/simulated-model.ts';
 
 /** Everything a simulated server was told, by flags as vLLM's and by SIM_ variables as its own. */
 export interface SimSettings extends Knobs {

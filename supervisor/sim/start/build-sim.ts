@@ -11,7 +11,7 @@ import { SleepMode } from '../engine/sleep-mode.ts';
 import { stepCost } from '../engine/step-time.ts';
 
 /** What a server needs of the process it runs in. */
-export interface Surroundings extends Pick<FaultTarget, 'killEngineProcess' | 'ignoreSigterm' | 'accept' | 'later'> {
+interface Surroundings extends Pick<FaultTarget, 'killEngineProcess' | 'ignoreSigterm' | 'accept' | 'later'> {
   readonly settings: SimSettings;
   readonly log: Log;
   readonly card: Card;

@@ -2,7 +2,7 @@ import { PrivateCard, SharedCard } from '../card/card.ts';
 import type { Card } from '../card/card.ts';
 import { ConfigError } from '../settings/config-error.ts';
 import { cardLike, findGpu, gpuIds } from '../card/hardware.ts';
-import type { SimulatedGpu } from '../card/hardware.ts';
+import type { SimulatedGpu } from '../card/simulated-gpu.ts';
 import type { Environment } from '../settings/knobs.ts';
 import { startTime } from '../card/process-identity.ts';
 import { VramFile, VramFileError, visibleTo } from '../card/vram-file.ts';

@@ -7,7 +7,7 @@ import type { Environment, StartPhase } from '../settings/knobs.ts';
 import { Log } from '../settings/log.ts';
 import type { Machine } from './machine.ts';
 import type { MemoryPlan } from '../card/memory.ts';
-import { addressIsFree } from './port-probe.ts';
+import { addressIsFree } from './address-is-free.ts';
 import { heal, strikeFromStart } from '../engine/server-faults.ts';
 import type { FaultTarget } from '../engine/server-faults.ts';
 import type { SimSettings } from '../settings/settings.ts';

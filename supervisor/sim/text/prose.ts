@@ -1,7 +1,7 @@
 import { encodePieces, TOKEN } from './tokenizer.ts';
 
 /** Where a piece of output belongs in the answer. `hidden` is markup that a parser takes out, such as `<tool_call>`. */
-export type Part = 'content' | 'reasoning' | 'tool-name' | 'tool-arguments' | 'hidden';
+type Part = 'content' | 'reasoning' | 'tool-name' | 'tool-arguments' | 'hidden';
 
 /** A stretch of output text. */
 export interface Segment {

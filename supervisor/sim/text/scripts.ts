@@ -16,7 +16,7 @@ export type Wanted =
   | { readonly kind: 'json'; readonly schema: unknown }
   | { readonly kind: 'literal'; readonly text: string };
 
-export interface ScriptOptions {
+interface ScriptOptions {
   readonly prompt: readonly number[];
   readonly seed: number;
   /** Which of the `n` answers. */

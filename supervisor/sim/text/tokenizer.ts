@@ -107,7 +107,7 @@ export function encode(text: string): number[] {
   return ids;
 }
 
-export interface Piece {
+interface Piece {
   readonly id: number;
   /** What the token adds to the text; '' for all but the last byte of a character of several bytes. */
   readonly text: string;

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { findGpu } from '../../../../supervisor/sim/card/hardware.ts';
-import { isMemoryFailure, planMemory } from '../../../../supervisor/sim/card/memory-plan.ts';
+import { isMemoryFailure } from '../../../../supervisor/sim/card/memory-plan.ts';
 import type { MemoryFailure } from '../../../../supervisor/sim/card/memory-failure.ts';
 import type { MemoryPlan } from '../../../../supervisor/sim/card/memory.ts';
-import { memoryReport } from '../../../../supervisor/sim/start/memory-report.ts';
-import type { Knob } from '../../../../supervisor/sim/start/memory-report.ts';
-import { describeModel } from '../../../../supervisor/sim/model/models.ts';
+import { memoryReport } from './memory-report.ts';
+import type { Knob } from './memory-report.ts';
+import { describeModel } from '../../../../supervisor/sim/model/describe-model.ts';
 import { readSettings } from '../../../../supervisor/sim/settings/settings.ts';
+import { planMemory } from './plan-memory.ts';
 
 /** What a start with these flags on this card finds. */
 function plan(gpu: string, model: string, flags = ''): MemoryPlan | MemoryFailure {

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
-import { newSequence, Scheduler } from '../../../../supervisor/sim/engine/scheduler.ts';
-import type { SchedulerSettings, Sequence, Step } from '../../../../supervisor/sim/engine/scheduler.ts';
+import { Scheduler } from '../../../../supervisor/sim/engine/scheduler.ts';
+import { newSequence, type Sequence } from '../../../../supervisor/sim/engine/sequence.ts';
+import type { Step } from '../../../../supervisor/sim/engine/step.ts';
+import type { SchedulerSettings } from '../../../../supervisor/sim/engine/scheduler.ts';
 
 const SETTINGS: SchedulerSettings = {
   maxNumSeqs: 4,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { findGpu } from '../../../../supervisor/sim/card/hardware.ts';
-import { describeModel } from '../../../../supervisor/sim/model/models.ts';
+import { describeModel } from '../../../../supervisor/sim/model/describe-model.ts';
 import { stepCost, stepMs } from '../../../../supervisor/sim/engine/step-time.ts';
 
 const MISTRAL = describeModel('mistralai/Mistral-7B-Instruct-v0.3-AWQ', null);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { helpText, parseFlags, UsageError, usageText } from '../../../../supervisor/sim/settings/flags.ts';
+import { parseFlags, UsageError } from '../../../../supervisor/sim/settings/flags.ts';
+import { helpText, usageText } from '../../../../supervisor/sim/settings/help.ts';
 import { ConfigError } from '../../../../supervisor/sim/settings/config-error.ts';
 import { readSettings } from '../../../../supervisor/sim/settings/settings.ts';
 

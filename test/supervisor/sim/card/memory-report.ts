@@ -1,7 +1,8 @@
-import type { MemoryFailure } from '../card/memory-failure.ts';
-import { isMemoryFailure, planMemory } from '../card/memory-plan.ts';
-import type { MemoryPlan } from '../card/memory.ts';
-import { readSettings } from '../settings/settings.ts';
+import type { MemoryFailure } from '../../../../supervisor/sim/card/memory-failure.ts';
+import { isMemoryFailure } from '../../../../supervisor/sim/card/memory-plan.ts';
+import type { MemoryPlan } from '../../../../supervisor/sim/card/memory.ts';
+import { readSettings } from '../../../../supervisor/sim/settings/settings.ts';
+import { planMemory } from './plan-memory.ts';
 
 /** Each knob that an operator may turn when memory is short, turned as far as it goes. */
 const RELAXATIONS = {

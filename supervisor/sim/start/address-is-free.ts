@@ -9,11 +9,11 @@ import type { SimSettings } from '../settings/settings.ts';
 export function addressIsFree(settings: SimSettings): Promise<boolean> {
   // vLLM does not remove what an earlier run left behind.
   if (settings.uds !== null) return Promise.resolve(!existsSync(settings.uds));
-  const probe = createServer();
+  const trial = createServer();
   return new Promise((resolve) => {
-    probe.once('error', () => resolve(false));
-    probe.listen({ port: settings.port, host: settings.host ?? '0.0.0.0', exclusive: true }, () => {
-      probe.close(() => resolve(true));
+    trial.once('error', () => resolve(false));
+    trial.listen({ port: settings.port, host: settings.host ?? '0.0.0.0', exclusive: true }, () => {
+      trial.close(() => resolve(true));
     });
   });
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { pythonFloat, pythonJsonProblem, pythonRepr } from '../../../../supervisor/sim/text/python.ts';
+import { pythonJsonProblem } from '../../../../supervisor/sim/python/json-problem.ts';
+import { pythonFloat, pythonRepr } from '../../../../supervisor/sim/python/values.ts';
 
 describe('text as Python writes it', () => {
   test('values have the look of repr', () => {

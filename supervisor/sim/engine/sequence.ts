@@ -1,0 +1,48 @@
+/** One sequence in the engine: a prompt and what was generated after it. */
+export interface Sequence {
+  /** Ids of the prompt, then of what was generated. Grows by `append`. */
+  readonly tokens: number[];
+  readonly promptLength: number;
+  /** Tokens whose keys and values are in the cache. */
+  computed: number;
+  /** Tokens of the prompt that the prefix cache had at the first admission. */
+  cached: number;
+  readonly blocks: number[];
+  /** Chained hash of each full block, as far as they were needed. */
+  readonly hashes: number[];
+  state: 'new' | 'waiting' | 'running' | 'finished';
+  preemptions: number;
+}
+
+export function newSequence(prompt: readonly number[]): Sequence {
+  return {
+    tokens: prompt.slice(),
+    promptLength: prompt.length,
+    computed: 0,
+    cached: 0,
+    blocks: [],
+    hashes: [],
+    state: 'new',
+    preemptions: 0,
+  };
+}
+
+/** Chains `parent` with the tokens `from`..`to` into a number of 52 bits. */
+function hashBlock(parent: number, tokens: readonly number[], from: number, to: number): number {
+  let high = (parent / 0x100000000) | 0;
+  let low = parent | 0;
+  for (let i = from; i < to; i++) {
+    low = Math.imul(low ^ tokens[i]!, 0x01000193);
+    high = Math.imul(high ^ (low >>> 15), 0x85ebca6b) + tokens[i]!;
+  }
+  return ((high >>> 0) & 0xfffff) * 0x100000000 + (low >>> 0);
+}
+
+/** The chained hash of block `index`, which is full: of all tokens up to its end. */
+export function blockHash(sequence: Sequence, index: number, blockSize: number): number {
+  for (let i = sequence.hashes.length; i <= index; i++) {
+    const from = i * blockSize;
+    sequence.hashes.push(hashBlock(sequence.hashes[i - 1] ?? 0x9e3779b9, sequence.tokens, from, from + blockSize));
+  }
+  return sequence.hashes[index]!;
+}

@@ -1,0 +1,101 @@
+import type { Choice } from '../engine/choice.ts';
+import { badRequest } from '../request/api-error.ts';
+import { type Exchange, nowSeconds } from '../request/exchange.ts';
+import { type BodyShape, isObject, type JsonObject, SAMPLING_KINDS } from '../request/fields.ts';
+import { asSaid, completionLogprobs } from '../request/logprobs.ts';
+import { checkModel } from '../request/models.ts';
+import { promptsOf } from '../request/prompts.ts';
+import { fitContext, leastTokens, newChoice, readSampling, type Sampling } from '../request/sampling.ts';
+import { chance, Recital, type Script, type ScriptToken, scriptTokens } from '../text/prose.ts';
+import { instanceOf } from '../text/schema-instance.ts';
+import { writeScript } from '../text/scripts.ts';
+import { decode } from '../text/tokenizer.ts';
+
+const SHAPE: BodyShape = {
+  required: ['prompt'],
+  kinds: { ...SAMPLING_KINDS, logprobs: 'int', echo: 'bool', suffix: 'str', response_format: 'dict', structured_outputs: 'dict' },
+};
+
+const DEFAULT_MAX_TOKENS = 16;
+
+export interface CompletionRequest {
+  readonly id: string;
+  readonly created: number;
+  readonly sampling: Sampling;
+  readonly choices: readonly Choice[];
+  /** The prompts' texts where they are to be repeated, else empty strings; by choice. */
+  readonly echoed: readonly string[];
+  readonly topLogprobs: number | null;
+  /** The same for the prompt's own tokens. */
+  readonly promptTop: number | null;
+}
+
+function scriptFor(body: JsonObject, sampling: Sampling, prompt: readonly number[], index: number): Script {
+  const structured = body['structured_outputs'];
+  const format = body['response_format'];
+  const schema = isObject(structured)
+    ? structured['json']
+    : isObject(format) && isObject(format['json_schema'])
+      ? format['json_schema']['schema']
+      : undefined;
+  if (schema !== undefined && schema !== null)
+    return new Recital(scriptTokens(JSON.stringify(instanceOf(schema, chance(sampling.seed))), 'content'));
+  return writeScript({ prompt, seed: sampling.seed, index, wanted: { kind: 'prose' }, reasoning: false, minTokens: leastTokens(sampling) });
+}
+
+/** Reads and checks a request for text completions. Throws ApiError. */
+export async function readCompletionRequest(exchange: Exchange): Promise<CompletionRequest> {
+  const body = await exchange.readJson(SHAPE);
+  const { sim } = exchange;
+  const sampling = readSampling(sim, body, { defaultMaxTokens: DEFAULT_MAX_TOKENS });
+  checkModel(exchange, body);
+  if (typeof body['suffix'] === 'string' && body['suffix'] !== '') throw badRequest('suffix is not currently supported', 'suffix');
+  const prompts = promptsOf(body['prompt'], 'prompt');
+  if (prompts.length > sim.settings.maxCompletionPrompts) {
+    throw badRequest(`Too many prompts: ${prompts.length} exceeds the limit of ${sim.settings.maxCompletionPrompts}.`, 'prompt');
+  }
+  const echoed: string[] = [];
+  const choices = prompts.flatMap((prompt, at) => {
+    // A text completion without a limit of its own takes 16 tokens, or what the context still holds.
+    const asked =
+      body['max_tokens'] === undefined || body['max_tokens'] === null
+        ? Math.min(DEFAULT_MAX_TOKENS, sim.maxModelLen - prompt.length)
+        : sampling.maxTokens;
+    const maxTokens = fitContext(sim, prompt.length, asked === null ? null : Math.max(1, asked));
+    return Array.from({ length: sampling.n }, (_, index) => {
+      echoed.push(body['echo'] === true ? decode(prompt) : '');
+      return newChoice(sampling, at * sampling.n + index, prompt, maxTokens, scriptFor(body, sampling, prompt, index));
+    });
+  });
+  const topLogprobs = typeof body['logprobs'] === 'number' ? body['logprobs'] : null;
+  if (topLogprobs !== null && topLogprobs > sim.settings.maxLogprobs) {
+    throw badRequest(
+      `Requested sample logprobs of ${topLogprobs}, which is greater than max allowed: ${sim.settings.maxLogprobs}`,
+      'logprobs',
+    );
+  }
+  // A prompt that is repeated is repeated with its logprobs.
+  const promptTop = sampling.promptLogprobs ?? (body['echo'] === true ? topLogprobs : null);
+  exchange.readsPromptLogprobs = promptTop !== null;
+  return { id: `cmpl-${exchange.requestId(body)}`, created: nowSeconds(), sampling, choices, echoed, topLogprobs, promptTop };
+}
+
+/** `logprobs` of some tokens, the first of which is number `from` of the choice and stands at `offset`. */
+export function logprobsOf(
+  request: CompletionRequest,
+  choice: Choice,
+  tokens: readonly ScriptToken[],
+  from: number,
+  at: number,
+  offset: number,
+): object | null {
+  if (request.topLogprobs === null) return null;
+  const { prompt } = choice.settings;
+  if (request.echoed[at] === '' || from > 0) return completionLogprobs(tokens, from, request.topLogprobs, offset);
+  return completionLogprobs([...asSaid(prompt), ...tokens], 0, request.topLogprobs, 0, true);
+}
+
+/** What a choice has said that nobody has taken yet. */
+export function textOf(choice: Choice): string {
+  return choice.pending.map((segment) => segment.text).join('');
+}
