@@ -1,6 +1,7 @@
 /**
- * What a small request to a worker showed.
- * answered: it lives · dead: it says itself that its engine is gone (503) · refused: nobody listens there · missed: no answer in time, or a broken one
+ * What a small request to a vLLM showed.
+ * answered: the server lives · dead: the server says that its engine is gone (503) · refused: nobody listens there
+ * missed: no answer in time, or a broken one
  */
 export type Sight = 'answered' | 'dead' | 'refused' | 'missed';
 

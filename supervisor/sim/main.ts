@@ -7,7 +7,7 @@ import { findMachine } from './start/machine.ts';
 import { readSettings, VERSION } from './settings/settings.ts';
 
 /**
- * The simulated vLLM: `argv` is what would follow `vllm`, so it begins with `serve`. Serves until it is ended.
+ * The simulated vLLM. `argv` is what would follow `vllm`, so it begins with `serve`. Serves until a signal or a failure ends it.
  * Resolves to the exit status that vLLM would have: 0, 1, 2 or 130.
  */
 export async function runSim(argv: readonly string[], env: Environment): Promise<number> {

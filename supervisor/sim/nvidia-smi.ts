@@ -1,10 +1,10 @@
 /**
- * A pretend nvidia-smi: says of SIM_VRAM_FILE, or of the cards that SIM_GPU names, what the real one would say of real cards. Its own knobs:
+ * A pretend nvidia-smi. It describes the cards of SIM_VRAM_FILE, or those that SIM_GPU names, as the real program describes real cards. Its own knobs:
  *
  *   SIM_SMI_VALUES          "power.draw=[N/A];mig.mode.current=Enabled": what some fields say instead
  *   SIM_SMI_UNKNOWN_FIELDS  "compute_cap,memory.reserved": fields that an older driver does not know
  *   SIM_SMI_FAULT           hang · no-driver · mismatch · no-devices
- *   SIM_SMI_DELAY_MS        how long it takes to say anything
+ *   SIM_SMI_DELAY_MS        how long the program takes to say anything
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError } from './settings/config-error.ts';
@@ -127,7 +127,7 @@ function answer(query: Query, all: readonly VramGpu[], env: Environment): string
   }
 }
 
-/** A card cut into instances shows them here and nowhere else. */
+/** One card of `nvidia-smi -L`. The instances that a card is cut into are shown here and nowhere else. */
 function listed(gpu: VramGpu, count: number, overrides: ReadonlyMap<string, string>): string {
   const line = `GPU ${gpu.index}: ${gpu.name} (UUID: ${gpu.uuid})\n`;
   if (smiValue(gpu, 'mig.mode.current', count, overrides) !== 'Enabled') return line;
@@ -138,7 +138,7 @@ async function look(env: Environment): Promise<Vram> {
   return (await vramFileOf(env)?.read()) ?? newVram(gpuIdsOf(env));
 }
 
-/** Says what was asked for. Resolves to the exit status of the real program; with a loop, or a fault that hangs, only ended from outside. */
+/** Prints what was asked for. Resolves to the exit status of the real program. With a loop, or a fault that hangs, it never resolves. */
 export async function runNvidiaSmi(argv: readonly string[], env: Environment, print: (text: string) => void): Promise<number> {
   const fault = env['SIM_SMI_FAULT'] ?? '';
   if (fault === 'hang') return new Promise(() => setInterval(() => undefined, 2 ** 30));

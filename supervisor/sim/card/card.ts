@@ -5,10 +5,10 @@ import type { VramFile, VramGpu } from './vram-file.ts';
 
 /** The memory of the cards that an engine core runs on, one as full as the other. */
 export interface Card {
-  /** Makes the engine core hold this much on each card, in all. Where that does not fit, it holds what it held. */
+  /** Makes the engine core hold this much on each card in all. Where that does not fit, it goes on holding what it held. */
   hold(gib: Demand['holdGib']): Promise<Grant>;
   look(): CardState;
-  /** The owner has ended, and its memory will come back. Who looks next would find out too, only later. */
+  /** Writes down that the owner has ended, so that its memory begins to come back now and not only when somebody looks. */
   noteEnd(): Promise<void>;
 }
 
@@ -47,7 +47,7 @@ export class PrivateCard implements Card {
   }
 }
 
-/** Cards whose memory is kept in a file, for all processes to see. The memory belongs to the engine core, whoever writes it down. */
+/** Cards whose memory is kept in a file, for all processes to see. The memory belongs to the engine core, though its parent writes the file. */
 export class SharedCard implements Card {
   readonly #file: VramFile;
   readonly #uuids: readonly string[];
@@ -99,7 +99,7 @@ export class SharedCard implements Card {
     else gpu.holders.push({ ...this.#owner, mib, release_ms: this.#releaseMs, ended_at_ms: null });
   }
 
-  /** Of the fullest card. */
+  /** How the fullest of the cards stands. */
   #stateOf(gpus: readonly VramGpu[]): CardState {
     const states = gpus.map((gpu): CardState => {
       const others = gpu.holders.filter((holder) => !this.#isMine(holder)).map(({ pid, mib }) => ({ pid, gib: mib / 1024 }));

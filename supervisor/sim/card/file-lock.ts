@@ -9,7 +9,7 @@ let locks = 0;
 
 /**
  * Does `work` while holding the lock file `path`. A lock whose holder has died is broken.
- * Throws when somebody alive does not let go of it within five seconds.
+ * Throws when a living holder does not let go of it within five seconds.
  */
 export async function withLock<T>(path: string, work: () => T): Promise<T> {
   const mine = `${process.pid} ${startTime(process.pid) ?? ''} ${++locks}`;
@@ -41,14 +41,14 @@ function breakIfAbandoned(path: string, mine: string): void {
   if (seen === null || seen === '') return;
   const [pid, ticks] = seen.split(' ');
   if (isAlive(Number(pid), ticks === '' ? null : Number(ticks))) return;
-  // Moved away rather than deleted: what is moved can be looked at, in case somebody else has broken it and locked anew meanwhile.
+  // Moved away rather than deleted: another process may have broken the lock and taken it anew, and what was moved can be checked for that.
   const aside = `${path}.${mine.replaceAll(' ', '-')}`;
   try {
     renameSync(path, aside);
     if (read(aside) === seen) rmSync(aside, { force: true });
     else renameSync(aside, path);
   } catch {
-    // Somebody was quicker.
+    // Another process was quicker.
   }
 }
 

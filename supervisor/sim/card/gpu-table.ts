@@ -202,7 +202,7 @@ export const GPUS: readonly SimulatedGpu[] = [
   },
 ];
 
-/** Without SIM_GPU: a card that nobody sells, so roomy that any model one wants to try fits it. */
+/** The card without SIM_GPU: nobody sells it, and any model that one may want to try fits it. */
 export const ROOMY: SimulatedGpu = {
   id: 'sim',
   name: 'Simulated GPU',

@@ -17,7 +17,7 @@ type MemoryFailureKind =
 export interface MemoryFailure {
   readonly kind: MemoryFailureKind;
   readonly message: string;
-  /** What the KV cache was to get, where it had come so far. May be below zero. */
+  /** What the KV cache was to get, where the start had come that far. May be below zero. */
   readonly kvCacheGib?: number;
 }
 
@@ -105,7 +105,7 @@ export function kvTooSmall(maxModelLen: number, neededGib: number, kvCacheGib: n
   return { kind: 'kv-too-small', message, kvCacheGib };
 }
 
-/** What vLLM's first runner says before a load's own error. */
+/** What vLLM's first runner says before the error of a load. */
 export const LOAD_HINT =
   'Failed to load model - not enough GPU memory. Try lowering --gpu-memory-utilization to free memory for weights, ' +
   `increasing --tensor-parallel-size, or using --quantization. ${CONSERVING} tips.`;

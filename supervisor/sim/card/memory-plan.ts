@@ -13,7 +13,7 @@ export type MemoryPhase = 'context' | 'weights' | 'profile' | 'sampler' | 'profi
 export interface Demand {
   readonly phase: MemoryPhase;
   readonly holdGib: number;
-  /** What the KV cache came to, from the moment that it is known. */
+  /** What the KV cache came to, once that is known. */
   readonly kv?: KvFit;
 }
 
@@ -32,8 +32,8 @@ export interface Grant extends CardState {
 
 /**
  * A start of vLLM as far as memory goes: yields what it wants to hold, phase by phase, takes in what it was given, and returns where
- * the memory went or why the start fails. The profiling goes by what is free before and after, as vLLM's does, so that the memory of
- * others counts when it comes or goes meanwhile.
+ * the memory went or why the start fails. Profiling compares what is free before and after, as vLLM's does. So memory that others take
+ * or give back meanwhile counts too.
  */
 export function* memoryDemands(
   gpu: SimulatedGpu,
@@ -64,7 +64,7 @@ export function* memoryDemands(
       : settings.kvCacheMemoryBytes / GIB;
   const fitted = fitLength(model, settings, kvCacheGib);
   if ('kind' in fitted) return fitted;
-  // PyTorch keeps what the trial step took for the steps to come, so the card never sees it free again.
+  // PyTorch keeps the memory of the trial step for the steps to come; the card never sees it free again.
   const cachedGib = settledGib + activationsGib + kvCacheGib;
   const kv = yield { phase: 'kv', holdGib: cachedGib, kv: fitted };
   if (!kv.granted) return { kind: 'oom-kv-allocation', message: cudaOutOfMemory(kvCacheGib / model.layers, kv), kvCacheGib };

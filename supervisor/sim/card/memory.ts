@@ -6,9 +6,9 @@ export const GIB = 2 ** 30;
 const CONTEXT_GIB = 0.35;
 /** Libraries and communication buffers. */
 const NON_TORCH_GIB = 0.25;
-/** Bytes a sequence and word of the vocabulary while next tokens are picked: logits, probabilities and their sorted copies. */
+/** Bytes for each sequence and each word of the vocabulary while next tokens are picked: logits, probabilities, their sorted copies. */
 const SAMPLER_BYTES = 22;
-/** Bytes a prompt token and word of the vocabulary for logprobs of the prompt: logits as they come, in float32, and their logarithms. */
+/** Bytes for each token of a prompt and each word of the vocabulary when the prompt's logprobs are wanted: logits, in float32 too, and logarithms. */
 const PROMPT_LOGPROB_BYTES = 12;
 const GRAPH_BASE_GIB = 0.1;
 const GRAPH_GIB_PER_SIZE = 0.01;
@@ -30,7 +30,7 @@ export interface MemorySettings {
   /** How much larger the graphs turn out than vLLM estimates. */
   readonly graphFactor: number;
   readonly kvCacheBytesPerElement: number;
-  /** Replaces the fraction and what profiling finds. */
+  /** The size of the KV cache, in place of what the utilization and profiling would give it. */
   readonly kvCacheMemoryBytes: number | null;
   readonly numGpuBlocksOverride: number | null;
   readonly blockSize: number;
@@ -78,7 +78,7 @@ export function memoryNeeds(gpu: SimulatedGpu, model: SimulatedModel, settings: 
   };
 }
 
-/** Where the memory of a server went that is up, in GiB where not said otherwise. */
+/** Where the memory of a server that is up has gone. GiB, where nothing else is said. */
 export interface MemoryPlan extends MemoryNeeds {
   readonly activationsGib: number;
   readonly kvCacheGib: number;
@@ -90,7 +90,7 @@ export interface MemoryPlan extends MemoryNeeds {
   readonly kvCacheTokens: number;
 }
 
-/** Bytes that logprobs of a prompt take while it is read; nobody planned for them. Long prompts are read in parts. */
+/** GiB that the logprobs of a prompt take while the prompt is read, which no start plans for. Long prompts are read in parts. */
 export function promptLogprobsGib(model: SimulatedModel, settings: MemorySettings, promptTokens: number): number {
   return (Math.min(promptTokens, settings.maxNumBatchedTokens) * model.vocabulary * PROMPT_LOGPROB_BYTES) / GIB;
 }

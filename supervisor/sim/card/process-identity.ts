@@ -22,7 +22,7 @@ export function isAlive(pid: number, starttime: number | null): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // Somebody is there, but not ours.
+    // EPERM: a process is there, of another user.
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

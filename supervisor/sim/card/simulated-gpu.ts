@@ -1,4 +1,4 @@
-/** A graphics card, as far as a simulation of vLLM on it needs to know. */
+/** What a simulation of vLLM needs to know of a graphics card. */
 export interface SimulatedGpu {
   /** The value of SIM_GPU. */
   readonly id: string;

@@ -11,7 +11,7 @@ interface SmiField {
 }
 
 const UP_TO_MIG = new Set(['a100-40', 'a100-80', 'h100', 'h200']);
-/** Cards that the air of their case cools. */
+/** Cards without a fan of their own: the fans of the case cool them. */
 const FANLESS = new Set(['t4', 'l4', 'a10', 'l40s', 'a100-40', 'a100-80', 'h100', 'h200']);
 
 function busId(gpu: VramGpu): string {
@@ -22,7 +22,7 @@ function reserved(gpu: VramGpu): number {
   return Math.round(gpu.memory_total_mib - cudaTotalMib(gpu));
 }
 
-/** With what the driver keeps for itself left out, as drivers since 510 do. */
+/** Without what the driver keeps for itself: drivers since 510 leave that out. */
 function used(gpu: VramGpu): number {
   return Math.round(usedMib(gpu));
 }
@@ -86,12 +86,12 @@ export function smiField(name: string): SmiField | undefined {
   return Object.hasOwn(FIELDS, known) ? FIELDS[known] : undefined;
 }
 
-/** What nvidia-smi says of one card. What the file or `overrides` say goes first. */
+/** What nvidia-smi says of one card. `overrides` go first, then the file's own values. */
 export function smiValue(gpu: VramGpu, name: string, count: number, overrides: ReadonlyMap<string, string>): string {
   return overrides.get(name) ?? gpu.values[name] ?? smiField(name)!.value(gpu, cardOf(gpu), count);
 }
 
-/** Processes that can be seen to hold memory: those that live and are not somebody else's. */
+/** Holders of memory that nvidia-smi shows: processes that live and can be seen from here. */
 export function visibleHolders(gpu: VramGpu): (VramHolder & { readonly pid: number })[] {
   return gpu.holders.flatMap((holder) => (holder.pid === null || holder.ended_at_ms !== null ? [] : [{ ...holder, pid: holder.pid }]));
 }

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { withLock } from './file-lock.ts';
-import { cardLike, findGpu } from './hardware.ts';
+import { cardLike, findGpu } from './find-gpu.ts';
 import type { SimulatedGpu } from './simulated-gpu.ts';
 import { isAlive } from './process-identity.ts';
 
 /** Memory that somebody holds on a pretend card. */
 export interface VramHolder {
-  /** null: somebody who cannot be seen from here, such as a desktop or another container. */
+  /** null: a holder that cannot be seen from here, such as a desktop or another container. */
   readonly pid: number | null;
   /** The kernel's ticks since boot at which the process began; null where nobody knows. */
   readonly starttime: number | null;
@@ -28,7 +28,7 @@ export interface VramGpu {
   readonly memory_total_mib: number;
   readonly compute_cap: number;
   readonly driver_version: string;
-  /** What nvidia-smi says for some fields instead of what it would: `{"power.draw": "[N/A]"}`. */
+  /** What nvidia-smi says for some fields in place of its usual answer: `{"power.draw": "[N/A]"}`. */
   readonly values: Readonly<Record<string, string>>;
   holders: VramHolder[];
 }
@@ -40,7 +40,7 @@ export interface Vram {
 
 const DRIVER_VERSION = '580.95.05';
 
-/** A file that is not what it should be. */
+/** The file is no description of cards. */
 export class VramFileError extends Error {}
 
 function uuidOf(text: string): string {
@@ -98,13 +98,13 @@ export class VramFile {
   readonly #path: string;
   readonly #cardsIfMissing: readonly string[];
 
-  /** Where there is no file yet, the first who looks makes one with `cardsIfMissing`. */
+  /** Where there is no file yet, the first look writes one with the cards `cardsIfMissing`. */
   constructor(path: string, cardsIfMissing: readonly string[]) {
     this.#path = path;
     this.#cardsIfMissing = cardsIfMissing;
   }
 
-  /** What is held at this moment, without a note of who has ended. */
+  /** What is held at this moment. Nothing is written, so the ends of processes are not noted. */
   peek(): Vram {
     const vram = this.#load() ?? newVram(this.#cardsIfMissing);
     settle(vram, Date.now());
@@ -117,7 +117,7 @@ export class VramFile {
     return vram === null || settle(vram, Date.now()) ? this.update((current) => current) : vram;
   }
 
-  /** Changes what `change` changes and gives what it gives. Throws VramFileError for a file that makes no sense. */
+  /** Lets `change` change the cards. @returns what `change` returns @throws VramFileError for a file that describes no cards */
   update<T>(change: (vram: Vram) => T): Promise<T> {
     return withLock(`${this.#path}.lock`, () => {
       const vram = this.#load() ?? newVram(this.#cardsIfMissing);
@@ -146,7 +146,7 @@ export class VramFile {
   }
 }
 
-/** Gives back what is nobody's any more. true: something has changed. */
+/** Gives back the memory of processes that have ended. @returns whether anything has changed */
 function settle(vram: Vram, nowMs: number): boolean {
   let changed = false;
   for (const gpu of vram.gpus) {
@@ -166,7 +166,7 @@ function settle(vram: Vram, nowMs: number): boolean {
 
 type Loose = Readonly<Record<string, unknown>>;
 
-/** What somebody wrote by hand may leave out all that has a plain default. */
+/** Checks what was read. A file written by hand may leave out everything that has a plain default. */
 function checked(value: unknown): Vram {
   const gpus = (value as Loose | null)?.['gpus'];
   if (!Array.isArray(gpus)) throw new VramFileError('it must have a list "gpus"');

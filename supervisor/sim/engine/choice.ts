@@ -19,7 +19,7 @@ interface ChoiceSettings {
   readonly stopTokenIds: readonly number[];
 }
 
-/** One sequence of a request: what it has said, what of it was not yet passed on, and when things happened to it. */
+/** One sequence of a request: what it has said, what of that was not yet passed on, and when things happened to it. */
 export class Choice {
   readonly settings: ChoiceSettings;
   readonly sequence: Sequence;
@@ -37,7 +37,7 @@ export class Choice {
   scheduledAt = 0;
   firstTokenAt = 0;
   lastTokenAt = 0;
-  /** Characters that are kept back, since a stop string may have begun in them. */
+  /** How many characters are held back, since a stop string may have begun in them. */
   readonly #holdBack: number;
   readonly #longestStop: number;
   /** All text so far and how much of it was passed on; kept only where stop strings are to be found in it. */
@@ -53,7 +53,7 @@ export class Choice {
     this.#holdBack = settings.includeStop ? 0 : Math.max(0, this.#longestStop - 1);
   }
 
-  /** Says the next token and finds out whether it was the last. `room` is how many more the context can hold; `garbled` makes no sense. */
+  /** Says the next token and finds out whether it was the last. `room`: tokens that the context can still hold. `garbled`: the token makes no sense. */
   advance(room: number, garbled = false): ScriptToken {
     const token = garbled
       ? GARBLE
@@ -76,7 +76,7 @@ export class Choice {
     return token;
   }
 
-  /** Ends it from outside. What was held back is passed on. */
+  /** Ends the choice from outside. Text that was held back is passed on. */
   abort(): void {
     if (this.finishReason !== null) return;
     this.finishReason = 'abort';

@@ -18,9 +18,9 @@ interface EngineSettings extends SchedulerSettings {
   /** Factor on every duration; 0 waits for nothing. */
   readonly speed: number;
   readonly countEstimates: boolean;
-  /** Whether the card has so much room beyond what the start planned for. */
+  /** Whether the card has `gib` of room beyond what the start planned for. */
   hasRoom(gib: number): boolean;
-  /** A request needed more than there was: the engine core is to die of it. */
+  /** A request needed `gib`, which was not there: the engine core is to die of that. */
   onOutOfMemory(gib: number): void;
 }
 
@@ -157,7 +157,7 @@ export class Engine {
     if (this.scheduler.running + this.scheduler.waiting === 0) return;
     if (paused) this.#clock.restart();
     this.#stepping = true;
-    // Not at once: what arrives in the same turn of the loop joins the same step.
+    // Not at once: requests that arrive in the same turn of the loop join the same step.
     soon(() => this.#beginStep());
   }
 
@@ -171,7 +171,7 @@ export class Engine {
       this.#allocate(sequence);
     }
     if (step.prefillTokens + step.decodeTokens === 0) {
-      // Nothing but a preemption: what was thrown back is admitted again by the next step.
+      // Nothing but a preemption: the next step admits again what was thrown back.
       if (step.preempted.length > 0) return void soon(() => this.#beginStep());
       this.#stepping = false;
       return this.#emptyStep();
@@ -180,7 +180,7 @@ export class Engine {
     this.#clock.run(duration, () => this.#endStep(step));
   }
 
-  /** What asks for more memory than there is kills the engine core; no step ends any more. */
+  /** A request that asks for more memory than there is kills the engine core; no step ends any more. */
   #allocate(sequence: Sequence): void {
     const gib = this.#jobs.ownerOf(sequence)?.job.unplannedGib ?? 0;
     if (gib === 0 || this.#clock.hung || this.settings.hasRoom(gib)) return;
@@ -200,14 +200,14 @@ export class Engine {
     if (!this.#stepping && !this.#clock.hung) this.gauges.move(this.scheduler, 0);
   }
 
-  /** @returns how many requests got any. */
+  /** @returns how many requests got a token */
   #giveTokens(step: Step): number {
     const now = performance.now();
     const touched = new Set<Job>();
     let sampled = 0;
     for (const sequence of step.sampled) {
       const owner = this.#jobs.ownerOf(sequence);
-      // Gone while the step ran: its client left, or it was thrown back by an abort.
+      // The sequence went while the step ran: its client left, or it was aborted.
       if (owner === undefined || sequence.state !== 'running') continue;
       this.#giveToken(owner.choice, now);
       if (owner.choice.generated > 0) sampled++;

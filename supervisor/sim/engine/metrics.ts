@@ -57,7 +57,7 @@ export class EngineMetrics {
     this.interTokenLatency.observe((now - choice.lastTokenAt) / 1000);
   }
 
-  /** For the utilization that vLLM's `--enable-mfu-metrics` reckons with. */
+  /** For `--enable-mfu-metrics`, from which users work out how well the GPU is used. */
   countEstimates(step: Step, cost: StepCost): void {
     const tokens = step.prefillTokens + step.decodeTokens;
     this.estimatedFlops += cost.flopsPerToken * tokens;
@@ -65,7 +65,7 @@ export class EngineMetrics {
     this.estimatedWriteBytes += cost.kvBytesPerToken * tokens;
   }
 
-  /** A sequence came to an end that its request will hear of. */
+  /** A sequence has ended, and its request will hear of the end. */
   onFinished(choice: Choice, reason: FinishedReason, now: number): void {
     this.finished[reason]++;
     const scheduledAt = choice.scheduledAt === 0 ? now : choice.scheduledAt;

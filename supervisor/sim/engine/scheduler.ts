@@ -18,7 +18,7 @@ export interface SchedulerSettings {
 /**
  * vLLM's continuous batching, without the GPU: each step serves what runs first, then admits what waits, in order, as long as the token
  * budget, the sequence limit and the KV blocks allow; when blocks run out the last running sequence is thrown back to recompute.
- * No time passes in here: `step` says what was done, and somebody else says how long that takes.
+ * No time passes here: `step` says what is computed, and the engine waits as long as that takes.
  */
 export class Scheduler {
   readonly settings: SchedulerSettings;
@@ -57,7 +57,7 @@ export class Scheduler {
     this.#waiting.push(sequence);
   }
 
-  /** Takes a sequence out, wherever it is, and frees its blocks. Doing it again does nothing. */
+  /** Takes a sequence out, wherever it is, and frees its blocks. A second call does nothing. */
   finish(sequence: Sequence): void {
     if (sequence.state === 'finished') return;
     const list = sequence.state === 'running' ? this.#running : this.#waiting;
@@ -72,7 +72,7 @@ export class Scheduler {
     sequence.tokens.push(token);
   }
 
-  /** Plans and accounts for one step. Nothing to do gives an empty step. */
+  /** Plans one step and books its tokens and blocks. Without work the step is empty. */
   step(): Step {
     const work = new StepInProgress(this.settings.maxNumBatchedTokens);
     this.#serveRunning(work);
@@ -90,7 +90,7 @@ export class Scheduler {
     }
   }
 
-  /** Gives `sequence` blocks for `length` tokens, throwing back the last running ones if it must. False when it was itself thrown back. */
+  /** Gives `sequence` blocks for `length` tokens, throwing back the last running ones if it must. @returns false when `sequence` itself was thrown back */
   #makeRoom(sequence: Sequence, length: number, work: StepInProgress): boolean {
     const needed = this.#blocksFor(length) - sequence.blocks.length;
     while (this.pool.free < needed) {

@@ -8,7 +8,7 @@ export interface Sequence {
   /** Tokens of the prompt that the prefix cache had at the first admission. */
   cached: number;
   readonly blocks: number[];
-  /** Chained hash of each full block, as far as they were needed. */
+  /** Chained hash of each full block, as far as hashes were needed. */
   readonly hashes: number[];
   state: 'new' | 'waiting' | 'running' | 'finished';
   preemptions: number;

@@ -24,7 +24,7 @@ export interface FaultTarget {
   later(ms: number, fn: () => void): void;
 }
 
-/** Lets a fault strike a server that is up. Gives in words what was done, or null for one that only a start can have. */
+/** Lets a fault strike a server that is up. @returns in words what was done; null for a fault that only a start can have */
 export function strike(target: FaultTarget, fault: FaultKind | 'none', count: number, afterTokens: number | null): string | null {
   if (fault === 'none') return heal(target);
   if (isServerFault(fault)) return strikeServer(target, fault, afterTokens ?? 0);
@@ -33,7 +33,7 @@ export function strike(target: FaultTarget, fault: FaultKind | 'none', count: nu
   return `the next ${count} request(s)`;
 }
 
-/** What SIM_FAULT asked for, once the server is ready. It lasts. */
+/** Lets the fault of SIM_FAULT strike once the server is ready. Such a fault lasts. */
 export function strikeFromStart(target: FaultTarget): void {
   const { fault, speed, faultAfterTokens, runtimeOomAboveUtil, memory } = target.settings;
   if (fault === 'oom-runtime' || runtimeOomAboveUtil !== null) {
@@ -45,7 +45,7 @@ export function strikeFromStart(target: FaultTarget): void {
   else strikeServer(target, fault, faultAfterTokens);
 }
 
-/** Ends whatever lasts. */
+/** Ends every fault that lasts. @returns in words what was done */
 export function heal(target: FaultTarget): string {
   target.requestFaults.clear();
   target.engine.slowdown = 1;
@@ -93,13 +93,13 @@ function strikeServer(target: FaultTarget, fault: ServerFaultKind, afterTokens: 
   }
 }
 
-/** The engine core asks for `gib` more than there is, and dies of it. */
+/** The engine core asks for `gib` of memory that is not there, and dies of that. */
 export function runOutOfMemory(target: Pick<FaultTarget, 'card' | 'log' | 'killEngineProcess'>, gib: number): void {
   const card = target.card.look();
   dieOf(target, cudaOutOfMemory(gib, { ...card, freeGib: Math.min(card.freeGib, gib / 2) }));
 }
 
-/** The engine core dies with these last words, or killed from outside without any. */
+/** The engine core dies with these last words; null: killed from outside, without any. */
 function dieOf(target: Pick<FaultTarget, 'log' | 'killEngineProcess'>, words: string | null): void {
   if (words !== null) {
     target.log.error('EngineCore', 'core.py:1109', 'EngineCore encountered a fatal error.');

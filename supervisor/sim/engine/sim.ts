@@ -11,7 +11,7 @@ export interface Sim {
   readonly sleepMode: SleepMode;
   readonly requestFaults: RequestFaults;
   readonly log: Log;
-  /** Seconds since the epoch at which it began. */
+  /** Seconds since the epoch at which the server began. */
   readonly startedAtS: number;
   /** Longest prompt and answer together, in tokens, as settled at start. */
   readonly maxModelLen: number;
@@ -19,6 +19,6 @@ export interface Sim {
   serverLoad: number;
   /** A request was answered with the engine's death: the process ends shortly. */
   onDeathRaised(): void;
-  /** `POST /sim/fault`: what it did in words, or null for a fault that only a start can have. */
+  /** `POST /sim/fault`. @returns in words what was done; null for a fault that only a start can have */
   strike(fault: FaultKind | 'none', count: number, afterTokens: number | null): string | null;
 }

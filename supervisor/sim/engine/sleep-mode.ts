@@ -14,7 +14,7 @@ const FROM_HOST = { fixedS: 0.02, gibPerS: 11 };
 const FROM_DISK = { fixedS: 0.5, gibPerS: 4 };
 const MAP_S = 0.03;
 
-/** GPU memory that was given up could not be had again. The server sleeps on. */
+/** GPU memory that was given back could not be taken again. The server sleeps on. */
 export class WakeFailure extends Error {}
 
 /** Gives the weights and the KV cache back to the card, and takes them again. */
@@ -34,7 +34,7 @@ export class SleepMode {
     this.#log = log;
   }
 
-  /** Some of it sleeps. */
+  /** At least one part of the memory sleeps. */
   get sleeping(): boolean {
     return this.#asleep.size > 0;
   }
@@ -60,7 +60,7 @@ export class SleepMode {
     this.#log.info('EngineCore', 'abstract.py:309', `It took ${seconds.toFixed(6)} seconds to fall asleep.`);
   }
 
-  /** Takes the memory of these parts again; when all are awake the engine goes on. Throws WakeFailure where somebody else has the memory. */
+  /** Takes the memory of these parts again. When all parts are awake the engine goes on. Throws WakeFailure where another process has the memory. */
   async wake(tags: readonly SleepTag[]): Promise<void> {
     const woken = tags.filter((tag) => this.#asleep.delete(tag));
     if (woken.length === 0) return;

@@ -3,10 +3,10 @@ import type { SimulatedModel } from '../model/simulated-model.ts';
 import type { Step } from './step.ts';
 
 const GIB = 2 ** 30;
-/** Share of the label's bandwidth and arithmetic that real kernels reach. */
+/** Shares of the card's nominal bandwidth and arithmetic that real kernels reach. */
 const BANDWIDTH_SHARE = 0.7;
 const PREFILL_SHARE = 0.5;
-/** Decoding a row in a batch is arithmetic of small matrices, which fills the card worse than a prompt does. */
+/** Decoding multiplies small matrices, which fills the card worse than a prompt does. */
 const DECODE_SHARE = 0.25;
 
 /** What a step costs, in milliseconds, term by term. */
@@ -35,7 +35,7 @@ export function stepCost(
   const kvBytesPerToken = 2 * model.layers * model.kvHeads * model.headDim * options.kvCacheBytesPerElement;
   const flopsPerToken = 2 * model.activeB * 1e9;
   return {
-    // Without CUDA graphs every kernel of every layer is launched by hand.
+    // Without CUDA graphs every kernel of every layer is launched one by one.
     fixedMs: options.enforceEager ? 1 + 0.15 * model.layers : 1,
     weightsMs: weightBytes / bytesPerMs,
     msPerContextToken: kvBytesPerToken / bytesPerMs,

@@ -7,7 +7,7 @@ export interface ThroughputMark {
   readonly generationTokens: number;
 }
 
-/** Writes vLLM's line about its throughput since `before`, `seconds` ago; an idle engine says nothing. Gives the mark for the next one. */
+/** Writes vLLM's line about its throughput since `before`, `seconds` ago; an idle engine gets no line. @returns the mark for the next line */
 export function logThroughput(engine: Engine, log: Log, before: ThroughputMark, seconds: number): ThroughputMark {
   const { metrics, scheduler, gauges } = engine;
   const { promptTokens, generationTokens } = metrics;

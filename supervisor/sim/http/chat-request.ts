@@ -1,7 +1,7 @@
 import type { Choice } from '../engine/choice.ts';
 import type { Sampling } from '../request/sampling.ts';
 
-/** A chat request that was found good. */
+/** A chat request that has passed its checks. */
 export interface ChatRequest {
   readonly id: string;
   readonly created: number;

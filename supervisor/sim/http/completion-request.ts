@@ -23,10 +23,10 @@ export interface CompletionRequest {
   readonly created: number;
   readonly sampling: Sampling;
   readonly choices: readonly Choice[];
-  /** The prompts' texts where they are to be repeated, else empty strings; by choice. */
+  /** By choice: the prompt's text where the answer is to repeat it, else ''. */
   readonly echoed: readonly string[];
   readonly topLogprobs: number | null;
-  /** The same for the prompt's own tokens. */
+  /** Alternatives to show with each token of the prompt; null for none. */
   readonly promptTop: number | null;
 }
 
@@ -74,7 +74,7 @@ export async function readCompletionRequest(exchange: Exchange): Promise<Complet
       'logprobs',
     );
   }
-  // A prompt that is repeated is repeated with its logprobs.
+  // An answer that repeats its prompt shows the prompt's logprobs too.
   const promptTop = sampling.promptLogprobs ?? (body['echo'] === true ? topLogprobs : null);
   exchange.readsPromptLogprobs = promptTop !== null;
   return { id: `cmpl-${exchange.requestId(body)}`, created: nowSeconds(), sampling, choices, echoed, topLogprobs, promptTop };

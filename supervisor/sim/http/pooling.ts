@@ -52,7 +52,7 @@ function poolingUsage(prompts: readonly (readonly number[])[]): object {
   };
 }
 
-/** Little-endian float32, as OpenAI's clients read it. */
+/** Little-endian float32: OpenAI's clients read vectors so. */
 function base64Of(vector: Float32Array): string {
   const bytes = Buffer.alloc(vector.length * 4);
   vector.forEach((value, at) => bytes.writeFloatLE(value, at * 4));

@@ -15,7 +15,7 @@ type Handler = (exchange: Exchange) => void | Promise<void>;
 export interface Route {
   readonly methods: readonly ('GET' | 'POST')[];
   readonly handler: Handler;
-  /** true: work for the engine, so that faults and a dead engine strike it. */
+  /** true: the route is work for the engine, so faults and a dead engine strike it. */
   readonly inference: boolean;
 }
 

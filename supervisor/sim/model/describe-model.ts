@@ -10,7 +10,7 @@ function weightFormat(name: string, quantization: string | null): WeightFormat {
   return '16-bit';
 }
 
-/** Billions of parameters in a name such as `Qwen2.5-1.5B-Instruct`; null when it says nothing. */
+/** Billions of parameters in a name such as `Qwen2.5-1.5B-Instruct`; null when the name does not say. */
 function parametersInName(name: string): number | null {
   const match = /(?:^|[^a-z0-9.])(\d+(?:\.\d+)?)(b|m)(?![a-z0-9])/i.exec(name.split('/').at(-1) ?? name);
   if (match === null) return null;
@@ -42,7 +42,7 @@ function guessShape(parametersB: number): ModelShape {
   };
 }
 
-/** What is known, or guessed from its name, of the model `vllm serve` was given. Without a size in the name: one billion parameters. */
+/** What is known of a model, or guessed from its name. A name without a size counts as one billion parameters. */
 export function describeModel(name: string, quantization: string | null): SimulatedModel {
   const shape = KNOWN_MODELS.find(([pattern]) => pattern.test(name))?.[1] ?? guessShape(parametersInName(name) ?? 1);
   const format = weightFormat(name, quantization);

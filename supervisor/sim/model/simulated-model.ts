@@ -18,12 +18,12 @@ export interface SimulatedModel {
   readonly intermediate: number;
   readonly vocabulary: number;
   readonly maxContext: number;
-  /** Layers that only see a window, how many there are for each full one, and the window in tokens; null when every layer is full. */
+  /** How many layers see only a window of the context, and that window in tokens. null: every layer sees all of it. */
   readonly sliding: { readonly layers: number; readonly window: number } | null;
   /** Extra GiB that the image part asks for while profiling. */
   readonly visionGib: number;
   /** Weights of the image part, GiB; not loaded with `--language-model-only`. */
   readonly visionWeightsGib: number;
-  /** true: does not run in float16. */
+  /** true: the model does not run in float16. */
   readonly needsBfloat16: boolean;
 }

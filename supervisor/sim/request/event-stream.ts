@@ -19,12 +19,12 @@ export class EventStream {
     response.flushHeaders();
   }
 
-  /** The reader is slower than the engine: what comes now is better kept and sent as one. */
+  /** The reader is slower than the engine: what comes now is better kept, and sent in one event. */
   get blocked(): boolean {
     return this.#blocked;
   }
 
-  /** Adds one event, `data: …\n\n` with all it needs, to the next write. */
+  /** Adds one event to the next write: its whole text, `data: …\n\n`. */
   event(text: string): void {
     // Before its turn on a pipelined connection a response has no socket.
     if (this.#response.socket === null) this.#events.push(text);

@@ -24,7 +24,7 @@ function httpDate(): string {
   return dateText;
 }
 
-/** Sixteen hex digits, as vLLM makes its ids of. */
+/** Sixteen hex digits: vLLM makes its ids of such. */
 export function hexId(): string {
   return randomBytes(8).toString('hex');
 }
@@ -93,7 +93,7 @@ export class Exchange {
     return checkFields(body, shape);
   }
 
-  /** The lines before and after those of the answer itself. */
+  /** All header lines, in uvicorn's order: `more` before those of the middleware, `last` after them. */
   #headers(more: readonly string[], last: readonly string[] = []): string[] {
     const headers = ['date', httpDate(), 'server', 'uvicorn', ...more, 'vary', 'Origin', ...last];
     if (this.sim.settings.requestIdHeaders) headers.push('x-request-id', this.header('x-request-id') ?? randomBytes(16).toString('hex'));
@@ -101,7 +101,7 @@ export class Exchange {
     return headers;
   }
 
-  /** The engine's load, for who asks for it with `endpoint-load-metrics-format`. */
+  /** The header with the engine's load, for requests that ask with `endpoint-load-metrics-format`. */
   #loadHeader(): readonly string[] {
     const format = this.header('endpoint-load-metrics-format')?.toUpperCase();
     if (format !== 'JSON' && format !== 'TEXT') return [];

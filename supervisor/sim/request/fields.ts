@@ -62,7 +62,7 @@ export function checkFields(body: unknown, shape: BodyShape): JsonObject {
   return checked;
 }
 
-/** The value as `kind`, or undefined where it is none. */
+/** The value as `kind`; undefined where it cannot be read as such. */
 function coerce(kind: FieldKind, value: unknown): unknown {
   switch (kind) {
     case 'int':

@@ -31,7 +31,7 @@ function withFault(exchange: Exchange, job: Job, fault: RequestFault, listener: 
   const { engine } = exchange.sim;
   const most = Math.max(...job.choices.map((choice) => choice.generated));
   const over = job.choices.every((choice) => choice.finishReason !== null);
-  // A request that ends sooner than that is struck at its end.
+  // A request that ends before that many tokens is struck at its end.
   const struck = over || most >= fault.afterTokens;
   if (!struck || exchange.response.destroyed) return listener.onOutput();
   switch (fault.kind) {
@@ -59,7 +59,7 @@ export function errorEvent(failure: RequestFailure): string {
   return `data: {"error": {"message": ${JSON.stringify(failureText(failure))}, "type": "InternalServerError", "param": null, "code": 500}}\n\n`;
 }
 
-/** Answers a request that failed before anything of it was sent. */
+/** The answer to a request that failed before anything was sent. */
 export function failureError(failure: RequestFailure): ApiError {
   return new ApiError(500, 'InternalServerError', failureText(failure));
 }

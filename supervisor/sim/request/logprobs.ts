@@ -10,7 +10,7 @@ interface Candidate {
 /** Words that a generator might have said instead. */
 const OTHERS = [2053, 2073, 2081, 2101, 2117, 2129, 2141, 2153, 2173, 2197, 2213, 2221, 2237, 2249, 2269, 2281, 2293, 2309, 2333, 2341];
 
-/** The token said and what it was preferred to, most likely first; the same for the same place in the same text. */
+/** The token that was said, then the tokens that could have been, most likely first. The same place in the same text has the same list. */
 function candidates(said: number, position: number, top: number): Candidate[] {
   const next = chance(said * 31 + position);
   let logprob = -0.05 - next() * 0.6;
@@ -37,7 +37,7 @@ export function chatLogprobs(tokens: readonly ScriptToken[], position: number, t
   };
 }
 
-/** `prompt_logprobs`: for each token of a prompt but the first, how likely it was and what would have been likelier; -1 shows as many as we know. */
+/** `prompt_logprobs`: for each token of a prompt but the first, how likely it was and which others could have been. `top` -1 shows all there are. */
 export function promptLogprobs(prompt: readonly number[], top: number): (object | null)[] {
   const most = top < 0 ? OTHERS.length : Math.max(1, top);
   return prompt.map((id, position) => {
@@ -54,7 +54,7 @@ export function asSaid(prompt: readonly number[]): ScriptToken[] {
   return prompt.map((id) => ({ id, text: tokenText(id), json: '', part: 'content', call: 0 }));
 }
 
-/** `logprobs` of a text completion; `offset` is where the first token begins in the text. What the text begins with has no probability. */
+/** `logprobs` of a text completion; `offset` is where the first token begins in the text. The very first token of a text has no probability. */
 export function completionLogprobs(
   tokens: readonly ScriptToken[],
   position: number,

@@ -3,7 +3,7 @@ import type { Exchange } from './exchange.ts';
 import { hexId } from './exchange.ts';
 import type { JsonObject } from './fields.ts';
 
-/** Throws 404 for a model that is not served. None named means the first one. */
+/** Throws ApiError 404 for a model that is not served. A body that names none means the first model. */
 export function checkModel(exchange: Exchange, body: JsonObject): void {
   const { model } = body;
   const { servedNames, skipModelCheck } = exchange.sim.settings;

@@ -33,7 +33,7 @@ interface Armed extends RequestFault {
   left: number;
 }
 
-/** Where a fault strikes when nobody says: after the first two tokens, so that an answer has begun. */
+/** Where a fault strikes unless told otherwise: after two tokens, when the answer has begun. */
 const DEFAULT_AFTER_TOKENS = 2;
 
 function isOneOf<T extends string>(kinds: readonly T[], kind: string): kind is T {

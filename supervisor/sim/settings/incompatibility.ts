@@ -1,6 +1,6 @@
 import type { SimSettings } from './settings.ts';
 
-/** The least compute capability that weights of a method need, where that is more than any card here has. */
+/** Why the card cannot run weights of this format; null where it can. */
 function quantizationProblem(settings: SimSettings): string | null {
   const { gpu, spec } = settings;
   if (spec.format !== 'mxfp4' || gpu.capability >= 8) return null;
@@ -22,7 +22,7 @@ function dtypeProblem(settings: SimSettings): string | null {
   const type = /gemma/i.test(spec.architecture) ? 'gemma3' : 'gpt_oss';
   if (dtype === 'float16' || dtype === 'half')
     return `ValueError: The model type '${type}' does not support float16. Reason: Numerical instability. Please use bfloat16 or float32 instead.`;
-  // Left to itself vLLM takes float32 there, which quantized weights cannot be multiplied in.
+  // Without --dtype vLLM takes float32 on such a card, in which quantized weights cannot be multiplied.
   if (dtype === 'auto' && gpu.capability < 8 && spec.format !== '16-bit') {
     const method = spec.format === '8-bit' ? 'compressed-tensors' : 'awq';
     return `ValueError: torch.float32 is not supported for quantization method ${method}. Supported dtypes: [torch.float16, torch.bfloat16]`;

@@ -8,7 +8,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 const START_PHASES = ['resolve', 'weights', 'compile', 'profile', 'kv', 'graphs', 'warm-up'] as const;
 export type StartPhase = (typeof START_PHASES)[number];
 
-/** What the simulation was told by SIM_ variables of its own. */
+/** What the simulation was told by SIM_ variables. */
 export interface Knobs {
   /** Factor on every duration; 0 waits for nothing. */
   readonly speed: number;
@@ -35,7 +35,7 @@ export interface Knobs {
   readonly graphFactor: number;
 }
 
-/** A number out of the environment, or `fallback`. Throws ConfigError for what is none. */
+/** A number out of the environment, or `fallback`. Throws ConfigError for a value that is no number of at least 0. */
 export function numberOf(env: Environment, name: string, fallback: number): number {
   const text = env[name];
   if (text === undefined || text === '') return fallback;
@@ -50,7 +50,7 @@ export function readKnobs(env: Environment): Knobs {
   const above = numberOf(env, 'SIM_RUNTIME_OOM_ABOVE_UTIL', NaN);
   return {
     speed,
-    // What was asked for in so many words is not scaled again.
+    // A time that was asked for by name is not scaled by the speed.
     startMs: numberOf(env, 'SIM_START_MS', 1500 * speed),
     seed: numberOf(env, 'SIM_SEED', 0),
     fault: oneOf(env, 'SIM_FAULT', FAULTS, isFault),

@@ -20,7 +20,7 @@ const OF_THIS_PROCESS: LogStreams = {
   stderr: (text) => void process.stderr.write(text),
 };
 
-/** Writes lines the way vLLM does: its own and the access lines on stdout, uvicorn's life and tracebacks on stderr, each with its process. */
+/** Writes lines as vLLM does, each with the name of its process: log and access lines on stdout, uvicorn's own and tracebacks on stderr. */
 export class Log {
   enginePid = process.pid;
   readonly #streams: LogStreams;
@@ -72,7 +72,7 @@ export class Log {
     );
   }
 
-  /** A progress bar's next state: no line end, the cursor goes back. */
+  /** The next state of a progress bar: drawn over the last, without a line end. */
   progress(source: LogSource, text: string): void {
     this.#streams.stderr(`\r${this.#prefix(source)}${text}`);
   }

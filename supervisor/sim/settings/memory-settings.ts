@@ -65,6 +65,6 @@ function captureSizes(flags: Flags, maxNumSeqs: number, maxNumBatchedTokens: num
 
 function bytesPerElement(kvCacheDtype: string | undefined, headDim: number): number {
   const plain = /^(?:fp8|int8)/.test(kvCacheDtype ?? '') ? 1 : /^(?:int4|nvfp4|turboquant)/.test(kvCacheDtype ?? '') ? 0.5 : 2;
-  // One float32 a token and head says how the others are scaled.
+  // One float32 for each token and head says how its numbers are scaled.
   return kvCacheDtype?.endsWith('_per_token_head') ? plain + 4 / headDim : plain;
 }

@@ -3,7 +3,7 @@ import { parse as parseYaml } from 'yaml';
 import { ConfigError } from './config-error.ts';
 import { parseFlags, UsageError } from './flags.ts';
 import type { FlagValue } from './flags.ts';
-import { findGpu, gpuIds } from '../card/hardware.ts';
+import { findGpu, gpuIds } from '../card/find-gpu.ts';
 import type { SimulatedGpu } from '../card/simulated-gpu.ts';
 import { numberOf, readKnobs } from './knobs.ts';
 import type { Environment, Knobs } from './knobs.ts';
@@ -12,7 +12,7 @@ import type { MemorySettings } from '../card/memory.ts';
 import { describeModel } from '../model/describe-model.ts';
 import type { SimulatedModel } from '../model/simulated-model.ts';
 
-/** Everything a simulated server was told, by flags as vLLM's and by SIM_ variables as its own. */
+/** Everything that a simulated server was told: by flags, which are vLLM's, and by SIM_ variables, which are the simulation's. */
 export interface SimSettings extends Knobs {
   readonly model: string;
   readonly servedNames: readonly string[];
@@ -28,9 +28,9 @@ export interface SimSettings extends Knobs {
   readonly watermark: number;
   readonly dtype: string;
   readonly kvCacheDtype: string;
-  /** max_model_len may be longer than the model was made for. */
+  /** max_model_len may be longer than the context that the model was made for. */
   readonly allowLongContext: boolean;
-  /** vLLM's second model runner, whose words differ here and there. */
+  /** vLLM's second model runner is used, whose error texts differ in places. */
   readonly secondRunner: boolean;
   readonly serves: { readonly generate: boolean; readonly pooling: boolean };
   readonly autoToolChoice: boolean;
@@ -51,7 +51,7 @@ export interface SimSettings extends Knobs {
   readonly fingerprint: string | null;
   readonly keepAliveS: number;
   readonly devMode: boolean;
-  /** Sleep gives GPU memory back. */
+  /** `--enable-sleep-mode`: a server that sleeps gives GPU memory back. */
   readonly sleepMode: boolean;
   readonly keepAliveOnEngineDeath: boolean;
   readonly skipModelCheck: boolean;
@@ -61,10 +61,10 @@ export interface SimSettings extends Knobs {
   readonly given: ReadonlyMap<string, FlagValue>;
 }
 
-/** vLLM's own version that this stands in for, marked as a simulation. */
+/** The version of vLLM that is simulated, marked as a simulation. */
 export const VERSION = '0.29.0+sim';
 
-/** Flags out of a `--config` file; the command line goes before it. */
+/** The flags of a `--config` file. Those of the command line go before them. */
 function configArguments(file: string): string[] {
   if (!/\.ya?ml$/.test(file)) throw new ConfigError(`ValueError: Config file must be of a yaml/yml type. ${file} provided`);
   const content: unknown = parseYaml(readFileSync(file, 'utf8'));

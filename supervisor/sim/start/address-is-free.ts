@@ -3,8 +3,8 @@ import { createServer } from 'node:net';
 import type { SimSettings } from '../settings/settings.ts';
 
 /**
- * Whether the address can be had. vLLM binds it before it loads and listens when it is ready; Node can only do both at once, so the
- * address is tried and given back, and connections are refused until the start is over.
+ * Whether the address can be had. vLLM binds it before it loads and listens when it is ready; Node can do both only at once. So
+ * the address is tried and given back, and connections are refused until the start is over.
  */
 export function addressIsFree(settings: SimSettings): Promise<boolean> {
   // vLLM does not remove what an earlier run left behind.

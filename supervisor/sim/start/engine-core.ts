@@ -1,7 +1,7 @@
 /**
- * Stands for vLLM's EngineCore: a child that is there, holds the pretend GPU memory by being alive, and may talk a lot. Like the real
- * one it does not notice when its parent is killed, and then stays behind as an orphan; it ends on the SIGTERM of an orderly shutdown.
- * All the work is done in the parent, which says on stdin when the server is ready.
+ * Stands for vLLM's EngineCore: a child that holds the pretend GPU memory by being alive, and may print a lot. Like the real one this
+ * process does not notice when its parent is killed, and then stays behind as an orphan; SIGTERM ends it in an orderly shutdown. All the
+ * work is done in the parent, which says on stdin when the server is ready.
  */
 import { flood } from './log-flood.ts';
 

@@ -14,14 +14,14 @@ export class EngineProcess {
     return this.#child?.pid ?? null;
   }
 
-  /** Starts it and gives its pid. `onExit` is told when it ends, by itself or not; `quietly` when a SIGTERM or its own will ended it. */
+  /** Starts the child. `onExit` is told when the child ends; `quietly`: by SIGTERM, or by itself with status 0. @returns its pid */
   async spawn(env: Environment, onExit: (quietly: boolean) => void): Promise<number> {
     const here = fileURLToPath(import.meta.url);
     const program = here.replace(/engine-process\.(ts|js)$/, 'engine-core.$1');
     const child = spawn(process.execPath, [program], { stdio: ['pipe', 'inherit', 'inherit'], env: { ...env } });
     this.#child = child;
     child.once('exit', (code, signal) => onExit(code === 0 || signal === 'SIGTERM'));
-    // It may end before it has read what it was told.
+    // The child may end before it has read what it was told.
     child.stdin.on('error', () => undefined);
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
@@ -30,7 +30,7 @@ export class EngineProcess {
     return child.pid!;
   }
 
-  /** Lets it print what SIM_LOG_MIB asks for. */
+  /** Lets the child print what SIM_LOG_MIB asks for. */
   talk(): void {
     this.#child?.stdin?.write('ready\n');
   }
@@ -39,7 +39,7 @@ export class EngineProcess {
     this.#child?.kill('SIGKILL');
   }
 
-  /** Ends it in good order, and by force if that takes too long. */
+  /** Ends the child by SIGTERM, and by SIGKILL if that takes too long. */
   async end(): Promise<void> {
     const child = this.#child;
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;

@@ -8,7 +8,7 @@ import type { EngineStart } from './engine-start.ts';
 /** The share of a start's time that loading takes. */
 const SHARE = 0.45;
 const SHARD_GIB = 4.6;
-/** A start that takes long has so many shards that one comes this often. */
+/** A start that takes long has enough shards for one to be loaded this often. */
 const SHARD_MS = 500;
 
 /** Reads the weights, shard by shard, each of which takes its part of the memory. Throws OutOfMemory and StartFailure. */
@@ -45,7 +45,7 @@ function strike(start: EngineStart): void {
 
 function failed(start: EngineStart, error: unknown): never {
   start.log.stderr('EngineCore', '');
-  // vLLM's second runner leaves it at PyTorch's own words.
+  // vLLM's second runner adds nothing to PyTorch's own words.
   if (error instanceof OutOfMemory && !start.settings.secondRunner) {
     const original = error.message.replace(/^[\w.]+: /, '');
     start.log.error('EngineCore', 'gpu_model_runner.py:3593', `${LOAD_HINT} (original error: ${original})`);

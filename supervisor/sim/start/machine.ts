@@ -1,7 +1,7 @@
 import { PrivateCard, SharedCard } from '../card/card.ts';
 import type { Card } from '../card/card.ts';
 import { ConfigError } from '../settings/config-error.ts';
-import { cardLike, findGpu, gpuIds } from '../card/hardware.ts';
+import { cardLike, findGpu, gpuIds } from '../card/find-gpu.ts';
 import type { SimulatedGpu } from '../card/simulated-gpu.ts';
 import type { Environment } from '../settings/knobs.ts';
 import { startTime } from '../card/process-identity.ts';
@@ -28,8 +28,8 @@ export function vramFileOf(env: Environment): VramFile | null {
 }
 
 /**
- * The cards of SIM_VRAM_FILE that CUDA_VISIBLE_DEVICES leaves; without a file as many cards of the kind SIM_GPU as are wanted, which
- * nobody else uses. Throws ConfigError.
+ * The cards of SIM_VRAM_FILE that CUDA_VISIBLE_DEVICES leaves. Without such a file: as many cards of the kind SIM_GPU as are wanted,
+ * which no other process uses. Throws ConfigError.
  */
 export async function findMachine(env: Environment): Promise<Machine> {
   const file = vramFileOf(env);

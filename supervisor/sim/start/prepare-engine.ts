@@ -6,7 +6,7 @@ import { memoryNeeds } from '../card/memory.ts';
 
 /** The share of a start's time that capturing graphs takes. */
 const GRAPH_SHARE = 0.2;
-/** A start that takes long shows its bar so often. */
+/** How often a start that takes long draws its bar. */
 const BAR_MS = 150;
 
 /** A number with commas between its thousands. */

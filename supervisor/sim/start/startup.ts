@@ -23,7 +23,7 @@ export function announce(settings: SimSettings, log: Log): void {
   log.info('APIServer', 'utils.py:233', `non-default args: {'model_tag': '${settings.model}'${given === '' ? '' : `, ${given}`}}`);
 }
 
-/** Goes through a start the way vLLM's log does. Gives where the memory went, or throws StartFailure. */
+/** Goes through a start and writes vLLM's log of it. @returns where the memory went @throws StartFailure */
 export async function startEngine(startup: Startup): Promise<MemoryPlan> {
   await resolveModel(startup);
   const card = await startup.spawnEngine();

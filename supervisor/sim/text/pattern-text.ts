@@ -13,8 +13,8 @@ const CONTROL: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', f
 const PRINTABLE = Array.from({ length: 95 }, (_, at) => String.fromCharCode(32 + at)).join('');
 
 /**
- * A text that matches a regular expression: groups, alternatives, classes and repeats. What looks around or back is beyond it; where the
- * text it made does not match after all, the answer is null.
+ * A text that matches a regular expression of groups, alternatives, classes and repeats. Lookarounds and back-references are not
+ * understood. null: the text that was made does not match after all.
  */
 export function textMatching(pattern: string, next: () => number): string | null {
   try {

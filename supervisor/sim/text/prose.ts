@@ -9,7 +9,7 @@ export interface Segment {
   /** `text` as JSON, made once because the same words are written many times. */
   readonly json: string;
   readonly part: Part;
-  /** Which tool call it belongs to. */
+  /** Which tool call the text belongs to. */
   readonly call: number;
 }
 
@@ -23,7 +23,7 @@ export interface Script {
 }
 
 export const END_OF_TEXT: ScriptToken = { id: TOKEN.eos, text: '', json: '""', part: 'content', call: 0 };
-/** All that a model says whose weights are zeros. */
+/** All that a model whose weights are zeros can say. */
 export const GARBLE: ScriptToken = { id: 33, text: '!', json: '"!"', part: 'content', call: 0 };
 export const HIDDEN_END: ScriptToken = { ...END_OF_TEXT, part: 'hidden' };
 
@@ -90,7 +90,7 @@ export function seedOf(ids: readonly number[], ...more: readonly number[]): numb
   return hash >>> 0;
 }
 
-/** Sentences up to a number that the seed decides, but at least `minTokens` tokens; says first that it is simulated. */
+/** As many sentences as the seed decides, at least `minTokens` tokens. The first one says that the text is simulated. */
 export class Prose implements Script {
   readonly #next: () => number;
   #minTokens: number;

@@ -4,7 +4,7 @@ type Schema = Readonly<Record<string, unknown>>;
 
 const WORDS = ['simulated', 'gate', 'stream', 'level', 'river', 'meadow', 'north', 'amber'];
 
-/** Deeper than this only what is required is filled in, so that a schema that refers to itself comes to an end. */
+/** Below this depth only required fields are filled in, so that a schema that refers to itself comes to an end. */
 const FULL_DEPTH = 4;
 const MAX_DEPTH = 24;
 
@@ -37,7 +37,7 @@ function resolve(reference: string, context: Context): unknown {
   return at;
 }
 
-/** One schema out of what `allOf` and its neighbours say together. */
+/** One schema that says what `allOf` and the keywords beside it say together. */
 function merge(schemas: readonly unknown[], context: Context): Schema {
   const merged: Record<string, unknown> = {};
   for (const part of schemas) {
@@ -71,7 +71,7 @@ function make(schema: unknown, context: Context, depth: number): unknown {
   return makeTyped(typeOf(schema, depth, context), schema, context, depth);
 }
 
-/** Near the bottom the branch that needs nothing more. */
+/** One of the branches; near the greatest depth, one that needs nothing deeper. */
 function simplest(options: readonly unknown[]): unknown {
   return (
     options.find(

@@ -26,7 +26,7 @@ interface ScriptOptions {
   readonly minTokens: number;
 }
 
-/** The text of a call the way a model writes it, cut into what a tool parser makes of it. */
+/** The text of a tool call as a model writes it, in the pieces that a tool parser makes of it. */
 function callTokens(tool: Tool, call: number, marked: boolean, next: () => number): ScriptToken[] {
   const name = scriptTokens(tool.name, 'hidden');
   const last = name.at(-1)!;
@@ -43,7 +43,7 @@ function callTokens(tool: Tool, call: number, marked: boolean, next: () => numbe
   ];
 }
 
-/** What the simulation answers: the same for the same prompt, seed and index. */
+/** What the simulation answers. The same prompt, seed and index give the same answer. */
 export function writeScript(options: ScriptOptions): Script {
   const seed = seedOf(options.prompt, options.seed, options.index);
   const next = chance(seed ^ 0x5f356495);

@@ -11,7 +11,7 @@ import type { EngineSettings, GpuProfile } from '../../../supervisor/profile/pro
 import { loadProfiles, ProfileError, profilesDirectory } from '../../../supervisor/profile/profile.ts';
 import { profileJsonSchemas } from '../../../supervisor/profile/json-schema.ts';
 import { withSteps } from '../../../supervisor/profile/match.ts';
-import { findGpu } from '../../../supervisor/sim/card/hardware.ts';
+import { findGpu } from '../../../supervisor/sim/card/find-gpu.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
 const profiles = loadProfiles();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { findGpu } from '../../../../supervisor/sim/card/hardware.ts';
+import { findGpu } from '../../../../supervisor/sim/card/find-gpu.ts';
 import { isMemoryFailure } from '../../../../supervisor/sim/card/memory-plan.ts';
 import type { MemoryFailure } from '../../../../supervisor/sim/card/memory-failure.ts';
 import type { MemoryPlan } from '../../../../supervisor/sim/card/memory.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { findGpu } from '../../../../supervisor/sim/card/hardware.ts';
+import { findGpu } from '../../../../supervisor/sim/card/find-gpu.ts';
 import { describeModel } from '../../../../supervisor/sim/model/describe-model.ts';
 import { stepCost, stepMs } from '../../../../supervisor/sim/engine/step-time.ts';
 
