@@ -71,7 +71,7 @@ function make(schema: unknown, context: Context, depth: number): unknown {
   return makeTyped(typeOf(schema, depth, context), schema, context, depth);
 }
 
-/** One of the branches; near the greatest depth, one that needs nothing deeper. */
+/** At the greatest depth: the first branch that leads no deeper, if there is one. */
 function simplest(options: readonly unknown[]): unknown {
   return (
     options.find(
