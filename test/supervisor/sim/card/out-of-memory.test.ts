@@ -203,14 +203,17 @@ describe('out of memory while serving', () => {
     expect(logprobs.token_logprobs.filter((value) => value === null)).toHaveLength(1);
   });
 
-  test('gives the memory back', async () => {
+  test('tells so in the log first, and gives the memory back', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'oom-'));
     const path = join(folder, 'vram.json');
     await using sim = await startSim({ model: LLAMA, args, env: { ...env, SIM_VRAM_FILE: path } });
     const file = new VramFile(path, []);
     expect(usedMib(file.peek().gpus[0]!)).toBeGreaterThan(14_000);
-    await sim.fault({ fault: 'oom-runtime' });
+    await sim.fault({ fault: 'oom-runtime', after_tokens: 5 });
+    const answer = await rawJson(sim.port, '/v1/completions', { prompt: 'hello', max_tokens: 1000, ignore_eos: true, stream: true });
+    expect(answer.body).toContain('EngineCore encountered an issue.');
     expect((await sim.exited).code).toBe(0);
+    expect(sim.output()).toMatch(/EngineCore encountered a fatal error\.[\s\S]*torch\.OutOfMemoryError[\s\S]*EngineDeadError/);
     expect(usedMib(file.peek().gpus[0]!)).toBe(0);
     rmSync(folder, { recursive: true });
   });
