@@ -27,7 +27,7 @@ import { loadProfiles, ProfileError } from './profile/profile.ts';
 import { findProgram } from './system/program.ts';
 import { lockState } from './control/state-lock.ts';
 import { inspectVllm, VLLM_CACHE_FILE } from './engine/vllm-install.ts';
-import type { WishResult } from './fleet/wish-result.ts';
+import type { WishResult } from './slot/wish-result.ts';
 import { readRecords } from './engine/record.ts';
 
 interface SupervisorIo {

@@ -7,7 +7,7 @@ import { controlTarget, isControlUrl } from '../../gateway/link/control-path.ts'
 import type { Clock } from '../../gateway/core/clock.ts';
 import { repeat } from '../../gateway/core/clock.ts';
 import type { SupervisorSnapshot } from '../../gateway/link/snapshot.ts';
-import type { WishResult } from '../fleet/wish-result.ts';
+import type { WishResult } from '../slot/wish-result.ts';
 
 /** What the control API shows and does. */
 export interface Controlled {

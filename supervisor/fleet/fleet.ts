@@ -10,18 +10,19 @@ import { clearStart, takeTurn } from './clearance.ts';
 import type { FleetPlan, PlannedModel, PlannedWorker } from '../plan/plan.ts';
 import type { GpuProbe, GpuReading } from '../gpu/gpu.ts';
 import { recordsDirectory } from './leftovers.ts';
+import type { WishResult } from '../slot/wish-result.ts';
 import type { Log } from '../../gateway/core/log/log.ts';
 import { logFiles } from '../system/log-file.ts';
 import type { SupervisionPolicy } from '../system/policy.ts';
 import { PortPool } from '../system/ports.ts';
+import type { SlotOptions, WorkerLinks } from './slot.ts';
 import { Slot } from './slot.ts';
 import { StartHistory } from '../worker/start-history.ts';
 import { StartTurns } from './start-turns.ts';
 import { SwapDesk } from './swap-desk.ts';
-import type { WishResult } from './wish-result.ts';
 import { SupervisedWorker } from '../worker/worker.ts';
 
-interface FleetOptions {
+export interface FleetOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -44,6 +45,8 @@ interface FleetOptions {
 /** A look costs a process or several, and figures of a metrics page are rarely read more often. */
 const GPU_INTERVAL_MS = 10_000;
 
+type SlotListener = Pick<SlotOptions, 'onChange' | 'onGiveUp'>;
+
 /** Every worker of this supervisor, and the one picture of them that the gateway sees. */
 export class Fleet {
   readonly #options: FleetOptions;
@@ -57,11 +60,11 @@ export class Fleet {
   #revision = 1;
   #stopping = false;
 
-  private constructor(options: FleetOptions, slots: (onChange: () => void) => readonly Slot[]) {
+  private constructor(options: FleetOptions, slots: (told: SlotListener) => readonly Slot[]) {
     const { clock, log, policy, plan, maxWaitMs } = options;
     this.#options = options;
     this.#gpus = options.gpus.map(toGpuView);
-    this.#slots = slots(() => this.#changed());
+    this.#slots = slots({ onChange: () => this.#changed(), onGiveUp: (model, failure) => this.#desk?.gaveUp(model, failure) });
     const models = new Map([...(plan.workers[0]?.models ?? [])].map(([id, { refusal }]) => [id, refusal]));
     this.#desk = new SwapDesk({ clock, log, policy, models, slots: this.#slots, maxWaitMs, onChange: () => this.#tell() });
     this.#gpuTimer = options.gpus.length > 0 ? repeat(options.clock, GPU_INTERVAL_MS, () => this.#readGpus()) : null;
@@ -83,8 +86,8 @@ export class Fleet {
       if (taken === null) throw new Error(`supervisor.port_range ${portRange.join('-')} has no free port for ${worker.spec.id}`);
       planned.push({ plan: worker, ports: taken });
     }
-    return new Fleet(options, (onChange) => {
-      const create = (model: PlannedModel, port: number, makeRoom: () => boolean) => {
+    return new Fleet(options, (told) => {
+      const create = (model: PlannedModel, port: number, { makeRoom, onChange }: WorkerLinks) => {
         const { spec } = model;
         return new SupervisedWorker(spec, port, {
           ...{ clock, random, log, policy, ports, starts, onChange },
@@ -96,7 +99,7 @@ export class Fleet {
           holdTurn: () => takeTurn(turns, model, () => {}),
         });
       };
-      return planned.map((slot) => new Slot({ clock, policy, starts, create, ...slot }, adoptable.get(slot.plan.spec.id)));
+      return planned.map((slot) => new Slot({ clock, policy, starts, create, ...told, ...slot }, adoptable.get(slot.plan.spec.id)));
     });
   }
 
@@ -124,14 +127,14 @@ export class Fleet {
   restart(id: string, reset: boolean): WishResult {
     const act = (slot: Slot) => slot.restart(reset);
     return this.#wish(id, act, (state, slot) => {
-      if (slot.change && slot.change.to !== slot.model) return null;
+      if (slot.isVacating) return null;
       if (state === 'ready') return 'It finishes its requests, stops and starts again.';
       return state === 'idle' || state === 'failed' || state === 'backoff' ? 'It starts now.' : 'It stops and starts again.';
     });
   }
 
   drain(id: string): WishResult {
-    const act = (slot: Slot) => slot.hold();
+    const act = (slot: Slot) => this.#desk.drain(slot);
     return this.#wish(id, act, (state) => {
       if (state === 'idle' || state === 'failed' || state === 'draining' || state === 'stopping') return null;
       return state === 'ready' ? 'It takes no new requests, finishes those it has, and stops.' : 'It stops.';

@@ -1,16 +1,21 @@
 import type { Clock, Timer } from '../../gateway/core/clock.ts';
 import type { ModelLoad, SwapView } from '../../gateway/link/snapshot.ts';
 import type { Failure } from '../failure/failure.ts';
-import type { Life } from '../machine/life.ts';
+import type { SlotFacts } from '../slot/facts.ts';
+import type { SwapCosts } from '../slot/forecast.ts';
+import type { Situation } from '../slot/standing.ts';
+import { obstacle, standingOf, whereIs, wholeSeconds } from '../slot/standing.ts';
+import type { SwapMove } from '../slot/swap.ts';
+import { LOOK_MS } from '../slot/swap.ts';
+import type { WishResult } from '../slot/wish-result.ts';
+import { STOPPING, unknownModel } from '../slot/wish-result.ts';
+import type { WishBook } from '../slot/wishes.ts';
+import { decide, drained, EMPTY_BOOK, giveUp, order, settle, wish, withdraw } from '../slot/wishes.ts';
 import type { Log } from '../../gateway/core/log/log.ts';
 import type { SupervisionPolicy } from '../system/policy.ts';
 import type { Slot } from './slot.ts';
-import type { SlotFacts, SwapCosts, Wish } from './swap.ts';
-import { expectMs, LOOK_MS, nextMove } from './swap.ts';
-import { mayPass } from '../machine/judgement.ts';
-import type { WishResult } from './wish-result.ts';
 
-interface SwapDeskOptions {
+export interface SwapDeskOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly policy: SupervisionPolicy;
@@ -19,23 +24,14 @@ interface SwapDeskOptions {
   readonly slots: readonly Slot[];
   /** How long a call may wait for its model. */
   readonly maxWaitMs: number;
-  /** After a change that no worker tells of. */
+  /** After a change that no slot tells of. */
   readonly onChange: () => void;
 }
 
-/** A wish of calls that is not repeated for this long is given up: clients are told to come back within a minute. */
-const WISH_LIFE_MS = 60_000;
-
-type HeldWish = Wish & { readonly heardAtMs: number; readonly waiting: number };
-
-/** Which model is loaded where: keeps the wishes, and does what `swap.ts` says. */
+/** Which model is loaded where: keeps the book of wishes, asks it what to do next, and has the slots do it. */
 export class SwapDesk {
   readonly #options: SwapDeskOptions;
-  readonly #wishes = new Map<string, HeldWish>();
-  /** Models that were given up, and until when nobody tries them for a call. */
-  readonly #failed = new Map<string, { readonly failure: Failure; readonly untilMs: number }>();
-  /** Ends of models that are in `failed` already. */
-  readonly #noted = new WeakSet<Life>();
+  #book: WishBook = EMPTY_BOOK;
   #timer: Timer | null = null;
   #reviewing = false;
   #again = false;
@@ -47,32 +43,29 @@ export class SwapDesk {
 
   /** Calls wait for a model. Repeated as long as they do. */
   wish(model: string, waiting: number): WishResult {
-    const reason = this.#obstacle(model);
+    const situation = this.#situation();
+    const reason = obstacle(situation, model);
     if (reason) return reason;
-    const present = this.#whereIs(model);
+    const present = whereIs(model, situation.slots);
     if (present === 'ready') return { kind: 'accepted', will: `${model} is loaded.` };
-    const nowMs = this.#options.clock.now();
-    const known = this.#wishes.get(model);
-    if (known) this.#wishes.set(model, { ...known, heardAtMs: nowMs, waiting });
-    else {
-      // Half of what the change itself leaves of their patience: an estimate may be wrong, and those who wait are to be still there.
-      const spareMs = (this.#options.maxWaitMs - this.#changeMs(model)) / 2;
-      this.#wishes.set(model, { model, by: 'calls', sinceMs: nowMs, boundMs: Math.max(0, spareMs), heardAtMs: nowMs, waiting });
-      if (present === null) this.#look();
-    }
+    const isNew = !this.#book.wishes.has(model);
+    // Half of what the swap itself leaves of their patience: an estimate may be wrong, and those who wait are to be still there.
+    const spareMs = (this.#options.maxWaitMs - this.#swapMs(model)) / 2;
+    this.#book = wish(this.#book, model, waiting, spareMs, situation.nowMs);
+    if (isNew && present === null) this.#look();
     this.review();
-    if (!known) this.#options.onChange();
+    if (isNew) this.#options.onChange();
     return { kind: 'accepted', will: this.#forecast(model) };
   }
 
   /** An operator wants a model loaded now. */
   load(model: string): WishResult {
-    this.#failed.delete(model);
-    const reason = this.#obstacle(model, true);
+    const situation = this.#situation();
+    const reason = obstacle(situation, model, true);
     if (reason) return reason;
-    if (this.#whereIs(model) === 'ready') return { kind: 'accepted', will: `${model} is loaded.` };
-    const nowMs = this.#options.clock.now();
-    this.#wishes.set(model, { model, by: 'operator', sinceMs: nowMs, boundMs: 0, heardAtMs: nowMs, waiting: 0 });
+    const isReady = whereIs(model, situation.slots) === 'ready';
+    if (isReady) return { kind: 'accepted', will: `${model} is loaded.` };
+    this.#book = order(this.#book, model, situation.nowMs);
     this.review();
     this.#options.onChange();
     return { kind: 'accepted', will: this.#forecast(model) };
@@ -80,58 +73,53 @@ export class SwapDesk {
 
   /** An operator wants its memory back. A later call loads it again. */
   unload(model: string): WishResult {
-    if (!this.#options.models.has(model)) return unknown(model);
+    if (!this.#options.models.has(model)) return unknownModel(model);
     if (this.#closed) return STOPPING;
-    this.#wishes.delete(model);
-    const loaded = this.#options.slots.filter((slot) => {
-      const facts = slot.facts();
-      return facts.model === model && facts.phase !== 'failed' && facts.phase !== 'held';
-    });
+    this.#book = withdraw(this.#book, model);
+    const loaded = this.#options.slots.filter((slot) => whereIs(model, [slot.facts()]) !== null);
     const sleeping = this.#options.slots.filter(({ asleep }) => asleep.includes(model));
     for (const slot of sleeping) slot.endSleeper(model);
     if (loaded.length === 0 && sleeping.length > 0) return { kind: 'accepted', will: 'It sleeps, and is ended.' };
     if (loaded.length === 0) return { kind: 'conflict', reason: `${model} is not loaded.` };
-    if (loaded.some(({ change }) => change !== null)) return { kind: 'conflict', reason: `${model} is just being loaded.` };
-    for (const slot of loaded) slot.changeTo(null);
+    if (loaded.some(({ swap }) => swap !== null)) return { kind: 'conflict', reason: `${model} is just being loaded.` };
+    for (const slot of loaded) slot.swapTo(null);
     return { kind: 'accepted', will: 'It takes no new requests, finishes those it has, and is unloaded.' };
+  }
+
+  /** An operator wants nothing loaded in a slot, whoever has ordered what before. */
+  drain(slot: Slot): void {
+    const { model } = slot.facts();
+    slot.hold();
+    this.#book = drained(this.#book, model, this.#facts());
+    this.review();
+  }
+
+  /** A model was given up. */
+  gaveUp(model: string, failure: Failure): void {
+    const { clock, policy } = this.#options;
+    this.#book = giveUp(this.#book, model, failure, clock.now(), policy.halfOpenMs);
   }
 
   /** How a model stands, for the gateway. */
   stateOf(model: string): ModelLoad {
-    const present = this.#whereIs(model);
-    const asleep = this.#options.slots.some((slot) => slot.asleep.includes(model));
-    if (present === 'ready') return { state: 'ready', loadable: true, etaSeconds: null, reason: null, asleep };
-    const obstacle = this.#obstacle(model);
-    if (present === null && obstacle) {
-      const reason = this.#options.models.get(model) ?? (this.#isFailed(model) ? (this.#failed.get(model)?.failure.message ?? null) : null);
-      return { state: reason === null ? 'available' : 'failed', loadable: false, etaSeconds: null, reason, asleep };
-    }
-    const { clock, slots } = this.#options;
-    const wishes = [...this.#wishes.values()];
-    const leftMs = expectMs(model, this.#facts(), wishes, clock.now(), costsOf(slots));
-    return {
-      state: present === null ? 'available' : 'loading',
-      loadable: true,
-      etaSeconds: leftMs === null ? null : seconds(leftMs),
-      reason: null,
-      asleep,
-    };
+    return standingOf(this.#situation(), model, costsOf(this.#options.slots));
   }
 
-  /** Changes of model that are under way. */
+  /** Swaps that are under way. */
   swaps(): readonly SwapView[] {
     const { clock, slots } = this.#options;
     return slots.flatMap((slot): SwapView[] => {
-      const { change, id } = slot;
-      if (!change) return [];
+      const { swap, id } = slot;
+      if (!swap) return [];
+      const { from, to, sinceMs, startedAtMs } = swap;
       const leftMs = slot.leftMs();
-      const goneMs = clock.now() - change.sinceMs;
+      const goneMs = clock.now() - sinceMs;
       const percent = Math.min(99, Math.floor((100 * goneMs) / Math.max(1, goneMs + leftMs)));
-      return [{ worker: id, from: change.from, to: change.to, startedAtMs: change.startedAtMs, etaSeconds: seconds(leftMs), percent }];
+      return [{ worker: id, from, to, startedAtMs, etaSeconds: wholeSeconds(leftMs), percent }];
     });
   }
 
-  /** Decides anew; after every change of a worker. */
+  /** Decides anew; after every change of a slot. */
   review(): void {
     this.#again = true;
     if (this.#reviewing || this.#closed) return;
@@ -149,85 +137,46 @@ export class SwapDesk {
   }
 
   #step(): void {
-    const { clock, slots, log } = this.#options;
+    const { clock, slots } = this.#options;
     const nowMs = clock.now();
-    for (const slot of slots) slot.follow();
-    this.#settleWishes(nowMs);
     this.#timer?.cancel();
     this.#timer = null;
-    const idleMs = Math.min(...slots.map((slot) => slot.endIdleSleepers(nowMs)));
-    const move = nextMove(this.#facts(), [...this.#wishes.values()], nowMs);
-    if (move.kind === 'keep') {
-      const expiryMs = Math.min(...[...this.#wishes.values()].map((wish) => wish.heardAtMs + WISH_LIFE_MS));
-      const atMs = Math.min(move.lookAtMs ?? Infinity, expiryMs, idleMs);
-      if (atMs < Infinity) this.#timer = clock.after(Math.max(1, atMs - nowMs), () => this.#lookAgain());
-      return;
-    }
+    const idleMs = Math.min(...slots.map((slot) => slot.endIdleSleepers()));
+    this.#book = settle(this.#book, this.#facts(), nowMs);
+    const move = decide(this.#book, this.#facts(), nowMs);
+    if (move.kind !== 'keep') return this.#make(move, nowMs);
+    const atMs = Math.min(move.lookAtMs ?? Infinity, idleMs);
+    if (atMs < Infinity) this.#timer = clock.after(Math.max(1, atMs - nowMs), () => this.#lookAgain());
+  }
+
+  #make(move: Exclude<SwapMove, { kind: 'keep' }>, nowMs: number): void {
+    const { slots, log, onChange } = this.#options;
     const slot = slots.find(({ id }) => id === move.slot);
     if (!slot) return;
     const to = move.kind === 'load' ? move.model : null;
-    const waiting = to === null ? 0 : (this.#wishes.get(to)?.waiting ?? 0);
+    const waiting = to === null ? 0 : (this.#book.wishes.get(to)?.waiting ?? 0);
     const { model: from, readySinceMs, phase } = slot.facts();
     const will = to === null ? `unloads ${from}, which nobody uses` : from === null ? `loads ${to}` : `changes from ${from} to ${to}`;
     log.info('model.swap', `${slot.id} ${will}.`, {
       ...{ worker: slot.id, from, to, waiting },
       served_ms: phase === 'serving' ? Math.round(nowMs - readySinceMs) : null,
     });
-    slot.changeTo(to);
+    slot.swapTo(to);
     this.#again = true;
-    this.#options.onChange();
-  }
-
-  /** Drops wishes that have come true or to nothing, and notes models that were given up. */
-  #settleWishes(nowMs: number): void {
-    const { policy, slots } = this.#options;
-    for (const { worker, model, state } of slots) {
-      if (state === 'ready') {
-        this.#wishes.delete(model);
-        this.#failed.delete(model);
-      }
-      const { life } = worker;
-      if (life.state !== 'failed' || this.#noted.has(life)) continue;
-      this.#noted.add(life);
-      this.#wishes.delete(model);
-      this.#failed.set(model, { failure: life.failure, untilMs: mayPass(life.failure) ? nowMs + policy.halfOpenMs : Infinity });
-    }
-    for (const [model, wish] of this.#wishes) if (wish.by === 'calls' && nowMs - wish.heardAtMs >= WISH_LIFE_MS) this.#wishes.delete(model);
+    onChange();
   }
 
   #facts(): SlotFacts[] {
-    return this.#options.slots.map((slot) => {
-      const facts = slot.facts();
-      return facts.before !== null && this.#isFailed(facts.before) ? { ...facts, before: null } : facts;
-    });
+    return this.#options.slots.map((slot) => slot.facts());
   }
 
-  #isFailed(model: string): boolean {
-    return this.#options.clock.now() < (this.#failed.get(model)?.untilMs ?? -Infinity);
+  #situation(): Situation {
+    const { models, clock } = this.#options;
+    return { models, book: this.#book, slots: this.#facts(), isStopping: this.#closed, nowMs: clock.now() };
   }
 
-  /** ready, on its way, or null: nowhere. */
-  #whereIs(model: string): 'ready' | 'coming' | null {
-    const own = this.#facts().filter((slot) => slot.model === model && slot.phase !== 'failed' && slot.phase !== 'held');
-    if (own.some(({ phase }) => phase === 'serving')) return 'ready';
-    return own.length > 0 ? 'coming' : null;
-  }
-
-  #obstacle(model: string, isOrder = false): Exclude<WishResult, { kind: 'accepted' }> | null {
-    const refusal = this.#options.models.get(model);
-    if (refusal === undefined) return unknown(model);
-    if (this.#closed) return STOPPING;
-    if (refusal !== null) return { kind: 'conflict', reason: refusal };
-    if (isOrder) return null;
-    if (this.#isFailed(model))
-      return { kind: 'conflict', reason: `${model} was given up. ${this.#failed.get(model)?.failure.message ?? ''}` };
-    if (this.#facts().every(({ phase }) => phase === 'held'))
-      return { kind: 'conflict', reason: 'Every worker was drained by an operator.' };
-    return null;
-  }
-
-  /** What a change to the model takes by itself. */
-  #changeMs(model: string): number {
+  /** What a swap to the model takes by itself. */
+  #swapMs(model: string): number {
     return Math.min(...this.#options.slots.map((slot) => slot.leaveMs(slot.model) + slot.startMs(model)));
   }
 
@@ -259,15 +208,4 @@ function costsOf(slots: readonly Slot[]): SwapCosts {
     start: (model, slotId) => slots.find(({ id }) => id === slotId)?.startMs(model) ?? 0,
     dwell: (model) => any?.dwellMs(model) ?? 0,
   };
-}
-
-const STOPPING = { kind: 'conflict', reason: 'The supervisor is stopping.' } as const;
-
-function unknown(model: string): Exclude<WishResult, { kind: 'accepted' | 'conflict' }> {
-  return { kind: 'unknown', reason: `There is no model ${model}.` };
-}
-
-/** A move that takes longer than expected is not late by a negative time. */
-function seconds(ms: number): number {
-  return Math.max(1, Math.ceil(ms / 1000));
 }

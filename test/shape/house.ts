@@ -183,6 +183,12 @@ export const ROOMS: readonly Room[] = [
     pure: true,
   },
   {
+    path: 'supervisor/slot',
+    idea: 'which model has which card, as pure functions',
+    knows: ['gateway/link', 'supervisor/failure', 'supervisor/machine'],
+    pure: true,
+  },
+  {
     path: 'supervisor/plan',
     idea: 'what to launch where',
     knows: [
@@ -216,7 +222,7 @@ export const ROOMS: readonly Room[] = [
   },
   {
     path: 'supervisor/fleet',
-    idea: 'all workers, and which model has which card',
+    idea: 'all workers, and performs what the slots decide',
     knows: [
       'gateway/core',
       'gateway/core/log',
@@ -227,11 +233,12 @@ export const ROOMS: readonly Room[] = [
       'supervisor/ladder',
       'supervisor/machine',
       'supervisor/plan',
+      'supervisor/slot',
       'supervisor/system',
       'supervisor/worker',
     ],
   },
-  { path: 'supervisor/control', idea: 'the control API', knows: ['gateway/core', 'gateway/link', 'supervisor/fleet'] },
+  { path: 'supervisor/control', idea: 'the control API', knows: ['gateway/core', 'gateway/link', 'supervisor/slot'] },
   {
     path: 'supervisor/doctor',
     idea: 'says what would be launched, and starts nothing',
@@ -265,6 +272,7 @@ export const ROOMS: readonly Room[] = [
       'supervisor/gpu',
       'supervisor/plan',
       'supervisor/profile',
+      'supervisor/slot',
       'supervisor/system',
       'supervisor/worker',
     ],

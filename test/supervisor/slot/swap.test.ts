@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import type { SlotFacts, SwapCosts, Wish } from '../../../supervisor/fleet/swap.ts';
-import { expectMs, LOOK_MS, nextMove, QUIET_MS, UNUSED_MS } from '../../../supervisor/fleet/swap.ts';
+import type { SlotFacts } from '../../../supervisor/slot/facts.ts';
+import type { SwapCosts } from '../../../supervisor/slot/forecast.ts';
+import { expectMs } from '../../../supervisor/slot/forecast.ts';
+import { LOOK_MS, nextMove, QUIET_MS, UNUSED_MS } from '../../../supervisor/slot/swap.ts';
+import type { Wish } from '../../../supervisor/slot/wish.ts';
 
 const NOW = 100_000;
 const DWELL_MS = 30_000;

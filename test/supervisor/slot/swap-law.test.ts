@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { SlotFacts, Wish } from '../../../supervisor/fleet/swap.ts';
-import { nextMove, UNUSED_MS, unmet } from '../../../supervisor/fleet/swap.ts';
+import type { SlotFacts } from '../../../supervisor/slot/facts.ts';
+import { nextMove, UNUSED_MS, unmet } from '../../../supervisor/slot/swap.ts';
+import type { Wish } from '../../../supervisor/slot/wish.ts';
 
 // A world of slots, loads that take their time, and calls that come and go. Between happenings it is looked at only when the decision
 // asked for it: a wish that is forgotten would never be met.
