@@ -1,6 +1,6 @@
 import type { Life } from '../machine/life.ts';
 import { ending, idleSleepers, tooMany, without } from './sleepers.ts';
-import type { Seat, SlotEffect, SlotEvent, SlotMoment, SlotRules, SlotState, SlotStep } from './state.ts';
+import type { Seat, SlotEffect, SlotEvent, SlotMoment, SlotRules, SlotState, SlotStep, Swap } from './state.ts';
 
 /** Everything that a step is decided from besides the event. */
 interface Now {
@@ -8,8 +8,6 @@ interface Now {
   readonly slot: SlotState;
   readonly at: SlotMoment;
 }
-
-type In<K extends Seat['kind']> = Extract<Seat, { kind: K }>;
 
 /**
  * The next state of a slot and what is to be done. One model at a time is awake in it: the next one begins when nothing is left of the one
@@ -47,7 +45,7 @@ export function step(rules: SlotRules, slot: SlotState, event: SlotEvent, at: Sl
 function come({ slot }: Now, wish: 'start' | 'restart'): SlotStep {
   const { seat } = slot;
   const { model } = seat;
-  const coming: Seat = { kind: 'coming', model, isPausing: false, swap: swapOf(seat), fallback: fallbackOf(seat) };
+  const coming: Seat = { kind: 'coming', model, isPausing: false, swap: swapOf(seat) };
   return { slot: { seat: coming, sleepers: without(slot.sleepers, model) }, effects: [{ type: 'tell', model, wish }] };
 }
 
@@ -58,10 +56,10 @@ function swapTo(now: Now, to: string | null): SlotStep {
   if (seat.kind === 'vacating' || (seat.kind === 'coming' && seat.swap && !seat.isPausing)) return { slot, effects: [] };
   if (seat.kind === 'failed' && to === model) return come(now, 'restart');
   const isGone = seat.kind === 'empty' || (seat.kind === 'held' && seat.isGone);
-  const hasServed = seat.kind === 'serving';
-  const sleeps = hasServed && to !== null && rules.models.get(model)?.sleeps === true;
-  const swap = { from: isGone ? null : model, sinceMs: at.nowMs, startedAtMs: at.wallMs };
-  const vacating: Seat = { kind: 'vacating', model, isGone, hasServed, to, swap };
+  const isServing = seat.kind === 'serving';
+  const sleeps = isServing && to !== null && rules.models.get(model)?.sleeps === true;
+  const swap: Swap = { from: isGone ? null : model, fallback: isServing ? model : null, sinceMs: at.nowMs, startedAtMs: at.wallMs };
+  const vacating: Seat = { kind: 'vacating', model, isGone, to, swap };
   const room = to === null ? 0 : rules.maxAsleep - Number(sleeps);
   const begun = ending({ ...slot, seat: vacating }, tooMany(slot.sleepers, to, room));
   const leave: SlotEffect[] = isGone ? [] : [{ type: 'tell', model, wish: sleeps ? 'sleep' : 'stop' }];
@@ -72,12 +70,12 @@ function swapTo(now: Now, to: string | null): SlotStep {
 function goOn({ at }: Now, done: SlotStep): SlotStep {
   const { seat, sleepers } = done.slot;
   if (seat.kind !== 'vacating' || !seat.isGone || sleepers.some(({ isEnding }) => isEnding)) return done;
-  const { model, to, swap, hasServed } = seat;
-  const left: SlotEffect[] = hasServed ? [{ type: 'note_leave', model, tookMs: at.nowMs - swap.sinceMs }] : [];
+  const { model, to, swap } = seat;
+  const left: SlotEffect[] = swap.fallback !== null ? [{ type: 'note_leave', model, tookMs: at.nowMs - swap.sinceMs }] : [];
   if (to === null) return { slot: { seat: { kind: 'empty', model }, sleepers }, effects: [...done.effects, ...left] };
   return {
     slot: {
-      seat: { kind: 'coming', model: to, isPausing: false, swap, fallback: hasServed ? model : null },
+      seat: { kind: 'coming', model: to, isPausing: false, swap },
       sleepers: without(sleepers, to),
     },
     effects: [...done.effects, ...left, { type: 'load', model: to, after: model }],
@@ -134,14 +132,14 @@ function sat(seat: Seat, life: Life): Seat {
     case 'failed':
       return { kind: 'failed', model, failure: life.failure, fallback: fallbackOf(seat) };
     default:
-      return { kind: 'coming', model, isPausing: life.state === 'backoff', swap: swapOf(seat), fallback: fallbackOf(seat) };
+      return { kind: 'coming', model, isPausing: life.state === 'backoff', swap: swapOf(seat) };
   }
 }
 
-function swapOf(seat: Seat): In<'coming'>['swap'] {
+function swapOf(seat: Seat): Swap | null {
   return seat.kind === 'coming' ? seat.swap : null;
 }
 
 function fallbackOf(seat: Seat): string | null {
-  return seat.kind === 'coming' || seat.kind === 'failed' ? seat.fallback : null;
+  return seat.kind === 'failed' ? seat.fallback : (swapOf(seat)?.fallback ?? null);
 }

@@ -25,10 +25,12 @@ export interface Sleeper {
   readonly isEnding: boolean;
 }
 
-/** What onlookers are told of a swap. */
+/** One model instead of another. */
 export interface Swap {
   /** null: nothing was loaded. */
   readonly from: string | null;
+  /** What is loaded again if the next model fails: the one before, where that was ready. */
+  readonly fallback: string | null;
   /** Monotonic and wall-clock milliseconds. */
   readonly sinceMs: number;
   readonly startedAtMs: number;
@@ -43,8 +45,6 @@ export type Seat =
       readonly kind: 'vacating';
       readonly model: string;
       readonly isGone: boolean;
-      /** It was ready until then: worth going back to, should the next one fail. */
-      readonly hasServed: boolean;
       readonly to: string | null;
       readonly swap: Swap;
     }
@@ -56,8 +56,6 @@ export type Seat =
       readonly isPausing: boolean;
       /** null: nobody swapped it in; it starts by itself. */
       readonly swap: Swap | null;
-      /** What is loaded again if it fails. */
-      readonly fallback: string | null;
     }
   | { readonly kind: 'serving'; readonly model: string }
   /** `model` was given up. */
