@@ -12,6 +12,7 @@ import { findAdoptable, running } from './worker/adoption.ts';
 import { ControlTaken, serveControl } from './control/control.ts';
 import type { LookPatience } from './system/policy.ts';
 import { firstLook } from './gpu/first-look.ts';
+import { ClosableProbe } from './fleet/closable-probe.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { planFleet } from './plan/plan.ts';
 import type { GpuProbe, GpuReading } from './gpu/gpu.ts';
@@ -102,7 +103,7 @@ async function superviseAlone(
 ): Promise<Outcome> {
   const profiles = loadProfiles();
   const policy = { ...supervisionPolicy(settings.supervisor.start_timeout_ms, settings.shutdown.grace_ms), ...io.policy };
-  const gpuProbe = io.gpuProbe ?? new NvidiaSmi(clock, io.env);
+  const gpuProbe = new ClosableProbe(io.gpuProbe ?? new NvidiaSmi(clock, io.env));
   const isNeeded = mayNeedGpus(settings, io);
   const seen = await firstLook(gpuProbe, clock, log, isNeeded ? policy.firstLooks : ONE_LOOK);
   const gpuFile = join(stateDir, 'gpus.json');

@@ -7,8 +7,9 @@ import type { Adoptables } from '../worker/adoption.ts';
 import { running } from '../worker/adoption.ts';
 import { fileStem, ladderFile } from '../system/file-name.ts';
 import { clearStart, takeTurn } from './clearance.ts';
+import type { ClosableProbe } from './closable-probe.ts';
 import type { FleetPlan, PlannedModel, PlannedWorker } from '../plan/plan.ts';
-import type { GpuProbe, GpuReading } from '../gpu/gpu.ts';
+import type { GpuReading } from '../gpu/gpu.ts';
 import { recordsDirectory } from './leftovers.ts';
 import type { WishResult } from '../slot/wish-result.ts';
 import type { Log } from '../../gateway/core/log/log.ts';
@@ -27,7 +28,8 @@ export interface FleetOptions {
   readonly random: Random;
   readonly log: Log;
   readonly policy: SupervisionPolicy;
-  readonly gpuProbe: GpuProbe;
+  /** Closed by `stop`. */
+  readonly gpuProbe: ClosableProbe;
   /** What the probe has said before the plan was made. */
   readonly gpus: readonly GpuReading[];
   readonly plan: FleetPlan;
@@ -109,13 +111,14 @@ export class Fleet {
     for (const slot of this.#slots) slot.start();
   }
 
-  /** Ends every worker in order; resolves when all are at rest. */
+  /** Ends every worker in order; resolves when all are at rest and nothing asks for the GPUs any more. */
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#desk.close();
     for (const slot of this.#slots) slot.stop();
     await this.#until(() => this.#slots.every(({ isAtRest }) => isAtRest));
     this.#gpuTimer?.cancel();
+    await this.#options.gpuProbe.close(this.#options.clock);
   }
 
   /** Ends every process group at once. */
@@ -198,7 +201,7 @@ export class Fleet {
   #changed(): void {
     const states = this.#slots?.map(({ state }) => state).join(' ') ?? '';
     // What is used of the cards has changed, too, and the next look may be some seconds off.
-    if (this.#gpuTimer && states !== this.#states) void this.#readGpus();
+    if (this.#gpuTimer && !this.#stopping && states !== this.#states) void this.#readGpus();
     this.#states = states;
     this.#desk?.review();
     this.#tell();
