@@ -10,7 +10,7 @@ import { LOOK_MS } from '../slot/swap.ts';
 import type { WishResult } from '../slot/wish-result.ts';
 import { STOPPING, unknownModel } from '../slot/wish-result.ts';
 import type { WishBook } from '../slot/wishes.ts';
-import { decide, drained, EMPTY_BOOK, giveUp, order, settle, wish, withdraw } from '../slot/wishes.ts';
+import { decide, drain, EMPTY_BOOK, giveUp, order, settle, wish, withdraw } from '../slot/wishes.ts';
 import type { Log } from '../../gateway/core/log/log.ts';
 import type { SupervisionPolicy } from '../system/policy.ts';
 import type { Slot } from './slot.ts';
@@ -88,10 +88,9 @@ export class SwapDesk {
 
   /** An operator wants nothing loaded in a slot, whoever has ordered what before. */
   drain(slot: Slot): void {
-    const { model } = slot.facts();
+    const others = this.#options.slots.filter((other) => other !== slot).map((other) => other.facts());
+    this.#book = drain(this.#book, slot.facts(), others);
     slot.hold();
-    this.#book = drained(this.#book, model, this.#facts());
-    this.review();
   }
 
   /** A model was given up. */

@@ -40,10 +40,10 @@ export function withdraw(book: WishBook, model: string): WishBook {
   return { ...book, wishes: without(book.wishes, [model]) };
 }
 
-/** An operator has taken a slot out of service that had `model` or was about to: his older orders must not bring it back. */
-export function drained(book: WishBook, model: string | null, slots: readonly SlotFacts[]): WishBook {
-  const isAll = slots.every(({ phase }) => phase === 'held');
-  const orders = [...book.wishes.values()].filter((kept) => kept.by === 'operator' && (isAll || kept.model === model));
+/** An operator takes a slot out of service: older orders must not bring its model back, nor any model once no slot is left. */
+export function drain(book: WishBook, slot: SlotFacts, others: readonly SlotFacts[]): WishBook {
+  const isLast = others.every(({ phase }) => phase === 'held');
+  const orders = [...book.wishes.values()].filter(({ by, model }) => by === 'operator' && (isLast || model === slot.model));
   return {
     ...book,
     wishes: without(

@@ -242,7 +242,7 @@ describe('whatever happens', () => {
   test('a stop comes to rest with nothing left', () => {
     whatever((past) => {
       const world = play(past, () => {});
-      for (const slot of world.slots) slot.send({ type: 'stop' });
+      world.stop();
       for (let turn = 0; turn < 200; turn += 1) {
         const worker = world.workers.find(({ state }) => state !== 'idle' && state !== 'failed');
         if (!worker) break;
@@ -285,7 +285,7 @@ test('these histories go every way there is, and no other', () => {
         for (const { state } of one.slots) details.add(detailOf(state.seat));
       };
     });
-    for (const slot of world.slots) slot.send({ type: 'stop' });
+    world.stop();
   }, 1000);
   expect([...edges].toSorted()).toEqual(EDGES.toSorted());
   expect([...details].toSorted()).toEqual(DETAILS.toSorted());

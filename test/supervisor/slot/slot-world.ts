@@ -9,7 +9,7 @@ import { newSlot } from '../../../supervisor/slot/state.ts';
 import { obstacle, whereIs } from '../../../supervisor/slot/standing.ts';
 import type { SwapMove } from '../../../supervisor/slot/swap.ts';
 import type { KeptWish, WishBook } from '../../../supervisor/slot/wishes.ts';
-import { decide, drained, EMPTY_BOOK, giveUp, order, settle, wish, withdraw } from '../../../supervisor/slot/wishes.ts';
+import { decide, drain, EMPTY_BOOK, giveUp, order, settle, wish, withdraw } from '../../../supervisor/slot/wishes.ts';
 import { POLICY, World } from '../machine/machine-world.ts';
 
 /** What was made of a wish in the end. */
@@ -68,6 +68,7 @@ export class SlotOfWorld {
   readonly #onStep: (slot: SlotOfWorld, event: SlotEvent, from: SlotState) => void;
   readonly #at: () => { nowMs: number; wallMs: number };
   readonly #events: SlotEvent[] = [];
+  onChange: () => void = () => {};
   #working = false;
 
   constructor(
@@ -111,14 +112,17 @@ export class SlotOfWorld {
     this.#events.push(event);
     if (this.#working) return;
     this.#working = true;
+    let isNews = false;
     for (let next = this.#events.shift(); next; next = this.#events.shift()) {
       const from = this.state;
       const { slot, effects } = step(this.rules, from, next, this.#at());
       this.state = slot;
       this.#onStep(this, next, from);
       for (const effect of effects) this.#perform(effect, this);
+      isNews ||= next.type === 'worker' || slot !== from;
     }
     this.#working = false;
+    if (isNews) this.onChange();
   }
 }
 
@@ -144,6 +148,8 @@ export class FleetWorld {
   readonly #spareMs: number;
   #lookAtMs = Infinity;
   #reviewing = false;
+  #again = false;
+  #closed = false;
 
   constructor({ slots, rules, spareMs }: WorldRules) {
     this.#spareMs = spareMs;
@@ -161,6 +167,7 @@ export class FleetWorld {
           (slot, event, from) => this.onSeat(from.seat, slot.state.seat, slot, event),
         ),
     );
+    for (const slot of this.slots) slot.onChange = () => this.review();
     this.#synchronize();
   }
 
@@ -206,10 +213,10 @@ export class FleetWorld {
 
   drain(slot: SlotOfWorld): void {
     if (['idle', 'failed', 'draining', 'stopping'].includes(slot.seated.state)) return;
-    const { model } = slot.facts();
-    slot.send({ type: 'hold' });
     const before = this.book;
-    this.book = drained(before, model, this.situation().slots);
+    const others = this.slots.filter((other) => other !== slot).map((other) => other.facts());
+    this.book = drain(before, slot.facts(), others);
+    slot.send({ type: 'hold' });
     for (const [id, known] of before.wishes) if (!this.book.wishes.has(id)) this.endings.push({ wish: known, how: 'withdrawn' });
     this.review();
   }
@@ -217,6 +224,12 @@ export class FleetWorld {
   restart(slot: SlotOfWorld): void {
     slot.send({ type: 'restart' });
     this.review();
+  }
+
+  /** Everything is to end, and nobody decides any more. */
+  stop(): void {
+    this.#closed = true;
+    for (const slot of this.slots) slot.send({ type: 'stop' });
   }
 
   /** Somebody uses a model that serves. */
@@ -232,27 +245,34 @@ export class FleetWorld {
     this.review();
   }
 
-  /** Decides until there is nothing to do. */
+  /** Decides until there is nothing to do; asked for after every change of a slot as well. */
   review(): void {
-    if (this.#reviewing) return;
+    this.#again = true;
+    if (this.#reviewing || this.#closed) return;
     this.#reviewing = true;
-    for (let rounds = 0; ; rounds += 1) {
-      if (rounds > 50) throw new Error(`it goes round in circles: ${JSON.stringify(this.slots.map(({ state }) => state))}`);
-      for (const slot of this.slots) slot.send({ type: 'time' });
-      this.#settle();
-      const facts = this.slots.map((slot) => slot.facts());
-      const move = decide(this.book, facts, this.nowMs);
-      if (move.kind === 'keep') {
-        this.#lookAtMs = Math.min(move.lookAtMs ?? Infinity, ...this.slots.map(({ rules, state }) => nextIdleMs(rules, state)));
-        break;
-      }
-      const slot = this.slots.find(({ id }) => id === move.slot)!;
-      const by = move.kind === 'load' ? (this.book.wishes.get(move.model)?.by ?? null) : null;
-      this.onMove(move, slot.facts(), by);
-      slot.send({ type: 'swap', to: move.kind === 'load' ? move.model : null });
+    for (let rounds = 0; this.#again; rounds += 1) {
+      if (rounds > 100) throw new Error(`it goes round in circles: ${JSON.stringify(this.slots.map(({ state }) => state))}`);
+      this.#again = false;
+      this.#decide();
     }
     this.#reviewing = false;
     this.onSettled();
+  }
+
+  #decide(): void {
+    for (const slot of this.slots) slot.send({ type: 'time' });
+    this.#settle();
+    const facts = this.slots.map((slot) => slot.facts());
+    const move = decide(this.book, facts, this.nowMs);
+    if (move.kind === 'keep') {
+      this.#lookAtMs = Math.min(move.lookAtMs ?? Infinity, ...this.slots.map(({ rules, state }) => nextIdleMs(rules, state)));
+      return;
+    }
+    const slot = this.slots.find(({ id }) => id === move.slot)!;
+    const by = move.kind === 'load' ? (this.book.wishes.get(move.model)?.by ?? null) : null;
+    this.onMove(move, slot.facts(), by);
+    slot.send({ type: 'swap', to: move.kind === 'load' ? move.model : null });
+    this.#again = true;
   }
 
   /** The world does as it should: answers one question, or lets time pass to the next thing that is due. @returns whether anything was */

@@ -4,7 +4,7 @@ import type { SwapCosts } from '../../../supervisor/slot/forecast.ts';
 import type { Situation } from '../../../supervisor/slot/standing.ts';
 import { obstacle, standingOf } from '../../../supervisor/slot/standing.ts';
 import type { WishBook } from '../../../supervisor/slot/wishes.ts';
-import { decide, drained, EMPTY_BOOK, giveUp, isGivenUp, order, settle, wish } from '../../../supervisor/slot/wishes.ts';
+import { decide, drain, EMPTY_BOOK, giveUp, isGivenUp, order, settle, wish } from '../../../supervisor/slot/wishes.ts';
 import { failureOf } from '../machine/machine-world.ts';
 
 const NOW = 100_000;
@@ -82,8 +82,8 @@ describe('a model that was given up', () => {
 describe('an operator who drains', () => {
   test('takes back his orders for that slot, and all of them where it was the last', () => {
     const book = order(order(calls('a'), 'b', NOW), 'c', NOW);
-    expect([...drained(book, 'b', [HELD, slot()]).wishes.keys()]).toEqual(['a', 'c']);
-    expect([...drained(book, null, [HELD, HELD]).wishes.keys()]).toEqual(['a']);
+    expect([...drain(book, slot({ phase: 'moving', model: 'b' }), [HELD, slot()]).wishes.keys()]).toEqual(['a', 'c']);
+    expect([...drain(book, slot(), [HELD]).wishes.keys()]).toEqual(['a']);
   });
 
   test('is not overruled by calls, but by his own word', () => {
