@@ -88,7 +88,11 @@ describe('an operator', { timeout: 90_000 }, () => {
 
   test('whose calls may not wait tells them when to come back, keeps old settings for bad ones, and has the last word about a worker', async () => {
     const given = { models: [FIRST, SECOND], admission: { queue_timeout_ms: 500 } };
-    const { gateway, supervisor, settings } = await swapHouse({ settings: given, policy: { dwellMs: 0 }, env: { SIM_START_MS: '800' } });
+    const { gateway, supervisor, settings } = await swapHouse({
+      settings: given,
+      policy: { dwellMs: 0 },
+      env: () => ({ SIM_START_MS: '800' }),
+    });
     await using _ = gateway;
     const refused = await call(gateway, SECOND);
     expect(refused).toMatchObject({ status: 503, error: { code: 'model_loading', message: expect.stringMatching(/in about \d+ s/) } });

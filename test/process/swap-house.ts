@@ -10,7 +10,8 @@ export const [FIRST, SECOND, THIRD] = ['qwen2.5-1.5b-instruct-awq', 'mistral-7b-
 
 export interface SwapHouse {
   readonly policy?: Partial<SupervisionPolicy>;
-  readonly env?: Record<string, string>;
+  /** SIM_ variables of every engine. */
+  readonly env?: (folder: string) => Record<string, string>;
   readonly settings: SettingsInput;
 }
 
@@ -23,9 +24,10 @@ export async function ownSettings(more: SettingsInput): Promise<{ settings: Sett
 }
 
 /** Simulated models that take turns on one worker, which serves the first, behind a gateway. */
-export async function swapHouse({ policy = {}, env = {}, settings: more }: SwapHouse) {
+export async function swapHouse({ policy = {}, env = () => ({}), settings: more }: SwapHouse) {
   const { settings, folder } = await ownSettings(more);
-  const supervisor = await superviseHere(settings, { SIM_SPEED: '0.01', SIM_START_MS: '50', SIM_FAULTS: '1', ...env }, folder, policy);
+  const sim = { SIM_SPEED: '0.01', SIM_START_MS: '50', SIM_FAULTS: '1', ...env(folder) };
+  const supervisor = await superviseHere(settings, sim, folder, policy);
   const gateway = await startTestGateway([], settings);
   await gateway.gateway.firstReady;
   return { supervisor, gateway, folder, settings };

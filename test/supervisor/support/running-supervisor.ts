@@ -36,7 +36,7 @@ export async function fakeEngineSettings(mode: string, more: SettingsInput = {})
 }
 
 /** Waits shortened; everything else as in production. */
-const QUICK: Partial<SupervisionPolicy> = {
+export const QUICK: Partial<SupervisionPolicy> = {
   firstLooks: { times: 3, pauseMs: 20 },
   probeIntervalMs: 50,
   settleMs: 50,
