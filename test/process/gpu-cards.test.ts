@@ -4,6 +4,7 @@ import { gpuHouse } from '../support/gpu-house.ts';
 import type { HouseCards } from '../support/gpu-house.ts';
 import { run } from '../support/process.ts';
 import { freePort } from '../support/ports.ts';
+import { houseWith, superviseHouse } from '../supervisor/support/house-supervisor.ts';
 import { scratchFolder } from '../supervisor/support/scratch.ts';
 
 const CLI = fileURLToPath(new URL('../../scripts/headgate.ts', import.meta.url));
@@ -18,13 +19,14 @@ interface Case {
   readonly flags: string;
 }
 
-const CASES: readonly Case[] = [
-  {
-    card: 't4',
-    ...{ name: 'Tesla T4', mib: 15_360, profile: 't4', model: 'mistral-7b-instruct' },
-    flags:
-      '--dtype half --gpu-memory-utilization 0.9 --max-num-seqs 16 --max-num-batched-tokens 2048 --max-model-len 8192 --max-cudagraph-capture-size 32',
-  },
+const T4: Case = {
+  card: 't4',
+  ...{ name: 'Tesla T4', mib: 15_360, profile: 't4', model: 'mistral-7b-instruct' },
+  flags:
+    '--dtype half --gpu-memory-utilization 0.9 --max-num-seqs 16 --max-num-batched-tokens 2048 --max-model-len 8192 --max-cudagraph-capture-size 32',
+};
+
+const OTHERS: readonly Case[] = [
   {
     card: 'l4',
     ...{ name: 'NVIDIA L4', mib: 23_034, profile: 'l4', model: 'llama-3.1-8b-instruct' },
@@ -59,7 +61,8 @@ async function get(url: string): Promise<any> {
 }
 
 describe('a real vLLM on the card that is found, with no settings at all', () => {
-  test.each(CASES)('$name', { timeout: 60_000 }, async ({ card, name, mib, profile, model, flags }) => {
+  test('is started by headgate, answers, and is told of', { timeout: 60_000 }, async () => {
+    const { card, name, mib, profile, model, flags } = T4;
     const folder = scratchFolder();
     const house = gpuHouse(folder, [card]);
     const { uuid } = house.cards()[0]!;
@@ -99,5 +102,20 @@ describe('a real vLLM on the card that is found, with no settings at all', () =>
     process.kill(headgate.child.pid!, 'SIGINT');
     expect(await headgate.exited).toBe(0);
     expect(house.cards()[0]!.holders).toEqual([]);
+  });
+
+  test.each(OTHERS)('is started with what fits $name, once', { timeout: 60_000 }, async ({ card, name, mib, profile, model, flags }) => {
+    const house = houseWith([card]);
+    const supervisor = await superviseHouse(house, { settings: { models: [] } });
+    const view = await supervisor.worker(({ state }) => state === 'ready');
+    const { uuid } = house.cards()[0]!;
+    expect(await supervisor.state()).toMatchObject({
+      profile,
+      engine: 'vllm',
+      gpus: [{ index: 0, uuid, name, memoryTotalBytes: mib * 2 ** 20 }],
+    });
+    expect(view).toMatchObject({ models: [{ id: model }], restarts: 0, degradation: [], lastFailure: null });
+    expect(view.args.join(' ')).toContain(flags);
+    expect(house.launches()).toEqual([{ pid: view.pid, devices: uuid, order: 'PCI_BUS_ID', args: view.args }]);
   });
 });
