@@ -50,7 +50,7 @@ export function requestIdOf(headers: IncomingHttpHeaders, newId: () => string): 
 }
 
 /**
- * Reads a request as far as we must and makes a Call of it: the only place where bytes become something that policies can decide on.
+ * Reads as much of a request as the policies need and makes a call of it: the only place where bytes become something to decide on.
  * @throws every client error of the table that concerns the body, and model_not_found
  */
 export async function identify(

@@ -50,7 +50,7 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
   live.add(call);
   const client = new ClientSide(response, call);
   const upload = call.body.kind === 'stream' ? call.body.stream : null;
-  // A body that proves too large, or is cut, is not the worker's fault: the call must end before the worker's side notices.
+  // An upload that proves too large, or is cut off, is not the worker's fault: the call must end before the worker's side notices.
   upload?.on('error', (error) => {
     if (error instanceof GatewayError) call.cancellation.cancel(error);
   });
@@ -64,7 +64,7 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
     // A worker may begin to answer while the upload still flows; once it has answered, nobody reads the rest.
     if (upload) void reply.ended.promise.then(() => discardBody(incoming));
   } catch (error) {
-    // The policies answer for their own errors; what arrives here broke while it was being written.
+    // The policies answer their own errors; an error that arrives here came while the answer was being written.
     live.delete(call);
     room.release();
     context.onUnexpected(error, id);

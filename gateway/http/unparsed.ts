@@ -40,7 +40,7 @@ export function onClientError(options: UnparsedOptions, error: NodeJS.ErrnoExcep
   // What follows a request that said "connection: close" is not looked at; the request itself still gets its answer.
   if (leaving.has(socket) || error.code === 'HPE_CLOSED_CONNECTION') return;
   const { _httpMessage: first, bytesRead } = socket as Socket & { _httpMessage?: ServerResponse | null };
-  // What an earlier request is still owed, or has begun to get, must not be followed or overtaken by this.
+  // An earlier request whose answer is still due, or has begun, must get it first; this refusal would overtake it or follow it.
   const owed = first != null && (first.headersSent || first.req.complete);
   if (error.code === 'ECONNRESET' || !socket.writable || owed) {
     socket.destroy();

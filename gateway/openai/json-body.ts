@@ -4,7 +4,7 @@ import { GatewayError } from '../core/errors.ts';
 const MAX_JSON_DEPTH = 64;
 export const MAX_JSON_KEYS = 10_000;
 export const MAX_JSON_CONTAINERS = 100_000;
-/** What a smaller body can hold costs its parser nothing to speak of. */
+/** A smaller body cannot hold enough to slow its parser down. */
 const SMALL_BYTES = 65_536;
 
 const QUOTE = 0x22;

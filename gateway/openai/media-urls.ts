@@ -4,7 +4,7 @@ import type { JsonObject } from './json-body.ts';
 
 /** Keys under which a client names something for the worker to fetch, in every API that takes media: as a string or as `{url}`. */
 const URL_KEYS = ['image_url', 'audio_url', 'video_url', 'file_url'] as const;
-/** Where a client describes data instead of sending it: a schema may well have a property called `image_url`. */
+/** Under these keys a client describes data instead of sending it: a schema may have a property called `image_url`. */
 const DESCRIPTIONS: ReadonlySet<string> = new Set([
   'tools',
   'functions',
@@ -37,7 +37,7 @@ const CARRIES_V4 = new BlockList();
 CARRIES_V4.addSubnet('2001::', 32, 'ipv6');
 CARRIES_V4.addSubnet('2002::', 16, 'ipv6');
 
-/** Of a key, in the answer that names where a URL lies. */
+/** How much of a key is repeated in the answer that names where a URL lies. */
 const MAX_KEY_CHARS = 64;
 
 /** What parsers disagree on is no URL here: spaces, control characters, backslashes, credentials, hosts beyond ASCII. */

@@ -57,7 +57,7 @@ export function readBody(incoming: IncomingMessage, maxBytes: number, onLength: 
 export function discardBody(incoming: IncomingMessage): void {
   if (incoming.complete || incoming.destroyed) return;
   let bytes = 0;
-  // Whatever the body was going to would hold it back.
+  // A stream that the body is piped to would hold it back.
   incoming.unpipe();
   incoming.on('error', () => {});
   incoming.on('data', (piece: Buffer) => {

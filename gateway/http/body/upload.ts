@@ -15,7 +15,7 @@ interface UploadHead {
   readonly body: Readable;
 }
 
-/** Where the model decides over the worker. */
+/** For a gateway where the model decides which worker gets the upload. */
 interface WholeUpload {
   /** Told how much of an upload is in memory. What it throws refuses the request. */
   readonly onLength: (bytes: number) => void;
@@ -23,7 +23,7 @@ interface WholeUpload {
 
 /**
  * Looks at the beginning of an upload and hands all of it on, at the pace of its reader. SDKs may send the file first: with `whole` an upload
- * that does not begin with its model is read to its end for it; without, nobody is told of a model that stands behind the file.
+ * that does not begin with its model is read to its end for it; without it a model behind the file is not seen.
  * The body errors with request_too_large once it is longer than `maxBytes`, with truncated_body when its client leaves.
  * @throws truncated_body · request_too_large · invalid_value when it is no multipart body
  */
@@ -108,7 +108,7 @@ function wholeBody(incoming: IncomingMessage, head: Buffer, maxBytes: number): R
       else done(null, piece);
     },
   });
-  // Whoever reads the body hears its errors; until then there must be someone, or the process ends.
+  // The reader of the body hears its errors. Until there is one, an error without a listener would end the process.
   body.on('error', () => {});
   body.write(head);
   if (incoming.readableEnded) {

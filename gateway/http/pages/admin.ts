@@ -49,7 +49,7 @@ export interface AdminContext {
   readonly modelCommand: ((model: string, verb: 'load' | 'unload') => Promise<CommandAnswer>) | null;
 }
 
-/** Headers by which a proxy or a page in a browser gives itself away. Both speak for strangers. */
+/** Headers that show a proxy, or a page in a browser, between a person and us. Both may pass on what a stranger wants. */
 const GO_BETWEENS = ['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'forwarded', 'via', 'origin', 'referer'];
 
 /**
