@@ -144,13 +144,17 @@ describe.concurrent('a shutdown', () => {
   });
 
   test('with --shutdown-timeout lets what is in flight end, and answers what comes with an abort', async () => {
-    await using sim = await startSim({ args: ['--shutdown-timeout', '60'], env: UNHURRIED });
-    const { ended } = await streamUnderWay(sim, { ...LONG_STREAM, max_tokens: 200 });
+    await using sim = await startSim({ args: ['--shutdown-timeout', '60'] });
+    // In force before the client sees its second token.
+    await sim.fault({ fault: 'hang', after_tokens: 2 });
+    const { ended } = await streamUnderWay(sim, { ...LONG_STREAM, max_tokens: 40 });
     process.kill(sim.pid, 'SIGTERM');
     await printed(sim, 'shutdown triggered');
     const late = await rawJson(sim.port, CHAT_PATH, { messages: LONG_STREAM.messages });
     expect(late.status).toBe(200);
     expect(late.body).toContain('"finish_reason":"abort"');
+    // Ends the hang.
+    process.kill(sim.pid, 'SIGUSR2');
     expect((await ended).body).toContain('"finish_reason":"length"');
     expect(await sim.exited).toEqual({ code: 0, signal: null });
   });
