@@ -35,18 +35,18 @@ describe('two models on one worker', { timeout: 90_000 }, () => {
     // A generator of its own, so that the traffic is the same each time.
     let seed = 7;
     const chance = () => (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647;
-    const models = Array.from({ length: 100 }, () => (chance() < 0.7 ? FIRST : SECOND));
+    const models = Array.from({ length: 60 }, () => (chance() < 0.7 ? FIRST : SECOND));
     const answers: { model: string; status: number; served: string | undefined }[] = [];
     const lines = Array.from({ length: 8 }, async () => {
       for (let model = models.pop(); model !== undefined; model = models.pop()) answers.push({ model, ...(await call(gateway, model)) });
     });
     await Promise.all(lines);
-    expect(answers).toHaveLength(100);
+    expect(answers).toHaveLength(60);
     for (const { model, status, served } of answers) expect([status, served]).toEqual([200, model]);
     const count = await swaps(gateway);
-    expect(count).toBeGreaterThan(3);
-    // Eight callers that take whatever comes would change the model some thirty times.
-    expect(count).toBeLessThan(15);
+    expect(count).toBeGreaterThan(2);
+    // Eight callers that take whatever comes would change the model some twenty times.
+    expect(count).toBeLessThan(12);
     const served = supervisor.log.filter(({ event }) => event === 'model.swap').map(({ served_ms }) => served_ms);
     expect(served.length).toBeGreaterThanOrEqual(count);
     for (const ms of served) expect(ms).toBeGreaterThanOrEqual(dwellMs);
