@@ -148,7 +148,6 @@ export class FleetWorld {
   readonly #spareMs: number;
   #lookAtMs = Infinity;
   #reviewing = false;
-  #again = false;
   #closed = false;
 
   constructor({ slots, rules, spareMs }: WorldRules) {
