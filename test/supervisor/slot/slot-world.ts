@@ -148,6 +148,7 @@ export class FleetWorld {
   readonly #spareMs: number;
   #lookAtMs = Infinity;
   #reviewing = false;
+  #again = false;
   #closed = false;
 
   constructor({ slots, rules, spareMs }: WorldRules) {
@@ -249,7 +250,9 @@ export class FleetWorld {
     this.#again = true;
     if (this.#reviewing || this.#closed) return;
     this.#reviewing = true;
-    for (let rounds = 0; this.#again; rounds += 1) {
+    let rounds = 0;
+    while (this.#again) {
+      rounds += 1;
       if (rounds > 100) throw new Error(`it goes round in circles: ${JSON.stringify(this.slots.map(({ state }) => state))}`);
       this.#again = false;
       this.#decide();
