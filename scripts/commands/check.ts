@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { type FleetPlan, type Place, planFleet } from '../../supervisor/plan/plan.ts';
+import { type FleetPlan, type Surroundings, planFleet } from '../../supervisor/plan/plan.ts';
 import type { GpuReading } from '../../supervisor/gpu/gpu.ts';
 import { NvidiaSmi } from '../../supervisor/gpu/gpu.ts';
 import { visibleGpus } from '../../supervisor/gpu/visible.ts';
@@ -63,7 +63,7 @@ function examineOn(loaded: LoadedSettings, cwd: string, gpus: readonly GpuReadin
   }
 }
 
-function placeOf({ settings }: LoadedSettings, cwd: string): Place {
+function placeOf({ settings }: LoadedSettings, cwd: string): Surroundings {
   return { cwd, env: process.env, stateDir: resolve(cwd, settings.supervisor.state_dir) };
 }
 

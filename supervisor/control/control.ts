@@ -40,7 +40,7 @@ const SIGN_OF_LIFE_MS = 5000;
 const LOOK_MS = 2000;
 
 /**
- * Serves the control API (see gateway/core/supervision.ts) at `path`, a socket only this user may open, or an http URL on loopback.
+ * Serves the control API (see gateway/link/snapshot.ts) at `path`, a socket only this user may open, or an http URL on loopback.
  * A socket that a dead supervisor left behind is replaced; one that is taken away while it serves is made anew, which `onAnew` is told.
  * @throws ControlTaken when a live supervisor answers there
  */

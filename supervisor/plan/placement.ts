@@ -8,7 +8,7 @@ interface Placement {
 }
 
 /** Gives each of `replicas` workers `gpusEach` GPUs: of its own as long as there are any, then in turn. Without GPUs each has none. */
-export function place(replicas: number, gpusEach: number, gpus: readonly GpuReading[]): readonly Placement[] {
+export function placeWorkers(replicas: number, gpusEach: number, gpus: readonly GpuReading[]): readonly Placement[] {
   const size = Math.min(gpusEach, gpus.length);
   const groups = Array.from({ length: replicas }, (_, worker) =>
     Array.from({ length: size }, (__, nth) => gpus[(worker * size + nth) % gpus.length] as GpuReading),

@@ -17,7 +17,7 @@ import { planLaunch } from '../engine/launch.ts';
 import type { AskedModel } from './model-request.ts';
 import { askedModels, toKnownModel } from './model-request.ts';
 import { readModelFiles } from '../engine/model-files.ts';
-import { place as placeWorkers } from './placement.ts';
+import { placeWorkers } from './placement.ts';
 import type { EngineSettings, GpuProfile, Profiles, Tuning } from '../profile/profile.ts';
 import { stepFacts, withSteps } from '../profile/match.ts';
 import { findProgram } from '../system/program.ts';
@@ -28,7 +28,7 @@ import type { VllmInstall } from '../engine/vllm-install.ts';
 import type { Plan, WorkerSpec } from './worker-spec.ts';
 
 /** Where and as whom the supervisor runs. */
-export interface Place {
+export interface Surroundings {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Absolute. */
@@ -65,7 +65,7 @@ export interface PlannedModel {
   readonly swap: SwapRules;
 }
 
-/** The first model on a worker's GPUs, and what else it may change to. */
+/** The first model on a worker's GPUs, and what else may take its turn there. */
 export interface PlannedWorker extends PlannedModel {
   /** By id, the first among them. */
   readonly models: ReadonlyMap<string, PlannedModel>;
@@ -74,27 +74,27 @@ export interface PlannedWorker extends PlannedModel {
 }
 
 /** Decides on engine, profile, models and workers. @throws ProfileError when the settings ask for what is not there. */
-export function planFleet(settings: Settings, profiles: Profiles, found: readonly GpuReading[], place: Place): FleetPlan {
+export function planFleet(settings: Settings, profiles: Profiles, found: readonly GpuReading[], surroundings: Surroundings): FleetPlan {
   const wanted = settings.supervisor;
   const gpus = usableGpus(found);
-  const vllmPath = place.vllm?.path ?? findProgram(wanted.vllm_command[0] ?? 'vllm', place.env, place.cwd);
-  const gpuProblem = place.gpuProblem ?? found.find(({ fault }) => fault !== null)?.fault ?? null;
+  const vllmPath = surroundings.vllm?.path ?? findProgram(wanted.vllm_command[0] ?? 'vllm', surroundings.env, surroundings.cwd);
+  const gpuProblem = surroundings.gpuProblem ?? found.find(({ fault }) => fault !== null)?.fault ?? null;
   const decision = chooseEngineKind(wanted.engine, gpus, vllmPath, gpuProblem);
   const named = decideGpuProfile(profiles, wanted.profile, gpus);
   const isPretended = decision.engine === 'sim';
-  const facts = stepFacts(named.profile, gpus[0], isPretended, place.vllm?.version ?? null);
+  const facts = stepFacts(named.profile, gpus[0], isPretended, surroundings.vllm?.version ?? null);
   const profile = withSteps(named.profile, facts);
   const tuning = chooseTuning(profiles, wanted.tuning);
   const registered = askedModels(settings, profiles, profile);
-  const asked = registered.map((model) => withFiles(model, place));
+  const asked = registered.map((model) => withFiles(model, surroundings));
   const first = asked[0] ?? registered[0];
 
   // The simulated engine has a pretended card to itself.
   const cards = isPretended ? [] : gpus;
   const count = Math.max(1, Math.floor(alike(cards) / wanted.replicas));
   const others = [...profiles.models.values()];
-  const { vllm = null } = place;
-  const sleepConditions = { knownFlags: isPretended ? null : (vllm?.flags ?? null), env: { ...profile.env, ...place.env } };
+  const { vllm = null } = surroundings;
+  const sleepConditions = { knownFlags: isPretended ? null : (vllm?.flags ?? null), env: { ...profile.env, ...surroundings.env } };
   const rules = new Map(
     asked.map((model) => {
       const wanted = swapRules(model.swap, model.profile, profile);
@@ -110,7 +110,7 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
   };
   const choose = (model: AskedModel, gpu: GpuReading | undefined, sharers: number): Choice => {
     const card = factsFor(model, gpu, sharers);
-    return chooseEngine(model, profile, tuning, card, { others, vllm: isPretended ? null : (place.vllm ?? null) });
+    return chooseEngine(model, profile, tuning, card, { others, vllm: isPretended ? null : (surroundings.vllm ?? null) });
   };
   const gpusEach = asked.map((model) => gpusFor(choose(model, gpus[0], 1)));
   const placed = placeWorkers(wanted.replicas, gpusEach[0] ?? 1, cards);
@@ -130,7 +130,7 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
       const gpuUuids = gpusOwn.map(({ uuid }) => uuid);
       const swap = feasible(rules.get(model) ?? swapRules(null, null, profile), { ...sleepConditions, alone: sharers <= 1 });
       const driverVersion = gpusOwn[0]?.driverVersion ?? null;
-      const context = { settings, place, profile, decision, gpuUuids, driverVersion, modelId: model.id, swap };
+      const context = { settings, surroundings, profile, decision, gpuUuids, driverVersion, modelId: model.id, swap };
       return planModel(context, model, choice, factsFor(model, card, sharers), id);
     };
     // Alone, a worker's next model may take more or fewer of the cards than the first; beside others it has to make do with its own.
@@ -142,7 +142,7 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
 }
 
 /** A model that the registry does not know is known by its files, where they lie on this machine already. */
-function withFiles(model: AskedModel, { cwd, env }: Place): AskedModel {
+function withFiles(model: AskedModel, { cwd, env }: Surroundings): AskedModel {
   if (model.profile || model.source === null) return model;
   return { ...model, profile: readModelFiles(model.id, model.source, cwd, env) };
 }
@@ -189,7 +189,7 @@ function startEstimateMs(engine: 'vllm' | 'sim', choice: Choice): number {
 
 interface WorkerContext {
   readonly settings: Settings;
-  readonly place: Place;
+  readonly surroundings: Surroundings;
   readonly profile: GpuProfile;
   readonly decision: EngineDecision;
   readonly gpuUuids: readonly string[];
@@ -199,7 +199,7 @@ interface WorkerContext {
 }
 
 function planModel(context: WorkerContext, model: AskedModel, choice: Choice, card: CardFacts, id: string): PlannedModel {
-  const { decision, place, profile, gpuUuids, driverVersion, swap } = context;
+  const { decision, surroundings, profile, gpuUuids, driverVersion, swap } = context;
   const setup = choice.kind === 'run' ? toSetup(context, choice) : null;
   const limits = choice.kind === 'run' ? ladderLimits(model.profile, card, choice, knownFlags(context)) : null;
   const spec: WorkerSpec = {
@@ -212,7 +212,7 @@ function planModel(context: WorkerContext, model: AskedModel, choice: Choice, ca
     wakeEstimateMs: wakeEstimateMs(swap.sleep ?? 1, choice),
     weightsGib: choice.kind === 'run' ? choice.weightsGib : null,
     sleep: swap.sleep,
-    instancePrefix: workerPrefix(place.stateDir, id, model.id),
+    instancePrefix: workerPrefix(surroundings.stateDir, id, model.id),
     gpuUuids,
     driverVersion,
     fingerprint: fingerprint({ model: model.id, command: command(context), setup, gpuUuids }),
@@ -229,9 +229,9 @@ function planModel(context: WorkerContext, model: AskedModel, choice: Choice, ca
   };
 }
 
-function toSetup({ place, swap }: WorkerContext, choice: Extract<Choice, { kind: 'run' }>): Setup {
+function toSetup({ surroundings, swap }: WorkerContext, choice: Extract<Choice, { kind: 'run' }>): Setup {
   // What the operator has set in the environment is meant.
-  const env = Object.fromEntries(Object.entries(choice.env).filter(([name]) => place.env[name] === undefined));
+  const env = Object.fromEntries(Object.entries(choice.env).filter(([name]) => surroundings.env[name] === undefined));
   return { source: choice.source, engine: swap.sleep === null ? choice.engine : { ...choice.engine, enable_sleep_mode: true }, env };
 }
 
@@ -239,12 +239,12 @@ function command({ decision, settings }: WorkerContext): readonly string[] {
   return decision.engine === 'sim' ? simCommand() : settings.supervisor.vllm_command;
 }
 
-function knownFlags({ decision, place }: WorkerContext): ReadonlySet<string> | null {
-  return decision.engine === 'sim' ? null : (place.vllm?.flags ?? null);
+function knownFlags({ decision, surroundings }: WorkerContext): ReadonlySet<string> | null {
+  return decision.engine === 'sim' ? null : (surroundings.vllm?.flags ?? null);
 }
 
 function planWorker(context: WorkerContext, setup: Setup, port: number, instanceId: string): Plan {
-  const { settings, place, profile, decision, gpuUuids, modelId, swap } = context;
+  const { settings, surroundings, profile, decision, gpuUuids, modelId, swap } = context;
   const launch = planLaunch({
     engine: decision.engine,
     command: command(context),
@@ -260,8 +260,8 @@ function planWorker(context: WorkerContext, setup: Setup, port: number, instance
     profileEnv: setup.env,
     developmentMode: swap.sleep !== null,
     knownFlags: knownFlags(context),
-    baseEnv: place.env,
-    cwd: place.cwd,
+    baseEnv: surroundings.env,
+    cwd: surroundings.cwd,
   });
   return { kind: 'run', launch };
 }

@@ -22,7 +22,7 @@ export interface SlotFacts {
   /** Without work for this long it is unloaded; null: it stays. */
   readonly idleUnloadMs: number | null;
   /** What is loaded again if the present model fails; null where there is nothing to go back to. */
-  readonly before: string | null;
+  readonly fallback: string | null;
   /** Models whose engines sleep here: they are back soon. */
   readonly asleep: readonly string[];
 }
@@ -40,7 +40,7 @@ export function factsOf(id: string, rules: SlotRules, { seat, sleepers }: SlotSt
     model: next,
     dwellMs: turn?.dwellMs ?? 0,
     idleUnloadMs: turn?.idleUnloadMs ?? null,
-    before: seat.kind === 'failed' ? seat.fallback : null,
+    fallback: seat.kind === 'failed' ? seat.fallback : null,
     asleep: asleepIn({ seat, sleepers }),
   };
 }

@@ -42,7 +42,7 @@ export function nextMove(slots: readonly SlotFacts[], wishes: readonly Wish[], n
     look(Math.min(best.atMs, Math.max(nowMs + LOOK_MS, staysUntil(best.slot, nowMs))));
   }
   for (const slot of free) {
-    if (slot.phase === 'failed' && slot.before !== null) return { kind: 'load', slot: slot.id, model: slot.before };
+    if (slot.phase === 'failed' && slot.fallback !== null) return { kind: 'load', slot: slot.id, model: slot.fallback };
     if (slot.phase !== 'serving' || slot.idleUnloadMs === null) continue;
     const idleAtMs = slot.usedAtMs + slot.idleUnloadMs;
     if (slot.seenAtMs >= idleAtMs) return { kind: 'unload', slot: slot.id };

@@ -74,7 +74,7 @@ export function isGivenUp({ givenUp }: WishBook, model: string, nowMs: number): 
 export function decide(book: WishBook, slots: readonly SlotFacts[], nowMs: number): SwapMove {
   const wishes = [...book.wishes.values()];
   // What was given up itself is nothing to go back to.
-  const known = slots.map((slot) => (slot.before !== null && isGivenUp(book, slot.before, nowMs) ? { ...slot, before: null } : slot));
+  const known = slots.map((slot) => (slot.fallback !== null && isGivenUp(book, slot.fallback, nowMs) ? { ...slot, fallback: null } : slot));
   const move = nextMove(known, wishes, nowMs);
   if (move.kind !== 'keep') return move;
   const atMs = Math.min(move.lookAtMs ?? Infinity, ...wishes.map(lapsesAtMs));

@@ -206,7 +206,7 @@ describe('whatever happens', () => {
           if (to.kind === 'failed' && from.kind === 'coming' && from.swap) expect(to.fallback).toBe(before.get(slot));
           if (to.kind === 'serving') before.delete(slot);
         };
-        world.onMove = (move, { phase, before: fallback }, by) => {
+        world.onMove = (move, { phase, fallback }, by) => {
           if (phase !== 'failed' || move.kind !== 'load' || by !== null) return;
           returns += 1;
           expect(move.model).toBe(fallback);

@@ -311,11 +311,11 @@ describe('a slot for those who decide', () => {
     ],
     [
       { kind: 'serving', model: 'a' },
-      { phase: 'serving', model: 'a', dwellMs: 1, idleUnloadMs: null, before: null },
+      { phase: 'serving', model: 'a', dwellMs: 1, idleUnloadMs: null, fallback: null },
     ],
     [
       { kind: 'failed', model: 'b', failure: FAILURE, fallback: 'a' },
-      { phase: 'failed', model: 'b', before: 'a' },
+      { phase: 'failed', model: 'b', fallback: 'a' },
     ],
     [
       { kind: 'held', model: 'a', isGone: true },

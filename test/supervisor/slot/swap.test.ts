@@ -20,7 +20,7 @@ function slot(over: Partial<SlotFacts> = {}): SlotFacts {
     wasUsed: true,
     dwellMs: DWELL_MS,
     idleUnloadMs: null,
-    before: null,
+    fallback: null,
     asleep: [],
     ...over,
   };
@@ -48,7 +48,7 @@ describe('without wishes', () => {
 
   test('what was well before comes back when its successor fails', () => {
     const failed = slot({ phase: 'failed', model: 'b' });
-    expect(nextMove([{ ...failed, before: 'a' }], [], NOW)).toEqual(load('a'));
+    expect(nextMove([{ ...failed, fallback: 'a' }], [], NOW)).toEqual(load('a'));
     expect(nextMove([failed], [], NOW)).toEqual({ kind: 'keep', lookAtMs: null });
   });
 });

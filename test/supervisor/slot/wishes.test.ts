@@ -15,7 +15,7 @@ const COSTS: SwapCosts = { left: () => 7000, leave: () => 2000, start: () => 10_
 function slot(over: Partial<SlotFacts> = {}): SlotFacts {
   return {
     ...{ id: 'worker-1', phase: 'serving', model: 'a', readySinceMs: 0, usedAtMs: 0, seenAtMs: NOW, wasUsed: true },
-    ...{ dwellMs: 0, idleUnloadMs: null, before: null, asleep: [] },
+    ...{ dwellMs: 0, idleUnloadMs: null, fallback: null, asleep: [] },
     ...over,
   };
 }
@@ -73,7 +73,7 @@ describe('a model that was given up', () => {
   });
 
   test('is not gone back to', () => {
-    const failed = slot({ phase: 'failed', model: 'c', before: 'b' });
+    const failed = slot({ phase: 'failed', model: 'c', fallback: 'b' });
     expect(decide(EMPTY_BOOK, [failed], NOW)).toEqual({ kind: 'load', slot: 'worker-1', model: 'b' });
     expect(decide(hopeless, [failed], NOW)).toEqual({ kind: 'keep', lookAtMs: null });
   });
