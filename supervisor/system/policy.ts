@@ -23,6 +23,8 @@ export interface SupervisionPolicy {
   readonly healthMisses: number;
   /** Time-outs in a row after which silence counts as a lack of progress. */
   readonly silentProbes: number;
+  /** How long a token is waited for that such an engine is asked for. */
+  readonly tokenTimeoutMs: number;
   /** Requests run, as it seems, and no token comes for this long: it is asked for one. */
   readonly doubtMs: number;
   /** Requests run and no token comes for this long: no new requests. */
@@ -80,6 +82,7 @@ export function supervisionPolicy(startTimeoutMs: number, shutdownTimeoutMs: num
     healthIntervalMs: 5000,
     healthMisses: 3,
     silentProbes: 3,
+    tokenTimeoutMs: 30_000,
     doubtMs: 60_000,
     stallRouteMs: 120_000,
     stallRestartMs: 180_000,

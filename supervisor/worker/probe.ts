@@ -13,8 +13,6 @@ export type ProbeResult<T> =
   | { readonly kind: 'failed'; readonly reason: string; readonly miss: ProbeMiss };
 
 const TIMEOUT_MS = 10_000;
-/** Of an engine that had nothing to do a moment ago. */
-const TOKEN_TIMEOUT_MS = 30_000;
 /** Weights of tens of GiB go to main memory, or come from the disk. */
 const SLEEP_TIMEOUT_MS = 120_000;
 /** The first request may compile kernels. */
@@ -77,8 +75,8 @@ export class Probe {
    * One real token (or one embedding or score): shows that the engine works and does not only say so. Of some nothing so short can be
    * asked: what they have done so far is told instead.
    */
-  async token(): Promise<ProbeResult<Beat | null>> {
-    const made = await this.#generate('Hello', 1, TOKEN_TIMEOUT_MS);
+  async token(timeoutMs: number): Promise<ProbeResult<Beat | null>> {
+    const made = await this.#generate('Hello', 1, timeoutMs);
     return made.kind === 'failed' || TASKS[this.#task] ? made : this.pulse();
   }
 

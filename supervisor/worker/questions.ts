@@ -31,7 +31,7 @@ interface Listener {
 /** What one worker's engine is asked and told over HTTP, and what is kept of its answers. */
 export class WorkerQuestions {
   readonly #spec: WorkerSpec;
-  readonly #world: Pick<WorkerWorld, 'clock'>;
+  readonly #world: Pick<WorkerWorld, 'clock' | 'policy'>;
   readonly #listener: Listener;
   #probe: Probe | null = null;
   #models: readonly ServedModel[] | null = null;
@@ -41,7 +41,7 @@ export class WorkerQuestions {
   #before: Beat | null = null;
   #level: SleepLevel;
 
-  constructor(spec: WorkerSpec, world: Pick<WorkerWorld, 'clock'>, version: string | null, listener: Listener) {
+  constructor(spec: WorkerSpec, world: Pick<WorkerWorld, 'clock' | 'policy'>, version: string | null, listener: Listener) {
     this.#spec = spec;
     this.#world = world;
     this.#version = version;
@@ -108,7 +108,7 @@ export class WorkerQuestions {
   /** `brief`: one token is enough. */
   async warmUp(epoch: number, maxNumSeqs: number, brief: boolean): Promise<void> {
     const { send } = this.#listener;
-    const result = await this.#result((probe) => (brief ? probe.token() : probe.warmUp(maxNumSeqs)));
+    const result = await this.#result((probe) => (brief ? probe.token(this.#world.policy.tokenTimeoutMs) : probe.warmUp(maxNumSeqs)));
     if (result.kind === 'failed') return send({ type: 'warm_up_failed', epoch, reason: result.reason });
     const version = (await this.#probe?.version()) ?? null;
     if (version !== null && this.#version !== null && version !== this.#version) send({ type: 'outdated' });
@@ -138,7 +138,7 @@ export class WorkerQuestions {
       case 'pulse':
         return mapped(await this.#result((probe) => probe.pulse()), (beat) => ({ models: null, beat }));
       case 'token':
-        return mapped(await this.#result((probe) => probe.token()), (beat) => ({ models: null, beat }));
+        return mapped(await this.#result((probe) => probe.token(this.#world.policy.tokenTimeoutMs)), (beat) => ({ models: null, beat }));
     }
   }
 

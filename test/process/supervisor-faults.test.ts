@@ -222,7 +222,9 @@ describe('want of memory is cured by the right knob, in the fewest starts', { ti
 
 describe('an engine that goes wrong while it serves', { timeout: 60_000 }, () => {
   test('and hangs while its health is 200 gets no new requests, and is started again when that lasts', async () => {
-    const supervisor = await superviseSim({}, {}, scratchFolder(), { healthIntervalMs: 50, stallRouteMs: 1000, stallRestartMs: 2000 });
+    const supervisor = await superviseSim({}, {}, scratchFolder(), {
+      ...{ healthIntervalMs: 50, tokenTimeoutMs: 1000, stallRouteMs: 1000, stallRestartMs: 2000 },
+    });
     const view = await supervisor.worker(isReady);
     await post(`${view.url}/sim/fault`, { fault: 'hang' });
     void ask(view, 50).catch(() => null);

@@ -56,7 +56,7 @@ describe('serving', () => {
 describe('token', () => {
   test('asks for one real token', async () => {
     const { probe, asked } = await probeOf({ '/v1/completions': [200, { choices: [{ text: '!' }] }] });
-    expect(await probe.token()).toMatchObject({ kind: 'ok' });
+    expect(await probe.token(30_000)).toMatchObject({ kind: 'ok' });
     expect(asked).toEqual(['POST /v1/completions']);
   });
 
@@ -77,10 +77,10 @@ describe('token', () => {
     'asks a model that makes %s for what it makes, and then for nothing else',
     async (_, answers, tried) => {
       const { probe, asked } = await probeOf(answers);
-      expect(await probe.token()).toMatchObject({ kind: 'ok' });
+      expect(await probe.token(30_000)).toMatchObject({ kind: 'ok' });
       expect(asked).toEqual(['/v1/completions', ...tried].map((path) => `POST ${path}`));
       asked.length = 0;
-      expect(await probe.token()).toMatchObject({ kind: 'ok' });
+      expect(await probe.token(30_000)).toMatchObject({ kind: 'ok' });
       expect(await probe.warmUp(8)).toMatchObject({ kind: 'ok' });
       expect(asked).toEqual([`POST ${tried.at(-1)}`, `POST ${tried.at(-1)}`]);
     },
@@ -96,22 +96,22 @@ describe('token', () => {
   test('tells what was done by a model that can be asked for nothing short', async () => {
     const page = 'vllm:num_requests_running 1\nvllm:generation_tokens_total 5\n';
     const { probe } = await probeOf({ '/health': [200, null], '/metrics': [200, page], '/load': [200, { server_load: 2 }] });
-    expect(await probe.token()).toEqual({ kind: 'ok', value: { running: 1, waiting: 0, load: 2, tokens: 5 } });
+    expect(await probe.token(30_000)).toEqual({ kind: 'ok', value: { running: 1, waiting: 0, load: 2, tokens: 5 } });
     const { probe: ill } = await probeOf({ '/health': [503, null] });
-    expect(await ill.token()).toMatchObject({ kind: 'failed' });
+    expect(await ill.token(30_000)).toMatchObject({ kind: 'failed' });
   });
 
   test('does not look for another task because the model is not there', async () => {
     const { probe, asked } = await probeOf({ '/v1/completions': [404, { error: { message: 'The model `mine` does not exist.' } }] });
-    expect(await probe.token()).toMatchObject({ kind: 'failed', reason: expect.stringContaining('does not exist') });
+    expect(await probe.token(30_000)).toMatchObject({ kind: 'failed', reason: expect.stringContaining('does not exist') });
     expect(asked).toHaveLength(1);
   });
 
   test('does not take an error or an empty answer for a token', async () => {
     const { probe: broken } = await probeOf({ '/v1/completions': [500, { error: { message: 'out of resource: shared memory' } }] });
-    expect(await broken.token()).toMatchObject({ kind: 'failed', reason: expect.stringContaining('shared memory') });
+    expect(await broken.token(30_000)).toMatchObject({ kind: 'failed', reason: expect.stringContaining('shared memory') });
     const { probe: empty } = await probeOf({ '/v1/completions': [200, { choices: [] }] });
-    expect(await empty.token()).toMatchObject({ kind: 'failed', reason: expect.stringContaining('empty') });
+    expect(await empty.token(30_000)).toMatchObject({ kind: 'failed', reason: expect.stringContaining('empty') });
   });
 });
 
