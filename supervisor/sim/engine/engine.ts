@@ -53,11 +53,6 @@ export class Engine {
     return this.#dead;
   }
 
-  /** Requests that have not ended. */
-  get inFlight(): number {
-    return this.#jobs.size;
-  }
-
   /** Queues a request. On a dead engine it fails at once; in a drain it is answered with an abort. */
   submit(job: Job): void {
     if (this.#dead) return job.onFailure('engine-dead');

@@ -8,10 +8,6 @@ export class JobsInHand {
   readonly #owners = new Map<Sequence, { readonly job: Job; readonly choice: Choice }>();
   #idleListeners: (() => void)[] = [];
 
-  get size(): number {
-    return this.#jobs.size;
-  }
-
   has(job: Job): boolean {
     return this.#jobs.has(job);
   }
