@@ -12,10 +12,10 @@ import { findAdoptable, running } from './worker/adoption.ts';
 import { ControlTaken, serveControl } from './control/control.ts';
 import type { LookPatience } from './system/policy.ts';
 import { firstLook } from './gpu/first-look.ts';
-import { ClosableProbe } from './fleet/closable-probe.ts';
+import { ClosableCards } from './fleet/closable-cards.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { planFleet } from './plan/plan.ts';
-import type { GpuProbe, GpuReading } from './gpu/gpu.ts';
+import type { CardReader, GpuReading } from './gpu/gpu.ts';
 import { NvidiaSmi } from './gpu/gpu.ts';
 import { visibleGpus } from './gpu/visible.ts';
 import { recallGpus, rememberGpus } from './gpu/known.ts';
@@ -38,7 +38,7 @@ interface SupervisorIo {
   readonly version?: string;
   readonly log: Log;
   /** Default: nvidia-smi. */
-  readonly gpuProbe?: GpuProbe;
+  readonly cards?: CardReader;
   /** What differs from the figures of production. */
   readonly policy?: Partial<SupervisionPolicy>;
   /** Where SIGTERM and SIGINT are heard. Default: this process. */
@@ -103,9 +103,9 @@ async function superviseAlone(
 ): Promise<Outcome> {
   const profiles = loadProfiles();
   const policy = { ...supervisionPolicy(settings.supervisor.start_timeout_ms, settings.shutdown.grace_ms), ...io.policy };
-  const gpuProbe = new ClosableProbe(io.gpuProbe ?? new NvidiaSmi(clock, io.env));
+  const cards = new ClosableCards(io.cards ?? new NvidiaSmi(clock, io.env));
   const isNeeded = mayNeedGpus(settings, io);
-  const seen = await firstLook(gpuProbe, clock, log, isNeeded ? policy.firstLooks : ONE_LOOK);
+  const seen = await firstLook(cards, clock, log, isNeeded ? policy.firstLooks : ONE_LOOK);
   const gpuFile = join(stateDir, 'gpus.json');
   const known = isNeeded && seen.problem !== null ? recallGpus(gpuFile) : null;
   if (known) {
@@ -130,7 +130,7 @@ async function superviseAlone(
     random: systemRandom,
     log,
     policy,
-    gpuProbe,
+    cards,
     gpus,
     plan,
     portRange: settings.supervisor.port_range,
@@ -181,7 +181,7 @@ async function superviseAlone(
       fleet.start();
       if (isNeeded && plan.decision.engine === 'sim' && plan.decision.problem !== null) {
         awaited = repeat(clock, policy.lookAgainMs, async () => {
-          if ((await gpuProbe.read(clock.now())).length === 0) return;
+          if ((await cards.read(clock.now())).length === 0) return;
           log.warn('supervisor.plan', 'The GPUs can be seen now: everything is started anew, with them.');
           stop('gpus', 'again');
         });

@@ -73,7 +73,7 @@ export interface Call {
   readonly journey: Journey;
   /** What was asked of workers, oldest first. Written by dispatch only. */
   readonly attempts: Attempt[];
-  /** Its place at the workers, while it has one. Written by admission only. */
+  /** The call's place at the workers, while it has one. Written by admission only. */
   place: Lease | null;
 }
 

@@ -89,7 +89,7 @@ export interface ErrorDetails {
   readonly param?: string | null;
   /** Milliseconds after which a retry makes sense; the answer's Retry-After is made of it. */
   readonly retryAfterMs?: number;
-  /** It will not change within minutes, unless an operator changes it: who asks again by itself in a few seconds asks in vain. */
+  /** The cause will stand for minutes, unless an operator acts: a client that tries again by itself in a few seconds tries in vain. */
   readonly hopeless?: boolean;
   readonly cause?: unknown;
   /** Replaces the table's code: a worker's own code for a 4xx that is passed on. */

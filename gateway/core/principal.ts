@@ -1,4 +1,4 @@
-/** Who asks. Known before the body of a request is read, so that a body that nobody may send is not. */
+/** Who asks. Known before the body of a request is read, so that a stranger's body is never read. */
 export type Principal =
   | { readonly kind: 'anonymous' }
   /** Somebody with a key of the settings. `name` stands for the key in metrics, logs and errors. */

@@ -100,7 +100,7 @@ export interface Worker {
   readonly load: WorkerLoad;
   /** Calls of ours that this worker has and has not finished. Written by dispatch only. */
   inFlight: number;
-  /** Those of them that it has to the last byte and has not begun to answer. Written by dispatch only. */
+  /** How many of those calls the worker has to the last byte and has not begun to answer. Written by dispatch only. */
   unanswered: number;
   /** null while it is not ready. */
   life: WorkerLife | null;
@@ -123,7 +123,7 @@ export interface ModelEntry {
   readonly capabilities: readonly string[];
   /** Seconds until it is ready; for one that is available, were it wished for now. */
   readonly etaSeconds: number | null;
-  /** It is loaded, or its supervisor loads it when calls wait for it. */
+  /** The model is loaded, or its supervisor loads it when calls wait for it. */
   readonly loadable: boolean;
 }
 
@@ -131,7 +131,7 @@ export interface ModelEntry {
 export interface WorkerDirectory {
   /** In a stable order. */
   workers(): readonly Worker[];
-  /** Those that serve the model and are ready. */
+  /** The workers that serve the model and are ready. */
   readyFor(model: string): readonly Worker[];
   models(): readonly ModelEntry[];
   /** The model for a name that a client wrote (an id or an alias); null asks for the default. */

@@ -49,7 +49,7 @@ export function checkMediaUrls(body: JsonObject): void {
 }
 
 /** Nesting has been limited before (json-body.ts), so recursion is safe. */
-function check(node: unknown, key: string | number, parent: Place | null): void {
+function check(node: unknown, key: string | number, parent: Whereabouts | null): void {
   if (typeof node !== 'object' || node === null) return;
   const place = { key, parent };
   if (Array.isArray(node)) {
@@ -69,14 +69,14 @@ function check(node: unknown, key: string | number, parent: Place | null): void 
 }
 
 /** Where in the body a value lies; spelled out only for an error. */
-interface Place {
+interface Whereabouts {
   readonly key: string | number;
-  readonly parent: Place | null;
+  readonly parent: Whereabouts | null;
 }
 
-function refusal(place: Place): GatewayError {
+function refusal(place: Whereabouts): GatewayError {
   let param = '';
-  for (let at: Place | null = place; at; at = at.parent) {
+  for (let at: Whereabouts | null = place; at; at = at.parent) {
     const key = typeof at.key === 'string' ? at.key.slice(0, MAX_KEY_CHARS) : at.key;
     param = typeof key === 'number' ? `[${key}]${param}` : `${at.parent ? '.' : ''}${key}${param}`;
   }

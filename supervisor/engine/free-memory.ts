@@ -2,7 +2,7 @@ import type { Clock } from '../../gateway/core/clock.ts';
 import { sleep } from '../../gateway/core/clock.ts';
 import type { Failure } from '../failure/failure.ts';
 import { vramBusy, vramNeverFree } from '../failure/failure.ts';
-import type { ComputeApp, GpuProbe } from '../gpu/gpu.ts';
+import type { ComputeApp, CardReader } from '../gpu/gpu.ts';
 import { neededBytes, utilizationLimit } from '../gpu/memory.ts';
 
 const POLL_MS = 500;
@@ -14,7 +14,7 @@ const POLL_MS = 500;
  */
 export async function awaitFreeMemory(
   clock: Clock,
-  probe: GpuProbe,
+  cards: CardReader,
   gpuUuid: string,
   utilization: number,
   patienceMs: number,
@@ -24,12 +24,12 @@ export async function awaitFreeMemory(
   const untilMs = begunAtMs + patienceMs;
   for (;;) {
     // What was free before may have been taken, or given back, by the very change that this start is a part of.
-    const gpu = (await probe.read(begunAtMs)).find(({ uuid }) => uuid === gpuUuid);
+    const gpu = (await cards.read(begunAtMs)).find(({ uuid }) => uuid === gpuUuid);
     if (!gpu || gpu.memoryFreeBytes === null || isOver()) return null;
     const freeBytes = gpu.memoryFreeBytes;
     if (freeBytes >= neededBytes(gpu, utilization)) return null;
     if (utilization > utilizationLimit(gpu)) return vramNeverFree(gpu, freeBytes, utilization);
-    if (clock.now() >= untilMs) return withHolders(vramBusy(gpu, freeBytes, utilization), (await probe.apps?.()) ?? [], gpuUuid);
+    if (clock.now() >= untilMs) return withHolders(vramBusy(gpu, freeBytes, utilization), (await cards.apps?.()) ?? [], gpuUuid);
     await sleep(clock, POLL_MS);
   }
 }

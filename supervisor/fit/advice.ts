@@ -29,7 +29,7 @@ export const COMFORTABLE: RelaxLimits = { contextTokens: 4096, seqs: 8, batchedT
 /** What still serves at all. */
 export const BARELY: RelaxLimits = { contextTokens: 2048, seqs: 2, batchedTokens: 512, concurrency: 1, eager: true };
 
-type Change = (engine: EngineSettings, flags: FitFlags, fit: Fit) => Record<string, EngineValue> | null;
+type Remedy = (engine: EngineSettings, flags: FitFlags, fit: Fit) => Record<string, EngineValue> | null;
 
 /**
  * Relaxes one setting after the other until the model fits: graphs and batch first, since they cost least, the context last. Never a
@@ -67,7 +67,7 @@ function roundDown(tokens: number): number {
   return Math.floor(tokens / step) * step;
 }
 
-function steps(limits: RelaxLimits): readonly Change[] {
+function steps(limits: RelaxLimits): readonly Remedy[] {
   const halve = (setting: string, value: number, least: number) =>
     value > least ? { [setting]: Math.max(least, Math.floor(value / 2)) } : null;
   return [

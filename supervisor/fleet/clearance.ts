@@ -3,7 +3,7 @@ import { Lease } from '../../gateway/core/lease.ts';
 import type { Failure } from '../failure/failure.ts';
 import type { PlannedModel } from '../plan/plan.ts';
 import { awaitFreeMemory } from '../engine/free-memory.ts';
-import type { GpuProbe } from '../gpu/gpu.ts';
+import type { CardReader } from '../gpu/gpu.ts';
 import type { Setup } from '../ladder/step.ts';
 import type { Log } from '../../gateway/core/log/log.ts';
 import type { SupervisionPolicy } from '../system/policy.ts';
@@ -13,7 +13,7 @@ import { sleeperShare } from '../plan/swap-rules.ts';
 interface StartWorld {
   readonly clock: Clock;
   readonly log: Log;
-  readonly gpuProbe: GpuProbe;
+  readonly cards: CardReader;
   readonly policy: Pick<SupervisionPolicy, 'vramPatienceMs'>;
 }
 
@@ -39,7 +39,7 @@ export function clearStart(
   turns: StartTurns,
   worker: Starter,
   { setup, isSleeper, makeRoom }: Start,
-  { clock, log, gpuProbe, policy }: StartWorld,
+  { clock, log, cards, policy }: StartWorld,
   done: (failure: Failure | null) => void,
 ): Lease {
   const asked = setup?.engine['gpu_memory_utilization'];
@@ -48,7 +48,7 @@ export function clearStart(
   const lease: Lease = takeTurn(turns, worker, () => void wait());
   async function wait(): Promise<void> {
     for (const uuid of worker.gpuUuids) {
-      const room = (patienceMs: number) => awaitFreeMemory(clock, gpuProbe, uuid, utilization, patienceMs, () => lease.released);
+      const room = (patienceMs: number) => awaitFreeMemory(clock, cards, uuid, utilization, patienceMs, () => lease.released);
       const busy = await room(Math.min(SLEEPERS_PATIENCE_MS, policy.vramPatienceMs));
       if (!busy) continue;
       const failure = busy.retry === 'wait' ? await longWait(busy, room) : busy;

@@ -7,7 +7,7 @@ import type { Adoptables } from '../worker/adoption.ts';
 import { running } from '../worker/adoption.ts';
 import { fileStem, ladderFile } from '../system/file-name.ts';
 import { clearStart, takeTurn } from './clearance.ts';
-import type { ClosableProbe } from './closable-probe.ts';
+import type { ClosableCards } from './closable-cards.ts';
 import type { FleetPlan, PlannedModel, PlannedWorker } from '../plan/plan.ts';
 import type { GpuReading } from '../gpu/gpu.ts';
 import { recordsDirectory } from './leftovers.ts';
@@ -29,8 +29,8 @@ export interface FleetOptions {
   readonly log: Log;
   readonly policy: SupervisionPolicy;
   /** Closed by `stop`. */
-  readonly gpuProbe: ClosableProbe;
-  /** What the probe has said before the plan was made. */
+  readonly cards: ClosableCards;
+  /** What the driver has said before the plan was made. */
   readonly gpus: readonly GpuReading[];
   readonly plan: FleetPlan;
   readonly portRange: readonly [number, number];
@@ -77,7 +77,7 @@ export class Fleet {
    * @throws Error when the port range has no free port for each.
    */
   static async create(options: FleetOptions): Promise<Fleet> {
-    const { clock, random, log, policy, gpuProbe, plan, stateDir, portRange, adoptable = new Map<string, Adoptables>() } = options;
+    const { clock, random, log, policy, cards, plan, stateDir, portRange, adoptable = new Map<string, Adoptables>() } = options;
     const ports = new PortPool(portRange);
     for (const adopted of adoptable.values()) for (const { record } of running(adopted)) ports.reserve(record.port);
     const turns = new StartTurns();
@@ -97,7 +97,7 @@ export class Fleet {
           recordsDirectory: recordsDirectory(stateDir),
           ladderFile: ladderFile(stateDir, fileStem(plan.models[0]?.id, spec)),
           clearance: (setup, isSleeper, done) =>
-            clearStart(turns, model, { setup, isSleeper, makeRoom }, { clock, log, gpuProbe, policy }, done),
+            clearStart(turns, model, { setup, isSleeper, makeRoom }, { clock, log, cards, policy }, done),
           holdTurn: () => takeTurn(turns, model, () => {}),
         });
       };
@@ -118,7 +118,7 @@ export class Fleet {
     for (const slot of this.#slots) slot.stop();
     await this.#until(() => this.#slots.every(({ isAtRest }) => isAtRest));
     this.#gpuTimer?.cancel();
-    await this.#options.gpuProbe.close(this.#options.clock);
+    await this.#options.cards.close(this.#options.clock);
   }
 
   /** Ends every process group at once. */
@@ -225,7 +225,7 @@ export class Fleet {
   }
 
   async #readGpus(): Promise<void> {
-    this.#gpus = (await this.#options.gpuProbe.read()).map(toGpuView);
+    this.#gpus = (await this.#options.cards.read()).map(toGpuView);
   }
 }
 

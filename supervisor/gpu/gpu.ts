@@ -24,7 +24,7 @@ export interface GpuReading extends GpuView {
 }
 
 /** Looks at the machine's GPUs. Never throws: no driver, no answer and no GPU are all the empty list. */
-export interface GpuProbe {
+export interface CardReader {
   /** What there is; asked no earlier than `notBeforeMs` (monotonic), where that matters. Otherwise it may be a second old. */
   read(notBeforeMs?: number): Promise<readonly GpuReading[]>;
   /** Who holds memory of the GPUs, as far as that can be said. */
@@ -70,7 +70,7 @@ interface Learned {
 }
 
 /** nvidia-smi, asked at most once a second however many want to know, and with one process as soon as it is known what it can answer. */
-export class NvidiaSmi implements GpuProbe {
+export class NvidiaSmi implements CardReader {
   readonly #clock: Clock;
   readonly #program: SmiProgram;
   #learned: Learned | null = null;

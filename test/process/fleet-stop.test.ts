@@ -7,7 +7,7 @@ test('a supervisor that has stopped has no question to the driver under way, and
   let [begun, open] = [0, 0];
   // Never room for a start: it is asked again and again.
   const card = reading('NVIDIA L4', 23_034, 8.9, { memoryFreeBytes: 2 ** 30 });
-  const gpuProbe = {
+  const cards = {
     async read() {
       begun += 1;
       open += 1;
@@ -20,7 +20,7 @@ test('a supervisor that has stopped has no question to the driver under way, and
     models: ['qwen2.5-1.5b-instruct-awq'],
     supervisor: { engine: 'vllm', vllm_command: ['/nowhere/vllm'] },
   };
-  const supervisor = await superviseHere(settings, {}, undefined, {}, gpuProbe);
+  const supervisor = await superviseHere(settings, {}, undefined, {}, cards);
   await expect.poll(() => begun).toBeGreaterThan(2);
   await expect.poll(() => open, { interval: 5 }).toBe(1);
   supervisor.signal('SIGTERM');

@@ -60,7 +60,7 @@ export class Room {
   readonly #context: AdmissionContext;
   /** Order, priority and abort are p-queue's. It stands still but for the moments in which a place is given to the first in it. */
   readonly #line = new PQueue({ autoStart: false });
-  /** Those who wait, by what ends their wait. */
+  /** What ends the wait of each call that waits. */
   readonly #waiting = new Set<AbortController>();
   #lookAgain: Timer | null = null;
   #inUse = 0;

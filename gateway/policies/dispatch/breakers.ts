@@ -45,7 +45,7 @@ export class Breakers {
     return breaker;
   }
 
-  /** Those whose breaker would admit a call; the list itself when that is all of them. */
+  /** The workers whose breaker would admit a call; the list itself when that is all of them. */
   admitting(workers: readonly Worker[], now: number): readonly Worker[] {
     for (const { id, load } of workers) {
       const breaker = this.of(id);

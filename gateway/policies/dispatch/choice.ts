@@ -19,9 +19,9 @@ export interface Question {
 
 /** One reason to leave workers out. */
 export interface Filter {
-  /** Those that it leaves; the list itself when that is all of them. */
+  /** The workers that the filter leaves; the list itself when that is all of them. */
   readonly keep: (workers: readonly Worker[], question: Question) => readonly Worker[];
-  /** What the call is told when it leaves none. Absent: it always leaves one. */
+  /** What the call is told when the filter leaves none. Absent: this filter always leaves one. */
   readonly refusal?: (before: readonly Worker[], question: Question) => GatewayError;
 }
 
@@ -49,7 +49,7 @@ export function filters({ directory, pressure }: ChoiceContext, breakers: Breake
     { keep: (workers, { now }) => calm(workers, pressure(), now) },
   ];
 
-  /** Where that is because one of them has just ended, the call can wait for what its supervisor says. */
+  /** No breaker admits a call. Where the cause is that a worker has just ended, the call can wait for what the supervisor says. */
   function allOpen(workers: readonly Worker[], { model }: Call, now: number): GatewayError {
     const message = `The workers for ${model} have failed repeatedly and are being left alone for a moment.`;
     const error = new GatewayError('breaker_open', message, { retryAfterMs: Math.max(0, breakers.soonest(workers, now) - now) });
@@ -72,7 +72,7 @@ function untried(workers: readonly Worker[], tried: readonly Worker[]): readonly
   return tried.length === 0 ? workers : workers.filter((worker) => !tried.includes(worker));
 }
 
-/** Those under critical pressure only where there is no other. */
+/** Leaves workers under critical pressure out, unless all of them are. */
 function calm(workers: readonly Worker[], settings: PressureSettings, now: number): readonly Worker[] {
   if (workers.length < 2) return workers;
   const others = workers.filter(({ load }) => pressureOf(settings, load, now) !== 'critical');

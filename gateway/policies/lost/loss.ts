@@ -2,7 +2,7 @@ import type { FailureCause } from '../../core/attempt.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Worker, WorkerLife } from '../../core/worker.ts';
 
-/** Whoever supervises a worker knows of its end at about the same time as we do; vLLM itself may take some seconds to follow its engine. */
+/** A supervisor knows of a worker's end at about the same time as we do; vLLM itself may take some seconds to follow its engine. */
 export const NOTICE_MS = 5000;
 
 /**

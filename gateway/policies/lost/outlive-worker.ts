@@ -29,7 +29,7 @@ export function outliveWorker({ clock, events, directory, lineUpAgain }: Outlive
       } catch (error) {
         if (directory.resolve(call.model)?.loadable !== true) throw error;
         const loss = error instanceof LostError ? error : null;
-        // Its worker may also have been given another model while the call was held on its way there.
+        // The worker may also have been given another model while the call was held on the way to it.
         if (loss === null && !isUnsent(call, error)) throw error;
         if (loss !== null) {
           if (loss.failure === null) askUntil = Math.min(askUntil, clock.now() + NOTICE_MS);

@@ -182,7 +182,7 @@ class Relay implements UpstreamListener, SilenceListener {
     if (this.#state === 'trailing') return this.#over();
     if (this.#state === 'waiting') {
       const cause = ({ connect: 'unsent', stale: 'stale', died: 'died', nonsense: 'failed' } as const)[kind];
-      // That a kept connection is gone says nothing about the worker: it may close one whenever it likes.
+      // A kept connection that is gone says nothing about the worker, which may close one whenever it likes.
       return this.#fail(error, cause, kind === 'stale' ? { kind: 'neutral' } : { kind: 'failure', reason: kind });
     }
     if (kind === 'died') this.#observer.onDied(false);

@@ -90,7 +90,7 @@ function eachGpu(read: (gpu: GpuView) => number | null): GaugeReader {
   };
 }
 
-/** Its place in nvidia-smi's list, which the MIG instances of one card share: those go by their own ids. */
+/** A card's index in nvidia-smi's list. The MIG instances of one card share that index, so they go by their own ids. */
 function gpuLabel({ index, uuid }: GpuView): string {
   return uuid.startsWith('MIG-') ? uuid : String(index);
 }

@@ -25,8 +25,9 @@ const ASKING_CONNECTIONS = 2;
 const MAX_SMALL_ANSWER_BYTES = 4_194_304;
 
 /**
- * The way to one worker. JSON calls ride on connections of our own (connection.ts says why); uploads, health and metrics on undici
- * pools, which know all of HTTP and need not be fast.
+ * The way to one worker. JSON calls ride on connections of our own, because that is what a token costs least on: in a bare Node relay 27.7
+ * instead of 31.8 CPU µs a request, and 11.2 instead of 18.0 a streamed chunk at 1,000 streams, measured beside undici's `dispatch` (Node
+ * 26.10, undici 8.12, two cores). Uploads, health and metrics ride on undici pools, which know all of HTTP and need not be fast.
  */
 export function createTransport(options: TransportOptions): WorkerTransport {
   return new Transport(options);

@@ -62,7 +62,7 @@ export function sendUpload(
   }
 
   run().catch(fail);
-  // It comes at the client's pace.
+  // An upload comes at the client's pace.
   body.stream.once('end', () => {
     if (!over) listener.onSent();
   });

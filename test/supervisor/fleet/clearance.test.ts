@@ -14,9 +14,9 @@ function startsOn(freeGib: () => number) {
   const turns = new StartTurns();
   const { log, lines } = collectedLog();
   const card = { uuid: 'GPU-0', memoryTotalBytes: 16.44 * GIB } as GpuReading;
-  const gpuProbe = { read: async () => [{ ...card, memoryFreeBytes: freeGib() * GIB }] };
+  const cards = { read: async () => [{ ...card, memoryFreeBytes: freeGib() * GIB }] };
   const worker = (utilization: number) => ({ gpuUuids: ['GPU-0'], utilization, spec: { id: 'worker-1', wanted: null } });
-  const world = { clock, log, gpuProbe, policy: { vramPatienceMs: 60_000 } };
+  const world = { clock, log, cards, policy: { vramPatienceMs: 60_000 } };
   return {
     clock,
     said: () => lines.map(({ event }) => event),

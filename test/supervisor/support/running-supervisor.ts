@@ -8,7 +8,7 @@ import type { Settings, SettingsInput } from '../../../gateway/config/schema/set
 import { settingsSchema } from '../../../gateway/config/schema/settings.ts';
 import type { SupervisorSnapshot } from '../../../gateway/link/snapshot.ts';
 import type { WorkerView } from '../../../gateway/core/worker.ts';
-import type { GpuProbe } from '../../../supervisor/gpu/gpu.ts';
+import type { CardReader } from '../../../supervisor/gpu/gpu.ts';
 import { instancePrefix } from '../../../supervisor/system/instance-id.ts';
 import type { SupervisionPolicy } from '../../../supervisor/system/policy.ts';
 import { find } from '../../../supervisor/system/processes.ts';
@@ -70,7 +70,7 @@ export async function superviseHere(
   env: Readonly<Record<string, string>> = {},
   folder: string = scratchFolder(),
   policy: Partial<SupervisionPolicy> = {},
-  gpuProbe: GpuProbe = { read: async () => [] },
+  cards: CardReader = { read: async () => [] },
 ): Promise<RunningSupervisor> {
   const settings = settingsSchema.parse(input);
   const { log, lines } = collectedLog();
@@ -79,7 +79,7 @@ export async function superviseHere(
     cwd: folder,
     env: { ...COMPILE_CACHE, PATH: process.env['PATH'], ...env },
     log,
-    gpuProbe,
+    cards,
     policy: { ...QUICK, ...policy },
     signals,
   });

@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Failure } from '../../../supervisor/failure/failure.ts';
 import { awaitFreeMemory } from '../../../supervisor/engine/free-memory.ts';
-import type { GpuProbe, GpuReading } from '../../../supervisor/gpu/gpu.ts';
+import type { CardReader, GpuReading } from '../../../supervisor/gpu/gpu.ts';
 import { WorkerPort } from '../../../supervisor/worker/port.ts';
 import { PortPool } from '../../../supervisor/system/ports.ts';
 import { StartTurns } from '../../../supervisor/fleet/start-turns.ts';
@@ -27,7 +27,7 @@ describe('StartTurns', () => {
   });
 });
 
-function probeWith(freeGib: () => number | null): GpuProbe {
+function probeWith(freeGib: () => number | null): CardReader {
   const gpu = { uuid: 'GPU-0', memoryTotalBytes: 16.44 * 2 ** 30 } as GpuReading;
   return {
     read: async () => {

@@ -1,30 +1,30 @@
 import type { Clock } from '../../gateway/core/clock.ts';
 import { sleep } from '../../gateway/core/clock.ts';
-import type { ComputeApp, GpuProbe, GpuReading } from '../gpu/gpu.ts';
+import type { ComputeApp, CardReader, GpuReading } from '../gpu/gpu.ts';
 
 /** A look may start several processes, one after the other, and a driver that hangs may keep each of them for seconds. */
 const PATIENCE_MS = 5000;
 
 /** Looks at the GPUs until it is closed, and knows which looks are under way. */
-export class ClosableProbe implements GpuProbe {
-  readonly #probe: GpuProbe;
+export class ClosableCards implements CardReader {
+  readonly #cards: CardReader;
   readonly #looks = new Set<Promise<unknown>>();
   #isClosed = false;
 
-  constructor(probe: GpuProbe) {
-    this.#probe = probe;
+  constructor(cards: CardReader) {
+    this.#cards = cards;
   }
 
   async read(notBeforeMs?: number): Promise<readonly GpuReading[]> {
-    return this.#isClosed ? [] : this.#counted(this.#probe.read(notBeforeMs));
+    return this.#isClosed ? [] : this.#counted(this.#cards.read(notBeforeMs));
   }
 
   async apps(): Promise<readonly ComputeApp[]> {
-    return this.#isClosed ? [] : this.#counted(this.#probe.apps?.() ?? Promise.resolve([]));
+    return this.#isClosed ? [] : this.#counted(this.#cards.apps?.() ?? Promise.resolve([]));
   }
 
   problem(): string | null {
-    return this.#probe.problem?.() ?? null;
+    return this.#cards.problem?.() ?? null;
   }
 
   /** From now on nothing is seen. Resolves when no look is under way any more, or after `PATIENCE_MS`. */
