@@ -3,7 +3,8 @@ import type { WorkerLife } from './worker.ts';
 /** How an exchange with a worker ended, for its breaker. */
 export type Verdict =
   | { readonly kind: 'success' }
-  | { readonly kind: 'failure'; readonly reason: string }
+  /** `doubtful`: what the client sent may have brought it about, so that it takes more than one witness against the worker. */
+  | { readonly kind: 'failure'; readonly reason: string; readonly doubtful?: true }
   /** Says nothing about the worker: the client left, time was over, or it was merely busy. */
   | { readonly kind: 'neutral' };
 

@@ -1,9 +1,13 @@
+export type Expected = 'stream' | 'stream-or-json' | 'json' | 'any';
+
 /** Whether a 200 with this content type can be an answer to what was asked: a proxy's HTML page is not. */
-export function isExpectedType(contentType: string, asked: 'stream' | 'json' | 'any'): boolean {
+export function isExpectedType(contentType: string, asked: Expected): boolean {
   const type = contentType.toLowerCase();
   switch (asked) {
     case 'stream':
       return type.startsWith('text/event-stream');
+    case 'stream-or-json':
+      return type.startsWith('text/event-stream') || type.startsWith('application/');
     case 'json':
       // Embeddings may be asked for as raw bytes.
       return type.startsWith('application/');

@@ -10,8 +10,8 @@ type Look =
 export type EventKind =
   | { readonly kind: 'text' }
   | { readonly kind: 'done' }
-  /** The worker's own error event; `message` is for the log. */
-  | { readonly kind: 'error'; readonly message: string }
+  /** The worker's own error event: what it is about, as the body of an HTTP answer, and the status that this would have; null: unknown. */
+  | { readonly kind: 'error'; readonly body: string; readonly status: number | null }
   /** finish_reason "abort": the engine gave the request up, whatever its status line said. */
   | { readonly kind: 'aborted' }
   | { readonly kind: 'finish'; readonly reason: string }
@@ -27,9 +27,9 @@ const FINAL: EventKind = { kind: 'final' };
 
 /**
  * Looks at a batch of whole frames without decoding any. 'plain' means: every chunk is one event, as vLLM writes them, and none is an error,
- * [DONE] or sets a finish reason. Chunks that something on the way has put together or cut are looked at event by event.
+ * [DONE] or sets a finish reason, where the route's answers have choices that could. Chunks that something on the way has put together or cut are looked at event by event.
  */
-export function lookAt(batch: FrameBatch): Look {
+export function lookAt(batch: FrameBatch, hasChoices: boolean): Look {
   const { bytes, count, starts, ends } = batch;
   for (let i = 0; i < count; i++) {
     const start = starts[i]!;
@@ -39,7 +39,7 @@ export function lookAt(batch: FrameBatch): Look {
     if (bytes[start] === 0x64 && (bytes[start + 6] !== 0x7b || bytes[start + 8] === 0x65)) return 'special';
     if (bytes[start] === 0x65 && namedSpecially(bytes, start + 'event: '.length)) return 'special';
   }
-  return bytes.includes(FINISH) ? 'special' : 'plain';
+  return hasChoices && bytes.includes(FINISH) ? 'special' : 'plain';
 }
 
 /** Whether an event's name, which begins at `at`, may be `error`, `message_stop` or the end of a response: a few bytes tell. */
@@ -59,23 +59,31 @@ function namedSpecially(bytes: Buffer, at: number): boolean {
   }
 }
 
-/** What one whole event says. */
-export function readEvent(text: string): EventKind {
+/** What one whole event says. `hasChoices`: only then is a finish reason one; elsewhere it is what a client had echoed. */
+export function readEvent(text: string, hasChoices: boolean): EventKind {
   if (text.startsWith('data: [DONE]') || text.includes('\ndata: [DONE]')) return DONE;
   const error = /^(?:event: error\n)?data: (\{ ?"(?:error|type": ?"error)".*)$/m.exec(text)?.[1];
-  if (error !== undefined) return { kind: 'error', message: errorMessage(error) };
+  if (error !== undefined) return { kind: 'error', ...errorOf(error) };
   if (/^event: (?:message_stop|response\.(?:completed|failed|incomplete))$/m.test(text)) return FINAL;
+  if (!hasChoices) return TEXT;
   const finish = /"finish_reason":"([a-z_]+)"/.exec(text)?.[1];
   if (finish === undefined) return TEXT;
   return finish === 'abort' ? ABORTED : { kind: 'finish', reason: finish };
 }
 
-function errorMessage(json: string): string {
+/** On `/v1/messages` vLLM wraps what it means in a complaint of its own; only the number is left of it. */
+const WRAPPED = /'code': (\d{3})\}/;
+const WRAPPED_WORDS = 'The request was found invalid as it was prepared for the model: a schema, a grammar or another constraint in it.';
+
+function errorOf(json: string): { body: string; status: number | null } {
   try {
     const value = JSON.parse(json);
-    const message: unknown = value?.error?.message ?? value?.message;
-    return typeof message === 'string' ? message : 'unknown';
+    const code: unknown = value?.error?.code ?? value?.code;
+    if (typeof code === 'number' && code >= 400 && code < 600) return { body: json, status: code };
+    const wrapped = WRAPPED.exec(String(value?.error?.message))?.[1];
+    if (wrapped !== undefined) return { body: JSON.stringify({ error: { message: WRAPPED_WORDS } }), status: Number(wrapped) };
   } catch {
-    return 'unreadable';
+    // Not JSON: it says no more than that something went wrong.
   }
+  return { body: json, status: null };
 }

@@ -69,11 +69,16 @@ function param(name: string | null): string | null {
 }
 
 function code(status: number, fields: Fields | null): string {
-  if (status === 404) return 'model_not_found';
+  if (status === 404) return isAboutModel(fields) ? 'model_not_found' : 'not_found';
   if (fields && /maximum context length|max_model_len/.test(fields.message)) return 'context_length_exceeded';
   if (fields && /'type': 'missing'/.test(fields.message)) return 'missing_required_parameter';
   if (fields && /'type': 'json_invalid'/.test(fields.message)) return 'invalid_json';
   return 'invalid_value';
+}
+
+/** vLLM says 404 of a response that it does not know, too. */
+function isAboutModel(fields: Fields | null): boolean {
+  return fields === null || fields.param === 'model' || /\bmodel\b/i.test(fields.message);
 }
 
 /** The worker's words, for the operator's log only. */

@@ -147,8 +147,9 @@ test('a worker that keeps failing is left alone, probed by one call at a time, a
   await until(async () => (await statsOf(gateway)).workers.every(({ state }) => state === 'ready'), 'both workers ready');
   const badId = idOf(bad.url);
   const breaker = () => gateway.gateway.figures.breakers().get(badId)?.state ?? 'closed';
+  let seed = 0;
   const once = async (): Promise<string | null> => {
-    const response = await ask(gateway.url, chat());
+    const response = await ask(gateway.url, chat({ seed: seed++ }));
     expect(response.status).toBe(200);
     await response.arrayBuffer();
     return response.headers.get('x-headgate-worker');
@@ -195,7 +196,8 @@ test('when every breaker is open the answer says when to come back', async () =>
   await using gateway = await startTestGateway([worker.url], { circuit_breaker: { failures: 2 } });
   await gateway.gateway.firstReady;
   for (let i = 0; i < 2; i++) {
-    const failed = await ask(gateway.url, chat());
+    // One body is one witness.
+    const failed = await ask(gateway.url, chat({ seed: i }));
     expect(failed.status).toBe(502);
     expect(failed.headers.get('x-headgate-reason')).toBe('upstream');
     expect(await errorOf(failed)).toMatchObject({ type: 'server_error', code: 'upstream_error' });

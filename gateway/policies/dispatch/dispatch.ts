@@ -13,6 +13,7 @@ import type { PressureSettings } from '../capacity/pressure.ts';
 import { Losses, LostError } from '../lost/loss.ts';
 import type { AttemptResult } from '../relay/attempt-result.ts';
 import { relay, type RelaySettings } from '../relay/relay.ts';
+import { Blame } from './blame.ts';
 import { Breakers } from './breakers.ts';
 import { candidates, type Filter, filters } from './choice.ts';
 import type { BreakerSettings, CircuitBreaker, Permit } from './circuit-breaker.ts';
@@ -60,6 +61,7 @@ export class Dispatch {
   readonly #budget = new RetryBudget();
   readonly #suspects = new Suspects();
   readonly #losses = new Losses();
+  readonly #blame = new Blame();
   readonly #routed = new Map<string, number>();
 
   constructor(context: DispatchContext) {
@@ -99,6 +101,7 @@ export class Dispatch {
   async #answer(call: Call, bytes: Buffer | null): Promise<Reply> {
     const { clock, events } = this.#context;
     const { max_attempts, budget_ratio } = this.#context.retry();
+    const isKnownToFail = bytes !== null && this.#blame.hasFailedBefore(bytes, clock.now());
     const tried: Worker[] = [];
     let failed: Failed | null = null;
     for (;;) {
@@ -118,6 +121,7 @@ export class Dispatch {
       if (result.kind === 'replied') return result.reply;
       const { cause, error } = result;
       if (cause === 'final' || bytes === null) throw error;
+      if (cause === 'failed' && isKnownToFail) throw error;
       if (cause === 'died' && !this.#suspects.mayGoOn(bytes)) throw error;
       if (attemptsThatCount(call) >= max_attempts) throw error;
       // Whatever a worker fails with that is on its way out, its next life may do better.
@@ -180,9 +184,11 @@ export class Dispatch {
           settle.release();
           if (verdict.kind === 'success') {
             permit.succeeded(clock.now());
+            if (attempt.failure === null) this.#blame.answered(worker.id, clock.now());
             if (bytes) this.#suspects.clear(bytes);
-          } else if (verdict.kind === 'neutral') permit.neutral();
-          else permit.failed(clock.now(), verdict.reason);
+          } else if (verdict.kind === 'neutral' || (verdict.doubtful && !this.#blame.isWorkers(worker.id, bytes, clock.now()))) {
+            permit.neutral();
+          } else permit.failed(clock.now(), verdict.reason);
           events.attemptEnded(call, attempt);
         },
       });
@@ -209,7 +215,7 @@ export class Dispatch {
 
   #forgetWorkers(): void {
     const present = new Set(this.#context.directory.workers().map(({ id }) => id));
-    for (const known of [this.#routed, this.#losses]) {
+    for (const known of [this.#routed, this.#losses, this.#blame]) {
       for (const id of known.keys()) if (!present.has(id)) known.delete(id);
     }
   }

@@ -12,9 +12,9 @@ import type {
   UpstreamRequest,
 } from '../../core/transport.ts';
 import type { Worker } from '../../core/worker.ts';
-import { isExpectedType } from '../../openai/answer-check.ts';
+import { type Expected, isExpectedType } from '../../openai/answer-check.ts';
 import { errorEvent } from '../../openai/error-body.ts';
-import { tellsEngineDeath } from '../../vllm/worker-error.ts';
+import { fromWorkerError, tellsEngineDeath } from '../../vllm/worker-error.ts';
 import type { AttemptObserver, AttemptResult } from './attempt-result.ts';
 import { ClientBody } from './client-body.ts';
 import { SilenceWatch, type SilenceListener, type SilenceSettings } from './silence-watch.ts';
@@ -29,6 +29,8 @@ const WHOLE_BYTES = 1_048_576;
 const MAX_ERROR_BYTES = 65_536;
 /** How long a worker may take to close a stream whose last event we have. */
 const TRAILING_MS = 1_000;
+const MAX_SAID_CHARS = 500;
+const NEUTRAL: Verdict = { kind: 'neutral' };
 const KEEP_ALIVE = Buffer.from(': keep-alive\n\n');
 
 type State =
@@ -58,6 +60,12 @@ export function relay(
   });
 }
 
+/** A client may ask for a stream where there is none to be had. */
+function expectedOf({ peek, route }: Call): Expected {
+  if (!peek.stream) return route.body === 'json' ? 'json' : 'any';
+  return route.streamEnd === 'end-of-body' ? 'stream-or-json' : 'stream';
+}
+
 class Relay implements UpstreamListener, SilenceListener {
   readonly #call: Call;
   readonly #attempt: Attempt;
@@ -77,7 +85,7 @@ class Relay implements UpstreamListener, SilenceListener {
   /** A short answer, until it is whole. */
   #pieces: Buffer[] = [];
   #pieceBytes = 0;
-  readonly #reader = new StreamReader();
+  readonly #reader: StreamReader;
   #broken: GatewayError | null = null;
 
   constructor(
@@ -98,6 +106,7 @@ class Relay implements UpstreamListener, SilenceListener {
       hold: () => this.#onHold(),
       release: () => this.#onRelease(),
     });
+    this.#reader = new StreamReader(call.route);
     this.#silence = new SilenceWatch(clock, settings, this);
   }
 
@@ -124,10 +133,9 @@ class Relay implements UpstreamListener, SilenceListener {
 
   onHead(head: UpstreamHead): void {
     this.#head = head;
-    const { peek, route } = this.#call;
-    if (head.status === 200 && !isExpectedType(head.contentType, peek.stream ? 'stream' : route.body === 'json' ? 'json' : 'any')) {
+    if (head.status === 200 && !isExpectedType(head.contentType, expectedOf(this.#call))) {
       const error = new GatewayError('upstream_error', 'The worker sent something that is not an answer to the request.');
-      this.#fail(error, 'failed', { kind: 'failure', reason: 'unexpected_content' });
+      this.#fail(error, 'failed', { kind: 'failure', reason: 'unexpected_content', doubtful: true });
     }
   }
 
@@ -217,7 +225,7 @@ class Relay implements UpstreamListener, SilenceListener {
     const head = this.#head!;
     const { journey, route } = this.#call;
     const body = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
-    const judged = judgeWhole(head, body, route.path);
+    const judged = judgeWhole(head, body, route);
     if (judged.kind === 'bad') return this.#fail(judged.error, judged.cause, judged.verdict);
     this.#attempt.finishReason = judged.finishReason;
     journey.bytesOut += body.length;
@@ -260,10 +268,9 @@ class Relay implements UpstreamListener, SilenceListener {
 
   /** The rare reads: the last ones of a stream, an error, or events that are cut across chunks. */
   #onEvents(events: readonly SeenEvent[] | 'too_long'): void {
-    if (events === 'too_long') return this.#onStreamFailure('The worker sent an event that is too long.', 'nonsense');
+    if (events === 'too_long') return this.#onEventTooLong();
     for (const { bytes, says } of events) {
-      if (says.kind === 'error')
-        return this.#onStreamFailure('The worker failed while it answered.', 'error_event', new Error(says.message));
+      if (says.kind === 'error') return this.#onErrorEvent(says.body, says.status);
       if (says.kind === 'aborted') return this.#onStreamFailure(this.#whyAborted(), 'aborted');
       if (says.kind === 'finish') this.#attempt.finishReason = says.reason;
       if (this.#state === 'waiting') this.#pass();
@@ -277,11 +284,28 @@ class Relay implements UpstreamListener, SilenceListener {
     return 'The worker is being stopped, restarted or given another model, and the time that its last requests had for that is over.';
   }
 
+  /** How long the events of an answer are is up to the request, and no other worker would send shorter ones. */
+  #onEventTooLong(): void {
+    const error = new GatewayError('upstream_error', 'The worker sent an event that is too long.');
+    if (this.#state === 'waiting') this.#fail(error, 'final', NEUTRAL);
+    else this.#break(error, NEUTRAL);
+  }
+
+  /** vLLM finds some errors of a request only when the stream has begun: they are the client's all the same, or tell that it is busy. */
+  #onErrorEvent(body: string, status: number | null): void {
+    const error = status === null ? null : fromWorkerError(status, body, this.#call.route.path);
+    const isBusy = error?.kind === 'worker_busy';
+    if (error === null || (!isBusy && error.row.origin !== 'client'))
+      return this.#onStreamFailure('The worker failed while it answered.', 'error_event', new Error(body.slice(0, MAX_SAID_CHARS)));
+    if (this.#state === 'waiting') this.#fail(error, isBusy ? 'busy' : 'final', NEUTRAL);
+    else this.#break(error, NEUTRAL);
+  }
+
   /** A failure that the worker told in its stream: before the first event went out, another worker may do better. */
   #onStreamFailure(message: string, reason: string, cause?: Error): void {
     const error = new GatewayError('upstream_error', message, { cause });
-    const verdict: Verdict = { kind: 'failure', reason };
     const died = cause !== undefined && tellsEngineDeath(cause.message);
+    const verdict: Verdict = died ? { kind: 'failure', reason } : { kind: 'failure', reason, doubtful: true };
     if (this.#state === 'waiting') return this.#fail(error, died ? 'died' : 'failed', verdict);
     if (died) this.#observer.onDied(false);
     this.#break(error, verdict);

@@ -16,10 +16,15 @@ export class StreamReader {
   /** Choices that have finished. */
   #finishes = 0;
   #final = false;
+  readonly #hasChoices: boolean;
+
+  constructor({ streamEnd }: Route) {
+    this.#hasChoices = streamEnd === 'done-event';
+  }
 
   /** 'plain': the chunks are to be passed on as they are. Otherwise the events in them; what is not yet whole is held. */
   read(batch: FrameBatch): 'plain' | SeenEvent[] | 'too_long' {
-    return this.#cutter === null && lookAt(batch) === 'plain' ? 'plain' : this.readUnframed(batch);
+    return this.#cutter === null && lookAt(batch, this.#hasChoices) === 'plain' ? 'plain' : this.readUnframed(batch);
   }
 
   /** Of payload that came in no chunks every event is looked at. */
@@ -29,7 +34,7 @@ export class StreamReader {
     if (events === 'too_long') return events;
     if (cutter.empty) this.#cutter = null;
     return events.map((bytes) => {
-      const says = readEvent(bytes.toString('utf8'));
+      const says = readEvent(bytes.toString('utf8'), this.#hasChoices);
       if (says.kind === 'finish') this.#finishes++;
       else if (says.kind === 'final') this.#final = true;
       return { bytes, says };

@@ -1,4 +1,5 @@
 import type { FailureCause, Verdict } from '../../core/attempt.ts';
+import type { Route } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { Ending, type Outcome, type Reply } from '../../core/reply.ts';
 import type { UpstreamHead } from '../../core/transport.ts';
@@ -11,8 +12,8 @@ type Judged =
   | { readonly kind: 'good'; readonly finishReason: string | null }
   | { readonly kind: 'bad'; readonly error: GatewayError; readonly cause: FailureCause; readonly verdict: Verdict };
 
-/** Pure. `path`: the route's, for messages. */
-export function judgeWhole(head: UpstreamHead, body: Buffer, path: string): Judged {
+/** Pure. Only where answers have choices is a finish reason one; elsewhere it is what a client had echoed. */
+export function judgeWhole(head: UpstreamHead, body: Buffer, { path, streamEnd }: Route): Judged {
   if (head.status !== 200) return judgeError(body.toString('utf8'), head.status, path);
   if (head.contentType.startsWith('text/event-stream')) {
     return failed(new GatewayError('upstream_disconnected', 'The worker ended the stream before its first event.'), 'incomplete');
@@ -20,7 +21,7 @@ export function judgeWhole(head: UpstreamHead, body: Buffer, path: string): Judg
   if (head.contentType.includes('json') && !looksLikeJson(body)) {
     return failed(new GatewayError('upstream_error', 'The worker’s answer is not complete JSON.'), 'bad_json');
   }
-  const finishReason = findFinishReason(body);
+  const finishReason = streamEnd === 'done-event' ? findFinishReason(body) : null;
   if (finishReason === 'abort') return failed(new GatewayError('upstream_error', 'The worker gave the request up.'), 'aborted');
   return { kind: 'good', finishReason };
 }
@@ -34,7 +35,8 @@ function judgeError(text: string, status: number, path: string): Judged {
 }
 
 function failed(error: GatewayError, reason: string, cause: FailureCause = 'failed'): Judged {
-  return { kind: 'bad', error, cause, verdict: { kind: 'failure', reason } };
+  const verdict: Verdict = cause === 'died' ? { kind: 'failure', reason } : { kind: 'failure', reason, doubtful: true };
+  return { kind: 'bad', error, cause, verdict };
 }
 
 const COMPLETE: Outcome = { kind: 'complete', status: 200 };

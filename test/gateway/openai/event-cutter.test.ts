@@ -62,7 +62,7 @@ function passOn(batches: readonly FrameBatch[]): { passed: Buffer; end: EventKin
   const passed: Buffer[] = [];
   let cutter: EventCutter | null = null;
   for (const batch of batches) {
-    if (cutter === null && lookAt(batch) === 'plain') {
+    if (cutter === null && lookAt(batch, true) === 'plain') {
       passed.push(payloadOf(batch));
       continue;
     }
@@ -70,7 +70,7 @@ function passOn(batches: readonly FrameBatch[]): { passed: Buffer; end: EventKin
     const events = cutter.cut(batch);
     if (events === 'too_long') throw new Error('too long');
     for (const each of events) {
-      const seen = readEvent(each.toString());
+      const seen = readEvent(each.toString(), true);
       if (seen.kind === 'error' || seen.kind === 'aborted') return { passed: Buffer.concat(passed), end: seen };
       passed.push(each);
       if (seen.kind === 'done') return { passed: Buffer.concat(passed), end: seen };

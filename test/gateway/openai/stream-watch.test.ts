@@ -4,7 +4,7 @@ import { event } from '../../support/fake-vllm.ts';
 import { batchOf } from './frames.ts';
 import { absent, present, recordings } from './recordings.ts';
 
-const look = (...payloads: string[]) => lookAt(batchOf(payloads.map((payload) => Buffer.from(payload))));
+const look = (...payloads: string[]) => lookAt(batchOf(payloads.map((payload) => Buffer.from(payload))), true);
 
 describe('a look at a read', () => {
   test.each<[string, string[]]>([
@@ -53,15 +53,45 @@ describe('an event', () => {
     ['the end of a response', 'event: response.incomplete\ndata: {}\n\n', { kind: 'final' }],
     ['a finish by tools', event('', 'tool_calls'), { kind: 'finish', reason: 'tool_calls' }],
     ['an engine that gave up', event('', 'abort'), { kind: 'aborted' }],
-    ['an error', 'data: {"error": {"message": "boom", "code": 500}}\n\n', { kind: 'error', message: 'boom' }],
-    ['an error without spaces', 'data: {"error":{"message":"boom"}}\n\n', { kind: 'error', message: 'boom' }],
-    ["Anthropic's error", 'event: error\ndata: {"type":"error","error":{"message":"boom"}}\n\n', { kind: 'error', message: 'boom' }],
-    ['an error that cannot be read', 'data: {"error": {"message": \n\n', { kind: 'error', message: 'unreadable' }],
-    ['an error without words', 'data: {"error": 1}\n\n', { kind: 'error', message: 'unknown' }],
+    [
+      'an error',
+      'data: {"error": {"message": "boom", "code": 500}}\n\n',
+      { kind: 'error', status: 500, body: '{"error": {"message": "boom", "code": 500}}' },
+    ],
+    [
+      'an error without a code',
+      'data: {"error":{"message":"boom"}}\n\n',
+      { kind: 'error', status: null, body: '{"error":{"message":"boom"}}' },
+    ],
+    [
+      "Anthropic's error",
+      'event: error\ndata: {"type":"error","error":{"message":"boom"}}\n\n',
+      { kind: 'error', status: null, body: '{"type":"error","error":{"message":"boom"}}' },
+    ],
+    ['an error that cannot be read', 'data: {"error": {"message": \n\n', { kind: 'error', status: null, body: '{"error": {"message": ' }],
+    ['an error without words', 'data: {"error": 1}\n\n', { kind: 'error', status: null, body: '{"error": 1}' }],
+    [
+      'an error whose code is no status',
+      'data: {"error": {"code": 7}}\n\n',
+      { kind: 'error', status: null, body: '{"error": {"code": 7}}' },
+    ],
     ['text that looks like an end', event('data: [DONE]\n\n"finish_reason":"abort"'), { kind: 'text' }],
     ['a comment', ': keep-alive\n\n', { kind: 'text' }],
   ])('%s', (_name, text, seen) => {
-    expect(readEvent(text)).toEqual(seen);
+    expect(readEvent(text, true)).toEqual(seen);
+  });
+
+  test('of an answer without choices has no finish reason, whatever a client has echoed in it', () => {
+    const echoed = 'event: response.output_item.added\ndata: {"response":{"metadata":{"finish_reason":"abort"}}}\n\n';
+    expect(readEvent(echoed, false)).toEqual({ kind: 'text' });
+    expect(lookAt(batchOf([Buffer.from(echoed)]), false)).toBe('plain');
+  });
+
+  test('in which vLLM wraps the error of a message has the status that is left of it', () => {
+    const wrapped = `event: error\ndata: {"type":"error","error":{"type":"internal_error","message":"2 validation errors\\n input_value={'error': {'message': 'Gr...am': None, 'code': 400}}, input_type=dict"}}\n\n`;
+    const seen = readEvent(wrapped, false);
+    expect(seen).toMatchObject({ kind: 'error', status: 400 });
+    expect(JSON.stringify(seen)).not.toContain('validation errors');
   });
 });
 
@@ -74,7 +104,7 @@ describe.skipIf(!present)(`recorded streams${absent}`, () => {
 
   test.each(recordings(/stream/).filter(({ contentType }) => contentType.startsWith('text/event-stream')))('$name', ({ name, body }) => {
     const events = body.toString().split(/(?<=\n\n)/);
-    const kinds = events.map((each) => readEvent(each).kind);
+    const kinds = events.map((each) => readEvent(each, true).kind);
     const stop = kinds.findIndex((kind) => kind === 'error' || kind === 'aborted' || kind === 'done');
     expect(kinds[stop]).toBe(ends[name] ?? 'done');
     // An end is never overlooked, and text is never held up for nothing.

@@ -127,12 +127,50 @@ describe('what a worker answers says how it is', () => {
     ['its own 400', 400, '{"error":{"message":"bad","type":"BadRequestError","param":null,"code":400}}', { kind: 'success' }],
     ['429', 429, '{}', { kind: 'neutral' }],
     ['503', 503, '{}', { kind: 'neutral' }],
-    ['500', 500, '{}', { kind: 'failure', reason: 'status_500' }],
+    ['500', 500, '{}', { kind: 'failure', reason: 'status_500', doubtful: true }],
   ])('%s', async (_name, status, text, verdict) => {
     const { exchange, attempt, verdicts } = ask(false);
     exchange.sent().head(status, 'application/json').data(text).end();
     expect((await attempt).kind).toBe('failed');
     expect(verdicts).toEqual([verdict]);
+  });
+
+  const told = (code: number) =>
+    `data: {"error": {"message": "Grammar error: Invalid type: objekt", "type": "X", "param": null, "code": ${code}}}\n\n`;
+
+  test.each([
+    ['a client error as the first event', 400, { cause: 'final', error: { status: 400, message: 'Grammar error: Invalid type: objekt' } }],
+    ['being busy as the first event', 503, { cause: 'busy', error: { status: 503 } }],
+    ['being busy, by its other number', 429, { cause: 'busy', error: { status: 503 } }],
+  ])('%s is answered as its twin without a stream would be, and says nothing of the worker', async (_name, code, result) => {
+    const { exchange, attempt, verdicts } = ask(true);
+    exchange.sent().head().lastFrames(told(code), DONE_EVENT);
+    expect(await attempt).toMatchObject({ kind: 'failed', ...result });
+    expect(verdicts).toEqual([{ kind: 'neutral' }]);
+  });
+
+  test('a client error behind text ends the stream with the worker’s words, and says nothing of the worker', async () => {
+    const { exchange, attempt, client, verdicts } = ask(true);
+    exchange.sent().head().frames(tokenEvent());
+    await receive(attempt, client);
+    exchange.lastFrames(told(400), DONE_EVENT);
+    expect(client.text).toContain('"message":"Grammar error: Invalid type: objekt"');
+    expect(client.text).not.toContain('[DONE]');
+    expect(verdicts).toEqual([{ kind: 'neutral' }]);
+  });
+
+  test('a whole answer to a call that asked for a stream is an answer', async () => {
+    const { exchange, attempt, client, verdicts } = ask(true, { ...CHAT, path: '/tokenize', streamEnd: 'end-of-body' });
+    exchange.answer(200, { tokens: [1] });
+    await receive(attempt, client);
+    expect([client.text, verdicts]).toEqual(['{"tokens":[1]}', [{ kind: 'success' }]]);
+  });
+
+  test('a finish reason that a client has echoed is none', async () => {
+    const { exchange, attempt, client } = ask(false, { ...CHAT, path: '/v1/responses', streamEnd: 'final-event' });
+    exchange.answer(200, { metadata: { finish_reason: 'abort' }, output: [] });
+    await receive(attempt, client);
+    expect(client.text).toContain('output');
   });
 
   test('a kept connection that is gone says nothing', async () => {
