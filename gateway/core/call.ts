@@ -7,7 +7,7 @@ import type { Principal } from './principal.ts';
 export type Priority = 'interactive' | 'batch';
 
 /** The API dialect of a route: it decides how an error looks and how a stream ends. */
-export type Dialect = 'openai' | 'anthropic';
+export type Dialect = 'openai' | 'responses' | 'anthropic';
 
 /** A relayed endpoint. The closed list is `http/routes.ts`. */
 export interface Route {

@@ -13,7 +13,7 @@ export const RELAYED_ROUTES: readonly Route[] = [
   json('/v1/chat/completions', 'done-event'),
   json('/v1/completions', 'done-event'),
   json('/v1/embeddings'),
-  json('/v1/responses', 'final-event'),
+  json('/v1/responses', 'final-event', 'responses'),
   json('/v1/messages', 'final-event', 'anthropic'),
   json('/v1/messages/count_tokens', 'end-of-body', 'anthropic'),
   json('/v1/score'),

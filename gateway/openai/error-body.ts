@@ -37,9 +37,21 @@ export function errorBody(error: GatewayError, dialect: Dialect): object {
 
 /**
  * An error inside a stream that has begun. The nested object in a plain data event is the one form that every SDK understands
- * (the openai SDKs, the ai SDK and LangChain were tried); Anthropic's SDK wants its own event.
+ * (the openai SDKs, the ai SDK and LangChain were tried). Anthropic's SDK wants its own event, and so do streams of `/v1/responses`, whose
+ * events are numbered: `sequenceNumber` is this one's.
  */
-export function errorEvent(error: GatewayError, dialect: Dialect): string {
-  const data = JSON.stringify(errorBody(error, dialect));
-  return dialect === 'anthropic' ? `event: error\ndata: ${data}\n\n` : `data: ${data}\n\n`;
+export function errorEvent(error: GatewayError, dialect: Dialect, sequenceNumber: number): string {
+  const body = errorBody(error, dialect);
+  switch (dialect) {
+    case 'openai':
+      return `data: ${JSON.stringify(body)}\n\n`;
+    case 'anthropic':
+      return `event: error\ndata: ${JSON.stringify(body)}\n\n`;
+    case 'responses': {
+      const { error: told } = body as OpenAIError;
+      const { code, message, param } = told;
+      const event = { type: 'error', sequence_number: sequenceNumber, code, message, param, error: told };
+      return `event: error\ndata: ${JSON.stringify(event)}\n\n`;
+    }
+  }
 }

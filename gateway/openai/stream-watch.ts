@@ -20,6 +20,8 @@ export type EventKind =
 
 const FINISH = Buffer.from('"finish_reason":"');
 const BOUNDARY = Buffer.from('\n\n');
+/** How vLLM ends a message that its engine has given up: any other has a reason. */
+const GIVEN_UP = /^event: message_delta\ndata: .*"delta": ?\{[^{}]*"stop_reason": ?null/m;
 const TEXT: EventKind = { kind: 'text' };
 const DONE: EventKind = { kind: 'done' };
 const ABORTED: EventKind = { kind: 'aborted' };
@@ -42,13 +44,14 @@ export function lookAt(batch: FrameBatch, hasChoices: boolean): Look {
   return hasChoices && bytes.includes(FINISH) ? 'special' : 'plain';
 }
 
-/** Whether an event's name, which begins at `at`, may be `error`, `message_stop` or the end of a response: a few bytes tell. */
+/** Whether an event's name, which begins at `at`, may be `error`, the end of a message or of a response: a few bytes tell. */
 function namedSpecially(bytes: Buffer, at: number): boolean {
   switch (bytes[at]) {
     case 0x65:
       return true;
     case 0x6d:
-      return bytes[at + 'message_st'.length] === 0x6f;
+      // message_stop, and message_delta, which says why it stops; not message_start
+      return bytes[at + 'message_st'.length] === 0x6f || bytes[at + 'message_'.length] === 0x64;
     case 0x72: {
       const [first, second] = [bytes[at + 'response.'.length], bytes[at + 'response.'.length + 1]];
       // completed, failed, incomplete; not the frequent output_text.delta and function_call_arguments.delta
@@ -62,9 +65,10 @@ function namedSpecially(bytes: Buffer, at: number): boolean {
 /** What one whole event says. `hasChoices`: only then is a finish reason one; elsewhere it is what a client had echoed. */
 export function readEvent(text: string, hasChoices: boolean): EventKind {
   if (text.startsWith('data: [DONE]') || text.includes('\ndata: [DONE]')) return DONE;
-  const error = /^(?:event: error\n)?data: (\{ ?"(?:error|type": ?"error)".*)$/m.exec(text)?.[1];
+  const error = /^event: error\ndata: (.*)$/m.exec(text)?.[1] ?? /^data: (\{ ?"(?:error|type": ?"error)".*)$/m.exec(text)?.[1];
   if (error !== undefined) return { kind: 'error', ...errorOf(error) };
   if (/^event: (?:message_stop|response\.(?:completed|failed|incomplete))$/m.test(text)) return FINAL;
+  if (GIVEN_UP.test(text)) return ABORTED;
   if (!hasChoices) return TEXT;
   const finish = /"finish_reason":"([a-z_]+)"/.exec(text)?.[1];
   if (finish === undefined) return TEXT;

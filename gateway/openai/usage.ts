@@ -28,6 +28,17 @@ export function findFinishReason(bytes: Buffer): string | null {
   return /"finish_reason":"([a-z_]+)"/.exec(bytes.toString('latin1', at, at + 64))?.[1] ?? null;
 }
 
+/** Whether a whole message was given up by its engine: any other has a reason to stop. */
+export function isMessageGivenUp(bytes: Buffer): boolean {
+  if (!bytes.includes('"stop_reason":null')) return false;
+  try {
+    const message: unknown = JSON.parse(bytes.toString('utf8'));
+    return typeof message === 'object' && message !== null && 'stop_reason' in message && message.stop_reason === null;
+  } catch {
+    return false;
+  }
+}
+
 function number(text: string, pattern: RegExp): number | null {
   const digits = pattern.exec(text)?.[1];
   return digits === undefined ? null : Number(digits);

@@ -392,7 +392,7 @@ class Relay implements UpstreamListener, SilenceListener {
     this.#broken = error;
     this.#close(verdict);
     if (this.#isEventStream()) {
-      this.#body.write(Buffer.from(errorEvent(error, this.#call.route.dialect)));
+      this.#body.write(Buffer.from(errorEvent(error, this.#call.route.dialect, this.#tail.nextSequenceNumber())));
       this.#body.finish();
     } else this.#body.cut();
     this.#over();

@@ -4,7 +4,7 @@ import { GatewayError } from '../../core/errors.ts';
 import { Ending, type Outcome, type Reply } from '../../core/reply.ts';
 import type { UpstreamHead } from '../../core/transport.ts';
 import { looksLikeJson } from '../../openai/answer-check.ts';
-import { findFinishReason } from '../../openai/usage.ts';
+import { findFinishReason, isMessageGivenUp } from '../../openai/usage.ts';
 import { fromWorkerError, tellsEngineDeath } from '../../vllm/worker-error.ts';
 
 /** What a worker's answer, read to its end before any of it went out, amounts to. */
@@ -13,7 +13,7 @@ type Judged =
   | { readonly kind: 'bad'; readonly error: GatewayError; readonly cause: FailureCause; readonly verdict: Verdict };
 
 /** Pure. Only where answers have choices is a finish reason one; elsewhere it is what a client had echoed. */
-export function judgeWhole(head: UpstreamHead, body: Buffer, { path, streamEnd }: Route): Judged {
+export function judgeWhole(head: UpstreamHead, body: Buffer, { path, streamEnd, dialect }: Route): Judged {
   if (head.status !== 200) return judgeError(body.toString('utf8'), head.status, path);
   if (head.contentType.startsWith('text/event-stream')) {
     return failed(new GatewayError('upstream_disconnected', 'The worker ended the stream before its first event.'), 'incomplete');
@@ -22,7 +22,8 @@ export function judgeWhole(head: UpstreamHead, body: Buffer, { path, streamEnd }
     return failed(new GatewayError('upstream_error', 'The worker’s answer is not complete JSON.'), 'bad_json');
   }
   const finishReason = streamEnd === 'done-event' ? findFinishReason(body) : null;
-  if (finishReason === 'abort') return failed(new GatewayError('upstream_error', 'The worker gave the request up.'), 'aborted');
+  const isGivenUp = finishReason === 'abort' || (dialect === 'anthropic' && isMessageGivenUp(body));
+  if (isGivenUp) return failed(new GatewayError('upstream_error', 'The worker gave the request up.'), 'aborted');
   return { kind: 'good', finishReason };
 }
 

@@ -71,6 +71,7 @@ function asChat(body: JsonObject): JsonObject {
 }
 
 function stopReasonOf(choice: Choice, called: boolean): JsonObject {
+  if (choice.finishReason === 'abort') return { stop_reason: null };
   if (called) return { stop_reason: 'tool_use' };
   if (choice.finishReason === 'length') return { stop_reason: 'max_tokens' };
   return typeof choice.stopReason === 'string'

@@ -35,17 +35,25 @@ describe('an error in a stream', () => {
   const error = new GatewayError('upstream_disconnected', 'line\n\nbreaks');
 
   test('is one event, whatever the words', () => {
-    for (const dialect of ['openai', 'anthropic'] as const) {
-      const event = errorEvent(error, dialect);
+    for (const dialect of ['openai', 'responses', 'anthropic'] as const) {
+      const event = errorEvent(error, dialect, 7);
       expect(event.endsWith('\n\n')).toBe(true);
       expect(event.indexOf('\n\n')).toBe(event.length - 2);
     }
   });
 
   test('is plain data for OpenAI and a named event for Anthropic', () => {
-    expect(JSON.parse(errorEvent(error, 'openai').replace(/^data: /, ''))).toEqual(errorBody(error, 'openai'));
-    const [name, data] = errorEvent(error, 'anthropic').split('\n');
+    expect(JSON.parse(errorEvent(error, 'openai', 7).replace(/^data: /, ''))).toEqual(errorBody(error, 'openai'));
+    const [name, data] = errorEvent(error, 'anthropic', 7).split('\n');
     expect(name).toBe('event: error');
     expect(JSON.parse(data!.replace(/^data: /, ''))).toEqual(errorBody(error, 'anthropic'));
+  });
+
+  test('is numbered and named in a stream of responses, with what SDKs read beside and inside it', () => {
+    const [name, data] = errorEvent(error, 'responses', 7).split('\n');
+    expect(name).toBe('event: error');
+    const told = { message: 'line\n\nbreaks', type: 'server_error', param: null, code: 'upstream_disconnected' };
+    const { message, param, code } = told;
+    expect(JSON.parse(data!.replace(/^data: /, ''))).toEqual({ type: 'error', sequence_number: 7, code, message, param, error: told });
   });
 });

@@ -76,6 +76,26 @@ describe('an event', () => {
       { kind: 'error', status: null, body: '{"error": {"code": 7}}' },
     ],
     ['text that looks like an end', event('data: [DONE]\n\n"finish_reason":"abort"'), { kind: 'text' }],
+    [
+      "a message's reason to stop",
+      'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null}}\n\n',
+      { kind: 'text' },
+    ],
+    [
+      'a message that was given up',
+      'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":null,"stop_sequence":null}}\n\n',
+      { kind: 'aborted' },
+    ],
+    [
+      'the beginning of a message',
+      'event: message_start\ndata: {"type":"message_start","message":{"stop_reason":null}}\n\n',
+      { kind: 'text' },
+    ],
+    [
+      'an error whose keys are in another order',
+      'event: error\ndata: {"code":500,"type":"error","message":"boom"}\n\n',
+      { kind: 'error', status: 500, body: '{"code":500,"type":"error","message":"boom"}' },
+    ],
     ['a comment', ': keep-alive\n\n', { kind: 'text' }],
   ])('%s', (_name, text, seen) => {
     expect(readEvent(text, true)).toEqual(seen);

@@ -166,6 +166,32 @@ describe('what a worker answers says how it is', () => {
     expect([client.text, verdicts]).toEqual(['{"tokens":[1]}', [{ kind: 'success' }]]);
   });
 
+  test('a stream of responses that breaks off ends with an event of its own, numbered after the last', async () => {
+    const { exchange, attempt, client } = ask(true, { ...CHAT, path: '/v1/responses', dialect: 'responses', streamEnd: 'final-event' });
+    exchange
+      .sent()
+      .head()
+      .frames('event: response.output_text.delta\ndata: {"delta":"a","sequence_number":4,"type":"response.output_text.delta"}\n\n');
+    await receive(attempt, client);
+    exchange.failed('died');
+    const last = client.text.split('\n\n').at(-2)!;
+    expect(last).toMatch(/^event: error\ndata: \{"type":"error","sequence_number":5,"code":"upstream_disconnected"/);
+  });
+
+  test('a message that its engine has given up is no answer', async () => {
+    const { exchange, attempt, verdicts } = ask(false, MESSAGES);
+    exchange.answer(200, { type: 'message', content: [{ type: 'text', text: 'half an ans' }], stop_reason: null });
+    expect(await attempt).toMatchObject({ kind: 'failed', cause: 'failed' });
+    expect(verdicts).toMatchObject([{ kind: 'failure', reason: 'aborted', doubtful: true }]);
+  });
+
+  test('a message whose tool was given a stop reason of null is one', async () => {
+    const { exchange, attempt, client } = ask(false, MESSAGES);
+    exchange.answer(200, { type: 'message', content: [{ type: 'tool_use', input: { stop_reason: null } }], stop_reason: 'tool_use' });
+    await receive(attempt, client);
+    expect(client.text).toContain('tool_use');
+  });
+
   test('a finish reason that a client has echoed is none', async () => {
     const { exchange, attempt, client } = ask(false, { ...CHAT, path: '/v1/responses', streamEnd: 'final-event' });
     exchange.answer(200, { metadata: { finish_reason: 'abort' }, output: [] });
