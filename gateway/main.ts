@@ -195,12 +195,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     let next: LoadedSettings;
     try {
       next = options.load();
+      const problems = options.examine?.(next) ?? [];
+      if (problems.length > 0) return notReloaded(problems.map(problemText));
     } catch (error) {
-      if (!(error instanceof SettingsError)) throw error;
-      return notReloaded(error.problems.map(problemText));
+      if (error instanceof SettingsError) return notReloaded(error.problems.map(problemText));
+      // Nothing that is wrong with a file is worth the streams that run.
+      return notReloaded([`The settings could not be examined: ${error instanceof Error ? error.message : String(error)}`]);
     }
-    const problems = options.examine?.(next) ?? [];
-    if (problems.length > 0) return notReloaded(problems.map(problemText));
     const doubt = doubtful(loaded, next);
     if (doubt !== null) return notReloaded([doubt]);
     const { changed, needsRestart } = diffSettings(settings, next.settings);

@@ -25,14 +25,31 @@ export function readProfileFiles<T extends object>(
 ): readonly ProfileFile<Named<T>>[] {
   const form: Form = { root: new SchemaNode(schema), name: 'profile', content: 'keys with their values, such as title: and engine:' };
   const files: ProfileFile<Named<T>>[] = [];
-  for (const entry of readdirSync(folder).toSorted()) {
-    if (!entry.endsWith('.yaml')) continue;
+  for (const entry of read(folder, findings, (path) => readdirSync(path).toSorted()) ?? []) {
+    // Editors leave hidden files beside the one that they have open.
+    if (!entry.endsWith('.yaml') || entry.startsWith('.')) continue;
     const file = join(folder, entry);
-    const layer = fileLayer(readFileSync(file), file, null, form);
+    const bytes = read(file, findings, (path) => readFileSync(path));
+    if (bytes === null) continue;
+    const layer = fileLayer(bytes, file, null, form);
     if (layer.findings.length > 0) findings.push(...layer.findings);
     else files.push({ profile: { name: basename(entry, '.yaml'), ...schema.parse(layer.tree) }, layer });
   }
   return files;
+}
+
+/** What lies at a path; null and a finding where it cannot be read. */
+function read<T>(path: string, findings: Finding[], how: (path: string) => T): T | null {
+  try {
+    return how(path);
+  } catch (error) {
+    findings.push({
+      origin: { kind: 'file', file: path, line: 0, column: 0 },
+      path: [],
+      message: `cannot be read: ${(error as Error).message}`,
+    });
+    return null;
+  }
 }
 
 /** What is wrong with a key of a profile, at its place in the file. */

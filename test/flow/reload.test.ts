@@ -115,6 +115,21 @@ test('settings that are wrong change nothing, and the answer says what is wrong'
   expect(await (await fetch(`${gateway.url}/metrics`)).text()).toMatch(/^headgate_config_last_reload_successful 1$/m);
 });
 
+test('what settings name that cannot be looked at changes nothing, and costs nobody the gateway', async () => {
+  await using worker = await startFakeVllm();
+  const examine = (): never => {
+    throw new Error('ENOENT: no such file, open profiles/gpu/t4.yaml');
+  };
+  await using gateway = await startTestGateway([worker.url], {}, examine);
+  await gateway.gateway.firstReady;
+  const response = await reload(gateway);
+  expect(response.status).toBe(400);
+  expect((await errorOf(response)).message).toContain('ENOENT');
+  // As a signal it has nobody to answer to, and must not throw either.
+  expect(gateway.gateway.reload()).toMatchObject({ ok: false });
+  expect((await ask(gateway.url, chat())).status).toBe(200);
+});
+
 test('an alias comes and goes with a reload, and of the body only the name changes', async () => {
   await using worker = await startFakeVllm();
   await using gateway = await startTestGateway([worker.url], { models: ['m'] });

@@ -19,7 +19,11 @@ export interface TestGateway extends AsyncDisposable {
  * A whole gateway in this process, on a free loopback port, in front of workers that run already. Timeouts and limits are the defaults
  * except where `settings` says otherwise; it drains without settling.
  */
-export async function startTestGateway(workers: readonly string[], settings: SettingsInput = {}): Promise<TestGateway> {
+export async function startTestGateway(
+  workers: readonly string[],
+  settings: SettingsInput = {},
+  examine = (loaded: LoadedSettings) => examineAnywhere(loaded, '/'),
+): Promise<TestGateway> {
   const { log, lines } = collectedLog();
   const state = { settings };
   const load = (): LoadedSettings => {
@@ -38,7 +42,7 @@ export async function startTestGateway(workers: readonly string[], settings: Set
   const gateway = await startGateway({
     loaded: load(),
     load,
-    examine: (loaded) => examineAnywhere(loaded, '/'),
+    examine,
     cwd: '/',
     log,
   });

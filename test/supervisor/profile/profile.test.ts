@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -269,6 +269,26 @@ describe('a profile that is wrong', () => {
 
   test('is named with the line where it is not YAML', () => {
     expect(() => loadProfiles(folderWith('gpu/odd.yaml', 'title: [\n'))).toThrow(/odd\.yaml:2:1: not valid YAML/);
+  });
+
+  test('is named where it cannot be read: a link to nowhere, a folder with the name of a file, no folder at all', () => {
+    const folder = scratchFolder();
+    cpSync(profilesDirectory(), folder, { recursive: true });
+    symlinkSync('nowhere', join(folder, 'gpu/lost.yaml'));
+    mkdirSync(join(folder, 'models/odd.yaml'));
+    rmSync(join(folder, 'tuning'), { recursive: true });
+    expect(problemsOf(folder).map((problem) => problem.replace(/: (E[A-Z]+).*/, ': $1'))).toEqual([
+      'gpu/lost.yaml: cannot be read: ENOENT',
+      'models/odd.yaml: cannot be read: EISDIR',
+      'tuning: cannot be read: ENOENT',
+    ]);
+  });
+
+  test('is not what an editor leaves beside the file that it has open', () => {
+    const folder = scratchFolder();
+    cpSync(profilesDirectory(), folder, { recursive: true });
+    symlinkSync('me@host.1:2', join(folder, 'gpu/.#t4.yaml'));
+    expect(loadProfiles(folder).gpus.has('t4')).toBe(true);
   });
 
   test('is refused when it names a model that is not there', () => {
