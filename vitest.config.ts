@@ -8,10 +8,11 @@ export default defineConfig({
     maxWorkers: 3,
     // Nothing here is mocked by module and nothing global is changed, so files can share a process: a third of the CPU time.
     isolate: false,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // Limits end what hangs; a machine with three times too much to do must not reach them.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     // Polls mostly wait for processes, which a busy machine keeps waiting.
-    expect: { poll: { timeout: 20_000 } },
+    expect: { poll: { timeout: 60_000 } },
     // For the processes that tests start: see test/support/compile-cache.ts.
     env: { NODE_COMPILE_CACHE: fileURLToPath(new URL('node_modules/.cache/node-compile-cache', import.meta.url)) },
     reporters: ['default', './test/support/closing-line.ts'],

@@ -132,7 +132,7 @@ test('SIGTERM: not ready at once, alive to the end; streams finish or are told w
   // In no order: at the very end the log writes what it holds past what is on its way to the pipe.
   expect(new Set(lines(gateway, 'drain').map(({ stage }) => stage))).toEqual(new Set(['begin', 'refusing', 'cutting', 'end']));
   expect(lines(gateway, 'internal.error')).toEqual([]);
-}, 60_000);
+}, 180_000);
 
 /** The status, or null when nobody answers any more. */
 function statusOrNull(url: string): Promise<number | null> {

@@ -35,7 +35,7 @@ beforeAll(async () => {
   sim = await startSim({ model: MODEL });
   gateway = await startTestGateway([sim.url], { models: [{ id: MODEL, aliases: ['gpt-4'] }] });
   await gateway.gateway.firstReady;
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   await gateway?.stop();

@@ -9,7 +9,7 @@ import { freePort } from '../support/ports.ts';
 
 const CLI = fileURLToPath(new URL('../../scripts/headgate.ts', import.meta.url));
 
-test('a second Ctrl-C ends engines at once that do not heed the first', { timeout: 60_000 }, async () => {
+test('a second Ctrl-C ends engines at once that do not heed the first', { timeout: 180_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-ctrl-c-'));
   const [port, engine] = [await freePort(), await freePort(11)];
   // In order it would take a minute.

@@ -3,7 +3,7 @@ import type { SettingsInput } from '../../gateway/config/schema/settings.ts';
 import { reading } from '../supervisor/support/pretend-smi.ts';
 import { superviseHere } from '../supervisor/support/running-supervisor.ts';
 
-test('a supervisor that has stopped has no question to the driver under way, and asks none any more', { timeout: 30_000 }, async () => {
+test('a supervisor that has stopped has no question to the driver under way, and asks none any more', { timeout: 180_000 }, async () => {
   let [begun, open] = [0, 0];
   // Never room for a start: it is asked again and again.
   const card = reading('NVIDIA L4', 23_034, 8.9, { memoryFreeBytes: 2 ** 30 });

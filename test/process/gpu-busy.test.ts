@@ -20,7 +20,7 @@ function degradations({ log }: RunningSupervisor) {
   return log.filter(({ event, level }) => event === 'worker.degraded' && level === 'warn');
 }
 
-describe('a card of which somebody else holds a part', { timeout: 60_000 }, () => {
+describe('a card of which somebody else holds a part', { timeout: 180_000 }, () => {
   test('is waited for, then shared: the first start with less succeeds, and the operator is told who, what and why', async () => {
     const at = houseWith(['t4']);
     await at.hold(0, 4, 'some-game', process.pid);
@@ -70,7 +70,7 @@ describe('a card of which somebody else holds a part', { timeout: 60_000 }, () =
   });
 });
 
-describe('more of a card than is ever free', { timeout: 60_000 }, () => {
+describe('more of a card than is ever free', { timeout: 180_000 }, () => {
   test('is not waited for on an idle card: the operator is told at once what to leave, and the worker runs with the most there is', async () => {
     const at = houseWith(['rtx-4080']);
     // However long anybody would wait for another process.
@@ -90,7 +90,7 @@ describe('more of a card than is ever free', { timeout: 60_000 }, () => {
   });
 });
 
-describe('a driver that does not say what is free', { timeout: 60_000 }, () => {
+describe('a driver that does not say what is free', { timeout: 180_000 }, () => {
   async function blind(gib: number) {
     const at = houseWith(['rtx-4080']);
     if (gib > 0) await at.hold(0, gib);
@@ -123,7 +123,7 @@ describe('a driver that does not say what is free', { timeout: 60_000 }, () => {
   });
 });
 
-describe('an engine that was killed and whose memory comes back late', { timeout: 60_000 }, () => {
+describe('an engine that was killed and whose memory comes back late', { timeout: 180_000 }, () => {
   test('is followed by the next when it has: no start in vain, and no step', async () => {
     const at = houseWith(['rtx-4080'], { engine: { SIM_VRAM_RELEASE_MS: '600' } });
     const supervisor = await superviseHouse(at);

@@ -61,7 +61,7 @@ async function get(url: string): Promise<any> {
 }
 
 describe('a real vLLM on the card that is found, with no settings at all', () => {
-  test('is started by headgate, answers, and is told of', { timeout: 60_000 }, async () => {
+  test('is started by headgate, answers, and is told of', { timeout: 180_000 }, async () => {
     const { card, name, mib, profile, model, flags } = T4;
     const folder = scratchFolder();
     const house = gpuHouse(folder, [card]);
@@ -104,7 +104,7 @@ describe('a real vLLM on the card that is found, with no settings at all', () =>
     expect(house.cards()[0]!.holders).toEqual([]);
   });
 
-  test.each(OTHERS)('is started with what fits $name, once', { timeout: 60_000 }, async ({ card, name, mib, profile, model, flags }) => {
+  test.each(OTHERS)('is started with what fits $name, once', { timeout: 180_000 }, async ({ card, name, mib, profile, model, flags }) => {
     const house = houseWith([card]);
     const supervisor = await superviseHouse(house, { settings: { models: [] } });
     const view = await supervisor.worker(({ state }) => state === 'ready');

@@ -31,7 +31,7 @@ async function answers({ url }: WorkerView): Promise<boolean> {
   return response.ok;
 }
 
-describe('two cards with a worker each, beside one that is out of order', { timeout: 60_000 }, () => {
+describe('two cards with a worker each, beside one that is out of order', { timeout: 180_000 }, () => {
   test('each has its own, and one that waits for its card, whose engine dies, or whose card does, leaves the other alone', async () => {
     // The first has to be reset: it is passed over from the beginning.
     const house = houseWith(['l4', 'l4', 'l4']);

@@ -22,7 +22,7 @@ function heldGib(house: GpuHouse): number[] {
   return house.cards()[0]!.holders.map(({ mib }) => mib / 1024);
 }
 
-describe('models that sleep on a card', { timeout: 60_000 }, () => {
+describe('models that sleep on a card', { timeout: 180_000 }, () => {
   test('wake up on it with nvidia-smi as the witness of what is free, and each is started once', async () => {
     const house = houseWith(['rtx-a4000']);
     const supervisor = await superviseHouse(house, { settings: SETTINGS });

@@ -15,7 +15,7 @@ const AT_ONCE = 20;
 test.each([
   ['goes to a full disk', () => openSync('/dev/full', 'w')],
   ['is read by nobody', () => 'pipe' as const],
-])('a gateway whose log %s serves, and ends when it is told to', { timeout: 60_000 }, async (_, output) => {
+])('a gateway whose log %s serves, and ends when it is told to', { timeout: 180_000 }, async (_, output) => {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-log-'));
   const [port, engine] = [await freePort(), await freePort(11)];
   const settings = { server: { port }, supervisor: { engine: 'sim', port_range: [engine, engine + 10] } };

@@ -46,7 +46,7 @@ function starts({ log }: RunningSupervisor): number {
 const TINY = 'Qwen/Qwen2.5-1.5B-Instruct-AWQ';
 const LLAMA = 'meta-llama/Llama-3.1-8B-Instruct-AWQ';
 
-describe('a start that cannot succeed ends in failed, in plain words, in the fewest starts', { timeout: 60_000 }, () => {
+describe('a start that cannot succeed ends in failed, in plain words, in the fewest starts', { timeout: 180_000 }, () => {
   interface Case {
     readonly env: Env;
     readonly settings?: SettingsInput;
@@ -123,7 +123,7 @@ describe('a start that cannot succeed ends in failed, in plain words, in the few
   });
 });
 
-describe('want of memory is cured by the right knob, in the fewest starts', { timeout: 60_000 }, () => {
+describe('want of memory is cured by the right knob, in the fewest starts', { timeout: 180_000 }, () => {
   interface Case {
     readonly env: Env;
     readonly settings: SettingsInput;
@@ -220,7 +220,7 @@ describe('want of memory is cured by the right knob, in the fewest starts', { ti
   });
 });
 
-describe('an engine that goes wrong while it serves', { timeout: 60_000 }, () => {
+describe('an engine that goes wrong while it serves', { timeout: 180_000 }, () => {
   test('and hangs while its health is 200 gets no new requests, and is started again when that lasts', async () => {
     const supervisor = await superviseSim({}, {}, scratchFolder(), {
       ...{ healthIntervalMs: 50, tokenTimeoutMs: 1000, stallRouteMs: 1000, stallRestartMs: 2000 },
@@ -327,7 +327,7 @@ describe('an engine that goes wrong while it serves', { timeout: 60_000 }, () =>
   });
 });
 
-describe('a card that something else holds', { timeout: 60_000 }, () => {
+describe('a card that something else holds', { timeout: 180_000 }, () => {
   test('by an orphan of a killed engine is free before the next start', async () => {
     const vram = `${scratchFolder()}/vram.json`;
     const settings = own(LLAMA, { max_model_len: 4096 }, 'rtx-4080');

@@ -12,7 +12,7 @@ async function superviseSim(env: Readonly<Record<string, string>> = {}, more: Se
   return superviseHere(settings, { SIM_SPEED: '0.01', SIM_FAULTS: '1', ...env }, undefined, policy);
 }
 
-describe('a supervisor and the simulated engine', { timeout: 60_000 }, () => {
+describe('a supervisor and the simulated engine', { timeout: 180_000 }, () => {
   test('without a GPU it is launched by itself, comes up through every stage and says why it was chosen', async () => {
     const supervisor = await superviseSim();
     const view = await supervisor.worker(isReady);

@@ -11,7 +11,7 @@ import { fakeEngineSettings, superviseHere, watching } from '../supervisor/suppo
 
 const isReady = (view: { state: string }) => view.state === 'ready';
 
-describe('a supervisor and its engine', { timeout: 30_000 }, () => {
+describe('a supervisor and its engine', { timeout: 180_000 }, () => {
   test('launches it, reports it ready, stops it in order and leaves nothing behind', async () => {
     const supervisor = await superviseHere(await fakeEngineSettings('good'));
     const view = await supervisor.worker(isReady);
@@ -127,7 +127,7 @@ describe('a supervisor and its engine', { timeout: 30_000 }, () => {
   });
 });
 
-describe('two supervisors in one folder', { timeout: 30_000 }, () => {
+describe('two supervisors in one folder', { timeout: 180_000 }, () => {
   test('the second leaves at once and the first goes on', async () => {
     const settings = await fakeEngineSettings('good');
     const first = await superviseHere(settings);

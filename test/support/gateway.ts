@@ -65,7 +65,7 @@ export async function startTestGateway(
 }
 
 /** Waits until `condition` holds; the limit is generous, since it only ends a test that has failed. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string, limitMs = 25_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, what: string, limitMs = 60_000): Promise<void> {
   const end = Date.now() + limitMs;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`never came about: ${what}`);

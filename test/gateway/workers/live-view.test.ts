@@ -73,7 +73,7 @@ afterEach(async () => {
 
 test(
   'a listed server is found, measured, lost when its engine dies, found again, and lost when it is gone',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     vllm = await startVllm();
     start();

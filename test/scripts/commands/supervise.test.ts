@@ -13,7 +13,7 @@ function printedBy(log: object): string {
   onTestFinished(() => rmSync(folder, { recursive: true }));
   writeFileSync(join(folder, 'taken'), '');
   writeFileSync(join(folder, 'headgate.yaml'), JSON.stringify({ log, supervisor: { engine: 'sim', state_dir: 'taken' } }));
-  const { stdout, status } = spawnSync(process.execPath, [CLI, 'supervise'], { cwd: folder, encoding: 'utf8', timeout: 30_000 });
+  const { stdout, status } = spawnSync(process.execPath, [CLI, 'supervise'], { cwd: folder, encoding: 'utf8', timeout: 180_000 });
   expect(status).toBe(1);
   return stdout;
 }
