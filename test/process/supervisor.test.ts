@@ -210,7 +210,7 @@ async function leftBehind(mode: string) {
       ({ workers }) => workers[0]?.state,
       () => null,
     );
-  await expect.poll(ready, { timeout: 15_000 }).toBe('ready');
+  await expect.poll(ready, { timeout: 60_000 }).toBe('ready');
   const worker = (await before.state()).workers[0]!;
   const [pid, port] = [worker.pid!, worker.port!];
   const left = before.processes();

@@ -61,7 +61,7 @@ function start(): void {
 }
 
 function until(what: () => boolean): Promise<void> {
-  return vi.waitFor(() => expect(what()).toBe(true), { timeout: 15_000, interval: 5 });
+  return vi.waitFor(() => expect(what()).toBe(true), { timeout: 60_000, interval: 5 });
 }
 
 afterEach(async () => {

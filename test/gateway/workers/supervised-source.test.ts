@@ -68,7 +68,7 @@ function start(): void {
 
 /** Sockets take real time; this waits for what must come of it. */
 async function until(what: () => boolean): Promise<void> {
-  await vi.waitFor(() => expect(what()).toBe(true), { timeout: 10_000, interval: 2 });
+  await vi.waitFor(() => expect(what()).toBe(true), { timeout: 60_000, interval: 2 });
 }
 
 function retries(): number[] {

@@ -258,7 +258,7 @@ describe('in the way stands', () => {
     ['that says nothing', null, 'does not answer'],
     ['that makes no sense', '{', 'does not answer'],
     ['whose worker is well', JSON.stringify({ pid: 1, workers: [{ id: 'worker-1', state: 'ready', lastFailure: null }] }), null],
-  ])('a supervisor %s', { timeout: 20_000 }, async (_, says, problem) => {
+  ])('a supervisor %s', { timeout: 60_000 }, async (_, says, problem) => {
     const cwd = scratchFolder();
     mkdirSync(join(cwd, '.headgate'));
     const control = createHttpServer((_request, answer) => void (says === null || answer.end(says)));

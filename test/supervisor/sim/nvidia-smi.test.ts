@@ -136,7 +136,7 @@ describe('the pretend nvidia-smi', () => {
     const loop = spawn('nvidia-smi', ['--query-gpu=name', CSV, '-lms', '5'], { env: { PATH } });
     let text = '';
     loop.stdout.on('data', (more) => (text += String(more)));
-    await expect.poll(() => text, { timeout: 10_000 }).toMatch(/^(?:NVIDIA GeForce RTX 3060\n){3}/);
+    await expect.poll(() => text, { timeout: 60_000 }).toMatch(/^(?:NVIDIA GeForce RTX 3060\n){3}/);
     expect([hung.exitCode, printed]).toEqual([null, '']);
     const ended = Promise.all([once(hung, 'exit'), once(loop, 'exit')]);
     loop.kill();
