@@ -71,6 +71,10 @@ export class SupervisorProcess {
       if (kind !== 'accepted') return log.info('supervisor.found', `The supervisor goes on. ${message}`);
     }
     await Promise.race([this.#gone(clock.now() + limitMs), sleep(clock, limitMs)]);
+    if (this.#child) {
+      const left = `The supervisor (process ${this.#child.pid}) has not ended in ${Math.round(limitMs / 1000)} s; it and its workers may go on.`;
+      log.warn('supervisor.exit', left);
+    }
     this.killNow();
   }
 
