@@ -60,7 +60,7 @@ export function pipeline(parts: PolicyParts): Handler {
       // Holds admitted calls for a moment so that a burst leaves together; next to the workers, so that nothing spreads it again.
       parts.windows.layer(),
     ],
-    // balance → breaker → relay, once for each attempt.
+    // leave out → balance → relay, once for each attempt.
     parts.dispatch.handler(),
   );
 }

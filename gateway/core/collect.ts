@@ -3,7 +3,7 @@ import { GatewayError } from './errors.ts';
 import type { Outcome, Reply, Sink } from './reply.ts';
 import type { FrameBatch } from './transport.ts';
 
-/** A reply that nobody read as it came. */
+/** A reply that nobody read as it came: what a line of a batch, or a cache, makes of one. */
 export interface Collected {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;

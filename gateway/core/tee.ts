@@ -7,7 +7,7 @@ import type { FrameBatch } from './transport.ts';
 type Source = Pick<Call, 'cancellation' | 'journey'>;
 
 /**
- * Two readers of one reply: each gets the whole body, at its own pace. A reader leaves by settling the ending of its reply, as every reader
+ * For calls that share one answer (a second client that asks the same, a cache that keeps it). Two readers of one reply: each gets the whole body, at its own pace. A reader leaves by settling the ending of its reply, as every reader
  * does; when both have left before the body's end, the source is cancelled.
  * A slow reader does not hold the other back: what it has not taken is kept for it, and at `maxBehindBytes` it is cut. The source is held
  * only while no reader can take more. It is started by the first reader; the other may start later, within the same bytes.

@@ -5,8 +5,8 @@ const STILL_MS = 5_000;
 
 /**
  * vLLM's gauges move only with a step of its engine, and versions before 0.10.2 take no step when the last clients leave: the page then
- * tells for ever of a full cache and of requests that are gone, and a gateway that keeps away from the worker for that never hears
- * otherwise. Figures that stand perfectly still while no call of ours is there are taken for none. One of these for each worker.
+ * tells for ever of a full cache and of requests that are gone, and a gateway that sends the worker nothing for that reason never hears
+ * otherwise. Figures that stand perfectly still while no call of ours is there are read as zero. One of these for each worker.
  */
 export class StaleGauges {
   #last: EngineFigures | null = null;

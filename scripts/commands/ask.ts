@@ -59,7 +59,10 @@ export async function ask<T>(settings: Settings, method: 'GET' | 'POST', path: s
     return { kind: 'failed', message: message ?? `The gateway answered with status ${status}.` };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
-    return { kind: 'failed', message: `No gateway answers on ${base} (${code}). Is it running, and with these settings?` };
+    return {
+      kind: 'failed',
+      message: `No gateway answers on ${base} (${code}). Is it running there? --port and --config say where to ask.`,
+    };
   }
 }
 

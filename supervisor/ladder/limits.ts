@@ -7,7 +7,7 @@ import type { EngineSettings, ModelProfile } from '../profile/profile.ts';
 
 /** A context shorter than this is hardly worth serving. */
 const LEAST_USEFUL_CONTEXT = 2048;
-/** CUDA's own memory, activations and the smallest KV cache worth having. */
+/** CUDA's own memory, activations and the smallest KV cache worth having: below this share a ladder does not go. */
 const BESIDE_WEIGHTS_GIB = 1.5;
 /** Where the size of the weights is not known. */
 const LEAST_SHARE = 0.5;

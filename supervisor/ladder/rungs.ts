@@ -23,9 +23,9 @@ const SMALL_SHORTAGE_GIB = 0.3;
 const ROUNDED_GIB = 0.005;
 /** What must stay on the card of weights that are partly kept in main memory. */
 const MOST_OFFLOADED_SHARE = 0.5;
-/** Memory of a card that never holds weights: CUDA's own, activations and a small KV cache. */
-const BESIDE_WEIGHTS_GIB = 2;
-const LEAST_BESIDE_WEIGHTS_GIB = 1;
+/** Memory of a card that never holds weights (CUDA's own, activations and a small KV cache): to be comfortable, and to start at all. */
+const COMFORTABLE_REST_GIB = 2;
+const LEAST_REST_GIB = 1;
 
 function value(question: LadderQuestion, key: string): EngineValue | undefined {
   return question.setup.engine[key] ?? undefined;
@@ -160,7 +160,7 @@ const smallerWeights: Rung = ({ limits, setup, evidence }) => {
   // Weights that this card cannot hold either are not worth a start.
   const next = limits.smaller
     .slice(known + 1)
-    .find(({ weightsGib }) => weightsGib / limits.gpus + LEAST_BESIDE_WEIGHTS_GIB <= cardGib * limits.share);
+    .find(({ weightsGib }) => weightsGib / limits.gpus + LEAST_REST_GIB <= cardGib * limits.share);
   if (!next) return null;
   const reason = `these weights (${next.name}) take ${next.weightsGib} GiB`;
   return { setting: 'weights', from: setup.source, to: next.source, reason, change: { kind: 'source', value: next.source } };
@@ -172,7 +172,7 @@ const offload: Rung = (question) => {
   if (cardGib === null || whole === null || number(question, 'cpu_offload_gb') > 0) return null;
   // On each card.
   const weightsGib = whole / gpus;
-  const missing = Math.ceil(weightsGib + BESIDE_WEIGHTS_GIB - cardGib * number(question, 'gpu_memory_utilization'));
+  const missing = Math.ceil(weightsGib + COMFORTABLE_REST_GIB - cardGib * number(question, 'gpu_memory_utilization'));
   if (missing <= 0 || missing > weightsGib * MOST_OFFLOADED_SHARE) return null;
   return step(question, 'cpu_offload_gb', missing, 'the rest of the weights stays in main memory, which is slow', 0);
 };

@@ -42,13 +42,13 @@ export type Leave = { readonly kind: 'sleep' } | Next;
 
 /** What the looks at a serving engine have shown. */
 export interface Pulse {
-  /** null: not looked yet, or it does not say. */
+  /** null: nobody has looked yet, or the engine does not say. */
   readonly last: Beat | null;
-  /** When it was last looked at with success. */
+  /** When the engine was last looked at with success. */
   readonly seenAtMs: number;
-  /** When it last got on, less the time that it had nothing to do since. */
+  /** When the engine last made progress, moved forward by the time in which it has had nothing to do since. */
   readonly movedAtMs: number;
-  /** When it last had work. */
+  /** When the engine last had work. */
   readonly usedAtMs: number;
   /** When we last asked it for a token. */
   readonly askedAtMs: number;

@@ -1,6 +1,6 @@
 import type { SlotRules, SlotState } from './state.ts';
 
-/** What is decided from of a slot: one worker with its GPUs, where one model at a time is awake. Times are monotonic milliseconds. */
+/** The facts of a slot (one worker with its GPUs, where one model at a time is awake) from which swaps are decided. Times are monotonic milliseconds. */
 export interface SlotFacts {
   readonly id: string;
   /**

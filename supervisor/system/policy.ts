@@ -23,10 +23,10 @@ export interface SupervisionPolicy {
   readonly healthMisses: number;
   /** Time-outs in a row after which silence counts as a lack of progress. */
   readonly silentProbes: number;
-  /** How long a token is waited for that such an engine is asked for. */
-  readonly tokenTimeoutMs: number;
   /** Requests run, as it seems, and no token comes for this long: it is asked for one. */
   readonly doubtMs: number;
+  /** How long that token is waited for. */
+  readonly tokenTimeoutMs: number;
   /** Requests run and no token comes for this long: no new requests. */
   readonly stallRouteMs: number;
   /** The same for this long: it is started again. */

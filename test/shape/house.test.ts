@@ -15,7 +15,7 @@ const MOST_LINES = 300;
 const MEDIAN_LINES = 100;
 
 describe('the house', () => {
-  test('every file stands in a room of the plan, and every room has files', () => {
+  test('every file stands in a room of the plan (a new folder is added to ROOMS in house.ts), and every room has files', () => {
     expect(FILES.filter((file) => roomOf(file) === null)).toEqual([]);
     const used = new Set(FILES.map((file) => roomOf(file)?.path));
     expect(ROOMS.map(({ path }) => path).filter((path) => !used.has(path))).toEqual([]);
@@ -82,7 +82,8 @@ describe('the graph reader', () => {
 /** Imports between rooms. */
 function arrows(): [string, string][] {
   const all = [...GRAPH].flatMap(([from, targets]) => targets.map((to): [string, string] => [from, to]));
-  return all.filter(([from, to]) => roomOf(from) !== roomOf(to));
+  // A file in no room is told of by the first test.
+  return all.filter(([from, to]) => roomOf(from) && roomOf(to) && roomOf(from) !== roomOf(to));
 }
 
 function sourcesIn(folder: string): string[] {

@@ -52,7 +52,7 @@ export const ROOMS: readonly Room[] = [
   },
   {
     path: 'gateway/policies/dispatch',
-    idea: 'balance, breaker, relay: once an attempt',
+    idea: 'leave out, balance, relay: once an attempt',
     knows: ['gateway/core', 'gateway/policies/capacity', 'gateway/policies/lost', 'gateway/policies/relay'],
     shuns: HTTP,
   },

@@ -13,7 +13,7 @@ const MOST_FOR_A_DEATH = 22;
 const COMPOSITIONS = ['gateway/main.ts', 'gateway/pipeline.ts', 'gateway/app.ts', 'supervisor/main.ts'];
 /** Words that every part uses, and the books. */
 const ASIDE = /^gateway\/(?:core|telemetry)\//;
-/** On the map, though a chat that needs neither runs no function of theirs: an order is no function, and the window is off by default. */
+/** On the map, though a chat runs no function of theirs: an order is no function, and a policy that is off by default is not there. */
 const NOT_RUN = ['gateway/pipeline.ts', 'gateway/policies/window/batch-window.ts'];
 
 describe('the life of a request', () => {
@@ -32,7 +32,7 @@ describe('the life of a request', () => {
 
   test('is handed on from file to file as the map says', () => expect(unconnected(path)).toEqual([]));
 
-  test('runs functions of every file on the map, and of no other', () => {
+  test('runs functions of every file on the map, and of no other (CONTRIBUTING.md: the list, or "Asked on the way")', () => {
     const run = trace.toWorker.filter((file) => !ASIDE.test(file));
     const mapped = [...path, ...asked].filter((file) => !NOT_RUN.includes(file));
     expect(run.toSorted()).toEqual(mapped.toSorted());

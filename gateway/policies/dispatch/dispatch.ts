@@ -52,7 +52,7 @@ interface Chosen {
   readonly permit: Permit;
 }
 
-/** The one decision balance → breaker → relay, repeated for each attempt. */
+/** The one decision: leave out → balance → relay, repeated for each attempt. */
 export class Dispatch {
   readonly #context: DispatchContext;
   readonly #balancer: LoadBalancer;

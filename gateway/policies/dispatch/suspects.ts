@@ -26,7 +26,8 @@ interface Trial {
 
 /**
  * Bodies during which a worker died. One that has killed two is not fed to a third, nor to the first again when the client retries. A body
- * that shared both deaths with others is not known to be the one. Where they came before its first byte, such bodies are sent again one at
+ * that shared both deaths with others is not known to be the one: A and B at one death, and A and B again at the next, tell nothing of
+ * either; A alone at one of the two tells that it was A. Where the deaths came before its first byte, such bodies are sent again one at
  * a time, so that the next death tells; those that had an answer under way are sent as any other: it is load that ends workers so. One that
  * is answered is cleared. Costs nothing until the first death: only then are bodies hashed.
  */
