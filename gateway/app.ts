@@ -4,7 +4,7 @@ import type { WorkerDirectory } from './core/worker.ts';
 import { admin, checkAdmin, type AdminContext } from './http/pages/admin.ts';
 import type { HttpAnswer, HttpContext, HttpEnv } from './http/http-env.ts';
 import { operations, type OperationsContext } from './http/pages/operations.ts';
-import { requestIdOf } from './http/identify.ts';
+import { requestIdOf, unknownModel } from './http/identify.ts';
 import { RELAYED_ROUTES } from './http/routes.ts';
 import type { Refusals } from './http/refusals.ts';
 import type { Stage } from './http/lifecycle.ts';
@@ -108,7 +108,5 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
 function findModel(directory: WorkerDirectory, id: string) {
   const model = directory.resolve(id);
   if (model) return model;
-  throw new GatewayError('model_not_found', `The model \`${id.slice(0, 100).replaceAll(/[^\x20-\x7e]/g, '?')}\` does not exist.`, {
-    param: 'model',
-  });
+  throw unknownModel(directory, id);
 }

@@ -120,7 +120,7 @@ async function readUpload(
   const seen: Peek = { model: name, stream, promptChars: 0, promptHead: '', maxTokens: null, choices: 1, promptLogprobs: null };
   if (upload.model === model.id) return { model, seen, body: { kind: 'stream', stream: upload.body, contentType, contentLength } };
   // The worker does not know our aliases, and one may still come behind the file.
-  const named = renameModel(boundary, (name) => context.directory.resolve(name)?.id ?? null);
+  const named = renameModel(boundary, (name) => context.directory.resolve(name === '' ? null : name)?.id ?? null);
   pipeline(upload.body, named, () => {});
   return { model, seen, body: { kind: 'stream', stream: named, contentType, contentLength: null } };
 }
@@ -143,7 +143,9 @@ function withoutMark(bytes: Buffer): Buffer {
   return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes;
 }
 
-function resolve(directory: WorkerDirectory, name: string | null): ModelEntry {
+function resolve(directory: WorkerDirectory, written: string | null): ModelEntry {
+  // Some clients must name a model, and are given an empty name for want of one.
+  const name = written === '' ? null : written;
   const model = directory.resolve(name);
   if (model) return model;
   const workers = directory.workers();
@@ -152,7 +154,17 @@ function resolve(directory: WorkerDirectory, name: string | null): ModelEntry {
     const which = name === null ? 'No model is available yet' : `The model \`${shown(name)}\` is not known yet`;
     throw new GatewayError('no_worker', `${which}: not every worker has been reached.`, { retryAfterMs: 5_000 });
   }
-  throw new GatewayError('model_not_found', `The model \`${shown(name)}\` does not exist.`, { param: 'model' });
+  throw unknownModel(directory, name);
+}
+
+const MOST_NAMED = 10;
+
+/** A name that nothing answers to, with those that there are. */
+export function unknownModel(directory: WorkerDirectory, name: string): GatewayError {
+  const ids = directory.models().map(({ id }) => shown(id));
+  const more = ids.length > MOST_NAMED ? ` and ${ids.length - MOST_NAMED} more` : '';
+  const known = ids.length > 0 ? ` There is ${ids.slice(0, MOST_NAMED).join(', ')}${more}.` : '';
+  return new GatewayError('model_not_found', `The model \`${shown(name)}\` does not exist.${known}`, { param: 'model' });
 }
 
 function shown(name: string): string {

@@ -56,7 +56,9 @@ export function createDirectory(options: DirectoryOptions): LiveDirectory {
     const before = models;
     models = listModels(configured, supervised, workers, createdAt);
     byName = new Map();
-    for (const model of models) for (const alias of model.aliases) if (!byName.has(alias)) byName.set(alias, model);
+    // An id goes before an alias, an alias before a root: what a model is called where it comes from, on Hugging Face for one.
+    for (const model of models) if (model.root !== null && !byName.has(model.root)) byName.set(model.root, model);
+    for (const model of models.toReversed()) for (const alias of model.aliases) byName.set(alias, model);
     for (const model of models) byName.set(model.id, model);
     ready = new Map();
     for (const worker of workers) {

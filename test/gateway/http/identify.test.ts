@@ -62,6 +62,7 @@ describe('a call', () => {
     ['{"model":"second"}', 'second', '{"model":"second"}'],
     ['{}', 'org/first', '{}'],
     ['{"model":null}', 'org/first', '{"model":null}'],
+    ['{"model":""}', 'org/first', '{"model":"org/first"}'],
     ['{ "model" : "gpt-4o", "seed": 9007199254740993 }', 'org/first', '{ "model" : "org/first", "seed": 9007199254740993 }'],
     ['\ufeff{"model":"small"}', 'org/first', '{"model":"org/first"}'],
     [String.raw`{"mod\u0065l":"sm\u0061ll"}`, 'org/first', String.raw`{"mod\u0065l":"org/first"}`],

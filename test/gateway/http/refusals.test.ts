@@ -35,7 +35,7 @@ describe('a refusal on the wire', () => {
   });
 
   test('of a message is in the words of its API', async () => {
-    const body = '{"type":"error","error":{"type":"not_found_error","message":"The model `none` does not exist."}}';
+    const body = '{"type":"error","error":{"type":"not_found_error","message":"The model `none` does not exist. There is m."}}';
     expect(await said(request({ line: 'POST /v1/messages HTTP/1.1', body: '{"model":"none"}', headers: [MINE] }))).toEqual({
       head: ['HTTP/1.1 404 Not Found', ...JSON_HEAD, 'x-request-id: mine', `content-length: ${body.length}`, ...KEPT],
       body,

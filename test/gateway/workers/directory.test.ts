@@ -238,6 +238,13 @@ describe('models', () => {
     for (const name of ['', 'nobody', '__proto__', 'constructor', 'toString']) expect(directory.resolve(name)).toBeNull();
   });
 
+  test('are found by their root too, where nothing else has that name', () => {
+    const { directory } = setUp([{ id: 'small', aliases: ['org/b'] }]);
+    directory.apply([view('a', { models: [served('small', { root: 'org/a' }), served('big', { root: 'org/b' })] })]);
+    expect(directory.resolve('org/a')?.id).toBe('small');
+    expect(directory.resolve('org/b')?.id).toBe('small');
+  });
+
   test('there is no default where there are no models', () => {
     expect(setUp().directory.resolve(null)).toBeNull();
   });
