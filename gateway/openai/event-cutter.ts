@@ -2,15 +2,22 @@ import type { FrameBatch } from '../core/transport.ts';
 
 /** The longest event that is put together from pieces: the last one of /v1/responses holds the whole answer, with its log-probabilities. */
 export const MAX_EVENT_BYTES = 16_777_216;
-const NEWLINE = 0x0a;
-const BOUNDARY = Buffer.from('\n\n');
+const LF = 0x0a;
+const CR = 0x0d;
 const NOTHING = Buffer.alloc(0);
 
-/** Cuts payload into whole server-sent events, however chunks and events overlap. What is not yet whole is held. */
+/**
+ * Cuts payload into whole server-sent events, however chunks and events overlap. What is not yet whole is held. Lines end as the standard
+ * says: by LF, CR or CRLF, mixed as they come.
+ */
 export class EventCutter {
   /** Grows by doubling: an event may come in pieces of a byte. */
   #held: Buffer = NOTHING;
   #heldBytes = 0;
+  /** Nothing of the present line has come yet; where it stays so, its end is that of an event. */
+  #lineIsEmpty = true;
+  /** A LF that comes next belongs to the CR before. */
+  #afterCr = false;
 
   /** Whether nothing is held. */
   get empty(): boolean {
@@ -22,7 +29,7 @@ export class EventCutter {
     for (let i = 0; i < batch.count; i++) {
       const payload = batch.bytes.subarray(batch.starts[i], batch.ends[i]);
       let from = 0;
-      for (let end = this.#firstEnd(payload); end > 0; end = after(payload, from)) {
+      for (let end = this.#eventEnd(payload, 0); end > 0; end = this.#eventEnd(payload, from)) {
         events.push(this.#take(payload.subarray(from, end)));
         from = end;
       }
@@ -32,10 +39,28 @@ export class EventCutter {
     return events;
   }
 
-  /** One past the first event's end; the blank line may have begun in what is held. 0 where there is none. */
-  #firstEnd(payload: Buffer): number {
-    const joined = this.#heldBytes > 0 && this.#held[this.#heldBytes - 1] === NEWLINE && payload[0] === NEWLINE;
-    return joined ? 1 : after(payload, 0);
+  /** One past the end of the first event that ends in the payload from there on; 0 where none does. */
+  #eventEnd(payload: Buffer, from: number): number {
+    for (let at = from; at < payload.length; at++) {
+      const byte = payload[at];
+      if (byte === LF && this.#afterCr) {
+        this.#afterCr = false;
+        continue;
+      }
+      this.#afterCr = byte === CR;
+      if (byte !== LF && byte !== CR) {
+        this.#lineIsEmpty = false;
+        // The rest of a line is nobody's business here.
+        at = lineEnd(payload, at) - 1;
+      } else if (this.#lineIsEmpty && (at > from || this.#heldBytes > 0)) {
+        if (byte === CR && payload[at + 1] === LF) {
+          this.#afterCr = false;
+          return at + 2;
+        }
+        return at + 1;
+      } else this.#lineIsEmpty = true;
+    }
+    return 0;
   }
 
   #take(last: Buffer): Buffer {
@@ -58,7 +83,10 @@ export class EventCutter {
   }
 }
 
-function after(payload: Buffer, from: number): number {
-  const at = payload.indexOf(BOUNDARY, from);
-  return at < 0 ? 0 : at + BOUNDARY.length;
+/** Where the line that `from` lies in ends. */
+function lineEnd(payload: Buffer, from: number): number {
+  const lf = payload.indexOf(LF, from);
+  const end = lf < 0 ? payload.length : lf;
+  const cr = payload.subarray(from, end).indexOf(CR);
+  return cr < 0 ? end : from + cr;
 }

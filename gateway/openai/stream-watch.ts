@@ -63,7 +63,8 @@ function namedSpecially(bytes: Buffer, at: number): boolean {
 }
 
 /** What one whole event says. `hasChoices`: only then is a finish reason one; elsewhere it is what a client had echoed. */
-export function readEvent(text: string, hasChoices: boolean): EventKind {
+export function readEvent(written: string, hasChoices: boolean): EventKind {
+  const text = written.includes('\r') ? written.replaceAll(/\r\n?/g, '\n') : written;
   if (text.startsWith('data: [DONE]') || text.includes('\ndata: [DONE]')) return DONE;
   const error = /^event: error\ndata: (.*)$/m.exec(text)?.[1] ?? /^data: (\{ ?"(?:error|type": ?"error)".*)$/m.exec(text)?.[1];
   if (error !== undefined) return { kind: 'error', ...errorOf(error) };

@@ -96,6 +96,12 @@ describe('an event', () => {
       'event: error\ndata: {"code":500,"type":"error","message":"boom"}\n\n',
       { kind: 'error', status: 500, body: '{"code":500,"type":"error","message":"boom"}' },
     ],
+    ['[DONE] with other ends of lines', 'data: [DONE]\r\n\r\n', { kind: 'done' }],
+    [
+      'an error with other ends of lines',
+      ': hello\r\rdata: {"error":{"code":400}}\r\r',
+      { kind: 'error', status: 400, body: '{"error":{"code":400}}' },
+    ],
     ['a comment', ': keep-alive\n\n', { kind: 'text' }],
   ])('%s', (_name, text, seen) => {
     expect(readEvent(text, true)).toEqual(seen);

@@ -49,6 +49,19 @@ describe('a stream that comes without chunks', () => {
   });
 });
 
+test.each(['\r\n', '\r'])('a stream whose lines end by %j is passed on as it came, to its [DONE]', async (lineEnd) => {
+  const { exchange, attempt, client, verdicts } = ask(true);
+  const written = [`: hello\n\n`, tokenEvent('Hello'), finishEvent(), DONE_EVENT].map((each) => each.replaceAll('\n', lineEnd));
+  exchange
+    .sent()
+    .head()
+    .frames(...written.slice(0, 2));
+  await receive(attempt, client);
+  exchange.lastFrames(...written.slice(2));
+  expect(client.text).toBe(written.join(''));
+  expect(verdicts).toEqual([{ kind: 'success' }]);
+});
+
 test('without usage, the tokens of a chat are its events less the role and [DONE]', async () => {
   const { call, exchange, attempt, client } = ask(true);
   const role = 'data: {"id":"c","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n';
