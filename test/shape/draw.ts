@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { ROOMS, roomOf } from './house.ts';
 import { circles, importsOf } from './import-graph.ts';
 
-// Draws the house by its imports: `node test/shape/draw.ts` as text, `--mermaid` as a graph. house.test.ts holds the same to the plan.
+// Draws the house by its imports: `npm run shape` as text, `npm run shape -- --mermaid` as a graph. house.test.ts holds the same to the plan.
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const files = ['gateway', 'supervisor', 'scripts'].flatMap((folder) =>
