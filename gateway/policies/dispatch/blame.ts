@@ -15,6 +15,7 @@ export class Blame {
   readonly #answeredAt = new Map<string, number>();
   /** Bodies that failed so, at whatever worker, in the order of their last failure. */
   readonly #failedAt = new Map<string, number>();
+  #lastFailureAt = -Infinity;
 
   answered(worker: string, now: number): void {
     this.#answeredAt.set(worker, now);
@@ -30,6 +31,11 @@ export class Blame {
   /** Whether the body has failed so before: another worker would do no better. */
   hasFailedBefore(body: Buffer, now: number): boolean {
     if (this.#failedAt.size === 0) return false;
+    // A failure of long ago must not have every body hashed for ever.
+    if (now - this.#lastFailureAt > REMEMBER_MS) {
+      this.#failedAt.clear();
+      return false;
+    }
     const at = this.#failedAt.get(digest(body));
     return at !== undefined && now - at <= REMEMBER_MS;
   }
@@ -45,6 +51,7 @@ export class Blame {
   /** @returns whether it was there */
   #note(key: string, now: number): boolean {
     const before = this.#failedAt.get(key);
+    this.#lastFailureAt = now;
     // Deleted first, so that the map stays in order of the last failure.
     this.#failedAt.delete(key);
     this.#failedAt.set(key, now);
