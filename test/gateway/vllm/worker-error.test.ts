@@ -58,6 +58,13 @@ describe("a worker's refusal of a request is passed on in OpenAI's shape", () =>
     }
   });
 
+  test('what it does not know, which is the model only where it says so', () => {
+    const about = (message: string, param: string | null) => JSON.stringify({ error: { message, type: 'x', param, code: 404 } });
+    expect(told(404, about("Response with id 'resp_nope' not found.", 'response_id')).error).toMatchObject({ code: 'not_found' });
+    expect(told(404, about('The model `x` does not exist.', 'model')).error).toMatchObject({ code: 'model_not_found' });
+    expect(told(404, about('The model `x` does not exist.', null)).error).toMatchObject({ code: 'model_not_found' });
+  });
+
   test('what it has not implemented', () => {
     expect(told(501, vllm('Embeddings are not supported.'))).toMatchObject({
       status: 501,
