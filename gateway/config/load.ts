@@ -52,7 +52,7 @@ export function loadSettings(input: LoadInput): LoadedSettings {
   const between = judge(settings, merged, new Set(everything.flatMap((layer) => [...layer.broken])));
   const findings = [...everything.flatMap((layer) => layer.findings), ...between.errors];
   if (findings.length > 0) throw new SettingsError(toProblems(findings));
-  return { settings, origins: merged.origins, file: file.name, warnings: [...environment.warnings, ...between.warnings] };
+  return { settings, origins: merged.origins, file: file.name, warnings: [...file.warnings, ...environment.warnings, ...between.warnings] };
 }
 
 /** What is wrong between settings, told at the first setting involved that somebody set: that change brought the trouble. */

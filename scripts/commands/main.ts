@@ -1,4 +1,5 @@
 import { EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
+import { SETTINGS_FLAGS } from '../../gateway/config/layers/flags.ts';
 import { nearestName } from '../../gateway/config/schema/nearest-name.ts';
 import { VERSION } from '../../gateway/core/version.ts';
 import { COMMANDS, type Command } from './table.ts';
@@ -41,20 +42,40 @@ function help(name: string | undefined): number {
 }
 
 function overview(): string {
-  const width = Math.max(...COMMANDS.map((command) => command.name.length));
-  const lines = COMMANDS.map((command) => `  ${command.name.padEnd(width)}  ${command.summary}`);
+  const width = Math.max(...COMMANDS.map(({ usage }) => usageText(usage).length));
+  const lines = COMMANDS.map(({ usage, summary }) => `  ${usageText(usage).padEnd(width)}  ${summary}`);
   return `headgate ${VERSION}: a gateway and supervisor in front of vLLM
 
 Usage: headgate [COMMAND] [FLAGS]
 
 ${lines.join('\n')}
 
-Run "headgate help COMMAND" for its flags.
+Every command takes the flags of the settings, of which these matter to most:
+${flagLines(settingsFlags(['config', 'host', 'port', 'model', 'engine']))}
+
+"headgate help COMMAND" tells what each takes.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 64 settings invalid, 69 port in use, 130 interrupted twice.
 `;
 }
 
-function commandHelp(command: Command): string {
-  const flags = command.flags.map(([flag, text]) => `  ${flag.padEnd(24)}  ${text}`);
-  return `Usage: headgate ${command.usage}\n\n${command.summary}\n${flags.length === 0 ? '' : `\n${flags.join('\n')}\n`}`;
+function commandHelp({ usage, summary, flags, settings }: Command): string {
+  const parts = [`Usage: headgate ${usage}`, summary];
+  if (flags.length > 0) parts.push(`Its own flags:\n${flagLines(flags)}`);
+  if (settings.length > 0) parts.push(`Settings (a flag beats the environment and the file):\n${flagLines(settingsFlags(settings))}`);
+  return `${parts.join('\n\n')}\n`;
+}
+
+function usageText(usage: string): string {
+  return usage.replace(/ \[FLAGS\]$/, '');
+}
+
+function settingsFlags(names: readonly string[]): Command['flags'] {
+  return SETTINGS_FLAGS.filter(({ name }) => names.includes(name)).map(({ name, argument, help, repeatable }) => [
+    `--${name} ${argument}`,
+    repeatable ? `${help} (repeatable)` : help,
+  ]);
+}
+
+function flagLines(flags: Command['flags']): string {
+  return flags.map(([flag, text]) => `  ${flag.padEnd(24)}  ${text}`).join('\n');
 }

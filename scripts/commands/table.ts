@@ -5,89 +5,103 @@ export interface Command {
   readonly name: string;
   readonly usage: string;
   readonly summary: string;
-  /** Flag and what it does. */
+  /** Flags of its own, and what each does. */
   readonly flags: readonly (readonly [string, string])[];
+  /** The flags of the settings that matter to it, by name. The others are taken too: one line serves every command. */
+  readonly settings: readonly string[];
   /** The program reads --help itself. */
   readonly ownHelp?: boolean;
   /** @returns the exit code */
   run(argv: readonly string[]): Promise<number>;
 }
 
-const SETTINGS: Command['flags'] = SETTINGS_FLAGS.map(({ name, argument, help, repeatable }) => [
-  `--${name} ${argument}`,
-  repeatable ? `${help} (repeatable)` : help,
-]);
-const WITHOUT_WORKER = SETTINGS.filter(([flag]) => !flag.startsWith('--worker'));
+const ALL = SETTINGS_FLAGS.map(({ name }) => name);
+/** What decides where the running gateway is found. */
+const WHERE = ['config', 'host', 'port'] as const;
+const LAUNCH = ['config', 'model', 'profile', 'tuning', 'engine'] as const;
 
 export const COMMANDS: readonly Command[] = [
   {
     name: 'serve',
     usage: 'serve [FLAGS]',
     summary: 'Gateway and supervisor (the default command).',
-    flags: SETTINGS,
+    flags: [],
+    settings: ALL,
     run: async (argv) => (await import('./serve.ts')).serve(argv, 'serve'),
   },
   {
     name: 'gateway',
     usage: 'gateway --worker URL [FLAGS]',
     summary: 'The gateway only, in front of vLLM servers that already run.',
-    flags: SETTINGS,
+    flags: [],
+    settings: ['config', 'host', 'port', 'model', 'window-ms', 'worker'],
     run: async (argv) => (await import('./serve.ts')).serve(argv, 'gateway'),
   },
   {
     name: 'supervise',
     usage: 'supervise [FLAGS]',
     summary: 'The supervisor only: launches vLLM and keeps it alive.',
-    flags: WITHOUT_WORKER,
+    flags: [],
+    settings: LAUNCH,
     run: async (argv) => (await import('./supervise.ts')).supervise(argv),
   },
   {
     name: 'check',
     usage: 'check [FLAGS]',
     summary: 'Validates the settings and profiles; says what is wrong as file:line:col, and warns of models that cannot run here.',
-    flags: SETTINGS,
+    flags: [],
+    settings: ALL,
     run: async (argv) => (await import('./check.ts')).check(argv),
   },
   {
     name: 'explain',
     usage: 'explain [FLAGS]',
     summary: 'Shows the effective settings and where each comes from; secrets are hidden.',
-    flags: SETTINGS,
+    flags: [],
+    settings: ALL,
     run: async (argv) => (await import('./explain.ts')).explain(argv),
   },
   {
     name: 'doctor',
     usage: 'doctor [--json] [FLAGS]',
     summary: 'What would be launched here and whether it fits: GPU, driver, vLLM, profile, models, command. Starts nothing.',
-    flags: [['--json', 'as JSON'], ...WITHOUT_WORKER],
+    flags: [['--json', 'as JSON']],
+    settings: LAUNCH,
     run: async (argv) => (await import('./doctor.ts')).doctor(argv),
   },
   {
     name: 'status',
     usage: 'status [--json] [--watch] [FLAGS]',
     summary: 'Workers, queue and breakers of the running gateway.',
-    flags: [['--json', 'as JSON'], ['--watch', 'again every second, until interrupted'], ...WITHOUT_WORKER],
+    flags: [
+      ['--json', 'as JSON'],
+      ['--watch', 'again every second, until interrupted'],
+    ],
+    settings: WHERE,
     run: async (argv) => (await import('./ask.ts')).status(argv),
   },
   {
     name: 'swap',
     usage: 'swap MODEL [FLAGS]',
     summary: 'Loads a model in place of the one that is loaded, and waits until it is ready.',
-    flags: WITHOUT_WORKER,
+    flags: [],
+    settings: WHERE,
     run: async (argv) => (await import('./swap.ts')).swap(argv),
   },
   {
     name: 'drain',
     usage: 'drain WORKER [FLAGS]',
     summary: 'Lets a worker finish what it has and take nothing new.',
-    flags: WITHOUT_WORKER,
+    flags: [],
+    settings: WHERE,
     run: async (argv) => (await import('./ask.ts')).tellWorker(argv, 'drain'),
   },
   {
     name: 'restart',
     usage: 'restart WORKER [--reset] [FLAGS]',
     summary: 'Restarts a worker.',
-    flags: [['--reset', 'with what its profile asks for, whatever was relaxed after failures'], ...WITHOUT_WORKER],
+    flags: [['--reset', 'with what its profile asks for, whatever was relaxed after failures']],
+    settings: WHERE,
     run: async (argv) => (await import('./ask.ts')).tellWorker(argv, 'restart'),
   },
   {
@@ -95,6 +109,7 @@ export const COMMANDS: readonly Command[] = [
     usage: 'sim serve MODEL [FLAGS OF vllm serve]',
     summary: 'The simulated vLLM server by itself.',
     flags: [],
+    settings: [],
     ownHelp: true,
     run: async (argv) => (await import('../../supervisor/sim/main.ts')).runSim([...argv], process.env),
   },
@@ -103,6 +118,7 @@ export const COMMANDS: readonly Command[] = [
     usage: 'bench',
     summary: 'Measures what the gateway costs beside HAProxy (from a checkout).',
     flags: [],
+    settings: [],
     ownHelp: true,
     run: async (argv) => (await import('./script.ts')).runScript('bench', argv),
   },

@@ -1,3 +1,4 @@
+import { SETTINGS_FLAGS } from './flags.ts';
 import { type Layer, checkLayer, emptyLayer, setValue } from './layer.ts';
 import { nearestName } from '../schema/nearest-name.ts';
 import type { Origin } from '../schema/origins.ts';
@@ -13,8 +14,9 @@ export function variableName(path: readonly string[]): string {
 
 /**
  * What the environment sets, and what in it only looks like a setting. A name with a double underscore must be a setting; other
- * `HEADGATE_*` names are left alone, because Kubernetes makes some for a service called headgate (`HEADGATE_PORT=tcp://…`). A variable
- * that is set but empty counts as not set, which is what compose files make of a variable they pass on.
+ * `HEADGATE_*` names are left alone, because Kubernetes makes some for a service called headgate (`HEADGATE_PORT=tcp://…`), with a
+ * warning where a setting was plainly meant. A variable that is set but empty counts as not set, which is what compose files make of a
+ * variable they pass on.
  */
 export function environmentLayer(env: Environment): { layer: Layer; warnings: string[] } {
   const layer = emptyLayer();
@@ -34,12 +36,19 @@ export function environmentLayer(env: Environment): { layer: Layer; warnings: st
     } else if (path.length > 1) {
       layer.findings.push({ origin, path: [], message: unknownVariable(path, name, names) });
     } else {
-      const meant = names.find((known) => known.replaceAll('__', '_') === name);
+      const meant = nearSetting(name, names);
       if (meant && !/^(tcp|udp|sctp):\/\//.test(text)) warnings.push(`environment ${name}: is no setting; did you mean ${meant}?`);
     }
   }
   checkLayer(layer, { kind: 'environment', name: PREFIX });
   return { layer, warnings };
+}
+
+/** The variable that was meant by one without a double underscore: `HEADGATE_SERVER_PORT`, or a flag's name as in `HEADGATE_PORT`. */
+function nearSetting(name: string, names: readonly string[]): string | null {
+  const flag = SETTINGS_FLAGS.find((each) => name === PREFIX + each.name.replaceAll('-', '_').toUpperCase());
+  if (flag?.path) return variableName(flag.path);
+  return names.find((known) => known.replaceAll('__', '_') === name) ?? null;
 }
 
 function unknownVariable(path: readonly string[], name: string, names: readonly string[]): string {

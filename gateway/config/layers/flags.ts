@@ -13,7 +13,7 @@ interface SettingsFlag {
 }
 
 export const SETTINGS_FLAGS: readonly SettingsFlag[] = [
-  flag('config', 'FILE', 'settings file; without it ./headgate.yaml, if there is one', null),
+  flag('config', 'FILE', 'settings file; without it $HEADGATE_CONFIG, ./headgate.yaml or ./headgate.yml, if there is one', null),
   flag('host', 'HOST', 'address to listen on', ['server', 'host']),
   flag('port', 'N', 'port of the API', ['server', 'port']),
   flag('model', 'ID', 'default model; others that are configured stay available', ['models']),

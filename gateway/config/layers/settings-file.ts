@@ -4,31 +4,51 @@ import { type Layer, emptyLayer } from './layer.ts';
 import type { Origin } from '../schema/origins.ts';
 import type { Environment } from './variables.ts';
 
-const DEFAULT_FILE = 'headgate.yaml';
+/** Looked for in this order in the working folder, where no file is named. */
+const DEFAULT_FILES = ['headgate.yaml', 'headgate.yml'] as const;
+/** Names the file, where `--config` does not. */
+export const FILE_VARIABLE = 'HEADGATE_CONFIG';
 
 /** Reads at most `maxBytes` of a file; null when there is no such file. @throws anything else that goes wrong. */
 export type ReadFile = (path: string, maxBytes: number) => Uint8Array | null;
 
-/** What the settings file sets, and its name as it was asked for; no name when there is none. Never throws. */
-export function settingsFile(
-  asked: string | null,
-  cwd: string,
-  readFile: ReadFile,
-  env: Environment,
-): { layer: Layer; name: string | null } {
-  const name = asked ?? DEFAULT_FILE;
-  const origin: Origin = { kind: 'file', file: name, line: 0, column: 0 };
-  let bytes: Uint8Array | null;
+/** What the settings file sets; its name as it was asked for, null when there is none; and a line for each that is passed over. */
+export interface SettingsFile {
+  readonly layer: Layer;
+  readonly name: string | null;
+  readonly warnings: readonly string[];
+}
+
+/** The file of `--config`, else of `HEADGATE_CONFIG`, else the first of the usual names that is there. Never throws. */
+export function settingsFile(flag: string | null, cwd: string, readFile: ReadFile, env: Environment): SettingsFile {
+  const variable = env[FILE_VARIABLE];
+  const asked: { name: string; by: Origin } | null =
+    flag !== null
+      ? { name: flag, by: { kind: 'flag', name: '--config' } }
+      : variable
+        ? { name: variable, by: { kind: 'environment', name: FILE_VARIABLE } }
+        : null;
+  const found: { name: string; layer: Layer }[] = [];
+  for (const name of asked ? [asked.name] : DEFAULT_FILES) {
+    const layer = readLayer(name, cwd, readFile, env);
+    if (layer) found.push({ name, layer });
+  }
+  const [used, other] = found;
+  if (!used) {
+    const layer = asked ? unread(asked.by, `there is no file ${asked.name}`) : emptyLayer();
+    return { layer, name: asked?.name ?? null, warnings: [] };
+  }
+  return { ...used, warnings: other ? [`${other.name} is not read, because there is ${used.name} too`] : [] };
+}
+
+function readLayer(name: string, cwd: string, readFile: ReadFile, env: Environment): Layer | null {
   try {
-    bytes = readFile(resolve(cwd, name), READ_BYTES);
+    const bytes = readFile(resolve(cwd, name), READ_BYTES);
+    return bytes === null ? null : fileLayer(bytes, name, env);
   } catch (error) {
-    return { layer: unread(origin, `cannot be read: ${error instanceof Error ? error.message : String(error)}`), name };
+    const why = error instanceof Error ? error.message : String(error);
+    return unread({ kind: 'file', file: name, line: 0, column: 0 }, `cannot be read: ${why}`);
   }
-  if (bytes === null) {
-    if (asked === null) return { layer: emptyLayer(), name: null };
-    return { layer: unread({ kind: 'flag', name: '--config' }, `there is no file ${name}`), name };
-  }
-  return { layer: fileLayer(bytes, name, env), name };
 }
 
 function unread(origin: Origin, message: string): Layer {

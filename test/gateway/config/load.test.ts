@@ -28,6 +28,21 @@ describe('finding the file', () => {
     expect(seen).toEqual(['/srv/conf/a.yaml']);
   });
 
+  test.each([
+    [['headgate.yml'], {}, [], 'headgate.yml', []],
+    [['headgate.yaml', 'headgate.yml'], {}, [], 'headgate.yaml', ['headgate.yml is not read, because there is headgate.yaml too']],
+    [['headgate.yaml', 'prod.yaml'], { HEADGATE_CONFIG: 'prod.yaml' }, [], 'prod.yaml', []],
+    [['prod.yaml', 'test.yaml'], { HEADGATE_CONFIG: 'prod.yaml' }, ['--config', 'test.yaml'], 'test.yaml', []],
+    [['headgate.yaml'], { HEADGATE_CONFIG: '' }, [], 'headgate.yaml', []],
+  ])('of %j with %j and flags %j, %s is read', (files, env, argv, file, warnings) => {
+    const readFile = (path: string) => (files.includes(path.replace('/srv/', '')) ? Buffer.from('server: { port: 9000 }') : null);
+    expect(loadSettings({ ...inputOf({ env, argv }), readFile })).toMatchObject({ file, warnings, settings: { server: { port: 9000 } } });
+  });
+
+  test('HEADGATE_CONFIG with a file that is not there is a problem', () => {
+    expect(problemsOf({ env: { HEADGATE_CONFIG: 'other.yaml' } })).toEqual(['environment HEADGATE_CONFIG: there is no file other.yaml']);
+  });
+
   test('--config with a file that is not there is a problem', () => {
     expect(problemsOf({ file: '', argv: ['--config', 'nope.yaml'] })).toEqual(['flag --config: there is no file nope.yaml']);
   });

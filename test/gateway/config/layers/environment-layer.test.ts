@@ -109,4 +109,14 @@ describe('variables that are no settings', () => {
       'environment HEADGATE_SERVER_PORT: is no setting; did you mean HEADGATE_SERVER__PORT?',
     ]);
   });
+
+  test.each([
+    ['HEADGATE_PORT', '9000', 'HEADGATE_SERVER__PORT'],
+    ['HEADGATE_HOST', '0.0.0.0', 'HEADGATE_SERVER__HOST'],
+    ['HEADGATE_MODEL', 'qwen', 'HEADGATE_MODELS'],
+    ['HEADGATE_WINDOW_MS', '20', 'HEADGATE_BATCH_WINDOW__WINDOW_MS'],
+    ['HEADGATE_ENGINE', 'sim', 'HEADGATE_SUPERVISOR__ENGINE'],
+  ])('but have the name of a flag are warned of: %s', (name, text, meant) => {
+    expect(load({ env: { [name]: text } }).warnings).toEqual([`environment ${name}: is no setting; did you mean ${meant}?`]);
+  });
 });
