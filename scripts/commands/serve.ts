@@ -16,14 +16,16 @@ const SUPERVISOR_STOP_MS = 60_000;
 
 /** `headgate serve` and `headgate gateway`: runs until it is told to stop. */
 export async function serve(argv: readonly string[], command: 'serve' | 'gateway'): Promise<number> {
-  const fixed = command === 'gateway' ? [{ path: ['supervisor', 'enabled'], value: false, by: 'headgate gateway' }] : [];
-  const line = readCommandLine(argv, { fixed });
+  // A supervisor that runs by itself, in a unit or a container of its own, is followed and neither started nor stopped from here.
+  const follows = command === 'gateway' && argv.includes('--supervised');
+  const enabled = { path: ['supervisor', 'enabled'], value: follows, by: follows ? '--supervised' : 'headgate gateway' };
+  const line = readCommandLine(argv, command === 'gateway' ? { fixed: [enabled], own: { supervised: 'switch' } } : {});
   if (line.kind === 'ended') return line.exitCode;
   const { settings } = line.loaded;
   const supervised = supervisorIsOn(settings);
   if (!supervised && settings.workers.length === 0) {
     process.stderr.write(
-      'headgate: there are no workers to stand in front of; name one with --worker URL or under workers in the settings.\n',
+      'headgate: there are no workers to stand in front of; name one with --worker URL or under workers in the settings, or take those of "headgate supervise" with --supervised.\n',
     );
     return EXIT_USAGE;
   }
@@ -40,15 +42,16 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
   }
 
   const { promise: ended, resolve: end } = Promise.withResolvers<number>();
-  const supervisor = supervised
-    ? new SupervisorProcess({
-        argv,
-        control: controlPath(settings, line.cwd),
-        clock: systemClock,
-        log: gateway.log,
-        onHopeless: (code) => void stop(false, code),
-      })
-    : null;
+  const supervisor =
+    supervised && !follows
+      ? new SupervisorProcess({
+          argv,
+          control: controlPath(settings, line.cwd),
+          clock: systemClock,
+          log: gateway.log,
+          onHopeless: (code) => void stop(false, code),
+        })
+      : null;
   let stopping = false;
 
   async function stop(settle: boolean, exitCode: number): Promise<void> {
@@ -82,6 +85,7 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
   outliveReaders();
 
   void supervisor?.start();
+  if (follows) gateway.log.info('supervisor.wait', `takes the workers of the supervisor at ${controlPath(settings, line.cwd)}`);
   void gateway.firstReady.then(() => process.stdout.write(`${readyLine(gateway)}\n`));
   // Towards the end only timers may be left, and those of the clock keep no process alive.
   const alive = stayAlive();

@@ -31,9 +31,9 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'gateway',
-    usage: 'gateway --worker URL [FLAGS]',
-    summary: 'The gateway only, in front of vLLM servers that already run.',
-    flags: [],
+    usage: 'gateway --worker URL | --supervised [FLAGS]',
+    summary: 'The gateway only, in front of vLLM servers that already run, or of those of a supervisor that runs by itself.',
+    flags: [['--supervised', 'in front of the workers of "headgate supervise" with the same settings; it may be started before or after']],
     settings: ['config', 'host', 'port', 'model', 'window-ms', 'worker'],
     run: async (argv) => (await import('./serve.ts')).serve(argv, 'gateway'),
   },
