@@ -35,6 +35,7 @@ import { PressureWatch } from './policies/capacity/pressure-watch.ts';
 import { watchEventLoop } from './telemetry/metrics/event-loop.ts';
 import { createEvents } from './telemetry/events/events.ts';
 import { lostEvent } from './telemetry/events/lost-event.ts';
+import { unaskedAnswer } from './telemetry/events/unasked-answer.ts';
 import { linkLog } from './telemetry/events/link-log.ts';
 import { createLog, type Log } from './core/log/log.ts';
 import { failureFields } from './telemetry/events/request-line.ts';
@@ -106,7 +107,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     clock,
     events,
     models: settings.models,
-    createTransport: ({ url, apiKey }) => createTransport({ url, apiKey, clock, connectMs: () => settings.timeouts.connect_ms }),
+    createTransport: ({ id, url, apiKey }) =>
+      createTransport({ url, apiKey, clock, connectMs: () => settings.timeouts.connect_ms, onUnasked: () => unaskedAnswer(log, id) }),
   });
   const supervised = supervisorIsOn(settings)
     ? startSupervisedSource({

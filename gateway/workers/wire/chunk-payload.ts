@@ -7,6 +7,8 @@ export class ChunkPayload {
   #line = '';
   #trailerBytes = 0;
   #left = 0;
+  /** After 'end': how many bytes of the read follow the body. 0 on a well-behaved connection. */
+  rest = 0;
 
   /** Calls `onData` with pieces of payload. */
   push(read: Buffer, onData: (piece: Buffer) => void): 'more' | 'end' | 'invalid' {
@@ -44,10 +46,14 @@ export class ChunkPayload {
           this.#state = 'size';
           break;
         case 'trailer':
-          if (line === '') this.#state = 'done';
+          if (line === '') {
+            this.#state = 'done';
+            this.rest = read.length - pos;
+            return 'end';
+          }
           break;
       }
     }
-    return this.#state === 'done' ? 'end' : 'more';
+    return 'more';
   }
 }

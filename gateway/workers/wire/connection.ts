@@ -3,6 +3,7 @@ import * as tls from 'node:tls';
 import type { Clock, Timer } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { UpstreamExchange, UpstreamFailure, UpstreamListener } from '../../core/transport.ts';
+import { Addressee } from './addressee.ts';
 import { ChunkPayload } from './chunk-payload.ts';
 import { ChunkWalker } from './chunk-frames.ts';
 import { frameOf, isEventStream } from './frame-of.ts';
@@ -19,6 +20,10 @@ export interface Endpoint {
 export interface ConnectionOwner {
   onIdle(connection: Connection): void;
   onClosed(connection: Connection): void;
+  /** Bytes have come that nobody asked for, these at their beginning. The connection is closing. */
+  onUnasked(connection: Connection, bytes: Buffer): void;
+  /** Whether an answer that names `answered` cannot be the one to the request `asked`. */
+  readonly isAnothers: (answered: string, asked: string) => boolean;
 }
 
 /** No worker closes a connection for having been idle less than this (vLLM: 5 s). */
@@ -39,6 +44,7 @@ type Reading =
 /** Every plain connection reads into this one; what is kept is copied out before the next read. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(65_536);
 
+const NO_BYTES = Buffer.alloc(0);
 const NOTHING: Reading = { kind: 'nothing' };
 const HEAD: Reading = { kind: 'head' };
 
@@ -61,6 +67,7 @@ export class Connection implements UpstreamExchange {
   /** Since when it has been idle; null before its first exchange has ended. Monotonic ms, as all here. */
   #restedSince: number | null = null;
   #error: Error | null = null;
+  readonly #addressee = new Addressee();
   /** Monotonic ms until which the connection may be taken from the pool. */
   usableUntil = 0;
   /** Milliseconds the worker keeps an idle connection, when it said so. */
@@ -86,16 +93,19 @@ export class Connection implements UpstreamExchange {
     socket.on('close', () => this.#onClose());
   }
 
-  /** Sends a request; `head` ends with the empty line. The connection must be idle. */
-  send(head: string, body: Buffer | null, listener: UpstreamListener): void {
+  get destroyed(): boolean {
+    return this.#socket.destroyed;
+  }
+
+  /** Sends a request; `head` ends with the empty line, `requestId` is the one in it. The connection must be idle. */
+  send(head: string, body: Buffer | null, requestId: string, listener: UpstreamListener): void {
     this.#listener = listener;
+    this.#addressee.expect(requestId);
     this.#reading = HEAD;
     this.#head = null;
     this.#answered = false;
     this.#sentAt = this.#clock.now();
     const socket = this.#socket;
-    // The last exchange may have ended while its client was slow.
-    if (socket.isPaused()) socket.resume();
     if (body === null) socket.write(head, 'latin1');
     else if (body.length <= JOIN_BYTES) {
       const joined = Buffer.allocUnsafe(head.length + body.length);
@@ -145,6 +155,7 @@ export class Connection implements UpstreamExchange {
 
   #onData(read: Buffer): void {
     const reading = this.#reading;
+    if (this.#addressee.undecided && reading !== HEAD && this.#addressee.isAnothersBody(read)) return this.#failAsAnothers();
     switch (reading.kind) {
       case 'frames':
         this.#onFrames(read, reading.walker);
@@ -155,7 +166,7 @@ export class Connection implements UpstreamExchange {
       case 'payload': {
         const result = reading.decoder.push(read, (piece) => this.#listener?.onData(piece));
         if (result === 'invalid') this.#fail('nonsense', 'The worker sent a chunked body that is not well formed.');
-        else if (result === 'end') this.#finish();
+        else if (result === 'end') this.#finish(read, reading.decoder.rest);
         return;
       }
       case 'until-close':
@@ -165,8 +176,7 @@ export class Connection implements UpstreamExchange {
         this.#onHead(read);
         return;
       case 'nothing':
-        // A worker that speaks without being asked is not to be trusted with the next request.
-        this.destroy();
+        this.#onUnasked(read);
     }
   }
 
@@ -188,6 +198,7 @@ export class Connection implements UpstreamExchange {
     const rest = bytes.subarray(head.bodyStart);
     this.#head = head;
     if (head.keepAliveSeconds !== null) this.keepAliveMs = head.keepAliveSeconds * 1000;
+    if (head.requestId !== null && this.#addressee.isAnothersHead(head.requestId, this.#owner.isAnothers)) return this.#failAsAnothers();
     const { framing } = head;
     if (framing.kind === 'length') this.#reading = { kind: 'length', left: framing.bytes };
     else if (framing.kind === 'until-close') this.#reading = { kind: 'until-close' };
@@ -198,7 +209,7 @@ export class Connection implements UpstreamExchange {
       contentType: head.contentType,
       contentLength: framing.kind === 'length' ? framing.bytes : null,
     });
-    if (framing.kind === 'length' && framing.bytes === 0) return this.#finish();
+    if (framing.kind === 'length' && framing.bytes === 0) return this.#finish(rest, rest.length);
     if (rest.length > 0) this.#onData(rest);
   }
 
@@ -206,20 +217,14 @@ export class Connection implements UpstreamExchange {
     const result = walker.walk(read);
     if (walker.batch.count > 0) this.#listener?.onFrames(walker.batch);
     if (result === 'invalid') return this.#fail('nonsense', 'The worker sent a chunked stream that is not well formed.');
-    if (result === 'end') {
-      if (walker.rest > 0) this.#head = null;
-      this.#finish();
-    }
+    if (result === 'end') this.#finish(read, walker.rest);
   }
 
   #onLength(read: Buffer, reading: { left: number }): void {
     const take = Math.min(reading.left, read.length);
     reading.left -= take;
     this.#onBody(take === read.length ? read : read.subarray(0, take));
-    if (reading.left === 0) {
-      if (take < read.length) this.#head = null;
-      this.#finish();
-    }
+    if (reading.left === 0) this.#finish(read, read.length - take);
   }
 
   /** Payload that came in no chunks. */
@@ -228,15 +233,29 @@ export class Connection implements UpstreamExchange {
     else this.#listener?.onData(payload);
   }
 
-  /** The body is complete: the connection may serve again, if both sides said so and nothing is left over. */
-  #finish(): void {
+  /** The body is complete: the connection may serve again, if both sides said so and nothing is left over of the last read. */
+  #finish(read: Buffer, left: number): void {
     const listener = this.#listener;
     this.#listener = null;
     this.#reading = NOTHING;
     this.#restedSince = this.#clock.now();
-    if (this.#head?.keepAlive && !this.#socket.destroyed) this.#owner.onIdle(this);
+    // What follows is to be heard of now, however slow the client was.
+    if (this.#socket.isPaused()) this.#socket.resume();
+    if (left > 0) this.#onUnasked(read.subarray(read.length - left));
+    else if (this.#head?.keepAlive && !this.#socket.destroyed) this.#owner.onIdle(this);
     else this.destroy();
     listener?.onEnd();
+  }
+
+  /** A worker that speaks without being asked is not to be trusted with the next request: that may get what is another's. */
+  #onUnasked(bytes: Buffer): void {
+    if (!this.#socket.destroyed) this.#owner.onUnasked(this, bytes);
+    this.destroy();
+  }
+
+  #failAsAnothers(): void {
+    this.#owner.onUnasked(this, NO_BYTES);
+    this.#fail('nonsense', 'The worker answered another request than the one that it was asked.');
   }
 
   /**
@@ -260,7 +279,7 @@ export class Connection implements UpstreamExchange {
   }
 
   #onEnd(): void {
-    if (this.#reading.kind === 'until-close' && this.#error === null) this.#finish();
+    if (this.#reading.kind === 'until-close' && this.#error === null) this.#finish(NO_BYTES, 0);
   }
 
   #onClose(): void {

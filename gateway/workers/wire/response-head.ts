@@ -7,6 +7,8 @@ export interface ResponseHead {
   readonly keepAlive: boolean;
   /** Seconds, from `keep-alive: timeout=N`; null when the worker does not say. */
   readonly keepAliveSeconds: number | null;
+  /** Which request the worker says that it answers; null where it does not say. */
+  readonly requestId: string | null;
   /** Where the body begins. */
   readonly bodyStart: number;
 }
@@ -34,6 +36,7 @@ export function parseResponseHead(bytes: Buffer): ResponseHead | null | 'invalid
   let chunked = false;
   let keepAlive = statusLine.charCodeAt(7) === 0x31;
   let keepAliveSeconds: number | null = null;
+  let requestId: string | null = null;
   for (let i = 1; i < lines.length; i++) {
     const line = lines[i]!;
     const colon = line.indexOf(':');
@@ -61,6 +64,9 @@ export function parseResponseHead(bytes: Buffer): ResponseHead | null | 'invalid
         if (seconds !== undefined) keepAliveSeconds = Number(seconds);
         break;
       }
+      case 'x-request-id':
+        requestId = value;
+        break;
     }
   }
   if (chunked && length !== null) return 'invalid';
@@ -78,6 +84,7 @@ export function parseResponseHead(bytes: Buffer): ResponseHead | null | 'invalid
     framing,
     keepAlive: keepAlive && framing.kind !== 'until-close',
     keepAliveSeconds,
+    requestId,
     bodyStart: end + END.length,
   };
 }

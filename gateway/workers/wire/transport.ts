@@ -3,6 +3,7 @@ import type { Clock, Timer } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { UpstreamExchange, UpstreamListener, UpstreamRequest, WorkerTransport } from '../../core/transport.ts';
 import { Connection, type ConnectionOwner, type Endpoint } from './connection.ts';
+import { RestingConnections } from './resting.ts';
 import { sendUpload } from './upload.ts';
 
 export interface TransportOptions {
@@ -15,6 +16,10 @@ export interface TransportOptions {
   readonly connectMs: () => number;
   /** Idle milliseconds after which a connection is not used again: below the worker's own limit (vLLM closes after 5 s). */
   readonly keepAliveMs?: number;
+  /** Called once, when the worker first says what nobody asked it. */
+  readonly onUnasked?: () => void;
+  /** How many connections of a worker must have rested in silence before others are used again at once. */
+  readonly proofs?: number;
 }
 
 const KEEP_ALIVE_MS = 4_000;
@@ -22,6 +27,10 @@ const KEEP_ALIVE_MS = 4_000;
 const MAX_KEEP_ALIVE_MS = 60_000;
 /** Health and metrics are each asked for one at a time. */
 const ASKING_CONNECTIONS = 2;
+/** How long a worker that said what nobody asked is sent each request on a connection of its own. */
+const DISTRUST_MS = 600_000;
+/** What some servers say before they close a connection that has rested too long. */
+const REST_IS_OVER = /^HTTP\/1\.[01] 408/;
 const MAX_SMALL_ANSWER_BYTES = 4_194_304;
 
 /**
@@ -39,6 +48,11 @@ class Transport implements WorkerTransport, ConnectionOwner {
   readonly #fixedHead: string;
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
+  readonly #resting: RestingConnections<Connection>;
+  /** The worker has named the request that it answers. */
+  #namesRequests = false;
+  #saidUnasked = false;
+  #distrustedUntil = -Infinity;
   /** Health and metrics have connections of their own: they never wait for an upload. */
   readonly #asks: Pool;
   /** As many as admission lets through. */
@@ -57,6 +71,7 @@ class Transport implements WorkerTransport, ConnectionOwner {
       ` HTTP/1.1\r\nhost: ${url.host}\r\nconnection: keep-alive\r\n` +
       (options.apiKey === null ? '' : `authorization: Bearer ${options.apiKey}\r\n`);
     this.#keepAliveMs = options.keepAliveMs ?? KEEP_ALIVE_MS;
+    this.#resting = new RestingConnections(options.clock, (connection) => this.#onRested(connection), options.proofs);
     const pool = (connections: number | null): Pool =>
       new Pool(url.origin, {
         connections,
@@ -80,7 +95,7 @@ class Transport implements WorkerTransport, ConnectionOwner {
     for (const name in request.headers) head += `${name}: ${request.headers[name]}\r\n`;
     head += body ? `content-length: ${body.bytes.length}\r\n\r\n` : '\r\n';
     const connection = this.#take();
-    connection.send(head, body?.bytes ?? null, listener);
+    connection.send(head, body?.bytes ?? null, request.headers['x-request-id'] ?? '', listener);
     return connection;
   }
 
@@ -108,15 +123,37 @@ class Transport implements WorkerTransport, ConnectionOwner {
   }
 
   onIdle(connection: Connection): void {
-    if (this.#closed) return connection.destroy();
     const now = this.#options.clock.now();
     const said = connection.keepAliveMs;
     const keepMs = said === null ? this.#keepAliveMs : Math.max(0, Math.min(said - 1_000, MAX_KEEP_ALIVE_MS));
-    if (keepMs === 0) return connection.destroy();
+    if (this.#closed || keepMs === 0 || now < this.#distrustedUntil) return connection.destroy();
     connection.usableUntil = now + keepMs;
-    this.#idle.push(connection);
-    this.#sweep ??= this.#options.clock.after(keepMs + 100, () => this.#closeStale());
+    this.#resting.add(connection, this.#namesRequests);
   }
+
+  #onRested(connection: Connection): void {
+    const { clock } = this.#options;
+    const leftMs = connection.usableUntil - clock.now();
+    if (this.#closed || leftMs <= 0 || clock.now() < this.#distrustedUntil) return connection.destroy();
+    this.#idle.push(connection);
+    this.#sweep ??= clock.after(leftMs + 100, () => this.#closeStale());
+  }
+
+  onUnasked(_connection: Connection, bytes: Buffer): void {
+    if (!this.#saidUnasked) this.#options.onUnasked?.();
+    this.#saidUnasked = true;
+    if (REST_IS_OVER.test(bytes.toString('latin1', 0, 12))) return;
+    this.#distrustedUntil = this.#options.clock.now() + DISTRUST_MS;
+    for (const idle of this.#idle) idle.destroy();
+    this.#idle.length = 0;
+  }
+
+  /** A proxy may give answers ids of its own: that the worker names another request is known only where it has named the right one before. */
+  readonly isAnothers = (answered: string, asked: string): boolean => {
+    if (answered !== asked) return this.#namesRequests;
+    this.#namesRequests = true;
+    return false;
+  };
 
   onClosed(connection: Connection): void {
     this.#all.delete(connection);

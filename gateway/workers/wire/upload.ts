@@ -38,6 +38,8 @@ export function sendUpload(
       signal: abort.signal,
       headersTimeout: 0,
       bodyTimeout: 0,
+      // A connection for each: what a worker says after its answer never meets the next request.
+      reset: true,
     });
     const length = response.headers['content-length'];
     const contentType = String(response.headers['content-type'] ?? '').toLowerCase();

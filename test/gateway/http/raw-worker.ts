@@ -1,7 +1,7 @@
 import * as net from 'node:net';
 
 /** What a worker says to a POST, byte by byte. */
-export type Say = (socket: net.Socket, request: { path: string; body: string }) => void;
+export type Say = (socket: net.Socket, request: { path: string; head: string; body: string }) => void;
 
 export interface RawWorker extends AsyncDisposable {
   readonly url: string;
@@ -34,7 +34,7 @@ export async function startRawWorker(): Promise<RawWorker> {
         if (method === 'GET') socket.write(whole(JSON.stringify({ object: 'list', data: [{ id: 'm', object: 'model' }] })));
         else {
           posts++;
-          worker.say(socket, { path, body });
+          worker.say(socket, { path, head, body });
         }
       }
     });

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { until } from '../../../support/gateway.ts';
 import { chunk, LAST_CHUNK, STREAM_HEAD, whole } from '../../http/raw-worker.ts';
 import type { Spoken } from './heard.ts';
-import { speak, spoken, wire } from './wire.ts';
+import { rested, speak, spoken, wire } from './wire.ts';
 
 describe('connections', () => {
   test('are used again, the last one first, and never by two at once', async () => {
@@ -82,6 +82,7 @@ describe('connections', () => {
     const { heard, exchange } = speak(each);
     heard.onPiece = () => exchange.pause();
     await heard.over;
+    await rested();
     expect((await spoken(each)).payload).toBe('data: a\n\n');
     expect(each.accepted()).toBe(1);
   });

@@ -14,6 +14,7 @@ describe('a head', () => {
       framing: { kind: 'length', bytes: 7 },
       keepAlive: true,
       keepAliveSeconds: null,
+      requestId: null,
       bodyStart: 70,
     });
   });

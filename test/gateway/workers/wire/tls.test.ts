@@ -11,7 +11,7 @@ import type { WorkerTransport } from '../../../../gateway/core/transport.ts';
 import { createTransport } from '../../../../gateway/workers/wire/transport.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';
 import { Heard } from './heard.ts';
-import { POST } from './wire.ts';
+import { POST, rested } from './wire.ts';
 
 const MAKE = 'req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=worker -addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem';
 
@@ -54,13 +54,14 @@ describe.skipIf(identity === null)(`a worker behind TLS${identity === null ? ' (
 
   function make(): WorkerTransport {
     const { port } = server.address() as AddressInfo;
-    return createTransport({ url: `https://127.0.0.1:${port}`, apiKey: null, clock: createFakeClock(), connectMs: () => 3_000 });
+    return createTransport({ url: `https://127.0.0.1:${port}`, apiKey: null, clock: createFakeClock(), connectMs: () => 3_000, proofs: 0 });
   }
 
   async function spoken(over: WorkerTransport, path: string): Promise<Heard> {
     const heard = new Heard();
     over.exchange({ ...POST, path }, heard);
     await heard.over;
+    await rested();
     return heard;
   }
 

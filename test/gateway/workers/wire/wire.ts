@@ -56,7 +56,7 @@ export async function wire(options: Partial<TransportOptions> = {}): Promise<Wir
   const clock = createFakeClock();
   const { port } = server.address() as net.AddressInfo;
   const url = `http://127.0.0.1:${port}`;
-  const transport = createTransport({ url, apiKey: null, clock, connectMs: () => 3_000, ...options });
+  const transport = createTransport({ url, apiKey: null, clock, connectMs: () => 3_000, proofs: 0, ...options });
   cleanups.push(async () => {
     await transport.close();
     for (const socket of sockets) socket.destroy();
@@ -77,9 +77,15 @@ export function speak({ transport }: Wire, request: UpstreamRequest = POST): Spo
   return { heard, exchange: transport.exchange(request, heard) };
 }
 
-/** An exchange that is over. */
+/** An exchange that is over, and whose connection has rested. */
 export async function spoken(each: Wire, request: UpstreamRequest = POST): Promise<Heard> {
   const { heard } = speak(each, request);
   await heard.over;
+  await rested();
   return heard;
+}
+
+/** A connection is used again when its socket has been read once more after the answer. */
+export async function rested(): Promise<void> {
+  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
