@@ -1,4 +1,6 @@
 import { stringify } from 'yaml';
+import { shownArguments } from '../core/secrets/data.ts';
+import { withoutSecrets } from '../core/secrets/text.ts';
 import type { LoadedSettings } from './load.ts';
 import { type Path, originText, pathText } from './schema/origins.ts';
 import { SETTINGS } from './schema/form.ts';
@@ -41,16 +43,18 @@ function explainValue(loaded: LoadedSettings, value: unknown, path: Path): Expla
   }
   if (Array.isArray(value) && value.some(isGroup)) return value.map((each, i) => explainValue(loaded, each, [...path, i]));
   const origin = loaded.origins.get(pathText(path));
-  return { value: withoutSecrets(value, path), origin: originText(origin ?? { kind: 'default' }) };
+  return { value: shown(value, path), origin: originText(origin ?? { kind: 'default' }) };
 }
 
-/** Nothing (null, an empty list) is no secret: that a key is missing may be shown. */
-function withoutSecrets(value: unknown, path: Path): unknown {
+/** Nothing (null, an empty list) is no secret: that a key is missing may be shown. A URL may hold a password wherever it stands. */
+function shown(value: unknown, path: Path): unknown {
   const empty = value === null || (Array.isArray(value) && value.length === 0);
   if (SETTINGS.root.hides(path) && !empty) return HIDDEN;
-  if (Array.isArray(value)) return value.map((each, i) => withoutSecrets(each, [...path, i]));
+  if (typeof value === 'string') return withoutSecrets(value);
+  if (isWords(value)) return shownArguments(value);
+  if (Array.isArray(value)) return value.map((each, i) => shown(each, [...path, i]));
   if (!isGroup(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, withoutSecrets(each, [...path, key])]));
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, shown(each, [...path, key])]));
 }
 
 function writeEntry(lines: Line[], indent: string, key: string, explained: Explained): void {
@@ -77,6 +81,10 @@ function isExplainedValue(explained: Explained): explained is ExplainedValue {
 
 function inline(value: unknown): string {
   return stringify(value, { collectionStyle: 'flow', lineWidth: 0, flowCollectionPadding: false }).trimEnd();
+}
+
+function isWords(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === 'string');
 }
 
 function isGroup(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { SupervisorSnapshot } from '../link/snapshot.ts';
 import type { WorkerDirectory } from '../core/worker.ts';
-import { redacted } from './redact.ts';
+import { redacted } from '../core/secrets/data.ts';
 
 interface BundleParts {
   readonly clock: Clock;

@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { isSecretName } from '../../gateway/core/secrets/data.ts';
+import { REDACTED, withoutSecrets } from '../../gateway/core/secrets/text.ts';
 import type { Settings } from '../../gateway/config/schema/settings.ts';
 import type { Clock } from '../../gateway/core/clock.ts';
 import { examineGpus, memoryObstacle } from './gpu.ts';
@@ -179,7 +181,7 @@ function profileFinding(plan: FleetPlan): ProfileFinding {
 function profileValues({ engine, env, why }: GpuProfile): ProfileFinding['values'] {
   return [...Object.entries(engine), ...Object.entries(env)].map(([setting, value]) => ({
     setting,
-    value: String(value),
+    value: isSecretName(setting) ? REDACTED : withoutSecrets(typeof value === 'object' ? JSON.stringify(value) : String(value)),
     why: setting === 'gpu_memory_utilization' && value === DEFAULT_UTILIZATION ? 'as vLLM does by itself' : (why[setting] ?? null),
   }));
 }

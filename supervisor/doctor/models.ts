@@ -1,3 +1,4 @@
+import { redacted, shownArguments } from '../../gateway/core/secrets/data.ts';
 import type { CommandFinding, ModelFinding } from './report.ts';
 import type { Choice } from '../plan/engine-choice.ts';
 import { gpusOf } from '../profile/mode.ts';
@@ -37,12 +38,13 @@ function round(value: number): number {
   return Math.round(value * 100) / 100;
 }
 
-/** What would be run, with the part of its environment that is not inherited from `inherited`. */
+/** What would be run, with the part of its environment that is not inherited from `inherited`. Secrets are hidden. */
 export function describeCommand(launch: LaunchPlan, inherited: Readonly<Record<string, string | undefined>>): CommandFinding {
   const own = Object.entries(launch.env).filter(([name, value]) => inherited[name] !== value && name !== INSTANCE_VARIABLE);
-  const argv = [launch.file, ...launch.argv];
-  const assignments = own.map(([name, value]) => `${name}=${quote(value)}`);
-  return { env: Object.fromEntries(own), argv, shell: [...assignments, ...argv.map(quote)].join(' ') };
+  const env = redacted(Object.fromEntries(own)) as Record<string, string>;
+  const argv = shownArguments([launch.file, ...launch.argv]);
+  const assignments = Object.entries(env).map(([name, value]) => `${name}=${quote(value)}`);
+  return { env, argv, shell: [...assignments, ...argv.map(quote)].join(' ') };
 }
 
 /** As a POSIX shell takes it for one word. */

@@ -1,3 +1,4 @@
+import { shownArguments } from '../../gateway/core/secrets/data.ts';
 import type { EngineValue } from '../../gateway/config/schema/settings.ts';
 import type { EngineSettings } from '../profile/profile.ts';
 import { INSTANCE_VARIABLE } from '../system/instance-variable.ts';
@@ -31,7 +32,7 @@ export interface LaunchRequest {
 export interface LaunchPlan {
   readonly file: string;
   readonly argv: readonly string[];
-  /** What comes after `serve`: the part an operator would repeat by hand. */
+  /** What comes after `serve`, as it may be shown: the part an operator would repeat by hand. Secrets are hidden. */
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
@@ -88,7 +89,7 @@ export function planLaunch(request: LaunchRequest): LaunchPlan {
   return {
     file,
     argv: [...before, ...args],
-    args,
+    args: shownArguments(args),
     env: environment(request),
     cwd: request.cwd,
     maxNumSeqs: numberOr(request.settings['max_num_seqs'], DEFAULT_MAX_NUM_SEQS),

@@ -1,6 +1,8 @@
 import type { Evidence, FailurePhase, RetryRule } from './row.ts';
 import type { GpuReading } from '../gpu/gpu.ts';
 import type { FailureClass } from './table.ts';
+import { plainText } from '../../gateway/core/secrets/plain-text.ts';
+import { withoutSecrets } from '../../gateway/core/secrets/text.ts';
 import { comfortable, cudaTotalBytes, freeForVllmBytes, neededBytes, utilizationLimit } from '../gpu/memory.ts';
 
 export interface Failure {
@@ -201,5 +203,7 @@ function plain(
   advice: string,
   evidence: Evidence = {},
 ): Failure {
-  return { class: name, phase, retry, signature: `${name}/${phase}`, message, advice, lastWords: '', evidence };
+  // What an engine or the system has answered may be part of it.
+  const shown = withoutSecrets(plainText(message));
+  return { class: name, phase, retry, signature: `${name}/${phase}`, message: shown, advice, lastWords: '', evidence };
 }

@@ -1,4 +1,6 @@
 import type { WorkerStage } from '../../gateway/core/worker.ts';
+import { plainText } from '../../gateway/core/secrets/plain-text.ts';
+import { withoutSecrets } from '../../gateway/core/secrets/text.ts';
 import { ByteRing } from '../system/byte-ring.ts';
 import type { FailurePhase } from './row.ts';
 
@@ -104,12 +106,13 @@ export class LogTail {
     return this.#measured;
   }
 
-  /** The last lines, oldest first, without those that every request leaves: what may explain an end. */
+  /** The last lines, oldest first, without those that every request leaves and without secrets: what may explain an end, and be quoted. */
   story(): readonly LogLine[] {
     const splitter = new LineSplitter();
     const lines = [...splitter.push(this.#ring.contents()), ...splitter.flush()];
     // The first of a full ring is cut.
-    return (this.#ring.isFull ? lines.slice(1) : lines).filter(({ text }) => !CHATTER.test(text)).slice(-this.#maxLines);
+    const whole = (this.#ring.isFull ? lines.slice(1) : lines).filter(({ text }) => !CHATTER.test(text)).slice(-this.#maxLines);
+    return whole.map((line) => ({ ...line, text: withoutSecrets(line.text) }));
   }
 
   #isDying(bytes: Buffer): boolean {
@@ -155,7 +158,7 @@ export class LogTail {
 
 /** One line of the engine's output, as a person would read it. */
 export interface LogLine {
-  /** Without colors and without the process prefix. */
+  /** Without colors, other codes for a terminal and the process prefix. */
   readonly text: string;
   /** vLLM's name for the process that wrote it ("APIServer", "EngineCore", "Worker_TP0"); null where there was no prefix. */
   readonly process: string | null;
@@ -166,9 +169,6 @@ const MAX_LINE_CHARS = 4000;
 /** Colors and a prefix come on top. */
 const MAX_RAW_BYTES = MAX_LINE_CHARS * 2;
 
-// Colors and cursor movements (CSI), and titles and links (OSC).
-// eslint-disable-next-line no-control-regex
-const ANSI = /\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\))/g;
 const PREFIX = /^\(([A-Za-z][\w.-]*) pid=\d+\) /;
 
 const LINE_FEED = 10;
@@ -219,7 +219,7 @@ function nextEnd(bytes: Buffer, from: number): number {
 
 function toLine(bytes: Buffer): LogLine[] {
   const raw = bytes.toString('utf8', 0, Math.min(bytes.length, MAX_RAW_BYTES));
-  const plain = raw.replace(ANSI, '').trimEnd();
+  const plain = plainText(raw).trimEnd();
   const prefix = PREFIX.exec(plain);
   const text = (prefix ? plain.slice(prefix[0].length) : plain).slice(0, MAX_LINE_CHARS);
   return text.trim() === '' ? [] : [{ text, process: prefix?.[1] ?? null }];

@@ -1,5 +1,7 @@
 import { Agent } from 'node:http';
 import { urlToHttpOptions } from 'node:url';
+import { plainText } from '../../gateway/core/secrets/plain-text.ts';
+import { withoutSecrets } from '../../gateway/core/secrets/text.ts';
 import type { ServedModel } from '../../gateway/core/worker.ts';
 import { exchange } from '../../gateway/core/exchange.ts';
 import { hasGenerated, readLoad, readModels, readSleeping, readVersion } from '../../gateway/vllm/answers.ts';
@@ -171,7 +173,7 @@ export class Probe {
         body,
         { silenceMs: timeoutMs, totalMs: 2 * timeoutMs },
       );
-      if (status !== 200) return failed(`${path} answered ${status}: ${text.slice(0, 300)}`, 'wrong');
+      if (status !== 200) return failed(`${path} answered ${status}: ${quoted(text)}`, 'wrong');
       return { kind: 'ok', value: read(text) };
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
@@ -189,6 +191,11 @@ function said<T>(value: T | null): T {
 /** No such route, or, in older versions of vLLM, one that has nothing to do with this model. */
 function isNoTask(reason: string): boolean {
   return /answered 404: .*"Not Found"|answered (?:400|501): .*does not support/s.test(reason);
+}
+
+/** The beginning of what an engine has answered, as it may be told. */
+function quoted(text: string): string {
+  return withoutSecrets(plainText(text.slice(0, 4000))).slice(0, 300);
 }
 
 function missOf(code: string | undefined): ProbeMiss {

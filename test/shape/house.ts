@@ -19,13 +19,14 @@ const HTTP = ['hono', 'hono/**', '@hono/**', 'undici', 'node:http'];
 
 export const ROOMS: readonly Room[] = [
   { path: 'gateway/core', idea: 'call, reply, worker, errors, clock, chance: what every part means by these words', knows: [] },
+  { path: 'gateway/core/secrets', idea: 'what must not be shown, and how it is taken out', knows: [] },
   { path: 'gateway/core/log', idea: 'the one log writer', knows: ['gateway/core'] },
-  { path: 'gateway/config/schema', idea: 'what may be set, and what is wrong with what was', knows: [] },
+  { path: 'gateway/config/schema', idea: 'what may be set, and what is wrong with what was', knows: ['gateway/core/secrets'] },
   { path: 'gateway/config/layers', idea: 'file, environment and flags, each a layer', knows: ['gateway/config/schema'] },
   {
     path: 'gateway/config',
     idea: 'load, reload, explain, check',
-    knows: ['gateway/config/schema', 'gateway/config/layers'],
+    knows: ['gateway/config/schema', 'gateway/config/layers', 'gateway/core/secrets'],
   },
   { path: 'gateway/link', idea: 'what gateway and supervisor say to each other', knows: ['gateway/core', 'gateway/config/schema'] },
   { path: 'gateway/vllm', idea: 'the one reader of what a vLLM says, for both sides', knows: ['gateway/core'] },
@@ -77,7 +78,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/telemetry',
     idea: 'figures for people: stats, probes, the bundle',
-    knows: ['gateway/core', 'gateway/link', 'gateway/telemetry/events', 'gateway/telemetry/metrics'],
+    knows: ['gateway/core', 'gateway/core/secrets', 'gateway/link', 'gateway/telemetry/events', 'gateway/telemetry/metrics'],
   },
   {
     path: 'gateway/pipeline.ts',
@@ -154,7 +155,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'supervisor/failure',
     idea: 'why an engine ended, from its log and its exit',
-    knows: ['gateway/core', 'supervisor/gpu', 'supervisor/system'],
+    knows: ['gateway/core', 'gateway/core/secrets', 'supervisor/gpu', 'supervisor/system'],
     pure: true,
   },
   {
@@ -174,7 +175,15 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'supervisor/engine',
     idea: 'one process of the engine: its command line, child and record',
-    knows: ['gateway/config/schema', 'gateway/core', 'supervisor/failure', 'supervisor/gpu', 'supervisor/profile', 'supervisor/system'],
+    knows: [
+      'gateway/config/schema',
+      'gateway/core',
+      'gateway/core/secrets',
+      'supervisor/failure',
+      'supervisor/gpu',
+      'supervisor/profile',
+      'supervisor/system',
+    ],
   },
   {
     path: 'supervisor/machine',
@@ -210,6 +219,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/config/schema',
       'gateway/core',
       'gateway/core/log',
+      'gateway/core/secrets',
       'gateway/vllm',
       'supervisor/engine',
       'supervisor/failure',
@@ -245,6 +255,7 @@ export const ROOMS: readonly Room[] = [
     knows: [
       'gateway/config/schema',
       'gateway/core',
+      'gateway/core/secrets',
       'gateway/link',
       'gateway/vllm',
       'supervisor/engine',

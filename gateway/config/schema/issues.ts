@@ -1,3 +1,4 @@
+import { redacted } from '../../core/secrets/data.ts';
 import type { z } from 'zod';
 import { alternatives, expectation, hint, shownValue } from './expectation.ts';
 import type { Form } from './form.ts';
@@ -73,7 +74,7 @@ function wrongValue(issue: ZodIssue, path: Path, { tree, form, unshown }: Case):
   if (path.length === 0) return `expected ${form.content}`;
   const expected = expectation(node.schema);
   if (unshown(path) || form.root.hides(path)) return `expected ${expected}`;
-  return `expected ${expected}; got ${shownValue(value)}${hint(node.schema, value, pathText(path))}`;
+  return `expected ${expected}; got ${shownValue(redacted(value))}${hint(node.schema, value, pathText(path))}`;
 }
 
 function unknownKey(group: Path, key: string, { root }: Form): string {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isSecretName } from '../../core/secrets/data.ts';
 import type { Path } from './origins.ts';
 
 /** How a value may be written. */
@@ -9,8 +10,6 @@ interface SchemaLeaf {
   readonly path: readonly string[];
   readonly node: SchemaNode;
 }
-
-const SECRET_NAME = /(?:^|[-_.])(?:key|token|secret|password|passwd)s?$/i;
 
 /** A place in a schema: how a value there may be written, and what may lie in it. Each place is looked at once. */
 export class SchemaNode {
@@ -52,7 +51,7 @@ export class SchemaNode {
     return path.some((step, i) => {
       const group = this.at(path.slice(0, i));
       if (group?.names) return this.at(path.slice(0, i + 1))?.schema.meta()?.['writeOnly'] === true;
-      return typeof step === 'string' && SECRET_NAME.test(step);
+      return typeof step === 'string' && isSecretName(step);
     });
   }
 

@@ -54,6 +54,23 @@ describe('explaining settings', () => {
     expect(explainSettings(load({}))).toMatch(/^ {2}key: null +# default$/m);
   });
 
+  test('hides the passwords of URLs and what a command carries, and shows limits on tokens', () => {
+    const engines = `supervisor: { vllm_command: [docker, run, -e, HF_TOKEN=hunter2, vllm, serve] }
+models:
+  - id: b
+    source: b/b
+    engine:
+      kv-transfer-config: { kv_connector_extra_config: { url: "redis://:hunter2@cache:1", auth: { password: hunter2 } } }
+      max_num_batched_tokens: 4096
+`;
+    const loaded = load({ file: engines });
+    for (const text of [explainSettings(loaded), JSON.stringify(explainJson(loaded))]) {
+      expect(text).not.toContain('hunter2');
+      expect(text).toContain('redis://[redacted]@cache:1');
+      expect(text).toMatch(/max_num_batched_tokens"?: ?4096/);
+    }
+  });
+
   test('begins with what is to be warned of', () => {
     expect(
       explainSettings(load({ env: { HEADGATE_SERVER_PORT: '1' } }))

@@ -38,3 +38,10 @@ export function recordings(pattern: RegExp): Recording[] {
       return { name, status: Number(head.slice(9, 12)), contentType, body: bytes.subarray(end + 4) };
     });
 }
+
+/** The logs of a vLLM 0.32 that was recorded at good and bad starts and at its deaths, by file name; empty where they are not there. */
+export function recordedLogs(): ReadonlyMap<string, string> {
+  const folder = new URL('0.32.0/logs/', FOLDER);
+  if (!existsSync(folder)) return new Map();
+  return new Map(readdirSync(folder).map((name) => [name, readFileSync(new URL(name, folder), 'utf8')]));
+}

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { debugBundleBody } from '../../../gateway/telemetry/debug-bundle.ts';
-import { redacted, withoutSecrets } from '../../../gateway/telemetry/redact.ts';
+import { redacted } from '../../../gateway/core/secrets/data.ts';
+import { withoutSecrets } from '../../../gateway/core/secrets/text.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 import { directoryOf, snapshotOf, viewOf, workerOf } from './events/scene.ts';
 

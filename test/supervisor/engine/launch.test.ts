@@ -55,6 +55,14 @@ describe('the command line', () => {
     ]);
   });
 
+  test('shows none of the secrets that the engine is started with', () => {
+    const settings = { hf_token: 'hunter2', kv_transfer_config: { kv_connector_extra_config: { url: 'redis://:hunter2@cache:1' } } };
+    const { argv, args } = planLaunch({ ...REQUEST, settings });
+    expect(argv).toContain('hunter2');
+    expect(args.join(' ')).not.toContain('hunter2');
+    expect(args).toContain('{"kv_connector_extra_config":{"url":"redis://[redacted]@cache:1"}}');
+  });
+
   test('does not let settings take from the supervisor what it must decide itself', () => {
     expect(toFlags({ port: 1, host: '0.0.0.0', 'api-key': 'x', served_model_name: 'y', uds: 'z' })).toEqual([]);
   });

@@ -116,6 +116,16 @@ describe('LogTail', () => {
     expect(tail.push('\r')).not.toBeNull();
   });
 
+  test('tells its story without secrets and without what a terminal would obey', () => {
+    const tail = new LogTail();
+    tail.push('(EngineCore pid=9) ERROR ValueError: \u001b]0;owned\u0007no access with hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345\u202e\n');
+    tail.push('OSError: proxy http://bob:hunter2@proxy:3128 refused (api_key=hunter2)\n');
+    expect(tail.story().map(({ text }) => text)).toEqual([
+      'ERROR ValueError: no access with [redacted]',
+      'OSError: proxy http://[redacted]@proxy:3128 refused (api_key=[redacted])',
+    ]);
+  });
+
   test('keeps the last lines and no more', () => {
     const tail = new LogTail({ maxLines: 10 });
     for (let i = 0; i < 1000; i += 1) tail.push(`line ${i}\n`);
