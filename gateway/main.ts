@@ -20,6 +20,7 @@ import type { ReloadAnswer } from './http/pages/admin.ts';
 import { adminStatus } from './http/pages/admin-status.ts';
 import { LiveStatus } from './http/pages/live-status.ts';
 import { BodyMemory } from './http/body/read-body.ts';
+import { Turns } from './http/body/turns.ts';
 import { openListeners, type Listeners } from './http/listeners.ts';
 import { Lifecycle } from './http/lifecycle.ts';
 import { Refusals } from './http/refusals.ts';
@@ -248,6 +249,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     newId,
     live,
     bodies,
+    turns: new Turns(),
     refusals,
     onUnexpected,
   };

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { pipeline } from 'node:stream';
+import type { Clock } from '../core/clock.ts';
 import { makeCall, type Call, type CallBody, type Peek, type Route } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Principal } from '../core/principal.ts';
@@ -7,9 +7,11 @@ import type { ModelEntry, WorkerDirectory } from '../core/worker.ts';
 import { parseJsonBody } from '../openai/json-body.ts';
 import { peek } from '../openai/peek.ts';
 import { rewriteModel } from '../openai/rewrite-model.ts';
-import { declaredLength, readBody } from './body/read-body.ts';
+import { checkDeclaredLength, readBody } from './body/read-body.ts';
 import { boundaryOf } from './body/form-reader.ts';
+import type { Turns } from './body/turns.ts';
 import { peekUpload, renameModel } from './body/upload.ts';
+import { TOKEN_LIST_PATHS } from './routes.ts';
 
 /** What is known of a call before its body is read. */
 export interface CallHead {
@@ -29,12 +31,16 @@ interface BodyReading {
 }
 
 export interface IdentifyContext {
+  readonly clock: Clock;
   readonly directory: WorkerDirectory;
   readonly maxBodyBytes: () => number;
+  readonly turns: Turns;
   /** Whether a client's own trace is continued with its sampling decision. */
   readonly trustTrace: () => boolean;
 }
 
+/** A smaller body is parsed in a few milliseconds at most. */
+const LARGE_BYTES = 262_144;
 const REQUEST_ID = /^[\w.-]{1,128}$/;
 const SESSION_ID = /^[\x21-\x7e]{1,256}$/;
 const ACCEPT = /^[\x20-\x7e]{1,256}$/;
@@ -65,15 +71,17 @@ export async function identify(
     throw new GatewayError('unsupported_encoding', 'Compressed request bodies are not accepted; send the body without Content-Encoding.');
   }
   const maxBytes = context.maxBodyBytes();
-  const contentLength = declaredLength(incoming, maxBytes);
+  checkDeclaredLength(incoming, maxBytes);
   const contentType = headers['content-type'] ?? '';
   if (route.body === 'json') checkJsonType(contentType);
   else checkUploadType(contentType);
+  const boundary = route.body === 'json' ? '' : boundaryOf(contentType);
   reading.onWanted();
+  // All of it, of an upload too: a place at a worker is for calls that can run, not for clients that are still sending.
+  const bytes = await readBody(incoming, maxBytes, context.clock, reading.onLength);
+  if (bytes.length > LARGE_BYTES) await ownTurn(context, incoming);
   const { model, body, seen } =
-    route.body === 'json'
-      ? await readJson(context, incoming, maxBytes, reading)
-      : await readUpload(context, incoming, maxBytes, contentType, contentLength, reading);
+    route.body === 'json' ? ofJson(context, route, withoutMark(bytes)) : ofUpload(context, bytes, contentType, boundary);
   return makeCall({
     id,
     route,
@@ -94,35 +102,29 @@ interface Read {
   readonly seen: Peek;
 }
 
-async function readJson(context: IdentifyContext, incoming: IncomingMessage, maxBytes: number, reading: BodyReading): Promise<Read> {
-  const bytes = withoutMark(await readBody(incoming, maxBytes, reading.onLength));
-  const seen = peek(parseJsonBody(bytes));
-  const model = resolve(context.directory, seen.model);
+function ofJson({ directory }: IdentifyContext, route: Route, bytes: Buffer): Read {
+  const seen = peek(parseJsonBody(bytes, TOKEN_LIST_PATHS.has(route.path)));
+  const model = resolve(directory, seen.model);
   // The worker knows the model by its id; a body that names none gets the worker's default, which is this one.
   const named = seen.model === null || seen.model === model.id ? bytes : (rewriteModel(bytes, model.id) ?? bytes);
   return { model, seen, body: { kind: 'bytes', bytes: named, contentType: 'application/json' } };
 }
 
-async function readUpload(
-  context: IdentifyContext,
-  incoming: IncomingMessage,
-  maxBytes: number,
-  contentType: string,
-  contentLength: number | null,
-  reading: BodyReading,
-): Promise<Read> {
-  const boundary = boundaryOf(contentType);
-  // Where there is one model, it gets the upload whatever its name.
-  const decides = context.directory.models().length > 1;
-  const upload = await peekUpload(incoming, boundary, maxBytes, decides ? reading : null);
-  const model = resolve(context.directory, upload.model);
-  const { model: name, stream } = upload;
+function ofUpload({ directory }: IdentifyContext, bytes: Buffer, contentType: string, boundary: string): Read {
+  const { model: name, stream } = peekUpload(bytes, boundary);
+  const model = resolve(directory, name);
   const seen: Peek = { model: name, stream, promptChars: 0, promptHead: '', maxTokens: null, choices: 1, promptLogprobs: null };
-  if (upload.model === model.id) return { model, seen, body: { kind: 'stream', stream: upload.body, contentType, contentLength } };
-  // The worker does not know our aliases, and one may still come behind the file.
-  const named = renameModel(boundary, (name) => context.directory.resolve(name === '' ? null : name)?.id ?? null);
-  pipeline(upload.body, named, () => {});
-  return { model, seen, body: { kind: 'stream', stream: named, contentType, contentLength: null } };
+  // The worker does not know our aliases.
+  const idOf = (written: string) => directory.resolve(written === '' ? null : written)?.id ?? null;
+  const named = name === null || name === model.id ? bytes : renameModel(bytes, boundary, idOf);
+  return { model, seen, body: { kind: 'bytes', bytes: named, contentType } };
+}
+
+/** Waits for a turn in which nothing else of this size is looked at. @throws truncated_body when the client has left meanwhile */
+async function ownTurn({ turns }: IdentifyContext, incoming: IncomingMessage): Promise<void> {
+  await turns.next();
+  if (incoming.socket.destroyed)
+    throw new GatewayError('truncated_body', 'The client left before its request was looked at.', { close: true });
 }
 
 function checkJsonType(contentType: string): void {

@@ -31,3 +31,6 @@ export const RELAYED_ROUTES: readonly Route[] = [
 
 /** The same by path. */
 export const RELAYED_BY_PATH: ReadonlyMap<string, Route> = new Map(RELAYED_ROUTES.map((route) => [route.path, route]));
+
+/** Paths of those whose bodies may hold prompts as lists of token ids. */
+export const TOKEN_LIST_PATHS: ReadonlySet<string> = new Set(['/v1/completions', '/v1/embeddings', '/pooling', '/classify', '/detokenize']);

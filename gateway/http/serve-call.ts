@@ -1,10 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Call, Route } from '../core/call.ts';
-import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Handler } from '../core/handler.ts';
 import type { Reply } from '../core/reply.ts';
-import { discardBody, type BodyMemory } from './body/read-body.ts';
+import type { BodyMemory } from './body/read-body.ts';
 import { principalOf } from './credentials.ts';
 import { identify, requestIdOf, type CallHead, type IdentifyContext } from './identify.ts';
 import type { Stage } from './lifecycle.ts';
@@ -13,7 +12,6 @@ import type { Refusals } from './refusals.ts';
 import { dropIfStalled } from './stalled-client.ts';
 
 export interface ServeContext extends IdentifyContext {
-  readonly clock: Clock;
   /** The policies; replaced on reload. */
   readonly handler: () => Handler;
   readonly lifecycle: () => Stage;
@@ -49,11 +47,6 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
   }
   live.add(call);
   const client = new ClientSide(response, call);
-  const upload = call.body.kind === 'stream' ? call.body.stream : null;
-  // An upload that proves too large, or is cut off, is not the worker's fault: the call must end before the worker's side notices.
-  upload?.on('error', (error) => {
-    if (error instanceof GatewayError) call.cancellation.cancel(error);
-  });
   try {
     const reply = await context.handler()(call);
     void reply.ended.promise.then(() => {
@@ -61,8 +54,6 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
       room.release();
     });
     client.respond(reply, context.lifecycle() !== 'serving');
-    // A worker may begin to answer while the upload still flows; once it has answered, nobody reads the rest.
-    if (upload) void reply.ended.promise.then(() => discardBody(incoming));
   } catch (error) {
     // The policies answer their own errors; an error that arrives here came while the answer was being written.
     live.delete(call);

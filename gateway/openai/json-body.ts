@@ -4,6 +4,10 @@ import { GatewayError } from '../core/errors.ts';
 const MAX_JSON_DEPTH = 64;
 export const MAX_JSON_KEYS = 10_000;
 export const MAX_JSON_CONTAINERS = 100_000;
+/** Twice the largest vocabulary: a chat may list the tokens that are allowed in its answer. */
+export const MAX_JSON_ITEMS = 524_288;
+/** Where a prompt may be a list of token ids: two contexts of a million tokens. */
+export const MAX_TOKEN_ITEMS = 2_097_152;
 /** A smaller body cannot hold enough to slow its parser down. */
 const SMALL_BYTES = 65_536;
 
@@ -22,13 +26,14 @@ export interface ParsedBody {
 
 /**
  * Parses a request body and holds it to limits that no honest request meets, before anything else looks at it.
+ * @param takesTokenLists whether its route takes prompts as lists of token ids
  * @throws invalid_utf8 · invalid_json · invalid_type · json_too_deep · too_many_keys · invalid_value (a number too large for any reader)
  */
-export function parseJsonBody(bytes: Buffer): ParsedBody {
+export function parseJsonBody(bytes: Buffer, takesTokenLists = false): ParsedBody {
   const start = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
   if (!isUtf8(bytes)) throw new GatewayError('invalid_utf8', 'The request body is not valid UTF-8.');
   if (bytes.length === start) throw new GatewayError('invalid_json', 'The request body is empty; a JSON object is expected.');
-  checkShape(bytes);
+  checkShape(bytes, takesTokenLists ? MAX_TOKEN_ITEMS : MAX_JSON_ITEMS);
   const value = parse(bytes.toString('utf8', start));
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     const got = value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`;
@@ -49,15 +54,17 @@ function parse(text: string): unknown {
 }
 
 /**
- * Holds a large body to limits before it is parsed: 32 MB of brackets keep V8 busy for seconds and make a gigabyte of empty arrays.
+ * Holds a large body to limits before it is parsed: 32 MB of brackets keep V8 busy for seconds and make a gigabyte of empty
+ * arrays, and a list of sixteen million ones holds the only thread for most of a second.
  * Says nothing of whether the bytes are JSON.
  * @throws json_too_deep · too_many_keys
  */
-export function checkShape(bytes: Buffer): void {
+export function checkShape(bytes: Buffer, maxItems = MAX_JSON_ITEMS): void {
   if (bytes.length <= SMALL_BYTES) return;
   let depth = 0;
   let containers = 0;
   let keys = 0;
+  let commas = 0;
   for (let pos = 0; pos < bytes.length; pos++) {
     const byte = bytes[pos];
     if (byte === 0x22) pos = stringEnd(bytes, pos) - 1;
@@ -66,6 +73,9 @@ export function checkShape(bytes: Buffer): void {
       if (++containers > MAX_JSON_CONTAINERS) {
         throw new GatewayError('too_many_keys', `The JSON body has more than ${MAX_JSON_CONTAINERS} objects and arrays.`);
       }
+    } else if (byte === 0x2c) {
+      if (++commas >= maxItems)
+        throw new GatewayError('too_many_keys', `The JSON body has more than ${maxItems} items in its arrays and objects.`);
     } else if (byte === 0x3a) {
       if (++keys > MAX_JSON_KEYS) throw tooManyKeys();
     } else if (byte === 0x5d || byte === 0x7d) depth--;

@@ -7,6 +7,9 @@ const MAX_CHOICES = 128;
 const MAX_PROMPTS = 1_024;
 const MAX_MESSAGES = 2_048;
 const MAX_TOOLS = 512;
+/** What a rerank or a score may compare: Cohere's own limit. */
+const MAX_DOCUMENTS = 10_000;
+const DOCUMENTS = ['documents', 'queries', 'items', 'text_1', 'text_2', 'data_1', 'data_2'];
 const MAX_STOPS = 16;
 const MAX_LOGPROBS = 20;
 const MAX_MODEL_NAME = 512;
@@ -36,6 +39,7 @@ export function peek(body: ParsedBody): Peek {
   lengthAtMost(value, 'messages', MAX_MESSAGES);
   lengthAtMost(value, 'tools', MAX_TOOLS);
   lengthAtMost(value, 'stop', MAX_STOPS);
+  for (const key of DOCUMENTS) lengthAtMost(value, key, MAX_DOCUMENTS);
   checkMediaUrls(value);
   return {
     model,

@@ -20,8 +20,12 @@ interface Upload {
   closed: boolean;
 }
 
-/** A worker that shows uploads as they arrive, and answers those that are whole. */
-async function startListener(answer = (upload: Upload) => void upload.response.end(ANSWER), model = 'm') {
+/** A worker that shows uploads as they arrive, and answers those that are whole; `onBegun` hears of their first bytes. */
+async function startListener(
+  answer = (upload: Upload) => void upload.response.end(ANSWER),
+  model = 'm',
+  onBegun: (upload: Upload) => void = () => {},
+) {
   const uploads: Upload[] = [];
   const server = createServer((incoming, response) => {
     response.setHeader('content-type', 'application/json');
@@ -35,6 +39,7 @@ async function startListener(answer = (upload: Upload) => void upload.response.e
     }
     const upload: Upload = { headers: incoming.headers, request: incoming, response, body: '', whole: false, closed: false };
     uploads.push(upload);
+    incoming.once('data', () => onBegun(upload));
     incoming.on('data', (piece: Buffer) => (upload.body += piece.toString('latin1')));
     incoming.on('end', () => {
       upload.whole = true;
@@ -120,16 +125,18 @@ test('an upload reaches the worker as it was sent', async () => {
   expect(await endOf(gateway!, 'upload')).toMatchObject({ outcome: 'complete', route: PATH, model: 'm' });
 });
 
-test('a long upload reaches the worker while it is still being sent', async () => {
-  const { url } = await start();
-  const { upload, answer } = slowly(url, 'slow');
+test('uploads that are still being sent hold no place: another is answered meanwhile, and they when they are whole', async () => {
+  const { url } = await start({ workers: [{ url: worker.url, max_num_seqs: 1 }], admission: { headroom: 0, max_queue: 10 } });
   const first = field('model', 'm') + file('x'.repeat(200_000)).trimEnd();
-  upload.write(Buffer.from(first, 'latin1'));
-  await until(() => (worker.uploads[0]?.body.length ?? 0) === first.length, 'the first part at the worker');
-  expect(worker.uploads[0]?.whole).toBe(false);
-  upload.end(`\r\n${END}`);
-  expect(await answer).toBe(200);
-  expect(worker.uploads[0]?.body).toBe(`${first}\r\n${END}`);
+  const slow = ['slow-1', 'slow-2', 'slow-3'].map((id) => slowly(url, id));
+  for (const { upload } of slow) await new Promise((resolve) => upload.write(Buffer.from(first, 'latin1'), resolve));
+  const quick = await post(url, field('model', 'm') + file('quick') + END);
+  expect(quick.status).toBe(200);
+  expect(worker.uploads).toHaveLength(1);
+  expect(gateway!.gateway.figures.queueDepth('interactive')).toBe(0);
+  for (const { upload } of slow) upload.end(`\r\n${END}`);
+  expect(await Promise.all(slow.map(({ answer }) => answer))).toEqual([200, 200, 200]);
+  expect(worker.uploads.slice(1).map(({ body }) => body)).toEqual(Array(3).fill(`${first}\r\n${END}`));
 });
 
 test.each([
@@ -158,15 +165,15 @@ test('an upload with its file first goes to the model that it names behind it', 
   expect((await post(gateway.url, file('x'.repeat(300_000)) + field('model', 'nobody') + END)).status).toBe(404);
 });
 
-test('a client that leaves in the middle of its upload frees the worker', async () => {
+test('a client that leaves in the middle of its upload is heard of by no worker', async () => {
   const { url } = await start();
   const { upload, answer } = slowly(url, 'left');
-  upload.write(field('model', 'm') + file('x'.repeat(200_000)).trimEnd());
-  await until(() => (worker.uploads[0]?.body.length ?? 0) > 100_000, 'the upload at the worker');
+  const first = field('model', 'm') + file('x'.repeat(200_000)).trimEnd();
+  await new Promise((resolve) => upload.write(first, resolve));
   upload.destroy();
   await answer;
-  await until(() => worker.uploads[0]!.closed, 'the worker freed');
-  expect(await endOf(gateway!, 'left')).toMatchObject({ outcome: 'disconnected' });
+  expect(await endOf(gateway!, 'left')).toMatchObject({ outcome: 'refused', code: 'truncated_body' });
+  expect(worker.uploads).toEqual([]);
 });
 
 test('a client that leaves before the model is known leaves no trace', async () => {
@@ -204,35 +211,34 @@ test.each([
   expect(gateway!.gateway.figures.breakers().get(new URL(worker.url).host)?.consecutiveFailures ?? 0).toBe(0);
 });
 
-test('a worker that dies in the middle of an upload is 502, and the upload is not sent twice', async () => {
-  await using second = { ...(await startListener()), [Symbol.asyncDispose]: () => second.stop() };
+test('an upload whose worker died is sent to another', async () => {
+  let died = 0;
+  const dies = (upload: Upload) => void (died++ === 0 ? upload.request.socket.resetAndDestroy() : upload.response.end(ANSWER));
+  await worker.stop();
+  worker = await startListener(dies);
+  await using second = { ...(await startListener(dies)), [Symbol.asyncDispose]: () => second.stop() };
   gateway = await startTestGateway([worker.url, second.url]);
   await until(
     async () => ((await (await fetch(`${gateway!.url}/readyz?verbose`)).text()).match(/"state":"ready"/g) ?? []).length === 2,
     'both workers ready',
   );
-  const { upload, answer } = slowly(gateway.url, 'died');
-  upload.write(field('model', 'm') + file('x'.repeat(200_000)).trimEnd());
-  const all = () => [...worker.uploads, ...second.uploads];
-  await until(() => (all()[0]?.body.length ?? 0) > 100_000, 'the upload at a worker');
-  all()[0]!.request.socket.resetAndDestroy();
-  expect(await answer).toBe(502);
-  upload.destroy();
-  expect(all()).toHaveLength(1);
-  expect(await endOf(gateway, 'died')).toMatchObject({ status: 502, code: 'upstream_disconnected', attempts: 1 });
+  const body = field('model', 'm') + file('x'.repeat(200_000)) + END;
+  expect((await post(gateway.url, body, { 'x-request-id': 'again' })).status).toBe(200);
+  expect([...worker.uploads, ...second.uploads].map((upload) => upload.body)).toEqual([body, body]);
+  expect(await endOf(gateway, 'again')).toMatchObject({ status: 200, attempts: 2 });
 });
 
 test('a worker that refuses an upload before it has all of it is heard', async () => {
   await worker.stop();
-  worker = await startListener();
+  worker = await startListener(undefined, 'm', ({ request: incoming, response }) => {
+    incoming.pause();
+    response.writeHead(400, { connection: 'close' });
+    response.end('{"error":{"message":"not audio","type":"BadRequestError","param":"file","code":400}}');
+  });
   const { url } = await start();
-  const { upload, answer } = slowly(url, 'refused');
-  upload.write(field('model', 'm') + file('x'.repeat(200_000)).trimEnd());
-  await until(() => (worker.uploads[0]?.body.length ?? 0) > 100_000, 'the upload at the worker');
-  worker.uploads[0]!.response.writeHead(400, { connection: 'close' });
-  worker.uploads[0]!.response.end('{"error":{"message":"not audio","type":"BadRequestError","param":"file","code":400}}');
-  expect(await answer).toBe(400);
-  upload.destroy();
+  const response = await post(url, field('model', 'm') + file('x'.repeat(8_000_000)) + END, { 'x-request-id': 'refused' });
+  expect(response.status).toBe(400);
+  expect(worker.uploads[0]?.whole).toBe(false);
   expect(await endOf(gateway!, 'refused')).toMatchObject({ status: 400, outcome: 'refused', code: 'invalid_value' });
 });
 

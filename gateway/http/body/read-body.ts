@@ -1,26 +1,31 @@
 import type { IncomingMessage } from 'node:http';
+import type { Timer, Clock } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
+import { TOO_SLOW, watchPace } from './pace.ts';
 
 /** What a client may still send of a body that was refused, so that it gets to read the answer. */
 const DISCARD_BYTES = 67_108_864;
 
-/** The declared length. @throws request_too_large */
-export function declaredLength(incoming: IncomingMessage, maxBytes: number): number | null {
+/** A body that says itself that it is too large is not read. @throws request_too_large */
+export function checkDeclaredLength(incoming: IncomingMessage, maxBytes: number): void {
   const header = incoming.headers['content-length'];
-  if (header === undefined) return null;
-  const length = Number(header);
-  if (length > maxBytes) throw tooLarge(maxBytes);
-  return length;
+  if (header !== undefined && Number(header) > maxBytes) throw tooLarge(maxBytes);
 }
 
 /**
- * The whole body. How long it may take is the server's requestTimeout.
+ * The whole body. How long it may take in all is the server's requestTimeout; a large one must keep moving besides.
  * @param onLength told how many bytes there are so far; what it throws refuses the request
- * @throws request_too_large · truncated_body
+ * @throws request_too_large · truncated_body · request_timeout
  */
-export function readBody(incoming: IncomingMessage, maxBytes: number, onLength: (bytes: number) => void = () => {}): Promise<Buffer> {
+export function readBody(
+  incoming: IncomingMessage,
+  maxBytes: number,
+  clock: Clock,
+  onLength: (bytes: number) => void = () => {},
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const body = new GrowingBytes();
+    let pace: Timer | null = null;
     incoming.on('data', onData);
     incoming.once('end', onEnd);
     incoming.once('close', onCut);
@@ -31,6 +36,7 @@ export function readBody(incoming: IncomingMessage, maxBytes: number, onLength: 
         if (body.length + piece.length > maxBytes) throw tooLarge(maxBytes);
         onLength(body.length + piece.length);
         body.add(piece);
+        if (pace === null && body.length > SMALL_BYTES) pace = watchPace(clock, () => body.length, onTooSlow);
       } catch (error) {
         stop();
         reject(error as Error);
@@ -40,11 +46,16 @@ export function readBody(incoming: IncomingMessage, maxBytes: number, onLength: 
       stop();
       resolve(body.bytes());
     }
+    function onTooSlow(): void {
+      stop();
+      reject(new GatewayError('request_timeout', TOO_SLOW, { close: true }));
+    }
     function onCut(): void {
       stop();
       reject(new GatewayError('truncated_body', 'The request body ended before it was complete.', { close: true }));
     }
     function stop(): void {
+      pace?.cancel();
       incoming.off('data', onData);
       incoming.off('end', onEnd);
       incoming.off('close', onCut);
@@ -57,8 +68,6 @@ export function readBody(incoming: IncomingMessage, maxBytes: number, onLength: 
 export function discardBody(incoming: IncomingMessage): void {
   if (incoming.complete || incoming.destroyed) return;
   let bytes = 0;
-  // A stream that the body is piped to would hold it back.
-  incoming.unpipe();
   incoming.on('error', () => {});
   incoming.on('data', (piece: Buffer) => {
     bytes += piece.length;
@@ -67,7 +76,7 @@ export function discardBody(incoming: IncomingMessage): void {
   incoming.resume();
 }
 
-export function tooLarge(maxBytes: number): GatewayError {
+function tooLarge(maxBytes: number): GatewayError {
   return new GatewayError('request_too_large', `The request body is larger than ${maxBytes} bytes.`);
 }
 

@@ -6,6 +6,7 @@ import type { Call, Route } from '../../../gateway/core/call.ts';
 import { GatewayError } from '../../../gateway/core/errors.ts';
 import { ANONYMOUS } from '../../../gateway/core/principal.ts';
 import type { ModelEntry } from '../../../gateway/core/worker.ts';
+import { Turns } from '../../../gateway/http/body/turns.ts';
 import { identify, requestIdOf } from '../../../gateway/http/identify.ts';
 import { CHAT } from '../../support/fake-call.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
@@ -27,7 +28,7 @@ async function made(body: string, headers: Record<string, string> = {}, route = 
     headers: { 'content-type': route.body === 'json' ? 'application/json' : 'multipart/form-data; boundary=x', ...headers },
     complete: true,
   });
-  const context = { directory, maxBodyBytes: () => 1_000, trustTrace: () => trustTrace };
+  const context = { clock: createFakeClock(), turns: new Turns(), directory, maxBodyBytes: () => 1_000, trustTrace: () => trustTrace };
   return identify(
     context,
     incoming as unknown as IncomingMessage,
@@ -82,6 +83,45 @@ describe('a call', () => {
       expect(call.model).toBe(model);
       expect(await sent(call)).toBe(form(id));
     }
+  });
+});
+
+describe('a large body', () => {
+  /** Whether it was looked at, and how many turns it asked for. `gone`: its client leaves while it waits. */
+  async function looked(bytes: number, gone = false): Promise<{ kind: string; turns: number }> {
+    const socket = { destroyed: false };
+    let asked = 0;
+    class Watched extends Turns {
+      override next(): Promise<void> {
+        asked++;
+        socket.destroyed = gone;
+        return super.next();
+      }
+    }
+    const body = `{"messages":[{"content":"${'x'.repeat(bytes)}"}]}`;
+    const incoming = Object.assign(Readable.from([Buffer.from(body)]), { headers: { 'content-type': 'application/json' }, socket });
+    const context = {
+      clock: createFakeClock(),
+      turns: new Watched(),
+      directory,
+      maxBodyBytes: () => 1_000_000,
+      trustTrace: () => false,
+    };
+    const head = { id: 'id', route: CHAT, principal: ANONYMOUS, arrivedAt: 0 };
+    const kind = await identify(context, incoming as unknown as IncomingMessage, head, { onWanted() {}, onLength() {} }).then(
+      () => 'call',
+      (error: GatewayError) => error.kind,
+    );
+    return { kind, turns: asked };
+  }
+
+  test('is looked at in a turn of its own, a small one at once', async () => {
+    expect(await looked(1_000)).toEqual({ kind: 'call', turns: 0 });
+    expect(await looked(300_000)).toEqual({ kind: 'call', turns: 1 });
+  });
+
+  test('is not looked at when its client has left meanwhile', async () => {
+    expect(await looked(300_000, true)).toEqual({ kind: 'truncated_body', turns: 1 });
   });
 });
 
@@ -174,7 +214,7 @@ describe('refusals', () => {
     ] as const) {
       let asked = 0;
       const incoming = Object.assign(Readable.from([Buffer.from('{}')]), { headers, complete: true });
-      const context = { directory, maxBodyBytes: () => 1_000, trustTrace: () => false };
+      const context = { clock: createFakeClock(), turns: new Turns(), directory, maxBodyBytes: () => 1_000, trustTrace: () => false };
       const head = { id: 'id', route: CHAT, principal: ANONYMOUS, arrivedAt: 0 };
       const reading = { onWanted: () => asked++, onLength() {} };
       await identify(context, incoming as unknown as IncomingMessage, head, reading).catch(() => {});

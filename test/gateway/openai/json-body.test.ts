@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { checkShape, MAX_JSON_CONTAINERS, MAX_JSON_KEYS, parseJsonBody, stringEnd } from '../../../gateway/openai/json-body.ts';
+import {
+  checkShape,
+  MAX_JSON_CONTAINERS,
+  MAX_JSON_ITEMS,
+  MAX_JSON_KEYS,
+  MAX_TOKEN_ITEMS,
+  parseJsonBody,
+  stringEnd,
+} from '../../../gateway/openai/json-body.ts';
 import { refused } from './refused.ts';
 
 const parse = (text: string) => parseJsonBody(Buffer.from(text));
@@ -145,4 +153,18 @@ describe('the shape of a large body', () => {
   test('of a small body is left to the parser', () => {
     expect(() => checkShape(Buffer.from('['.repeat(60_000)))).not.toThrow();
   });
+});
+
+test('more items than any context has tokens are refused before they are parsed, and fewer where a prompt is no list of tokens', () => {
+  const list = (items: number) => Buffer.from(`{"prompt":[${'1,'.repeat(items - 1)}1]}`);
+  for (const [most, takesTokenLists] of [
+    [MAX_JSON_ITEMS, false],
+    [MAX_TOKEN_ITEMS, true],
+  ] as const) {
+    expect(parseJsonBody(list(most), takesTokenLists).textChars).toBe(4 * most);
+    const { message } = refused('too_many_keys', () => parseJsonBody(list(most + 1), takesTokenLists));
+    expect(message).toContain(String(most));
+  }
+  // Commas in text are no items.
+  expect(parseJsonBody(Buffer.from(`{"prompt":"${','.repeat(MAX_JSON_ITEMS + 1)}"}`)).textChars).toBe(MAX_JSON_ITEMS + 1);
 });

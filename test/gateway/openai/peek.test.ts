@@ -112,6 +112,8 @@ describe('what is refused, by the name of the field and without its text', () =>
     ['top_p', { top_p: [] }],
     ['messages', { messages: Array(2_049).fill({}) }],
     ['tools', { tools: Array(513).fill({}) }],
+    ['documents', { documents: Array(10_001).fill('x') }],
+    ['text_2', { text_2: Array(10_001).fill('x') }],
     ['stop', { stop: Array(17).fill('secret') }],
     ['prompt', { prompt: Array(1_025).fill('secret') }],
     ['input', { input: Array(2_049).fill('secret') }],

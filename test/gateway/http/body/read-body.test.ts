@@ -3,10 +3,12 @@ import type { IncomingMessage } from 'node:http';
 import { PassThrough, Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { BodyMemory, GrowingBytes, readBody } from '../../../../gateway/http/body/read-body.ts';
+import { createFakeClock } from '../../../support/fake-clock.ts';
 import { answers, startFakeVllm } from '../../../support/fake-vllm.ts';
 import { startTestGateway, until } from '../../../support/gateway.ts';
 
-const read = (stream: Readable, maxBytes = 1_000) => readBody(stream as unknown as IncomingMessage, maxBytes);
+const read = (stream: Readable, maxBytes = 1_000, clock = createFakeClock()) =>
+  readBody(stream as unknown as IncomingMessage, maxBytes, clock);
 const pieces = (...texts: string[]) => Readable.from(texts.map((text) => Buffer.from(text)));
 
 describe('a body', () => {
@@ -30,6 +32,44 @@ describe('a body', () => {
       setImmediate(() => cut(stream));
       await expect(body).rejects.toMatchObject({ kind: 'truncated_body', details: { close: true } });
     }
+  });
+
+  test('that is large must keep moving, however much of it came at first', async () => {
+    const clock = createFakeClock();
+    const stream = new PassThrough();
+    let failure: unknown = null;
+    const body = read(stream, 1_000_000, clock).catch((error: unknown) => (failure = error));
+    stream.write('x'.repeat(66_000));
+    await clock.advance(9_000);
+    stream.write('x'.repeat(10_240));
+    // A byte now and then is no upload.
+    for (let i = 0; i < 10; i++) {
+      await clock.advance(1_000);
+      stream.write('x');
+    }
+    expect(failure).toBeNull();
+    await clock.advance(1_000);
+    await body;
+    expect(failure).toMatchObject({ kind: 'request_timeout', details: { close: true } });
+    expect(clock.pending).toBe(0);
+  });
+
+  test('that is small, or comes at a kilobyte a second, is waited for', async () => {
+    const clock = createFakeClock();
+    const small = new PassThrough();
+    const large = new PassThrough();
+    const both = Promise.all([read(small, 1_000_000, clock), read(large, 1_000_000, clock)]);
+    small.write('x');
+    large.write('x'.repeat(66_000));
+    for (let i = 0; i < 6; i++) {
+      await clock.advance(9_900);
+      large.write('x'.repeat(10_240));
+      await clock.advance(100);
+    }
+    small.end();
+    large.end();
+    expect((await both).map(({ length }) => length)).toEqual([1, 127_440]);
+    expect(clock.pending).toBe(0);
   });
 
   test('leaves no listeners behind', async () => {

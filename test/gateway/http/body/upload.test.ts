@@ -1,8 +1,5 @@
-import { buffer } from 'node:stream/consumers';
-import { Readable } from 'node:stream';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { renameModel } from '../../../../gateway/http/body/upload.ts';
+import { peekUpload, renameModel } from '../../../../gateway/http/body/upload.ts';
 
 const BOUNDARY = 'b-1';
 const idOf = (name: string): string | null => ({ 'whisper-1': 'maker/whisper-large-v3', '': 'never' })[name] ?? null;
@@ -16,14 +13,7 @@ const file = (bytes: string): string =>
   part('Content-Disposition: form-data; name="file"; filename="model"\r\nContent-Type: audio/wav', bytes);
 const END = `--${BOUNDARY}--\r\n`;
 
-/** What comes out of a body that goes in cut at the given places. */
-async function renamed(body: string, cuts: readonly number[] = []): Promise<string> {
-  const bytes = Buffer.from(body, 'latin1');
-  const places = [0, ...cuts.map((cut) => cut % (bytes.length + 1)).toSorted((a, b) => a - b), bytes.length];
-  const pieces = places.slice(1).map((place, i) => bytes.subarray(places[i], place));
-  const out = await buffer(Readable.from(pieces.filter((piece) => piece.length > 0)).pipe(renameModel(BOUNDARY, idOf)));
-  return out.toString('latin1');
-}
+const renamed = (body: string): string => renameModel(Buffer.from(body, 'latin1'), BOUNDARY, idOf).toString('latin1');
 
 test.each([
   ['before the file', model('whisper-1') + file('RIFF') + END, model('maker/whisper-large-v3') + file('RIFF') + END],
@@ -36,23 +26,22 @@ test.each([
   ['in headers that never end', `--${BOUNDARY}\r\nContent-Disposition: form-data; name="model"${'x'.repeat(20_000)}`, null],
   ['too long for a name', model('w'.repeat(5_000)) + END, null],
   ['nowhere', '', null],
-])('a model %s', async (_name, body, expected) => {
-  expect(await renamed(body)).toBe(expected ?? body);
+])('a model %s', (_name, body, expected) => {
+  expect(renamed(body)).toBe(expected ?? body);
 });
 
-test('where the body is cut on its way makes no difference', async () => {
-  const body = part('Content-Disposition: form-data; name="language"', 'de') + file('\r\n--b-\r\n--b') + model('whisper-1') + END;
-  const whole = await renamed(body);
-  expect(whole).toContain('maker/whisper-large-v3');
-  await fc.assert(
-    fc.asyncProperty(fc.array(fc.nat(body.length), { maxLength: 12 }), async (cuts) => {
-      expect(await renamed(body, cuts)).toBe(whole);
-    }),
-  );
-  expect(
-    await renamed(
-      body,
-      [...body].map((_, i) => i),
-    ),
-  ).toBe(whole);
+test.each([
+  ['before the file', model('whisper-1') + file('RIFF') + END],
+  ['behind a long file', file('x'.repeat(300_000)) + model('whisper-1') + END],
+  ['twice', model('whisper-1') + model('whisper-2') + END],
+])('a model %s is seen, the first of them', (_name, body) => {
+  expect(peekUpload(Buffer.from(body), BOUNDARY)).toEqual({ model: 'whisper-1', stream: false });
+});
+
+test('an upload may ask for a stream, and must be a form', () => {
+  const stream = part('Content-Disposition: form-data; name="stream"', 'True');
+  expect(peekUpload(Buffer.from(file('RIFF') + stream + END), BOUNDARY)).toEqual({ model: null, stream: true });
+  for (const body of ['', 'no form', model('w'.repeat(600)) + END, model('w'.repeat(5_000)) + END]) {
+    expect(() => peekUpload(Buffer.from(body), BOUNDARY)).toThrow(expect.objectContaining({ kind: 'invalid_value' }));
+  }
 });

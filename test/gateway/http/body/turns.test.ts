@@ -1,0 +1,14 @@
+import { expect, test } from 'vitest';
+import { Turns } from '../../../../gateway/http/body/turns.ts';
+
+test('what asks together gets a turn of the event loop each, in order, and others come between', async () => {
+  const turns = new Turns();
+  const order: string[] = [];
+  const all = ['a', 'b', 'c'].map(async (name) => {
+    await turns.next();
+    order.push(name);
+    setImmediate(() => order.push('another'));
+  });
+  await Promise.all(all);
+  expect(order).toEqual(['a', 'another', 'b', 'another', 'c']);
+});
