@@ -1,7 +1,8 @@
-import type { Events } from '../../core/events.ts';
+import type { BreakerState, Events } from '../../core/events.ts';
 import type { Random } from '../../core/random.ts';
 import type { Worker, WorkerDirectory, WorkerLife, WorkerLoad } from '../../core/worker.ts';
-import { type BreakerSettings, CircuitBreaker } from './circuit-breaker.ts';
+import { type BreakerGuard, type BreakerSettings, CircuitBreaker } from './circuit-breaker.ts';
+import type { SignsOfLife } from './signs-of-life.ts';
 
 /** As patient as a supervisor is before it takes a worker out of service. */
 const STALL_MS = 120_000;
@@ -16,12 +17,14 @@ export interface BreakersContext {
 /** A breaker for each worker. It starts afresh with each life of its worker: what failed before was another process. */
 export class Breakers {
   readonly #context: BreakersContext;
+  readonly #signs: SignsOfLife;
   readonly #byWorker = new Map<string, CircuitBreaker>();
   /** By worker: the life to which its breaker's state belongs. */
   readonly #lives = new Map<string, WorkerLife>();
 
-  constructor(context: BreakersContext) {
+  constructor(context: BreakersContext, signs: SignsOfLife) {
     this.#context = context;
+    this.#signs = signs;
     this.#followWorkers();
     context.directory.onChange(() => this.#followWorkers());
   }
@@ -39,7 +42,8 @@ export class Breakers {
     let breaker = this.#byWorker.get(worker);
     if (!breaker) {
       const { breaker: settings, random, events } = this.#context;
-      breaker = new CircuitBreaker(settings(), random, (from, to, reason) => events.breakerChanged(worker, from, to, reason));
+      const told = (from: BreakerState, to: BreakerState, reason: string): void => events.breakerChanged(worker, from, to, reason);
+      breaker = new CircuitBreaker(settings(), random, told, this.#guard(worker));
       this.#byWorker.set(worker, breaker);
     }
     return breaker;
@@ -62,6 +66,29 @@ export class Breakers {
     let soonest = Infinity;
     for (const { id } of workers) soonest = Math.min(soonest, this.of(id).openUntilMs ?? now + 1_000);
     return soonest;
+  }
+
+  /** The last breaker of a model stays closed as long as its worker works on: to close it helps nobody. */
+  #guard(id: string): BreakerGuard {
+    const { directory } = this.#context;
+    const worker = (): Worker | undefined => directory.workers().find((each) => each.id === id);
+    return {
+      failed: (sinceMs) => {
+        const known = worker();
+        if (known) this.#signs.failed(known, sinceMs);
+      },
+      isLast: () => {
+        const known = worker();
+        if (!known || known.life === null) return false;
+        return known.view.models.some((model) =>
+          directory.readyFor(model.id).every((other) => other === known || this.of(other.id).state !== 'closed'),
+        );
+      },
+      signs: (sinceMs, isDoubtful, now) => {
+        const known = worker();
+        return known ? this.#signs.of(known, sinceMs, isDoubtful, now) : 'silent';
+      },
+    };
   }
 
   #followWorkers(): void {

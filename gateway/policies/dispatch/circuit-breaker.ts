@@ -19,9 +19,9 @@ const FIRST_OPEN_MS = 1_000;
 const JITTER = 0.2;
 
 type State =
-  | { readonly kind: 'closed'; consecutive: number; window: FailureWindow }
+  | { readonly kind: 'closed'; consecutive: number; /** When the first of them came. */ failingSince: number; window: FailureWindow }
   | { readonly kind: 'open'; readonly untilMs: number }
-  | { readonly kind: 'half_open'; probing: boolean; successes: number };
+  | { readonly kind: 'half_open'; probing: boolean; /** When the last probe was let in. */ probedAt: number; successes: number };
 
 /**
  * A pass through the breaker. What it reports counts once, and only while the state that issued it lasts. `now` is the moment of the
@@ -29,10 +29,23 @@ type State =
  */
 export interface Permit {
   succeeded(now: number): void;
-  failed(now: number, reason: string): void;
+  /** `isDoubtful`: the request may have brought it about. */
+  failed(now: number, reason: string, isDoubtful?: boolean): void;
   /** Neither: the client left, or the worker was merely busy. */
   neutral(): void;
 }
+
+/** What a breaker asks before failures open it: it may be the last way to a model, at a worker that is well. */
+export interface BreakerGuard {
+  /** Another failure; the first of several came at `sinceMs`. */
+  failed(sinceMs: number): void;
+  /** Whether calls have nowhere else to go, and the worker's health check is well. */
+  isLast(): boolean;
+  /** Signs of life since the first of several failures. unknown: that is not plain yet, the next failure asks again. */
+  signs(sinceMs: number, isDoubtful: boolean, now: number): 'alive' | 'unknown' | 'silent';
+}
+
+const NO_GUARD: BreakerGuard = { failed: () => {}, isLast: () => false, signs: () => 'silent' };
 
 type Transition = (from: BreakerState, to: BreakerState, reason: string) => void;
 
@@ -44,15 +57,17 @@ export class CircuitBreaker {
   #settings: BreakerSettings;
   readonly #random: Random;
   readonly #onTransition: Transition;
+  readonly #guard: BreakerGuard;
   #state: State;
   /** How often it has opened without closing in between. */
   #level = 0;
   #succeededAt = -Infinity;
 
-  constructor(settings: BreakerSettings, random: Random, onTransition: Transition) {
+  constructor(settings: BreakerSettings, random: Random, onTransition: Transition, guard = NO_GUARD) {
     this.#settings = settings;
     this.#random = random;
     this.#onTransition = onTransition;
+    this.#guard = guard;
     this.#state = closed(settings);
   }
 
@@ -91,12 +106,13 @@ export class CircuitBreaker {
   acquire(now: number): Permit | null {
     if (this.#state.kind === 'open') {
       if (now < this.#state.untilMs) return null;
-      this.#move({ kind: 'half_open', probing: false, successes: 0 }, 'backoff_over');
+      this.#move({ kind: 'half_open', probing: false, probedAt: now, successes: 0 }, 'backoff_over');
     }
     const state = this.#state;
     if (state.kind === 'half_open') {
       if (state.probing) return null;
       state.probing = true;
+      state.probedAt = now;
     }
     let settled = false;
     const counts = (): boolean => {
@@ -109,8 +125,8 @@ export class CircuitBreaker {
         this.#succeededAt = at;
         if (counts()) this.#succeeded(at);
       },
-      failed: (at, reason) => {
-        if (counts()) this.#failed(at, reason);
+      failed: (at, reason, isDoubtful = false) => {
+        if (counts()) this.#failed(at, reason, isDoubtful);
       },
       neutral: () => {
         if (counts() && state.kind === 'half_open') state.probing = false;
@@ -144,15 +160,38 @@ export class CircuitBreaker {
     }
   }
 
-  #failed(now: number, reason: string): void {
+  #failed(now: number, reason: string, isDoubtful: boolean): void {
     const state = this.#state;
-    if (state.kind === 'half_open') return this.#open(now, `probe_failed:${reason}`);
+    if (state.kind === 'half_open') {
+      if (this.#signs(state.probedAt, isDoubtful, now) === 'alive') state.probing = false;
+      else this.#open(now, `probe_failed:${reason}`);
+      return;
+    }
     if (state.kind !== 'closed') return;
+    if (state.consecutive === 0) state.failingSince = now;
     state.consecutive++;
     state.window.add(now, true);
-    if (state.consecutive >= this.#settings.failures) return this.#open(now, 'consecutive_failures');
+    this.#guard.failed(state.failingSince);
+    const why = this.#whyOpen(state, now);
+    if (why === null) return;
+    const signs = this.#signs(state.failingSince, isDoubtful, now, why === 'failure_rate' ? state.window.firstFailureAt : Infinity);
+    if (signs === 'silent') this.#open(now, why);
+    else if (signs === 'alive') {
+      state.consecutive = 0;
+      state.window = new FailureWindow(this.#settings.window_ms);
+    }
+  }
+
+  #whyOpen(state: Extract<State, { kind: 'closed' }>, now: number): string | null {
+    if (state.consecutive >= this.#settings.failures) return 'consecutive_failures';
     const { failures, total } = state.window.count(now);
-    if (total >= this.#settings.min_requests && failures / total >= this.#settings.failure_rate) this.#open(now, 'failure_rate');
+    return total >= this.#settings.min_requests && failures / total >= this.#settings.failure_rate ? 'failure_rate' : null;
+  }
+
+  /** Where others could be asked instead, none are looked for. An answer after `answeredSince` is one as well. */
+  #signs(sinceMs: number, isDoubtful: boolean, now: number, answeredSince = Infinity): 'alive' | 'unknown' | 'silent' {
+    if (!this.#guard.isLast()) return 'silent';
+    return this.#succeededAt > answeredSince ? 'alive' : this.#guard.signs(sinceMs, isDoubtful, now);
   }
 
   #open(now: number, reason: string): void {
@@ -170,7 +209,7 @@ export class CircuitBreaker {
 }
 
 function closed(settings: BreakerSettings): State {
-  return { kind: 'closed', consecutive: 0, window: new FailureWindow(settings.window_ms) };
+  return { kind: 'closed', consecutive: 0, failingSince: -Infinity, window: new FailureWindow(settings.window_ms) };
 }
 
 /** Exact counts over the last `windowMs`, forgotten a tenth at a time. */
@@ -179,12 +218,15 @@ class FailureWindow {
   readonly #failures = new Uint32Array(BUCKETS);
   readonly #totals = new Uint32Array(BUCKETS);
   #latest = 0;
+  /** When the first of the failures in it came. */
+  firstFailureAt = Infinity;
 
   constructor(windowMs: number) {
     this.#bucketMs = windowMs / BUCKETS;
   }
 
   add(now: number, failure: boolean): void {
+    if (failure && this.count(now).failures === 0) this.firstFailureAt = now;
     const at = this.#advance(now) % BUCKETS;
     this.#totals[at]!++;
     if (failure) this.#failures[at]!++;

@@ -10,7 +10,7 @@ import type { Reply } from '../../core/reply.ts';
 import type { UpstreamRequest } from '../../core/transport.ts';
 import type { Worker, WorkerDirectory } from '../../core/worker.ts';
 import type { PressureSettings } from '../capacity/pressure.ts';
-import { Losses, LostError } from '../lost/loss.ts';
+import { Losses, LostError, NOTICE_MS } from '../lost/loss.ts';
 import type { AttemptResult } from '../relay/attempt-result.ts';
 import { relay, type RelaySettings } from '../relay/relay.ts';
 import { Blame } from './blame.ts';
@@ -19,6 +19,7 @@ import { candidates, type Filter, filters } from './choice.ts';
 import type { BreakerSettings, CircuitBreaker, Permit } from './circuit-breaker.ts';
 import { LoadBalancer, type BalancerSettings } from './load-balancer.ts';
 import { RetryBudget } from './retry-budget.ts';
+import { SignsOfLife } from './signs-of-life.ts';
 import { Suspects } from './suspects.ts';
 
 interface RetrySettings {
@@ -62,12 +63,13 @@ export class Dispatch {
   readonly #suspects = new Suspects();
   readonly #losses = new Losses();
   readonly #blame = new Blame();
+  readonly #signs = new SignsOfLife();
   readonly #routed = new Map<string, number>();
 
   constructor(context: DispatchContext) {
     this.#context = context;
     this.#balancer = new LoadBalancer(context.random);
-    this.#breakers = new Breakers(context);
+    this.#breakers = new Breakers(context, this.#signs);
     this.#filters = filters(context, this.#breakers, this.#losses);
     context.directory.onChange(() => this.#forgetWorkers());
   }
@@ -155,8 +157,12 @@ export class Dispatch {
     worker.inFlight++;
     this.#routed.set(worker.id, (this.#routed.get(worker.id) ?? 0) + 1);
     events.routed(call, worker.id);
+    this.#signs.began(attempt);
     const probe = this.#breakers.of(worker.id).state === 'half_open';
-    const settle = new Lease(() => worker.inFlight--);
+    const settle = new Lease(() => {
+      worker.inFlight--;
+      this.#signs.ended(attempt);
+    });
     let waits = false;
     const heard = (): void => {
       if (waits) worker.unanswered--;
@@ -179,6 +185,14 @@ export class Dispatch {
           this.#losses.record(worker, attempt.life, clock.now());
           if (bytes) this.#suspects.record(bytes, attempt.life ?? worker, silent, clock.now());
         },
+        onBrokenOff: () => {
+          const suspect = bytes && this.#suspects.keyOf(bytes);
+          // Whether it died of it others will have said by then: its supervisor, its health check.
+          clock.after(NOTICE_MS, () => {
+            if (suspect !== null && worker.life !== attempt.life)
+              this.#suspects.recordKey(suspect, attempt.life ?? worker, false, clock.now());
+          });
+        },
         onSettled: (verdict) => {
           heard();
           settle.release();
@@ -188,7 +202,7 @@ export class Dispatch {
             if (bytes) this.#suspects.clear(bytes);
           } else if (verdict.kind === 'neutral' || (verdict.doubtful && !this.#blame.isWorkers(worker.id, bytes, clock.now()))) {
             permit.neutral();
-          } else permit.failed(clock.now(), verdict.reason);
+          } else permit.failed(clock.now(), verdict.reason, verdict.doubtful);
           events.attemptEnded(call, attempt);
         },
       });
@@ -215,7 +229,7 @@ export class Dispatch {
 
   #forgetWorkers(): void {
     const present = new Set(this.#context.directory.workers().map(({ id }) => id));
-    for (const known of [this.#routed, this.#losses, this.#blame]) {
+    for (const known of [this.#routed, this.#losses, this.#blame, this.#signs]) {
       for (const id of known.keys()) if (!present.has(id)) known.delete(id);
     }
   }

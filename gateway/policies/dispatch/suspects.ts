@@ -67,7 +67,15 @@ export class Suspects {
    * Records the end of a worker's life. A life ends once, however many calls with the same body it takes with it. `silent`: it had not sent a byte of the answer.
    */
   record(body: Buffer, life: LifeKey, silent: boolean, now: number): void {
-    const key = digest(body);
+    this.recordKey(digest(body), life, silent, now);
+  }
+
+  /** What stands for a body whose worker may turn out to have ended. */
+  keyOf(body: Buffer): string {
+    return digest(body);
+  }
+
+  recordKey(key: string, life: LifeKey, silent: boolean, now: number): void {
     let { lives, guilty } = this.#fresh(key, now) ?? { lives: new Map<LifeKey, boolean>(), guilty: false };
     if (!lives.has(life)) {
       // Of the deaths before this one all is known; who shares this one the others may still have to say.

@@ -9,6 +9,8 @@ export interface AttemptObserver {
   onFirstByte(): void;
   /** The worker ended with the call in its hands. `silent`: before a byte of the answer had gone to the client. */
   onDied(silent: boolean): void;
+  /** The worker has broken a stream off that had brought no output: it may have ended, or have refused the request in the one way it has. */
+  onBrokenOff(): void;
   /** Once, when the worker is done with the attempt. */
   onSettled(verdict: Verdict): void;
 }

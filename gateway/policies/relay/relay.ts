@@ -30,6 +30,8 @@ const MAX_ERROR_BYTES = 65_536;
 /** How long a worker may take to close a stream whose last event we have. */
 const TRAILING_MS = 1_000;
 const MAX_SAID_CHARS = 500;
+const BROKEN_OFF =
+  'The worker broke the stream off before any output. It does so where it cannot use the schema, grammar or another constraint of the request.';
 const NEUTRAL: Verdict = { kind: 'neutral' };
 const KEEP_ALIVE = Buffer.from(': keep-alive\n\n');
 
@@ -193,14 +195,24 @@ class Relay implements UpstreamListener, SilenceListener {
       // A kept connection that is gone says nothing about the worker, which may close one whenever it likes.
       return this.#fail(error, cause, kind === 'stale' ? { kind: 'neutral' } : { kind: 'failure', reason: kind });
     }
+    if (kind === 'died' && this.#mayBeRefusal()) {
+      this.#observer.onBrokenOff();
+      return this.#break(new GatewayError('upstream_disconnected', BROKEN_OFF, { cause: error }), NEUTRAL);
+    }
     if (kind === 'died') this.#observer.onDied(false);
     const told = new GatewayError('upstream_disconnected', 'The worker stopped in the middle of the answer.', { cause: error });
     this.#break(told, { kind: 'failure', reason: kind });
   }
 
+  /** vLLM has no error event on `/v1/responses`: where it cannot compile a schema it breaks off after `response.in_progress`. */
+  #mayBeRefusal(): boolean {
+    return this.#call.route.dialect === 'responses' && this.#isEventStream() && this.#tail.isBeforeOutput;
+  }
+
   #heard(): void {
     const now = this.#clock.now();
     this.#silence.heard(now);
+    this.#attempt.heardAt = now;
     if (this.#attempt.firstByteAt !== null) return;
     this.#attempt.firstByteAt = now;
     this.#observer.onFirstByte();

@@ -4,6 +4,10 @@ import { findUsage } from '../../openai/usage.ts';
 /** Reads that are remembered: the usage comes in the last event or the one before. */
 const READS = 3;
 
+const EVENT = Buffer.from('\nevent: ');
+const MAX_NAME_BYTES = 64;
+/** Events of a `/v1/responses` stream that say no more than that the request has arrived. */
+const BEFORE_OUTPUT = new Set(['response.created', 'response.queued', 'response.in_progress']);
 const SEQUENCE = Buffer.from('"sequence_number":');
 
 /** Remembers the end of a body, and finds in it what the worker counted. Looking once at the end spares every token the look. */
@@ -23,6 +27,19 @@ export class UsageTail {
       if (at >= 0) return Number.parseInt(read.toString('latin1', at + SEQUENCE.length, at + SEQUENCE.length + 12), 10) + 1 || 0;
     }
     return 0;
+  }
+
+  /** Whether a `/v1/responses` stream has brought nothing yet of what the model says. */
+  get isBeforeOutput(): boolean {
+    for (let i = this.#reads.length - 1; i >= 0; i--) {
+      const read = this.#reads[i]!;
+      // Within an event's data a line break is escaped.
+      const at = read.lastIndexOf(EVENT);
+      if (at < 0) continue;
+      const name = read.toString('latin1', at + EVENT.length, at + EVENT.length + MAX_NAME_BYTES);
+      return BEFORE_OUTPUT.has(name.slice(0, Math.max(0, name.search(/[\r\n]/))));
+    }
+    return false;
   }
 
   /** Writes the worker's token counts into the attempt, if there are any. */

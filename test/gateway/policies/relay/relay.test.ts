@@ -23,6 +23,7 @@ function ask(stream: boolean, route: Route = CHAT, choices = 1) {
     onSent() {},
     onFirstByte() {},
     onDied() {},
+    onBrokenOff() {},
     onSettled: (verdict) => verdicts.push(verdict),
   });
   return { clock, worker, call, client: new FakeClient(call), attempt, verdicts, exchange: worker.last };

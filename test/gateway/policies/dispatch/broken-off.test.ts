@@ -1,0 +1,59 @@
+import { describe, expect, test } from 'vitest';
+import type { Route } from '../../../../gateway/core/call.ts';
+import { fakeCall } from '../../../support/fake-call.ts';
+import type { FakeExchange } from '../../../support/fake-worker.ts';
+import { kindOf, setUp, textOf } from './dispatch-scene.ts';
+
+const RESPONSES: Route = { path: '/v1/responses', dialect: 'responses', body: 'json', streamEnd: 'final-event' };
+const CREATED = 'event: response.created\ndata: {"response":{"status":"in_progress"},"sequence_number":0,"type":"response.created"}\n\n\n';
+const IN_PROGRESS =
+  'event: response.in_progress\ndata: {"response":{"status":"in_progress"},"sequence_number":1,"type":"response.in_progress"}\n\n\n';
+const DELTA = 'event: response.output_text.delta\ndata: {"delta":"a","sequence_number":2,"type":"response.output_text.delta"}\n\n';
+
+/** What vLLM does where it cannot compile a schema of a request. */
+const breakOff = (exchange: FakeExchange): unknown => exchange.sent().head().frames(CREATED).frames(IN_PROGRESS).failed('died');
+const breakOffLater = (exchange: FakeExchange): unknown => exchange.sent().head().frames(CREATED, IN_PROGRESS, DELTA).failed('died');
+const call = (text?: string) => fakeCall({ route: RESPONSES, stream: true, ...(text === undefined ? {} : { text }) });
+
+describe('a stream of /v1/responses that is broken off before any output', () => {
+  test('is no failure of the worker, however many there are, and the client is told', async () => {
+    const t = setUp({ workers: 1 });
+    for (let i = 0; i < 20; i++) {
+      const told = textOf(await t.sendTo(breakOff, call()));
+      expect(told).toContain('event: error\ndata: {"type":"error","sequence_number":2,"code":"upstream_disconnected"');
+      expect(told).toContain('schema');
+    }
+    expect(t.dispatch.breakers.get('w0')!.state).toBe('closed');
+  });
+
+  test('does not make its body a suspect when the worker lives on', async () => {
+    const t = setUp({ workers: 1 });
+    for (let i = 0; i < 5; i++) {
+      textOf(await t.sendTo(breakOff, call('same')));
+      await t.clock.advance(6_000);
+    }
+  });
+
+  test('is the death of its worker where that proves to have ended: a body that ended two is not tried again', async () => {
+    const t = setUp({ workers: 1 });
+    for (let life = 0; life < 2; life++) {
+      textOf(await t.sendTo(breakOff, call('poison')));
+      t.workers[0]!.life = { since: t.clock.now() + 1 };
+      await t.clock.advance(6_000);
+    }
+    expect(kindOf(await t.sendTo(breakOff, call('poison')))).toBe('suspect');
+  });
+
+  test('counts once there was output, as it does on other routes', async () => {
+    const t = setUp({ workers: 1 });
+    for (let i = 0; i < 5; i++) await t.sendTo(breakOffLater, call());
+    expect(t.dispatch.breakers.get('w0')!.state).toBe('open');
+  });
+
+  test('is told by its last event alone, whatever the request has echoed in it', async () => {
+    const t = setUp({ workers: 1 });
+    const echo = `event: response.output_item.added\ndata: ${JSON.stringify({ text: '\nevent: response.in_progress\n' })}\n\n`;
+    for (let i = 0; i < 5; i++) await t.sendTo((x) => x.sent().head().frames(CREATED, IN_PROGRESS, echo).failed('died'), call());
+    expect(t.dispatch.breakers.get('w0')!.state).toBe('open');
+  });
+});
