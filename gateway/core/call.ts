@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream';
 import type { Attempt } from './attempt.ts';
 import { Cancellation } from './cancellation.ts';
 import type { Lease } from './lease.ts';
@@ -38,9 +37,11 @@ export interface Peek {
   readonly promptLogprobs: PromptLogprobsField | null;
 }
 
-export type CallBody =
-  | { readonly kind: 'bytes'; readonly bytes: Buffer; readonly contentType: string }
-  | { readonly kind: 'stream'; readonly stream: Readable; readonly contentType: string; readonly contentLength: number | null };
+/** As it goes to the worker. */
+export interface CallBody {
+  readonly bytes: Buffer;
+  readonly contentType: string;
+}
 
 /** Which part of the gateway a call is in: where it was when the client left or the time ran out. */
 export type Phase = 'admission' | 'queue' | 'window' | 'upstream' | 'stream' | 'done';

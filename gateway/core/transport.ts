@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream';
 import type { GatewayError } from './errors.ts';
 
 /** A request as it goes to a worker. Only these headers travel. */
@@ -6,10 +5,7 @@ export interface UpstreamRequest {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body:
-    | { readonly kind: 'bytes'; readonly bytes: Buffer }
-    | { readonly kind: 'stream'; readonly stream: Readable; readonly contentLength: number | null }
-    | null;
+  readonly body: { readonly bytes: Buffer } | null;
 }
 
 export interface UpstreamHead {

@@ -107,7 +107,7 @@ function ofJson({ directory }: IdentifyContext, route: Route, bytes: Buffer): Re
   const model = resolve(directory, seen.model);
   // The worker knows the model by its id; a body that names none gets the worker's default, which is this one.
   const named = seen.model === null || seen.model === model.id ? bytes : (rewriteModel(bytes, model.id) ?? bytes);
-  return { model, seen, body: { kind: 'bytes', bytes: named, contentType: 'application/json' } };
+  return { model, seen, body: { bytes: named, contentType: 'application/json' } };
 }
 
 function ofUpload({ directory }: IdentifyContext, bytes: Buffer, contentType: string, boundary: string): Read {
@@ -117,7 +117,7 @@ function ofUpload({ directory }: IdentifyContext, bytes: Buffer, contentType: st
   // The worker does not know our aliases.
   const idOf = (written: string) => directory.resolve(written === '' ? null : written)?.id ?? null;
   const named = name === null || name === model.id ? bytes : renameModel(bytes, boundary, idOf);
-  return { model, seen, body: { kind: 'bytes', bytes: named, contentType } };
+  return { model, seen, body: { bytes: named, contentType } };
 }
 
 /** Waits for a turn in which nothing else of this size is looked at. @throws truncated_body when the client has left meanwhile */

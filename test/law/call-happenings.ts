@@ -63,7 +63,7 @@ export type WorkerAction = (typeof WORKER_ACTIONS)[number];
 export type Happening =
   | {
       readonly kind: 'arrive';
-      readonly body: 'own' | 'poison' | 'upload';
+      readonly body: 'own' | 'poison';
       readonly stream: boolean;
       /** Whether a complete stream ends with [DONE]. */
       readonly done: boolean;
@@ -85,7 +85,7 @@ export type Happening =
 const which = fc.nat({ max: 30 });
 const arrive: fc.Arbitrary<Happening> = fc.record({
   kind: fc.constant('arrive' as const),
-  body: fc.constantFrom('own', 'own', 'own', 'own', 'poison', 'poison', 'upload'),
+  body: fc.constantFrom('own', 'own', 'own', 'own', 'poison', 'poison'),
   stream: fc.boolean(),
   done: fc.constantFrom(true, true, true, false),
   priority: fc.constantFrom('interactive', 'batch'),

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import { expect } from 'vitest';
 import type { Call, Route } from '../../gateway/core/call.ts';
 import type { Handler } from '../../gateway/core/handler.ts';
@@ -263,9 +262,6 @@ export class World {
       sessionId: `session ${event.session}`,
       arrivedAt: this.clock.now(),
       ...(event.body === 'poison' ? { text: POISON } : {}),
-      ...(event.body === 'upload'
-        ? { body: { kind: 'stream', stream: Readable.from([]), contentType: 'multipart/form-data', contentLength: null } }
-        : {}),
     });
     const client = new FakeClient(call);
     client.slow = event.slow;

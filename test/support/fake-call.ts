@@ -31,7 +31,7 @@ export function fakeCall(options: FakeCallOptions = {}): Call {
   return makeCall({
     id,
     route: options.route ?? CHAT,
-    body: options.body ?? { kind: 'bytes', bytes, contentType: 'application/json' },
+    body: options.body ?? { bytes, contentType: 'application/json' },
     peek: {
       model,
       stream,

@@ -21,9 +21,9 @@ export class Blame {
     this.#answeredAt.set(worker, now);
   }
 
-  /** Notes the failure. @returns whether it is to count against the worker. `body`: null for one that is gone */
-  isWorkers(worker: string, body: Buffer | null, now: number): boolean {
-    const isRepeated = body !== null && this.#note(digest(body), now);
+  /** Notes the failure. @returns whether it is to count against the worker. */
+  isWorkers(worker: string, body: Buffer, now: number): boolean {
+    const isRepeated = this.#note(digest(body), now);
     const answeredAt = this.#answeredAt.get(worker);
     return !isRepeated && (answeredAt === undefined || now - answeredAt > WITNESS_MS);
   }

@@ -90,8 +90,8 @@ export class Dispatch {
 
   handler(): Handler {
     return async (call) => {
-      const bytes = bytesOf(call);
-      const trial = bytes && this.#suspects.enter(bytes, this.#context.clock.now());
+      const { bytes } = call.body;
+      const trial = this.#suspects.enter(bytes, this.#context.clock.now());
       try {
         return await this.#answer(call, bytes);
       } finally {
@@ -100,10 +100,10 @@ export class Dispatch {
     };
   }
 
-  async #answer(call: Call, bytes: Buffer | null): Promise<Reply> {
+  async #answer(call: Call, bytes: Buffer): Promise<Reply> {
     const { clock, events } = this.#context;
     const { max_attempts, budget_ratio } = this.#context.retry();
-    const isKnownToFail = bytes !== null && this.#blame.hasFailedBefore(bytes, clock.now());
+    const isKnownToFail = this.#blame.hasFailedBefore(bytes, clock.now());
     const tried: Worker[] = [];
     let failed: Failed | null = null;
     for (;;) {
@@ -122,7 +122,7 @@ export class Dispatch {
       }
       if (result.kind === 'replied') return result.reply;
       const { cause, error } = result;
-      if (cause === 'final' || bytes === null) throw error;
+      if (cause === 'final') throw error;
       if (cause === 'failed' && isKnownToFail) throw error;
       if (cause === 'died' && !this.#suspects.mayGoOn(bytes)) throw error;
       if (attemptsThatCount(call) >= max_attempts) throw error;
@@ -168,7 +168,7 @@ export class Dispatch {
       if (waits) worker.unanswered--;
       waits = false;
     };
-    const bytes = bytesOf(call);
+    const { bytes } = call.body;
     try {
       const result = await relay(call, attempt, worker, this.#request(call), clock, settings(), {
         onSent: () => {
@@ -183,7 +183,7 @@ export class Dispatch {
         },
         onDied: (silent) => {
           this.#losses.record(worker, attempt.life, clock.now());
-          if (bytes) this.#suspects.record(bytes, attempt.life ?? worker, silent, clock.now());
+          this.#suspects.record(bytes, attempt.life ?? worker, silent, clock.now());
         },
         onBrokenOff: () => {
           const suspect = bytes && this.#suspects.keyOf(bytes);
@@ -199,7 +199,7 @@ export class Dispatch {
           if (verdict.kind === 'success') {
             permit.succeeded(clock.now());
             if (attempt.failure === null) this.#blame.answered(worker.id, clock.now());
-            if (bytes) this.#suspects.clear(bytes);
+            this.#suspects.clear(bytes);
           } else if (verdict.kind === 'neutral' || (verdict.doubtful && !this.#blame.isWorkers(worker.id, bytes, clock.now()))) {
             permit.neutral();
           } else permit.failed(clock.now(), verdict.reason, verdict.doubtful);
@@ -244,11 +244,6 @@ function affinityKey(call: Call, settings: BalancerSettings): string | null {
     case 'prefix':
       return call.peek.promptHead === '' ? null : call.peek.promptHead;
   }
-}
-
-/** What can be sent again; an upload is gone. */
-function bytesOf({ body }: Call): Buffer | null {
-  return body.kind === 'bytes' ? body.bytes : null;
 }
 
 /** The worker is not there, or is not any more. */

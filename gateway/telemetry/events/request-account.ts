@@ -13,8 +13,7 @@ export function accountRequest(metrics: Metrics, call: Call, outcome: Outcome, s
   const code = String(status);
   counters.requests_total.add(1, call.route.path, RELAYED_METHOD, code, model);
   histograms.request_duration_seconds.observe(seconds(endedAt - call.arrivedAt), call.route.path, model);
-  if (call.body.kind === 'bytes') histograms.request_size_bytes.observe(call.body.bytes.length);
-  else if (call.body.contentLength !== null) histograms.request_size_bytes.observe(call.body.contentLength);
+  histograms.request_size_bytes.observe(call.body.bytes.length);
   histograms.response_size_bytes.observe(journey.bytesOut);
   if (outcome.kind === 'disconnected') counters.client_disconnects_total.add(1, outcome.phase);
   if (outcome.kind === 'broken') counters.streams_broken_total.add(1, outcome.error.reason);

@@ -4,7 +4,6 @@ import { GatewayError } from '../../core/errors.ts';
 import type { UpstreamExchange, UpstreamListener, UpstreamRequest, WorkerTransport } from '../../core/transport.ts';
 import { Connection, type ConnectionOwner, type Endpoint } from './connection.ts';
 import { RestingConnections } from './resting.ts';
-import { sendUpload } from './upload.ts';
 
 export interface TransportOptions {
   /** http(s)://host:port */
@@ -34,9 +33,9 @@ const REST_IS_OVER = /^HTTP\/1\.[01] 408/;
 const MAX_SMALL_ANSWER_BYTES = 4_194_304;
 
 /**
- * The way to one worker. JSON calls ride on connections of our own, because that is what a token costs least on: in a bare Node relay 27.7
+ * The way to one worker. Calls ride on connections of our own, because that is what a token costs least on: in a bare Node relay 27.7
  * instead of 31.8 CPU µs a request, and 11.2 instead of 18.0 a streamed chunk at 1,000 streams, measured beside undici's `dispatch` (Node
- * 26.10, undici 8.12, two cores). Uploads, health and metrics ride on undici pools, which know all of HTTP and need not be fast.
+ * 26.10, undici 8.12, two cores). Health and metrics ride on an undici pool, which knows all of HTTP and need not be fast.
  */
 export function createTransport(options: TransportOptions): WorkerTransport {
   return new Transport(options);
@@ -53,10 +52,8 @@ class Transport implements WorkerTransport, ConnectionOwner {
   #namesRequests = false;
   #saidUnasked = false;
   #distrustedUntil = -Infinity;
-  /** Health and metrics have connections of their own: they never wait for an upload. */
+  /** Health and metrics have connections of their own. */
   readonly #asks: Pool;
-  /** As many as admission lets through. */
-  readonly #uploads: Pool;
   readonly #keepAliveMs: number;
   #sweep: Timer | null = null;
   #closed = false;
@@ -72,16 +69,13 @@ class Transport implements WorkerTransport, ConnectionOwner {
       (options.apiKey === null ? '' : `authorization: Bearer ${options.apiKey}\r\n`);
     this.#keepAliveMs = options.keepAliveMs ?? KEEP_ALIVE_MS;
     this.#resting = new RestingConnections(options.clock, (connection) => this.#onRested(connection), options.proofs);
-    const pool = (connections: number | null): Pool =>
-      new Pool(url.origin, {
-        connections,
-        pipelining: 1,
-        keepAliveTimeout: this.#keepAliveMs,
-        keepAliveMaxTimeout: this.#keepAliveMs,
-        connect: (where, done) => buildConnector({ timeout: options.connectMs() })(where, done),
-      });
-    this.#asks = pool(ASKING_CONNECTIONS);
-    this.#uploads = pool(null);
+    this.#asks = new Pool(url.origin, {
+      connections: ASKING_CONNECTIONS,
+      pipelining: 1,
+      keepAliveTimeout: this.#keepAliveMs,
+      keepAliveMaxTimeout: this.#keepAliveMs,
+      connect: (where, done) => buildConnector({ timeout: options.connectMs() })(where, done),
+    });
   }
 
   get openSockets(): number {
@@ -90,7 +84,6 @@ class Transport implements WorkerTransport, ConnectionOwner {
 
   exchange(request: UpstreamRequest, listener: UpstreamListener): UpstreamExchange {
     const { body } = request;
-    if (body?.kind === 'stream') return sendUpload(this.#uploads, request, body, this.#authorization(), listener);
     let head = `${request.method} ${request.path}${this.#fixedHead}`;
     for (const name in request.headers) head += `${name}: ${request.headers[name]}\r\n`;
     head += body ? `content-length: ${body.bytes.length}\r\n\r\n` : '\r\n';
@@ -119,7 +112,7 @@ class Transport implements WorkerTransport, ConnectionOwner {
     this.#closed = true;
     this.#sweep?.cancel();
     for (const connection of this.#all) connection.destroy();
-    await Promise.all([this.#asks.destroy(), this.#uploads.destroy()]);
+    await this.#asks.destroy();
   }
 
   onIdle(connection: Connection): void {

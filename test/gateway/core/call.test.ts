@@ -6,7 +6,7 @@ import { CHAT } from '../../support/fake-call.ts';
 const PARTS: CallParts = {
   id: 'batch-1-line-7',
   route: CHAT,
-  body: { kind: 'bytes', bytes: Buffer.from('{}'), contentType: 'application/json' },
+  body: { bytes: Buffer.from('{}'), contentType: 'application/json' },
   peek: { model: null, stream: false, promptChars: 0, promptHead: '', maxTokens: null, choices: 1, promptLogprobs: null },
   model: 'm',
   principal: { kind: 'key', name: 'app-a' },

@@ -29,11 +29,6 @@ describe('a failure that a request may have brought about', () => {
     expect(blame.isWorkers('w0', Buffer.from('c'), 10_003)).toBe(true);
   });
 
-  test('of an upload counts, since its bytes are gone', () => {
-    const blame = new Blame();
-    expect([blame.isWorkers('w0', null, 0), blame.isWorkers('w0', null, 1)]).toEqual([true, true]);
-  });
-
   test('is remembered of a bounded number of bodies', () => {
     const blame = new Blame();
     for (let i = 0; i <= 1_000; i++) blame.isWorkers('w0', Buffer.from(String(i)), 0);

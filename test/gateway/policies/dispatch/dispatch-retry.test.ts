@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { clientGone, fakeCall } from '../../../support/fake-call.ts';
 import {
@@ -129,13 +128,6 @@ describe('retry', () => {
     expect(t.events.count('retried')).toBe(10);
     // A call that no worker has had is not what the budget guards against.
     expect(textOf(await t.sendTo(once(refuse)))).toContain('Yes.');
-  });
-
-  test('a body that is still arriving cannot be sent twice', async () => {
-    const t = setUp();
-    const body = { kind: 'stream', stream: Readable.from([]), contentType: 'multipart/form-data', contentLength: null } as const;
-    expect(kindOf(await t.sendTo(refuse, fakeCall({ body })))).toBe('upstream_disconnected');
-    expect(t.asked()).toEqual([1, 0]);
   });
 
   test.each([400, 404, 422])('a %i is the worker’s answer to the client: it is not asked again and no failure', async (status) => {

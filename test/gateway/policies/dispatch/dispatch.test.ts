@@ -15,7 +15,6 @@ describe('one attempt', () => {
     expect(request.path).toBe('/v1/chat/completions');
     expect(request.headers).toEqual({ accept: '*/*', 'content-type': 'application/json', 'x-request-id': 'fresh-1' });
     expect(request.body).toEqual({
-      kind: 'bytes',
       bytes: Buffer.from('{"model":"m","seed":12345678901234567890}'),
       contentType: 'application/json',
     });

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import type { GatewayError } from '../../../../gateway/core/errors.ts';
 import { Admission } from '../../../../gateway/policies/admission/admission.ts';
@@ -223,16 +222,6 @@ describe('a call whose only worker ended before a byte had come', () => {
     await t.settle();
     expect(textOf(waiting)).toContain('Yes.');
     expect([t.inUse(), t.clock.pending]).toEqual([0, 0]);
-  });
-
-  test('sends no upload again: its bytes are gone', async () => {
-    const t = supervised();
-    const { bytes } = fakeCall().body as { bytes: Buffer };
-    const call = fakeCall();
-    Object.assign(call, {
-      body: { kind: 'stream', stream: Readable.from([bytes]), contentType: 'multipart/form-data', contentLength: null },
-    });
-    expect(kindOf(await t.sendTo(die, call))).toBe('upstream_disconnected');
   });
 });
 

@@ -140,7 +140,7 @@ export function callOf({ attempts = 0, worker = 'w0', ...story }: Story = {}, mo
   return {
     id: 'req-1',
     route: { path: '/v1/chat/completions', dialect: 'openai', body: 'json', streamEnd: 'done-event' },
-    body: { kind: 'bytes', bytes, contentType: 'application/json' },
+    body: { bytes, contentType: 'application/json' },
     peek: { model: MODEL, stream: true, promptChars: 20, promptHead: SECRETS.prompt, maxTokens: 100, choices: 1, promptLogprobs: null },
     model: MODEL,
     priority: 'interactive',

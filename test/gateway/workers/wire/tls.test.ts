@@ -4,7 +4,6 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import * as tls from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { WorkerTransport } from '../../../../gateway/core/transport.ts';
@@ -74,7 +73,7 @@ describe.skipIf(identity === null)(`a worker behind TLS${identity === null ? ' (
     await stranger.close();
   });
 
-  test('is spoken to over kept connections when its certificate is trusted: answers, streams, uploads and small questions', async () => {
+  test('is spoken to over kept connections when its certificate is trusted: answers, streams and small questions', async () => {
     const before = tls.getCACertificates('default');
     tls.setDefaultCACertificates([...before, identity!.cert]);
     try {
@@ -85,7 +84,7 @@ describe.skipIf(identity === null)(`a worker behind TLS${identity === null ? ' (
       expect(accepted).toBe(1);
       expect(await transport.get('/health', 5_000)).toEqual({ status: 200, body: '{"a":1}' });
       const heard = new Heard();
-      transport.exchange({ ...POST, body: { kind: 'stream', stream: Readable.from([Buffer.from('ab')]), contentLength: 2 } }, heard);
+      transport.exchange({ ...POST, body: { bytes: Buffer.from('ab') } }, heard);
       await heard.over;
       expect(heard.payload).toBe('{"a":1}');
     } finally {

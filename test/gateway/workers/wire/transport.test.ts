@@ -28,7 +28,7 @@ describe('an exchange', () => {
   test('carries a body of megabytes', async () => {
     const each = await wire();
     const bytes = Buffer.alloc(5_000_000, 'x');
-    const heard = await spoken(each, { ...POST, body: { kind: 'bytes', bytes } });
+    const heard = await spoken(each, { ...POST, body: { bytes } });
     expect(heard.order.at(-1)).toBe('end');
     expect(each.requests[0]!.length).toBeGreaterThan(5_000_000);
   });

@@ -44,7 +44,7 @@ describe('what a worker says unasked', () => {
     };
     const bodies: string[] = [];
     const ask = async (body: string): Promise<void> => {
-      const { heard } = speak(each, { ...POST, body: { kind: 'bytes', bytes: Buffer.from(body) } });
+      const { heard } = speak(each, { ...POST, body: { bytes: Buffer.from(body) } });
       await heard.over;
       bodies.push(heard.payload);
     };

@@ -69,7 +69,7 @@ export const POST: UpstreamRequest = {
   method: 'POST',
   path: '/v1/x',
   headers: { 'content-type': 'application/json' },
-  body: { kind: 'bytes', bytes: Buffer.from('{"a":1}') },
+  body: { bytes: Buffer.from('{"a":1}') },
 };
 
 export function speak({ transport }: Wire, request: UpstreamRequest = POST): Spoken {
