@@ -2,6 +2,7 @@ import { Hono } from 'hono';
 import { GatewayError } from './core/errors.ts';
 import type { WorkerDirectory } from './core/worker.ts';
 import { admin, checkAdmin, type AdminContext } from './http/pages/admin.ts';
+import type { Guesses } from './http/guesses.ts';
 import type { HttpAnswer, HttpContext, HttpEnv } from './http/http-env.ts';
 import { operations, type OperationsContext } from './http/pages/operations.ts';
 import { requestIdOf, unknownModel } from './http/identify.ts';
@@ -19,6 +20,7 @@ export interface AppContext {
   /** api: all but admin (it has a listener of its own) · admin: that listener · both */
   readonly surface: 'api' | 'admin' | 'both';
   readonly refusals: Refusals;
+  readonly guesses: Guesses;
 }
 
 /** The route table: every URL the gateway answers. What is not here is not reachable, at a worker or anywhere else. */
@@ -67,8 +69,8 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
     const answers = admin(context.admin);
     const guarded =
       (answer: HttpAnswer): HttpAnswer =>
-      (c) => {
-        checkAdmin(c.env.incoming, context.admin.key());
+      async (c) => {
+        await checkAdmin(c.env.incoming, context.admin.key(), context.guesses);
         return answer(c);
       };
     get('/admin/status', guarded(answers.status));

@@ -3,6 +3,8 @@ import type { Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { createApp, type AppContext } from './app.ts';
 import { controlPath } from './link/control-path.ts';
+import { adminAccess, apiAccess } from './config/access.ts';
+import { adminKey as findOrMakeAdminKey, type AdminKey } from './config/admin-key.ts';
 import { explainJson } from './config/explain.ts';
 import type { LoadedSettings } from './config/load.ts';
 import { problemText, SettingsError, type SettingsProblem } from './config/schema/problems.ts';
@@ -19,13 +21,16 @@ import type { SupervisorSnapshot } from './link/snapshot.ts';
 import type { ReloadAnswer } from './http/pages/admin.ts';
 import { adminStatus } from './http/pages/admin-status.ts';
 import { LiveStatus } from './http/pages/live-status.ts';
+import { Guesses } from './http/guesses.ts';
 import { BodyMemory } from './http/body/read-body.ts';
 import { Turns } from './http/body/turns.ts';
 import { openListeners, type Listeners } from './http/listeners.ts';
 import { Lifecycle } from './http/lifecycle.ts';
 import { Refusals } from './http/refusals.ts';
 import { RELAYED_BY_PATH } from './http/routes.ts';
+import { Visitors } from './http/visitors.ts';
 import { serveCall, type ServeContext } from './http/serve-call.ts';
+import { answerPreflight, isPreflight } from './http/cors.ts';
 import { createHttpServer } from './http/server.ts';
 import { pipeline } from './pipeline.ts';
 import { InFlight } from './policies/account.ts';
@@ -73,6 +78,8 @@ export interface Gateway {
   snapshot(): SupervisorSnapshot | null;
   /** Id of the default model, once known. */
   defaultModel(): string | null;
+  /** Where the key of /admin and /debug is; null: it is set, or there is none. */
+  adminKeyFile(): string | null;
   reload(): ReloadAnswer;
   /** Calls that have not ended, for tests and leak checks. */
   readonly figures: LiveFigures;
@@ -102,6 +109,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const fields = failureFields(new GatewayError('internal', 'unexpected', { cause: error }));
     log.error('internal.error', 'a request failed through a fault of the gateway', { request_id: requestId, ...fields });
   };
+
+  let adminKey = takeAdminKey();
+  function takeAdminKey(): AdminKey {
+    const key = findOrMakeAdminKey(settings, options.cwd);
+    if (key.kind === 'none') log.warn('admin.key', `${key.problem} Until then /admin and /debug are closed, and the rest serves.`);
+    if (key.kind === 'file' && key.warning !== null) log.warn('admin.key', key.warning);
+    return key;
+  }
+  const adminKeyFile = (): string | null => (adminKey.kind === 'file' ? adminKey.file : null);
 
   // === the workers ===
   const directory = createDirectory({
@@ -212,6 +228,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     loaded = { ...next, settings };
     relaySettings = { ...settings.timeouts, ...settings.stream };
     log.level = settings.log.level;
+    adminKey = takeAdminKey();
+    access = { api: apiAccess(settings), admin: adminAccess(settings) };
     directory.setModels(settings.models);
     listed?.update(listings(settings));
     dispatch.configure();
@@ -258,6 +276,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     lifecycle: () => lifecycle.stage,
     newId,
     refusals,
+    guesses: new Guesses(clock),
     operations: {
       version: VERSION,
       clock,
@@ -273,7 +292,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       version: VERSION,
       clock,
       startedAt,
-      key: () => settings.admin.key,
+      key: () => (adminKey.kind === 'none' ? null : adminKey.key),
       metrics,
       log,
       figures,
@@ -287,6 +306,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
   };
 
+  let access = { api: apiAccess(settings), admin: adminAccess(settings) };
+  const apps = new Visitors(() => access.api);
+  const operators = new Visitors(() => access.admin);
   function listener(surface: AppContext['surface']): Server {
     const app = createApp({ ...context, surface });
     const handle = getRequestListener(app.fetch, { overrideGlobalObjects: false, autoCleanupIncoming: false });
@@ -296,7 +318,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       clock,
       newId,
       refusals,
+      visitors: surface === 'admin' ? operators : apps,
       onRequest(incoming, response, path) {
+        if (incoming.method === 'OPTIONS' && isPreflight(incoming)) return answerPreflight(incoming, response);
         // A relayed request goes straight to its handler: the router would take 7 µs to find what the table says at once.
         const route = surface !== 'admin' && incoming.method === 'POST' ? RELAYED_BY_PATH.get(path) : undefined;
         if (route) void serveCall(serve, incoming, response, route);
@@ -315,6 +339,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { url, adminUrl } = listeners;
   if (adminUrl !== null) log.info('listening', `admin on ${adminUrl}`);
   log.info('listening', `gateway on ${url}`);
+  const keyFile = adminKeyFile();
+  if (keyFile !== null) log.info('listening', `the key of /admin and /debug is in ${keyFile}`);
 
   async function free(): Promise<void> {
     pressureTimer.cancel();
@@ -334,6 +360,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     firstReady: readiness.first,
     snapshot,
     defaultModel: () => directory.resolve(null)?.id ?? null,
+    adminKeyFile,
     reload,
     figures,
     openUpstreamSockets: () => directory.workers().reduce((sum, worker) => sum + worker.transport.openSockets, 0),

@@ -14,6 +14,12 @@ interface ServerOptions {
   /** A request whose version, headers, host and path are sound. Whether it expects 100-continue is for whoever reads its body. */
   readonly onRequest: (incoming: IncomingMessage, response: ServerResponse, path: string) => void;
   readonly refusals: Refusals;
+  /** Who may ask at all, and read the answer. */
+  readonly visitors: {
+    greet(incoming: IncomingMessage, response: ServerResponse): void;
+    /** @throws for a request that is not answered */
+    check(incoming: IncomingMessage, path: string): void;
+  };
 }
 
 const MAX_HEADERS = 100;
@@ -48,8 +54,10 @@ export function createHttpServer(options: ServerOptions): Server {
 
   function handle(incoming: IncomingMessage, response: ServerResponse): void {
     let path: string;
+    options.visitors.greet(incoming, response);
     try {
       path = checkRequest(incoming);
+      options.visitors.check(incoming, path);
     } catch (error) {
       refuse(incoming, response, error as GatewayError);
       return;

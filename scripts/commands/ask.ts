@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { urlToHttpOptions } from 'node:url';
+import { adminKeyFile, findAdminKey, type AdminKey } from '../../gateway/config/admin-key.ts';
 import type { Settings } from '../../gateway/config/schema/settings.ts';
 import { EXIT_FAILED } from '../../gateway/config/exit-codes.ts';
 import { exchange } from '../../gateway/core/exchange.ts';
@@ -49,12 +50,13 @@ export type Answer<T> = { readonly kind: 'answered'; readonly body: T } | { read
 export async function ask<T>(settings: Settings, method: 'GET' | 'POST', path: string, surface: 'admin' | 'api'): Promise<Answer<T>> {
   const ownListener = surface === 'admin' && settings.admin.port !== null;
   const base = ownListener ? address(settings.admin.host, settings.admin.port!) : address(settings.server.host, settings.server.port);
-  const { key } = settings.admin;
+  const found = surface === 'admin' ? findAdminKey(settings, process.cwd()) : null;
   try {
-    const headers = key === null ? {} : { authorization: `Bearer ${key}` };
+    const headers = found === null || found.kind === 'none' ? {} : { authorization: `Bearer ${found.key}` };
     const { status, text } = await exchange({ ...urlToHttpOptions(new URL(base + path)), method, headers }, null, LIMITS);
     const body: unknown = JSON.parse(text);
     if (status < 300) return { kind: 'answered', body: body as T };
+    if (status === 401) return { kind: 'failed', message: keyAdvice(found, adminKeyFile(settings, process.cwd()), base) };
     const message = (body as { error?: { message?: string } } | null)?.error?.message;
     return { kind: 'failed', message: message ?? `The gateway answered with status ${status}.` };
   } catch (error) {
@@ -64,6 +66,16 @@ export async function ask<T>(settings: Settings, method: 'GET' | 'POST', path: s
       message: `No gateway answers on ${base} (${code}). Is it running there? --port and --config say where to ask.`,
     };
   }
+}
+
+/** Why the gateway does not know us, and what helps. */
+function keyAdvice(found: AdminKey | null, file: string, base: string): string {
+  if (found?.kind === 'none') return found.problem;
+  if (found?.kind === 'set') return `The gateway on ${base} has another admin key than the one that is set here as admin.key.`;
+  const instead = 'ask in the folder and with the --config of the gateway, as the user who runs it, or set HEADGATE_ADMIN__KEY';
+  return found === null
+    ? `The gateway on ${base} asks for its admin key, and there is none in ${file}: ${instead}.`
+    : `The gateway on ${base} has another admin key than the one in ${file}: ${instead}.`;
 }
 
 /** Listening on every address is asked for on loopback. */

@@ -1,3 +1,4 @@
+import { relative } from 'node:path';
 import { controlPath } from '../../gateway/link/control-path.ts';
 import type { LoadedSettings } from '../../gateway/config/load.ts';
 import { supervisorIsOn } from '../../gateway/config/schema/settings.ts';
@@ -86,7 +87,7 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
 
   void supervisor?.start();
   if (follows) gateway.log.info('supervisor.wait', `takes the workers of the supervisor at ${controlPath(settings, line.cwd)}`);
-  void gateway.firstReady.then(() => process.stdout.write(`${readyLine(gateway)}\n`));
+  void gateway.firstReady.then(() => process.stdout.write(`${readyLine(gateway, line.cwd)}\n`));
   // Towards the end only timers may be left, and those of the clock keep no process alive.
   const alive = stayAlive();
   return ended.finally(() => {
@@ -95,8 +96,8 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
   });
 }
 
-/** One line for people: where, what model, which engine, which profile. */
-function readyLine(gateway: Gateway): string {
+/** One line for people: where, what model, which engine, which profile, and where the admin key is that nobody has set. */
+function readyLine(gateway: Gateway, cwd: string): string {
   const snapshot = gateway.snapshot();
   const parts = [`Headgate is ready on ${gateway.url}`, `model ${gateway.defaultModel()}`];
   if (snapshot) {
@@ -105,5 +106,10 @@ function readyLine(gateway: Gateway): string {
       `profile ${snapshot.profile}`,
     );
   } else parts.push('external workers');
+  const keyFile = gateway.adminKeyFile();
+  if (keyFile !== null) {
+    const near = relative(cwd, keyFile);
+    parts.push(`admin key in ${near.startsWith('..') ? keyFile : near}`);
+  }
   return parts.join(' · ');
 }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { AS_ADMIN } from '../support/admin.ts';
 import { startFakeVllm } from '../support/fake-vllm.ts';
 import { startTestGateway, until, type TestGateway } from '../support/gateway.ts';
 import { freePort } from '../support/ports.ts';
@@ -115,7 +116,7 @@ test('a worker that asks for a key gets its own; one with the wrong key never be
 
   await using locked = await startTestGateway([], { workers: [{ url: sim.url, api_key: 'wrong-key' }] });
   await until(async () => {
-    const { workers } = (await (await fetch(`${locked.url}/admin/status`)).json()) as {
+    const { workers } = (await (await fetch(`${locked.url}/admin/status`, { headers: AS_ADMIN })).json()) as {
       workers: { last_failure: { message: string } | null }[];
     };
     return workers[0]?.last_failure?.message.includes('401') === true;

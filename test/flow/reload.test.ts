@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import type { SettingsInput } from '../../gateway/config/schema/settings.ts';
+import { AS_ADMIN } from '../support/admin.ts';
 import { answers, startFakeVllm } from '../support/fake-vllm.ts';
 import { startTestGateway, until, type TestGateway } from '../support/gateway.ts';
 import { run } from '../support/process.ts';
@@ -14,7 +15,7 @@ import { endsOf, settled, statsOf } from './settled.ts';
 const CLI = fileURLToPath(new URL('../../scripts/headgate.ts', import.meta.url));
 
 function reload(gateway: TestGateway): Promise<Response> {
-  return fetch(`${gateway.url}/admin/reload`, { method: 'POST' });
+  return fetch(`${gateway.url}/admin/reload`, { method: 'POST', headers: AS_ADMIN });
 }
 
 async function reloaded(gateway: TestGateway, settings: SettingsInput): Promise<{ changed: string[]; needs_restart: string[] }> {

@@ -115,7 +115,7 @@ describe('what passes', () => {
     const { port } = await start();
     worker.script = answers.stream(['a', 'b']);
     const body = JSON.stringify(STREAM);
-    const text = `POST ${CHAT_PATH} HTTP/1.0\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+    const text = `POST ${CHAT_PATH} HTTP/1.0\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
     const answer = await send(port, text);
     expect(answer.status).toBe(200);
     expect(answer.headers['transfer-encoding']).toBeUndefined();

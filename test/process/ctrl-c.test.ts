@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { readProcess } from '../../supervisor/system/processes.ts';
+import { AS_ADMIN } from '../support/admin.ts';
 import { run } from '../support/process.ts';
 import { freePort } from '../support/ports.ts';
 
@@ -20,7 +21,9 @@ test('a second Ctrl-C ends engines at once that do not heed the first', { timeou
     env: { SIM_FAULTS: '1', SIM_START_MS: '100', SIM_FAULT: 'ignore-sigterm' },
   });
   await headgate.prints(/Headgate is ready on/);
-  const status = (await (await fetch(`http://127.0.0.1:${port}/admin/status`)).json()) as { workers: { pid: number }[] };
+  const status = (await (await fetch(`http://127.0.0.1:${port}/admin/status`, { headers: AS_ADMIN })).json()) as {
+    workers: { pid: number }[];
+  };
   const { pid } = status.workers[0]!;
   const stream = await fetch(`http://127.0.0.1:${port}/v1/completions`, {
     method: 'POST',

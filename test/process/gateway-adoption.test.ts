@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { instancePrefix } from '../../supervisor/system/instance-id.ts';
+import { AS_ADMIN } from '../support/admin.ts';
 import { until } from '../support/gateway.ts';
 import { run } from '../support/process.ts';
 import { freePort } from '../support/ports.ts';
@@ -20,7 +21,8 @@ test('a gateway that is killed and started again serves with the worker that is 
   };
   const url = `http://127.0.0.1:${port}`;
   const worker = async () =>
-    ((await (await fetch(`${url}/admin/status`)).json()) as { workers: { pid: number; restarts: number }[] }).workers[0]!;
+    ((await (await fetch(`${url}/admin/status`, { headers: AS_ADMIN })).json()) as { workers: { pid: number; restarts: number }[] })
+      .workers[0]!;
 
   await using first = run(process.execPath, args, options);
   await first.prints(/Headgate is ready on/);
@@ -73,7 +75,11 @@ test('a second gateway in the same folder serves with the first one’s worker, 
   const [port, other, engine] = [await freePort(), await freePort(), await freePort(11)];
   const options = { cwd: folder, env: { SIM_START_MS: '100', HEADGATE_SUPERVISOR__PORT_RANGE: `[${engine}, ${engine + 9}]` } };
   const worker = async () =>
-    ((await (await fetch(`http://127.0.0.1:${port}/admin/status`)).json()) as { workers: { pid: number; state: string }[] }).workers[0]!;
+    (
+      (await (await fetch(`http://127.0.0.1:${port}/admin/status`, { headers: AS_ADMIN })).json()) as {
+        workers: { pid: number; state: string }[];
+      }
+    ).workers[0]!;
   await using first = run(process.execPath, [CLI, '--port', String(port), '--engine', 'sim'], options);
   await first.prints(/Headgate is ready on/);
   const before = await worker();

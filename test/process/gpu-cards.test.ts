@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { AS_ADMIN } from '../support/admin.ts';
 import { gpuHouse } from '../support/gpu-house.ts';
 import type { HouseCards } from '../support/gpu-house.ts';
 import { run } from '../support/process.ts';
@@ -55,7 +56,7 @@ const OTHERS: readonly Case[] = [
 ];
 
 async function get(url: string): Promise<any> {
-  const response = await fetch(url);
+  const response = await fetch(url, { headers: AS_ADMIN });
   const text = await response.text();
   return text.startsWith('{') ? JSON.parse(text) : text;
 }

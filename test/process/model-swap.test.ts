@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { AS_ADMIN } from '../support/admin.ts';
 import { until, type TestGateway } from '../support/gateway.ts';
 import { run } from '../support/process.ts';
 import { call, card, FIRST, SECOND, swapHouse, tell } from './swap-house.ts';
@@ -99,7 +100,7 @@ describe('an operator', { timeout: 90_000 }, () => {
     expect(refused.retryAfter).toMatch(/^[1-9]\d?$/);
 
     gateway.settings = { ...settings, models: [FIRST, 'nope'], timeouts: { idle_ms: 1000 } };
-    const answer = await fetch(`${gateway.url}/admin/reload`, { method: 'POST' });
+    const answer = await fetch(`${gateway.url}/admin/reload`, { method: 'POST', headers: AS_ADMIN });
     expect(answer.status).toBe(400);
     expect(await answer.text()).toContain('there is no nope in profiles/models');
     expect(await (await fetch(`${gateway.url}/metrics`)).text()).toMatch(/^headgate_config_last_reload_successful 0$/m);
@@ -108,7 +109,7 @@ describe('an operator', { timeout: 90_000 }, () => {
     expect(await call(gateway, SECOND)).toMatchObject({ status: 200, served: SECOND });
 
     // Neither calls nor an order from before bring back what he has drained.
-    const drain = () => fetch(`${gateway.url}/admin/workers/worker-1/drain`, { method: 'POST' });
+    const drain = () => fetch(`${gateway.url}/admin/workers/worker-1/drain`, { method: 'POST', headers: AS_ADMIN });
     expect(await tell(gateway, FIRST, 'load')).toBe(202);
     await supervisor.worker(({ state, models }) => state === 'starting' && models[0]?.id === FIRST);
     expect((await drain()).status).toBe(202);
@@ -142,7 +143,8 @@ describe('a model that cannot be loaded', { timeout: 90_000 }, () => {
     expect(swap.output()).toContain('no-such-flag');
     await until(async () => (await card(gateway, FIRST)).state === 'ready', 'the first model back', 30_000);
 
-    const status = async () => ((await (await fetch(`${gateway.url}/admin/status`)).json()) as { workers: any[] }).workers[0];
+    const status = async () =>
+      ((await (await fetch(`${gateway.url}/admin/status`, { headers: AS_ADMIN })).json()) as { workers: any[] }).workers[0];
     const { url } = await status();
     const body = JSON.stringify({ fault: 'oom-runtime' });
     expect((await fetch(`${url}/sim/fault`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })).status).toBe(200);
@@ -158,7 +160,9 @@ describe('a model that cannot be loaded', { timeout: 90_000 }, () => {
 
     // What was relaxed for either is taken back.
     const { pid } = await status();
-    expect((await fetch(`${gateway.url}/admin/workers/worker-1/restart?reset=true`, { method: 'POST' })).status).toBe(202);
+    expect((await fetch(`${gateway.url}/admin/workers/worker-1/restart?reset=true`, { method: 'POST', headers: AS_ADMIN })).status).toBe(
+      202,
+    );
     await until(async () => (await status()).state === 'ready' && (await status()).pid !== pid, 'it has been restarted', 30_000);
     expect(await call(gateway, FIRST)).toMatchObject({ status: 200 });
     expect(await status()).toMatchObject({ model: FIRST, degradation: [] });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { AS_ADMIN } from '../support/admin.ts';
 import { until } from '../support/gateway.ts';
 import { run } from '../support/process.ts';
 import { freePort } from '../support/ports.ts';
@@ -26,7 +27,8 @@ async function service(folder: string, port: number) {
   });
   await headgate.prints(/Headgate is ready on/);
   const url = `http://127.0.0.1:${port}`;
-  const workers = async () => ((await (await fetch(`${url}/admin/status`)).json()) as { workers: WorkerStatus[] }).workers;
+  const workers = async () =>
+    ((await (await fetch(`${url}/admin/status`, { headers: AS_ADMIN })).json()) as { workers: WorkerStatus[] }).workers;
   await until(async () => (await workers()).every(({ state }) => state === 'ready'), 'both workers are ready', 30_000);
   return {
     headgate,

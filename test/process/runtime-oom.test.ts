@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { AS_ADMIN } from '../support/admin.ts';
 import { until } from '../support/gateway.ts';
 import { run } from '../support/process.ts';
 import { freePort } from '../support/ports.ts';
@@ -42,7 +43,8 @@ test.each([
     });
     await headgate.prints(/Headgate is ready on/);
     const url = `http://127.0.0.1:${port}`;
-    const workers = async () => ((await (await fetch(`${url}/admin/status`)).json()) as { workers: WorkerStatus[] }).workers;
+    const workers = async () =>
+      ((await (await fetch(`${url}/admin/status`, { headers: AS_ADMIN })).json()) as { workers: WorkerStatus[] }).workers;
     await until(async () => (await workers()).every(({ state }) => state === 'ready'), 'every worker is ready', 30_000);
 
     const begun = new Set<string>();

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { AS_ADMIN } from '../support/admin.ts';
 import { run } from '../support/process.ts';
 import { freePort } from '../support/ports.ts';
 
@@ -27,12 +28,14 @@ test("the README's start command launches the simulated engine, says so, answers
   });
   expect(response.status).toBe(200);
   expect((await response.text()).endsWith('data: [DONE]\n\n')).toBe(true);
-  const status = (await (await fetch(`http://127.0.0.1:${port}/admin/status`)).json()) as { workers: { pid: number }[] };
+  const status = (await (await fetch(`http://127.0.0.1:${port}/admin/status`, { headers: AS_ADMIN })).json()) as {
+    workers: { pid: number }[];
+  };
   const pid = status.workers[0]!.pid;
   expect(isAlive(pid)).toBe(true);
 
   // As systemd or a container's runtime does. npm passes the signal on, and no shell of its own may stand in the way.
-  const runtime = (await (await fetch(`http://127.0.0.1:${port}/debug/runtime`)).json()) as { pid: number };
+  const runtime = (await (await fetch(`http://127.0.0.1:${port}/debug/runtime`, { headers: AS_ADMIN })).json()) as { pid: number };
   process.kill(headgate.child.pid!, 'SIGTERM');
   expect(await headgate.exited).toBe(0);
   expect(isAlive(runtime.pid)).toBe(false);

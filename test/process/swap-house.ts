@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { SettingsInput } from '../../gateway/config/schema/settings.ts';
 import type { SupervisionPolicy } from '../../supervisor/system/policy.ts';
+import { AS_ADMIN } from '../support/admin.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { freePort } from '../support/ports.ts';
 import { superviseHere } from '../supervisor/support/running-supervisor.ts';
@@ -45,7 +46,7 @@ export async function call(gateway: TestGateway, model: string, tokens = 4) {
 }
 
 export async function tell(gateway: TestGateway, model: string, verb: 'load' | 'unload'): Promise<number> {
-  return (await fetch(`${gateway.url}/admin/models/${model}/${verb}`, { method: 'POST' })).status;
+  return (await fetch(`${gateway.url}/admin/models/${model}/${verb}`, { method: 'POST', headers: AS_ADMIN })).status;
 }
 
 /** How a model stands, as its card says. */

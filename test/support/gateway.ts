@@ -2,6 +2,7 @@ import { examineAnywhere } from '../../scripts/commands/check.ts';
 import { loadSettings, type LoadedSettings } from '../../gateway/config/load.ts';
 import type { SettingsInput } from '../../gateway/config/schema/settings.ts';
 import { startGateway, type Gateway } from '../../gateway/main.ts';
+import { ADMIN_KEY } from './admin.ts';
 import { collectedLog } from './collected-log.ts';
 
 export interface TestGateway extends AsyncDisposable {
@@ -17,7 +18,7 @@ export interface TestGateway extends AsyncDisposable {
 
 /**
  * A whole gateway in this process, on a free loopback port, in front of workers that run already. Timeouts and limits are the defaults
- * except where `settings` says otherwise; it drains without settling.
+ * except where `settings` says otherwise; its admin key is ADMIN_KEY, and it drains without settling.
  */
 export async function startTestGateway(
   workers: readonly string[],
@@ -30,6 +31,7 @@ export async function startTestGateway(
     const all: SettingsInput = {
       workers: workers.map((url) => ({ url })),
       ...state.settings,
+      admin: { key: ADMIN_KEY, ...state.settings.admin },
       server: { port: 0, ...state.settings.server },
       shutdown: { settle_ms: 0, grace_ms: 2_000, ...state.settings.shutdown },
     };

@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { ADMIN_KEY } from './admin.ts';
 
 export interface RunningProcess extends AsyncDisposable {
   readonly child: ChildProcess;
@@ -10,7 +11,7 @@ export interface RunningProcess extends AsyncDisposable {
   prints(pattern: RegExp, limitMs?: number): Promise<RegExpExecArray>;
 }
 
-/** Starts a command in a process group of its own; disposing of it ends the group. */
+/** Starts a command in a process group of its own; disposing of it ends the group. A gateway gets ADMIN_KEY, and so does who asks it. */
 export function run(
   command: string,
   args: readonly string[],
@@ -18,7 +19,7 @@ export function run(
 ): RunningProcess {
   const child = spawn(command, args, {
     cwd: options.cwd,
-    env: { ...process.env, ...options.env },
+    env: { ...process.env, HEADGATE_ADMIN__KEY: ADMIN_KEY, ...options.env },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -58,6 +58,17 @@ export function controlProblem(text: string): string | null {
   return null;
 }
 
+/** What is wrong with the origin of pages, or null: as a browser writes it, so that it can be compared as text; `*` stands for all. */
+export function originProblem(text: string): string | null {
+  if (text === '*') return null;
+  const parts = /^([a-z][a-z0-9+.-]*):\/\/[^/?#@*\s\\]+$/.exec(text);
+  if (!parts) return "expected an origin such as https://chat.example.com, without a path, or '*'";
+  const url = URL.parse(text);
+  // Of other schemes (apps, extensions) browsers write what stands there.
+  const written = url !== null && url.origin !== 'null' ? url.origin : text;
+  return written === text ? null : `browsers write this origin as ${written}`;
+}
+
 function isMetadataHost(host: string): boolean {
   const name = bareHost(host);
   return METADATA_NAMES.has(name) || listed(metadata, name);

@@ -24,7 +24,7 @@ export function crossFindings(settings: Settings): CrossFinding[] {
   ];
 }
 
-function* access({ server, admin, auth }: Settings): Generator<CrossFinding> {
+function* access({ server, auth }: Settings): Generator<CrossFinding> {
   const related = [
     ['auth', 'allow_anonymous'],
     ['auth', 'keys'],
@@ -37,17 +37,6 @@ function* access({ server, admin, auth }: Settings): Generator<CrossFinding> {
       ['auth', 'allow_anonymous'],
       related,
       'allow_anonymous: false without keys would refuse every request: set it to null (anonymous on loopback only) or true',
-    );
-  }
-  if (admin.port !== null && admin.key === null && !isLoopbackHost(admin.host)) {
-    const message = `without admin.key the admin listener on ${admin.host} answers only callers on this machine: set admin.key`;
-    yield warning(
-      ['admin', 'host'],
-      [
-        ['admin', 'key'],
-        ['admin', 'port'],
-      ],
-      message,
     );
   }
 }

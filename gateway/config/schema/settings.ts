@@ -1,31 +1,8 @@
 import { z } from 'zod';
-import { controlProblem, hostProblem, serverUrlProblem } from './addresses.ts';
+import { controlProblem, originProblem, serverUrlProblem } from './addresses.ts';
+import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path, secret, share } from './kinds.ts';
 
 // The one place that says which settings exist, their defaults and ranges. Rules between settings are in cross-checks.ts.
-
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
-
-const ms = (from: number, to: number = DAY_MS) => z.int().min(from).max(to);
-const count = (from: number, to: number) => z.int().min(from).max(to);
-const share = () => z.number().min(0).max(1);
-
-/** A string that `problemOf` finds nothing wrong with. */
-function checked(problemOf: (text: string) => string | null) {
-  return z.string().superRefine((text, context) => {
-    const problem = problemOf(text);
-    if (problem !== null) context.addIssue({ code: 'custom', message: problem });
-  });
-}
-
-const host = () => checked(hostProblem);
-const secret = () => z.string().regex(/^[\x21-\x7e]{1,512}$/, 'expected 1 to 512 visible ASCII characters, without spaces');
-const fileName = () =>
-  z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'expected a name of letters, digits, dots, dashes and underscores');
-// Goes into a response header, so ASCII only; the weights may lie under any name (source).
-const modelName = () =>
-  z.string().regex(/^[\x21-\x7e]{1,256}$/, 'expected the id of a model: 1 to 256 visible ASCII characters, without spaces');
-const path = () => z.string().regex(/^[^\0]{1,4096}$/, 'expected a path');
 
 const server = z.strictObject({
   host: host().default('127.0.0.1').describe('Address to listen on. 0.0.0.0 or :: listens on every address of the machine.'),
@@ -35,15 +12,26 @@ const server = z.strictObject({
     .describe('Largest request body in bytes; a larger one is answered 413.'),
   header_timeout_ms: ms(1, HOUR_MS).default(15_000).describe('How long a client may take to send its request headers.'),
   upload_timeout_ms: ms(1, HOUR_MS).default(60_000).describe('How long a client may take to send its request body.'),
+  cors: z
+    .strictObject({
+      allowed_origins: z
+        .union([z.literal(['auto', '*']), z.array(checked(originProblem)).max(256)])
+        .default('auto')
+        .describe(
+          "Pages that may call the API from a browser: a list of origins, such as [https://chat.example.com], or '*' for all. auto: all where a key is asked for, otherwise pages of localhost, 127.0.0.1 and [::1].",
+        ),
+    })
+    .prefault({})
+    .describe('Apps in a browser that come from another origin.'),
 });
 
 const admin = z.strictObject({
   host: host().default('127.0.0.1').describe('Address of the admin listener; only used when admin.port is set.'),
   port: count(0, 65535).nullable().default(null).describe('Own port for /admin and /debug; null serves them on the port of the API.'),
-  key: secret()
-    .nullable()
-    .default(null)
-    .meta({ description: 'Key that /admin and /debug ask for. Without one they answer on loopback only.', writeOnly: true }),
+  key: adminKey().nullable().default(null).meta({
+    description: 'Key that /admin and /debug ask for. null: one is made at the first start, in admin.key in supervisor.state_dir.',
+    writeOnly: true,
+  }),
 });
 
 const auth = z.strictObject({

@@ -14,7 +14,9 @@ import { statsBody } from '../../telemetry/stats.ts';
 import type { AdminBundle, AdminConfig, AdminRuntime, AdminStatus, ModelTold, Reloaded, WorkerTold } from './admin-answers.ts';
 import type { LiveStatus } from './live-status.ts';
 import { givenKey, sameKey } from '../credentials.ts';
+import type { Guesses } from '../guesses.ts';
 import type { HttpAnswer, HttpContext } from '../http-env.ts';
+import { isOfAnotherSite } from '../origin.ts';
 
 /** What came of a command to the supervisor. */
 interface CommandAnswer {
@@ -34,6 +36,7 @@ export interface AdminContext {
   readonly version: string;
   readonly clock: Clock;
   readonly startedAt: number;
+  /** null: there is none. */
   readonly key: () => string | null;
   readonly metrics: Metrics;
   readonly log: Log;
@@ -49,34 +52,27 @@ export interface AdminContext {
   readonly modelCommand: ((model: string, verb: 'load' | 'unload') => Promise<CommandAnswer>) | null;
 }
 
-/** Headers that show a proxy, or a page in a browser, between a person and us. Both may pass on what a stranger wants. */
-const GO_BETWEENS = ['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'forwarded', 'via', 'origin', 'referer'];
-
 /**
- * Lets a request to /admin or /debug in, or throws. Without a key only this machine may ask, and nothing in between.
- * @throws invalid_api_key · conflicting_credentials · admin_only
+ * Lets a request to /admin or /debug in, or throws. Where it comes from proves nothing: a proxy on this machine passes on what a stranger
+ * wants. `key` null: there is none that anybody could have.
+ * @throws admin_only · invalid_api_key · conflicting_credentials · too_many_wrong_keys
  */
-export function checkAdmin(incoming: IncomingMessage, key: string | null): void {
-  if (key === null) checkNearby(incoming);
-  else checkKey(incoming, key);
-}
-
-function checkKey({ headers }: IncomingMessage, key: string): void {
+export async function checkAdmin({ headers, socket }: IncomingMessage, key: string | null, guesses: Guesses): Promise<void> {
+  if (isOfAnotherSite(headers)) throw new GatewayError('admin_only', 'Pages of other sites may not use /admin and /debug.');
+  if (key === null)
+    throw new GatewayError('admin_only', 'There is no admin key, so /admin and /debug are closed. The log of the gateway says why.');
   const given = givenKey(headers);
-  if (given === null || !sameKey(given, key)) throw new GatewayError('invalid_api_key', 'A valid admin key is required.');
+  if (given === null) throw new GatewayError('invalid_api_key', NO_KEY);
+  const address = socket.remoteAddress ?? '';
+  guesses.check(address);
+  // Whoever has the right one never waits, whatever others try meanwhile.
+  if (sameKey(given, key)) return;
+  await guesses.wrong(address, socket);
+  throw new GatewayError('invalid_api_key', 'This is not the admin key.', { close: true });
 }
 
-function checkNearby({ headers, socket }: IncomingMessage): void {
-  const local = /^(?:127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/.test(socket.remoteAddress ?? '');
-  // A name of someone else's may lead here (DNS rebinding).
-  const host = (headers.host ?? '').replace(/:\d+$/, '').toLowerCase();
-  const named = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(host);
-  // "none": the user typed the address.
-  const fetched = (headers['sec-fetch-site'] ?? 'none') !== 'none';
-  if (!local || !named || fetched || GO_BETWEENS.some((name) => headers[name] !== undefined)) {
-    throw new GatewayError('admin_only', 'Without admin.key, /admin and /debug answer only to this machine.');
-  }
-}
+const NO_KEY =
+  'An admin key is required, as bearer token: it is what admin.key is set to, or else in the file admin.key in supervisor.state_dir.';
 
 /** A watcher says so in the query, or as a browser's EventSource does. */
 function asksToWatch(c: HttpContext): boolean {

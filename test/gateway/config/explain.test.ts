@@ -6,7 +6,7 @@ import { SETTINGS } from '../../../gateway/config/schema/form.ts';
 import { load } from './loading.ts';
 
 const file = `admin:
-  key: hunter2
+  key: hunter2-hunter2-hunter2
 workers:
   - url: http://a:1
     api_key: hunter2

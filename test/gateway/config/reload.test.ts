@@ -25,7 +25,7 @@ describe('what a reload brings', () => {
     ['log: { level: debug }', 'log.level'],
     ['server: { max_body_bytes: 1 }', 'server.max_body_bytes'],
     ['server: { upload_timeout_ms: 1 }', 'server.upload_timeout_ms'],
-    ['admin: { key: k }', 'admin.key'],
+    ['admin: { key: sixteen-visibles }', 'admin.key'],
     ['auth: { allow_anonymous: true }', 'auth.allow_anonymous'],
   ])('%s holds at once', (file, path) => {
     expect(diff('', file)).toEqual({ changed: [path], needsRestart: [] });
@@ -134,15 +134,15 @@ describe('a file that is read anew is doubted', () => {
   test.each([
     ['when it is gone', undefined, /headgate\.yaml is not there any more/],
     ['when it is empty', '', /sets nothing any more/],
-    ['when all of it is a comment', '# admin: { key: k }\n', /sets nothing any more/],
+    ['when all of it is a comment', '# admin: { key: sixteen-visibles }\n', /sets nothing any more/],
   ])('%s', (_, file, reason) => {
-    expect(doubtful(load({ file: 'admin: { key: k }' }), load(file === undefined ? {} : { file }))).toMatch(reason);
+    expect(doubtful(load({ file: 'admin: { key: sixteen-visibles }' }), load(file === undefined ? {} : { file }))).toMatch(reason);
   });
 
   test.each([
-    ['not when it sets something else', 'admin: { key: k }', 'batch_window: { window_ms: 20 }'],
+    ['not when it sets something else', 'admin: { key: sixteen-visibles }', 'batch_window: { window_ms: 20 }'],
     ['nor when it has set nothing before', '', ''],
-    ['nor when there was none', undefined, 'admin: { key: k }'],
+    ['nor when there was none', undefined, 'admin: { key: sixteen-visibles }'],
   ])('%s', (_, before, after) => {
     expect(doubtful(load(before === undefined ? {} : { file: before }), load({ file: after }))).toBeNull();
   });

@@ -7,7 +7,7 @@ import { CHAT, expectRefusal, frontDoor, request } from './front-door.ts';
 const door = frontDoor();
 
 function chatWith(headers: string, body: string): string {
-  return `POST /v1/chat/completions HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n${headers}\r\n\r\n${body}`;
+  return `POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${headers}\r\n\r\n${body}`;
 }
 
 /** Whether the gateway has closed its socket, and not merely its half, shows only in the reset that it sends to whoever goes on talking. */
@@ -69,7 +69,7 @@ describe('requests whose length is in doubt are refused and their connection is 
   test('case 3: chunks in HTTP/1.0', async () => {
     const body = `1b\r\n${CHAT}\r\n0\r\n\r\n`;
     for (const more of ['', 'Connection: keep-alive\r\n']) {
-      const head = `POST /v1/chat/completions HTTP/1.0\r\nHost: gateway\r\n${more}Content-Type: application/json\r\n`;
+      const head = `POST /v1/chat/completions HTTP/1.0\r\nHost: localhost\r\n${more}Content-Type: application/json\r\n`;
       await expectBadFraming(`${head}Transfer-Encoding: chunked\r\n\r\n${body}`);
     }
   });
@@ -99,28 +99,28 @@ describe('requests whose length is in doubt are refused and their connection is 
 
 describe('heads that are not well formed', () => {
   test.each([
-    ['a folded header', 'GET /health HTTP/1.1\r\nHost: gateway\r\nx: a\r\n b\r\n\r\n'],
-    ['lines ended by bare line feeds', 'GET /health HTTP/1.1\nHost: gateway\n\n'],
-    ['one header ended by a bare line feed', 'GET /health HTTP/1.1\r\nHost: gateway\nx: y\r\n\r\n'],
-    ['a bare carriage return in a header', 'GET /health HTTP/1.1\r\nHost: gateway\r\nx: a\rb: c\r\n\r\n'],
+    ['a folded header', 'GET /health HTTP/1.1\r\nHost: localhost\r\nx: a\r\n b\r\n\r\n'],
+    ['lines ended by bare line feeds', 'GET /health HTTP/1.1\nHost: localhost\n\n'],
+    ['one header ended by a bare line feed', 'GET /health HTTP/1.1\r\nHost: localhost\nx: y\r\n\r\n'],
+    ['a bare carriage return in a header', 'GET /health HTTP/1.1\r\nHost: localhost\r\nx: a\rb: c\r\n\r\n'],
     ['a space before a colon', 'GET /health HTTP/1.1\r\nHost : gateway\r\n\r\n'],
-    ['a header without a name', 'GET /health HTTP/1.1\r\nHost: gateway\r\n: x\r\n\r\n'],
-    ['a NUL in a header', 'GET /health HTTP/1.1\r\nHost: gateway\r\nx: a\0b\r\n\r\n'],
-    ['a NUL in the target', 'GET /hea\0lth HTTP/1.1\r\nHost: gateway\r\n\r\n'],
-    ['a tab in the request line', 'GET\t/health\tHTTP/1.1\r\nHost: gateway\r\n\r\n'],
+    ['a header without a name', 'GET /health HTTP/1.1\r\nHost: localhost\r\n: x\r\n\r\n'],
+    ['a NUL in a header', 'GET /health HTTP/1.1\r\nHost: localhost\r\nx: a\0b\r\n\r\n'],
+    ['a NUL in the target', 'GET /hea\0lth HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+    ['a tab in the request line', 'GET\t/health\tHTTP/1.1\r\nHost: localhost\r\n\r\n'],
   ])('case 12: %s', (_name, head) => expectBadFraming(head));
 
   test.each([
-    ['a method that does not exist', 'FETCH /health HTTP/1.1\r\nHost: gateway\r\n\r\n'],
-    ['a method in lower case', 'get /health HTTP/1.1\r\nHost: gateway\r\n\r\n'],
+    ['a method that does not exist', 'FETCH /health HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+    ['a method in lower case', 'get /health HTTP/1.1\r\nHost: localhost\r\n\r\n'],
     ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
     ['a TLS hello', Buffer.from('160301007c010000780303a0b1c2', 'hex')],
     ['an SSH banner', 'SSH-2.0-OpenSSH_9.6\r\n'],
     ['HTTP/0.9', 'GET /health\r\n\r\n'],
-    ['HTTP/1.2', 'GET /health HTTP/1.2\r\nHost: gateway\r\n\r\n'],
-    ['HTTP/2.0 on one line', 'GET /health HTTP/2.0\r\nHost: gateway\r\n\r\n'],
-    ['HTTP/3.0 with a chat', `POST /v1/chat/completions HTTP/3.0\r\nHost: gateway\r\nContent-Length: 27\r\n\r\n${CHAT}`],
-    ['a proxy protocol header', 'PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\nGET /health HTTP/1.1\r\nHost: gateway\r\n\r\n'],
+    ['HTTP/1.2', 'GET /health HTTP/1.2\r\nHost: localhost\r\n\r\n'],
+    ['HTTP/2.0 on one line', 'GET /health HTTP/2.0\r\nHost: localhost\r\n\r\n'],
+    ['HTTP/3.0 with a chat', `POST /v1/chat/completions HTTP/3.0\r\nHost: localhost\r\nContent-Length: 27\r\n\r\n${CHAT}`],
+    ['a proxy protocol header', 'PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n\r\n'],
     ['a lot of noise', Buffer.alloc(50_000, 0xff)],
   ])('case 14: %s', (_name, bytes) => expectBadFraming(bytes));
 

@@ -146,7 +146,7 @@ describe('Expect', () => {
     ['invalid_host', 'POST /v1/chat/completions HTTP/1.1', 'application/json', 'Host: x\r\nContent-Length: 27'],
   ] as const)('case 15: no body is asked for when the answer is %s already', async (kind, line, type, more) => {
     using client = await connectRaw(door.port);
-    client.send(`${line}\r\nHost: gateway\r\nContent-Type: ${type}\r\n${more}\r\nExpect: 100-continue\r\n\r\n`);
+    client.send(`${line}\r\nHost: localhost\r\nContent-Type: ${type}\r\n${more}\r\nExpect: 100-continue\r\n\r\n`);
     expectRefusal(await client.answer(), kind);
     // The client may or may not send its body now: only a closed connection leaves no doubt.
     await client.ended;

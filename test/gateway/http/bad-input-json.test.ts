@@ -129,7 +129,7 @@ describe('case 28: bodies beyond the limit', () => {
   test('are refused by their declared length, before they are sent', async () => {
     using client = await connectRaw(door.port);
     client.send(
-      'POST /v1/chat/completions HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nContent-Length: 33554433\r\n\r\n',
+      'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 33554433\r\n\r\n',
     );
     const answer = await client.answer();
     expectRefusal(answer, 'request_too_large');
@@ -139,7 +139,7 @@ describe('case 28: bodies beyond the limit', () => {
   test('are refused while they come in chunks of no declared length, and the connection stays in step', async () => {
     using client = await connectRaw(door.port);
     client.send(
-      'POST /v1/chat/completions HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n',
+      'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n',
     );
     const chunk = Buffer.concat([Buffer.from('100000\r\n'), Buffer.alloc(1_048_576, ' '), Buffer.from('\r\n')]);
     for (let i = 0; i < 33; i++) client.send(chunk);
@@ -162,7 +162,7 @@ describe('case 28: bodies beyond the limit', () => {
 test('a body in a million pieces of one byte costs no more memory than its bytes', { timeout: 90_000 }, async () => {
   using client = await connectRaw(door.port);
   client.send(
-    'POST /v1/chat/completions HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n',
+    'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n',
   );
   const before = process.memoryUsage();
   const pieces = Buffer.from('1\r\n \r\n'.repeat(10_000));
@@ -185,7 +185,7 @@ test('three hundred clients that announce 32 MB each and send a kilobyte cost wh
       const client = await connectRaw(door.port);
       clients.push(client);
       client.send(
-        'POST /v1/chat/completions HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nContent-Length: 33554432\r\n\r\n',
+        'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 33554432\r\n\r\n',
       );
       client.send(`{"x":"${'x'.repeat(1_000)}`);
     }

@@ -5,7 +5,7 @@ import { expectRefusal, frontDoor, request } from './front-door.ts';
 
 const door = frontDoor({ server: { header_timeout_ms: 200, upload_timeout_ms: 300 } });
 
-const HEAD = 'POST /v1/chat/completions HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n';
+const HEAD = 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n';
 
 afterAll(() => {
   // The one stream; nothing that was slow, or cut, got this far.
@@ -49,7 +49,7 @@ describe.concurrent('case 18: clients that take their time', () => {
     ['a body', `${HEAD}Content-Length: 100000\r\n\r\n`],
     [
       'the boundary of an upload',
-      'POST /v1/audio/translations HTTP/1.1\r\nHost: g\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 100000\r\n\r\n',
+      'POST /v1/audio/translations HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 100000\r\n\r\n',
     ],
   ])('a byte now and then of %s is no reason to wait longer', async (_name, bytes) => {
     using client = await connectRaw(door.port);

@@ -99,7 +99,7 @@ describe('targets', () => {
     '/v1/files/..%2f..%2fetc%2fpasswd/content',
     '/\u00e9',
   ])('cases 47 and 48: %j is looked up as it is written, and not found', async (path) => {
-    const answer = await door.ask(Buffer.from(`GET ${path} HTTP/1.1\r\nHost: gateway\r\n\r\n`, 'latin1'));
+    const answer = await door.ask(Buffer.from(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`, 'latin1'));
     expectRefusal(answer, answer.body.includes('bad_request_framing') ? 'bad_request_framing' : 'unknown_url');
     expect(answer.headers['set-cookie']).toBeUndefined();
     expect(answer.body).not.toContain('<script>');
@@ -168,7 +168,7 @@ describe('a request id', () => {
         method_not_allowed: request({ line: 'PUT /health HTTP/1.1', headers }),
         expectation_failed: request({ line: 'GET /health HTTP/1.1', headers: [...headers, 'Expect: tea'] }),
         request_too_large: Buffer.from(
-          'POST /v1/completions HTTP/1.1\r\nHost: a\r\nX-Request-Id: mine-1.2_3\r\nContent-Length: 99999999\r\nContent-Type: application/json\r\n\r\n',
+          'POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: mine-1.2_3\r\nContent-Length: 99999999\r\nContent-Type: application/json\r\n\r\n',
         ),
       }[kind];
       const answer = await door.ask(bytes);
@@ -187,7 +187,7 @@ describe('a request id', () => {
     ['JSON', '{"level":"error"}'],
   ])('case 52: %s is replaced, everywhere', async (_name, id) => {
     for (const line of ['GET /health HTTP/1.1', 'GET /nope HTTP/1.1', 'GET //x HTTP/1.1', 'POST /v1/chat/completions HTTP/1.1']) {
-      const bytes = `${line}\r\nHost: gateway\r\nX-Request-Id: ${id}\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{"model":"m"}`;
+      const bytes = `${line}\r\nHost: localhost\r\nX-Request-Id: ${id}\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{"model":"m"}`;
       const answer = await door.ask(Buffer.from(bytes, 'latin1'));
       expect(answer.headers['x-request-id']).toMatch(/^[\w.-]{1,128}$/);
       expect(answer.headers['x-request-id']).not.toBe(id);

@@ -15,7 +15,7 @@ afterEach(async () => {
   door.worker.script = answers.completion();
 });
 
-const HEAD = 'POST /v1/chat/completions HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n';
+const HEAD = 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n';
 const PADDING = 'x'.repeat(2_000);
 const STREAM = '{"model":"m","stream":true,"messages":[]}';
 
@@ -39,7 +39,7 @@ describe('case 19: bodies that are cut', () => {
     for (let i = 0; i < 8; i++) {
       using client = await connectRaw(door.port);
       client.send(
-        `POST /v1/audio/transcriptions HTTP/1.1\r\nHost: g\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 900000\r\n\r\n${head}`,
+        `POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 900000\r\n\r\n${head}`,
       );
       client.send(Buffer.alloc(100_000, 'x'));
       await until(() => figures.inFlight() === 1, 'the upload has been admitted');

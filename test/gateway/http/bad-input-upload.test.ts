@@ -58,7 +58,7 @@ describe('uploads reach the worker byte for byte', () => {
   test('in pieces of a byte, and in chunks', async () => {
     const body = `${field('model', 'm')}${file('RIFF')}--x--\r\n`;
     using client = await connectRaw(door.port);
-    client.send(`${LINE}\r\nHost: gateway\r\nContent-Type: multipart/form-data; boundary="x"\r\nTransfer-Encoding: chunked\r\n\r\n`);
+    client.send(`${LINE}\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary="x"\r\nTransfer-Encoding: chunked\r\n\r\n`);
     for (const byte of body) client.send(`1\r\n${byte}\r\n`);
     client.send('0\r\n\r\n');
     expect((await client.answer()).status).toBe(200);
@@ -131,7 +131,7 @@ describe('uploads that are refused', () => {
 
   test('case 40: a body over the limit, as it comes; the worker is told by a broken connection and not blamed', async () => {
     using client = await connectRaw(door.port);
-    client.send(`${LINE}\r\nHost: gateway\r\nContent-Type: multipart/form-data; boundary=x\r\nTransfer-Encoding: chunked\r\n\r\n`);
+    client.send(`${LINE}\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\nTransfer-Encoding: chunked\r\n\r\n`);
     const start = `${field('model', 'm')}--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n`;
     client.send(`${start.length.toString(16)}\r\n${start}\r\n`);
     const chunk = `${(50_000).toString(16)}\r\n${'R'.repeat(50_000)}\r\n`;
@@ -150,7 +150,7 @@ describe('uploads that are refused', () => {
     ['spaces', `Content-Disposition: form-data;${' '.repeat(60_000)}x\r\n\r\n`],
   ])('%s cost next to nothing', async (_name, evil) => {
     using client = await connectRaw(door.port);
-    client.send(`${LINE}\r\nHost: gateway\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 90000\r\n\r\n--x\r\n`);
+    client.send(`${LINE}\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 90000\r\n\r\n--x\r\n`);
     const startedAt = process.cpuUsage();
     const step = 1_000;
     for (let at = 0; at < evil.length; at += step) {

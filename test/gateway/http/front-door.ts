@@ -73,7 +73,7 @@ export function request({
 }: RequestParts): Buffer {
   const bytes = typeof body === 'string' ? Buffer.from(body) : body;
   const type = contentType === null ? [] : [`Content-Type: ${contentType}`];
-  const lines = [line, 'Host: gateway', ...type, `Content-Length: ${bytes.length}`, ...headers];
+  const lines = [line, 'Host: localhost', ...type, `Content-Length: ${bytes.length}`, ...headers];
   return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), bytes]);
 }
 

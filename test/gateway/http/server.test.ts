@@ -23,6 +23,7 @@ beforeEach(async () => {
     requestTimeoutMs: 120_000,
     clock,
     newId: () => 'new-id',
+    visitors: { greet() {}, check() {} },
     onRequest: (_incoming, response) => {
       responses.push(response);
     },

@@ -16,9 +16,9 @@ describe('the environment as a layer', () => {
   });
 
   test.each([
-    ['HEADGATE_ADMIN__KEY', '12345', ['admin', 'key'], '12345'],
-    ['HEADGATE_ADMIN__KEY', 'a#b:c', ['admin', 'key'], 'a#b:c'],
-    ['HEADGATE_ADMIN__KEY', 'true', ['admin', 'key'], 'true'],
+    ['HEADGATE_ADMIN__KEY', '12345678901234567890', ['admin', 'key'], '12345678901234567890'],
+    ['HEADGATE_ADMIN__KEY', 'a#b:c-and-so-on-and-on', ['admin', 'key'], 'a#b:c-and-so-on-and-on'],
+    ['HEADGATE_ADMIN__KEY', '[true,false,null]', ['admin', 'key'], '[true,false,null]'],
     ['HEADGATE_ADMIN__KEY', 'null', ['admin', 'key'], null],
     ['HEADGATE_ADMIN__PORT', '9000', ['admin', 'port'], 9000],
     ['HEADGATE_ADMIN__PORT', 'null', ['admin', 'port'], null],
@@ -64,7 +64,7 @@ describe('variables that are wrong', () => {
       HEADGATE_ADMIN__KEY: 'hunter 2',
     };
     expect(problemsOf({ env })).toEqual([
-      'environment HEADGATE_ADMIN__KEY: expected 1 to 512 visible ASCII characters, without spaces',
+      'environment HEADGATE_ADMIN__KEY: expected 16 to 512 visible ASCII characters, without spaces; openssl rand -hex 32 makes a good one',
       'environment HEADGATE_BATCH_WINDOW__GUARDRAIL: is a group of settings; set one of HEADGATE_BATCH_WINDOW__GUARDRAIL__P95_SLO_MS, HEADGATE_BATCH_WINDOW__GUARDRAIL__ENABLED',
       'environment HEADGATE_LOG: is a group of settings; set one of HEADGATE_LOG__LEVEL, HEADGATE_LOG__FORMAT',
       'environment HEADGATE_QQQ__XXXXXXXXXX: no such setting; headgate explain lists them all',

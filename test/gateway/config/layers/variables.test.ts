@@ -28,9 +28,9 @@ describe('variables in text', () => {
 describe('variables in the file', () => {
   test('take the type that the setting has', () => {
     const file = 'server: { port: "${PORT}" }\nadmin:\n  key: ${KEY}\nbatch_window:\n  guardrail:\n    enabled: ${ON}\n';
-    const { settings } = load({ file, env: { PORT: '9000', KEY: '1e3', ON: 'false' } });
+    const { settings } = load({ file, env: { PORT: '9000', KEY: '1e30000000000000', ON: 'false' } });
     expect(settings.server.port).toBe(9000);
-    expect(settings.admin.key).toBe('1e3');
+    expect(settings.admin.key).toBe('1e30000000000000');
     expect(settings.batch_window.guardrail.enabled).toBe(false);
   });
 
@@ -49,8 +49,8 @@ describe('variables in the file', () => {
   });
 
   test('cannot bring structure into a text, nor be read twice', () => {
-    const { settings } = load({ file: 'admin:\n  key: ${KEY}\n', env: { KEY: '"a\\n#${HOME}' } });
-    expect(settings.admin.key).toBe('"a\\n#${HOME}');
+    const { settings } = load({ file: 'admin:\n  key: ${KEY}\n', env: { KEY: '"a\\n#${HOME}-and-so-on' } });
+    expect(settings.admin.key).toBe('"a\\n#${HOME}-and-so-on');
   });
 
   test('that are empty leave a key unset', () => {

@@ -6,7 +6,14 @@ import { problemsOf } from '../loading.ts';
 describe('the schema of settings', () => {
   test('has the documented defaults', () => {
     expect(defaultSettings()).toEqual({
-      server: { host: '127.0.0.1', port: 8080, max_body_bytes: 33554432, header_timeout_ms: 15000, upload_timeout_ms: 60000 },
+      server: {
+        host: '127.0.0.1',
+        port: 8080,
+        max_body_bytes: 33554432,
+        header_timeout_ms: 15000,
+        upload_timeout_ms: 60000,
+        cors: { allowed_origins: 'auto' },
+      },
       admin: { host: '127.0.0.1', port: null, key: null },
       auth: { allow_anonymous: null, keys: [] },
       workers: [],
@@ -108,7 +115,14 @@ describe('ranges', () => {
       'load_balancer: { affinity: sesion }',
       'load_balancer.affinity: expected none, session or prefix; got "sesion"; did you mean session?',
     ],
-    ['admin: { key: "two words" }', 'admin.key: expected 1 to 512 visible ASCII characters, without spaces'],
+    [
+      'admin: { key: "two words" }',
+      'admin.key: expected 16 to 512 visible ASCII characters, without spaces; openssl rand -hex 32 makes a good one',
+    ],
+    [
+      'admin: { key: fifteen-letters }',
+      'admin.key: expected 16 to 512 visible ASCII characters, without spaces; openssl rand -hex 32 makes a good one',
+    ],
     ['auth: { keys: [k] }', 'auth.keys: API keys are not checked by this version, so none can be set: leave the list empty'],
     [
       'models: [{ id: a, engine: { --dtype: half } }]',

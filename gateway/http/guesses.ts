@@ -1,0 +1,64 @@
+import type { EventEmitter } from 'node:events';
+import type { Clock } from '../core/clock.ts';
+import { GatewayError } from '../core/errors.ts';
+
+/** How long a wrong key waits for its answer. */
+const HOLD_MS = 2_000;
+/** Wrong keys of one address that wait; while they do, no other key from there is looked at. */
+const AT_ONCE = 4;
+/** Wrong keys that wait, of all addresses. */
+const MOST = 256;
+const LOOPBACK = /^(?:127\.|::1$|::ffff:127\.)/;
+
+/**
+ * Slows down whoever tries keys: two a second from an address, one a connection. All that is remembered is what waits. What comes from this
+ * machine is always looked at, since a stranger behind a proxy here cannot be told from the operator, whom nobody is to lock out.
+ */
+export class Guesses {
+  readonly #clock: Clock;
+  readonly #waiting = new Map<string, number>();
+  #count = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Asked before a key is compared. @throws too_many_wrong_keys */
+  check(address: string): void {
+    if (LOOPBACK.test(address)) return;
+    if (this.#count < MOST && (this.#waiting.get(sourceOf(address)) ?? 0) < AT_ONCE) return;
+    const message = 'Too many wrong keys have come from here: this one was not looked at. Try again in some seconds.';
+    throw new GatewayError('too_many_wrong_keys', message, { retryAfterMs: HOLD_MS, close: true });
+  }
+
+  /** After a wrong key: resolves when it may be told so, or when its sender has gone, who is remembered all the same. */
+  wrong(address: string, socket: EventEmitter): Promise<void> {
+    if (this.#count >= MOST) return Promise.resolve();
+    const source = sourceOf(address);
+    this.#count++;
+    this.#waiting.set(source, (this.#waiting.get(source) ?? 0) + 1);
+    return new Promise((resolve) => {
+      socket.once('close', resolve);
+      this.#clock.after(HOLD_MS, () => {
+        this.#forget(source);
+        socket.off('close', resolve);
+        resolve();
+      });
+    });
+  }
+
+  #forget(source: string): void {
+    this.#count--;
+    const left = this.#waiting.get(source)! - 1;
+    if (left === 0) this.#waiting.delete(source);
+    else this.#waiting.set(source, left);
+  }
+}
+
+/** A network of IPv6, in which anyone has 2^64 addresses, counts as one. */
+function sourceOf(address: string): string {
+  if (!address.includes(':') || address.includes('.')) return address;
+  const [before = [], after = []] = address.split('::').map((half) => half.split(':').filter((group) => group !== ''));
+  const zeros = new Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0');
+  return [...before, ...zeros, ...after].slice(0, 4).join(':');
+}
