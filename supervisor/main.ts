@@ -19,9 +19,9 @@ import type { CardReader, GpuReading } from './gpu/gpu.ts';
 import { NvidiaSmi } from './gpu/gpu.ts';
 import { visibleGpus } from './gpu/visible.ts';
 import { recallGpus, rememberGpus } from './gpu/known.ts';
-import { endLeftovers, recordsDirectory } from './fleet/leftovers.ts';
+import { endLeftovers } from './fleet/leftovers.ts';
 import type { Log } from '../gateway/core/log/log.ts';
-import { logPlan } from './plan/log.ts';
+import { describeWorkers, logPlan } from './plan/log.ts';
 import type { SupervisionPolicy } from './system/policy.ts';
 import { supervisionPolicy } from './system/policy.ts';
 import { loadProfiles, ProfileError } from './profile/profile.ts';
@@ -29,7 +29,7 @@ import { findProgram } from './system/program.ts';
 import { lockState } from './control/state-lock.ts';
 import { inspectVllm, VLLM_CACHE_FILE } from './engine/vllm-install.ts';
 import type { WishResult } from './slot/wish-result.ts';
-import { readRecords } from './engine/record.ts';
+import { readRecords, recordsDirectory, runningEngines } from './engine/record.ts';
 
 interface SupervisorIo {
   readonly cwd: string;
@@ -114,13 +114,22 @@ async function superviseAlone(
   }
   const gpus = visibleGpus(known?.gpus ?? seen.gpus, io.env['CUDA_VISIBLE_DEVICES']);
   const vllm = await findVllm(settings, io, gpus, clock, stateDir, log);
-  const plan = planFleet(settings, profiles, gpus, { cwd: io.cwd, env: io.env, stateDir, vllm, gpuProblem: seen.problem });
+  const records = readRecords(recordsDirectory(stateDir));
+  const earlier = runningEngines(records);
+  const plan = planFleet(settings, profiles, gpus, {
+    cwd: io.cwd,
+    env: io.env,
+    stateDir,
+    vllm,
+    gpuProblem: seen.problem,
+    running: earlier,
+  });
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   if (isNeeded && seen.gpus.length > 0) keepGpus(gpuFile, seen.gpus, clock, log);
   logPlan(log, plan, io.env);
   // Before the first snapshot, so that the gateway never hears that a worker it sends requests to is not there.
   const adoptable = await findAdoptable(
-    readRecords(recordsDirectory(stateDir)),
+    records,
     plan.workers.flatMap(({ models }) => [...models.values()].map(({ spec }) => spec)),
   );
   // They may hold the ports and the memory that the workers need.
@@ -171,7 +180,7 @@ async function superviseAlone(
     );
     try {
       showControl(stateDir, path, log);
-      log.info('supervisor.start', `Supervising ${plan.workers.length} × ${plan.models[0]?.id ?? ''}: ${plan.decision.reason}.`, {
+      log.info('supervisor.start', `Supervising ${describeWorkers(plan)}: ${plan.decision.reason}.`, {
         engine: plan.decision.engine,
         profile: plan.profile.name,
         tuning: plan.tuning.name,

@@ -60,6 +60,8 @@ export interface WorkerView {
   /** How much of its start is behind it, 0..99; null or absent when it is not starting, or nobody can say. */
   readonly percent?: number | null;
   readonly profile: string | null;
+  /** Ids of the GPUs it was given; empty: none. Absent: nobody says. */
+  readonly gpus?: readonly string[];
   /** "vllm", "sim" or null when unknown. */
   readonly engine: string | null;
   /** The engine's command line after `vllm serve`, when the supervisor launched it. */

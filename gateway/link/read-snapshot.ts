@@ -75,6 +75,7 @@ function readWorker(said: unknown): WorkerView {
     models: list(said['models']).map(readServed),
     // An unknown feature comes from a later version: no call could be recognized by it.
     refuses: list(said['refuses']).filter(isFeature),
+    ...(Array.isArray(said['gpus']) ? { gpus: said['gpus'].filter(isName) } : {}),
   };
 }
 

@@ -5,9 +5,12 @@ import { swapText } from './progress-text.ts';
 export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | 'breakers' | 'queue'>): string {
   const lines: string[] = [];
   lines.push(`Headgate ${status.version} · ${engineText(status)}`);
-  if (status.profile !== null) lines.push(`profile ${status.profile} · tuning ${status.tuning}`);
+  if (status.profile !== null) lines.push(`profile ${profilesText(status)} · tuning ${status.tuning}`);
+  const isKnown = status.workers.some(({ gpus }) => gpus !== null);
   for (const gpu of status.gpus) {
-    lines.push(`GPU ${gpu.index} ${gpu.name}: ${gib(gpu.memory_used_bytes)} of ${gib(gpu.memory_total_bytes)} GiB used`);
+    const isIdle = isKnown && status.workers.every(({ gpus }) => !gpus?.includes(gpu.index));
+    const memory = `${gib(gpu.memory_used_bytes)} of ${gib(gpu.memory_total_bytes)} GiB used`;
+    lines.push(`GPU ${gpu.index} ${gpu.name}: ${memory}${isIdle ? ', by no worker of ours' : ''}`);
   }
   if (status.supervisor?.answers === false)
     lines.push(
@@ -15,11 +18,12 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
       '  what follows is what it said last; nothing is started, changed or watched over meanwhile',
     );
   lines.push('');
-  const rows = [['WORKER', 'MODEL', 'STATE', 'UPTIME', 'RESTARTS', 'IN FLIGHT', 'WAITING', 'KV', 'BREAKER']];
+  const rows = [['WORKER', 'MODEL', 'GPU', 'STATE', 'UPTIME', 'RESTARTS', 'IN FLIGHT', 'WAITING', 'KV', 'BREAKER']];
   for (const worker of status.workers) {
     rows.push([
       worker.id,
       worker.model ?? '-',
+      worker.gpus === null || worker.gpus.length === 0 ? '-' : worker.gpus.join(','),
       worker.stage === null || worker.state === 'ready' ? worker.state : `${worker.state} (${worker.stage})`,
       worker.uptime_seconds === null ? '-' : duration(worker.uptime_seconds),
       String(worker.restarts),
@@ -55,6 +59,21 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
     `in flight ${queue.in_flight} · waiting ${queue.depth.interactive} interactive, ${queue.depth.batch} batch · window holds ${batcher.pending_requests}`,
   );
   return `${lines.join('\n')}\n`;
+}
+
+/** Of several cards each worker has its own card's. */
+function profilesText({ profile, workers }: AdminStatus): string {
+  const names = [...new Set(workers.map((worker) => worker.profile))];
+  if (names.length < 2) return profile ?? '';
+  return names
+    .map(
+      (name) =>
+        `${name} (${workers
+          .filter((worker) => worker.profile === name)
+          .map(({ id }) => id)
+          .join(', ')})`,
+    )
+    .join(', ');
 }
 
 function engineText({ engine, supervised }: AdminStatus): string {

@@ -5,26 +5,28 @@ import { REDACTED, withoutSecrets } from '../../gateway/core/secrets/text.ts';
 import type { Settings } from '../../gateway/config/schema/settings.ts';
 import type { Clock } from '../../gateway/core/clock.ts';
 import { examineGpus, memoryObstacle } from './gpu.ts';
-import { describeCommand, examineModel } from './models.ts';
+import { examineModel } from './models.ts';
+import { commandFor, gpusFor, keptSteps, plannedModel, shownPlans } from './plans.ts';
 import type { DoctorReport, ProfileFinding } from './report.ts';
 import { examineState } from './state.ts';
 import type { Choice } from '../plan/engine-choice.ts';
 import { DEFAULT_UTILIZATION } from '../fit/flags.ts';
+import { unusedCards } from '../plan/log.ts';
 import type { FleetPlan } from '../plan/plan.ts';
 import { planFleet } from '../plan/plan.ts';
 import type { ComputeApp, GpuReading } from '../gpu/gpu.ts';
 import { NvidiaSmi } from '../gpu/gpu.ts';
 import { usableGpus, visibleGpus } from '../gpu/visible.ts';
-import type { GpuProfile, Profiles } from '../profile/profile.ts';
+import type { GpuProfile } from '../profile/profile.ts';
 import { loadProfiles } from '../profile/profile.ts';
 import { removedVariables } from '../profile/removed-flags.ts';
+import { readRecords, recordsDirectory, runningEngines } from '../engine/record.ts';
 import { inspectVllm, VLLM_CACHE_FILE, type VllmInstall } from '../engine/vllm-install.ts';
 import { isOlder } from '../../gateway/vllm/version.ts';
 import { describeChanges } from '../fit/advice.ts';
-import { fileStem, ladderFile } from '../system/file-name.ts';
 import type { Relaxation } from '../ladder/step.ts';
-import { relax, summarize } from '../ladder/step.ts';
-import { howToReset, ladderRecord } from '../worker/ladder.ts';
+import { summarize } from '../ladder/step.ts';
+import { howToReset } from '../worker/ladder.ts';
 
 interface DoctorIo {
   readonly cwd: string;
@@ -49,20 +51,24 @@ export async function examine(settings: Settings, io: DoctorIo): Promise<DoctorR
   const cacheFile = existsSync(stateDir) ? join(stateDir, VLLM_CACHE_FILE) : null;
   const vllm = await inspectVllm({ command: settings.supervisor.vllm_command, env, cwd, cacheFile, clock });
 
-  const place = { cwd, env, stateDir, vllm };
+  const place = { cwd, env, stateDir, vllm, running: runningEngines(readRecords(recordsDirectory(stateDir))) };
   const actual = planFleet(settings, profiles, gpus, place);
-  const shown = shownPlan(settings, profiles, actual, (asked) => planFleet(asked, profiles, gpus, place));
+  const plan = (asked: Settings) => planFleet(asked, profiles, gpus, place);
+  const { wanted: shown, others } = shownPlans(settings, profiles, actual, plan);
   const kept = keptSteps(actual, stateDir);
   const port = Math.min(...settings.supervisor.port_range);
-  const models = shown.choices.map((choice, index) => {
-    const id = shown.models[index]?.id ?? '';
-    return examineModel(id, index < actual.models.length, choice, commandFor(shown, id, kept.get(id) ?? [], port, env));
-  });
+  const models = [shown, ...others].flatMap((each) =>
+    each.choices.map((choice, index) => {
+      const id = each.models[index]?.id ?? '';
+      const on = gpusFor(each, id).map(({ index: at }) => at);
+      return examineModel(id, each === shown, choice, on, commandFor(each, id, kept.get(id) ?? [], port, env));
+    }),
+  );
 
   const state = await examineState(settings, cwd);
   const card = examineGpus(survey, apps, vllm?.cuda ?? null);
   const [first] = shown.choices;
-  const busy = state.finding.supervisor_running ? [] : busyMemory(shown, first, usableGpus(gpus), apps);
+  const busy = state.finding.supervisor_running ? [] : busyMemory(shown, usableGpus(gpus), apps);
   const engine = engineFindings(settings, actual, vllm, gpus.length > 0);
   const problems = [...card.problems, ...engine.problems, ...refusals(first), ...busy, ...state.problems];
   return {
@@ -71,7 +77,8 @@ export async function examine(settings: Settings, io: DoctorIo): Promise<DoctorR
     warnings: [
       ...card.warnings,
       ...engine.warnings,
-      ...doubts(first, env),
+      ...shown.choices.flatMap((choice) => doubts(choice, env)),
+      ...unusedCards(shown).map(({ fact }) => fact),
       ...relaxed(kept, actual),
       ...state.warnings,
       ...removedVariables(env),
@@ -79,64 +86,28 @@ export async function examine(settings: Settings, io: DoctorIo): Promise<DoctorR
     gpus: card.findings,
     engine: { kind: actual.decision.engine, reason: actual.decision.reason },
     vllm: vllm && { path: vllm.path, version: vllm.version, cuda: vllm.cuda, flags: vllm.flags?.size ?? null },
-    profile: profileFinding(shown),
+    profile: profileFinding(shown, shown.profile, shown.profileReason),
+    other_profiles: otherProfiles(shown),
     models,
     command: models[0]?.command ?? null,
     state: state.finding,
   };
 }
 
-/**
- * The plan to show: for every model of the registry after those that are wanted, and for vLLM wherever there is a card to run it on,
- * or one that the settings name, even if vLLM itself is still missing.
- */
-function shownPlan(settings: Settings, profiles: Profiles, actual: FleetPlan, plan: (settings: Settings) => FleetPlan): FleetPlan {
-  const named = settings.models.length > 0 ? settings.models : actual.models.map(({ id }) => asked(id));
-  // Models that nobody has asked for take no turns, and neither does one that is alone.
-  const wanted = named.length > 1 ? named : named.map((model) => ({ ...model, swap: COLD }));
-  const others = [...profiles.models.keys()].filter((name) => !wanted.some(({ id }) => id === name)).map(asked);
-  const isReal = actual.profile.name !== 'none' && settings.supervisor.engine !== 'sim';
-  const engine = isReal ? 'vllm' : actual.decision.engine;
-  return plan({ ...settings, models: [...wanted, ...others], supervisor: { ...settings.supervisor, engine } });
-}
-
-function asked(id: string): Settings['models'][number] {
-  return { id, source: null, aliases: [], engine: {}, swap: COLD };
-}
-
-const COLD: Settings['models'][number]['swap'] = { strategy: 'cold', sleep_level: null, dwell_ms: null, idle_unload_ms: null };
-
-/** What was relaxed for the first worker's models after failures, and still is, by model. */
-function keptSteps({ workers, models }: FleetPlan, stateDir: string): ReadonlyMap<string, readonly Relaxation[]> {
-  const steps = [...(workers[0]?.models ?? [])].map(([id, { spec }]) => {
-    const file = ladderFile(stateDir, fileStem(models[0]?.id, spec));
-    return [id, ladderRecord(spec, file).load().footing.steps] as const;
-  });
-  return new Map(steps.filter(([, { length }]) => length > 0));
-}
-
-/** What would be run for a model on the first worker's cards, with what was relaxed for it; null when it is refused. */
-function commandFor({ workers }: FleetPlan, id: string, steps: readonly Relaxation[], port: number, env: DoctorIo['env']) {
-  const spec = workers[0]?.models.get(id)?.spec;
-  const setup = spec?.wanted && steps.length > 0 ? relax(spec.wanted.setup, steps) : undefined;
-  const launch = spec?.plan(port, 'doctor', setup);
-  return launch?.kind === 'run' ? describeCommand(launch.launch, env) : null;
-}
-
-function relaxed(kept: ReadonlyMap<string, readonly Relaxation[]>, { workers, models }: FleetPlan): string[] {
+function relaxed(kept: ReadonlyMap<string, readonly Relaxation[]>, plan: FleetPlan): string[] {
   return [...kept].map(([id, steps]) => {
-    const what = models.length === 1 ? 'it' : id;
-    return `After failures ${what} starts with ${describeChanges(summarize(steps))}; ${howToReset(workers[0]?.spec.id ?? '')}.`;
+    const what = plan.models.length === 1 ? 'it' : id;
+    return `After failures ${what} starts with ${describeChanges(summarize(steps))}; ${howToReset(plannedModel(plan, id)?.spec.id ?? '')}.`;
   });
 }
 
-function busyMemory(plan: FleetPlan, choice: Choice | undefined, gpus: readonly GpuReading[], apps: readonly ComputeApp[]): string[] {
-  if (plan.decision.engine !== 'vllm' || choice?.kind !== 'run') return [];
-  const least = choice.fit?.leastUtilization ?? null;
-  const used = new Map(plan.workers.flatMap(({ gpuUuids, utilization }) => gpuUuids.map((uuid) => [uuid, utilization] as const)));
+function busyMemory(plan: FleetPlan, gpus: readonly GpuReading[], apps: readonly ComputeApp[]): string[] {
+  if (plan.decision.engine !== 'vllm') return [];
+  const used = new Map(plan.workers.flatMap((worker) => worker.gpuUuids.map((uuid) => [uuid, worker] as const)));
   return gpus.flatMap((gpu) => {
-    const utilization = used.get(gpu.uuid);
-    return utilization === undefined ? [] : (memoryObstacle(gpu, utilization, least, apps) ?? []);
+    const { choice, utilization } = used.get(gpu.uuid) ?? {};
+    if (choice?.kind !== 'run' || utilization === undefined) return [];
+    return memoryObstacle(gpu, utilization, choice.fit?.leastUtilization ?? null, apps) ?? [];
   });
 }
 
@@ -173,9 +144,17 @@ function engineFindings(settings: Settings, plan: FleetPlan, vllm: VllmInstall |
   return { problems, warnings };
 }
 
-function profileFinding(plan: FleetPlan): ProfileFinding {
-  const { profile, profileReason, tuning } = plan;
-  return { name: profile.name, title: profile.title, reason: profileReason, tuning: tuning.name, values: profileValues(profile) };
+function profileFinding({ tuning }: FleetPlan, profile: GpuProfile, reason: string): ProfileFinding {
+  return { name: profile.name, title: profile.title, reason, tuning: tuning.name, values: profileValues(profile) };
+}
+
+/** Those of the other cards in use. */
+function otherProfiles(plan: FleetPlan): ProfileFinding[] {
+  const used = plan.cards.filter(({ gpu }) => gpu !== null && !plan.unused.includes(gpu));
+  const others = used.filter(
+    ({ profile }, index) => profile.name !== plan.profile.name && used.findIndex((other) => other.profile.name === profile.name) === index,
+  );
+  return others.map(({ profile, reason }) => profileFinding(plan, profile, reason));
 }
 
 function profileValues({ engine, env, why }: GpuProfile): ProfileFinding['values'] {

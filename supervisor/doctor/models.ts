@@ -5,11 +5,27 @@ import { gpusOf } from '../profile/mode.ts';
 import { INSTANCE_VARIABLE } from '../system/instance-variable.ts';
 import type { LaunchPlan } from '../engine/launch.ts';
 
-/** How a model would run. */
-export function examineModel(id: string, wanted: boolean, choice: Choice, command: CommandFinding | null): ModelFinding {
-  if (choice.kind === 'refused') return { ...NOTHING, id, wanted, verdict: 'no', notes: [choice.reason] };
+/** How a model would run, `onGpus`: by their indices. */
+export function examineModel(
+  id: string,
+  wanted: boolean,
+  choice: Choice,
+  onGpus: readonly number[],
+  command: CommandFinding | null,
+): ModelFinding {
+  if (choice.kind === 'refused') return { ...NOTHING, id, wanted, on_gpus: [], verdict: 'no', notes: [choice.reason] };
   const { fit, variant, source, engine, weightsGib, notes } = choice;
-  const found = { ...NOTHING, id, wanted, variant: variant?.name ?? null, source, gpus: gpusOf(engine), weights_gib: weightsGib, command };
+  const found = {
+    ...NOTHING,
+    id,
+    wanted,
+    variant: variant?.name ?? null,
+    source,
+    gpus: gpusOf(engine),
+    on_gpus: onGpus,
+    weights_gib: weightsGib,
+    command,
+  };
   if (fit === null) return { ...found, verdict: 'unknown', notes };
   return {
     ...found,

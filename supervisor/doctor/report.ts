@@ -11,7 +11,10 @@ export interface DoctorReport {
   readonly gpus: readonly GpuFinding[];
   readonly engine: { readonly kind: 'vllm' | 'sim'; readonly reason: string };
   readonly vllm: VllmFinding | null;
+  /** Of the card that the first model is on. */
   readonly profile: ProfileFinding;
+  /** Of other cards in use, where they are not alike. */
+  readonly other_profiles: readonly ProfileFinding[];
   readonly models: readonly ModelFinding[];
   /** What would be launched first; null when that is refused. */
   readonly command: CommandFinding | null;
@@ -63,6 +66,8 @@ export interface ModelFinding {
   readonly variant: string | null;
   readonly source: string | null;
   readonly gpus: number;
+  /** Indices of all that it may be loaded on. */
+  readonly on_gpus: readonly number[];
   readonly context_tokens: number | null;
   /** Requests of that length that fit at once. */
   readonly concurrency: number | null;

@@ -10,14 +10,11 @@ export function doctorText(report: DoctorReport): string {
       `${engine.kind === 'sim' ? 'the simulated engine' : 'vLLM'}: ${engine.reason}`,
       vllm === null ? 'no vLLM was found' : vllmLine(vllm),
     ]),
-    ...section(`Profile ${profile.name} (${profile.title}), tuning ${profile.tuning}`, [
-      `chosen because ${profile.reason}`,
-      ...profile.values.map(({ setting, value, why }) => `${setting} ${value}${why === null ? '' : `: ${why}`}`),
-    ]),
-    ...section('Models on this GPU (* would be offered, the first is launched)', [
-      ...table(modelRows(report.models)),
-      ...modelNotes(report.models),
-    ]),
+    ...[profile, ...report.other_profiles].flatMap(profileSection),
+    ...section(
+      `Models ${report.gpus.length > 1 ? 'on these GPUs' : 'on this GPU'} (* would be offered; of those on one GPU the first is launched)`,
+      [...table(modelRows(report.models)), ...modelNotes(report.models)],
+    ),
     ...commandSections(report.models.filter(({ wanted }) => wanted)),
     ...section('State', [
       `folder ${state.directory}, ports ${state.port_range.join('-')}${state.ports_taken.length === 0 ? '' : ` (taken: ${state.ports_taken.join(', ')})`}`,
@@ -27,6 +24,13 @@ export function doctorText(report: DoctorReport): string {
     ...section(report.ok ? 'Nothing stands in the way.' : 'Stands in the way', report.problems),
   ];
   return `${lines.join('\n').trimEnd()}\n`;
+}
+
+function profileSection({ name, title, reason, tuning, values }: DoctorReport['profile']): string[] {
+  return section(`Profile ${name} (${title}), tuning ${tuning}`, [
+    `chosen because ${reason}`,
+    ...values.map(({ setting, value, why }) => `${setting} ${value}${why === null ? '' : `: ${why}`}`),
+  ]);
 }
 
 function section(title: string, lines: readonly string[]): string[] {
@@ -63,20 +67,19 @@ function vllmLine({ path, version, cuda, flags }: NonNullable<DoctorReport['vllm
 }
 
 function modelRows(models: readonly ModelFinding[]): string[][] {
-  const spread = models.some(({ gpus }) => gpus > 1);
   const cell = (value: number | string | null, unit = '') => (value === null ? '-' : `${value}${unit}`);
   return [
-    ['', 'MODEL', 'WEIGHTS', 'FITS', 'CONTEXT', 'AT ONCE', 'LONGEST', 'KV CACHE', ...(spread ? ['GPUS'] : [])],
+    ['', 'MODEL', 'GPU', 'WEIGHTS', 'FITS', 'CONTEXT', 'AT ONCE', 'LONGEST', 'KV CACHE'],
     ...models.map((model) => [
       model.wanted ? '*' : '',
       model.id,
+      model.on_gpus.length === 0 ? '-' : model.on_gpus.join(model.gpus === model.on_gpus.length ? '+' : ','),
       model.variant === null ? '-' : `${model.variant} ${model.weights_gib ?? '?'} GiB`,
       model.verdict === 'fits' ? 'yes' : model.verdict,
       cell(model.context_tokens),
       cell(model.concurrency === null ? null : model.concurrency.toFixed(1)),
       cell(model.largest_context_tokens),
       cell(model.kv_cache_gib, ' GiB'),
-      ...(spread ? [cell(model.gpus)] : []),
     ]),
   ];
 }

@@ -33,6 +33,8 @@ const recordSchema = z.object({
   loads: z.int().positive().default(1),
   port: z.int(),
   model: z.string(),
+  /** The GPUs it was launched on; a record of an earlier version does not say. */
+  gpuUuids: z.array(z.string()).default([]),
   /** Of the settings that it runs with; another means that it is not what is wanted any more. */
   fingerprint: z.string(),
   startedAt: z.string(),
@@ -55,6 +57,11 @@ const recordSchema = z.object({
 
 /** What a later life of the supervisor has to know of a running worker. */
 export type WorkerRecord = z.output<typeof recordSchema>;
+
+/** Where the records of running workers lie. */
+export function recordsDirectory(stateDir: string): string {
+  return join(stateDir, 'workers');
+}
 
 export function writeRecord(directory: string, record: WorkerRecord): void {
   writeWhole(recordPath(directory, record), `${JSON.stringify(record)}\n`);
@@ -84,6 +91,12 @@ export function readRecords(directory: string): WorkerRecord[] {
       return [];
     }
   });
+}
+
+/** Where engines run, or did when their supervisor ended; those that were on no GPU are left out. In the order of their workers. */
+export function runningEngines(records: readonly WorkerRecord[]): { worker: string; model: string; gpuUuids: readonly string[] }[] {
+  const known = records.filter(({ gpuUuids }) => gpuUuids.length > 0).map(({ worker, model, gpuUuids }) => ({ worker, model, gpuUuids }));
+  return known.toSorted((a, b) => a.worker.localeCompare(b.worker, 'en', { numeric: true }));
 }
 
 /** A worker's models have a process each when one of them sleeps. */

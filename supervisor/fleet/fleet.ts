@@ -10,7 +10,7 @@ import { clearStart, takeTurn } from './clearance.ts';
 import type { ClosableCards } from './closable-cards.ts';
 import type { FleetPlan, PlannedModel, PlannedWorker } from '../plan/plan.ts';
 import type { GpuReading } from '../gpu/gpu.ts';
-import { recordsDirectory } from './leftovers.ts';
+import { recordsDirectory } from '../engine/record.ts';
 import type { WishResult } from '../slot/wish-result.ts';
 import type { Log } from '../../gateway/core/log/log.ts';
 import { logFiles } from '../system/log-file.ts';
@@ -67,7 +67,7 @@ export class Fleet {
     this.#options = options;
     this.#gpus = options.gpus.map(toGpuView);
     this.#slots = slots({ onChange: () => this.#changed(), onGiveUp: (model, failure) => this.#desk?.gaveUp(model, failure) });
-    const models = new Map([...(plan.workers[0]?.models ?? [])].map(([id, { refusal }]) => [id, refusal]));
+    const models = new Map(plan.models.map(({ id }, index) => [id, refusalOf(plan, index)] as const));
     this.#desk = new SwapDesk({ clock, log, policy, models, slots: this.#slots, maxWaitMs, onChange: () => this.#tell() });
     this.#gpuTimer = options.gpus.length > 0 ? repeat(options.clock, GPU_INTERVAL_MS, () => this.#readGpus()) : null;
   }
@@ -246,6 +246,12 @@ async function takePorts(
     taken.set(model, port);
   }
   return taken;
+}
+
+/** Why a model can be loaded nowhere; null where some worker may have it. */
+function refusalOf({ choices }: FleetPlan, index: number): string | null {
+  const choice = choices[index];
+  return choice?.kind === 'refused' ? choice.reason : null;
 }
 
 function toGpuView(gpu: GpuReading): GpuView {

@@ -1,18 +1,12 @@
-import { join } from 'node:path';
 import type { Clock } from '../../gateway/core/clock.ts';
 import { instancePrefix } from '../system/instance-id.ts';
 import type { Log } from '../../gateway/core/log/log.ts';
 import { endAll, find, instanceIdOf, listProcesses, readProcess } from '../system/processes.ts';
 import type { WorkerRecord } from '../engine/record.ts';
-import { readRecords, removeRecord } from '../engine/record.ts';
+import { readRecords, recordsDirectory, removeRecord } from '../engine/record.ts';
 
 /** An engine that is asked to stop first finishes what it has in hand; nobody waits for that any more. */
 const TERM_PATIENCE_MS = 5000;
-
-/** Where the records of running workers lie. */
-export function recordsDirectory(stateDir: string): string {
-  return join(stateDir, 'workers');
-}
 
 /**
  * Ends what an earlier life of this supervisor has left running, except for what was taken over (`spared`, by instance id): it would keep

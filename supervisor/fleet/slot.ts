@@ -78,6 +78,11 @@ export class Slot {
     return this.#state.seat.model;
   }
 
+  /** The model may be loaded here. */
+  has(model: string): boolean {
+    return this.#rules.models.has(model);
+  }
+
   get state(): Life['state'] {
     return this.worker.state;
   }

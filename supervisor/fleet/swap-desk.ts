@@ -176,7 +176,8 @@ export class SwapDesk {
 
   /** What a swap to the model takes by itself. */
   #swapMs(model: string): number {
-    return Math.min(...this.#options.slots.map((slot) => slot.leaveMs(slot.model) + slot.startMs(model)));
+    const own = this.#options.slots.filter((slot) => slot.has(model));
+    return Math.min(...own.map((slot) => slot.leaveMs(slot.model) + slot.startMs(model)));
   }
 
   #forecast(model: string): string {
@@ -199,12 +200,12 @@ export class SwapDesk {
 }
 
 function costsOf(slots: readonly Slot[]): SwapCosts {
-  // Slots are alike but for what sleeps in them; their history they share.
-  const [any] = slots;
+  // Slots that have a model are alike but for what sleeps in them; their history they share.
+  const any = (model: string) => slots.find((slot) => slot.has(model));
   return {
     left: ({ id }) => slots.find((slot) => slot.id === id)?.leftMs() ?? 0,
-    leave: (model) => any?.leaveMs(model) ?? 0,
+    leave: (model) => any(model)?.leaveMs(model) ?? 0,
     start: (model, slotId) => slots.find(({ id }) => id === slotId)?.startMs(model) ?? 0,
-    dwell: (model) => any?.dwellMs(model) ?? 0,
+    dwell: (model) => any(model)?.dwellMs(model) ?? 0,
   };
 }

@@ -1,4 +1,5 @@
-import type { FleetPlan } from './plan.ts';
+import type { GpuReading } from '../gpu/gpu.ts';
+import type { FleetPlan, PlannedModel, PlannedWorker } from './plan.ts';
 import type { Log } from '../../gateway/core/log/log.ts';
 import { removedVariables } from '../profile/removed-flags.ts';
 
@@ -10,7 +11,8 @@ export function logPlan(log: Log, plan: FleetPlan, env: Readonly<Record<string, 
     const instead = engine === 'sim' ? 'The simulated engine is started instead' : 'vLLM is started without knowing them';
     log.warn('supervisor.plan', `The GPUs cannot be used: ${problem}. ${instead}; headgate doctor tells more.`);
   }
-  for (const { spec, swap } of plan.workers[0]?.models.values() ?? [])
+  for (const { gpu, fact } of unusedCards(plan)) log.info('supervisor.plan', fact, { gpu: gpu.index });
+  for (const { spec, swap } of plan.workers.flatMap((worker) => [...worker.models.values()]).filter(firstOfModel))
     if (swap.hindrance !== null)
       log.warn('supervisor.plan', `${spec.modelId} ends when another model is wanted, and does not sleep: ${swap.hindrance}.`, {
         model: spec.modelId,
@@ -21,4 +23,34 @@ export function logPlan(log: Log, plan: FleetPlan, env: Readonly<Record<string, 
     for (const note of choice.notes) log.info('supervisor.plan', note, { model });
     if (choice.fit?.verdict === 'no') log.warn('supervisor.plan', `${model} may not fit. ${choice.fit.reason}`, { model });
   });
+}
+
+function firstOfModel({ spec }: PlannedModel, index: number, all: readonly PlannedModel[]): boolean {
+  return all.findIndex((other) => other.spec.modelId === spec.modelId) === index;
+}
+
+/** Cards that stay idle, and what would use them. */
+export function unusedCards({ unused }: Pick<FleetPlan, 'unused'>): { readonly gpu: GpuReading; readonly fact: string }[] {
+  return unused.map((gpu) => ({
+    gpu,
+    fact: `GPU ${gpu.index} (${gpu.name}) is not used: list another model, or raise supervisor.replicas.`,
+  }));
+}
+
+/** Such as `2 × a on GPU 0, 1; b on GPU 2 (takes turns with c)`. */
+export function describeWorkers({ workers, cards }: Pick<FleetPlan, 'workers' | 'cards'>): string {
+  const indexOf = (uuid: string) => cards.find(({ gpu }) => gpu?.uuid === uuid)?.gpu?.index ?? uuid;
+  const groups = new Map<string, PlannedWorker[]>();
+  for (const worker of workers) {
+    const key = [...worker.models.keys()].join(' ');
+    groups.set(key, [...(groups.get(key) ?? []), worker]);
+  }
+  const texts = [...groups.values()].map((alike) => {
+    const [{ spec, models }] = alike as [PlannedWorker];
+    const gpus = alike.flatMap(({ gpuUuids }) => gpuUuids.map(indexOf));
+    const turns = [...models.keys()].filter((id) => id !== spec.modelId);
+    const on = gpus.length === 0 ? '' : ` on GPU ${gpus.join(', ')}`;
+    return `${alike.length} × ${spec.modelId}${on}${turns.length === 0 ? '' : ` (in turns with ${turns.join(', ')})`}`;
+  });
+  return texts.join('; ');
 }

@@ -7,6 +7,7 @@ export interface WorkerFacts {
   readonly id: string;
   readonly profile: string;
   readonly engine: 'vllm' | 'sim';
+  readonly gpuUuids: readonly string[];
 }
 
 export type Plan = { readonly kind: 'run'; readonly launch: LaunchPlan } | { readonly kind: 'refused'; readonly reason: string };
@@ -15,7 +16,6 @@ export type Plan = { readonly kind: 'run'; readonly launch: LaunchPlan } | { rea
 export interface WorkerSpec extends WorkerFacts {
   readonly modelId: string;
   readonly source: string;
-  readonly gpuUuids: readonly string[];
   /** Of those GPUs; null where it is not known. */
   readonly driverVersion: string | null;
   /** How long a start takes as far as anyone can tell before the first, and a waking. */

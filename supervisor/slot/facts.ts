@@ -3,6 +3,8 @@ import type { SlotRules, SlotState } from './state.ts';
 /** The facts of a slot (one worker with its GPUs, where one model at a time is awake) from which swaps are decided. Times are monotonic milliseconds. */
 export interface SlotFacts {
   readonly id: string;
+  /** All that may ever be loaded here. */
+  readonly models: readonly string[];
   /**
    * serving: its model is ready · moving: a load, a swap or an unload is under way · recovering: it waits before it tries again ·
    * failed: its model was given up · resting: nothing is loaded · held: an operator has taken it out of service.
@@ -36,6 +38,7 @@ export function factsOf(id: string, rules: SlotRules, { seat, sleepers }: SlotSt
   return {
     ...worker,
     id,
+    models: [...rules.models.keys()],
     phase: phaseOf(seat),
     model: next,
     dwellMs: turn?.dwellMs ?? 0,

@@ -26,13 +26,16 @@ export function expectMs(
 ): number | null {
   const own = slots.find((slot) => slot.model === model && slot.phase !== 'failed');
   if (own) return own.phase === 'serving' ? 0 : costs.left(own);
-  const openings = slots.filter(({ phase }) => phase !== 'held').map((slot) => ({ id: slot.id, ...openingOf(slot, nowMs, costs) }));
+  const openings = slots
+    .filter(({ phase }) => phase !== 'held')
+    .map((slot) => ({ id: slot.id, models: slot.models, ...openingOf(slot, nowMs, costs) }));
   const line = inTurn(unmet(slots, wishes));
   const ahead = line.findIndex((wish) => wish.model === model);
   for (const next of [...line.slice(0, ahead === -1 ? line.length : ahead).map((wish) => wish.model), model]) {
     const readyIn = (opening: (typeof openings)[number]) => opening.inMs + opening.leaveMs + costs.start(next, opening.id);
-    const [opening] = openings.toSorted((a, b) => readyIn(a) - readyIn(b));
-    if (!opening) return null;
+    const [opening] = openings.filter(({ models }) => models.includes(next)).toSorted((a, b) => readyIn(a) - readyIn(b));
+    if (!opening && next === model) return null;
+    if (!opening) continue;
     const readyInMs = readyIn(opening);
     if (next === model) return readyInMs;
     opening.inMs = readyInMs + costs.dwell(next);

@@ -37,7 +37,12 @@ export function obstacle(
   if (isOrder) return null;
   if (isGivenUp(book, model, nowMs))
     return { kind: 'conflict', reason: `${model} was given up. ${book.givenUp.get(model)?.failure.message ?? ''}` };
-  if (slots.every(({ phase }) => phase === 'held')) return { kind: 'conflict', reason: 'Every worker was drained by an operator.' };
+  const own = slots.filter((slot) => slot.models.includes(model));
+  if (own.every(({ phase }) => phase === 'held'))
+    return {
+      kind: 'conflict',
+      reason: own.length < slots.length ? 'Its worker was drained by an operator.' : 'Every worker was drained by an operator.',
+    };
   return null;
 }
 

@@ -26,7 +26,7 @@ export function nextMove(slots: readonly SlotFacts[], wishes: readonly Wish[], n
 
   for (const wish of open) {
     const [best] = [...free]
-      .filter(({ phase }) => phase !== 'held' || wish.by === 'operator')
+      .filter(({ phase, models }) => models.includes(wish.model) && (phase !== 'held' || wish.by === 'operator'))
       .map((slot) => ({ slot, atMs: yieldsAt(slot, wish, wanted, nowMs) }))
       .toSorted(
         (a, b) =>

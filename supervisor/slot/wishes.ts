@@ -42,8 +42,10 @@ export function withdraw(book: WishBook, model: string): WishBook {
 
 /** An operator takes a slot out of service: older orders must not bring its model back, nor any model once no slot is left. */
 export function drain(book: WishBook, slot: SlotFacts, others: readonly SlotFacts[]): WishBook {
-  const isLast = others.every(({ phase }) => phase === 'held');
-  const orders = [...book.wishes.values()].filter(({ by, model }) => by === 'operator' && (isLast || model === slot.model));
+  const isLast = (model: string) => others.every(({ phase, models }) => phase === 'held' || !models.includes(model));
+  const orders = [...book.wishes.values()].filter(
+    ({ by, model }) => by === 'operator' && slot.models.includes(model) && (isLast(model) || model === slot.model),
+  );
   return {
     ...book,
     wishes: without(

@@ -71,7 +71,7 @@ export class WorkerLaunches {
   /** Finds a port for a start and says what to launch. */
   async prepare(incarnation: number, setup: Setup | null): Promise<Prepared> {
     if (!(await this.#port.find())) return { kind: 'refused', failure: noPortLeft() };
-    const { id: worker, modelId: model, fingerprint, instancePrefix } = this.#spec;
+    const { id: worker, modelId: model, gpuUuids, fingerprint, instancePrefix } = this.#spec;
     const instanceId = `${instancePrefix}${incarnation}`;
     const plan = this.#spec.plan(this.port, instanceId, setup ?? undefined);
     if (plan.kind === 'refused') return { kind: 'refused', failure: refused(plan.reason) };
@@ -80,7 +80,7 @@ export class WorkerLaunches {
       kind: 'ready',
       plan: plan.launch,
       birth: {
-        ...{ worker, instanceId, incarnation, loads: this.#loads, port: this.port, model, fingerprint },
+        ...{ worker, instanceId, incarnation, loads: this.#loads, port: this.port, model, gpuUuids: [...gpuUuids], fingerprint },
         ...{ life: 'starting', stage: 'process', readySince: null, served: [], version: null, sleepLevel: 1 },
       },
     };

@@ -47,6 +47,7 @@ export function toView(facts: WorkerFacts, machine: Machine, shell: WorkerShell,
     etaSeconds: estimate ? Math.max(1, Math.ceil(estimate.leftMs / 1000)) : null,
     percent: estimate?.percent ?? null,
     profile: facts.profile,
+    gpus: facts.gpuUuids,
     engine: facts.engine,
     args: shell.args,
   };

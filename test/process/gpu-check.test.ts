@@ -64,7 +64,7 @@ describe('headgate doctor', () => {
     const { code, text } = await headgate(house, '', 'doctor');
     expect(text).toMatch(/0: Tesla T4, 15 GiB \(14\.56 for CUDA, 14\.56 GiB free\), compute capability 7\.5/);
     expect(text).toMatch(/^Profile t4 /m);
-    const fits = [...text.matchAll(/^ {2}(?:\*| ) +([\w.-]+) +(?:- |\S+ [\d.]+ GiB) +(yes|tight|no)\b/gm)].map(
+    const fits = [...text.matchAll(/^ {2}(?:\*| ) +([\w.-]+) +[-\d]+ +(?:- |\S+ [\d.]+ GiB) +(yes|tight|no)\b/gm)].map(
       ([, id, fit]) => `${id} ${fit}`,
     );
     expect(fits.toSorted()).toEqual([

@@ -1,4 +1,5 @@
 import { isLoopbackHost, isWildcardHost } from './addresses.ts';
+import { nearestName } from './nearest-name.ts';
 import type { Path } from './origins.ts';
 import { defaultSettings, type Settings, supervisorIsOn } from './settings.ts';
 
@@ -20,6 +21,7 @@ export function crossFindings(settings: Settings): CrossFinding[] {
     ...thresholds(settings),
     ...workers(settings),
     ...modelNames(settings),
+    ...placements(settings),
     ...neverReached(settings),
   ];
 }
@@ -113,6 +115,17 @@ function* modelNames({ models }: Settings): Generator<CrossFinding> {
       if (earlier !== undefined) yield error(['models', i, 'aliases', j], [['models']], `${alias} is ${earlier} already`);
       else owner.set(alias, `an alias of models[${i}]`);
     }
+  }
+}
+
+function* placements({ models, supervisor }: Settings): Generator<CrossFinding> {
+  if (supervisor.placement === 'auto' || models.length === 0) return;
+  const ids = models.map(({ id }) => id);
+  for (const name of Object.keys(supervisor.placement)) {
+    if (ids.includes(name)) continue;
+    const near = nearestName(name, ids);
+    const hint = near === null ? `there are ${ids.join(', ')}` : `did you mean ${near}?`;
+    yield error(['supervisor', 'placement', name], [['models']], `${name} is none of models; ${hint}`);
   }
 }
 

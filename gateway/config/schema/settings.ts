@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { controlProblem, originProblem, serverUrlProblem } from './addresses.ts';
 import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path, secret, share } from './kinds.ts';
+import { placement } from './placement.ts';
 
 // The one place that says which settings exist, their defaults and ranges. Rules between settings are in cross-checks.ts.
 
@@ -74,6 +75,7 @@ const supervisor = z.strictObject({
   profile: fileName().default('auto').describe('Name of a GPU profile (profiles/gpu). auto picks by what the driver reports.'),
   tuning: fileName().default('balanced').describe('Name of a tuning (profiles/tuning) laid over the GPU profile.'),
   replicas: count(1, 64).default(1).describe('Workers to run for the default model, each on GPUs of its own.'),
+  placement: placement(),
   port_range: z
     .tuple([count(1, 65535), count(1, 65535)])
     .default([18_000, 18_099])

@@ -64,6 +64,9 @@ export interface WorkerStatus {
   readonly id: string;
   /** The first that it serves. */
   readonly model: string | null;
+  /** Indices of its GPUs, as in `gpus`; null where nobody says. */
+  readonly gpus: readonly number[] | null;
+  readonly profile: string | null;
   readonly state: WorkerState;
   readonly stage: WorkerStage | null;
   readonly pid: number | null;

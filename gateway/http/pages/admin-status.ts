@@ -32,7 +32,7 @@ export function adminStatus(
         snapshot?.models.find(({ id }) => id === model.id),
       ),
     ),
-    workers: directory.workers().map((worker) => workerStatus(worker, clock)),
+    workers: directory.workers().map((worker) => workerStatus(worker, snapshot?.gpus ?? [], clock)),
     swaps: (link?.kind === 'away' ? [] : (snapshot?.swaps ?? [])).map((swap) => swapStatus(swap, clock)),
   };
 }
@@ -53,11 +53,13 @@ function swapStatus({ worker, from, to, startedAtMs, etaSeconds, percent }: Swap
   };
 }
 
-function workerStatus({ id, view, load, inFlight }: Worker, clock: Clock): WorkerStatus {
+function workerStatus({ id, view, load, inFlight }: Worker, gpus: readonly GpuView[], clock: Clock): WorkerStatus {
   const { startedAtMs, lastFailure } = view;
   return {
     id,
     model: view.models[0]?.id ?? null,
+    gpus: view.gpus?.map((uuid) => gpus.find((gpu) => gpu.uuid === uuid)?.index ?? -1).filter((index) => index >= 0) ?? null,
+    profile: view.profile,
     state: view.state,
     stage: view.stage,
     pid: view.pid,

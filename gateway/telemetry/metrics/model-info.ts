@@ -10,7 +10,8 @@ const SIZE = /(?:^|[-_/ ])((?:\d+x)?\d+(?:\.\d+)?[bm])(?:$|[-_. ])/i;
  */
 export function modelInfoOf(view: WorkerView, snapshot: SupervisorSnapshot | null): string[][] {
   const launched = view.args.length > 0;
-  const gpus = [...new Set((snapshot?.gpus ?? []).map((gpu) => gpu.name))].join(',');
+  const own = (snapshot?.gpus ?? []).filter(({ uuid }) => view.gpus?.includes(uuid) ?? true);
+  const gpus = [...new Set(own.map((gpu) => gpu.name))].join(',');
   return view.models.map((model) => [
     model.id,
     sizeOf(model.id) ?? sizeOf(model.root ?? '') ?? '',

@@ -117,6 +117,25 @@ describe('on a machine with', () => {
     },
   );
 
+  test('different cards it says which model each would have, with the profile of each, and which would be idle', async () => {
+    const smi = pretendSmi({ cards: [CARDS.t4, CARDS[3060]] });
+    const two = await doctor({ smi, vllm: pretendVllm(), settings: { models: ['qwen2.5-1.5b-instruct-awq', 'gemma-3-12b-it'] } });
+    expect(two).toMatchObject({ ok: true, profile: { name: 't4' }, other_profiles: [{ name: 'rtx-3060', tuning: 'balanced' }] });
+    expect(two.models.slice(0, 2)).toMatchObject([
+      { id: 'qwen2.5-1.5b-instruct-awq', on_gpus: [0], verdict: 'fits', command: { env: { CUDA_VISIBLE_DEVICES: 'GPU-t4' } } },
+      { id: 'gemma-3-12b-it', on_gpus: [1], verdict: 'fits', command: { env: { CUDA_VISIBLE_DEVICES: 'GPU-3060' } } },
+    ]);
+    // What nobody has asked for is shown on the card that it would have.
+    expect(model(two, 'mistral-7b-instruct')).toMatchObject({ wanted: false, on_gpus: [0] });
+    const text = doctorText(two);
+    expect(text).toMatch(/^ +MODEL +GPU +WEIGHTS/m);
+    expect(text).toMatch(/^ +\* +gemma-3-12b-it +1 +w4a16/m);
+    expect(text).toContain('Profile rtx-3060 (NVIDIA GeForce RTX 3060, 12 GB)');
+    expect(text).not.toContain('is not used');
+    const one = await doctor({ smi, vllm: pretendVllm() });
+    expect(one.warnings).toEqual([expect.stringContaining('GPU 1 (NVIDIA GeForce RTX 3060) is not used')]);
+  });
+
   test('two cards it plans for the first, or for both where a model is to be spread', async () => {
     const smi = pretendSmi({ cards: [CARDS.l4, { ...CARDS.l4, uuid: 'GPU-second' }] });
     const one = await doctor({ smi, vllm: pretendVllm() });

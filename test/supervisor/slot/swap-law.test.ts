@@ -52,7 +52,7 @@ function play({ slots: count, dwellMs, boundMs, orders, loyal, happenings }: Sce
   const slots: Slot[] = Array.from({ length: count }, (_, index) => ({
     facts: {
       ...{ id: `worker-${index + 1}`, phase: 'serving', model: MODELS[index]!, readySinceMs: 0, usedAtMs: 0, seenAtMs: 0, wasUsed: false },
-      ...{ dwellMs, idleUnloadMs: null, fallback: null, asleep: [] },
+      ...{ dwellMs, idleUnloadMs: null, fallback: null, asleep: [], models: ['a', 'b', 'c', 'd'] },
     },
     readyAtMs: null,
   }));

@@ -12,6 +12,7 @@ const DWELL_MS = 30_000;
 function slot(over: Partial<SlotFacts> = {}): SlotFacts {
   return {
     id: 'worker-1',
+    models: ['a', 'b', 'c', 'd'],
     phase: 'serving',
     model: 'a',
     readySinceMs: 0,
@@ -51,6 +52,16 @@ describe('without wishes', () => {
     expect(nextMove([{ ...failed, fallback: 'a' }], [], NOW)).toEqual(load('a'));
     expect(nextMove([failed], [], NOW)).toEqual({ kind: 'keep', lookAtMs: null });
   });
+});
+
+test('a slot that may not have a model is never taken for it, however idle, and is no hope for who waits', () => {
+  const other = slot({ id: 'worker-2', model: null, models: ['c'], phase: 'resting' });
+  const busy = slot({ models: ['a', 'b'], usedAtMs: NOW });
+  expect(nextMove([other, busy], [wish('b')], NOW)).toMatchObject({ kind: 'keep' });
+  expect(nextMove([other, { ...busy, usedAtMs: 0 }], [wish('b')], NOW)).toEqual(load('b'));
+  const costs: SwapCosts = { left: () => 0, leave: () => 0, start: () => 1000, dwell: () => 0 };
+  expect(expectMs('b', [other], [], NOW, costs)).toBeNull();
+  expect(expectMs('c', [other, busy], [wish('b')], NOW, costs)).toBe(1000);
 });
 
 describe('a wish of calls', () => {

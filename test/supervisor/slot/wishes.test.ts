@@ -15,7 +15,7 @@ const COSTS: SwapCosts = { left: () => 7000, leave: () => 2000, start: () => 10_
 function slot(over: Partial<SlotFacts> = {}): SlotFacts {
   return {
     ...{ id: 'worker-1', phase: 'serving', model: 'a', readySinceMs: 0, usedAtMs: 0, seenAtMs: NOW, wasUsed: true },
-    ...{ dwellMs: 0, idleUnloadMs: null, fallback: null, asleep: [] },
+    ...{ dwellMs: 0, idleUnloadMs: null, fallback: null, asleep: [], models: ['a', 'b', 'c', 'd'] },
     ...over,
   };
 }

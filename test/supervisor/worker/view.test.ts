@@ -6,7 +6,7 @@ import type { WorkerShell } from '../../../supervisor/worker/view.ts';
 import { toView } from '../../../supervisor/worker/view.ts';
 import { failureOf } from '../machine/machine-world.ts';
 
-const FACTS = { id: 'worker-1', profile: 't4', engine: 'vllm' } as const;
+const FACTS = { id: 'worker-1', profile: 't4', gpuUuids: ['GPU-0'], engine: 'vllm' } as const;
 const SHELL: WorkerShell = {
   ...{ port: 18_000, models: [], maxNumSeqs: 16, args: [], startedAtMs: 5, failedAtMs: 0 },
   ...{

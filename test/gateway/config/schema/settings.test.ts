@@ -24,6 +24,7 @@ describe('the schema of settings', () => {
         profile: 'auto',
         tuning: 'balanced',
         replicas: 1,
+        placement: 'auto',
         port_range: [18000, 18099],
         state_dir: '.headgate',
         start_timeout_ms: 900000,
