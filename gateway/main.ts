@@ -320,7 +320,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       refusals,
       visitors: surface === 'admin' ? operators : apps,
       onRequest(incoming, response, path) {
-        if (incoming.method === 'OPTIONS' && isPreflight(incoming)) return answerPreflight(incoming, response);
+        if (incoming.method === 'OPTIONS' && isPreflight(incoming)) {
+          if (lifecycle.stage !== 'serving') response.shouldKeepAlive = false;
+          return answerPreflight(incoming, response, newId);
+        }
         // A relayed request goes straight to its handler: the router would take 7 µs to find what the table says at once.
         const route = surface !== 'admin' && incoming.method === 'POST' ? RELAYED_BY_PATH.get(path) : undefined;
         if (route) void serveCall(serve, incoming, response, route);

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,6 +13,7 @@ import { cpuUs, memoryMib, printTable } from './measure.ts';
 
 const CLI = fileURLToPath(new URL('./headgate.ts', import.meta.url));
 const NODE_FLAGS = ['--max-semi-space-size=16', '--heap-growing-percent=100'];
+const ADMIN_KEY = randomUUID();
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 3);
 const IDLE_SECONDS = Number(process.env['BENCH_IDLE_SECONDS'] ?? 60);
 const FLOOD_SECONDS = Number(process.env['BENCH_FLOOD_SECONDS'] ?? 60);
@@ -42,7 +44,13 @@ class Service implements AsyncDisposable {
     this.#child = spawn(process.execPath, [...NODE_FLAGS, CLI, '--port', String(port)], {
       cwd: this.#folder,
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, HEADGATE_SUPERVISOR__ENGINE: 'sim', HEADGATE_SUPERVISOR__PORT_RANGE: `[${port + 1}, ${port + 20}]`, ...env },
+      env: {
+        ...process.env,
+        HEADGATE_ADMIN__KEY: ADMIN_KEY,
+        HEADGATE_SUPERVISOR__ENGINE: 'sim',
+        HEADGATE_SUPERVISOR__PORT_RANGE: `[${port + 1}, ${port + 20}]`,
+        ...env,
+      },
     });
     this.#child.stdout.on('data', (piece: Buffer) => (this.#output += piece.toString()));
   }
@@ -66,7 +74,7 @@ class Service implements AsyncDisposable {
   }
 
   async worker(): Promise<Worker> {
-    const status: any = await (await fetch(`${this.#url}/admin/status`)).json();
+    const status: any = await (await fetch(`${this.#url}/admin/status`, { headers: { 'x-api-key': ADMIN_KEY } })).json();
     return status.workers[0];
   }
 

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { requestIdOf } from './identify.ts';
 
 /** What pages may not see of the gateway: its own pages for machines and operators. */
 const OWN = /^\/(?:(?:admin|debug|console)(?:[/?]|$)|(?:health|livez|readyz|startupz|metrics|stats|version)?(?:\?|$))/;
@@ -42,7 +43,8 @@ export function letRead({ url = '' }: IncomingMessage, response: ServerResponse,
 }
 
 /** Answers a preflight of a page that may call, which has nobody's key: browsers send none. */
-export function answerPreflight({ headers }: IncomingMessage, response: ServerResponse): void {
+export function answerPreflight({ headers }: IncomingMessage, response: ServerResponse, newId: () => string): void {
+  response.setHeader('x-request-id', requestIdOf(headers, newId));
   response.removeHeader('access-control-expose-headers');
   response.setHeader('access-control-allow-methods', METHODS);
   response.setHeader('access-control-max-age', MAX_AGE_S);
