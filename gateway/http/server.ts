@@ -18,7 +18,7 @@ interface ServerOptions {
   readonly visitors: {
     greet(incoming: IncomingMessage, response: ServerResponse): void;
     /** @throws for a request that is not answered */
-    check(incoming: IncomingMessage, path: string): void;
+    check(incoming: IncomingMessage): void;
   };
 }
 
@@ -57,7 +57,7 @@ export function createHttpServer(options: ServerOptions): Server {
     options.visitors.greet(incoming, response);
     try {
       path = checkRequest(incoming);
-      options.visitors.check(incoming, path);
+      options.visitors.check(incoming);
     } catch (error) {
       refuse(incoming, response, error as GatewayError);
       return;

@@ -11,8 +11,10 @@ export interface VisitorRules {
   readonly origins: Origins;
 }
 
-/** Whoever asks for these is told nothing and changes nothing; a balancer may name the host as it likes. */
+/** Without more said, who asks for these learns next to nothing; a balancer may name the host as it likes. */
 const PROBES: ReadonlySet<string> = new Set(['/health', '/livez', '/readyz', '/startupz']);
+/** What container runtimes call the machine that they run on; nobody can have such a name in the DNS of the world. */
+const OF_CONTAINERS: readonly string[] = ['host.docker.internal', 'host.containers.internal'];
 const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
@@ -36,16 +38,17 @@ export class Visitors {
   }
 
   /** @throws host_not_allowed · origin_not_allowed */
-  check(incoming: IncomingMessage, path: string): void {
+  check(incoming: IncomingMessage): void {
     const rules = this.#rules();
+    const { url = '' } = incoming;
     const { host = '', origin } = incoming.headers;
-    if ((host !== this.#goodHost || rules !== this.#goodFor) && !PROBES.has(path)) {
+    if ((host !== this.#goodHost || rules !== this.#goodFor) && !PROBES.has(url)) {
       if (!answersTo(host, rules.hosts)) throw unknownHost(host);
       this.#goodHost = host;
       this.#goodFor = rules;
     }
     // Operators have a check of their own, and other names for what it says.
-    if (origin === undefined || isAllowed(origin, rules.origins) || !isOfApi(incoming.url ?? '')) return;
+    if (origin === undefined || isAllowed(origin, rules.origins) || !isOfApi(url)) return;
     const changes = !SAFE.has(incoming.method ?? '') && isOfAnotherSite(incoming.headers);
     if (changes || isPreflight(incoming)) throw strangeOrigin(origin);
   }
@@ -59,7 +62,7 @@ function answersTo(host: string, names: VisitorRules['hosts']): boolean {
     .replace(/^\[(.*)\]$/, '$1')
     .replace(/\.$/, '')
     .toLowerCase();
-  return isIP(name) !== 0 || name === 'localhost' || name.endsWith('.localhost') || names.includes(name);
+  return isIP(name) !== 0 || name === 'localhost' || name.endsWith('.localhost') || names.includes(name) || OF_CONTAINERS.includes(name);
 }
 
 function unknownHost(host: string): GatewayError {

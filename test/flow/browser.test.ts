@@ -72,7 +72,7 @@ test.skipIf(CHROMIUM === null)(
     await gateway.gateway.firstReady;
     const known = (script: string, stranger = '') =>
       `const GATEWAY = ${JSON.stringify(gateway.url)}, KEY = '${ADMIN_KEY}', STRANGER = '${stranger}';\n${script}`;
-    await using stranger = await hostPage('127.0.0.2', known(STRANGER));
+    await using stranger = await hostPage('evil.example', known(STRANGER));
     await using friend = await hostPage('127.0.0.1', known(FRIEND, stranger.origin));
 
     const [seen, kept] = await browse(friend.origin, [friend, stranger]);

@@ -17,14 +17,14 @@ export const CHROMIUM: string | null =
     .find(isProgram) ?? null;
 
 export interface PageHost extends AsyncDisposable {
-  /** `http://address:port` */
+  /** `http://name:port` */
   readonly origin: string;
-  /** What the page at /name hands back, once it has. */
+  /** What the page hands back, once it has. */
   result(): Promise<unknown>;
 }
 
-/** Serves one page at `address`. `script` is the body of an async function, in the browser; what it returns or throws is handed back. */
-export async function hostPage(address: string, script: string): Promise<PageHost> {
+/** Serves one page under a name, which may be any in .example. `script` is the body of an async function, in the browser; what it returns or throws is handed back. */
+export async function hostPage(name: string, script: string): Promise<PageHost> {
   const { promise, resolve } = Promise.withResolvers<unknown>();
   const server = createServer((incoming, response) => {
     if (incoming.method === 'POST') {
@@ -43,9 +43,9 @@ export async function hostPage(address: string, script: string): Promise<PageHos
     </script>`;
     response.writeHead(200, { 'content-type': 'text/html' }).end(page);
   });
-  await new Promise<void>((ready) => server.listen(0, address, ready));
+  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
   return {
-    origin: `http://${address}:${(server.address() as AddressInfo).port}`,
+    origin: `http://${name}:${(server.address() as AddressInfo).port}`,
     result: () => promise,
     [Symbol.asyncDispose]: () => closed(server),
   };
@@ -61,6 +61,7 @@ export async function browse(url: string, hosts: readonly PageHost[]): Promise<u
       '--disable-gpu',
       '--disable-dev-shm-usage',
       '--no-first-run',
+      '--host-resolver-rules=MAP *.example 127.0.0.1',
       `--user-data-dir=${profile}`,
     ];
     await using browser = run(CHROMIUM!, [...flags, url], { cwd: profile });

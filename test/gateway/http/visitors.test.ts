@@ -10,7 +10,7 @@ const LOOPBACK: VisitorRules = { hosts: ['127.0.0.1'], origins: 'local' };
 function visit(headers: Record<string, string>, { rules = LOOPBACK, method = 'POST', path = '/v1/chat/completions' } = {}): string {
   const incoming = { headers: { host: 'localhost:8080', ...headers }, method, url: path } as unknown as IncomingMessage;
   try {
-    new Visitors(() => rules).check(incoming, path);
+    new Visitors(() => rules).check(incoming);
     return 'in';
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
@@ -21,20 +21,26 @@ function visit(headers: Record<string, string>, { rules = LOOPBACK, method = 'PO
 describe('a listener that only this machine reaches', () => {
   test.each([
     ...['localhost', 'LOCALHOST:8080', 'localhost.', 'chat.localhost:8080', '127.0.0.1', '127.0.0.1:9000', '[::1]', '[::1]:8080'],
-    ...['10.0.0.7:8080', '192.168.1.4', '[fe80::1]:8080', UNNAMED_HOST],
+    ...['10.0.0.7:8080', '192.168.1.4', '[fe80::1]:8080', 'host.docker.internal:8080', 'host.containers.internal', UNNAMED_HOST],
   ])('answers to %s', (host) => {
     expect(visit({ host })).toBe('in');
   });
 
   // A page whose own name leads here sends that name.
-  test.each(['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example:8080', 'evil.example:8080', 'evillocalhost', 'gpu-box', ''])(
-    'does not answer to %j',
-    (host) => {
-      expect(visit({ host })).toBe('host_not_allowed');
-      for (const path of ['/metrics', '/stats', '/v1/models', '/admin/status', '/version', '/nowhere'])
-        expect(visit({ host }, { method: 'GET', path })).toBe('host_not_allowed');
-    },
-  );
+  test.each([
+    'evil.example',
+    'localhost.evil.example',
+    '127.0.0.1.evil.example:8080',
+    'evil.example:8080',
+    'evillocalhost',
+    'docker.internal',
+    'gpu-box',
+    '',
+  ])('does not answer to %j', (host) => {
+    expect(visit({ host })).toBe('host_not_allowed');
+    for (const path of ['/metrics', '/stats', '/v1/models', '/admin/status', '/version', '/readyz?verbose', '/nowhere'])
+      expect(visit({ host }, { method: 'GET', path })).toBe('host_not_allowed');
+  });
 
   test('answers to the name that it was given', () => {
     expect(visit({ host: 'Gpu-Box.localhost:8080' }, { rules: { hosts: ['gpu-box.localhost'], origins: 'local' } })).toBe('in');
@@ -47,8 +53,7 @@ describe('a listener that only this machine reaches', () => {
   test('does not take a name for good that only a probe was asked by, nor under other rules', () => {
     let rules: VisitorRules = { ...LOOPBACK, hosts: null };
     const visitors = new Visitors(() => rules);
-    const check = (path: string) =>
-      visitors.check({ headers: { host: 'evil.example' }, method: 'GET', url: path } as IncomingMessage, path);
+    const check = (path: string) => visitors.check({ headers: { host: 'evil.example' }, method: 'GET', url: path } as IncomingMessage);
     check('/v1/models');
     rules = LOOPBACK;
     check('/livez');
@@ -57,9 +62,7 @@ describe('a listener that only this machine reaches', () => {
 
   test('says what helps', () => {
     const incoming = { headers: { host: 'chat.example' }, method: 'GET', url: '/v1/models' } as IncomingMessage;
-    expect(() => new Visitors(() => LOOPBACK).check(incoming, '/v1/models')).toThrow(
-      /chat\.example.*localhost.*auth\.allow_anonymous: true/,
-    );
+    expect(() => new Visitors(() => LOOPBACK).check(incoming)).toThrow(/chat\.example.*localhost.*auth\.allow_anonymous: true/);
   });
 });
 
