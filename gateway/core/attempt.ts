@@ -23,8 +23,8 @@ export interface Attempt {
   sentAt: number | null;
   /** Monotonic ms at which the first byte of the answer's body came. */
   firstByteAt: number | null;
-  /** Monotonic ms at which anything of the body came last, so far. */
-  heardAt: number | null;
+  /** Monotonic ms at which anything of the body came last, so far; -Infinity before. A number always: it is written at every read. */
+  heardAt: number;
   /** Monotonic ms at which the last byte came. */
   lastByteAt: number | null;
   inputTokens: number | null;
@@ -45,7 +45,7 @@ export function newAttempt(worker: string, life: WorkerLife | null): Attempt {
     life,
     sentAt: null,
     firstByteAt: null,
-    heardAt: null,
+    heardAt: -Infinity,
     lastByteAt: null,
     inputTokens: null,
     outputTokens: null,

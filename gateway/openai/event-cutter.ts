@@ -1,10 +1,19 @@
 import type { FrameBatch } from '../core/transport.ts';
 
-/** The longest event that is put together from pieces: the last one of /v1/responses holds the whole answer, with its log-probabilities. */
+/**
+ * The longest event that is put together from pieces: the last one of /v1/responses holds the whole answer, with its log-probabilities. A
+ * longer one is handed on in pieces.
+ */
 export const MAX_EVENT_BYTES = 16_777_216;
 const LF = 0x0a;
 const CR = 0x0d;
 const NOTHING = Buffer.alloc(0);
+
+/** An event, or a piece of one that is too long to be held: its beginning, its middle, its end. */
+export interface CutEvent {
+  readonly bytes: Buffer;
+  readonly part: 'whole' | 'begin' | 'middle' | 'end';
+}
 
 /**
  * Cuts payload into whole server-sent events, however chunks and events overlap. What is not yet whole is held. Lines end as the standard
@@ -16,27 +25,38 @@ export class EventCutter {
   #heldBytes = 0;
   /** Nothing of the present line has come yet; where it stays so, its end is that of an event. */
   #lineIsEmpty = true;
+  /** The event under way is too long to be held: what comes of it is handed on. */
+  #isLong = false;
   /** A LF that comes next belongs to the CR before. */
   #afterCr = false;
 
-  /** Whether nothing is held. */
+  /** Whether the next byte begins an event. */
   get empty(): boolean {
-    return this.#heldBytes === 0;
+    return this.#heldBytes === 0 && !this.#isLong;
   }
 
-  cut(batch: FrameBatch): Buffer[] | 'too_long' {
-    const events: Buffer[] = [];
+  cut(batch: FrameBatch): CutEvent[] {
+    const events: CutEvent[] = [];
     for (let i = 0; i < batch.count; i++) {
       const payload = batch.bytes.subarray(batch.starts[i], batch.ends[i]);
       let from = 0;
       for (let end = this.#eventEnd(payload, 0); end > 0; end = this.#eventEnd(payload, from)) {
-        events.push(this.#take(payload.subarray(from, end)));
+        events.push({ bytes: this.#take(payload.subarray(from, end)), part: this.#isLong ? 'end' : 'whole' });
+        this.#isLong = false;
         from = end;
       }
-      if (from < payload.length) this.#hold(payload.subarray(from));
-      if (this.#heldBytes > MAX_EVENT_BYTES) return 'too_long';
+      if (from < payload.length) this.#keep(payload.subarray(from), events);
     }
     return events;
+  }
+
+  #keep(piece: Buffer, events: CutEvent[]): void {
+    if (this.#isLong) {
+      events.push({ bytes: piece, part: 'middle' });
+    } else if (this.#heldBytes + piece.length > MAX_EVENT_BYTES) {
+      events.push({ bytes: this.#take(piece), part: 'begin' });
+      this.#isLong = true;
+    } else this.#hold(piece);
   }
 
   /** One past the end of the first event that ends in the payload from there on; 0 where none does. */
@@ -52,7 +72,7 @@ export class EventCutter {
         this.#lineIsEmpty = false;
         // The rest of a line is nobody's business here.
         at = lineEnd(payload, at) - 1;
-      } else if (this.#lineIsEmpty && (at > from || this.#heldBytes > 0)) {
+      } else if (this.#lineIsEmpty && (at > from || !this.empty)) {
         if (byte === CR && payload[at + 1] === LF) {
           this.#afterCr = false;
           return at + 2;

@@ -1,4 +1,5 @@
 import type { FrameBatch } from '../core/transport.ts';
+import { finishReasonsIn, isObject, isUnfinished, mayBeGivenUp, read } from './given-up.ts';
 
 /** What one read of a stream holds, beyond text to pass on. */
 type Look =
@@ -14,15 +15,13 @@ export type EventKind =
   | { readonly kind: 'error'; readonly body: string; readonly status: number | null }
   /** finish_reason "abort": the engine gave the request up, whatever its status line said. */
   | { readonly kind: 'aborted' }
-  | { readonly kind: 'finish'; readonly reason: string }
+  | { readonly kind: 'finish'; readonly reason: string; readonly choices: number }
   /** The last event of a messages or responses stream. */
   | { readonly kind: 'final' };
 
 const FINISH = Buffer.from('"finish_reason":"');
 const BOUNDARY = Buffer.from('\n\n');
-/** How vLLM ends a message that its engine has given up: any other has a reason. */
-const GIVEN_UP = /^event: message_delta\ndata: .*"delta": ?\{[^{}]*"stop_reason": ?null/m;
-const TEXT: EventKind = { kind: 'text' };
+export const TEXT: EventKind = { kind: 'text' };
 const DONE: EventKind = { kind: 'done' };
 const ABORTED: EventKind = { kind: 'aborted' };
 const FINAL: EventKind = { kind: 'final' };
@@ -54,7 +53,7 @@ function namedSpecially(bytes: Buffer, at: number): boolean {
       return bytes[at + 'message_st'.length] === 0x6f || bytes[at + 'message_'.length] === 0x64;
     case 0x72: {
       const [first, second] = [bytes[at + 'response.'.length], bytes[at + 'response.'.length + 1]];
-      // completed, failed, incomplete; not the frequent output_text.delta and function_call_arguments.delta
+      // completed, cancelled, failed, incomplete; not the frequent output_text.delta and function_call_arguments.delta
       return first === 0x63 || (first === 0x66 && second === 0x61) || first === 0x69;
     }
     default:
@@ -62,18 +61,68 @@ function namedSpecially(bytes: Buffer, at: number): boolean {
   }
 }
 
+const ERROR_DATA = /^data: (\{ ?"(?:error|type": ?"error)".*)$/m;
+
 /** What one whole event says. `hasChoices`: only then is a finish reason one; elsewhere it is what a client had echoed. */
 export function readEvent(written: string, hasChoices: boolean): EventKind {
   const text = written.includes('\r') ? written.replaceAll(/\r\n?/g, '\n') : written;
   if (text.startsWith('data: [DONE]') || text.includes('\ndata: [DONE]')) return DONE;
-  const error = /^event: error\ndata: (.*)$/m.exec(text)?.[1] ?? /^data: (\{ ?"(?:error|type": ?"error)".*)$/m.exec(text)?.[1];
+  const error = /^event: error\ndata: (.*)$/m.exec(text)?.[1] ?? ERROR_DATA.exec(text)?.[1];
   if (error !== undefined) return { kind: 'error', ...errorOf(error) };
-  if (/^event: (?:message_stop|response\.(?:completed|failed|incomplete))$/m.test(text)) return FINAL;
-  if (GIVEN_UP.test(text)) return ABORTED;
-  if (!hasChoices) return TEXT;
-  const finish = /"finish_reason":"([a-z_]+)"/.exec(text)?.[1];
-  if (finish === undefined) return TEXT;
-  return finish === 'abort' ? ABORTED : { kind: 'finish', reason: finish };
+  const named = NAMED.exec(text);
+  if (named) return readNamed(named[1]!, text.slice(named.index + named[0].length));
+  if (!hasChoices || !text.includes('"finish_reason":"')) return TEXT;
+  const reasons = finishReasonsIn(read(dataIn(text)));
+  if (reasons.length === 0) return TEXT;
+  return reasons.includes('abort') ? ABORTED : { kind: 'finish', reason: reasons[0]!, choices: reasons.length };
+}
+
+/** What the beginning of an event says that is too long to be read: whether it is an error or an end. */
+export function readBeginning(bytes: Buffer): EventKind {
+  const start = bytes.toString('utf8', 0, MAX_BEGINNING_BYTES);
+  if (/^event: error[\r\n]/m.test(start) || ERROR_DATA.test(start)) return { kind: 'error', body: start, status: null };
+  return /^event: (?:message_stop|response\.(?:completed|incomplete))[\r\n]/m.test(start) ? FINAL : TEXT;
+}
+
+const MAX_BEGINNING_BYTES = 512;
+
+/** The events that end a message or a response, or say why. */
+const NAMED = /^event: (message_stop|message_delta|response\.(?:completed|incomplete|cancelled|failed))$/m;
+
+function readNamed(name: string, rest: string): EventKind {
+  switch (name) {
+    case 'message_stop':
+      return FINAL;
+    case 'message_delta': {
+      const event = read(dataIn(rest));
+      // Any other message has a reason to stop.
+      return isObject(event) && isObject(event['delta']) && event['delta']['stop_reason'] === null ? ABORTED : TEXT;
+    }
+    case 'response.failed':
+      return { kind: 'error', ...failureOf(rest) };
+    default: {
+      if (name !== 'response.cancelled' && !mayBeGivenUp(rest)) return FINAL;
+      const event = read(dataIn(rest));
+      const isGivenUp = name === 'response.cancelled' || (isObject(event) && isUnfinished(event['response']));
+      return isGivenUp ? ABORTED : FINAL;
+    }
+  }
+}
+
+/** What a failed response says, as an error event would. */
+function failureOf(text: string): { body: string; status: number | null } {
+  const event = read(dataIn(text));
+  const response = isObject(event) ? event['response'] : null;
+  const error = isObject(response) && isObject(response['error']) ? response['error'] : {};
+  const { code } = error;
+  const status = typeof code === 'number' && code >= 400 && code < 600 ? code : null;
+  return { body: JSON.stringify({ error }), status };
+}
+
+/** The data of an event, whose lines end by LF. */
+function dataIn(text: string): string {
+  const lines = [...text.matchAll(/^data: ?(.*)$/gm)];
+  return lines.length === 1 ? lines[0]![1]! : lines.map((line) => line[1]).join('\n');
 }
 
 /** On `/v1/messages` vLLM wraps what it means in a complaint of its own; only the number is left of it. */

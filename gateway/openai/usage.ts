@@ -1,9 +1,12 @@
+import { isCompletionGivenUp } from './given-up.ts';
+
 interface Usage {
   readonly inputTokens: number | null;
   readonly outputTokens: number | null;
   readonly cachedTokens: number | null;
 }
 
+const FINISH = Buffer.from('"finish_reason":');
 const USAGE = Buffer.from('"usage":{');
 /** The usage object is a few hundred bytes; more is not read. */
 const MAX_USAGE_BYTES = 1_024;
@@ -22,21 +25,12 @@ export function findUsage(bytes: Buffer): Usage | null {
 
 /** The finish reason of a whole answer: the first choice's, or "abort" if any choice was given up. */
 export function findFinishReason(bytes: Buffer): string | null {
-  if (bytes.includes('"finish_reason":"abort"')) return 'abort';
-  const at = bytes.indexOf('"finish_reason":"');
+  if (isCompletionGivenUp(bytes)) return 'abort';
+  const at = bytes.indexOf(FINISH);
   if (at < 0) return null;
-  return /"finish_reason":"([a-z_]+)"/.exec(bytes.toString('latin1', at, at + 64))?.[1] ?? null;
-}
-
-/** Whether a whole message was given up by its engine: any other has a reason to stop. */
-export function isMessageGivenUp(bytes: Buffer): boolean {
-  if (!bytes.includes('"stop_reason":null')) return false;
-  try {
-    const message: unknown = JSON.parse(bytes.toString('utf8'));
-    return typeof message === 'object' && message !== null && 'stop_reason' in message && message.stop_reason === null;
-  } catch {
-    return false;
-  }
+  const reason = /^"finish_reason": ?"([a-z_]+)"/.exec(bytes.toString('latin1', at, at + 64))?.[1] ?? null;
+  // No choice's: something that a client has had echoed.
+  return reason === 'abort' ? null : reason;
 }
 
 function number(text: string, pattern: RegExp): number | null {

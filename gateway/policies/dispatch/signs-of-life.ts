@@ -46,7 +46,7 @@ export class SignsOfLife {
    * · 'silent': nothing speaks for it
    */
   of(worker: Worker, sinceMs: number, isDoubtful: boolean, now: number): 'alive' | 'unknown' | 'silent' {
-    for (const { heardAt } of this.#inHand.get(worker.id) ?? []) if (heardAt !== null && heardAt > sinceMs) return 'alive';
+    for (const { heardAt } of this.#inHand.get(worker.id) ?? []) if (heardAt > sinceMs) return 'alive';
     const watch = this.#watches.get(worker.id);
     if (watch?.sinceMs !== sinceMs) return 'silent';
     const work = workSince(worker, sinceMs);

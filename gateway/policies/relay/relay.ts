@@ -279,11 +279,12 @@ class Relay implements UpstreamListener, SilenceListener {
   }
 
   /** The rare reads: the last ones of a stream, an error, or events that are cut across chunks. */
-  #onEvents(events: readonly SeenEvent[] | 'too_long'): void {
-    if (events === 'too_long') return this.#onEventTooLong();
+  #onEvents(events: readonly SeenEvent[]): void {
     for (const { bytes, says } of events) {
       if (says.kind === 'error') return this.#onErrorEvent(says.body, says.status);
       if (says.kind === 'aborted') return this.#onStreamFailure(this.#whyAborted(), 'aborted');
+      if (says.kind === 'done' && this.#reader.saidNothing(this.#attempt.chunks, this.#call.peek.choices, this.#tail))
+        return this.#onStreamFailure('The worker gave the request up before it had answered.', 'aborted');
       if (says.kind === 'finish') this.#attempt.finishReason = says.reason;
       if (this.#state === 'waiting') this.#pass();
       this.#body.write(bytes);
@@ -294,13 +295,6 @@ class Relay implements UpstreamListener, SilenceListener {
   #whyAborted(): string {
     if (this.#worker?.life !== null) return 'The worker gave the request up while it answered.';
     return 'The worker is being stopped, restarted or given another model, and the time that its last requests had for that is over.';
-  }
-
-  /** How long the events of an answer are is up to the request, and no other worker would send shorter ones. */
-  #onEventTooLong(): void {
-    const error = new GatewayError('upstream_error', 'The worker sent an event that is too long.');
-    if (this.#state === 'waiting') this.#fail(error, 'final', NEUTRAL);
-    else this.#break(error, NEUTRAL);
   }
 
   /** vLLM finds some errors of a request only when the stream has begun: they are the client's all the same, or tell that it is busy. */

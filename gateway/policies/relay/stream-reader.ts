@@ -1,7 +1,8 @@
 import type { Route } from '../../core/call.ts';
 import type { FrameBatch } from '../../core/transport.ts';
-import { EventCutter } from '../../openai/event-cutter.ts';
-import { lookAt, readEvent, type EventKind } from '../../openai/stream-watch.ts';
+import { type CutEvent, EventCutter } from '../../openai/event-cutter.ts';
+import { lookAt, readBeginning, readEvent, TEXT, type EventKind } from '../../openai/stream-watch.ts';
+import type { UsageTail } from './usage-tail.ts';
 
 /** One whole event of a stream that is not passed on unseen, and what it says. */
 export interface SeenEvent {
@@ -23,22 +24,30 @@ export class StreamReader {
   }
 
   /** 'plain': the chunks are to be passed on as they are. Otherwise the events in them; what is not yet whole is held. */
-  read(batch: FrameBatch): 'plain' | SeenEvent[] | 'too_long' {
+  read(batch: FrameBatch): 'plain' | SeenEvent[] {
     return this.#cutter === null && lookAt(batch, this.#hasChoices) === 'plain' ? 'plain' : this.readUnframed(batch);
   }
 
   /** Of payload that came in no chunks every event is looked at. */
-  readUnframed(batch: FrameBatch): SeenEvent[] | 'too_long' {
+  readUnframed(batch: FrameBatch): SeenEvent[] {
     const cutter = (this.#cutter ??= new EventCutter());
     const events = cutter.cut(batch);
-    if (events === 'too_long') return events;
     if (cutter.empty) this.#cutter = null;
-    return events.map((bytes) => {
-      const says = readEvent(bytes.toString('utf8'), this.#hasChoices);
-      if (says.kind === 'finish') this.#finishes++;
-      else if (says.kind === 'final') this.#final = true;
-      return { bytes, says };
-    });
+    return events.map((event) => ({ bytes: event.bytes, says: this.#saidBy(event) }));
+  }
+
+  /** How long an event may be is up to the request: one that is too long to be held is passed on, and only its name is looked at. */
+  #saidBy({ bytes, part }: CutEvent): EventKind {
+    if (part === 'middle' || part === 'end') return TEXT;
+    const says = part === 'whole' ? readEvent(bytes.toString('utf8'), this.#hasChoices) : readBeginning(bytes);
+    if (says.kind === 'finish') this.#finishes += says.choices;
+    else if (says.kind === 'final') this.#final = true;
+    return says;
+  }
+
+  /** Whether a stream that has come to its [DONE] is one of a request that was given up before it had an answer: nobody says so. */
+  saidNothing(chunks: number, choices: number, tail: UsageTail): boolean {
+    return this.#hasChoices && this.#finishes === 0 && chunks <= choices + 1 && !tail.hasText;
   }
 
   /** Whether all of a stream has come, when it ends without [DONE]. */

@@ -8,6 +8,7 @@ const EVENT = Buffer.from('\nevent: ');
 const MAX_NAME_BYTES = 64;
 /** Events of a `/v1/responses` stream that say no more than that the request has arrived. */
 const BEFORE_OUTPUT = new Set(['response.created', 'response.queued', 'response.in_progress']);
+const SOME_TEXT = /"(?:content|text|reasoning|reasoning_content|arguments|name|refusal|finish_reason)": ?"[^"]/;
 const SEQUENCE = Buffer.from('"sequence_number":');
 
 /** Remembers the end of a body, and finds in it what the worker counted. Looking once at the end spares every token the look. */
@@ -27,6 +28,11 @@ export class UsageTail {
       if (at >= 0) return Number.parseInt(read.toString('latin1', at + SEQUENCE.length, at + SEQUENCE.length + 12), 10) + 1 || 0;
     }
     return 0;
+  }
+
+  /** Whether any of the last reads of a chat or completion holds text, or says why it ends. */
+  get hasText(): boolean {
+    return this.#reads.some((read) => SOME_TEXT.test(read.toString('latin1')));
   }
 
   /** Whether a `/v1/responses` stream has brought nothing yet of what the model says. */

@@ -4,7 +4,8 @@ import { GatewayError } from '../../core/errors.ts';
 import { Ending, type Outcome, type Reply } from '../../core/reply.ts';
 import type { UpstreamHead } from '../../core/transport.ts';
 import { looksLikeJson } from '../../openai/answer-check.ts';
-import { findFinishReason, isMessageGivenUp } from '../../openai/usage.ts';
+import { isMessageGivenUp, isResponseGivenUp } from '../../openai/given-up.ts';
+import { findFinishReason } from '../../openai/usage.ts';
 import { fromWorkerError, tellsEngineDeath } from '../../vllm/worker-error.ts';
 
 /** What a worker's answer, read to its end before any of it went out, amounts to. */
@@ -22,7 +23,8 @@ export function judgeWhole(head: UpstreamHead, body: Buffer, { path, streamEnd, 
     return failed(new GatewayError('upstream_error', 'The worker’s answer is not complete JSON.'), 'bad_json');
   }
   const finishReason = streamEnd === 'done-event' ? findFinishReason(body) : null;
-  const isGivenUp = finishReason === 'abort' || (dialect === 'anthropic' && isMessageGivenUp(body));
+  const isGivenUp =
+    finishReason === 'abort' || (dialect === 'anthropic' && isMessageGivenUp(body)) || (dialect === 'responses' && isResponseGivenUp(body));
   if (isGivenUp) return failed(new GatewayError('upstream_error', 'The worker gave the request up.'), 'aborted');
   return { kind: 'good', finishReason };
 }

@@ -1,6 +1,10 @@
 import type { FrameBatch } from '../../core/transport.ts';
+import { frameOf } from './frame-of.ts';
 
-/** The longest chunk that is held until it is whole. A token is some 250 bytes, but the last event of /v1/responses holds the whole answer. */
+/**
+ * The longest chunk that is held until it is whole: a token is some 250 bytes, but the last event of /v1/responses holds the whole answer. A
+ * longer one is passed on in frames of its pieces.
+ */
 export const MAX_FRAME_BYTES = 16_777_216;
 const MAX_TRAILER_BYTES = 16_384;
 
@@ -36,9 +40,12 @@ export class ChunkWalker {
   #held: Buffer[] = [];
   /** How much of it is still to come; 0 while its size is not known. Until then nothing is put together or looked at. */
   #missing = 0;
+  /** Bytes still to come of a chunk that is too long to be held, its line end included. */
+  #long = 0;
 
   /** On 'invalid' the batch holds the frames before the one that is not well formed. */
   walk(read: Buffer): WalkResult {
+    if (this.#long > 0) return this.#walkLong(read, []);
     if (this.#missing > read.length) return this.#hold(read, this.#missing - read.length);
     const bytes = this.#held.length > 0 ? Buffer.concat([...this.#held, read]) : read;
     this.#held = [];
@@ -53,9 +60,14 @@ export class ChunkWalker {
       const start = payloadStart(bytes, pos);
       if (start === INCOMPLETE) break;
       const size = start === INVALID ? -1 : chunkSize(bytes, pos);
-      if (size < 0 || size > MAX_FRAME_BYTES) {
+      if (size < 0) {
         result = 'invalid';
         break;
+      }
+      if (size > MAX_FRAME_BYTES) {
+        this.#fill(bytes.subarray(0, pos), count);
+        this.#long = size + 2;
+        return this.#walkLong(bytes.subarray(start), [copyOf(this.batch)]);
       }
       if (size === 0) {
         const after = afterTrailer(bytes, start);
@@ -80,18 +92,61 @@ export class ChunkWalker {
       pos = end + 2;
     }
     if (result === 'more' && pos < length) this.#hold(pos === 0 ? bytes : bytes.subarray(pos), missing);
-    this.batch.bytes = pos === length ? bytes : bytes.subarray(0, pos);
-    this.batch.count = count;
+    this.#fill(pos === length ? bytes : bytes.subarray(0, pos), count);
     return result;
+  }
+
+  /** Goes on in a chunk that is too long to be held; `before`: the frames of the same read. */
+  #walkLong(read: Buffer, before: FrameBatch[]): WalkResult {
+    const payload = Math.min(read.length, Math.max(0, this.#long - 2));
+    if (payload > 0) before.push(frameOf(read.subarray(0, payload)));
+    let at = payload;
+    this.#long -= payload;
+    let result: WalkResult = 'more';
+    for (; this.#long > 0 && at < read.length; at++, this.#long--) {
+      if (read[at] !== (this.#long === 2 ? CR : LF)) {
+        result = 'invalid';
+        break;
+      }
+    }
+    if (result === 'more' && this.#long === 0 && at < read.length) {
+      result = this.walk(read.subarray(at));
+      before.push(copyOf(this.batch));
+    }
+    this.#join(before);
+    return result;
+  }
+
+  #fill(bytes: Buffer, count: number): void {
+    this.batch.bytes = bytes;
+    this.batch.count = count;
+  }
+
+  #join(parts: readonly FrameBatch[]): void {
+    const { starts, ends } = this.batch;
+    let count = 0;
+    let offset = 0;
+    for (const part of parts) {
+      for (let i = 0; i < part.count; i++, count++) {
+        starts[count] = offset + part.starts[i]!;
+        ends[count] = offset + part.ends[i]!;
+      }
+      offset += part.bytes.length;
+    }
+    this.#fill(Buffer.concat(parts.map(({ bytes }) => bytes)), count);
   }
 
   #hold(piece: Buffer, missing: number): WalkResult {
     this.#held.push(piece);
     this.#missing = missing;
-    this.batch.bytes = NOTHING;
-    this.batch.count = 0;
+    this.#fill(NOTHING, 0);
     return 'more';
   }
+}
+
+/** The arrays of a batch are reused. */
+function copyOf({ bytes, count, starts, ends }: FrameBatch): FrameBatch {
+  return { bytes, count, starts: starts.slice(0, count), ends: ends.slice(0, count) };
 }
 
 /** Where the payload of the chunk at `pos` begins: behind its size, perhaps an extension, and the line's end. */

@@ -33,7 +33,11 @@ export interface Told {
 }
 
 /** The `response` of the whole answer, and of the first and last events of a stream. */
-export function responseObject(told: Told, status: 'in_progress' | 'completed' | 'incomplete', output: readonly object[]): object {
+export function responseObject(
+  told: Told,
+  status: 'in_progress' | 'completed' | 'incomplete' | 'cancelled',
+  output: readonly object[],
+): object {
   const { body, choice, exchange } = told;
   const usage = usageOf(exchange, [choice]);
   return {
@@ -75,6 +79,8 @@ export function responseObject(told: Told, status: 'in_progress' | 'completed' |
   };
 }
 
-export function statusOf(choice: Choice): 'completed' | 'incomplete' {
+/** An aborted one is `cancelled`, as vLLM says for models of the harmony format; for others it says `completed`, as if nothing were missing. */
+export function statusOf(choice: Choice): 'completed' | 'incomplete' | 'cancelled' {
+  if (choice.finishReason === 'abort') return 'cancelled';
   return choice.finishReason === 'stop' ? 'completed' : 'incomplete';
 }

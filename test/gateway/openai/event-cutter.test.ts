@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { FrameBatch } from '../../../gateway/core/transport.ts';
-import { EventCutter, MAX_EVENT_BYTES } from '../../../gateway/openai/event-cutter.ts';
+import { type CutEvent, EventCutter, MAX_EVENT_BYTES } from '../../../gateway/openai/event-cutter.ts';
 import { lookAt, readEvent, type EventKind } from '../../../gateway/openai/stream-watch.ts';
 import { event } from '../../support/fake-vllm.ts';
 import { batchOf, cuts, payloadOf, places } from './frames.ts';
 
-const texts = (events: Buffer[] | 'too_long') => (events === 'too_long' ? events : events.map(String));
+const texts = (events: readonly CutEvent[]) => events.map(({ bytes }) => bytes.toString());
 
 describe('the cutter', () => {
   test('gives whole events, one by one, however they lie in chunks', () => {
@@ -31,9 +31,8 @@ describe('the cutter', () => {
         const cutter = new EventCutter();
         let got = '';
         for (const piece of cuts(Buffer.from(whole), at)) {
-          const events = cutter.cut(batchOf([piece]));
-          if (events === 'too_long') throw new Error('too long');
-          for (const each of events) {
+          for (const { bytes: each, part } of cutter.cut(batchOf([piece]))) {
+            expect(part).toBe('whole');
             expect(each.toString('latin1')).toMatch(/(?:\r\n|\r|\n)(?:\r\n|\r|\n)$/);
             got += each.toString('latin1');
           }
@@ -58,20 +57,27 @@ describe('the cutter', () => {
       const cutter = new EventCutter();
       const events: Buffer[] = [];
       for (let at = 0; at < whole.length; at += size)
-        events.push(...(cutter.cut(batchOf([Buffer.from(whole.slice(at, at + size))])) as Buffer[]));
+        events.push(...cutter.cut(batchOf([Buffer.from(whole.slice(at, at + size))])).map(({ bytes }) => bytes));
       expect(events.map((each) => /data: ./.exec(String(each))?.[0])).toEqual(['data: a', 'data: b']);
       expect(whole.startsWith(events.join(''))).toBe(true);
     }
   });
 
-  test('gives up on an event that is longer than any, in one piece or in many', () => {
-    expect(new EventCutter().cut(batchOf([Buffer.alloc(MAX_EVENT_BYTES + 1, 'x')]))).toBe('too_long');
+  test.each([
+    ['the pieces in which it comes', 65_536, ['whole', 'begin', 'end', 'whole']],
+    ['two', MAX_EVENT_BYTES + 100_000, ['whole', 'begin', 'end', 'whole']],
+    ['one, where it came at once', 2 * MAX_EVENT_BYTES, ['whole', 'whole', 'whole']],
+  ])('hands an event on that is longer than it holds, in %s, and cuts on behind it', (_name, size, expected) => {
+    const long = Buffer.alloc(MAX_EVENT_BYTES + 200_000, 'x');
+    const whole = Buffer.concat([Buffer.from('a\n\n'), long, Buffer.from('\n\nb\n\n')]);
     const cutter = new EventCutter();
-    const piece = Buffer.alloc(64, 'x');
-    let result: Buffer[] | 'too_long' = [];
-    for (let bytes = 0; bytes < MAX_EVENT_BYTES; bytes += 256 * 64) result = cutter.cut(batchOf(Array<Buffer>(256).fill(piece)));
-    expect(result).toEqual([]);
-    expect(cutter.cut(batchOf([piece]))).toBe('too_long');
+    const events: CutEvent[] = [];
+    for (let at = 0; at < whole.length; at += size) events.push(...cutter.cut(batchOf([whole.subarray(at, at + size)])));
+    expect(Buffer.concat(events.map(({ bytes }) => bytes)).equals(whole)).toBe(true);
+    const parts = events.map(({ part }) => part);
+    expect(parts.filter((part) => part !== 'middle')).toEqual(expected);
+    expect(events.at(-1)!.bytes.toString()).toBe('b\n\n');
+    expect(cutter.empty).toBe(true);
   });
 });
 
@@ -85,9 +91,7 @@ function passOn(batches: readonly FrameBatch[]): { passed: Buffer; end: EventKin
       continue;
     }
     cutter ??= new EventCutter();
-    const events = cutter.cut(batch);
-    if (events === 'too_long') throw new Error('too long');
-    for (const each of events) {
+    for (const { bytes: each } of cutter.cut(batch)) {
       const seen = readEvent(each.toString(), true);
       if (seen.kind === 'error' || seen.kind === 'aborted') return { passed: Buffer.concat(passed), end: seen };
       passed.push(each);

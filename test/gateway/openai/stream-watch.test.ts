@@ -48,10 +48,10 @@ describe('an event', () => {
   test.each([
     ['text', event('hello'), { kind: 'text' }],
     ['[DONE]', 'data: [DONE]\n\n', { kind: 'done' }],
-    ['a finish', event('', 'stop'), { kind: 'finish', reason: 'stop' }],
+    ['a finish', event('', 'stop'), { kind: 'finish', reason: 'stop', choices: 1 }],
     ['the end of a message', 'event: message_stop\ndata: {"type":"message_stop"}\n\n', { kind: 'final' }],
     ['the end of a response', 'event: response.incomplete\ndata: {}\n\n', { kind: 'final' }],
-    ['a finish by tools', event('', 'tool_calls'), { kind: 'finish', reason: 'tool_calls' }],
+    ['a finish by tools', event('', 'tool_calls'), { kind: 'finish', reason: 'tool_calls', choices: 1 }],
     ['an engine that gave up', event('', 'abort'), { kind: 'aborted' }],
     [
       'an error',
