@@ -24,6 +24,9 @@ import { LiveStatus } from './http/pages/live-status.ts';
 import { Guesses } from './http/guesses.ts';
 import { BodyMemory } from './http/body/read-body.ts';
 import { Turns } from './http/body/turns.ts';
+import { Crowd, crowdLimits } from './http/crowd.ts';
+import { openFilesLimit } from './http/open-files.ts';
+import { Overload } from './http/overload.ts';
 import { openListeners, type Listeners } from './http/listeners.ts';
 import { Lifecycle } from './http/lifecycle.ts';
 import { Refusals } from './http/refusals.ts';
@@ -43,6 +46,8 @@ import { createEvents } from './telemetry/events/events.ts';
 import { lostEvent } from './telemetry/events/lost-event.ts';
 import { unaskedAnswer } from './telemetry/events/unasked-answer.ts';
 import { linkLog } from './telemetry/events/link-log.ts';
+import { crowdLog, fewFiles, shortageLog } from './telemetry/events/shortage-log.ts';
+import { overloadLog } from './telemetry/events/overload-log.ts';
 import { createLog, type Log } from './core/log/log.ts';
 import { failureFields } from './telemetry/events/request-line.ts';
 import { createMetrics } from './telemetry/metrics/metrics.ts';
@@ -56,6 +61,11 @@ import { createTransport } from './workers/wire/transport.ts';
 import { watchReadiness } from './workers/readiness.ts';
 import { watchSettingsMismatch } from './workers/settings-mismatch.ts';
 
+/** To each worker, beside those for calls. */
+const ASKING_SOCKETS = 2;
+/** Fewer than most systems grant, and than a busy day can take. */
+const FEW_FILES = 4_096;
+
 interface GatewayOptions {
   readonly loaded: LoadedSettings;
   /** Reads the settings anew. @throws SettingsError */
@@ -64,6 +74,8 @@ interface GatewayOptions {
   readonly examine?: (loaded: LoadedSettings) => readonly SettingsProblem[];
   /** Relative paths of the settings start here. */
   readonly cwd: string;
+  /** How many files the process may have open. Default: as the system says. */
+  readonly openFiles?: number;
   /** Default: made from the settings, on standard output. */
   readonly log?: Log;
 }
@@ -118,6 +130,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     return key;
   }
   const adminKeyFile = (): string | null => (adminKey.kind === 'file' ? adminKey.file : null);
+  const openFiles = options.openFiles ?? openFilesLimit();
+  const onShortage = shortageLog(log, clock, openFiles);
 
   // === the workers ===
   const directory = createDirectory({
@@ -125,7 +139,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     events,
     models: settings.models,
     createTransport: ({ id, url, apiKey }) =>
-      createTransport({ url, apiKey, clock, connectMs: () => settings.timeouts.connect_ms, onUnasked: () => unaskedAnswer(log, id) }),
+      createTransport({
+        url,
+        apiKey,
+        clock,
+        connectMs: () => settings.timeouts.connect_ms,
+        onUnasked: () => unaskedAnswer(log, id),
+        onShortage,
+      }),
   });
   const supervised = supervisorIsOn(settings)
     ? startSupervisedSource({
@@ -250,6 +271,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   let listeners: Listeners | null = null;
   const live = new Set<Call>();
   const bodies = new BodyMemory(() => settings.server.max_body_bytes);
+  const toWorkers = (): number =>
+    directory.workers().reduce((sum, { view }) => sum + Math.ceil(view.maxNumSeqs * (1 + settings.admission.headroom)) + ASKING_SOCKETS, 0);
+  const crowd = new Crowd(() => crowdLimits(openFiles, toWorkers()), crowdLog(log, clock, openFiles));
+  const overload = new Overload(clock, overloadLog(log));
   const lifecycle = new Lifecycle();
   const liveStatus = new LiveStatus({
     clock,
@@ -268,6 +293,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     live,
     bodies,
     turns: new Turns(),
+    crowd,
+    overload,
     refusals,
     onUnexpected,
   };
@@ -319,6 +346,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       newId,
       refusals,
       visitors: surface === 'admin' ? operators : apps,
+      // A listener of its own is for those who look after the gateway: it is always served.
+      crowd: surface === 'admin' ? null : crowd,
       onRequest(incoming, response, path) {
         if (incoming.method === 'OPTIONS' && isPreflight(incoming)) {
           if (lifecycle.stage !== 'serving') response.shouldKeepAlive = false;
@@ -344,9 +373,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   log.info('listening', `gateway on ${url}`);
   const keyFile = adminKeyFile();
   if (keyFile !== null) log.info('listening', `the key of /admin and /debug is in ${keyFile}`);
+  if (openFiles !== null && openFiles < FEW_FILES) log.warn('files.few', fewFiles(openFiles, crowdLimits(openFiles, toWorkers()).most));
 
   async function free(): Promise<void> {
     pressureTimer.cancel();
+    overload.close();
     readiness.close();
     offMark();
     scraper.close();

@@ -43,8 +43,8 @@ export interface UpstreamListener {
 
 export interface UpstreamFailure {
   readonly error: GatewayError;
-  /** connect: nothing was sent · stale: a kept connection was closed before it answered · died: the worker broke off · nonsense: not HTTP */
-  readonly kind: 'connect' | 'stale' | 'died' | 'nonsense';
+  /** short: nothing was sent, for want of something of our own (see `shortageOf`) · connect: nothing was sent · stale: a kept connection was closed before it answered · died: the worker broke off · nonsense: not HTTP */
+  readonly kind: 'short' | 'connect' | 'stale' | 'died' | 'nonsense';
 }
 
 export interface UpstreamExchange {
@@ -53,6 +53,24 @@ export interface UpstreamExchange {
   resume(): void;
   /** Ends the exchange at once and frees the worker (its only way to be told). No more is heard from it. */
   abort(): void;
+}
+
+/** What the system says when this process, or its host, has no more of what a connection takes. */
+const SHORTAGES: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
+const DEEPEST = 6;
+
+/**
+ * What this side has run out of (EMFILE: it may open no more files), which says nothing of the worker; null for any other failure. The
+ * reason may lie under several wrappings (`cause`, or one error for each address that was tried).
+ */
+export function shortageOf(error: unknown, depth = 0): string | null {
+  if (!(error instanceof Error) || depth > DEEPEST) return null;
+  if ('code' in error && SHORTAGES.has(error.code)) return String(error.code);
+  for (const each of error instanceof AggregateError ? error.errors : []) {
+    const shortage = shortageOf(each, depth + 1);
+    if (shortage !== null) return shortage;
+  }
+  return shortageOf(error.cause, depth + 1);
 }
 
 /** The way to one worker: connections, their reuse and their limits. */

@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import { listen } from './listen.ts';
+import { listen, type Listening } from './listen.ts';
 
 type Surface = 'both' | 'api' | 'admin';
 
@@ -21,14 +21,17 @@ export interface Listeners {
 /** Opens one port for everything, or, where `admin` is one, another for operators beside the API's. @throws when one is taken */
 export async function openListeners(api: Address, admin: Address | null, create: (surface: Surface) => Server): Promise<Listeners> {
   const servers: Server[] = [];
+  const listening: Listening[] = [];
   async function close(): Promise<void> {
     for (const one of servers) one.closeAllConnections();
-    await Promise.all(servers.map((one) => new Promise((resolve) => one.close(resolve))));
+    await Promise.all(listening.map((one) => one.close()));
   }
-  function open(surface: Surface, { host, port }: Address): Promise<string> {
+  async function open(surface: Surface, { host, port }: Address): Promise<string> {
     const one = create(surface);
+    const opened = await listen(one, host, port);
     servers.push(one);
-    return listen(one, host, port);
+    listening.push(opened);
+    return opened.url;
   }
   try {
     const url = await open(admin === null ? 'both' : 'api', api);

@@ -5,9 +5,11 @@ import type { Handler } from '../core/handler.ts';
 import type { Reply } from '../core/reply.ts';
 import type { BodyMemory } from './body/read-body.ts';
 import { principalOf } from './credentials.ts';
+import type { Crowd } from './crowd.ts';
 import { identify, requestIdOf, type CallHead, type IdentifyContext } from './identify.ts';
 import type { Stage } from './lifecycle.ts';
 import { NodeSink } from './node-sink.ts';
+import type { Overload } from './overload.ts';
 import type { Refusals } from './refusals.ts';
 import { dropIfStalled } from './stalled-client.ts';
 
@@ -19,6 +21,8 @@ export interface ServeContext extends IdentifyContext {
   /** Every call in flight, so that the end of a drain can cut them. */
   readonly live: Set<Call>;
   readonly bodies: BodyMemory;
+  readonly crowd: Crowd;
+  readonly overload: Overload;
   readonly refusals: Refusals;
   readonly onUnexpected: (error: unknown, requestId: string) => void;
 }
@@ -32,6 +36,8 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
   let call: Call;
   try {
     if (context.lifecycle() === 'refusing') throw new GatewayError('draining', 'The gateway is shutting down.', { close: true });
+    context.overload.check();
+    context.crowd.check(incoming.socket);
     const head: CallHead = { id, route, principal: principalOf(incoming.headers), arrivedAt };
     call = await identify(context, incoming, head, {
       onWanted() {
@@ -53,7 +59,7 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
       live.delete(call);
       room.release();
     });
-    client.respond(reply, context.lifecycle() !== 'serving');
+    client.respond(reply, context.lifecycle() !== 'serving' || context.crowd.isTight);
   } catch (error) {
     // The policies answer their own errors; an error that arrives here came while the answer was being written.
     live.delete(call);

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
+import type { Crowd } from './crowd.ts';
 import { requestIdOf } from './identify.ts';
 import type { Refusals } from './refusals.ts';
 import { MAX_HEADER_BYTES, onClientError, onConnect } from './unparsed.ts';
@@ -20,6 +21,8 @@ interface ServerOptions {
     /** @throws for a request that is not answered */
     check(incoming: IncomingMessage): void;
   };
+  /** Who is let in; null: everybody. */
+  readonly crowd: Crowd | null;
 }
 
 const MAX_HEADERS = 100;
@@ -51,6 +54,8 @@ export function createHttpServer(options: ServerOptions): Server {
   });
   // Node would drop what is beyond its own count without a word.
   server.maxHeadersCount = 0;
+  const { crowd } = options;
+  if (crowd !== null) server.on('connection', (socket) => crowd.enter(socket));
 
   function handle(incoming: IncomingMessage, response: ServerResponse): void {
     let path: string;
@@ -62,6 +67,7 @@ export function createHttpServer(options: ServerOptions): Server {
       refuse(incoming, response, error as GatewayError);
       return;
     }
+    if (crowd?.isTight) response.shouldKeepAlive = false;
     options.onRequest(incoming, response, path);
   }
 

@@ -1,9 +1,11 @@
+import { shortageOf } from '../core/transport.ts';
+
 /**
  * What a small request to a vLLM showed.
  * answered: the server lives · dead: the server says that its engine is gone (503) · refused: nobody listens there
- * missed: no answer in time, or a broken one
+ * missed: no answer in time, or a broken one · unseen: we could not look, for want of something of our own
  */
-export type Sight = 'answered' | 'dead' | 'refused' | 'missed';
+export type Sight = 'answered' | 'dead' | 'refused' | 'missed' | 'unseen';
 
 export function sightOfStatus(status: number): Sight {
   return status === 503 ? 'dead' : 'answered';
@@ -11,6 +13,7 @@ export function sightOfStatus(status: number): Sight {
 
 /** The reason may lie under several wrappings (`cause`, or one error for each address that was tried). */
 export function sightOfFailure(error: unknown): Sight {
+  if (shortageOf(error) !== null) return 'unseen';
   return isRefusal(error, 0) ? 'refused' : 'missed';
 }
 

@@ -6,6 +6,7 @@ const CLASSES: Record<Sight, string> = {
   missed: 'unresponsive',
   dead: 'engine_dead',
   answered: 'unexpected_answer',
+  unseen: 'not_looked_at',
 };
 
 const ADVICE: Record<Sight, string> = {
@@ -13,6 +14,7 @@ const ADVICE: Record<Sight, string> = {
   missed: 'Check that the server is not stuck, and that nothing on the way drops connections.',
   dead: 'Restart that server: its engine has stopped.',
   answered: 'Check that the url is that of a vLLM server, and that its api_key is right.',
+  unseen: 'Raise the number of files that the gateway may open: ulimit -n, or LimitNOFILE in its service.',
 };
 
 const SCRAPE_TROUBLE: Record<Sight, string> = {
@@ -20,6 +22,7 @@ const SCRAPE_TROUBLE: Record<Sight, string> = {
   missed: 'has stopped answering /metrics',
   dead: 'answers /metrics with status 503',
   answered: 'answers',
+  unseen: 'could not be asked',
 };
 
 /** What the scraper saw, as words that go on from the worker's url. */

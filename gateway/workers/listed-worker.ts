@@ -72,7 +72,7 @@ export class ListedWorker {
 
   /** What the scraper saw; the scraper reads ready workers only. */
   observe(sight: Sight): void {
-    if (this.view.state !== 'ready') return;
+    if (this.view.state !== 'ready' || sight === 'unseen') return;
     this.#missedScrapes = sight === 'missed' ? this.#missedScrapes + 1 : 0;
     if (!this.#isLost(sight, this.#missedScrapes)) return;
     this.#lost({ kind: 'unwell', sight, message: scrapeTrouble(sight) });
@@ -100,7 +100,7 @@ export class ListedWorker {
     if (listing !== this.#listing) return this.lookNow();
     if (finding.kind === 'well') this.#foundWell(finding);
     else if (this.view.state !== 'ready') this.#stillUnwell(finding);
-    else if (this.#isLost(finding.sight, (this.#missedLooks += 1))) this.#lost(finding);
+    else if (finding.sight !== 'unseen' && this.#isLost(finding.sight, (this.#missedLooks += 1))) this.#lost(finding);
     this.#schedule();
   }
 

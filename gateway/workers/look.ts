@@ -12,6 +12,10 @@ export type Finding =
   | { readonly kind: 'unwell'; readonly sight: Sight; readonly message: string };
 
 const TIMEOUT_MS = 5000;
+const TROUBLE: Partial<Record<Sight, string>> = {
+  refused: 'refuses connections',
+  unseen: 'could not be asked: this process can open no more connections',
+};
 
 /**
  * Asks a worker whether it is well, what it serves (unless `known.models` says so) and its version (unless known).
@@ -46,7 +50,7 @@ async function ask(get: GetPage, path: string): Promise<{ kind: 'page'; page: st
     return { kind: 'unwell', sight: sightOfStatus(status), message: `answers ${path} with status ${status}` };
   } catch (error) {
     const sight = sightOfFailure(error);
-    return { kind: 'unwell', sight, message: sight === 'refused' ? 'refuses connections' : `does not answer ${path}` };
+    return { kind: 'unwell', sight, message: TROUBLE[sight] ?? `does not answer ${path}` };
   }
 }
 

@@ -105,6 +105,7 @@ export function startSupervisedSource({ clock, directory, control, onLinkChange 
     },
     scrapes: ({ id }) => said(id)?.state === 'ready' || said(id)?.state === 'draining',
     observe(id, sight) {
+      if (sight === 'unseen') return;
       const view = said(id);
       if (sight === 'refused' && view?.state === 'ready' && !gone.has(id)) gone.set(id, view);
       else if (sight === 'refused' || sight === 'missed' || !gone.delete(id)) return;

@@ -224,7 +224,8 @@ export class FakeExchange implements UpstreamExchange {
   #fail(kind: UpstreamFailure['kind']): void {
     this.over = true;
     this.failure = kind;
-    this.#listener.onFailed({ kind, error: new GatewayError('upstream_disconnected', `The worker broke off (${kind}).`) });
+    const told = kind === 'short' ? 'queue_full' : 'upstream_disconnected';
+    this.#listener.onFailed({ kind, error: new GatewayError(told, `The worker broke off (${kind}).`) });
   }
 
   #tell(event: () => void): this {

@@ -191,9 +191,9 @@ class Relay implements UpstreamListener, SilenceListener {
     if (this.#state === 'over') return;
     if (this.#state === 'trailing') return this.#over();
     if (this.#state === 'waiting') {
-      const cause = ({ connect: 'unsent', stale: 'stale', died: 'died', nonsense: 'failed' } as const)[kind];
-      // A kept connection that is gone says nothing about the worker, which may close one whenever it likes.
-      return this.#fail(error, cause, kind === 'stale' ? { kind: 'neutral' } : { kind: 'failure', reason: kind });
+      const cause = ({ short: 'final', connect: 'unsent', stale: 'stale', died: 'died', nonsense: 'failed' } as const)[kind];
+      // A kept connection that is gone says nothing about the worker, which may close one whenever it likes; nor does what we lack.
+      return this.#fail(error, cause, kind === 'stale' || kind === 'short' ? { kind: 'neutral' } : { kind: 'failure', reason: kind });
     }
     if (kind === 'died' && this.#mayBeRefusal()) {
       this.#observer.onBrokenOff();

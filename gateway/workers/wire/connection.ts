@@ -1,8 +1,8 @@
 import * as net from 'node:net';
 import * as tls from 'node:tls';
 import type { Clock, Timer } from '../../core/clock.ts';
-import { GatewayError } from '../../core/errors.ts';
-import type { UpstreamExchange, UpstreamFailure, UpstreamListener } from '../../core/transport.ts';
+import { GatewayError, type ErrorKind } from '../../core/errors.ts';
+import { shortageOf, type UpstreamExchange, type UpstreamFailure, type UpstreamListener } from '../../core/transport.ts';
 import { Addressee } from './addressee.ts';
 import { ChunkPayload } from './chunk-payload.ts';
 import { ChunkWalker } from './chunk-frames.ts';
@@ -20,6 +20,8 @@ export interface Endpoint {
 export interface ConnectionOwner {
   onIdle(connection: Connection): void;
   onClosed(connection: Connection): void;
+  /** There was no connection to be had for want of something of our own (`shortageOf`). */
+  onShortage(what: string): void;
   /** Bytes have come that nobody asked for, these at their beginning. The connection is closing. */
   onUnasked(connection: Connection, bytes: Buffer): void;
   /** Whether an answer that names `answered` cannot be the one to the request `asked`. */
@@ -44,6 +46,14 @@ type Reading =
 /** Every plain connection reads into this one; what is kept is copied out before the next read. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(65_536);
 
+/** What the client is told of each kind of failure. */
+const TOLD = {
+  short: 'queue_full',
+  connect: 'upstream_disconnected',
+  stale: 'upstream_disconnected',
+  died: 'upstream_disconnected',
+  nonsense: 'upstream_error',
+} as const satisfies Record<UpstreamFailure['kind'], ErrorKind>;
 const NO_BYTES = Buffer.alloc(0);
 const NOTHING: Reading = { kind: 'nothing' };
 const HEAD: Reading = { kind: 'head' };
@@ -272,10 +282,15 @@ export class Connection implements UpstreamExchange {
     this.#listener = null;
     this.#reading = NOTHING;
     this.destroy();
-    const error = new GatewayError(kind === 'nonsense' ? 'upstream_error' : 'upstream_disconnected', message, {
-      cause: this.#error ?? undefined,
-    });
+    const error = new GatewayError(TOLD[kind], message, { cause: this.#error ?? undefined });
     listener?.onFailed({ kind, error });
+  }
+
+  #failToConnect(): void {
+    const shortage = shortageOf(this.#error);
+    if (shortage === null) return this.#fail('connect', 'The worker could not be reached.');
+    this.#owner.onShortage(shortage);
+    this.#fail('short', 'The gateway can open no more connections just now. Retry shortly.');
   }
 
   #onEnd(): void {
@@ -286,7 +301,7 @@ export class Connection implements UpstreamExchange {
     this.#connectTimer?.cancel();
     this.#connectTimer = null;
     if (this.#listener) {
-      if (!this.#connected) this.#fail('connect', 'The worker could not be reached.');
+      if (!this.#connected) this.#failToConnect();
       else if (!this.#answered && this.#mayBeStale()) this.#fail('stale', 'The worker closed a kept connection.');
       else this.#fail('died', 'The worker broke off the connection.');
     }

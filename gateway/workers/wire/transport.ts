@@ -1,7 +1,13 @@
 import { buildConnector, Pool } from 'undici';
 import type { Clock, Timer } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
-import type { UpstreamExchange, UpstreamListener, UpstreamRequest, WorkerTransport } from '../../core/transport.ts';
+import {
+  shortageOf,
+  type UpstreamExchange,
+  type UpstreamListener,
+  type UpstreamRequest,
+  type WorkerTransport,
+} from '../../core/transport.ts';
 import { Connection, type ConnectionOwner, type Endpoint } from './connection.ts';
 import { RestingConnections } from './resting.ts';
 
@@ -17,6 +23,8 @@ export interface TransportOptions {
   readonly keepAliveMs?: number;
   /** Called once, when the worker first says what nobody asked it. */
   readonly onUnasked?: () => void;
+  /** Called each time that there was no connection to be had for want of something of our own (`shortageOf`). */
+  readonly onShortage?: (what: string) => void;
   /** How many connections of a worker must have rested in silence before others are used again at once. */
   readonly proofs?: number;
 }
@@ -94,7 +102,11 @@ class Transport implements WorkerTransport, ConnectionOwner {
 
   async get(path: string, timeoutMs: number): Promise<{ status: number; body: string }> {
     const signal = AbortSignal.timeout(timeoutMs);
-    const response = await this.#asks.request({ path, method: 'GET', headers: this.#authorization(), signal });
+    const response = await this.#asks.request({ path, method: 'GET', headers: this.#authorization(), signal }).catch((error: unknown) => {
+      const shortage = shortageOf(error);
+      if (shortage !== null) this.onShortage(shortage);
+      throw error;
+    });
     const pieces: Buffer[] = [];
     let bytes = 0;
     for await (const piece of response.body as AsyncIterable<Buffer>) {
@@ -147,6 +159,10 @@ class Transport implements WorkerTransport, ConnectionOwner {
     this.#namesRequests = true;
     return false;
   };
+
+  onShortage(what: string): void {
+    this.#options.onShortage?.(what);
+  }
 
   onClosed(connection: Connection): void {
     this.#all.delete(connection);

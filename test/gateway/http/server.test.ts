@@ -24,6 +24,7 @@ beforeEach(async () => {
     clock,
     newId: () => 'new-id',
     visitors: { greet() {}, check() {} },
+    crowd: null,
     onRequest: (_incoming, response) => {
       responses.push(response);
     },

@@ -36,3 +36,10 @@ test('anything else is a miss, even an error that causes itself', () => {
 test('only 503 says that the engine is dead', () => {
   expect([200, 404, 500, 503].map(sightOfStatus)).toEqual(['answered', 'answered', 'answered', 'dead']);
 });
+
+test('what we lack ourselves says nothing of the worker, however it is wrapped', () => {
+  const full = Object.assign(new Error('connect EMFILE'), { code: 'EMFILE' });
+  expect(sightOfFailure(full)).toBe('unseen');
+  expect(sightOfFailure(new Error('fetch failed', { cause: full }))).toBe('unseen');
+  expect(sightOfFailure(new AggregateError([refused(), full]))).toBe('unseen');
+});

@@ -233,3 +233,24 @@ test('nothing is asked or written after close', async () => {
   expect(scene.see().state).toBe('starting');
   expect(scene.clock.pending).toBe(0);
 });
+
+test('what could not be looked at for want of something of our own costs a worker nothing', async () => {
+  const scene = setUp([listing()], { [ID]: well('tiny') });
+  await scene.settle();
+  const full = Object.assign(new Error('connect EMFILE'), { code: 'EMFILE' });
+  scene.transports.answers[ID] = { '/health': full };
+  for (let i = 0; i < 5; i++) scene.source.observe(ID, 'unseen');
+  await scene.clock.advance(60_000);
+  expect(healthChecks(scene)).toBeGreaterThan(5);
+  expect(scene.see()).toMatchObject({ state: 'ready', lastFailure: null });
+});
+
+test('a worker that could never be looked at is not blamed for it', async () => {
+  const full = Object.assign(new Error('connect EMFILE'), { code: 'EMFILE' });
+  const scene = setUp([listing()], { [ID]: { '/health': full } });
+  await scene.settle();
+  expect(scene.see()).toMatchObject({
+    state: 'starting',
+    lastFailure: { class: 'not_looked_at', message: expect.stringMatching(/could not be asked/), advice: expect.stringMatching(/ulimit/) },
+  });
+});

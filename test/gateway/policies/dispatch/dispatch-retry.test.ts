@@ -130,6 +130,13 @@ describe('retry', () => {
     expect(textOf(await t.sendTo(once(refuse)))).toContain('Yes.');
   });
 
+  test('what the gateway itself lacks is no failure of a worker, and another is not asked', async () => {
+    const t = setUp({ breaker: { failures: 1 } });
+    for (let i = 0; i < 10; i++) expect((await t.sendTo((x) => x.failed('short'))).result).toMatchObject({ kind: 'queue_full' });
+    expect([...t.dispatch.breakers.values()].every(({ state }) => state === 'closed')).toBe(true);
+    expect(t.events.count('retried')).toBe(0);
+  });
+
   test.each([400, 404, 422])('a %i is the worker’s answer to the client: it is not asked again and no failure', async (status) => {
     const t = setUp({ breaker: { failures: 1 } });
     const sent = await t.sendTo((x) =>
