@@ -25,7 +25,7 @@ import { Guesses } from './http/guesses.ts';
 import { BodyMemory } from './http/body/read-body.ts';
 import { Turns } from './http/body/turns.ts';
 import { Crowd, crowdLimits } from './http/crowd.ts';
-import { openFilesLimit } from './http/open-files.ts';
+import { openFilesLimit } from './config/open-files.ts';
 import { Overload } from './http/overload.ts';
 import { openListeners, type Listeners } from './http/listeners.ts';
 import { Lifecycle } from './http/lifecycle.ts';

@@ -1,11 +1,11 @@
 import * as net from 'node:net';
 import * as tls from 'node:tls';
 import type { Clock, Timer } from '../../core/clock.ts';
-import { GatewayError, type ErrorKind } from '../../core/errors.ts';
 import { shortageOf, type UpstreamExchange, type UpstreamFailure, type UpstreamListener } from '../../core/transport.ts';
 import { Addressee } from './addressee.ts';
 import { ChunkPayload } from './chunk-payload.ts';
 import { ChunkWalker } from './chunk-frames.ts';
+import { failure } from './failure.ts';
 import { frameOf, isEventStream } from './frame-of.ts';
 import { parseResponseHead, type ResponseHead } from './response-head.ts';
 
@@ -46,14 +46,6 @@ type Reading =
 /** Every plain connection reads into this one; what is kept is copied out before the next read. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(65_536);
 
-/** What the client is told of each kind of failure. */
-const TOLD = {
-  short: 'queue_full',
-  connect: 'upstream_disconnected',
-  stale: 'upstream_disconnected',
-  died: 'upstream_disconnected',
-  nonsense: 'upstream_error',
-} as const satisfies Record<UpstreamFailure['kind'], ErrorKind>;
 const NO_BYTES = Buffer.alloc(0);
 const NOTHING: Reading = { kind: 'nothing' };
 const HEAD: Reading = { kind: 'head' };
@@ -97,9 +89,7 @@ export class Connection implements UpstreamExchange {
     socket.once(endpoint.secure ? 'secureConnect' : 'connect', () => this.#onConnect());
     if (endpoint.secure) socket.on('data', (read: Buffer) => this.#onData(read));
     socket.on('end', () => this.#onEnd());
-    socket.on('error', (error) => {
-      this.#error = error;
-    });
+    socket.on('error', (error) => (this.#error = error));
     socket.on('close', () => this.#onClose());
   }
 
@@ -282,15 +272,14 @@ export class Connection implements UpstreamExchange {
     this.#listener = null;
     this.#reading = NOTHING;
     this.destroy();
-    const error = new GatewayError(TOLD[kind], message, { cause: this.#error ?? undefined });
-    listener?.onFailed({ kind, error });
+    listener?.onFailed(failure(kind, message, this.#error));
   }
 
   #failToConnect(): void {
     const shortage = shortageOf(this.#error);
-    if (shortage === null) return this.#fail('connect', 'The worker could not be reached.');
-    this.#owner.onShortage(shortage);
-    this.#fail('short', 'The gateway can open no more connections just now. Retry shortly.');
+    if (shortage !== null) this.#owner.onShortage(shortage);
+    if (shortage === null) this.#fail('connect', 'The worker could not be reached.');
+    else this.#fail('short', 'The gateway can open no more connections just now. Retry shortly.');
   }
 
   #onEnd(): void {

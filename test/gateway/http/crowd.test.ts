@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { Crowd, crowdLimits } from '../../../gateway/http/crowd.ts';
-import { ofLimits, openFilesLimit } from '../../../gateway/http/open-files.ts';
+import { ofLimits, openFilesLimit } from '../../../gateway/config/open-files.ts';
 
 class FakeSocket extends EventEmitter {
   destroyed = false;
