@@ -40,7 +40,9 @@ const auth = z.strictObject({
     .boolean()
     .nullable()
     .default(null)
-    .describe('true lets anyone who can reach a non-loopback address use the API; null allows that on loopback only.'),
+    .describe(
+      'true lets anyone who can reach server.host use the API, by whatever name; null allows that on loopback only, by names of this machine.',
+    ),
   keys: z
     .array(z.string())
     .max(0, 'API keys are not checked by this version, so none can be set: leave the list empty')

@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { adminKey, adminKeyFile, findAdminKey } from '../../../gateway/config/admin-key.ts';
 import { defaultSettings, type Settings } from '../../../gateway/config/schema/settings.ts';
@@ -24,6 +26,18 @@ describe('without a key in the settings', () => {
     expect(adminKey(settings, cwd)).toEqual(made);
     expect(findAdminKey(settings, cwd)).toEqual(made);
     expect(adminKey(settings, scratchFolder())).not.toMatchObject({ key: (made as { key: string }).key });
+  });
+
+  test('gateways that start at once have the same', async () => {
+    const cwd = scratchFolder();
+    const program = `import { adminKey } from ${JSON.stringify(import.meta.resolve('../../../gateway/config/admin-key.ts'))};
+      import { defaultSettings } from ${JSON.stringify(import.meta.resolve('../../../gateway/config/schema/settings.ts'))};
+      console.log(adminKey(defaultSettings(), ${JSON.stringify(cwd)}).key);`;
+    const start = () => promisify(execFile)(process.execPath, ['--input-type=module', '-e', program]);
+    const keys = (await Promise.all([start(), start(), start()])).map(({ stdout }) => stdout.trim());
+    expect(new Set([...keys, (adminKey(settings, cwd) as { key: string }).key]).size).toBe(1);
+    expect(keys[0]).toHaveLength(43);
+    expect(readdirSync(join(cwd, '.headgate'))).toEqual(['admin.key']);
   });
 
   test('who only asks makes none', () => {
