@@ -5,8 +5,8 @@ import { controlPath } from '../gateway/link/control-path.ts';
 import { EXIT_FAILED, EXIT_INTERRUPTED_TWICE, EXIT_INVALID } from '../gateway/config/exit-codes.ts';
 import type { Settings } from '../gateway/config/schema/settings.ts';
 import { supervisionMark } from '../gateway/link/settings-mark.ts';
-import type { Clock, Timer } from '../gateway/core/clock.ts';
-import { repeat, systemClock } from '../gateway/core/clock.ts';
+import type { Clock } from '../gateway/core/clock.ts';
+import { systemClock } from '../gateway/core/clock.ts';
 import { systemRandom } from '../gateway/core/random.ts';
 import { findAdoptable, running } from './worker/adoption.ts';
 import { ControlTaken, serveControl } from './control/control.ts';
@@ -82,17 +82,18 @@ async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log
   if (await isAnswered(path)) throw new ControlTaken(`another supervisor answers on ${path}`);
   const held = await lockState(stateDir);
   try {
-    for (;;) {
-      const outcome = await superviseAlone(settings, io, clock, log, { stateDir, path });
-      if (outcome !== 'again') return outcome;
-    }
+    return await superviseAlone(settings, io, clock, log, { stateDir, path });
   } finally {
     held.release();
   }
 }
 
-/** How it ended: with this exit code, or to be planned and run anew. */
-type Outcome = number | 'again';
+/** There is a vLLM to launch and something is wrong with the driver; whoever starts us tries again, later and later. */
+class GpusUnseen extends Error {
+  constructor(problem: string) {
+    super(`the GPUs cannot be seen: ${problem}. headgate doctor tells more; --engine sim serves made-up answers without them`);
+  }
+}
 
 async function superviseAlone(
   settings: Settings,
@@ -100,7 +101,7 @@ async function superviseAlone(
   clock: Clock,
   log: Log,
   { stateDir, path }: { readonly stateDir: string; readonly path: string },
-): Promise<Outcome> {
+): Promise<number> {
   const profiles = loadProfiles();
   const policy = { ...supervisionPolicy(settings.supervisor.start_timeout_ms, settings.shutdown.grace_ms), ...io.policy };
   const cards = new ClosableCards(io.cards ?? new NvidiaSmi(clock, io.env));
@@ -124,8 +125,11 @@ async function superviseAlone(
     gpuProblem: seen.problem,
     running: earlier,
   });
+  if (plan.decision.missing !== null) throw new ProfileError(plan.decision.missing);
+  // Made-up answers in place of a model that the machine is set up for would be taken for the model's.
+  if (isNeeded && plan.decision.engine === 'sim' && plan.decision.problem !== null) throw new GpusUnseen(plan.decision.problem);
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  if (isNeeded && seen.gpus.length > 0) keepGpus(gpuFile, seen.gpus, clock, log);
+  if (isNeeded && seen.gpus.some(({ simulated }) => !simulated)) keepGpus(gpuFile, seen.gpus, clock, log);
   logPlan(log, plan, io.env);
   // Before the first snapshot, so that the gateway never hears that a worker it sends requests to is not there.
   const adoptable = await findAdoptable(
@@ -155,7 +159,6 @@ async function superviseAlone(
     stop('control');
     return { kind: 'accepted', will: 'Every worker is stopped, then the supervisor.' };
   };
-  let awaited: Timer | null = null;
   try {
     const control = await serveControl(
       path,
@@ -188,16 +191,8 @@ async function superviseAlone(
         control: path,
       });
       fleet.start();
-      if (isNeeded && plan.decision.engine === 'sim' && plan.decision.problem !== null) {
-        awaited = repeat(clock, policy.lookAgainMs, async () => {
-          if ((await cards.read(clock.now())).length === 0) return;
-          log.warn('supervisor.plan', 'The GPUs can be seen now: everything is started anew, with them.');
-          stop('gpus', 'again');
-        });
-      }
       return await stopped;
     } finally {
-      awaited?.cancel();
       hideControl(stateDir);
       await control.close();
     }
@@ -240,7 +235,7 @@ function mayNeedGpus({ supervisor }: Settings, { env, cwd }: SupervisorIo): bool
 /** The vLLM to launch and the flags that it has; null where none is there or the simulated engine is wanted. */
 async function findVllm(settings: Settings, io: SupervisorIo, gpus: readonly GpuReading[], clock: Clock, stateDir: string, log: Log) {
   const { engine, vllm_command: command } = settings.supervisor;
-  if (engine === 'sim' || (engine === 'auto' && gpus.length === 0)) return null;
+  if (engine === 'sim' || (engine === 'auto' && !gpus.some(({ simulated }) => !simulated))) return null;
   // What it knows is kept there.
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const onAsk = (path: string) => log.info('supervisor.plan', `Asking ${path} which flags it has; the first time this may take a minute.`);
@@ -249,18 +244,16 @@ async function findVllm(settings: Settings, io: SupervisorIo, gpus: readonly Gpu
 
 /** The first wish to stop begins an orderly end, the second signal ends everything at once. */
 function listenForTheEnd(fleet: Fleet, signals: Pick<NodeJS.EventEmitter, 'on' | 'off'>, log: Log) {
-  const { promise: stopped, resolve: end, reject } = Promise.withResolvers<Outcome>();
-  let outcome: Outcome | null = null;
-  function stop(reason: string, wanted: Outcome = 0): void {
-    const isStopping = outcome !== null;
-    // What is being stopped to begin anew may be told not to; the other way round it is too late.
-    if (!isStopping || wanted !== 'again') outcome = wanted;
+  const { promise: stopped, resolve: end, reject } = Promise.withResolvers<number>();
+  let isStopping = false;
+  function stop(reason: string): void {
     if (isStopping) return;
+    isStopping = true;
     log.info('supervisor.stop', 'Stopping every worker.', { reason });
-    fleet.stop().then(() => end(outcome ?? 0), reject);
+    fleet.stop().then(() => end(0), reject);
   }
   function onSignal(name: string): void {
-    if (outcome === null || outcome === 'again') return stop(name);
+    if (!isStopping) return stop(name);
     log.warn('supervisor.stop', 'Ending every worker at once.', { reason: name });
     fleet.killNow();
     end(EXIT_INTERRUPTED_TWICE);

@@ -10,6 +10,8 @@ export interface GpuView {
   readonly utilization: number | null;
   readonly temperatureCelsius: number | null;
   readonly powerWatts: number | null;
+  /** It is only pretended; absent for a real one. */
+  readonly simulated?: boolean;
 }
 
 /** How a model stands with the supervisor. */

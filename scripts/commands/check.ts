@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { type FleetPlan, type Surroundings, planFleet } from '../../supervisor/plan/plan.ts';
 import type { GpuReading } from '../../supervisor/gpu/gpu.ts';
-import { NvidiaSmi } from '../../supervisor/gpu/gpu.ts';
 import { visibleGpus } from '../../supervisor/gpu/visible.ts';
+import { missingEngine } from '../../supervisor/plan/missing-engine.ts';
 import { loadProfiles, ProfileError } from '../../supervisor/profile/profile.ts';
 import { checkCommand } from '../../gateway/config/check.ts';
 import type { LoadedSettings } from '../../gateway/config/load.ts';
@@ -11,7 +11,8 @@ import { originWhere, pathText } from '../../gateway/config/schema/origins.ts';
 import { problemText, SettingsError } from '../../gateway/config/schema/problems.ts';
 import type { SettingsProblem } from '../../gateway/config/schema/problems.ts';
 import { supervisorIsOn } from '../../gateway/config/schema/settings.ts';
-import { stayAlive, systemClock } from '../../gateway/core/clock.ts';
+import { stayAlive } from '../../gateway/core/clock.ts';
+import { cardsOf } from './cards.ts';
 import { readCommandLine } from './command-line.ts';
 
 /**
@@ -22,7 +23,9 @@ export async function check(argv: readonly string[]): Promise<number> {
   const line = readCommandLine(argv);
   if (line.kind === 'ended') return line.exitCode;
   const { loaded, cwd } = line;
-  const { problems, warnings } = supervisorIsOn(loaded.settings) ? await examineModels(loaded, cwd) : NOTHING;
+  const isOn = supervisorIsOn(loaded.settings);
+  const { problems, warnings: doubts } = isOn ? await examineModels(loaded, cwd) : NOTHING;
+  const warnings = isOn ? [...doubts, ...(await missingHere(loaded, cwd))] : doubts;
   const result = checkCommand(
     problems.length > 0 ? new SettingsError(problems) : { ...loaded, warnings: [...loaded.warnings, ...warnings.map(problemText)] },
   );
@@ -49,7 +52,7 @@ async function examineModels(loaded: LoadedSettings, cwd: string): Promise<Exami
   const { models, supervisor } = loaded.settings;
   // The default model suits every card, and one that the settings name is known without looking.
   if (anywhere.problems.length > 0 || models.length === 0 || supervisor.profile !== 'auto') return anywhere;
-  const here = examineOn(loaded, cwd, await gpusHere());
+  const here = examineOn(loaded, cwd, await gpusHere(loaded, cwd));
   return { problems: [], warnings: [...here.problems, ...here.warnings] };
 }
 
@@ -78,11 +81,23 @@ function examinePlan(loaded: LoadedSettings, { choices }: FleetPlan): Examined {
   return { problems, warnings };
 }
 
-async function gpusHere(): Promise<readonly GpuReading[]> {
+/** That there is a GPU and no engine for it, at the setting that leaves the engine open. */
+async function missingHere(loaded: LoadedSettings, cwd: string): Promise<SettingsProblem[]> {
+  const alive = stayAlive();
+  try {
+    const { cards, env } = cardsOf(loaded.settings, process.env, cwd, false);
+    const missing = await missingEngine(loaded.settings, cards, { cwd, env });
+    return missing === null ? [] : [at(loaded, ['supervisor', 'engine'], missing)];
+  } finally {
+    alive.cancel();
+  }
+}
+
+async function gpusHere({ settings }: LoadedSettings, cwd: string): Promise<readonly GpuReading[]> {
   // One that hangs is given up by a timer, which alone would not keep us running.
   const alive = stayAlive();
   try {
-    return visibleGpus(await new NvidiaSmi(systemClock, process.env).read(), process.env['CUDA_VISIBLE_DEVICES']);
+    return visibleGpus(await cardsOf(settings, process.env, cwd, false).cards.read(), process.env['CUDA_VISIBLE_DEVICES']);
   } finally {
     alive.cancel();
   }

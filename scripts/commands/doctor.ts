@@ -3,6 +3,7 @@ import { examine } from '../../supervisor/doctor/doctor.ts';
 import { doctorText } from '../../supervisor/doctor/text.ts';
 import { ProfileError } from '../../supervisor/profile/profile.ts';
 import { stayAlive, systemClock } from '../../gateway/core/clock.ts';
+import { cardsOf } from './cards.ts';
 import { readCommandLine } from './command-line.ts';
 
 /** `headgate doctor`: 0 when nothing stands in the way of a start, 1 when something does. */
@@ -12,7 +13,9 @@ export async function doctor(argv: readonly string[]): Promise<number> {
   // A program that hangs is given up by a timer, which alone would not keep us running.
   const alive = stayAlive();
   try {
-    const report = await examine(line.loaded.settings, { cwd: line.cwd, env: process.env, clock: systemClock });
+    const { settings } = line.loaded;
+    const { cards, env } = cardsOf(settings, process.env, line.cwd, false);
+    const report = await examine(settings, { cwd: line.cwd, env, clock: systemClock, cards });
     process.stdout.write(line.own.has('json') ? `${JSON.stringify(report, null, 2)}\n` : doctorText(report));
     return report.ok ? 0 : EXIT_FAILED;
   } catch (error) {

@@ -1,4 +1,4 @@
-import { EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
+import { EXIT_INVALID, EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
 import { SETTINGS_FLAGS } from '../../gateway/config/layers/flags.ts';
 import { nearestName } from '../../gateway/config/schema/nearest-name.ts';
 import { VERSION } from '../../gateway/core/version.ts';
@@ -28,7 +28,14 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
   const rest = named ? argv.slice(1) : argv;
   if (!command.ownHelp && (rest.includes('--help') || rest.includes('-h'))) return help(name);
-  return command.run(rest);
+  try {
+    return await command.run(rest);
+  } catch (error) {
+    // What the settings or the environment ask for is not there; the class itself is loaded by those who need it.
+    if (!(error instanceof Error) || error.name !== 'ProfileError') throw error;
+    process.stderr.write(`headgate: ${error.message}\n`);
+    return EXIT_INVALID;
+  }
 }
 
 function help(name: string | undefined): number {

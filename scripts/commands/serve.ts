@@ -1,12 +1,16 @@
 import { relative } from 'node:path';
 import { controlPath } from '../../gateway/link/control-path.ts';
 import type { LoadedSettings } from '../../gateway/config/load.ts';
-import { supervisorIsOn } from '../../gateway/config/schema/settings.ts';
+import { type Settings, supervisorIsOn } from '../../gateway/config/schema/settings.ts';
+import { isAnswered } from '../../gateway/link/ask-state.ts';
+import type { GpuView } from '../../gateway/link/snapshot.ts';
+import { missingEngine } from '../../supervisor/plan/missing-engine.ts';
 import { stayAlive, systemClock } from '../../gateway/core/clock.ts';
 import { GatewayError } from '../../gateway/core/errors.ts';
 import { failureFields } from '../../gateway/telemetry/events/request-line.ts';
 import { startGateway, type Gateway } from '../../gateway/main.ts';
-import { EXIT_FAILED, EXIT_INTERRUPTED_TWICE, EXIT_PORT_IN_USE, EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
+import { EXIT_FAILED, EXIT_INTERRUPTED_TWICE, EXIT_INVALID, EXIT_PORT_IN_USE, EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
+import { cardsOf } from './cards.ts';
 import { examineAnywhere } from './check.ts';
 import { readCommandLine } from './command-line.ts';
 import { leave, outliveReaders } from './output.ts';
@@ -24,6 +28,11 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
   if (line.kind === 'ended') return line.exitCode;
   const { settings } = line.loaded;
   const supervised = supervisorIsOn(settings);
+  const missing = supervised ? await nothingToLaunch(settings, line.cwd) : null;
+  if (missing !== null) {
+    process.stderr.write(`headgate: ${missing}\n`);
+    return EXIT_INVALID;
+  }
   if (!supervised && settings.workers.length === 0) {
     process.stderr.write(
       'headgate: there are no workers to stand in front of; name one with --worker URL or under workers in the settings, or take those of "headgate supervise" with --supervised.\n',
@@ -103,6 +112,7 @@ function readyLine(gateway: Gateway, cwd: string): string {
   if (snapshot) {
     parts.push(
       snapshot.engine === 'sim' ? 'engine simulated (no real model)' : `engine vLLM ${snapshot.vllmVersion ?? ''}`.trim(),
+      ...simulatedCards(snapshot.gpus),
       `profile ${snapshot.profile}`,
     );
   } else parts.push('external workers');
@@ -112,4 +122,22 @@ function readyLine(gateway: Gateway, cwd: string): string {
     parts.push(`admin key in ${near.startsWith('..') ? keyFile : near}`);
   }
   return parts.join(' · ');
+}
+
+function simulatedCards(gpus: readonly GpuView[]): string[] {
+  const names = gpus.filter(({ simulated }) => simulated).map(({ name }) => name);
+  return names.length === 0 ? [] : [`GPU ${names.join(' and ')} (simulated)`];
+}
+
+/** What is to be installed before a supervisor could launch anything; null where it can, or one runs here already. */
+async function nothingToLaunch(settings: Settings, cwd: string): Promise<string | null> {
+  // A driver that hangs is given up by a timer, which alone would not keep us running.
+  const alive = stayAlive();
+  try {
+    const { cards, env } = cardsOf(settings, process.env, cwd, false);
+    const missing = await missingEngine(settings, cards, { cwd, env });
+    return missing === null || (await isAnswered(controlPath(settings, cwd))) ? null : missing;
+  } finally {
+    alive.cancel();
+  }
 }

@@ -10,7 +10,7 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
   for (const gpu of status.gpus) {
     const isIdle = isKnown && status.workers.every(({ gpus }) => !gpus?.includes(gpu.index));
     const memory = `${gib(gpu.memory_used_bytes)} of ${gib(gpu.memory_total_bytes)} GiB used`;
-    lines.push(`GPU ${gpu.index} ${gpu.name}: ${memory}${isIdle ? ', by no worker of ours' : ''}`);
+    lines.push(`GPU ${gpu.index} ${gpu.name}${gpu.simulated ? ' (simulated)' : ''}: ${memory}${isIdle ? ', by no worker of ours' : ''}`);
   }
   if (status.supervisor?.answers === false)
     lines.push(

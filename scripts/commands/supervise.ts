@@ -2,6 +2,7 @@ import { runSupervisor } from '../../supervisor/main.ts';
 import { stayAlive, systemClock } from '../../gateway/core/clock.ts';
 import { createLog } from '../../gateway/core/log/log.ts';
 import { VERSION } from '../../gateway/core/version.ts';
+import { cardsOf } from './cards.ts';
 import { readCommandLine } from './command-line.ts';
 import { leave, outliveReaders } from './output.ts';
 
@@ -15,7 +16,8 @@ export async function supervise(argv: readonly string[]): Promise<number> {
   const alive = stayAlive();
   const { level, format } = settings.log;
   const log = createLog({ level, format, clock: systemClock, promptly: true });
-  const ended = runSupervisor(settings, { cwd: line.cwd, env: process.env, version: VERSION, log });
+  const { cards, env } = cardsOf(settings, process.env, line.cwd, true);
+  const ended = runSupervisor(settings, { cwd: line.cwd, env, version: VERSION, log, cards });
   return ended.finally(() => {
     alive.cancel();
     leave();

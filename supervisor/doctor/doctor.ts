@@ -16,6 +16,7 @@ import type { FleetPlan } from '../plan/plan.ts';
 import { planFleet } from '../plan/plan.ts';
 import type { ComputeApp, GpuReading } from '../gpu/gpu.ts';
 import { NvidiaSmi } from '../gpu/gpu.ts';
+import type { CardSurveyor } from '../gpu/pretended.ts';
 import { usableGpus, visibleGpus } from '../gpu/visible.ts';
 import type { GpuProfile } from '../profile/profile.ts';
 import { loadProfiles } from '../profile/profile.ts';
@@ -34,6 +35,8 @@ interface DoctorIo {
   readonly clock: Clock;
   /** Folders to look for nvidia-smi in after the PATH. Default: where WSL and Kubernetes keep it. */
   readonly smiFolders?: readonly string[];
+  /** What looks at the cards. Default: nvidia-smi. */
+  readonly cards?: CardSurveyor;
 }
 
 /**
@@ -43,7 +46,7 @@ interface DoctorIo {
 export async function examine(settings: Settings, io: DoctorIo): Promise<DoctorReport> {
   const { cwd, env, clock } = io;
   const profiles = loadProfiles();
-  const smi = new NvidiaSmi(clock, env, io.smiFolders);
+  const smi = io.cards ?? new NvidiaSmi(clock, env, io.smiFolders);
   const survey = await smi.survey();
   const apps = survey.gpus.length === 0 ? [] : await smi.apps();
   const gpus = visibleGpus(survey.gpus, env['CUDA_VISIBLE_DEVICES']);
@@ -69,7 +72,12 @@ export async function examine(settings: Settings, io: DoctorIo): Promise<DoctorR
   const card = examineGpus(survey, apps, vllm?.cuda ?? null);
   const [first] = shown.choices;
   const busy = state.finding.supervisor_running ? [] : busyMemory(shown, usableGpus(gpus), apps);
-  const engine = engineFindings(settings, actual, vllm, gpus.length > 0);
+  const engine = engineFindings(
+    settings,
+    actual,
+    vllm,
+    gpus.some(({ simulated }) => !simulated),
+  );
   const problems = [...card.problems, ...engine.problems, ...refusals(first), ...busy, ...state.problems];
   return {
     ok: problems.length === 0,
@@ -132,7 +140,7 @@ function engineFindings(settings: Settings, plan: FleetPlan, vllm: VllmInstall |
   const command = settings.supervisor.vllm_command[0] ?? 'vllm';
   const isMissing = `There is no program ${command}: install vLLM (pip install vllm), or give its path in supervisor.vllm_command.`;
   if (vllm === null && settings.supervisor.engine === 'vllm') problems.push(isMissing);
-  if (vllm === null && settings.supervisor.engine === 'auto' && hasGpu) warnings.push(isMissing);
+  if (plan.decision.missing !== null) problems.push(plan.decision.missing);
   if (settings.supervisor.engine === 'vllm' && !hasGpu) problems.push('supervisor.engine is vllm, and there is no GPU to run it on.');
   const { from, below } = plan.profile.vllm;
   const version = vllm?.version ?? null;

@@ -80,6 +80,7 @@ function toFinding(gpu: GpuReading, apps: readonly ComputeApp[], advice: string)
     temperature_celsius: gpu.temperatureCelsius,
     power_watts: gpu.powerWatts,
     display: gpu.display,
+    simulated: gpu.simulated ?? false,
     fault: gpu.fault,
     held_by: apps
       .filter(({ gpuUuid }) => gpuUuid === gpu.uuid)

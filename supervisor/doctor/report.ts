@@ -36,6 +36,8 @@ export interface GpuFinding {
   readonly temperature_celsius: number | null;
   readonly power_watts: number | null;
   readonly display: boolean;
+  /** Only pretended, as SIM_GPU asks. */
+  readonly simulated: boolean;
   readonly fault: string | null;
   readonly held_by: readonly { readonly pid: number; readonly name: string; readonly memory_gib: number | null }[];
 }

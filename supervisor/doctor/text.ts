@@ -47,7 +47,7 @@ function gpuLines(gpu: GpuFinding): string[] {
   ];
   const free = gpu.free_gib === null ? 'free memory unknown' : `${gpu.free_gib} GiB free`;
   return [
-    `${gpu.index}: ${gpu.name}, ${gpu.memory_gib} GiB (${gpu.usable_gib} for CUDA, ${free}), compute capability ${gpu.compute_cap ?? 'unknown'}`,
+    `${gpu.index}: ${gpu.name}${gpu.simulated ? ' (simulated)' : ''}, ${gpu.memory_gib} GiB (${gpu.usable_gib} for CUDA, ${free}), compute capability ${gpu.compute_cap ?? 'unknown'}`,
     `   ${gpu.uuid}${now.length === 0 ? '' : ` · ${now.join(' · ')}`}`,
     `   ${gpu.driver_advice}`,
     ...(gpu.fault === null ? [] : [`   cannot be used: ${gpu.fault}`]),

@@ -255,6 +255,7 @@ function refusalOf({ choices }: FleetPlan, index: number): string | null {
 }
 
 function toGpuView(gpu: GpuReading): GpuView {
-  const { index, uuid, name, memoryTotalBytes, memoryUsedBytes, utilization, temperatureCelsius, powerWatts } = gpu;
-  return { index, uuid, name, memoryTotalBytes, memoryUsedBytes, utilization, temperatureCelsius, powerWatts };
+  const { index, uuid, name, memoryTotalBytes, memoryUsedBytes, utilization, temperatureCelsius, powerWatts, simulated = false } = gpu;
+  const view = { index, uuid, name, memoryTotalBytes, memoryUsedBytes, utilization, temperatureCelsius, powerWatts };
+  return simulated ? { ...view, simulated } : view;
 }

@@ -72,16 +72,21 @@ interface Learned {
 /** nvidia-smi, asked at most once a second however many want to know, and with one process as soon as it is known what it can answer. */
 export class NvidiaSmi implements CardReader {
   readonly #clock: Clock;
-  readonly #program: SmiProgram;
+  readonly #program: Pick<SmiProgram, 'run'>;
   #learned: Learned | null = null;
   #asking: { readonly begunAtMs: number; readonly survey: Promise<GpuSurvey> } | null = null;
   /** When it was asked, and when it answered. */
   #last: { readonly begunAtMs: number; readonly atMs: number; readonly survey: GpuSurvey } | null = null;
 
-  /** `folders`: where to look for the program after the PATH. */
-  constructor(clock: Clock, env: Readonly<Record<string, string | undefined>>, folders?: readonly string[]) {
+  /** `folders`: where to look for the program after the PATH. `program`: what is asked in its place. */
+  constructor(
+    clock: Clock,
+    env: Readonly<Record<string, string | undefined>>,
+    folders?: readonly string[],
+    program: Pick<SmiProgram, 'run'> = new SmiProgram(clock, env, folders),
+  ) {
     this.#clock = clock;
-    this.#program = new SmiProgram(clock, env, folders);
+    this.#program = program;
   }
 
   async read(notBeforeMs = -Infinity): Promise<readonly GpuReading[]> {

@@ -11,24 +11,34 @@ export interface EngineDecision {
   readonly reason: string;
   /** Why the GPUs that there are cannot be used; null where nothing is wrong, if only because there are none. */
   readonly problem: string | null;
+  /** What to install or set, where there is a GPU and nothing to launch on it: made-up answers are for those who ask for them. */
+  readonly missing: string | null;
 }
 
-/** Which engine to launch. `vllm` is where the vllm program is, or null; `gpuProblem` is why there are no GPUs to see, where something is wrong. */
+/**
+ * Which engine to launch. `vllm` is where the vllm program is, or null; `gpuProblem` is why there are no GPUs to see, where something is
+ * wrong; `program`: the name that was looked for.
+ */
 export function chooseEngineKind(
   wanted: Settings['supervisor']['engine'],
   gpus: readonly GpuReading[],
   vllm: string | null,
   gpuProblem: string | null = null,
+  program = 'vllm',
 ): EngineDecision {
   const [gpu] = gpus;
   const problem = gpu || wanted === 'sim' ? null : gpuProblem;
-  const decided = (engine: EngineDecision['engine'], reason: string): EngineDecision => ({ engine, reason, problem });
+  const decided = (engine: EngineDecision['engine'], reason: string): EngineDecision => ({ engine, reason, problem, missing: null });
   if (wanted !== 'auto') return decided(wanted, `supervisor.engine is set to ${wanted}`);
   if (!gpu) {
     const missing = problem === null ? 'no NVIDIA GPU was found' : `no GPU can be used (${problem})`;
     return decided('sim', `${missing}, so the simulated engine is used`);
   }
-  if (vllm === null) return decided('sim', `there is a GPU (${gpu.name}) but no vllm command, so the simulated engine is used`);
+  if (gpu.simulated) return decided('sim', `SIM_GPU asks for a pretended ${gpu.name}, so the simulated engine is used`);
+  if (vllm === null) {
+    const missing = `There is a GPU (${gpu.name}) and no program ${program} to run on it: install vLLM (pip install vllm), or give its path in supervisor.vllm_command. --engine sim (supervisor.engine: sim) serves made-up answers without it.`;
+    return { ...decided('vllm', `there is a GPU (${gpu.name})`), missing };
+  }
   return decided('vllm', `${gpu.name} and ${vllm} were found`);
 }
 

@@ -57,8 +57,9 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
   const usable = usableGpus(found);
   const vllmPath = vllm?.path ?? findProgram(wanted.vllm_command[0] ?? 'vllm', surroundings.env, surroundings.cwd);
   const gpuProblem = surroundings.gpuProblem ?? found.find(({ fault }) => fault !== null)?.fault ?? null;
-  const decision = chooseEngineKind(wanted.engine, usable, vllmPath, gpuProblem);
-  const isPretended = decision.engine === 'sim';
+  const decision = chooseEngineKind(wanted.engine, usable, vllmPath, gpuProblem, wanted.vllm_command[0]);
+  // A card that SIM_GPU names is the simulated engine's; of a real one it only plays the profile.
+  const isPretended = decision.engine === 'sim' && usable[0]?.simulated !== true;
   const circumstances = { wanted: wanted.profile, isPretended, vllmVersion: vllm?.version ?? null };
   const [head = null, ...tail] = isPretended ? usable.slice(0, 1) : usable;
   const cards = [profiledCard(profiles, head, circumstances), ...tail.map((gpu) => profiledCard(profiles, gpu, circumstances))] as const;

@@ -16,6 +16,9 @@ import { smiXml } from './card/smi-xml.ts';
 import { newVram, VramFileError } from './card/vram-file.ts';
 import type { Vram, VramGpu } from './card/vram-file.ts';
 
+/** The names that SIM_GPU may have. */
+export { gpuIds } from './card/find-gpu.ts';
+
 /** What goes wrong, in the words and with the exit status of the real program. */
 const FAILURES: Readonly<Record<string, readonly [string, number]>> = {
   'no-driver': [

@@ -8,8 +8,6 @@ export interface LookPatience {
 export interface SupervisionPolicy {
   /** Before the plan is made. */
   readonly firstLooks: LookPatience;
-  /** How often a driver is asked for whose trouble the simulated engine was started. */
-  readonly lookAgainMs: number;
   /** From spawn to a healthy answer, as long as the log shows no progress any more. */
   readonly startTimeoutMs: number;
   /** A start past its time goes on while its log still says something new at least this often. */
@@ -73,7 +71,6 @@ const HOUR_MS = 3_600_000;
 export function supervisionPolicy(startTimeoutMs: number, shutdownTimeoutMs: number): SupervisionPolicy {
   return {
     firstLooks: { times: 3, pauseMs: 3000 },
-    lookAgainMs: 30_000,
     startTimeoutMs,
     stallMs: Math.min(300_000, startTimeoutMs),
     probeIntervalMs: 250,

@@ -67,7 +67,7 @@ const supervisor = z.strictObject({
   engine: z
     .enum(['auto', 'vllm', 'sim'])
     .default('auto')
-    .describe('What to launch. auto: vllm where there is a GPU and a vllm command, otherwise the simulated engine.'),
+    .describe('What to launch. auto: vllm where there is a GPU, otherwise the simulated engine.'),
   vllm_command: z
     .array(z.string().min(1).max(4096))
     .min(1)

@@ -45,6 +45,8 @@ export interface GpuStatus {
   readonly utilization_ratio: number | null;
   readonly temperature_celsius: number | null;
   readonly power_watts: number | null;
+  /** Only pretended, as SIM_GPU asks. */
+  readonly simulated: boolean;
 }
 
 export interface ModelStatus {

@@ -95,5 +95,6 @@ function gpuStatus(gpu: GpuView): GpuStatus {
     utilization_ratio: gpu.utilization,
     temperature_celsius: gpu.temperatureCelsius,
     power_watts: gpu.powerWatts,
+    simulated: gpu.simulated ?? false,
   };
 }

@@ -100,9 +100,25 @@ describe('the engine', () => {
 
   test('is vLLM where there is a card and a vllm command, and otherwise says what is missing', () => {
     expect(chooseEngineKind('auto', gpus, '/usr/bin/vllm')).toMatchObject({ engine: 'vllm' });
-    const sim = (why: string) => ({ engine: 'sim', reason: expect.stringContaining(why), problem: null });
-    expect(chooseEngineKind('auto', gpus, null)).toEqual(sim('no vllm command'));
-    expect(chooseEngineKind('auto', [], '/usr/bin/vllm')).toEqual(sim('no NVIDIA GPU'));
+    const reason = expect.stringContaining('no NVIDIA GPU') as string;
+    expect(chooseEngineKind('auto', [], '/usr/bin/vllm')).toEqual({ engine: 'sim', reason, problem: null, missing: null });
+  });
+
+  test('is never a simulated one on a card that is there: what is missing is said, with what to do', () => {
+    const { engine, missing } = chooseEngineKind('auto', gpus, null, null, 'my-vllm');
+    expect(engine).toBe('vllm');
+    expect(missing).toMatch(/GPU \(Tesla T4\) and no program my-vllm.*pip install vllm.*supervisor\.vllm_command.*--engine sim/);
+    expect(chooseEngineKind('sim', gpus, null)).toMatchObject({ engine: 'sim', missing: null });
+  });
+
+  test('is the simulated one on a card that is only pretended, whatever is installed', () => {
+    const pretended = gpus.map((gpu) => ({ ...gpu, simulated: true }));
+    for (const vllm of ['/usr/bin/vllm', null])
+      expect(chooseEngineKind('auto', pretended, vllm)).toMatchObject({
+        engine: 'sim',
+        reason: expect.stringContaining('pretended Tesla T4'),
+        missing: null,
+      });
   });
 
   test('is chosen with a word about what keeps the cards from being seen, where something does', () => {
@@ -111,6 +127,7 @@ describe('the engine', () => {
       engine: 'sim',
       reason: `no GPU can be used (${hung}), so the simulated engine is used`,
       problem: hung,
+      missing: null,
     });
     expect(chooseEngineKind('vllm', [], '/usr/bin/vllm', hung)).toMatchObject({ engine: 'vllm', problem: hung });
     expect(chooseEngineKind('sim', [], null, hung)).toMatchObject({ problem: null });
