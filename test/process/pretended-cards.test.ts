@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { VramFile } from '../../supervisor/sim/card/vram-file.ts';
 import { gpuHouse } from '../support/gpu-house.ts';
 import { freePort } from '../support/ports.ts';
 import { run } from '../support/process.ts';
@@ -24,10 +25,12 @@ test('SIM_GPU makes pretended cards of its names: detected, matched with a profi
   expect(line).toContain('model mistral-7b-instruct · engine simulated (no real model)');
   expect(line).toContain('GPU Tesla T4 and NVIDIA GeForce RTX 3060 (simulated)');
   expect(line).toContain('profile t4');
+  const file = join(cwd, '.headgate', 'simulated-t4-rtx-3060.json');
+  expect(new VramFile(file, []).peek().gpus.map(({ holders }) => holders.length)).toEqual([1, 0]);
   const port = new URL(url!).port;
   await using status = run(process.execPath, [CLI, 'status', '--port', port], { cwd, env });
   expect(await status.exited).toBe(0);
-  expect(status.output()).toMatch(/GPU 0 Tesla T4 \(simulated\): 1\d\.\d of 15\.0 GiB used/);
+  expect(status.output()).toMatch(/GPU 0 Tesla T4 \(simulated\): \d+\.\d of 15\.0 GiB used/);
   expect(status.output()).toMatch(/GPU 1 NVIDIA GeForce RTX 3060 \(simulated\): \d+\.\d of 12\.0 GiB used/);
 });
 
