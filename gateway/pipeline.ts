@@ -44,7 +44,7 @@ export function pipeline(parts: PolicyParts): Handler {
       // Turns every error below into an answer, so that above it there are only replies.
       rescue(parts.random, parts.onUnexpected),
       // The clock runs from arrival: waiting counts.
-      deadline(parts.clock, parts.timeouts),
+      deadline(parts.clock, parts.timeouts, parts.directory),
       ...(parts.early ?? []),
       // What the workers have no memory for does not wait for one of them.
       refusePromptLogprobs(parts.directory),

@@ -82,6 +82,8 @@ export interface WorkerLoad {
   work: number | null;
   /** Monotonic ms of the last scrape that found more work done, later by the time since in which no call of ours waited; null before any. */
   workedAt: number | null;
+  /** Monotonic ms of the last scrape that found more work done than the one before it; null before any. */
+  movedAt: number | null;
   /** Our own requests in flight at the time of that scrape: they are in `running + waiting` already. */
   inFlightAtScrape: number;
 }

@@ -1,19 +1,20 @@
-import type { Clock } from '../core/clock.ts';
+import type { Call } from '../core/call.ts';
+import type { Clock, Timer } from '../core/clock.ts';
 import type { Layer } from '../core/handler.ts';
 import { GatewayError } from '../core/errors.ts';
-import { type DeadlineSettings, totalMs } from '../core/time-limits.ts';
+import { type DeadlineSettings, lastProgressAt, maxMs, totalMs } from '../core/time-limits.ts';
+import type { WorkerDirectory } from '../core/worker.ts';
 
 /**
- * Cancels a call whose time is over: whoever holds it then (queue, window, relay) hears it at once. The other three limits (connect, first
- * token, silence between tokens) belong to the attempt and are kept by the relay.
+ * Cancels a call whose time is over: whoever holds it then (queue, window, relay) hears it at once. A call whose worker gets on is slow and
+ * not stuck: it has until `_max_ms`. The other three limits (connect, first token, silence between tokens) belong to the attempt and are
+ * kept by the relay.
  */
-export function deadline(clock: Clock, settings: () => DeadlineSettings): Layer {
+export function deadline(clock: Clock, settings: () => DeadlineSettings, directory: Pick<WorkerDirectory, 'workers'>): Layer {
   return (next) =>
     async function limited(call) {
-      const limitMs = totalMs(settings(), call.peek.stream);
-      const timer = clock.after(Math.max(0, call.arrivedAt + limitMs - clock.now()), () => {
-        call.cancellation.cancel(new GatewayError('deadline', `The request took longer than ${limitMs} ms in all.`));
-      });
+      const limits = settings();
+      const timer = new Deadline(clock, call, limits, directory);
       try {
         const reply = await next(call);
         void reply.ended.promise.then(() => timer.cancel());
@@ -23,4 +24,55 @@ export function deadline(clock: Clock, settings: () => DeadlineSettings): Layer 
         throw error;
       }
     };
+}
+
+/** One timer, armed for the earliest moment at which the call may have to end; it looks again when it fires. */
+class Deadline {
+  readonly #clock: Clock;
+  readonly #call: Call;
+  readonly #limits: DeadlineSettings;
+  readonly #directory: Pick<WorkerDirectory, 'workers'>;
+  #timer: Timer;
+
+  constructor(clock: Clock, call: Call, limits: DeadlineSettings, directory: Pick<WorkerDirectory, 'workers'>) {
+    this.#clock = clock;
+    this.#call = call;
+    this.#limits = limits;
+    this.#directory = directory;
+    const { stream } = call.peek;
+    this.#timer = this.#armedFor(call.arrivedAt + Math.min(totalMs(limits, stream), maxMs(limits, stream)));
+  }
+
+  cancel(): void {
+    this.#timer.cancel();
+  }
+
+  #armedFor(at: number): Timer {
+    return this.#clock.after(Math.max(0, at - this.#clock.now()), () => this.#onDue());
+  }
+
+  #onDue(): void {
+    const call = this.#call;
+    const { stream } = call.peek;
+    const latest = call.arrivedAt + maxMs(this.#limits, stream);
+    const totalAt = call.arrivedAt + totalMs(this.#limits, stream);
+    const now = this.#clock.now();
+    if (now >= latest) return this.#end('max', maxMs(this.#limits, stream));
+    // What stands still for as long as a stream may be silent has stopped.
+    const stillAt = lastProgressAt(call, this.#directory) + Math.min(this.#limits.idle_ms, totalMs(this.#limits, stream));
+    if (now >= totalAt && now >= stillAt) return this.#end('total', totalMs(this.#limits, stream));
+    this.#timer = this.#armedFor(Math.min(latest, Math.max(totalAt, stillAt)));
+  }
+
+  #end(which: 'total' | 'max', limitMs: number): void {
+    const kind = this.#call.peek.stream ? 'stream' : 'request';
+    const why =
+      which === 'max'
+        ? 'Ask for fewer tokens'
+        : this.#call.attempts.length > 0
+          ? 'Its worker was not seen to get on'
+          : 'It had not come to a worker yet';
+    const message = `The request took longer than ${limitMs} ms in all (timeouts.${kind}_${which}_ms). ${why}${which === 'max' ? ', or raise the limit.' : '.'}`;
+    this.#call.cancellation.cancel(new GatewayError('deadline', message));
+  }
 }

@@ -123,6 +123,7 @@ function emptyLoad(): WorkerLoad {
     kvCacheBytes: null,
     work: null,
     workedAt: null,
+    movedAt: null,
     scrapedAt: null,
     inFlightAtScrape: 0,
   };

@@ -81,6 +81,7 @@ export function startScraper({ clock, directory, source, intervalMs }: ScraperOp
       if (figures && !round.stopped && worker.transport === transport) {
         const now = clock.now();
         const sinceMs = now - (load.scrapedAt ?? now);
+        if (load.work !== null && figures.work !== load.work) load.movedAt = now;
         if (load.workedAt === null || figures.work !== load.work) load.workedAt = now;
         else if (unanswered === 0 || sinceMs > Math.max(BLIND_MS, 3 * intervalMs())) load.workedAt += sinceMs;
         Object.assign(load, round.gauges.corrected(figures, Math.max(inFlight, worker.inFlight), now));

@@ -15,7 +15,7 @@ import { FakeDirectory } from '../support/fake-directory.ts';
 import { FakeWorker } from '../support/fake-worker.ts';
 import { RecordedEvents } from '../support/recorded-events.ts';
 
-const TIMEOUTS = { stream_total_ms: 5_000, request_total_ms: 5_000 };
+const TIMEOUTS = { stream_total_ms: 5_000, request_total_ms: 5_000, stream_max_ms: 5_000, request_max_ms: 5_000, idle_ms: 5_000 };
 const PRESSURE = { warn_kv_usage: 0.85, critical_kv_usage: 0.95, scrape_interval_ms: 500 };
 
 function setUp(early: readonly Layer[]) {

@@ -21,7 +21,14 @@ import { seededRandom } from '../support/seeded-random.ts';
 
 /** A route whose streams end with their body. */
 const RESPONSES: Route = { ...CHAT, path: '/v1/responses', streamEnd: 'end-of-body' };
-const TIMEOUTS = { first_token_ms: 400, idle_ms: 300, stream_total_ms: 2_500, request_total_ms: 1_500 };
+const TIMEOUTS = {
+  first_token_ms: 400,
+  idle_ms: 300,
+  stream_total_ms: 2_500,
+  request_total_ms: 1_500,
+  stream_max_ms: 4_000,
+  request_max_ms: 2_500,
+};
 const PRESSURE = { warn_kv_usage: 0.85, critical_kv_usage: 0.95, scrape_interval_ms: 500 };
 const OPEN_MS = 2_000;
 /** How often admission looks whether pressure has fallen. */

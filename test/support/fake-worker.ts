@@ -45,6 +45,7 @@ export class FakeWorker implements Worker {
     kvCacheBytes: null,
     work: null,
     workedAt: null,
+    movedAt: null,
     scrapedAt: null,
     inFlightAtScrape: 0,
   };

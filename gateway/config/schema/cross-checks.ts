@@ -134,6 +134,8 @@ function* neverReached({ timeouts, admin, telemetry }: Settings): Generator<Cros
     ['first_token_ms', 'stream_total_ms'],
     ['idle_ms', 'stream_total_ms'],
     ['connect_ms', 'request_total_ms'],
+    ['stream_total_ms', 'stream_max_ms'],
+    ['request_total_ms', 'request_max_ms'],
   ] as const;
   for (const [part, whole] of pairs) {
     if (timeouts[part] <= timeouts[whole]) continue;

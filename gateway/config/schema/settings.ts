@@ -198,10 +198,14 @@ const retry = z.strictObject({
 
 const timeouts = z.strictObject({
   connect_ms: ms(1, HOUR_MS).default(3000).describe('Connecting to a worker.'),
-  first_token_ms: ms(1).default(60_000).describe('From sending a streamed request to the first token.'),
-  idle_ms: ms(1).default(60_000).describe('Between two tokens of a stream.'),
-  stream_total_ms: ms(1).default(300_000).describe('A streamed request as a whole.'),
-  request_total_ms: ms(1).default(60_000).describe('A request without streaming as a whole.'),
+  first_token_ms: ms(1)
+    .default(60_000)
+    .describe('From sending a streamed request to the first token, while the worker is not seen to work on anything.'),
+  idle_ms: ms(1).default(60_000).describe('Between two tokens of a stream, while the worker is not seen to work on anything.'),
+  stream_total_ms: ms(1).default(300_000).describe('A streamed request as a whole, where its worker makes no progress.'),
+  request_total_ms: ms(1).default(60_000).describe('A request without streaming as a whole, where its worker makes no progress.'),
+  stream_max_ms: ms(1).default(3_600_000).describe('A streamed request as a whole, in any case.'),
+  request_max_ms: ms(1).default(600_000).describe('A request without streaming as a whole, in any case.'),
 });
 
 const stream = z.strictObject({

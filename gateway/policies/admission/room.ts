@@ -5,7 +5,7 @@ import { GatewayError } from '../../core/errors.ts';
 import type { Events } from '../../core/events.ts';
 import { Lease } from '../../core/lease.ts';
 import type { Worker, WorkerDirectory } from '../../core/worker.ts';
-import { totalMs, type DeadlineSettings } from '../../core/time-limits.ts';
+import { totalMs, type TotalSettings } from '../../core/time-limits.ts';
 import { noWorkerError } from '../capacity/no-worker.ts';
 import { pressureFactor, type PressureSettings } from '../capacity/pressure.ts';
 
@@ -24,7 +24,7 @@ export interface AdmissionContext {
   readonly directory: WorkerDirectory;
   readonly admission: () => AdmissionSettings;
   readonly pressure: () => PressureSettings;
-  readonly timeouts: () => DeadlineSettings;
+  readonly timeouts: () => TotalSettings;
   /** Calls wait for a model that no worker has, but whose entry says that it can be loaded. Called again and again while they do. */
   readonly wish?: (model: string, waiting: number) => void;
 }

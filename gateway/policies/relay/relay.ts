@@ -358,12 +358,18 @@ class Relay implements UpstreamListener, SilenceListener {
     this.#body.cut();
   }
 
+  movedAt(): number {
+    return this.#worker?.load.movedAt ?? -Infinity;
+  }
+
   onNoFirstToken(): void {
-    this.#onTimeout(`The worker sent no token within ${this.#settings.first_token_ms} ms.`, 'first_token_timeout');
+    const limit = `${this.#settings.first_token_ms} ms (timeouts.first_token_ms)`;
+    this.#onTimeout(`The worker sent no token within ${limit} and was not seen to work on anything.`, 'first_token_timeout');
   }
 
   onIdle(): void {
-    this.#onTimeout(`The worker sent nothing for ${this.#settings.idle_ms} ms.`, 'idle_timeout');
+    const limit = `${this.#settings.idle_ms} ms (timeouts.idle_ms)`;
+    this.#onTimeout(`The worker sent nothing for ${limit} and was not seen to work on anything.`, 'idle_timeout');
   }
 
   onKeepAlive(): void {

@@ -9,6 +9,8 @@ export interface SilenceSettings {
 }
 
 export interface SilenceListener {
+  /** When the worker was last seen to do anything, for whomever; monotonic ms, -Infinity where that is not known. */
+  movedAt(): number;
   onNoFirstToken(): void;
   onIdle(): void;
   onReaderStalled(): void;
@@ -18,7 +20,8 @@ export interface SilenceListener {
 
 /**
  * Watches how long a stream's worker has been silent. One timer, armed for whichever limit comes first, which looks again when it fires:
- * a token only notes the time.
+ * a token only notes the time. A worker that says nothing to this stream but is seen to work is slow (a long prompt, its own queue, a tool
+ * call that its parser holds back) and not stuck.
  */
 export class SilenceWatch {
   readonly #clock: Clock;
@@ -29,6 +32,8 @@ export class SilenceWatch {
   #held = false;
   /** When the worker last wrote, or was asked. */
   #heardAt: number;
+  /** When it was last seen to work on, as of the last look. */
+  #movedAt = -Infinity;
   /** When the client last got something, comments included. */
   #toldAt: number;
 
@@ -76,19 +81,21 @@ export class SilenceWatch {
   #dueAt(): number {
     const { first_token_ms, idle_ms, keep_alive_ms } = this.#settings;
     if (this.#held) return this.#heardAt + idle_ms;
-    const limit = this.#heardAt + (this.#heardFirst ? idle_ms : first_token_ms);
+    const limit = Math.max(this.#heardAt, this.#movedAt) + (this.#heardFirst ? idle_ms : first_token_ms);
     return keep_alive_ms > 0 ? Math.min(limit, this.#toldAt + keep_alive_ms) : limit;
   }
 
   #onDue(): void {
     const now = this.#clock.now();
     const { first_token_ms, idle_ms, keep_alive_ms } = this.#settings;
-    const silentMs = now - this.#heardAt;
     if (this.#held) {
-      if (silentMs >= idle_ms) return this.#listener.onReaderStalled();
-    } else if (!this.#heardFirst) {
-      if (silentMs >= first_token_ms) return this.#listener.onNoFirstToken();
-    } else if (silentMs >= idle_ms) return this.#listener.onIdle();
+      if (now - this.#heardAt >= idle_ms) return this.#listener.onReaderStalled();
+    } else {
+      this.#movedAt = this.#listener.movedAt();
+      const stillMs = now - Math.max(this.#heardAt, this.#movedAt);
+      if (!this.#heardFirst && stillMs >= first_token_ms) return this.#listener.onNoFirstToken();
+      if (this.#heardFirst && stillMs >= idle_ms) return this.#listener.onIdle();
+    }
     if (keep_alive_ms > 0 && !this.#held && now - this.#toldAt >= keep_alive_ms) {
       this.#toldAt = now;
       this.#listener.onKeepAlive();

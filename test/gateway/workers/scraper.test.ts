@@ -122,6 +122,20 @@ test('it is known when a worker last got on, or had no call of ours to answer', 
   expect(worker.load).toMatchObject({ work: 8, workedAt: clock.now() });
 });
 
+test('it is known when a worker was last seen to work, idle or not', async () => {
+  const { clock, directory, transports } = setUp({ a: { '/metrics': working(7) } });
+  directory.apply([view('a')]);
+  const { load } = directory.worker('a')!;
+  await clock.advance(5_000);
+  expect(load.movedAt).toBeNull();
+  transports.answers['a'] = { '/metrics': working(8) };
+  await clock.advance(500);
+  const seen = clock.now();
+  expect(load.movedAt).toBe(seen);
+  await clock.advance(5_000);
+  expect(load.movedAt).toBe(seen);
+});
+
 test('a time in which a worker could not be looked at, or was away, says nothing about what it let lie', async () => {
   const { clock, directory, transports } = setUp({ a: { '/metrics': working(7) } });
   directory.apply([view('a')]);

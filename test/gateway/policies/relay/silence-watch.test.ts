@@ -10,7 +10,9 @@ function watched() {
   const begun = clock.now();
   const said: [what: string, atMs: number][] = [];
   const say = (what: string) => () => void said.push([what, clock.now() - begun]);
+  const worker = { movedAt: -Infinity };
   const listener = {
+    movedAt: () => worker.movedAt,
     onNoFirstToken: say('no token'),
     onIdle: say('idle'),
     onReaderStalled: say('reader stalled'),
@@ -18,7 +20,7 @@ function watched() {
   };
   const watch = new SilenceWatch(clock, SETTINGS, listener);
   watch.start();
-  return { clock, watch, said };
+  return { clock, watch, said, worker };
 }
 
 test('comments come at their intervals while the worker is silent, until it was silent for too long', async () => {
@@ -53,4 +55,22 @@ test('a client that does not read is given up after as long as a worker that doe
   watch.hold(clock.now());
   await clock.advance(90_000);
   expect(said).toEqual([['reader stalled', 100_000]]);
+});
+
+test('a worker that is seen to work is not stuck, however long it has nothing to say to this stream', async () => {
+  const { clock, watch, said, worker } = watched();
+  const begun = clock.now();
+  for (let seconds = 0; seconds < 200; seconds++) {
+    await clock.advance(1_000);
+    worker.movedAt = clock.now();
+  }
+  expect(said.filter(([what]) => what !== 'comment')).toEqual([]);
+  watch.heard(clock.now());
+  for (let seconds = 0; seconds < 200; seconds++) {
+    await clock.advance(1_000);
+    worker.movedAt = clock.now();
+  }
+  await clock.advance(90_000);
+  expect(said.filter(([what]) => what !== 'comment')).toEqual([['idle', worker.movedAt - begun + 90_000]]);
+  watch.stop();
 });

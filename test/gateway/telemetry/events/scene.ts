@@ -58,6 +58,7 @@ export function workerOf(view: WorkerView = viewOf(), load: Partial<WorkerLoad> 
       kvCacheBytes: null,
       work: null,
       workedAt: null,
+      movedAt: null,
       scrapedAt: null,
       inFlightAtScrape: 0,
       ...load,
