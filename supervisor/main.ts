@@ -14,6 +14,7 @@ import type { LookPatience } from './system/policy.ts';
 import { firstLook } from './gpu/first-look.ts';
 import { ClosableCards } from './fleet/closable-cards.ts';
 import { Fleet } from './fleet/fleet.ts';
+import { learnModels } from './plan/model-facts.ts';
 import { planFleet } from './plan/plan.ts';
 import type { CardReader, GpuReading } from './gpu/gpu.ts';
 import { NvidiaSmi } from './gpu/gpu.ts';
@@ -117,6 +118,7 @@ async function superviseAlone(
   const vllm = await findVllm(settings, io, gpus, clock, stateDir, log);
   const records = readRecords(recordsDirectory(stateDir));
   const earlier = runningEngines(records);
+  const facts = gpus.length > 0 ? await learnModels(settings, profiles, { cwd: io.cwd, env: io.env, clock }) : new Map<string, never>();
   const plan = planFleet(settings, profiles, gpus, {
     cwd: io.cwd,
     env: io.env,
@@ -124,6 +126,7 @@ async function superviseAlone(
     vllm,
     gpuProblem: seen.problem,
     running: earlier,
+    facts,
   });
   if (plan.decision.missing !== null) throw new ProfileError(plan.decision.missing);
   // Made-up answers in place of a model that the machine is set up for would be taken for the model's.

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { learnModels } from '../../supervisor/plan/model-facts.ts';
 import { type FleetPlan, type Surroundings, planFleet } from '../../supervisor/plan/plan.ts';
 import type { GpuReading } from '../../supervisor/gpu/gpu.ts';
 import { visibleGpus } from '../../supervisor/gpu/visible.ts';
@@ -11,7 +12,7 @@ import { originWhere, pathText } from '../../gateway/config/schema/origins.ts';
 import { problemText, SettingsError } from '../../gateway/config/schema/problems.ts';
 import type { SettingsProblem } from '../../gateway/config/schema/problems.ts';
 import { supervisorIsOn } from '../../gateway/config/schema/settings.ts';
-import { stayAlive } from '../../gateway/core/clock.ts';
+import { stayAlive, systemClock } from '../../gateway/core/clock.ts';
 import { cardsOf } from './cards.ts';
 import { readCommandLine } from './command-line.ts';
 
@@ -48,18 +49,19 @@ export function examineAnywhere(loaded: LoadedSettings, cwd: string): readonly S
 
 /** Whether profiles, tuning and models of the settings are there, and whether the models can run. */
 async function examineModels(loaded: LoadedSettings, cwd: string): Promise<Examined> {
-  const anywhere = examineOn(loaded, cwd, []);
+  const facts = await learned(loaded, cwd);
+  const anywhere = examineOn(loaded, cwd, [], facts);
   const { models, supervisor } = loaded.settings;
   // The default model suits every card, and one that the settings name is known without looking.
   if (anywhere.problems.length > 0 || models.length === 0 || supervisor.profile !== 'auto') return anywhere;
-  const here = examineOn(loaded, cwd, await gpusHere(loaded, cwd));
+  const here = examineOn(loaded, cwd, await gpusHere(loaded, cwd), facts);
   return { problems: [], warnings: [...here.problems, ...here.warnings] };
 }
 
 /** Models that cannot work on these GPUs, and those that may not; without GPUs, on the profile that the settings name. */
-function examineOn(loaded: LoadedSettings, cwd: string, gpus: readonly GpuReading[]): Examined {
+function examineOn(loaded: LoadedSettings, cwd: string, gpus: readonly GpuReading[], facts?: Facts): Examined {
   try {
-    return examinePlan(loaded, planFleet(loaded.settings, loadProfiles(), gpus, placeOf(loaded, cwd)));
+    return examinePlan(loaded, planFleet(loaded.settings, loadProfiles(), gpus, { ...placeOf(loaded, cwd), ...(facts && { facts }) }));
   } catch (error) {
     if (!(error instanceof ProfileError)) throw error;
     return { problems: error.problems.length > 0 ? error.problems : [placed(loaded, error.message)], warnings: [] };
@@ -77,6 +79,7 @@ function examinePlan(loaded: LoadedSettings, { choices }: FleetPlan): Examined {
     const choice = choices[index];
     if (choice?.kind === 'refused') problems.push(at(loaded, ['models', index, 'id'], choice.reason));
     else if (choice?.fit?.verdict === 'no') warnings.push(at(loaded, ['models', index, 'id'], `${id} may not fit. ${choice.fit.reason}`));
+    if (choice?.kind === 'run' && choice.doubt) warnings.push(at(loaded, ['models', index, 'id'], choice.doubt.text));
   }
   return { problems, warnings };
 }
@@ -88,6 +91,21 @@ async function missingHere(loaded: LoadedSettings, cwd: string): Promise<Setting
     const { cards, env } = cardsOf(loaded.settings, process.env, cwd, false);
     const missing = await missingEngine(loaded.settings, cards, { cwd, env });
     return missing === null ? [] : [at(loaded, ['supervisor', 'engine'], missing)];
+  } finally {
+    alive.cancel();
+  }
+}
+
+type Facts = NonNullable<Surroundings['facts']>;
+
+/** What the hub says of models that no profile describes; nothing where the profiles cannot be read. */
+async function learned({ settings }: LoadedSettings, cwd: string): Promise<Facts> {
+  const alive = stayAlive();
+  try {
+    return await learnModels(settings, loadProfiles(), { cwd, env: process.env, clock: systemClock });
+  } catch (error) {
+    if (error instanceof ProfileError) return new Map();
+    throw error;
   } finally {
     alive.cancel();
   }

@@ -13,6 +13,7 @@ import type { Choice } from '../plan/engine-choice.ts';
 import { DEFAULT_UTILIZATION } from '../fit/flags.ts';
 import { unusedCards } from '../plan/log.ts';
 import type { FleetPlan } from '../plan/plan.ts';
+import { learnModels } from '../plan/model-facts.ts';
 import { planFleet } from '../plan/plan.ts';
 import type { ComputeApp, GpuReading } from '../gpu/gpu.ts';
 import { NvidiaSmi } from '../gpu/gpu.ts';
@@ -54,7 +55,8 @@ export async function examine(settings: Settings, io: DoctorIo): Promise<DoctorR
   const cacheFile = existsSync(stateDir) ? join(stateDir, VLLM_CACHE_FILE) : null;
   const vllm = await inspectVllm({ command: settings.supervisor.vllm_command, env, cwd, cacheFile, clock });
 
-  const place = { cwd, env, stateDir, vllm, running: runningEngines(readRecords(recordsDirectory(stateDir))) };
+  const facts = await learnModels(settings, profiles, { cwd, env, clock });
+  const place = { cwd, env, stateDir, vllm, running: runningEngines(readRecords(recordsDirectory(stateDir))), facts };
   const actual = planFleet(settings, profiles, gpus, place);
   const plan = (asked: Settings) => planFleet(asked, profiles, gpus, place);
   const { wanted: shown, others } = shownPlans(settings, profiles, actual, plan);
@@ -85,7 +87,7 @@ export async function examine(settings: Settings, io: DoctorIo): Promise<DoctorR
     warnings: [
       ...card.warnings,
       ...engine.warnings,
-      ...shown.choices.flatMap((choice) => doubts(choice, env)),
+      ...shown.choices.flatMap(doubts),
       ...unusedCards(shown).map(({ fact }) => fact),
       ...relaxed(kept, actual),
       ...state.warnings,
@@ -121,17 +123,13 @@ function busyMemory(plan: FleetPlan, gpus: readonly GpuReading[], apps: readonly
 
 function refusals(choice: Choice | undefined): string[] {
   if (choice?.kind === 'refused') return [choice.reason];
-  return choice?.fit?.verdict === 'no' ? [choice.fit.reason] : [];
+  const isSure = choice?.doubt?.certain === true;
+  return [...(choice?.fit?.verdict === 'no' ? [choice.fit.reason] : []), ...(isSure ? [choice.doubt.text] : [])];
 }
 
-function doubts(choice: Choice | undefined, env: DoctorIo['env']): string[] {
-  if (choice?.kind !== 'run') return [];
-  const token = env['HF_TOKEN'] ?? env['HUGGING_FACE_HUB_TOKEN'];
-  const gated = choice.variant?.gated === true && token === undefined;
-  return [
-    ...(choice.fit?.verdict === 'tight' ? [choice.fit.reason] : []),
-    ...(gated ? [`${choice.source} is gated: accept its licence and set HF_TOKEN, unless a token is stored already.`] : []),
-  ];
+function doubts(choice: Choice): string[] {
+  if (choice.kind !== 'run') return [];
+  return [...(choice.fit?.verdict === 'tight' ? [choice.fit.reason] : []), ...(choice.doubt?.certain === false ? [choice.doubt.text] : [])];
 }
 
 function engineFindings(settings: Settings, plan: FleetPlan, vllm: VllmInstall | null, hasGpu: boolean) {

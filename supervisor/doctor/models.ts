@@ -26,7 +26,8 @@ export function examineModel(
     weights_gib: weightsGib,
     command,
   };
-  if (fit === null) return { ...found, verdict: 'unknown', notes };
+  const told = choice.doubt ? [...notes, choice.doubt.text] : notes;
+  if (fit === null) return { ...found, verdict: 'unknown', notes: told };
   return {
     ...found,
     verdict: fit.verdict,
@@ -34,7 +35,7 @@ export function examineModel(
     concurrency: round(fit.concurrency),
     kv_cache_gib: round(fit.budget.kvCacheGib),
     largest_context_tokens: fit.largestContextTokens,
-    notes: fit.verdict === 'fits' ? notes : [...notes, fit.reason],
+    notes: fit.verdict === 'fits' ? told : [...told, fit.reason],
   };
 }
 

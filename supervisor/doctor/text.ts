@@ -21,9 +21,16 @@ export function doctorText(report: DoctorReport): string {
       state.supervisor_running ? `a supervisor is running here (${state.control})` : 'no supervisor is running here',
     ]),
     ...(report.warnings.length === 0 ? [] : section('Worth knowing', report.warnings)),
-    ...section(report.ok ? 'Nothing stands in the way.' : 'Stands in the way', report.problems),
+    ...section(report.ok ? verdict(report) : 'Stands in the way', report.problems),
   ];
   return `${lines.join('\n').trimEnd()}\n`;
+}
+
+/** That nothing is known to be wrong is not the same as knowing that it works. */
+function verdict({ engine, models }: DoctorReport): string {
+  const unknown = models.filter((model) => model.wanted && model.verdict === 'unknown').map(({ id }) => id);
+  if (engine.kind === 'sim' || unknown.length === 0) return 'Nothing stands in the way.';
+  return `Nothing is known to stand in the way; whether ${unknown.join(' and ')} ${unknown.length === 1 ? 'fits' : 'fit'} nobody can say.`;
 }
 
 function profileSection({ name, title, reason, tuning, values }: DoctorReport['profile']): string[] {

@@ -32,6 +32,8 @@ export interface RunChoice {
   readonly fit: Fit | null;
   /** What the operator may want to know, a sentence each. */
   readonly notes: readonly string[];
+  /** What makes the start doubtful though nothing forbids it, in plain words; `certain`: it will fail as things are. Left out: nothing. */
+  readonly doubt?: { readonly certain: boolean; readonly text: string };
 }
 
 /** `reason`: it cannot work on this card, in plain words. */

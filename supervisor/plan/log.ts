@@ -21,6 +21,7 @@ export function logPlan(log: Log, plan: FleetPlan, env: Readonly<Record<string, 
     const model = plan.models[index]?.id ?? '';
     if (choice.kind === 'refused') return log.warn('supervisor.plan', choice.reason, { model });
     for (const note of choice.notes) log.info('supervisor.plan', note, { model });
+    if (choice.doubt) log.warn('supervisor.plan', choice.doubt.text, { model });
     if (choice.fit?.verdict === 'no') log.warn('supervisor.plan', `${model} may not fit. ${choice.fit.reason}`, { model });
   });
 }

@@ -1,5 +1,5 @@
 import { nearestName } from '../../gateway/config/schema/nearest-name.ts';
-import type { Settings } from '../../gateway/config/schema/settings.ts';
+import type { ModelSettings, Settings } from '../../gateway/config/schema/settings.ts';
 import type { KnownModel } from '../../gateway/link/snapshot.ts';
 import type { ModelRequest } from './engine-choice.ts';
 import type { GpuProfile, ModelProfile, Profiles } from '../profile/profile.ts';
@@ -16,19 +16,40 @@ export type AskedModel = ModelRequest & { readonly aliases: readonly string[]; r
  */
 export function askedModels(settings: Settings, profiles: Profiles, gpu: GpuProfile): readonly [AskedModel, ...AskedModel[]] {
   const [first, ...others] = settings.models.map((model) => {
-    const profile = profiles.models.get(model.id) ?? null;
-    if (!profile && model.source === null) throw new ProfileError(unknownModel(model.id, profiles));
-    return { id: model.id, source: model.source, profile, engine: model.engine, aliases: model.aliases, swap: model.swap };
+    const asked = requested(model, profiles);
+    if (!asked) throw new ProfileError(unknownModel(model.id, profiles));
+    return asked;
   });
   if (first) return [first, ...others];
   const profile = profiles.models.get(gpu.default_model) ?? null;
   return [{ id: gpu.default_model, source: null, profile, engine: {}, aliases: [], swap: null }];
 }
 
+/**
+ * A model of the settings with its entry in the registry: by its id, or by the repository that one of its variants lies in. An id that is
+ * a repository (owner/name) needs no entry. null: nobody knows what is meant.
+ */
+export function requested({ id, source: given, engine, aliases, swap }: ModelSettings, profiles: Profiles): AskedModel | null {
+  const named = profiles.models.get(id);
+  const source = given ?? (named === undefined && id.includes('/') ? id : null);
+  if (!named && source === null) return null;
+  const bySource = [...profiles.models.values()].find(({ variants }) => variants.some((variant) => variant.source === source));
+  return { id, source, profile: named ?? bySource ?? null, engine, aliases, swap };
+}
+
+/** Every id of the settings that nobody knows, with the message for it, by its place in the list. */
+export function unknownModels(models: Settings['models'], profiles: Profiles): { readonly index: number; readonly message: string }[] {
+  return models.flatMap((model, index) => (requested(model, profiles) ? [] : [{ index, message: hintAt(model.id, profiles) }]));
+}
+
 function unknownModel(id: string, profiles: Profiles): string {
+  return `models: ${hintAt(id, profiles)}`;
+}
+
+function hintAt(id: string, profiles: Profiles): string {
   const near = nearestName(id, profiles.models.keys());
-  const hint = near ? `did you mean ${near}?` : `the registry has ${[...profiles.models.keys()].join(', ')}`;
-  return `models: there is no ${id} in profiles/models; ${hint} For a model of your own give { id, source }.`;
+  const hint = near ? `did you mean ${near}?` : `the registry has ${[...profiles.models.keys()].join(', ')};`;
+  return `there is no ${id} in profiles/models; ${hint} For any other model give its repository (owner/name), its folder, or { id, source }.`;
 }
 
 /** What a model is for. An operator's own that nobody knows generates text unless its flags say otherwise. */

@@ -1,6 +1,5 @@
 import type { Settings } from '../../gateway/config/schema/settings.ts';
 import type { KnownModel } from '../../gateway/link/snapshot.ts';
-import { readModelFiles } from '../engine/model-files.ts';
 import type { CardFacts } from '../fit/settings.ts';
 import type { GpuReading } from '../gpu/gpu.ts';
 import { usableGpus } from '../gpu/visible.ts';
@@ -14,6 +13,7 @@ import type { Choice } from './engine-choice.ts';
 import { chooseEngine } from './engine-choice.ts';
 import type { AskedModel } from './model-request.ts';
 import { askedModels, toKnownModel } from './model-request.ts';
+import { informed, withFacts } from './model-facts.ts';
 import { allowedCards } from './pinned.ts';
 import { placeModels } from './placement.ts';
 import type { PlannedModel, Surroundings } from './planned-model.ts';
@@ -67,7 +67,10 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
   const gpus = isPretended ? [] : usable;
   const isOurs = (gpu: GpuReading) => running.some(({ gpuUuids }) => gpuUuids.includes(gpu.uuid));
   const tuning = chooseTuning(profiles, wanted.tuning);
-  const asked = askedModels(settings, profiles, firstIdle(cards, isOurs).profile).map((model) => withFiles(model, surroundings));
+  const known = askedModels(settings, profiles, firstIdle(cards, isOurs).profile).map((model) =>
+    informed(model, wanted.vllm_command, surroundings),
+  );
+  const asked = known.map(({ model }) => model);
   const others = [...profiles.models.values()];
 
   const choose = (model: AskedModel, card: ProfiledCard, facts: Partial<CardFacts>, instead = others): Choice =>
@@ -82,7 +85,8 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
       return { gpu, choice, suit: suitOf(choice, cardOf(gpu.uuid), isOurs(gpu)) };
     });
     const present = running.filter((engine) => engine.model === model.id).map(({ gpuUuids }) => gpuUuids);
-    const suits = new Map(looks.flatMap(({ gpu, suit }) => (suit ? [[gpu.uuid, suit] as const] : [])));
+    const isThere = known[nth]?.facts?.kind !== 'missing';
+    const suits = new Map((isThere ? looks : []).flatMap(({ gpu, suit }) => (suit ? [[gpu.uuid, suit] as const] : [])));
     return { id: model.id, copies: nth === 0 ? wanted.replicas : 1, suits, present, looks, problem };
   });
   const placed =
@@ -115,10 +119,10 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
       const kept = sharers > 1 ? 0 : reservedGib(sleepers, card.profile.swap.max_asleep);
       const facts: CardFacts = { ...card.facts, count: Math.max(1, own.length), reservedGib: kept, sharers };
       const candidate = candidates[asked.indexOf(model)]!;
-      const choice =
-        candidate.suits.size === 0 && gpus.length > 0
-          ? refused(candidate, choose(model, card, facts))
-          : withCards(choose(model, card, facts), own.length);
+      const chosen = choose(model, card, facts);
+      const isHopeless = candidate.suits.size === 0 && gpus.length > 0;
+      const fitting = isHopeless ? refused(candidate, chosen) : withCards(chosen, own.length);
+      const choice = withFacts(fitting, known[asked.indexOf(model)]!, surroundings);
       const used = choice.kind === 'run' ? own.slice(0, gpusFor(choice)) : own;
       const context = { settings, surroundings, profile: card.profile, decision, gpus: used, modelId: model.id, swap: rulesOf(model) };
       return planModel(context, model, choice, facts, id);
@@ -161,12 +165,6 @@ function refused({ problem, looks }: Candidate, here: Choice): Choice {
   if (here.kind === 'run') return { kind: 'refused', reason: [...new Set(reasons)].join(' ') };
   const elsewhere = [...new Set(reasons)].filter((reason) => !here.reason.startsWith(reason));
   return { kind: 'refused', reason: [...elsewhere, here.reason].join(' ') };
-}
-
-/** A model that the registry does not know is known by its files, where they lie on this machine already. */
-function withFiles(model: AskedModel, { cwd, env }: Surroundings): AskedModel {
-  if (model.profile || model.source === null) return model;
-  return { ...model, profile: readModelFiles(model.id, model.source, cwd, env) };
 }
 
 /** `cards` are all that there are for it; 0: nobody has counted. */

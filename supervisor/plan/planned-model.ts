@@ -10,6 +10,7 @@ import { ladderLimits } from '../ladder/limits.ts';
 import type { Setup } from '../ladder/step.ts';
 import { gpusOf } from '../profile/mode.ts';
 import type { EngineSettings, GpuProfile } from '../profile/profile.ts';
+import type { ModelFacts } from '../repository/facts.ts';
 import { fingerprint, workerPrefix } from '../system/instance-id.ts';
 import type { EngineDecision } from './detect.ts';
 import type { Choice } from './engine-choice.ts';
@@ -29,6 +30,8 @@ export interface Surroundings {
   readonly gpuProblem?: string | null;
   /** Engines of an earlier run, which go on if they are still wanted: the memory they hold is nobody else's. */
   readonly running?: readonly RunningEngine[];
+  /** By model, what is known of those that no profile describes; left out where nobody has asked beyond this machine. */
+  readonly facts?: ReadonlyMap<string, ModelFacts>;
 }
 
 export interface RunningEngine {

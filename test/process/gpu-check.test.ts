@@ -48,6 +48,10 @@ describe('headgate check', () => {
     expect(unknown.text).toMatch(
       /^headgate\.yaml:1:10: models\[0\]\.id: there is no mistral-7b-instrct .*did you mean mistral-7b-instruct\?/,
     );
+    expect(await headgate(house, 'models:\n  - mistral-7b-instruct\n  - ./weights/mine\n', 'check')).toEqual({
+      code: 64,
+      text: `headgate.yaml:3:5: models[1].id: mine cannot be had: there is no folder ${join(house.folder, 'weights/mine')}.\n1 problem in the settings\n`,
+    });
   });
 
   test('asks no GPU where no model is named, and none anywhere of a gateway alone', async () => {

@@ -153,6 +153,11 @@ export const ROOMS: readonly Room[] = [
     pure: true,
   },
   {
+    path: 'supervisor/repository',
+    idea: 'what a model is, from its own files: a folder, the cache of the hub, or the hub',
+    knows: ['gateway/core', 'supervisor/profile'],
+  },
+  {
     path: 'supervisor/failure',
     idea: 'why an engine ended, from its log and its exit',
     knows: ['gateway/core', 'gateway/core/secrets', 'supervisor/gpu', 'supervisor/system'],
@@ -202,6 +207,7 @@ export const ROOMS: readonly Room[] = [
     idea: 'what to launch where',
     knows: [
       'gateway/config/schema',
+      'gateway/core',
       'gateway/core/log',
       'gateway/link',
       'supervisor/engine',
@@ -209,6 +215,7 @@ export const ROOMS: readonly Room[] = [
       'supervisor/gpu',
       'supervisor/ladder',
       'supervisor/profile',
+      'supervisor/repository',
       'supervisor/system',
     ],
   },

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { controlProblem, originProblem, serverUrlProblem } from './addresses.ts';
 import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path, secret, share } from './kinds.ts';
+import { namedModel } from './named-model.ts';
 import { placement } from './placement.ts';
 
 // The one place that says which settings exist, their defaults and ranges. Rules between settings are in cross-checks.ts.
@@ -136,7 +137,7 @@ const modelObject = z.strictObject({
 
 const model = z
   .union([modelName(), modelObject])
-  .transform((entry): z.output<typeof modelObject> => (typeof entry === 'string' ? modelObject.parse({ id: entry }) : entry));
+  .transform((entry): z.output<typeof modelObject> => (typeof entry === 'string' ? modelObject.parse(namedModel(entry)) : entry));
 
 const batchWindow = z.strictObject({
   window_ms: ms(0, 1000).default(0).describe('How long to hold requests so that a burst leaves together. 0 = off; 20 and 50 are usual.'),

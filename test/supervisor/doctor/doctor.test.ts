@@ -375,6 +375,20 @@ describe('worth knowing are', () => {
     expect(await warnings({ env: { VLLM_ATTENTION_BACKEND: 'AUTO' } })).toContain('attention_backend');
   });
 
+  test('that nobody can say how a model fits: then nothing is known to stand in the way', async () => {
+    const smi = pretendSmi({ cards: [CARDS.l4] });
+    const env = { HF_ENDPOINT: 'http://127.0.0.1:1', HF_HOME: '/nowhere' };
+    const report = await doctor({ smi, vllm: pretendVllm(), settings: { models: ['acme/anything'] }, env });
+    expect(report.ok).toBe(true);
+    expect(report.models[0]).toMatchObject({ id: 'acme/anything', verdict: 'unknown' });
+    expect(report.warnings.join()).toContain('How acme/anything fits is not known: 127.0.0.1:1 cannot be asked');
+    const text = doctorText(report);
+    expect(text).toContain('Nothing is known to stand in the way; whether acme/anything fits nobody can say.');
+    expect(text).not.toContain('Nothing stands in the way.');
+    const missing = await doctor({ smi, vllm: pretendVllm(), settings: { models: ['/models/nothing'] } });
+    expect(missing).toMatchObject({ ok: false, problems: ['nothing cannot be had: there is no folder /models/nothing.'] });
+  });
+
   test('weights that need a token', async () => {
     const smi = pretendSmi({ cards: [CARDS.l4] });
     const settings = { models: [{ id: 'llama-3.1-8b-instruct', source: 'meta-llama/Llama-3.1-8B-Instruct' }] };

@@ -73,7 +73,7 @@ describe('models', () => {
   });
 
   test('take as many cards as they need when their worker is alone, and its own beside others', () => {
-    const large = { id: 'large', source: '/models/large', engine: { tensor_parallel_size: 2 } };
+    const large = { id: 'large', source: 'acme/large', engine: { tensor_parallel_size: 2 } };
     const plan = (replicas: number) =>
       planFleet(
         settings({ models: ['mistral-7b-instruct', large], supervisor: { replicas, engine: 'vllm' } }),
@@ -135,9 +135,9 @@ describe('models', () => {
   });
 
   test('of the operator’s own need a source, and their flags are passed on', () => {
-    const own = { id: 'mine', source: '/models/mine', engine: { max_num_seqs: 3 } };
+    const own = { id: 'mine', source: 'acme/mine', engine: { max_num_seqs: 3 } };
     const plan = planFleet(settings({ models: [own] }), profiles, [], PLACE);
-    expect(args(plan)).toEqual(expect.arrayContaining(['/models/mine', '--served-model-name', 'mine', '--max-num-seqs', '3']));
+    expect(args(plan)).toEqual(expect.arrayContaining(['acme/mine', '--served-model-name', 'mine', '--max-num-seqs', '3']));
   });
 
   test('that nobody knows are an error with the nearest name', () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { settingsSchema } from '../../../gateway/config/schema/settings.ts';
 import { planFleet } from '../../../supervisor/plan/plan.ts';
-import { readModelFiles } from '../../../supervisor/engine/model-files.ts';
+import { findHere } from '../../../supervisor/repository/local.ts';
 import { loadProfiles } from '../../../supervisor/profile/profile.ts';
 import { reading } from '../support/pretend-smi.ts';
 import { scratchFolder } from '../support/scratch.ts';
@@ -28,6 +28,11 @@ function modelFolder(config: object, gib: number, folder = scratchFolder()): str
     truncateSync(join(folder, name), Math.round((gib / 2) * 2 ** 30));
   }
   return folder;
+}
+
+/** What the files of a folder or of the hub's cache say. */
+function readModelFiles(id: string, source: string, cwd: string, env: Record<string, string>) {
+  return findHere({ id, source, revision: null, downloadDir: null }, cwd, env)?.profile ?? null;
 }
 
 const read = (config: object, gib = 10) => readModelFiles('mine', modelFolder(config, gib), '/', {});
