@@ -14,6 +14,10 @@ export interface UpstreamHead {
   readonly contentType: string;
   /** null: chunked, or until the connection closes. */
   readonly contentLength: number | null;
+  /** What vLLM says of the vectors in an answer of bare bytes, up to 256 KB of JSON; absent where it says nothing. */
+  readonly metadata?: string;
+  /** How long the worker wants to be left alone; absent where it does not say. */
+  readonly retryAfterMs?: number;
 }
 
 /** Payload found in what was just read: chunk i lies at bytes [starts[i], ends[i]) of the buffer handed over. */

@@ -22,7 +22,10 @@ export function errorReplyParts(error: GatewayError, dialect: Dialect, random: R
   const headers: Record<string, string> = { 'content-type': 'application/json', 'x-headgate-reason': error.reason };
   if (row.retry === true) {
     const base = Math.max(DEFAULT_RETRY_MS, Math.min(details.retryAfterMs ?? DEFAULT_RETRY_MS, LONGEST_BASE_MS));
-    const ms = Math.floor(jitter(random, base, JITTER));
+    const jittered = Math.floor(jitter(random, base, JITTER));
+    // What a worker asked for is no estimate: nobody comes back before.
+    const least = error.kind === 'worker_busy' ? Math.min(details.retryAfterMs ?? 0, LONGEST_RETRY_S * 1000) : 0;
+    const ms = least === 0 ? jittered : Math.min(Math.ceil(least + jittered * JITTER), LONGEST_RETRY_S * 1000);
     headers['retry-after'] = String(Math.ceil(ms / 1000));
     headers['retry-after-ms'] = String(ms);
   }

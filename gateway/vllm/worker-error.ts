@@ -7,11 +7,12 @@ const SOURCE_FILE = /(?:\/[\w.@+-]+)+\.(?:py|so|cu|cpp|h)\b/g;
 /**
  * What becomes of a worker's error answer. Its 4xx speak to the client and are passed on, reshaped: vLLM's `code` is a number, its types
  * are Python class names, its 401 holds a string where an object belongs. Everything else is the worker's failure, and its text (which may
- * hold a stack trace) stays here.
+ * hold a stack trace) stays here. `retryAfterMs`: how long it asks to be left alone, where it does.
  */
-export function fromWorkerError(status: number, body: string, path: string): GatewayError {
+export function fromWorkerError(status: number, body: string, path: string, retryAfterMs?: number): GatewayError {
   if (status === 429 || status === 503) {
-    return new GatewayError('worker_busy', 'The worker is too busy to take the request.', { cause: said(body) });
+    const details: ErrorDetails = { cause: said(body), ...(retryAfterMs !== undefined && { retryAfterMs }) };
+    return new GatewayError('worker_busy', 'The worker is too busy to take the request.', details);
   }
   if (status === 401 || status === 403) return new GatewayError('upstream_error', 'The worker refused the gateway’s own credentials.');
   if (status !== 501 && (status < 400 || status >= 500)) {

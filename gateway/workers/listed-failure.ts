@@ -1,4 +1,5 @@
 import type { WorkerFailure } from '../core/worker.ts';
+import type { Unreached } from '../vllm/unreached.ts';
 import type { Sight } from '../vllm/sight.ts';
 
 const CLASSES: Record<Sight, string> = {
@@ -34,14 +35,14 @@ export function scrapeTrouble(sight: Sight): string {
 export function listedFailure(
   url: string,
   phase: 'starting' | 'serving',
-  trouble: { readonly sight: Sight; readonly message: string },
+  trouble: { readonly sight: Sight; readonly message: string; readonly why?: Unreached },
   wallMs: number,
 ): WorkerFailure {
   return {
-    class: CLASSES[trouble.sight],
+    class: trouble.why?.class ?? CLASSES[trouble.sight],
     phase,
     message: `${url} ${trouble.message}.`,
-    advice: ADVICE[trouble.sight],
+    advice: trouble.why?.advice ?? ADVICE[trouble.sight],
     at: new Date(wallMs).toISOString(),
   };
 }

@@ -1,6 +1,7 @@
 import type { ServedModel } from '../core/worker.ts';
 import { readModels, readVersion } from '../vllm/answers.ts';
 import { type Sight, sightOfFailure, sightOfStatus } from '../vllm/sight.ts';
+import { type Unreached, whyUnreached } from '../vllm/unreached.ts';
 import { engineOf } from '../vllm/version.ts';
 
 /** WorkerTransport.get. */
@@ -9,7 +10,7 @@ export type GetPage = (path: string, timeoutMs: number) => Promise<{ status: num
 /** What a look at a worker found. `message` goes on from the worker's url: "… refuses connections". */
 export type Finding =
   | { readonly kind: 'well'; readonly models: readonly ServedModel[]; readonly version: string | null; readonly engine: string | null }
-  | { readonly kind: 'unwell'; readonly sight: Sight; readonly message: string };
+  | { readonly kind: 'unwell'; readonly sight: Sight; readonly message: string; readonly why?: Unreached };
 
 const TIMEOUT_MS = 5000;
 const TROUBLE: Partial<Record<Sight, string>> = {
@@ -50,6 +51,8 @@ async function ask(get: GetPage, path: string): Promise<{ kind: 'page'; page: st
     return { kind: 'unwell', sight: sightOfStatus(status), message: `answers ${path} with status ${status}` };
   } catch (error) {
     const sight = sightOfFailure(error);
+    const why = sight === 'missed' ? whyUnreached(error) : null;
+    if (why) return { kind: 'unwell', sight, message: why.message, why };
     return { kind: 'unwell', sight, message: TROUBLE[sight] ?? `does not answer ${path}` };
   }
 }

@@ -53,6 +53,7 @@ test('a worker gets the allow-list and its own key, whatever the client sends', 
   expect(worker.requests[0]?.headers).toEqual({
     host: new URL(worker.url).host,
     connection: 'keep-alive',
+    'accept-encoding': 'identity',
     authorization: 'Bearer worker-key',
     'content-type': 'application/json',
     'content-length': String(body.length),

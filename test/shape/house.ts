@@ -63,7 +63,7 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/core', 'gateway/openai'],
     shuns: HTTP,
   },
-  { path: 'gateway/workers/wire', idea: 'the socket to a worker', knows: ['gateway/core'] },
+  { path: 'gateway/workers/wire', idea: 'the socket to a worker', knows: ['gateway/core', 'gateway/vllm'] },
   {
     path: 'gateway/workers',
     idea: 'which workers there are: listed, supervised, scraped',

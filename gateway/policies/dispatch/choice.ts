@@ -6,6 +6,7 @@ import { noWorkerError } from '../capacity/no-worker.ts';
 import { pressureOf, type PressureSettings } from '../capacity/pressure.ts';
 import { unwillingError, willingWorkers } from '../capacity/prompt-logprobs.ts';
 import type { Losses } from '../lost/loss.ts';
+import type { AskedForRest } from './asked-for-rest.ts';
 import type { Breakers } from './breakers.ts';
 
 /** Who is to be asked next? */
@@ -31,7 +32,7 @@ export interface ChoiceContext {
 }
 
 /** Which workers may be asked, in the order in which the reasons count. */
-export function filters({ directory, pressure }: ChoiceContext, breakers: Breakers, losses: Losses): readonly Filter[] {
+export function filters({ directory, pressure }: ChoiceContext, breakers: Breakers, losses: Losses, rest: AskedForRest): readonly Filter[] {
   return [
     {
       keep: (_, { call }) => directory.readyFor(call.model),
@@ -45,6 +46,13 @@ export function filters({ directory, pressure }: ChoiceContext, breakers: Breake
     {
       keep: (workers, { tried, now }) => breakers.admitting(untried(workers, tried), now),
       refusal: (before, { call, now }) => allOpen(before, call, now),
+    },
+    {
+      keep: (workers, { now }) => rest.awake(workers, now),
+      refusal: (before, { call, now }) => {
+        const message = `The workers for ${call.model} have asked to be left alone for a moment.`;
+        return new GatewayError('worker_busy', message, { retryAfterMs: rest.leftMs(before, now) });
+      },
     },
     { keep: (workers, { now }) => calm(workers, pressure(), now) },
   ];

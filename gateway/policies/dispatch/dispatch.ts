@@ -13,6 +13,7 @@ import type { PressureSettings } from '../capacity/pressure.ts';
 import { Losses, LostError, NOTICE_MS } from '../lost/loss.ts';
 import type { AttemptResult } from '../relay/attempt-result.ts';
 import { relay, type RelaySettings } from '../relay/relay.ts';
+import { AskedForRest } from './asked-for-rest.ts';
 import { Blame } from './blame.ts';
 import { Breakers } from './breakers.ts';
 import { candidates, type Filter, filters } from './choice.ts';
@@ -64,13 +65,14 @@ export class Dispatch {
   readonly #losses = new Losses();
   readonly #blame = new Blame();
   readonly #signs = new SignsOfLife();
+  readonly #rest = new AskedForRest();
   readonly #routed = new Map<string, number>();
 
   constructor(context: DispatchContext) {
     this.#context = context;
     this.#balancer = new LoadBalancer(context.random);
     this.#breakers = new Breakers(context, this.#signs);
-    this.#filters = filters(context, this.#breakers, this.#losses);
+    this.#filters = filters(context, this.#breakers, this.#losses, this.#rest);
     context.directory.onChange(() => this.#forgetWorkers());
   }
 
@@ -122,6 +124,7 @@ export class Dispatch {
       }
       if (result.kind === 'replied') return result.reply;
       const { cause, error } = result;
+      if (cause === 'busy') this.#rest.note(worker.id, error.details.retryAfterMs ?? 0, clock.now());
       if (cause === 'final') throw error;
       if (cause === 'failed' && isKnownToFail) throw error;
       if (cause === 'died' && !this.#suspects.mayGoOn(bytes)) throw error;
@@ -229,7 +232,7 @@ export class Dispatch {
 
   #forgetWorkers(): void {
     const present = new Set(this.#context.directory.workers().map(({ id }) => id));
-    for (const known of [this.#routed, this.#losses, this.#blame, this.#signs]) {
+    for (const known of [this.#routed, this.#losses, this.#blame, this.#signs, this.#rest]) {
       for (const id of known.keys()) if (!present.has(id)) known.delete(id);
     }
   }

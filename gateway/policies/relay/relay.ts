@@ -252,8 +252,9 @@ class Relay implements UpstreamListener, SilenceListener {
   /** Opens the client's side. From here on nothing is retried. */
   #pass(): void {
     this.#state = 'passing';
-    const { contentType, contentLength } = this.#head!;
+    const { contentType, contentLength, metadata } = this.#head!;
     const headers: Record<string, string> = { 'content-type': contentType };
+    if (metadata !== undefined) headers['metadata'] = metadata;
     if (this.#isEventStream()) {
       headers['cache-control'] = 'no-cache';
       headers['x-accel-buffering'] = 'no';

@@ -15,7 +15,7 @@ type Judged =
 
 /** Pure. Only where answers have choices is a finish reason one; elsewhere it is what a client had echoed. */
 export function judgeWhole(head: UpstreamHead, body: Buffer, { path, streamEnd, dialect }: Route): Judged {
-  if (head.status !== 200) return judgeError(body.toString('utf8'), head.status, path);
+  if (head.status !== 200) return judgeError(body.toString('utf8'), head, path);
   if (head.contentType.startsWith('text/event-stream')) {
     return failed(new GatewayError('upstream_disconnected', 'The worker ended the stream before its first event.'), 'incomplete');
   }
@@ -29,8 +29,8 @@ export function judgeWhole(head: UpstreamHead, body: Buffer, { path, streamEnd, 
   return { kind: 'good', finishReason };
 }
 
-function judgeError(text: string, status: number, path: string): Judged {
-  const error = fromWorkerError(status, text, path);
+function judgeError(text: string, { status, retryAfterMs }: UpstreamHead, path: string): Judged {
+  const error = fromWorkerError(status, text, path, retryAfterMs);
   if (error.kind === 'worker_busy') return { kind: 'bad', error, cause: 'busy', verdict: { kind: 'neutral' } };
   // A worker that says what is wrong with a request is well.
   if (error.row.origin === 'client') return { kind: 'bad', error, cause: 'final', verdict: { kind: 'success' } };
@@ -47,7 +47,7 @@ const COMPLETE: Outcome = { kind: 'complete', status: 200 };
 export function wholeReply(head: UpstreamHead, bytes: Buffer): Reply {
   return {
     status: 200,
-    headers: { 'content-type': head.contentType || 'application/json' },
+    headers: { 'content-type': head.contentType || 'application/json', ...(head.metadata !== undefined && { metadata: head.metadata }) },
     body: { kind: 'bytes', bytes },
     relayed: true,
     ended: new Ending(),

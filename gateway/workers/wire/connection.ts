@@ -1,20 +1,16 @@
-import * as net from 'node:net';
-import * as tls from 'node:tls';
+import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../../core/clock.ts';
+import type { GatewayError } from '../../core/errors.ts';
 import { shortageOf, type UpstreamExchange, type UpstreamFailure, type UpstreamListener } from '../../core/transport.ts';
+import { unreachedBecause } from '../../vllm/unreached.ts';
 import { Addressee } from './addressee.ts';
 import { ChunkPayload } from './chunk-payload.ts';
 import { ChunkWalker } from './chunk-frames.ts';
+import { type Decoded, decoded, isCoded, unknownCoding } from './decoded.ts';
 import { failure } from './failure.ts';
 import { frameOf, isEventStream } from './frame-of.ts';
-import { parseResponseHead, type ResponseHead } from './response-head.ts';
-
-/** Where a worker listens. */
-export interface Endpoint {
-  readonly secure: boolean;
-  readonly host: string;
-  readonly port: number;
-}
+import { type Endpoint, openSocket } from './open-socket.ts';
+import { parseResponseHead, type ResponseHead, upstreamHead } from './response-head.ts';
 
 /** How a connection tells its pool that it may be used again, or is gone. */
 export interface ConnectionOwner {
@@ -43,9 +39,6 @@ type Reading =
   | { readonly kind: 'payload'; readonly decoder: ChunkPayload }
   | { readonly kind: 'until-close' };
 
-/** Every plain connection reads into this one; what is kept is copied out before the next read. */
-const READ_BUFFER = Buffer.allocUnsafeSlow(65_536);
-
 const NO_BYTES = Buffer.alloc(0);
 const NOTHING: Reading = { kind: 'nothing' };
 const HEAD: Reading = { kind: 'head' };
@@ -55,7 +48,7 @@ const HEAD: Reading = { kind: 'head' };
  * untouched: decoding and encoding them again costs as much as everything else a token meets here.
  */
 export class Connection implements UpstreamExchange {
-  readonly #socket: net.Socket;
+  readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
   readonly #clock: Clock;
   #listener: UpstreamListener | null = null;
@@ -70,6 +63,7 @@ export class Connection implements UpstreamExchange {
   #restedSince: number | null = null;
   #error: Error | null = null;
   readonly #addressee = new Addressee();
+  #decoding: Decoded | null = null;
   /** Monotonic ms until which the connection may be taken from the pool. */
   usableUntil = 0;
   /** Milliseconds the worker keeps an idle connection, when it said so. */
@@ -78,16 +72,12 @@ export class Connection implements UpstreamExchange {
   constructor(endpoint: Endpoint, owner: ConnectionOwner, clock: Clock, connectMs: number) {
     this.#owner = owner;
     this.#clock = clock;
-    const options = { host: endpoint.host, port: endpoint.port, noDelay: true };
-    const socket = endpoint.secure
-      ? tls.connect({ ...options, servername: net.isIP(endpoint.host) ? '' : endpoint.host, ALPNProtocols: ['http/1.1'] })
-      : net.connect({ ...options, onread: { buffer: READ_BUFFER, callback: (bytes) => this.#onRead(bytes) } });
+    const socket = openSocket(endpoint, (read) => this.#onData(read));
     this.#socket = socket;
     this.#connectTimer = clock.after(connectMs, () => {
       socket.destroy(new Error(`no connection within ${connectMs} ms`));
     });
     socket.once(endpoint.secure ? 'secureConnect' : 'connect', () => this.#onConnect());
-    if (endpoint.secure) socket.on('data', (read: Buffer) => this.#onData(read));
     socket.on('end', () => this.#onEnd());
     socket.on('error', (error) => (this.#error = error));
     socket.on('close', () => this.#onClose());
@@ -123,14 +113,17 @@ export class Connection implements UpstreamExchange {
 
   pause(): void {
     this.#socket.pause();
+    this.#decoding?.pause();
   }
 
   resume(): void {
     this.#socket.resume();
+    this.#decoding?.resume();
   }
 
   abort(): void {
     this.#listener = null;
+    this.#decoding?.stop();
     this.destroy();
   }
 
@@ -143,14 +136,6 @@ export class Connection implements UpstreamExchange {
     this.#connectTimer?.cancel();
     this.#connectTimer = null;
     this.#listener?.onSent();
-  }
-
-  /** Copies what was read out of the shared buffer: a token's 250 bytes, where Node would set aside 64 KiB for each read. */
-  #onRead(bytes: number): boolean {
-    const read = Buffer.allocUnsafe(bytes);
-    READ_BUFFER.copy(read, 0, 0, bytes);
-    this.#onData(read);
-    return true;
   }
 
   #onData(read: Buffer): void {
@@ -204,13 +189,19 @@ export class Connection implements UpstreamExchange {
     else if (framing.kind === 'until-close') this.#reading = { kind: 'until-close' };
     else if (isEventStream(head.contentType)) this.#reading = { kind: 'frames', walker: new ChunkWalker() };
     else this.#reading = { kind: 'payload', decoder: new ChunkPayload() };
-    this.#listener?.onHead({
-      status: head.status,
-      contentType: head.contentType,
-      contentLength: framing.kind === 'length' ? framing.bytes : null,
-    });
+    if (isCoded(head.contentEncoding) && !this.#decode(head.contentEncoding)) return;
+    this.#listener?.onHead(upstreamHead(head, this.#clock));
     if (framing.kind === 'length' && framing.bytes === 0) return this.#finish(rest, rest.length);
     if (rest.length > 0) this.#onData(rest);
+  }
+
+  /** @returns whether the coding is known. The connection is not used again: what comes of its last bytes is heard of only later. */
+  #decode(coding: string): boolean {
+    this.#head = null;
+    this.#decoding = this.#listener && decoded(this.#listener, coding);
+    if (this.#decoding !== null) this.#listener = this.#decoding;
+    else if (this.#listener !== null) this.#failWith('nonsense', unknownCoding(coding));
+    return this.#listener !== null;
   }
 
   #onFrames(read: Buffer, walker: ChunkWalker): void {
@@ -268,17 +259,21 @@ export class Connection implements UpstreamExchange {
   }
 
   #fail(kind: UpstreamFailure['kind'], message: string): void {
+    this.#failWith(kind, failure(kind, message, this.#error).error);
+  }
+
+  #failWith(kind: UpstreamFailure['kind'], error: GatewayError): void {
     const listener = this.#listener;
     this.#listener = null;
     this.#reading = NOTHING;
     this.destroy();
-    listener?.onFailed(failure(kind, message, this.#error));
+    listener?.onFailed({ kind, error });
   }
 
   #failToConnect(): void {
     const shortage = shortageOf(this.#error);
     if (shortage !== null) this.#owner.onShortage(shortage);
-    if (shortage === null) this.#fail('connect', 'The worker could not be reached.');
+    if (shortage === null) this.#fail('connect', unreachedBecause(this.#error));
     else this.#fail('short', 'The gateway can open no more connections just now. Retry shortly.');
   }
 

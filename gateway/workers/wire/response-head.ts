@@ -1,3 +1,6 @@
+import type { Clock } from '../../core/clock.ts';
+import type { UpstreamHead } from '../../core/transport.ts';
+
 /** What of a response's head decides how its body is read and what becomes of the connection. */
 export interface ResponseHead {
   readonly status: number;
@@ -9,11 +12,17 @@ export interface ResponseHead {
   readonly keepAliveSeconds: number | null;
   /** Which request the worker says that it answers; null where it does not say. */
   readonly requestId: string | null;
+  /** Lower-case; '' when absent. */
+  readonly contentEncoding: string;
+  readonly metadata: string | null;
+  /** As written: seconds, or a date. */
+  readonly retryAfter: string | null;
   /** Where the body begins. */
   readonly bodyStart: number;
 }
 
-const MAX_HEAD_BYTES = 65_536;
+/** vLLM describes each vector of an answer of bare bytes in a header: 256 KB of it, and the rest. */
+const MAX_HEAD_BYTES = 327_680;
 /** What no header holds, and what one of ours must not: a bare line break ends a header for some readers and not for others. */
 const CONTROL = /[^\t\x20-\x7e\x80-\xff]/;
 const END = Buffer.from('\r\n\r\n');
@@ -37,6 +46,9 @@ export function parseResponseHead(bytes: Buffer): ResponseHead | null | 'invalid
   let keepAlive = statusLine.charCodeAt(7) === 0x31;
   let keepAliveSeconds: number | null = null;
   let requestId: string | null = null;
+  let contentEncoding = '';
+  let metadata: string | null = null;
+  let retryAfter: string | null = null;
   for (let i = 1; i < lines.length; i++) {
     const line = lines[i]!;
     const colon = line.indexOf(':');
@@ -67,6 +79,15 @@ export function parseResponseHead(bytes: Buffer): ResponseHead | null | 'invalid
       case 'x-request-id':
         requestId = value;
         break;
+      case 'content-encoding':
+        contentEncoding = contentEncoding === '' ? value.toLowerCase() : `${contentEncoding}, ${value.toLowerCase()}`;
+        break;
+      case 'metadata':
+        metadata = value;
+        break;
+      case 'retry-after':
+        retryAfter = value;
+        break;
     }
   }
   if (chunked && length !== null) return 'invalid';
@@ -85,8 +106,27 @@ export function parseResponseHead(bytes: Buffer): ResponseHead | null | 'invalid
     keepAlive: keepAlive && framing.kind !== 'until-close',
     keepAliveSeconds,
     requestId,
+    contentEncoding,
+    metadata,
+    retryAfter,
     bodyStart: end + END.length,
   };
+}
+
+/** What of it concerns whoever asked. */
+export function upstreamHead(head: ResponseHead, clock: Clock): UpstreamHead {
+  const { status, contentType, framing, metadata, retryAfter } = head;
+  const contentLength = framing.kind === 'length' ? framing.bytes : null;
+  const waitMs = retryAfter === null ? null : retryAfterMs(retryAfter, clock.wall());
+  if (metadata === null && waitMs === null) return { status, contentType, contentLength };
+  return { status, contentType, contentLength, ...(metadata !== null && { metadata }), ...(waitMs !== null && { retryAfterMs: waitMs }) };
+}
+
+/** Milliseconds that a `retry-after` means (RFC 9110 §10.2.3); null where it means none. `wallMs`: since the epoch */
+export function retryAfterMs(written: string, wallMs: number): number | null {
+  if (/^\d{1,9}$/.test(written)) return Number(written) * 1000;
+  const at = Date.parse(written);
+  return Number.isNaN(at) || at <= wallMs ? null : at - wallMs;
 }
 
 function mayBeHttp(bytes: Buffer): boolean {

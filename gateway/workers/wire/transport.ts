@@ -8,7 +8,8 @@ import {
   type UpstreamRequest,
   type WorkerTransport,
 } from '../../core/transport.ts';
-import { Connection, type ConnectionOwner, type Endpoint } from './connection.ts';
+import { Connection, type ConnectionOwner } from './connection.ts';
+import type { Endpoint } from './open-socket.ts';
 import { RestingConnections } from './resting.ts';
 
 export interface TransportOptions {
@@ -73,7 +74,7 @@ class Transport implements WorkerTransport, ConnectionOwner {
     const host = url.hostname.replace(/^\[|\]$/g, '');
     this.#endpoint = { secure, host, port: Number(url.port) || (secure ? 443 : 80) };
     this.#fixedHead =
-      ` HTTP/1.1\r\nhost: ${url.host}\r\nconnection: keep-alive\r\n` +
+      ` HTTP/1.1\r\nhost: ${url.host}\r\nconnection: keep-alive\r\naccept-encoding: identity\r\n` +
       (options.apiKey === null ? '' : `authorization: Bearer ${options.apiKey}\r\n`);
     this.#keepAliveMs = options.keepAliveMs ?? KEEP_ALIVE_MS;
     this.#resting = new RestingConnections(options.clock, (connection) => this.#onRested(connection), options.proofs);
@@ -102,7 +103,8 @@ class Transport implements WorkerTransport, ConnectionOwner {
 
   async get(path: string, timeoutMs: number): Promise<{ status: number; body: string }> {
     const signal = AbortSignal.timeout(timeoutMs);
-    const response = await this.#asks.request({ path, method: 'GET', headers: this.#authorization(), signal }).catch((error: unknown) => {
+    const headers = { ...this.#authorization(), 'accept-encoding': 'identity' };
+    const response = await this.#asks.request({ path, method: 'GET', headers, signal }).catch((error: unknown) => {
       const shortage = shortageOf(error);
       if (shortage !== null) this.onShortage(shortage);
       throw error;

@@ -8,6 +8,7 @@ import * as tls from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { WorkerTransport } from '../../../../gateway/core/transport.ts';
 import { createTransport } from '../../../../gateway/workers/wire/transport.ts';
+import { whyUnreached } from '../../../../gateway/vllm/unreached.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';
 import { Heard } from './heard.ts';
 import { POST, rested } from './wire.ts';
@@ -87,6 +88,34 @@ describe.skipIf(identity === null)(`a worker behind TLS${identity === null ? ' (
       transport.exchange({ ...POST, body: { bytes: Buffer.from('ab') } }, heard);
       await heard.over;
       expect(heard.payload).toBe('{"a":1}');
+    } finally {
+      tls.setDefaultCACertificates(before);
+    }
+  });
+
+  /** What a look and a call make of it. */
+  async function named(url: string): Promise<{ status: string | undefined; told: string | undefined }> {
+    const other = createTransport({ url, apiKey: null, clock: createFakeClock(), connectMs: () => 3_000 });
+    const look = await other.get('/health', 5_000).then(
+      () => null,
+      (error: unknown) => whyUnreached(error),
+    );
+    const heard = await spoken(other, '/x');
+    await other.close();
+    return { status: look?.class, told: heard.failure?.error.message };
+  }
+
+  test('is named for what is wrong with it, to operator and client', async () => {
+    const { port } = server.address() as AddressInfo;
+    const untrusted = await named(`https://127.0.0.1:${port}`);
+    expect(untrusted).toEqual({ status: 'tls_untrusted', told: expect.stringMatching(/certificate that is not trusted here\.$/) });
+    expect((await named(`http://127.0.0.1:${port}`)).status).toBe('http_not_spoken');
+    const before = tls.getCACertificates('default');
+    tls.setDefaultCACertificates([...before, identity!.cert]);
+    try {
+      const wrong = await named(`https://localhost:${port}`);
+      expect(wrong).toEqual({ status: 'tls_wrong_name', told: expect.stringMatching(/certificate for another name\.$/) });
+      expect(wrong.told).not.toMatch(/localhost|127\.0\.0\.1/);
     } finally {
       tls.setDefaultCACertificates(before);
     }

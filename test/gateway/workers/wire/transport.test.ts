@@ -15,7 +15,7 @@ describe('an exchange', () => {
     const each = await wire({ apiKey: 'worker-key' });
     await spoken(each);
     expect(each.requests).toEqual([
-      `POST /v1/x HTTP/1.1\r\nhost: 127.0.0.1:${each.port}\r\nconnection: keep-alive\r\nauthorization: Bearer worker-key\r\ncontent-type: application/json\r\ncontent-length: 7\r\n\r\n{"a":1}`,
+      `POST /v1/x HTTP/1.1\r\nhost: 127.0.0.1:${each.port}\r\nconnection: keep-alive\r\naccept-encoding: identity\r\nauthorization: Bearer worker-key\r\ncontent-type: application/json\r\ncontent-length: 7\r\n\r\n{"a":1}`,
     ]);
   });
 

@@ -1,0 +1,34 @@
+import type { Worker } from '../../core/worker.ts';
+
+/** However long a worker asks to be left alone, it is asked again after this: what it said may have been about one request. */
+const LONGEST_MS = 60_000;
+
+/** Workers that said for how long they want no more calls (429 or 503 with Retry-After). Empty, it costs a look at its size. */
+export class AskedForRest {
+  readonly #untilMs = new Map<string, number>();
+
+  /** `now`: monotonic ms */
+  note(worker: string, restMs: number, now: number): void {
+    if (restMs > 0) this.#untilMs.set(worker, now + Math.min(restMs, LONGEST_MS));
+  }
+
+  /** The workers that may be asked; the list itself when that is all of them. */
+  awake(workers: readonly Worker[], now: number): readonly Worker[] {
+    if (this.#untilMs.size === 0) return workers;
+    for (const [worker, until] of this.#untilMs) if (until <= now) this.#untilMs.delete(worker);
+    return workers.some(({ id }) => this.#untilMs.has(id)) ? workers.filter(({ id }) => !this.#untilMs.has(id)) : workers;
+  }
+
+  /** Milliseconds until the first of them may be asked. */
+  leftMs(workers: readonly Worker[], now: number): number {
+    return Math.max(0, Math.min(...workers.map(({ id }) => this.#untilMs.get(id) ?? now)) - now);
+  }
+
+  keys(): Iterable<string> {
+    return this.#untilMs.keys();
+  }
+
+  delete(worker: string): void {
+    this.#untilMs.delete(worker);
+  }
+}
