@@ -5,6 +5,7 @@ import { admin, checkAdmin, type AdminContext } from './http/pages/admin.ts';
 import type { Guesses } from './http/guesses.ts';
 import type { HttpAnswer, HttpContext, HttpEnv } from './http/http-env.ts';
 import { operations, type OperationsContext } from './http/pages/operations.ts';
+import { meantBy } from './http/meant-path.ts';
 import { requestIdOf, unknownModel } from './http/identify.ts';
 import { RELAYED_ROUTES } from './http/routes.ts';
 import type { Refusals } from './http/refusals.ts';
@@ -23,6 +24,11 @@ export interface AppContext {
   readonly guesses: Guesses;
 }
 
+/** Nobody is led to these. */
+const OPERATORS = /^\/(?:admin|debug)\//;
+
+const ONE_MODEL = /^\/v1\/models\/[^]/;
+
 /** The route table: every URL the gateway answers. What is not here is not reachable, at a worker or anywhere else. */
 export function createApp(context: AppContext): Hono<HttpEnv> {
   const app = new Hono<HttpEnv>({ strict: true });
@@ -39,7 +45,7 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
     };
   const get = (path: string, answer: HttpAnswer) => {
     methods.set(path, 'GET, HEAD');
-    app.get(path, named(answer));
+    app.get(path, named(sized(answer)));
   };
   const post = (path: string, answer: HttpAnswer) => {
     methods.set(path, 'POST');
@@ -82,28 +88,60 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
     post('/admin/models/:id{[^]+}/:verb', guarded(answers.modelCommand));
   }
 
-  app.notFound(
-    named((c) => {
-      const { path, method } = c.req;
-      const allow = methods.get(path) ?? (path.startsWith('/v1/models/') ? 'GET, HEAD' : undefined);
-      const error =
-        allow === undefined
-          ? new GatewayError('unknown_url', `Unknown request URL: ${method} ${path.slice(0, 200)}. Please check the URL for typos.`)
-          : new GatewayError('method_not_allowed', `${method} is not allowed here; use ${allow.replace(', HEAD', '')}.`, { allow });
-      return refuse(c, error);
-    }),
-  );
+  app.notFound(named((c) => refuse(c, unknown(c))));
   app.onError((thrown, c) => refuse(c, thrown));
+
+  function unknown(c: HttpContext): GatewayError {
+    const { path, method } = c.req;
+    const allow = methods.get(path) ?? (ONE_MODEL.test(path) ? 'GET, HEAD' : undefined);
+    if (allow !== undefined) {
+      return new GatewayError('method_not_allowed', `${method} is not allowed here; use ${allow.replace(', HEAD', '')}.`, { allow });
+    }
+    const asked = `${method} ${path.slice(0, 200)}`;
+    const meant = context.surface === 'admin' ? null : meantBy(path, (other) => methods.has(other) && !OPERATORS.test(other));
+    switch (meant?.kind) {
+      case 'slashes': {
+        const { url = '' } = c.env.incoming;
+        const query = url.indexOf('?');
+        const location = meant.path + (query < 0 ? '' : url.slice(query));
+        return new GatewayError('moved', `There is no ${asked}; the path is ${meant.path}.`, { location });
+      }
+      case 'base':
+        return new GatewayError(
+          'unknown_url',
+          `Unknown request URL: ${asked}. The path is ${meant.path}: the base URL of an OpenAI client ends in /v1, that of an Anthropic client before it.`,
+        );
+      case 'not_offered':
+        return new GatewayError('unknown_url', `${asked} is part of ${meant.api}'s API, and not offered here.`);
+      default:
+        return new GatewayError('unknown_url', `Unknown request URL: ${asked}. Please check the URL for typos.`);
+    }
+  }
 
   function refuse(c: HttpContext, thrown: unknown): Response {
     const id = String(c.env.outgoing.getHeader('x-request-id') ?? '');
     const dialect = c.req.path.startsWith('/v1/messages') ? 'anthropic' : 'openai';
     const request = { id, route: 'unknown', dialect, method: c.req.method, durationMs: 0 } as const;
     const { status, headers, body } = context.refusals.record(context.refusals.errorOf(thrown, id), request);
+    if (dialect === 'anthropic') headers['request-id'] = id;
+    if (c.req.method === 'HEAD') headers['content-length'] = String(Buffer.byteLength(body));
     return new Response(body, { status, headers });
   }
 
   return app;
+}
+
+/** HEAD says how long the answer to a GET is (RFC 9110 §9.3.2), unless that is a stream without an end. */
+function sized(answer: HttpAnswer): HttpAnswer {
+  return async (c) => {
+    const response = await answer(c);
+    if (c.req.method !== 'HEAD' || response.body === null) return response;
+    const { status, headers } = response;
+    if (headers.get('content-type')?.startsWith('text/event-stream')) {
+      await response.body.cancel();
+    } else headers.set('content-length', String((await response.arrayBuffer()).byteLength));
+    return new Response(null, { status, headers });
+  };
 }
 
 /** Ids hold slashes; SDKs write them escaped, people do not. */

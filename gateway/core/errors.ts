@@ -65,6 +65,7 @@ export const ERRORS = {
   origin_not_allowed: client(403, 'origin_not_allowed', 'permission_error'),
   model_not_found: client(404, 'model_not_found'),
   not_found: client(404, 'not_found'),
+  moved: client(307, 'moved'),
   conflict: client(409, 'conflict'),
   unknown_url: client(404, 'unknown_url'),
   method_not_allowed: client(405, 'method_not_allowed'),
@@ -100,6 +101,8 @@ export interface ErrorDetails {
   /** Replaces the table's status: `reject_status`, or a worker's own 4xx. */
   readonly status?: number;
   readonly type?: string;
+  /** Where to ask instead, for 307: a path and its query. */
+  readonly location?: string;
   /** The methods a path knows, for 405. */
   readonly allow?: string;
   /** Close the client's connection after the answer. */

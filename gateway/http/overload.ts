@@ -6,7 +6,7 @@ const LOOK_MS = 100;
 const LATE_MS = 250;
 const IN_TIME_MS = 100;
 /** Looks in a row: a single stop (a large body, a collection of garbage) is none. */
-const LOOKS = 4;
+const LOOKS = 3;
 
 /** Hears when calls begin to be refused, with how late the loop is, and when that is over, with how many were. */
 export interface OverloadListener {

@@ -50,7 +50,8 @@ export class Refusals {
   answer(incoming: IncomingMessage, response: ServerResponse, error: GatewayError, request: RefusedRequest): void {
     const { status, headers, body } = this.record(error, request);
     if (response.destroyed) return;
-    response.writeHead(status, { ...headers, 'x-request-id': request.id, 'content-length': Buffer.byteLength(body) });
+    const ids = request.dialect === 'anthropic' ? { 'x-request-id': request.id, 'request-id': request.id } : { 'x-request-id': request.id };
+    response.writeHead(status, { ...headers, ...ids, 'content-length': Buffer.byteLength(body) });
     response.end(body);
     discardBody(incoming);
   }

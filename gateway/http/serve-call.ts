@@ -139,6 +139,8 @@ export class ClientSide {
 /** Header names and values in turn, as `writeHead` takes them fastest. */
 function headOf(reply: Reply, call: Call): string[] {
   const headers: string[] = ['x-request-id', call.id];
+  // Where Anthropic's SDKs look for it.
+  if (call.route.dialect === 'anthropic') headers.push('request-id', call.id);
   for (const name in reply.headers) headers.push(name, reply.headers[name]!);
   if (reply.relayed) {
     const { journey, attempts } = call;

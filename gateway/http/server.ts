@@ -25,13 +25,19 @@ interface ServerOptions {
   readonly crowd: Crowd | null;
 }
 
+const SLASH = 0x2f;
 const MAX_HEADERS = 100;
 /** Above the 60 s that most load balancers keep idle connections, so that they close first. */
 const KEEP_ALIVE_MS = 75_000;
 const CHECK_MS = 1_000;
 
-/** Paths as written, without dot segments, doubled slashes, backslashes or escapes: what we route is what any proxy before us saw. */
-const PLAIN_PATH = /^\/(?:[A-Za-z0-9._~:@!$&'()*+,;=-]+(?:\/[A-Za-z0-9._~:@!$&'()*+,;=-]+)*)?$/;
+/**
+ * Paths as written, without dot segments, backslashes or escapes: what we route is what any proxy before us saw. No route has an empty
+ * segment; who sends one is told where to ask instead.
+ */
+const PLAIN_PATH = /^\/[A-Za-z0-9._~:@!$&'()*+,;=/-]*$/;
+/** RFC 9112 §3.2.2: scheme and host before the path, as clients write that take us for their proxy. */
+const ABSOLUTE = /^https?:\/\/([^/?#\\]*)([^#]*)$/i;
 /** Model ids hold slashes, and SDKs escape them. */
 const MODEL_PATH = /^\/v1\/models\/(?:[A-Za-z0-9._~:@!$&'()*+,;=/-]|%[0-9A-Fa-f]{2})+$/;
 const DOT_SEGMENT = /(?:^|\/)\.{1,2}(?:\/|$)/;
@@ -102,18 +108,30 @@ function checkRequest(incoming: IncomingMessage): string {
     throw new GatewayError('headers_too_large', `The request has more than ${MAX_HEADERS} headers.`, { close: true });
   }
   incoming.headers.host = hostOf(rawHeaders, httpVersion);
+  takeAbsolute(incoming);
   const path = pathOf(incoming.url ?? '');
   if (path === null) throw new GatewayError('unknown_url', 'Unknown request URL. Please check the URL for typos.');
   return path;
 }
 
+/** A target in absolute form is served as its path, at the host that it names, whatever the Host header says. @throws invalid_host */
+function takeAbsolute(incoming: IncomingMessage): void {
+  const { url = '' } = incoming;
+  if (url.charCodeAt(0) === SLASH) return;
+  const [, host, rest = ''] = ABSOLUTE.exec(url) ?? [];
+  if (host === undefined) return;
+  if (!namesOneHost(host)) throw new GatewayError('invalid_host', 'The request target must name one host.', { close: true });
+  incoming.headers.host = host;
+  incoming.url = rest.startsWith('/') ? rest : `/${rest}`;
+}
+
 /**
  * The path of a request target, or null for one that no route can have: `/v1/../metrics` and `/%61dmin` are not looked up as what they
  * might be normalized to.
- * @throws invalid_target for anything but origin form (RFC 9112 §3.2.1)
+ * @throws invalid_target for what has neither origin nor absolute form (RFC 9112 §3.2)
  */
 export function pathOf(target: string): string | null {
-  if (target.charCodeAt(0) !== 0x2f)
+  if (target.charCodeAt(0) !== SLASH)
     throw new GatewayError('invalid_target', 'The request target must begin with a slash.', { close: true });
   const query = target.indexOf('?');
   const path = query < 0 ? target : target.slice(0, query);

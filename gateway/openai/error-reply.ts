@@ -31,6 +31,7 @@ export function errorReplyParts(error: GatewayError, dialect: Dialect, random: R
   }
   if (row.retry === false || details.hopeless) headers['x-should-retry'] = 'false';
   if (details.allow !== undefined) headers['allow'] = details.allow;
+  if (details.location !== undefined) headers['location'] = details.location;
   if (details.close) headers['connection'] = 'close';
   return { status, headers, body: JSON.stringify(errorBody(error, dialect)) };
 }

@@ -37,7 +37,7 @@ describe('a refusal on the wire', () => {
   test('of a message is in the words of its API', async () => {
     const body = '{"type":"error","error":{"type":"not_found_error","message":"The model `none` does not exist. There is m."}}';
     expect(await said(request({ line: 'POST /v1/messages HTTP/1.1', body: '{"model":"none"}', headers: [MINE] }))).toEqual({
-      head: ['HTTP/1.1 404 Not Found', ...JSON_HEAD, 'x-request-id: mine', `content-length: ${body.length}`, ...KEPT],
+      head: ['HTTP/1.1 404 Not Found', ...JSON_HEAD, 'x-request-id: mine', 'request-id: mine', `content-length: ${body.length}`, ...KEPT],
       body,
     });
   });
@@ -46,7 +46,7 @@ describe('a refusal on the wire', () => {
     const get = await said(request({ line: 'GET /nowhere HTTP/1.1', headers: [MINE], contentType: null }));
     expect(get.head).toEqual(['HTTP/1.1 404 Not Found', 'x-request-id: mine', ...JSON_HEAD, `content-length: ${get.body.length}`, ...KEPT]);
     expect(await said(request({ line: 'HEAD /nowhere HTTP/1.1', headers: [MINE], contentType: null }))).toEqual({
-      head: ['HTTP/1.1 404 Not Found', 'x-request-id: mine', ...JSON_HEAD, ...KEPT],
+      head: ['HTTP/1.1 404 Not Found', 'x-request-id: mine', `content-length: ${get.body.length + 1}`, ...JSON_HEAD, ...KEPT],
       body: '',
     });
   });
@@ -58,7 +58,7 @@ describe('a refusal on the wire', () => {
   });
 
   test('of a target that is none closes the connection', async () => {
-    const { head, body } = await said(request({ line: 'GET http://x/ HTTP/1.1', headers: [MINE], contentType: null }));
+    const { head, body } = await said(request({ line: 'GET ftp://x/ HTTP/1.1', headers: [MINE], contentType: null }));
     const length = `content-length: ${body.length}`;
     expect(head).toEqual(['HTTP/1.1 400 Bad Request', ...JSON_HEAD, 'connection: close', 'x-request-id: mine', length, 'Date: now']);
   });

@@ -47,6 +47,6 @@ test('a query or another method makes no difference to where a relayed path lead
     expectRefusal(answer, 'method_not_allowed');
     expect(answer.headers['allow']).toBe('POST');
   }
-  for (const path of ['/v1/chat/completions/', '/V1/chat/completions', '/v1/chat%2fcompletions', '/x/v1/chat/completions'])
+  for (const path of ['/V1/chat/completions', '/v1/chat%2fcompletions', '/x/v1/chat/completions'])
     expectRefusal(await ask(gateway.port, request({ line: `POST ${path} HTTP/1.1`, body: CHAT })), 'unknown_url');
 });
