@@ -41,18 +41,57 @@ function readMultipart(body: Buffer, contentType: string): Upload {
   return { fields, fileBytes };
 }
 
+const FORMATS = ['json', 'text', 'srt', 'verbose_json', 'vtt', 'diarized_json'];
+
+/** What is wrong with the format asked for, in vLLM's order. It knows more names than it can write. */
+function checkFormat(exchange: Exchange, fields: JsonObject, isStream: boolean): string {
+  const format = String(fields['response_format'] ?? 'json');
+  if (!FORMATS.includes(format)) {
+    const expected = `${FORMATS.slice(0, -1)
+      .map((name) => `'${name}'`)
+      .join(', ')} or '${FORMATS.at(-1)}'`;
+    const msg = `Input should be ${expected}`;
+    throw invalidFields([{ type: 'literal_error', loc: ['body', 'response_format'], msg, input: format, ctx: { expected } }]);
+  }
+  checkModel(exchange, fields);
+  if (format === 'srt' || format === 'vtt')
+    throw badRequest('Currently only support response_format: `text`, `json`, `verbose_json` or `diarized_json`');
+  if (format === 'diarized_json') throw badRequest(`Currently do not support diarized_json for ${modelName(exchange)}`);
+  if (format === 'verbose_json' && isStream) throw badRequest("verbose_json format doesn't support streaming case");
+  return format;
+}
+
+/** The answer with its one segment: how sure the model was is made up. */
+function verbose(text: string, language: unknown, duration: number): object {
+  const tokens = encode(text);
+  const segment = {
+    id: 0,
+    avg_logprob: -0.2,
+    compression_ratio: 1.2,
+    end: duration,
+    no_speech_prob: null,
+    seek: 0,
+    start: 0,
+    temperature: 0,
+    text,
+    tokens,
+  };
+  return { duration, language: typeof language === 'string' ? language : 'en', text, segments: [segment], words: null };
+}
+
 async function answerUpload(exchange: Exchange, task: 'transcription' | 'translation'): Promise<void> {
   const contentType = exchange.header('content-type') ?? '';
   const body = await exchange.read();
   if (!/^multipart\/form-data/i.test(contentType)) throw badRequest('The body must be multipart/form-data.', 'file');
   const { fields, fileBytes } = readMultipart(body, contentType);
   if (fileBytes === null) throw invalidFields([{ type: 'missing', loc: ['body', 'file'], msg: 'Field required', input: null }]);
-  checkModel(exchange, fields);
+  const isStream = fields['stream'] === 'true' || fields['stream'] === 'True';
+  const format = checkFormat(exchange, fields, isStream);
   const text = `This is simulated text: the upload for ${task} had ${fileBytes} bytes.`;
   const seconds = Math.max(1, Math.ceil(fileBytes / BYTES_PER_SECOND));
   const script = new Recital(scriptTokens(text, 'content'));
   const choice = newChoice(readSampling(exchange.sim, {}), 0, encode(`${task} ${fileBytes}`), exchange.sim.maxModelLen - 16, script);
-  const stream = fields['stream'] === 'true' || fields['stream'] === 'True' ? exchange.stream() : null;
+  const stream = isStream ? exchange.stream() : null;
   try {
     await runToEnd(exchange, [choice]);
   } catch (error) {
@@ -71,8 +110,9 @@ async function answerUpload(exchange: Exchange, task: 'transcription' | 'transla
     stream.event('data: [DONE]\n\n');
     return stream.end();
   }
-  if (fields['response_format'] === 'text') return exchange.send(200, 'text/plain; charset=utf-8', text);
-  exchange.json(200, { text, usage: { type: 'duration', seconds } });
+  if (format === 'verbose_json') return exchange.json(200, verbose(text, fields['language'], fileBytes / BYTES_PER_SECOND));
+  // `text` is the same: vLLM writes JSON for it, too.
+  exchange.json(200, task === 'translation' ? { text } : { text, usage: { type: 'duration', seconds } });
 }
 
 /** `POST /v1/audio/transcriptions` */

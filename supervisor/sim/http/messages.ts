@@ -1,4 +1,5 @@
 import type { Choice } from '../engine/choice.ts';
+import { type ApiError, invalidFields } from '../request/api-error.ts';
 import { chatPrompt } from './chat-prompt.ts';
 import { streamBlocks } from './block-stream.ts';
 import type { Block } from './block-stream.ts';
@@ -23,6 +24,7 @@ const SHAPE: BodyShape = {
     top_k: 'int',
     tools: 'list',
     tool_choice: 'dict',
+    output_config: 'dict',
   },
 };
 
@@ -50,6 +52,32 @@ function toolChoice(body: JsonObject): JsonObject {
   return { tool_choice: choice['type'] === 'any' ? 'required' : choice['type'] };
 }
 
+const EFFORTS = ['low', 'medium', 'high', 'xhigh', 'max'];
+
+/** What `output_config` says in a chat's words: a schema for the answer, and how long to think. */
+function outputConfig(body: JsonObject): JsonObject {
+  const config = body['output_config'];
+  if (!isObject(config)) return {};
+  const { format, effort } = config;
+  if (format !== undefined && format !== null) {
+    if (!isObject(format)) throw literal('format', format, 'Input should be a valid dictionary or instance of AnthropicJsonOutputFormat');
+    if ((format['type'] ?? 'json_schema') !== 'json_schema') throw literal('format.type', format['type'], "Input should be 'json_schema'");
+  }
+  if (effort !== undefined && effort !== null && !EFFORTS.includes(String(effort)))
+    throw literal('effort', effort, "Input should be 'low', 'medium', 'high', 'xhigh' or 'max'");
+  const schema = isObject(format) ? format['schema'] : null;
+  return {
+    ...(isObject(schema) && Object.keys(schema).length > 0
+      ? { response_format: { type: 'json_schema', json_schema: { name: 'json_schema', schema } } }
+      : {}),
+    ...(typeof effort === 'string' ? { reasoning_effort: effort } : {}),
+  };
+}
+
+function literal(path: string, input: unknown, msg: string): ApiError {
+  return invalidFields([{ type: 'literal_error', loc: ['body', 'output_config', ...path.split('.')], msg, input }]);
+}
+
 /** The same request as a chat body. */
 function asChat(body: JsonObject): JsonObject {
   const tools = Array.isArray(body['tools'])
@@ -67,6 +95,7 @@ function asChat(body: JsonObject): JsonObject {
     ...(body['top_k'] === undefined ? {} : { top_k: body['top_k'] }),
     tools,
     ...toolChoice(body),
+    ...outputConfig(body),
   };
 }
 

@@ -1,12 +1,13 @@
 import { streamBlocks } from './block-stream.ts';
 import type { Block } from './block-stream.ts';
-import { badRequest } from '../request/api-error.ts';
+import { ApiError, badRequest, badValue } from '../request/api-error.ts';
 import { callsOf, prepareChat, textOf } from './chat.ts';
 import { hexId } from '../request/exchange.ts';
 import type { Exchange } from '../request/exchange.ts';
 import { isObject } from '../request/fields.ts';
 import type { BodyShape, JsonObject } from '../request/fields.ts';
 import { failureText, runToEnd } from '../request/job.ts';
+import { checkModel } from '../request/models.ts';
 import { callItem, messageItem, reasoningItem, responseObject, statusOf, type Told } from './response-object.ts';
 
 const SHAPE: BodyShape = {
@@ -19,6 +20,8 @@ const SHAPE: BodyShape = {
     top_p: 'float',
     stream: 'bool',
     store: 'bool',
+    background: 'bool',
+    previous_response_id: 'str',
     tools: 'list',
     text: 'dict',
     reasoning: 'dict',
@@ -68,9 +71,23 @@ function asChat(body: JsonObject): JsonObject {
   };
 }
 
+const NO_STORE =
+  'This vLLM engine does not support `store=True` and therefore does not support the background mode. To enable these features, set the environment variable `VLLM_ENABLE_RESPONSES_API_STORE=1` when launching the vLLM server.';
+
+/** No response is kept, as where vLLM is started without its store: none can be made in the background or gone on from. */
+function checkStored(exchange: Exchange, body: JsonObject): void {
+  const { background, store, previous_response_id: previous } = body;
+  if (background === true && store === false) throw badValue('background can only be used when `store` is true', 'background');
+  checkModel(exchange, body);
+  if (background === true) throw new ApiError(400, 'invalid_request_error', NO_STORE, 'background');
+  if (typeof previous === 'string')
+    throw new ApiError(404, 'invalid_request_error', `Response with id '${previous}' not found.`, 'response_id');
+}
+
 /** `POST /v1/responses` */
 export async function responses(exchange: Exchange): Promise<void> {
   const body = await exchange.readJson(SHAPE);
+  checkStored(exchange, body);
   const messages = conversation(body);
   const request = prepareChat(exchange, asChat(body), messages);
   const [choice] = request.choices;
