@@ -16,6 +16,7 @@ import { repeat, systemClock } from './core/clock.ts';
 import { GatewayError } from './core/errors.ts';
 import type { LiveFigures } from './core/events.ts';
 import { fanOut } from './core/fan-out.ts';
+import { keepHistory } from './core/history/keep-history.ts';
 import { systemRandom } from './core/random.ts';
 import type { SupervisorSnapshot } from './link/snapshot.ts';
 import type { ReloadAnswer } from './http/pages/admin.ts';
@@ -48,6 +49,8 @@ import { unaskedAnswer } from './telemetry/events/unasked-answer.ts';
 import { linkLog } from './telemetry/events/link-log.ts';
 import { crowdLog, fewFiles, shortageLog } from './telemetry/events/shortage-log.ts';
 import { overloadLog } from './telemetry/events/overload-log.ts';
+import { lastFailures } from './telemetry/events/last-failures.ts';
+import { refusalSums } from './telemetry/events/refusal-sums.ts';
 import { createLog, type Log } from './core/log/log.ts';
 import { failureFields } from './telemetry/events/request-line.ts';
 import { createMetrics } from './telemetry/metrics/metrics.ts';
@@ -78,6 +81,8 @@ interface GatewayOptions {
   readonly openFiles?: number;
   /** Default: made from the settings, on standard output. */
   readonly log?: Log;
+  /** The folder where what happens is taken down for later. Default: nowhere. */
+  readonly historyDir?: string;
 }
 
 export interface Gateway {
@@ -111,11 +116,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   let settings = loaded.settings;
   const startedAt = clock.now();
 
-  const log = options.log ?? createLog({ level: settings.log.level, format: settings.log.format, clock });
+  const plainLog = options.log ?? createLog({ level: settings.log.level, format: settings.log.format, clock });
+  const kept =
+    options.historyDir === undefined ? null : keepHistory(plainLog, clock, options.historyDir, 'gateway', !supervisorIsOn(settings));
+  const log = kept?.log ?? plainLog;
   const loop = watchEventLoop(clock);
   const metrics = createMetrics({ clock, loop, version: VERSION, nodeVersion: process.versions.node });
   const books = createEvents({ metrics, log, clock, workersLogElsewhere: supervisorIsOn(settings) });
-  const events = fanOut([books], lostEvent(log));
+  const refused = kept ? refusalSums(kept.history, clock) : null;
+  const failures = lastFailures(options.historyDir ?? null);
+  const events = fanOut([books, failures, ...(refused ? [refused] : [])], lostEvent(log));
   const onUnexpected = (error: unknown, requestId: string): void => {
     // Its place, not its text: that may quote what a client sent.
     const fields = failureFields(new GatewayError('internal', 'unexpected', { cause: error }));
@@ -279,7 +289,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const liveStatus = new LiveStatus({
     clock,
     directory,
-    read: () => adminStatus(snapshot(), supervised !== null, supervised?.link() ?? null, directory, clock, VERSION),
+    read: () => adminStatus(snapshot(), supervised !== null, supervised?.link() ?? null, directory, clock, VERSION, failures.of),
   });
   const refusals = new Refusals({ random, events, onUnexpected });
   const serve: ServeContext = {
@@ -371,6 +381,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { url, adminUrl } = listeners;
   if (adminUrl !== null) log.info('listening', `admin on ${adminUrl}`);
   log.info('listening', `gateway on ${url}`);
+  kept?.history.add('info', 'gateway.start', `The gateway serves on ${url}.`);
   const keyFile = adminKeyFile();
   if (keyFile !== null) log.info('listening', `the key of /admin and /debug is in ${keyFile}`);
   if (openFiles !== null && openFiles < FEW_FILES) log.warn('files.few', fewFiles(openFiles, crowdLimits(openFiles, toWorkers()).most));
@@ -378,6 +389,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   async function free(): Promise<void> {
     pressureTimer.cancel();
     overload.close();
+    refused?.close();
     readiness.close();
     offMark();
     scraper.close();

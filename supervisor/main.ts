@@ -4,9 +4,11 @@ import { isAnswered } from '../gateway/link/ask-state.ts';
 import { controlPath } from '../gateway/link/control-path.ts';
 import { EXIT_FAILED, EXIT_INTERRUPTED_TWICE, EXIT_INVALID } from '../gateway/config/exit-codes.ts';
 import type { Settings } from '../gateway/config/schema/settings.ts';
+import { STARTED_BY_VARIABLE } from '../gateway/link/started-by.ts';
 import { supervisionMark } from '../gateway/link/settings-mark.ts';
 import type { Clock } from '../gateway/core/clock.ts';
 import { systemClock } from '../gateway/core/clock.ts';
+import { keepHistory } from '../gateway/core/history/keep-history.ts';
 import { systemRandom } from '../gateway/core/random.ts';
 import { findAdoptable, running } from './worker/adoption.ts';
 import { ControlTaken, serveControl } from './control/control.ts';
@@ -47,7 +49,7 @@ interface SupervisorIo {
 }
 
 /** A process that has lost its parent gets another. */
-const STARTED_BY = process.ppid;
+const PARENT = process.ppid;
 const ONE_LOOK: LookPatience = { times: 1, pauseMs: 0 };
 
 /**
@@ -82,8 +84,16 @@ async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log
   // Asked before anything is touched.
   if (await isAnswered(path)) throw new ControlTaken(`another supervisor answers on ${path}`);
   const held = await lockState(stateDir);
+  const { log: told, history } = keepHistory(log, clock, stateDir, 'supervisor', true);
   try {
-    return await superviseAlone(settings, io, clock, log, { stateDir, path });
+    const exitCode = await superviseAlone(settings, io, clock, told, { stateDir, path });
+    told.info('supervisor.end', 'The supervisor ends.');
+    return exitCode;
+  } catch (error) {
+    // Whoever called us puts it into the log. Where the folder is at fault it could not be taken down either.
+    if (!isOfTheDisk(error))
+      history.add('error', 'supervisor.end', `The supervisor cannot run: ${error instanceof Error ? error.message : error}`);
+    throw error;
   } finally {
     held.release();
   }
@@ -162,6 +172,8 @@ async function superviseAlone(
     stop('control');
     return { kind: 'accepted', will: 'Every worker is stopped, then the supervisor.' };
   };
+  // The gateway that starts us says who it is: it may be gone before we look for our parent.
+  const startedBy = Number(io.env[STARTED_BY_VARIABLE] ?? PARENT);
   try {
     const control = await serveControl(
       path,
@@ -175,8 +187,8 @@ async function superviseAlone(
         unload: (model) => fleet.unload(model),
         stop: told,
         stopIfLeft([follower]) {
-          if (process.ppid === STARTED_BY)
-            return { kind: 'conflict', reason: `The supervisor belongs to process ${STARTED_BY}, which started it and runs.` };
+          if (process.ppid === startedBy)
+            return { kind: 'conflict', reason: `The supervisor belongs to process ${startedBy}, which started it and runs.` };
           if (follower !== undefined) return { kind: 'conflict', reason: `The gateway of process ${follower} uses it.` };
           return told();
         },

@@ -66,6 +66,8 @@ export interface WorkerView {
   readonly engine: string | null;
   /** The engine's command line after `vllm serve`, when the supervisor launched it. */
   readonly args: readonly string[];
+  /** Where the engine's output goes. Absent or null: not launched by our supervisor, or by an older one. */
+  readonly logFile?: string | null;
 }
 
 /** What the scraper read last from the worker's /metrics. */

@@ -23,6 +23,8 @@ interface CommandLineShape {
   readonly own?: Readonly<Record<string, 'switch' | 'value'>>;
   /** How many plain words the command takes. */
   readonly positionals?: number;
+  /** How many more it may take. */
+  readonly optional?: number;
   readonly fixed?: NonNullable<LoadInput['fixed']>;
 }
 
@@ -31,9 +33,10 @@ export function readCommandLine(argv: readonly string[], shape: CommandLineShape
   const parsed = parseSettingsFlags(argv, shape.own);
   const expected = shape.positionals ?? 0;
   const problems = parsed.kind === 'usage' ? [...parsed.problems] : [];
-  if (parsed.kind === 'flags' && parsed.positionals.length !== expected) {
-    const extra = parsed.positionals[expected];
-    problems.push(extra === undefined ? 'a name is missing' : `unexpected argument ${extra}`);
+  if (parsed.kind === 'flags') {
+    const extra = parsed.positionals[expected + (shape.optional ?? 0)];
+    if (extra !== undefined) problems.push(`unexpected argument ${extra}`);
+    else if (parsed.positionals.length < expected) problems.push('a name is missing');
   }
   if (parsed.kind === 'usage' || problems.length > 0) {
     process.stderr.write(`${problems.map((problem) => `headgate: ${problem}`).join('\n')}\nRun "headgate help" for usage.\n`);

@@ -1,4 +1,4 @@
-import { relative } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { controlPath } from '../../gateway/link/control-path.ts';
 import type { LoadedSettings } from '../../gateway/config/load.ts';
 import { type Settings, supervisorIsOn } from '../../gateway/config/schema/settings.ts';
@@ -40,10 +40,11 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
     return EXIT_USAGE;
   }
 
+  const stateDir = resolve(line.cwd, settings.supervisor.state_dir);
   let gateway: Gateway;
   try {
     const examine = (loaded: LoadedSettings) => examineAnywhere(loaded, line.cwd);
-    gateway = await startGateway({ loaded: line.loaded, load: line.load, examine, cwd: line.cwd });
+    gateway = await startGateway({ loaded: line.loaded, load: line.load, examine, cwd: line.cwd, historyDir: stateDir });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error;

@@ -53,6 +53,8 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
         `  ${failure.advice}`,
       );
   }
+  const logged = status.workers.filter(({ log_file }) => log_file !== null);
+  if (logged.length > 0) lines.push('', ...logged.map(({ id, log_file }) => `${id} logs to ${log_file}`));
   const { queue, batcher } = stats;
   lines.push(
     '',

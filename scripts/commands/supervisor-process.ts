@@ -6,6 +6,7 @@ import { backOffMs } from '../../gateway/core/back-off.ts';
 import { sleep, type Clock, type Timer } from '../../gateway/core/clock.ts';
 import type { Log } from '../../gateway/core/log/log.ts';
 import { commandSupervisor } from '../../gateway/link/commands.ts';
+import { STARTED_BY_VARIABLE } from '../../gateway/link/started-by.ts';
 
 interface SupervisorProcessOptions {
   /** The command line after `headgate serve`: the supervisor reads the same settings. */
@@ -99,6 +100,7 @@ export class SupervisorProcess {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const cli = fileURLToPath(new URL(`../headgate.${extension}`, import.meta.url));
     const child = spawn(process.execPath, [...SMALL, cli, 'supervise', ...argv], {
+      env: { ...process.env, [STARTED_BY_VARIABLE]: String(process.pid) },
       detached: true,
       stdio: ['ignore', 'inherit', 'inherit'],
     });

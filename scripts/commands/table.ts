@@ -81,6 +81,31 @@ export const COMMANDS: readonly Command[] = [
     run: async (argv) => (await import('./ask.ts')).status(argv),
   },
   {
+    name: 'events',
+    usage: 'events [--since 12h] [--worker ID] [--json] [FLAGS]',
+    summary: 'What has happened here: starts, failures, what was relaxed, swaps, breakers, reloads, refusals. Also while nothing runs.',
+    flags: [
+      ['--since TIME', 'from then on: 90m, 12h, 7d or an ISO time (default 24h)'],
+      ['--worker ID', 'of this worker only'],
+      ['--json', 'a JSON object a line'],
+    ],
+    settings: ['config'],
+    run: async (argv) => (await import('./events.ts')).events(argv),
+  },
+  {
+    name: 'logs',
+    usage: 'logs [WORKER] [--follow] [--lines N] [--failed | --previous] [FLAGS]',
+    summary: "What a worker's engine has printed. Also while nothing runs.",
+    flags: [
+      ['--follow', 'and what it goes on to print, until interrupted'],
+      ['--lines N', 'how many of the last lines (default 200)'],
+      ['--failed', 'of the last start that failed'],
+      ['--previous', 'of the start before this one'],
+    ],
+    settings: ['config'],
+    run: async (argv) => (await import('./logs.ts')).logs(argv),
+  },
+  {
     name: 'swap',
     usage: 'swap MODEL [FLAGS]',
     summary: 'Loads a model in place of the one that is loaded, and waits until it is ready.',

@@ -12,6 +12,7 @@ export interface WorkerShell {
   readonly models: readonly ServedModel[];
   readonly maxNumSeqs: number;
   readonly args: readonly string[];
+  readonly logFile: string;
   readonly startedAtMs: number | null;
   readonly failedAtMs: number | null;
   /** How long the last starts took, and how long one is expected to take before there was any. */
@@ -50,6 +51,7 @@ export function toView(facts: WorkerFacts, machine: Machine, shell: WorkerShell,
     gpus: facts.gpuUuids,
     engine: facts.engine,
     args: shell.args,
+    logFile: shell.logFile,
   };
 }
 

@@ -112,6 +112,7 @@ export class SupervisedWorker {
       ],
       maxNumSeqs: plan?.maxNumSeqs ?? 1,
       args: plan?.args ?? [],
+      logFile: this.#world.logs.current,
       startedAtMs: this.#report.startedAtMs,
       failedAtMs: this.#report.failedAtMs,
       starts: this.#world.starts.of(this.spec.fingerprint),

@@ -21,6 +21,11 @@ export const ROOMS: readonly Room[] = [
   { path: 'gateway/core', idea: 'call, reply, worker, errors, clock, chance: what every part means by these words', knows: [] },
   { path: 'gateway/core/secrets', idea: 'what must not be shown, and how it is taken out', knows: [] },
   { path: 'gateway/core/log', idea: 'the one log writer', knows: ['gateway/core'] },
+  {
+    path: 'gateway/core/history',
+    idea: 'what has happened, in files that outlive every process',
+    knows: ['gateway/core', 'gateway/core/log'],
+  },
   { path: 'gateway/config/schema', idea: 'what may be set, and what is wrong with what was', knows: ['gateway/core/secrets'] },
   { path: 'gateway/config/layers', idea: 'file, environment and flags, each a layer', knows: ['gateway/config/schema'] },
   {
@@ -73,7 +78,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/telemetry/events',
     idea: 'turns what happens into counters and log lines',
-    knows: ['gateway/core', 'gateway/core/log', 'gateway/link', 'gateway/telemetry/metrics'],
+    knows: ['gateway/core', 'gateway/core/history', 'gateway/core/log', 'gateway/link', 'gateway/telemetry/metrics'],
   },
   {
     path: 'gateway/telemetry',
@@ -117,6 +122,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/config',
       'gateway/config/schema',
       'gateway/core',
+      'gateway/core/history',
       'gateway/core/log',
       'gateway/http',
       'gateway/http/body',
@@ -282,6 +288,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/config',
       'gateway/config/schema',
       'gateway/core',
+      'gateway/core/history',
       'gateway/core/log',
       'gateway/link',
       'supervisor/control',
@@ -332,6 +339,11 @@ export const ROOMS: readonly Room[] = [
   },
 
   {
+    path: 'scripts/commands/past',
+    idea: 'what has happened, and what engines have printed, for a terminal',
+    knows: ['gateway/core/history', 'gateway/core/secrets'],
+  },
+  {
     path: 'scripts/commands',
     idea: 'the command line: a program each',
     knows: [
@@ -339,11 +351,13 @@ export const ROOMS: readonly Room[] = [
       'gateway/config/layers',
       'gateway/config/schema',
       'gateway/core',
+      'gateway/core/history',
       'gateway/core/log',
       'gateway/http/pages',
       'gateway/link',
       'gateway/main.ts',
       'gateway/telemetry/events',
+      'scripts/commands/past',
       'supervisor/doctor',
       'supervisor/gpu',
       'supervisor/main.ts',

@@ -51,8 +51,8 @@ type ParsedFlags =
 export function parseSettingsFlags(argv: readonly string[], own: Readonly<Record<string, 'switch' | 'value'>> = {}): ParsedFlags {
   const settingsFlags = new Map(SETTINGS_FLAGS.map((each) => [each.name, each]));
   const options = {
-    ...Object.fromEntries(Object.entries(own).map(([name, kind]) => [name, { type: kind === 'switch' ? 'boolean' : 'string' } as const])),
     ...Object.fromEntries(SETTINGS_FLAGS.map(({ name }) => [name, { type: 'string' } as const])),
+    ...Object.fromEntries(Object.entries(own).map(([name, kind]) => [name, { type: kind === 'switch' ? 'boolean' : 'string' } as const])),
   };
   const { tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true });
   const problems: string[] = [];
@@ -62,7 +62,8 @@ export function parseSettingsFlags(argv: readonly string[], own: Readonly<Record
   for (const token of tokens) {
     if (token.kind === 'positional') positionals.push(token.value);
     if (token.kind !== 'option') continue;
-    const settingsFlag = settingsFlags.get(token.name);
+    // A command's own flag goes before a setting's of the same name.
+    const settingsFlag = Object.hasOwn(own, token.name) ? undefined : settingsFlags.get(token.name);
     const isSwitch = own[token.name] === 'switch';
     if (!settingsFlag && !Object.hasOwn(own, token.name)) {
       const near = nearestName(token.name, Object.keys(options));

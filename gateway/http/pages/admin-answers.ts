@@ -80,7 +80,10 @@ export interface WorkerStatus {
   readonly eta_seconds: number | null;
   readonly engine_args: readonly string[];
   readonly degradation: readonly Degradation[];
+  /** Over restarts of gateway and supervisor. */
   readonly last_failure: WorkerFailure | null;
+  /** Where its engine's output goes; null where our supervisor has not launched it. */
+  readonly log_file: string | null;
   readonly in_flight: number;
   readonly requests_running: number;
   readonly requests_waiting: number;

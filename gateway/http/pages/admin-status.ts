@@ -1,11 +1,13 @@
 import type { Clock } from '../../core/clock.ts';
 import type { GpuView, SupervisedModel, SupervisorLink, SupervisorSnapshot, SwapView } from '../../link/snapshot.ts';
-import type { ModelEntry, Worker, WorkerDirectory } from '../../core/worker.ts';
+import type { ModelEntry, Worker, WorkerDirectory, WorkerFailure } from '../../core/worker.ts';
 import type { AdminStatus, GpuStatus, ModelStatus, SupervisorStatus, SwapStatus, WorkerStatus } from './admin-answers.ts';
+
+type Recall = (worker: string) => WorkerFailure | null;
 
 /**
  * The body of GET /admin/status: what runs, as what, since when, and what was changed or went wrong. `supervised`: a supervisor launches
- * the workers, whether or not it has been heard of yet.
+ * the workers, whether or not it has been heard of yet. `recall`: a worker's last failure, where its view tells of none any more.
  */
 export function adminStatus(
   snapshot: SupervisorSnapshot | null,
@@ -14,6 +16,7 @@ export function adminStatus(
   directory: WorkerDirectory,
   clock: Clock,
   version: string,
+  recall: Recall = () => null,
 ): AdminStatus {
   return {
     version,
@@ -32,7 +35,7 @@ export function adminStatus(
         snapshot?.models.find(({ id }) => id === model.id),
       ),
     ),
-    workers: directory.workers().map((worker) => workerStatus(worker, snapshot?.gpus ?? [], clock)),
+    workers: directory.workers().map((worker) => workerStatus(worker, snapshot?.gpus ?? [], clock, recall)),
     swaps: (link?.kind === 'away' ? [] : (snapshot?.swaps ?? [])).map((swap) => swapStatus(swap, clock)),
   };
 }
@@ -53,7 +56,7 @@ function swapStatus({ worker, from, to, startedAtMs, etaSeconds, percent }: Swap
   };
 }
 
-function workerStatus({ id, view, load, inFlight }: Worker, gpus: readonly GpuView[], clock: Clock): WorkerStatus {
+function workerStatus({ id, view, load, inFlight }: Worker, gpus: readonly GpuView[], clock: Clock, recall: Recall): WorkerStatus {
   const { startedAtMs, lastFailure } = view;
   return {
     id,
@@ -71,7 +74,8 @@ function workerStatus({ id, view, load, inFlight }: Worker, gpus: readonly GpuVi
     eta_seconds: view.etaSeconds,
     engine_args: view.args,
     degradation: view.degradation,
-    last_failure: lastFailure,
+    last_failure: lastFailure ?? recall(id),
+    log_file: view.logFile ?? null,
     in_flight: inFlight,
     requests_running: load.running,
     requests_waiting: load.waiting,

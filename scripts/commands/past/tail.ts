@@ -1,0 +1,68 @@
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const PIECE_BYTES = 64 * 1024;
+/** No terminal wants more of the past at once. */
+const MOST_BYTES = 8 * 1024 * 1024;
+const LOOK_MS = 250;
+
+/** The last `lines` lines of a file, and where it ended. @throws Error with the system's code */
+export function lastLines(path: string, lines: number): { readonly text: string; readonly end: number } {
+  const file = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(file);
+    const pieces: Buffer[] = [];
+    let from = size;
+    // One break more than lines: the last line has its own.
+    for (let breaks = 0; from > 0 && breaks <= lines && size - from < MOST_BYTES;) {
+      const piece = Buffer.alloc(Math.min(PIECE_BYTES, from));
+      from -= piece.length;
+      readSync(file, piece, 0, piece.length, from);
+      pieces.unshift(piece);
+      breaks += piece.reduce((count, byte) => count + Number(byte === 10), 0);
+    }
+    const all = Buffer.concat(pieces).toString('utf8').split('\n');
+    const isWhole = all.at(-1) === '';
+    const shown = all.slice(-(lines + Number(isWhole)));
+    return { text: lines === 0 ? '' : shown.join('\n'), end: size };
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Goes on with what comes to a file from `end` on, also when it begins anew. Never resolves but by `signal`. */
+export async function follow(path: string, end: number, write: (text: string) => void, signal?: AbortSignal): Promise<void> {
+  let offset = end;
+  let inode = inodeOf(path);
+  while (!signal?.aborted) {
+    await delay(LOOK_MS);
+    try {
+      const now = inodeOf(path);
+      if (now !== inode) offset = 0;
+      inode = now;
+      offset = readOn(path, offset, write);
+    } catch {
+      // Between two starts there may be none.
+    }
+  }
+}
+
+function readOn(path: string, offset: number, write: (text: string) => void): number {
+  const file = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(file);
+    let from = size < offset ? 0 : offset;
+    const piece = Buffer.alloc(PIECE_BYTES);
+    for (let read = readSync(file, piece, 0, piece.length, from); read > 0; read = readSync(file, piece, 0, piece.length, from)) {
+      write(piece.toString('utf8', 0, read));
+      from += read;
+    }
+    return from;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function inodeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.ino ?? 0;
+}

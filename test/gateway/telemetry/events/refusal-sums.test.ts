@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest';
+import { GatewayError } from '../../../../gateway/core/errors.ts';
+import type { Call } from '../../../../gateway/core/call.ts';
+import { refusalSums } from '../../../../gateway/telemetry/events/refusal-sums.ts';
+import { createFakeClock } from '../../../support/fake-clock.ts';
+
+function scene() {
+  const clock = createFakeClock();
+  const told: string[] = [];
+  const sums = refusalSums({ add: (_level, _event, msg) => told.push(msg) }, clock);
+  const refuse = (kind: ConstructorParameters<typeof GatewayError>[0], times = 1): void => {
+    for (let i = 0; i < times; i += 1) sums.requestEnded?.({} as Call, { kind: 'refused', error: new GatewayError(kind, 'no') }, 503);
+  };
+  return { clock, told, sums, refuse };
+}
+
+test('the first refusal is taken down at once, those of the next minute in sum', async () => {
+  const { clock, told, refuse } = scene();
+  refuse('queue_full');
+  expect(told).toEqual(['1 call was refused or cut off: queue_full']);
+  refuse('queue_full', 2);
+  refuse('draining', 40);
+  await clock.advance(59_999);
+  expect(told).toHaveLength(1);
+  await clock.advance(1);
+  expect(told.slice(1)).toEqual(['42 calls were refused or cut off in 60 s: 40 draining, 2 queue_full']);
+  await clock.advance(600_000);
+  expect(told).toHaveLength(2);
+  expect(clock.pending).toBe(0);
+});
+
+test('ten thousand refusals an hour are sixty entries', async () => {
+  const { clock, told, refuse } = scene();
+  for (let minute = 0; minute < 60; minute += 1) {
+    refuse('queue_full', 170);
+    await clock.advance(60_000);
+  }
+  expect(told.length).toBeLessThanOrEqual(61);
+});
+
+test('a client’s own mistake is no refusal, a broken answer is one', () => {
+  const { told, sums, refuse } = scene();
+  refuse('invalid_json', 3);
+  sums.requestRefused?.({ id: '', route: 'unknown', method: 'GET', status: 404, code: 'unknown_url', durationMs: 0 });
+  sums.requestEnded?.({} as Call, { kind: 'complete', status: 200 }, 200);
+  expect(told).toEqual([]);
+  sums.requestEnded?.({} as Call, { kind: 'broken', error: new GatewayError('draining', 'cut') }, 200);
+  expect(told).toEqual(['1 call was refused or cut off: draining']);
+});
+
+test('what has not been told is told at the end', () => {
+  const { told, sums, refuse } = scene();
+  refuse('queue_full', 3);
+  sums.close();
+  expect(told).toEqual(['1 call was refused or cut off: queue_full', '2 calls were refused or cut off in 0 s: queue_full']);
+});
