@@ -3,6 +3,8 @@ import type { FailureClass } from './table.ts';
 import { FAILURE_ROWS } from './table.ts';
 import type { Failure } from './failure.ts';
 import type { LogLine } from './log-tail.ts';
+import type { SpokenLine } from './traceback.ts';
+import { rootException, spoken, withoutPrefix, wordsOf } from './traceback.ts';
 
 /** How an engine has ended, as far as anyone can see. */
 export interface Ending {
@@ -28,26 +30,27 @@ const OUT_OF_HOST_MEMORY = 'Give the machine or container more main memory (1.3 
 
 interface Found {
   readonly row: FailureRow<FailureClass>;
-  readonly line: LogLine;
+  readonly line: SpokenLine;
   readonly match: RegExpExecArray;
 }
 
 /** Explains an end nobody asked for, whatever its code: vLLM ends with 0 when its engine has died. Pure. */
 export function explain(ending: Ending): Failure {
-  const lines = storyOf(ending);
+  const lines = spoken(storyOf(ending));
   const certain = find(ending, lines, 'decisive') ?? find(ending, lines, 'telling');
-  if (certain) return toFailure(ending, certain);
+  if (certain) return toFailure(ending, certain, wordsOf(certain.line, lines));
   const vague = find(ending, lines, 'generic');
-  const byExit = explainExit(ending, vague?.line.text ?? rootCause(lines));
+  const cause = causeIn(lines) ?? vague?.line.said.trim() ?? lastError(lines) ?? lines.at(-1)?.said.trim() ?? '';
+  const byExit = explainExit(ending, vague?.line.said.trim() ?? cause);
   if (byExit) return byExit;
-  if (vague) return toFailure(ending, vague, rootCause(lines));
+  if (vague) return toFailure(ending, vague, cause);
   const unknown = {
     class: 'unknown',
     retry: 'backoff',
     message: 'The engine ended by itself.',
     advice: 'Read the worker’s log file for what came before.',
   } as const;
-  return complete(ending, unknown, rootCause(lines));
+  return complete(ending, unknown, cause);
 }
 
 function storyOf({ phase, lines }: Ending): readonly LogLine[] {
@@ -57,14 +60,14 @@ function storyOf({ phase, lines }: Ending): readonly LogLine[] {
 }
 
 /** Who speaks of the cause first: the engine's processes, then those whose lines have no name, and last the server in front of them. */
-const SPEAKERS: readonly ((line: LogLine) => boolean)[] = [
+const SPEAKERS: readonly ((line: Pick<LogLine, 'process'>) => boolean)[] = [
   ({ process }) => process !== null && process !== 'APIServer',
   ({ process }) => process === null,
   ({ process }) => process === 'APIServer',
 ];
 
 /** The earliest line that a row of this rank recognizes. */
-function find(ending: Ending, lines: readonly LogLine[], rank: FailureRow['rank']): Found | null {
+function find(ending: Ending, lines: readonly SpokenLine[], rank: FailureRow['rank']): Found | null {
   const rows = FAILURE_ROWS.filter((row) => row.rank === rank && applies(row, ending));
   for (const speaks of SPEAKERS) {
     for (const line of lines) {
@@ -122,7 +125,7 @@ function explainExit(ending: Ending, lastWords: string): Failure | null {
   return null;
 }
 
-function toFailure(ending: Ending, { row, line, match }: Found, lastWords = line.text.trim()): Failure {
+function toFailure(ending: Ending, { row, match }: Found, lastWords: string): Failure {
   const failure = complete(ending, { ...row, message: row.message(match) }, lastWords);
   const oomKills = row.class === 'oom-host' && ending.hostOomKills ? { hostOomKills: ending.hostOomKills } : {};
   return { ...failure, evidence: { ...capacity(row.class, ending.lines), ...row.evidence?.(match), ...oomKills } };
@@ -143,20 +146,29 @@ type Told = Pick<Failure, 'class' | 'retry' | 'message' | 'advice'>;
 function complete({ exit, phase, ended }: Ending, told: Told, lastWords: string): Failure {
   const { class: name, retry, advice } = told;
   const message = ended ? told.message : `${told.message} ${howItEnded(exit, phase)}`;
-  const signature = `${name}/${phase}/${lastWords.replaceAll(/[\d.]+/g, '#').slice(0, 200)}`;
+  // What it said is no part of it: the figures, processes and addresses in it are others each time.
+  const kind = VAGUE.has(name) ? (/^(?:[\w.]+\.)?(\w+)(?=:|$)/.exec(lastWords)?.[1] ?? '') : '';
+  const signature = `${name}/${phase}${kind === '' ? '' : `/${kind}`}`;
   return withLastWords({ class: name, phase, retry, signature, message, advice, lastWords: '', evidence: {} }, lastWords);
 }
 
 const PYTHON_ERROR = /\b[A-Z]\w*(?:Error|Exception|Interrupt)\b.*/;
 
 /**
- * The line most likely to name the cause. The engine core's and the workers' errors come before the API server's, which only
- * reports that the engine is gone; and of a traceback the last line tells.
+ * The words most likely to name the cause. The engine core's and the workers' errors come before the API server's, which only reports
+ * that the engine is gone. null where nobody has raised one of its own.
  */
-function rootCause(lines: readonly LogLine[]): string {
-  const inner = lines.find((line) => line.process !== null && line.process !== 'APIServer' && PYTHON_ERROR.test(line.text));
-  const anyError = inner ?? lines.find((line) => PYTHON_ERROR.test(line.text)) ?? lines.findLast((line) => /\berror\b/i.test(line.text));
-  return (anyError ?? lines.at(-1))?.text.trim() ?? '';
+function causeIn(lines: readonly SpokenLine[]): string | null {
+  const serious = lines.filter(({ text }) => !HARMLESS.test(text));
+  for (const speaks of SPEAKERS) {
+    const exception = rootException(serious.filter(speaks));
+    if (exception) return wordsOf(exception, lines);
+  }
+  return null;
+}
+
+function lastError(lines: readonly SpokenLine[]): string | null {
+  return lines.findLast(({ text }) => !HARMLESS.test(text) && /\berror\b/i.test(text))?.said.trim() ?? null;
 }
 
 const DOING: Readonly<Record<FailurePhase, string>> = {
@@ -175,12 +187,9 @@ function howItEnded(exit: Exit, phase: FailurePhase): string {
   return `(It ended${how} ${DOING[phase]}.)`;
 }
 
-/** Level, clock and place in the source: what stands before the message in vLLM's log. */
-const LOG_PREFIX = /^[A-Z]+ \d\d-\d\d \d\d:\d\d:\d\d \[[^\]]*\] /;
-
 /** The same failure, quoting the child; unchanged when it is quoted already or was silent. */
 function withLastWords(failure: Failure, lastWords: string): Failure {
-  const said = lastWords.replace(LOG_PREFIX, '');
+  const said = withoutPrefix(lastWords);
   if (failure.lastWords !== '' || said === '') return failure;
   const quoted = said.length > 400 ? `${said.slice(0, 400)}…` : said;
   return { ...failure, lastWords: said, message: `${failure.message} It said: “${quoted}”` };

@@ -21,7 +21,7 @@ export const SETUP_ROWS = [
   },
   {
     class: 'port',
-    pattern: /\[Errno 98\]|address already in use|port \d+ is (?:already )?(?:in use|used by)/i,
+    pattern: /\[Errno 98\]|address already in use|EADDRINUSE|errno: 98\b|port \d+ is (?:already )?(?:in use|used by)/i,
     rank: 'decisive',
     during: 'start',
     retry: 'next_port',
@@ -49,7 +49,8 @@ export const SETUP_ROWS = [
   },
   {
     class: 'unsupported-gpu',
-    pattern: /no kernel image is available for execution on the device/,
+    pattern:
+      /no kernel image is available for execution on the device|Torch not compiled with CUDA enabled|Value 'sm_\w+' is not defined for option 'gpu-name'/,
     rank: 'decisive',
     during: 'start',
     retry: 'never',
@@ -59,7 +60,7 @@ export const SETUP_ROWS = [
   {
     class: 'driver',
     pattern:
-      /NVIDIA driver on your system is too old|provided PTX was compiled with an unsupported toolchain|CUDA driver version is insufficient/,
+      /NVIDIA driver on your system is too old|provided PTX was compiled with an unsupported toolchain|CUDA driver version is insufficient|unsupported display driver \/ cuda driver combination|forward compatibility was attempted on non supported HW/,
     rank: 'decisive',
     during: 'start',
     retry: 'never',
@@ -77,7 +78,7 @@ export const SETUP_ROWS = [
   },
   {
     class: 'no-gpu',
-    pattern: /Failed to infer device type|No CUDA GPUs are available|Driver\/library version mismatch/,
+    pattern: /Failed to infer device type|No CUDA GPUs are available|no CUDA-capable device is detected|Driver\/library version mismatch/,
     rank: 'telling',
     during: 'start',
     // A driver may come later than we do after a boot, or be in the middle of an update.
@@ -112,7 +113,7 @@ export const SETUP_ROWS = [
   {
     class: 'config',
     pattern:
-      /quantization method (\S+) is not supported|is not supported for quantization method|Minimum capability: (\d+)|Unknown quantization method|fp8e4nv not supported|FP8 KV cache is not supported/,
+      /quantization method (\S+) is not supported|is not supported for quantization method|Minimum capability: (\d+)|fp8e4nv not supported|FP8 KV cache is not supported/,
     rank: 'decisive',
     during: 'start',
     retry: 'never',
@@ -168,7 +169,8 @@ export const SETUP_ROWS = [
   },
   {
     class: 'model-fetch',
-    pattern: /Cannot access gated repo|GatedRepoError/,
+    pattern:
+      /Cannot access gated repo|GatedRepoError|403 (?:Client Error|Forbidden).*(?:huggingface|hf\.co)|Access to model \S+ is restricted|awaiting a review from the repo authors|not in the authorized list/,
     rank: 'decisive',
     during: 'start',
     retry: 'never',
@@ -186,7 +188,7 @@ export const SETUP_ROWS = [
   },
   {
     class: 'disk-full',
-    pattern: /No space left on device/,
+    pattern: /No space left on device|Disk quota exceeded/,
     rank: 'decisive',
     retry: 'never',
     message: says('The disk is full.'),
@@ -194,7 +196,8 @@ export const SETUP_ROWS = [
   },
   {
     class: 'model-fetch',
-    pattern: /LocalEntryNotFoundError|Temporary failure in name resolution|Max retries exceeded with url|MaxRetryError/,
+    pattern:
+      /LocalEntryNotFoundError|Temporary failure in name resolution|Max retries exceeded with url|MaxRetryError|couldn't connect to 'https:\/\/huggingface\.co'/,
     rank: 'telling',
     during: 'start',
     retry: 'backoff',

@@ -70,6 +70,9 @@ describe('the cause', () => {
     const at = (gib: string) => told([`torch.OutOfMemoryError: CUDA out of memory. Tried to allocate ${gib} GiB.`]);
     expect(at('2.00').signature).toBe(at('1.75').signature);
     expect(at('2.00').signature).not.toBe(told(['ValueError: else']).signature);
+    const died = (words: string) => told([`${ENGINE} RuntimeError: ${words}`], { phase: 'launch' }).signature;
+    expect(died('no answer from 10.0.0.7:4711 (pid 12)')).toBe(died('no answer from host-b at 0x7f00aa10'));
+    expect(died('x')).not.toBe(told([`${ENGINE} KeyError: x`], { phase: 'launch' }).signature);
   });
 });
 
