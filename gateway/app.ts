@@ -121,7 +121,7 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
   function refuse(c: HttpContext, thrown: unknown): Response {
     const id = String(c.env.outgoing.getHeader('x-request-id') ?? '');
     const dialect = c.req.path.startsWith('/v1/messages') ? 'anthropic' : 'openai';
-    const request = { id, route: 'unknown', dialect, method: c.req.method, durationMs: 0 } as const;
+    const request = { id, route: 'unknown', target: c.env.incoming.url ?? '', dialect, method: c.req.method, durationMs: 0 } as const;
     const { status, headers, body } = context.refusals.record(context.refusals.errorOf(thrown, id), request);
     if (dialect === 'anthropic') headers['request-id'] = id;
     if (c.req.method === 'HEAD') headers['content-length'] = String(Buffer.byteLength(body));

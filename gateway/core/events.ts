@@ -6,6 +6,18 @@ import type { WorkerView } from './worker.ts';
 
 export type BreakerState = 'closed' | 'open' | 'half_open';
 
+export interface EarlyRefusal {
+  readonly id: string;
+  /** A path of the table, or 'unknown'. */
+  readonly route: string;
+  /** What was asked for where no route has it, as the client wrote it and without its query; null for what has a route. */
+  readonly path: string | null;
+  readonly method: string;
+  readonly status: number;
+  readonly code: string;
+  readonly durationMs: number;
+}
+
 /**
  * What happens, in business words. Telemetry turns each into counters and a log line; call sites know neither.
  * Implementations never throw and never wait.
@@ -14,8 +26,8 @@ export interface Events {
   requestStarted(call: Call): void;
   /** Once a request, when its reply has ended. `status` is what the client was sent (499 when it left before). */
   requestEnded(call: Call, outcome: Outcome, status: number): void;
-  /** A request that was refused before it became a call (bad body, unknown path, no key). `route` is a path of the table or 'unknown'. */
-  requestRefused(refusal: { id: string; route: string; method: string; status: number; code: string; durationMs: number }): void;
+  /** A request that was refused before it became a call (bad body, unknown path, no key). */
+  requestRefused(refusal: EarlyRefusal): void;
   admitted(call: Call): void;
   rejected(call: Call, reason: RefusalReason): void;
   batchLeft(model: string, size: number, waitedMs: readonly number[]): void;

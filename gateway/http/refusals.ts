@@ -19,6 +19,8 @@ export interface RefusedRequest {
   /** A path of the table of relayed routes, or 'unknown'. */
   readonly route: string;
   readonly dialect: Dialect;
+  /** The target, where no route has it. */
+  readonly target?: string;
   /** '': it could not be read. */
   readonly method: string;
   readonly durationMs: number;
@@ -40,9 +42,11 @@ export class Refusals {
   }
 
   /** Tells the books. Returns the answer, for a caller that has its own way to write it. */
-  record(error: GatewayError, { id, route, dialect, method, durationMs }: RefusedRequest): ErrorReplyParts {
+  record(error: GatewayError, { id, route, target, dialect, method, durationMs }: RefusedRequest): ErrorReplyParts {
     const parts = errorReplyParts(error, dialect, this.#context.random);
-    this.#context.events.requestRefused({ id, route, method, status: parts.status, code: error.row.code, durationMs });
+    // A query may hold a key.
+    const path = target?.split('?', 1)[0] ?? null;
+    this.#context.events.requestRefused({ id, route, path, method, status: parts.status, code: error.row.code, durationMs });
     return parts;
   }
 

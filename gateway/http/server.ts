@@ -79,7 +79,8 @@ export function createHttpServer(options: ServerOptions): Server {
 
   function refuse(incoming: IncomingMessage, response: ServerResponse, error: GatewayError): void {
     const id = requestIdOf(incoming.headers, options.newId);
-    const request = { id, route: 'unknown', dialect: 'openai', method: incoming.method ?? '', durationMs: 0 } as const;
+    const { url: target = '', method = '' } = incoming;
+    const request = { id, route: 'unknown', target, dialect: 'openai', method, durationMs: 0 } as const;
     options.refusals.answer(incoming, response, error, request);
   }
 

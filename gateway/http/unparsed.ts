@@ -47,7 +47,14 @@ export function onClientError(options: UnparsedOptions, error: NodeJS.ErrnoExcep
     return;
   }
   const kind = PARSE_ERRORS[error.code ?? ''] ?? 'bad_request_framing';
-  const refusal = new GatewayError(kind, MESSAGES[kind] ?? 'The request is not well-formed HTTP/1.1.');
+  const refusal = new GatewayError(kind, MESSAGES[kind] ?? 'The request is not well-formed HTTP/1.1.', { close: true });
+  // A body that goes wrong halfway is refused by who reads it, once and under its own name.
+  if (first != null && first.req.listenerCount('error') > 0) {
+    leaving.add(socket);
+    first.req.emit('error', refusal);
+    closeSoon(options, socket);
+    return;
+  }
   // A connection that was opened and never used is no request.
   answerLast(options, socket, refusal, bytesRead > 0 ? '' : null);
 }
@@ -62,7 +69,11 @@ export function onConnect(options: UnparsedOptions, socket: Duplex): void {
 function answerLast(options: UnparsedOptions, socket: Duplex, error: GatewayError, method: string | null): void {
   leaving.add(socket);
   options.refusals.answerUnparsed(socket, error, options.newId(), method);
-  const timer = options.clock.after(LINGER_MS, () => socket.destroy());
+  closeSoon(options, socket);
+}
+
+function closeSoon({ clock }: UnparsedOptions, socket: Duplex): void {
+  const timer = clock.after(LINGER_MS, () => socket.destroy());
   socket.once('close', () => timer.cancel());
 }
 

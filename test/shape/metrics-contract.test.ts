@@ -1,10 +1,11 @@
-import { describe, expect, it } from 'vitest';
-import { METRICS } from '../../gateway/telemetry/metrics/table.ts';
+import { describe, expect, it, test } from 'vitest';
+import { FAILURE_CLASSES } from '../../supervisor/failure/table.ts';
+import { METRICS, OOM_CLASSES } from '../../gateway/telemetry/metrics/table.ts';
 import type { MetricRow } from '../../gateway/telemetry/metrics/table.ts';
 
 /** Every metric that the outside may rely on, with its labels. A name that changes here breaks someone's dashboard. */
 const PROMISED = `
-  requests_total{route,method,code,model} request_duration_seconds{route,model} requests_in_flight
+  requests_total{route,method,code,model,outcome} request_duration_seconds{route,model} requests_in_flight
   time_to_first_token_seconds{model} time_per_output_token_seconds{model} output_tokens_per_second{model}
   input_tokens_total{model} output_tokens_total{model} cached_input_tokens_total{model}
   overhead_seconds request_size_bytes response_size_bytes
@@ -25,6 +26,13 @@ const PROMISED = `
 
 const rows = Object.entries<MetricRow>(METRICS);
 
+test('what memory can run out for is what a supervisor says', () => {
+  const said = FAILURE_CLASSES.filter((name) => name.startsWith('oom-')).map((name) => name.slice('oom-'.length));
+  expect([...OOM_CLASSES].toSorted()).toEqual(said.toSorted());
+  const reasons = METRICS.worker_restarts_total.zeroEach.map(([reason]) => reason).filter((reason) => reason !== 'requested');
+  for (const reason of reasons) expect(FAILURE_CLASSES).toContain(reason);
+});
+
 describe('the table of metrics', () => {
   it('is what is promised, name by name and label by label', () => {
     const table = rows.map(([name, { labels }]) => (labels.length === 0 ? name : `${name}{${labels.join()}}`));
@@ -35,7 +43,10 @@ describe('the table of metrics', () => {
     expect(name.endsWith('_total')).toBe(row.kind === 'counter');
     expect(row.help).toMatch(/^[A-Z0-9].*\.$/s);
     expect(row.help).not.toContain('\n');
-    if (row.kind === 'counter') for (const labels of row.zero ?? []) expect(labels).toHaveLength(row.labels.length);
+    if (row.kind !== 'counter') return;
+    for (const labels of row.zero ?? []) expect(labels).toHaveLength(row.labels.length);
+    if (row.zeroEach) expect(row.labels[0]).toBe('worker');
+    for (const labels of row.zeroEach ?? []) expect(['worker', ...labels]).toHaveLength(row.labels.length);
   });
 
   it.each(rows.filter(([, row]) => row.kind === 'histogram'))('%s has rising bucket edges', (_, row) => {

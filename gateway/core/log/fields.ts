@@ -7,6 +7,7 @@ const LOG_FIELDS = [
   'request_id',
   'method',
   'route',
+  'path',
   'model',
   'status',
   'outcome',

@@ -29,6 +29,7 @@ export function readBody(
     incoming.on('data', onData);
     incoming.once('end', onEnd);
     incoming.once('close', onCut);
+    incoming.once('error', onError);
     incoming.once('error', onCut);
 
     function onData(piece: Buffer): void {
@@ -50,6 +51,12 @@ export function readBody(
       stop();
       reject(new GatewayError('request_timeout', TOO_SLOW, { close: true }));
     }
+    /** The server found that what follows is no body: it says so, and the request is refused once, by whoever reads it. */
+    function onError(error: Error): void {
+      if (!(error instanceof GatewayError)) return onCut();
+      stop();
+      reject(error);
+    }
     function onCut(): void {
       stop();
       reject(new GatewayError('truncated_body', 'The request body ended before it was complete.', { close: true }));
@@ -59,6 +66,7 @@ export function readBody(
       incoming.off('data', onData);
       incoming.off('end', onEnd);
       incoming.off('close', onCut);
+      incoming.off('error', onError);
       incoming.off('error', onCut);
     }
   });

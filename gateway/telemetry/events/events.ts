@@ -51,14 +51,15 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false 
       }
     },
 
-    requestRefused({ id, route, method, status, code, durationMs }) {
+    requestRefused({ id, route, path, method, status, code, durationMs }) {
       const label = methodLabel(method);
-      counters.requests_total.add(1, route, label, String(status), UNKNOWN_LABEL);
+      counters.requests_total.add(1, route, label, String(status), UNKNOWN_LABEL, 'refused');
       histograms.request_duration_seconds.observe(durationMs / MS_PER_SECOND, route, UNKNOWN_LABEL);
       log.write(status >= 500 ? 'warn' : 'info', 'request.end', 'request refused', {
         request_id: id,
         method: label,
         route,
+        ...(path !== null && (code === 'unknown_url' || code === 'method_not_allowed') ? { path: shownPath(path) } : {}),
         status,
         outcome: 'refused',
         code,
@@ -168,3 +169,11 @@ const DRAIN_WORDS = {
   cutting: 'draining: time is up, ending what is left',
   end: 'drained',
 } as const;
+
+const MAX_PATH_CHARS = 200;
+
+/** A path that a stranger wrote, for a line of log: cut, and of visible ASCII alone. */
+function shownPath(path: string): string {
+  const shown = path.slice(0, MAX_PATH_CHARS).replace(/[^\x21-\x7e]/g, (char) => encodeURIComponent(char.toWellFormed()));
+  return path.length > MAX_PATH_CHARS ? `${shown}…` : shown;
+}

@@ -11,7 +11,7 @@ export function accountRequest(metrics: Metrics, call: Call, outcome: Outcome, s
   const { journey } = call;
   const model = metrics.modelLabel(call.model);
   const code = String(status);
-  counters.requests_total.add(1, call.route.path, RELAYED_METHOD, code, model);
+  counters.requests_total.add(1, call.route.path, RELAYED_METHOD, code, model, outcome.kind);
   histograms.request_duration_seconds.observe(seconds(endedAt - call.arrivedAt), call.route.path, model);
   histograms.request_size_bytes.observe(call.body.bytes.length);
   histograms.response_size_bytes.observe(journey.bytesOut);

@@ -53,7 +53,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     const row: MetricRow = METRICS[name];
     const base = { name: METRIC_PREFIX + name, help: row.help, labelNames: [...row.labels], registers: [registry] };
     if (row.kind === 'counter') {
-      const tally = addCounter(base);
+      const tally = addCounter(base, row.zeroEach ?? []);
       for (const labels of row.zero ?? []) tally.add(0, ...labels);
       counters[name as CounterName] = tally;
     } else if (row.kind === 'histogram') {
@@ -63,9 +63,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
     }
   }
 
-  function addCounter(base: ConstructorParameters<typeof Counter>[0]): Tally {
+  function addCounter(base: ConstructorParameters<typeof Counter>[0], zeroEach: readonly (readonly string[])[]): Tally {
     const worker = base.labelNames?.indexOf('worker') ?? -1;
-    const tally = tallyOf(
+    const tally: Tally = tallyOf(
       new Counter({
         ...base,
         // A worker that is gone leaves the page, or a fleet that comes and goes would fill it.
@@ -74,6 +74,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
           if (worker < 0 || !directory) return;
           const ids = new Set(directory.workers().map((present) => present.id));
           tally.dropUnless(worker, (id) => ids.has(id));
+          for (const id of ids) for (const labels of zeroEach) tally.add(0, id, ...labels);
         },
       }),
     );

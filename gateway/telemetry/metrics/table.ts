@@ -3,7 +3,15 @@
  * Base units only; labels only from closed sets (see `series.ts`).
  */
 export type MetricRow =
-  | { readonly kind: 'counter'; readonly help: string; readonly labels: readonly string[]; readonly zero?: readonly (readonly string[])[] }
+  | {
+      readonly kind: 'counter';
+      readonly help: string;
+      readonly labels: readonly string[];
+      /** Series that are there from the start: what is rare can only be alerted on if its first time is a change. */
+      readonly zero?: readonly (readonly string[])[];
+      /** The same for each worker that is known, whose label comes first: the labels after it. */
+      readonly zeroEach?: readonly (readonly string[])[];
+    }
   | { readonly kind: 'gauge'; readonly help: string; readonly labels: readonly string[] }
   | { readonly kind: 'histogram'; readonly help: string; readonly labels: readonly string[]; readonly buckets: readonly number[] };
 
@@ -23,11 +31,14 @@ const TOKENS_PER_SECOND = [1, 2, 5, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200, 4
 const CALLS = [1, 2, 4, 8, 16, 32, 64, 128];
 const BODY_BYTES = [256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 33554432, 67108864];
 
+/** What memory can run out for, as supervisors name it after `oom-`. */
+export const OOM_CLASSES = ['weights', 'profile', 'kv-zero', 'sampler', 'graph', 'runtime', 'wake', 'host'] as const;
+
 export const METRICS = {
   requests_total: {
     kind: 'counter',
-    labels: ['route', 'method', 'code', 'model'],
-    help: 'Requests ended, by the status the client was sent; 499 means that it left first.',
+    labels: ['route', 'method', 'code', 'model', 'outcome'],
+    help: 'Requests ended, by the status the client was sent (499 means that it left first) and by outcome: complete, refused, broken (an answer that had begun ended in an error), disconnected.',
   },
   request_duration_seconds: {
     kind: 'histogram',
@@ -93,6 +104,9 @@ export const METRICS = {
     zero: [
       ['admitted', 'immediate'],
       ['admitted', 'queued'],
+      ['rejected', 'queue_full'],
+      ['rejected', 'queue_timeout'],
+      ['rejected', 'kv_pressure'],
     ],
     help: 'Decisions of admission: admitted (immediate or queued) or rejected, with the reason.',
   },
@@ -116,11 +130,16 @@ export const METRICS = {
   breaker_transitions_total: {
     kind: 'counter',
     labels: ['worker', 'from', 'to', 'reason'],
+    zeroEach: [
+      ['closed', 'open', 'consecutive_failures'],
+      ['closed', 'open', 'failure_rate'],
+    ],
     help: 'Changes of state of the circuit breaker.',
   },
   retries_total: {
     kind: 'counter',
     labels: ['reason'],
+    zero: [['unsent'], ['stale'], ['died'], ['busy'], ['failed']],
     help: 'Attempts made again, at another worker or another life of one, by what ended the one before.',
   },
   client_disconnects_total: {
@@ -135,7 +154,7 @@ export const METRICS = {
     zero: [['upstream'], ['upstream_timeout'], ['deadline']],
     help: 'Answers that had begun and ended in an error, by reason.',
   },
-  routed_requests_total: { kind: 'counter', labels: ['worker'], help: 'Attempts sent to each worker.' },
+  routed_requests_total: { kind: 'counter', labels: ['worker'], zeroEach: [[]], help: 'Attempts sent to each worker.' },
 
   worker_ready: { kind: 'gauge', labels: ['worker'], help: '1 while the worker takes requests, else 0.' },
   worker_stage: {
@@ -146,12 +165,14 @@ export const METRICS = {
   worker_restarts_total: {
     kind: 'counter',
     labels: ['worker', 'reason'],
+    zeroEach: [['requested'], ...OOM_CLASSES.map((name) => [`oom-${name}`]), ['engine-death'], ['killed'], ['stalled'], ['unresponsive']],
     help: 'Restarts of the worker seen by this gateway: the class of the failure, or requested.',
   },
   worker_oom_total: {
     kind: 'counter',
     labels: ['worker', 'class'],
-    help: 'Failures of the worker for want of memory, by what it was short of: weights, kv-zero, graph, runtime, host.',
+    zeroEach: OOM_CLASSES.map((name) => [name]),
+    help: 'Failures of the worker for want of memory, by what it was short of.',
   },
   worker_degradation_level: {
     kind: 'gauge',

@@ -6,7 +6,7 @@ const rows = Object.entries(ERRORS) as [ErrorKind, ErrorRow][];
 describe('the table', () => {
   test.each(rows)('%s: its status fits whose fault it is', (_, { status, origin, retry, reason }) => {
     expect(origin === 'client').toBe(status < 500);
-    if (origin === 'client') expect(retry).toBe(false);
+    if (origin === 'client') expect(retry).toBe(status === 429);
     // What is refused because of load, or for a while, says when to come back.
     expect(retry === true).toBe(status === 503);
     if (reason === 'client_error' || reason === 'suspect') expect(origin).toBe('client');

@@ -198,3 +198,18 @@ describe('heads that are not well formed', () => {
     door.worker.script = answers.completion();
   });
 });
+
+test('a body that goes wrong halfway is one refusal: one line, one count, and the id that its client was told', async () => {
+  const before = door.gateway.log.length;
+  using client = await connectRaw(door.port);
+  client.send(chatWith('Transfer-Encoding: chunked\r\n', '5\r\n{"mod\r\n'));
+  await until(async () => (await door.chat(CHAT)).status === 200, 'the beginning has been read');
+  client.send('zz\r\nxxx');
+  const answer = await client.answer();
+  expectRefusal(answer, 'bad_request_framing');
+  await client.ended;
+  const refused = door.gateway.log.slice(before).filter(({ event, outcome }) => event === 'request.end' && outcome === 'refused');
+  expect(refused).toMatchObject([
+    { request_id: answer.headers['x-request-id'], route: '/v1/chat/completions', code: 'bad_request_framing' },
+  ]);
+});

@@ -189,14 +189,14 @@ describe('a request id', () => {
   });
 });
 
-test('refusals before any route are counted and logged once, with no text of the client but its method', async () => {
+test('refusals before any route are counted and logged once, with no text of the client but its method and path', async () => {
   const { log } = door.gateway;
   const before = log.length;
-  await door.ask(request({ line: 'GET /plover-xyzzy-9431//x HTTP/1.1', headers: ['X-Request-Id: early-refusal'] }));
+  await door.ask(request({ line: 'GET /somewhere//else?key=plover-xyzzy-9431 HTTP/1.1', headers: ['X-Request-Id: early-refusal'] }));
   await door.ask('plover-xyzzy-9431\r\n\r\n');
   const lines = log.slice(before).filter(({ event }) => event === 'request.end');
   expect(lines).toMatchObject([
-    { request_id: 'early-refusal', method: 'GET', route: 'unknown', status: 404, code: 'unknown_url' },
+    { request_id: 'early-refusal', method: 'GET', route: 'unknown', path: '/somewhere//else', status: 404, code: 'unknown_url' },
     { route: 'unknown', status: 400, code: 'bad_request_framing' },
   ]);
 });

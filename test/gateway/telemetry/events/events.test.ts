@@ -25,25 +25,29 @@ const CASES: readonly Case[] = [
     name: 'requestEnded',
     fire: (events) => events.requestEnded(callOf(), { kind: 'complete', status: 200 }, 200),
     line: { level: 'info', event: 'request.end', status: 200 },
-    samples: { [`requests_total{route="/v1/chat/completions",method="POST",code="200",model="${MODEL}"}`]: 1 },
+    samples: { [`requests_total{route="/v1/chat/completions",method="POST",code="200",model="${MODEL}",outcome="complete"}`]: 1 },
   },
   {
     name: 'requestRefused',
     fire: (events) =>
-      events.requestRefused({ id: 'req-9', route: 'unknown', method: 'BREW', status: 404, code: 'unknown_url', durationMs: 1.25 }),
+      events.requestRefused({
+        ...{ id: 'req-9', route: 'unknown', path: `/v1/\n\u202e${'x'.repeat(300)}`, method: 'BREW' },
+        ...{ status: 404, code: 'unknown_url', durationMs: 1.25 },
+      }),
     line: {
       level: 'info',
       event: 'request.end',
       request_id: 'req-9',
       method: 'other',
       route: 'unknown',
+      path: `/v1/%0A%E2%80%AE${'x'.repeat(194)}…`,
       status: 404,
       outcome: 'refused',
       code: 'unknown_url',
       duration_ms: 1.25,
     },
     samples: {
-      'requests_total{route="unknown",method="other",code="404",model="unknown"}': 1,
+      'requests_total{route="unknown",method="other",code="404",model="unknown",outcome="refused"}': 1,
       'request_duration_seconds_count{route="unknown",model="unknown"}': 1,
     },
   },

@@ -63,7 +63,7 @@ describe('the end of a request', () => {
 
   it('counts the request, its time, its sizes and its tokens', async () => {
     const { page, metrics } = await ended(STREAMED, COMPLETE, 200);
-    expect(page[`requests_total{route="/v1/chat/completions",method="POST",code="200",model="${MODEL}"}`]).toBe(1);
+    expect(page[`requests_total{route="/v1/chat/completions",method="POST",code="200",model="${MODEL}",outcome="complete"}`]).toBe(1);
     expect(page[`request_duration_seconds_sum{route="/v1/chat/completions",model="${MODEL}"}`]).toBeCloseTo(2.16);
     expect(page['response_size_bytes_sum']).toBe(9000);
     expect(page['request_size_bytes_sum']).toBeGreaterThan(50);

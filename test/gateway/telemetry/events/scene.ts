@@ -181,6 +181,10 @@ export function createScene(sources: Partial<MetricSources> = {}, level: LogLeve
     lines: (event?: string) =>
       written.map((line) => JSON.parse(line) as Line).filter((line) => event === undefined || line.event === event),
     /** Every sample of the classic page whose name and labels start with `prefix`, without `headgate_`. */
+    /** Of those samples the ones that are not at 0. */
+    async counted(prefix: string): Promise<Record<string, number>> {
+      return Object.fromEntries(Object.entries(await this.samples(prefix)).filter(([, value]) => value !== 0));
+    },
     async samples(prefix = ''): Promise<Record<string, number>> {
       const { body } = await renderMetrics(metrics.registry, undefined);
       const samples: Record<string, number> = {};

@@ -25,7 +25,7 @@ describe("changes of a worker's view", () => {
     expect(scene.lines('worker.state').map(({ level, state, previous_state }) => [level, state, previous_state])).toEqual([
       ['warn', 'backoff', 'starting'],
     ]);
-    expect(await scene.samples('worker_oom_total')).toEqual({ 'worker_oom_total{worker="w0",class="weights"}': 1 });
+    expect(await scene.counted('worker_oom_total')).toEqual({ 'worker_oom_total{worker="w0",class="weights"}': 1 });
   });
 
   it('tell of a failure once though the worker changes its model to and fro', async () => {
@@ -42,7 +42,7 @@ describe("changes of a worker's view", () => {
       { ...mine, lastFailure: { ...OOM, at: '2026-01-01T00:01:00.000Z' } },
     ];
     views.slice(1).forEach((view, index) => scene.events.workerChanged(view, views[index]!));
-    expect(await scene.samples('worker_oom_total')).toEqual({ 'worker_oom_total{worker="w0",class="weights"}': 2 });
+    expect(await scene.counted('worker_oom_total')).toEqual({ 'worker_oom_total{worker="w0",class="weights"}': 2 });
     expect(scene.lines('worker.failure')).toHaveLength(2);
     expect(scene.lines('worker.degraded')).toHaveLength(1);
   });
@@ -50,7 +50,7 @@ describe("changes of a worker's view", () => {
   it('do not count a failure of another kind as one for want of memory', async () => {
     const scene = createScene();
     scene.events.workerChanged(viewOf({ state: 'failed', lastFailure: { ...OOM, class: 'config-error' } }), viewOf());
-    expect(await scene.samples('worker_oom_total')).toEqual({});
+    expect(await scene.counted('worker_oom_total')).toEqual({});
     expect(scene.lines('worker.failure')[0]).toMatchObject({ level: 'error', class: 'config-error' });
   });
 
@@ -62,7 +62,7 @@ describe("changes of a worker's view", () => {
       viewOf({ state: 'starting', restarts: 2, lastFailure: OOM }),
       viewOf({ state: 'stopping', restarts: 1, lastFailure: OOM }),
     );
-    expect(await scene.samples('worker_restarts_total')).toEqual({
+    expect(await scene.counted('worker_restarts_total')).toEqual({
       'worker_restarts_total{worker="w0",reason="oom-weights"}': 1,
       'worker_restarts_total{worker="w0",reason="requested"}': 1,
     });
@@ -72,15 +72,15 @@ describe("changes of a worker's view", () => {
     const scene = createScene();
     const before = { ...OOM, at: '2025-12-31T23:59:59.000Z' };
     scene.events.workerChanged(viewOf({ restarts: 7, lastFailure: before, startedAtMs: 0 }), null);
-    expect(await scene.samples('worker_restarts_total')).toEqual({});
-    expect(await scene.samples('worker_oom_total')).toEqual({});
+    expect(await scene.counted('worker_restarts_total')).toEqual({});
+    expect(await scene.counted('worker_oom_total')).toEqual({});
     expect(await scene.samples('worker_start_seconds_count')).toEqual({ worker_start_seconds_count: 0 });
   });
 
   it('count a failure with which a worker is first seen', async () => {
     const scene = createScene();
     scene.events.workerChanged(viewOf({ state: 'starting', lastFailure: OOM }), null);
-    expect(await scene.samples('worker_oom_total')).toEqual({ 'worker_oom_total{worker="w0",class="weights"}': 1 });
+    expect(await scene.counted('worker_oom_total')).toEqual({ 'worker_oom_total{worker="w0",class="weights"}': 1 });
   });
 
   it('measure a start from the launch to being ready', async () => {
@@ -121,7 +121,7 @@ describe("changes of a worker's view", () => {
   it('take a change of model for no restart', async () => {
     const scene = createScene();
     scene.events.workerChanged(viewOf({ state: 'starting', restarts: 3, models: served(OTHER) }), viewOf({ state: 'stopping' }));
-    expect(await scene.samples('worker_restarts_total')).toEqual({});
+    expect(await scene.counted('worker_restarts_total')).toEqual({});
   });
 
   it('take a restart with the same model for no swap', async () => {
