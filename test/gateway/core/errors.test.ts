@@ -8,7 +8,7 @@ describe('the table', () => {
     expect(origin === 'client').toBe(status < 500);
     if (origin === 'client') expect(retry).toBe(status === 429);
     // What is refused because of load, or for a while, says when to come back.
-    expect(retry === true).toBe(status === 503);
+    expect(retry === true).toBe(status === 503 || status === 429);
     if (reason === 'client_error' || reason === 'suspect') expect(origin).toBe('client');
   });
 
