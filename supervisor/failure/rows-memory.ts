@@ -37,14 +37,14 @@ export const MEMORY_ROWS = [
   {
     class: 'kv-too-small',
     pattern:
-      /serve at least one request with the model's max seq len \(([\d,]+)\)(?:.*?\(([\d.]+) GiB KV cache is needed)?(?:.*?available KV cache memory \(([\d.]+) GiB\))?(?:.*estimated maximum model length is ([\d,]+))?/,
+      /serve at least one request with the model's max seq len \(([\d,]+)\)(?:.*?\(([\d.]+) GiB KV cache is needed)?(?:.*?available KV cache memory \(([\d.]+) GiB\))?.*estimated maximum model length is ([\d,]+)/,
     rank: 'decisive',
     during: 'start',
     retry: 'relax',
     message: (match) =>
-      `A context of ${match[1]} tokens does not fit into the GPU’s memory${match[4] ? `; ${match[4]} would` : ''}.` +
+      `A context of ${match[1]} tokens does not fit into the GPU’s memory; ${match[4]} would.` +
       (match[2] && match[3] ? ` The KV cache has ${match[3]} GiB and ${match[2]} GiB are needed.` : ''),
-    advice: 'Lower max_model_len, to at most the figure named here where there is one.',
+    advice: 'Set max_model_len to at most the figure named here.',
     evidence: (match) =>
       figures({
         askedModelLen: figure(match[1]),
@@ -52,6 +52,20 @@ export const MEMORY_ROWS = [
         kvAvailableGib: figure(match[3]),
         fittingModelLen: figure(match[4]),
       }),
+  },
+  {
+    // Where next to nothing is left, no length is named.
+    class: 'kv-too-small',
+    pattern:
+      /serve at least one request with the model's max seq len \(([\d,]+)\)(?:.*?\(([\d.]+) GiB KV cache is needed)?(?:.*?available KV cache memory \(([\d.]+) GiB\))?/,
+    rank: 'decisive',
+    during: 'start',
+    retry: 'relax',
+    message: (match) =>
+      `A context of ${match[1]} tokens does not fit into the GPU’s memory.` +
+      (match[2] && match[3] ? ` The KV cache has ${match[3]} GiB and ${match[2]} GiB are needed.` : ''),
+    advice: 'Lower max_model_len and max_num_batched_tokens.',
+    evidence: (match) => figures({ askedModelLen: figure(match[1]), kvNeededGib: figure(match[2]), kvAvailableGib: figure(match[3]) }),
   },
   {
     class: 'oom-kv-zero',

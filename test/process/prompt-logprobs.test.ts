@@ -23,7 +23,7 @@ interface WorkerStatus {
 async function service(folder: string, port: number) {
   const headgate = run(process.execPath, [CLI], {
     cwd: folder,
-    env: { SIM_FAULTS: '1', SIM_START_MS: '100', SIM_GPU: 'rtx-4080', SIM_SPEED: '0.05' },
+    env: { SIM_FAULTS: '1', SIM_START_MS: '100', SIM_GPU: 'rtx-4080,rtx-4080', SIM_SPEED: '0.05' },
   });
   await headgate.prints(/Headgate is ready on/);
   const url = `http://127.0.0.1:${port}`;

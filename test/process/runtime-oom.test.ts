@@ -32,15 +32,14 @@ test.each([
     const [port, first] = [await freePort(), await freePort(21)];
     const settings = {
       server: { port },
+      models: [{ id: 'qwen2.5-1.5b-instruct-awq', engine: { max_num_seqs: 32 } }],
       supervisor: { engine: 'sim', replicas, port_range: [first, first + 20] },
       load_balancer: { slow_start_ms: 0 },
       log: { level: 'warn' },
     };
     writeFileSync(join(folder, 'headgate.yaml'), JSON.stringify(settings));
-    await using headgate = run(process.execPath, [CLI], {
-      cwd: folder,
-      env: { SIM_FAULTS: '1', SIM_START_MS: '100', SIM_GPU: 'rtx-4080' },
-    });
+    const cards = { SIM_GPU: Array(replicas).fill('rtx-4080').join(',') };
+    await using headgate = run(process.execPath, [CLI], { cwd: folder, env: { SIM_FAULTS: '1', SIM_START_MS: '100', ...cards } });
     await headgate.prints(/Headgate is ready on/);
     const url = `http://127.0.0.1:${port}`;
     const workers = async () =>
@@ -96,7 +95,7 @@ test.each([
     expect(metrics).toContain(`headgate_worker_oom_total{worker="${victim.id}",class="runtime"} 1`);
     expect((await ask(false, 'after')).status).toBe(200);
 
-    await using doctor = run(process.execPath, [CLI, 'doctor'], { cwd: folder });
+    await using doctor = run(process.execPath, [CLI, 'doctor'], { cwd: folder, env: cards });
     await doctor.exited;
     expect(doctor.output()).toMatch(
       /After failures it starts with gpu_memory_utilization [\d.]+ instead of [\d.]+; "headgate restart worker-1 --reset"/,
