@@ -29,7 +29,7 @@ test.skipIf(process.platform === 'win32')(
     const start = `ulimit -n ${FEW} && exec "$0" scripts/headgate.ts gateway --worker ${worker.url} --port 0`;
     await using gateway = run('bash', ['-c', start, process.execPath], { cwd: ROOT });
     const port = Number((await gateway.prints(/is ready on http:\/\/127\.0\.0\.1:(\d+)/))[1]);
-    expect(gateway.output()).toMatch(/"event":"files\.few","msg":"This process may have only 256 files open/);
+    await gateway.prints(/"event":"files\.few","msg":"This process may have only 256 files open/);
 
     // Each keeps the connection that it has.
     const agents = Array.from({ length: 300 }, () => new Agent({ keepAlive: true, maxSockets: 1 }));
@@ -47,9 +47,10 @@ test.skipIf(process.platform === 'win32')(
     const kinds = new Set(seen);
     expect(kinds).toContain('200');
     for (const kind of kinds) expect(['200', '503 queue_full', 'ECONNRESET', 'EPIPE', 'cut', 'socket hang up']).toContain(kind);
-    expect(probes.filter((probe) => probe === '200').length).toBeGreaterThanOrEqual(4);
+    expect(probes.filter((probe) => probe === '200').length).toBeGreaterThanOrEqual(3);
     expect(await ask(port, false, 'POST', '/v1/chat/completions')).toBe('200');
     expect(await ask(port, false, 'GET', '/readyz')).toBe('200');
+    await gateway.prints(/"event":"files\.clients"/);
     expect(gateway.output()).not.toMatch(/"event":"breaker"|"event":"worker\.failure"/);
     expect(gateway.output().match(/"event":"files\.clients"/g)).toHaveLength(1);
   },
