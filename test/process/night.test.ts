@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { AdminStatus } from '../../gateway/http/pages/admin-answers.ts';
 import type { HistoryEntry } from '../../gateway/core/history/entry.ts';
 import { scratchFolder } from '../supervisor/support/scratch.ts';
+import { AS_ADMIN } from '../support/admin.ts';
 import { until } from '../support/gateway.ts';
 import { freePort } from '../support/ports.ts';
 import { run } from '../support/process.ts';
@@ -18,7 +19,7 @@ test('a night in which engine, supervisor and gateway are killed is told in orde
     await using command = run(process.execPath, [CLI, ...words], options);
     return { code: await command.exited, text: command.output() };
   };
-  const status = async () => JSON.parse((await headgate('status', '--json', ...flags)).text).status as AdminStatus;
+  const status = async () => (await (await fetch(`http://127.0.0.1:${port}/admin/status`, { headers: AS_ADMIN })).json()) as AdminStatus;
   const well = async (): Promise<{ engine: number; supervisor: number }> => {
     let seen = null as AdminStatus | null;
     const isWell = async () =>
@@ -50,7 +51,13 @@ test('a night in which engine, supervisor and gateway are killed is told in orde
   second.child.kill('SIGINT');
   expect(await second.exited).toBe(0);
 
-  const told = await headgate('events', '--json');
+  const [told, forPeople, ofNobody, log, noLog] = await Promise.all([
+    headgate('events', '--json'),
+    headgate('events', '--worker', 'worker-1', '--since', '1h'),
+    headgate('events', '--worker', 'worker-2'),
+    headgate('logs', 'worker-1', '--lines', '5'),
+    headgate('logs', 'worker-7'),
+  ]);
   const night = told.text
     .trimEnd()
     .split('\n')
@@ -77,17 +84,13 @@ test('a night in which engine, supervisor and gateway are killed is told in orde
     ]),
   ).toEqual([]);
 
-  const forPeople = await headgate('events', '--worker', 'worker-1', '--since', '1h');
   expect(forPeople.text).toMatch(
     /worker-1 is ready.*\n(?:.*\n)*.*worker-1 failed \(killed, at serving, next: \w+\): The engine was killed/,
   );
   expect(forPeople.text).not.toMatch(/gateway/);
-  expect((await headgate('events', '--worker', 'worker-2')).text).toMatch(
-    /nothing is on record of a worker worker-2; did you mean worker-1\?/,
-  );
-  const log = await headgate('logs', 'worker-1', '--lines', '5');
+  expect(ofNobody.text).toMatch(/nothing is on record of a worker worker-2; did you mean worker-1\?/);
   expect(log).toMatchObject({ code: 0, text: expect.stringMatching(/APIServer pid=\d+/) });
-  expect(await headgate('logs', 'worker-7')).toMatchObject({ code: 1, text: expect.stringMatching(/did you mean worker-1\?/) });
+  expect(noLog).toMatchObject({ code: 1, text: expect.stringMatching(/did you mean worker-1\?/) });
 });
 
 /** Those of `wanted` that do not come after the one before. */

@@ -23,7 +23,7 @@ export function keepHistory(plain: Log, clock: Clock, stateDir: string, by: Hist
   const lost = lostLife(stateDir, by);
   if (lost) {
     const { pid, startedAt } = lost;
-    const how = 'had ended without a word: it was killed, or the machine went down';
+    const how = 'had ended without a word: it was killed, the machine went down, or the disk was full';
     log.warn(`${by}.lost`, `The ${by} of process ${pid}, begun at ${startedAt}, ${how}.`);
   }
   return { history, log };

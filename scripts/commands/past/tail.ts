@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const PIECE_BYTES = 64 * 1024;
@@ -34,27 +35,29 @@ export function lastLines(path: string, lines: number): { readonly text: string;
 export async function follow(path: string, end: number, write: (text: string) => void, signal?: AbortSignal): Promise<void> {
   let offset = end;
   let inode = inodeOf(path);
+  // A letter of several bytes may come in two pieces.
+  const letters = new StringDecoder('utf8');
   while (!signal?.aborted) {
     await delay(LOOK_MS);
     try {
       const now = inodeOf(path);
       if (now !== inode) offset = 0;
       inode = now;
-      offset = readOn(path, offset, write);
+      offset = readOn(path, offset, (bytes) => write(letters.write(bytes)));
     } catch {
       // Between two starts there may be none.
     }
   }
 }
 
-function readOn(path: string, offset: number, write: (text: string) => void): number {
+function readOn(path: string, offset: number, write: (bytes: Buffer) => void): number {
   const file = openSync(path, 'r');
   try {
     const { size } = fstatSync(file);
     let from = size < offset ? 0 : offset;
     const piece = Buffer.alloc(PIECE_BYTES);
     for (let read = readSync(file, piece, 0, piece.length, from); read > 0; read = readSync(file, piece, 0, piece.length, from)) {
-      write(piece.toString('utf8', 0, read));
+      write(piece.subarray(0, read));
       from += read;
     }
     return from;

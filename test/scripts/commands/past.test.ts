@@ -100,9 +100,14 @@ test('following a log goes on through a cut and through a new start', async () =
   renameSync(path, `${path}.1`);
   writeFileSync(path, 'a new start that says more\n');
   await until(() => seen.endsWith('a new start that says more\n'), 'the new start is shown');
+  const letter = Buffer.from('é\n');
+  appendFileSync(path, letter.subarray(0, 1));
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  appendFileSync(path, letter.subarray(1));
+  await until(() => seen.endsWith('\n') && !seen.endsWith('more\n'), 'the rest of the letter is shown');
   over.abort();
   await done;
-  expect(seen).toBe('more\ncut\na new start that says more\n');
+  expect(seen).toBe('more\ncut\na new start that says more\né\n');
 });
 
 test('logs are found by worker, those of several models by the latest, and nothing else is taken for one', () => {
