@@ -21,7 +21,7 @@ import type { CardSurveyor } from '../gpu/pretended.ts';
 import { usableGpus, visibleGpus } from '../gpu/visible.ts';
 import type { GpuProfile } from '../profile/profile.ts';
 import { loadProfiles } from '../profile/profile.ts';
-import { removedVariables } from '../profile/removed-flags.ts';
+import { heldBackWords } from '../engine/environment.ts';
 import { readRecords, recordsDirectory, runningEngines } from '../engine/record.ts';
 import { inspectVllm, VLLM_CACHE_FILE, type VllmInstall } from '../engine/vllm-install.ts';
 import { isOlder } from '../../gateway/vllm/version.ts';
@@ -91,7 +91,7 @@ export async function examine(settings: Settings, io: DoctorIo): Promise<DoctorR
       ...unusedCards(shown).map(({ fact }) => fact),
       ...relaxed(kept, actual),
       ...state.warnings,
-      ...removedVariables(env),
+      ...heldBackWords(env, actual.decision.engine),
     ],
     gpus: card.findings,
     engine: { kind: actual.decision.engine, reason: actual.decision.reason },

@@ -1,6 +1,7 @@
 import { shownArguments } from '../../gateway/core/secrets/data.ts';
 import type { EngineValue } from '../../gateway/config/schema/settings.ts';
 import type { EngineSettings } from '../profile/profile.ts';
+import { passedOn } from './environment.ts';
 import { INSTANCE_VARIABLE } from '../system/instance-variable.ts';
 
 export interface LaunchRequest {
@@ -24,8 +25,10 @@ export interface LaunchRequest {
   readonly developmentMode?: boolean;
   /** Every flag that the engine has, with its dashes; null or left out where nobody asked it. */
   readonly knownFlags?: ReadonlySet<string> | null;
-  /** The supervisor's own environment, of which only known names pass. */
+  /** The supervisor's own environment, which passes but for a few names. */
   readonly baseEnv: Readonly<Record<string, string | undefined>>;
+  /** Values of secrets in the settings: no variable that holds one passes. */
+  readonly secrets?: ReadonlySet<string>;
   readonly cwd: string;
 }
 
@@ -45,32 +48,6 @@ const ENGINE_READY_SECONDS = 3600;
 
 /** vLLM's own number of sequences where none is set. */
 const DEFAULT_MAX_NUM_SEQS = 256;
-
-/** Names that pass from the supervisor's environment to the engine's; a `*` stands for any ending. */
-const PASSED_ON = [
-  ...['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LANGUAGE', 'LC_*', 'TZ', 'TMPDIR', 'XDG_CACHE_HOME', 'XDG_CONFIG_HOME'],
-  ...['LD_LIBRARY_PATH', 'LD_PRELOAD', 'VIRTUAL_ENV', 'CONDA_*', 'PYTHON*', 'CC', 'CXX', 'CPATH', 'LIBRARY_PATH', 'MAX_JOBS'],
-  ...['CUDA_*', 'NVIDIA_*', 'NCCL_*', 'GLOO_*', 'TORCH*', 'PYTORCH_*', 'TRITON_*', 'FLASHINFER_*', 'OMP_*', 'MKL_*', 'RAY_*'],
-  ...['VLLM_*', 'HF_*', 'HUGGING_FACE_HUB_TOKEN', 'HUGGINGFACE_*', 'TRANSFORMERS_*', 'TOKENIZERS_*', 'SAFETENSORS_*', 'MODELSCOPE_*'],
-  ...['AWS_*', 'GOOGLE_APPLICATION_CREDENTIALS', 'AZURE_*', 'RUNAI_*'],
-  ...['http_proxy', 'https_proxy', 'no_proxy', 'all_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'ALL_PROXY'],
-  ...['SSL_CERT_FILE', 'SSL_CERT_DIR', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE'],
-];
-const PASSED_ON_TO_SIM = ['SIM_*', 'NODE_*'];
-
-/**
- * Names that never pass. The first three would change what the worker answers to us; the others are no names of vLLM's
- * any more, or never were, and each would only make it warn.
- */
-const HELD_BACK: ReadonlySet<string> = new Set([
-  'VLLM_API_KEY',
-  'VLLM_KEEP_ALIVE_ON_ENGINE_DEATH',
-  'VLLM_SERVER_DEV_MODE',
-  'VLLM_ATTENTION_BACKEND',
-  'VLLM_MAX_NUM_SEQS',
-  'VLLM_MAX_NUM_BATCHED_TOKENS',
-  'VLLM_ENABLE_CHUNKED_PREFILL',
-]);
 
 /** Settings that are the supervisor's own to decide: it could not find or recognize a worker that has others. */
 export const OURS: ReadonlySet<string> = new Set(['host', 'port', 'uds', 'served_model_name', 'api_key', 'model', 'shutdown_timeout']);
@@ -135,11 +112,7 @@ function numberOr<T>(value: EngineValue | undefined, otherwise: T): number | T {
 }
 
 function environment(request: LaunchRequest): Record<string, string> {
-  const names = request.engine === 'sim' ? [...PASSED_ON, ...PASSED_ON_TO_SIM] : PASSED_ON;
-  const env: Record<string, string> = {};
-  for (const [name, value] of Object.entries(request.baseEnv)) {
-    if (value !== undefined && !HELD_BACK.has(name) && names.some((pattern) => matches(pattern, name))) env[name] = value;
-  }
+  const env = passedOn(request.baseEnv, request.engine, request.secrets);
   Object.assign(env, {
     // A kept connection closes on our side first: vLLM's default of 5 s cuts requests that are just being sent.
     VLLM_HTTP_TIMEOUT_KEEP_ALIVE: '120',
@@ -162,8 +135,4 @@ function environment(request: LaunchRequest): Record<string, string> {
   }
   if (request.engine === 'sim' && request.simulatedGpu !== null) env['SIM_GPU'] ??= request.simulatedGpu;
   return env;
-}
-
-function matches(pattern: string, name: string): boolean {
-  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
 }

@@ -1,11 +1,11 @@
 import type { GpuReading } from '../gpu/gpu.ts';
 import type { FleetPlan, PlannedModel, PlannedWorker } from './plan.ts';
 import type { Log } from '../../gateway/core/log/log.ts';
-import { removedVariables } from '../profile/removed-flags.ts';
+import { heldBackWords } from '../engine/environment.ts';
 
 /** Tells the operator what was decided about their settings before anything is started. */
 export function logPlan(log: Log, plan: FleetPlan, env: Readonly<Record<string, string | undefined>>): void {
-  for (const warning of removedVariables(env)) log.warn('supervisor.plan', warning);
+  for (const warning of heldBackWords(env, plan.decision.engine)) log.warn('supervisor.plan', warning);
   const { engine, problem } = plan.decision;
   if (problem !== null) {
     const instead = engine === 'sim' ? 'The simulated engine is started instead' : 'vLLM is started without knowing them';

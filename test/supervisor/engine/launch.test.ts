@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { heldBackWords } from '../../../supervisor/engine/environment.ts';
 import type { LaunchRequest } from '../../../supervisor/engine/launch.ts';
 import { planLaunch, toFlags } from '../../../supervisor/engine/launch.ts';
 
@@ -83,31 +84,36 @@ describe('the environment', () => {
     });
   });
 
-  test('passes on known names only', () => {
-    const baseEnv = {
-      PATH: '/usr/bin',
-      HF_TOKEN: 'hf_x',
-      LC_ALL: 'C',
-      VLLM_CACHE_ROOT: '/cache',
-      DATABASE_URL: 'secret',
-      HEADGATE_ADMIN__KEY: 'secret',
-      SIM_FAULT: 'hang',
-      VLLM_API_KEY: 'x',
-      VLLM_ATTENTION_BACKEND: 'AUTO',
-      VLLM_KEEP_ALIVE_ON_ENGINE_DEATH: '1',
-      EMPTY: undefined,
+  test('is the supervisor’s, whatever the names, but for what would do harm', () => {
+    const passing = {
+      ...{ PATH: '/usr/bin', HF_TOKEN: 'hf_x', LC_ALL: 'C', VLLM_CACHE_ROOT: '/cache', TIKTOKEN_ENCODINGS_BASE: '/encodings' },
+      ...{
+        S3_ENDPOINT_URL: 'http://s3',
+        LMCACHE_CONFIG_FILE: '/c',
+        OTEL_SERVICE_NAME: 'x',
+        UCX_TLS: 'tcp',
+        MY_OWN: '1',
+        VLLM_PORT: '29000',
+      },
     };
-    const { env } = planLaunch({ ...REQUEST, baseEnv });
-    expect(env).toMatchObject({ HF_TOKEN: 'hf_x', LC_ALL: 'C', VLLM_CACHE_ROOT: '/cache' });
-    for (const name of [
-      'DATABASE_URL',
-      'HEADGATE_ADMIN__KEY',
-      'SIM_FAULT',
-      'VLLM_API_KEY',
-      'VLLM_ATTENTION_BACKEND',
-      'VLLM_KEEP_ALIVE_ON_ENGINE_DEATH',
-    ])
-      expect(env).not.toHaveProperty(name);
+    const held = {
+      ...{ HEADGATE_ADMIN__KEY: 'secret', APP_KEY: 'a-key-of-the-settings', SIM_FAULT: 'hang', VLLM_API_KEY: 'x' },
+      ...{ VLLM_ATTENTION_BACKEND: 'AUTO', VLLM_KEEP_ALIVE_ON_ENGINE_DEATH: '1', PROMETHEUS_MULTIPROC_DIR: '/metrics', EMPTY: undefined },
+      ...{ VLLM_SERVICE_HOST: '10.0.0.1', VLLM_PORT_8000_TCP_ADDR: '10.0.0.1' },
+    };
+    const { env } = planLaunch({ ...REQUEST, baseEnv: { ...passing, ...held }, secrets: new Set(['a-key-of-the-settings']) });
+    expect(env).toMatchObject(passing);
+    for (const name of Object.keys(held)) expect(env).not.toHaveProperty(name);
+  });
+
+  test('has no port that Kubernetes made of a Service named vllm, and the operator is told of it and of what else is held back', () => {
+    const baseEnv = { VLLM_PORT: 'tcp://10.96.0.12:8000', VLLM_SERVICE_HOST: '10.96.0.12', PROMETHEUS_MULTIPROC_DIR: '/m', PATH: '/bin' };
+    expect(planLaunch({ ...REQUEST, baseEnv }).env).not.toHaveProperty('VLLM_PORT');
+    expect(heldBackWords(baseEnv, 'vllm')).toEqual([
+      expect.stringMatching(/does not get VLLM_PORT: Kubernetes .* Service named vllm: set enableServiceLinks: false/),
+      expect.stringMatching(/does not get PROMETHEUS_MULTIPROC_DIR: .* mix their metrics/),
+    ]);
+    expect(heldBackWords({ VLLM_PORT: '29000', HF_TOKEN: 'x' }, 'vllm')).toEqual([]);
   });
 
   test('tells the simulated engine which card to pretend, unless the operator did', () => {
