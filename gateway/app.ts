@@ -57,7 +57,10 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
     // A POST to one of these never comes here: it went straight to serveCall (main.ts).
     for (const { path } of RELAYED_ROUTES) methods.set(path, 'POST');
     get('/v1/models', (c) => c.json(modelList(context.directory.models())));
-    get('/v1/models/:id{[^]+}', (c) => c.json(modelCard(findModel(context.directory, c.req.param('id') ?? ''))));
+    get('/v1/models/:id{[^]+}', (c) => {
+      const id = c.req.param('id') ?? '';
+      return c.json(modelCard(findModel(context.directory, id), id));
+    });
   }
 
   // For machines

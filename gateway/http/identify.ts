@@ -103,7 +103,7 @@ interface Read {
 }
 
 function ofJson({ directory }: IdentifyContext, route: Route, bytes: Buffer): Read {
-  const seen = peek(parseJsonBody(bytes, TOKEN_LIST_PATHS.has(route.path)));
+  const seen = peek(parseJsonBody(bytes, TOKEN_LIST_PATHS.has(route.path)), route.path);
   const model = resolve(directory, seen.model);
   // The worker knows the model by its id; a body that names none gets the worker's default, which is this one.
   const named = seen.model === null || seen.model === model.id ? bytes : (rewriteModel(bytes, model.id) ?? bytes);

@@ -1,9 +1,12 @@
 import type { ModelEntry } from '../core/worker.ts';
 
-/** A model in OpenAI's shape, with what vLLM adds, and our own extras under one key. */
-export function modelCard(model: ModelEntry): object {
+/**
+ * A model in OpenAI's shape, with what vLLM adds, and our own extras under one key. Under one of its aliases it goes by that name, as a
+ * second served name of vLLM's does.
+ */
+export function modelCard(model: ModelEntry, name: string): object {
   return {
-    id: model.id,
+    id: model.aliases.includes(name) ? name : model.id,
     object: 'model',
     created: model.created,
     owned_by: 'vllm',
@@ -21,5 +24,5 @@ export function modelCard(model: ModelEntry): object {
 }
 
 export function modelList(models: readonly ModelEntry[]): object {
-  return { object: 'list', data: models.map(modelCard) };
+  return { object: 'list', data: models.flatMap((model) => [model.id, ...model.aliases].map((name) => modelCard(model, name))) };
 }

@@ -15,12 +15,20 @@ const MAX_LOGPROBS = 20;
 const MAX_MODEL_NAME = 512;
 const PROMPT_HEAD_CHARS = 256;
 
+/** Where a request may carry several prompts, by path; elsewhere the same name is a field that nobody reads. */
+const PROMPTS: Readonly<Record<string, 'prompt' | 'input'>> = {
+  '/v1/completions': 'prompt',
+  '/v1/embeddings': 'input',
+  '/pooling': 'input',
+  '/classify': 'input',
+};
+
 /**
  * Reads what the gateway must know of a JSON request and refuses what would hurt a worker (older vLLM dies of some of it:
  * CVE-2026-34756 unbounded n, CVE-2026-73559 prompt lists). Everything else is left for the worker to judge.
  * @throws invalid_value with `param`
  */
-export function peek(body: ParsedBody): Peek {
+export function peek(body: ParsedBody, path: string): Peek {
   const { value } = body;
   const model = optionalString(value, 'model', MAX_MODEL_NAME);
   const stream = optionalBoolean(value, 'stream') ?? false;
@@ -47,18 +55,16 @@ export function peek(body: ParsedBody): Peek {
     promptChars: body.textChars,
     promptHead: promptHead(value),
     maxTokens,
-    choices: n * promptCount(value),
+    choices: n * promptCount(value, PROMPTS[path]),
     promptLogprobs: promptLogprobsField(value),
   };
 }
 
 /** How many prompts a completion or embedding request carries: a list of strings or of token lists counts each. */
-function promptCount(value: JsonObject): number {
-  const prompt = value['prompt'] ?? value['input'];
+function promptCount(value: JsonObject, param: 'prompt' | 'input' | undefined): number {
+  const prompt = param && value[param];
   if (!Array.isArray(prompt) || !(typeof prompt[0] === 'string' || Array.isArray(prompt[0]))) return 1;
-  const param = value['prompt'] === undefined ? 'input' : 'prompt';
-  const most = param === 'prompt' ? MAX_PROMPTS : MAX_MESSAGES;
-  if (prompt.length > most) throw invalid(param, `must have at most ${most} items, but it has ${prompt.length}`);
+  lengthAtMost(value, param!, param === 'prompt' ? MAX_PROMPTS : MAX_MESSAGES);
   return Math.max(1, prompt.length);
 }
 

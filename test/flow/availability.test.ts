@@ -77,7 +77,11 @@ test('a model that is configured but whose worker has not come is loading, not u
     });
   }
   const { data } = (await (await fetch(`${gateway.url}/v1/models`)).json()) as { data: { id: string; headgate: { state: string } }[] };
-  expect(data).toMatchObject([{ id: 'm', headgate: { state: expect.not.stringMatching(/^ready$/) } }]);
+  const headgate = { state: expect.not.stringMatching(/^ready$/) };
+  expect(data).toMatchObject([
+    { id: 'm', headgate },
+    { id: 'gpt-4', headgate },
+  ]);
   expect((await ask(gateway.url, chat({ model: 'other' }))).status).toBe(404);
 });
 

@@ -40,6 +40,8 @@ describe('models', () => {
           max_model_len: 8192,
           headgate: { state: 'ready', aliases: ['gpt-4', 'a/b/c'], profile: null, capabilities: expect.any(Array), eta_seconds: null },
         },
+        expect.objectContaining({ id: 'gpt-4', root: 'maker/model-7B', max_model_len: 8192 }),
+        expect.objectContaining({ id: 'a/b/c', root: 'maker/model-7B' }),
         expect.objectContaining({ id: 'plain', object: 'model' }),
       ],
     });
@@ -48,11 +50,11 @@ describe('models', () => {
   });
 
   test.each(['maker/model-7B', 'maker%2Fmodel-7B', 'maker%2fmodel-7B', 'gpt-4', 'a/b/c', 'a%2Fb/c'])(
-    '/v1/models/%s is found',
+    '/v1/models/%s is found, under the name that it was asked for by',
     async (name) => {
       const { status, body } = await send(gateway.port, rawRequest('GET', `/v1/models/${name}`));
       expect(status).toBe(200);
-      expect(JSON.parse(body)).toMatchObject({ id: 'maker/model-7B', object: 'model' });
+      expect(JSON.parse(body)).toMatchObject({ id: decodeURIComponent(name), root: 'maker/model-7B', object: 'model' });
     },
   );
 

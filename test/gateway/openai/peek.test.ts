@@ -3,7 +3,7 @@ import { parseJsonBody } from '../../../gateway/openai/json-body.ts';
 import { peek } from '../../../gateway/openai/peek.ts';
 import { refused } from './refused.ts';
 
-const look = (value: object) => peek(parseJsonBody(Buffer.from(JSON.stringify(value))));
+const look = (value: object, path = '/v1/completions') => peek(parseJsonBody(Buffer.from(JSON.stringify(value))), path);
 
 describe('what is read of a request', () => {
   test('nothing, where there is nothing', () => {
@@ -54,10 +54,21 @@ describe('what is read of a request', () => {
     [{ prompt: [1, 2, 3] }, 1],
     [{ prompt: [[1], [2]] }, 2],
     [{ prompt: [] }, 1],
-    [{ input: ['a', 'b', 'c'] }, 3],
   ])('the completions of %j', (fields, choices) => {
     expect(look(fields).choices).toBe(choices);
   });
+
+  test.each(['/v1/embeddings', '/pooling', '/classify'])('how many inputs %s has', (path) => {
+    expect(look({ input: ['a', 'b', 'c'] }, path).choices).toBe(3);
+  });
+
+  test.each(['/v1/chat/completions', '/v1/responses', '/v1/messages', '/tokenize'])(
+    '%s has one, whatever fields it does not read say',
+    (path) => {
+      const strangers = { prompt: Array(1_000).fill('x'), input: Array(1_000).fill('x') };
+      expect(look({ messages: [], ...strangers }, path).choices).toBe(1);
+    },
+  );
 
   test.each([
     [{ prompt: 'x', prompt_logprobs: 0 }, 'prompt_logprobs'],
@@ -91,6 +102,12 @@ describe('what is read of a request', () => {
 });
 
 describe('what is refused, by the name of the field and without its text', () => {
+  test('input', () => {
+    const { details, message } = refused('invalid_value', () => look({ input: Array(2_049).fill('secret') }, '/v1/embeddings'));
+    expect(details.param).toBe('input');
+    expect(message).not.toContain('secret');
+  });
+
   test.each<[string, object]>([
     ['model', { model: 1 }],
     ['model', { model: 'm'.repeat(513) }],
@@ -116,7 +133,6 @@ describe('what is refused, by the name of the field and without its text', () =>
     ['text_2', { text_2: Array(10_001).fill('x') }],
     ['stop', { stop: Array(17).fill('secret') }],
     ['prompt', { prompt: Array(1_025).fill('secret') }],
-    ['input', { input: Array(2_049).fill('secret') }],
   ])('%s', (param, fields) => {
     const { details, message } = refused('invalid_value', () => look(fields));
     expect(details.param).toBe(param);
