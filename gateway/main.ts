@@ -166,7 +166,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         onLinkChange: linkLog(log),
       })
     : null;
-  const listed = supervised ? null : startListedSource({ clock, directory, workers: listings(settings) });
+  const onKept = (id: string): void =>
+    log.info('worker.kept', `${id} is not listed any more, and serves on until a worker in its place is ready.`, { worker: id });
+  const listed = supervised ? null : startListedSource({ clock, directory, workers: listings(settings), onKept });
   const scraper = startScraper({ clock, directory, source: supervised ?? listed!, intervalMs: () => settings.pressure.scrape_interval_ms });
   const snapshot = (): SupervisorSnapshot | null => supervised?.snapshot() ?? null;
 
@@ -338,7 +340,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       status: liveStatus,
       explain: () => explainJson(loaded),
       reload,
-      command: supervised ? (id, verb, reset) => (verb === 'drain' ? supervised.drain(id) : supervised.restart(id, reset)) : null,
+      command(id, verb, reset) {
+        if (supervised) return verb === 'restart' ? supervised.restart(id, reset) : supervised[verb](id);
+        if (verb !== 'restart') return listed![verb](id);
+        return { kind: 'conflict', message: `${id} was not launched by Headgate and cannot be told to restart.` };
+      },
       modelCommand: supervised ? (id, verb) => supervised[verb](id) : null,
     },
   };

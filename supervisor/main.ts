@@ -29,9 +29,9 @@ import type { SupervisionPolicy } from './system/policy.ts';
 import { supervisionPolicy } from './system/policy.ts';
 import { loadProfiles, ProfileError } from './profile/profile.ts';
 import { findProgram } from './system/program.ts';
+import { ownership } from './control/ownership.ts';
 import { lockState } from './control/state-lock.ts';
 import { inspectVllm, VLLM_CACHE_FILE } from './engine/vllm-install.ts';
-import type { WishResult } from './slot/wish-result.ts';
 import { readRecords, recordsDirectory, runningEngines } from './engine/record.ts';
 
 interface SupervisorIo {
@@ -167,13 +167,13 @@ async function superviseAlone(
     adoptable,
   });
 
-  const { stopped, stop, finish } = listenForTheEnd(fleet, io.signals ?? process, log);
-  const told = (): WishResult => {
-    stop('control');
-    return { kind: 'accepted', will: 'Every worker is stopped, then the supervisor.' };
-  };
+  const { stopped, stop, leave, finish } = listenForTheEnd(fleet, io.signals ?? process, log);
   // The gateway that starts us says who it is: it may be gone before we look for our parent.
-  const startedBy = Number(io.env[STARTED_BY_VARIABLE] ?? PARENT);
+  const gateway = io.env[STARTED_BY_VARIABLE];
+  const owned = ownership({
+    ...{ starter: Number(gateway ?? PARENT), isGateway: gateway !== undefined, parent: () => process.ppid },
+    ...{ stop: () => stop('control'), leave: () => leave('control') },
+  });
   try {
     const control = await serveControl(
       path,
@@ -182,16 +182,11 @@ async function superviseAlone(
         onChange: (listener) => fleet.onChange(listener),
         restart: (id, reset) => fleet.restart(id, reset),
         drain: (id) => fleet.drain(id),
+        undrain: (id) => fleet.undrain(id),
         load: (model) => fleet.load(model),
         wish: (model, waiting) => fleet.wish(model, waiting),
         unload: (model) => fleet.unload(model),
-        stop: told,
-        stopIfLeft([follower]) {
-          if (process.ppid === startedBy)
-            return { kind: 'conflict', reason: `The supervisor belongs to process ${startedBy}, which started it and runs.` };
-          if (follower !== undefined) return { kind: 'conflict', reason: `The gateway of process ${follower} uses it.` };
-          return told();
-        },
+        ...owned,
       },
       clock,
       () => log.warn('supervisor.control', `The control socket was taken away; it is there again: ${path}.`),
@@ -267,6 +262,12 @@ function listenForTheEnd(fleet: Fleet, signals: Pick<NodeJS.EventEmitter, 'on' |
     log.info('supervisor.stop', 'Stopping every worker.', { reason });
     fleet.stop().then(() => end(0), reject);
   }
+  function leave(reason: string): void {
+    if (isStopping) return;
+    isStopping = true;
+    log.info('supervisor.stop', 'Leaving the engines as they are, for the next supervisor.', { reason });
+    fleet.leave().then(() => end(0), reject);
+  }
   function onSignal(name: string): void {
     if (!isStopping) return stop(name);
     log.warn('supervisor.stop', 'Ending every worker at once.', { reason: name });
@@ -279,10 +280,12 @@ function listenForTheEnd(fleet: Fleet, signals: Pick<NodeJS.EventEmitter, 'on' |
   signals.on('SIGTERM', onSignal);
   signals.on('SIGINT', onSignal);
   signals.on('SIGHUP', onHangUp);
+  signals.on('SIGUSR2', leave);
   function finish(): void {
     signals.off('SIGTERM', onSignal);
     signals.off('SIGINT', onSignal);
     signals.off('SIGHUP', onHangUp);
+    signals.off('SIGUSR2', leave);
   }
-  return { stopped, stop, finish };
+  return { stopped, stop, leave, finish };
 }

@@ -1,7 +1,10 @@
 import type { WorkerTransport } from './transport.ts';
 
-/** A worker's life, as its supervisor sees it. A listed worker is only ever starting (not yet seen healthy) or ready. */
-export type WorkerState = 'idle' | 'starting' | 'warming' | 'ready' | 'draining' | 'stopping' | 'backoff' | 'failed';
+/**
+ * A worker's life, as its supervisor sees it. A listed worker is only ever starting (not yet seen healthy), ready, or on an operator's word
+ * draining and drained. Drained: out of service until an operator says otherwise.
+ */
+export type WorkerState = 'idle' | 'starting' | 'warming' | 'ready' | 'draining' | 'drained' | 'stopping' | 'backoff' | 'failed';
 
 /** How far a start has come; each implies the ones before it. */
 export const WORKER_STAGES = ['process', 'model_loaded', 'cuda_graphs', 'warmup', 'ready'] as const;

@@ -38,8 +38,8 @@ const CHECK_MS = 1_000;
 const PLAIN_PATH = /^\/[A-Za-z0-9._~:@!$&'()*+,;=/-]*$/;
 /** RFC 9112 §3.2.2: scheme and host before the path, as clients write that take us for their proxy. */
 const ABSOLUTE = /^https?:\/\/([^/?#\\]*)([^#]*)$/i;
-/** Model ids hold slashes, and SDKs escape them. */
-const MODEL_PATH = /^\/v1\/models\/(?:[A-Za-z0-9._~:@!$&'()*+,;=/-]|%[0-9A-Fa-f]{2})+$/;
+/** Ids of models hold slashes, those of workers colons, and programs escape both. */
+const ID_PATH = /^\/(?:v1\/models|admin\/(?:models|workers))\/(?:[A-Za-z0-9._~:@!$&'()*+,;=/-]|%[0-9A-Fa-f]{2})+$/;
 const DOT_SEGMENT = /(?:^|\/)\.{1,2}(?:\/|$)/;
 /** Taken as written, here and by the adapter behind us. */
 const PLAIN_HOST = /^[a-z0-9._-]+(?::[1-9]\d{3})?$/;
@@ -137,7 +137,7 @@ export function pathOf(target: string): string | null {
   const query = target.indexOf('?');
   const path = query < 0 ? target : target.slice(0, query);
   if (DOT_SEGMENT.test(path)) return null;
-  return PLAIN_PATH.test(path) || MODEL_PATH.test(path) ? path : null;
+  return PLAIN_PATH.test(path) || ID_PATH.test(path) ? path : null;
 }
 
 /** What stands for the host of an HTTP/1.0 request that names none: nothing that anyone would trust. */

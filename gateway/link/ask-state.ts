@@ -7,7 +7,7 @@ const TIMEOUT_MS = 2000;
 const NOBODY: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT', 'ENOTDIR', 'ENOTSOCK', 'EINVAL', 'ENAMETOOLONG', 'ELOOP']);
 
 /** The workers of the supervisor that listens at the control path, as it says; null where it says nothing, or nothing sound. */
-export async function askState(control: string): Promise<Pick<SupervisorSnapshot, 'workers'> | null> {
+export async function askState(control: string): Promise<Pick<SupervisorSnapshot, 'workers' | 'pid'> | null> {
   try {
     const said = JSON.parse(await stateOf(control)) as SupervisorSnapshot | null;
     return Array.isArray(said?.workers) ? said : null;

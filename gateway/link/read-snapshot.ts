@@ -14,6 +14,7 @@ const STATES: ReadonlySet<unknown> = new Set<WorkerState>([
   'warming',
   'ready',
   'draining',
+  'drained',
   'stopping',
   'backoff',
   'failed',

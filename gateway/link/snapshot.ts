@@ -56,11 +56,12 @@ export type SupervisedModel = KnownModel & Partial<ModelLoad>;
  * Everything the supervisor tells the gateway. Its control API, on a Unix socket or loopback port:
  *   GET  /v1/state                        one snapshot
  *   GET  /v1/watch                        a snapshot a line (NDJSON), at once, after every change, and every 5 s as a sign of life
- *   POST /v1/workers/{id}/restart|drain   202, 404, 409
+ *   POST /v1/workers/{id}/restart|drain|undrain   202, 404, 409
  *   POST /v1/models/{id}/load             202, 404, 409; an operator wants it now
  *   POST /v1/models/{id}/load?waiting=N   the same for N calls that wait for it, repeated while they do
  *   POST /v1/models/{id}/unload           202, 404, 409
- *   POST /v1/stop                         202; stops every worker, then the supervisor
+ *   POST /v1/stop                         202, 409; stops every worker, then the supervisor
+ *   POST /v1/stop?leave=engines           202; the supervisor ends, the workers go on until the next one takes them over
  */
 export interface SupervisorSnapshot {
   readonly revision: number;

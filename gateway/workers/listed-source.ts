@@ -1,7 +1,9 @@
 import type { Clock } from '../core/clock.ts';
 import type { Worker } from '../core/worker.ts';
+import type { CommandResult } from '../link/commands.ts';
 import type { LiveDirectory } from './directory.ts';
 import { ListedWorker } from './listed-worker.ts';
+import { Outgoing } from './outgoing.ts';
 import { addressOf, type WorkerListing } from './worker-listing.ts';
 import type { WorkerSource } from './worker-source.ts';
 
@@ -9,23 +11,30 @@ interface ListedSourceOptions {
   readonly clock: Clock;
   readonly directory: LiveDirectory;
   readonly workers: readonly WorkerListing[];
+  /** A worker was taken out of the list and serves on, because nobody in its place is ready yet. */
+  readonly onKept?: (id: string) => void;
 }
 
 export interface ListedSource extends WorkerSource {
   /** Replaces the list. Workers whose lines did not change notice nothing; one whose key, models or size changed stays as ready as it was. */
   update(workers: readonly WorkerListing[]): void;
+  /** Out of service and back, on an operator's word. The id is a worker's. Forgotten when the gateway ends. */
+  drain(id: string): CommandResult;
+  undrain(id: string): CommandResult;
   /** The engine's own version, by worker id, for those that have told it. */
   versions(): ReadonlyMap<string, string>;
 }
 
 /** Puts the workers of the settings into the directory, and finds out by asking them which are well and what they serve. */
-export function startListedSource({ clock, directory, workers }: ListedSourceOptions): ListedSource {
+export function startListedSource({ clock, directory, workers, onKept }: ListedSourceOptions): ListedSource {
   let listed = new Map<string, ListedWorker>();
   let closed = false;
+  const outgoing = new Outgoing({ clock, listed: () => listed.values(), changed: publish });
 
   function publish(): void {
     if (closed) return;
-    const all = [...listed.values()];
+    outgoing.review();
+    const all = [...listed.values(), ...outgoing.all()];
     const keys = new Map(all.flatMap(({ view, apiKey }) => (apiKey === null ? [] : [[view.id, apiKey] as const])));
     directory.apply(
       all.map(({ view }) => view),
@@ -41,22 +50,27 @@ export function startListedSource({ clock, directory, workers }: ListedSourceOpt
     for (const listing of listings) {
       const address = addressOf(listing.url, listed);
       const { id } = address;
-      const known = before.get(id);
+      const known = before.get(id) ?? outgoing.takeBack(id);
       if (known && known.view.url === address.url) {
         before.delete(id);
         if (known.relist(listing)) fresh.push(known);
         listed.set(id, known);
       } else {
         const get = (path: string, timeoutMs: number) => transportOf(id).get(path, timeoutMs);
-        const worker = new ListedWorker(address, listing, { clock, get, changed: publish });
+        const inFlight = () => directory.worker(id)?.inFlight ?? 0;
+        const worker = new ListedWorker(address, listing, { clock, get, inFlight, changed: publish });
         fresh.push(worker);
         listed.set(id, worker);
       }
     }
-    for (const gone of before.values()) gone.close();
+    for (const gone of before.values()) if (outgoing.add(gone)) onKept?.(gone.view.id);
     // The directory makes the transports through which the first questions go.
     publish();
     for (const worker of fresh) worker.lookNow();
+  }
+
+  function find(id: string): ListedWorker | undefined {
+    return listed.get(id) ?? outgoing.all().find(({ view }) => view.id === id);
   }
 
   function transportOf(id: string): Worker['transport'] {
@@ -70,10 +84,27 @@ export function startListedSource({ clock, directory, workers }: ListedSourceOpt
     update,
     versions: () => new Map([...listed].flatMap(([id, { version }]) => (version === null ? [] : [[id, version] as const]))),
     scrapes: (worker) => worker.view.state === 'ready',
-    observe: (id, sight) => listed.get(id)?.observe(sight),
+    observe: (id, sight) => find(id)?.observe(sight),
+    drain(id) {
+      const worker = find(id);
+      if (!worker) return { kind: 'unknown', message: `${id} has left the list.` };
+      if (!worker.drain()) return { kind: 'conflict', message: `${id} is ${worker.view.state} already; ${wayBack(id)}.` };
+      const isDone = worker.view.state === 'drained';
+      const message = `It takes no new requests${isDone ? '' : ' and finishes those it has'}; ${wayBack(id)}, as does a restart of the gateway.`;
+      return { kind: 'accepted', message };
+    },
+    undrain(id) {
+      if (!find(id)?.undrain()) return { kind: 'conflict', message: `${id} is not drained.` };
+      return { kind: 'accepted', message: 'It takes requests again as soon as it is seen to be well.' };
+    },
     close() {
       closed = true;
+      outgoing.close();
       for (const worker of listed.values()) worker.close();
     },
   };
+}
+
+function wayBack(id: string): string {
+  return `"headgate undrain ${id}" brings it back`;
 }

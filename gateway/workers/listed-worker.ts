@@ -9,6 +9,8 @@ import type { ListedAddress, WorkerListing } from './worker-listing.ts';
 interface ListedWorkerOptions {
   readonly clock: Clock;
   readonly get: GetPage;
+  /** Calls of ours that it has. */
+  readonly inFlight: () => number;
   /** Called when `view` has been replaced. */
   readonly changed: () => void;
 }
@@ -18,6 +20,8 @@ const MISSES_TO_LOSE = 3;
 const RETRY = { firstMs: 500, longestMs: 5000 };
 /** While the worker is ready the scraper sees a crash sooner; a look finds a dead engine behind a living front, and new models. */
 const READY_LOOK_MS = 5000;
+/** How often a worker that drains is asked whether its last call has ended. */
+const EMPTY_LOOK_MS = 200;
 
 type Unwell = Extract<Finding, { kind: 'unwell' }>;
 
@@ -36,6 +40,9 @@ export class ListedWorker {
   #retries = 0;
   #missedLooks = 0;
   #missedScrapes = 0;
+  /** An operator has taken it out of service. */
+  #isHeld = false;
+  #emptying: Timer | null = null;
 
   constructor(address: ListedAddress, listing: WorkerListing, options: ListedWorkerOptions) {
     this.#listing = listing;
@@ -79,6 +86,24 @@ export class ListedWorker {
     this.#schedule();
   }
 
+  /** Takes it out of service: it gets nothing new, and is drained once what it has is done. Looks go on. @returns false where it is already */
+  drain(): boolean {
+    if (this.#isHeld) return false;
+    this.#isHeld = true;
+    this.#empty();
+    return true;
+  }
+
+  /** Puts it back: it is ready as soon as it is seen to be well. @returns false where it was not out */
+  undrain(): boolean {
+    if (!this.#isHeld) return false;
+    this.#isHeld = false;
+    this.#emptying?.cancel();
+    this.#show({ ...this.view, state: 'starting', stage: null });
+    this.lookNow();
+    return true;
+  }
+
   /** Looks now, unless a look is under way. */
   lookNow(): void {
     this.#timer?.cancel();
@@ -88,6 +113,7 @@ export class ListedWorker {
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
+    this.#emptying?.cancel();
   }
 
   async #look(): Promise<void> {
@@ -104,6 +130,13 @@ export class ListedWorker {
     this.#schedule();
   }
 
+  #empty(): void {
+    const isEmpty = this.#options.inFlight() === 0;
+    const state = isEmpty ? 'drained' : 'draining';
+    if (this.view.state !== state) this.#show({ ...this.view, state, stage: null });
+    if (!isEmpty) this.#emptying = this.#options.clock.after(EMPTY_LOOK_MS, () => this.#empty());
+  }
+
   #isLost(sight: Sight, misses: number): boolean {
     return sight === 'dead' || sight === 'refused' || misses >= MISSES_TO_LOSE;
   }
@@ -111,7 +144,8 @@ export class ListedWorker {
   #foundWell({ models, version, engine }: Extract<Finding, { kind: 'well' }>): void {
     this.#missedLooks = 0;
     this.version = version;
-    this.#show({ ...this.view, state: 'ready', stage: 'ready', models, engine });
+    const found = this.#isHeld ? {} : ({ state: 'ready', stage: 'ready' } as const);
+    this.#show({ ...this.view, ...found, models, engine });
   }
 
   #lost(finding: Unwell): void {

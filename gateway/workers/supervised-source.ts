@@ -26,6 +26,7 @@ export interface SupervisedSource extends WorkerSource {
   /** The id is a worker's. `reset`: with what its profile asks for, whatever was relaxed. */
   restart(id: string, reset: boolean): Promise<CommandResult>;
   drain(id: string): Promise<CommandResult>;
+  undrain(id: string): Promise<CommandResult>;
   /** The id is a model's. An operator's word: it is done at once. */
   load(id: string): Promise<CommandResult>;
   unload(id: string): Promise<CommandResult>;
@@ -94,6 +95,7 @@ export function startSupervisedSource({ clock, directory, control, onLinkChange 
     link: () => link,
     restart: (id, reset) => command(`/v1/workers/${encodeURIComponent(id)}/restart${reset ? '?reset=true' : ''}`),
     drain: (id) => command(`/v1/workers/${encodeURIComponent(id)}/drain`),
+    undrain: (id) => command(`/v1/workers/${encodeURIComponent(id)}/undrain`),
     load: (id) => command(`/v1/models/${encodeURIComponent(id)}/load`),
     unload: (id) => command(`/v1/models/${encodeURIComponent(id)}/unload`),
     wish(model, waiting) {

@@ -4,7 +4,7 @@ import { adminKeyFile, findAdminKey, type AdminKey } from '../../gateway/config/
 import type { Settings } from '../../gateway/config/schema/settings.ts';
 import { EXIT_FAILED } from '../../gateway/config/exit-codes.ts';
 import { exchange } from '../../gateway/core/exchange.ts';
-import type { AdminStatus, Stats, WorkerTold } from '../../gateway/http/pages/admin-answers.ts';
+import type { AdminStatus, Stats, WorkerTold, WorkerVerb } from '../../gateway/http/pages/admin-answers.ts';
 import { readCommandLine } from './command-line.ts';
 import { statusText } from './status-text.ts';
 
@@ -33,8 +33,8 @@ export async function status(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** `headgate drain WORKER` and `headgate restart WORKER [--reset]` */
-export async function tellWorker(argv: readonly string[], verb: 'drain' | 'restart'): Promise<number> {
+/** `headgate drain WORKER`, `headgate undrain WORKER` and `headgate restart WORKER [--reset]` */
+export async function tellWorker(argv: readonly string[], verb: WorkerVerb): Promise<number> {
   const line = readCommandLine(argv, { positionals: 1, ...(verb === 'restart' ? { own: { reset: 'switch' } } : {}) });
   if (line.kind === 'ended') return line.exitCode;
   const path = `/admin/workers/${encodeURIComponent(line.positionals[0]!)}/${verb}${line.own.has('reset') ? '?reset=true' : ''}`;

@@ -39,6 +39,9 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
     const states = status.models.map((model) => `${model.id} ${model.asleep && model.state === 'available' ? 'asleep' : model.state}`);
     lines.push('', `models: ${states.join(' · ')}`);
   }
+  for (const { id, state } of status.workers) {
+    if (state === 'drained') lines.push('', `${id} is out of service: "headgate undrain ${id}" brings it back`);
+  }
   for (const worker of status.workers) {
     for (const change of worker.degradation)
       lines.push(

@@ -1,16 +1,33 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
+import type { Settings } from '../../gateway/config/schema/settings.ts';
+import { askState, isAnswered } from '../../gateway/link/ask-state.ts';
+import { commandSupervisor } from '../../gateway/link/commands.ts';
+import { controlPath } from '../../gateway/link/control-path.ts';
 import { runSupervisor } from '../../supervisor/main.ts';
 import { stayAlive, systemClock } from '../../gateway/core/clock.ts';
 import { createLog } from '../../gateway/core/log/log.ts';
 import { VERSION } from '../../gateway/core/version.ts';
+import { failed } from './ask.ts';
 import { cardsOf } from './cards.ts';
 import { readCommandLine } from './command-line.ts';
 import { leave, outliveReaders } from './output.ts';
 
-/** `headgate supervise` */
+/** Beyond the grace that running calls have: what an engine may take to give its memory back. */
+const STOP_MS = 60_000;
+const LOOK_MS = 100;
+
+/** `headgate supervise`, and `headgate supervise --stop [--leave-engines]` for the one that runs. */
 export async function supervise(argv: readonly string[]): Promise<number> {
-  const line = readCommandLine(argv);
+  const line = readCommandLine(argv, { own: { stop: 'switch', 'leave-engines': 'switch' } });
   if (line.kind === 'ended') return line.exitCode;
   const { settings } = line.loaded;
+  const leaves = line.own.has('leave-engines');
+  if (line.own.has('stop')) return stopRunning(settings, line.cwd, leaves);
+  if (leaves) {
+    process.stderr.write('headgate: --leave-engines says how the supervisor that runs is to end; it goes with --stop.\n');
+    return EXIT_USAGE;
+  }
   outliveReaders();
   // Before it serves and after, only timers may be left, and those of the clock keep no process alive.
   const alive = stayAlive();
@@ -22,4 +39,27 @@ export async function supervise(argv: readonly string[]): Promise<number> {
     alive.cancel();
     leave();
   });
+}
+
+/** Tells the supervisor of this state folder to end, and waits until it has. */
+async function stopRunning(settings: Settings, cwd: string, leaves: boolean): Promise<number> {
+  const control = controlPath(settings, cwd);
+  if (!(await isAnswered(control))) return failed(`no supervisor runs here: nobody answers on ${control}.`);
+  // Should its gateway start the next one at once, the control path is answered again: what is gone is the process.
+  const pid = (await askState(control))?.pid ?? null;
+  const told = await commandSupervisor(systemClock, control, leaves ? '/v1/stop?leave=engines' : '/v1/stop');
+  if (told.kind !== 'accepted') return failed(told.message);
+  process.stdout.write(`${told.message}\n`);
+  const until = systemClock.now() + settings.shutdown.grace_ms + STOP_MS;
+  while (await isThere(control, pid)) {
+    if (systemClock.now() > until) return failed('it has not ended in the time that it had for it; the log may say why.');
+    await delay(LOOK_MS);
+  }
+  return 0;
+}
+
+async function isThere(control: string, pid: number | null): Promise<boolean> {
+  if (!(await isAnswered(control))) return false;
+  const now = await askState(control);
+  return pid === null || now === null || now.pid === pid;
 }

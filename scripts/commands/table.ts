@@ -39,9 +39,12 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'supervise',
-    usage: 'supervise [FLAGS]',
+    usage: 'supervise [--stop [--leave-engines]] [FLAGS]',
     summary: 'The supervisor only: launches vLLM and keeps it alive.',
-    flags: [],
+    flags: [
+      ['--stop', 'tells the one that runs here to stop its engines and itself'],
+      ['--leave-engines', 'with --stop: its engines go on, and the next supervisor takes them over (an upgrade; as does the signal USR2)'],
+    ],
     settings: LAUNCH,
     run: async (argv) => (await import('./supervise.ts')).supervise(argv),
   },
@@ -120,6 +123,14 @@ export const COMMANDS: readonly Command[] = [
     flags: [],
     settings: WHERE,
     run: async (argv) => (await import('./ask.ts')).tellWorker(argv, 'drain'),
+  },
+  {
+    name: 'undrain',
+    usage: 'undrain WORKER [FLAGS]',
+    summary: 'Puts a drained worker back into service.',
+    flags: [],
+    settings: WHERE,
+    run: async (argv) => (await import('./ask.ts')).tellWorker(argv, 'undrain'),
   },
   {
     name: 'restart',

@@ -16,14 +16,18 @@ export interface Controlled {
   /** `reset`: with what its profile asks for, whatever was relaxed. */
   restart(id: string, reset: boolean): WishResult;
   drain(id: string): WishResult;
+  undrain(id: string): WishResult;
   load(model: string): WishResult;
   /** `waiting` calls wait for it. */
   wish(model: string, waiting: number): WishResult;
   unload(model: string): WishResult;
-  /** Begins to stop everything; does not wait. */
-  stop(): WishResult;
-  /** The same, only where whoever started the supervisor is gone and no gateway follows it; `followers`: the processes of those that do. */
-  stopIfLeft(followers: readonly string[]): WishResult;
+  /** Begins to stop everything; does not wait. `leave`: the engines go on, for the next supervisor to take over. */
+  stop(leave: boolean): WishResult;
+  /**
+   * The same, only where whoever started the supervisor is gone, or asks for it, and no other gateway follows it. `followers`: the
+   * processes of those that do; `by`: the process that asks.
+   */
+  stopIfLeft(followers: readonly string[], by: string | null): WishResult;
 }
 
 interface ControlServer {
@@ -137,9 +141,12 @@ function route(incoming: IncomingMessage, answer: ServerResponse, controlled: Co
   }
   if (path === '/v1/stop') {
     if (method !== 'POST') return wrongMethod(answer, 'POST');
-    return tell(answer, asked.get('if') === 'left' ? controlled.stopIfLeft(followers.but(by)) : controlled.stop());
+    return tell(
+      answer,
+      asked.get('if') === 'left' ? controlled.stopIfLeft(followers.but(by), by) : controlled.stop(asked.get('leave') === 'engines'),
+    );
   }
-  const command = /^\/v1\/(workers\/[^/]+\/(?:restart|drain)|models\/[^/]+\/(?:load|unload))$/.exec(path)?.[1];
+  const command = /^\/v1\/(workers\/[^/]+\/(?:restart|drain|undrain)|models\/[^/]+\/(?:load|unload))$/.exec(path)?.[1];
   const [, name = '', verb] = command?.split('/') ?? [];
   const id = decode(name);
   if (command === undefined || id === null) return send(answer, 404, { error: { message: `There is no ${path}.` } });
@@ -147,6 +154,7 @@ function route(incoming: IncomingMessage, answer: ServerResponse, controlled: Co
   if (verb === 'load') return tell(answer, load(controlled, id, asked.get('waiting')));
   if (verb === 'unload') return tell(answer, controlled.unload(id));
   if (verb === 'drain') return tell(answer, controlled.drain(id));
+  if (verb === 'undrain') return tell(answer, controlled.undrain(id));
   return tell(answer, controlled.restart(id, asked.get('reset') === 'true'));
 }
 

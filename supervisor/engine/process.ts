@@ -52,6 +52,8 @@ export class EngineProcess {
   #group: number | null = null;
   #record: WorkerRecord | null = null;
   #isUnwritten = false;
+  /** Of a process that is nobody's child here. */
+  #watch: Timer | null = null;
   #oomKills: OomKillCount = () => null;
   #oomKillsBefore: number | null = null;
 
@@ -87,11 +89,13 @@ export class EngineProcess {
     this.#take(record.pid, record);
     // What a start has said from its beginning tells how far it has come.
     const finish = this.#follow(record.life === 'ready' ? record.logOffset : 0, listener);
+    this.#watch?.cancel();
     const watch: Timer = repeat(this.#options.clock, WATCH_MS, () => {
       if (readProcess(record.pid)?.startTicks === record.startTicks) return;
       watch.cancel();
       finish({ code: null, signal: null });
     });
+    this.#watch = watch;
   }
 
   /** Adds to what a later life of the supervisor will find on record. */
@@ -141,6 +145,13 @@ export class EngineProcess {
       removeRecord(recordsDirectory, { worker, model });
     }
     return survivors;
+  }
+
+  /** Lets go of it as it is: what it prints and when it ends is for whoever takes it over. */
+  leave(): void {
+    this.note({});
+    this.#watch?.cancel();
+    this.#follower?.close();
   }
 
   /** At once and without looking back, for a supervisor that has no time left. */

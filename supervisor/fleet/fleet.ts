@@ -121,6 +121,15 @@ export class Fleet {
     await this.#options.cards.close(this.#options.clock);
   }
 
+  /** Lets go of every worker, which goes on by itself until a later supervisor takes it over. */
+  async leave(): Promise<void> {
+    this.#stopping = true;
+    this.#desk.close();
+    for (const slot of this.#slots) slot.leave();
+    this.#gpuTimer?.cancel();
+    await this.#options.cards.close(this.#options.clock);
+  }
+
   /** Ends every process group at once. */
   killNow(): void {
     for (const slot of this.#slots) slot.killNow();
@@ -129,7 +138,7 @@ export class Fleet {
   /** `reset`: with what its profile asks for, whatever was relaxed. */
   restart(id: string, reset: boolean): WishResult {
     const act = (slot: Slot) => slot.restart(reset);
-    return this.#wish(id, act, (state, slot) => {
+    return this.#wish(id, 'restart', act, (state, slot) => {
       if (slot.isVacating) return null;
       if (state === 'ready') return 'It finishes its requests, stops and starts again.';
       return state === 'idle' || state === 'failed' || state === 'backoff' ? 'It starts now.' : 'It stops and starts again.';
@@ -138,9 +147,19 @@ export class Fleet {
 
   drain(id: string): WishResult {
     const act = (slot: Slot) => this.#desk.drain(slot);
-    return this.#wish(id, act, (state) => {
+    return this.#wish(id, 'drain', act, (state) => {
       if (state === 'idle' || state === 'failed' || state === 'draining' || state === 'stopping') return null;
-      return state === 'ready' ? 'It takes no new requests, finishes those it has, and stops.' : 'It stops.';
+      const goes = state === 'ready' ? 'It takes no new requests, finishes those it has, and stops' : 'It stops';
+      return `${goes}; "headgate undrain ${id}" brings it back.`;
+    });
+  }
+
+  /** Takes back a drain. */
+  undrain(id: string): WishResult {
+    const act = (slot: Slot) => slot.restart(false);
+    return this.#wish(id, 'undrain', act, (_, slot) => {
+      if (!slot.isHeld) return null;
+      return slot.isDrained ? 'It starts now.' : 'It ends what it has, and starts again.';
     });
   }
 
@@ -188,12 +207,13 @@ export class Fleet {
     return this.#slots.find((slot) => slot.id === id);
   }
 
-  #wish(id: string, act: (slot: Slot) => void, say: (state: Slot['state'], slot: Slot) => string | null): WishResult {
+  #wish(id: string, verb: string, act: (slot: Slot) => void, say: (state: Slot['state'], slot: Slot) => string | null): WishResult {
     const slot = this.#find(id);
     if (!slot) return { kind: 'unknown', reason: `There is no worker ${id}.` };
     if (this.#stopping) return { kind: 'conflict', reason: 'The supervisor is stopping.' };
     const will = say(slot.state, slot);
-    if (will === null) return { kind: 'conflict', reason: `${id} is ${slot.state}.` };
+    if (will === null) return { kind: 'conflict', reason: `${id} is ${slot.isDrained ? 'drained' : slot.state}.` };
+    this.#options.log.info('worker.told', `${id} was told to ${verb}. ${will}`, { worker: id });
     act(slot);
     return { kind: 'accepted', will };
   }

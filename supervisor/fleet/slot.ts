@@ -52,6 +52,7 @@ export class Slot {
   readonly #events: SlotEvent[] = [];
   #state: SlotState;
   #working = false;
+  #isStopping = false;
 
   /** `adopted` runs already. */
   constructor(options: SlotOptions, adopted?: Adoptables) {
@@ -70,8 +71,19 @@ export class Slot {
 
   /** What it is, and the last failure of any of its models: one that was swapped out has failed all the same. */
   view(): WorkerView {
-    const view = this.worker.view();
+    const own = this.worker.view();
+    const view: WorkerView = this.isDrained ? { ...own, state: 'drained' } : own;
     return view.lastFailure ? view : { ...view, lastFailure: latestFailure(this.#workers.values()) };
+  }
+
+  /** An operator has taken it out of service. */
+  get isHeld(): boolean {
+    return this.#state.seat.kind === 'held' && !this.#isStopping;
+  }
+
+  /** The same, and nothing runs in it any more. */
+  get isDrained(): boolean {
+    return this.isHeld && this.worker.state === 'idle';
   }
 
   get model(): string {
@@ -149,7 +161,13 @@ export class Slot {
   }
 
   stop(): void {
+    this.#isStopping = true;
     this.#send({ type: 'stop' });
+  }
+
+  /** Lets go of its workers, whose engines go on. */
+  leave(): void {
+    for (const worker of this.#workers.values()) worker.leave();
   }
 
   killNow(): void {

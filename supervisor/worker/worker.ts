@@ -38,6 +38,7 @@ export class SupervisedWorker {
   readonly #events: Event[] = [];
   #machine: Machine = NEW_MACHINE;
   #working = false;
+  #isLeft = false;
   #turn: Lease | null = null;
 
   /** `port` is the worker's, taken from the pool. */
@@ -157,6 +158,13 @@ export class SupervisedWorker {
     this.#send({ type: 'adopt', foundling: toFoundling(record, ago) });
   }
 
+  /** Lets go of the engine, which goes on: nothing that happens to it is heard or answered any more. What runs is on record. */
+  leave(): void {
+    this.#isLeft = true;
+    this.#timers.cancelAll();
+    this.#process.leave();
+  }
+
   /** Ends the engine's whole process group at once; for a supervisor that has no time left. */
   killNow(): void {
     this.#process.killNow();
@@ -164,6 +172,7 @@ export class SupervisedWorker {
 
   /** One event at a time, in the order of their coming: effects may cause events, but never in the middle of a step. */
   #send(event: Event): void {
+    if (this.#isLeft) return;
     this.#events.push(event);
     if (this.#working) return;
     this.#working = true;
@@ -256,6 +265,7 @@ export class SupervisedWorker {
   async #launchEngine(incarnation: number): Promise<void> {
     const listener = this.#listener(incarnation);
     const prepared = await this.#launches.prepare(incarnation, this.#setup());
+    if (this.#isLeft) return;
     if (prepared.kind === 'refused') return listener.onSpawnFailed(prepared.failure);
     this.#questions.askAt(this.port);
     const past = { lastFailure: this.#machine.history.lastFailure, failedAt: this.#report.failedAt };

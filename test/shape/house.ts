@@ -107,7 +107,15 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/http/pages',
     idea: 'what the gateway answers by itself: health, metrics, admin',
-    knows: ['gateway/core', 'gateway/core/log', 'gateway/http', 'gateway/link', 'gateway/telemetry', 'gateway/telemetry/metrics'],
+    knows: [
+      'gateway/config/schema',
+      'gateway/core',
+      'gateway/core/log',
+      'gateway/http',
+      'gateway/link',
+      'gateway/telemetry',
+      'gateway/telemetry/metrics',
+    ],
   },
   {
     path: 'gateway/app.ts',

@@ -127,11 +127,13 @@ export interface Reloaded {
   readonly needs_restart: readonly string[];
 }
 
-/** POST /admin/workers/{id}/restart and /drain */
+export type WorkerVerb = 'restart' | 'drain' | 'undrain';
+
+/** POST /admin/workers/{id}/restart, /drain and /undrain */
 export interface WorkerTold {
   readonly accepted: true;
   readonly worker: string;
-  readonly action: 'restart' | 'drain';
+  readonly action: WorkerVerb;
   readonly message: string;
 }
 

@@ -11,8 +11,9 @@ import type { Log } from '../../core/log/log.ts';
 import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import { runtimeBody } from '../../telemetry/runtime.ts';
 import { statsBody } from '../../telemetry/stats.ts';
-import type { AdminBundle, AdminConfig, AdminRuntime, AdminStatus, ModelTold, Reloaded, WorkerTold } from './admin-answers.ts';
+import type { AdminBundle, AdminConfig, AdminRuntime, AdminStatus, ModelTold, Reloaded, WorkerTold, WorkerVerb } from './admin-answers.ts';
 import type { LiveStatus } from './live-status.ts';
+import { nothingOfThatName } from './unknown-name.ts';
 import { givenKey, sameKey } from '../credentials.ts';
 import type { Guesses } from '../guesses.ts';
 import type { HttpAnswer, HttpContext } from '../http-env.ts';
@@ -47,8 +48,8 @@ export interface AdminContext {
   /** The effective settings with their origins, secrets hidden. */
   readonly explain: () => AdminConfig;
   readonly reload: () => ReloadAnswer;
+  readonly command: (worker: string, verb: WorkerVerb, reset: boolean) => Promise<CommandAnswer> | CommandAnswer;
   /** null: there is no supervisor to tell. */
-  readonly command: ((worker: string, verb: 'restart' | 'drain', reset: boolean) => Promise<CommandAnswer>) | null;
   readonly modelCommand: ((model: string, verb: 'load' | 'unload') => Promise<CommandAnswer>) | null;
 }
 
@@ -111,10 +112,9 @@ export function admin(context: AdminContext) {
     workerCommand: async (c) => {
       const id = c.req.param('id') ?? '';
       const verb = c.req.param('verb');
-      if (verb !== 'restart' && verb !== 'drain') throw new GatewayError('unknown_url', 'A worker can be told to restart or to drain.');
-      if (!directory.workers().some((worker) => worker.id === id)) throw new GatewayError('not_found', `There is no worker ${shown(id)}.`);
-      if (!context.command)
-        throw new GatewayError('conflict', `The worker ${shown(id)} was not launched by Headgate and cannot be told to ${verb}.`);
+      if (!isWorkerVerb(verb)) throw new GatewayError('unknown_url', 'A worker can be told to restart, to drain and to undrain.');
+      const ids = directory.workers().map((worker) => worker.id);
+      if (!ids.includes(id)) throw new GatewayError('not_found', nothingOfThatName('worker', id, ids));
       const message = accepted(await context.command(id, verb, c.req.query('reset') === 'true'));
       return answer<WorkerTold>(c, { accepted: true, worker: id, action: verb, message }, 202);
     },
@@ -122,7 +122,10 @@ export function admin(context: AdminContext) {
       const model = directory.resolve(c.req.param('id') ?? '');
       const verb = c.req.param('verb');
       if (verb !== 'load' && verb !== 'unload') throw new GatewayError('unknown_url', 'A model can be told to load or to unload.');
-      if (!model) throw new GatewayError('not_found', 'There is no such model.');
+      if (!model) {
+        const names = directory.models().flatMap((known) => [known.id, ...known.aliases]);
+        throw new GatewayError('not_found', nothingOfThatName('model', c.req.param('id') ?? '', names));
+      }
       if (!context.modelCommand) {
         if (verb === 'load' && model.state === 'ready') return answer(c, obeyed(model.id, verb, 'It is loaded.'), 202);
         throw new GatewayError(
@@ -165,6 +168,10 @@ function accepted({ kind, message }: CommandAnswer): string {
   if (kind === 'unknown') throw new GatewayError('not_found', message);
   if (kind === 'conflict') throw new GatewayError('conflict', message);
   throw new GatewayError('upstream_error', message);
+}
+
+function isWorkerVerb(verb: string | undefined): verb is WorkerVerb {
+  return verb === 'restart' || verb === 'drain' || verb === 'undrain';
 }
 
 function shown(id: string): string {

@@ -1,8 +1,10 @@
 import { type ErrorDetails, GatewayError } from '../../core/errors.ts';
-import type { WorkerDirectory } from '../../core/worker.ts';
+import type { WorkerDirectory, WorkerState } from '../../core/worker.ts';
 
 /** The time is for those who come back by the clock and not by themselves. */
 const HOPELESS: ErrorDetails = { hopeless: true, retryAfterMs: 60_000 };
+
+const AT_REST: ReadonlySet<WorkerState> = new Set(['idle', 'draining', 'drained']);
 
 /** Why a model that we know cannot be served just now, in words for the client. */
 export function noWorkerError(directory: WorkerDirectory, model: string): GatewayError {
@@ -21,8 +23,8 @@ export function noWorkerError(directory: WorkerDirectory, model: string): Gatewa
     return new GatewayError('model_loading', `The model ${model} ${how}.${eta}`, { retryAfterMs });
   }
   if (entry?.state === 'failed') return refused('Its worker failed to start; the operator has been told why.', HOPELESS);
-  // Only a supervisor's workers are ever at rest, and only because they were told to.
-  if (!entry?.loadable && workers.length > 0 && workers.every(({ view }) => view.state === 'idle'))
+  // They are at rest only because they were told to.
+  if (!entry?.loadable && workers.length > 0 && workers.every(({ view }) => AT_REST.has(view.state)))
     return refused('Its worker was taken out of service by an operator.', HOPELESS);
   return refused('No worker that serves it is ready.', { retryAfterMs });
 }

@@ -7,6 +7,7 @@ const STATE_LEVELS: Readonly<Record<WorkerState, Exclude<LogLevel, 'silent'>>> =
   warming: 'info',
   ready: 'info',
   draining: 'info',
+  drained: 'info',
   stopping: 'info',
   backoff: 'warn',
   failed: 'error',

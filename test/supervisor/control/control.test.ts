@@ -52,6 +52,7 @@ class FakeFleet implements Controlled {
   }
   restart = (id: string, reset: boolean) => this.#wish(reset ? 'restart and reset' : 'restart', id);
   drain = (id: string) => this.#wish('drain', id);
+  undrain = (id: string) => this.#wish('undrain', id);
   load = (model: string) => this.#wish('load', model);
   wish = (model: string, waiting: number) => this.#wish(`wish of ${waiting} for`, model);
   unload = (model: string) => this.#wish('unload', model);
