@@ -75,7 +75,6 @@ export class SupervisedWorker {
   get life(): Life {
     return this.#machine.life;
   }
-
   get port(): number {
     return this.#launches.port;
   }

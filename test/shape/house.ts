@@ -305,7 +305,6 @@ export const ROOMS: readonly Room[] = [
       'supervisor/gpu',
       'supervisor/plan',
       'supervisor/profile',
-      'supervisor/slot',
       'supervisor/system',
       'supervisor/worker',
     ],
