@@ -1,4 +1,4 @@
-import type { EngineFigures } from './metrics.ts';
+import { meanFirstTokenMs, readMetrics } from './metrics.ts';
 
 /** How much an engine has done, at one moment. Two of them tell whether it works. */
 export interface Beat {
@@ -9,10 +9,16 @@ export interface Beat {
   readonly load?: number;
   /** Every token it has read or written so far, or any other count that only work moves. */
   readonly tokens: number;
+  /** 0..1 of its KV cache, which moves with each step that reads a part of a long prompt. */
+  readonly kvUsage?: number;
+  /** How long requests have waited for their first token until now, in the mean; null or absent where it does not say. */
+  readonly firstTokenMs?: number | null;
 }
 
 /** The beat that a page of metrics shows; null where the page is not vLLM's, or does not count work. */
-export function beatOf(figures: EngineFigures | null): Beat | null {
+export function beatIn(page: string): Beat | null {
+  const figures = readMetrics(page);
   if (figures === null || figures.work === null) return null;
-  return { running: figures.running, waiting: figures.waiting, tokens: figures.work };
+  const { running, waiting, work, kvUsage } = figures;
+  return { running, waiting, tokens: work, kvUsage, firstTokenMs: meanFirstTokenMs(page) };
 }

@@ -18,6 +18,8 @@ const KV_USAGE = '\nvllm:kv_cache_usage_perc';
 const KV_USAGE_OLD = '\nvllm:gpu_cache_usage_perc';
 /** The third is the count of a histogram, whatever its name says. */
 const WORK = ['\nvllm:generation_tokens_total', '\nvllm:prompt_tokens_total', '\nvllm:iteration_tokens_total_count'];
+const FIRST_TOKEN_SUM = '\nvllm:time_to_first_token_seconds_sum';
+const FIRST_TOKEN_COUNT = '\nvllm:time_to_first_token_seconds_count';
 const CACHE_CONFIG = '\nvllm:cache_config_info';
 
 const SPACE = 32;
@@ -40,6 +42,13 @@ export function readMetrics(page: string): EngineFigures | null {
     work: workIn(page),
     kvCacheBytes: cacheBytes(page),
   };
+}
+
+/** How long requests have waited for their first token since the engine started, waiting in its queue included; null where none has had one. */
+export function meanFirstTokenMs(page: string): number | null {
+  const count = sum(page, FIRST_TOKEN_COUNT);
+  const seconds = sum(page, FIRST_TOKEN_SUM);
+  return count === null || seconds === null || count <= 0 ? null : (seconds / count) * 1000;
 }
 
 function sum(page: string, name: string): number | null {

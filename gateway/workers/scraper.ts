@@ -27,6 +27,8 @@ const GOLDEN_RATIO = 0.618_033_988_75;
 /** One worker that is scraped again and again, one scrape at a time. */
 interface Round {
   readonly gauges: StaleGauges;
+  /** As the last page said. A long prompt is read in many steps, of which nothing else tells. */
+  kvUsage: number;
   timer: Timer | null;
   stopped: boolean;
 }
@@ -43,7 +45,7 @@ export function startScraper({ clock, directory, source, intervalMs }: ScraperOp
   }
 
   function start(worker: Worker): void {
-    const round: Round = { gauges: new StaleGauges(), timer: null, stopped: false };
+    const round: Round = { gauges: new StaleGauges(), kvUsage: 0, timer: null, stopped: false };
     rounds.set(worker, round);
     // The worker may have been away for long: what it did meanwhile is not known.
     worker.load.workedAt = null;
@@ -81,8 +83,10 @@ export function startScraper({ clock, directory, source, intervalMs }: ScraperOp
       if (figures && !round.stopped && worker.transport === transport) {
         const now = clock.now();
         const sinceMs = now - (load.scrapedAt ?? now);
-        if (load.work !== null && figures.work !== load.work) load.movedAt = now;
-        if (load.workedAt === null || figures.work !== load.work) load.workedAt = now;
+        const moved = figures.work !== null && (figures.work !== load.work || figures.kvUsage !== round.kvUsage);
+        round.kvUsage = figures.kvUsage;
+        if (load.work !== null && moved) load.movedAt = now;
+        if (load.workedAt === null || moved) load.workedAt = now;
         else if (unanswered === 0 || sinceMs > Math.max(BLIND_MS, 3 * intervalMs())) load.workedAt += sinceMs;
         Object.assign(load, round.gauges.corrected(figures, Math.max(inFlight, worker.inFlight), now));
         load.scrapedAt = now;

@@ -62,6 +62,8 @@ export interface Pulse {
   readonly untestable: boolean;
   /** Tokens asked for in a row that did not come, while nobody else got one either. */
   readonly withheld: number;
+  /** How often it stood still and made the token that it was asked for, since it last had nothing in hand. */
+  readonly cleared: number;
 }
 
 /** A worker that has been ready. */
@@ -189,7 +191,8 @@ export type Effect =
   | { readonly type: 'release_clearance' }
   | { readonly type: 'spawn'; readonly incarnation: number }
   /** serving: is it our model that answers? · pulse: is it well, and how much has it done? · token: does it still make one? */
-  | { readonly type: 'probe'; readonly epoch: number; readonly depth: 'serving' | 'pulse' | 'token' }
+  | { readonly type: 'probe'; readonly epoch: number; readonly depth: 'serving' | 'pulse' }
+  | { readonly type: 'probe'; readonly epoch: number; readonly depth: 'token'; readonly patienceMs: number }
   /** brief: one token is enough, its kernels and graphs are there. */
   | { readonly type: 'warm_up'; readonly epoch: number; readonly brief: boolean }
   /** Answered by slept or sleep_failed. */

@@ -5,6 +5,10 @@ import { abandon, bury, drain, enter, knowing, remain, REST, RESTART, stop, swee
 import { empty } from './sleeping.ts';
 import type { SupervisionPolicy } from '../system/policy.ts';
 
+const USUAL_FIRST_TOKENS = 8;
+/** Tokens that did not come, before an engine that is out of service for the first of them is given up. */
+const WITHHELD_TO_RESTART = 2;
+
 /** In service, or out of it because its requests get nowhere. */
 type Serving = In<'ready'> | In<'draining', { step: 'stalled' }>;
 
@@ -20,6 +24,7 @@ export function freshPulse({ nowMs }: Moment): Pulse {
     tested: false,
     untestable: false,
     withheld: 0,
+    cleared: 0,
   };
 }
 
@@ -30,7 +35,11 @@ export function serving(now: Now, life: Serving, event: Event): Step {
     case 'timer': {
       const tested = isTokenDue(life, policy, at);
       const pulse = { ...life.pulse, tested, askedAtMs: tested ? at.nowMs : life.pulse.askedAtMs };
-      return remain(now, { ...life, pulse }, [{ type: 'probe', epoch: machine.epoch, depth: tested ? 'token' : 'pulse' }]);
+      const { epoch } = machine;
+      const look: Effect = tested
+        ? { type: 'probe', epoch, depth: 'token', patienceMs: patienceMs(life, policy) }
+        : { type: 'probe', epoch, depth: 'pulse' };
+      return remain(now, { ...life, pulse }, [look]);
     }
     case 'probe_ok':
       return judgePulse(now, life, felt(life.pulse, event.beat, at), policy.healthIntervalMs);
@@ -59,16 +68,28 @@ export function serving(now: Now, life: Serving, event: Event): Step {
  * who left: before it is taken for stalled it is asked, too. A token withheld is asked for again every other time.
  */
 function isTokenDue({ state, pulse }: Serving, policy: SupervisionPolicy, { nowMs }: Moment): boolean {
-  const { silences, tested, withheld, movedAtMs, usedAtMs, askedAtMs } = pulse;
+  const { silences, tested, withheld, movedAtMs, usedAtMs, askedAtMs, untestable } = pulse;
   // While it is silent a request more would only delay the judgement.
   if (silences > 0) return false;
   const again = withheld > 0 && !tested;
   if (state === 'draining' || isIdle(pulse))
     return again || (withheld === 0 && nowMs - Math.max(usedAtMs, askedAtMs) >= policy.idleProbeMs);
-  const stuckMs = nowMs - movedAtMs;
-  // Not just before it would leave service: waiting for a token takes a while.
-  const isTime = stuckMs >= policy.doubtMs && stuckMs < policy.stallRouteMs - policy.doubtMs / 2;
-  return isTime && (again || askedAtMs <= movedAtMs);
+  // A look must have found it so.
+  if (pulse.seenAtMs <= movedAtMs || nowMs - movedAtMs < doubtMs(pulse, policy)) return false;
+  // One of which nothing short can be asked has shown that once.
+  return again || (askedAtMs <= movedAtMs && !untestable);
+}
+
+/** Steps that usually take long are no reason to ask again and again. */
+function doubtMs({ cleared }: Pulse, policy: SupervisionPolicy): number {
+  return Math.min(policy.doubtMs * 2 ** cleared, policy.mostDoubtMs);
+}
+
+/** A call has waited for its first token for several times as long as calls usually do before anything follows from it. */
+function patienceMs({ state, pulse }: Serving, policy: SupervisionPolicy): number {
+  if (state === 'draining' || isIdle(pulse)) return policy.tokenTimeoutMs;
+  const usualMs = pulse.last?.firstTokenMs ?? 0;
+  return Math.min(Math.max(policy.doubtTokenMs, USUAL_FIRST_TOKENS * usualMs), policy.tokenTimeoutMs);
 }
 
 function isIdle(pulse: Pulse): boolean {
@@ -89,13 +110,15 @@ function felt(pulse: Pulse, beat: Beat | null, { nowMs }: Moment): Pulse {
   const untestable = pulse.untestable || (pulse.tested && beat !== null);
   const withheld = pulse.tested && !untestable ? 0 : pulse.withheld;
   const heard = { ...pulse, untestable, misses: 0, silences: 0, withheld, seenAtMs: nowMs };
-  if (beat === null) return { ...heard, movedAtMs: nowMs };
-  const worked = beat.tokens !== pulse.last?.tokens;
+  if (beat === null) return { ...heard, movedAtMs: nowMs, cleared: pulse.tested && !isIdle(pulse) ? pulse.cleared + 1 : pulse.cleared };
+  // A long prompt is read in many steps, of which only the use of the cache tells.
+  const worked = beat.tokens !== pulse.last?.tokens || beat.kvUsage !== pulse.last.kvUsage;
   const hasNothing = inHand(beat, heard) === 0 && withheld === 0;
   return {
     ...heard,
     last: beat,
     withheld: worked ? 0 : withheld,
+    cleared: hasNothing ? 0 : pulse.cleared,
     // Clients that give up leave it idle for a moment: that is no sign of life, but no time of work either.
     movedAtMs: worked ? nowMs : hasNothing ? Math.min(nowMs, pulse.movedAtMs + nowMs - pulse.seenAtMs) : pulse.movedAtMs,
     usedAtMs: worked || !hasNothing ? nowMs : pulse.usedAtMs,
@@ -107,13 +130,16 @@ function missed(now: Now, life: Serving, miss: ProbeMiss, reason: string): Step 
   const pulse = life.pulse.tested ? { ...life.pulse, withheld: life.pulse.withheld + 1 } : life.pulse;
   const wasStalled = life.state === 'draining';
   // Whatever is the matter with our requests, others are under way: what becomes of them decides.
-  if (pulse.withheld >= policy.healthMisses && (wasStalled || isIdle(pulse))) {
+  if (pulse.withheld >= policy.healthMisses) {
     const { last, movedAtMs, withheld } = pulse;
-    const failure = wasStalled ? stalled(now.at.nowMs - movedAtMs, last && inHand(last, pulse), true) : idleHung(withheld, reason);
-    return abandon(now, life.process, failure);
+    const stuckMs = now.at.nowMs - movedAtMs;
+    if (wasStalled && stuckMs >= policy.stallRestartMs)
+      return abandon(now, life.process, stalled(stuckMs, last && inHand(last, pulse), true));
+    if (!wasStalled && isIdle(pulse)) return abandon(now, life.process, idleHung(withheld, reason));
   }
-  // Busy is not dead: only a silence that lasts counts, and only as a lack of progress.
-  if (miss === 'timed_out') return judgePulse(now, life, { ...pulse, silences: pulse.silences + 1 }, policy.healthIntervalMs);
+  // Busy is not dead: only a silence that lasts counts, and only as a lack of progress. After a token that did not come its counters tell.
+  const againMs = pulse.tested ? policy.probeIntervalMs : policy.healthIntervalMs;
+  if (miss === 'timed_out') return judgePulse(now, life, { ...pulse, silences: pulse.silences + 1 }, againMs);
   const misses = pulse.misses + 1;
   if (misses >= policy.healthMisses) return abandon(now, life.process, unresponsive(reason));
   return judgePulse(now, life, { ...pulse, misses }, policy.probeIntervalMs);
@@ -127,11 +153,15 @@ function judgePulse(now: Now, life: Serving, pulse: Pulse, againMs: number): Ste
   const working = silent || (pulse.silences === 0 && ((requests ?? 0) > 0 || pulse.withheld > 0));
   const stuckMs = working ? at.nowMs - pulse.movedAtMs : 0;
   const stuck = silent ? null : requests;
-  if (stuckMs >= policy.stallRestartMs) return abandon(now, life.process, stalled(stuckMs, stuck, true));
-  const again = (epoch: number): Effect => ({ type: 'set_timer', timer: 'probe', epoch, afterMs: againMs });
+  const isProven = !silent && pulse.withheld > 0;
+  const restartMs = isProven && pulse.withheld >= WITHHELD_TO_RESTART ? policy.stallRestartMs : policy.unprovenRestartMs;
+  if (stuckMs >= restartMs) return abandon(now, life.process, stalled(stuckMs, stuck, true));
+  const afterMs = stuckMs > 0 ? Math.min(againMs, policy.stillIntervalMs) : againMs;
+  const again = (epoch: number): Effect => ({ type: 'set_timer', timer: 'probe', epoch, afterMs });
   const wasStalled = life.state === 'draining';
   // A single time-out is no news, neither good nor bad; and that its clients have given up does not make it well.
-  const isStalled = stuckMs >= policy.stallRouteMs || (wasStalled && (pulse.silences > 0 || pulse.withheld > 0));
+  const isStalled =
+    stuckMs >= (isProven ? policy.stallRouteMs : policy.unprovenRouteMs) || (wasStalled && (pulse.silences > 0 || pulse.withheld > 0));
   if (isStalled === wasStalled) return remain(now, { ...life, pulse }, [again(machine.epoch)]);
   const { process, sinceMs } = life;
   if (!isStalled) return enter(now, { state: 'ready', process, sinceMs, pulse }, (epoch) => [again(epoch)]);

@@ -21,14 +21,23 @@ export interface SupervisionPolicy {
   readonly healthMisses: number;
   /** Time-outs in a row after which silence counts as a lack of progress. */
   readonly silentProbes: number;
+  /** While requests run, as it seems, and no token comes it is looked at this often. */
+  readonly stillIntervalMs: number;
   /** Requests run, as it seems, and no token comes for this long: it is asked for one. */
   readonly doubtMs: number;
-  /** How long that token is waited for. */
+  /** The same for an engine that has stood still so often before and made the token all the same: twice as long each time, up to this. */
+  readonly mostDoubtMs: number;
+  /** How long that token is waited for at least; longer where the engine's first tokens usually take long, up to `tokenTimeoutMs`. */
+  readonly doubtTokenMs: number;
+  /** How long a token is waited for that an engine is asked for in which nothing else waits, or that is out of service. */
   readonly tokenTimeoutMs: number;
-  /** Requests run and no token comes for this long: no new requests. */
+  /** Requests run, no token comes for this long, and the one that it was asked for did not come either: no new requests. */
   readonly stallRouteMs: number;
-  /** The same for this long: it is started again. */
+  /** The same for this long, and several that it was asked for did not come: it is started again. */
   readonly stallRestartMs: number;
+  /** The same two where there is only one witness: nothing short can be asked of its model, or nobody answers any question. */
+  readonly unprovenRouteMs: number;
+  readonly unprovenRestartMs: number;
   /** A worker that nobody has asked for anything for this long is asked for one token. */
   readonly idleProbeMs: number;
   /** From "draining" being published to the first signal, so that nobody routes to a worker that is told to stop. */
@@ -79,10 +88,15 @@ export function supervisionPolicy(startTimeoutMs: number, shutdownTimeoutMs: num
     healthIntervalMs: 5000,
     healthMisses: 3,
     silentProbes: 3,
+    stillIntervalMs: 2000,
+    doubtMs: 5000,
+    mostDoubtMs: 60_000,
+    doubtTokenMs: 8000,
     tokenTimeoutMs: 30_000,
-    doubtMs: 60_000,
-    stallRouteMs: 120_000,
-    stallRestartMs: 180_000,
+    stallRouteMs: 12_000,
+    stallRestartMs: 45_000,
+    unprovenRouteMs: 120_000,
+    unprovenRestartMs: 180_000,
     idleProbeMs: 300_000,
     settleMs: 500,
     stopGraceMs: shutdownTimeoutMs + 15_000,

@@ -5,8 +5,7 @@ import { withoutSecrets } from '../../gateway/core/secrets/text.ts';
 import type { ServedModel } from '../../gateway/core/worker.ts';
 import { exchange } from '../../gateway/core/exchange.ts';
 import { hasGenerated, readLoad, readModels, readSleeping, readVersion } from '../../gateway/vllm/answers.ts';
-import { type Beat, beatOf } from '../../gateway/vllm/beat.ts';
-import { readMetrics } from '../../gateway/vllm/metrics.ts';
+import { type Beat, beatIn } from '../../gateway/vllm/beat.ts';
 import type { ProbeMiss } from '../machine/life.ts';
 import type { SleepLevel } from '../engine/sleep-level.ts';
 
@@ -62,7 +61,7 @@ export class Probe {
     try {
       const health = await this.#get('/health', () => null, connection);
       if (health.kind === 'failed') return health;
-      const beat = await this.#get('/metrics', (page) => beatOf(readMetrics(page)), connection);
+      const beat = await this.#get('/metrics', beatIn, connection);
       // An engine that does not count, or not here, is not a bad one.
       if (beat.kind === 'failed') return beat.miss === 'wrong' ? { kind: 'ok', value: null } : beat;
       if (beat.value === null) return beat;

@@ -1,7 +1,7 @@
 import type { ServedModel } from '../../gateway/core/worker.ts';
 import { availableHostBytes } from '../system/host-free.ts';
 import type { Beat } from '../../gateway/vllm/beat.ts';
-import type { Effect, Event } from '../machine/life.ts';
+import type { Event } from '../machine/life.ts';
 import type { ProbeResult } from './probe.ts';
 import { Probe } from './probe.ts';
 import type { SleepLevel } from '../engine/sleep-level.ts';
@@ -11,7 +11,8 @@ import type { WorkerWorld } from './world.ts';
 import type { WorkerUse } from './use.ts';
 import { newlyUsed, seenUse } from './use.ts';
 
-type Depth = Extract<Effect, { type: 'probe' }>['depth'];
+/** What is asked, and how long a token is waited for. */
+type Question = { readonly depth: 'serving' | 'pulse' } | { readonly depth: 'token'; readonly patienceMs: number };
 
 /** What one look at an engine has shown. */
 interface Look {
@@ -88,14 +89,15 @@ export class WorkerQuestions {
   /** Looks whether its model has work; `use` knows afterwards. */
   async lookAtUse(): Promise<void> {
     const epoch = this.#listener.epoch();
-    const result = await this.#look('pulse');
+    const result = await this.#look({ depth: 'pulse' });
     if (result.kind === 'ok' && epoch === this.#listener.epoch())
       this.#use = seenUse(this.#use, result.value.beat, this.#world.clock.now());
   }
 
-  async ask(epoch: number, depth: Depth): Promise<void> {
+  async ask(epoch: number, question: Question): Promise<void> {
     const { send, onWell } = this.#listener;
-    const result = await this.#look(depth);
+    const { depth } = question;
+    const result = await this.#look(question);
     if (result.kind === 'failed') return send({ type: 'probe_failed', epoch, reason: result.reason, miss: result.miss });
     const { models, beat } = result.value;
     if (models && epoch === this.#listener.epoch()) this.#models = models;
@@ -114,7 +116,7 @@ export class WorkerQuestions {
     if (version !== null && this.#version !== null && version !== this.#version) send({ type: 'outdated' });
     this.#version = version ?? this.#version;
     // What it has done until now was for its supervisor.
-    const beat = await this.#look('pulse');
+    const beat = await this.#look({ depth: 'pulse' });
     this.#before = beat.kind === 'ok' ? beat.value.beat : null;
     send({ type: 'warmed', epoch });
   }
@@ -131,14 +133,14 @@ export class WorkerQuestions {
     this.#listener.send(result.kind === 'ok' ? { type: 'woken', epoch } : { type: 'wake_failed', epoch, reason: result.reason });
   }
 
-  async #look(depth: Depth): Promise<ProbeResult<Look>> {
-    switch (depth) {
+  async #look(question: Question): Promise<ProbeResult<Look>> {
+    switch (question.depth) {
       case 'serving':
         return mapped(await this.#result((probe) => probe.serving()), (models) => ({ models, beat: null }));
       case 'pulse':
         return mapped(await this.#result((probe) => probe.pulse()), (beat) => ({ models: null, beat }));
       case 'token':
-        return mapped(await this.#result((probe) => probe.token(this.#world.policy.tokenTimeoutMs)), (beat) => ({ models: null, beat }));
+        return mapped(await this.#result((probe) => probe.token(question.patienceMs)), (beat) => ({ models: null, beat }));
     }
   }
 

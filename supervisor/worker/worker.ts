@@ -209,7 +209,7 @@ export class SupervisedWorker {
       case 'spawn':
         return void this.#spawn(effect.incarnation);
       case 'probe':
-        return void this.#questions.ask(effect.epoch, effect.depth);
+        return void this.#questions.ask(effect.epoch, effect);
       case 'warm_up':
         return void this.#questions.warmUp(effect.epoch, this.#launches.maxNumSeqs, effect.brief);
       case 'sleep':

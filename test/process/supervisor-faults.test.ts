@@ -223,7 +223,7 @@ describe('want of memory is cured by the right knob, in the fewest starts', { ti
 describe('an engine that goes wrong while it serves', { timeout: 180_000 }, () => {
   test('and hangs while its health is 200 gets no new requests, and is started again when that lasts', async () => {
     const supervisor = await superviseSim({}, {}, scratchFolder(), {
-      ...{ healthIntervalMs: 50, tokenTimeoutMs: 1000, stallRouteMs: 1000, stallRestartMs: 2000 },
+      ...{ healthIntervalMs: 50, doubtMs: 200, doubtTokenMs: 300, tokenTimeoutMs: 1000, stallRouteMs: 1000, stallRestartMs: 2000 },
     });
     const view = await supervisor.worker(isReady);
     await post(`${view.url}/sim/fault`, { fault: 'hang' });
@@ -252,7 +252,9 @@ describe('an engine that goes wrong while it serves', { timeout: 180_000 }, () =
   });
 
   test('and recovers from a hang serves on as the same process', async () => {
-    const supervisor = await superviseSim({}, {}, scratchFolder(), { healthIntervalMs: 50, stallRouteMs: 500, stallRestartMs: 60_000 });
+    const supervisor = await superviseSim({}, {}, scratchFolder(), {
+      ...{ healthIntervalMs: 50, doubtMs: 200, doubtTokenMs: 300, stallRouteMs: 500, stallRestartMs: 60_000 },
+    });
     const view = await supervisor.worker(isReady);
     await post(`${view.url}/sim/fault`, { fault: 'hang' });
     const slow = ask(view, 50);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { beatOf } from '../../../gateway/vllm/beat.ts';
+import { beatIn } from '../../../gateway/vllm/beat.ts';
 import { readMetrics } from '../../../gateway/vllm/metrics.ts';
 import { absentNote, recorded } from '../openai/recordings.ts';
 
@@ -67,9 +67,11 @@ test('broken samples are passed over, wherever the page is cut off', () => {
 });
 
 test('a beat is what runs and waits and what work was done; none of a page that counts no work', () => {
-  expect(beatOf(readMetrics(PAGE))).toEqual({ running: 5, waiting: 5, tokens: 1047 });
-  expect(beatOf(readMetrics('vllm:num_requests_running 9'))).toBeNull();
-  expect(beatOf(readMetrics('python_info 1'))).toBeNull();
+  expect(beatIn(PAGE)).toEqual({ running: 5, waiting: 5, tokens: 1047, kvUsage: 0.75, firstTokenMs: null });
+  const told = `${PAGE}vllm:time_to_first_token_seconds_count{engine="0"} 4\nvllm:time_to_first_token_seconds_sum{engine="0"} 1.0\n`;
+  expect(beatIn(told)).toMatchObject({ firstTokenMs: 250 });
+  expect(beatIn('vllm:num_requests_running 9')).toBeNull();
+  expect(beatIn('python_info 1')).toBeNull();
 });
 
 const RECORDED = {

@@ -136,6 +136,19 @@ test('it is known when a worker was last seen to work, idle or not', async () =>
   expect(load.movedAt).toBe(seen);
 });
 
+test('a worker that reads a long prompt is seen to work by the use of its cache, which is all that moves', async () => {
+  const reading = (kvUsage: number) => ({ status: 200, body: working(7).body.replace('0.9', String(kvUsage)) });
+  const { clock, directory, transports } = setUp({ a: { '/metrics': reading(0.1) } });
+  directory.apply([view('a')]);
+  const worker = directory.worker('a')!;
+  worker.inFlight = worker.unanswered = 1;
+  await clock.advance(5_000);
+  expect(worker.load.movedAt).toBeNull();
+  transports.answers['a'] = { '/metrics': reading(0.2) };
+  await clock.advance(500);
+  expect(worker.load).toMatchObject({ movedAt: clock.now(), workedAt: clock.now() });
+});
+
 test('a time in which a worker could not be looked at, or was away, says nothing about what it let lie', async () => {
   const { clock, directory, transports } = setUp({ a: { '/metrics': working(7) } });
   directory.apply([view('a')]);

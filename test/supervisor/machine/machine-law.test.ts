@@ -72,9 +72,9 @@ function happen(world: World, event: Happening): void {
     case 'hang':
       // It runs and gets nowhere for as long as it takes to be noticed.
       world.beat = { running: 1, waiting: 0, tokens: 7 };
-      for (let look = 0; look < 30 && (world.state === 'ready' || world.machine.life.state === 'draining'); look += 1) {
+      for (let look = 0; look < 12 && (world.state === 'ready' || world.machine.life.state === 'draining'); look += 1) {
         world.tick();
-        world.answer(true);
+        world.answer(!world.isAskedForToken, 'timed_out');
       }
       return;
     case 'work':

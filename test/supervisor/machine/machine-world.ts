@@ -89,6 +89,10 @@ export class World {
     return { nowMs: this.nowMs, chance: this.chance };
   }
 
+  get isAskedForToken(): boolean {
+    return this.asked?.type === 'probe' && this.asked.depth === 'token';
+  }
+
   get state(): Machine['life']['state'] {
     return this.machine.life.state;
   }

@@ -96,7 +96,10 @@ describe('token', () => {
   test('tells what was done by a model that can be asked for nothing short', async () => {
     const page = 'vllm:num_requests_running 1\nvllm:generation_tokens_total 5\n';
     const { probe } = await probeOf({ '/health': [200, null], '/metrics': [200, page], '/load': [200, { server_load: 2 }] });
-    expect(await probe.token(30_000)).toEqual({ kind: 'ok', value: { running: 1, waiting: 0, load: 2, tokens: 5 } });
+    expect(await probe.token(30_000)).toEqual({
+      kind: 'ok',
+      value: { running: 1, waiting: 0, load: 2, tokens: 5, kvUsage: 0, firstTokenMs: null },
+    });
     const { probe: ill } = await probeOf({ '/health': [503, null] });
     expect(await ill.token(30_000)).toMatchObject({ kind: 'failed' });
   });
@@ -145,7 +148,7 @@ describe('pulse', () => {
 
   test('is what runs and what only work moves, over all engines', async () => {
     const { probe } = await probeOf({ '/health': [200, null], '/metrics': [200, page(2, 30)] });
-    expect(await probe.pulse()).toEqual({ kind: 'ok', value: { running: 3, waiting: 4, tokens: 1035 } });
+    expect(await probe.pulse()).toEqual({ kind: 'ok', value: { running: 3, waiting: 4, tokens: 1035, kvUsage: 0, firstTokenMs: null } });
   });
 
   test.each([
@@ -153,7 +156,10 @@ describe('pulse', () => {
     [{ server_load: -2 }, 0],
   ])('tells what its HTTP server has in hand, where that is counted: %j', async (said, load) => {
     const { probe } = await probeOf({ '/health': [200, null], '/metrics': [200, page(0, 30)], '/load': [200, said] });
-    expect(await probe.pulse()).toEqual({ kind: 'ok', value: { running: 1, waiting: 4, load, tokens: 1035 } });
+    expect(await probe.pulse()).toEqual({
+      kind: 'ok',
+      value: { running: 1, waiting: 4, load, tokens: 1035, kvUsage: 0, firstTokenMs: null },
+    });
   });
 
   test('is that of a healthy engine when it does not count', async () => {
