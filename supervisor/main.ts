@@ -24,9 +24,10 @@ import { visibleGpus } from './gpu/visible.ts';
 import { recallGpus, rememberGpus } from './gpu/known.ts';
 import { endLeftovers } from './fleet/leftovers.ts';
 import type { Log } from '../gateway/core/log/log.ts';
-import { describeWorkers, logPlan } from './plan/log.ts';
+import { describeWorkers, logPlan, tellProblems } from './plan/log.ts';
 import type { SupervisionPolicy } from './system/policy.ts';
 import { supervisionPolicy } from './system/policy.ts';
+import { ownProfiles, profileFolders } from './profile/folders.ts';
 import { loadProfiles, ProfileError } from './profile/profile.ts';
 import { findProgram } from './system/program.ts';
 import { ownership } from './control/ownership.ts';
@@ -63,7 +64,7 @@ export async function runSupervisor(settings: Settings, io: SupervisorIo): Promi
   try {
     return await supervise(settings, io, clock, log);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = error instanceof ProfileError ? tellProblems(log, error) : error instanceof Error ? error.message : String(error);
     const advice = isOfTheDisk(error)
       ? ` Look at the folder of supervisor.state_dir, ${resolve(io.cwd, settings.supervisor.state_dir)}: its disk may be full, or it cannot be written to.`
       : '';
@@ -113,7 +114,9 @@ async function superviseAlone(
   log: Log,
   { stateDir, path }: { readonly stateDir: string; readonly path: string },
 ): Promise<number> {
-  const profiles = loadProfiles();
+  const own = ownProfiles(settings, io.cwd);
+  if (own !== null) log.info('supervisor.plan', `Profiles of ${own} are laid over those of the package.`);
+  const profiles = loadProfiles(...profileFolders(settings, io.cwd));
   const policy = { ...supervisionPolicy(settings.supervisor.start_timeout_ms, settings.shutdown.grace_ms), ...io.policy };
   const cards = new ClosableCards(io.cards ?? new NvidiaSmi(clock, io.env));
   const isNeeded = mayNeedGpus(settings, io);

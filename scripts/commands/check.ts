@@ -4,14 +4,17 @@ import { type FleetPlan, type Surroundings, planFleet } from '../../supervisor/p
 import type { GpuReading } from '../../supervisor/gpu/gpu.ts';
 import { visibleGpus } from '../../supervisor/gpu/visible.ts';
 import { missingEngine } from '../../supervisor/plan/missing-engine.ts';
-import { loadProfiles, ProfileError } from '../../supervisor/profile/profile.ts';
+import type { SettingsFinding } from '../../supervisor/plan/settings-findings.ts';
+import { missingNames, unknownFlags } from '../../supervisor/plan/settings-findings.ts';
+import { profileFolders } from '../../supervisor/profile/folders.ts';
+import { ProfileError, readProfiles } from '../../supervisor/profile/profile.ts';
 import { checkCommand } from '../../gateway/config/check.ts';
 import type { LoadedSettings } from '../../gateway/config/load.ts';
 import type { Path } from '../../gateway/config/schema/origins.ts';
 import { originWhere, pathText } from '../../gateway/config/schema/origins.ts';
 import { problemText, SettingsError } from '../../gateway/config/schema/problems.ts';
 import type { SettingsProblem } from '../../gateway/config/schema/problems.ts';
-import { supervisorIsOn } from '../../gateway/config/schema/settings.ts';
+import { type Settings, supervisorIsOn } from '../../gateway/config/schema/settings.ts';
 import { stayAlive, systemClock } from '../../gateway/core/clock.ts';
 import { cardsOf } from './cards.ts';
 import { readCommandLine } from './command-line.ts';
@@ -28,11 +31,18 @@ export async function check(argv: readonly string[]): Promise<number> {
   const { problems, warnings: doubts } = isOn ? await examineModels(loaded, cwd) : NOTHING;
   const warnings = isOn ? [...doubts, ...(await missingHere(loaded, cwd))] : doubts;
   const result = checkCommand(
-    problems.length > 0 ? new SettingsError(problems) : { ...loaded, warnings: [...loaded.warnings, ...warnings.map(problemText)] },
+    problems.length > 0
+      ? new SettingsError(inOrder(problems))
+      : { ...loaded, warnings: [...loaded.warnings, ...warnings.map(problemText)] },
   );
   const out = result.exitCode === 0 ? process.stdout : process.stderr;
   out.write(`${result.text.trimEnd()}\n`);
   return result.exitCode;
+}
+
+/** File by file, each from its top. */
+function inOrder(problems: readonly SettingsProblem[]): readonly SettingsProblem[] {
+  return problems.toSorted((a, b) => a.where.localeCompare(b.where, 'en', { numeric: true }));
 }
 
 interface Examined {
@@ -50,21 +60,43 @@ export function examineAnywhere(loaded: LoadedSettings, cwd: string): readonly S
 /** Whether profiles, tuning and models of the settings are there, and whether the models can run. */
 async function examineModels(loaded: LoadedSettings, cwd: string): Promise<Examined> {
   const facts = await learned(loaded, cwd);
-  const anywhere = examineOn(loaded, cwd, [], facts);
+  const flags = examineFlags(loaded, cwd);
+  const planned = examineOn(loaded, cwd, [], facts);
+  const anywhere = { problems: [...planned.problems, ...flags.problems], warnings: [...planned.warnings, ...flags.warnings] };
   const { models, supervisor } = loaded.settings;
   // The default model suits every card, and one that the settings name is known without looking.
   if (anywhere.problems.length > 0 || models.length === 0 || supervisor.profile !== 'auto') return anywhere;
   const here = examineOn(loaded, cwd, await gpusHere(loaded, cwd), facts);
-  return { problems: [], warnings: [...here.problems, ...here.warnings] };
+  return { problems: [], warnings: [...here.problems, ...here.warnings, ...flags.warnings] };
 }
 
 /** Models that cannot work on these GPUs, and those that may not; without GPUs, on the profile that the settings name. */
 function examineOn(loaded: LoadedSettings, cwd: string, gpus: readonly GpuReading[], facts?: Facts): Examined {
+  const problems: SettingsProblem[] = [];
   try {
-    return examinePlan(loaded, planFleet(loaded.settings, loadProfiles(), gpus, { ...placeOf(loaded, cwd), ...(facts && { facts }) }));
+    const read = readProfiles(profileFolders(loaded.settings, cwd));
+    const missing = missingNames(loaded.settings, read);
+    problems.push(...read.problems, ...missing.map(({ path, message }) => at(loaded, path, message)));
+    const place = { ...placeOf(loaded, cwd), ...(facts && { facts }) };
+    const examined = examinePlan(loaded, (settings) => planFleet(settings, read.profiles, gpus, place), missing);
+    return { problems: [...problems, ...examined.problems], warnings: examined.warnings };
   } catch (error) {
     if (!(error instanceof ProfileError)) throw error;
-    return { problems: error.problems.length > 0 ? error.problems : [placed(loaded, error.message)], warnings: [] };
+    // What is wrong already may be why nothing can be planned.
+    return { problems: problems.length > 0 ? problems : [placed(loaded, error.message)], warnings: [] };
+  }
+}
+
+/** Flags that no vLLM has: in the settings, at their place, and in profiles. */
+function examineFlags(loaded: LoadedSettings, cwd: string): Examined {
+  const own = unknownFlags(loaded.settings);
+  const told = (isSure: boolean) =>
+    own.filter((finding) => finding.isSure === isSure).map(({ path, message }) => at(loaded, path, message));
+  try {
+    return { problems: [...told(true), ...readProfiles(profileFolders(loaded.settings, cwd)).unknownFlags], warnings: told(false) };
+  } catch (error) {
+    if (!(error instanceof ProfileError)) throw error;
+    return { problems: told(true), warnings: told(false) };
   }
 }
 
@@ -72,11 +104,21 @@ function placeOf({ settings }: LoadedSettings, cwd: string): Surroundings {
   return { cwd, env: process.env, stateDir: resolve(cwd, settings.supervisor.state_dir) };
 }
 
-function examinePlan(loaded: LoadedSettings, { choices }: FleetPlan): Examined {
+/** The models that can be planned, however wrong others are. */
+function examinePlan(loaded: LoadedSettings, plan: (settings: Settings) => FleetPlan, missing: readonly SettingsFinding[]): Examined {
   const problems: SettingsProblem[] = [];
   const warnings: SettingsProblem[] = [];
-  for (const [index, { id }] of loaded.settings.models.entries()) {
-    const choice = choices[index];
+  const { settings } = loaded;
+  const isMissing = (...path: Path) => missing.some((finding) => pathText(finding.path) === pathText(path));
+  const known = [...settings.models.entries()].filter(([index]) => !isMissing('models', index, 'id'));
+  const supervisor = {
+    ...settings.supervisor,
+    ...(isMissing('supervisor', 'profile') ? { profile: 'auto' } : {}),
+    ...(isMissing('supervisor', 'tuning') ? { tuning: 'balanced' } : {}),
+  };
+  const { choices } = plan({ ...settings, supervisor, models: known.map(([, model]) => model) });
+  for (const [nth, [index, { id }]] of known.entries()) {
+    const choice = choices[nth];
     if (choice?.kind === 'refused') problems.push(at(loaded, ['models', index, 'id'], choice.reason));
     else if (choice?.fit?.verdict === 'no') warnings.push(at(loaded, ['models', index, 'id'], `${id} may not fit. ${choice.fit.reason}`));
     if (choice?.kind === 'run' && choice.doubt) warnings.push(at(loaded, ['models', index, 'id'], choice.doubt.text));
@@ -102,7 +144,7 @@ type Facts = NonNullable<Surroundings['facts']>;
 async function learned({ settings }: LoadedSettings, cwd: string): Promise<Facts> {
   const alive = stayAlive();
   try {
-    return await learnModels(settings, loadProfiles(), { cwd, env: process.env, clock: systemClock });
+    return await learnModels(settings, readProfiles(profileFolders(settings, cwd)).profiles, { cwd, env: process.env, clock: systemClock });
   } catch (error) {
     if (error instanceof ProfileError) return new Map();
     throw error;

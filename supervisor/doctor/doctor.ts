@@ -6,7 +6,7 @@ import type { Settings } from '../../gateway/config/schema/settings.ts';
 import type { Clock } from '../../gateway/core/clock.ts';
 import { examineGpus, memoryObstacle } from './gpu.ts';
 import { examineModel } from './models.ts';
-import { commandFor, gpusFor, keptSteps, plannedModel, shownPlans } from './plans.ts';
+import { commandFor, gpusFor, keptSteps, originsOf, plannedModel, shownPlans } from './plans.ts';
 import type { DoctorReport, ProfileFinding } from './report.ts';
 import { examineState } from './state.ts';
 import type { Choice } from '../plan/engine-choice.ts';
@@ -20,6 +20,7 @@ import { NvidiaSmi } from '../gpu/gpu.ts';
 import type { CardSurveyor } from '../gpu/pretended.ts';
 import { usableGpus, visibleGpus } from '../gpu/visible.ts';
 import type { GpuProfile } from '../profile/profile.ts';
+import { profileFolders } from '../profile/folders.ts';
 import { loadProfiles } from '../profile/profile.ts';
 import { heldBackWords } from '../engine/environment.ts';
 import { readRecords, recordsDirectory, runningEngines } from '../engine/record.ts';
@@ -46,7 +47,7 @@ interface DoctorIo {
  */
 export async function examine(settings: Settings, io: DoctorIo): Promise<DoctorReport> {
   const { cwd, env, clock } = io;
-  const profiles = loadProfiles();
+  const profiles = loadProfiles(...profileFolders(settings, cwd));
   const smi = io.cards ?? new NvidiaSmi(clock, env, io.smiFolders);
   const survey = await smi.survey();
   const apps = survey.gpus.length === 0 ? [] : await smi.apps();
@@ -66,7 +67,14 @@ export async function examine(settings: Settings, io: DoctorIo): Promise<DoctorR
     each.choices.map((choice, index) => {
       const id = each.models[index]?.id ?? '';
       const on = gpusFor(each, id).map(({ index: at }) => at);
-      return examineModel(id, each === shown, choice, on, commandFor(each, id, kept.get(id) ?? [], port, env));
+      return examineModel(
+        id,
+        each === shown,
+        choice,
+        on,
+        { flags: originsOf(each, id, profiles), profile: plannedModel(each, id)?.spec.profile ?? null },
+        commandFor(each, id, kept.get(id) ?? [], port, env),
+      );
     }),
   );
 
@@ -88,6 +96,7 @@ export async function examine(settings: Settings, io: DoctorIo): Promise<DoctorR
       ...card.warnings,
       ...engine.warnings,
       ...shown.choices.flatMap(doubts),
+      ...shown.foreign,
       ...unusedCards(shown).map(({ fact }) => fact),
       ...relaxed(kept, actual),
       ...state.warnings,

@@ -1,5 +1,6 @@
 import { redacted, shownArguments } from '../../gateway/core/secrets/data.ts';
 import type { CommandFinding, ModelFinding } from './report.ts';
+import type { FlagOrigin } from '../plan/flag-origins.ts';
 import type { Choice } from '../plan/engine-choice.ts';
 import { gpusOf } from '../profile/mode.ts';
 import { INSTANCE_VARIABLE } from '../system/instance-variable.ts';
@@ -11,9 +12,10 @@ export function examineModel(
   wanted: boolean,
   choice: Choice,
   onGpus: readonly number[],
+  { flags, profile }: { readonly flags: readonly FlagOrigin[]; readonly profile: string | null },
   command: CommandFinding | null,
 ): ModelFinding {
-  if (choice.kind === 'refused') return { ...NOTHING, id, wanted, on_gpus: [], verdict: 'no', notes: [choice.reason] };
+  if (choice.kind === 'refused') return { ...NOTHING, id, wanted, on_gpus: [], flags: [], verdict: 'no', notes: [choice.reason] };
   const { fit, variant, source, engine, weightsGib, notes } = choice;
   const found = {
     ...NOTHING,
@@ -23,6 +25,8 @@ export function examineModel(
     source,
     gpus: gpusOf(engine),
     on_gpus: onGpus,
+    flags,
+    profile,
     weights_gib: weightsGib,
     command,
   };
@@ -43,6 +47,7 @@ const NOTHING = {
   variant: null,
   source: null,
   gpus: 1,
+  profile: null,
   context_tokens: null,
   concurrency: null,
   weights_gib: null,

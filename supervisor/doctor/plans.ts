@@ -2,6 +2,8 @@ import type { Settings } from '../../gateway/config/schema/settings.ts';
 import type { GpuReading } from '../gpu/gpu.ts';
 import type { Relaxation } from '../ladder/step.ts';
 import { relax } from '../ladder/step.ts';
+import type { FlagOrigin } from '../plan/flag-origins.ts';
+import { flagOrigins } from '../plan/flag-origins.ts';
 import type { FleetPlan, PlannedModel } from '../plan/plan.ts';
 import type { Profiles } from '../profile/profile.ts';
 import { fileStem, ladderFile } from '../system/file-name.ts';
@@ -42,6 +44,13 @@ const COLD: Settings['models'][number]['swap'] = { strategy: 'cold', sleep_level
 export function plannedModel({ workers }: FleetPlan, id: string): PlannedModel | undefined {
   const own = workers.flatMap(({ models }) => models.get(id) ?? []);
   return own.find(({ refusal }) => refusal === null) ?? own[0];
+}
+
+/** The flags that a model would be launched with, and what set each; none where it is refused. */
+export function originsOf(plan: FleetPlan, id: string, profiles: Profiles): FlagOrigin[] {
+  const { choice, basis } = plannedModel(plan, id) ?? {};
+  if (choice?.kind !== 'run' || !basis) return [];
+  return flagOrigins(choice.engine, basis.model, { gpu: basis.profile, tuning: plan.tuning, card: basis.card, profiles });
 }
 
 /** Every GPU that the model may be loaded on. */

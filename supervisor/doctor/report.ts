@@ -1,4 +1,5 @@
 import type { Fit } from '../fit/fit.ts';
+import type { FlagOrigin } from '../plan/flag-origins.ts';
 
 /** What `headgate doctor --json` prints. Memory in GiB. */
 export interface DoctorReport {
@@ -68,6 +69,8 @@ export interface ModelFinding {
   readonly variant: string | null;
   readonly source: string | null;
   readonly gpus: number;
+  /** The GPU profile that goes for it; null when it is refused. */
+  readonly profile: string | null;
   /** Indices of all that it may be loaded on. */
   readonly on_gpus: readonly number[];
   readonly context_tokens: number | null;
@@ -78,6 +81,8 @@ export interface ModelFinding {
   /** The longest context that fits with otherwise these settings. */
   readonly largest_context_tokens: number | null;
   readonly notes: readonly string[];
+  /** The engine's flags, and what set each. */
+  readonly flags: readonly FlagOrigin[];
   /** What would be run for it; null when it is refused. */
   readonly command: CommandFinding | null;
 }

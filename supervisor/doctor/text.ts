@@ -10,11 +10,12 @@ export function doctorText(report: DoctorReport): string {
       `${engine.kind === 'sim' ? 'the simulated engine' : 'vLLM'}: ${engine.reason}`,
       vllm === null ? 'no vLLM was found' : vllmLine(vllm),
     ]),
-    ...[profile, ...report.other_profiles].flatMap(profileSection),
+    ...[profile, ...report.other_profiles].flatMap((each) => profileSection(each, report.models)),
     ...section(
       `Models ${report.gpus.length > 1 ? 'on these GPUs' : 'on this GPU'} (* would be offered; of those on one GPU the first is launched)`,
       [...table(modelRows(report.models)), ...modelNotes(report.models)],
     ),
+    ...flagSections(report.models.filter(({ wanted }) => wanted)),
     ...commandSections(report.models.filter(({ wanted }) => wanted)),
     ...section('State', [
       `folder ${state.directory}, ports ${state.port_range.join('-')}${state.ports_taken.length === 0 ? '' : ` (taken: ${state.ports_taken.join(', ')})`}`,
@@ -33,10 +34,17 @@ function verdict({ engine, models }: DoctorReport): string {
   return `Nothing is known to stand in the way; whether ${unknown.join(' and ')} ${unknown.length === 1 ? 'fits' : 'fit'} nobody can say.`;
 }
 
-function profileSection({ name, title, reason, tuning, values }: DoctorReport['profile']): string[] {
+/** Its values, each with what a model that has another is launched with: a profile is not the last word. */
+function profileSection({ name, title, reason, tuning, values }: DoctorReport['profile'], models: readonly ModelFinding[]): string[] {
+  const other = (setting: string, value: string) =>
+    models.flatMap(({ id, wanted, flags, profile }) => {
+      const flag = flags.find((each) => each.flag === setting);
+      return wanted && profile === name && flag && String(flag.value) !== value ? [`${String(flag.value)} for ${id}`] : [];
+    });
+  const but = (setting: string, value: string) => (other(setting, value).length === 0 ? '' : ` (${other(setting, value).join(', ')})`);
   return section(`Profile ${name} (${title}), tuning ${tuning}`, [
     `chosen because ${reason}`,
-    ...values.map(({ setting, value, why }) => `${setting} ${value}${why === null ? '' : `: ${why}`}`),
+    ...values.map(({ setting, value, why }) => `${setting} ${value}${but(setting, value)}${why === null ? '' : `: ${why}`}`),
   ]);
 }
 
@@ -93,6 +101,21 @@ function modelRows(models: readonly ModelFinding[]): string[][] {
 
 function modelNotes(models: readonly ModelFinding[]): string[] {
   return models.flatMap(({ id, notes }) => notes.map((note) => (note.startsWith(id) ? note : `${id}: ${note}`)));
+}
+
+function flagSections(models: readonly ModelFinding[]): string[] {
+  return models.flatMap(({ id, flags }) =>
+    flags.length === 0 ? [] : section(`Engine flags of ${id}, and what set each`, flagLines(flags)),
+  );
+}
+
+/** Such as `max_num_seqs 64: models/a.yaml:25, on.t4 (gpu/t4.yaml:10 says 16)`. */
+export function flagLines(flags: ModelFinding['flags']): string[] {
+  const text = (value: unknown) => (typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value));
+  return flags.map(({ flag, value, from, instead_of: others }) => {
+    const beaten = others.map((other) => `${other.from} says ${text(other.value)}`).join(', ');
+    return `${flag} ${text(value)}: ${from}${beaten === '' ? '' : ` (${beaten})`}`;
+  });
 }
 
 function commandSections(models: readonly ModelFinding[]): string[] {

@@ -9,8 +9,8 @@ interface CardAbilities {
 
 /** Attention kernels of Turing have 64 KiB of shared memory; heads beyond this need 96. */
 const TURING_MAX_HEAD_DIM = 256;
-const BFLOAT16_FROM = 8;
-const FP8_FROM = 8.9;
+export const BFLOAT16_FROM = 8;
+export const FP8_FROM = 8.9;
 
 /**
  * Why a model in a certain quantization can never run on a card with these settings, however much memory it has; null when it can.

@@ -26,17 +26,34 @@ const VLLM_DEFAULTS: Readonly<Record<string, number>> = {
   max_num_batched_tokens: 2048,
 };
 
+/** Settings that one source has, later ones beating earlier ones. */
+export interface EngineLayer {
+  readonly from: 'gpu' | 'display' | 'context' | 'model' | 'on' | 'desktop' | 'tuning' | 'sleepers';
+  readonly engine: EngineSettings;
+}
+
 /** The layers of the profiles, the operator's own not among them. */
+export function engineLayers(gpu: GpuProfile, model: ModelProfile | null, tuning: Tuning, card: CardFacts): readonly EngineLayer[] {
+  const layers: EngineLayer[] = [
+    { from: 'gpu', engine: gpu.engine },
+    { from: 'display', engine: card.display ? gpu.with_display : {} },
+    { from: 'context', engine: withinContext(gpu.engine, model) },
+    { from: 'model', engine: model?.engine ?? {} },
+    { from: 'on', engine: model?.on[gpu.name]?.engine ?? {} },
+  ];
+  if (card.display) layers.push({ from: 'desktop', engine: besideDesktop(gpu, together(layers)) });
+  layers.push({ from: 'tuning', engine: tuned(together(layers), tuning, card) });
+  layers.push({ from: 'sleepers', engine: besideSleepers(together(layers), card) });
+  return layers;
+}
+
+/** What holds of all of them. */
 export function layeredEngine(gpu: GpuProfile, model: ModelProfile | null, tuning: Tuning, card: CardFacts): EngineSettings {
-  const profiled = {
-    ...gpu.engine,
-    ...(card.display ? gpu.with_display : {}),
-    ...withinContext(gpu.engine, model),
-    ...model?.engine,
-    ...model?.on[gpu.name]?.engine,
-  };
-  const settings = tuned({ ...profiled, ...(card.display ? besideDesktop(gpu, profiled) : {}) }, tuning, card);
-  return { ...settings, ...besideSleepers(settings, card) };
+  return together(engineLayers(gpu, model, tuning, card));
+}
+
+function together(layers: readonly EngineLayer[]): EngineSettings {
+  return Object.assign({}, ...layers.map(({ engine }) => engine)) as EngineSettings;
 }
 
 /** What a model wants of an idle card is not free beside a desktop, and vLLM would refuse to start. */
@@ -73,7 +90,7 @@ function withinContext(engine: EngineSettings, model: ModelProfile | null): Engi
 }
 
 function tuned(engine: EngineSettings, tuning: Tuning, card: CardFacts): EngineSettings {
-  const result: Record<string, EngineValue> = { ...engine };
+  const result: Record<string, EngineValue> = {};
   for (const [key, change] of Object.entries(tuning.engine)) {
     const value = changed(key, engine[key], change, card);
     if (value !== undefined) result[key] = value;

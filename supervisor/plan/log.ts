@@ -1,3 +1,5 @@
+import type { ProfileError } from '../profile/profile.ts';
+import { problemText } from '../../gateway/config/schema/problems.ts';
 import type { GpuReading } from '../gpu/gpu.ts';
 import type { FleetPlan, PlannedModel, PlannedWorker } from './plan.ts';
 import type { Log } from '../../gateway/core/log/log.ts';
@@ -11,6 +13,7 @@ export function logPlan(log: Log, plan: FleetPlan, env: Readonly<Record<string, 
     const instead = engine === 'sim' ? 'The simulated engine is started instead' : 'vLLM is started without knowing them';
     log.warn('supervisor.plan', `The GPUs cannot be used: ${problem}. ${instead}; headgate doctor tells more.`);
   }
+  for (const warning of plan.foreign) log.warn('supervisor.plan', warning);
   for (const { gpu, fact } of unusedCards(plan)) log.info('supervisor.plan', fact, { gpu: gpu.index });
   for (const { spec, swap } of plan.workers.flatMap((worker) => [...worker.models.values()]).filter(firstOfModel))
     if (swap.hindrance !== null)
@@ -54,4 +57,16 @@ export function describeWorkers({ workers, cards }: Pick<FleetPlan, 'workers' | 
     return `${alike.length} × ${spec.modelId}${on}${turns.length === 0 ? '' : ` (in turns with ${turns.join(', ')})`}`;
   });
   return texts.join('; ');
+}
+
+/** Of problems in profiles that are told in the log. */
+const MOST_PROBLEMS = 20;
+
+/** What is wrong with profiles, a line of the log for each where there are several: in one they would be hard to read. @returns the sum of it, without a stop */
+export function tellProblems(log: Pick<Log, 'error'>, { problems, message }: ProfileError): string {
+  if (problems.length < 2) return message;
+  const told = problems.slice(0, MOST_PROBLEMS);
+  for (const problem of told) log.error('supervisor.failed', problemText(problem));
+  const which = told.length < problems.length ? `the first ${told.length} told before this` : 'told before this';
+  return `the profiles have ${problems.length} problems, ${which}; "headgate check" lists them`;
 }

@@ -13,6 +13,7 @@ import type { Choice } from './engine-choice.ts';
 import { chooseEngine } from './engine-choice.ts';
 import type { AskedModel } from './model-request.ts';
 import { askedModels, toKnownModel } from './model-request.ts';
+import { foreignProfiles } from './foreign-profile.ts';
 import { informed, withFacts } from './model-facts.ts';
 import { allowedCards } from './pinned.ts';
 import { placeModels } from './placement.ts';
@@ -33,6 +34,8 @@ export interface FleetPlan {
   readonly tuning: Tuning;
   /** Every card that can be used, each with the profile that goes for it. Without any there is one with none. */
   readonly cards: readonly ProfiledCard[];
+  /** What will break where the settings put a profile on a card that it was not made for; a sentence each. */
+  readonly foreign: readonly string[];
   /** Cards that no model was placed on. */
   readonly unused: readonly GpuReading[];
   /** The first is the default. */
@@ -144,7 +147,19 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
   });
   const used = new Set(workers.flatMap((worker) => [...worker.models.values()].flatMap(({ gpuUuids }) => gpuUuids)));
   const { profile, reason: profileReason } = cardOf(workers[0]?.gpuUuids[0]);
-  return { decision, profile, profileReason, tuning, cards, unused: gpus.filter(({ uuid }) => !used.has(uuid)), models, choices, workers };
+  const foreign = isPretended ? [] : foreignProfiles(wanted.profile, cards);
+  return {
+    decision,
+    profile,
+    profileReason,
+    tuning,
+    cards,
+    foreign,
+    unused: gpus.filter(({ uuid }) => !used.has(uuid)),
+    models,
+    choices,
+    workers,
+  };
 }
 
 /** Where there is nothing to divide, every worker may have every model. */

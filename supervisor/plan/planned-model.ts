@@ -47,6 +47,8 @@ export interface PlannedModel {
   /** The share of the GPU's memory that this worker will insist on. */
   readonly utilization: number;
   readonly choice: Choice;
+  /** What was chosen from. */
+  readonly basis: { readonly model: AskedModel; readonly profile: GpuProfile; readonly card: CardFacts };
   /** Why it cannot run there, in plain words; null when it can. */
   readonly refusal: string | null;
   readonly swap: SwapRules;
@@ -118,6 +120,7 @@ export function planModel(context: WorkerContext, model: AskedModel, choice: Cho
     gpuUuids,
     utilization: (choice.kind === 'run' && numberIn(choice.engine, 'gpu_memory_utilization')) || DEFAULT_UTILIZATION,
     choice,
+    basis: { model, profile, card },
     refusal: choice.kind === 'refused' ? choice.reason : null,
     swap,
   };

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
@@ -54,6 +54,33 @@ describe('headgate check', () => {
     });
   });
 
+  test('tells every mistake in one pass: of settings and profiles, of profile, tuning, models and engine flags', async () => {
+    const house = houseWith(['t4']);
+    mkdirSync(join(house.folder, 'profiles/gpu'), { recursive: true });
+    writeFileSync(join(house.folder, 'profiles/gpu/t4.yaml'), 'engine:\n  max_modellen: 4096\nevn: {}\n');
+    writeFileSync(join(house.folder, 'profiles/gpu/l4.yaml'), 'engine:\n  max_num_seq: 4\n');
+    const models =
+      'models:\n  - mistral-7b-instrct\n  - id: llama-3.1-8b-instruct\n    engine: { max-num-seq: 4, zz-unheard: 1 }\n  - ./nope\n  - qwen9\n';
+    const { code, text } = await headgate(house, `supervisor: { profile: t5, tuning: balancd }\n${models}`, 'check');
+    const told = text
+      .replaceAll(`${house.folder}/`, '')
+      .split('\n')
+      .map((line) => line.replace(/(did you mean \S+\?).*/, '$1'));
+    expect(told).toEqual([
+      'profiles/gpu/l4.yaml:2:3: engine.max_num_seq: vllm serve has no flag --max-num-seq; did you mean max_num_seqs?',
+      'profiles/gpu/t4.yaml:3:1: evn: unknown key; did you mean env?',
+      'headgate.yaml:1:24: supervisor.profile: there is no t5; did you mean t4?',
+      'headgate.yaml:1:36: supervisor.tuning: there is no balancd; did you mean balanced?',
+      'headgate.yaml:3:5: models[0].id: there is no mistral-7b-instrct in profiles/models; did you mean mistral-7b-instruct?',
+      'headgate.yaml:5:28: models[1].engine.max-num-seq: vllm serve has no flag --max-num-seq; did you mean max-num-seqs?',
+      'headgate.yaml:6:5: models[2].id: nope cannot be had: there is no folder nope.',
+      expect.stringMatching(/^headgate\.yaml:7:5: models\[3\]\.id: there is no qwen9 /),
+      '8 problems in the settings',
+      '',
+    ]);
+    expect(code).toBe(64);
+  });
+
   test('asks no GPU where no model is named, and none anywhere of a gateway alone', async () => {
     const house = houseWith(['t4'], { smi: { SIM_SMI_FAULT: 'hang' } });
     expect(await headgate(house, 'server: { port: 1 }\n', 'check')).toMatchObject({ code: 0 });
@@ -75,6 +102,10 @@ describe('headgate doctor', () => {
       ...['gemma-3-12b-it no', 'gpt-oss-20b no', 'llama-3.1-8b-instruct yes', 'mistral-7b-instruct yes'],
       ...['qwen2.5-1.5b-instruct-awq yes', 'qwen2.5-14b-instruct yes'],
     ]);
+    expect(text).toMatch(/^Engine flags of mistral-7b-instruct, and what set each$/m);
+    expect(text).toMatch(/^ +max_num_seqs 16: models\/mistral-7b-instruct\.yaml:\d+, on\.t4 \(gpu\/t4\.yaml:\d+ says 16\)$/m);
+    const explained = await headgate(house, '', 'explain');
+    expect(explained.text).toMatch(/^# +dtype half: gpu\/t4\.yaml:\d+$/m);
     expect(text).toMatch(/gemma-3-12b-it cannot run on this GPU \(Tesla T4\): .* Choose /);
     expect(text).toContain(`CUDA_DEVICE_ORDER=PCI_BUS_ID \\\n  CUDA_VISIBLE_DEVICES=${house.cards()[0]!.uuid} \\\n  vllm serve `);
     expect(text).toContain('--dtype half \\\n');

@@ -149,6 +149,7 @@ export const ROOMS: readonly Room[] = [
     ],
   },
 
+  { path: 'supervisor/flags', idea: 'the flags of vllm serve, as data', knows: ['gateway/config/schema'], pure: true },
   { path: 'supervisor/system', idea: 'processes, ports, files, memory of the host', knows: ['gateway/core'] },
   {
     path: 'supervisor/gpu',
@@ -158,7 +159,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'supervisor/profile',
     idea: 'reads profiles and matches them to a card',
-    knows: ['gateway/config/layers', 'gateway/config/schema', 'gateway/vllm', 'supervisor/gpu'],
+    knows: ['gateway/config/layers', 'gateway/config/schema', 'gateway/vllm', 'supervisor/flags', 'supervisor/gpu'],
   },
   {
     path: 'supervisor/fit',
@@ -226,6 +227,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/link',
       'supervisor/engine',
       'supervisor/fit',
+      'supervisor/flags',
       'supervisor/gpu',
       'supervisor/ladder',
       'supervisor/profile',
@@ -317,7 +319,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'supervisor/sim/settings',
     idea: 'flags, knobs and faults',
-    knows: ['supervisor/sim/card', 'supervisor/sim/model'],
+    knows: ['supervisor/flags', 'supervisor/sim/card', 'supervisor/sim/model'],
   },
   {
     path: 'supervisor/sim/engine',
@@ -386,5 +388,5 @@ export function roomOf(file: string): Room | null {
 export const LONG_FILES: Readonly<Record<string, string>> = {
   'gateway/policies/relay/relay.ts': 'one state machine, whose states need each other',
   'gateway/main.ts': 'the composition: a list of parts, each handed to the next',
-  'supervisor/sim/settings/flag-table.ts': 'data',
+  'supervisor/flags/flag-table.ts': 'data',
 };

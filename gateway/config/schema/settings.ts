@@ -77,6 +77,12 @@ const supervisor = z.strictObject({
     .describe('Program and first arguments that start vLLM; the model and its flags are appended.'),
   profile: fileName().default('auto').describe('Name of a GPU profile (profiles/gpu). auto picks by what the driver reports.'),
   tuning: fileName().default('balanced').describe('Name of a tuning (profiles/tuning) laid over the GPU profile.'),
+  profiles_dir: path()
+    .nullable()
+    .default(null)
+    .describe(
+      'Folder with profiles of your own (gpu, models, tuning), laid over the package’s. null: profiles beside state_dir, if there.',
+    ),
   replicas: count(1, 64).default(1).describe('Workers to run for the default model, each on GPUs of its own.'),
   placement: placement(),
   port_range: z

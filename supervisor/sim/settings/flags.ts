@@ -1,5 +1,5 @@
-import { FLAGS } from './flag-table.ts';
-import type { FlagKind, FlagRow } from './flag-table.ts';
+import { FLAGS } from '../../flags/flag-table.ts';
+import type { FlagKind, FlagRow } from '../../flags/flag-table.ts';
 
 export type FlagValue = string | number | boolean | readonly (string | number)[] | null;
 

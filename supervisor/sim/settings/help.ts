@@ -1,4 +1,4 @@
-import { FLAGS } from './flag-table.ts';
+import { FLAGS } from '../../flags/flag-table.ts';
 import type { UsageError } from './flags.ts';
 
 const PROGRAM = 'vllm serve';

@@ -24,6 +24,7 @@ describe('the schema of settings', () => {
         profile: 'auto',
         tuning: 'balanced',
         replicas: 1,
+        profiles_dir: null,
         placement: 'auto',
         port_range: [18000, 18099],
         state_dir: '.headgate',

@@ -1,0 +1,56 @@
+import { nearestName } from '../../gateway/config/schema/nearest-name.ts';
+import { FLAGS } from './flag-table.ts';
+
+/** What vLLM 0.32 and 0.33 have besides. */
+const LATER = [
+  ...[
+    'anthropic-disabled-thinking-effort',
+    'aux-output-config',
+    'custom-histogram-buckets',
+    'dcp-q-replicate',
+    'device-memory-utilization',
+  ],
+  ...[
+    'dp-sync-interval',
+    'elastic-ep-max-dp-size',
+    'enable-batch-sharded-sampling',
+    'enable-hc-sp',
+    'enable-mamba-shared-prefix-checkpoint',
+  ],
+  ...['enable-nccl-comm-suspend', 'enable-scale-out', 'enable-shm-tensor-arena', 'enable-trace-replay', 'engram-config', 'grpc-port'],
+  ...['kda-decode-backend', 'log-level', 'logging-config', 'long-prefill-token-threshold-adaptive', 'max-lora-cls-labels', 'monokernel'],
+  ...['max-num-active-seqs', 'max-num-queued-reqs', 'max-num-queued-tokens', 'per-request-spec-decode-metrics', 'reasoning-effort-map'],
+  ...['sleep-mode-backend', 'sleep-mode-offload-cudagraph', 'sleep-preserve-parameter-names', 'sparse-indexer-topk-backend'],
+  ...[
+    'sse-keep-alive-interval',
+    'swa-bounded-replay',
+    'tool-strict-level',
+    'trust-request-mm-kwargs',
+    'watchdog-config',
+    'watermark-config',
+  ],
+];
+
+const NAMES: ReadonlySet<string> = new Set([...FLAGS.flatMap(([names]) => names.split(' ')[0]!.replace(/^--/, '')), ...LATER]);
+
+/**
+ * Whether a setting, with underscores or dashes, is a flag of any vLLM from 0.27 to 0.33. What stands after a dot is a place in a flag's
+ * JSON. vLLM up to 0.32 switches off with --no-x, later ones pair --enable-x with --disable-x.
+ */
+export function isKnownFlag(setting: string): boolean {
+  const name = (setting.split('.')[0] ?? '').replaceAll('_', '-');
+  if (NAMES.has(name)) return true;
+  const twin = [/^no-(.+)$/.exec(name)?.[1], ...pair(name)];
+  return twin.some((each) => each !== undefined && NAMES.has(each));
+}
+
+function pair(name: string): string[] {
+  const [, verb, rest] = /^(enable|disable)-(.+)$/.exec(name) ?? [];
+  return verb === undefined ? [] : [`${verb === 'enable' ? 'disable' : 'enable'}-${rest}`];
+}
+
+/** The flag that was most likely meant, spelt as the setting is; null where none is close. */
+export function nearestFlag(setting: string): string | null {
+  const near = nearestName(setting.split('.')[0] ?? '', NAMES);
+  return near !== null && setting.includes('_') ? near.replaceAll('-', '_') : near;
+}
