@@ -31,6 +31,8 @@ import { ownProfiles, profileFolders } from './profile/folders.ts';
 import { loadProfiles, ProfileError } from './profile/profile.ts';
 import { findProgram } from './system/program.ts';
 import { ownership } from './control/ownership.ts';
+import { unreaped } from './system/init-process.ts';
+import { obstacleToWriting, openToOthers } from './system/state-folder.ts';
 import { lockState } from './control/state-lock.ts';
 import { inspectVllm, VLLM_CACHE_FILE } from './engine/vllm-install.ts';
 import { readRecords, recordsDirectory, runningEngines } from './engine/record.ts';
@@ -84,6 +86,9 @@ async function supervise(settings: Settings, io: SupervisorIo, clock: Clock, log
   const path = controlPath(settings, io.cwd);
   // Asked before anything is touched.
   if (await isAnswered(path)) throw new ControlTaken(`another supervisor answers on ${path}`);
+  const obstacle = obstacleToWriting(stateDir);
+  if (obstacle !== null) throw new Error(`the folder of supervisor.state_dir cannot be used: ${obstacle}`);
+  for (const warning of [openToOthers(stateDir), unreaped()]) if (warning !== null) log.warn('supervisor.start', warning);
   const held = await lockState(stateDir);
   const { log: told, history } = keepHistory(log, clock, stateDir, 'supervisor', true);
   try {

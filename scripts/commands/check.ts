@@ -8,6 +8,7 @@ import type { SettingsFinding } from '../../supervisor/plan/settings-findings.ts
 import { missingNames, unknownFlags } from '../../supervisor/plan/settings-findings.ts';
 import { profileFolders } from '../../supervisor/profile/folders.ts';
 import { ProfileError, readProfiles } from '../../supervisor/profile/profile.ts';
+import { obstacleToWriting, openToOthers } from '../../supervisor/system/state-folder.ts';
 import { checkCommand } from '../../gateway/config/check.ts';
 import type { LoadedSettings } from '../../gateway/config/load.ts';
 import type { Path } from '../../gateway/config/schema/origins.ts';
@@ -29,7 +30,7 @@ export async function check(argv: readonly string[]): Promise<number> {
   const { loaded, cwd } = line;
   const isOn = supervisorIsOn(loaded.settings);
   const { problems, warnings: doubts } = isOn ? await examineModels(loaded, cwd) : NOTHING;
-  const warnings = isOn ? [...doubts, ...(await missingHere(loaded, cwd))] : doubts;
+  const warnings = isOn ? [...doubts, ...(await missingHere(loaded, cwd)), ...folderHere(loaded, cwd)] : doubts;
   const result = checkCommand(
     problems.length > 0
       ? new SettingsError(inOrder(problems))
@@ -151,6 +152,13 @@ async function learned({ settings }: LoadedSettings, cwd: string): Promise<Facts
   } finally {
     alive.cancel();
   }
+}
+
+/** What is wrong on this machine with the folder that a supervisor would keep its state in. */
+function folderHere(loaded: LoadedSettings, cwd: string): SettingsProblem[] {
+  const folder = resolve(cwd, loaded.settings.supervisor.state_dir);
+  const told = [obstacleToWriting(folder), openToOthers(folder)].filter((each) => each !== null);
+  return told.map((each) => at(loaded, ['supervisor', 'state_dir'], each));
 }
 
 async function gpusHere({ settings }: LoadedSettings, cwd: string): Promise<readonly GpuReading[]> {

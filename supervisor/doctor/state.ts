@@ -1,5 +1,4 @@
-import { accessSync, constants, existsSync, statSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { controlPath } from '../../gateway/link/control-path.ts';
 import type { Settings } from '../../gateway/config/schema/settings.ts';
 import { askState, isAnswered } from '../../gateway/link/ask-state.ts';
@@ -7,6 +6,8 @@ import type { StateFinding } from './report.ts';
 import { instancePrefix } from '../system/instance-id.ts';
 import { isFree } from '../system/ports.ts';
 import { find } from '../system/processes.ts';
+import { unreaped } from '../system/init-process.ts';
+import { obstacleToWriting, openToOthers } from '../system/state-folder.ts';
 
 interface StateExamination {
   readonly finding: StateFinding;
@@ -21,7 +22,7 @@ export async function examineState(settings: Settings, cwd: string): Promise<Sta
   const control = controlPath(settings, cwd);
   const isRunning = await isAnswered(control);
   const problems: string[] = isRunning ? await troubles(control) : [];
-  const warnings: string[] = [];
+  const warnings: string[] = [openToOthers(directory), unreaped()].filter((warning) => warning !== null);
 
   const obstacle = obstacleToWriting(directory);
   if (obstacle !== null) problems.push(`The folder of supervisor.state_dir cannot be used: ${obstacle}.`);
@@ -60,17 +61,4 @@ async function troubles(control: string): Promise<string[]> {
   return state.workers.flatMap(({ id, state: life, lastFailure }) =>
     life === 'failed' && lastFailure ? [`${id} was given up: ${lastFailure.message} ${lastFailure.advice}`] : [],
   );
-}
-
-/** Why no file could be made in a folder, which need not exist yet; null when one could. */
-function obstacleToWriting(directory: string): string | null {
-  let folder = directory;
-  while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
-  try {
-    if (!statSync(folder).isDirectory()) return `${folder} is not a folder`;
-    accessSync(folder, constants.W_OK | constants.X_OK);
-    return null;
-  } catch {
-    return `${folder} cannot be written to`;
-  }
 }

@@ -19,7 +19,7 @@ export function stepDown({ policy, wanted, machine }: Now, setback: Setback): Fa
   const answered = answer(policy, wanted, machine.footing, setback);
   if (!answered) return null;
   const { footing, change } = answered;
-  const history: History = { ...machine.history, busySinceMs: null, sameStart: null, lastFailure: failure };
+  const history: History = { ...machine.history, busySinceMs: null, sameStart: null, hasServed: false, lastFailure: failure };
   return {
     machine: { ...machine, history, footing },
     next: { kind: 'relax' },
@@ -59,14 +59,21 @@ function judge(
   const booked = book(policy, history, failure, readySinceMs, at);
   const hopeless = reasonToGiveUp(policy, booked, failure, readySinceMs, at);
   if (hopeless !== null) {
-    const later = mayPass(failure) ? `It is tried once more every ${seconds(policy.halfOpenMs)}.` : '';
-    const advice = failure.retry === 'relax' ? adviceAtTheEnd(failure) : failure.advice;
-    const final = { ...failure, advice, message: [hopeless, failure.message, later].filter((part) => part !== '').join(' ') };
+    const final = atTheEnd(policy, failure, hopeless);
     return { history: { ...booked, lastFailure: final }, judgement: { kind: 'give_up', failure: final } };
   }
   const spread = { random: { next: () => at.chance }, share: policy.backoffJitterShare };
   const afterMs = failure.retry === 'next_port' ? 0 : backOffMs(policy.backoffMs, booked.failures - 1, spread);
   return { history: booked, judgement: { kind: 'retry', afterMs } };
+}
+
+export const NOTHING_LEFT = 'There is nothing left to relax:';
+
+/** A failure as it is told where it is the end; `why` it is, '' where the failure says it all. */
+export function atTheEnd(policy: SupervisionPolicy, failure: Failure, why: string): Failure {
+  const later = mayPass(failure) ? `It is tried once more every ${seconds(policy.halfOpenMs)}.` : '';
+  const advice = failure.retry === 'relax' ? adviceAtTheEnd(failure) : failure.advice;
+  return { ...failure, advice, message: [why, failure.message, later].filter((part) => part !== '').join(' ') };
 }
 
 /** What a failure suggests by itself was tried. But a context that the ladder takes for too short to be of use may do for somebody. */
@@ -90,6 +97,7 @@ function book(policy: SupervisionPolicy, history: History, failure: Failure, rea
     sameStart: readySinceMs === null ? { signature: failure.signature, count: again + 1 } : null,
     busySinceMs: failure.retry === 'wait' ? (history.busySinceMs ?? at.nowMs) : null,
     halfOpen: history.halfOpen && !stable,
+    hasServed: history.hasServed || readySinceMs !== null,
     lastFailure: failure,
   };
 }
@@ -108,7 +116,7 @@ function reasonToGiveUp(
       return '';
     case 'relax':
       // With these very settings it has served: what it failed of is rare.
-      return stable ? null : 'There is nothing left to relax:';
+      return stable ? null : NOTHING_LEFT;
     case 'wait': {
       const waitedMs = at.nowMs - (history.busySinceMs ?? at.nowMs);
       return waitedMs >= policy.busyPatienceMs ? `Gave up after ${seconds(waitedMs)} of waiting.` : null;
@@ -119,7 +127,9 @@ function reasonToGiveUp(
       if (history.halfOpen) return 'It failed once more.';
       const { exits, windowMs } = policy.crashLoop;
       if (history.crashesMs.length >= exits) return `Gave up: it died ${history.crashesMs.length} times within ${seconds(windowMs)}.`;
-      if (readySinceMs === null && sameStarts(history) >= policy.sameStartFailures)
+      // Settings that have served are not what is wrong, and neither is what somebody kills from outside.
+      const enough = history.hasServed || failure.class === 'killed' ? exits : policy.sameStartFailures;
+      if (readySinceMs === null && sameStarts(history) >= enough)
         return `Gave up after ${sameStarts(history)} starts that failed in the same way.`;
       return null;
     }

@@ -21,6 +21,8 @@ export interface History {
   readonly crashesMs: readonly number[];
   /** Starts that failed one after the other with the same signature. */
   readonly sameStart: { readonly signature: string; readonly count: number } | null;
+  /** It has been ready with the settings that it has now. */
+  readonly hasServed: boolean;
   /** Since when somebody else has held what it needs. */
   readonly busySinceMs: number | null;
   /** It was given up before and is on its one more chance. */
@@ -29,7 +31,7 @@ export interface History {
 }
 
 export function freshHistory(): History {
-  return { failures: 0, crashesMs: [], sameStart: null, busySinceMs: null, halfOpen: false, lastFailure: null };
+  return { failures: 0, crashesMs: [], sameStart: null, hasServed: false, busySinceMs: null, halfOpen: false, lastFailure: null };
 }
 
 export type Judgement = { readonly kind: 'retry'; readonly afterMs: number } | { readonly kind: 'give_up'; readonly failure: Failure };

@@ -41,7 +41,8 @@ export function begin(now: Now, history: History = now.machine.history, mayClimb
     : [];
   return enter(now, { state: 'starting', step: 'clearing', sleeper: null }, (epoch) => [...save, { type: 'await_clearance', epoch }], {
     incarnation: machine.incarnation + 1,
-    history,
+    // Whether it can serve without what was relaxed is open again.
+    history: climbed.change ? { ...history, hasServed: false } : history,
     footing: climbed.footing,
   });
 }

@@ -92,7 +92,8 @@ function load(now: Now, process: ProcessRef, stage: WorkerStage, before: readonl
 /** Takes over what an earlier supervisor has left running. */
 export function adopt(now: Now, { incarnation, pid, spawnedAtMs, found }: Foundling): Step {
   const process = { pid, spawnedAtMs };
-  const known = { ...now, machine: { ...now.machine, incarnation } };
+  const history = { ...now.machine.history, hasServed: found.kind !== 'loading' };
+  const known = { ...now, machine: { ...now.machine, incarnation, history } };
   if (found.kind === 'loading') return load(known, process, found.stage, [{ type: 'hold_turn' }]);
   if (found.kind === 'asleep') return enter(known, { state: 'asleep', process }, () => []);
   const life: Life = { state: 'ready', process, sinceMs: found.sinceMs, pulse: freshPulse(now.at) };
@@ -139,7 +140,7 @@ export function warming(now: Now, life: In<'warming'>, event: Event): Step {
     case 'warmed': {
       const next: Life = { state: 'ready', process: life.process, sinceMs: at.nowMs, pulse: freshPulse(at) };
       // It has what it needs: what its start waited for, or failed of, is over.
-      const history = { ...machine.history, busySinceMs: null, sameStart: null };
+      const history = { ...machine.history, busySinceMs: null, sameStart: null, hasServed: true };
       return enter(now, next, (epoch) => [{ type: 'set_timer', timer: 'probe', epoch, afterMs: policy.healthIntervalMs }], { history });
     }
     case 'warm_up_failed':

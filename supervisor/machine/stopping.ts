@@ -2,7 +2,7 @@ import type { Failure } from '../failure/failure.ts';
 import { withCause } from '../failure/explain.ts';
 import { unkillable } from '../failure/failure.ts';
 import type { Failed } from './judgement.ts';
-import { isPatienceOver, stepDown } from './judgement.ts';
+import { atTheEnd, isPatienceOver, NOTHING_LEFT, stepDown } from './judgement.ts';
 import type { Event, In, Machine, Next, Now, Step } from './life.ts';
 import { enter, giveUp, remain, REST, RESTART, settle, sweep, unchanged } from './moves.ts';
 
@@ -45,9 +45,12 @@ function heard(now: Now, then: Next, exit: Failure): Failed {
   const relaxed =
     cause === exit ? stepDown({ ...now, machine: known }, { failure: exit, servedMs, patienceOver: isPatienceOver(now) }) : null;
   if (relaxed) return relaxed;
-  const hopeless = cause === exit && (exit.retry === 'never' || (exit.retry === 'relax' && servedMs < policy.stableAfterMs));
-  const next: Next = then.kind === 'give_up' || hopeless ? { kind: 'give_up', failure: cause } : then;
-  return { machine: known, next, effects: [] };
+  const isLast = exit.retry === 'relax' && servedMs < policy.stableAfterMs;
+  const hopeless = cause !== exit ? null : isLast ? NOTHING_LEFT : exit.retry === 'never' ? '' : null;
+  if (hopeless === null && then.kind !== 'give_up') return { machine: known, next: then, effects: [] };
+  const failure = hopeless === null ? cause : atTheEnd(policy, cause, hopeless);
+  const history = { ...machine.history, lastFailure: failure };
+  return { machine: { ...machine, history }, next: { kind: 'give_up', failure }, effects: [] };
 }
 
 function escalate(now: Now, life: In<'stopping'>): Step {

@@ -34,6 +34,17 @@ test('SIM_GPU makes pretended cards of its names: detected, matched with a profi
   expect(status.output()).toMatch(/GPU 1 NVIDIA GeForce RTX 3060 \(simulated\): \d+\.\d of 12\.0 GiB used/);
 });
 
+test('a state folder that is none is told of at the start and by check, and nothing is started', async () => {
+  const cwd = scratchFolder();
+  const env = { ...BARE, ...(await settings()), HEADGATE_SUPERVISOR__STATE_DIR: '/dev/null/state' };
+  await using checked = run(process.execPath, [CLI, 'check'], { cwd, env });
+  expect(await checked.exited).toBe(0);
+  expect(checked.output()).toMatch(/warning: .*STATE_DIR: \/dev\/null is not a folder/);
+  await using supervisor = run(process.execPath, [CLI, 'supervise'], { cwd, env });
+  expect(await supervisor.exited).toBe(1);
+  expect(supervisor.output()).toContain('the folder of supervisor.state_dir cannot be used: /dev/null is not a folder');
+});
+
 test('a name that stands for no card is an error with the names that do', async () => {
   await using headgate = run(process.execPath, [CLI, '--port', '0'], { cwd: scratchFolder(), env: { ...BARE, SIM_GPU: 't5' } });
   expect(await headgate.exited).toBe(64);

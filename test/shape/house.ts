@@ -373,6 +373,7 @@ export const ROOMS: readonly Room[] = [
       'supervisor/plan',
       'supervisor/profile',
       'supervisor/sim',
+      'supervisor/system',
     ],
   },
   { path: 'scripts', idea: 'the headgate command, benchmarks, packing', knows: ['scripts/commands'] },

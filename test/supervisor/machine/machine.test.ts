@@ -196,6 +196,42 @@ describe('an exit that nobody asked for', () => {
     expect(world.machine.life).toMatchObject({ state: 'failed', failure: { message: expect.stringContaining('3 starts') } });
   });
 
+  test('with settings that have served is not given up for a few kills within minutes', () => {
+    const world = new World();
+    world.send({ type: 'start' });
+    const dies = () => {
+      world.exit(failureOf('backoff', 'killed'));
+      world.swept();
+      if (world.state === 'backoff') world.tick();
+    };
+    world.becomeReady();
+    dies();
+    for (let start = 1; start < POLICY.crashLoop.exits; start += 1) {
+      world.clear();
+      world.spawn();
+      dies();
+      expect(world.state).toBe('starting');
+    }
+    world.clear();
+    world.spawn();
+    dies();
+    expect(world.machine.life).toMatchObject({ state: 'failed', failure: { message: expect.stringContaining('5 starts') } });
+  });
+
+  test('that somebody kills from outside is no failure of the start, though it is not repeated for ever', () => {
+    const world = new World();
+    world.send({ type: 'start' });
+    let starts = 0;
+    for (; starts < 20 && world.state !== 'failed'; starts += 1) {
+      world.clear();
+      world.spawn();
+      world.exit({ ...failureOf('backoff', 'killed'), class: 'killed' });
+      world.swept();
+      if (world.state === 'backoff') world.tick();
+    }
+    expect(starts).toBe(POLICY.crashLoop.exits);
+  });
+
   test('while the GPU is taken by somebody else is waited out for a while, then given up', () => {
     const world = new World();
     world.send({ type: 'start' });
@@ -675,6 +711,26 @@ describe('want of memory', () => {
       failure: { message: expect.stringMatching(/^There is nothing left to relax/), advice: expect.stringMatching(/smaller model/) },
     });
     expect(world.timers.size).toBe(0);
+  });
+
+  test('that nothing is left to relax against says so where it is only known when a silent start has ended, too', () => {
+    const world = new World();
+    world.send({ type: 'start' });
+    failWith(world, 'oom-weights', 2);
+    expect(world.state).toBe('starting');
+    world.clear();
+    world.spawn();
+    const { epoch } = world.machine;
+    world.nowMs += POLICY.startTimeoutMs + POLICY.stallMs;
+    world.send({ type: 'timer', timer: 'deadline', epoch });
+    expect(world.machine.history.lastFailure).toMatchObject({ class: 'start-timeout' });
+    world.exit(oomOf('oom-weights'));
+    world.swept();
+    expect(world.machine.life).toMatchObject({
+      state: 'failed',
+      failure: { message: expect.stringMatching(/^There is nothing left to relax/), advice: expect.stringMatching(/smaller model/) },
+    });
+    expect(world.machine.history.lastFailure).toMatchObject({ message: expect.stringMatching(/^There is nothing left to relax/) });
   });
 
   test('for the shortest context of use ends in failed with that failure’s own advice, and with what else would help', () => {
