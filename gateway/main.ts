@@ -169,7 +169,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const onKept = (id: string): void =>
     log.info('worker.kept', `${id} is not listed any more, and serves on until a worker in its place is ready.`, { worker: id });
   const listed = supervised ? null : startListedSource({ clock, directory, workers: listings(settings), onKept });
-  const scraper = startScraper({ clock, directory, source: supervised ?? listed!, intervalMs: () => settings.pressure.scrape_interval_ms });
+  const scraper = startScraper({
+    clock,
+    directory,
+    source: supervised ?? listed!,
+    intervalMs: () => settings.pressure.scrape_interval_ms,
+    asksTokens: listed !== null,
+  });
   const snapshot = (): SupervisorSnapshot | null => supervised?.snapshot() ?? null;
 
   // === the policies ===

@@ -89,6 +89,8 @@ export interface WorkerLoad {
   workedAt: number | null;
   /** Monotonic ms of the last scrape that found more work done than the one before it; null before any. */
   movedAt: number | null;
+  /** Monotonic ms at which a token that we had asked it for did not come, while its counters stood still as well; null while that is not so. */
+  withheldAt: number | null;
   /** Our own requests in flight at the time of that scrape: they are in `running + waiting` already. */
   inFlightAtScrape: number;
 }

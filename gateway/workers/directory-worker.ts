@@ -124,6 +124,7 @@ function emptyLoad(): WorkerLoad {
     work: null,
     workedAt: null,
     movedAt: null,
+    withheldAt: null,
     scrapedAt: null,
     inFlightAtScrape: 0,
   };

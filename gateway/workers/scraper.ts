@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import type { Worker, WorkerDirectory } from '../core/worker.ts';
+import { Doubt } from './doubt.ts';
 import { readMetrics } from '../vllm/metrics.ts';
 import { type Sight, sightOfFailure, sightOfStatus } from '../vllm/sight.ts';
 import { StaleGauges } from './stale-gauges.ts';
@@ -11,6 +12,8 @@ interface ScraperOptions {
   readonly source: Pick<WorkerSource, 'scrapes' | 'observe'>;
   /** Milliseconds between two scrapes of one worker; asked before each, so that a reload takes effect. */
   readonly intervalMs: () => number;
+  /** Whether a worker that stands still is asked for a token: where no supervisor of ours does. Default: it is not. */
+  readonly asksTokens?: boolean;
 }
 
 export interface Scraper {
@@ -27,6 +30,8 @@ const GOLDEN_RATIO = 0.618_033_988_75;
 /** One worker that is scraped again and again, one scrape at a time. */
 interface Round {
   readonly gauges: StaleGauges;
+  /** null: it is not asked. */
+  readonly doubt: Doubt | null;
   /** As the last page said. A long prompt is read in many steps, of which nothing else tells. */
   kvUsage: number;
   timer: Timer | null;
@@ -34,7 +39,7 @@ interface Round {
 }
 
 /** Reads the metrics of every worker that its source calls worth it into `worker.load`, and tells the source what it saw. */
-export function startScraper({ clock, directory, source, intervalMs }: ScraperOptions): Scraper {
+export function startScraper({ clock, directory, source, intervalMs, asksTokens = false }: ScraperOptions): Scraper {
   const rounds = new Map<Worker, Round>();
   let started = 0;
 
@@ -45,7 +50,13 @@ export function startScraper({ clock, directory, source, intervalMs }: ScraperOp
   }
 
   function start(worker: Worker): void {
-    const round: Round = { gauges: new StaleGauges(), kvUsage: 0, timer: null, stopped: false };
+    const round: Round = {
+      gauges: new StaleGauges(),
+      doubt: asksTokens ? new Doubt(clock, worker) : null,
+      kvUsage: 0,
+      timer: null,
+      stopped: false,
+    };
     rounds.set(worker, round);
     // The worker may have been away for long: what it did meanwhile is not known.
     worker.load.workedAt = null;
@@ -57,6 +68,7 @@ export function startScraper({ clock, directory, source, intervalMs }: ScraperOp
   function stop(worker: Worker, round: Round): void {
     round.stopped = true;
     round.timer?.cancel();
+    round.doubt?.close();
     rounds.delete(worker);
   }
 
@@ -91,6 +103,7 @@ export function startScraper({ clock, directory, source, intervalMs }: ScraperOp
         Object.assign(load, round.gauges.corrected(figures, Math.max(inFlight, worker.inFlight), now));
         load.scrapedAt = now;
         load.inFlightAtScrape = inFlight;
+        round.doubt?.looked(moved);
       }
       return sightOfStatus(status);
     } catch (error) {

@@ -46,6 +46,7 @@ export class FakeWorker implements Worker {
     work: null,
     workedAt: null,
     movedAt: null,
+    withheldAt: null,
     scrapedAt: null,
     inFlightAtScrape: 0,
   };

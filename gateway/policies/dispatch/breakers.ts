@@ -6,6 +6,8 @@ import type { SignsOfLife } from './signs-of-life.ts';
 
 /** As patient as a supervisor is before it takes a worker out of service. */
 const STALL_MS = 120_000;
+/** About as often as a worker that stands still is asked whether it works again. */
+const STALLED_RETRY_MS = 10_000;
 
 export interface BreakersContext {
   readonly random: Random;
@@ -56,15 +58,23 @@ export class Breakers {
       if (isStalled(load, breaker.succeededAt)) breaker.trip(now, 'stalled');
     }
     for (const worker of workers) {
-      if (!this.of(worker.id).admits(now)) return workers.filter((other) => this.of(other.id).admits(now));
+      if (!this.#admits(worker, now)) return workers.filter((other) => this.#admits(other, now));
     }
     return workers;
+  }
+
+  /** One that makes no token for us makes none for a client either: nobody has to find that out by waiting. */
+  #admits({ id, load }: Worker, now: number): boolean {
+    return load.withheldAt === null && this.of(id).admits(now);
   }
 
   /** Monotonic ms at which the first of them may be asked again. */
   soonest(workers: readonly Worker[], now: number): number {
     let soonest = Infinity;
-    for (const { id } of workers) soonest = Math.min(soonest, this.of(id).openUntilMs ?? now + 1_000);
+    for (const { id, load } of workers) {
+      const askedAgain = load.withheldAt === null ? 0 : now + STALLED_RETRY_MS;
+      soonest = Math.min(soonest, Math.max(askedAgain, this.of(id).openUntilMs ?? now + 1_000));
+    }
     return soonest;
   }
 
@@ -108,8 +118,10 @@ export class Breakers {
 /**
  * Calls of ours have been with the worker for minutes, all in all, and its engine has done nothing: it hangs, however well its health check
  * is. What it does for others counts as well, and so does a step without a token, or an answer for which no engine is needed
- * (`answeredAt`). An engine that does not count its work is never taken for stalled.
+ * (`answeredAt`). Where it was asked for a token in vain nothing more is needed. An engine that does not count its work is never taken for
+ * stalled.
  */
-function isStalled({ work, workedAt, scrapedAt }: WorkerLoad, answeredAt: number): boolean {
+function isStalled({ work, workedAt, scrapedAt, withheldAt }: WorkerLoad, answeredAt: number): boolean {
+  if (withheldAt !== null) return true;
   return work !== null && workedAt !== null && scrapedAt !== null && scrapedAt - Math.max(workedAt, answeredAt) >= STALL_MS;
 }

@@ -66,6 +66,31 @@ describe('the breaker', () => {
       expect(t.events.of('breakerChanged')).toEqual([['w0', 'closed', 'open', 'stalled']]);
     });
 
+    test('opens after seconds where a token that we asked it for did not come either, and lets no call in to find that out again', async () => {
+      const t = hanging(13_000, { withheldAt: 13_000 });
+      for (let i = 0; i < 3; i++) {
+        await t.sendTo(good);
+        await t.clock.advance(60_000);
+      }
+      expect(t.asked()).toEqual([0, 3]);
+      expect(t.events.of('breakerChanged')).toEqual([['w0', 'closed', 'open', 'stalled']]);
+      // A token came.
+      t.worker.load.withheldAt = null;
+      for (let i = 0; i < 2; i++) await t.sendTo(good);
+      expect(t.asked()[0]).toBe(2);
+      expect(t.dispatch.breakers.get('w0')!.state).toBe('closed');
+    });
+
+    test('tells those who have nobody else to ask when it is asked again', async () => {
+      const t = setUp({ workers: 1 });
+      Object.assign(t.workers[0]!.load, { work: 100, workedAt: 0, scrapedAt: 13_000, withheldAt: 13_000 });
+      const first = t.send();
+      await t.settle();
+      expect(kindOf(first)).toBe('breaker_open');
+      expect((first.result as GatewayError).details.retryAfterMs).toBe(10_000);
+      expect(t.asked()).toEqual([0]);
+    });
+
     test('lets one call in now and then, and closes when they are answered', async () => {
       const t = hanging(120_000);
       await t.sendTo(good);

@@ -59,6 +59,7 @@ export function workerOf(view: WorkerView = viewOf(), load: Partial<WorkerLoad> 
       work: null,
       workedAt: null,
       movedAt: null,
+      withheldAt: null,
       scrapedAt: null,
       inFlightAtScrape: 0,
       ...load,
