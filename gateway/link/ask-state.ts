@@ -16,18 +16,26 @@ export async function askState(control: string): Promise<Pick<SupervisorSnapshot
   }
 }
 
-/** Whether anybody accepts connections there. One that accepts and says nothing is alive too. */
-export async function isAnswered(control: string): Promise<boolean> {
+/** answers · silent: somebody accepts connections and says nothing, or not in time · nobody */
+export type Sound = 'answers' | 'silent' | 'nobody';
+
+/** What is heard of the supervisor at the control path within this time. Never throws. */
+export async function soundOf(control: string, limitMs = TIMEOUT_MS): Promise<Sound> {
   try {
-    await stateOf(control);
-    return true;
+    await stateOf(control, limitMs);
+    return 'answers';
   } catch (error) {
-    return !NOBODY.has((error as NodeJS.ErrnoException).code ?? '');
+    return NOBODY.has((error as NodeJS.ErrnoException).code ?? '') ? 'nobody' : 'silent';
   }
 }
 
+/** Whether anybody accepts connections there. One that accepts and says nothing is alive too. */
+export async function isAnswered(control: string): Promise<boolean> {
+  return (await soundOf(control)) !== 'nobody';
+}
+
 /** @throws Error with the system's code */
-async function stateOf(control: string): Promise<string> {
-  const { text } = await exchange(controlRequest(control, 'GET', '/v1/state'), null, { silenceMs: TIMEOUT_MS, totalMs: TIMEOUT_MS });
+async function stateOf(control: string, limitMs = TIMEOUT_MS): Promise<string> {
+  const { text } = await exchange(controlRequest(control, 'GET', '/v1/state'), null, { silenceMs: limitMs, totalMs: limitMs });
   return text;
 }

@@ -14,7 +14,7 @@ import { cardsOf } from './cards.ts';
 import { examineAnywhere } from './check.ts';
 import { readCommandLine } from './command-line.ts';
 import { leave, outliveReaders } from './output.ts';
-import { SupervisorProcess } from './supervisor-process.ts';
+import { SupervisorProcess } from './keeping/supervisor-process.ts';
 
 /** Beyond the grace that running calls had: what an engine may take to give its memory back. */
 const SUPERVISOR_STOP_MS = 60_000;
@@ -58,12 +58,15 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
       ? new SupervisorProcess({
           argv,
           control: controlPath(settings, line.cwd),
+          stateDir,
+          lastHeardOf: () => gateway.snapshot()?.pid ?? null,
           clock: systemClock,
           log: gateway.log,
           onHopeless: (code) => void stop(false, code),
         })
       : null;
   let stopping = false;
+  let isHurried = false;
 
   async function stop(settle: boolean, exitCode: number): Promise<void> {
     stopping = true;
@@ -78,9 +81,13 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
   }
   function onSignal(settle: boolean): void {
     if (!stopping) return void stop(settle, 0);
-    supervisor?.killNow();
-    gateway.log.flush();
-    process.exit(EXIT_INTERRUPTED_TWICE);
+    const leaveNow = (): never => {
+      gateway.log.flush();
+      process.exit(EXIT_INTERRUPTED_TWICE);
+    };
+    if (isHurried || !supervisor) leaveNow();
+    isHurried = true;
+    void supervisor?.killNow().finally(leaveNow);
   }
   // A person waits at Ctrl-C; an orchestrator sends TERM, and its load balancers need a moment to notice.
   process.on('SIGINT', () => onSignal(false));

@@ -21,6 +21,7 @@ import { Slot } from './slot.ts';
 import { StartHistory } from '../worker/start-history.ts';
 import { StartTurns } from './start-turns.ts';
 import { SwapDesk } from './swap-desk.ts';
+import { NO_PORT } from '../worker/port.ts';
 import { SupervisedWorker } from '../worker/worker.ts';
 
 export interface FleetOptions {
@@ -74,7 +75,7 @@ export class Fleet {
 
   /**
    * Prepares the workers of the plan, and takes over those that run already; `start` starts the others.
-   * @throws Error when the port range has no free port for each.
+   * One for which the port range has no free port says so when it is started; the others serve.
    */
   static async create(options: FleetOptions): Promise<Fleet> {
     const { clock, random, log, policy, cards, plan, stateDir, portRange, adoptable = new Map<string, Adoptables>() } = options;
@@ -84,9 +85,7 @@ export class Fleet {
     const starts = new StartHistory(join(stateDir, 'start-times.json'));
     const planned: { plan: PlannedWorker; ports: ReadonlyMap<string, number> }[] = [];
     for (const worker of plan.workers) {
-      const taken = await takePorts(worker, adoptable.get(worker.spec.id), ports);
-      if (taken === null) throw new Error(`supervisor.port_range ${portRange.join('-')} has no free port for ${worker.spec.id}`);
-      planned.push({ plan: worker, ports: taken });
+      planned.push({ plan: worker, ports: await takePorts(worker, adoptable.get(worker.spec.id), ports) });
     }
     return new Fleet(options, (told) => {
       const create = (model: PlannedModel, port: number, { makeRoom, onChange }: WorkerLinks) => {
@@ -249,19 +248,18 @@ export class Fleet {
   }
 }
 
-/** A port for each model: one for all of them, unless one may sleep, which keeps its own. null: there are not enough. */
+/** A port for each model: one for all of them, unless one may sleep, which keeps its own. */
 async function takePorts(
   { models }: PlannedWorker,
   adopted: Adoptables | undefined,
   ports: PortPool,
-): Promise<ReadonlyMap<string, number> | null> {
+): Promise<ReadonlyMap<string, number>> {
   const known = new Map((adopted ? running(adopted) : []).map(({ record }) => [record.model, record.port]));
   const isShared = [...models.values()].every(({ swap }) => swap.sleep === null);
   let shared = isShared ? (adopted?.awake?.record.port ?? null) : null;
   const taken = new Map<string, number>();
   for (const model of models.keys()) {
-    const port = shared ?? known.get(model) ?? (await ports.take());
-    if (port === null) return null;
+    const port = shared ?? known.get(model) ?? (await ports.take()) ?? NO_PORT;
     if (isShared) shared = port;
     taken.set(model, port);
   }

@@ -1,5 +1,8 @@
 import type { PortPool } from '../system/ports.ts';
 
+/** In place of a port, where the pool had none left: it is looked for again with every start. */
+export const NO_PORT = 0;
+
 /** The port that one worker listens on, taken from the pool. */
 export class WorkerPort {
   readonly #pool: PortPool;
@@ -28,7 +31,7 @@ export class WorkerPort {
 
   /** Keeps the port unless it is, or has become, somebody else's. false: the pool has no other. */
   async find(): Promise<boolean> {
-    if (!this.#isBad && (await this.#pool.isFree(this.#number))) return true;
+    if (!this.#isBad && this.#number !== NO_PORT && (await this.#pool.isFree(this.#number))) return true;
     const other = await this.#pool.take();
     // Without another it is looked at again next time: whoever has it may have left by then.
     if (other === null) {

@@ -3,6 +3,7 @@ import type { Failure } from '../failure/failure.ts';
 import { refusedFeatures, summarize } from '../ladder/step.ts';
 import type { Life, Machine } from '../machine/life.ts';
 import type { StartEstimate, StartPoint, StartSample } from './start-estimate.ts';
+import { NO_PORT } from './port.ts';
 import { estimateStart } from './start-estimate.ts';
 import type { WorkerFacts } from '../plan/worker-spec.ts';
 
@@ -38,7 +39,7 @@ export function toView(facts: WorkerFacts, machine: Machine, shell: WorkerShell,
     stage: stageOf(life),
     maxNumSeqs: shell.maxNumSeqs,
     pid: 'process' in life ? (life.process?.pid ?? null) : null,
-    port: shell.port,
+    port: shell.port === NO_PORT ? null : shell.port,
     startedAtMs: 'process' in life ? shell.startedAtMs : null,
     restarts: Math.max(0, machine.incarnation - shell.loads),
     degradation: summarize(machine.footing.steps),

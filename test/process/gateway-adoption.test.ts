@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { askState } from '../../gateway/link/ask-state.ts';
 import { instancePrefix } from '../../supervisor/system/instance-id.ts';
 import { AS_ADMIN } from '../support/admin.ts';
+import { readProcess } from '../../supervisor/system/processes.ts';
 import { until } from '../support/gateway.ts';
 import { run } from '../support/process.ts';
 import { freePort } from '../support/ports.ts';
@@ -93,6 +95,31 @@ test('a second gateway in the same folder serves with the first one’s worker, 
   process.kill(first.child.pid!, 'SIGINT');
   expect(await first.exited).toBe(0);
   expect(isAlive(before.pid)).toBe(false);
+});
+
+test('the gateway that has started the supervisor leaves it to another that uses it, which stops it in the end', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'headgate-given-'));
+  const [port, other, engine] = [await freePort(), await freePort(), await freePort(11)];
+  const options = { cwd: folder, env: { SIM_START_MS: '100', HEADGATE_SUPERVISOR__PORT_RANGE: `[${engine}, ${engine + 9}]` } };
+  await using first = run(process.execPath, [CLI, '--port', String(port), '--engine', 'sim'], options);
+  await first.prints(/is ready on/);
+  await using second = run(process.execPath, [CLI, '--port', String(other), '--engine', 'sim'], options);
+  await second.prints(/is ready on/);
+  const before = await askState(join(folder, '.headgate', 'control.sock'));
+  process.kill(first.child.pid!, 'SIGINT');
+  expect(await first.exited).toBe(0);
+  expect(first.output()).toMatch(new RegExp(`The supervisor goes on. The gateway of process ${second.child.pid} uses it`));
+  const after = await askState(join(folder, '.headgate', 'control.sock'));
+  expect(after).toMatchObject({ pid: before!.pid, workers: [{ pid: before!.workers[0]!.pid, state: 'ready' }] });
+  const response = await fetch(`http://127.0.0.1:${other}/v1/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ prompt: 'Hello', max_tokens: 2 }),
+  });
+  expect(response.status).toBe(200);
+  process.kill(second.child.pid!, 'SIGINT');
+  expect(await second.exited).toBe(0);
+  expect([before!.pid, before!.workers[0]!.pid!].filter((pid) => readProcess(pid) !== null)).toEqual([]);
 });
 
 function isAlive(pid: number): boolean {

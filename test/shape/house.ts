@@ -353,6 +353,11 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/core/history', 'gateway/core/secrets'],
   },
   {
+    path: 'scripts/commands/keeping',
+    idea: 'the supervisor as a process: started, listened to, ended',
+    knows: ['gateway/config', 'gateway/core', 'gateway/core/log', 'gateway/link', 'supervisor/fleet'],
+  },
+  {
     path: 'scripts/commands',
     idea: 'the command line: a program each',
     knows: [
@@ -366,6 +371,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/link',
       'gateway/main.ts',
       'gateway/telemetry/events',
+      'scripts/commands/keeping',
       'scripts/commands/past',
       'supervisor/doctor',
       'supervisor/gpu',
