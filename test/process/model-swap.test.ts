@@ -113,7 +113,7 @@ describe('an operator', { timeout: 90_000 }, () => {
     expect(await tell(gateway, FIRST, 'load')).toBe(202);
     await supervisor.worker(({ state, models }) => state === 'starting' && models[0]?.id === FIRST);
     expect((await drain()).status).toBe(202);
-    await supervisor.worker(({ state }) => state === 'idle');
+    await supervisor.worker(({ state }) => state === 'drained');
     expect(supervisor.processes()).toEqual([]);
     await expect
       .poll(() => call(gateway, SECOND))
