@@ -41,6 +41,8 @@ export interface Peek {
 export interface CallBody {
   readonly bytes: Buffer;
   readonly contentType: string;
+  /** It asks the worker to tell what it counted, which the client left open: that event is not the client's. */
+  readonly usageAsked?: boolean;
 }
 
 /** Which part of the gateway a call is in: where it was when the client left or the time ran out. */

@@ -4,6 +4,7 @@ import { makeCall, type Call, type CallBody, type Peek, type Route } from '../co
 import { GatewayError } from '../core/errors.ts';
 import type { Principal } from '../core/principal.ts';
 import type { ModelEntry, WorkerDirectory } from '../core/worker.ts';
+import { askingForUsage, leavesUsageOpen } from '../openai/ask-usage.ts';
 import { parseJsonBody } from '../openai/json-body.ts';
 import { peek } from '../openai/peek.ts';
 import { rewriteModel } from '../openai/rewrite-model.ts';
@@ -103,11 +104,13 @@ interface Read {
 }
 
 function ofJson({ directory }: IdentifyContext, route: Route, bytes: Buffer): Read {
-  const seen = peek(parseJsonBody(bytes, TOKEN_LIST_PATHS.has(route.path)), route.path);
+  const parsed = parseJsonBody(bytes, TOKEN_LIST_PATHS.has(route.path));
+  const seen = peek(parsed, route.path);
   const model = resolve(directory, seen.model);
   // The worker knows the model by its id; a body that names none gets the worker's default, which is this one.
   const named = seen.model === null || seen.model === model.id ? bytes : (rewriteModel(bytes, model.id) ?? bytes);
-  return { model, seen, body: { bytes: named, contentType: 'application/json' } };
+  const usageAsked = seen.stream && leavesUsageOpen(parsed.value, route.path);
+  return { model, seen, body: { bytes: usageAsked ? askingForUsage(named) : named, contentType: 'application/json', usageAsked } };
 }
 
 function ofUpload({ directory }: IdentifyContext, bytes: Buffer, contentType: string, boundary: string): Read {

@@ -25,12 +25,14 @@ const PARSE_ERRORS: Readonly<Record<string, ErrorKind>> = {
   HPE_HEADER_OVERFLOW: 'headers_too_large',
   HPE_CHUNK_EXTENSIONS_OVERFLOW: 'request_too_large',
   ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+  HPE_INVALID_EOF_STATE: 'truncated_body',
 };
 
 const MESSAGES: Partial<Record<ErrorKind, string>> = {
   headers_too_large: `The request headers are larger than ${MAX_HEADER_BYTES} bytes.`,
   request_too_large: 'The chunk extensions of the request are too large.',
   request_timeout: 'The request was not sent in time.',
+  truncated_body: 'The request ended before it was complete.',
 };
 
 /** Connections that have had their last answer. Node reports every further byte on them as one more error. */
@@ -47,16 +49,16 @@ export function onClientError(options: UnparsedOptions, error: NodeJS.ErrnoExcep
     return;
   }
   const kind = PARSE_ERRORS[error.code ?? ''] ?? 'bad_request_framing';
-  const refusal = new GatewayError(kind, MESSAGES[kind] ?? 'The request is not well-formed HTTP/1.1.', { close: true });
+  const message = MESSAGES[kind] ?? 'The request is not well-formed HTTP/1.1.';
   // A body that goes wrong halfway is refused by who reads it, once and under its own name.
   if (first != null && first.req.listenerCount('error') > 0) {
     leaving.add(socket);
-    first.req.emit('error', refusal);
+    first.req.emit('error', new GatewayError(kind, message, { close: true }));
     closeSoon(options, socket);
     return;
   }
   // A connection that was opened and never used is no request.
-  answerLast(options, socket, refusal, bytesRead > 0 ? '' : null);
+  answerLast(options, socket, new GatewayError(kind, message), bytesRead > 0 ? '' : null);
 }
 
 export function onConnect(options: UnparsedOptions, socket: Duplex): void {

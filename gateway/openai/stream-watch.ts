@@ -16,6 +16,8 @@ export type EventKind =
   /** finish_reason "abort": the engine gave the request up, whatever its status line said. */
   | { readonly kind: 'aborted' }
   | { readonly kind: 'finish'; readonly reason: string; readonly choices: number }
+  /** What the worker counted, in an event of its own. */
+  | { readonly kind: 'usage'; readonly fingerprint: string | null }
   /** The last event of a messages or responses stream. */
   | { readonly kind: 'final' };
 

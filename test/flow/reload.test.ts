@@ -146,7 +146,11 @@ test('an alias comes and goes with a reload, and of the body only the name chang
   expect(response.status).toBe(200);
   expect(response.headers.get('x-headgate-model')).toBe('m');
   expect(worker.requests.at(-1)?.body).toBe(`${around[0]}"m"${around[1]}`);
-  expect(await (await fetch(`${gateway.url}/v1/models/gpt-4`)).json()).toMatchObject({ id: 'm', headgate: { aliases: ['gpt-4'] } });
+  expect(await (await fetch(`${gateway.url}/v1/models/gpt-4`)).json()).toMatchObject({
+    id: 'gpt-4',
+    root: 'm',
+    headgate: { aliases: ['gpt-4'] },
+  });
 
   await reloaded(gateway, { models: ['m'] });
   expect((await ask(gateway.url, chat({ model: 'gpt-4' }))).status).toBe(404);

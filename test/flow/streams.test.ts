@@ -61,7 +61,11 @@ describe('what passes', () => {
       'data: {"id":"1","choices":[],"usage":{"prompt_tokens":1,"total_tokens":9007199254740993,"completion_tokens":3}}\n\n',
       DONE,
     ];
-    const asked = ask(url, STREAM, { headers: { 'accept-encoding': 'gzip, br', 'x-request-id': 'passing' } });
+    const asked = ask(
+      url,
+      { ...STREAM, stream_options: { include_usage: true } },
+      { headers: { 'accept-encoding': 'gzip, br', 'x-request-id': 'passing' } },
+    );
     const response = await upstream;
     response.write(events[0]);
     const stream = flow(await asked);

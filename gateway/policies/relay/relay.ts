@@ -19,6 +19,7 @@ import type { AttemptObserver, AttemptResult } from './attempt-result.ts';
 import { ClientBody } from './client-body.ts';
 import { SilenceWatch, type SilenceListener, type SilenceSettings } from './silence-watch.ts';
 import { StreamReader, type SeenEvent } from './stream-reader.ts';
+import { UsageAsked } from './usage-asked.ts';
 import { UsageTail } from './usage-tail.ts';
 import { judgeWhole, wholeReply } from './whole-answer.ts';
 
@@ -88,6 +89,8 @@ class Relay implements UpstreamListener, SilenceListener {
   #pieces: Buffer[] = [];
   #pieceBytes = 0;
   readonly #reader: StreamReader;
+  /** Where we asked for the usage and the client did not. */
+  readonly #usage: UsageAsked | null;
   #broken: GatewayError | null = null;
 
   constructor(
@@ -108,7 +111,9 @@ class Relay implements UpstreamListener, SilenceListener {
       hold: () => this.#onHold(),
       release: () => this.#onRelease(),
     });
-    this.#reader = new StreamReader(call.route);
+    const { usageAsked } = call.body;
+    this.#reader = new StreamReader(call.route, usageAsked ? call.peek.choices : Infinity);
+    this.#usage = usageAsked ? new UsageAsked(attempt.life) : null;
     this.#silence = new SilenceWatch(clock, settings, this);
   }
 
@@ -182,6 +187,7 @@ class Relay implements UpstreamListener, SilenceListener {
       return this.#break(error, { kind: 'failure', reason: 'incomplete' });
     }
     this.#close({ kind: 'success' });
+    this.#writeHeld();
     this.#body.finish();
     this.#over();
   }
@@ -281,16 +287,23 @@ class Relay implements UpstreamListener, SilenceListener {
 
   /** The rare reads: the last ones of a stream, an error, or events that are cut across chunks. */
   #onEvents(events: readonly SeenEvent[]): void {
-    for (const { bytes, says } of events) {
+    for (const event of events) {
+      const { bytes, says } = event;
       if (says.kind === 'error') return this.#onErrorEvent(says.body, says.status);
       if (says.kind === 'aborted') return this.#onStreamFailure(this.#whyAborted(), 'aborted');
       if (says.kind === 'done' && this.#reader.saidNothing(this.#attempt.chunks, this.#call.peek.choices, this.#tail))
         return this.#onStreamFailure('The worker gave the request up before it had answered.', 'aborted');
       if (says.kind === 'finish') this.#attempt.finishReason = says.reason;
       if (this.#state === 'waiting') this.#pass();
-      this.#body.write(bytes);
+      const own = this.#usage ? this.#usage.take(event) : bytes;
+      if (own !== null) this.#body.write(own);
       if (says.kind === 'done') return this.#onDone();
     }
+  }
+
+  #writeHeld(): void {
+    const held = this.#usage?.rest() ?? null;
+    if (held !== null) this.#body.write(held);
   }
 
   #whyAborted(): string {
@@ -405,6 +418,7 @@ class Relay implements UpstreamListener, SilenceListener {
     this.#broken = error;
     this.#close(verdict);
     if (this.#isEventStream()) {
+      this.#writeHeld();
       this.#body.write(Buffer.from(errorEvent(error, this.#call.route.dialect, this.#tail.nextSequenceNumber())));
       this.#body.finish();
     } else this.#body.cut();

@@ -1,6 +1,7 @@
 import type { Route } from '../../core/call.ts';
 import type { FrameBatch } from '../../core/transport.ts';
 import { type CutEvent, EventCutter } from '../../openai/event-cutter.ts';
+import { usageEvent } from '../../openai/ask-usage.ts';
 import { lookAt, readBeginning, readEvent, TEXT, type EventKind } from '../../openai/stream-watch.ts';
 import type { UsageTail } from './usage-tail.ts';
 
@@ -18,14 +19,18 @@ export class StreamReader {
   #finishes = 0;
   #final = false;
   readonly #hasChoices: boolean;
+  /** How many choices have finished when an event with the usage may come that the client did not ask for; it never may: Infinity. */
+  readonly #usageAfter: number;
 
-  constructor({ streamEnd }: Route) {
+  constructor({ streamEnd }: Route, usageAfter: number) {
     this.#hasChoices = streamEnd === 'done-event';
+    this.#usageAfter = usageAfter;
   }
 
   /** 'plain': the chunks are to be passed on as they are. Otherwise the events in them; what is not yet whole is held. */
   read(batch: FrameBatch): 'plain' | SeenEvent[] {
-    return this.#cutter === null && lookAt(batch, this.#hasChoices) === 'plain' ? 'plain' : this.readUnframed(batch);
+    const isPlain = this.#cutter === null && this.#finishes < this.#usageAfter && lookAt(batch, this.#hasChoices) === 'plain';
+    return isPlain ? 'plain' : this.readUnframed(batch);
   }
 
   /** Of payload that came in no chunks every event is looked at. */
@@ -40,6 +45,10 @@ export class StreamReader {
   #saidBy({ bytes, part }: CutEvent): EventKind {
     if (part === 'middle' || part === 'end') return TEXT;
     const says = part === 'whole' ? readEvent(bytes.toString('utf8'), this.#hasChoices) : readBeginning(bytes);
+    if (says.kind === 'text' && this.#finishes >= this.#usageAfter && part === 'whole') {
+      const usage = usageEvent(bytes);
+      return usage ? { kind: 'usage', ...usage } : says;
+    }
     if (says.kind === 'finish') this.#finishes += says.choices;
     else if (says.kind === 'final') this.#final = true;
     return says;
@@ -47,7 +56,8 @@ export class StreamReader {
 
   /** Whether a stream that has come to its [DONE] is one of a request that was given up before it had an answer: nobody says so. */
   saidNothing(chunks: number, choices: number, tail: UsageTail): boolean {
-    return this.#hasChoices && this.#finishes === 0 && chunks <= choices + 1 && !tail.hasText;
+    const most = choices + (this.#usageAfter === Infinity ? 1 : 2);
+    return this.#hasChoices && this.#finishes === 0 && chunks <= most && !tail.hasText;
   }
 
   /** Whether all of a stream has come, when it ends without [DONE]. */

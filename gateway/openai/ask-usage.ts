@@ -1,0 +1,26 @@
+import type { JsonObject } from './json-body.ts';
+import { isObject, read } from './given-up.ts';
+
+/** Routes whose streams tell what was counted only when they are asked to. */
+const ASKED: ReadonlySet<string> = new Set(['/v1/chat/completions', '/v1/completions']);
+const QUESTION = Buffer.from(',"stream_options":{"include_usage":true}');
+
+/** Whether a request for a stream leaves open whether it wants to be told. */
+export function leavesUsageOpen(value: JsonObject, path: string): boolean {
+  return value['stream'] === true && ASKED.has(path) && !Object.hasOwn(value, 'stream_options');
+}
+
+/** The body, which is a JSON object with at least one key, with the question for the usage at its end, and not one other byte changed. */
+export function askingForUsage(body: Buffer): Buffer {
+  const end = body.lastIndexOf('}');
+  return Buffer.concat([body.subarray(0, end), QUESTION, body.subarray(end)]);
+}
+
+/** Of an event of a stream that tells the usage and nothing else: what it is signed with. null: it is another event. */
+export function usageEvent(event: Buffer): { readonly fingerprint: string | null } | null {
+  if (!event.includes('"usage":{') || !event.includes('"choices":[]')) return null;
+  const value = read(event.toString('utf8').replace(/^data: ?/, ''));
+  if (!isObject(value) || !Array.isArray(value['choices']) || value['choices'].length > 0 || !isObject(value['usage'])) return null;
+  const fingerprint = value['system_fingerprint'];
+  return { fingerprint: typeof fingerprint === 'string' ? fingerprint : null };
+}
