@@ -243,7 +243,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const pressureTimer = repeat(
     clock,
     () => settings.pressure.scrape_interval_ms,
-    () => pressureWatch.look(settings.pressure, directory.workers(), clock.now()),
+    () => {
+      pressureWatch.look(settings.pressure, directory.workers(), clock.now());
+      dispatch.takeBackStuck();
+    },
   );
 
   const requestTimeoutMs = (): number => settings.server.header_timeout_ms + settings.server.upload_timeout_ms;

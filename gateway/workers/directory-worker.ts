@@ -72,6 +72,9 @@ export class DirectoryWorker implements Worker {
     this.view = view;
     this.#apiKey = apiKey;
     if (restarted) Object.assign(this.load, emptyLoad());
+    // Its supervisor has asked it for a token in vain, or is content with it again.
+    else if (before.state === 'ready' && isStalled(before, view)) this.load.withheldAt = this.#options.clock.now();
+    else if (before.state !== 'ready' && view.state === 'ready') this.load.withheldAt = null;
     if (view.state !== 'ready') this.life = null;
     else if (restarted || this.life === null) this.life = { since: this.#options.clock.now() };
   }
@@ -113,6 +116,11 @@ export class DirectoryWorker implements Worker {
     };
     this.#retiring.set(transport, clock.after(CHECK_AGAIN_MS, closeIfIdle));
   }
+}
+
+/** It was taken out of service for a failure that it has just had, and not by anybody's wish. */
+function isStalled(before: WorkerView, view: WorkerView): boolean {
+  return view.state === 'draining' && view.lastFailure?.class === 'stalled' && view.lastFailure.at !== before.lastFailure?.at;
 }
 
 function emptyLoad(): WorkerLoad {

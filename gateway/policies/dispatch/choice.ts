@@ -59,7 +59,11 @@ export function filters({ directory, pressure }: ChoiceContext, breakers: Breake
 
   /** No breaker admits a call. Where the cause is that a worker has just ended, the call can wait for what the supervisor says. */
   function allOpen(workers: readonly Worker[], { model }: Call, now: number): GatewayError {
-    const message = `The workers for ${model} have failed repeatedly and are being left alone for a moment.`;
+    const standStill = workers.every(({ load }) => load.withheldAt !== null);
+    const why = standStill
+      ? 'make no token for anybody and are left alone until they do'
+      : 'have failed repeatedly and are being left alone for a moment';
+    const message = `The workers for ${model} ${why}.`;
     const error = new GatewayError('breaker_open', message, { retryAfterMs: Math.max(0, breakers.soonest(workers, now) - now) });
     return losses.unexplained(error, workers, now) ?? error;
   }

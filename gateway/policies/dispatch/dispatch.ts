@@ -11,7 +11,7 @@ import type { UpstreamRequest } from '../../core/transport.ts';
 import type { Worker, WorkerDirectory } from '../../core/worker.ts';
 import type { PressureSettings } from '../capacity/pressure.ts';
 import { Losses, LostError, NOTICE_MS } from '../lost/loss.ts';
-import type { AttemptResult } from '../relay/attempt-result.ts';
+import type { AttemptResult, Waiting } from '../relay/attempt-result.ts';
 import { relay, type RelaySettings } from '../relay/relay.ts';
 import { AskedForRest } from './asked-for-rest.ts';
 import { Blame } from './blame.ts';
@@ -21,6 +21,7 @@ import type { BreakerSettings, CircuitBreaker, Permit } from './circuit-breaker.
 import { LoadBalancer, type BalancerSettings } from './load-balancer.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { SignsOfLife } from './signs-of-life.ts';
+import { StuckCalls } from './stuck-calls.ts';
 import { Suspects } from './suspects.ts';
 
 interface RetrySettings {
@@ -66,6 +67,7 @@ export class Dispatch {
   readonly #blame = new Blame();
   readonly #signs = new SignsOfLife();
   readonly #rest = new AskedForRest();
+  readonly #stuck = new StuckCalls();
   readonly #routed = new Map<string, number>();
 
   constructor(context: DispatchContext) {
@@ -83,6 +85,11 @@ export class Dispatch {
   /** Calls sent to each worker. */
   get routed(): ReadonlyMap<string, number> {
     return this.#routed;
+  }
+
+  /** Takes calls that wait at a worker that stands still back from it, where another may be asked. Now and then. */
+  takeBackStuck(): void {
+    this.#stuck.takeBack(this.#context.directory);
   }
 
   /** Takes new thresholds into the breakers there are. */
@@ -167,13 +174,20 @@ export class Dispatch {
       this.#signs.ended(attempt);
     });
     let waits = false;
+    let begun: Waiting | null = null;
     const heard = (): void => {
       if (waits) worker.unanswered--;
       waits = false;
+      if (begun !== null) this.#stuck.leave(worker.id, begun);
+      begun = null;
     };
     const { bytes } = call.body;
     try {
       const result = await relay(call, attempt, worker, this.#request(call), clock, settings(), {
+        onBegun: (waiting) => {
+          begun = waiting;
+          this.#stuck.wait(worker.id, waiting, call);
+        },
         onSent: () => {
           if (!waits) worker.unanswered++;
           waits = true;
@@ -232,7 +246,7 @@ export class Dispatch {
 
   #forgetWorkers(): void {
     const present = new Set(this.#context.directory.workers().map(({ id }) => id));
-    for (const known of [this.#routed, this.#losses, this.#blame, this.#signs, this.#rest]) {
+    for (const known of [this.#routed, this.#losses, this.#blame, this.#signs, this.#rest, this.#stuck]) {
       for (const id of known.keys()) if (!present.has(id)) known.delete(id);
     }
   }

@@ -2,8 +2,16 @@ import type { FailureCause, Verdict } from '../../core/attempt.ts';
 import type { GatewayError } from '../../core/errors.ts';
 import type { Reply } from '../../core/reply.ts';
 
+/** An attempt that is under way. */
+export interface Waiting {
+  /** Ends it as a failure of its worker, unless a byte of the answer has gone out or it is over. */
+  giveUp(error: GatewayError): void;
+}
+
 /** What whoever makes an attempt hears besides its result. */
 export interface AttemptObserver {
+  /** It is on its way. Before that it may have failed already. */
+  onBegun(attempt: Waiting): void;
   /** The worker has the whole request. */
   onSent(): void;
   onFirstByte(): void;

@@ -15,7 +15,7 @@ import type { Worker } from '../../core/worker.ts';
 import { type Expected, isExpectedType } from '../../openai/answer-check.ts';
 import { errorEvent } from '../../openai/error-body.ts';
 import { fromWorkerError, tellsEngineDeath } from '../../vllm/worker-error.ts';
-import type { AttemptObserver, AttemptResult } from './attempt-result.ts';
+import type { AttemptObserver, AttemptResult, Waiting } from './attempt-result.ts';
 import { ClientBody } from './client-body.ts';
 import { SilenceWatch, type SilenceListener, type SilenceSettings } from './silence-watch.ts';
 import { StreamReader, type SeenEvent } from './stream-reader.ts';
@@ -69,7 +69,7 @@ function expectedOf({ peek, route }: Call): Expected {
   return route.streamEnd === 'end-of-body' ? 'stream-or-json' : 'stream';
 }
 
-class Relay implements UpstreamListener, SilenceListener {
+class Relay implements UpstreamListener, SilenceListener, Waiting {
   readonly #call: Call;
   readonly #attempt: Attempt;
   readonly #clock: Clock;
@@ -126,6 +126,7 @@ class Relay implements UpstreamListener, SilenceListener {
     // An earlier cancellation is heard at once.
     if (this.#isOver()) return;
     this.#offCancel = offCancel;
+    this.#observer.onBegun(this);
     if (this.#call.peek.stream) this.#silence.start();
   }
 
@@ -391,6 +392,10 @@ class Relay implements UpstreamListener, SilenceListener {
     if (this.#head?.status !== 200 || !this.#isEventStream()) return;
     if (this.#state === 'waiting') this.#pass();
     this.#body.write(KEEP_ALIVE);
+  }
+
+  giveUp(error: GatewayError): void {
+    if (this.#state === 'waiting') this.#fail(error, 'failed', { kind: 'failure', reason: 'stalled' });
   }
 
   #onTimeout(message: string, reason: string): void {

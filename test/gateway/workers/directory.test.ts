@@ -59,6 +59,27 @@ describe('workers', () => {
     expect(worker.life).toBeNull();
   });
 
+  test('it is known to stand still while its supervisor has it out of service for that, and for nothing else', () => {
+    const { directory } = setUp();
+    const stalled = { class: 'stalled', phase: 'serving', message: '', advice: '', at: '2026-01-01T00:00:00.000Z' };
+    const states = [
+      [{ state: 'ready' }, false],
+      [{ state: 'draining', lastFailure: stalled }, true],
+      [{ state: 'draining', lastFailure: stalled, restarts: 0 }, true],
+      [{ state: 'ready', lastFailure: stalled }, false],
+      // By somebody's wish; the failure is an old one.
+      [{ state: 'draining', lastFailure: stalled }, false],
+      [{ state: 'ready', lastFailure: stalled }, false],
+      [{ state: 'draining', lastFailure: { ...stalled, at: '2026-01-02T00:00:00.000Z' } }, true],
+      [{ state: 'stopping' }, true],
+      [{ state: 'ready', pid: 2 }, false],
+    ] as const;
+    for (const [over, isStill] of states) {
+      directory.apply([view('a', over)]);
+      expect([over.state, directory.worker('a')!.load.withheldAt !== null]).toEqual([over.state, isStill]);
+    }
+  });
+
   test('only ready workers that serve the model are asked, and the answer is the same array until something changes', () => {
     const { directory } = setUp();
     const two = [served('m'), served('lora')];

@@ -20,6 +20,7 @@ function ask(stream: boolean, route: Route = CHAT, choices = 1) {
   const record = newAttempt(worker.id, worker.life);
   call.attempts.push(record);
   const attempt = relay(call, record, worker, { method: 'POST', path: call.route.path, headers: {}, body: null }, clock, SETTINGS, {
+    onBegun() {},
     onSent() {},
     onFirstByte() {},
     onDied() {},
