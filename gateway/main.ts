@@ -20,6 +20,7 @@ import { keepHistory } from './core/history/keep-history.ts';
 import { systemRandom } from './core/random.ts';
 import type { SupervisorSnapshot } from './link/snapshot.ts';
 import type { ReloadAnswer } from './http/pages/admin.ts';
+import type { AdminStatus } from './http/pages/admin-answers.ts';
 import { adminStatus } from './http/pages/admin-status.ts';
 import { LiveStatus } from './http/pages/live-status.ts';
 import { Guesses } from './http/guesses.ts';
@@ -95,6 +96,8 @@ export interface Gateway {
   snapshot(): SupervisorSnapshot | null;
   /** Id of the default model, once known. */
   defaultModel(): string | null;
+  /** What /admin/status answers. */
+  status(): AdminStatus;
   /** Where the key of /admin and /debug is; null: it is set, or there is none. */
   adminKeyFile(): string | null;
   reload(): ReloadAnswer;
@@ -421,6 +424,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     firstReady: readiness.first,
     snapshot,
     defaultModel: () => directory.resolve(null)?.id ?? null,
+    status: () => liveStatus.read(),
     adminKeyFile,
     reload,
     figures,

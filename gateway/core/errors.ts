@@ -93,6 +93,8 @@ export interface ErrorDetails {
   readonly param?: string | null;
   /** Milliseconds after which a retry makes sense; the answer's Retry-After is made of it. */
   readonly retryAfterMs?: number;
+  /** The message names that time: nobody is to come back before, and the answer says in words too when to ask again. */
+  readonly namesTime?: boolean;
   /** The cause will stand for minutes, unless an operator acts: a client that tries again by itself in a few seconds tries in vain. */
   readonly hopeless?: boolean;
   readonly cause?: unknown;

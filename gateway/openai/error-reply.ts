@@ -1,5 +1,5 @@
 import type { Dialect } from '../core/call.ts';
-import type { GatewayError } from '../core/errors.ts';
+import { GatewayError } from '../core/errors.ts';
 import { jitter, type Random } from '../core/random.ts';
 import { errorBody } from './error-body.ts';
 
@@ -19,19 +19,24 @@ export interface ErrorReplyParts {
 /** An error as an answer: status, headers and JSON. */
 export function errorReplyParts(error: GatewayError, dialect: Dialect, random: Random): ErrorReplyParts {
   const { row, details, status } = error;
+  let said = error;
   const headers: Record<string, string> = { 'content-type': 'application/json', 'x-headgate-reason': error.reason };
   if (row.retry === true) {
     const base = Math.max(DEFAULT_RETRY_MS, Math.min(details.retryAfterMs ?? DEFAULT_RETRY_MS, LONGEST_BASE_MS));
     const jittered = Math.floor(jitter(random, base, JITTER));
     // What a worker asked for is no estimate: nobody comes back before.
     const least = error.kind === 'worker_busy' ? Math.min(details.retryAfterMs ?? 0, LONGEST_RETRY_S * 1000) : 0;
-    const ms = least === 0 ? jittered : Math.min(Math.ceil(least + jittered * JITTER), LONGEST_RETRY_S * 1000);
-    headers['retry-after'] = String(Math.ceil(ms / 1000));
+    let ms = least === 0 ? jittered : Math.min(Math.ceil(least + jittered * JITTER), LONGEST_RETRY_S * 1000);
+    // Nor before a time that they are told of, as far as it may be told.
+    if (details.namesTime) ms = Math.ceil(base + (jittered - base * (1 - JITTER)) / 2);
+    const seconds = String(Math.ceil(ms / 1000));
+    headers['retry-after'] = seconds;
     headers['retry-after-ms'] = String(ms);
+    if (details.namesTime) said = new GatewayError(error.kind, `${error.message} Ask again in ${seconds} s.`, details);
   }
   if (row.retry === false || details.hopeless) headers['x-should-retry'] = 'false';
   if (details.allow !== undefined) headers['allow'] = details.allow;
   if (details.location !== undefined) headers['location'] = details.location;
   if (details.close) headers['connection'] = 'close';
-  return { status, headers, body: JSON.stringify(errorBody(error, dialect)) };
+  return { status, headers, body: JSON.stringify(errorBody(said, dialect)) };
 }

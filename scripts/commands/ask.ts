@@ -1,37 +1,12 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { urlToHttpOptions } from 'node:url';
 import { adminKeyFile, findAdminKey, type AdminKey } from '../../gateway/config/admin-key.ts';
 import type { Settings } from '../../gateway/config/schema/settings.ts';
 import { EXIT_FAILED } from '../../gateway/config/exit-codes.ts';
 import { exchange } from '../../gateway/core/exchange.ts';
-import type { AdminStatus, Stats, WorkerTold, WorkerVerb } from '../../gateway/http/pages/admin-answers.ts';
+import type { WorkerTold, WorkerVerb } from '../../gateway/http/pages/admin-answers.ts';
 import { readCommandLine } from './command-line.ts';
-import { statusText } from './status-text.ts';
 
 const LIMITS = { silenceMs: 5_000, totalMs: 10_000 };
-const WATCH_MS = 1_000;
-
-/** `headgate status`: asks the running gateway and prints what it says. */
-export async function status(argv: readonly string[]): Promise<number> {
-  const line = readCommandLine(argv, { own: { json: 'switch', watch: 'switch' } });
-  if (line.kind === 'ended') return line.exitCode;
-  const watch = line.own.has('watch');
-  for (;;) {
-    const [state, stats] = await Promise.all([
-      ask<AdminStatus>(line.loaded.settings, 'GET', '/admin/status', 'admin'),
-      ask<Stats>(line.loaded.settings, 'GET', '/stats', 'api'),
-    ]);
-    if (state.kind === 'failed') return failed(state.message);
-    if (stats.kind === 'failed') return failed(stats.message);
-    if (watch && process.stdout.isTTY) process.stdout.write('\x1b[H\x1b[2J');
-    process.stdout.write(
-      line.own.has('json') ? `${JSON.stringify({ status: state.body, stats: stats.body }, null, 2)}\n` : statusText(state.body, stats.body),
-    );
-    if (!watch) return 0;
-    // The clock's own timers do not keep a process alive.
-    await delay(WATCH_MS);
-  }
-}
 
 /** `headgate drain WORKER`, `headgate undrain WORKER` and `headgate restart WORKER [--reset]` */
 export async function tellWorker(argv: readonly string[], verb: WorkerVerb): Promise<number> {
@@ -44,7 +19,10 @@ export async function tellWorker(argv: readonly string[], verb: WorkerVerb): Pro
   return 0;
 }
 
-export type Answer<T> = { readonly kind: 'answered'; readonly body: T } | { readonly kind: 'failed'; readonly message: string };
+export type Answer<T> =
+  | { readonly kind: 'answered'; readonly body: T }
+  /** `isAway`: nobody is there to answer, or is about to go; that may pass. */
+  | { readonly kind: 'failed'; readonly message: string; readonly isAway: boolean };
 
 /** One question to the running gateway, whose answer has this shape. Never throws. */
 export async function ask<T>(settings: Settings, method: 'GET' | 'POST', path: string, surface: 'admin' | 'api'): Promise<Answer<T>> {
@@ -56,14 +34,16 @@ export async function ask<T>(settings: Settings, method: 'GET' | 'POST', path: s
     const { status, text } = await exchange({ ...urlToHttpOptions(new URL(base + path)), method, headers }, null, LIMITS);
     const body: unknown = JSON.parse(text);
     if (status < 300) return { kind: 'answered', body: body as T };
-    if (status === 401) return { kind: 'failed', message: keyAdvice(found, adminKeyFile(settings, process.cwd()), base) };
+    if (status === 401) return { kind: 'failed', message: keyAdvice(found, adminKeyFile(settings, process.cwd()), base), isAway: false };
     const message = (body as { error?: { message?: string } } | null)?.error?.message;
-    return { kind: 'failed', message: message ?? `The gateway answered with status ${status}.` };
+    return { kind: 'failed', message: message ?? `The gateway answered with status ${status}.`, isAway: status >= 500 };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
     return {
       kind: 'failed',
       message: `No gateway answers on ${base} (${code}). Is it running there? --port and --config say where to ask.`,
+      // What is no JSON comes from somebody else.
+      isAway: !(error instanceof SyntaxError),
     };
   }
 }

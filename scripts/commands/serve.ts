@@ -8,11 +8,15 @@ import { missingEngine } from '../../supervisor/plan/missing-engine.ts';
 import { stayAlive, systemClock } from '../../gateway/core/clock.ts';
 import { GatewayError } from '../../gateway/core/errors.ts';
 import { failureFields } from '../../gateway/telemetry/events/request-line.ts';
+import { createLog } from '../../gateway/core/log/log.ts';
 import { startGateway, type Gateway } from '../../gateway/main.ts';
 import { EXIT_FAILED, EXIT_INTERRUPTED_TWICE, EXIT_INVALID, EXIT_PORT_IN_USE, EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
 import { cardsOf } from './cards.ts';
 import { examineAnywhere } from './check.ts';
 import { readCommandLine } from './command-line.ts';
+import { showProgress } from './live/progress-line.ts';
+import { loadingText } from './live/progress-text.ts';
+import { isLiveTerminal, terminalColumns } from './live/terminal.ts';
 import { leave, outliveReaders } from './output.ts';
 import { SupervisorProcess } from './keeping/supervisor-process.ts';
 
@@ -41,10 +45,12 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
   }
 
   const stateDir = resolve(line.cwd, settings.supervisor.state_dir);
+  const live = isLiveTerminal();
+  const log = createLog({ ...settings.log, clock: systemClock, live });
   let gateway: Gateway;
   try {
     const examine = (loaded: LoadedSettings) => examineAnywhere(loaded, line.cwd);
-    gateway = await startGateway({ loaded: line.loaded, load: line.load, examine, cwd: line.cwd, historyDir: stateDir });
+    gateway = await startGateway({ loaded: line.loaded, load: line.load, examine, cwd: line.cwd, log, historyDir: stateDir });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error;
@@ -104,10 +110,12 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
 
   void supervisor?.start();
   if (follows) gateway.log.info('supervisor.wait', `takes the workers of the supervisor at ${controlPath(settings, line.cwd)}`);
-  void gateway.firstReady.then(() => process.stdout.write(`${readyLine(gateway, line.cwd)}\n`));
+  const progress = live ? showProgress(gateway.log, systemClock, () => loadingText(gateway.status()), terminalColumns) : null;
+  void gateway.firstReady.then(() => gateway.log.announce('ready', readyLine(gateway, line.cwd)));
   // Towards the end only timers may be left, and those of the clock keep no process alive.
   const alive = stayAlive();
   return ended.finally(() => {
+    progress?.cancel();
     alive.cancel();
     leave();
   });

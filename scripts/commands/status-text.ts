@@ -1,5 +1,5 @@
 import type { AdminStatus, Stats } from '../../gateway/http/pages/admin-answers.ts';
-import { swapText } from './progress-text.ts';
+import { stateText, swapText } from './live/progress-text.ts';
 
 /** The answers of /admin/status and /stats as lines for a terminal. */
 export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | 'breakers' | 'queue'>): string {
@@ -24,7 +24,7 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
       worker.id,
       worker.model ?? '-',
       worker.gpus === null || worker.gpus.length === 0 ? '-' : worker.gpus.join(','),
-      worker.stage === null || worker.state === 'ready' ? worker.state : `${worker.state} (${worker.stage})`,
+      stateText(worker),
       worker.uptime_seconds === null ? '-' : duration(worker.uptime_seconds),
       String(worker.restarts),
       String(worker.in_flight),

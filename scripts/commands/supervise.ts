@@ -11,6 +11,7 @@ import { VERSION } from '../../gateway/core/version.ts';
 import { failed } from './ask.ts';
 import { cardsOf } from './cards.ts';
 import { readCommandLine } from './command-line.ts';
+import { isLiveTerminal } from './live/terminal.ts';
 import { leave, outliveReaders } from './output.ts';
 
 /** Beyond the grace that running calls have: what an engine may take to give its memory back. */
@@ -32,7 +33,7 @@ export async function supervise(argv: readonly string[]): Promise<number> {
   // Before it serves and after, only timers may be left, and those of the clock keep no process alive.
   const alive = stayAlive();
   const { level, format } = settings.log;
-  const log = createLog({ level, format, clock: systemClock, promptly: true });
+  const log = createLog({ level, format, clock: systemClock, promptly: true, live: isLiveTerminal() });
   const { cards, env } = cardsOf(settings, process.env, line.cwd, true);
   const ended = runSupervisor(settings, { cwd: line.cwd, env, version: VERSION, log, cards });
   return ended.finally(() => {

@@ -2,11 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { AdminStatus, ModelTold } from '../../gateway/http/pages/admin-answers.ts';
 import { ask, failed } from './ask.ts';
 import { readCommandLine } from './command-line.ts';
-import { progressText } from './progress-text.ts';
+import { progressText } from './live/progress-text.ts';
+import { CLEAR_LINE, isLiveTerminal } from './live/terminal.ts';
 
 const LOOK_MS = 500;
-/** Clears the line that the cursor is on. */
-const CLEAR_LINE = '\r\x1b[2K';
 
 /** `headgate swap MODEL`: has the running gateway load a model, and waits until it is ready. */
 export async function swap(argv: readonly string[]): Promise<number> {
@@ -16,7 +15,7 @@ export async function swap(argv: readonly string[]): Promise<number> {
   const answer = await ask<ModelTold>(settings, 'POST', `/admin/models/${encodeURIComponent(line.positionals[0]!)}/load`, 'admin');
   if (answer.kind === 'failed') return failed(answer.message);
   const { model } = answer.body;
-  const live = process.stdout.isTTY === true;
+  const live = isLiveTerminal();
   process.stdout.write(`${answer.body.message}\n`);
   for (;;) {
     // First of all the gateway has to hear of it. The clock's own timers do not keep a process alive.

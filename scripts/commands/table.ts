@@ -78,10 +78,10 @@ export const COMMANDS: readonly Command[] = [
     summary: 'Workers, queue and breakers of the running gateway.',
     flags: [
       ['--json', 'as JSON'],
-      ['--watch', 'again every second, until interrupted'],
+      ['--watch', 'again every second, until interrupted; waits for a gateway that is not there'],
     ],
     settings: WHERE,
-    run: async (argv) => (await import('./ask.ts')).status(argv),
+    run: async (argv) => (await import('./status.ts')).status(argv),
   },
   {
     name: 'events',

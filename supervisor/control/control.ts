@@ -40,6 +40,8 @@ export class ControlTaken extends Error {
 }
 
 const SIGN_OF_LIFE_MS = 5000;
+/** The same while anything is being loaded: people look at how far it has come. */
+const PROGRESS_MS = 1000;
 /** How often it is looked whether the socket is still there. */
 const LOOK_MS = 2000;
 
@@ -201,19 +203,22 @@ function send(answer: ServerResponse, status: number, body: unknown): void {
 function watch(answer: ServerResponse, controlled: Controlled, clock: Clock): void {
   answer.writeHead(200, { 'content-type': 'application/x-ndjson' });
   let missed = false;
+  let isLoading = false;
   function write(): void {
     if (answer.writableNeedDrain) {
       missed = true;
       return;
     }
     missed = false;
-    answer.write(`${JSON.stringify(controlled.snapshot())}\n`);
+    const snapshot = controlled.snapshot();
+    isLoading = (snapshot.swaps ?? []).length > 0 || snapshot.workers.some(({ etaSeconds }) => etaSeconds !== null);
+    answer.write(`${JSON.stringify(snapshot)}\n`);
   }
   answer.on('drain', () => {
     if (missed) write();
   });
   const off = controlled.onChange(write);
-  const timer = repeat(clock, SIGN_OF_LIFE_MS, write);
+  const timer = repeat(clock, () => (isLoading ? PROGRESS_MS : SIGN_OF_LIFE_MS), write);
   answer.once('close', () => {
     off();
     timer.cancel();

@@ -64,7 +64,7 @@ test(
     writeFileSync(join(folder, 'headgate.yaml'), JSON.stringify(settings));
     const options = { cwd: folder, env: { HEADGATE_ADMIN__KEY: '' } };
     await using headgate = run(process.execPath, [CLI, 'gateway'], options);
-    const [line] = await headgate.prints(/^Headgate is ready on .*/m);
+    const [line] = await headgate.prints(/Headgate is ready on [^"\n]*/);
     expect(line).toMatch(/ · admin key in \.headgate\/admin\.key$/);
     const file = join(folder, '.headgate', 'admin.key');
     const key = readFileSync(file, 'utf8').trim();

@@ -38,7 +38,7 @@ async function settingsFile(settings: SettingsInput): Promise<string> {
 async function startProcess(worker: FakeVllm, shutdown: SettingsInput['shutdown']): Promise<RunningProcess & { readonly url: string }> {
   const file = await settingsFile({ workers: [{ url: worker.url }], server: { port: 0 }, shutdown });
   const started = headgate('gateway', '--config', file);
-  const [, url] = await started.prints(/^Headgate is ready on (\S+) · model m · external workers$/m);
+  const [, url] = await started.prints(/"event":"ready","msg":"Headgate is ready on (\S+) · model m · external workers"/);
   return Object.assign(started, { url: url! });
 }
 

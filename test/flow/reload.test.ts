@@ -208,7 +208,7 @@ test('SIGHUP reads the file again; a wrong file changes nothing and is told in t
     const write = (models: SettingsInput['models']) => writeFile(file, JSON.stringify({ ...always, models }));
     await write(['m']);
     await using gateway = run(process.execPath, [CLI, 'gateway', '--config', file], { cwd: folder });
-    const [, url] = await gateway.prints(/^Headgate is ready on (\S+)/m);
+    const [, url] = await gateway.prints(/Headgate is ready on (\S+)/);
     expect((await ask(url!, chat({ model: 'gpt-4' }))).status).toBe(404);
 
     await write([{ id: 'm', aliases: ['gpt-4'] }]);

@@ -358,6 +358,11 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/config', 'gateway/core', 'gateway/core/log', 'gateway/link', 'supervisor/fleet'],
   },
   {
+    path: 'scripts/commands/live',
+    idea: 'what a terminal is shown while it changes',
+    knows: ['gateway/core', 'gateway/core/log', 'gateway/http/pages'],
+  },
+  {
     path: 'scripts/commands',
     idea: 'the command line: a program each',
     knows: [
@@ -372,6 +377,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/main.ts',
       'gateway/telemetry/events',
       'scripts/commands/keeping',
+      'scripts/commands/live',
       'scripts/commands/past',
       'supervisor/doctor',
       'supervisor/gpu',

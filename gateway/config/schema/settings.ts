@@ -230,7 +230,10 @@ const shutdown = z.strictObject({
 
 const log = z.strictObject({
   level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info').describe('Least level that is written.'),
-  format: z.enum(['json', 'pretty']).default('json').describe('json: one object a line. pretty: for a terminal.'),
+  format: z
+    .enum(['auto', 'json', 'pretty'])
+    .default('auto')
+    .describe('json: one object a line. pretty: for people. auto: pretty on a terminal, json anywhere else.'),
 });
 
 const telemetry = z.strictObject({

@@ -40,6 +40,8 @@ export function recordingLog(log: Log, history: History, workers: boolean): Log 
     info: (event, msg, fields) => write('info', event, msg, fields),
     warn: (event, msg, fields) => write('warn', event, msg, fields),
     error: (event, msg, fields) => write('error', event, msg, fields),
+    announce: (event, msg) => log.announce(event, msg),
+    show: (text) => log.show(text),
     tail: () => log.tail(),
     flush: () => log.flush(),
   };

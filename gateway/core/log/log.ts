@@ -2,11 +2,13 @@ import { pino } from 'pino';
 import type { Clock } from '../clock.ts';
 import { admitFields, capped } from './fields.ts';
 import type { LogFields } from './fields.ts';
-import { prettyLine } from './pretty.ts';
+import { prettyLine, shownText } from './pretty.ts';
 import { type LogDestination, lostMessage, StandardOutput } from './standard-output.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 export type LogFormat = 'json' | 'pretty';
+/** auto: pretty on a terminal, JSON anywhere else. */
+export type LogFormatSetting = LogFormat | 'auto';
 
 /** One line a call. `event` is a short dotted name for machines, `msg` a sentence for people: neither may quote what a client sent. */
 export interface Log {
@@ -18,6 +20,10 @@ export interface Log {
   info(event: string, msg: string, fields?: LogFields): void;
   warn(event: string, msg: string, fields?: LogFields): void;
   error(event: string, msg: string, fields?: LogFields): void;
+  /** The one sentence that somebody waits for, whatever the level: in JSON a line like others, for people the sentence by itself. */
+  announce(event: string, msg: string): void;
+  /** Shows a text on the terminal's present line until something else is written, or the next is shown. Does nothing unless `live`. */
+  show(text: string): void;
   /** The last lines written, oldest first, as JSON. */
   tail(): readonly string[];
   /** Hands everything written so far to the operating system before it returns. */
@@ -26,20 +32,27 @@ export interface Log {
 
 interface LogOptions {
   readonly level: LogLevel;
-  readonly format: LogFormat;
+  readonly format: LogFormatSetting;
   readonly clock: Clock;
   /** JSON goes out line by line too: for a process of few lines, each of which somebody waits for. */
   readonly promptly?: true;
+  /** Standard output is a terminal that can take a line back: what stands on the present line, of whatever process, goes before a line is written. */
+  readonly live?: boolean;
   /** Default: the process's standard output. */
   readonly destination?: LogDestination;
 }
 
 const TAIL_LINES = 200;
+/** To the beginning of the line, and everything on it away. */
+const CLEAR_LINE = '\r\u001b[2K';
 
 /** The log of the process. On standard output JSON is gathered for up to 200 ms unless it is to go out promptly; pretty lines are written at once. */
 export function createLog(options: LogOptions): Log {
-  const { clock, format } = options;
+  const { clock } = options;
+  const format = options.format === 'auto' ? usualFormat(options.destination) : options.format;
+  const isLive = options.live === true && format === 'pretty';
   const target = options.destination ?? new StandardOutput(clock, format === 'json' && !options.promptly, lostLines);
+  const clear = isLive ? CLEAR_LINE : '';
   const tail: string[] = [];
   let oldest = 0;
 
@@ -62,19 +75,17 @@ export function createLog(options: LogOptions): Log {
     return shownTime;
   }
 
-  const logger = pino(
-    { base: null, level: options.level, timestamp, formatters: { level: (label) => ({ level: label }) } },
-    {
-      write(line: string): void {
-        keep(line);
-        target.write(format === 'pretty' ? prettyLine(line) : line);
-      },
+  const destination = {
+    write(line: string): void {
+      keep(line);
+      target.write(format === 'pretty' ? clear + prettyLine(line) : line);
     },
-  );
+  };
+  const logger = pino({ base: null, level: options.level, timestamp, formatters: { level: (label) => ({ level: label }) } }, destination);
 
   function lostLines(count: number): string {
     const line = `{"level":"warn"${timestamp()},"event":"log.lost","msg":"${lostMessage(count)}"}\n`;
-    return format === 'pretty' ? prettyLine(line) : line;
+    return format === 'pretty' ? clear + prettyLine(line) : line;
   }
 
   function write(level: Exclude<LogLevel, 'silent'>, event: string, msg: string, fields: LogFields = {}): void {
@@ -95,7 +106,18 @@ export function createLog(options: LogOptions): Log {
     info: (event, msg, fields) => write('info', event, msg, fields),
     warn: (event, msg, fields) => write('warn', event, msg, fields),
     error: (event, msg, fields) => write('error', event, msg, fields),
+    announce(event, msg) {
+      if (format === 'pretty') return void target.write(`${clear}${shownText(capped(msg))}\n`);
+      logger.child({}, { level: 'info' }).info({ event }, capped(msg));
+    },
+    show(text) {
+      if (isLive) target.write(`${CLEAR_LINE}${text}\r`);
+    },
     tail: () => [...tail.slice(oldest), ...tail.slice(0, oldest)].map((line) => line.trimEnd()),
     flush: () => target.flushSync?.(),
   };
+}
+
+function usualFormat(destination: LogDestination | undefined): LogFormat {
+  return destination === undefined && process.stdout.isTTY === true ? 'pretty' : 'json';
 }

@@ -27,7 +27,8 @@ function shown(value: unknown): string {
   return value === '' || /[\s"=]/.test(value) || CONTROL.test(value) ? escaped(value) : value;
 }
 
-function shownText(text: string): string {
+/** Text of others as it may be written to a terminal. */
+export function shownText(text: string): string {
   return CONTROL.test(text) ? escaped(text) : text;
 }
 

@@ -150,6 +150,7 @@ export class Room {
         'queue_timeout',
         `The wait for ${call.model} is about ${Math.ceil(retryAfterMs / 1000)} s, longer than a request may wait.`,
         retryAfterMs,
+        true,
       );
     }
   }
@@ -188,9 +189,11 @@ export class Room {
     return ((ahead + 1) / Math.max(1, slots)) * (this.#ended > 0 ? this.#serviceMs : 1_000);
   }
 
-  #rejection(kind: 'queue_full' | 'queue_timeout' | 'kv_pressure', message: string, retryAfterMs: number): GatewayError {
-    if (kind === 'kv_pressure' || this.#context.admission().reject_status === 503) return new GatewayError(kind, message, { retryAfterMs });
-    return new GatewayError(kind, message, { retryAfterMs, status: 429, type: 'rate_limit_error', code: 'slow_down' });
+  /** `namesTime`: the message says how long it takes. */
+  #rejection(kind: 'queue_full' | 'queue_timeout' | 'kv_pressure', message: string, retryAfterMs: number, namesTime = false): GatewayError {
+    const when = { retryAfterMs, namesTime };
+    if (kind === 'kv_pressure' || this.#context.admission().reject_status === 503) return new GatewayError(kind, message, when);
+    return new GatewayError(kind, message, { ...when, status: 429, type: 'rate_limit_error', code: 'slow_down' });
   }
 
   async #wait(call: Call, priority: number): Promise<Lease> {

@@ -20,7 +20,7 @@ export function noWorkerError(directory: WorkerDirectory, model: string): Gatewa
   if (entry?.state === 'loading' || (entry?.state === 'available' && entry.loadable)) {
     const eta = etaSeconds === null ? '' : ` It should be ready in about ${Math.max(1, Math.round(etaSeconds))} s.`;
     const how = entry.state === 'loading' ? 'is loading' : 'has to be loaded first';
-    return new GatewayError('model_loading', `The model ${model} ${how}.${eta}`, { retryAfterMs });
+    return new GatewayError('model_loading', `The model ${model} ${how}.${eta}`, { retryAfterMs, namesTime: etaSeconds !== null });
   }
   if (entry?.state === 'failed') return refused('Its worker failed to start; the operator has been told why.', HOPELESS);
   // They are at rest only because they were told to.

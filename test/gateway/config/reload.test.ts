@@ -110,7 +110,7 @@ describe('the settings after a reload', () => {
     const after = settingsAfterReload(old, next);
     expect(after.server).toEqual({ ...old.server, max_body_bytes: 5 });
     expect(after.supervisor).toEqual(old.supervisor);
-    expect(after.log).toEqual({ level: 'debug', format: 'json' });
+    expect(after.log).toEqual({ level: 'debug', format: 'auto' });
     expect(after.models).toEqual(next.models);
   });
 

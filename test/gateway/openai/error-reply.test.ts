@@ -66,6 +66,24 @@ describe('the time to come back', () => {
   });
 });
 
+test.each([1_000, 7_000, 42_000, 73_000, 3_600_000])(
+  'who is told of %i ms comes back no sooner, and reads the same time in words',
+  (retryAfterMs) => {
+    const seen = new Set<number>();
+    for (let seed = 0; seed < 100; seed++) {
+      const { headers, body } = parts('model_loading', { retryAfterMs, namesTime: true }, seed);
+      const { message } = (JSON.parse(body) as { error: { message: string } }).error;
+      expect(message).toBe(`In plain words. Ask again in ${headers['retry-after']} s.`);
+      const ms = Number(headers['retry-after-ms']);
+      expect(ms).toBeGreaterThanOrEqual(Math.min(retryAfterMs, 45_000));
+      expect(ms).toBeLessThanOrEqual(59_000);
+      seen.add(ms);
+    }
+    // Nor do all of them come at once.
+    expect(seen.size).toBeGreaterThan(50);
+  },
+);
+
 test('details replace what the table says, and add what the case needs', () => {
   const { status, headers, body } = parts('method_not_allowed', { allow: 'GET, HEAD', close: true, param: 'model', code: null });
   expect(status).toBe(405);

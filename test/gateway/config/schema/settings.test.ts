@@ -49,7 +49,7 @@ describe('the schema of settings', () => {
       },
       stream: { keep_alive_ms: 30000 },
       shutdown: { settle_ms: 3000, grace_ms: 30000 },
-      log: { level: 'info', format: 'json' },
+      log: { level: 'info', format: 'auto' },
       telemetry: { otlp_endpoint: null, sample_ratio: 0.03, slow_ms: 10000, trust_incoming: false },
     });
   });

@@ -3,16 +3,16 @@ import type { LogFields } from '../../../../gateway/core/log/fields.ts';
 import { MAX_STRING_BYTES } from '../../../../gateway/core/log/fields.ts';
 import { prettyLine } from '../../../../gateway/core/log/pretty.ts';
 import { createLog } from '../../../../gateway/core/log/log.ts';
-import type { LogFormat, LogLevel } from '../../../../gateway/core/log/log.ts';
+import type { LogFormatSetting, LogLevel } from '../../../../gateway/core/log/log.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';
 import { SECRETS } from '../../telemetry/events/scene.ts';
 
-function open(level: LogLevel = 'info', format: LogFormat = 'json') {
+function open(level: LogLevel = 'info', format: LogFormatSetting = 'json', live = false) {
   const written: string[] = [];
   let flushed = 0;
   const clock = createFakeClock();
   const destination = { write: (line: string) => written.push(line), flushSync: () => void flushed++ };
-  return { log: createLog({ level, format, clock, destination }), written, clock, flushes: () => flushed };
+  return { log: createLog({ level, format, clock, destination, live }), written, clock, flushes: () => flushed };
 }
 
 describe('a log line', () => {
@@ -123,5 +123,46 @@ describe('the pretty form', () => {
     );
     // oxlint-disable-next-line no-control-regex
     expect(line.slice(0, -1)).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+  });
+});
+
+describe('what somebody waits for', () => {
+  it.each<LogLevel>(['info', 'error', 'silent'])('is a line of JSON like the others at level %s', (level) => {
+    const { log, written } = open(level, 'auto');
+    log.announce('ready', 'Headgate is ready.');
+    expect(written).toHaveLength(1);
+    expect(JSON.parse(written[0]!)).toEqual({
+      level: 'info',
+      time: '2026-01-01T00:00:00.000Z',
+      event: 'ready',
+      msg: 'Headgate is ready.',
+    });
+    expect(Object.keys(JSON.parse(written[0]!) as object)).toEqual(['level', 'time', 'event', 'msg']);
+  });
+
+  it('is the sentence by itself where people read', () => {
+    const { log, written } = open('error', 'pretty');
+    log.announce('ready', 'Headgate is ready.');
+    expect(written).toEqual(['Headgate is ready.\n']);
+  });
+});
+
+describe('a line that is shown and taken back', () => {
+  it('goes before the next line is written, whoever showed it', () => {
+    const { log, written } = open('info', 'pretty', true);
+    log.show('loading');
+    log.info('start', 'one');
+    log.announce('ready', 'two');
+    expect(written).toEqual(['\r\u001b[2Kloading\r', '\r\u001b[2K00:00:00.000 INFO  start · one\n', '\r\u001b[2Ktwo\n']);
+  });
+
+  it.each([
+    ['json', true],
+    ['pretty', false],
+  ] as const)('is shown nowhere else: %s, live %s', (format, live) => {
+    const { log, written } = open('info', format, live);
+    log.show('loading');
+    log.info('start', 'one');
+    expect(written).toEqual([expect.not.stringContaining('\u001b')]);
   });
 });

@@ -1,0 +1,37 @@
+import type { AdminStatus, ModelStatus, SwapStatus, WorkerStatus } from '../../../gateway/http/pages/admin-answers.ts';
+
+/** What is being loaded, from the answer of /admin/status, on one line; null: nothing is. */
+export function loadingText(status: AdminStatus): string | null {
+  // Until it is heard of, there is nothing to say of what it starts.
+  if (status.supervised && status.engine === null) return status.supervisor === null ? 'the supervisor starts' : null;
+  const swapped = new Set(status.swaps.map(({ to }) => to));
+  const models = status.models.filter(({ id, state }) => swapped.has(id) || state === 'loading');
+  return models.length === 0 ? null : models.map((model) => progressText(status, model)).join(' | ');
+}
+
+/** How far the loading of a model has come, from the same answer. */
+export function progressText(status: AdminStatus, model: ModelStatus): string {
+  const swap = status.swaps.find((change) => change.to === model.id);
+  const worker = status.workers.find((other) => other.model === model.id);
+  const percent = swap?.percent ?? worker?.percent ?? null;
+  const eta = swap?.eta_seconds ?? model.eta_seconds;
+  const stage = worker?.stage ?? (swap ? (swap.from === null ? 'starting' : `${swap.from} ends`) : 'waiting for its turn');
+  return [model.id, stage, ...figures(percent, eta)].join(' · ');
+}
+
+/** A change of model that is under way, from the same answer. */
+export function swapText(swap: SwapStatus): string {
+  const { worker, from, to, percent, eta_seconds } = swap;
+  const what = to === null ? `unloads ${from}` : from === null ? `loads ${to}` : `changes from ${from} to ${to}`;
+  return `${worker} ${what}: ${figures(percent, eta_seconds).join(', ')}`;
+}
+
+/** A worker's state, with how far its start has come. */
+export function stateText({ state, stage, percent, eta_seconds }: WorkerStatus): string {
+  const parts = state === 'ready' ? [] : [...(stage === null ? [] : [stage]), ...figures(percent, eta_seconds)];
+  return parts.length === 0 ? state : `${state} (${parts.join(', ')})`;
+}
+
+function figures(percent: number | null, etaSeconds: number | null): string[] {
+  return [...(percent === null ? [] : [`${percent} %`]), ...(etaSeconds === null ? [] : [`about ${etaSeconds} s left`])];
+}

@@ -1,0 +1,50 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Settings } from '../../gateway/config/schema/settings.ts';
+import type { AdminStatus, Stats } from '../../gateway/http/pages/admin-answers.ts';
+import { type Answer, ask, failed } from './ask.ts';
+import { readCommandLine } from './command-line.ts';
+import { CLEAR_SCREEN, isLiveTerminal } from './live/terminal.ts';
+import { statusText } from './status-text.ts';
+
+const WATCH_MS = 1_000;
+
+interface Report {
+  readonly status: AdminStatus;
+  readonly stats: Stats;
+}
+
+/** `headgate status`: asks the running gateway and prints what it says. With `--watch` again and again, also when there is none yet, or none for a while. */
+export async function status(argv: readonly string[]): Promise<number> {
+  const line = readCommandLine(argv, { own: { json: 'switch', watch: 'switch' } });
+  if (line.kind === 'ended') return line.exitCode;
+  const { settings } = line.loaded;
+  const watch = line.own.has('watch');
+  const clear = watch && isLiveTerminal() ? CLEAR_SCREEN : '';
+  let isTold = false;
+  for (;;) {
+    const answer = await report(settings);
+    if (answer.kind === 'answered') {
+      isTold = false;
+      const { body } = answer;
+      process.stdout.write(clear + (line.own.has('json') ? `${JSON.stringify(body, null, 2)}\n` : statusText(body.status, body.stats)));
+    } else if (!watch || !answer.isAway) return failed(answer.message);
+    else if (!isTold) {
+      isTold = true;
+      process.stdout.write(clear);
+      process.stderr.write(`headgate: ${answer.message} Waiting for it.\n`);
+    }
+    if (!watch) return 0;
+    // The clock's own timers do not keep a process alive.
+    await delay(WATCH_MS);
+  }
+}
+
+async function report(settings: Settings): Promise<Answer<Report>> {
+  const [state, stats] = await Promise.all([
+    ask<AdminStatus>(settings, 'GET', '/admin/status', 'admin'),
+    ask<Stats>(settings, 'GET', '/stats', 'api'),
+  ]);
+  if (state.kind === 'failed') return state;
+  if (stats.kind === 'failed') return stats;
+  return { kind: 'answered', body: { status: state.body, stats: stats.body } };
+}
