@@ -15,7 +15,8 @@ export function progressText(status: AdminStatus, model: ModelStatus): string {
   const worker = status.workers.find((other) => other.model === model.id);
   const percent = swap?.percent ?? worker?.percent ?? null;
   const eta = swap?.eta_seconds ?? model.eta_seconds;
-  const stage = worker?.stage ?? (swap ? (swap.from === null ? 'starting' : `${swap.from} ends`) : 'waiting for its turn');
+  const leaving = swap ? (swap.from === null ? 'starting' : `${swap.from} ends`) : null;
+  const stage = worker?.stage ?? leaving ?? worker?.state ?? (status.supervised ? 'waiting for its turn' : 'its workers do not answer yet');
   return [model.id, stage, ...figures(percent, eta)].join(' · ');
 }
 

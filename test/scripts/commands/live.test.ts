@@ -21,6 +21,16 @@ test.each<[string, Partial<AdminStatus>, string | null]>([
   ['a supervisor that has not been heard of', { engine: null }, 'the supervisor starts'],
   ['workers that nobody launches', { supervised: false, engine: null, models: [READY] }, null],
   [
+    'a start that is tried again later',
+    { workers: [{ ...WORKER, state: 'backoff', stage: null, percent: null }] },
+    'm · backoff · about 31 s left',
+  ],
+  [
+    'workers of others',
+    { supervised: false, engine: null, models: [{ ...MODEL, eta_seconds: null }], workers: [] },
+    'm · its workers do not answer yet',
+  ],
+  [
     'a change of model',
     { models: [READY, { id: 'n', state: 'available', eta_seconds: 90 } as ModelStatus], workers: [], swaps: [SWAP] },
     'n · m ends · 7 % · about 90 s left',
