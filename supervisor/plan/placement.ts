@@ -32,9 +32,10 @@ export function placeModels(models: readonly ModelToPlace[], cards: readonly Car
   for (const [index, card] of matchCards(alone, unused(workers, cards))) workers = [...workers, newWorker(alone[index]!, [card])];
   for (const model of others)
     if (!workers.some(({ models }) => models.has(model.id))) workers = joined(workers, model, first.copies, cards);
-  return inOrder(workers, models).map(({ models, cards: own }) => ({
+  const placed = spreadOut(workers, models, cards);
+  return inOrder(placed, models).map(({ models, cards: own }) => ({
     models,
-    sharers: Math.max(1, ...own.map((card) => holders(workers, card))),
+    sharers: Math.max(1, ...own.map((card) => holders(placed, card))),
   }));
 }
 
@@ -130,6 +131,26 @@ function merged(workers: readonly Worker[], model: ModelToPlace, cards: readonly
   const all = new Set([...touched.flatMap((worker) => worker.cards), ...group.cards]);
   const turns = new Map([...touched.flatMap((worker) => [...worker.models]), [model.id, group.cards] as const]);
   return [...workers.filter((worker) => !touched.includes(worker)), { cards: [...all], models: turns, isCopy: false }];
+}
+
+/** Who came into a line when workers were merged leaves it for a card of its own, where there is one that nobody has. */
+function spreadOut(workers: readonly Worker[], models: readonly ModelToPlace[], cards: readonly CardToPlace[]): readonly Worker[] {
+  for (const model of models) {
+    // What runs nowhere may stand before it without being in its way.
+    const isGuest = ({ models: line }: Worker): boolean => {
+      const runs = models.filter(({ id, suits }) => line.get(id)?.every((on) => suits.has(on) && isUsable(suits.get(on)!)));
+      return line.has(model.id) && runs.length > 1 && runs[0] !== model;
+    };
+    const host = workers.find((worker) => !worker.isCopy && isGuest(worker));
+    const own = unused(workers, cards).filter(({ id }) => model.suits.get(id)?.gpus === 1 && isUsable(model.suits.get(id)!));
+    const [card] = own.toSorted((a, b) => costOf(model.suits.get(a.id)!) - costOf(model.suits.get(b.id)!));
+    if (!host || !card) continue;
+    const line = new Map([...host.models].filter(([id]) => id !== model.id));
+    const left = { ...host, models: line, cards: [...new Set([...line.values()].flat())] };
+    const others = workers.map((worker) => (worker === host ? left : worker));
+    return spreadOut([...others, newWorker(model, [card.id])], models, cards);
+  }
+  return workers;
 }
 
 /** It has to stand somewhere, so that its refusal is seen. */

@@ -146,6 +146,15 @@ describe('copies of the first model', () => {
   });
 });
 
+test('a model that was made to share when workers were merged leaves for a card that nobody has', () => {
+  const models = [
+    model('a', { 't4:0': FITS }),
+    model('b', { 't4:0': TWO, 't4:1': TWO }),
+    model('c', { l4: FITS, 't4:1': FITS }, { present: [['t4:1']] }),
+  ];
+  expect(told(placeModels(models, cards('t4:0 l4 t4:1')))).toContain('c@l4');
+});
+
 test('nothing and nowhere are no plan', () => {
   expect(placeModels([], cards('t4'))).toEqual([]);
   expect(placeModels([model('a', {})], [])).toEqual([]);
