@@ -35,6 +35,11 @@ export class EventCutter {
     return this.#heldBytes === 0 && !this.#isLong;
   }
 
+  /** Whether what was handed on last is not the end of its event. */
+  get isWithinLong(): boolean {
+    return this.#isLong;
+  }
+
   cut(batch: FrameBatch): CutEvent[] {
     const events: CutEvent[] = [];
     for (let i = 0; i < batch.count; i++) {

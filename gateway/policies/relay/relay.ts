@@ -35,6 +35,7 @@ const BROKEN_OFF =
   'The worker broke the stream off before any output. It does so where it cannot use the schema, grammar or another constraint of the request.';
 const NEUTRAL: Verdict = { kind: 'neutral' };
 const KEEP_ALIVE = Buffer.from(': keep-alive\n\n');
+const END_OF_EVENT = Buffer.from('\n\n');
 
 type State =
   /** Nothing of the answer has been passed on. */
@@ -389,7 +390,7 @@ class Relay implements UpstreamListener, SilenceListener, Waiting {
 
   onKeepAlive(): void {
     // Before the worker's head it may still answer with an error: that is worth more to the client than a comment.
-    if (this.#head?.status !== 200 || !this.#isEventStream()) return;
+    if (this.#head?.status !== 200 || !this.#isEventStream() || this.#reader.isWithinEvent) return;
     if (this.#state === 'waiting') this.#pass();
     this.#body.write(KEEP_ALIVE);
   }
@@ -424,6 +425,7 @@ class Relay implements UpstreamListener, SilenceListener, Waiting {
     this.#close(verdict);
     if (this.#isEventStream()) {
       this.#writeHeld();
+      if (this.#reader.isWithinEvent) this.#body.write(END_OF_EVENT);
       this.#body.write(Buffer.from(errorEvent(error, this.#call.route.dialect, this.#tail.nextSequenceNumber())));
       this.#body.finish();
     } else this.#body.cut();

@@ -54,6 +54,11 @@ export class StreamReader {
     return says;
   }
 
+  /** Whether what was passed on ends within an event, one that is too long to be held: whatever is said now would become a part of it. */
+  get isWithinEvent(): boolean {
+    return this.#cutter?.isWithinLong === true;
+  }
+
   /** Whether a stream that has come to its [DONE] is one of a request that was given up before it had an answer: nobody says so. */
   saidNothing(chunks: number, choices: number, tail: UsageTail): boolean {
     const most = choices + (this.#usageAfter === Infinity ? 1 : 2);

@@ -17,7 +17,7 @@ async function forwarded(headers: readonly string[]): Promise<Record<string, unk
   return door.worker.requests[before]!.headers;
 }
 
-const ALWAYS = ['host', 'connection', 'content-type', 'content-length', 'x-request-id'];
+const ALWAYS = ['host', 'connection', 'content-type', 'content-length', 'accept-encoding', 'x-request-id'];
 
 describe('what goes on to the worker', () => {
   test('case 11: __proto__ and constructor as header names are ignored and pollute nothing', async () => {
@@ -48,6 +48,7 @@ describe('what goes on to the worker', () => {
     ]);
     expect(Object.keys(sent).toSorted()).toEqual(ALWAYS.toSorted());
     expect(sent['connection']).toBe('keep-alive');
+    expect(sent['accept-encoding']).toBe('identity');
     expect(JSON.stringify(sent)).not.toContain('client-key');
   });
 

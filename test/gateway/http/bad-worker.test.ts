@@ -43,6 +43,12 @@ function chat(body: string): Promise<RawAnswer> {
   return ask(gateway.port, request({ body }));
 }
 
+/** What a proxy makes of an answer that it was asked not to compress. */
+function inGzip(body: Buffer): Buffer {
+  const head = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n';
+  return Buffer.concat([Buffer.from(head), body]);
+}
+
 /** Attempts whose worker failed. */
 function failures(): number {
   return gateway.log.filter(({ event: name, outcome }) => name === 'attempt' && outcome === 'failure').length;
@@ -62,14 +68,9 @@ describe('answers that are no answers are told as 502 and booked as a failure of
     ['plain text', whole(SECRET, 'content-type: text/plain')],
     ['JSON that breaks off', whole(`{"id":"x","choices":[{"message":{"content":"${SECRET}`)],
     ['an empty body', whole('')],
-    [
-      'JSON in gzip',
-      Buffer.concat([
-        Buffer.from('HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n'),
-        gzipSync(GOOD),
-      ]),
-      true,
-    ],
+    ['JSON in a coding that is not known', whole(GOOD, 'content-type: application/json\r\ncontent-encoding: lzma')],
+    ['JSON in gzip, broken', inGzip(Buffer.from(`no gzip ${SECRET}`)), true],
+    ['JSON in gzip that breaks off', inGzip(gzipSync(GOOD).subarray(0, 30)), true],
     ['a length that is too short', json(GOOD, `content-length: ${GOOD.length - 5}`)],
     ['two lengths', json(GOOD, 'content-length: 5\r\ncontent-length: 6')],
     ['a negative length', json(GOOD, 'content-length: -1')],
@@ -80,7 +81,7 @@ describe('answers that are no answers are told as 502 and booked as a failure of
     ['a header with a line break in it', json(GOOD, `x: y\nset-cookie: a=b\r\ncontent-length: ${GOOD.length}`)],
     ['a header with a NUL in it', json(GOOD, `x: \0\r\ncontent-length: ${GOOD.length}`)],
     ['a folded header', json(GOOD, `x: y\r\n z: q\r\ncontent-length: ${GOOD.length}`)],
-    ['headers without an end', `HTTP/1.1 200 OK\r\n${`x: ${'y'.repeat(1_000)}\r\n`.repeat(80)}`],
+    ['headers without an end', `HTTP/1.1 200 OK\r\n${`x: ${'y'.repeat(1_000)}\r\n`.repeat(330)}`],
     ['another protocol', 'SSH-2.0-OpenSSH_9.6\r\n'],
     ['HTTP/2', Buffer.from('000012040000000000', 'hex')],
     ['a body without a head', `${GOOD}\r\n\r\n`],
@@ -157,6 +158,8 @@ describe('answers that are odd and sound', () => {
       'chunks of a byte',
       `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${[...GOOD].map((byte) => `1\r\n${byte}\r\n`).join('')}0\r\n\r\n`,
     ],
+    ['JSON in gzip', inGzip(gzipSync(GOOD)), true],
+    ['eighty thousand bytes of headers', whole(GOOD, `content-type: application/json${`\r\nx: ${'y'.repeat(1_000)}`.repeat(80)}`)],
     ['headers in odd spelling', `HTTP/1.1 200\r\nCONTENT-TYPE:Application/JSON\r\nContent-Length :  ${GOOD.length}  \r\n\r\n${GOOD}`],
     ['another answer behind it, unasked', Buffer.concat([whole(GOOD), whole(`{"stolen":"${SECRET}"}`)])],
   ])('%s', async (_name, bytes, close = false) => {
@@ -197,17 +200,6 @@ describe('streams that fail before their first event are told as an error', () =
   test.each<[string, string | Buffer, 'upstream_error' | 'upstream_disconnected', boolean?]>([
     ['JSON instead of events', whole(GOOD), 'upstream_error'],
     ['HTML', whole('<html>', 'content-type: text/html'), 'upstream_error'],
-    ['a line of 20 MB in one chunk', Buffer.concat([Buffer.from(STREAM_HEAD), chunk(`data: ${'x'.repeat(20_000_000)}`)]), 'upstream_error'],
-    [
-      'a line of 20 MB in many chunks',
-      Buffer.concat([Buffer.from(STREAM_HEAD), chunk('data: '), ...Array<Buffer>(20_000).fill(chunk('x'.repeat(1_000)))]),
-      'upstream_error',
-    ],
-    [
-      'an endless line in chunks of sixteen bytes',
-      Buffer.concat([Buffer.from(STREAM_HEAD), ...Array<Buffer>(1_100_000).fill(chunk('x'.repeat(16)))]),
-      'upstream_error',
-    ],
     [
       'an error event',
       Buffer.from(`${STREAM_HEAD}${chunk(`data: {"error": {"message": "${SECRET}", "code": 500}}\n\n`).toString()}`),
@@ -221,12 +213,11 @@ describe('streams that fail before their first event are told as an error', () =
       Buffer.concat([Buffer.from(STREAM_HEAD), chunk(gzipSync(event(SECRET))), Buffer.from(LAST_CHUNK)]),
       'upstream_disconnected',
     ],
-  ])('%s', async (name, bytes, kind, close = false) => {
+  ])('%s', async (_name, bytes, kind, close = false) => {
     const before = failures();
     says(bytes, close);
     expectRefusal(await chat(STREAM), kind);
-    // How long an event gets is up to what was asked for.
-    expect(failures()).toBe(name.includes('chunks') ? before : before + 1);
+    expect(failures()).toBe(before + 1);
   });
 
   test('a head and then silence is a time-out', async () => {
@@ -244,7 +235,6 @@ describe('streams that fail later end with an error event, and never with [DONE]
     ['no [DONE]', Buffer.from(LAST_CHUNK), 'upstream_disconnected'],
     ['the end of the connection', Buffer.alloc(0), 'upstream_disconnected', true],
     ['the end in the middle of a chunk', Buffer.from('ff\r\ndata: {"id"'), 'upstream_disconnected', true],
-    ['a line of 20 MB', chunk(`data: ${'x'.repeat(20_000_000)}`), 'upstream_disconnected'],
     ['a broken chunk', Buffer.from('zz\r\n'), 'upstream_disconnected'],
     ["the worker's error event", Buffer.concat([error, done, Buffer.from(LAST_CHUNK)]), 'upstream_error'],
     [
