@@ -66,13 +66,13 @@ class Deadline {
 
   #end(which: 'total' | 'max', limitMs: number): void {
     const kind = this.#call.peek.stream ? 'stream' : 'request';
-    const why =
-      which === 'max'
-        ? 'Ask for fewer tokens'
-        : this.#call.attempts.length > 0
-          ? 'Its worker was not seen to get on'
-          : 'It had not come to a worker yet';
-    const message = `The request took longer than ${limitMs} ms in all (timeouts.${kind}_${which}_ms). ${why}${which === 'max' ? ', or raise the limit.' : '.'}`;
-    this.#call.cancellation.cancel(new GatewayError('deadline', message));
+    const limit = `${limitMs} ms in all (timeouts.${kind}_${which}_ms)`;
+    this.#call.cancellation.cancel(new GatewayError('deadline', `The request took longer than ${limit}. ${this.#advice(which)}`));
+  }
+
+  #advice(which: 'total' | 'max'): string {
+    if (which === 'max') return 'Ask for fewer tokens, or raise the limit.';
+    if (this.#call.attempts.length === 0) return 'It had not come to a worker yet: retry when there is less to do, or raise the limit.';
+    return 'Its worker was not seen to get on: retry, or raise the limit if its answers take that long.';
   }
 }

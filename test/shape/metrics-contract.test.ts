@@ -1,5 +1,6 @@
 import { describe, expect, it, test } from 'vitest';
 import { FAILURE_CLASSES } from '../../supervisor/failure/table.ts';
+import { ERRORS } from '../../gateway/core/errors.ts';
 import { METRICS, OOM_CLASSES } from '../../gateway/telemetry/metrics/table.ts';
 import type { MetricRow } from '../../gateway/telemetry/metrics/table.ts';
 
@@ -31,6 +32,21 @@ test('what memory can run out for is what a supervisor says', () => {
   expect([...OOM_CLASSES].toSorted()).toEqual(said.toSorted());
   const reasons = METRICS.worker_restarts_total.zeroEach.map(([reason]) => reason).filter((reason) => reason !== 'requested');
   for (const reason of reasons) expect(FAILURE_CLASSES).toContain(reason);
+});
+
+test('every reason to get no place, to break an answer off and to open a breaker is counted from 0', () => {
+  const known = new Set<string>(Object.values(ERRORS).map(({ reason }) => reason));
+  const rejections = METRICS.queue_rejections_total.zero.map(([reason]) => reason);
+  const booked = METRICS.admission_total.zero.filter(([decision]) => decision === 'rejected').map(([, reason]) => reason);
+  expect(rejections).toEqual(booked);
+  const broken = METRICS.streams_broken_total.zero.map(([reason]) => reason);
+  for (const reason of [...rejections, ...broken]) expect(known).toContain(reason);
+  expect(rejections).toEqual(
+    expect.arrayContaining(['queue_full', 'queue_timeout', 'kv_pressure', 'worker_starting', 'no_worker', 'deadline']),
+  );
+  expect(broken).toEqual(expect.arrayContaining(['upstream', 'upstream_timeout', 'deadline', 'draining', 'client_error']));
+  const opened = METRICS.breaker_transitions_total.zeroEach.map(([, , reason]) => reason);
+  expect(opened).toEqual(['consecutive_failures', 'failure_rate', 'stalled']);
 });
 
 describe('the table of metrics', () => {

@@ -33,6 +33,7 @@ const TRAILING_MS = 1_000;
 const MAX_SAID_CHARS = 500;
 const BROKEN_OFF =
   'The worker broke the stream off before any output. It does so where it cannot use the schema, grammar or another constraint of the request.';
+const STUCK_ADVICE = ' Retry, or raise the limit if its tokens take that long.';
 const NEUTRAL: Verdict = { kind: 'neutral' };
 const KEEP_ALIVE = Buffer.from(': keep-alive\n\n');
 const END_OF_EVENT = Buffer.from('\n\n');
@@ -380,12 +381,12 @@ class Relay implements UpstreamListener, SilenceListener, Waiting {
 
   onNoFirstToken(): void {
     const limit = `${this.#settings.first_token_ms} ms (timeouts.first_token_ms)`;
-    this.#onTimeout(`The worker sent no token within ${limit} and was not seen to work on anything.`, 'first_token_timeout');
+    this.#onTimeout(`The worker sent no token within ${limit} and was not seen to work on anything.${STUCK_ADVICE}`, 'first_token_timeout');
   }
 
   onIdle(): void {
     const limit = `${this.#settings.idle_ms} ms (timeouts.idle_ms)`;
-    this.#onTimeout(`The worker sent nothing for ${limit} and was not seen to work on anything.`, 'idle_timeout');
+    this.#onTimeout(`The worker sent nothing for ${limit} and was not seen to work on anything.${STUCK_ADVICE}`, 'idle_timeout');
   }
 
   onKeepAlive(): void {

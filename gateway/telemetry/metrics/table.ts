@@ -34,6 +34,9 @@ const BODY_BYTES = [256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 167
 /** What memory can run out for, as supervisors name it after `oom-`. */
 export const OOM_CLASSES = ['weights', 'profile', 'kv-zero', 'sampler', 'graph', 'runtime', 'wake', 'host'] as const;
 
+/** Why a call may get no place: the kinds of refusal that admission knows, and the end of its time while it waits. */
+const REJECTIONS = ['queue_full', 'queue_timeout', 'kv_pressure', 'worker_starting', 'no_worker', 'draining', 'deadline'] as const;
+
 export const METRICS = {
   requests_total: {
     kind: 'counter',
@@ -95,19 +98,13 @@ export const METRICS = {
   queue_rejections_total: {
     kind: 'counter',
     labels: ['reason'],
-    zero: [['queue_full'], ['queue_timeout'], ['kv_pressure']],
+    zero: REJECTIONS.map((reason) => [reason]),
     help: 'Requests turned away at admission, by reason.',
   },
   admission_total: {
     kind: 'counter',
     labels: ['decision', 'reason'],
-    zero: [
-      ['admitted', 'immediate'],
-      ['admitted', 'queued'],
-      ['rejected', 'queue_full'],
-      ['rejected', 'queue_timeout'],
-      ['rejected', 'kv_pressure'],
-    ],
+    zero: [['admitted', 'immediate'], ['admitted', 'queued'], ...REJECTIONS.map((reason) => ['rejected', reason])],
     help: 'Decisions of admission: admitted (immediate or queued) or rejected, with the reason.',
   },
   batch_size: { kind: 'histogram', labels: [], buckets: CALLS, help: 'Requests that left a batch window together.' },
@@ -133,6 +130,7 @@ export const METRICS = {
     zeroEach: [
       ['closed', 'open', 'consecutive_failures'],
       ['closed', 'open', 'failure_rate'],
+      ['closed', 'open', 'stalled'],
     ],
     help: 'Changes of state of the circuit breaker.',
   },
@@ -151,7 +149,7 @@ export const METRICS = {
   streams_broken_total: {
     kind: 'counter',
     labels: ['reason'],
-    zero: [['upstream'], ['upstream_timeout'], ['deadline']],
+    zero: [['upstream'], ['upstream_timeout'], ['deadline'], ['draining'], ['client_error']],
     help: 'Answers that had begun and ended in an error, by reason.',
   },
   routed_requests_total: { kind: 'counter', labels: ['worker'], zeroEach: [[]], help: 'Attempts sent to each worker.' },

@@ -7,7 +7,7 @@ import { Addressee } from './addressee.ts';
 import { ChunkPayload } from './chunk-payload.ts';
 import { ChunkWalker } from './chunk-frames.ts';
 import { type Decoded, decoded, isCoded, unknownCoding } from './decoded.ts';
-import { failure } from './failure.ts';
+import { failure, tooLate } from './failure.ts';
 import { frameOf, isEventStream } from './frame-of.ts';
 import { type Endpoint, openSocket } from './open-socket.ts';
 import { parseResponseHead, type ResponseHead, upstreamHead } from './response-head.ts';
@@ -62,6 +62,8 @@ export class Connection implements UpstreamExchange {
   /** Since when it has been idle; null before its first exchange has ended. Monotonic ms, as all here. */
   #restedSince: number | null = null;
   #error: Error | null = null;
+  /** No connection came about in its time. */
+  #late: GatewayError | null = null;
   readonly #addressee = new Addressee();
   #decoding: Decoded | null = null;
   /** Monotonic ms until which the connection may be taken from the pool. */
@@ -75,7 +77,9 @@ export class Connection implements UpstreamExchange {
     const socket = openSocket(endpoint, (read) => this.#onData(read));
     this.#socket = socket;
     this.#connectTimer = clock.after(connectMs, () => {
-      socket.destroy(new Error(`no connection within ${connectMs} ms`));
+      const cause = new Error(`no connection within ${connectMs} ms`);
+      this.#late = tooLate(connectMs, cause);
+      socket.destroy(cause);
     });
     socket.once(endpoint.secure ? 'secureConnect' : 'connect', () => this.#onConnect());
     socket.on('end', () => this.#onEnd());
@@ -271,6 +275,7 @@ export class Connection implements UpstreamExchange {
   }
 
   #failToConnect(): void {
+    if (this.#late) return this.#failWith('connect', this.#late);
     const shortage = shortageOf(this.#error);
     if (shortage !== null) this.#owner.onShortage(shortage);
     if (shortage === null) this.#fail('connect', unreachedBecause(this.#error));

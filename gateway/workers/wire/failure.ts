@@ -13,3 +13,9 @@ const TOLD = {
 export function failure(kind: UpstreamFailure['kind'], message: string, cause: Error | null): UpstreamFailure {
   return { kind, error: new GatewayError(TOLD[kind], message, { cause: cause ?? undefined }) };
 }
+
+/** No connection came about in its time. The request was never sent. */
+export function tooLate(connectMs: number, cause: Error): GatewayError {
+  const message = `No connection to the worker came about within ${connectMs} ms (timeouts.connect_ms). Retry shortly.`;
+  return new GatewayError('upstream_timeout', message, { cause });
+}

@@ -103,7 +103,7 @@ describe('a call at a worker', () => {
     const [seconds, message] = await atWorker((worker, at, now) => at <= 200 && (worker.load.movedAt = now)).end();
     expect(seconds).toBe(229);
     expect(message).toContain('60000 ms in all (timeouts.request_total_ms)');
-    expect(message).toContain('was not seen to get on');
+    expect(message).toContain('was not seen to get on: retry');
   });
 
   test('whose counters rise for ever ends at the most there is', async () => {

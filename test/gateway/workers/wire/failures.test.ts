@@ -35,6 +35,7 @@ describe('failures', () => {
     await heard.over;
     expect(heard.order).toEqual(['failed']);
     expect(heard.failure).toMatchObject({ kind: 'connect', error: { cause: { message: 'no connection within 3000 ms' } } });
+    expect(heard.failure!.error).toMatchObject({ status: 504, message: expect.stringContaining('timeouts.connect_ms') });
   });
 
   test('a kept connection that is closed as it is used is stale: the worker never saw the request', async () => {
