@@ -47,6 +47,8 @@ interface SupervisorIo {
   readonly cards?: CardReader;
   /** What differs from the figures of production. */
   readonly policy?: Partial<SupervisionPolicy>;
+  /** Whether a SIGHUP comes of a terminal that is gone. Default: never. */
+  readonly isHungUp?: () => boolean;
   /** Where SIGTERM and SIGINT are heard. Default: this process. */
   readonly signals?: Pick<NodeJS.EventEmitter, 'on' | 'off'>;
 }
@@ -175,7 +177,7 @@ async function superviseAlone(
     adoptable,
   });
 
-  const { stopped, stop, leave, finish } = listenForTheEnd(fleet, io.signals ?? process, log);
+  const { stopped, stop, leave, finish } = listenForTheEnd(fleet, io.signals ?? process, log, io.isHungUp);
   // The gateway that starts us says who it is: it may be gone before we look for our parent.
   const gateway = io.env[STARTED_BY_VARIABLE];
   const owned = ownership({
@@ -261,7 +263,7 @@ async function findVllm(settings: Settings, io: SupervisorIo, gpus: readonly Gpu
 }
 
 /** The first wish to stop begins an orderly end, the second signal ends everything at once. */
-function listenForTheEnd(fleet: Fleet, signals: Pick<NodeJS.EventEmitter, 'on' | 'off'>, log: Log) {
+function listenForTheEnd(fleet: Fleet, signals: Pick<NodeJS.EventEmitter, 'on' | 'off'>, log: Log, isHungUp: () => boolean = () => false) {
   const { promise: stopped, resolve: end, reject } = Promise.withResolvers<number>();
   let isStopping = false;
   function stop(reason: string): void {
@@ -283,6 +285,7 @@ function listenForTheEnd(fleet: Fleet, signals: Pick<NodeJS.EventEmitter, 'on' |
     end(EXIT_INTERRUPTED_TWICE);
   }
   function onHangUp(): void {
+    if (isHungUp()) return stop('the terminal is gone');
     log.info('supervisor.start', 'SIGHUP changes nothing here: settings are read at the start.');
   }
   signals.on('SIGTERM', onSignal);

@@ -17,7 +17,9 @@ import { readCommandLine } from './command-line.ts';
 import { showProgress } from './live/progress-line.ts';
 import { loadingText } from './live/progress-text.ts';
 import { isLiveTerminal, terminalColumns } from './live/terminal.ts';
+import { watchTerminal } from './keeping/terminal.ts';
 import { leave, outliveReaders } from './output.ts';
+import { portHolder } from './keeping/port-holder.ts';
 import { SupervisorProcess } from './keeping/supervisor-process.ts';
 
 /** Beyond the grace that running calls had: what an engine may take to give its memory back. */
@@ -31,6 +33,7 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
   const line = readCommandLine(argv, command === 'gateway' ? { fixed: [enabled], own: { supervised: 'switch' } } : {});
   if (line.kind === 'ended') return line.exitCode;
   const { settings } = line.loaded;
+  const isHungUp = watchTerminal();
   const supervised = supervisorIsOn(settings);
   const missing = supervised ? await nothingToLaunch(settings, line.cwd) : null;
   if (missing !== null) {
@@ -54,7 +57,10 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error;
-    process.stderr.write(`headgate: cannot listen: ${message}\n`);
+    const { host } = settings.server;
+    const port = (error as { port?: number }).port ?? settings.server.port;
+    const who = code === 'EADDRINUSE' ? ` ${await portHolder(host, port)}` : '';
+    process.stderr.write(`headgate: cannot listen: ${message}.${who}\n`);
     return EXIT_PORT_IN_USE;
   }
 
@@ -98,7 +104,15 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
   // A person waits at Ctrl-C; an orchestrator sends TERM, and its load balancers need a moment to notice.
   process.on('SIGINT', () => onSignal(false));
   process.on('SIGTERM', () => onSignal(true));
-  process.on('SIGHUP', () => void gateway.reload());
+  process.on('SIGHUP', () => {
+    if (!isHungUp()) return void gateway.reload();
+    if (stopping) return;
+    gateway.log.info(
+      'drain',
+      'The terminal that it was started on is gone; it ends as with Ctrl-C. nohup, or a unit of its own, keeps it.',
+    );
+    onSignal(false);
+  });
   process.on('unhandledRejection', (error) =>
     gateway.log.error(
       'internal.error',

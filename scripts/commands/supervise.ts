@@ -12,6 +12,7 @@ import { failed } from './ask.ts';
 import { cardsOf } from './cards.ts';
 import { readCommandLine } from './command-line.ts';
 import { isLiveTerminal } from './live/terminal.ts';
+import { watchTerminal } from './keeping/terminal.ts';
 import { leave, outliveReaders } from './output.ts';
 
 /** Beyond the grace that running calls have: what an engine may take to give its memory back. */
@@ -32,10 +33,11 @@ export async function supervise(argv: readonly string[]): Promise<number> {
   outliveReaders();
   // Before it serves and after, only timers may be left, and those of the clock keep no process alive.
   const alive = stayAlive();
+  const isHungUp = watchTerminal();
   const { level, format } = settings.log;
   const log = createLog({ level, format, clock: systemClock, promptly: true, live: isLiveTerminal() });
   const { cards, env } = cardsOf(settings, process.env, line.cwd, true);
-  const ended = runSupervisor(settings, { cwd: line.cwd, env, version: VERSION, log, cards });
+  const ended = runSupervisor(settings, { cwd: line.cwd, env, version: VERSION, log, cards, isHungUp });
   return ended.finally(() => {
     alive.cancel();
     leave();

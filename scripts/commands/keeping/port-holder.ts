@@ -1,0 +1,91 @@
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { exchange } from '../../../gateway/core/exchange.ts';
+
+const LIMITS = { silenceMs: 1_000, totalMs: 1_000, maxBytes: 4_096 };
+const LISTENING = '0A';
+
+/** Who has a port that we wanted, and how to get it, in a sentence or two. Asks for a second at most. */
+export async function portHolder(host: string, port: number): Promise<string> {
+  const version = await headgateAt(host, port);
+  const holder = processAt(port);
+  if (version !== null) {
+    const url = `http://${shown(host)}:${port}`;
+    const stop = holder === null ? '' : ` "kill ${holder.pid}" stops it;`;
+    const who = holder === null ? '' : ` (process ${holder.pid})`;
+    return `Headgate ${version} runs there already${who}: ${url} is ready to be used, and "headgate status --port ${port}" says how it is.${stop} --port takes another port.`;
+  }
+  if (holder === null) return 'Another program listens there; --port takes another port.';
+  return `Process ${holder.pid} listens there (${holder.name}); --port takes another port.`;
+}
+
+/** The version of the Headgate that answers there; null where none does. */
+async function headgateAt(host: string, port: number): Promise<string | null> {
+  try {
+    const where = { host: local(host), port, path: '/version', headers: { host: `127.0.0.1:${port}` } };
+    const { status, text } = await exchange(where, null, LIMITS);
+    const said = JSON.parse(text) as { version?: unknown; node?: unknown; vllm?: unknown };
+    const isOurs = status === 200 && typeof said.version === 'string' && typeof said.node === 'string' && 'vllm' in said;
+    return isOurs
+      ? String(said.version)
+          .replaceAll(/[^\w.+-]/g, '')
+          .slice(0, 40)
+      : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The process that listens on a port, where the system lets us see it: Linux, and one of this user. */
+function processAt(port: number): { readonly pid: number; readonly name: string } | null {
+  const sockets = new Set(['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => listenersIn(table, port)));
+  if (sockets.size === 0) return null;
+  for (const pid of entries('/proc').filter((name) => /^\d+$/.test(name))) {
+    const holds = entries(`/proc/${pid}/fd`).some((fd) => sockets.has(linkOf(`/proc/${pid}/fd/${fd}`)));
+    if (holds) return { pid: Number(pid), name: text(`/proc/${pid}/comm`).trim() || 'unknown' };
+  }
+  return null;
+}
+
+/** Of each socket that listens on the port its name as a file descriptor has it. */
+function listenersIn(table: string, port: number): string[] {
+  const wanted = port.toString(16).toUpperCase().padStart(4, '0');
+  return text(table)
+    .split('\n')
+    .flatMap((line) => {
+      const [, address = '', , state, , , , , , inode] = line.trim().split(/\s+/);
+      return state === LISTENING && address.endsWith(`:${wanted}`) ? [`socket:[${inode}]`] : [];
+    });
+}
+
+/** Listening on every address is asked for on loopback. */
+function local(host: string): string {
+  return host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+}
+
+function shown(host: string): string {
+  return local(host).includes(':') ? `[${local(host)}]` : local(host);
+}
+
+function entries(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
+
+function text(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
+  }
+}
