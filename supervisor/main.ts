@@ -15,6 +15,7 @@ import { ControlTaken, serveControl } from './control/control.ts';
 import type { LookPatience } from './system/policy.ts';
 import { firstLook } from './gpu/first-look.ts';
 import { ClosableCards } from './fleet/closable-cards.ts';
+import { listenForTheEnd } from './fleet/end.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { learnModels } from './plan/model-facts.ts';
 import { planFleet } from './plan/plan.ts';
@@ -177,7 +178,7 @@ async function superviseAlone(
     adoptable,
   });
 
-  const { stopped, stop, leave, finish } = listenForTheEnd(fleet, io.signals ?? process, log, io.isHungUp);
+  const { ended, stop, leave, finish } = listenForTheEnd(fleet, io.signals ?? process, log, io.isHungUp ?? (() => false));
   // The gateway that starts us says who it is: it may be gone before we look for our parent.
   const gateway = io.env[STARTED_BY_VARIABLE];
   const owned = ownership({
@@ -211,7 +212,7 @@ async function superviseAlone(
         control: path,
       });
       fleet.start();
-      return await stopped;
+      return (await ended) === 'in_order' ? 0 : EXIT_INTERRUPTED_TWICE;
     } finally {
       hideControl(stateDir);
       await control.close();
@@ -260,43 +261,4 @@ async function findVllm(settings: Settings, io: SupervisorIo, gpus: readonly Gpu
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const onAsk = (path: string) => log.info('supervisor.plan', `Asking ${path} which flags it has; the first time this may take a minute.`);
   return inspectVllm({ command, env: io.env, cwd: io.cwd, cacheFile: join(stateDir, VLLM_CACHE_FILE), clock, onAsk });
-}
-
-/** The first wish to stop begins an orderly end, the second signal ends everything at once. */
-function listenForTheEnd(fleet: Fleet, signals: Pick<NodeJS.EventEmitter, 'on' | 'off'>, log: Log, isHungUp: () => boolean = () => false) {
-  const { promise: stopped, resolve: end, reject } = Promise.withResolvers<number>();
-  let isStopping = false;
-  function stop(reason: string): void {
-    if (isStopping) return;
-    isStopping = true;
-    log.info('supervisor.stop', 'Stopping every worker.', { reason });
-    fleet.stop().then(() => end(0), reject);
-  }
-  function leave(reason: string): void {
-    if (isStopping) return;
-    isStopping = true;
-    log.info('supervisor.stop', 'Leaving the engines as they are, for the next supervisor.', { reason });
-    fleet.leave().then(() => end(0), reject);
-  }
-  function onSignal(name: string): void {
-    if (!isStopping) return stop(name);
-    log.warn('supervisor.stop', 'Ending every worker at once.', { reason: name });
-    fleet.killNow();
-    end(EXIT_INTERRUPTED_TWICE);
-  }
-  function onHangUp(): void {
-    if (isHungUp()) return stop('the terminal is gone');
-    log.info('supervisor.start', 'SIGHUP changes nothing here: settings are read at the start.');
-  }
-  signals.on('SIGTERM', onSignal);
-  signals.on('SIGINT', onSignal);
-  signals.on('SIGHUP', onHangUp);
-  signals.on('SIGUSR2', leave);
-  function finish(): void {
-    signals.off('SIGTERM', onSignal);
-    signals.off('SIGINT', onSignal);
-    signals.off('SIGHUP', onHangUp);
-    signals.off('SIGUSR2', leave);
-  }
-  return { stopped, stop, leave, finish };
 }
