@@ -15,6 +15,8 @@ const MAX_LOGPROBS = 20;
 const MAX_MODEL_NAME = 512;
 const PROMPT_HEAD_CHARS = 256;
 
+/** Where a request may ask for several answers to one prompt. */
+const CHOOSING: ReadonlySet<string> = new Set(['/v1/chat/completions', '/v1/completions']);
 /** Where a request may carry several prompts, by path; elsewhere the same name is a field that nobody reads. */
 const PROMPTS: Readonly<Record<string, 'prompt' | 'input'>> = {
   '/v1/completions': 'prompt',
@@ -55,7 +57,7 @@ export function peek(body: ParsedBody, path: string): Peek {
     promptChars: body.textChars,
     promptHead: promptHead(value),
     maxTokens,
-    choices: n * promptCount(value, PROMPTS[path]),
+    choices: (CHOOSING.has(path) ? n : 1) * promptCount(value, PROMPTS[path]),
     promptLogprobs: promptLogprobsField(value),
   };
 }

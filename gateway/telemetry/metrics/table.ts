@@ -34,6 +34,12 @@ const BODY_BYTES = [256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 167
 /** What memory can run out for, as supervisors name it after `oom-`. */
 export const OOM_CLASSES = ['weights', 'profile', 'kv-zero', 'sampler', 'graph', 'runtime', 'wake', 'host'] as const;
 
+/** What else an engine that has served may end of: names of the supervisor's classes of failures. */
+const DEATHS = [
+  ...['engine-death', 'engine-hang', 'crash', 'killed', 'stalled', 'unresponsive', 'hardware', 'interconnect'],
+  ...['sleep-failed', 'wake-failed', 'unknown'],
+];
+
 /** Why a call may get no place: the kinds of refusal that admission knows, and the end of its time while it waits. */
 const REJECTIONS = ['queue_full', 'queue_timeout', 'kv_pressure', 'worker_starting', 'no_worker', 'draining', 'deadline'] as const;
 
@@ -163,7 +169,7 @@ export const METRICS = {
   worker_restarts_total: {
     kind: 'counter',
     labels: ['worker', 'reason'],
-    zeroEach: [['requested'], ...OOM_CLASSES.map((name) => [`oom-${name}`]), ['engine-death'], ['killed'], ['stalled'], ['unresponsive']],
+    zeroEach: ['requested', ...OOM_CLASSES.map((name) => `oom-${name}`), ...DEATHS].map((reason) => [reason]),
     help: 'Restarts of the worker seen by this gateway: the class of the failure, or requested.',
   },
   worker_oom_total: {

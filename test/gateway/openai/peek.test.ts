@@ -71,6 +71,16 @@ describe('what is read of a request', () => {
   );
 
   test.each([
+    ['/v1/chat/completions', 3],
+    ['/v1/completions', 3],
+    ['/v1/messages', 1],
+    ['/v1/responses', 1],
+    ['/v1/embeddings', 1],
+  ])('an n of 3 on %s asks for %i', (path, choices) => {
+    expect(look({ n: 3 }, path).choices).toBe(choices);
+  });
+
+  test.each([
     [{ prompt: 'x', prompt_logprobs: 0 }, 'prompt_logprobs'],
     [{ prompt: 'x', echo: true, logprobs: 0 }, 'logprobs'],
     [{ messages: [], prompt_logprobs: 1, echo: true }, 'prompt_logprobs'],
