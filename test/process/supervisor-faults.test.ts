@@ -88,9 +88,14 @@ describe('a start that cannot succeed ends in failed, in plain words, in the few
       env: { SIM_FAULT: 'host-oom' },
       ...{ class: 'oom-host', phase: 'load', restarts: 2, says: /main memory/, advises: /not more GPU memory/ },
     },
-    'weights too large, with nothing smaller known': {
+    'weights known to be too large, which are not fetched for that': {
       env: { SIM_GPU: 'rtx-4080' },
       settings: own('google/gemma-3-12b-it', { max_model_len: 4096 }, 'rtx-4080'),
+      ...{ class: 'config', phase: 'launch', restarts: 0, says: /weights alone take .* Choose gemma-3-12b-it/, advises: /headgate doctor/ },
+    },
+    'weights too large, with nothing smaller known': {
+      env: { SIM_GPU: 'rtx-4080' },
+      settings: own('somebody/gemma-3-12b-it', { max_model_len: 4096 }, 'rtx-4080'),
       ...{ class: 'oom-weights', phase: 'load', restarts: 0, says: /weights do not fit/, advises: /quantized/ },
     },
     'no room for a KV cache, whatever is relaxed': {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -114,7 +114,7 @@ describe('a supervisor and its engine', { timeout: 180_000 }, () => {
     const supervisor = await superviseHere(await fakeEngineSettings('good'));
     await supervisor.worker(isReady);
     expect(await supervisor.post('/v1/workers/worker-1/drain')).toBe(202);
-    await supervisor.worker(({ state }) => state === 'idle');
+    await supervisor.worker(({ state }) => state === 'drained');
     expect(await supervisor.post('/v1/workers/worker-1/restart')).toBe(202);
     await supervisor.worker(isReady);
   });
@@ -224,5 +224,7 @@ async function leftBehind(mode: string) {
 test('settings that name what is not there end it with 64 before anything is touched', async () => {
   const supervisor = await superviseHere({ supervisor: { profile: 't5' } });
   expect(await supervisor.exitCode).toBe(64);
-  expect(existsSync(join(supervisor.folder, '.headgate'))).toBe(false);
+  // But that it came to nothing can be asked for later.
+  expect(readdirSync(join(supervisor.folder, '.headgate'))).toEqual(['events-supervisor.jsonl']);
+  expect(readFileSync(join(supervisor.folder, '.headgate', 'events-supervisor.jsonl'), 'utf8')).toContain('there is no t5');
 });
