@@ -228,7 +228,7 @@ describe('silence', () => {
   });
 
   test('a stream that takes too long in all ends with an error event', async () => {
-    const { url } = await start({ timeouts: { stream_total_ms: 150 } });
+    const { url } = await start({ timeouts: { stream_max_ms: 150 } });
     worker.script = answers.stream(
       Array.from({ length: 100_000 }, () => 'x'),
       5,
