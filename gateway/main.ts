@@ -151,6 +151,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     clock,
     events,
     models: settings.models,
+    retireLimitMs: () => Math.max(settings.timeouts.stream_max_ms, settings.timeouts.request_max_ms),
     createTransport: ({ id, url, apiKey }) =>
       createTransport({
         url,

@@ -15,7 +15,7 @@ interface DirectoryWorkerOptions {
   readonly clock: Clock;
   readonly createTransport: (target: TransportTarget) => WorkerTransport;
   /** How long a transport that is no longer wanted may stay for the calls in flight. */
-  readonly retireLimitMs: number;
+  readonly retireLimitMs: () => number;
 }
 
 /** How often it is checked whether the calls of a transport that is no longer wanted have ended. */
@@ -103,7 +103,7 @@ export class DirectoryWorker implements Worker {
 
   #retire(transport: WorkerTransport): void {
     const { clock, retireLimitMs } = this.#options;
-    const deadline = clock.now() + retireLimitMs;
+    const deadline = clock.now() + retireLimitMs();
     const closeIfIdle = (): void => {
       if (this.inFlight > 0 && clock.now() < deadline) {
         this.#retiring.set(transport, clock.after(CHECK_AGAIN_MS, closeIfIdle));

@@ -14,8 +14,8 @@ interface DirectoryOptions {
   readonly models: readonly ConfiguredModel[];
   /** The directory closes what this makes. It may be called again for an id whose url, key or size has changed. */
   readonly createTransport: (target: TransportTarget) => WorkerTransport;
-  /** How long the calls of a worker that has left may go on. Default: five minutes. */
-  readonly retireLimitMs?: number;
+  /** How long the calls of a worker that has left may go on. Default: an hour. */
+  readonly retireLimitMs?: () => number;
 }
 
 /** A directory that a source of workers writes to. */
@@ -30,14 +30,14 @@ export interface LiveDirectory extends WorkerDirectory {
   worker(id: string): Worker | null;
 }
 
-const RETIRE_LIMIT_MS = 300_000;
+const RETIRE_LIMIT_MS = 3_600_000;
 const NO_KEYS: ReadonlyMap<string, string> = new Map();
 const NO_WORKERS: readonly Worker[] = [];
 
 /** The gateway's live view of its workers. What the hot path asks is answered from tables that are rebuilt on change. */
 export function createDirectory(options: DirectoryOptions): LiveDirectory {
   const { clock, events, createTransport } = options;
-  const workerOptions = { clock, createTransport, retireLimitMs: options.retireLimitMs ?? RETIRE_LIMIT_MS };
+  const workerOptions = { clock, createTransport, retireLimitMs: options.retireLimitMs ?? (() => RETIRE_LIMIT_MS) };
   const listeners = new Set<() => void>();
   const bornAt = new Map<string, number>();
   /** Workers that have left while calls of theirs were in flight. */

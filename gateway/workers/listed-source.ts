@@ -83,7 +83,8 @@ export function startListedSource({ clock, directory, workers, onKept }: ListedS
   return {
     update,
     versions: () => new Map([...listed].flatMap(([id, { version }]) => (version === null ? [] : [[id, version] as const]))),
-    scrapes: (worker) => worker.view.state === 'ready',
+    // While it drains, what it does shows whether its last calls get on.
+    scrapes: ({ view }) => view.state === 'ready' || view.state === 'draining',
     observe: (id, sight) => find(id)?.observe(sight),
     drain(id) {
       const worker = find(id);

@@ -15,7 +15,7 @@ function setUp(models: readonly ConfiguredModel[] = []): {
   const clock = createFakeClock();
   const transports = fakeTransports(clock);
   const { events, seen } = recordChanges();
-  const directory = createDirectory({ clock, events, models, createTransport: transports.create, retireLimitMs: 1000 });
+  const directory = createDirectory({ clock, events, models, createTransport: transports.create, retireLimitMs: () => 1000 });
   let count = 0;
   directory.onChange(() => {
     count += 1;

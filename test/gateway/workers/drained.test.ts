@@ -28,9 +28,12 @@ test('a worker that is drained gets nothing new, finishes what it has, stays out
   expect(directory.readyFor('m')).toEqual([]);
   await clock.advance(10_000);
   expect(states()).toEqual({ [A]: 'draining' });
+  // Whether its last calls get on is of interest to the limits of their time.
+  expect(source.scrapes(worker)).toBe(true);
   worker.inFlight = 0;
   await clock.advance(200);
   expect(states()).toEqual({ [A]: 'drained' });
+  expect(source.scrapes(worker)).toBe(false);
   await clock.advance(60_000);
   expect(states()).toEqual({ [A]: 'drained' });
   expect(source.drain(A)).toMatchObject({ kind: 'conflict', message: expect.stringContaining('headgate undrain') });
