@@ -5,7 +5,7 @@ import { history, house } from './call-happenings.ts';
 import { World } from './call-world.ts';
 
 // The same histories every time: a law that only sometimes fails in a busy pipeline helps nobody.
-const FIXED = { seed: 20_260_101, numRuns: 1_500 };
+const FIXED = { seed: 20_260_101, numRuns: 1_000 };
 
 const visited = new Map<string, number>();
 
