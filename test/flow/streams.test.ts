@@ -337,9 +337,11 @@ describe('a slow reader', () => {
 
   /** Resolves once the worker has been held up for a while. */
   async function heldUp(state: { readonly written: number }): Promise<void> {
-    for (let before = -1; before !== state.written;) {
+    // A busy machine pauses by itself: it has stopped when it has not gone on for several looks in a row.
+    for (let before = -1, still = 0; still < 4;) {
+      still = before === state.written ? still + 1 : 0;
       before = state.written;
-      await new Promise((resolve) => setTimeout(resolve, 150));
+      await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
 
