@@ -1,5 +1,5 @@
-/** Requests of a connection whose second answers are known as such. */
-const REMEMBERED = 8;
+/** Requests of a connection whose second answers are known as such: each surplus answer puts all later ones back by one. */
+const REMEMBERED = 2;
 /** Within this an answer's body names the request that it answers, where it does: vLLM makes the completion's id of ours. */
 const NAMED_WITHIN_BYTES = 256;
 
@@ -29,6 +29,8 @@ export class Addressee {
   isAnothersBody(body: Buffer): boolean {
     this.undecided = false;
     const start = body.toString('latin1', 0, NAMED_WITHIN_BYTES);
-    return !start.includes(this.#asked) && this.#before.some((id) => start.includes(id));
+    if (start.includes(this.#asked)) return false;
+    for (const id of this.#before) if (start.includes(id)) return true;
+    return false;
   }
 }
