@@ -24,6 +24,8 @@ import { SupervisorProcess } from './keeping/supervisor-process.ts';
 
 /** Beyond the grace that running calls had: what an engine may take to give its memory back. */
 const SUPERVISOR_STOP_MS = 60_000;
+/** A terminal signals its whole process group, and npm passes on what it got: within this it is the same Ctrl-C, heard twice. */
+const SAME_SIGNAL_MS = 500;
 
 /** `headgate serve` and `headgate gateway`: runs until it is told to stop. */
 export async function serve(argv: readonly string[], command: 'serve' | 'gateway'): Promise<number> {
@@ -79,6 +81,7 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
       : null;
   let stopping = false;
   let isHurried = false;
+  let toldAt = -Infinity;
 
   async function stop(settle: boolean, exitCode: number): Promise<void> {
     stopping = true;
@@ -92,6 +95,9 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
     }
   }
   function onSignal(settle: boolean): void {
+    const now = systemClock.now();
+    if (now - toldAt < SAME_SIGNAL_MS) return;
+    toldAt = now;
     if (!stopping) return void stop(settle, 0);
     const leaveNow = (): never => {
       gateway.log.flush();

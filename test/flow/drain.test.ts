@@ -182,6 +182,8 @@ test('Ctrl-C does not wait for load balancers, and exits as soon as the last str
   expect(await gateway.exited).toBe(0);
 });
 
+const later = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
 test('a second Ctrl-C ends it at once, with 130', async () => {
   await using worker = await startFakeVllm();
   const streams = endless(worker);
@@ -190,6 +192,11 @@ test('a second Ctrl-C ends it at once, with 130', async () => {
   await until(() => contentOf(stream.text()) === 'Hello', 'the stream begun');
   gateway.child.kill('SIGINT');
   await until(() => lines(gateway, 'drain').length > 0, 'the drain begun');
+  // npm passes on the Ctrl-C that the terminal has sent to all: heard twice at once it is one.
+  gateway.child.kill('SIGINT');
+  await later(800);
+  expect(gateway.child.exitCode).toBe(null);
+  expect(streams.open()).toBe(1);
   gateway.child.kill('SIGINT');
   expect(await gateway.exited).toBe(130);
   expect(await stream.over).toBe('cut');
