@@ -2,6 +2,7 @@ import { Agent, request } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { answers, startFakeVllm } from '../support/fake-vllm.ts';
+import { scratchFolder } from '../supervisor/support/scratch.ts';
 import { run } from '../support/process.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -27,7 +28,10 @@ test.skipIf(process.platform === 'win32')(
     await using worker = await startFakeVllm();
     worker.script = answers.completion();
     const start = `ulimit -n ${FEW} && exec "$0" scripts/headgate.ts gateway --worker ${worker.url} --port 0`;
-    await using gateway = run('bash', ['-c', start, process.execPath], { cwd: ROOT });
+    await using gateway = run('bash', ['-c', start, process.execPath], {
+      cwd: ROOT,
+      env: { HEADGATE_SUPERVISOR__STATE_DIR: scratchFolder() },
+    });
     const port = Number((await gateway.prints(/is ready on http:\/\/127\.0\.0\.1:(\d+)/))[1]);
     await gateway.prints(/"event":"files\.few","msg":"This process may have only 256 files open/);
 
