@@ -30,6 +30,8 @@ import { Crowd, crowdLimits } from './http/crowd.ts';
 import { openFilesLimit } from './config/open-files.ts';
 import { Overload } from './http/overload.ts';
 import { openListeners, type Listeners } from './http/listeners.ts';
+import { openProbeListener, type ProbeListener } from './http/probes/probe-listener.ts';
+import { probesNow } from './http/pages/operations.ts';
 import { Lifecycle } from './http/lifecycle.ts';
 import { Refusals } from './http/refusals.ts';
 import { RELAYED_BY_PATH } from './http/routes.ts';
@@ -390,14 +392,22 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     });
   }
 
+  let probes: ProbeListener | null = null;
   try {
     const { host, port } = settings.admin;
+    const { host: probeHost, probe_port: probePort } = settings.server;
+    if (probePort !== null) {
+      const onDeath = (error: Error): void => log.error('probes.lost', `Nothing answers on server.probe_port any more: ${error.message}`);
+      const tell = () => probesNow(context.operations);
+      probes = await openProbeListener({ host: probeHost, port: probePort, clock, tell, onDeath });
+    }
     listeners = await openListeners(settings.server, port === null ? null : { host, port }, listener);
   } catch (error) {
     await free();
     throw error;
   }
   const { url, adminUrl } = listeners;
+  if (probes !== null) log.info('listening', `probes on ${probes.url}`);
   if (adminUrl !== null) log.info('listening', `admin on ${adminUrl}`);
   log.info('listening', `gateway on ${url}`);
   kept?.history.add('info', 'gateway.start', `The gateway serves on ${url}.`);
@@ -414,6 +424,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     scraper.close();
     (supervised ?? listed)?.close();
     await listeners?.close();
+    await probes?.close();
     await directory.close();
     loop.stop();
     log.flush();
@@ -432,7 +443,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     openUpstreamSockets: () => directory.workers().reduce((sum, worker) => sum + worker.transport.openSockets, 0),
     drain(settle) {
       liveStatus.close();
-      return lifecycle.drain({ clock, events, inFlight, windows, live, settings: settings.shutdown, settle, free });
+      const drained = lifecycle.drain({ clock, events, inFlight, windows, live, settings: settings.shutdown, settle, free });
+      probes?.tell();
+      return drained;
     },
   };
 }

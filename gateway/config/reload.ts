@@ -15,6 +15,7 @@ interface SettingsDiff {
 const READ_AT_START: readonly string[] = [
   'server.host',
   'server.port',
+  'server.probe_port',
   'server.header_timeout_ms',
   'admin.host',
   'admin.port',

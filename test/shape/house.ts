@@ -104,6 +104,7 @@ export const ROOMS: readonly Room[] = [
     idea: 'a request becomes a call, a reply an answer',
     knows: ['gateway/core', 'gateway/http/body', 'gateway/openai', 'gateway/policies', 'gateway/policies/window'],
   },
+  { path: 'gateway/http/probes', idea: 'probes answered by a thread of its own', knows: ['gateway/core'] },
   {
     path: 'gateway/http/pages',
     idea: 'what the gateway answers by itself: health, metrics, admin',
@@ -112,6 +113,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/core',
       'gateway/core/log',
       'gateway/http',
+      'gateway/http/probes',
       'gateway/link',
       'gateway/telemetry',
       'gateway/telemetry/metrics',
@@ -135,6 +137,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/http',
       'gateway/http/body',
       'gateway/http/pages',
+      'gateway/http/probes',
       'gateway/link',
       'gateway/pipeline.ts',
       'gateway/policies',

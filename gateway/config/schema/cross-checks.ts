@@ -52,6 +52,14 @@ function* ports(settings: Settings): Generator<CrossFinding> {
       `admin.port and server.port are both ${admin.port}: choose another, or admin.port: null to share the listener`,
     );
   }
+  const { probe_port: probes } = server;
+  for (const { path, port } of [
+    { path: 'server.port', port: server.port },
+    { path: 'admin.port', port: admin.port },
+  ]) {
+    if (probes === null || probes === 0 || probes !== port) continue;
+    yield error(['server', 'probe_port'], [path.split('.')], `server.probe_port and ${path} are both ${probes}: choose another`);
+  }
   const range: Path = ['supervisor', 'port_range'];
   const [from, to] = supervisor.port_range;
   if (from >= to) yield error(range, [], `the first port must be below the last; got [${from}, ${to}]`);
@@ -61,6 +69,7 @@ function* ports(settings: Settings): Generator<CrossFinding> {
   if (!supervisorIsOn(settings)) return;
   const listeners = [
     { path: ['server', 'port'], port: server.port },
+    { path: ['server', 'probe_port'], port: probes },
     { path: ['admin', 'port'], port: admin.port },
   ];
   for (const { path, port } of listeners) {

@@ -9,6 +9,10 @@ import { placement } from './placement.ts';
 const server = z.strictObject({
   host: host().default('127.0.0.1').describe('Address to listen on. 0.0.0.0 or :: listens on every address of the machine.'),
   port: count(0, 65535).default(8080).describe('Port of the API. 0 takes any free port and names it in the line printed when ready.'),
+  probe_port: count(0, 65535)
+    .nullable()
+    .default(null)
+    .describe('Port for /livez, /readyz and /startupz that a thread of its own answers, however busy the gateway is; null: none.'),
   max_body_bytes: count(1, 1024 ** 3)
     .default(33_554_432)
     .describe('Largest request body in bytes; a larger one is answered 413.'),

@@ -37,6 +37,7 @@ describe('what a reload brings', () => {
     ['server: { header_timeout_ms: 1 }', 'server.header_timeout_ms'],
     ['admin: { host: localhost }', 'admin.host'],
     ['admin: { port: 1 }', 'admin.port'],
+    ['server: { probe_port: 1 }', 'server.probe_port'],
     ['supervisor: { tuning: safe }', 'supervisor.tuning'],
     ['supervisor: { enabled: false }', 'supervisor.enabled'],
     ['models: [a]', 'models'],

@@ -30,6 +30,9 @@ describe('opening the API to the network', () => {
 describe('settings that contradict each other', () => {
   test.each([
     ['admin: { port: 8080 }', 'headgate.yaml:1:16: admin.port: admin.port and server.port are both 8080'],
+    ['server: { probe_port: 8080 }', 'headgate.yaml:1:23: server.probe_port: server.probe_port and server.port are both 8080'],
+    ['admin: { port: 9 }\nserver: { probe_port: 9 }', 'headgate.yaml:2:23: server.probe_port: server.probe_port and admin.port are both 9'],
+    ['server: { probe_port: 18001 }', 'headgate.yaml:1:23: server.probe_port: server.probe_port 18001 lies in supervisor.port_range'],
     [
       'pressure: { warn_kv_usage: 0.97 }',
       'headgate.yaml:1:28: pressure.warn_kv_usage: warn_kv_usage (0.97) must be below critical_kv_usage (0.95)',
