@@ -5,12 +5,24 @@ import { isObject, read } from './given-up.ts';
 const ASKED: ReadonlySet<string> = new Set(['/v1/chat/completions', '/v1/completions']);
 const QUESTION = Buffer.from(',"stream_options":{"include_usage":true}');
 
-/** Whether a request for a stream leaves open whether it wants to be told. */
+/** Options that say nothing but how the usage is to be told. */
+const ABOUT_USAGE: ReadonlySet<string> = new Set(['include_usage', 'continuous_usage_stats']);
+
+/** Whether a request for a stream would not be told the usage. What may be wrong with its options is left for the worker to say. */
 export function leavesUsageOpen(value: JsonObject, path: string): boolean {
-  return value['stream'] === true && ASKED.has(path) && !Object.hasOwn(value, 'stream_options');
+  return value['stream'] === true && ASKED.has(path) && isWithoutUsage(value['stream_options']);
 }
 
-/** The body, which is a JSON object with at least one key, with the question for the usage at its end, and not one other byte changed. */
+function isWithoutUsage(options: unknown): boolean {
+  if (options == null) return true;
+  if (!isObject(options) || options['include_usage'] === true) return false;
+  return Object.entries(options).every(([name, said]) => ABOUT_USAGE.has(name) && (said === null || typeof said === 'boolean'));
+}
+
+/**
+ * The body, which is a JSON object with at least one key, with the question for the usage at its end, and not one other byte changed. Where
+ * it has `stream_options` already the later ones count, as in every parser that a worker may have.
+ */
 export function askingForUsage(body: Buffer): Buffer {
   const end = body.lastIndexOf('}');
   return Buffer.concat([body.subarray(0, end), QUESTION, body.subarray(end)]);

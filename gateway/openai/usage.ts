@@ -1,6 +1,7 @@
 import { isCompletionGivenUp } from './given-up.ts';
 
 interface Usage {
+  /** All of the prompt, whether or not it was found in a cache. */
   readonly inputTokens: number | null;
   readonly outputTokens: number | null;
   readonly cachedTokens: number | null;
@@ -16,10 +17,14 @@ export function findUsage(bytes: Buffer): Usage | null {
   const at = bytes.lastIndexOf(USAGE);
   if (at < 0) return null;
   const text = bytes.toString('latin1', at, Math.min(bytes.length, at + MAX_USAGE_BYTES));
+  const inputTokens = number(text, /"(?:prompt|input)_tokens":(\d+)/);
+  const read = number(text, /"cache_read_input_tokens":(\d+)/);
+  const written = number(text, /"cache_creation_input_tokens":(\d+)/);
   return {
-    inputTokens: number(text, /"(?:prompt|input)_tokens":(\d+)/),
+    // Anthropic's words: these two are no part of its `input_tokens`, as they are elsewhere.
+    inputTokens: inputTokens === null ? null : inputTokens + (read ?? 0) + (written ?? 0),
     outputTokens: number(text, /"(?:completion|output)_tokens":(\d+)/),
-    cachedTokens: number(text, /"(?:cached_tokens|cache_read_input_tokens)":(\d+)/),
+    cachedTokens: read ?? number(text, /"cached_tokens":(\d+)/),
   };
 }
 

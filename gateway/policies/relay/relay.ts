@@ -19,6 +19,7 @@ import type { AttemptObserver, AttemptResult, Waiting } from './attempt-result.t
 import { ClientBody } from './client-body.ts';
 import { SilenceWatch, type SilenceListener, type SilenceSettings } from './silence-watch.ts';
 import { StreamReader, type SeenEvent } from './stream-reader.ts';
+import { textEvents } from './text-events.ts';
 import { UsageAsked } from './usage-asked.ts';
 import { UsageTail } from './usage-tail.ts';
 import { judgeWhole, wholeReply } from './whole-answer.ts';
@@ -79,7 +80,7 @@ class Relay implements UpstreamListener, SilenceListener, Waiting {
   readonly #observer: AttemptObserver;
   readonly #resolve: (result: AttemptResult) => void;
   readonly #body: ClientBody;
-  readonly #tail = new UsageTail();
+  readonly #tail: UsageTail;
   readonly #silence: SilenceWatch;
   #state: State = 'waiting';
   #worker: Worker | null = null;
@@ -94,6 +95,8 @@ class Relay implements UpstreamListener, SilenceListener, Waiting {
   /** Where we asked for the usage and the client did not. */
   readonly #usage: UsageAsked | null;
   #broken: GatewayError | null = null;
+  /** Events of the stream that say how it ended. */
+  #closing = 0;
 
   constructor(
     call: Call,
@@ -113,6 +116,7 @@ class Relay implements UpstreamListener, SilenceListener, Waiting {
       hold: () => this.#onHold(),
       release: () => this.#onRelease(),
     });
+    this.#tail = new UsageTail(call.route);
     const { usageAsked } = call.body;
     this.#reader = new StreamReader(call.route, usageAsked ? call.peek.choices : Infinity);
     this.#usage = usageAsked ? new UsageAsked(attempt.life) : null;
@@ -316,6 +320,7 @@ class Relay implements UpstreamListener, SilenceListener, Waiting {
 
   /** vLLM finds some errors of a request only when the stream has begun: they are the client's all the same, or tell that it is busy. */
   #onErrorEvent(body: string, status: number | null): void {
+    this.#closing = 1;
     const error = status === null ? null : fromWorkerError(status, body, this.#call.route.path);
     const isBusy = error?.kind === 'worker_busy';
     if (error === null || (!isBusy && error.row.origin !== 'client'))
@@ -335,11 +340,8 @@ class Relay implements UpstreamListener, SilenceListener, Waiting {
   }
 
   #onDone(): void {
-    const { route, peek } = this.#call;
-    const attempt = this.#attempt;
-    attempt.finishReason ??= 'unknown';
-    // [DONE], and in a chat the event that names the role of each choice, carry no text.
-    attempt.chunks = Math.max(0, attempt.chunks - 1 - (route.path === '/v1/chat/completions' ? peek.choices : 0));
+    this.#attempt.finishReason ??= 'unknown';
+    this.#closing = 1;
     this.#close({ kind: 'success' });
     this.#state = 'trailing';
     this.#silence.stop();
@@ -447,7 +449,7 @@ class Relay implements UpstreamListener, SilenceListener, Waiting {
   /** The worker has said its last. */
   #close(verdict: Verdict): void {
     this.#attempt.lastByteAt = this.#clock.now();
-    this.#tail.count(this.#attempt);
+    if (!this.#isEventStream()) this.#tail.count(this.#attempt);
     this.#settle(verdict);
   }
 
@@ -457,8 +459,13 @@ class Relay implements UpstreamListener, SilenceListener, Waiting {
   }
 
   #settle(verdict: Verdict): void {
-    if (this.#attempt.verdict !== null) return;
-    this.#attempt.verdict = verdict;
+    const attempt = this.#attempt;
+    if (attempt.verdict !== null) return;
+    if (this.#isEventStream()) {
+      attempt.chunks = textEvents(this.#call, attempt.chunks, this.#closing);
+      this.#tail.count(attempt);
+    }
+    attempt.verdict = verdict;
     this.#observer.onSettled(verdict);
   }
 

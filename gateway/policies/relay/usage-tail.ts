@@ -1,4 +1,5 @@
 import type { Attempt } from '../../core/attempt.ts';
+import type { Route } from '../../core/call.ts';
 import { findUsage } from '../../openai/usage.ts';
 
 /** Reads that are remembered: the usage comes in the last event or the one before. */
@@ -14,8 +15,19 @@ const SEQUENCE = Buffer.from('"sequence_number":');
 /** Remembers the end of a body, and finds in it what the worker counted. Looking once at the end spares every token the look. */
 export class UsageTail {
   readonly #reads: Buffer[] = [];
+  /** A message says at its beginning what is in its prompt. */
+  #asksBeginning: boolean;
+  #inputTokens: number | null = null;
+
+  constructor({ dialect }: Route) {
+    this.#asksBeginning = dialect === 'anthropic';
+  }
 
   add(read: Buffer): void {
+    if (this.#asksBeginning) {
+      this.#asksBeginning = false;
+      this.#inputTokens = findUsage(read)?.inputTokens ?? null;
+    }
     if (this.#reads.length === READS) this.#reads.shift();
     this.#reads.push(read);
   }
@@ -50,11 +62,13 @@ export class UsageTail {
 
   /** Writes the worker's token counts into the attempt, if there are any. */
   count(attempt: Attempt): void {
+    attempt.inputTokens = this.#inputTokens;
     for (let i = this.#reads.length - 1; i >= 0; i--) {
       const usage = findUsage(this.#reads[i]!);
       if (!usage) continue;
       attempt.inputTokens = usage.inputTokens;
-      attempt.outputTokens = usage.outputTokens;
+      // What a message says at its beginning is that there is no output yet.
+      attempt.outputTokens = usage.outputTokens === 0 && attempt.chunks > 0 ? null : usage.outputTokens;
       attempt.cachedTokens = usage.cachedTokens;
       return;
     }

@@ -1,12 +1,21 @@
+import type { Attempt } from '../../core/attempt.ts';
 import type { Call } from '../../core/call.ts';
 import type { Outcome } from '../../core/reply.ts';
 import type { Metrics } from '../metrics/metrics.ts';
+import type { PromptSizes } from './prompt-sizes.ts';
 import { outputTokensOf, RELAYED_METHOD } from './request-line.ts';
 
 const MS_PER_SECOND = 1000;
 
 /** Books a request that has ended: every counter and histogram that hangs on its end. `endedAt` is monotonic ms. */
-export function accountRequest(metrics: Metrics, call: Call, outcome: Outcome, status: number, endedAt: number): void {
+export function accountRequest(
+  metrics: Metrics,
+  prompts: PromptSizes,
+  call: Call,
+  outcome: Outcome,
+  status: number,
+  endedAt: number,
+): void {
   const { counters, histograms } = metrics;
   const { journey } = call;
   const model = metrics.modelLabel(call.model);
@@ -17,16 +26,17 @@ export function accountRequest(metrics: Metrics, call: Call, outcome: Outcome, s
   histograms.response_size_bytes.observe(journey.bytesOut);
   if (outcome.kind === 'disconnected') counters.client_disconnects_total.add(1, outcome.phase);
   if (outcome.kind === 'broken') counters.streams_broken_total.add(1, outcome.error.reason);
-  accountTokens(metrics, call, model);
+  accountTokens(metrics, prompts, call, model);
   accountSpeed(metrics, call, outcome, model);
   if (outcome.kind === 'complete' && call.attempts.length === 1) accountOverhead(metrics, call, endedAt);
 }
 
-function accountTokens(metrics: Metrics, call: Call, model: string): void {
+function accountTokens(metrics: Metrics, prompts: PromptSizes, call: Call, model: string): void {
   const { counters, ledger } = metrics;
   const last = call.attempts.at(-1);
   if (!last) return;
-  const { inputTokens, cachedTokens } = last;
+  const { cachedTokens } = last;
+  const inputTokens = inputTokensOf(prompts, call, last);
   const outputTokens = outputTokensOf(call);
   if (inputTokens !== null) {
     counters.input_tokens_total.add(inputTokens, model);
@@ -40,6 +50,15 @@ function accountTokens(metrics: Metrics, call: Call, model: string): void {
     counters.cached_input_tokens_total.add(cachedTokens, model);
     ledger.cachedTokens += cachedTokens;
   }
+}
+
+/** As the worker told; of a stream that was left or broke before that, about as many as its prompt's length says. */
+function inputTokensOf(prompts: PromptSizes, call: Call, { inputTokens, chunks }: Attempt): number | null {
+  const { promptChars } = call.peek;
+  const { path } = call.route;
+  if (inputTokens === null) return chunks > 0 ? prompts.guess(call.model, path, promptChars) : null;
+  prompts.learn(call.model, path, promptChars, inputTokens);
+  return inputTokens;
 }
 
 function accountSpeed(metrics: Metrics, call: Call, outcome: Outcome, model: string): void {

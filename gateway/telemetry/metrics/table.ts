@@ -74,7 +74,11 @@ export const METRICS = {
     buckets: TOKENS_PER_SECOND,
     help: 'Output tokens of a complete request divided by the time from sending it to the worker to its last byte. Tokens as in output_tokens_total.',
   },
-  input_tokens_total: { kind: 'counter', labels: ['model'], help: 'Prompt tokens, as the usage of the worker says.' },
+  input_tokens_total: {
+    kind: 'counter',
+    labels: ['model'],
+    help: 'Prompt tokens, as the usage of the worker says; of a stream that its client left before that, an estimate by the length of the prompt.',
+  },
   output_tokens_total: {
     kind: 'counter',
     labels: ['model'],

@@ -12,8 +12,8 @@ describe('usage', () => {
       outputTokens: 3,
       cachedTokens: null,
     });
-    expect(usage('{"usage":{"input_tokens":5,"output_tokens":6,"cache_read_input_tokens":4}}')).toEqual({
-      inputTokens: 5,
+    expect(usage('{"usage":{"input_tokens":5,"output_tokens":6,"cache_creation_input_tokens":2,"cache_read_input_tokens":4}}')).toEqual({
+      inputTokens: 11,
       outputTokens: 6,
       cachedTokens: 4,
     });

@@ -73,6 +73,19 @@ describe('the end of a request', () => {
     expect(metrics.ledger).toMatchObject({ inputTokens: 12, outputTokens: 39, cachedTokens: 8 });
   });
 
+  it('counts about as many prompt tokens as its length says for a stream that was left before its worker told them', async () => {
+    const scene = createScene();
+    const peek = { ...callOf().peek, promptChars: 400 };
+    for (let i = 0; i < 6; i++) scene.events.requestEnded(callOf({ ...STREAMED, inputTokens: 101 }, { peek }), COMPLETE, 200);
+    const before = scene.metrics.ledger.inputTokens;
+    const left = { kind: 'disconnected', phase: 'stream' } as const;
+    scene.events.requestEnded(callOf({ ...STREAMED, inputTokens: null, outputTokens: null, chunks: 3 }, { peek }), left, 499);
+    expect(scene.metrics.ledger.inputTokens - before).toBe(101);
+    // Of one that had said nothing it is not known whether the prompt was read.
+    scene.events.requestEnded(callOf({ ...STREAMED, inputTokens: null, outputTokens: null, chunks: 0 }, { peek }), left, 499);
+    expect(scene.metrics.ledger.inputTokens - before).toBe(101);
+  });
+
   it('measures the first token from arrival, the later ones from the first, and the speed from sending', async () => {
     const { page } = await ended(STREAMED, COMPLETE, 200);
     expect(page[`time_to_first_token_seconds_sum{model="${MODEL}"}`]).toBeCloseTo(0.255);
