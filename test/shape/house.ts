@@ -337,7 +337,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'supervisor/sim/http',
     idea: 'its endpoints',
-    knows: ['supervisor/sim/engine', 'supervisor/sim/request', 'supervisor/sim/settings', 'supervisor/sim/text'],
+    knows: ['supervisor/sim/engine', 'supervisor/sim/python', 'supervisor/sim/request', 'supervisor/sim/settings', 'supervisor/sim/text'],
   },
   {
     path: 'supervisor/sim/start',
@@ -391,6 +391,7 @@ export const ROOMS: readonly Room[] = [
       'supervisor/system',
     ],
   },
+  { path: 'scripts/vllm', idea: 'makes the environment of a real vLLM for CPUs, for tests alone', knows: [] },
   { path: 'scripts', idea: 'the headgate command, benchmarks, packing', knows: ['scripts/commands'] },
 ];
 
