@@ -7,7 +7,7 @@ import type { ModelEntry, WorkerDirectory } from '../core/worker.ts';
 import { askingForUsage, leavesUsageOpen } from '../openai/ask-usage.ts';
 import { parseJsonBody } from '../openai/json-body.ts';
 import { peek } from '../openai/peek.ts';
-import { rewriteModel } from '../openai/rewrite-model.ts';
+import { nameModel, rewriteModel } from '../openai/rewrite-model.ts';
 import { checkDeclaredLength, readBody } from './body/read-body.ts';
 import { boundaryOf } from './body/form-reader.ts';
 import type { Turns } from './body/turns.ts';
@@ -97,6 +97,9 @@ export async function identify(
   });
 }
 
+/** Where vLLM refuses a body without `model`, as Anthropic does; everywhere else it takes its first one. */
+const NAMED_PATHS: ReadonlySet<string> = new Set(['/v1/messages', '/v1/messages/count_tokens']);
+
 interface Read {
   readonly model: ModelEntry;
   readonly body: CallBody;
@@ -108,9 +111,15 @@ function ofJson({ directory }: IdentifyContext, route: Route, bytes: Buffer): Re
   const seen = peek(parsed, route.path);
   const model = resolve(directory, seen.model);
   // The worker knows the model by its id; a body that names none gets the worker's default, which is this one.
-  const named = seen.model === null || seen.model === model.id ? bytes : (rewriteModel(bytes, model.id) ?? bytes);
+  const named =
+    seen.model === null ? unnamed(route, bytes, model) : seen.model === model.id ? bytes : (rewriteModel(bytes, model.id) ?? bytes);
   const usageAsked = seen.stream && leavesUsageOpen(parsed.value, route.path);
   return { model, seen, body: { bytes: usageAsked ? askingForUsage(named) : named, contentType: 'application/json', usageAsked } };
+}
+
+/** Of a body that names no model; where vLLM insists on a name, it gets one. */
+function unnamed(route: Route, bytes: Buffer, model: ModelEntry): Buffer {
+  return NAMED_PATHS.has(route.path) ? nameModel(bytes, model.id) : bytes;
 }
 
 function ofUpload({ directory }: IdentifyContext, bytes: Buffer, contentType: string, boundary: string): Read {

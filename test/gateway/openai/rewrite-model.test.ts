@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { rewriteModel } from '../../../gateway/openai/rewrite-model.ts';
+import { nameModel, rewriteModel } from '../../../gateway/openai/rewrite-model.ts';
 
 const rewrite = (text: string, model = 'new') => rewriteModel(Buffer.from(text), model)?.toString() ?? null;
 
@@ -83,5 +83,18 @@ describe('for any document', () => {
       }),
       { numRuns: 2_000 },
     );
+  });
+});
+
+describe('a body that names no model gets a name at its end', () => {
+  test.each([
+    ['{"a":1}', '{"a":1,"model":"m"}'],
+    [' {"seed":9007199254740993, "t":1.0 }\n', ' {"seed":9007199254740993, "t":1.0 ,"model":"m"}\n'],
+    ['{}', '{"model":"m"}'],
+    ['{ \n}', '{ \n"model":"m"}'],
+    ['{"model":null}', '{"model":null,"model":"m"}'],
+  ])('%j', (before, after) => {
+    expect(nameModel(Buffer.from(before), 'm').toString()).toBe(after);
+    expect(JSON.parse(after)).toMatchObject({ model: 'm' });
   });
 });
