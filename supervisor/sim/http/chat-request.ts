@@ -1,4 +1,5 @@
 import type { Choice } from '../engine/choice.ts';
+import type { ApiError } from '../request/api-error.ts';
 import type { Sampling } from '../request/sampling.ts';
 
 /** A chat request that has passed its checks. */
@@ -10,4 +11,6 @@ export interface ChatRequest {
   readonly prompt: readonly number[];
   /** Alternatives to show with each token; null for no logprobs. */
   readonly topLogprobs: number | null;
+  /** Why the engine does not take it, which a stream is told by an event; null: it does. */
+  readonly refusal: ApiError | null;
 }

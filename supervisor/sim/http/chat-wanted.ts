@@ -2,7 +2,7 @@ import { textMatching } from '../text/pattern-text.ts';
 import { chance } from '../text/prose.ts';
 import type { Tool, Wanted } from '../text/scripts.ts';
 import type { Sim } from '../engine/sim.ts';
-import { badRequest } from '../request/api-error.ts';
+import { badRequest, badValue, invalidFields } from '../request/api-error.ts';
 import { lastRole } from './chat-prompt.ts';
 import type { Exchange } from '../request/exchange.ts';
 import { isObject } from '../request/fields.ts';
@@ -12,10 +12,10 @@ import type { JsonObject } from '../request/fields.ts';
 function toolsOf(body: JsonObject): Tool[] {
   const tools = body['tools'];
   if (!Array.isArray(tools)) return [];
-  return tools.map((tool: unknown) => {
+  return tools.map((tool: unknown, at) => {
     const described = isObject(tool) ? tool['function'] : null;
     if (!isObject(described) || typeof described['name'] !== 'string')
-      throw badRequest('Every tool must have a function with a name.', 'tools');
+      throw invalidFields([{ type: 'missing', loc: ['body', 'tools', at, 'function'], msg: 'Field required', input: tool }]);
     return { name: described['name'], parameters: described['parameters'] };
   });
 }
@@ -49,7 +49,7 @@ export function wantedOf(exchange: Exchange, body: JsonObject, messages: readonl
     const wanted = isObject(choice['function']) ? choice['function']['name'] : null;
     const tool = tools.find(({ name }) => name === wanted);
     if (tool === undefined)
-      throw badRequest('The tool specified in `tool_choice` does not match any of the specified `tools`', 'tool_choice');
+      throw badValue('The tool specified in `tool_choice` does not match any of the specified `tools`', 'tool_choice');
     return { kind: 'call', tools: [tool], marked: false };
   }
   if (choice === 'required') {

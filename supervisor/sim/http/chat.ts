@@ -8,6 +8,8 @@ import { finishReasonOf, streamChat } from './chat-stream.ts';
 import { wantedOf, wantsReasoning } from './chat-wanted.ts';
 import { hexId, nowSeconds } from '../request/exchange.ts';
 import type { Exchange } from '../request/exchange.ts';
+import { checkCombinations } from '../request/chat-refusal.ts';
+import { engineRefusal, refuseInStream } from '../request/engine-refusal.ts';
 import { SAMPLING_KINDS } from '../request/fields.ts';
 import type { BodyShape, JsonObject } from '../request/fields.ts';
 import { fullUsage, runToEnd, usageOf } from '../request/job.ts';
@@ -34,18 +36,16 @@ const CHAT_SHAPE: BodyShape = {
 /** Checks a chat body and prepares its choices, numbered from `firstIndex`. Throws ApiError. */
 export function prepareChat(exchange: Exchange, body: JsonObject, messages: readonly unknown[], firstIndex = 0): ChatRequest {
   const { sim } = exchange;
+  checkCombinations(sim, body);
   const sampling = readSampling(sim, body, { maxTokensField: 'max_completion_tokens' });
   const topLogprobs = body['logprobs'] === true ? Number(body['top_logprobs'] ?? 0) : null;
-  if (topLogprobs !== null && topLogprobs > sim.settings.maxLogprobs) {
-    throw badRequest(
-      `Requested sample logprobs of ${topLogprobs}, which is greater than max allowed: ${sim.settings.maxLogprobs}`,
-      'top_logprobs',
-    );
-  }
   exchange.readsPromptLogprobs ||= sampling.promptLogprobs !== null;
   checkModel(exchange, body);
-  const wanted = wantedOf(exchange, body, messages);
-  if (messages.length === 0) throw badRequest('list index out of range', 'messages');
+  if (messages.length === 0) {
+    throw badRequest('Cannot apply chat template to an empty conversation. Provide at least one message.');
+  }
+  const refusal = engineRefusal(sim, body, topLogprobs);
+  const wanted = refusal === null ? wantedOf(exchange, body, messages) : ({ kind: 'prose' } as const);
   const prompt = chatPrompt(messages, body);
   const maxTokens = fitContext(sim, prompt.length, sampling.maxTokens);
   const reasoning = wantsReasoning(sim, body);
@@ -53,7 +53,7 @@ export function prepareChat(exchange: Exchange, body: JsonObject, messages: read
     const script = writeScript({ prompt, seed: sampling.seed, index, wanted, reasoning, minTokens: leastTokens(sampling) });
     return newChoice(sampling, firstIndex + index, prompt, maxTokens, script);
   });
-  return { id: `chatcmpl-${exchange.requestId(body)}`, created: nowSeconds(), sampling, choices, prompt, topLogprobs };
+  return { id: `chatcmpl-${exchange.requestId(body)}`, created: nowSeconds(), sampling, choices, prompt, topLogprobs, refusal };
 }
 
 /** Text of one kind out of what a choice has said. */
@@ -89,7 +89,7 @@ function wholeChoice(request: ChatRequest, choice: Choice, named: boolean): obje
     index: choice.settings.index,
     message: {
       role: 'assistant',
-      content: content === '' && calls.length > 0 ? null : content,
+      content: content === '' && (calls.length > 0 || reasoning !== '') ? null : content,
       refusal: null,
       annotations: null,
       audio: null,
@@ -123,6 +123,7 @@ function requestMetrics(choice: Choice): object {
     queue_time_ms: choice.scheduledAt - choice.arrivedAt,
     mean_itl_ms: generation / later,
     tokens_per_second: generation > 0 ? (later * 1000) / generation : 0,
+    speculative_decoding: null,
   };
 }
 
@@ -152,7 +153,10 @@ export async function chatCompletions(exchange: Exchange): Promise<void> {
   const body = await exchange.readJson(CHAT_SHAPE);
   const request = prepareChat(exchange, body, body['messages'] as unknown[]);
   const named = isNamedChoice(body);
-  if (request.sampling.stream) return streamChat(exchange, request, named);
+  if (request.sampling.stream) {
+    return request.refusal === null ? streamChat(exchange, request, named) : refuseInStream(exchange, request.refusal);
+  }
+  if (request.refusal !== null) throw request.refusal;
   await runToEnd(exchange, request.choices);
   exchange.json(200, wholeChat(exchange, request, named));
 }
@@ -164,8 +168,10 @@ export async function chatBatch(exchange: Exchange): Promise<void> {
   if (conversations.length === 0 || !conversations.every((item) => Array.isArray(item)))
     throw badRequest('messages must be a list of conversations.', 'messages');
   if ((body['n'] ?? 1) !== 1) throw badRequest('n must be 1 for batched chat completions.', 'n');
-  const plain = { ...body, stream: false, stream_options: null, tools: null, tool_choice: 'none' };
+  const plain = { ...body, stream: false, stream_options: null, tools: null, tool_choice: null };
   const requests = conversations.map((messages, index) => prepareChat(exchange, plain, messages as unknown[], index));
+  const refusal = requests.find((request) => request.refusal !== null)?.refusal;
+  if (refusal) throw refusal;
   const choices = requests.flatMap((request) => request.choices);
   await runToEnd(exchange, choices);
   exchange.json(200, wholeChat(exchange, { ...requests[0]!, choices }, false, conversations.length));

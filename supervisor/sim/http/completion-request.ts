@@ -1,5 +1,7 @@
 import type { Choice } from '../engine/choice.ts';
-import { badRequest } from '../request/api-error.ts';
+import { type ApiError, badRequest, badValue } from '../request/api-error.ts';
+import { checkCombinations } from '../request/chat-refusal.ts';
+import { engineRefusal } from '../request/engine-refusal.ts';
 import { type Exchange, nowSeconds } from '../request/exchange.ts';
 import { type BodyShape, isObject, type JsonObject, SAMPLING_KINDS } from '../request/fields.ts';
 import { asSaid, completionLogprobs } from '../request/logprobs.ts';
@@ -12,7 +14,7 @@ import { writeScript } from '../text/scripts.ts';
 import { decode } from '../text/tokenizer.ts';
 
 const SHAPE: BodyShape = {
-  required: ['prompt'],
+  required: [],
   kinds: { ...SAMPLING_KINDS, logprobs: 'int', echo: 'bool', suffix: 'str', response_format: 'dict', structured_outputs: 'dict' },
 };
 
@@ -28,13 +30,18 @@ export interface CompletionRequest {
   readonly topLogprobs: number | null;
   /** Alternatives to show with each token of the prompt; null for none. */
   readonly promptTop: number | null;
+  /** Why the engine does not take it, which a stream is told by an event; null: it does. */
+  readonly refusal: ApiError | null;
 }
 
 function scriptFor(body: JsonObject, sampling: Sampling, prompt: readonly number[], index: number): Script {
   const structured = body['structured_outputs'];
   const format = body['response_format'];
+  const given = isObject(structured) ? structured['json'] : undefined;
   const schema = isObject(structured)
-    ? structured['json']
+    ? typeof given === 'string'
+      ? undefined
+      : given
     : isObject(format) && isObject(format['json_schema'])
       ? format['json_schema']['schema']
       : undefined;
@@ -47,9 +54,16 @@ function scriptFor(body: JsonObject, sampling: Sampling, prompt: readonly number
 export async function readCompletionRequest(exchange: Exchange): Promise<CompletionRequest> {
   const body = await exchange.readJson(SHAPE);
   const { sim } = exchange;
+  checkCombinations(sim, { ...body, top_logprobs: null });
   const sampling = readSampling(sim, body, { defaultMaxTokens: DEFAULT_MAX_TOKENS });
   checkModel(exchange, body);
-  if (typeof body['suffix'] === 'string' && body['suffix'] !== '') throw badRequest('suffix is not currently supported', 'suffix');
+  if (typeof body['suffix'] === 'string' && body['suffix'] !== '') {
+    throw badRequest('suffix is only supported for models with FIM completion rendering', 'suffix');
+  }
+  if (body['prompt'] === undefined || body['prompt'] === null || body['prompt'] === '') {
+    throw badValue('Either prompt or prompt_embeds must be provided and non-empty.', 'prompt');
+  }
+  if (Array.isArray(body['prompt']) && body['prompt'].length === 0) throw badRequest('You must pass at least one prompt');
   const prompts = promptsOf(body['prompt'], 'prompt');
   if (prompts.length > sim.settings.maxCompletionPrompts) {
     throw badRequest(`Too many prompts: ${prompts.length} exceeds the limit of ${sim.settings.maxCompletionPrompts}.`, 'prompt');
@@ -68,16 +82,11 @@ export async function readCompletionRequest(exchange: Exchange): Promise<Complet
     });
   });
   const topLogprobs = typeof body['logprobs'] === 'number' ? body['logprobs'] : null;
-  if (topLogprobs !== null && topLogprobs > sim.settings.maxLogprobs) {
-    throw badRequest(
-      `Requested sample logprobs of ${topLogprobs}, which is greater than max allowed: ${sim.settings.maxLogprobs}`,
-      'logprobs',
-    );
-  }
+  const refusal = engineRefusal(sim, body, topLogprobs, prompts);
   // An answer that repeats its prompt shows the prompt's logprobs too.
   const promptTop = sampling.promptLogprobs ?? (body['echo'] === true ? topLogprobs : null);
   exchange.readsPromptLogprobs = promptTop !== null;
-  return { id: `cmpl-${exchange.requestId(body)}`, created: nowSeconds(), sampling, choices, echoed, topLogprobs, promptTop };
+  return { id: `cmpl-${exchange.requestId(body)}`, created: nowSeconds(), sampling, choices, echoed, topLogprobs, promptTop, refusal };
 }
 
 /** `logprobs` of some tokens, the first of which is number `from` of the choice and stands at `offset`. */

@@ -1,5 +1,6 @@
 import type { Choice } from '../engine/choice.ts';
 import type { Exchange } from '../request/exchange.ts';
+import { refuseInStream } from '../request/engine-refusal.ts';
 import { fullUsage, runToEnd, usageOf } from '../request/job.ts';
 import { promptLogprobs } from '../request/logprobs.ts';
 import { modelName } from '../request/models.ts';
@@ -25,7 +26,10 @@ function wholeChoice(request: CompletionRequest, choice: Choice, at: number): ob
 /** `POST /v1/completions` */
 export async function completions(exchange: Exchange): Promise<void> {
   const request = await readCompletionRequest(exchange);
-  if (request.sampling.stream) return new CompletionStream(exchange, request).start();
+  if (request.sampling.stream) {
+    return request.refusal === null ? new CompletionStream(exchange, request).start() : refuseInStream(exchange, request.refusal);
+  }
+  if (request.refusal !== null) throw request.refusal;
   await runToEnd(exchange, request.choices);
   exchange.json(200, {
     id: request.id,

@@ -3,6 +3,7 @@ import { type ApiError, invalidFields } from '../request/api-error.ts';
 import { chatPrompt } from './chat-prompt.ts';
 import { streamBlocks } from './block-stream.ts';
 import type { Block } from './block-stream.ts';
+import { pythonRepr } from '../python/values.ts';
 import { callsOf, prepareChat, textOf } from './chat.ts';
 import { hexId } from '../request/exchange.ts';
 import type { Exchange } from '../request/exchange.ts';
@@ -12,7 +13,7 @@ import { failureText, runToEnd } from '../request/job.ts';
 import { checkModel, modelName } from '../request/models.ts';
 
 const SHAPE: BodyShape = {
-  required: ['max_tokens', 'messages'],
+  required: ['model', 'messages', 'max_tokens'],
   kinds: {
     model: 'str',
     max_tokens: 'int',
@@ -93,7 +94,7 @@ function asChat(body: JsonObject): JsonObject {
     ...(body['temperature'] === undefined ? {} : { temperature: body['temperature'] }),
     ...(body['top_p'] === undefined ? {} : { top_p: body['top_p'] }),
     ...(body['top_k'] === undefined ? {} : { top_k: body['top_k'] }),
-    tools,
+    ...(tools.length > 0 ? { tools } : {}),
     ...toolChoice(body),
     ...outputConfig(body),
   };
@@ -117,7 +118,10 @@ export async function messages(exchange: Exchange): Promise<void> {
   const body = await exchange.readJson(SHAPE);
   const request = prepareChat(exchange, asChat(body), conversation(body));
   const choice = request.choices[0]!;
-  if (body['stream'] === true) return streamMessage(exchange, request.id, choice);
+  if (body['stream'] === true) {
+    return request.refusal === null ? streamMessage(exchange, request.id, choice) : refuseMessage(exchange, request.refusal);
+  }
+  if (request.refusal !== null) throw request.refusal;
   await runToEnd(exchange, [choice]);
   const reasoning = textOf(choice.pending, 'reasoning');
   const text = textOf(choice.pending, 'content');
@@ -141,6 +145,18 @@ export async function messages(exchange: Exchange): Promise<void> {
     ...stopReasonOf(choice, calls.length > 0),
     usage: usageOf(choice),
   });
+}
+
+/** vLLM reads the engine's error event as a chunk, and tells its client that it could not. */
+function refuseMessage(exchange: Exchange, { message, type, param, status }: ApiError): void {
+  const shown = pythonRepr({ error: { message, type, param, code: status } });
+  const input = `[type=missing, input_value=${shown.slice(0, 25)}...${shown.slice(-24)}, input_type=dict]`;
+  const help = 'For further information visit https://errors.pydantic.dev/2.14/v/missing';
+  const fields = ['model', 'choices'].map((field) => `${field}\n  Field required ${input}\n    ${help}`);
+  const error = { type: 'internal_error', message: `2 validation errors for ChatCompletionStreamResponse\n${fields.join('\n')}` };
+  const stream = exchange.stream();
+  stream.event(`event: error\ndata: ${JSON.stringify({ type: 'error', error })}\n\n`);
+  stream.end();
 }
 
 function emptyBlock(block: Block): object {
@@ -178,12 +194,15 @@ function streamMessage(exchange: Exchange, id: string, choice: Choice): void {
     },
     open: (block) => {
       called ||= block.kind === 'call';
-      event('content_block_start', { index: block.index, content_block: emptyBlock(block) });
+      event('content_block_start', { content_block: emptyBlock(block), index: block.index });
     },
-    delta: (block, text) => event('content_block_delta', { index: block.index, delta: deltaOf(block, text) }),
+    delta: (block, text) => event('content_block_delta', { delta: deltaOf(block, text), index: block.index }),
     close: (block) => event('content_block_stop', { index: block.index }),
     end: () => {
-      event('message_delta', { delta: stopReasonOf(choice, called), usage: usageOf(choice) });
+      event('message_delta', {
+        delta: { stop_reason: null, stop_sequence: null, ...stopReasonOf(choice, called) },
+        usage: usageOf(choice),
+      });
       event('message_stop', {});
     },
     fail: (failure) => event('error', { error: { type: 'internal_error', message: failureText(failure) } }),
@@ -192,7 +211,8 @@ function streamMessage(exchange: Exchange, id: string, choice: Choice): void {
 
 /** `POST /v1/messages/count_tokens` */
 export async function countTokens(exchange: Exchange): Promise<void> {
-  const body = await exchange.readJson({ ...SHAPE, required: ['messages'] });
+  const body = await exchange.readJson({ ...SHAPE, required: ['model', 'messages'] });
   checkModel(exchange, body);
-  exchange.json(200, { input_tokens: chatPrompt(conversation(body), asChat(body)).length });
+  const tokens = chatPrompt(conversation(body), asChat(body)).length;
+  exchange.json(200, { input_tokens: tokens, context_management: { original_input_tokens: tokens } });
 }

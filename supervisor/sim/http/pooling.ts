@@ -78,7 +78,7 @@ function checkEmbedding(body: JsonObject): { readonly format: string; readonly d
 /** `POST /v1/embeddings` */
 export async function embeddings(exchange: Exchange): Promise<void> {
   const body = await exchange.readJson(EMBED_SHAPE);
-  checkModel(exchange, body);
+  checkModel(exchange, body, true);
   const { format, dimensions } = checkEmbedding(body);
   const prompts = truncated(body, inputPrompts(body));
   await readPrompts(exchange, body, prompts);
@@ -99,7 +99,7 @@ export async function embeddings(exchange: Exchange): Promise<void> {
 /** `POST /pooling` */
 export async function pooling(exchange: Exchange): Promise<void> {
   const body = await exchange.readJson(EMBED_SHAPE);
-  checkModel(exchange, body);
+  checkModel(exchange, body, true);
   const { format } = checkEmbedding(body);
   const prompts = truncated(body, inputPrompts(body));
   await readPrompts(exchange, body, prompts);
@@ -130,7 +130,7 @@ function relevance(one: readonly number[], other: readonly number[]): number {
 /** `POST /score`: one text against one or many, or two lists side by side. */
 export async function score(exchange: Exchange): Promise<void> {
   const body = await exchange.readJson({ required: [], kinds: { model: 'str' } });
-  checkModel(exchange, body);
+  checkModel(exchange, body, true);
   const left = textsOf(body['text_1'] ?? body['data_1'] ?? body['queries'], 'text_1').map(encode);
   const right = textsOf(body['text_2'] ?? body['data_2'] ?? body['documents'], 'text_2').map(encode);
   if (left.length !== 1 && left.length !== right.length) throw badRequest('Input lengths must be either 1:1, 1:N or N:N', 'text_1');
@@ -153,7 +153,7 @@ export async function rerank(exchange: Exchange): Promise<void> {
     required: ['query', 'documents'],
     kinds: { model: 'str', query: 'str', documents: 'list', top_n: 'int' },
   });
-  checkModel(exchange, body);
+  checkModel(exchange, body, true);
   const query = encode(String(body['query']));
   const texts = textsOf(body['documents'], 'documents');
   const prompts = texts.map((text) => [...query, ...encode(text)]);
@@ -176,7 +176,7 @@ const LABELS = ['LABEL_0', 'LABEL_1'];
 /** `POST /classify` */
 export async function classify(exchange: Exchange): Promise<void> {
   const body = await exchange.readJson(EMBED_SHAPE);
-  checkModel(exchange, body);
+  checkModel(exchange, body, true);
   const prompts = inputPrompts(body);
   await readPrompts(exchange, body, prompts);
   const data = prompts.map((prompt, index) => {

@@ -1,11 +1,19 @@
 import type { Choice } from '../engine/choice.ts';
 import type { Exchange } from '../request/exchange.ts';
-import type { JsonObject } from '../request/fields.ts';
+import { isObject, type JsonObject } from '../request/fields.ts';
+import { pythonFloat } from '../python/values.ts';
 import { usageOf } from '../request/job.ts';
 import { modelName } from '../request/models.ts';
 
 export function messageItem(id: string, text: string, status: string): object {
-  return { id, content: [{ annotations: [], text, type: 'output_text', logprobs: null }], role: 'assistant', status, type: 'message' };
+  return {
+    id,
+    content: [{ annotations: [], text, type: 'output_text', logprobs: null }],
+    role: 'assistant',
+    status,
+    type: 'message',
+    phase: null,
+  };
 }
 
 export function callItem(id: string, name: string, argumentsText: string, status: string): object {
@@ -21,6 +29,25 @@ export function reasoningItem(id: string, text: string): object {
     encrypted_content: null,
     status: null,
   };
+}
+
+/** A number that Python has as a float: 1 is written as 1.0. */
+function pythonNumber(value: unknown): unknown {
+  return typeof value === 'number' ? RAW.rawJSON(pythonFloat(value)) : value;
+}
+
+/** Of ECMAScript's proposal for JSON that is passed on as it is written; TypeScript does not list it yet. */
+const RAW = JSON as unknown as { rawJSON(text: string): object };
+
+/** `text` with the fields that vLLM fills in. */
+function textOptions(text: unknown): unknown {
+  if (!isObject(text)) return null;
+  const { format } = text;
+  const shown =
+    isObject(format) && format['type'] === 'json_schema'
+      ? { name: null, schema: null, type: null, description: null, strict: null, ...format }
+      : format;
+  return { format: shown ?? null, verbosity: text['verbosity'] ?? null };
 }
 
 /** What all the objects of one response tell. */
@@ -50,19 +77,19 @@ export function responseObject(
     object: 'response',
     output,
     parallel_tool_calls: body['parallel_tool_calls'] ?? true,
-    temperature: body['temperature'] ?? 1,
-    tool_choice: body['tool_choice'] ?? 'auto',
+    temperature: pythonNumber(body['temperature'] ?? 1),
+    tool_choice: body['tool_choice'] ?? (Array.isArray(body['tools']) && body['tools'].length > 0 ? 'auto' : 'none'),
     tools: body['tools'] ?? [],
-    top_p: body['top_p'] ?? 1,
+    top_p: pythonNumber(body['top_p'] ?? 1),
     background: false,
     max_output_tokens: choice.settings.maxTokens,
     max_tool_calls: null,
     previous_response_id: null,
     prompt: null,
     reasoning: body['reasoning'] ?? null,
-    service_tier: 'auto',
+    service_tier: body['service_tier'] ?? 'auto',
     status,
-    text: body['text'] ?? null,
+    text: textOptions(body['text']),
     top_logprobs: null,
     truncation: 'disabled',
     usage:
@@ -70,12 +97,28 @@ export function responseObject(
         ? null
         : {
             input_tokens: usage.promptTokens,
-            input_tokens_details: { cached_tokens: usage.cachedTokens },
+            input_tokens_details: {
+              cached_tokens: usage.cachedTokens,
+              cache_write_tokens: 0,
+              input_tokens_per_turn: [],
+              cached_tokens_per_turn: [],
+            },
             output_tokens: usage.completionTokens,
-            output_tokens_details: { reasoning_tokens: usage.reasoningTokens ?? 0 },
+            output_tokens_details: {
+              reasoning_tokens: usage.reasoningTokens ?? 0,
+              tool_output_tokens: 0,
+              output_tokens_per_turn: [],
+              tool_output_tokens_per_turn: [],
+            },
             total_tokens: usage.promptTokens + usage.completionTokens,
           },
     user: body['user'] ?? null,
+    presence_penalty: pythonNumber(body['presence_penalty'] ?? 0),
+    frequency_penalty: pythonNumber(body['frequency_penalty'] ?? 0),
+    kv_transfer_params: null,
+    ec_transfer_params: null,
+    input_messages: null,
+    output_messages: null,
   };
 }
 

@@ -60,7 +60,8 @@ function asChat(body: JsonObject): JsonObject {
     ...(body['temperature'] === undefined ? {} : { temperature: body['temperature'] }),
     ...(body['top_p'] === undefined ? {} : { top_p: body['top_p'] }),
     max_completion_tokens: body['max_output_tokens'] ?? null,
-    tools,
+    ...(tools.length > 0 ? { tools } : {}),
+    structured_outputs: body['structured_outputs'],
     ...(isObject(choice)
       ? { tool_choice: { type: 'function', function: { name: choice['name'] } } }
       : choice === undefined
@@ -92,7 +93,8 @@ export async function responses(exchange: Exchange): Promise<void> {
   const request = prepareChat(exchange, asChat(body), messages);
   const [choice] = request.choices;
   const told: Told = { exchange, body, id: `resp_${exchange.requestId(body)}`, created: request.created, choice: choice! };
-  if (body['stream'] === true) return streamResponse(told);
+  if (body['stream'] === true) return request.refusal === null ? streamResponse(told) : breakOffResponse(told);
+  if (request.refusal !== null) throw request.refusal;
   await runToEnd(exchange, [told.choice]);
   const { pending } = told.choice;
   const reasoning = textOf(pending, 'reasoning');
@@ -104,6 +106,18 @@ export async function responses(exchange: Exchange): Promise<void> {
     ...calls,
   ];
   exchange.json(200, responseObject(told, statusOf(told.choice), output));
+}
+
+/** What the engine refuses once a stream has begun makes vLLM's handler raise: the connection ends without a last chunk. */
+function breakOffResponse(told: Told): void {
+  const stream = told.exchange.stream();
+  for (const [at, name] of ['created', 'in_progress'].entries()) {
+    const type = `response.${name}`;
+    const data = { response: responseObject(told, 'in_progress', []), sequence_number: at, type };
+    stream.event(`event: ${type}\ndata: ${JSON.stringify(data)}\n\n`);
+  }
+  stream.flush();
+  told.exchange.breakOff();
 }
 
 function streamResponse(told: Told): void {
@@ -121,7 +135,7 @@ function streamResponse(told: Told): void {
     if (block.kind === 'call') return callItem(itemId, block.name, block.text, status);
     return status === 'completed'
       ? messageItem(itemId, block.text, status)
-      : { id: itemId, content: [], role: 'assistant', status, type: 'message' };
+      : { id: itemId, content: [], role: 'assistant', status, type: 'message', phase: null };
   }
 
   function partOf(block: Block): object {

@@ -51,7 +51,10 @@ async function answer(sim: Sim, routes: ReadonlyMap<string, Route>, request: Inc
 
 async function dispatch(exchange: Exchange, routes: ReadonlyMap<string, Route>): Promise<void> {
   const { sim, path, request } = exchange;
-  if (!authorized(exchange)) return exchange.json(401, { error: 'Unauthorized' });
+  if (!authorized(exchange)) {
+    exchange.unauthorized = true;
+    return exchange.json(401, { error: 'Unauthorized' });
+  }
   const route = routes.get(path);
   if (route === undefined) return exchange.json(404, { detail: 'Not Found' });
   if (!(route.methods as readonly string[]).includes(request.method ?? '')) {

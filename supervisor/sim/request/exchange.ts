@@ -34,6 +34,22 @@ export function nowSeconds(): number {
   return Math.floor(Date.now() / 1000);
 }
 
+/** Python reads a byte order mark as nothing, and nothing else than UTF-8. null: it is not. */
+function utf8Text(bytes: Buffer): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+/** FastAPI's own word, in its own shape. */
+class BodyNotRead extends ApiError {
+  constructor(detail: string) {
+    super(400, 'Bad Request', detail);
+  }
+}
+
 /** One request and its answer, with the header lines that uvicorn and vLLM's middleware write. */
 export class Exchange {
   readonly sim: Sim;
@@ -43,6 +59,8 @@ export class Exchange {
   readonly query: URLSearchParams;
   /** What is to go wrong with this request. */
   fault: RequestFault | null = null;
+  /** It has no key, or a wrong one. */
+  unauthorized = false;
   /** The client wants to know how likely its prompt was. */
   readsPromptLogprobs = false;
 
@@ -81,7 +99,9 @@ export class Exchange {
     if (mediaType !== 'application/json') {
       throw new ApiError(400, 'Bad Request', "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed");
     }
-    const text = bytes.toString('utf8');
+    if (bytes.length === 0) return checkFields(null, shape);
+    const text = utf8Text(bytes);
+    if (text === null) throw new BodyNotRead('There was an error parsing the body');
     let body: unknown;
     try {
       body = JSON.parse(text);
@@ -95,9 +115,12 @@ export class Exchange {
 
   /** All header lines, in uvicorn's order: `more` before those of the middleware, `last` after them. */
   #headers(more: readonly string[], last: readonly string[] = []): string[] {
-    const headers = ['date', httpDate(), 'server', 'uvicorn', ...more, 'vary', 'Origin', ...last];
+    const headers = ['date', httpDate(), 'server', 'uvicorn', ...more];
+    // What is refused for want of a key never comes by the middleware that would add it.
+    if (!this.unauthorized) headers.push('vary', 'Origin');
     if (this.sim.settings.requestIdHeaders) headers.push('x-request-id', this.header('x-request-id') ?? randomBytes(16).toString('hex'));
     if (!this.response.shouldKeepAlive) headers.push('connection', 'close');
+    headers.push(...last);
     return headers;
   }
 
@@ -126,7 +149,7 @@ export class Exchange {
     if (this.response.headersSent || this.response.destroyed) return;
     const type = contentType === null ? [] : ['content-type', contentType];
     const load = status === 200 && type.length > 0 ? this.#loadHeader() : [];
-    this.#head(status, this.#headers([...more, 'content-length', String(Buffer.byteLength(body)), ...type, ...load]));
+    this.#head(status, this.#headers([...load, ...more, 'content-length', String(Buffer.byteLength(body)), ...type]));
     this.response.end(body);
   }
 
@@ -142,7 +165,10 @@ export class Exchange {
 
   fail(error: ApiError): void {
     const { message, type, param, status } = error;
-    if (this.path.startsWith('/v1/messages')) return this.json(status, { type: 'error', error: { type, message } });
+    if (error instanceof BodyNotRead) return this.json(status, { detail: message });
+    // What FastAPI refuses has not been seen by the part that speaks Anthropic's language.
+    if (this.path.startsWith('/v1/messages') && type !== 'Bad Request')
+      return this.json(status, { type: 'error', error: { type, message } });
     this.json(status, { error: { message, type, param, code: status } });
   }
 
@@ -150,6 +176,11 @@ export class Exchange {
   stream(): EventStream {
     this.#head(200, this.#headers(['content-type', 'text/event-stream; charset=utf-8'], CHUNKED));
     return new EventStream(this.response);
+  }
+
+  /** Ends the connection in the middle of a stream, as uvicorn does where the application has raised. */
+  breakOff(): void {
+    this.request.socket.end();
   }
 
   /** Cuts the connection as a crash would. */

@@ -41,6 +41,7 @@ export const SAMPLING_KINDS: Readonly<Record<string, FieldKind>> = {
 
 /** Checks `body` against `shape` and turns numbers and booleans in strings into what they mean, as pydantic does. Throws ApiError. */
 export function checkFields(body: unknown, shape: BodyShape): JsonObject {
+  if (body === null || body === undefined) throw invalidFields([{ type: 'missing', loc: ['body'], msg: 'Field required', input: null }]);
   if (!isObject(body)) {
     const msg = 'Input should be a valid dictionary or object to extract fields from';
     throw invalidFields([{ type: 'model_attributes_type', loc: ['body'], msg, input: body }]);

@@ -4,11 +4,14 @@ import { hexId } from './exchange.ts';
 import type { JsonObject } from './fields.ts';
 
 /** Throws ApiError 404 for a model that is not served. A body that names none means the first model. */
-export function checkModel(exchange: Exchange, body: JsonObject): void {
+export function checkModel(exchange: Exchange, body: JsonObject, pooling = false): void {
   const { model } = body;
   const { servedNames, skipModelCheck } = exchange.sim.settings;
   if (typeof model !== 'string' || model === '' || skipModelCheck || servedNames.includes(model)) return;
-  throw new ApiError(404, 'NotFoundError', `The model \`${model}\` does not exist.`, 'model');
+  const words = `The model \`${model}\` does not exist.`;
+  // The pooling routes look the model up in a place of their own.
+  if (pooling) throw new ApiError(404, 'NotFoundError', words);
+  throw new ApiError(404, 'NotFoundError', `${words} Valid aliases: ${servedNames.join(', ')}.`, 'model');
 }
 
 /** The name that every answer bears, whatever alias was asked for. */

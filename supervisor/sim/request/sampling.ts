@@ -1,6 +1,6 @@
 import { Choice } from '../engine/choice.ts';
 import type { Script } from '../text/prose.ts';
-import { badRequest, badValue } from './api-error.ts';
+import { badRequest, badValue, invalidFields } from './api-error.ts';
 import type { JsonObject } from './fields.ts';
 import { pythonFloat } from '../python/values.ts';
 import type { Sim } from '../engine/sim.ts';
@@ -24,6 +24,11 @@ export interface Sampling {
   readonly promptLogprobs: number | null;
 }
 
+/** Below this temperature the likeliest token is always taken, and all choices would be the same. */
+const GREEDY = 1e-5;
+/** vLLM's own limit; without one, a single request would hold the engine for as long as it likes. */
+const MOST_CHOICES = 16_384;
+
 function numberIn(body: JsonObject, field: string): number | null {
   const value = body[field];
   return typeof value === 'number' ? value : null;
@@ -32,44 +37,76 @@ function numberIn(body: JsonObject, field: string): number | null {
 function stops(body: JsonObject, most: number): string[] {
   const given = body['stop'];
   const list = typeof given === 'string' ? [given] : Array.isArray(given) ? given.filter((stop) => typeof stop === 'string') : [];
-  if (list.length > most) throw badValue(`stop cannot contain more than ${most} strings, got ${list.length}.`, 'stop', String(list.length));
-  if (list.includes('')) throw badValue('stop cannot contain an empty string.', 'stop');
+  if (given !== undefined && given !== null && typeof given !== 'string') checkStopList(given, most);
+  if (list.includes('')) throw badRequest('stop cannot contain an empty string.');
   return list;
 }
 
+/** Pydantic tries every type that the field may have, and says of each why not. */
+function checkStopList(given: unknown, most: number): void {
+  const problem = (type: string, msg: string, loc: readonly (string | number)[] = [], input = given, ctx?: Record<string, unknown>) => ({
+    type,
+    loc: ['body', 'stop', ...loc],
+    msg,
+    input,
+    ...(ctx === undefined ? {} : { ctx }),
+  });
+  const noText = problem('string_type', 'Input should be a valid string');
+  if (!Array.isArray(given)) throw invalidFields([noText, problem('list_type', 'Input should be a valid list')]);
+  const strangers = given.flatMap((stop: unknown, at) =>
+    typeof stop === 'string' ? [] : [problem('string_type', 'Input should be a valid string', [at], stop)],
+  );
+  if (strangers.length > 0) throw invalidFields([noText, ...strangers]);
+  if (given.length <= most) return;
+  const ctx = { field_type: 'List', max_length: most, actual_length: given.length };
+  throw invalidFields([
+    noText,
+    problem('too_long', `List should have at most ${most} items after validation, not ${given.length}`, [], given, ctx),
+  ]);
+}
+
 function checkRanges(body: JsonObject): void {
-  const check = (field: string, fine: (value: number) => boolean, words: (value: string) => string, whole = false): void => {
+  const check = (field: string, fine: (value: number) => boolean, words: (value: string) => string, whole = false, named = true): void => {
     const value = numberIn(body, field);
     if (value === null || fine(value)) return;
     const shown = whole ? String(value) : pythonFloat(value);
-    throw badValue(words(shown), field, shown);
+    throw named ? badValue(words(shown), field, shown) : badRequest(words(shown));
   };
-  check(
-    'n',
-    (value) => value >= 1,
-    (shown) => `n must be at least 1, got ${shown}.`,
-    true,
-  );
+  const n = numberIn(body, 'n') ?? 1;
+  if (n < 1) throw badRequest(`n must be at least 1, got ${n}.`);
+  if (n > MOST_CHOICES) {
+    throw badRequest(
+      `n must be at most ${MOST_CHOICES}, got ${n}. To increase this limit, set the VLLM_MAX_N_SEQUENCES environment variable.`,
+    );
+  }
   check(
     'presence_penalty',
     (value) => Math.abs(value) <= 2,
     (shown) => `presence_penalty must be in [-2, 2], got ${shown}.`,
+    false,
+    false,
   );
   check(
     'frequency_penalty',
     (value) => Math.abs(value) <= 2,
     (shown) => `frequency_penalty must be in [-2, 2], got ${shown}.`,
+    false,
+    false,
   );
   check(
     'repetition_penalty',
     (value) => value > 0,
     (shown) => `repetition_penalty must be greater than zero, got ${shown}.`,
+    false,
+    false,
   );
-  check(
-    'temperature',
-    (value) => value >= 0,
-    (shown) => `temperature must be non-negative, got ${shown}.`,
-  );
+  const temperature = numberIn(body, 'temperature');
+  if (temperature !== null && !(temperature >= 0 && temperature <= 2)) {
+    const shown = pythonFloat(temperature);
+    const rule = !Number.isFinite(temperature) ? 'be a finite number' : temperature < 0 ? 'be non-negative' : 'be in [0, 2]';
+    throw badValue(`temperature must ${rule}, got ${shown}.`, 'temperature', shown);
+  }
+  if (n > 1 && temperature !== null && temperature < GREEDY) throw badRequest(`n must be 1 when using greedy sampling, got ${n}.`);
   check(
     'top_p',
     (value) => value > 0 && value <= 1,
@@ -80,11 +117,14 @@ function checkRanges(body: JsonObject): void {
     (value) => value >= -1,
     (shown) => `top_k must be 0 (disable), or at least 1, got ${shown}.`,
     true,
+    false,
   );
   check(
     'min_p',
     (value) => value >= 0 && value <= 1,
     (shown) => `min_p must be in [0, 1], got ${shown}.`,
+    false,
+    false,
   );
   check(
     'max_tokens',
@@ -97,7 +137,15 @@ function checkRanges(body: JsonObject): void {
     (value) => value >= 0,
     (shown) => `min_tokens must be greater than or equal to 0, got ${shown}.`,
     true,
+    false,
   );
+}
+
+function checkMinTokens(body: JsonObject, most: number | null): void {
+  const least = numberIn(body, 'min_tokens');
+  if (least !== null && most !== null && least > most) {
+    throw badRequest(`min_tokens must be less than or equal to max_tokens=${most}, got ${least}.`);
+  }
 }
 
 /** Reads and checks the sampling parameters. `defaultMaxTokens` null means: whatever the context still holds. */
@@ -112,6 +160,7 @@ export function readSampling(
     throw badValue('Stream options can only be defined when `stream=True`.', 'stream_options');
   }
   checkRanges(body);
+  checkMinTokens(body, numberIn(body, options.maxTokensField ?? 'max_tokens') ?? numberIn(body, 'max_tokens'));
   const includeUsage = sim.settings.forceIncludeUsage || streamOptions?.['include_usage'] === true;
   const field = options.maxTokensField ?? 'max_tokens';
   return {
@@ -144,21 +193,20 @@ function promptLogprobs(body: JsonObject, stream: boolean): number | null {
 export function fitContext(sim: Sim, promptLength: number, maxTokens: number | null): number {
   const { maxModelLen } = sim;
   if (maxTokens !== null && maxTokens > maxModelLen) {
-    const message = `max_tokens=${maxTokens} cannot be greater than max_model_len=max_total_tokens=${maxModelLen}. Please request fewer output tokens.`;
+    const message = `max_tokens=${maxTokens} cannot be greater than max_model_len=${maxModelLen}. Please request fewer output tokens.`;
     throw badValue(message, 'max_tokens', String(maxTokens));
   }
   if (promptLength === 0) throw badRequest('The decoder prompt cannot be empty');
-  const most = maxModelLen - (maxTokens ?? 0);
-  if (promptLength > most || promptLength >= maxModelLen) {
+  if (promptLength >= maxModelLen) {
     // vLLM stops counting one token past the limit.
-    const least = Math.min(promptLength, most) + 1;
+    const least = Math.min(promptLength, maxModelLen) + 1;
     const message =
-      `This model's maximum context length is ${maxModelLen} tokens. However, you requested ${maxTokens ?? 0} output tokens and your prompt contains ` +
-      `at least ${least} input tokens, for a total of at least ${least + (maxTokens ?? 0)} tokens. ` +
-      'Please reduce the length of the input prompt or the number of requested output tokens.';
+      `This model's maximum context length is ${maxModelLen} tokens. However, your prompt contains at least ${least} input tokens, ` +
+      'which exceeds this limit even without any output tokens. Please reduce the length of the input prompt.';
     throw badValue(message, 'input_tokens', String(least));
   }
-  return maxTokens ?? maxModelLen - promptLength;
+  // What the context cannot hold is cut off, not refused.
+  return Math.min(maxTokens ?? Infinity, maxModelLen - promptLength);
 }
 
 /** One choice of a request, ready for the engine. */

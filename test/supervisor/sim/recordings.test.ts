@@ -149,17 +149,9 @@ describe.skipIf(!present)(`the simulated engine answers in the shape of the reco
     expect(actual.body).toBe(recorded.body);
   });
 
+  // What changed its words since is held against newer recordings, in test/vllm.
   test.each([
-    ['err-bad-json.http', '{"model":"tiny",}', 'application/json'],
     ['err-content-type.http', JSON.stringify(CHAT), 'text/plain'],
-    [
-      'err-context-length.http',
-      JSON.stringify({ ...CHAT, max_tokens: null, messages: [{ role: 'user', content: 'long '.repeat(400) }] }),
-      'application/json',
-    ],
-    ['err-max-tokens-too-big.http', JSON.stringify({ ...CHAT, max_tokens: 5000 }), 'application/json'],
-    ['err-missing-field.http', '{"model":"tiny"}', 'application/json'],
-    ['err-model-404.http', JSON.stringify({ ...CHAT, model: 'nope' }), 'application/json'],
     ['err-stream-options.http', JSON.stringify({ ...CHAT, stream_options: { include_usage: true } }), 'application/json'],
     [
       'err-tool-choice-auto.http',
@@ -167,7 +159,6 @@ describe.skipIf(!present)(`the simulated engine answers in the shape of the reco
       'application/json',
     ],
     ['err-value-range.http', JSON.stringify({ ...CHAT, temperature: -1 }), 'application/json'],
-    ['err-wrong-type.http', JSON.stringify({ ...CHAT, temperature: 'hot' }), 'application/json'],
   ])('%s: the same bytes', async (file, body, contentType) => {
     const recorded = recording(file);
     const actual = await rawRequest({ port: sim.port, path: CHAT_PATH, body, headers: { 'content-type': contentType } });

@@ -220,7 +220,8 @@ describe('the surface', () => {
     );
     expect(whole).toMatchObject({ type: 'message', role: 'assistant', stop_reason: 'max_tokens', usage: { output_tokens: 5 } });
     const counted = await rawJson(sim.port, '/v1/messages/count_tokens', request);
-    expect(bodyOf(counted)).toEqual({ input_tokens: whole.usage.input_tokens });
+    const { input_tokens: inputTokens } = whole.usage;
+    expect(bodyOf(counted)).toEqual({ input_tokens: inputTokens, context_management: { original_input_tokens: inputTokens } });
     const stream = await rawJson(sim.port, '/v1/messages', { ...request, stream: true });
     const events = stream.body.split('\n\n').filter(Boolean);
     expect(events.map((event) => /^event: (\w+)\ndata: /.exec(event)?.[1])).toEqual([
@@ -237,7 +238,10 @@ describe('the surface', () => {
     expect(text).toBe(whole.content[0]!.text);
     const unknown = await rawJson(sim.port, '/v1/messages', { ...request, model: 'nope' });
     expect(unknown.status).toBe(404);
-    expect(bodyOf(unknown)).toEqual({ type: 'error', error: { type: 'NotFoundError', message: 'The model `nope` does not exist.' } });
+    expect(bodyOf(unknown)).toEqual({
+      type: 'error',
+      error: { type: 'NotFoundError', message: `The model \`nope\` does not exist. Valid aliases: ${MODEL}.` },
+    });
   });
 
   test('rerank puts the likest document first, score compares, classify and pooling answer', async () => {
