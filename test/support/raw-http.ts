@@ -17,7 +17,9 @@ export interface RawRequest {
   readonly method?: string;
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | Buffer;
+  /** Gives up after so long: what has come by then is the answer, `reset`, if it has a head. Without it a test's own limit holds. */
+  readonly limitMs?: number;
   /** Called with everything received so far, each time something comes. */
   readonly onData?: (received: string) => void;
 }
@@ -64,14 +66,15 @@ export function parseRecording(text: string): RawAnswer {
 export function rawRequest(request: RawRequest): Promise<RawAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<RawAnswer>();
   const socket = connect(request.port, '127.0.0.1');
-  const body = request.body ?? '';
+  const body = Buffer.from(request.body ?? '');
   const headers = {
     host: `127.0.0.1:${request.port}`,
-    ...(body === '' ? {} : { 'content-length': String(Buffer.byteLength(body)) }),
+    ...(body.length === 0 ? {} : { 'content-length': String(body.length) }),
     ...request.headers,
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.write(`${request.method ?? (body === '' ? 'GET' : 'POST')} ${request.path} HTTP/1.1\r\n${lines.join('')}\r\n${body}`);
+  socket.write(`${request.method ?? (body.length === 0 ? 'GET' : 'POST')} ${request.path} HTTP/1.1\r\n${lines.join('')}\r\n`);
+  if (body.length > 0) socket.write(body);
   let bytes = Buffer.alloc(0);
 
   function finish(ending: RawAnswer['ending']): boolean {
@@ -92,6 +95,10 @@ export function rawRequest(request: RawRequest): Promise<RawAnswer> {
     return true;
   }
 
+  if (request.limitMs !== undefined) {
+    const timer = setTimeout(() => socket.destroy(new Error(`no whole answer within ${request.limitMs} ms`)), request.limitMs);
+    socket.once('close', () => clearTimeout(timer));
+  }
   socket.on('data', (part: Buffer) => {
     bytes = Buffer.concat([bytes, part]);
     request.onData?.(bytes.toString('utf8'));
