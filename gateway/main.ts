@@ -11,7 +11,7 @@ import { problemText, SettingsError, type SettingsProblem } from './config/schem
 import { supervisionMark } from './link/settings-mark.ts';
 import { diffSettings, doubtful, settingsAfterReload } from './config/reload.ts';
 import { supervisorIsOn, type Settings } from './config/schema/settings.ts';
-import type { Call } from './core/call.ts';
+import { Bag } from './core/bag/bag.ts';
 import { repeat, systemClock } from './core/clock.ts';
 import { GatewayError } from './core/errors.ts';
 import type { LiveFigures } from './core/events.ts';
@@ -36,7 +36,7 @@ import { Lifecycle } from './http/lifecycle.ts';
 import { Refusals } from './http/refusals.ts';
 import { RELAYED_BY_PATH } from './http/routes.ts';
 import { Visitors } from './http/visitors.ts';
-import { serveCall, type ServeContext } from './http/serve-call.ts';
+import { type ClientSide, serveCall, type ServeContext } from './http/serve-call.ts';
 import { answerPreflight, isPreflight } from './http/cors.ts';
 import { createHttpServer } from './http/server.ts';
 import { pipeline } from './pipeline.ts';
@@ -296,7 +296,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   // === the listeners ===
   let listeners: Listeners | null = null;
-  const live = new Set<Call>();
+  const live = new Bag<ClientSide>();
   const bodies = new BodyMemory(() => settings.server.max_body_bytes);
   const toWorkers = (): number =>
     directory.workers().reduce((sum, { view }) => sum + Math.ceil(view.maxNumSeqs * (1 + settings.admission.headroom)) + ASKING_SOCKETS, 0);

@@ -13,7 +13,7 @@ interface DrainContext {
   readonly events: Events;
   readonly inFlight: InFlight;
   readonly windows: BatchWindows;
-  readonly live: ReadonlySet<Call>;
+  readonly live: Iterable<{ readonly call: Call }>;
   readonly settings: { readonly settle_ms: number; readonly grace_ms: number };
   /** Whether to wait for load balancers to notice. */
   readonly settle: boolean;
@@ -55,7 +55,7 @@ export class Lifecycle {
     if (inFlight.count > 0) {
       events.draining('cutting', inFlight.count, elapsed());
       const reason = new GatewayError('draining', 'The gateway is shutting down and the request did not end in time.');
-      for (const call of live) call.cancellation.cancel(reason);
+      for (const { call } of live) call.cancellation.cancel(reason);
       await Promise.race([inFlight.idle(), sleep(clock, LAST_WORDS_MS)]);
     }
     events.draining('end', inFlight.count, elapsed());

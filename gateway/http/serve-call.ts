@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Bag, Member } from '../core/bag/bag.ts';
 import type { Call, Route } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Handler } from '../core/handler.ts';
@@ -19,7 +20,7 @@ export interface ServeContext extends IdentifyContext {
   readonly lifecycle: () => Stage;
   readonly newId: () => string;
   /** Every call in flight, so that the end of a drain can cut them. */
-  readonly live: Set<Call>;
+  readonly live: Bag<ClientSide>;
   readonly bodies: BodyMemory;
   readonly crowd: Crowd;
   readonly overload: Overload;
@@ -51,18 +52,18 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
     refuse(context, incoming, response, route, id, arrivedAt, error);
     return;
   }
-  live.add(call);
   const client = new ClientSide(response, call);
+  live.add(client);
   try {
     const reply = await context.handler()(call);
     void reply.ended.promise.then(() => {
-      live.delete(call);
+      live.remove(client);
       room.release();
     });
     client.respond(reply, context.lifecycle() !== 'serving' || context.crowd.isTight);
   } catch (error) {
     // The policies answer their own errors; an error that arrives here came while the answer was being written.
-    live.delete(call);
+    live.remove(client);
     room.release();
     context.onUnexpected(error, id);
     response.destroy();
@@ -86,14 +87,15 @@ function refuse(
 }
 
 /** Tells the call, whatever it is doing, when its client goes away; and the reply, once there is one, how it ended. */
-export class ClientSide {
+export class ClientSide implements Member {
+  slot = -1;
+  readonly call: Call;
   readonly #response: ServerResponse;
-  readonly #call: Call;
   #reply: Reply | null = null;
 
   constructor(response: ServerResponse, call: Call) {
     this.#response = response;
-    this.#call = call;
+    this.call = call;
     response.once('close', () => this.#onClose());
   }
 
@@ -102,11 +104,11 @@ export class ClientSide {
     const response = this.#response;
     this.#reply = reply;
     if (response.destroyed || response.closed) {
-      this.#call.cancellation.cancel(gone());
-      reply.ended.settle({ kind: 'disconnected', phase: this.#call.journey.phase });
+      this.call.cancellation.cancel(gone());
+      reply.ended.settle({ kind: 'disconnected', phase: this.call.journey.phase });
       return;
     }
-    const headers = headOf(reply, this.#call);
+    const headers = headOf(reply, this.call);
     if (closing) headers.push('connection', 'close');
     const { body } = reply;
     if (body.kind === 'bytes') {
@@ -124,12 +126,12 @@ export class ClientSide {
 
   #onClose(): void {
     const reply = this.#reply;
-    const { phase } = this.#call.journey;
+    const { phase } = this.call.journey;
     if (reply && this.#response.writableFinished) {
       reply.ended.settle(reply.outcome());
       return;
     }
-    this.#call.cancellation.cancel(gone());
+    this.call.cancellation.cancel(gone());
     if (!reply) return;
     const outcome = reply.outcome();
     reply.ended.settle(outcome.kind === 'broken' ? outcome : { kind: 'disconnected', phase });

@@ -19,6 +19,7 @@ const HTTP = ['hono', 'hono/**', '@hono/**', 'undici', 'node:http'];
 
 export const ROOMS: readonly Room[] = [
   { path: 'gateway/core', idea: 'call, reply, worker, errors, clock, chance: what every part means by these words', knows: [] },
+  { path: 'gateway/core/bag', idea: 'what is under way, by the thousand', knows: [] },
   { path: 'gateway/core/secrets', idea: 'what must not be shown, and how it is taken out', knows: [] },
   { path: 'gateway/core/log', idea: 'the one log writer', knows: ['gateway/core'] },
   {
@@ -59,7 +60,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/policies/dispatch',
     idea: 'leave out, balance, relay: once an attempt',
-    knows: ['gateway/core', 'gateway/policies/capacity', 'gateway/policies/lost', 'gateway/policies/relay'],
+    knows: ['gateway/core', 'gateway/core/bag', 'gateway/policies/capacity', 'gateway/policies/lost', 'gateway/policies/relay'],
     shuns: HTTP,
   },
   {
@@ -102,7 +103,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/http',
     idea: 'a request becomes a call, a reply an answer',
-    knows: ['gateway/core', 'gateway/http/body', 'gateway/openai', 'gateway/policies', 'gateway/policies/window'],
+    knows: ['gateway/core', 'gateway/core/bag', 'gateway/http/body', 'gateway/openai', 'gateway/policies', 'gateway/policies/window'],
   },
   { path: 'gateway/http/probes', idea: 'probes answered by a thread of its own', knows: ['gateway/core'] },
   {
@@ -132,6 +133,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/config',
       'gateway/config/schema',
       'gateway/core',
+      'gateway/core/bag',
       'gateway/core/history',
       'gateway/core/log',
       'gateway/http',

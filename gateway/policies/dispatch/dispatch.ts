@@ -11,17 +11,18 @@ import type { UpstreamRequest } from '../../core/transport.ts';
 import type { Worker, WorkerDirectory } from '../../core/worker.ts';
 import type { PressureSettings } from '../capacity/pressure.ts';
 import { Losses, LostError, NOTICE_MS } from '../lost/loss.ts';
-import type { AttemptResult, Waiting } from '../relay/attempt-result.ts';
+import type { AttemptResult } from '../relay/attempt-result.ts';
 import { relay, type RelaySettings } from '../relay/relay.ts';
 import { AskedForRest } from './asked-for-rest.ts';
 import { Blame } from './blame.ts';
 import { Breakers } from './breakers.ts';
 import { candidates, type Filter, filters } from './choice.ts';
 import type { BreakerSettings, CircuitBreaker, Permit } from './circuit-breaker.ts';
+import { InHand } from './in-hand.ts';
 import { LoadBalancer, type BalancerSettings } from './load-balancer.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { SignsOfLife } from './signs-of-life.ts';
-import { StuckCalls } from './stuck-calls.ts';
+import { takeBackStuck } from './stuck-calls.ts';
 import { Suspects } from './suspects.ts';
 
 interface RetrySettings {
@@ -65,9 +66,9 @@ export class Dispatch {
   readonly #suspects = new Suspects();
   readonly #losses = new Losses();
   readonly #blame = new Blame();
-  readonly #signs = new SignsOfLife();
+  readonly #inHand = new InHand();
+  readonly #signs = new SignsOfLife(this.#inHand);
   readonly #rest = new AskedForRest();
-  readonly #stuck = new StuckCalls();
   readonly #routed = new Map<string, number>();
 
   constructor(context: DispatchContext) {
@@ -89,7 +90,7 @@ export class Dispatch {
 
   /** Takes calls that wait at a worker that stands still back from it, where another may be asked. Now and then. */
   takeBackStuck(): void {
-    this.#stuck.takeBack(this.#context.directory);
+    takeBackStuck(this.#inHand, this.#context.directory);
   }
 
   /** Takes new thresholds into the breakers there are. */
@@ -167,27 +168,22 @@ export class Dispatch {
     worker.inFlight++;
     this.#routed.set(worker.id, (this.#routed.get(worker.id) ?? 0) + 1);
     events.routed(call, worker.id);
-    this.#signs.began(attempt);
+    const held = this.#inHand.begin(attempt, call);
     const probe = this.#breakers.of(worker.id).state === 'half_open';
     const settle = new Lease(() => {
       worker.inFlight--;
-      this.#signs.ended(attempt);
+      this.#inHand.end(held);
     });
     let waits = false;
-    let begun: Waiting | null = null;
     const heard = (): void => {
       if (waits) worker.unanswered--;
       waits = false;
-      if (begun !== null) this.#stuck.leave(worker.id, begun);
-      begun = null;
+      held.waiting = null;
     };
     const { bytes } = call.body;
     try {
       const result = await relay(call, attempt, worker, this.#request(call), clock, settings(), {
-        onBegun: (waiting) => {
-          begun = waiting;
-          this.#stuck.wait(worker.id, waiting, call);
-        },
+        onBegun: (waiting) => void (held.waiting = waiting),
         onSent: () => {
           if (!waits) worker.unanswered++;
           waits = true;
@@ -246,7 +242,7 @@ export class Dispatch {
 
   #forgetWorkers(): void {
     const present = new Set(this.#context.directory.workers().map(({ id }) => id));
-    for (const known of [this.#routed, this.#losses, this.#blame, this.#signs, this.#rest, this.#stuck]) {
+    for (const known of [this.#routed, this.#losses, this.#blame, this.#inHand, this.#signs, this.#rest]) {
       for (const id of known.keys()) if (!present.has(id)) known.delete(id);
     }
   }

@@ -1,5 +1,5 @@
-import type { Attempt } from '../../core/attempt.ts';
 import type { Worker } from '../../core/worker.ts';
+import type { InHand } from './in-hand.ts';
 
 /** How long scrapes may take to show whether an engine gets on. */
 const LOOK_MS = 2_000;
@@ -20,18 +20,11 @@ interface Watch {
  * comes after the first of the failures counts, so that a worker which has just died has no witness.
  */
 export class SignsOfLife {
-  readonly #inHand = new Map<string, Set<Attempt>>();
+  readonly #inHand: InHand;
   readonly #watches = new Map<string, Watch>();
 
-  /** An attempt is on its way to its worker. */
-  began(attempt: Attempt): void {
-    const known = this.#inHand.get(attempt.worker);
-    if (known) known.add(attempt);
-    else this.#inHand.set(attempt.worker, new Set([attempt]));
-  }
-
-  ended(attempt: Attempt): void {
-    this.#inHand.get(attempt.worker)?.delete(attempt);
+  constructor(inHand: InHand) {
+    this.#inHand = inHand;
   }
 
   /** A call at the worker has failed; the first of several did at `sinceMs`. Monotonic ms, as all here. */
@@ -46,7 +39,7 @@ export class SignsOfLife {
    * · 'silent': nothing speaks for it
    */
   of(worker: Worker, sinceMs: number, isDoubtful: boolean, now: number): 'alive' | 'unknown' | 'silent' {
-    for (const { heardAt } of this.#inHand.get(worker.id) ?? []) if (heardAt > sinceMs) return 'alive';
+    for (const { attempt } of this.#inHand.of(worker.id)) if (attempt.heardAt > sinceMs) return 'alive';
     const watch = this.#watches.get(worker.id);
     if (watch?.sinceMs !== sinceMs) return 'silent';
     const work = workSince(worker, sinceMs);
@@ -58,11 +51,10 @@ export class SignsOfLife {
   }
 
   keys(): Iterable<string> {
-    return this.#inHand.keys();
+    return this.#watches.keys();
   }
 
   delete(worker: string): void {
-    this.#inHand.delete(worker);
     this.#watches.delete(worker);
   }
 }
