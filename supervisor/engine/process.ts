@@ -12,6 +12,8 @@ import type { LogFiles } from '../system/log-file.ts';
 import { LogFollower, rotate } from '../system/log-file.ts';
 import type { Progress } from '../failure/log-tail.ts';
 import { LogTail } from '../failure/log-tail.ts';
+import type { Gone } from '../system/group-watch.ts';
+import { GroupWatch } from '../system/group-watch.ts';
 import { endAll, readProcess, signal } from '../system/processes.ts';
 import type { WorkerRecord } from './record.ts';
 import { removeRecord, writeRecord } from './record.ts';
@@ -44,6 +46,9 @@ export type Birth = Omit<WorkerRecord, 'pid' | 'startTicks' | 'logOffset'>;
 /** How often a process that is not our child is looked at. */
 const WATCH_MS = 250;
 
+/** vLLM gives its own processes titles; what they start besides has other names. */
+const ENGINE_TITLE = 'VLLM::';
+
 /** One worker's engine as the system sees it: a process group, its log file, and the record of it. */
 export class EngineProcess {
   readonly #options: EngineProcessOptions;
@@ -54,6 +59,8 @@ export class EngineProcess {
   #isUnwritten = false;
   /** Of a process that is nobody's child here. */
   #watch: Timer | null = null;
+  /** Of its processes: who goes first? */
+  #members: GroupWatch | null = null;
   #oomKills: OomKillCount = () => null;
   #oomKillsBefore: number | null = null;
 
@@ -123,7 +130,13 @@ export class EngineProcess {
     return now === null || this.#oomKillsBefore === null ? null : Math.max(0, now - this.#oomKillsBefore);
   }
 
+  /** The first of its processes that was gone, before the one that we have started and before we ended any; null where none was. */
+  get firstGone(): Gone | null {
+    return this.#members?.first ?? null;
+  }
+
   terminateLeader(pid: number): void {
+    this.#members?.stop();
     signal(pid, 'SIGTERM');
   }
 
@@ -132,6 +145,7 @@ export class EngineProcess {
   }
 
   killGroup(pid: number): void {
+    this.#members?.stop();
     signal(-pid, 'SIGKILL');
   }
 
@@ -150,6 +164,7 @@ export class EngineProcess {
   /** Lets go of it as it is: what it prints and when it ends is for whoever takes it over. */
   leave(): void {
     this.note({});
+    this.#members?.stop();
     this.#watch?.cancel();
     this.#follower?.close();
   }
@@ -162,6 +177,8 @@ export class EngineProcess {
   #take(pid: number, record: WorkerRecord): void {
     this.#group = pid;
     this.#record = record;
+    this.#members?.stop();
+    this.#members = new GroupWatch(this.#options.clock, pid, (name) => name.startsWith(ENGINE_TITLE));
     this.#oomKills = oomKillCount(pid);
     this.forgetOomKills();
   }
@@ -176,6 +193,7 @@ export class EngineProcess {
     const follower = new LogFollower(this.#options.clock, this.#options.logs.current, onBytes, { offset });
     this.#follower = follower;
     return (exit) => {
+      this.#members?.stop();
       follower.close();
       listener.onExited(exit);
     };

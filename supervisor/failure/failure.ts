@@ -19,6 +19,13 @@ export interface Failure {
   readonly evidence: Evidence;
 }
 
+/** A signal that asks an engine to end, which somebody else has sent. */
+export const STOPPED = {
+  message: 'The engine was told to stop from outside, by a person or a program: Headgate has not done it.',
+  advice:
+    'It is started again at once. To stop it for good use headgate drain, or stop Headgate. Find out who sends SIGTERM to it: systemd, the stop of a container, a script.',
+} as const;
+
 export function startTimedOut(phase: FailurePhase, tookMs: number): Failure {
   return plain(
     'start-timeout',
@@ -47,6 +54,11 @@ export function unresponsive(reason: string): Failure {
     `The engine stopped answering its health check: ${reason}.`,
     'If this returns, the worker’s log file shows what the engine did last.',
   );
+}
+
+/** Its log has said that it was told to stop, and not by us. It does so at once; how it ends is no news. */
+export function stoppedFromOutside(phase: FailurePhase): Failure {
+  return plain('stopped', phase, 'backoff', STOPPED.message, STOPPED.advice);
 }
 
 /** It answers its health check, has nothing to do, and makes no token. */

@@ -14,9 +14,11 @@ export interface Progress {
   readonly serving: boolean;
   /** It has said that its engine is dead. */
   readonly dying: boolean;
+  /** It has said that it was told to stop, and nothing of a death before. */
+  readonly told: boolean;
 }
 
-const NOTHING_NEW = { stage: null as WorkerStage | null, loaded: null as number | null, serving: false, dying: false };
+const NOTHING_NEW = { stage: null as WorkerStage | null, loaded: null as number | null, serving: false, dying: false, told: false };
 
 /** What the engine has measured of itself, in GiB of GPU memory. */
 export interface Measured {
@@ -34,24 +36,33 @@ const STAGES: readonly { readonly stage: WorkerStage; readonly pattern: RegExp }
 
 /** What vLLM prints when a phase begins. The last one said counts: newer versions try the graphs before they take the KV cache. */
 const PHASES: readonly { readonly phase: FailurePhase; readonly pattern: RegExp }[] = [
-  { phase: 'load', pattern: /Starting to load model|Loading model from scratch|Loading safetensors checkpoint/ },
+  { phase: 'load', pattern: /Starting to load model|Loading model from scratch|\b[Ll]oading [\w ]+: +\d+% Completed/ },
   { phase: 'profile', pattern: /\bModel loading took [\d.]+ Gi?B/ },
   { phase: 'graphs', pattern: /Capturing CUDA graphs|Profiling CUDA graph memory/ },
   { phase: 'profile', pattern: /Available KV cache memory:/ },
-  { phase: 'kv', pattern: /GPU KV cache size:/ },
+  { phase: 'kv', pattern: /\b[CG]PU KV cache size:/ },
   { phase: 'warmup', pattern: /\bGraph capturing finished in\b|\binit engine \(profile/ },
 ];
 
 const MEASURED: readonly { readonly what: keyof Measured; readonly pattern: RegExp }[] = [
   { what: 'weightsGib', pattern: /\bModel loading took ([\d.]+) Gi?B/ },
   { what: 'kvCacheGib', pattern: /Available KV cache memory: (-?[\d.]+) GiB/ },
+  { what: 'kvCacheGib', pattern: /Explicitly set \(([\d.]+)\/[\d.]+\) GiB for KV cache/ },
   { what: 'graphsGib', pattern: /Graph capturing finished in .* took (-?[\d.]+) Gi?B/ },
 ];
 
 const SERVING = /\bApplication startup complete\b/;
 const DYING = ['EngineCore encountered a fatal error', 'engine core exited unexpectedly', 'EngineDeadError'];
-const DYING_BYTES = Math.max(...DYING.map((words) => words.length));
-const LOADED = /Loading (?:safetensors|pt|bin) checkpoint shards:\s*(\d+)% Completed/;
+/** Of the server and of its engine core, each by itself: it finishes what it has in hand and takes no more. */
+const TOLD = ['[shutdown] API server: shutdown triggered', '[shutdown] EngineCore: trigger received signal='];
+/** The server ends its engine core by itself, for whatever reason: what the core says of that is no news. */
+const SENT = '[shutdown] Process manager: send sigterm';
+/** As a line of vLLM's log: what a client has sent is printed inside of one. */
+const TOLD_LINE =
+  /^INFO \d\d-\d\d \d\d:\d\d:\d\d \[\w+\.py:\d+\] \[shutdown\] (?:API server: shutdown triggered$|EngineCore: trigger received signal=)/;
+const SIGN_BYTES = Math.max(...[...DYING, ...TOLD, SENT].map((words) => words.length));
+/** Each of vLLM's loaders calls it otherwise: shards of safetensors or pt, several threads, a streamer. */
+const LOADED = /\b[Ll]oading [\w ]+:\s*(\d+)% Completed/;
 
 /** Masked before two lines are compared: the clock, and the times that a progress bar shows even while it stands still. */
 const MOVING_PARTS = /\d\d-\d\d \d\d:\d\d:\d\d|\[\d\d:\d\d<[^\]]*\]|\bpid=\d+/g;
@@ -76,6 +87,7 @@ export class LogTail {
   #phase: FailurePhase = 'launch';
   #measured: Measured = {};
   #served: boolean;
+  #isDead = false;
   /** The end of what came last, in which words may have begun. */
   #overlap = Buffer.alloc(0);
 
@@ -87,14 +99,19 @@ export class LogTail {
 
   /**
    * Takes output in; null when it held no news: a start that only repeats itself is not getting anywhere. After the start only the
-   * engine's own report of its death is news. `chunk` may be used for something else afterwards.
+   * engine's own report of its death, or of being told to stop, is news. `chunk` may be used for something else afterwards.
    */
   push(chunk: Buffer | string): Progress | null {
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
     this.#ring.push(bytes);
-    const dying = this.#isDying(bytes);
+    const seam = Buffer.concat([this.#overlap, bytes.subarray(0, SIGN_BYTES)]);
+    this.#overlap = Buffer.from(bytes.subarray(-SIGN_BYTES));
+    const says = (words: string) => bytes.includes(words) || seam.includes(words);
+    const dying = DYING.some(says);
+    const told = !dying && !this.#isDead && TOLD.some(says) && this.#isTold(bytes.length);
+    this.#isDead ||= dying || says(SENT);
     const progress = this.#served ? null : this.#follow(this.#splitter.push(bytes));
-    return dying ? { ...(progress ?? NOTHING_NEW), dying } : progress;
+    return dying || told ? { ...(progress ?? NOTHING_NEW), dying, told } : progress;
   }
 
   /** What the start was doing when it last said something. */
@@ -115,10 +132,14 @@ export class LogTail {
     return whole.map((line) => ({ ...line, text: withoutSecrets(line.text) }));
   }
 
-  #isDying(bytes: Buffer): boolean {
-    const seam = Buffer.concat([this.#overlap, bytes.subarray(0, DYING_BYTES)]);
-    this.#overlap = Buffer.from(bytes.subarray(-DYING_BYTES));
-    return DYING.some((words) => bytes.includes(words) || seam.includes(words));
+  /** The words stand where vLLM puts them, in what came last. */
+  #isTold(newBytes: number): boolean {
+    const splitter = new LineSplitter();
+    const recent = this.#ring.contents().subarray(-(newBytes + MAX_RAW_BYTES));
+    const lines = [...splitter.push(recent), ...splitter.flush()].filter(({ process }) => process !== null);
+    const sent = lines.findIndex(({ text }) => text.includes(SENT));
+    const told = lines.findIndex(({ text }) => TOLD_LINE.test(text));
+    return told !== -1 && (sent === -1 || told < sent);
   }
 
   #follow(lines: readonly LogLine[]): Progress | null {

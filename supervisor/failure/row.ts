@@ -17,6 +17,14 @@ export interface Exit {
   readonly signal: string | null;
 }
 
+/** The first of an engine's processes that was gone. vLLM's own words about that are wrong for most ways to die ("exit code: None"). */
+export interface FirstGone {
+  /** The kernel's name of it, of 15 characters at most: "VLLM::EngineCor". */
+  readonly name: string;
+  /** null where nobody saw how. */
+  readonly exit: Exit | null;
+}
+
 /** Figures that vLLM names when it fails; GiB of GPU memory, tokens of context. */
 export interface Evidence {
   readonly askedModelLen?: number;
@@ -52,6 +60,8 @@ export interface FailureRow<Class extends string = string> {
   /** Only in a start that has lasted this long. */
   readonly afterMs?: number;
   readonly retry: RetryRule;
+  /** Where the figures that it names decide that. */
+  readonly retryBy?: (match: RegExpExecArray) => RetryRule;
   readonly message: (match: RegExpExecArray) => string;
   readonly advice: string;
   readonly evidence?: (match: RegExpExecArray) => Evidence;

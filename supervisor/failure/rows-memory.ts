@@ -155,13 +155,26 @@ export const MEMORY_ROWS = [
       'Lower gpu_memory_utilization a little: it leaves more room outside the KV cache. Requests for prompt_logprobs are a frequent cause.',
   },
   {
-    class: 'oom-host',
+    class: 'config',
     pattern:
-      /died unexpectedly \(exit code: -9\)|Failed core proc\(s\): \{[^}]*: -9|Out of memory: Killed process|DefaultCPUAllocator: can't allocate memory|^Killed$/,
+      /Available memory on node \d+ \(([\d.]+)\/([\d.]+) GiB\) on kv cache allocation is less than requested memory for kv \(([\d.]+) GiB\)/,
+    rank: 'decisive',
+    during: 'start',
+    retry: 'backoff',
+    // What others hold may be given back.
+    retryBy: (match) => (figure(match[3]) >= figure(match[2]) ? 'never' : 'backoff'),
+    message: (match) => `A KV cache of ${match[3]} GiB is asked for, and of the machine’s ${match[2]} GiB ${match[1]} are free.`,
+    advice: 'Lower VLLM_CPU_KVCACHE_SPACE, or kv_cache_memory_bytes under models[].engine, or free memory.',
+    evidence: (match) => figures({ kvNeededGib: figure(match[3]), freeGib: figure(match[1]), totalGib: figure(match[2]) }),
+  },
+  {
+    // Its kills are counted by the kernel, see by-exit.ts; this is an engine that was refused what it asked for.
+    class: 'oom-host',
+    pattern: /DefaultCPUAllocator: can't allocate memory|Out of memory: Killed process/,
     rank: 'telling',
     anyLevel: true,
     retry: 'backoff',
-    message: () => 'The engine was killed from outside, most likely because the machine ran out of main memory.',
+    message: () => 'The machine had no main memory left for the engine.',
     advice: 'Give the machine or container more main memory (1.3 times the weights plus 4 GiB), not more GPU memory.',
   },
 ] as const satisfies readonly FailureRow[];

@@ -91,6 +91,26 @@ export const MODEL_ROWS = [
       'Set tool_call_parser (reasoning_parser) under models[].engine to one that the model’s page names; the quote lists those that vLLM has.',
   },
   {
+    class: 'model-fetch',
+    pattern: /Cannot find any model weights with [`'"]?([^`'"\s]+)/,
+    rank: 'decisive',
+    during: 'start',
+    retry: 'never',
+    message: (match) => `There are no weights in ${match[1]}.`,
+    advice: 'Fetch the model’s files anew: a folder needs its .safetensors files beside config.json.',
+  },
+  {
+    class: 'model-fetch',
+    pattern:
+      /Failed to load the tokenizer|[Cc]an't load tokenizer for|[Uu]nable to load vocabulary|Couldn't instantiate the backend tokenizer/,
+    rank: 'decisive',
+    during: 'start',
+    retry: 'never',
+    message: says('The model’s tokenizer cannot be read.'),
+    advice:
+      'Fetch the model’s files anew (tokenizer.json, tokenizer_config.json), or name another tokenizer under models[].engine.tokenizer.',
+  },
+  {
     class: 'config',
     pattern: /Sleep mode is not supported on current platform/,
     rank: 'decisive',

@@ -5,7 +5,7 @@ import { MODEL_ROWS } from './rows-model.ts';
 import { SETUP_ROWS } from './rows-setup.ts';
 
 /** Classes of failures that no line of a log names: they are noticed from outside (failure.ts), or told by how an engine ended (explain.ts). */
-const UNLOGGED = ['warm-up', 'unresponsive', 'stalled', 'sleep-failed', 'wake-failed', 'spawn', 'killed', 'unknown'] as const;
+const UNLOGGED = ['warm-up', 'unresponsive', 'stalled', 'sleep-failed', 'wake-failed', 'spawn', 'killed', 'stopped', 'unknown'] as const;
 
 type Row = (typeof MEMORY_ROWS | typeof MODEL_ROWS | typeof SETUP_ROWS | typeof DEATH_ROWS)[number];
 

@@ -34,12 +34,22 @@ export function stepDown({ policy, wanted, machine }: Now, setback: Setback): Fa
 export function fail(now: Now, failure: Failure, patienceOver = isPatienceOver(now)): Failed {
   const { policy, machine, at } = now;
   const sinceMs = servingSinceMs(machine.life);
+  if (failure.class === 'stopped') return again(now, failure, sinceMs === null);
   const relaxed = stepDown(now, { failure, servedMs: sinceMs === null ? null : at.nowMs - sinceMs, patienceOver });
   if (relaxed) return relaxed;
   const { history, judgement } = judge(policy, machine.history, failure, sinceMs, at);
   const effects: Effect[] = [{ type: 'report_failure', failure: history.lastFailure ?? failure, next: judgement.kind }];
   if (failure.retry === 'next_port') effects.push({ type: 'take_next_port' });
   return { machine: { ...machine, history }, next: judgement, effects };
+}
+
+/** Somebody has stopped it: it did not fail. `isStart`: whoever stops starts is not to be run after at full speed. */
+function again({ policy, machine }: Now, failure: Failure, isStart: boolean): Failed {
+  return {
+    machine: { ...machine, history: { ...machine.history, lastFailure: failure } },
+    next: { kind: 'retry', afterMs: isStart ? (policy.backoffMs[0] ?? 0) : 0 },
+    effects: [{ type: 'report_failure', failure, next: 'retry' }],
+  };
 }
 
 /** Memory that somebody else holds has been waited for as long as a start waits before it asks for less. */

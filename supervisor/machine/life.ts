@@ -76,6 +76,12 @@ interface Serving {
   readonly pulse: Pulse;
 }
 
+/** A failure that nobody has been told of. */
+export interface Untold {
+  readonly failure: Failure;
+  readonly next: 'retry' | 'give_up';
+}
+
 /** One worker's life. Times are monotonic milliseconds. */
 export type Life =
   | { readonly state: 'idle' }
@@ -112,6 +118,8 @@ export type Life =
       /** null: asked to stop before the process was there. */
       readonly process: ProcessRef | null;
       readonly then: Next;
+      /** What was only noticed, and is told of when its end has shown the cause. */
+      readonly untold: Untold | null;
     }
   | { readonly state: 'backoff'; readonly untilMs: number }
   | { readonly state: 'failed'; readonly failure: Failure };
@@ -171,6 +179,8 @@ export type Event =
       readonly serving: boolean;
       /** It said that its engine is dead. */
       readonly dying: boolean;
+      /** It said that it was told to stop. */
+      readonly told: boolean;
     }
   /** `beat`: null where only the answer counted, or the engine does not count. */
   | { readonly type: 'probe_ok'; readonly epoch: number; readonly beat: Beat | null }
@@ -203,7 +213,8 @@ export type Effect =
   | { readonly type: 'wake'; readonly epoch: number }
   | { readonly type: 'terminate_leader'; readonly pid: number }
   | { readonly type: 'terminate_group'; readonly pid: number }
-  | { readonly type: 'kill_group'; readonly pid: number }
+  /** overdue: it was asked to end before, and had its time. */
+  | { readonly type: 'kill_group'; readonly pid: number; readonly overdue: boolean }
   /** End whatever is left of this worker's processes; answered by swept. */
   | { readonly type: 'sweep'; readonly epoch: number }
   | { readonly type: 'set_timer'; readonly timer: TimerName; readonly epoch: number; readonly afterMs: number }
@@ -270,6 +281,7 @@ export function phaseOfStage(stage: WorkerStage): FailurePhase {
 export function phaseOf({ life, history }: Machine, logged: FailurePhase): FailurePhase {
   if (life.state === 'starting') return logged;
   if (life.state === 'warming') return 'warmup';
+  if (life.state !== 'stopping') return 'serving';
   // A start that is given up did not serve.
-  return life.state === 'stopping' ? (history.lastFailure?.phase ?? 'serving') : 'serving';
+  return (life.untold?.failure ?? history.lastFailure)?.phase ?? 'serving';
 }

@@ -1,6 +1,7 @@
 import type { Failure } from '../failure/failure.ts';
+import { stoppedFromOutside } from '../failure/failure.ts';
 import { climb } from '../ladder/ladder.ts';
-import type { Effect, History, Leave, Life, Machine, Next, Now, ProcessRef, Step } from './life.ts';
+import type { Effect, History, Leave, Life, Machine, Next, Now, ProcessRef, Step, Untold } from './life.ts';
 import { freshHistory } from './life.ts';
 import { fail, mayPass } from './judgement.ts';
 
@@ -56,25 +57,33 @@ export function rest(now: Now): Step {
   return enter(now, { state: 'idle' }, () => []);
 }
 
-export function drain(now: Now, process: ProcessRef, then: Leave): Step {
+/** `afterMs`: until it is told itself. */
+export function drain(now: Now, process: ProcessRef, then: Leave, afterMs = now.policy.settleMs): Step {
   return enter(now, { state: 'draining', step: 'told', process, then }, (epoch) => [
-    { type: 'set_timer', timer: 'settle', epoch, afterMs: now.policy.settleMs },
+    { type: 'set_timer', timer: 'settle', epoch, afterMs },
   ]);
+}
+
+/** Somebody else has told it to stop: it gets no more, finishes what it has, and is started again, which is no mark against it. */
+export function heed(now: Now, process: ProcessRef): Step {
+  const failure = stoppedFromOutside('serving');
+  const drained = drain(knowing(now, failure), process, { kind: 'retry', afterMs: 0 }, now.policy.stopGraceMs);
+  return { ...drained, effects: [{ type: 'report_failure', failure, next: 'retry' }, ...drained.effects] };
 }
 
 /**
  * SIGTERM goes to the leader alone: it finishes its requests, then takes its engine down. The group is signalled only when that has
  * taken too long, and SIGKILL never goes to the leader alone: its orphaned engine would keep the GPU's memory.
  */
-export function stop(now: Now, process: ProcessRef | null, then: Next, graceMs: number): Step {
-  return enter(now, { state: 'stopping', step: 'leader', process, then }, (epoch) => [
+export function stop(now: Now, process: ProcessRef | null, then: Next, graceMs: number, untold: Untold | null = null): Step {
+  return enter(now, { state: 'stopping', step: 'leader', process, then, untold }, (epoch) => [
     ...(process ? [{ type: 'terminate_leader', pid: process.pid } as const] : []),
     { type: 'set_timer', timer: 'escalate', epoch, afterMs: Math.max(graceMs, now.policy.groupGraceMs) },
   ]);
 }
 
 export function sweep(now: Now, then: Next, process: ProcessRef | null, before: readonly Effect[] = []): Step {
-  return enter(now, { state: 'stopping', step: 'sweep', process, then }, (epoch) => [...before, { type: 'sweep', epoch }]);
+  return enter(now, { state: 'stopping', step: 'sweep', process, then, untold: null }, (epoch) => [...before, { type: 'sweep', epoch }]);
 }
 
 /** The process has to go, and the failure decides what comes after. */
@@ -82,6 +91,31 @@ export function abandon(now: Now, process: ProcessRef, failure: Failure): Step {
   const failed = fail(now, failure);
   const stopped = stop({ ...now, machine: failed.machine }, process, failed.next, now.policy.abandonGraceMs);
   return { ...stopped, effects: [...failed.effects, ...stopped.effects] };
+}
+
+/** The same for one that hangs: it hears no signal, or would spend long on ending what it will never end. */
+export function putDown(now: Now, process: ProcessRef, failure: Failure): Step {
+  const { machine, next, effects } = fail(now, failure);
+  const life: Life = { state: 'stopping', step: 'kill', process, then: next, untold: null };
+  const killed = enter({ ...now, machine }, life, (epoch) => [
+    { type: 'kill_group', pid: process.pid, overdue: false },
+    { type: 'set_timer', timer: 'escalate', epoch, afterMs: now.policy.groupGraceMs },
+  ]);
+  return { ...killed, effects: [...effects, ...killed.effects] };
+}
+
+/**
+ * The same for one that is likely to be ending already: what was noticed is only that, and how it ends tells why. Nobody is told before,
+ * or a death would be told twice, and first by its least part.
+ */
+export function suspect(now: Now, process: ProcessRef, failure: Failure): Step {
+  const { machine, next, effects } = fail(now, failure);
+  const report = effects.find((effect) => effect.type === 'report_failure');
+  if (!report || (report.next !== 'retry' && report.next !== 'give_up')) return abandon(now, process, failure);
+  const history = { ...machine.history, lastFailure: now.machine.history.lastFailure };
+  const untold = { failure: report.failure, next: report.next };
+  const stopped = stop({ ...now, machine: { ...machine, history } }, process, next, now.policy.abandonGraceMs, untold);
+  return { ...stopped, effects: [...effects.filter((effect) => effect !== report), ...stopped.effects] };
 }
 
 /** The process is gone, and the failure decides what comes after. */

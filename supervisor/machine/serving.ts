@@ -1,7 +1,7 @@
 import { idleHung, stalled, unresponsive } from '../failure/failure.ts';
 import type { Beat } from '../../gateway/vllm/beat.ts';
 import type { Effect, Event, In, Life, Moment, Now, ProbeMiss, Pulse, Step } from './life.ts';
-import { abandon, bury, drain, enter, knowing, remain, REST, RESTART, stop, sweep, unchanged } from './moves.ts';
+import { bury, drain, enter, heed, knowing, putDown, remain, REST, RESTART, stop, suspect, sweep, unchanged } from './moves.ts';
 import { empty } from './sleeping.ts';
 import type { SupervisionPolicy } from '../system/policy.ts';
 
@@ -46,6 +46,7 @@ export function serving(now: Now, life: Serving, event: Event): Step {
     case 'probe_failed':
       return missed(now, life, event.miss, event.reason);
     case 'progress':
+      if (event.told) return heed(now, life.process);
       // Its log has told of the end; the health check is asked before the process gets round to ending.
       return event.dying ? remain(now, life, [{ type: 'probe', epoch: machine.epoch, depth: 'pulse' }]) : unchanged(now);
     case 'exited':
@@ -129,24 +130,25 @@ function missed(now: Now, life: Serving, miss: ProbeMiss, reason: string): Step 
   const { policy } = now;
   const pulse = life.pulse.tested ? { ...life.pulse, withheld: life.pulse.withheld + 1 } : life.pulse;
   const wasStalled = life.state === 'draining';
+  // One that hangs answers late, or not at all; one that refuses is ending already.
+  const end = miss === 'timed_out' ? putDown : suspect;
   // Whatever is the matter with our requests, others are under way: what becomes of them decides.
   if (pulse.withheld >= policy.healthMisses) {
     const { last, movedAtMs, withheld } = pulse;
     const stuckMs = now.at.nowMs - movedAtMs;
-    if (wasStalled && stuckMs >= policy.stallRestartMs)
-      return abandon(now, life.process, stalled(stuckMs, last && inHand(last, pulse), true));
-    if (!wasStalled && isIdle(pulse)) return abandon(now, life.process, idleHung(withheld, reason));
+    if (wasStalled && stuckMs >= policy.stallRestartMs) return end(now, life.process, stalled(stuckMs, last && inHand(last, pulse), true));
+    if (!wasStalled && isIdle(pulse)) return end(now, life.process, idleHung(withheld, reason));
   }
   // Busy is not dead: only a silence that lasts counts, and only as a lack of progress. After a token that did not come its counters tell.
   const againMs = pulse.tested ? policy.probeIntervalMs : policy.healthIntervalMs;
   if (miss === 'timed_out') return judgePulse(now, life, { ...pulse, silences: pulse.silences + 1 }, againMs);
   const misses = pulse.misses + 1;
-  if (misses >= policy.healthMisses) return abandon(now, life.process, unresponsive(reason));
-  return judgePulse(now, life, { ...pulse, misses }, policy.probeIntervalMs);
+  if (misses >= policy.healthMisses) return suspect(now, life.process, unresponsive(reason));
+  return judgePulse(now, life, { ...pulse, misses }, policy.probeIntervalMs, end);
 }
 
 /** Goes on as before, leaves service or returns to it, or is given up. */
-function judgePulse(now: Now, life: Serving, pulse: Pulse, againMs: number): Step {
+function judgePulse(now: Now, life: Serving, pulse: Pulse, againMs: number, end = putDown): Step {
   const { policy, machine, at } = now;
   const silent = pulse.silences >= policy.silentProbes;
   const requests = pulse.last && inHand(pulse.last, pulse);
@@ -155,7 +157,7 @@ function judgePulse(now: Now, life: Serving, pulse: Pulse, againMs: number): Ste
   const stuck = silent ? null : requests;
   const isProven = !silent && pulse.withheld > 0;
   const restartMs = isProven && pulse.withheld >= WITHHELD_TO_RESTART ? policy.stallRestartMs : policy.unprovenRestartMs;
-  if (stuckMs >= restartMs) return abandon(now, life.process, stalled(stuckMs, stuck, true));
+  if (stuckMs >= restartMs) return end(now, life.process, stalled(stuckMs, stuck, true));
   const afterMs = stuckMs > 0 ? Math.min(againMs, policy.stillIntervalMs) : againMs;
   const again = (epoch: number): Effect => ({ type: 'set_timer', timer: 'probe', epoch, afterMs });
   const wasStalled = life.state === 'draining';
@@ -176,12 +178,15 @@ function judgePulse(now: Now, life: Serving, pulse: Pulse, againMs: number): Ste
 export function leaving(now: Now, life: In<'draining', { step: 'told' }>, event: Event): Step {
   switch (event.type) {
     case 'timer':
-      return life.then.kind === 'sleep' ? empty(now, life.process) : stop(now, life.process, life.then, now.policy.stopGraceMs);
+      if (life.then.kind === 'sleep') return empty(now, life.process);
+      // One that somebody else has told had its time.
+      return stop(now, life.process, life.then, life.then.kind === 'retry' ? now.policy.abandonGraceMs : now.policy.stopGraceMs);
     case 'stop':
       return remain(now, { ...life, then: REST });
     case 'restart':
       return remain(now, { ...life, then: RESTART });
     case 'exited':
+      if (life.then.kind === 'retry') return sweep(now, life.then, life.process);
       return sweep(knowing(now, event.failure), life.then.kind === 'sleep' ? REST : life.then, life.process);
     default:
       return unchanged(now);

@@ -1,10 +1,10 @@
 import type { WorkerStage } from '../../gateway/core/worker.ts';
 import { WORKER_STAGES } from '../../gateway/core/worker.ts';
 import type { Failure } from '../failure/failure.ts';
-import { startTimedOut, wakeFailed, warmUpFailed } from '../failure/failure.ts';
+import { startTimedOut, stoppedFromOutside, wakeFailed, warmUpFailed } from '../failure/failure.ts';
 import { fail } from './judgement.ts';
 import type { Effect, Event, Foundling, In, Life, Next, Now, ProcessRef, Step } from './life.ts';
-import { phaseOfStage } from './life.ts';
+import { phaseOf, phaseOfStage } from './life.ts';
 import { freshPulse } from './serving.ts';
 import { abandon, bury, enter, knowing, remain, rest, REST, RESTART, settle, stop, sweep, unchanged } from './moves.ts';
 
@@ -104,6 +104,7 @@ function loading(now: Now, life: Loading, event: Event): Step {
   const { policy, machine, at } = now;
   switch (event.type) {
     case 'progress': {
+      if (event.told) return whileLaunched(now, life.process, event);
       const stage = later(life.stage, event.stage);
       const news = stage !== life.stage;
       const loaded = Math.max(life.loaded, event.loaded ?? 0);
@@ -159,6 +160,8 @@ function whileLaunched(now: Now, process: ProcessRef, event: Event): Step {
   switch (event.type) {
     case 'exited':
       return bury(now, process, event.failure);
+    case 'progress':
+      return event.told ? abandon(now, process, stoppedFromOutside(phaseOf(now.machine, 'load'))) : unchanged(now);
     case 'stop':
     case 'drain':
       return stop(now, process, REST, abandonGraceMs);

@@ -33,7 +33,8 @@ export async function learnModels(
 function unprofiled({ id, source, profile, engine }: AskedModel): Weights | null {
   if (source === null || profile?.variants.some((variant) => variant.source === source)) return null;
   const text = (...keys: string[]) => keys.map((key) => engine[key]).find((value) => typeof value === 'string') ?? null;
-  return { id, source, revision: text('revision'), downloadDir: text('download_dir', 'download-dir') };
+  const tokenizerElsewhere = text('tokenizer') !== null || engine['skip_tokenizer_init'] === true || engine['skip-tokenizer-init'] === true;
+  return { id, source, revision: text('revision'), downloadDir: text('download_dir', 'download-dir'), tokenizerElsewhere };
 }
 
 export interface InformedModel {

@@ -4,7 +4,7 @@ import type { Clock } from '../../gateway/core/clock.ts';
 import type { ModelProfile } from '../profile/schema.ts';
 import { askHub } from './hub.ts';
 import type { Weights } from './local.ts';
-import { findHere, isRepository } from './local.ts';
+import { findHere, hasNoTokenizer, isRepository } from './local.ts';
 import type { Environment } from './surroundings.ts';
 import { hubCache, offlineBy } from './surroundings.ts';
 
@@ -25,6 +25,10 @@ export function seesOurFiles(command: readonly string[]): boolean {
 export function lookHere(weights: Weights, cwd: string, env: Environment): ModelFacts {
   const { source } = weights;
   const found = findHere(weights, cwd, env);
+  if (found?.broken) return { kind: 'missing', why: `${found.broken}: fetch the model’s files anew` };
+  // vLLM starts, and then answers nothing that makes sense.
+  if (found?.folder === resolve(cwd, source) && weights.tokenizerElsewhere !== true && hasNoTokenizer(found.folder))
+    return { kind: 'missing', why: `there is no tokenizer in ${found.folder}: fetch its files, or name another by engine.tokenizer` };
   if (found?.profile) return { kind: 'known', profile: found.profile, isHere: true };
   if (found) return { kind: 'unknown', why: `the files in ${found.folder} do not tell its dimensions`, isHere: true };
   // Whatever is fetched from elsewhere (s3://…) is for vLLM to judge.

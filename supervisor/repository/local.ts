@@ -15,10 +15,12 @@ export interface Weights {
   readonly revision: string | null;
   /** The engine's own cache (--download-dir); null: the hub's. */
   readonly downloadDir: string | null;
+  /** The engine takes its tokenizer from elsewhere, or needs none. */
+  readonly tokenizerElsewhere?: boolean;
 }
 
-/** `known`: null when the files do not tell. */
-export type Found = { readonly folder: string; readonly profile: ModelProfile | null };
+/** `profile`: null when the files do not tell. `broken`: why no start with these files can succeed, without a stop; null where one may. */
+export type Found = { readonly folder: string; readonly profile: ModelProfile | null; readonly broken: string | null };
 
 /** owner/name, or the name alone, as the hub's oldest repositories have it. */
 export function isRepository(source: string): boolean {
@@ -31,13 +33,28 @@ export function findHere({ id, source, revision, downloadDir }: Weights, cwd: st
   const places = [resolve(cwd, source), isRepository(source) ? snapshotIn(cache, source, revision ?? 'main') : null];
   const folder = places.find((path) => path !== null && existsSync(join(path, 'config.json')));
   if (!folder) return null;
+  let config: unknown;
   try {
-    const config: unknown = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'));
-    const pools = existsSync(join(folder, 'modules.json'));
-    return { folder, profile: profileOf({ id, source, config, weightsBytes: sizeOfWeights(folder), pools, gated: false }) };
-  } catch {
-    return { folder, profile: null };
+    config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'));
+  } catch (error) {
+    return { folder, profile: null, broken: `${join(folder, 'config.json')} cannot be read (${(error as Error).message})` };
   }
+  const broken = isRecord(config) ? null : `${join(folder, 'config.json')} is no JSON object`;
+  try {
+    const pools = existsSync(join(folder, 'modules.json'));
+    return { folder, profile: profileOf({ id, source, config, weightsBytes: sizeOfWeights(folder), pools, gated: false }), broken };
+  } catch {
+    return { folder, profile: null, broken };
+  }
+}
+
+/** What a tokenizer may be kept in, by any library that vLLM reads it with. */
+const TOKENIZER =
+  /^(?:tokenizer\.|tokenizer_config\.json|vocab\.|merges\.txt|spiece|sentencepiece|tekken|tokenization_|preprocessor_config)|\.(?:model|tiktoken|gguf)$/;
+
+/** Nothing in the folder tells how text becomes tokens. */
+export function hasNoTokenizer(folder: string): boolean {
+  return !readdirSync(folder).some((name) => TOKENIZER.test(name));
 }
 
 /** Where the hub's cache keeps a revision, by its name or its commit; null where it has none. */

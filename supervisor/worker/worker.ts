@@ -223,7 +223,7 @@ export class SupervisedWorker {
         this.#report.overdue('It and all that it has started are told again.');
         return this.#process.terminateGroup(effect.pid);
       case 'kill_group':
-        this.#report.overdue('It and all that it has started are killed.');
+        if (effect.overdue) this.#report.overdue('It and all that it has started are killed.');
         return this.#process.killGroup(effect.pid);
       case 'sweep':
         return void this.#process.sweep().then((survivors) => this.#send({ type: 'swept', epoch: effect.epoch, survivors }));
@@ -291,7 +291,9 @@ export class SupervisedWorker {
     const lines = tail.story();
     const { livedMs } = this.#report;
     const hostOomKills = this.#process.newOomKills();
-    return explain({ exit, phase: phaseOf(this.#machine, tail.phase), lines, livedMs, hostOomKills, ended: life.state === 'stopping' });
+    const first = this.#process.firstGone;
+    const phase = phaseOf(this.#machine, tail.phase);
+    return explain({ exit, first, phase, lines, livedMs, hostOomKills, ended: life.state === 'stopping' });
   }
 
   #setup(): Setup | null {

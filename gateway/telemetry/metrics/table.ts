@@ -36,7 +36,7 @@ export const OOM_CLASSES = ['weights', 'profile', 'kv-zero', 'sampler', 'graph',
 
 /** What else an engine that has served may end of: names of the supervisor's classes of failures. */
 const DEATHS = [
-  ...['engine-death', 'engine-hang', 'crash', 'killed', 'stalled', 'unresponsive', 'hardware', 'interconnect'],
+  ...['engine-death', 'engine-hang', 'crash', 'killed', 'stopped', 'stalled', 'unresponsive', 'hardware', 'interconnect'],
   ...['sleep-failed', 'wake-failed', 'unknown'],
 ];
 

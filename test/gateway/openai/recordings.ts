@@ -39,9 +39,8 @@ export function recordings(pattern: RegExp): Recording[] {
     });
 }
 
-/** The logs of a vLLM 0.32 that was recorded at good and bad starts and at its deaths, by file name; empty where they are not there. */
+/** The logs of a vLLM 0.32 that was recorded at good and bad starts and at its deaths, by file name. */
 export function recordedLogs(): ReadonlyMap<string, string> {
-  const folder = new URL('0.32.0/logs/', FOLDER);
-  if (!existsSync(folder)) return new Map();
+  const folder = new URL('../../supervisor/failure/vllm-logs/', import.meta.url);
   return new Map(readdirSync(folder).map((name) => [name, readFileSync(new URL(name, folder), 'utf8')]));
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Ending } from '../../../supervisor/failure/explain.ts';
+import type { Ending } from '../../../supervisor/failure/ending.ts';
 import { explain, withCause } from '../../../supervisor/failure/explain.ts';
 import { spawnFailed, stalled, unresponsive } from '../../../supervisor/failure/failure.ts';
 import { LineSplitter, LogTail } from '../../../supervisor/failure/log-tail.ts';
@@ -15,6 +15,7 @@ function told(log: readonly string[], more: Partial<Ending> = {}) {
     livedMs: 30_000,
     hostOomKills: null,
     ended: false,
+    first: null,
     ...more,
   });
 }
@@ -61,9 +62,10 @@ describe('the cause', () => {
     for (let i = 0; i < 5000; i += 1)
       tail.push(`INFO:     127.0.0.1:40${i} - "POST /v1/chat/completions HTTP/1.1" 500 Internal Server Error\n`);
     const lines = tail.story();
-    expect(explain({ exit: { code: 0, signal: null }, phase: 'serving', lines, livedMs: 1, hostOomKills: null, ended: false }).class).toBe(
-      'oom-runtime',
-    );
+    expect(
+      explain({ exit: { code: 0, signal: null }, phase: 'serving', lines, livedMs: 1, hostOomKills: null, ended: false, first: null })
+        .class,
+    ).toBe('oom-runtime');
   });
 
   test('of two failures that differ only in figures is the same', () => {
@@ -79,8 +81,10 @@ describe('the cause', () => {
 describe('the way of ending', () => {
   test.each([
     ['2', { code: 2, signal: null }, 'config', 'never'],
-    ['137', { code: 137, signal: null }, 'oom-host', 'backoff'],
-    ['SIGKILL', { code: null, signal: 'SIGKILL' }, 'oom-host', 'backoff'],
+    ['137', { code: 137, signal: null }, 'killed', 'backoff'],
+    ['SIGKILL', { code: null, signal: 'SIGKILL' }, 'killed', 'backoff'],
+    ['SIGTERM', { code: null, signal: 'SIGTERM' }, 'stopped', 'backoff'],
+    ['143', { code: 143, signal: null }, 'stopped', 'backoff'],
     ['SIGSEGV', { code: null, signal: 'SIGSEGV' }, 'crash', 'backoff'],
     ['SIGABRT', { code: null, signal: 'SIGABRT' }, 'crash', 'backoff'],
   ])('%s tells by itself when the log is silent', (_, exit, name, retry) => {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { LineSplitter, LogTail } from '../../../supervisor/failure/log-tail.ts';
 
@@ -84,6 +85,56 @@ describe('LogTail', () => {
       expect(told.some((progress) => progress?.dying)).toBe(true);
     }
     expect(new LogTail({ served: true }).push('INFO Model loading took 4.1 GiB memory\n')).toBeNull();
+  });
+
+  test.each([
+    'Loading safetensors checkpoint shards',
+    'Loading pt checkpoint shards',
+    'Loading np_cache checkpoint shards',
+    'Multi-thread loading shards',
+    'Multi-thread loading pt checkpoint shards',
+    'Loading safetensors using Runai Model Streamer',
+    'Loading safetensors using InstantTensor loader',
+  ])('tells how much of the weights is read, whatever loads them: %s', (words) => {
+    const tail = new LogTail();
+    expect(tail.push(`${words}:  50% Completed | 1/2 [00:00<00:00,  2.1it/s]\n`)).toMatchObject({ loaded: 0.5 });
+    expect(tail.phase).toBe('load');
+  });
+
+  test('knows the phases and the measure of an engine on a CPU', () => {
+    const tail = new LogTail();
+    tail.push(readFileSync(new URL('vllm-logs/start-good.log', import.meta.url)));
+    expect(tail.phase).toBe('warmup');
+    expect(tail.measured).toEqual({ kvCacheGib: 1 });
+    const cut = new LogTail();
+    cut.push('(EngineCore pid=1) INFO 11-28 16:42:34 [kv_cache_utils.py:2327] CPU KV cache size: 2,097,152 tokens, Maximum concurrency\n');
+    expect(cut.phase).toBe('kv');
+  });
+
+  const TOLD = {
+    server: '(APIServer pid=2591) INFO 11-28 16:51:20 [launcher.py:254] [shutdown] API server: shutdown triggered\n',
+    core: '(EngineCore pid=3591) INFO 11-28 16:51:20 [core.py:1454] [shutdown] EngineCore: trigger received signal=SIGTERM\n',
+    sent: '(APIServer pid=2591) INFO 11-28 16:51:20 [utils.py:628] [shutdown] Process manager: send sigterm to process EngineCore\n',
+    dead: '(APIServer pid=1) WARNING 11-28 16:45:12 [core_client.py:817] [shutdown] MPClient: engine core exited unexpectedly; starting cleanup\n',
+  };
+  const hears = (parts: readonly string[], served = true) => {
+    const tail = new LogTail({ served });
+    return parts.map((part) => tail.push(part)).some((progress) => progress?.told);
+  };
+
+  test.each(['server', 'core'] as const)('hears that it was told to stop, in words that were cut anywhere (%s)', (who) => {
+    const line = TOLD[who];
+    for (let cut = 0; cut < line.length; cut += 1) expect(hears([line.slice(0, cut), line.slice(cut)])).toBe(true);
+    expect(hears([line], false)).toBe(true);
+  });
+
+  test('does not take for that what a death, the server or a client says', () => {
+    expect(hears([TOLD.dead, TOLD.server])).toBe(false);
+    expect(hears([TOLD.sent, TOLD.core])).toBe(false);
+    expect(hears([TOLD.sent + TOLD.core])).toBe(false);
+    const prompt = `(APIServer pid=1) INFO 11-28 16:45:12 [logger.py:39] Received request x: prompt: '${TOLD.server.trimEnd()}'\n`;
+    expect(hears([prompt])).toBe(false);
+    expect(hears([`${TOLD.server.slice('(APIServer pid=2591) '.length)}`])).toBe(false);
   });
 
   test('keeps the story apart from what every request leaves', () => {

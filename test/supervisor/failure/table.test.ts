@@ -242,17 +242,10 @@ const CASES: readonly Case[] = [
   {
     class: 'oom-host',
     retry: 'backoff',
-    log: '(EngineCore pid=9) ERROR Worker proc VllmWorker-0 died unexpectedly (exit code: -9), shutting down executor.',
-    phase: 'serving',
-    says: /main memory/,
-    advises: /not more GPU memory/,
-  },
-  {
-    class: 'oom-host',
-    retry: 'backoff',
-    log: `${API} RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore': -9}`,
+    log: `${ENGINE} RuntimeError: [enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 1073741824 bytes.`,
     phase: 'load',
-    says: /main memory/,
+    says: /no main memory left/,
+    advises: /not more GPU memory/,
   },
   {
     class: 'config',
@@ -441,8 +434,53 @@ const CASES: readonly Case[] = [
   },
 ];
 
+const ROWS_OF_VALUES: readonly Case[] = [
+  {
+    class: 'config',
+    retry: 'never',
+    log: `${API} ValueError: Invalid value 'maybe' for VLLM_USE_X. Valid options: ['yes', 'no'].`,
+    phase: 'launch',
+    says: /VLLM_USE_X is “maybe”/,
+  },
+  {
+    class: 'config',
+    retry: 'never',
+    log: `${API} ValueError: Unknown level: 'LOUD'`,
+    phase: 'launch',
+    says: /“LOUD”/,
+  },
+  {
+    class: 'config',
+    retry: 'never',
+    log: `${API} ValueError: could not convert string to float: 'much'`,
+    phase: 'launch',
+    says: /got “much”/,
+  },
+  {
+    class: 'config',
+    retry: 'backoff',
+    log: `${ENGINE} ValueError: Available memory on node 0 (3.64/14.71 GiB) on kv cache allocation is less than requested memory for kv (8.0 GiB). Decrease`,
+    phase: 'load',
+    says: /8\.0 GiB is asked for, and of the machine’s 14\.71 GiB 3\.64 are free/,
+    evidence: { kvNeededGib: 8, freeGib: 3.64, totalGib: 14.71 },
+  },
+  {
+    class: 'model-fetch',
+    retry: 'never',
+    log: `${ENGINE} RuntimeError: Cannot find any model weights with \`/models/x\``,
+    says: /no weights in \/models\/x/,
+  },
+  {
+    class: 'model-fetch',
+    retry: 'never',
+    log: `${API} OSError: Can't load tokenizer for '/models/x'. If you were trying to load it from`,
+    phase: 'launch',
+    says: /tokenizer cannot be read/,
+  },
+];
+
 describe('every row of the table', () => {
-  test.each(CASES)('$class, said in $phase: $log', (one) => {
+  test.each([...CASES, ...ROWS_OF_VALUES])('$class, said in $phase: $log', (one) => {
     const phase = one.phase ?? 'load';
     const failure = explain({
       exit: phase === 'serving' ? { code: 0, signal: null } : { code: 1, signal: null },
@@ -451,6 +489,7 @@ describe('every row of the table', () => {
       livedMs: one.livedMs ?? 30_000,
       hostOomKills: null,
       ended: false,
+      first: null,
     });
     expect(failure).toMatchObject({ class: one.class, retry: one.retry, phase });
     expect(failure.message).toMatch(one.says);
@@ -463,7 +502,7 @@ describe('every row of the table', () => {
   test('has a line of log here', () => {
     const without = FAILURE_ROWS.filter(
       (row) =>
-        !CASES.some(
+        ![...CASES, ...ROWS_OF_VALUES].some(
           ({ class: name, phase, log }) =>
             name === row.class &&
             (!row.phases || (phase !== undefined && row.phases.includes(phase))) &&
@@ -483,16 +522,17 @@ describe('every row of the table', () => {
       'INFO:     Application startup complete.',
     ];
     const lines = new LineSplitter().push(`${healthy.join('\n')}\n`);
-    const ending = { exit: { code: 0, signal: null }, lines, livedMs: 1000, hostOomKills: null, ended: false } as const;
+    const ending = { exit: { code: 0, signal: null }, lines, livedMs: 1000, hostOomKills: null, ended: false, first: null } as const;
     for (const phase of ['load', 'profile', 'serving'] as const) expect(explain({ ...ending, phase }).class).toBe('unknown');
   });
 });
 
 test('what a failure can be is what the table or a look from outside makes of it, and nothing else', () => {
   const gpu = { memoryTotalBytes: 16 * 2 ** 30, memoryReservedBytes: 0 };
-  const killed = { exit: { code: null, signal: 'SIGKILL' }, phase: 'load', lines: [], livedMs: 1, ended: false } as const;
+  const killed = { exit: { code: null, signal: 'SIGKILL' }, phase: 'load', lines: [], livedMs: 1, ended: false, first: null } as const;
   const made = [
     ...[noticed.startTimedOut('load', 1), noticed.warmUpFailed('x'), noticed.unresponsive('x'), noticed.idleHung(3, 'x')],
+    ...[noticed.stoppedFromOutside('serving')],
     ...[noticed.stalled(1, 1, true), noticed.sleepFailed('x'), noticed.wakeFailed('x'), noticed.unkillable([1]), noticed.refused('x')],
     ...[noticed.spawnFailed('x', 'ENOENT', 'x'), noticed.spawnFailed('x', 'EAGAIN', 'x'), noticed.notPrepared('x'), noticed.noPortLeft()],
     ...[noticed.vramBusy(gpu, 1, 0.9), noticed.vramNeverFree(gpu, 1, 0.99)],

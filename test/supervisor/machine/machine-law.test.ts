@@ -270,7 +270,8 @@ describe('whatever happens', () => {
     whatever((past) => {
       play(past, (world, news, before, { kind }) => {
         if (before.life.state !== 'ready' || world.state !== 'stopping') return;
-        expect(news.some(({ type }) => type === 'report_failure') || WISHES.has(kind)).toBe(true);
+        const isToBeTold = world.machine.life.state === 'stopping' && world.machine.life.untold !== null;
+        expect(isToBeTold || news.some(({ type }) => type === 'report_failure') || WISHES.has(kind)).toBe(true);
       });
     });
   });

@@ -173,7 +173,7 @@ export class World {
   /** Its log says something new. */
   say(news: Partial<Extract<Event, { type: 'progress' }>>): readonly Effect[] {
     const { incarnation } = this.machine;
-    return this.send({ type: 'progress', incarnation, stage: null, loaded: null, serving: false, dying: false, ...news });
+    return this.send({ type: 'progress', incarnation, stage: null, loaded: null, serving: false, dying: false, told: false, ...news });
   }
 
   /** A supervisor that begins finds a process that is ready, one whose weights are loaded, or one that sleeps. */

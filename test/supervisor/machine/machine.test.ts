@@ -333,7 +333,7 @@ describe('a ready worker', () => {
       world.answer(false);
     }
     expect(world.state).toBe('stopping');
-    expect(world.machine.history.lastFailure).toMatchObject({ class: 'unresponsive' });
+    expect(world.machine.life).toMatchObject({ untold: { failure: { class: 'unresponsive' }, next: 'retry' } });
   });
 
   test('that is given up gets the last words of its process into the report', () => {
@@ -344,6 +344,88 @@ describe('a ready worker', () => {
     }
     world.exit({ ...failureOf('backoff', 'x', 'RuntimeError: boom'), class: 'unknown' });
     expect(world.machine.history.lastFailure).toMatchObject({ class: 'unresponsive', lastWords: 'RuntimeError: boom' });
+  });
+});
+
+describe('the death of a ready worker', () => {
+  const reports = (effects: readonly Effect[]) => effects.filter((effect) => effect.type === 'report_failure');
+  function refuse(world: World): Effect[] {
+    const effects: Effect[] = [];
+    while (world.state === 'ready') effects.push(...world.tick(), ...world.answer(false, 'refused'));
+    return effects;
+  }
+  const death = { ...failureOf('backoff', 'killed'), class: 'killed' } as const;
+
+  test('that its health check has noticed first is told once, by its cause', () => {
+    const world = readyWorld();
+    expect(reports(refuse(world))).toEqual([]);
+    expect(world.state).toBe('stopping');
+    expect(reports(world.exit(death))).toEqual([{ type: 'report_failure', failure: death, next: 'retry' }]);
+    expect(world.machine.history).toMatchObject({ lastFailure: { class: 'killed' }, crashesMs: [expect.anything()] });
+    world.swept();
+    expect(world.state).toBe('backoff');
+  });
+
+  test('that does not come is told of when its process has not ended in its time', () => {
+    const world = readyWorld();
+    refuse(world);
+    expect(reports(world.tick())).toMatchObject([{ failure: { class: 'unresponsive' }, next: 'retry' }]);
+    expect(world.machine.history.lastFailure).toMatchObject({ class: 'unresponsive' });
+    // Better words come late and are told all the same.
+    expect(reports(world.exit(death))).toMatchObject([{ failure: { class: 'killed' } }]);
+  });
+
+  test('that is told of by an operator’s restart is told all the same', () => {
+    const world = readyWorld();
+    refuse(world);
+    world.send({ type: 'restart' });
+    expect(reports(world.exit(death))).toMatchObject([{ failure: { class: 'killed' }, next: 'rest' }]);
+  });
+
+  test('that somebody outside has asked for takes it out of service at its first word, and is no mark against it', () => {
+    const world = readyWorld();
+    for (let again = 0; again < 20; again += 1) {
+      const effects = world.say({ told: true });
+      expect(world.state).toBe('draining');
+      expect(reports(effects)).toMatchObject([{ failure: { class: 'stopped' }, next: 'retry' }]);
+      expect(types(effects)).not.toContain('terminate_leader');
+      expect(reports(world.exit({ ...failureOf('backoff'), class: 'engine-death' }))).toEqual([]);
+      expect(world.machine.history).toMatchObject({ failures: 0, crashesMs: [], lastFailure: { class: 'stopped' } });
+      world.swept();
+      expect(world.machine.life).toMatchObject({ state: 'backoff', untilMs: world.nowMs });
+      world.becomeReady();
+      expect(world.state).toBe('ready');
+    }
+  });
+
+  test('that somebody outside has asked for, and that does not come, is brought about', () => {
+    const world = readyWorld();
+    world.say({ told: true });
+    const beganMs = world.nowMs;
+    expect(types(world.tick())).toContain('terminate_leader');
+    expect(world.nowMs - beganMs).toBe(POLICY.stopGraceMs);
+  });
+
+  test('by a signal that its log had no time to tell of is none either', () => {
+    const world = readyWorld();
+    world.exit({ ...failureOf('backoff'), class: 'stopped' });
+    world.swept();
+    expect(world.machine.history).toMatchObject({ failures: 0, crashesMs: [] });
+    expect(world.machine.life).toMatchObject({ state: 'backoff', untilMs: world.nowMs });
+  });
+
+  test('during a start is tried again after a moment, however often', () => {
+    const world = new World();
+    world.send({ type: 'start' });
+    for (let again = 0; again < 10; again += 1) {
+      world.clear();
+      world.spawn();
+      expect(reports(world.say({ told: true }))).toMatchObject([{ failure: { class: 'stopped' }, next: 'retry' }]);
+      world.exit({ ...failureOf('backoff'), class: 'stopped' });
+      world.swept();
+      expect(world.machine.life).toMatchObject({ state: 'backoff', untilMs: world.nowMs + POLICY.backoffMs[0]! });
+      world.tick();
+    }
   });
 });
 
@@ -654,7 +736,11 @@ describe('the pulse of a ready worker', () => {
     world.beat = { running: 0, waiting: 0, load: 4, tokens: 100 };
     const leftMs = watchUntil(world, 'draining', hung(world));
     world.beat = { running: 0, waiting: 0, load: 0, tokens: 100 };
+    const before = world.effects.length;
     const endedMs = watchUntil(world, 'stopping', hung(world));
+    // What stands still hears no signal that asks.
+    expect(types(world.effects.slice(before))).toContain('kill_group');
+    expect(types(world.effects.slice(before))).not.toContain('terminate_leader');
     expect(leftMs + endedMs).toBeLessThanOrEqual(POLICY.stallRestartMs + POLICY.tokenTimeoutMs);
     expect(world.machine.history.lastFailure?.message).toContain('Its clients had given up');
   });
@@ -739,7 +825,7 @@ describe('want of memory', () => {
       'the available KV cache memory (0.15 GiB). Based on the available memory, the estimated maximum model length is 1200.\n';
     const lines = new LineSplitter().push(log);
     const exit = { code: 1, signal: null };
-    const failure = explain({ exit, phase: 'profile', lines, livedMs: 30_000, hostOomKills: null, ended: false });
+    const failure = explain({ exit, phase: 'profile', lines, livedMs: 30_000, hostOomKills: null, ended: false, first: null });
     const world = new World();
     world.send({ type: 'start' });
     for (let start = 0; start < 20 && world.state !== 'failed'; start += 1) {

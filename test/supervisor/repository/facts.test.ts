@@ -114,6 +114,22 @@ describe('a path', () => {
     expect(lookHere(weights(folder), '/', {})).toMatchObject({ kind: 'missing', why: expect.stringContaining('has no config.json') });
   });
 
+  test('whose config.json is cut off, or that has no tokenizer, is refused before a start', () => {
+    const folder = scratchFolder();
+    writeFileSync(join(folder, 'config.json'), '{"model_type": "qwen3", "hidden');
+    expect(lookHere(weights(folder), '/', {})).toMatchObject({
+      kind: 'missing',
+      why: expect.stringMatching(/config\.json cannot be read .*anew/),
+    });
+    writeFileSync(join(folder, 'config.json'), '[]');
+    expect(lookHere(weights(folder), '/', {})).toMatchObject({ kind: 'missing', why: expect.stringContaining('is no JSON object') });
+    writeFileSync(join(folder, 'config.json'), JSON.stringify(QWEN.config));
+    expect(lookHere(weights(folder), '/', {})).toMatchObject({ kind: 'missing', why: expect.stringContaining('there is no tokenizer in') });
+    expect(lookHere({ ...weights(folder), tokenizerElsewhere: true }, '/', {})).toMatchObject({ isHere: true });
+    writeFileSync(join(folder, 'tokenizer.json'), '{}');
+    expect(lookHere(weights(folder), '/', {})).toMatchObject({ isHere: true });
+  });
+
   test('of another format, or elsewhere, is for the engine to judge', () => {
     const folder = scratchFolder();
     writeFileSync(join(folder, 'model.gguf'), '');
@@ -126,6 +142,7 @@ describe('a path', () => {
   test('may lead to a download that is not complete: its index knows how large it will be', () => {
     const folder = scratchFolder();
     writeFileSync(join(folder, 'config.json'), JSON.stringify(QWEN3_8B));
+    writeFileSync(join(folder, 'tokenizer.json'), '{}');
     writeFileSync(join(folder, 'model.safetensors.index.json'), JSON.stringify({ metadata: { total_size: 15 * GIB } }));
     expect(lookHere(weights(folder), '/', {})).toMatchObject({ kind: 'known', profile: { variants: [{ weights_gib: 15 }] } });
   });

@@ -23,6 +23,7 @@ const LLAMA = {
 function modelFolder(config: object, gib: number, folder = scratchFolder()): string {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
+  writeFileSync(join(folder, 'tokenizer.json'), '{}');
   for (const name of ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors', 'consolidated.safetensors']) {
     writeFileSync(join(folder, name), '');
     truncateSync(join(folder, name), Math.round((gib / 2) * 2 ** 30));

@@ -16,7 +16,7 @@ const LIVES = {
   starting: { state: 'starting', step: 'spawning' },
   ready: { state: 'ready', process, sinceMs: 0, pulse: {} as Extract<Life, { state: 'ready' }>['pulse'] },
   draining: { state: 'draining', step: 'dozing', process },
-  stopping: { state: 'stopping', step: 'leader', process, then: { kind: 'rest' } },
+  stopping: { state: 'stopping', step: 'leader', process, then: { kind: 'rest' }, untold: null },
   asleep: { state: 'asleep', process },
   backoff: { state: 'backoff', untilMs: 0 },
   failed: { state: 'failed', failure: FAILURE },

@@ -1,0 +1,119 @@
+import { readFileSync } from 'node:fs';
+import type { Clock, Timer } from '../../gateway/core/clock.ts';
+import { repeat } from '../../gateway/core/clock.ts';
+import { listProcesses } from './processes.ts';
+
+/** Of a process group the first member that was gone. */
+export interface Gone {
+  /** The kernel's name of it, of 15 characters at most. */
+  readonly name: string;
+  readonly pid: number;
+  /** null where its parent had taken it away before it was looked at. */
+  readonly exit: { readonly code: number | null; readonly signal: string | null } | null;
+}
+
+interface Member {
+  readonly pid: number;
+  readonly name: string;
+  readonly startTicks: number;
+  readonly parent: number;
+}
+
+/** How often the members that are known are looked at: one small file each. */
+const LOOK_MS = 100;
+/** How many of these looks go by before new members are looked for, which means reading all of /proc. */
+const LOOKS_A_SCAN = 50;
+/** A member that went so long before the leader did has nothing to do with it. */
+const STORY_MS = 120_000;
+
+/**
+ * Sees which of an engine's processes ends first, and how. They are children of our child, so that no signal tells of their end; what their
+ * parent prints of it is often wrong. Compilers and other helpers come and go: only members whose name `counts` are watched. Where there is
+ * no /proc it sees nothing.
+ */
+export class GroupWatch {
+  readonly #clock: Clock;
+  readonly #leader: number;
+  readonly #counts: (name: string) => boolean;
+  readonly #timer: Timer;
+  #members: readonly Member[] = [];
+  #looks = 0;
+  #gone: (Gone & { readonly atMs: number }) | null = null;
+
+  constructor(clock: Clock, leader: number, counts: (name: string) => boolean) {
+    this.#clock = clock;
+    this.#leader = leader;
+    this.#counts = counts;
+    this.#timer = repeat(clock, LOOK_MS, () => this.#look());
+  }
+
+  /** The one that went before the leader; null where none did. */
+  get first(): Gone | null {
+    const gone = this.#gone;
+    if (!gone || this.#clock.now() - gone.atMs > STORY_MS) return null;
+    return { name: gone.name, pid: gone.pid, exit: gone.exit };
+  }
+
+  /** What ends from now on was ended by us, or with the leader. */
+  stop(): void {
+    this.#timer.cancel();
+  }
+
+  #look(): void {
+    const gone = this.#members.flatMap((member) => {
+      const now = readMember(member.pid);
+      const isThere = now !== null && now.member.startTicks === member.startTicks;
+      return isThere && now.ended === null ? [] : [{ member, exit: isThere ? now.ended : null }];
+    });
+    if (gone.length > 0) this.#note(gone);
+    if (this.#looks % LOOKS_A_SCAN === 0) this.#scan();
+    this.#looks += 1;
+  }
+
+  #note(gone: readonly { readonly member: Member; readonly exit: Gone['exit'] }[]): void {
+    this.#members = this.#members.filter((member) => !gone.some((one) => one.member.pid === member.pid));
+    // All of them at once: somebody has ended the whole group, and the leader's own end tells how.
+    if (readMember(this.#leader)?.ended !== null) return;
+    const pids = new Set(gone.map(({ member }) => member.pid));
+    // A child that goes with its parent does so because of it.
+    const first = gone.find(({ member }) => !pids.has(member.parent));
+    if (!first || (this.#gone && this.#clock.now() - this.#gone.atMs <= STORY_MS)) return;
+    this.#gone = { name: first.member.name, pid: first.member.pid, exit: first.exit, atMs: this.#clock.now() };
+  }
+
+  #scan(): void {
+    this.#members = listProcesses()
+      .filter(({ pid, group }) => group === this.#leader && pid !== this.#leader)
+      .flatMap(({ pid }) => {
+        const found = readMember(pid);
+        return found && found.ended === null && this.#counts(found.member.name) ? [found.member] : [];
+      });
+  }
+}
+
+/** One of its names is in its title by now, and its end, where it is one of the dead that nobody has taken away yet. null: not there. */
+function readMember(pid: number): { readonly member: Member; readonly ended: Gone['exit'] } | null {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  } catch {
+    return null;
+  }
+  const end = stat.lastIndexOf(')');
+  const fields = stat.slice(end + 2).split(' ');
+  const member = { pid, name: stat.slice(stat.indexOf('(') + 1, end), parent: Number(fields[1]), startTicks: Number(fields[19]) };
+  const isDead = fields[0] === 'Z' || fields[0] === 'X';
+  return { member, ended: isDead ? toExit(Number(fields[49])) : null };
+}
+
+/** Of the numbers of signals those by which an engine may end, as Linux counts them. */
+const SIGNALS: Readonly<Record<number, string>> = {
+  ...{ 1: 'SIGHUP', 2: 'SIGINT', 3: 'SIGQUIT', 4: 'SIGILL', 5: 'SIGTRAP', 6: 'SIGABRT', 7: 'SIGBUS', 8: 'SIGFPE', 9: 'SIGKILL' },
+  ...{ 11: 'SIGSEGV', 13: 'SIGPIPE', 14: 'SIGALRM', 15: 'SIGTERM', 31: 'SIGSYS' },
+};
+
+/** A wait status: the signal in the low seven bits, the code in the byte above. */
+function toExit(status: number): NonNullable<Gone['exit']> {
+  const signal = status & 0x7f;
+  return signal === 0 ? { code: (status >> 8) & 0xff, signal: null } : { code: null, signal: SIGNALS[signal] ?? `signal ${signal}` };
+}
