@@ -2,6 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import { execa } from 'execa';
 import type { Clock, Timer } from '../../gateway/core/clock.ts';
 import { repeat } from '../../gateway/core/clock.ts';
+import type { Ending } from '../failure/ending.ts';
 import type { Failure } from '../failure/failure.ts';
 import type { Exit } from '../failure/row.ts';
 import { spawnFailed } from '../failure/failure.ts';
@@ -12,7 +13,6 @@ import type { LogFiles } from '../system/log-file.ts';
 import { LogFollower, rotate } from '../system/log-file.ts';
 import type { Progress } from '../failure/log-tail.ts';
 import { LogTail } from '../failure/log-tail.ts';
-import type { Gone } from '../system/group-watch.ts';
 import { GroupWatch } from '../system/group-watch.ts';
 import { endAll, readProcess, signal } from '../system/processes.ts';
 import type { WorkerRecord } from './record.ts';
@@ -124,15 +124,15 @@ export class EngineProcess {
     this.#oomKillsBefore = this.#oomKills();
   }
 
-  /** How much the kernel has killed around the engine since; null where it does not say. */
-  newOomKills(): number | null {
-    const now = this.#oomKills();
-    return now === null || this.#oomKillsBefore === null ? null : Math.max(0, now - this.#oomKillsBefore);
+  /** What the system tells of its end. */
+  ending(exit: Exit): Pick<Ending, 'exit' | 'first' | 'lines' | 'hostOomKills'> {
+    return { exit, first: this.#members?.first ?? null, lines: this.#tail.story(), hostOomKills: this.#newOomKills() };
   }
 
-  /** The first of its processes that was gone, before the one that we have started and before we ended any; null where none was. */
-  get firstGone(): Gone | null {
-    return this.#members?.first ?? null;
+  /** How much the kernel has killed around the engine since; null where it does not say. */
+  #newOomKills(): number | null {
+    const now = this.#oomKills();
+    return now === null || this.#oomKillsBefore === null ? null : Math.max(0, now - this.#oomKillsBefore);
   }
 
   terminateLeader(pid: number): void {

@@ -286,14 +286,9 @@ export class SupervisedWorker {
   }
 
   #explain(exit: Exit): Failure {
-    const { life } = this.#machine;
-    const { tail } = this.#process;
-    const lines = tail.story();
-    const { livedMs } = this.#report;
-    const hostOomKills = this.#process.newOomKills();
-    const first = this.#process.firstGone;
-    const phase = phaseOf(this.#machine, tail.phase);
-    return explain({ exit, first, phase, lines, livedMs, hostOomKills, ended: life.state === 'stopping' });
+    const phase = phaseOf(this.#machine, this.#process.tail.phase);
+    const ended = this.state === 'stopping';
+    return explain({ ...this.#process.ending(exit), phase, livedMs: this.#report.livedMs, ended });
   }
 
   #setup(): Setup | null {
