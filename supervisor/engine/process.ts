@@ -1,5 +1,6 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { execa } from 'execa';
 import type { Clock, Timer } from '../../gateway/core/clock.ts';
 import { repeat } from '../../gateway/core/clock.ts';
 import type { Ending } from '../failure/ending.ts';
@@ -210,31 +211,22 @@ type Spawned =
  * that keeps a pipe open must not hide the end of its parent.
  */
 async function spawnChild(plan: LaunchPlan, logFile: string): Promise<Spawned> {
-  // execa passes on any descriptor; its types only list 3 to 9.
-  const log = openSync(logFile, 'a', 0o600) as 3;
+  const log = openSync(logFile, 'a', 0o600);
   try {
-    const child = execa(plan.file, plan.argv, {
-      cwd: plan.cwd,
-      env: { ...plan.env },
-      extendEnv: false,
-      stdin: 'ignore',
-      stdout: log,
-      stderr: log,
-      detached: true,
-      // execa would keep all output in memory, end the child along with us, and follow a SIGTERM with a SIGKILL to the leader alone.
-      buffer: false,
-      cleanup: false,
-      forceKillAfterDelay: false,
-      reject: false,
-    });
+    const child = spawn(plan.file, plan.argv, { cwd: plan.cwd, env: { ...plan.env }, stdio: ['ignore', log, log], detached: true });
+    const { promise: exited, resolve } = Promise.withResolvers<Exit>();
+    child.once('exit', (code, signal) => resolve({ code, signal }));
     if (child.pid === undefined) {
-      const result = await child;
-      return { kind: 'failed', code: result.code ?? 'UNKNOWN', detail: result.originalMessage ?? 'unknown reason' };
+      const [error] = await once(child, 'error');
+      throw error;
     }
     // What keeps us running is having something to supervise with, not a child that may hang in the kernel for good.
-    child.nodeChildProcess.unref();
-    const exited = child.then((result) => ({ code: result.exitCode ?? null, signal: result.signal ?? null }));
+    child.unref();
     return { kind: 'running', pid: child.pid, exited };
+  } catch (error) {
+    // Some refusals of the system come as an event, others (no memory, arguments too long) are thrown.
+    const { code, message } = error as NodeJS.ErrnoException;
+    return { kind: 'failed', code: code ?? 'UNKNOWN', detail: message };
   } finally {
     closeSync(log);
   }

@@ -1,4 +1,3 @@
-import { execa } from 'execa';
 import type { Clock } from '../../gateway/core/clock.ts';
 
 interface BriefRun {
@@ -18,6 +17,8 @@ type BriefAnswer =
 
 /** Runs a program that only answers a question. One that takes too long is ended with all it has started, and not waited for. */
 export async function runBriefly(clock: Clock, run: BriefRun): Promise<BriefAnswer> {
+  // Its modules are more than all the others of a gateway that asks no program anything.
+  const { execa } = await import('execa');
   // A group of its own, so that the children of a wrapper script end with it.
   const child = execa(run.program, run.args, {
     env: { ...run.env },

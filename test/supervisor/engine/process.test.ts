@@ -1,0 +1,41 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { systemClock } from '../../../gateway/core/clock.ts';
+import type { Birth } from '../../../supervisor/engine/process.ts';
+import { EngineProcess } from '../../../supervisor/engine/process.ts';
+import type { Failure } from '../../../supervisor/failure/failure.ts';
+import { logFiles } from '../../../supervisor/system/log-file.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'headgate-process-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const noProgram = join(folder, 'words.txt');
+writeFileSync(noProgram, 'no program\n', { mode: 0o644 });
+
+test.each([
+  ['is not there', join(folder, 'vllm'), [], 'config', /was not found/],
+  ['may not be run', noProgram, [], 'config', /could not be started: .*EACCES/],
+  ['is looked for inside a file', join(noProgram, 'vllm'), [], 'config', /could not be started: .*ENOTDIR/],
+  ['is given more than the system passes on', process.execPath, ['x'.repeat(4_000_000)], 'spawn', /could not be started: .*E2BIG/],
+])('a program that %s is told as a start that failed', async (_name, file, argv, failureClass, says) => {
+  const engine = new EngineProcess({
+    onUnwritten: () => {},
+    clock: systemClock,
+    worker: 'm',
+    model: 'm',
+    logs: logFiles(folder, 'm'),
+    recordsDirectory: folder,
+    sweepGraceMs: 1_000,
+    isMarked: () => false,
+  });
+  const failures: Failure[] = [];
+  const unexpected = (): never => expect.unreachable();
+  await engine.start({ file, argv, args: [], env: {}, cwd: folder, maxNumSeqs: 1, maxModelLen: null }, {} as Birth, {
+    onSpawned: unexpected,
+    onSpawnFailed: (failure) => failures.push(failure),
+    onProgress: unexpected,
+    onExited: unexpected,
+  });
+  expect(failures).toMatchObject([{ class: failureClass, message: expect.stringMatching(says) }]);
+});
