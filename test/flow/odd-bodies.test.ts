@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RELAYED_ROUTES } from '../../gateway/http/routes.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { histories } from '../support/histories.ts';
 import { startSim, type RunningSim } from '../support/sim.ts';
 import { ask } from './asking.ts';
 import { endsOf, settled, statsOf } from './settled.ts';
@@ -9,7 +10,7 @@ import { endsOf, settled, statsOf } from './settled.ts';
 // Whatever clients send, in whatever field of whatever route: it is answered, and no worker is judged by it.
 
 const MODEL = 'sim-1B';
-const CALLS = 1_000;
+const CALLS = histories(1_000);
 const MESSAGES = [{ role: 'user', content: 'Name a river.' }];
 const TOOL = { type: 'function', function: { name: 'abort', description: '"finish_reason": "abort"', parameters: { type: 'object' } } };
 
@@ -129,7 +130,7 @@ test('every route of JSON is among those that are tried', () => {
   expect([...Object.keys(ROUTES), ...multipart].toSorted()).toEqual(RELAYED_ROUTES.map(({ path }) => path).toSorted());
 });
 
-test('a thousand odd bodies on every kind of route move no breaker', async () => {
+test('odd bodies on every kind of route move no breaker', async () => {
   const goodCall = { model: MODEL, messages: MESSAGES, max_tokens: 4 };
   // A worker that was never asked has no breaker to look at.
   expect((await ask(gateway.url, goodCall)).status).toBe(200);

@@ -9,6 +9,7 @@ import { loadSettings } from '../../../gateway/config/load.ts';
 import { SettingsError } from '../../../gateway/config/schema/problems.ts';
 import { SETTINGS } from '../../../gateway/config/schema/form.ts';
 import { settingsSchema } from '../../../gateway/config/schema/settings.ts';
+import { histories } from '../../support/histories.ts';
 import { inputOf } from './loading.ts';
 
 /** Loads, explains and checks. Whatever is not a SettingsError with problems comes out as it is. */
@@ -70,14 +71,14 @@ const text = fc.array(piece, { maxLength: 40 }).map((pieces) => pieces.join(''))
 test('arbitrary bytes as a file give settings or a SettingsError', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => survive(bytes, {}, [])),
-    { numRuns: 300 },
+    { numRuns: histories(300) },
   );
 });
 
 test('arbitrary text of settings-like pieces gives settings or a SettingsError', () => {
   fc.assert(
     fc.property(text, (given) => survive(Buffer.from(given), { A: 'x' }, [])),
-    { numRuns: 1500 },
+    { numRuns: histories(1_500) },
   );
 });
 
@@ -101,7 +102,7 @@ test('arbitrary values in the right shape give settings or a SettingsError', () 
   });
   fc.assert(
     fc.property(tree, (given) => survive(Buffer.from(stringify(given)), {}, [])),
-    { numRuns: 500 },
+    { numRuns: histories(500) },
   );
 });
 
@@ -121,7 +122,7 @@ test('arbitrary variables and flags give settings, a usage error or a SettingsEr
   );
   fc.assert(
     fc.property(env, fc.array(argument, { maxLength: 6 }), (given, argv) => survive(Buffer.from('models: [a]'), given, argv)),
-    { numRuns: 500 },
+    { numRuns: histories(500) },
   );
 });
 
