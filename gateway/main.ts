@@ -251,7 +251,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     () => settings.pressure.scrape_interval_ms,
     () => {
       pressureWatch.look(settings.pressure, directory.workers(), clock.now());
-      dispatch.takeBackStuck();
+      dispatch.lookAfterWaiting();
     },
   );
 

@@ -15,6 +15,8 @@ export interface FakeVllm extends AsyncDisposable {
   readonly openSockets: () => number;
   /** Cuts every connection and stops listening, as kill -9 does. */
   die(): Promise<void>;
+  /** Refuses new connections and closes those at rest; those with a request stay open, and whatever its script says still goes out. */
+  closePort(): void;
 }
 
 /** The answers of a worker in the shapes vLLM has, and none of its timing. */
@@ -125,6 +127,10 @@ export async function startFakeVllm(models: readonly string[] = ['m']): Promise<
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     openSockets: () => sockets.size,
     die,
+    closePort() {
+      server.close();
+      server.closeIdleConnections();
+    },
     [Symbol.asyncDispose]: die,
   });
 }

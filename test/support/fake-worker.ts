@@ -80,8 +80,11 @@ export class FakeTransport implements WorkerTransport {
     return exchange;
   }
 
+  /** What a page asked for by GET is answered with. */
+  onGet: () => Promise<{ status: number; body: string }> = () => Promise.reject(new Error('not in this test'));
+
   get(): Promise<{ status: number; body: string }> {
-    return Promise.reject(new Error('not in this test'));
+    return this.onGet();
   }
 
   get openSockets(): number {

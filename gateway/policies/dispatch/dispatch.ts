@@ -22,6 +22,7 @@ import { InHand } from './in-hand.ts';
 import { LoadBalancer, type BalancerSettings } from './load-balancer.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { SignsOfLife } from './signs-of-life.ts';
+import { SilencedCalls } from './silenced-calls.ts';
 import { takeBackStuck } from './stuck-calls.ts';
 import { Suspects } from './suspects.ts';
 
@@ -69,12 +70,14 @@ export class Dispatch {
   readonly #inHand = new InHand();
   readonly #signs = new SignsOfLife(this.#inHand);
   readonly #rest = new AskedForRest();
+  readonly #silenced: SilencedCalls;
   readonly #routed = new Map<string, number>();
 
   constructor(context: DispatchContext) {
     this.#context = context;
     this.#balancer = new LoadBalancer(context.random);
     this.#breakers = new Breakers(context, this.#signs);
+    this.#silenced = new SilencedCalls(this.#inHand, context.clock);
     this.#filters = filters(context, this.#breakers, this.#losses, this.#rest);
     context.directory.onChange(() => this.#forgetWorkers());
   }
@@ -88,9 +91,10 @@ export class Dispatch {
     return this.#routed;
   }
 
-  /** Takes calls that wait at a worker that stands still back from it, where another may be asked. Now and then. */
-  takeBackStuck(): void {
+  /** Looks after calls that wait in vain: at a worker that stands still, or that is gone without a word. Now and then. */
+  lookAfterWaiting(): void {
     takeBackStuck(this.#inHand, this.#context.directory);
+    this.#silenced.look();
   }
 
   /** Takes new thresholds into the breakers there are. */
@@ -168,7 +172,7 @@ export class Dispatch {
     worker.inFlight++;
     this.#routed.set(worker.id, (this.#routed.get(worker.id) ?? 0) + 1);
     events.routed(call, worker.id);
-    const held = this.#inHand.begin(attempt, call);
+    const held = this.#inHand.begin(worker, attempt, call);
     const probe = this.#breakers.of(worker.id).state === 'half_open';
     const settle = new Lease(() => {
       worker.inFlight--;
@@ -178,12 +182,11 @@ export class Dispatch {
     const heard = (): void => {
       if (waits) worker.unanswered--;
       waits = false;
-      held.waiting = null;
     };
     const { bytes } = call.body;
     try {
       const result = await relay(call, attempt, worker, this.#request(call), clock, settings(), {
-        onBegun: (waiting) => void (held.waiting = waiting),
+        onBegun: (underway) => void (held.underway = underway),
         onSent: () => {
           if (!waits) worker.unanswered++;
           waits = true;

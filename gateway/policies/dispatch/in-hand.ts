@@ -1,14 +1,16 @@
 import type { Attempt } from '../../core/attempt.ts';
 import { Bag, type Member } from '../../core/bag/bag.ts';
 import type { Call } from '../../core/call.ts';
-import type { Waiting } from '../relay/attempt-result.ts';
+import type { Worker } from '../../core/worker.ts';
+import type { Underway } from '../relay/attempt-result.ts';
 
 /** An attempt that a worker has in hand. */
 export interface Held extends Member {
+  readonly worker: Worker;
   readonly attempt: Attempt;
   readonly call: Call;
-  /** Takes it back from the worker; null before it is on its way, and when its first byte is there. */
-  waiting: Waiting | null;
+  /** Ends it; null before it is on its way, and when it is over. */
+  underway: Underway | null;
 }
 
 const NONE: Iterable<Held> = [];
@@ -18,16 +20,16 @@ export class InHand {
   readonly #byWorker = new Map<string, Bag<Held>>();
 
   /** An attempt is on its way to its worker. */
-  begin(attempt: Attempt, call: Call): Held {
-    let bag = this.#byWorker.get(attempt.worker);
-    if (bag === undefined) this.#byWorker.set(attempt.worker, (bag = new Bag()));
-    const held: Held = { slot: -1, attempt, call, waiting: null };
+  begin(worker: Worker, attempt: Attempt, call: Call): Held {
+    let bag = this.#byWorker.get(worker.id);
+    if (bag === undefined) this.#byWorker.set(worker.id, (bag = new Bag()));
+    const held: Held = { slot: -1, worker, attempt, call, underway: null };
     bag.add(held);
     return held;
   }
 
   end(held: Held): void {
-    held.waiting = null;
+    held.underway = null;
     this.#byWorker.get(held.attempt.worker)?.remove(held);
   }
 
@@ -39,8 +41,8 @@ export class InHand {
     return this.#byWorker.keys();
   }
 
-  /** What it still has in hand hears of its end itself. */
+  /** Of a worker that has left the list what it still has is known until it ends. */
   delete(worker: string): void {
-    this.#byWorker.delete(worker);
+    if (this.#byWorker.get(worker)?.size === 0) this.#byWorker.delete(worker);
   }
 }

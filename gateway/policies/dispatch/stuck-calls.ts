@@ -9,8 +9,9 @@ import type { InHand } from './in-hand.ts';
 export function takeBackStuck(inHand: InHand, directory: Pick<WorkerDirectory, 'workers' | 'readyFor'>): void {
   for (const worker of directory.workers()) {
     if (worker.load.withheldAt === null) continue;
-    for (const { waiting, call } of inHand.of(worker.id)) {
-      if (directory.readyFor(call.model).some((other) => isBetter(other, worker))) waiting?.giveUp(standsStill());
+    for (const { underway, call, attempt } of inHand.of(worker.id)) {
+      if (attempt.firstByteAt !== null) continue;
+      if (directory.readyFor(call.model).some((other) => isBetter(other, worker))) underway?.giveUp(standsStill());
     }
   }
 }

@@ -3,15 +3,17 @@ import type { GatewayError } from '../../core/errors.ts';
 import type { Reply } from '../../core/reply.ts';
 
 /** An attempt that is under way. */
-export interface Waiting {
+export interface Underway {
   /** Ends it as a failure of its worker, unless a byte of the answer has gone out or it is over. */
   giveUp(error: GatewayError): void;
+  /** Its worker is gone without having said so to this call, and through no fault of it. A client that reads slowly has its answer first. */
+  lose(error: GatewayError): void;
 }
 
 /** What whoever makes an attempt hears besides its result. */
 export interface AttemptObserver {
   /** It is on its way. Before that it may have failed already. */
-  onBegun(attempt: Waiting): void;
+  onBegun(attempt: Underway): void;
   /** The worker has the whole request. */
   onSent(): void;
   onFirstByte(): void;

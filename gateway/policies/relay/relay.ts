@@ -15,7 +15,7 @@ import type { Worker } from '../../core/worker.ts';
 import { type Expected, isExpectedType } from '../../openai/answer-check.ts';
 import { errorEvent } from '../../openai/error-body.ts';
 import { fromWorkerError, tellsEngineDeath } from '../../vllm/worker-error.ts';
-import type { AttemptObserver, AttemptResult, Waiting } from './attempt-result.ts';
+import type { AttemptObserver, AttemptResult, Underway } from './attempt-result.ts';
 import { ClientBody } from './client-body.ts';
 import { SilenceWatch, type SilenceListener, type SilenceSettings } from './silence-watch.ts';
 import { StreamReader, type SeenEvent } from './stream-reader.ts';
@@ -72,7 +72,7 @@ function expectedOf({ peek, route }: Call): Expected {
   return route.streamEnd === 'end-of-body' ? 'stream-or-json' : 'stream';
 }
 
-class Relay implements UpstreamListener, SilenceListener, Waiting {
+class Relay implements UpstreamListener, SilenceListener, Underway {
   readonly #call: Call;
   readonly #attempt: Attempt;
   readonly #clock: Clock;
@@ -402,6 +402,13 @@ class Relay implements UpstreamListener, SilenceListener, Waiting {
     if (this.#state === 'waiting') this.#fail(error, 'failed', { kind: 'failure', reason: 'stalled' });
   }
 
+  lose(error: GatewayError): void {
+    if (this.#state === 'passing' && !this.#silence.isHeld) return this.#break(error, NEUTRAL);
+    if (this.#state !== 'waiting') return;
+    // As if it had died, but it did not die of this.
+    this.#end(error, 'died', NEUTRAL);
+  }
+
   #onTimeout(message: string, reason: string): void {
     const error = new GatewayError('upstream_timeout', message);
     const verdict: Verdict = { kind: 'failure', reason };
@@ -413,9 +420,13 @@ class Relay implements UpstreamListener, SilenceListener, Waiting {
 
   /** Before the first byte: the caller decides what comes next. */
   #fail(error: GatewayError, cause: FailureCause, verdict: Verdict): void {
+    if (cause === 'died') this.#observer.onDied(true);
+    this.#end(error, cause, verdict);
+  }
+
+  #end(error: GatewayError, cause: FailureCause, verdict: Verdict): void {
     this.#abort();
     this.#attempt.failure = cause;
-    if (cause === 'died') this.#observer.onDied(true);
     this.#settle(verdict);
     this.#over();
     this.#resolve({ kind: 'failed', error, cause });

@@ -54,6 +54,11 @@ export class SilenceWatch {
     this.#timer = null;
   }
 
+  /** The client reads too slowly, and what the worker says is left unread. */
+  get isHeld(): boolean {
+    return this.#held;
+  }
+
   /** The request has been written. */
   sent(now: number): void {
     this.#heardAt = this.#toldAt = now;

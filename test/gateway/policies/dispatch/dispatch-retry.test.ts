@@ -82,7 +82,8 @@ describe('retry', () => {
     await t.clock.advance(100);
     t.workers[0]!.last.answer(500, {});
     await t.clock.advance(100);
-    t.workers[1]!.last.sent().head().frames(tokenEvent());
+    // The first event of a chat says no more than whose turn it is.
+    t.workers[1]!.last.sent().head().frames(tokenEvent(), tokenEvent());
     await t.clock.advance(100);
     t.workers[1]!.last.failed('died');
     expect(sent.call.attempts).toMatchObject([

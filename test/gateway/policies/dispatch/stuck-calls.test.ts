@@ -10,7 +10,7 @@ async function stuck(stream = false, workers = 2) {
   await t.settle();
   t.workers[0]!.last.sent();
   if (stream) t.workers[0]!.last.head();
-  t.dispatch.takeBackStuck();
+  t.dispatch.lookAfterWaiting();
   await t.settle();
   expect(t.workers[0]!.last.aborted).toBe(false);
   t.workers[0]!.load.withheldAt = t.clock.now();
@@ -19,7 +19,7 @@ async function stuck(stream = false, workers = 2) {
 
 test.each([false, true])('a call (stream: %s) that waits at a worker that stands still is answered by another', async (stream) => {
   const t = await stuck(stream);
-  t.dispatch.takeBackStuck();
+  t.dispatch.lookAfterWaiting();
   await t.settle();
   expect(t.workers[0]!.last.aborted).toBe(true);
   expect(t.workers[0]).toMatchObject({ inFlight: 0, unanswered: 0 });
@@ -28,16 +28,16 @@ test.each([false, true])('a call (stream: %s) that waits at a worker that stands
   else good(t.workers[1]!.last);
   await t.settle();
   expect(textOf(t.sent)).toContain(stream ? '[DONE]' : 'Yes.');
-  t.dispatch.takeBackStuck();
+  t.dispatch.lookAfterWaiting();
   expect(t.asked()).toEqual([1, 1]);
 });
 
 test('it waits on where there is no other, or none that does any better: the worker may get on', async () => {
   const alone = await stuck(false, 1);
-  alone.dispatch.takeBackStuck();
+  alone.dispatch.lookAfterWaiting();
   const both = await stuck();
   both.workers[1]!.load.withheldAt = both.clock.now();
-  both.dispatch.takeBackStuck();
+  both.dispatch.lookAfterWaiting();
   for (const t of [alone, both]) {
     await t.settle();
     good(t.workers[0]!.last);
@@ -49,7 +49,7 @@ test('it waits on where there is no other, or none that does any better: the wor
 test('a stream that has begun is left to the worker that began it', async () => {
   const t = await stuck(true);
   t.workers[0]!.last.frames(tokenEvent());
-  t.dispatch.takeBackStuck();
+  t.dispatch.lookAfterWaiting();
   await t.settle();
   expect(t.workers[0]!.last.aborted).toBe(false);
   expect(t.asked()).toEqual([1, 0]);
