@@ -208,6 +208,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     pressure: () => settings.pressure,
     retry: () => settings.retry,
     relay: () => relaySettings,
+    onStopping: ({ id }) => (supervised ?? listed!).observe(id, 'stopping'),
     newRequestId: newId,
   });
   let relaySettings = { ...settings.timeouts, ...settings.stream };

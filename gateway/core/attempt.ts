@@ -9,10 +9,11 @@ export type Verdict =
   | { readonly kind: 'neutral' };
 
 /**
- * Why an attempt gave no answer. unsent: the worker never had it · stale: a kept connection was gone · died: the worker broke off · busy ·
- * failed: the worker answered with a failure · final: no other worker would do better
+ * Why an attempt gave no answer. unsent: the worker never had it · stale: a kept connection was gone · died: the worker broke off ·
+ * stopping: the worker takes nothing new, because it is about to end · busy · failed: the worker answered with a failure · final: no other
+ * worker would do better
  */
-export type FailureCause = 'unsent' | 'stale' | 'died' | 'busy' | 'failed' | 'final';
+export type FailureCause = 'unsent' | 'stale' | 'died' | 'stopping' | 'busy' | 'failed' | 'final';
 
 /** One attempt at a worker, as far as it has come. Written by the relay that makes it, and read by everyone. */
 export interface Attempt {

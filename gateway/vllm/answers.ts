@@ -7,6 +7,7 @@ const modelList = z.object({ data: z.array(modelCard.nullable().catch(null)) });
 const versionPage = z.object({ version: z.string() });
 const loadPage = z.object({ server_load: z.number() });
 const sleepPage = z.object({ is_sleeping: z.boolean() });
+const pausePage = z.object({ is_paused: z.boolean() });
 const items = z.array(z.unknown()).nullish();
 const generatedAnswer = z.object({ choices: items, data: items });
 
@@ -30,6 +31,11 @@ export function readLoad(page: string): number | null {
 /** What GET /is_sleeping says; null where the page says nothing. */
 export function readSleeping(page: string): boolean | null {
   return read(sleepPage, page)?.is_sleeping ?? null;
+}
+
+/** What GET /is_paused says; null where the page says nothing. */
+export function readPaused(page: string): boolean | null {
+  return read(pausePage, page)?.is_paused ?? null;
 }
 
 /** Whether an answer holds what was generated: text in `choices`, or vectors, classes or scores in `data`. */

@@ -20,6 +20,8 @@ const KV_USAGE_OLD = '\nvllm:gpu_cache_usage_perc';
 const WORK = ['\nvllm:generation_tokens_total', '\nvllm:prompt_tokens_total', '\nvllm:iteration_tokens_total_count'];
 const FIRST_TOKEN_SUM = '\nvllm:time_to_first_token_seconds_sum';
 const FIRST_TOKEN_COUNT = '\nvllm:time_to_first_token_seconds_count';
+const SLEEP_STATE = '\nvllm:engine_sleep_state';
+const STARTED = '\nprocess_start_time_seconds';
 const CACHE_CONFIG = '\nvllm:cache_config_info';
 
 const SPACE = 32;
@@ -42,6 +44,20 @@ export function readMetrics(page: string): EngineFigures | null {
     work: workIn(page),
     kvCacheBytes: cacheBytes(page),
   };
+}
+
+/** Whether one of its engines was put to sleep: requests wait there until it is woken. */
+export function isAsleep(page: string): boolean {
+  let asleep = false;
+  eachSample(page, SLEEP_STATE, (labels, value) => {
+    asleep ||= value === 0 && labels.includes('sleep_state="awake"');
+  });
+  return asleep;
+}
+
+/** Seconds since the epoch at which its process began, which tells one life of a server from the next; null where the page does not say. */
+export function processStart(page: string): number | null {
+  return sum(page, STARTED);
 }
 
 /** How long requests have waited for their first token since the engine started, waiting in its queue included; null where none has had one. */

@@ -38,6 +38,14 @@ export function tellsEngineDeath(text: string): boolean {
   return text.includes('EngineCore encountered an issue') || text.includes('EngineDeadError');
 }
 
+/**
+ * Whether a worker says that it is being shut down: what a vLLM that finishes its calls first (`--shutdown-timeout`) answers to each new one,
+ * while its health is good. The words are those of Python's executors.
+ */
+export function tellsShutdown(text: string): boolean {
+  return text.includes('cannot schedule new futures after');
+}
+
 interface Fields {
   readonly message: string;
   readonly type: string;

@@ -8,6 +8,9 @@ const CLASSES: Record<Sight, string> = {
   dead: 'engine_dead',
   answered: 'unexpected_answer',
   unseen: 'not_looked_at',
+  asleep: 'asleep',
+  paused: 'paused',
+  stopping: 'stopping',
 };
 
 const ADVICE: Record<Sight, string> = {
@@ -16,19 +19,25 @@ const ADVICE: Record<Sight, string> = {
   dead: 'Restart that server: its engine has stopped.',
   answered: 'Check that the url is that of a vLLM server, and that its api_key is right.',
   unseen: 'Raise the number of files that the gateway may open: ulimit -n, or LimitNOFILE in its service.',
+  asleep: 'Wake it: POST /wake_up at that server. It serves as soon as it is awake.',
+  paused: 'Resume it: POST /resume at that server. It serves as soon as it is resumed.',
+  stopping: 'Somebody has told that server to stop. It serves again once it has been started anew.',
 };
 
-const SCRAPE_TROUBLE: Record<Sight, string> = {
+const TROUBLE: Record<Sight, string> = {
   refused: 'refuses connections',
   missed: 'has stopped answering /metrics',
   dead: 'answers /metrics with status 503',
   answered: 'answers',
   unseen: 'could not be asked',
+  asleep: 'was put to sleep',
+  paused: 'was paused',
+  stopping: 'is being shut down and takes no new requests',
 };
 
-/** What the scraper saw, as words that go on from the worker's url. */
-export function scrapeTrouble(sight: Sight): string {
-  return SCRAPE_TROUBLE[sight];
+/** What was seen, as words that go on from the worker's url. */
+export function troubleOf(sight: Sight): string {
+  return TROUBLE[sight];
 }
 
 /** What is the matter with a listed worker, for the operator. `message` goes on from the worker's url: "… refuses connections". */

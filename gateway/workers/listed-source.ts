@@ -84,7 +84,7 @@ export function startListedSource({ clock, directory, workers, onKept }: ListedS
     update,
     versions: () => new Map([...listed].flatMap(([id, { version }]) => (version === null ? [] : [[id, version] as const]))),
     // While it drains, what it does shows whether its last calls get on.
-    scrapes: ({ view }) => view.state === 'ready' || view.state === 'draining',
+    scrapes: ({ id, view }) => view.state === 'ready' || view.state === 'draining' || find(id)?.isStopping === true,
     observe: (id, sight) => find(id)?.observe(sight),
     drain(id) {
       const worker = find(id);

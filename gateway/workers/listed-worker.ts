@@ -2,7 +2,7 @@ import { backOffMs } from '../core/back-off.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import type { WorkerView } from '../core/worker.ts';
 import type { Sight } from '../vllm/sight.ts';
-import { listedFailure, scrapeTrouble } from './listed-failure.ts';
+import { listedFailure, troubleOf } from './listed-failure.ts';
 import { type Finding, type GetPage, lookAt, modelNamed } from './look.ts';
 import type { ListedAddress, WorkerListing } from './worker-listing.ts';
 
@@ -17,11 +17,16 @@ interface ListedWorkerOptions {
 
 /** In a row. vLLM's own node supervisor goes by the same number. */
 const MISSES_TO_LOSE = 3;
+/** What needs to be seen but once. */
+const AT_ONCE: ReadonlySet<Sight> = new Set(['dead', 'refused', 'asleep', 'paused', 'stopping']);
 const RETRY = { firstMs: 500, longestMs: 5000 };
 /** While the worker is ready the scraper sees a crash sooner; a look finds a dead engine behind a living front, and new models. */
 const READY_LOOK_MS = 5000;
 /** How often a worker that drains is asked whether its last call has ended. */
 const EMPTY_LOOK_MS = 200;
+
+/** How long one that is about to end is left alone where nothing tells its next life from this one. */
+const STOPPING_MS = 30_000;
 
 type Unwell = Extract<Finding, { kind: 'unwell' }>;
 
@@ -42,6 +47,11 @@ export class ListedWorker {
   #missedScrapes = 0;
   /** An operator has taken it out of service. */
   #isHeld = false;
+  /** As its process tells; null where it does not. */
+  #startedAt: number | null = null;
+  /** Until when it is not asked again after it said that it is about to end, unless it has ended; null while it has not said so. */
+  #stoppingUntil: number | null = null;
+  #tellsPause = true;
   #emptying: Timer | null = null;
 
   constructor(address: ListedAddress, listing: WorkerListing, options: ListedWorkerOptions) {
@@ -77,12 +87,18 @@ export class ListedWorker {
     return true;
   }
 
-  /** What the scraper saw; the scraper reads ready workers only. */
+  /** It is about to end, and has calls that it finishes. */
+  get isStopping(): boolean {
+    return this.#stoppingUntil !== null;
+  }
+
+  /** What the scraper saw, or a call was told. */
   observe(sight: Sight): void {
     if (this.view.state !== 'ready' || sight === 'unseen') return;
+    if (sight === 'stopping') this.#stoppingUntil = this.#options.clock.now() + STOPPING_MS;
     this.#missedScrapes = sight === 'missed' ? this.#missedScrapes + 1 : 0;
     if (!this.#isLost(sight, this.#missedScrapes)) return;
-    this.#lost({ kind: 'unwell', sight, message: scrapeTrouble(sight) });
+    this.#lost({ kind: 'unwell', sight, message: troubleOf(sight) });
     this.#schedule();
   }
 
@@ -119,7 +135,9 @@ export class ListedWorker {
   async #look(): Promise<void> {
     const listing = this.#listing;
     this.#looking = true;
-    const finding = await lookAt(this.#options.get, { models: listing.models, version: this.version });
+    const ready = this.view.state === 'ready';
+    const { version } = this;
+    const finding = await lookAt(this.#options.get, { models: listing.models, version, ready, tellsPause: this.#tellsPause });
     this.#looking = false;
     if (this.#closed) return;
     // The list was reloaded meanwhile: the finding answers a question that is no longer asked.
@@ -138,11 +156,19 @@ export class ListedWorker {
   }
 
   #isLost(sight: Sight, misses: number): boolean {
-    return sight === 'dead' || sight === 'refused' || misses >= MISSES_TO_LOSE;
+    return AT_ONCE.has(sight) || misses >= MISSES_TO_LOSE;
   }
 
-  #foundWell({ models, version, engine }: Extract<Finding, { kind: 'well' }>): void {
+  #foundWell({ models, version, engine, startedAt, tellsPause }: Extract<Finding, { kind: 'well' }>): void {
     this.#missedLooks = 0;
+    this.#tellsPause = tellsPause;
+    if (this.#stoppingUntil !== null) {
+      const isNew =
+        startedAt !== null && this.#startedAt !== null ? startedAt !== this.#startedAt : this.#options.clock.now() >= this.#stoppingUntil;
+      if (!isNew) return;
+      this.#stoppingUntil = null;
+    }
+    this.#startedAt = startedAt ?? this.#startedAt;
     this.version = version;
     const found = this.#isHeld ? {} : ({ state: 'ready', stage: 'ready' } as const);
     this.#show({ ...this.view, ...found, models, engine });
@@ -151,6 +177,7 @@ export class ListedWorker {
   #lost(finding: Unwell): void {
     const lastFailure = listedFailure(this.view.url, 'serving', finding, this.#options.clock.wall());
     this.version = null;
+    this.#tellsPause = true;
     this.#missedScrapes = 0;
     this.#retries = 0;
     this.#show({ ...this.view, state: 'starting', stage: null, lastFailure });
@@ -158,6 +185,12 @@ export class ListedWorker {
 
   /** It was not ready before. The same trouble again is no news. */
   #stillUnwell(finding: Unwell): void {
+    if (finding.sight === 'refused' || finding.sight === 'missed' || finding.sight === 'dead') {
+      // What answers there next may be another server.
+      this.#stoppingUntil = null;
+      this.#startedAt = null;
+      this.#tellsPause = true;
+    }
     const lastFailure = listedFailure(this.view.url, 'starting', finding, this.#options.clock.wall());
     if (lastFailure.message !== this.view.lastFailure?.message) this.#show({ ...this.view, lastFailure });
   }

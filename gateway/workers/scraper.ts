@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import type { Worker, WorkerDirectory } from '../core/worker.ts';
 import { Doubt } from './doubt.ts';
-import { readMetrics } from '../vllm/metrics.ts';
+import { isAsleep, readMetrics } from '../vllm/metrics.ts';
 import { type Sight, sightOfFailure, sightOfStatus } from '../vllm/sight.ts';
 import { StaleGauges } from './stale-gauges.ts';
 import type { WorkerSource } from './worker-source.ts';
@@ -86,7 +86,7 @@ export function startScraper({ clock, directory, source, intervalMs, asksTokens 
 
   async function scrape(worker: Worker, round: Round): Promise<Sight> {
     const { load } = worker;
-    const { inFlight, unanswered } = worker;
+    const { inFlight, unanswered, life } = worker;
     try {
       const transport = worker.transport;
       const { status, body } = await transport.get('/metrics', TIMEOUT_MS);
@@ -105,7 +105,8 @@ export function startScraper({ clock, directory, source, intervalMs, asksTokens 
         load.inFlightAtScrape = inFlight;
         round.doubt?.looked(moved);
       }
-      return sightOfStatus(status);
+      // A page asked for before it was woken, or before that was known, says nothing of now.
+      return figures && worker.life === life && isAsleep(body) ? 'asleep' : sightOfStatus(status);
     } catch (error) {
       return sightOfFailure(error);
     }

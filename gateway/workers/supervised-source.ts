@@ -3,12 +3,16 @@ import type { Clock } from '../core/clock.ts';
 import type { SupervisorLink, SupervisorSnapshot } from '../link/snapshot.ts';
 import type { WorkerView } from '../core/worker.ts';
 import type { LiveDirectory } from './directory.ts';
+import type { Sight } from '../vllm/sight.ts';
 import type { WorkerSource } from './worker-source.ts';
 import { type CommandResult, commandSupervisor } from '../link/commands.ts';
 import { watchSupervisor } from '../link/watch.ts';
 
 /** Calls that wait keep wishing; once a second is enough for the supervisor to know that they are still there. */
 const WISH_AGAIN_MS = 1000;
+
+/** What a worker is taken out of service for before its supervisor says so. */
+const AWAY: ReadonlySet<Sight> = new Set(['refused', 'asleep', 'stopping']);
 
 interface SupervisedSourceOptions {
   readonly clock: Clock;
@@ -38,8 +42,10 @@ export interface SupervisedSource extends WorkerSource {
 export function startSupervisedSource({ clock, directory, control, onLinkChange }: SupervisedSourceOptions): SupervisedSource {
   let last: SupervisorSnapshot | null = null;
   let link: SupervisorLink = { kind: 'connecting' };
-  /** Workers that the scraper found gone, with what the supervisor said of them then: the supervisor has yet to notice. */
+  /** Workers that were found gone, or of no use just now, with what the supervisor said of them then: the supervisor has yet to notice. */
   const gone = new Map<string, WorkerView>();
+  /** Those of them that are about to end: they answer all the while. */
+  const stopping = new Set<string>();
   /** When each model was last wished for; only models of the supervisor are. Monotonic milliseconds. */
   const wishedAt = new Map<string, number>();
 
@@ -69,13 +75,19 @@ export function startSupervisedSource({ clock, directory, control, onLinkChange 
     return last?.workers.find((view) => view.id === id);
   }
 
+  /** @returns whether it was away */
+  function comeBack(id: string): boolean {
+    stopping.delete(id);
+    return gone.delete(id);
+  }
+
   const watch = watchSupervisor({
     clock,
     control,
     onSnapshot(snapshot) {
       last = snapshot;
       // A sign of life that repeats what was said before is no reason to trust the worker again.
-      for (const [id, then] of gone) if (!isDeepStrictEqual(said(id), then)) gone.delete(id);
+      for (const [id, then] of gone) if (!isDeepStrictEqual(said(id), then)) comeBack(id);
       setLink({ kind: 'connected', heardAt: clock.now() });
       publish();
     },
@@ -109,8 +121,11 @@ export function startSupervisedSource({ clock, directory, control, onLinkChange 
     observe(id, sight) {
       if (sight === 'unseen') return;
       const view = said(id);
-      if (sight === 'refused' && view?.state === 'ready' && !gone.has(id)) gone.set(id, view);
-      else if (sight === 'refused' || sight === 'missed' || !gone.delete(id)) return;
+      if (AWAY.has(sight)) {
+        if (view?.state !== 'ready' || gone.has(id)) return;
+        gone.set(id, view);
+        if (sight === 'stopping') stopping.add(id);
+      } else if (sight === 'missed' || stopping.has(id) || !comeBack(id)) return;
       publish();
     },
     close: () => watch.close(),

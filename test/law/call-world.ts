@@ -103,6 +103,7 @@ export class World {
       pressure: () => PRESSURE,
       retry: () => ({ max_attempts: house.max_attempts, budget_ratio: 0.5 }),
       relay: () => ({ ...TIMEOUTS, keep_alive_ms: house.keep_alive_ms }),
+      onStopping: () => {},
       newRequestId: () => `request-${++requestIds}`,
     });
     const routed = events.routed;

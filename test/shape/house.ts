@@ -60,7 +60,14 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/policies/dispatch',
     idea: 'leave out, balance, relay: once an attempt',
-    knows: ['gateway/core', 'gateway/core/bag', 'gateway/policies/capacity', 'gateway/policies/lost', 'gateway/policies/relay', 'gateway/vllm'],
+    knows: [
+      'gateway/core',
+      'gateway/core/bag',
+      'gateway/policies/capacity',
+      'gateway/policies/lost',
+      'gateway/policies/relay',
+      'gateway/vllm',
+    ],
     shuns: HTTP,
   },
   {

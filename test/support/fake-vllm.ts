@@ -12,6 +12,10 @@ export interface FakeVllm extends AsyncDisposable {
   script: Script;
   /** Values for /metrics, by vLLM's name without prefix. */
   metrics: Record<string, number>;
+  /** When its process began, in seconds since the epoch; null: its metrics do not say. */
+  process: number | null;
+  /** What it was told to be; its script does not know of it. */
+  rest: 'asleep' | 'paused' | null;
   readonly openSockets: () => number;
   /** Cuts every connection and stops listening, as kill -9 does. */
   die(): Promise<void>;
@@ -77,6 +81,8 @@ export async function startFakeVllm(models: readonly string[] = ['m']): Promise<
     requests: [] as FakeVllm['requests'],
     script: answers.completion(),
     metrics: {} as Record<string, number>,
+    process: 1_000 as number | null,
+    rest: null as FakeVllm['rest'],
   };
   const server = createServer((request, response) => {
     if (request.method === 'GET') return get(request.url ?? '', response);
@@ -112,8 +118,11 @@ export async function startFakeVllm(models: readonly string[] = ['m']): Promise<
     } else if (url === '/metrics') {
       const figures = { num_requests_running: 0, num_requests_waiting: 0, kv_cache_usage_perc: 0, ...fake.metrics };
       const lines = Object.entries(figures).map(([name, value]) => `vllm:${name}{engine="0",model_name="m"} ${value}`);
+      lines.push(`vllm:engine_sleep_state{engine="0",model_name="m",sleep_state="awake"} ${fake.rest === 'asleep' ? 0 : 1}`);
+      if (fake.process !== null) lines.push(`process_start_time_seconds ${fake.process}`);
       response.writeHead(200, { 'content-type': 'text/plain' }).end(`${lines.join('\n')}\n`);
-    } else response.writeHead(404, { 'content-type': 'application/json' }).end('{"detail":"Not Found"}');
+    } else if (url === '/is_paused' && fake.rest !== 'asleep') json(response, { is_paused: fake.rest === 'paused' });
+    else response.writeHead(404, { 'content-type': 'application/json' }).end('{"detail":"Not Found"}');
   }
   function json(response: ServerResponse, value: unknown): void {
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));

@@ -1,5 +1,5 @@
 import { type ErrorDetails, GatewayError } from '../../core/errors.ts';
-import type { WorkerDirectory, WorkerState } from '../../core/worker.ts';
+import type { Worker, WorkerDirectory, WorkerState } from '../../core/worker.ts';
 
 /** The time is for those who come back by the clock and not by themselves. */
 const HOPELESS: ErrorDetails = { hopeless: true, retryAfterMs: 60_000 };
@@ -16,7 +16,7 @@ export function noWorkerError(directory: WorkerDirectory, model: string): Gatewa
     new GatewayError('no_worker', `The model ${model} is not available. ${why}`, details);
   // Nobody starts workers that were listed; they are there or not.
   if (entry?.state === 'loading' && !entry.loadable && workers.every(({ view }) => view.lastFailure !== null))
-    return refused('Its workers cannot be reached, or are not well.', { retryAfterMs });
+    return refused(whyUnwell(workers), { retryAfterMs });
   if (entry?.state === 'loading' || (entry?.state === 'available' && entry.loadable)) {
     const eta = etaSeconds === null ? '' : ` It should be ready in about ${Math.max(1, Math.round(etaSeconds))} s.`;
     const how = entry.state === 'loading' ? 'is loading' : 'has to be loaded first';
@@ -27,4 +27,16 @@ export function noWorkerError(directory: WorkerDirectory, model: string): Gatewa
   if (!entry?.loadable && workers.length > 0 && workers.every(({ view }) => AT_REST.has(view.state)))
     return refused('Its worker was taken out of service by an operator.', HOPELESS);
   return refused('No worker that serves it is ready.', { retryAfterMs });
+}
+
+/** By the class of failure that listed workers are out of service for. */
+const WHY: Readonly<Record<string, string>> = {
+  asleep: 'Its worker was put to sleep, and is not awake yet.',
+  paused: 'Its worker was paused, and is not resumed yet.',
+  stopping: 'Its worker is being shut down and takes no new requests.',
+};
+
+function whyUnwell(workers: readonly Worker[]): string {
+  const classes = new Set(workers.map(({ view }) => view.lastFailure?.class ?? ''));
+  return (classes.size === 1 && WHY[[...classes][0]!]) || 'Its workers cannot be reached, or are not well.';
 }

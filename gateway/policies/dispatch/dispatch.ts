@@ -42,6 +42,8 @@ export interface DispatchContext {
   readonly pressure: () => PressureSettings;
   readonly retry: () => RetrySettings;
   readonly relay: () => RelaySettings;
+  /** A worker has said that it takes nothing new because it is about to end: whoever lists it is to take it out of service. */
+  readonly onStopping: (worker: Worker) => void;
   /** A fresh id for each attempt: vLLM makes the completion's id of it, and two attempts must not share one. */
   readonly newRequestId: () => string;
 }
@@ -137,6 +139,7 @@ export class Dispatch {
       if (result.kind === 'replied') return result.reply;
       const { cause, error } = result;
       if (cause === 'busy') this.#rest.note(worker.id, error.details.retryAfterMs ?? 0, clock.now());
+      if (cause === 'stopping') this.#context.onStopping(worker);
       if (cause === 'final') throw error;
       if (cause === 'failed' && isKnownToFail) throw error;
       if (cause === 'died' && !this.#suspects.mayGoOn(bytes)) throw error;
@@ -264,7 +267,7 @@ function affinityKey(call: Call, settings: BalancerSettings): string | null {
 
 /** The worker is not there, or is not any more. */
 function isLoss(cause: FailureCause): boolean {
-  return cause === 'unsent' || cause === 'stale' || cause === 'died';
+  return cause === 'unsent' || cause === 'stale' || cause === 'died' || cause === 'stopping';
 }
 
 /** One that found a kept connection gone, and was made again on a fresh one, was none. */

@@ -14,7 +14,7 @@ import type {
 import type { Worker } from '../../core/worker.ts';
 import { type Expected, isExpectedType } from '../../openai/answer-check.ts';
 import { errorEvent } from '../../openai/error-body.ts';
-import { fromWorkerError, tellsEngineDeath } from '../../vllm/worker-error.ts';
+import { fromWorkerError, tellsEngineDeath, tellsShutdown } from '../../vllm/worker-error.ts';
 import type { AttemptObserver, AttemptResult, Underway } from './attempt-result.ts';
 import { ClientBody } from './client-body.ts';
 import { SilenceWatch, type SilenceListener, type SilenceSettings } from './silence-watch.ts';
@@ -22,7 +22,7 @@ import { StreamReader, type SeenEvent } from './stream-reader.ts';
 import { textEvents } from './text-events.ts';
 import { UsageAsked } from './usage-asked.ts';
 import { UsageTail } from './usage-tail.ts';
-import { judgeWhole, wholeReply } from './whole-answer.ts';
+import { judgeWhole, stopping, wholeReply } from './whole-answer.ts';
 
 export type RelaySettings = SilenceSettings;
 
@@ -323,6 +323,7 @@ class Relay implements UpstreamListener, SilenceListener, Underway {
     this.#closing = 1;
     const error = status === null ? null : fromWorkerError(status, body, this.#call.route.path);
     const isBusy = error?.kind === 'worker_busy';
+    if (this.#state === 'waiting' && tellsShutdown(body)) return this.#fail(stopping(), 'stopping', NEUTRAL);
     if (error === null || (!isBusy && error.row.origin !== 'client'))
       return this.#onStreamFailure('The worker failed while it answered.', 'error_event', new Error(body.slice(0, MAX_SAID_CHARS)));
     if (this.#state === 'waiting') this.#fail(error, isBusy ? 'busy' : 'final', NEUTRAL);

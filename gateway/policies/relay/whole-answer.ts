@@ -6,7 +6,7 @@ import type { UpstreamHead } from '../../core/transport.ts';
 import { looksLikeJson } from '../../openai/answer-check.ts';
 import { isMessageGivenUp, isResponseGivenUp } from '../../openai/given-up.ts';
 import { findFinishReason } from '../../openai/usage.ts';
-import { fromWorkerError, tellsEngineDeath } from '../../vllm/worker-error.ts';
+import { fromWorkerError, tellsEngineDeath, tellsShutdown } from '../../vllm/worker-error.ts';
 
 /** What a worker's answer, read to its end before any of it went out, amounts to. */
 type Judged =
@@ -30,6 +30,7 @@ export function judgeWhole(head: UpstreamHead, body: Buffer, { path, streamEnd, 
 }
 
 function judgeError(text: string, { status, retryAfterMs }: UpstreamHead, path: string): Judged {
+  if (status === 500 && tellsShutdown(text)) return { kind: 'bad', error: stopping(), cause: 'stopping', verdict: { kind: 'neutral' } };
   const error = fromWorkerError(status, text, path, retryAfterMs);
   if (error.kind === 'worker_busy') return { kind: 'bad', error, cause: 'busy', verdict: { kind: 'neutral' } };
   // A worker that says what is wrong with a request is well.
@@ -40,6 +41,11 @@ function judgeError(text: string, { status, retryAfterMs }: UpstreamHead, path: 
 function failed(error: GatewayError, reason: string, cause: FailureCause = 'failed'): Judged {
   const verdict: Verdict = cause === 'died' ? { kind: 'failure', reason } : { kind: 'failure', reason, doubtful: true };
   return { kind: 'bad', error, cause, verdict };
+}
+
+/** Of a worker that takes nothing new because it is about to end. */
+export function stopping(): GatewayError {
+  return new GatewayError('no_worker', 'The worker is being shut down and takes no new requests.', { retryAfterMs: 5_000 });
 }
 
 const COMPLETE: Outcome = { kind: 'complete', status: 200 };

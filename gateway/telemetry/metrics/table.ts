@@ -147,7 +147,7 @@ export const METRICS = {
   retries_total: {
     kind: 'counter',
     labels: ['reason'],
-    zero: [['unsent'], ['stale'], ['died'], ['busy'], ['failed']],
+    zero: [['unsent'], ['stale'], ['died'], ['stopping'], ['busy'], ['failed']],
     help: 'Attempts made again, at another worker or another life of one, by what ended the one before.',
   },
   client_disconnects_total: {

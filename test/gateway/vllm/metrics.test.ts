@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { beatIn } from '../../../gateway/vllm/beat.ts';
-import { readMetrics } from '../../../gateway/vllm/metrics.ts';
+import { isAsleep, processStart, readMetrics } from '../../../gateway/vllm/metrics.ts';
 import { absentNote, recorded } from '../openai/recordings.ts';
 
 const PAGE = `# HELP python_info Python platform information.
@@ -85,3 +85,16 @@ for (const [name, figures] of Object.entries(RECORDED)) {
     expect(readMetrics(recorded(name))).toEqual({ ...figures, kvCacheBytes: 1073741824 });
   });
 }
+
+test('an engine is asleep where it is not awake, one of several is enough, and older pages do not tell', () => {
+  const state = (engine: number, awake: number): string =>
+    `vllm:engine_sleep_state{engine="${engine}",model_name="m",sleep_state="awake"} ${awake}.0\nvllm:engine_sleep_state{engine="${engine}",model_name="m",sleep_state="discard_all"} 0.0\n`;
+  expect(isAsleep(state(0, 1) + state(1, 1))).toBe(false);
+  expect(isAsleep(state(0, 1) + state(1, 0))).toBe(true);
+  expect(isAsleep(PAGE)).toBe(false);
+});
+
+test('the start of the process is told by some pages', () => {
+  expect(processStart('process_start_time_seconds 1.79591496128e+09\n')).toBe(1_795_914_961.28);
+  expect(processStart(PAGE)).toBeNull();
+});

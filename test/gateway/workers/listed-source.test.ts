@@ -254,3 +254,86 @@ test('a worker that could never be looked at is not blamed for it', async () => 
     lastFailure: { class: 'not_looked_at', message: expect.stringMatching(/could not be asked/), advice: expect.stringMatching(/ulimit/) },
   });
 });
+
+const metricsPage = (awake: 0 | 1, started = 1_000) => ({
+  status: 200,
+  body: `vllm:num_requests_running 0\nvllm:engine_sleep_state{engine="0",sleep_state="awake"} ${awake}.0\nvllm:engine_sleep_state{engine="0",sleep_state="weights_offloaded"} ${1 - awake}.0\nprocess_start_time_seconds ${started}\n`,
+});
+const paused = (is: boolean) => ({ status: 200, body: JSON.stringify({ is_paused: is }) });
+
+test('a worker that is asleep when it is first seen is not ready until it is awake', async () => {
+  const answers = well('tiny');
+  answers['/metrics'] = metricsPage(0);
+  const scene = setUp([listing()], { [ID]: answers });
+  await scene.settle();
+  expect(scene.see()).toMatchObject({
+    state: 'starting',
+    lastFailure: { class: 'asleep', advice: expect.stringContaining('/wake_up') as string },
+  });
+  answers['/metrics'] = metricsPage(1);
+  await scene.clock.advance(5_000);
+  expect(scene.see()).toMatchObject({ state: 'ready' });
+});
+
+test('one that is seen to fall asleep leaves service at once, and one that is paused with the next look', async () => {
+  const answers = well('tiny');
+  answers['/metrics'] = metricsPage(1);
+  answers['/is_paused'] = paused(false);
+  const scene = setUp([listing()], { [ID]: answers });
+  await scene.settle();
+  answers['/metrics'] = metricsPage(0);
+  scene.source.observe(ID, 'asleep');
+  expect(scene.see()).toMatchObject({ state: 'starting', lastFailure: { class: 'asleep' } });
+  answers['/metrics'] = metricsPage(1);
+  await scene.clock.advance(5_000);
+  expect(scene.see().state).toBe('ready');
+  answers['/is_paused'] = paused(true);
+  await scene.clock.advance(5_000);
+  expect(scene.see()).toMatchObject({
+    state: 'starting',
+    lastFailure: { class: 'paused', advice: expect.stringContaining('/resume') as string },
+  });
+  answers['/is_paused'] = paused(false);
+  await scene.clock.advance(5_000);
+  expect(scene.see().state).toBe('ready');
+});
+
+test('a server that cannot be paused is asked about it once', async () => {
+  const answers = well('tiny');
+  answers['/is_paused'] = { status: 404, body: '{"detail":"Not Found"}' };
+  const scene = setUp([listing()], { [ID]: answers });
+  await scene.settle();
+  await scene.clock.advance(60_000);
+  expect(scene.transports.asked(ID).filter((path) => path === '/is_paused')).toHaveLength(1);
+});
+
+test('one that is about to end is not ready again until it is another process, however well it is', async () => {
+  const answers = well('tiny');
+  answers['/metrics'] = metricsPage(1);
+  const scene = setUp([listing()], { [ID]: answers });
+  await scene.settle();
+  scene.source.observe(ID, 'stopping');
+  await scene.clock.advance(300_000);
+  expect(scene.see()).toMatchObject({ state: 'starting', lastFailure: { class: 'stopping' } });
+  // What it still has is watched by its metrics.
+  expect(scene.source.scrapes(scene.directory.worker(ID)!)).toBe(true);
+  answers['/metrics'] = metricsPage(1, 2_000);
+  await scene.clock.advance(5_000);
+  expect(scene.see().state).toBe('ready');
+});
+
+test('nor before it was gone for a moment, or half a minute is over, where it does not tell its processes apart', async () => {
+  const scene = setUp([listing()], { [ID]: well('tiny') });
+  await scene.settle();
+  scene.source.observe(ID, 'stopping');
+  await scene.clock.advance(24_000);
+  expect(scene.see().state).toBe('starting');
+  await scene.clock.advance(12_000);
+  expect(scene.see().state).toBe('ready');
+  scene.source.observe(ID, 'stopping');
+  scene.transports.answers[ID]!['/health'] = refused();
+  await scene.clock.advance(5_000);
+  scene.transports.answers[ID]!['/health'] = OK;
+  await scene.clock.advance(6_000);
+  expect(scene.see().state).toBe('ready');
+});

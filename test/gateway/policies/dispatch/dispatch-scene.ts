@@ -51,6 +51,8 @@ export function setUp({ workers: count = 2, max_attempts = 2, budget_ratio = 0.2
     pressure: () => ({ warn_kv_usage: 0.85, critical_kv_usage: 0.95, scrape_interval_ms: 500 }),
     retry: () => ({ max_attempts, budget_ratio }),
     relay: () => ({ first_token_ms: 60_000, idle_ms: 60_000, keep_alive_ms: 0 }),
+    // As those who list workers do: it leaves service until it is another life.
+    onStopping: (worker) => directory.setState(worker as FakeWorker, 'starting'),
     newRequestId: () => `fresh-${++requestIds}`,
   };
   const dispatch = new Dispatch(context);
