@@ -16,6 +16,8 @@ export interface LaunchRequest {
   /** After which a start that makes no progress is given up. */
   readonly startTimeoutSeconds: number;
   readonly instanceId: string;
+  /** What makes it use a folder of its own for temporary files. */
+  readonly scratchEnv: Readonly<Record<string, string>>;
   /** The GPUs it may use; none leaves that to the environment. */
   readonly gpuUuids: readonly string[];
   /** The card that the simulated engine is to pretend; null leaves it to SIM_GPU. */
@@ -125,6 +127,7 @@ function environment(request: LaunchRequest): Record<string, string> {
     PYTHONUNBUFFERED: '1',
     // Without it vLLM's process titles overwrite the memory in which the mark below stands (setproctitle).
     SPT_NOENV: '1',
+    ...request.scratchEnv,
     ...request.profileEnv,
     ...(request.developmentMode ? { VLLM_SERVER_DEV_MODE: '1' } : {}),
     [INSTANCE_VARIABLE]: request.instanceId,

@@ -15,9 +15,11 @@ import { LogFollower, rotate } from '../system/log-file.ts';
 import type { Progress } from '../failure/log-tail.ts';
 import { LogTail } from '../failure/log-tail.ts';
 import { GroupWatch } from '../system/group-watch.ts';
+import { unlinkSegments } from '../system/shared-memory.ts';
 import { endAll, readProcess, signal } from '../system/processes.ts';
 import type { WorkerRecord } from './record.ts';
 import { removeRecord, writeRecord } from './record.ts';
+import { makeScratch, removeScratch } from './scratch.ts';
 
 /** What becomes of one engine. */
 export interface EngineListener {
@@ -36,6 +38,8 @@ interface EngineProcessOptions {
   readonly model: string;
   readonly logs: LogFiles;
   readonly recordsDirectory: string;
+  /** The folder for temporary files of the process with this instance id. */
+  readonly scratchOf: (instanceId: string) => string;
   readonly sweepGraceMs: number;
   /** Whether a process that carries this instance id belongs to this worker. */
   readonly isMarked: (instanceId: string) => boolean;
@@ -78,6 +82,7 @@ export class EngineProcess {
     const { logs } = this.#options;
     this.#tail = new LogTail();
     rotate(logs);
+    makeScratch(this.#options.scratchOf(birth.instanceId));
     const child = await spawnChild(plan, logs.current);
     if (child.kind === 'failed') {
       listener.onSpawnFailed(spawnFailed(plan.file, child.code, child.detail));
@@ -153,8 +158,11 @@ export class EngineProcess {
   /** Ends whatever is left of the group and whatever carries the mark. Resolves with the pids that cannot be ended. */
   async sweep(): Promise<readonly number[]> {
     const { clock, worker, model, recordsDirectory, isMarked, sweepGraceMs } = this.#options;
+    const segments = this.#members?.segments() ?? [];
     const survivors = await endAll(clock, { group: this.#group, isMarked }, sweepGraceMs);
     if (survivors.length === 0) {
+      unlinkSegments(segments);
+      if (this.#record) removeScratch(this.#options.scratchOf(this.#record.instanceId));
       this.#group = null;
       this.#record = null;
       removeRecord(recordsDirectory, { worker, model });

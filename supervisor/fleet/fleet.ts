@@ -10,6 +10,7 @@ import { clearStart, takeTurn } from './clearance.ts';
 import type { ClosableCards } from './closable-cards.ts';
 import type { FleetPlan, PlannedModel, PlannedWorker } from '../plan/plan.ts';
 import type { GpuReading } from '../gpu/gpu.ts';
+import { scratchFolder } from '../engine/scratch.ts';
 import { recordsDirectory } from '../engine/record.ts';
 import type { WishResult } from '../slot/wish-result.ts';
 import type { Log } from '../../gateway/core/log/log.ts';
@@ -94,6 +95,7 @@ export class Fleet {
           ...{ clock, random, log, policy, ports, starts, onChange },
           logs: logFiles(join(stateDir, 'logs'), fileStem(plan.models[0]?.id, spec)),
           recordsDirectory: recordsDirectory(stateDir),
+          scratchOf: (instanceId) => scratchFolder(stateDir, instanceId),
           ladderFile: ladderFile(stateDir, fileStem(plan.models[0]?.id, spec)),
           clearance: (setup, isSleeper, done) =>
             clearStart(turns, model, { setup, isSleeper, makeRoom }, { clock, log, cards, policy }, done),

@@ -4,6 +4,8 @@ import type { Log } from '../../gateway/core/log/log.ts';
 import { endAll, find, instanceIdOf, listProcesses, readProcess } from '../system/processes.ts';
 import type { WorkerRecord } from '../engine/record.ts';
 import { readRecords, recordsDirectory, removeRecord } from '../engine/record.ts';
+import { removeAllScratch } from '../engine/scratch.ts';
+import { mappedSegments, unlinkSegments } from '../system/shared-memory.ts';
 
 /** An engine that is asked to stop first finishes what it has in hand; nobody waits for that any more. */
 const TERM_PATIENCE_MS = 5000;
@@ -22,12 +24,14 @@ export async function endLeftovers(clock: Clock, stateDir: string, log: Log, spa
   const found = new Set(targets.flatMap((target) => find(target).map(({ pid }) => pid)));
   if (found.size > 0) {
     log.warn('worker.leftover', `Ending ${found.size} processes that an earlier run left behind.`, { pids: [...found].join(',') });
+    const segments = mappedSegments(found);
     const survivors = await Promise.all(targets.map((target) => endAll(clock, target, TERM_PATIENCE_MS)));
     const stuck = new Set(survivors.flat());
-    if (stuck.size > 0)
-      log.error('worker.leftover', 'Some cannot be ended: they hang inside the GPU driver.', { pids: [...stuck].join(',') });
+    if (stuck.size === 0) unlinkSegments(segments);
+    else log.error('worker.leftover', 'Some cannot be ended: they hang inside the GPU driver.', { pids: [...stuck].join(',') });
   }
   for (const record of records) removeRecord(directory, record);
+  removeAllScratch(stateDir, spared);
 }
 
 /** A pid is used again after its process has ended; a group is ours if its leader is the one recorded, or any member carries our mark. */

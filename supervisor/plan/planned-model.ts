@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { Settings } from '../../gateway/config/schema/settings.ts';
+import { scratchFolder, scratchVariables } from '../engine/scratch.ts';
 import { planLaunch } from '../engine/launch.ts';
 import type { SleepLevel } from '../engine/sleep-level.ts';
 import type { VllmInstall } from '../engine/vllm-install.ts';
@@ -152,6 +153,7 @@ function planWorker(context: WorkerContext, setup: Setup, port: number, instance
     shutdownTimeoutSeconds: Math.ceil(settings.shutdown.grace_ms / 1000),
     startTimeoutSeconds: Math.ceil(settings.supervisor.start_timeout_ms / 1000),
     instanceId,
+    scratchEnv: scratchVariables(scratchFolder(surroundings.stateDir, instanceId), surroundings.env),
     gpuUuids: gpus.map(({ uuid }) => uuid),
     simulatedGpu: profile.simulated_as ?? (profile.memory_gib === null ? null : profile.name),
     profileEnv: setup.env,

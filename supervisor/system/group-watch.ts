@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Clock, Timer } from '../../gateway/core/clock.ts';
 import { repeat } from '../../gateway/core/clock.ts';
 import { listProcesses } from './processes.ts';
+import { mappedSegments } from './shared-memory.ts';
 
 /** Of a process group the first member that was gone. */
 export interface Gone {
@@ -21,8 +22,9 @@ interface Member {
 
 /** How often the members that are known are looked at: one small file each. */
 const LOOK_MS = 100;
-/** How many of these looks go by before new members are looked for, which means reading all of /proc. */
-const LOOKS_A_SCAN = 50;
+/** How many of these looks go by before new members are looked for, which means reading all of /proc: while it is young, and later. */
+const LOOKS_A_SCAN = { young: 10, grown: 300 };
+const YOUNG_LOOKS = 3000;
 /** A member that went so long before the leader did has nothing to do with it. */
 const STORY_MS = 120_000;
 
@@ -38,6 +40,8 @@ export class GroupWatch {
   readonly #timer: Timer;
   #members: readonly Member[] = [];
   #looks = 0;
+  /** Names of the shared memory that any of them has mapped. */
+  readonly #segments = new Set<string>();
   #gone: (Gone & { readonly atMs: number }) | null = null;
 
   constructor(clock: Clock, leader: number, counts: (name: string) => boolean) {
@@ -54,6 +58,12 @@ export class GroupWatch {
     return { name: gone.name, pid: gone.pid, exit: gone.exit };
   }
 
+  /** The shared memory that any of them has mapped, as far as it was looked at; asked for, those that live are looked at again. */
+  segments(): ReadonlySet<string> {
+    this.#lookAtMemory(this.#group());
+    return this.#segments;
+  }
+
   /** What ends from now on was ended by us, or with the leader. */
   stop(): void {
     this.#timer.cancel();
@@ -66,7 +76,8 @@ export class GroupWatch {
       return isThere && now.ended === null ? [] : [{ member, exit: isThere ? now.ended : null }];
     });
     if (gone.length > 0) this.#note(gone);
-    if (this.#looks % LOOKS_A_SCAN === 0) this.#scan();
+    const every = this.#looks < YOUNG_LOOKS ? LOOKS_A_SCAN.young : LOOKS_A_SCAN.grown;
+    if (gone.length > 0 || this.#looks % every === 0) this.#scan();
     this.#looks += 1;
   }
 
@@ -82,12 +93,20 @@ export class GroupWatch {
   }
 
   #scan(): void {
-    this.#members = listProcesses()
-      .filter(({ pid, group }) => group === this.#leader && pid !== this.#leader)
-      .flatMap(({ pid }) => {
-        const found = readMember(pid);
-        return found && found.ended === null && this.#counts(found.member.name) ? [found.member] : [];
-      });
+    const pids = this.#group();
+    this.#members = pids.flatMap((pid) => {
+      const found = pid === this.#leader ? null : readMember(pid);
+      return found && found.ended === null && this.#counts(found.member.name) ? [found.member] : [];
+    });
+    this.#lookAtMemory(pids);
+  }
+
+  #lookAtMemory(pids: readonly number[]): void {
+    for (const name of mappedSegments(pids)) this.#segments.add(name);
+  }
+
+  #group(): number[] {
+    return listProcesses().flatMap(({ pid, group }) => (group === this.#leader ? [pid] : []));
   }
 }
 

@@ -54,6 +54,7 @@ export class SupervisedWorker {
       model: spec.modelId,
       logs: world.logs,
       recordsDirectory: world.recordsDirectory,
+      scratchOf: world.scratchOf,
       sweepGraceMs: world.policy.sweepGraceMs,
       isMarked: (instanceId) => instanceId.startsWith(spec.instancePrefix),
     });

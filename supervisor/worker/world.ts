@@ -18,6 +18,7 @@ export interface WorkerWorld {
   readonly ports: PortPool;
   readonly logs: LogFiles;
   readonly recordsDirectory: string;
+  readonly scratchOf: (instanceId: string) => string;
   /** Where what was relaxed is kept. */
   readonly ladderFile: string;
   readonly starts: StartHistory;

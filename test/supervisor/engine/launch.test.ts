@@ -13,6 +13,7 @@ const REQUEST: LaunchRequest = {
   shutdownTimeoutSeconds: 30,
   startTimeoutSeconds: 900,
   instanceId: 'abc:worker-1:1',
+  scratchEnv: { TMPDIR: '/srv/state/tmp/0123456789ab' },
   gpuUuids: ['GPU-1234'],
   simulatedGpu: 't4',
   profileEnv: { VLLM_USE_FLASHINFER_SAMPLER: '0' },
