@@ -82,9 +82,11 @@ export class EngineProcess {
     const { logs } = this.#options;
     this.#tail = new LogTail();
     rotate(logs);
-    makeScratch(this.#options.scratchOf(birth.instanceId));
+    const scratch = this.#options.scratchOf(birth.instanceId);
+    makeScratch(scratch);
     const child = await spawnChild(plan, logs.current);
     if (child.kind === 'failed') {
+      removeScratch(scratch);
       listener.onSpawnFailed(spawnFailed(plan.file, child.code, child.detail));
       return;
     }

@@ -26,6 +26,7 @@ test.each([
     model: 'm',
     logs: logFiles(folder, 'm'),
     recordsDirectory: folder,
+    scratchOf: () => join(folder, 'scratch'),
     sweepGraceMs: 1_000,
     isMarked: () => false,
   });
