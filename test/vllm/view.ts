@@ -51,8 +51,15 @@ function headLine(name: string, value: string): string {
 function bodyOf(answer: RawAnswer, options: ViewOptions): View['body'] {
   const type = answer.headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1] ?? '';
   if (type.startsWith('text/event-stream')) return { events: eventsOf(answer.body, options) };
-  if (!type.startsWith('application/json')) return { text: type.startsWith('text/html') ? '<html>' : answer.body };
+  if (!type.startsWith('application/json')) return { text: textBody(type, answer.body) };
   return { json: parsed(answer.body, options) };
+}
+
+/** Pages, figures and vectors are told by what they are; what figures there are, another test compares. */
+function textBody(type: string, body: string): string {
+  if (type.startsWith('text/html')) return '<html>';
+  if (type.startsWith('application/octet-stream')) return '<bytes>';
+  return body.startsWith('# HELP') ? '<metrics>' : body;
 }
 
 function eventsOf(body: string, options: ViewOptions): unknown[] {
@@ -67,7 +74,12 @@ function eventsOf(body: string, options: ViewOptions): unknown[] {
       return lines.length === 1 ? lines[0] : lines;
     });
   if (!options.unordered) return withoutRepeats(events);
-  return [...new Set(events.map((event) => JSON.stringify(event)))].toSorted().map((text) => JSON.parse(text) as unknown);
+  // A token that is but a part of a character comes as an empty text: which do, and when, is the model's.
+  const told = events.filter(
+    (event) =>
+      !/^\{.*(?:"content":""\}|"text":""),"logprobs":null,"finish_reason":null,(?:"token_ids"|"stop_reason")/.test(JSON.stringify(event)),
+  );
+  return [...new Set(told.map((event) => JSON.stringify(event)))].toSorted().map((text) => JSON.parse(text) as unknown);
 }
 
 function parsed(text: string, options: ViewOptions): unknown {
@@ -99,8 +111,14 @@ function masked(key: string, value: unknown, options: ViewOptions): unknown {
     return key === 'top_logprobs' && Array.isArray(value) && isTokenList(value)
       ? withoutRepeats(value.map((item) => masked('', item, options)))
       : '<tokens>';
+  // In which order a model finds what it was given to rank is its own affair.
+  if (key === 'results' && Array.isArray(value)) return value.map((item) => masked('', item, options)).toSorted(byIndex);
   if (Array.isArray(value)) return withoutRepeats(value.map((item) => masked(key, item, options)));
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, masked(name, item, options)]));
+}
+
+function byIndex(one: unknown, other: unknown): number {
+  return Number((one as { index: number }).index) - Number((other as { index: number }).index);
 }
 
 /** The chat API's `top_logprobs`: objects that name their token. */

@@ -4,12 +4,21 @@ import type { Log } from '../settings/log.ts';
 import type { SimSettings } from '../settings/settings.ts';
 import type { SleepMode } from './sleep-mode.ts';
 
+/** A response that can be asked for again. */
+export interface KeptResponse {
+  readonly response: object;
+  /** Ends what is under way. @returns the response as it then is; null where there is nothing to end */
+  cancel(): object | null;
+}
+
 /** What every part of a running simulated server shares. */
 export interface Sim {
   readonly settings: SimSettings;
   readonly engine: Engine;
   readonly sleepMode: SleepMode;
   readonly requestFaults: RequestFaults;
+  /** By id: the Responses API's, where the server keeps them. */
+  readonly responses: Map<string, KeptResponse>;
   readonly log: Log;
   /** Seconds since the epoch at which the server began. */
   readonly startedAtS: number;

@@ -3,7 +3,7 @@ import { type ApiError, badRequest, badValue } from '../request/api-error.ts';
 import { checkCombinations } from '../request/chat-refusal.ts';
 import { engineRefusal } from '../request/engine-refusal.ts';
 import { type Exchange, nowSeconds } from '../request/exchange.ts';
-import { type BodyShape, isObject, type JsonObject, SAMPLING_KINDS } from '../request/fields.ts';
+import { isObject, type JsonObject } from '../request/fields.ts';
 import { asSaid, completionLogprobs } from '../request/logprobs.ts';
 import { checkModel } from '../request/models.ts';
 import { promptsOf } from '../request/prompts.ts';
@@ -12,11 +12,6 @@ import { chance, Recital, type Script, type ScriptToken, scriptTokens } from '..
 import { instanceOf } from '../text/schema-instance.ts';
 import { writeScript } from '../text/scripts.ts';
 import { decode } from '../text/tokenizer.ts';
-
-const SHAPE: BodyShape = {
-  required: [],
-  kinds: { ...SAMPLING_KINDS, logprobs: 'int', echo: 'bool', suffix: 'str', response_format: 'dict', structured_outputs: 'dict' },
-};
 
 const DEFAULT_MAX_TOKENS = 16;
 
@@ -32,6 +27,8 @@ export interface CompletionRequest {
   readonly promptTop: number | null;
   /** Why the engine does not take it, which a stream is told by an event; null: it does. */
   readonly refusal: ApiError | null;
+  /** What was generated is not shown. */
+  readonly echoOnly: boolean;
 }
 
 function scriptFor(body: JsonObject, sampling: Sampling, prompt: readonly number[], index: number): Script {
@@ -52,9 +49,11 @@ function scriptFor(body: JsonObject, sampling: Sampling, prompt: readonly number
 
 /** Reads and checks a request for text completions. Throws ApiError. */
 export async function readCompletionRequest(exchange: Exchange): Promise<CompletionRequest> {
-  const body = await exchange.readJson(SHAPE);
+  const sent = await exchange.readJson('completion', (body) => checkCombinations(exchange.sim, body, 'completion'));
   const { sim } = exchange;
-  checkCombinations(sim, { ...body, top_logprobs: null });
+  // Nothing but the prompt is wanted back: vLLM makes one token all the same, and does not show it.
+  const echoOnly = sent['echo'] === true && sent['max_tokens'] === 0;
+  const body = echoOnly ? { ...sent, max_tokens: 1 } : sent;
   const sampling = readSampling(sim, body, { defaultMaxTokens: DEFAULT_MAX_TOKENS });
   checkModel(exchange, body);
   if (typeof body['suffix'] === 'string' && body['suffix'] !== '') {
@@ -86,7 +85,17 @@ export async function readCompletionRequest(exchange: Exchange): Promise<Complet
   // An answer that repeats its prompt shows the prompt's logprobs too.
   const promptTop = sampling.promptLogprobs ?? (body['echo'] === true ? topLogprobs : null);
   exchange.readsPromptLogprobs = promptTop !== null;
-  return { id: `cmpl-${exchange.requestId(body)}`, created: nowSeconds(), sampling, choices, echoed, topLogprobs, promptTop, refusal };
+  return {
+    id: `cmpl-${exchange.requestId(body)}`,
+    created: nowSeconds(),
+    sampling,
+    choices,
+    echoed,
+    topLogprobs,
+    promptTop,
+    refusal,
+    echoOnly,
+  };
 }
 
 /** `logprobs` of some tokens, the first of which is number `from` of the choice and stands at `offset`. */

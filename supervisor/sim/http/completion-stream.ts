@@ -53,7 +53,8 @@ export class CompletionStream {
     if (!ended && told.tokens > 0 && choice.pendingTokens.length < this.#request.sampling.streamInterval) return;
     const tokens = choice.pendingTokens;
     const echo = told.tokens === 0 ? this.#request.echoed[at]! : '';
-    const text = echo + textOf(choice);
+    const said = textOf(choice);
+    const text = this.#request.echoOnly ? echo : echo + said;
     choice.pending = [];
     choice.pendingTokens = [];
     this.#stream.event(this.#chunk(choice, at, text, tokens, told));
@@ -71,9 +72,10 @@ export class CompletionStream {
   ): string {
     const { sampling } = this.#request;
     const logprobs = JSON.stringify(logprobsOf(this.#request, choice, tokens, told.tokens, at, told.text));
-    const prompt = sampling.returnTokenIds && told.tokens === 0 ? JSON.stringify(choice.settings.prompt) : 'null';
+    const prompt =
+      (sampling.returnTokenIds || this.#request.echoed[at] !== '') && told.tokens === 0 ? JSON.stringify(choice.settings.prompt) : 'null';
     const ids = sampling.returnTokenIds ? JSON.stringify(tokens.map((token) => token.id)) : 'null';
-    const usage = sampling.continuousUsage ? runningUsage(choice.sequence.promptLength, choice.generated) : '';
+    const usage = sampling.continuousUsage ? runningUsage(choice.sequence.promptLength, choice.generated, false) : '';
     const fingerprint = choice.finishReason !== null && !sampling.includeUsage ? this.#fingerprint : '';
     return (
       `${this.#head}{"index":${choice.settings.index},"text":${JSON.stringify(text)},"logprobs":${logprobs},"finish_reason":${JSON.stringify(choice.finishReason)},` +

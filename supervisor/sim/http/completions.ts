@@ -12,8 +12,8 @@ function wholeChoice(request: CompletionRequest, choice: Choice, at: number): ob
   const echo = request.echoed[at]!;
   return {
     index: choice.settings.index,
-    text: echo + textOf(choice),
-    logprobs: logprobsOf(request, choice, choice.pendingTokens, 0, at, 0),
+    text: echo + (request.echoOnly ? '' : textOf(choice)),
+    logprobs: logprobsOf(request, choice, request.echoOnly ? [] : choice.pendingTokens, 0, at, 0),
     finish_reason: choice.finishReason,
     stop_reason: choice.stopReason,
     token_ids: sampling.returnTokenIds ? choice.pendingTokens.map((token) => token.id) : null,

@@ -1,33 +1,17 @@
 import type { Choice } from '../engine/choice.ts';
 import { type ApiError, invalidFields } from '../request/api-error.ts';
-import { chatPrompt } from './chat-prompt.ts';
-import { streamBlocks } from './block-stream.ts';
-import type { Block } from './block-stream.ts';
-import { pythonRepr } from '../python/values.ts';
-import { callsOf, prepareChat, textOf } from './chat.ts';
+import { chatPrompt } from '../chat/chat-prompt.ts';
+import { streamBlocks } from '../chat/block-stream.ts';
+import type { Block } from '../chat/block-stream.ts';
+import { shortened } from '../body/problem.ts';
+import { PythonError, pythonRepr } from '../python/values.ts';
+import { callsOf, prepareChat, textOf } from '../chat/chat.ts';
 import { hexId } from '../request/exchange.ts';
 import type { Exchange } from '../request/exchange.ts';
 import { isObject } from '../request/fields.ts';
-import type { BodyShape, JsonObject } from '../request/fields.ts';
-import { failureText, runToEnd } from '../request/job.ts';
+import type { JsonObject } from '../request/fields.ts';
+import { createdTokens, failureText, runToEnd, usageOf as chatUsage } from '../request/job.ts';
 import { checkModel, modelName } from '../request/models.ts';
-
-const SHAPE: BodyShape = {
-  required: ['model', 'messages', 'max_tokens'],
-  kinds: {
-    model: 'str',
-    max_tokens: 'int',
-    messages: 'list',
-    stop_sequences: 'list',
-    stream: 'bool',
-    temperature: 'float',
-    top_p: 'float',
-    top_k: 'int',
-    tools: 'list',
-    tool_choice: 'dict',
-    output_config: 'dict',
-  },
-};
 
 /** One message of Anthropic's shape as chat messages: what a tool answered becomes a message of its own. */
 function asChatMessages(message: unknown): unknown[] {
@@ -53,19 +37,11 @@ function toolChoice(body: JsonObject): JsonObject {
   return { tool_choice: choice['type'] === 'any' ? 'required' : choice['type'] };
 }
 
-const EFFORTS = ['low', 'medium', 'high', 'xhigh', 'max'];
-
 /** What `output_config` says in a chat's words: a schema for the answer, and how long to think. */
 function outputConfig(body: JsonObject): JsonObject {
   const config = body['output_config'];
   if (!isObject(config)) return {};
   const { format, effort } = config;
-  if (format !== undefined && format !== null) {
-    if (!isObject(format)) throw literal('format', format, 'Input should be a valid dictionary or instance of AnthropicJsonOutputFormat');
-    if ((format['type'] ?? 'json_schema') !== 'json_schema') throw literal('format.type', format['type'], "Input should be 'json_schema'");
-  }
-  if (effort !== undefined && effort !== null && !EFFORTS.includes(String(effort)))
-    throw literal('effort', effort, "Input should be 'low', 'medium', 'high', 'xhigh' or 'max'");
   const schema = isObject(format) ? format['schema'] : null;
   return {
     ...(isObject(schema) && Object.keys(schema).length > 0
@@ -75,8 +51,22 @@ function outputConfig(body: JsonObject): JsonObject {
   };
 }
 
-function literal(path: string, input: unknown, msg: string): ApiError {
-  return invalidFields([{ type: 'literal_error', loc: ['body', 'output_config', ...path.split('.')], msg, input }]);
+/** What vLLM's own validators add to the shape of the body. Throws ApiError. */
+function checkNumbers(body: JsonObject): void {
+  const { max_tokens: most, thinking } = body;
+  const wrong = (loc: readonly string[], input: unknown, words: string): ApiError =>
+    invalidFields([
+      {
+        type: 'value_error',
+        loc: ['body', ...loc],
+        msg: `Value error, ${words}`,
+        input,
+        ctx: { error: new PythonError('ValueError', words) },
+      },
+    ]);
+  if (Number(most) <= 0) throw wrong(['max_tokens'], most, 'max_tokens must be positive');
+  if (isObject(thinking) && thinking['type'] === 'enabled' && Number(thinking['budget_tokens']) >= Number(most))
+    throw wrong([], body, 'thinking.budget_tokens must be less than max_tokens');
 }
 
 /** The same request as a chat body. */
@@ -88,7 +78,7 @@ function asChat(body: JsonObject): JsonObject {
     : [];
   return {
     model: body['model'],
-    max_tokens: body['max_tokens'],
+    max_completion_tokens: body['max_tokens'],
     stop: body['stop_sequences'] ?? null,
     ...(body['seed'] === undefined ? {} : { seed: body['seed'] }),
     ...(body['temperature'] === undefined ? {} : { temperature: body['temperature'] }),
@@ -109,13 +99,24 @@ function stopReasonOf(choice: Choice, called: boolean): JsonObject {
     : { stop_reason: 'end_turn' };
 }
 
-function usageOf(choice: Choice): object {
-  return { input_tokens: choice.sequence.promptLength, output_tokens: choice.generated };
+/** With the details of the cache, where they are told, its tokens are no input (vllm/entrypoints/anthropic/serving.py of 0.32). */
+function usageOf(exchange: Exchange, choice: Choice): object {
+  const input = choice.sequence.promptLength;
+  if (!exchange.sim.settings.promptTokensDetails) return { input_tokens: input, output_tokens: choice.generated };
+  const usage = chatUsage(exchange, [choice]);
+  const created = createdTokens(usage);
+  return {
+    input_tokens: Math.max(0, input - usage.cachedTokens - created),
+    output_tokens: choice.generated,
+    cache_creation_input_tokens: created,
+    cache_read_input_tokens: usage.cachedTokens,
+  };
 }
 
 /** `POST /v1/messages` */
 export async function messages(exchange: Exchange): Promise<void> {
-  const body = await exchange.readJson(SHAPE);
+  const body = await exchange.readJson('message');
+  checkNumbers(body);
   const request = prepareChat(exchange, asChat(body), conversation(body));
   const choice = request.choices[0]!;
   if (body['stream'] === true) {
@@ -132,8 +133,8 @@ export async function messages(exchange: Exchange): Promise<void> {
     input: JSON.parse(choice.finishReason === 'stop' ? call.arguments : '{}') as unknown,
   }));
   const content = [
-    ...(reasoning === '' ? [] : [{ type: 'thinking', thinking: reasoning, signature: '' }]),
-    ...(text === '' && calls.length > 0 ? [] : [{ type: 'text', text }]),
+    ...(reasoning === '' ? [] : [{ type: 'thinking', thinking: reasoning, signature: signature() }]),
+    ...(text === '' && (calls.length > 0 || reasoning !== '') ? [] : [{ type: 'text', text }]),
     ...calls,
   ];
   exchange.json(200, {
@@ -143,14 +144,19 @@ export async function messages(exchange: Exchange): Promise<void> {
     content,
     model: modelName(exchange),
     ...stopReasonOf(choice, calls.length > 0),
-    usage: usageOf(choice),
+    usage: usageOf(exchange, choice),
   });
+}
+
+/** Nobody signs anything; the field is filled all the same. */
+function signature(): string {
+  return hexId() + hexId();
 }
 
 /** vLLM reads the engine's error event as a chunk, and tells its client that it could not. */
 function refuseMessage(exchange: Exchange, { message, type, param, status }: ApiError): void {
-  const shown = pythonRepr({ error: { message, type, param, code: status } });
-  const input = `[type=missing, input_value=${shown.slice(0, 25)}...${shown.slice(-24)}, input_type=dict]`;
+  const shown = shortened(pythonRepr({ error: { message, type, param, code: status } }));
+  const input = `[type=missing, input_value=${shown}, input_type=dict]`;
   const help = 'For further information visit https://errors.pydantic.dev/2.14/v/missing';
   const fields = ['model', 'choices'].map((field) => `${field}\n  Field required ${input}\n    ${help}`);
   const error = { type: 'internal_error', message: `2 validation errors for ChatCompletionStreamResponse\n${fields.join('\n')}` };
@@ -161,7 +167,7 @@ function refuseMessage(exchange: Exchange, { message, type, param, status }: Api
 
 function emptyBlock(block: Block): object {
   if (block.kind === 'text') return { type: 'text', text: '' };
-  if (block.kind === 'reasoning') return { type: 'thinking', thinking: '', signature: '' };
+  if (block.kind === 'reasoning') return { type: 'thinking', thinking: '' };
   return { type: 'tool_use', id: `chatcmpl-tool-${hexId()}`, name: block.name, input: {} };
 }
 
@@ -197,11 +203,16 @@ function streamMessage(exchange: Exchange, id: string, choice: Choice): void {
       event('content_block_start', { content_block: emptyBlock(block), index: block.index });
     },
     delta: (block, text) => event('content_block_delta', { delta: deltaOf(block, text), index: block.index }),
-    close: (block) => event('content_block_stop', { index: block.index }),
+    close: (block) => {
+      if (block.kind === 'reasoning') {
+        event('content_block_delta', { delta: { type: 'signature_delta', signature: signature() }, index: block.index });
+      }
+      event('content_block_stop', { index: block.index });
+    },
     end: () => {
       event('message_delta', {
         delta: { stop_reason: null, stop_sequence: null, ...stopReasonOf(choice, called) },
-        usage: usageOf(choice),
+        usage: usageOf(exchange, choice),
       });
       event('message_stop', {});
     },
@@ -211,7 +222,7 @@ function streamMessage(exchange: Exchange, id: string, choice: Choice): void {
 
 /** `POST /v1/messages/count_tokens` */
 export async function countTokens(exchange: Exchange): Promise<void> {
-  const body = await exchange.readJson({ ...SHAPE, required: ['model', 'messages'] });
+  const body = await exchange.readJson('count');
   checkModel(exchange, body);
   const tokens = chatPrompt(conversation(body), asChat(body)).length;
   exchange.json(200, { input_tokens: tokens, context_management: { original_input_tokens: tokens } });

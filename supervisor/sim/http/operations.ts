@@ -19,9 +19,11 @@ export function version(exchange: Exchange): void {
   exchange.json(200, { version: VERSION });
 }
 
-/** `GET /metrics` */
+/** `/metrics`, by any method: it is an application of its own that vLLM has mounted there. */
 export function metrics(exchange: Exchange): void {
-  exchange.chunked('text/plain; version=0.0.4; charset=utf-8', renderMetrics(exchange.sim));
+  const type = 'text/plain; version=0.0.4; charset=utf-8';
+  if (exchange.request.method === 'GET') exchange.send(200, type, renderMetrics(exchange.sim));
+  else exchange.chunked(type, renderMetrics(exchange.sim));
 }
 
 /** `POST /sim/fault {"fault","count","after_tokens"}`: something is to go wrong. `none` ends what lasts. */

@@ -3,8 +3,7 @@ import type { Sim } from '../engine/sim.ts';
 import { ApiError } from '../request/api-error.ts';
 import { Exchange } from '../request/exchange.ts';
 import { failureError } from '../request/job.ts';
-import { routesFor } from './routes.ts';
-import type { Route } from './routes.ts';
+import { Routes } from './routes.ts';
 
 // An import of it would load Node's own fetch as well, unused, in 40 ms of CPU time: as long as all the rest of a small program.
 const { createServer } = process.getBuiltinModule('node:http');
@@ -14,7 +13,7 @@ const GUARDED = ['/v1', '/v2', '/inference', '/cohere'];
 
 /** The simulated server's front end, not yet listening. */
 export function createFrontEnd(sim: Sim): Server {
-  const routes = routesFor({ ...sim.settings.serves, devMode: sim.settings.devMode, faultRoute: sim.settings.faultRoute });
+  const routes = new Routes({ ...sim.settings.serves, devMode: sim.settings.devMode, faultRoute: sim.settings.faultRoute });
   const server = createServer(
     { keepAliveTimeout: sim.settings.keepAliveS * 1000, requestTimeout: 0, headersTimeout: 0 },
     (request, response) => {
@@ -27,7 +26,7 @@ export function createFrontEnd(sim: Sim): Server {
   return server;
 }
 
-async function answer(sim: Sim, routes: ReadonlyMap<string, Route>, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(sim: Sim, routes: Routes, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const exchange = new Exchange(sim, request, response);
   const { settings } = sim;
   response.once('close', () => {
@@ -51,15 +50,17 @@ async function answer(sim: Sim, routes: ReadonlyMap<string, Route>, request: Inc
   }
 }
 
-async function dispatch(exchange: Exchange, routes: ReadonlyMap<string, Route>): Promise<void> {
+async function dispatch(exchange: Exchange, routes: Routes): Promise<void> {
   const { sim, path, request } = exchange;
   if (!authorized(exchange)) {
     exchange.unauthorized = true;
     return exchange.json(401, { error: 'Unauthorized' });
   }
-  const route = routes.get(path);
-  if (route === undefined) return exchange.json(404, { detail: 'Not Found' });
-  if (!(route.methods as readonly string[]).includes(request.method ?? '')) {
+  const found = routes.find(path);
+  if (found === undefined) return exchange.json(404, { detail: 'Not Found' });
+  const { route } = found;
+  exchange.parameters = found.parameters;
+  if (!route.methods.includes(request.method ?? '')) {
     return exchange.json(405, { detail: 'Method Not Allowed' }, ['allow', route.methods.join(', ')]);
   }
   if (!route.inference) return route.handler(exchange);

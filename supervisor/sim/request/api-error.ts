@@ -1,4 +1,4 @@
-import { pythonRepr } from '../python/values.ts';
+import { type FieldProblem, problemText } from '../body/problem.ts';
 
 /** A refusal in vLLM's words: `{"error":{"message","type","param","code"}}`. */
 export class ApiError extends Error {
@@ -24,34 +24,9 @@ export function badRequest(message: string, param: string | null = null): ApiErr
   return new ApiError(400, 'BadRequestError', message, param);
 }
 
-export interface FieldProblem {
-  readonly type: string;
-  readonly loc: readonly (string | number)[];
-  readonly msg: string;
-  readonly input: unknown;
-  readonly ctx?: Readonly<Record<string, unknown>>;
-}
-
-/** More are only counted. */
-const MOST_PROBLEMS = 10;
-
-/** Scalars are quoted, as text; of what holds others only the size is told. */
-function shownInput(input: unknown): string {
-  if (Array.isArray(input)) return `<list of ${input.length} items>`;
-  if (typeof input === 'object' && input !== null) return `<dict of ${Object.keys(input).length} items>`;
-  return typeof input === 'string' ? input : pythonRepr(input);
-}
-
-/** What FastAPI says when a body does not have the right shape; it quotes the offending input. */
+/** What FastAPI says when a body does not have the right shape. */
 export function invalidFields(problems: readonly FieldProblem[]): ApiError {
-  const lines = problems.slice(0, MOST_PROBLEMS).map((problem) => {
-    const loc = pythonRepr(problem.loc.join('.'));
-    const ctx = problem.ctx === undefined ? '' : `, 'ctx': ${pythonRepr(problem.ctx)}`;
-    return `  {'type': '${problem.type}', 'loc': ${loc}, 'msg': ${pythonRepr(problem.msg)}, 'input': ${pythonRepr(shownInput(problem.input))}${ctx}}`;
-  });
-  if (problems.length > MOST_PROBLEMS) lines.push(`  ...and ${problems.length - MOST_PROBLEMS} more errors`);
-  const message = `${problems.length} validation error${problems.length === 1 ? '' : 's'}:\n${lines.join('\n')}`;
-  return new ApiError(400, 'Bad Request', message, problems[0]?.loc.join('.') ?? null);
+  return new ApiError(400, 'Bad Request', problemText(problems), problems[0]?.loc.join('.') ?? null);
 }
 
 export const INTERNAL_ERROR = 'Internal server error';

@@ -1,16 +1,15 @@
 import type { Sim } from '../engine/sim.ts';
 import { pythonRepr } from '../python/values.ts';
-import { badRequest, badValue, invalidFields } from './api-error.ts';
+import { badRequest, badValue } from './api-error.ts';
 import { isObject, type JsonObject } from './fields.ts';
 
-const EFFORTS = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'];
-
-/** Combinations of fields that vLLM's front end refuses before anything is sent, of a chat or a text completion. Throws ApiError. */
-export function checkCombinations(sim: Sim, body: JsonObject): void {
+/** Combinations of fields that vLLM's front end refuses before it looks at any of them, of a chat or a text completion. Throws ApiError. */
+export function checkCombinations(sim: Sim, body: JsonObject, kind: 'chat' | 'completion' = 'chat'): JsonObject {
   checkTools(body);
   checkTemplate(body);
   checkFormat(body);
   if (
+    kind === 'chat' &&
     body['top_logprobs'] !== undefined &&
     body['top_logprobs'] !== null &&
     body['logprobs'] !== true &&
@@ -27,6 +26,7 @@ export function checkCombinations(sim: Sim, body: JsonObject): void {
     const message = `truncate_prompt_tokens=${truncate} cannot be greater than max_model_len = ${sim.maxModelLen}. Please request a smaller truncation size.`;
     throw badValue(message, 'truncate_prompt_tokens', String(truncate));
   }
+  return body;
 }
 
 function checkTools(body: JsonObject): void {
@@ -53,12 +53,6 @@ function checkTemplate(body: JsonObject): void {
   if (body['continue_final_message'] === true && body['add_generation_prompt'] === true) {
     throw badRequest('Cannot set both `continue_final_message` and `add_generation_prompt` to True.');
   }
-  const effort = body['reasoning_effort'];
-  if (typeof effort !== 'string' || EFFORTS.includes(effort)) return;
-  const names = EFFORTS.map((name) => `'${name}'`);
-  const expected = `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
-  const loc = ['body', 'reasoning_effort'];
-  throw invalidFields([{ type: 'literal_error', loc, msg: `Input should be ${expected}`, input: effort, ctx: { expected } }]);
 }
 
 function checkFormat(body: JsonObject): void {

@@ -39,7 +39,8 @@ function logprobsRefusal(sim: Sim, asked: number | null): ApiError | null {
   );
 }
 
-function vocabularyRefusal(body: JsonObject, prompts: readonly (readonly number[])[]): ApiError | null {
+/** Of ids that no token has. */
+export function vocabularyRefusal(body: JsonObject, prompts: readonly (readonly number[])[]): ApiError | null {
   const { logit_bias: bias, allowed_token_ids: allowed, stop_token_ids: stops } = body;
   const outside = (ids: readonly unknown[]): number[] => ids.map(Number).filter((id) => id >= VOCABULARY_SIZE || id < 0);
   const listed = (field: string, ids: readonly unknown[]): ApiError | null => {

@@ -2,11 +2,13 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestFault } from '../settings/faults.ts';
 import type { Sim } from '../engine/sim.ts';
-import { ApiError, invalidFields } from './api-error.ts';
+import { ApiError, badRequest, invalidFields } from './api-error.ts';
 import { EventStream } from './event-stream.ts';
-import { checkFields } from './fields.ts';
-import type { BodyShape, JsonObject } from './fields.ts';
-import { pythonJsonProblem } from '../python/json-problem.ts';
+import { type BodyShape, checkBody, checkFields, isObject, type JsonObject } from './fields.ts';
+import { checkLater, type Checked } from '../body/check.ts';
+import { rawProblemText } from '../body/problem.ts';
+import type { BodyName } from '../body/shapes.ts';
+import { readPythonJson } from '../python/json.ts';
 import { pythonFloat } from '../python/values.ts';
 
 // An import of it would load Node's own fetch as well, unused, in 40 ms of CPU time: as long as all the rest of a small program.
@@ -45,6 +47,15 @@ function utf8Text(bytes: Buffer): string | null {
   }
 }
 
+function parseBody(bytes: Buffer): unknown {
+  const text = utf8Text(bytes);
+  if (text === null) throw new BodyNotRead('There was an error parsing the body');
+  const read = readPythonJson(text);
+  if ('value' in read) return read.value;
+  const { at, message } = read;
+  throw invalidFields([{ type: 'json_invalid', loc: ['body', at], msg: 'JSON decode error', input: {}, ctx: { error: message } }]);
+}
+
 /** FastAPI's own word, in its own shape. */
 class BodyNotRead extends ApiError {
   constructor(detail: string) {
@@ -59,12 +70,16 @@ export class Exchange {
   readonly response: ServerResponse;
   readonly path: string;
   readonly query: URLSearchParams;
+  /** Parts of the path that have names. */
+  parameters: Readonly<Record<string, string>> = {};
   /** What is to go wrong with this request. */
   fault: RequestFault | null = null;
   /** It has no key, or a wrong one. */
   unauthorized = false;
   /** The client wants to know how likely its prompt was. */
   readsPromptLogprobs = false;
+
+  #later: Checked['later'] = [];
 
   constructor(sim: Sim, request: IncomingMessage, response: ServerResponse) {
     this.sim = sim;
@@ -94,25 +109,27 @@ export class Exchange {
     return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
   }
 
-  /** The body as JSON of the given shape. Throws ApiError as FastAPI would. */
-  async readJson(shape: BodyShape): Promise<JsonObject> {
+  /** The body as JSON of the given shape; `before` sees it first, as it came. Throws ApiError as FastAPI would. */
+  async readJson(shape: BodyName | BodyShape, before: (body: JsonObject) => JsonObject = (body) => body): Promise<JsonObject> {
     const bytes = await this.read();
     const mediaType = (this.header('content-type') ?? '').split(';')[0]!.trim().toLowerCase();
     if (mediaType !== 'application/json') {
       throw new ApiError(400, 'Bad Request', "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed");
     }
-    if (bytes.length === 0) return checkFields(null, shape);
-    const text = utf8Text(bytes);
-    if (text === null) throw new BodyNotRead('There was an error parsing the body');
-    let body: unknown;
-    try {
-      body = JSON.parse(text);
-    } catch {
-      const { at, message } = pythonJsonProblem(text);
-      const problem = { type: 'json_invalid', loc: ['body', at], msg: 'JSON decode error', input: {}, ctx: { error: message } };
-      throw invalidFields([problem]);
+    const sent = bytes.length === 0 ? null : parseBody(bytes);
+    const body = isObject(sent) ? before(sent) : sent;
+    if (typeof shape === 'object') return checkFields(body, shape);
+    const checked = checkBody(shape, body);
+    this.#later = checked.later;
+    return checked.body;
+  }
+
+  /** Looks at what the body holds in lists that vLLM reads as it renders the prompt, and not before. Throws ApiError. */
+  checkParts(): void {
+    for (const list of this.#later) {
+      const problems = checkLater(list);
+      if (problems.length > 0) throw badRequest(rawProblemText('ValidatorIterator', problems));
     }
-    return checkFields(body, shape);
   }
 
   /** All header lines, in uvicorn's order: `more` before those of the middleware, `last` after them. */
@@ -156,8 +173,8 @@ export class Exchange {
   }
 
   /** Answers 200 with text whose length is not told beforehand. */
-  chunked(contentType: string, body: string): void {
-    this.#head(200, this.#headers(['content-type', contentType], CHUNKED));
+  chunked(contentType: string, body: string | Buffer, more: readonly string[] = []): void {
+    this.#head(200, this.#headers([...more, 'content-type', contentType], CHUNKED));
     this.response.end(body);
   }
 

@@ -80,12 +80,13 @@ export function runToEnd(exchange: Exchange, choices: readonly Choice[]): Promis
 }
 
 /** The usage numbers of some choices that share `promptTokens` tokens of prompt. */
-interface Usage {
+export interface Usage {
   readonly promptTokens: number;
   readonly completionTokens: number;
   readonly cachedTokens: number;
   /** null where no reasoning parser is set. */
   readonly reasoningTokens: number | null;
+  readonly blockSize: number;
 }
 
 /** Adds up what choices used; the prompt of `n` choices counts once. */
@@ -106,8 +107,14 @@ export function usageOf(exchange: Exchange, choices: readonly Choice[], n = 1): 
     promptTokens,
     completionTokens,
     cachedTokens,
+    blockSize: exchange.sim.settings.memory.blockSize,
     reasoningTokens: exchange.sim.settings.reasoningParser === '' ? null : reasoningTokens,
   };
+}
+
+/** Whole blocks that this prompt was the first to fill. */
+export function createdTokens({ promptTokens, cachedTokens, blockSize }: Usage): number {
+  return Math.max(0, Math.floor(promptTokens / blockSize) * blockSize - cachedTokens);
 }
 
 /** `usage` of a whole answer, with the nulls that vLLM writes. */
@@ -117,7 +124,7 @@ export function fullUsage(exchange: Exchange, usage: Usage): object {
     total_tokens: usage.promptTokens + usage.completionTokens,
     completion_tokens: usage.completionTokens,
     prompt_tokens_details: exchange.sim.settings.promptTokensDetails
-      ? { cached_tokens: usage.cachedTokens, created_cache_tokens: null, multimodal_tokens: null }
+      ? { cached_tokens: usage.cachedTokens, created_cache_tokens: createdTokens(usage), multimodal_tokens: null }
       : null,
     completion_tokens_details: usage.reasoningTokens === null ? null : { reasoning_tokens: usage.reasoningTokens },
   };
@@ -129,12 +136,14 @@ export function finalUsage(exchange: Exchange, usage: Usage): object {
     prompt_tokens: usage.promptTokens,
     total_tokens: usage.promptTokens + usage.completionTokens,
     completion_tokens: usage.completionTokens,
-    ...(exchange.sim.settings.promptTokensDetails ? { prompt_tokens_details: { cached_tokens: usage.cachedTokens } } : {}),
+    ...(exchange.sim.settings.promptTokensDetails
+      ? { prompt_tokens_details: { cached_tokens: usage.cachedTokens, created_cache_tokens: createdTokens(usage) } }
+      : {}),
     ...(usage.reasoningTokens === null ? {} : { completion_tokens_details: { reasoning_tokens: usage.reasoningTokens } }),
   };
 }
 
-/** `usage` of every chunk of a stream with `continuous_usage_stats`. */
-export function runningUsage(promptTokens: number, completionTokens: number): string {
-  return `,"usage":{"prompt_tokens":${promptTokens},"total_tokens":${promptTokens + completionTokens},"completion_tokens":${completionTokens},"completion_tokens_details":null}`;
+/** `usage` of every chunk of a stream with `continuous_usage_stats`; text completions have no details. */
+export function runningUsage(promptTokens: number, completionTokens: number, details = true): string {
+  return `,"usage":{"prompt_tokens":${promptTokens},"total_tokens":${promptTokens + completionTokens},"completion_tokens":${completionTokens}${details ? ',"completion_tokens_details":null' : ''}}`;
 }

@@ -23,12 +23,20 @@ function candidates(said: number, position: number, top: number): Candidate[] {
   return list;
 }
 
-function shown(candidate: Candidate): { token: string; logprob: number; bytes: number[] } {
+export interface ShownToken {
+  readonly token: string;
+  readonly logprob: number;
+  readonly bytes: readonly number[];
+  /** What could have been said instead. */
+  readonly top_logprobs?: readonly ShownToken[];
+}
+
+function shown(candidate: Candidate): ShownToken {
   return { token: tokenText(candidate.id), logprob: candidate.logprob, bytes: [...tokenBytes(candidate.id)] };
 }
 
 /** `logprobs` of a chat choice for some tokens, the first of which is at `position`. */
-export function chatLogprobs(tokens: readonly ScriptToken[], position: number, top: number): object {
+export function chatLogprobs(tokens: readonly ScriptToken[], position: number, top: number): { readonly content: ShownToken[] } {
   return {
     content: tokens.map((token, at) => {
       const list = candidates(token.id, position + at, top);

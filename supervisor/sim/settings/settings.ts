@@ -10,6 +10,7 @@ import { numberOf, readKnobs } from './knobs.ts';
 import type { Environment, Knobs } from './knobs.ts';
 import { memorySettings } from './memory-settings.ts';
 import type { MemorySettings } from '../card/memory.ts';
+import { transcribes } from '../model/kinds.ts';
 import { describeModel } from '../model/describe-model.ts';
 import type { SimulatedModel } from '../model/simulated-model.ts';
 
@@ -33,8 +34,10 @@ export interface SimSettings extends Knobs {
   readonly allowLongContext: boolean;
   /** vLLM's second model runner is used, whose error texts differ in places. */
   readonly secondRunner: boolean;
-  readonly serves: { readonly generate: boolean; readonly pooling: boolean };
+  readonly serves: { readonly generate: boolean; readonly pooling: boolean; readonly classes: boolean; readonly speech: boolean };
   readonly autoToolChoice: boolean;
+  /** A parser for tool calls is set. */
+  readonly toolCallParser: boolean;
   readonly reasoningParser: string;
   readonly requestIdHeaders: boolean;
   readonly promptTokensDetails: boolean;
@@ -56,7 +59,9 @@ export interface SimSettings extends Knobs {
   readonly sleepMode: boolean;
   readonly keepAliveOnEngineDeath: boolean;
   readonly skipModelCheck: boolean;
-  readonly maxStopStrings: number;
+  /** Responses can be asked for again, and made in the background. */
+  readonly storesResponses: boolean;
+  readonly scaleOut: boolean;
   readonly maxCompletionPrompts: number;
   /** Flags as given, for the log. */
   readonly given: ReadonlyMap<string, FlagValue>;
@@ -128,8 +133,9 @@ export function readSettings(argv: readonly string[], env: Environment, card: Si
     kvCacheDtype: text('kv_cache_dtype') ?? 'auto',
     allowLongContext: env['VLLM_ALLOW_LONG_MAX_MODEL_LEN'] === '1',
     secondRunner: env['VLLM_USE_V2_MODEL_RUNNER'] === '1',
-    serves: { generate: runner !== 'pooling', pooling: runner === 'auto' || runner === 'pooling' },
+    serves: servedTasks(runner, text('convert') ?? 'auto', model),
     autoToolChoice: flag('enable_auto_tool_choice') && text('tool_call_parser') !== null,
+    toolCallParser: text('tool_call_parser') !== null,
     reasoningParser: text('reasoning_parser') ?? '',
     requestIdHeaders: flag('enable_request_id_headers'),
     promptTokensDetails: flag('enable_prompt_tokens_details'),
@@ -148,10 +154,22 @@ export function readSettings(argv: readonly string[], env: Environment, card: Si
     devMode: env['VLLM_SERVER_DEV_MODE'] === '1',
     sleepMode: flag('enable_sleep_mode'),
     keepAliveOnEngineDeath: env['VLLM_KEEP_ALIVE_ON_ENGINE_DEATH'] === '1',
+    storesResponses: env['VLLM_ENABLE_RESPONSES_API_STORE'] === '1',
+    scaleOut: flag('enable_scale_out'),
     skipModelCheck: env['VLLM_SKIP_MODEL_NAME_VALIDATION'] === '1',
-    maxStopStrings: numberOf(env, 'VLLM_MAX_STOP_STRINGS', 4),
     maxCompletionPrompts: numberOf(env, 'VLLM_MAX_COMPLETION_PROMPTS', 1024),
     given: values,
+  };
+}
+
+/** Without `--runner` the simulation serves whatever any model could; with it, what a model of that kind and name can. */
+function servedTasks(runner: string, convert: string, model: string): SimSettings['serves'] {
+  const open = runner === 'auto';
+  return {
+    generate: runner !== 'pooling',
+    pooling: open || runner === 'pooling',
+    classes: open || (runner === 'pooling' && convert !== 'embed'),
+    speech: open || (runner === 'generate' && transcribes(model)),
   };
 }
 

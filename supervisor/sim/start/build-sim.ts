@@ -54,6 +54,7 @@ export function buildSim(plan: MemoryPlan, around: Surroundings): { readonly sim
     engine,
     sleepMode: new SleepMode(settings, engine, card, plan, log),
     requestFaults: target.requestFaults,
+    responses: new Map(),
     log,
     startedAtS: Date.now() / 1000,
     maxModelLen: plan.maxModelLen,

@@ -28,10 +28,9 @@ interface ScriptOptions {
 
 /** The text of a tool call as a model writes it, in the pieces that a tool parser makes of it. */
 function callTokens(tool: Tool, call: number, marked: boolean, next: () => number): ScriptToken[] {
-  const name = scriptTokens(tool.name, 'hidden');
-  const last = name.at(-1)!;
-  // A parser passes the name on when it is complete.
-  const named: ScriptToken = { id: last.id, text: tool.name, json: JSON.stringify(tool.name), part: 'tool-name', call };
+  // A parser passes the name on when it is complete; a function may be called nothing, too.
+  const name = scriptTokens(tool.name === '' ? '"' : tool.name, 'hidden');
+  const named: ScriptToken = { id: name.at(-1)!.id, text: tool.name, json: JSON.stringify(tool.name), part: 'tool-name', call };
   return [
     ...(marked ? scriptTokens('<tool_call>\n', 'hidden') : []),
     ...scriptTokens('{"name": "', 'hidden'),

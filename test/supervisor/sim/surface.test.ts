@@ -344,7 +344,7 @@ describe('flags', () => {
     expect(second.metrics).toMatchObject({ queue_time_ms: expect.any(Number), time_to_first_token_ms: expect.any(Number) });
     const stream = await rawJson(sim.port, CHAT_PATH, { messages, max_tokens: 2, stream: true });
     expect(stream.body).toMatch(
-      /"choices":\[\],"usage":\{"prompt_tokens":\d+,"total_tokens":\d+,"completion_tokens":2,"prompt_tokens_details":\{"cached_tokens":\d+\}\}/,
+      /"choices":\[\],"usage":\{"prompt_tokens":\d+,"total_tokens":\d+,"completion_tokens":2,"prompt_tokens_details":\{"cached_tokens":\d+,"created_cache_tokens":\d+\}\}/,
     );
   });
 

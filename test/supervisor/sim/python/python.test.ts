@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { pythonJsonProblem } from '../../../../supervisor/sim/python/json-problem.ts';
+import { readPythonJson } from '../../../../supervisor/sim/python/json.ts';
 import { pythonFloat, pythonRepr } from '../../../../supervisor/sim/python/values.ts';
 
 describe('text as Python writes it', () => {
@@ -26,6 +26,13 @@ describe('text as Python writes it', () => {
     ['{"a":"\n"}', 6, 'Invalid control character at'],
   ])('%j is refused at character %d', (text, at, message) => {
     expect(() => JSON.parse(text) as unknown).toThrow();
-    expect(pythonJsonProblem(text)).toEqual({ at, message });
+    expect(readPythonJson(text)).toEqual({ at, message });
+  });
+
+  test.each([
+    ['{"a": NaN}', { a: NaN }],
+    ['[Infinity, -Infinity, {"b": [NaN, "\\u0041"]}]', [Infinity, -Infinity, { b: [NaN, 'A'] }]],
+  ])('%j is read, although it is no JSON', (text, value) => {
+    expect(readPythonJson(text)).toEqual({ value });
   });
 });

@@ -4,11 +4,12 @@ import { isObject, type JsonObject } from '../request/fields.ts';
 import { pythonFloat } from '../python/values.ts';
 import { usageOf } from '../request/job.ts';
 import { modelName } from '../request/models.ts';
+import { requestMetrics } from '../request/request-metrics.ts';
 
-export function messageItem(id: string, text: string, status: string): object {
+export function messageItem(id: string, text: string, status: string, logprobs: readonly object[] | null = null): object {
   return {
     id,
-    content: [{ annotations: [], text, type: 'output_text', logprobs: null }],
+    content: [{ annotations: [], text, type: 'output_text', logprobs }],
     role: 'assistant',
     status,
     type: 'message',
@@ -20,14 +21,15 @@ export function callItem(id: string, name: string, argumentsText: string, status
   return { arguments: argumentsText, call_id: `call_${id.slice(3)}`, name, type: 'function_call', id, status };
 }
 
-export function reasoningItem(id: string, text: string): object {
+/** `status`: null in a whole answer; a stream tells it. */
+export function reasoningItem(id: string, text: string, status: 'in_progress' | 'completed' | null = null): object {
   return {
     id,
     summary: [],
     type: 'reasoning',
-    content: text === '' ? [] : [{ text, type: 'reasoning_text' }],
+    content: status === 'in_progress' ? null : [{ text, type: 'reasoning_text' }],
     encrypted_content: null,
-    status: null,
+    status,
   };
 }
 
@@ -38,6 +40,24 @@ function pythonNumber(value: unknown): unknown {
 
 /** Of ECMAScript's proposal for JSON that is passed on as it is written; TypeScript does not list it yet. */
 const RAW = JSON as unknown as { rawJSON(text: string): object };
+
+/** A function with the fields that vLLM fills in. */
+function shownTool(tool: unknown): unknown {
+  if (!isObject(tool) || tool['type'] !== 'function') return tool;
+  const { name, parameters, strict, description } = tool;
+  return {
+    ...{
+      name,
+      parameters: parameters ?? null,
+      strict: strict ?? null,
+      type: 'function',
+      allowed_callers: null,
+      async: null,
+      defer_loading: null,
+    },
+    ...{ description: description ?? null, output_schema: null },
+  };
+}
 
 /** `text` with the fields that vLLM fills in. */
 function textOptions(text: unknown): unknown {
@@ -50,6 +70,8 @@ function textOptions(text: unknown): unknown {
   return { format: shown ?? null, verbosity: text['verbosity'] ?? null };
 }
 
+export type ResponseStatus = 'queued' | 'in_progress' | 'completed' | 'incomplete' | 'cancelled';
+
 /** What all the objects of one response tell. */
 export interface Told {
   readonly exchange: Exchange;
@@ -57,16 +79,14 @@ export interface Told {
   readonly id: string;
   readonly created: number;
   readonly choice: Choice;
+  /** The server tells how long it took. */
+  readonly showsMetrics: boolean;
 }
 
 /** The `response` of the whole answer, and of the first and last events of a stream. */
-export function responseObject(
-  told: Told,
-  status: 'in_progress' | 'completed' | 'incomplete' | 'cancelled',
-  output: readonly object[],
-): object {
+export function responseObject(told: Told, status: ResponseStatus, output: readonly object[]): object {
   const { body, choice, exchange } = told;
-  const usage = usageOf(exchange, [choice]);
+  const usage = status === 'in_progress' || status === 'queued' ? null : usageOf(exchange, [choice]);
   return {
     id: told.id,
     created_at: told.created,
@@ -79,9 +99,9 @@ export function responseObject(
     parallel_tool_calls: body['parallel_tool_calls'] ?? true,
     temperature: pythonNumber(body['temperature'] ?? 1),
     tool_choice: body['tool_choice'] ?? (Array.isArray(body['tools']) && body['tools'].length > 0 ? 'auto' : 'none'),
-    tools: body['tools'] ?? [],
+    tools: Array.isArray(body['tools']) ? (body['tools'] as unknown[]).map(shownTool) : [],
     top_p: pythonNumber(body['top_p'] ?? 1),
-    background: false,
+    background: body['background'] === true,
     max_output_tokens: choice.settings.maxTokens,
     max_tool_calls: null,
     previous_response_id: null,
@@ -90,10 +110,10 @@ export function responseObject(
     service_tier: body['service_tier'] ?? 'auto',
     status,
     text: textOptions(body['text']),
-    top_logprobs: null,
+    top_logprobs: body['top_logprobs'] ?? null,
     truncation: 'disabled',
     usage:
-      status === 'in_progress'
+      usage === null
         ? null
         : {
             input_tokens: usage.promptTokens,
@@ -113,6 +133,7 @@ export function responseObject(
             total_tokens: usage.promptTokens + usage.completionTokens,
           },
     user: body['user'] ?? null,
+    ...(told.showsMetrics && usage !== null ? { metrics: { ...requestMetrics(choice), speculative_decoding: null } } : {}),
     presence_penalty: pythonNumber(body['presence_penalty'] ?? 0),
     frequency_penalty: pythonNumber(body['frequency_penalty'] ?? 0),
     kv_transfer_params: null,

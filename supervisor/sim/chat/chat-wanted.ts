@@ -2,21 +2,19 @@ import { textMatching } from '../text/pattern-text.ts';
 import { chance } from '../text/prose.ts';
 import type { Tool, Wanted } from '../text/scripts.ts';
 import type { Sim } from '../engine/sim.ts';
-import { badRequest, badValue, invalidFields } from '../request/api-error.ts';
+import { badRequest, badValue } from '../request/api-error.ts';
 import { lastRole } from './chat-prompt.ts';
 import type { Exchange } from '../request/exchange.ts';
 import { isObject } from '../request/fields.ts';
 import type { JsonObject } from '../request/fields.ts';
 
-/** The tools of a chat body. Throws ApiError for what is none. */
+/** The tools of a chat body. */
 function toolsOf(body: JsonObject): Tool[] {
   const tools = body['tools'];
   if (!Array.isArray(tools)) return [];
-  return tools.map((tool: unknown, at) => {
-    const described = isObject(tool) ? tool['function'] : null;
-    if (!isObject(described) || typeof described['name'] !== 'string')
-      throw invalidFields([{ type: 'missing', loc: ['body', 'tools', at, 'function'], msg: 'Field required', input: tool }]);
-    return { name: described['name'], parameters: described['parameters'] };
+  return tools.map((tool: unknown) => {
+    const described = isObject(tool) && isObject(tool['function']) ? tool['function'] : {};
+    return { name: String(described['name'] ?? ''), parameters: described['parameters'] };
   });
 }
 
@@ -34,11 +32,18 @@ function formatted(body: JsonObject): Wanted | null {
   }
   const structured = body['structured_outputs'];
   if (!isObject(structured)) return null;
-  const { json, choice, regex } = structured;
+  const { json, choice, regex, grammar } = structured;
+  const word = typeof grammar === 'string' ? /root\s*::=\s*"([^"\\]+)"/.exec(grammar)?.[1] : undefined;
+  if (word !== undefined) return { kind: 'literal', text: word };
   if (typeof regex === 'string') return { kind: 'literal', text: textMatching(regex, chance(0)) ?? '' };
   if (Array.isArray(choice)) return { kind: 'literal', text: String(choice[0] ?? '') };
   if (json === undefined || json === null) return null;
   return { kind: 'json', schema: typeof json === 'string' ? (JSON.parse(json) as unknown) : json };
+}
+
+/** Since 0.30 a call that was chosen is read by the parser as well (vllm/entrypoints/openai/chat_completion/serving.py of 0.32). */
+function checkParser({ sim }: Exchange, choice: string): void {
+  if (!sim.settings.toolCallParser) throw badRequest(`tool_choice=${choice} requires --tool-call-parser to be set`);
 }
 
 /** What the body's tools and formats make of the answer. Throws ApiError. */
@@ -50,9 +55,11 @@ export function wantedOf(exchange: Exchange, body: JsonObject, messages: readonl
     const tool = tools.find(({ name }) => name === wanted);
     if (tool === undefined)
       throw badValue('The tool specified in `tool_choice` does not match any of the specified `tools`', 'tool_choice');
+    checkParser(exchange, `function "${tool.name}"`);
     return { kind: 'call', tools: [tool], marked: false };
   }
   if (choice === 'required') {
+    checkParser(exchange, '"required"');
     if (tools.length === 0) throw badRequest('When using `tool_choice`, `tools` must be set.', 'tool_choice');
     return { kind: 'call', tools: tools.slice(0, 1), marked: false };
   }
@@ -68,7 +75,7 @@ export function wantedOf(exchange: Exchange, body: JsonObject, messages: readonl
 
 /** Whether the answer begins with thoughts. */
 export function wantsReasoning(sim: Sim, body: JsonObject): boolean {
-  if (sim.settings.reasoningParser === '' || body['include_reasoning'] === false || body['reasoning_effort'] === 'none') return false;
+  if (sim.settings.reasoningParser === '' || body['reasoning_effort'] === 'none') return false;
   const template = body['chat_template_kwargs'];
   return !(isObject(template) && template['enable_thinking'] === false);
 }

@@ -1,4 +1,6 @@
 import { encode, TOKEN } from '../text/tokenizer.ts';
+import type { Sim } from '../engine/sim.ts';
+import { seesOrHears } from '../model/kinds.ts';
 import { badRequest } from '../request/api-error.ts';
 import { isObject } from '../request/fields.ts';
 import type { JsonObject } from '../request/fields.ts';
@@ -14,7 +16,7 @@ interface ChatMessage {
 function contentIds(content: unknown): number[] {
   if (content === null || content === undefined) return [];
   if (typeof content === 'string') return encode(content);
-  if (!Array.isArray(content)) throw badRequest(`Invalid message content: ${JSON.stringify(content)}`, 'messages');
+  if (!Array.isArray(content)) return encode(JSON.stringify(content));
   return content.flatMap((part: unknown) => {
     if (typeof part === 'string') return encode(part);
     if (!isObject(part)) return [];
@@ -29,11 +31,12 @@ function contentIds(content: unknown): number[] {
 }
 
 function messageIds(message: unknown): ChatMessage {
-  if (!isObject(message) || typeof message['role'] !== 'string') throw badRequest('Every message must have a role.', 'messages');
+  if (!isObject(message)) return { role: 'user', ids: [] };
+  const role = String(message['role'] ?? 'user');
   const ids = contentIds(message['content']);
   const calls = message['tool_calls'];
-  if (Array.isArray(calls) && calls.length > 0) return { role: message['role'], ids: ids.concat(encode(JSON.stringify(calls))) };
-  return { role: message['role'], ids };
+  if (Array.isArray(calls) && calls.length > 0) return { role, ids: ids.concat(encode(JSON.stringify(calls))) };
+  return { role, ids };
 }
 
 /** The prompt of a conversation, as a simple chat template would make it: tools first, then each message between its marks. */
@@ -57,6 +60,18 @@ export function chatPrompt(messages: readonly unknown[], body: JsonObject): numb
   }
   if (body['add_generation_prompt'] !== false) prompt.push(TOKEN.messageStart, ...encode('assistant\n'));
   return prompt;
+}
+
+/** Throws ApiError where a model that reads nothing but text is shown something else, or text that is none. */
+export function checkMedia({ settings }: Sim, messages: readonly unknown[]): void {
+  const parts = messages.filter(isObject).flatMap(({ content }) => (Array.isArray(content) ? (content as unknown[]) : [content]));
+  if (parts.some((part) => isObject(part) && /image|audio|video/.test(String(part['type']))) && !seesOrHears(settings.model)) {
+    throw badRequest(`${settings.model} is not a multimodal model`);
+  }
+  const texts = parts.map((part) => (isObject(part) ? part['text'] : part));
+  // What the tokenizer says to half of a surrogate pair.
+  if (texts.some((text) => typeof text === 'string' && !text.isWellFormed()))
+    throw badRequest('TextEncodeInput must be Union[TextInputSequence, Tuple[InputSequence, InputSequence]]');
 }
 
 /** The role of the last message; null for none. */

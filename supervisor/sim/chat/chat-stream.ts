@@ -8,6 +8,8 @@ import type { Exchange } from '../request/exchange.ts';
 import { errorEvent, finalUsage, runningUsage, submit, usageOf } from '../request/job.ts';
 import { chatLogprobs } from '../request/logprobs.ts';
 import { modelName } from '../request/models.ts';
+import { requestMetrics } from '../request/request-metrics.ts';
+import { decode } from '../text/tokenizer.ts';
 
 /** Puts neighbours that belong together into one: tokens that came while the reader was slow leave as one chunk. */
 export function joined(segments: readonly Segment[]): Segment[] {
@@ -85,10 +87,19 @@ class ChatStream {
 
   #begin(): void {
     this.#started = true;
-    const ids = this.#request.sampling.returnTokenIds ? JSON.stringify(this.#request.prompt) : 'null';
-    for (const { settings } of this.#request.choices) {
+    const { sampling, prompt, showsPrompt, choices, echoed } = this.#request;
+    const ids = sampling.returnTokenIds ? JSON.stringify(prompt) : 'null';
+    const text = showsPrompt ? JSON.stringify(decode(prompt)) : 'null';
+    const role = JSON.stringify(this.#request.role);
+    for (const { settings } of choices) {
       this.#stream.event(
-        `${this.#head}{"index":${settings.index},"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]${this.#usage(0)},"prompt_token_ids":${ids},"prompt_text":null}\n\n`,
+        `${this.#head}{"index":${settings.index},"delta":{"role":${role},"content":""},"logprobs":null,"finish_reason":null}]${this.#usage(0)},"prompt_token_ids":${ids},"prompt_text":${text}}\n\n`,
+      );
+    }
+    if (echoed === '') return;
+    for (const { settings } of choices) {
+      this.#stream.event(
+        `${this.#head}{"index":${settings.index},"delta":{"content":${JSON.stringify(echoed)}},"logprobs":null,"finish_reason":null}]${this.#usage(0)}}\n\n`,
       );
     }
   }
@@ -103,8 +114,9 @@ class ChatStream {
     choice.pending = [];
     choice.pendingTokens = [];
     const groups = joined(pending);
-    const visible = groups.filter((segment) => segment.part !== 'hidden');
-    const last = groups.at(-1);
+    const { hidesThoughts } = this.#request;
+    const visible = groups.filter(({ part }) => part !== 'hidden' && !(hidesThoughts && part === 'reasoning'));
+    const last = visible.length === 0 ? undefined : groups.at(-1);
     // After a call, or when nothing is left to say, the end comes by itself.
     const bareEnd = ended && (last === undefined || last.part === 'hidden' || last.part === 'tool-arguments');
     visible.forEach((segment, at) => {
@@ -142,7 +154,11 @@ class ChatStream {
     const { sampling, choices } = this.#request;
     if (sampling.includeUsage) {
       const usage = JSON.stringify(finalUsage(this.#exchange, usageOf(this.#exchange, choices, choices.length)));
-      this.#stream.event(`${this.#head}],"usage":${usage}${this.#fingerprint}}\n\n`);
+      const metrics =
+        this.#exchange.sim.settings.perRequestMetrics && choices.length === 1
+          ? `,"metrics":${JSON.stringify(requestMetrics(choices[0]!))}`
+          : '';
+      this.#stream.event(`${this.#head}],"usage":${usage}${this.#fingerprint}${metrics}}\n\n`);
     }
     this.#stream.event('data: [DONE]\n\n');
     this.#stream.end();

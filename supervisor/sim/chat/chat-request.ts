@@ -13,4 +13,14 @@ export interface ChatRequest {
   readonly topLogprobs: number | null;
   /** Why the engine does not take it, which a stream is told by an event; null: it does. */
   readonly refusal: ApiError | null;
+  /** Who is said to speak. */
+  readonly role: string;
+  /** Text of the last message, where the answer is to repeat it, else ''. */
+  readonly echoed: string;
+  /** The prompt's text is part of the answer. */
+  readonly showsPrompt: boolean;
+  /** Thoughts are had, and not told. */
+  readonly hidesThoughts: boolean;
+  /** The client wants a tool called, one of its own choice or any. */
+  readonly choosesTool: boolean;
 }

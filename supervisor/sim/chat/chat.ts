@@ -1,8 +1,9 @@
 import type { Choice } from '../engine/choice.ts';
 import type { Segment } from '../text/prose.ts';
 import { writeScript } from '../text/scripts.ts';
+import { decode } from '../text/tokenizer.ts';
 import { badRequest } from '../request/api-error.ts';
-import { chatPrompt } from './chat-prompt.ts';
+import { chatPrompt, checkMedia, lastRole } from './chat-prompt.ts';
 import type { ChatRequest } from './chat-request.ts';
 import { finishReasonOf, streamChat } from './chat-stream.ts';
 import { wantedOf, wantsReasoning } from './chat-wanted.ts';
@@ -10,50 +11,61 @@ import { hexId, nowSeconds } from '../request/exchange.ts';
 import type { Exchange } from '../request/exchange.ts';
 import { checkCombinations } from '../request/chat-refusal.ts';
 import { engineRefusal, refuseInStream } from '../request/engine-refusal.ts';
-import { SAMPLING_KINDS } from '../request/fields.ts';
-import type { BodyShape, JsonObject } from '../request/fields.ts';
+import { isObject, type JsonObject } from '../request/fields.ts';
 import { fullUsage, runToEnd, usageOf } from '../request/job.ts';
 import { chatLogprobs, promptLogprobs } from '../request/logprobs.ts';
 import { checkModel, modelName } from '../request/models.ts';
+import { requestMetrics } from '../request/request-metrics.ts';
 import { fitContext, leastTokens, newChoice, readSampling } from '../request/sampling.ts';
-
-const CHAT_SHAPE: BodyShape = {
-  required: ['messages'],
-  kinds: {
-    ...SAMPLING_KINDS,
-    messages: 'list',
-    max_completion_tokens: 'int',
-    logprobs: 'bool',
-    top_logprobs: 'int',
-    tools: 'list',
-    response_format: 'dict',
-    structured_outputs: 'dict',
-    include_reasoning: 'bool',
-    parallel_tool_calls: 'bool',
-  },
-};
 
 /** Checks a chat body and prepares its choices, numbered from `firstIndex`. Throws ApiError. */
 export function prepareChat(exchange: Exchange, body: JsonObject, messages: readonly unknown[], firstIndex = 0): ChatRequest {
   const { sim } = exchange;
-  checkCombinations(sim, body);
-  const sampling = readSampling(sim, body, { maxTokensField: 'max_completion_tokens' });
+  const sampling = readSampling(sim, body);
   const topLogprobs = body['logprobs'] === true ? Number(body['top_logprobs'] ?? 0) : null;
   exchange.readsPromptLogprobs ||= sampling.promptLogprobs !== null;
   checkModel(exchange, body);
   if (messages.length === 0) {
     throw badRequest('Cannot apply chat template to an empty conversation. Provide at least one message.');
   }
+  exchange.checkParts();
+  checkMedia(sim, messages);
   const refusal = engineRefusal(sim, body, topLogprobs);
   const wanted = refusal === null ? wantedOf(exchange, body, messages) : ({ kind: 'prose' } as const);
   const prompt = chatPrompt(messages, body);
-  const maxTokens = fitContext(sim, prompt.length, sampling.maxTokens);
+  const maxTokens = fitContext(sim, prompt.length, sampling.maxTokens, sampling.limitField);
   const reasoning = wantsReasoning(sim, body);
   const choices = Array.from({ length: sampling.n }, (_, index) => {
     const script = writeScript({ prompt, seed: sampling.seed, index, wanted, reasoning, minTokens: leastTokens(sampling) });
     return newChoice(sampling, firstIndex + index, prompt, maxTokens, script);
   });
-  return { id: `chatcmpl-${exchange.requestId(body)}`, created: nowSeconds(), sampling, choices, prompt, topLogprobs, refusal };
+  return {
+    id: `chatcmpl-${exchange.requestId(body)}`,
+    created: nowSeconds(),
+    sampling,
+    choices,
+    prompt,
+    topLogprobs,
+    refusal,
+    ...shownOf(body, messages),
+  };
+}
+
+/** What of the request the answer shows, and what of the answer it does not. */
+function shownOf(
+  body: JsonObject,
+  messages: readonly unknown[],
+): Pick<ChatRequest, 'role' | 'echoed' | 'showsPrompt' | 'hidesThoughts' | 'choosesTool'> {
+  const last = messages.at(-1);
+  const { tool_choice: choice } = body;
+  return {
+    // As in vLLM: what is not to be generated for the assistant is said in the role of the last message.
+    role: body['add_generation_prompt'] === false ? (lastRole(messages) ?? 'assistant') : 'assistant',
+    echoed: body['echo'] === true && isObject(last) && typeof last['content'] === 'string' ? last['content'] : '',
+    showsPrompt: body['return_prompt_text'] === true,
+    hidesThoughts: body['include_reasoning'] === false,
+    choosesTool: choice === 'required' || isObject(choice),
+  };
 }
 
 /** Text of one kind out of what a choice has said. */
@@ -84,12 +96,15 @@ function isNamedChoice(body: JsonObject): boolean {
 function wholeChoice(request: ChatRequest, choice: Choice, named: boolean): object {
   const calls = callsOf(choice.pending);
   const content = textOf(choice.pending, 'content');
-  const reasoning = textOf(choice.pending, 'reasoning');
+  const thoughts = textOf(choice.pending, 'reasoning');
+  const reasoning = request.hidesThoughts ? '' : thoughts;
+  // Where the client chose a tool and none came about, vLLM says so with an empty text.
+  const silent = content === '' && (calls.length > 0 || (thoughts !== '' && !request.choosesTool));
   return {
     index: choice.settings.index,
     message: {
-      role: 'assistant',
-      content: content === '' && (calls.length > 0 || reasoning !== '') ? null : content,
+      role: request.role,
+      content: silent ? null : request.echoed + content,
       refusal: null,
       annotations: null,
       audio: null,
@@ -113,18 +128,9 @@ function wholeChoice(request: ChatRequest, choice: Choice, named: boolean): obje
   };
 }
 
-/** The times of one request, in vLLM's `metrics`. */
-function requestMetrics(choice: Choice): object {
-  const generation = choice.lastTokenAt - choice.firstTokenAt;
-  const later = Math.max(1, choice.generated - 1);
-  return {
-    time_to_first_token_ms: choice.firstTokenAt - choice.scheduledAt,
-    generation_time_ms: generation,
-    queue_time_ms: choice.scheduledAt - choice.arrivedAt,
-    mean_itl_ms: generation / later,
-    tokens_per_second: generation > 0 ? (later * 1000) / generation : 0,
-    speculative_decoding: null,
-  };
+function likelihoods({ sampling, prompt, echoed }: ChatRequest): object | null {
+  const top = sampling.promptLogprobs ?? (echoed === '' ? null : 0);
+  return top === null ? null : promptLogprobs(prompt, top);
 }
 
 /** The whole answer, with every key that vLLM writes. */
@@ -139,18 +145,22 @@ function wholeChat(exchange: Exchange, request: ChatRequest, named: boolean, con
     service_tier: null,
     system_fingerprint: exchange.sim.settings.fingerprint,
     usage: fullUsage(exchange, usageOf(exchange, choices, choices.length / conversations)),
-    prompt_logprobs: request.sampling.promptLogprobs === null ? null : promptLogprobs(request.prompt, request.sampling.promptLogprobs),
+    // An answer that repeats its prompt shows how likely that was as well.
+    prompt_logprobs: likelihoods(request),
     prompt_token_ids: request.sampling.returnTokenIds ? request.prompt : null,
-    prompt_text: null,
+    prompt_text: request.showsPrompt ? decode(request.prompt) : null,
     kv_transfer_params: null,
     ec_transfer_params: null,
-    metrics: exchange.sim.settings.perRequestMetrics && choices.length === 1 ? requestMetrics(choices[0]!) : null,
+    metrics:
+      exchange.sim.settings.perRequestMetrics && choices.length === 1
+        ? { ...requestMetrics(choices[0]!), speculative_decoding: null }
+        : null,
   };
 }
 
 /** `POST /v1/chat/completions` */
 export async function chatCompletions(exchange: Exchange): Promise<void> {
-  const body = await exchange.readJson(CHAT_SHAPE);
+  const body = await exchange.readJson('chat', (sent) => checkCombinations(exchange.sim, sent));
   const request = prepareChat(exchange, body, body['messages'] as unknown[]);
   const named = isNamedChoice(body);
   if (request.sampling.stream) {
@@ -163,7 +173,7 @@ export async function chatCompletions(exchange: Exchange): Promise<void> {
 
 /** `POST /v1/chat/completions/batch`: several conversations in one request, one choice each. */
 export async function chatBatch(exchange: Exchange): Promise<void> {
-  const body = await exchange.readJson(CHAT_SHAPE);
+  const body = await exchange.readJson('batch', (sent) => checkCombinations(exchange.sim, sent));
   const conversations = body['messages'] as unknown[];
   if (conversations.length === 0 || !conversations.every((item) => Array.isArray(item)))
     throw badRequest('messages must be a list of conversations.', 'messages');
