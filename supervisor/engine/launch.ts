@@ -1,6 +1,7 @@
 import { shownArguments } from '../../gateway/core/secrets/data.ts';
 import type { EngineValue } from '../../gateway/config/schema/settings.ts';
 import type { EngineSettings } from '../profile/profile.ts';
+import { isNegatable } from '../flags/known-flags.ts';
 import { passedOn } from './environment.ts';
 import { INSTANCE_VARIABLE } from '../system/instance-variable.ts';
 
@@ -61,7 +62,7 @@ export function planLaunch(request: LaunchRequest): LaunchPlan {
     ...['--served-model-name', request.modelId],
     // Loopback only: a worker has no key, and its development endpoints must not be reachable.
     ...['--host', '127.0.0.1', '--port', String(request.port)],
-    ...toFlags(request.settings),
+    ...toFlags(request.settings, request.knownFlags ?? null),
     ...comforts(request).flatMap(([flag, ...values]) => (request.knownFlags?.has(flag) === false ? [] : [flag, ...values])),
   ];
   const [file = '', ...before] = request.command;
@@ -89,13 +90,16 @@ function comforts({ shutdownTimeoutSeconds }: LaunchRequest): readonly (readonly
   ];
 }
 
-/** `{max_num_seqs: 8, enforce_eager: true}` → `--max-num-seqs 8 --enforce-eager`. Null leaves a flag out. */
-export function toFlags(settings: EngineSettings): string[] {
+/**
+ * `{max_num_seqs: 8, enforce_eager: true}` → `--max-num-seqs 8 --enforce-eager`. Null leaves a flag out, and so does false where there is
+ * no way to say no. `known`: every flag that the engine has; null where nobody asked it.
+ */
+export function toFlags(settings: EngineSettings, known: ReadonlySet<string> | null = null): string[] {
   return Object.entries(settings).flatMap(([key, value]) => {
     const name = key.replaceAll('_', '-');
     if (OURS.has(key.replaceAll('-', '_')) || value === null) return [];
     if (value === true) return [`--${name}`];
-    if (value === false) return [`--no-${name}`];
+    if (value === false) return isNegatable(name, known) ? [`--no-${name}`] : [];
     if (isList(value)) return [`--${name}`, ...value.map(toText)];
     return [`--${name}`, toText(value)];
   });

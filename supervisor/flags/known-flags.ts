@@ -44,6 +44,22 @@ export function isKnownFlag(setting: string): boolean {
   return twin.some((each) => each !== undefined && NAMES.has(each));
 }
 
+/** Names of those that can be switched off. */
+const NEGATABLE: ReadonlySet<string> = new Set(
+  FLAGS.flatMap(([names, kind]) => (kind === 'bool' ? [names.split(' ')[0]!.replace(/^--/, '')] : [])),
+);
+
+/**
+ * Whether --no-x is taken for a flag, by its name with dashes. Of a flag that this table does not have its twin in the help of the engine
+ * tells (`known`, with their dashes): from 0.33 on --no-enable-x is taken and no longer named, and --disable-x is.
+ */
+export function isNegatable(name: string, known: ReadonlySet<string> | null): boolean {
+  if (NEGATABLE.has(name)) return true;
+  const isSwitch = FLAGS.some(([names]) => names.split(' ')[0] === `--${name}`);
+  if (known === null) return !isSwitch;
+  return known.has(`--no-${name}`) || pair(name).some((twin) => known.has(`--${twin}`));
+}
+
 function pair(name: string): string[] {
   const [, verb, rest] = /^(enable|disable)-(.+)$/.exec(name) ?? [];
   return verb === undefined ? [] : [`${verb === 'enable' ? 'disable' : 'enable'}-${rest}`];

@@ -212,6 +212,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/core',
       'gateway/core/secrets',
       'supervisor/failure',
+      'supervisor/flags',
       'supervisor/gpu',
       'supervisor/profile',
       'supervisor/system',

@@ -54,14 +54,23 @@ export function slotsOf(workers: readonly Worker[], context: AdmissionContext, n
   return slots;
 }
 
+/** A call that waits. */
+interface Waiting {
+  /** Ends its wait. */
+  readonly leaving: AbortController;
+  /** Until when it may wait. */
+  readonly untilMs: number;
+  /** It was told that a worker comes in time: an estimate that changes later is no reason to send it away. */
+  isJudged: boolean;
+}
+
 /** The places of one model and the line in front of them. */
 export class Room {
   readonly #model: string;
   readonly #context: AdmissionContext;
   /** Order, priority and abort are p-queue's. It stands still but for the moments in which a place is given to the first in it. */
   readonly #line = new PQueue({ autoStart: false });
-  /** What ends the wait of each call that waits. */
-  readonly #waiting = new Set<AbortController>();
+  readonly #waiting = new Set<Waiting>();
   #lookAgain: Timer | null = null;
   #inUse = 0;
   #serviceMs = 0;
@@ -174,9 +183,23 @@ export class Room {
     const { directory, wish } = this.#context;
     if (directory.readyFor(this.#model).length > 0) return;
     const entry = directory.resolve(this.#model);
-    if (entry?.loadable) return wish?.(this.#model, this.depth());
+    if (entry?.loadable) {
+      this.#judge(entry.etaSeconds);
+      return wish?.(this.#model, this.depth());
+    }
     if (entry?.state !== 'failed') return;
-    for (const leaving of [...this.#waiting]) leaving.abort(noWorkerError(directory, this.#model));
+    for (const { leaving } of [...this.#waiting]) leaving.abort(noWorkerError(directory, this.#model));
+  }
+
+  /** How long the next life of a worker takes to come is known only a while after its end: who waits longer than it may learns that then. */
+  #judge(etaSeconds: number | null): void {
+    const { directory, clock } = this.#context;
+    if (etaSeconds === null) return;
+    for (const waiting of [...this.#waiting]) {
+      if (waiting.isJudged) continue;
+      waiting.isJudged = true;
+      if (clock.now() + etaSeconds * 1000 > waiting.untilMs) waiting.leaving.abort(noWorkerError(directory, this.#model));
+    }
   }
 
   /** Until the call's own time is over. */
@@ -206,11 +229,15 @@ export class Room {
     const timer = clock.after(queue_timeout_ms, () => {
       leaving.abort(this.#tooLate(queue_timeout_ms));
     });
-    this.#waiting.add(leaving);
+    const { directory } = this.#context;
+    const known = directory.readyFor(this.#model).length === 0 ? (directory.resolve(this.#model)?.etaSeconds ?? null) : null;
+    const untilMs = startedAt + Math.min(queue_timeout_ms, this.#leftMs(call));
+    const waiting: Waiting = { leaving, untilMs, isJudged: known !== null };
+    this.#waiting.add(waiting);
     const stopWaiting = (): void => {
       offCancel();
       timer.cancel();
-      this.#waiting.delete(leaving);
+      this.#waiting.delete(waiting);
       call.journey.queueMs += clock.now() - startedAt;
       if (this.#line.size > 0) return;
       this.#lookAgain?.cancel();

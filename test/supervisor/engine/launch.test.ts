@@ -57,6 +57,16 @@ describe('the command line', () => {
     ]);
   });
 
+  test('says no only where there is a way to', () => {
+    expect(toFlags({ enable_prefix_caching: false, enforce_eager: false })).toEqual(['--no-enable-prefix-caching', '--no-enforce-eager']);
+    // One that takes no value, and one that takes a text.
+    expect(toFlags({ headless: false, generation_config: false })).toEqual([]);
+    expect(toFlags({ brand_new: false }, new Set(['--brand-new']))).toEqual([]);
+    expect(toFlags({ brand_new: false }, new Set(['--brand-new', '--no-brand-new']))).toEqual(['--no-brand-new']);
+    expect(toFlags({ enable_new: false }, new Set(['--enable-new', '--disable-new']))).toEqual(['--no-enable-new']);
+    expect(toFlags({ brand_new: false })).toEqual(['--no-brand-new']);
+  });
+
   test('shows none of the secrets that the engine is started with', () => {
     const settings = { hf_token: 'hunter2', kv_transfer_config: { kv_connector_extra_config: { url: 'redis://:hunter2@cache:1' } } };
     const { argv, args } = planLaunch({ ...REQUEST, settings });

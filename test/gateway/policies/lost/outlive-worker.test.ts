@@ -68,6 +68,35 @@ describe('a call whose only worker ended before a byte had come', () => {
     expect(t.events.count('admitted')).toBe(1);
   });
 
+  test('is told at once, as soon as it is known, that the next life comes too late for it', async () => {
+    const t = supervised();
+    const sent = await t.sendTo(die);
+    t.ends(null);
+    await t.clock.advance(1000);
+    expect(sent.result).toBeNull();
+    t.ends(41);
+    await t.clock.advance(1000);
+    expect(sent.result).toMatchObject({ kind: 'model_loading', details: { retryAfterMs: 41_000 } });
+    expect([t.inUse(), t.clock.pending]).toEqual([0, 0]);
+  });
+
+  test('that waits for a life that comes in time is not sent away when the estimate grows', async () => {
+    const t = supervised();
+    const sent = await t.sendTo(die);
+    t.ends(null);
+    await t.clock.advance(1000);
+    t.ends(20);
+    await t.clock.advance(1000);
+    t.ends(60);
+    await t.clock.advance(1000);
+    expect(sent.result).toBeNull();
+    t.returns();
+    await t.settle();
+    good(t.open()[0]!);
+    await t.settle();
+    expect(textOf(sent)).toContain('Yes.');
+  });
+
   test('asks the same bytes for no third life: what died twice under it is suspect', async () => {
     const t = supervised({ max_attempts: 5 });
     const sent = await t.sendTo(die);
