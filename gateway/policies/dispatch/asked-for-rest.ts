@@ -2,14 +2,24 @@ import type { Worker } from '../../core/worker.ts';
 
 /** However long a worker asks to be left alone, it is asked again after this: what it said may have been about one request. */
 const LONGEST_MS = 60_000;
+/** Two who hear it within this have heard it of the worker, and not of what they sent. */
+const WITNESS_MS = 10_000;
 
-/** Workers that said for how long they want no more calls (429 or 503 with Retry-After). Empty, it costs a look at its size. */
+/**
+ * Workers that said for how long they want no more calls (429 or 503 with Retry-After). It takes two different bodies that were told so:
+ * what is said to one may be about that one. Empty, it costs a look at its size.
+ */
 export class AskedForRest {
   readonly #untilMs = new Map<string, number>();
+  /** By worker: whose call heard it last. */
+  readonly #heardBy = new Map<string, { readonly body: string; readonly atMs: number }>();
 
-  /** `now`: monotonic ms */
-  note(worker: string, restMs: number, now: number): void {
-    if (restMs > 0) this.#untilMs.set(worker, now + Math.min(restMs, LONGEST_MS));
+  /** `body`: what stands for the body of the call that was told · `now`: monotonic ms */
+  note(worker: string, restMs: number, body: string, now: number): void {
+    const before = this.#heardBy.get(worker);
+    this.#heardBy.set(worker, { body, atMs: now });
+    if (before === undefined || before.body === body || now - before.atMs > WITNESS_MS) return;
+    this.#untilMs.set(worker, now + Math.min(restMs, LONGEST_MS));
   }
 
   /** The workers that may be asked; the list itself when that is all of them. */
@@ -25,10 +35,11 @@ export class AskedForRest {
   }
 
   keys(): Iterable<string> {
-    return this.#untilMs.keys();
+    return this.#heardBy.keys();
   }
 
   delete(worker: string): void {
     this.#untilMs.delete(worker);
+    this.#heardBy.delete(worker);
   }
 }

@@ -8,7 +8,7 @@ import { Lease } from '../../core/lease.ts';
 import type { Random } from '../../core/random.ts';
 import type { Reply } from '../../core/reply.ts';
 import type { UpstreamRequest } from '../../core/transport.ts';
-import type { Worker, WorkerDirectory } from '../../core/worker.ts';
+import type { Worker, WorkerDirectory, WorkerLife } from '../../core/worker.ts';
 import type { PressureSettings } from '../capacity/pressure.ts';
 import { Losses, LostError, NOTICE_MS } from '../lost/loss.ts';
 import type { AttemptResult } from '../relay/attempt-result.ts';
@@ -138,11 +138,12 @@ export class Dispatch {
       }
       if (result.kind === 'replied') return result.reply;
       const { cause, error } = result;
-      if (cause === 'busy') this.#rest.note(worker.id, error.details.retryAfterMs ?? 0, clock.now());
+      const { retryAfterMs = 0 } = error.details;
+      if (cause === 'busy' && retryAfterMs > 0) this.#rest.note(worker.id, retryAfterMs, this.#suspects.keyOf(bytes), clock.now());
       if (cause === 'stopping') this.#context.onStopping(worker);
       if (cause === 'final') throw error;
       if (cause === 'failed' && isKnownToFail) throw error;
-      if (cause === 'died' && !this.#suspects.mayGoOn(bytes)) throw error;
+      if (cause === 'died' && !this.#suspects.mayGoOn(bytes, clock.now())) throw error;
       if (attemptsThatCount(call) >= max_attempts) throw error;
       // Whatever a worker fails with that is on its way out, its next life may do better.
       const isLost = isLoss(cause) || worker.life !== life;
@@ -201,15 +202,15 @@ export class Dispatch {
           if (probe) permit.succeeded(clock.now());
         },
         onDied: (silent) => {
-          this.#losses.record(worker, attempt.life, clock.now());
-          this.#suspects.record(bytes, attempt.life ?? worker, silent, clock.now());
+          const now = clock.now();
+          this.#losses.record(worker, attempt.life, now);
+          this.#suspects.record(bytes, attempt.life ?? worker, silent, now, (at) => livesOn(worker, attempt.life, now, at));
         },
         onBrokenOff: () => {
-          const suspect = bytes && this.#suspects.keyOf(bytes);
+          const suspect = this.#suspects.keyOf(bytes);
           // Whether it died of it others will have said by then: its supervisor, its health check.
           clock.after(NOTICE_MS, () => {
-            if (suspect !== null && worker.life !== attempt.life)
-              this.#suspects.recordKey(suspect, attempt.life ?? worker, false, clock.now());
+            if (worker.life !== attempt.life) this.#suspects.recordKey(suspect, attempt.life ?? worker, false, clock.now());
           });
         },
         onSettled: (verdict) => {
@@ -252,6 +253,12 @@ export class Dispatch {
       for (const id of known.keys()) if (!present.has(id)) known.delete(id);
     }
   }
+}
+
+/** Whether it is known at `now` that a worker which broke off at `sinceMs` goes on in the same life: others will have said so by then. */
+function livesOn({ life, load }: Worker, then: WorkerLife | null, sinceMs: number, now: number): boolean {
+  if (then === null || life !== then || now - sinceMs < NOTICE_MS) return false;
+  return load.scrapedAt === null || load.scrapedAt > sinceMs;
 }
 
 function affinityKey(call: Call, settings: BalancerSettings): string | null {

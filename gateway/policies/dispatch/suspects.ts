@@ -11,11 +11,20 @@ const TRIAL_RETRY_MS = 2_000;
 /** What tells the lives of workers apart: the life itself, or the worker where its end was already known. */
 type LifeKey = WorkerLife | Worker;
 
+interface Taken {
+  /** It was before a byte of the answer. */
+  readonly silent: boolean;
+  /** Whether that life turned out to go on, as known at a moment: a connection may end by itself. */
+  readonly livesOn: (now: number) => boolean;
+}
+
+const ENDED: Taken['livesOn'] = () => false;
+
 /** What is held against one body. */
 interface Suspicion {
-  /** The lives it took, and of each whether that was before a byte of the answer. */
-  readonly lives: Map<LifeKey, boolean>;
-  readonly guilty: boolean;
+  /** The lives it took. */
+  readonly lives: Map<LifeKey, Taken>;
+  guilty: boolean;
   readonly atMs: number;
 }
 
@@ -64,10 +73,11 @@ export class Suspects {
   }
 
   /**
-   * Records the end of a worker's life. A life ends once, however many calls with the same body it takes with it. `silent`: it had not sent a byte of the answer.
+   * Records the end of a worker's life. A life ends once, however many calls with the same body it takes with it. `silent`: it had not sent a byte of the answer. `livesOn`: asked
+   * later whether that was no end after all.
    */
-  record(body: Buffer, life: LifeKey, silent: boolean, now: number): void {
-    this.recordKey(digest(body), life, silent, now);
+  record(body: Buffer, life: LifeKey, silent: boolean, now: number, livesOn = ENDED): void {
+    this.recordKey(digest(body), life, silent, now, livesOn);
   }
 
   /** What stands for a body whose worker may turn out to have ended. */
@@ -75,12 +85,12 @@ export class Suspects {
     return digest(body);
   }
 
-  recordKey(key: string, life: LifeKey, silent: boolean, now: number): void {
-    let { lives, guilty } = this.#fresh(key, now) ?? { lives: new Map<LifeKey, boolean>(), guilty: false };
+  recordKey(key: string, life: LifeKey, silent: boolean, now: number, livesOn = ENDED): void {
+    let { lives, guilty } = this.#fresh(key, now) ?? { lives: new Map<LifeKey, Taken>(), guilty: false };
     if (!lives.has(life)) {
       // Of the deaths before this one all is known; who shares this one the others may still have to say.
       guilty ||= this.#trial?.key === key || [...lives.keys()].some((earlier) => this.#crowds.get(earlier) === 1);
-      lives.set(life, silent);
+      lives.set(life, { silent, livesOn });
       this.#crowds.set(life, (this.#crowds.get(life) ?? 0) + 1);
     }
     // Deleted first, so that the map stays in order of the last death.
@@ -95,8 +105,8 @@ export class Suspects {
    * @returns whether the call may go on to another worker at once
    * @throws suspect when its body is the one
    */
-  mayGoOn(body: Buffer): boolean {
-    const record = this.#known.get(digest(body));
+  mayGoOn(body: Buffer, now: number): boolean {
+    const record = this.#fresh(digest(body), now);
     return !record || !mayHaveKilled(record);
   }
 
@@ -107,7 +117,16 @@ export class Suspects {
 
   #fresh(key: string, now: number): Suspicion | null {
     const record = this.#known.get(key);
-    return record && now - record.atMs <= REMEMBER_MS ? record : null;
+    if (!record || now - record.atMs > REMEMBER_MS) return null;
+    for (const [life, { livesOn }] of record.lives) {
+      if (!livesOn(now)) continue;
+      record.lives.delete(life);
+      this.#crowds.set(life, (this.#crowds.get(life) ?? 1) - 1);
+    }
+    if (record.lives.size < 2) record.guilty = false;
+    if (record.lives.size > 0) return record;
+    this.#known.delete(key);
+    return null;
   }
 
   #trim(now: number): void {
@@ -125,10 +144,13 @@ export class Suspects {
 /** @throws suspect when there is no doubt */
 function mayHaveKilled({ lives, guilty }: Suspicion): boolean {
   if (guilty) {
-    throw new GatewayError('suspect', `Workers died while they served this request (${lives.size} times); it is not tried again.`);
+    throw new GatewayError(
+      'suspect',
+      `Workers died or broke off while they served this request (${lives.size} times); it is not tried again.`,
+    );
   }
   let silent = 0;
-  for (const wasSilent of lives.values()) if (wasSilent) silent += 1;
+  for (const taken of lives.values()) if (taken.silent) silent += 1;
   return silent >= 2;
 }
 

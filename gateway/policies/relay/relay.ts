@@ -191,7 +191,7 @@ class Relay implements UpstreamListener, SilenceListener, Underway {
     const { route, peek } = this.#call;
     if (this.#isEventStream() && !this.#reader.isComplete(route.streamEnd, peek.choices)) {
       const error = new GatewayError('upstream_disconnected', 'The worker ended the stream before it was complete.');
-      return this.#break(error, { kind: 'failure', reason: 'incomplete' });
+      return this.#break(error, { kind: 'failure', reason: 'incomplete', doubtful: true });
     }
     this.#close({ kind: 'success' });
     this.#writeHeld();
@@ -206,7 +206,13 @@ class Relay implements UpstreamListener, SilenceListener, Underway {
     if (this.#state === 'waiting') {
       const cause = ({ short: 'final', connect: 'unsent', stale: 'stale', died: 'died', nonsense: 'failed' } as const)[kind];
       // A kept connection that is gone says nothing about the worker, which may close one whenever it likes; nor does what we lack.
-      return this.#fail(error, cause, kind === 'stale' || kind === 'short' ? { kind: 'neutral' } : { kind: 'failure', reason: kind });
+      if (kind === 'stale' || kind === 'short') return this.#fail(error, cause, NEUTRAL);
+      // Who cannot be reached is not well. Whoever breaks off may have met what one request alone brings about.
+      return this.#fail(
+        error,
+        cause,
+        kind === 'connect' ? { kind: 'failure', reason: kind } : { kind: 'failure', reason: kind, doubtful: true },
+      );
     }
     if (kind === 'died' && this.#mayBeRefusal()) {
       this.#observer.onBrokenOff();
@@ -214,7 +220,7 @@ class Relay implements UpstreamListener, SilenceListener, Underway {
     }
     if (kind === 'died') this.#observer.onDied(false);
     const told = new GatewayError('upstream_disconnected', 'The worker stopped in the middle of the answer.', { cause: error });
-    this.#break(told, { kind: 'failure', reason: kind });
+    this.#break(told, { kind: 'failure', reason: kind, doubtful: true });
   }
 
   /** vLLM has no error event on `/v1/responses`: where it cannot compile a schema it breaks off after `response.in_progress`. */

@@ -57,3 +57,31 @@ describe('a stream of /v1/responses that is broken off before any output', () =>
     expect(t.dispatch.breakers.get('w0')!.state).toBe('open');
   });
 });
+
+describe('a call whose connection is broken off', () => {
+  const breakOffAtOnce = (exchange: FakeExchange): unknown => exchange.sent().failed('died');
+
+  test('is sent again when the worker has proved to live on, however often that has happened', async () => {
+    const t = setUp({ workers: 1, max_attempts: 1 });
+    for (let i = 0; i < 5; i++) {
+      expect(kindOf(await t.sendTo(breakOffAtOnce, fakeCall({ text: 'same' })))).toBe('upstream_disconnected');
+      await t.clock.advance(6_000);
+    }
+    expect(t.dispatch.breakers.get('w0')!.state).toBe('closed');
+  });
+
+  test('is not, where the worker has not been heard of since', async () => {
+    const t = setUp({ workers: 2, max_attempts: 2 });
+    for (const { load } of t.workers) Object.assign(load, { scrapedAt: t.clock.now() - 1 });
+    t.send(fakeCall({ text: 'same' }));
+    await t.settle();
+    for (const worker of t.workers) {
+      breakOffAtOnce(worker.last);
+      await t.settle();
+    }
+    await t.clock.advance(6_000);
+    const again = t.send(fakeCall({ text: 'same' }));
+    await t.settle();
+    expect(kindOf(again)).toBe('suspect');
+  });
+});

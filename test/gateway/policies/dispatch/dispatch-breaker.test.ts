@@ -36,8 +36,8 @@ describe('the breaker', () => {
     t.send(fakeCall());
     t.workers[0]!.last.answer(500, {});
     await t.clock.advance(300);
-    // Of one body one worker can be a witness; it takes another for the other.
-    t.workers[1]!.last.failed('died');
+    // Of one body one worker can be a witness; who cannot be reached needs none.
+    t.workers[1]!.last.failed('connect');
     await t.settle();
     const sent = t.send();
     await t.settle();

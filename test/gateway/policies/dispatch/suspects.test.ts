@@ -30,8 +30,37 @@ function lifeOf(name: string): WorkerLife {
 /** A worker dies while the body waits for the first byte of its answer. @returns whether the call may go on, or the kind of the refusal */
 function dies(suspects: Suspects, body: Buffer, life: string, now: number): unknown {
   suspects.record(body, lifeOf(life), true, now);
-  return outcome(() => suspects.mayGoOn(body));
+  return outcome(() => suspects.mayGoOn(body, now));
 }
+
+describe('a life that was taken for ended, and goes on', () => {
+  /** It is known to go on from `from` on. */
+  const goesOn = (from: number) => (now: number) => now >= from;
+
+  test('is held against nobody', () => {
+    const suspects = new Suspects();
+    suspects.record(BODY, lifeOf('w0'), true, 0, goesOn(5));
+    suspects.record(BODY, lifeOf('w1'), true, 0, goesOn(6));
+    expect(outcome(() => suspects.enter(BODY, 4))).toBe('suspect');
+    expect(suspects.enter(BODY, 5)).toBeNull();
+    expect(dies(suspects, BODY, 'w2', 6)).toBe(true);
+  });
+
+  test('leaves the others that did end', () => {
+    const suspects = new Suspects();
+    suspects.record(BODY, lifeOf('w1'), true, 0, goesOn(1));
+    for (const life of ['w0', 'w2']) suspects.record(BODY, lifeOf(life), true, 0);
+    expect(outcome(() => suspects.enter(BODY, 9))).toBe('suspect');
+  });
+
+  test('is no crowd for those that were alone with it', () => {
+    const suspects = new Suspects();
+    for (const body of CROWD) suspects.record(body, lifeOf('w0'), true, 0, goesOn(1));
+    suspects.record(BODY, lifeOf('w0'), true, 0);
+    for (const body of CROWD) expect(suspects.enter(body, 1)).toBeNull();
+    expect(dies(suspects, BODY, 'w1', 2)).toBe('suspect');
+  });
+});
 
 describe('a body that had a death to itself', () => {
   test('has one held against it for nothing, and is not sent again after two', () => {
@@ -157,9 +186,9 @@ describe('bodies that shared both deaths', () => {
     const waits = refusal(() => suspects.enter(first, 2));
     expect(waits).toMatchObject({ status: 503, details: { retryAfterMs: 2_000 } });
     suspects.record(BODY, lifeOf('w2'), true, 3);
-    expect(refusal(() => suspects.mayGoOn(BODY))).toMatchObject({
+    expect(refusal(() => suspects.mayGoOn(BODY, 3))).toMatchObject({
       status: 422,
-      message: 'Workers died while they served this request (3 times); it is not tried again.',
+      message: 'Workers died or broke off while they served this request (3 times); it is not tried again.',
     });
   });
 });
