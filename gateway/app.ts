@@ -7,7 +7,7 @@ import type { HttpAnswer, HttpContext, HttpEnv } from './http/http-env.ts';
 import { operations, type OperationsContext } from './http/pages/operations.ts';
 import { meantBy } from './http/meant-path.ts';
 import { requestIdOf, unknownModel } from './http/identify.ts';
-import { RELAYED_ROUTES } from './http/routes.ts';
+import { RELAYED_ROUTES, storedMethod } from './http/routes.ts';
 import type { Refusals } from './http/refusals.ts';
 import type { Stage } from './http/lifecycle.ts';
 import { modelCard, modelList } from './openai/models.ts';
@@ -96,7 +96,9 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
 
   function unknown(c: HttpContext): GatewayError {
     const { path, method } = c.req;
-    const allow = methods.get(path) ?? (ONE_MODEL.test(path) ? 'GET, HEAD' : undefined);
+    const allow =
+      methods.get(path) ??
+      (ONE_MODEL.test(path) ? 'GET, HEAD' : context.surface === 'admin' ? undefined : (storedMethod(path) ?? undefined));
     if (allow !== undefined) {
       return new GatewayError('method_not_allowed', `${method} is not allowed here; use ${allow.replace(', HEAD', '')}.`, { allow });
     }

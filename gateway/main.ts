@@ -34,7 +34,7 @@ import { openProbeListener, type ProbeListener } from './http/probes/probe-liste
 import { probesNow } from './http/pages/operations.ts';
 import { Lifecycle } from './http/lifecycle.ts';
 import { Refusals } from './http/refusals.ts';
-import { RELAYED_BY_PATH } from './http/routes.ts';
+import { relayedRoute } from './http/routes.ts';
 import { Visitors } from './http/visitors.ts';
 import { type ClientSide, serveCall, type ServeContext } from './http/serve-call.ts';
 import { answerPreflight, isPreflight } from './http/cors.ts';
@@ -321,6 +321,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     live,
     bodies,
     turns: new Turns(),
+    answerPlace: (answer) => dispatch.answerPlace(answer),
     crowd,
     overload,
     refusals,
@@ -386,7 +387,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
           return answerPreflight(incoming, response, newId);
         }
         // A relayed request goes straight to its handler: the router would take 7 µs to find what the table says at once.
-        const route = surface !== 'admin' && incoming.method === 'POST' ? RELAYED_BY_PATH.get(path) : undefined;
+        const route = surface === 'admin' ? null : relayedRoute(incoming.method, path);
         if (route) void serveCall(serve, incoming, response, route);
         else void handle(incoming, response);
       },

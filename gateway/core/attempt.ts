@@ -34,6 +34,8 @@ export interface Attempt {
   /** Events of a stream that carried generated text: stands in for outputTokens when the worker sent no usage. */
   chunks: number;
   finishReason: string | null;
+  /** The name of an answer that its client may come back for; null where there is none. */
+  answerId: string | null;
   /** Why it gave no answer; null while it may, or when it has. */
   failure: FailureCause | null;
   /** null while the worker is not done with it. */
@@ -53,6 +55,7 @@ export function newAttempt(worker: string, life: WorkerLife | null): Attempt {
     cachedTokens: null,
     chunks: 0,
     finishReason: null,
+    answerId: null,
     failure: null,
     verdict: null,
   };

@@ -16,6 +16,17 @@ export interface Route {
   readonly body: 'json' | 'multipart';
   /** What a complete stream of this route ends with: [DONE], an event of its own, or nothing but its end. */
   readonly streamEnd: 'done-event' | 'final-event' | 'end-of-body';
+  /** It answers in one piece, also where a request asks for a stream. */
+  readonly whole?: true;
+  /** It asks, by this method and without a body, for what a worker has kept: nothing is made for it. */
+  readonly stored?: 'GET' | 'POST';
+}
+
+/** What one worker has and no other. */
+export interface OnlyAt {
+  readonly worker: string;
+  /** Path and query at the worker, where they are not the route's. */
+  readonly target?: string;
 }
 
 /** A field of a body that asks for log-probabilities of the prompt. */
@@ -31,6 +42,8 @@ export interface Peek {
   /** The first characters of the text, by which requests that share a prefix are recognized. */
   readonly promptHead: string;
   readonly maxTokens: number | null;
+  /** The answer from which this one is to go on; null where it begins anew. */
+  readonly previous?: string | null;
   /** Completions asked for (n times the number of prompts). */
   readonly choices: number;
   /** What asks for log-probabilities of the prompt, for which not every worker has the memory; null when nothing does. */
@@ -70,6 +83,8 @@ export interface Call {
   readonly sessionId: string | null;
   /** Headers that go on to the worker, already checked: accept, traceparent, tracestate. */
   readonly forward: Readonly<Record<string, string>>;
+  /** The one worker that can answer it; null: any. */
+  readonly only: OnlyAt | null;
   /** Monotonic ms at which the request's head was complete. */
   readonly arrivedAt: number;
   readonly cancellation: Cancellation;
@@ -88,6 +103,8 @@ export interface CallParts extends Pick<Call, 'id' | 'route' | 'body' | 'peek' |
   readonly sessionId?: string | null;
   /** Default: none. */
   readonly forward?: Readonly<Record<string, string>>;
+  /** Default: any worker. */
+  readonly only?: OnlyAt | null;
 }
 
 /** A call at its beginning, wherever it comes from: a request, or a line of a batch. */
@@ -102,6 +119,7 @@ export function makeCall(parts: CallParts): Call {
     priority: parts.priority ?? 'interactive',
     sessionId: parts.sessionId ?? null,
     forward: parts.forward ?? NO_HEADERS,
+    only: parts.only ?? null,
     arrivedAt: parts.arrivedAt,
     cancellation: new Cancellation(),
     journey: newJourney(),

@@ -12,7 +12,7 @@ import { checkDeclaredLength, readBody } from './body/read-body.ts';
 import { boundaryOf } from './body/form-reader.ts';
 import type { Turns } from './body/turns.ts';
 import { peekUpload, renameModel } from './body/upload.ts';
-import { TOKEN_LIST_PATHS } from './routes.ts';
+import { storedId, TOKEN_LIST_PATHS } from './routes.ts';
 
 /** What is known of a call before its body is read. */
 export interface CallHead {
@@ -36,6 +36,8 @@ export interface IdentifyContext {
   readonly directory: WorkerDirectory;
   readonly maxBodyBytes: () => number;
   readonly turns: Turns;
+  /** Where the answer of that name is, which one worker has alone; null where that is not known. */
+  readonly answerPlace: (answer: string) => { readonly worker: string; readonly model: string } | null;
   /** Whether a client's own trace is continued with its sampling decision. */
   readonly trustTrace: () => boolean;
 }
@@ -93,6 +95,7 @@ export async function identify(
     priority: headers['x-headgate-priority'] === 'batch' ? 'batch' : 'interactive',
     sessionId: checked(headers['x-session-id'], SESSION_ID),
     forward: forwarded(headers, context.trustTrace()),
+    only: seen.previous == null ? null : context.answerPlace(seen.previous),
     arrivedAt,
   });
 }
@@ -108,7 +111,7 @@ interface Read {
 
 function ofJson({ directory }: IdentifyContext, route: Route, bytes: Buffer): Read {
   const parsed = parseJsonBody(bytes, TOKEN_LIST_PATHS.has(route.path));
-  const seen = peek(parsed, route.path);
+  const seen = peek(parsed, route);
   const model = resolve(directory, seen.model);
   // The worker knows the model by its id; a body that names none gets the worker's default, which is this one.
   const named =
@@ -202,3 +205,28 @@ function forwarded(headers: IncomingHttpHeaders, trustTrace: boolean): Record<st
 function checked(value: string | string[] | undefined, pattern: RegExp): string | null {
   return typeof value === 'string' && pattern.test(value) ? value : null;
 }
+
+const QUERY = /^[\w.~%=&[\]-]{1,256}$/;
+const STREAM = /(?:^|&)stream=(?:true|1)(?:&|$)/i;
+/** Makes a call of a request for what a worker has kept. Its body, if there is one, says nothing. @throws not_found where nobody is known to have the answer */
+export function identifyStored(context: IdentifyContext, incoming: IncomingMessage, head: CallHead): Call {
+  incoming.resume();
+  const [path = '', query = ''] = (incoming.url ?? '').split('?', 2);
+  const id = storedId(path);
+  const place = context.answerPlace(id);
+  if (place === null) {
+    throw new GatewayError('not_found', `No response with the id ${id} is known here.`, { param: 'response_id' });
+  }
+  const isStream = head.route.stored === 'GET' && STREAM.test(query);
+  const asked = head.route.stored === 'GET' && QUERY.test(query) ? `${path}?${query}` : path;
+  return makeCall({
+    ...head,
+    // What stands for it where bodies are told apart; it is not sent.
+    body: { bytes: Buffer.from(`${head.route.stored} ${asked}`), contentType: 'application/json' },
+    peek: { ...NOTHING, stream: isStream },
+    model: place.model,
+    only: { worker: place.worker, target: asked },
+  });
+}
+
+const NOTHING: Peek = { model: null, stream: false, promptChars: 0, promptHead: '', maxTokens: null, choices: 1, promptLogprobs: null };

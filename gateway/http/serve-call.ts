@@ -7,7 +7,7 @@ import type { Reply } from '../core/reply.ts';
 import type { BodyMemory } from './body/read-body.ts';
 import { principalOf } from './credentials.ts';
 import type { Crowd } from './crowd.ts';
-import { identify, requestIdOf, type CallHead, type IdentifyContext } from './identify.ts';
+import { identify, identifyStored, requestIdOf, type CallHead, type IdentifyContext } from './identify.ts';
 import type { Stage } from './lifecycle.ts';
 import { NodeSink } from './node-sink.ts';
 import type { Overload } from './overload.ts';
@@ -40,13 +40,15 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
     context.overload.check();
     context.crowd.check(incoming.socket);
     const head: CallHead = { id, route, principal: principalOf(incoming.headers), arrivedAt };
-    call = await identify(context, incoming, head, {
-      onWanted() {
-        // Any other expectation was refused by the server. HTTP/1.0 knows no interim answers.
-        if (incoming.headers.expect !== undefined && incoming.httpVersion === '1.1') response.writeContinue();
-      },
-      onLength: (bytes) => room.resize(bytes),
-    });
+    call = route.stored
+      ? identifyStored(context, incoming, head)
+      : await identify(context, incoming, head, {
+          onWanted() {
+            // Any other expectation was refused by the server. HTTP/1.0 knows no interim answers.
+            if (incoming.headers.expect !== undefined && incoming.httpVersion === '1.1') response.writeContinue();
+          },
+          onLength: (bytes) => room.resize(bytes),
+        });
   } catch (error) {
     room.release();
     refuse(context, incoming, response, route, id, arrivedAt, error);

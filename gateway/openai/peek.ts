@@ -1,4 +1,4 @@
-import type { Peek, PromptLogprobsField } from '../core/call.ts';
+import type { Peek, PromptLogprobsField, Route } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { JsonObject, ParsedBody } from './json-body.ts';
 import { checkMediaUrls } from './media-urls.ts';
@@ -11,14 +11,18 @@ const MAX_TOOLS = 512;
 const MAX_DOCUMENTS = 10_000;
 const DOCUMENTS = ['documents', 'queries', 'items', 'text_1', 'text_2', 'data_1', 'data_2'];
 const MAX_STOPS = 16;
-const MAX_LOGPROBS = 20;
+/** More than any vocabulary has; what a worker grants is up to its `--max-logprobs`. */
+const MAX_LOGPROBS = 500_000;
 const MAX_MODEL_NAME = 512;
 const PROMPT_HEAD_CHARS = 256;
 
 /** Where a request may ask for several answers to one prompt. */
-const CHOOSING: ReadonlySet<string> = new Set(['/v1/chat/completions', '/v1/completions']);
+const CHOOSING: ReadonlySet<string> = new Set(['/v1/chat/completions', '/v1/chat/completions/batch', '/v1/completions']);
 /** Where a request may carry several prompts, by path; elsewhere the same name is a field that nobody reads. */
-const PROMPTS: Readonly<Record<string, 'prompt' | 'input'>> = {
+const PROMPTS: Readonly<Record<string, 'prompt' | 'input' | 'texts' | 'messages' | 'items'>> = {
+  '/v1/chat/completions/batch': 'messages',
+  '/v2/embed': 'texts',
+  '/generative_scoring': 'items',
   '/v1/completions': 'prompt',
   '/v1/embeddings': 'input',
   '/pooling': 'input',
@@ -30,7 +34,7 @@ const PROMPTS: Readonly<Record<string, 'prompt' | 'input'>> = {
  * CVE-2026-34756 unbounded n, CVE-2026-73559 prompt lists). Everything else is left for the worker to judge.
  * @throws invalid_value with `param`
  */
-export function peek(body: ParsedBody, path: string): Peek {
+export function peek(body: ParsedBody, { path, whole }: Pick<Route, 'path' | 'whole'>): Peek {
   const { value } = body;
   const model = optionalString(value, 'model', MAX_MODEL_NAME);
   const stream = optionalBoolean(value, 'stream') ?? false;
@@ -53,17 +57,18 @@ export function peek(body: ParsedBody, path: string): Peek {
   checkMediaUrls(value);
   return {
     model,
-    stream,
+    stream: stream && whole !== true,
     promptChars: body.textChars,
     promptHead: promptHead(value),
     maxTokens,
     choices: (CHOOSING.has(path) ? n : 1) * promptCount(value, PROMPTS[path]),
     promptLogprobs: promptLogprobsField(value),
+    previous: path === '/v1/responses' ? optionalString(value, 'previous_response_id', MAX_MODEL_NAME) : null,
   };
 }
 
 /** How many prompts a completion or embedding request carries: a list of strings or of token lists counts each. */
-function promptCount(value: JsonObject, param: 'prompt' | 'input' | undefined): number {
+function promptCount(value: JsonObject, param: string | undefined): number {
   const prompt = param && value[param];
   if (!Array.isArray(prompt) || !(typeof prompt[0] === 'string' || Array.isArray(prompt[0]))) return 1;
   lengthAtMost(value, param!, param === 'prompt' ? MAX_PROMPTS : MAX_MESSAGES);

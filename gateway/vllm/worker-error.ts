@@ -14,6 +14,11 @@ export function fromWorkerError(status: number, body: string, path: string, retr
     const details: ErrorDetails = { cause: said(body), ...(retryAfterMs !== undefined && { retryAfterMs }) };
     return new GatewayError('worker_busy', 'The worker is too busy to take the request.', details);
   }
+  // Not ours: the endpoint has to be switched on at the worker.
+  const disabled = status === 403 ? read(body) : null;
+  if (disabled?.type === 'PermissionDeniedError') {
+    return new GatewayError('invalid_value', fit(disabled.message), { status: 403, type: 'permission_error', code: 'not_enabled' });
+  }
   if (status === 401 || status === 403) return new GatewayError('upstream_error', 'The worker refused the gateway’s own credentials.');
   if (status !== 501 && (status < 400 || status >= 500)) {
     return new GatewayError('upstream_error', 'The worker failed to answer the request.', { cause: said(body) });
@@ -79,15 +84,20 @@ function param(name: string | null): string | null {
 
 function code(status: number, fields: Fields | null): string {
   if (status === 404) return isAboutModel(fields) ? 'model_not_found' : 'not_found';
+  if (fields?.param != null && CONTEXT.has(fields.param)) return 'context_length_exceeded';
   if (fields && /maximum context length|max_model_len/.test(fields.message)) return 'context_length_exceeded';
   if (fields && /'type': 'missing'/.test(fields.message)) return 'missing_required_parameter';
   if (fields && /'type': 'json_invalid'/.test(fields.message)) return 'invalid_json';
   return 'invalid_value';
 }
 
+/** What vLLM names where the whole of a request is too long for the model's context. */
+const CONTEXT: ReadonlySet<string> = new Set(['input_tokens', 'input_text', 'max_model_len']);
+
 /** vLLM says 404 of a response that it does not know, too. */
 function isAboutModel(fields: Fields | null): boolean {
-  return fields === null || fields.param === 'model' || /\bmodel\b/i.test(fields.message);
+  if (fields === null) return true;
+  return fields.param === null ? /\bmodel\b/i.test(fields.message) : fields.param === 'model';
 }
 
 /** The worker's words, for the operator's log only. */

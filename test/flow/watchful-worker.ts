@@ -8,7 +8,7 @@ export interface WatchfulWorker extends AsyncDisposable {
 }
 
 /** What the gateway asks a worker on its own account. */
-const WATCHING = ['GET /health', 'GET /version', 'GET /v1/models', 'GET /metrics'];
+const WATCHING = ['GET /health', 'GET /version', 'GET /v1/models', 'GET /metrics', 'GET /is_paused'];
 
 /** A worker that says yes to everything, on every path, and remembers what it was asked. */
 export async function startWatchfulWorker(): Promise<WatchfulWorker> {

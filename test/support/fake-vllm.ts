@@ -14,6 +14,10 @@ export interface FakeVllm extends AsyncDisposable {
   metrics: Record<string, number>;
   /** When its process began, in seconds since the epoch; null: its metrics do not say. */
   process: number | null;
+  /** What it answers to GETs of other paths, by path and query. */
+  pages: Record<string, unknown>;
+  /** Such GETs so far. */
+  readonly gets: string[];
   /** What it was told to be; its script does not know of it. */
   rest: 'asleep' | 'paused' | null;
   readonly openSockets: () => number;
@@ -83,6 +87,8 @@ export async function startFakeVllm(models: readonly string[] = ['m']): Promise<
     metrics: {} as Record<string, number>,
     process: 1_000 as number | null,
     rest: null as FakeVllm['rest'],
+    pages: {} as Record<string, unknown>,
+    gets: [] as string[],
   };
   const server = createServer((request, response) => {
     if (request.method === 'GET') return get(request.url ?? '', response);
@@ -122,7 +128,18 @@ export async function startFakeVllm(models: readonly string[] = ['m']): Promise<
       if (fake.process !== null) lines.push(`process_start_time_seconds ${fake.process}`);
       response.writeHead(200, { 'content-type': 'text/plain' }).end(`${lines.join('\n')}\n`);
     } else if (url === '/is_paused' && fake.rest !== 'asleep') json(response, { is_paused: fake.rest === 'paused' });
-    else response.writeHead(404, { 'content-type': 'application/json' }).end('{"detail":"Not Found"}');
+    else if (url.startsWith('/v1/responses/')) {
+      fake.gets.push(url);
+      const page = fake.pages[url];
+      if (page !== undefined) return json(response, page);
+      const error = {
+        message: `Response with id '${url.slice(14)}' not found.`,
+        type: 'invalid_request_error',
+        param: 'response_id',
+        code: 404,
+      };
+      response.writeHead(404, { 'content-type': 'application/json' }).end(JSON.stringify({ error }));
+    } else response.writeHead(404, { 'content-type': 'application/json' }).end('{"detail":"Not Found"}');
   }
   function json(response: ServerResponse, value: unknown): void {
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));

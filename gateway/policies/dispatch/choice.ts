@@ -39,6 +39,10 @@ export function filters({ directory, pressure }: ChoiceContext, breakers: Breake
       refusal: (_, { call }) => noWorkerError(directory, call.model),
     },
     {
+      keep: (workers, { call }) => (call.only === null ? workers : workers.filter(({ id }) => id === call.only!.worker)),
+      refusal: (_, { call }) => new GatewayError('no_worker', `The worker that has what ${call.route.path} asks for is not ready.`),
+    },
+    {
       keep: (workers, { call }) => willingWorkers(workers, call),
       refusal: (_, { call }) => unwillingError(directory, call),
     },

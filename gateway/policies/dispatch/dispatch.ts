@@ -13,6 +13,7 @@ import type { PressureSettings } from '../capacity/pressure.ts';
 import { Losses, LostError, NOTICE_MS } from '../lost/loss.ts';
 import type { AttemptResult } from '../relay/attempt-result.ts';
 import { relay, type RelaySettings } from '../relay/relay.ts';
+import { type AnswerPlace, AnswerPlaces } from './answer-places.ts';
 import { AskedForRest } from './asked-for-rest.ts';
 import { Blame } from './blame.ts';
 import { Breakers } from './breakers.ts';
@@ -73,6 +74,7 @@ export class Dispatch {
   readonly #signs = new SignsOfLife(this.#inHand);
   readonly #rest = new AskedForRest();
   readonly #silenced: SilencedCalls;
+  readonly #answers: AnswerPlaces;
   readonly #routed = new Map<string, number>();
 
   constructor(context: DispatchContext) {
@@ -80,6 +82,7 @@ export class Dispatch {
     this.#balancer = new LoadBalancer(context.random);
     this.#breakers = new Breakers(context, this.#signs);
     this.#silenced = new SilencedCalls(this.#inHand, context.clock);
+    this.#answers = new AnswerPlaces(() => context.directory.workers());
     this.#filters = filters(context, this.#breakers, this.#losses, this.#rest);
     context.directory.onChange(() => this.#forgetWorkers());
   }
@@ -91,6 +94,11 @@ export class Dispatch {
   /** Calls sent to each worker. */
   get routed(): ReadonlyMap<string, number> {
     return this.#routed;
+  }
+
+  /** Where the answer of that name is; null where that is not known. */
+  answerPlace(answer: string): AnswerPlace | null {
+    return this.#answers.of(answer);
   }
 
   /** Looks after calls that wait in vain: at a worker that stands still, or that is gone without a word. Now and then. */
@@ -197,6 +205,7 @@ export class Dispatch {
         },
         onFirstByte: () => {
           heard();
+          if (attempt.answerId !== null) this.#answers.note(attempt.answerId, worker, call.model);
           call.journey.phase = 'stream';
           // A probe's question is whether the worker answers at all; its whole answer may take minutes.
           if (probe) permit.succeeded(clock.now());
@@ -216,6 +225,7 @@ export class Dispatch {
         onSettled: (verdict) => {
           heard();
           settle.release();
+          if (attempt.answerId !== null) this.#answers.note(attempt.answerId, worker, call.model);
           if (verdict.kind === 'success') {
             permit.succeeded(clock.now());
             if (attempt.failure === null) this.#blame.answered(worker.id, clock.now());
@@ -238,13 +248,10 @@ export class Dispatch {
   }
 
   #request(call: Call): UpstreamRequest {
-    const { body } = call;
-    return {
-      method: 'POST',
-      path: call.route.path,
-      headers: { ...call.forward, 'content-type': body.contentType, 'x-request-id': this.#context.newRequestId() },
-      body,
-    };
+    const { body, route } = call;
+    const named = { ...call.forward, 'x-request-id': this.#context.newRequestId() };
+    if (route.stored) return { method: route.stored, path: call.only?.target ?? route.path, headers: named, body: null };
+    return { method: 'POST', path: route.path, headers: { ...named, 'content-type': body.contentType }, body };
   }
 
   #forgetWorkers(): void {

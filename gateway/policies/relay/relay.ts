@@ -32,8 +32,10 @@ const MAX_ERROR_BYTES = 65_536;
 /** How long a worker may take to close a stream whose last event we have. */
 const TRAILING_MS = 1_000;
 const MAX_SAID_CHARS = 500;
+/** How long a worker that broke a stream off is asked whether it is well: as long as the client waits for what is said of it. */
+const HEALTH_MS = 2_000;
 const BROKEN_OFF =
-  'The worker broke the stream off before any output. It does so where it cannot use the schema, grammar or another constraint of the request.';
+  'The worker broke the stream off before any output, and is well. It does so where it cannot use the schema, grammar or another constraint of the request, and where it has no room for it; without `stream` it says which.';
 const STUCK_ADVICE = ' Retry, or raise the limit if its tokens take that long.';
 const NEUTRAL: Verdict = { kind: 'neutral' };
 const KEEP_ALIVE = Buffer.from(': keep-alive\n\n');
@@ -159,9 +161,9 @@ class Relay implements UpstreamListener, SilenceListener, Underway {
       for (let i = 0; i < batch.count; i++) this.#collect(batch.bytes.subarray(batch.starts[i], batch.ends[i]));
       return;
     }
+    this.#tail.add(batch.bytes);
     this.#heard();
     this.#attempt.chunks += batch.count;
-    this.#tail.add(batch.bytes);
     const seen = this.#reader.read(batch);
     if (seen === 'plain') {
       if (this.#state === 'waiting') this.#pass();
@@ -214,13 +216,26 @@ class Relay implements UpstreamListener, SilenceListener, Underway {
         kind === 'connect' ? { kind: 'failure', reason: kind } : { kind: 'failure', reason: kind, doubtful: true },
       );
     }
-    if (kind === 'died' && this.#mayBeRefusal()) {
-      this.#observer.onBrokenOff();
-      return this.#break(new GatewayError('upstream_disconnected', BROKEN_OFF, { cause: error }), NEUTRAL);
-    }
+    if (kind === 'died' && this.#mayBeRefusal()) void this.#onCut(error);
+    else this.#onCutOff(kind, error);
+  }
+
+  #onCutOff(kind: UpstreamFailure['kind'], error: GatewayError): void {
     if (kind === 'died') this.#observer.onDied(false);
     const told = new GatewayError('upstream_disconnected', 'The worker stopped in the middle of the answer.', { cause: error });
     this.#break(told, { kind: 'failure', reason: kind, doubtful: true });
+  }
+
+  /** Before any output: a worker that is well has refused the request so; otherwise it has died. */
+  async #onCut(error: GatewayError): Promise<void> {
+    const isWell = await this.#worker!.transport.get('/health', HEALTH_MS).then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+    if (this.#isOver()) return;
+    if (!isWell) return this.#onCutOff('died', error);
+    this.#observer.onBrokenOff();
+    this.#break(new GatewayError('invalid_value', BROKEN_OFF, { cause: error }), NEUTRAL);
   }
 
   /** vLLM has no error event on `/v1/responses`: where it cannot compile a schema it breaks off after `response.in_progress`. */
@@ -234,6 +249,7 @@ class Relay implements UpstreamListener, SilenceListener, Underway {
     this.#attempt.heardAt = now;
     if (this.#attempt.firstByteAt !== null) return;
     this.#attempt.firstByteAt = now;
+    this.#attempt.answerId = this.#tail.answerId;
     this.#observer.onFirstByte();
   }
 
@@ -261,6 +277,7 @@ class Relay implements UpstreamListener, SilenceListener, Underway {
     this.#attempt.finishReason = judged.finishReason;
     journey.bytesOut += body.length;
     this.#tail.add(body);
+    this.#attempt.answerId = this.#tail.answerId;
     this.#close({ kind: 'success' });
     this.#over();
     this.#resolve({ kind: 'replied', reply: wholeReply(head, body) });

@@ -5,6 +5,8 @@ import { findUsage } from '../../openai/usage.ts';
 /** Reads that are remembered: the usage comes in the last event or the one before. */
 const READS = 3;
 
+const ANSWER = /"id": ?"(resp_[\w-]{1,100})"/;
+const MAX_BEGINNING_BYTES = 256;
 const EVENT = Buffer.from('\nevent: ');
 const MAX_NAME_BYTES = 64;
 /** Events of a `/v1/responses` stream that say no more than that the request has arrived. */
@@ -15,18 +17,20 @@ const SEQUENCE = Buffer.from('"sequence_number":');
 /** Remembers the end of a body, and finds in it what the worker counted. Looking once at the end spares every token the look. */
 export class UsageTail {
   readonly #reads: Buffer[] = [];
-  /** A message says at its beginning what is in its prompt. */
+  /** A message says at its beginning what is in its prompt, and a response what it is called. */
   #asksBeginning: boolean;
   #inputTokens: number | null = null;
+  answerId: string | null = null;
 
   constructor({ dialect }: Route) {
-    this.#asksBeginning = dialect === 'anthropic';
+    this.#asksBeginning = dialect !== 'openai';
   }
 
   add(read: Buffer): void {
     if (this.#asksBeginning) {
       this.#asksBeginning = false;
       this.#inputTokens = findUsage(read)?.inputTokens ?? null;
+      this.answerId = ANSWER.exec(read.toString('latin1', 0, MAX_BEGINNING_BYTES))?.[1] ?? null;
     }
     if (this.#reads.length === READS) this.#reads.shift();
     this.#reads.push(read);

@@ -3,7 +3,7 @@ import type { Call } from '../../core/call.ts';
 import type { Outcome } from '../../core/reply.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { PromptSizes } from './prompt-sizes.ts';
-import { outputTokensOf, RELAYED_METHOD } from './request-line.ts';
+import { methodOf, outputTokensOf } from './request-line.ts';
 
 const MS_PER_SECOND = 1000;
 
@@ -20,7 +20,7 @@ export function accountRequest(
   const { journey } = call;
   const model = metrics.modelLabel(call.model);
   const code = String(status);
-  counters.requests_total.add(1, call.route.path, RELAYED_METHOD, code, model, outcome.kind);
+  counters.requests_total.add(1, call.route.path, methodOf(call), code, model, outcome.kind);
   histograms.request_duration_seconds.observe(seconds(endedAt - call.arrivedAt), call.route.path, model);
   histograms.request_size_bytes.observe(call.body.bytes.length);
   histograms.response_size_bytes.observe(journey.bytesOut);
@@ -34,7 +34,8 @@ export function accountRequest(
 function accountTokens(metrics: Metrics, prompts: PromptSizes, call: Call, model: string): void {
   const { counters, ledger } = metrics;
   const last = call.attempts.at(-1);
-  if (!last) return;
+  // What a worker has kept was counted when it was made.
+  if (!last || call.route.stored) return;
   const { cachedTokens } = last;
   const inputTokens = inputTokensOf(prompts, call, last);
   const outputTokens = outputTokensOf(call);

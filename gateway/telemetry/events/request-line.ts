@@ -4,8 +4,9 @@ import type { Outcome } from '../../core/reply.ts';
 import type { LogFields } from '../../core/log/fields.ts';
 import type { LogLevel } from '../../core/log/log.ts';
 
-/** All relayed routes are of one method. */
-export const RELAYED_METHOD = 'POST';
+export function methodOf({ route }: Call): string {
+  return route.stored ?? 'POST';
+}
 
 /** The fields of the one line that tells a request's whole story. `durationMs` is from arrival to the end of its answer. */
 export function requestEndFields(call: Call, outcome: Outcome, status: number, durationMs: number): LogFields {
@@ -14,7 +15,7 @@ export function requestEndFields(call: Call, outcome: Outcome, status: number, d
   const error = outcome.kind === 'refused' || outcome.kind === 'broken' ? outcome.error : null;
   return {
     request_id: call.id,
-    method: RELAYED_METHOD,
+    method: methodOf(call),
     route: call.route.path,
     model: call.model,
     status,

@@ -35,7 +35,7 @@ describe('fields that a worker should not be sent', () => {
     ['n', [1]],
     ['best_of', 1e9],
     ['logprobs', 1e6],
-    ['top_logprobs', 21],
+    ['top_logprobs', 1e6],
     ['prompt_logprobs', 1e6],
   ])('case 33: %s = %j', (key, value) => expectInvalid(CHAT_PATH, { [key]: value }, key));
 

@@ -27,7 +27,14 @@ async function made(body: string, headers: Record<string, string> = {}, route = 
     headers: { 'content-type': route.body === 'json' ? 'application/json' : 'multipart/form-data; boundary=x', ...headers },
     complete: true,
   });
-  const context = { clock: createFakeClock(), turns: new Turns(), directory, maxBodyBytes: () => 1_000, trustTrace: () => trustTrace };
+  const context = {
+    clock: createFakeClock(),
+    turns: new Turns(),
+    directory,
+    maxBodyBytes: () => 1_000,
+    trustTrace: () => trustTrace,
+    answerPlace: () => null,
+  };
   return identify(
     context,
     incoming as unknown as IncomingMessage,
@@ -105,6 +112,7 @@ describe('a large body', () => {
       directory,
       maxBodyBytes: () => 1_000_000,
       trustTrace: () => false,
+      answerPlace: () => null,
     };
     const head = { id: 'id', route: CHAT, principal: ANONYMOUS, arrivedAt: 0 };
     const kind = await identify(context, incoming as unknown as IncomingMessage, head, { onWanted() {}, onLength() {} }).then(
@@ -213,7 +221,14 @@ describe('refusals', () => {
     ] as const) {
       let asked = 0;
       const incoming = Object.assign(Readable.from([Buffer.from('{}')]), { headers, complete: true });
-      const context = { clock: createFakeClock(), turns: new Turns(), directory, maxBodyBytes: () => 1_000, trustTrace: () => false };
+      const context = {
+        clock: createFakeClock(),
+        turns: new Turns(),
+        directory,
+        maxBodyBytes: () => 1_000,
+        trustTrace: () => false,
+        answerPlace: () => null,
+      };
       const head = { id: 'id', route: CHAT, principal: ANONYMOUS, arrivedAt: 0 };
       const reading = { onWanted: () => asked++, onLength() {} };
       await identify(context, incoming as unknown as IncomingMessage, head, reading).catch(() => {});

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { parseJsonBody } from '../../../gateway/openai/json-body.ts';
 import { peek } from '../../../gateway/openai/peek.ts';
+import { RELAYED_BY_PATH } from '../../../gateway/http/routes.ts';
 import { refused } from './refused.ts';
 
-const look = (value: object, path = '/v1/completions') => peek(parseJsonBody(Buffer.from(JSON.stringify(value))), path);
+const look = (value: object, path = '/v1/completions') =>
+  peek(parseJsonBody(Buffer.from(JSON.stringify(value))), RELAYED_BY_PATH.get(path)!);
 
 describe('what is read of a request', () => {
   test('nothing, where there is nothing', () => {
@@ -15,6 +17,7 @@ describe('what is read of a request', () => {
       maxTokens: null,
       choices: 1,
       promptLogprobs: null,
+      previous: null,
     });
     expect(
       look({ model: null, stream: null, n: null, max_tokens: null, temperature: null, stop: null, tools: null, messages: null }),
@@ -131,9 +134,9 @@ describe('what is refused, by the name of the field and without its text', () =>
     ['max_tokens', { max_tokens: 1.5 }],
     ['max_tokens', { max_tokens: { secret: 1 } }],
     ['max_completion_tokens', { max_completion_tokens: ['secret'] }],
-    ['top_logprobs', { top_logprobs: 21 }],
+    ['top_logprobs', { top_logprobs: 1e6 }],
     ['prompt_logprobs', { prompt_logprobs: -2 }],
-    ['logprobs', { logprobs: 1_000 }],
+    ['logprobs', { logprobs: 1e6 }],
     ['temperature', { temperature: 'secret' }],
     ['temperature', { temperature: -0.1 }],
     ['top_p', { top_p: [] }],
@@ -151,7 +154,7 @@ describe('what is refused, by the name of the field and without its text', () =>
   });
 
   test('the edges are accepted', () => {
-    const fields = { n: 128, best_of: 1, max_tokens: 1, top_logprobs: 20, prompt_logprobs: -1, logprobs: 0, temperature: 0, top_p: 1 };
+    const fields = { n: 128, best_of: 1, max_tokens: 1, top_logprobs: 262_144, prompt_logprobs: -1, logprobs: 0, temperature: 0, top_p: 1 };
     expect(() => look(fields)).not.toThrow();
     expect(() => look({ logprobs: true, model: 'm'.repeat(512), stop: 'x'.repeat(1_000), messages: {}, tools: 'x' })).not.toThrow();
   });

@@ -13,31 +13,39 @@ const DELTA = 'event: response.output_text.delta\ndata: {"delta":"a","sequence_n
 /** What vLLM does where it cannot compile a schema of a request. */
 const breakOff = (exchange: FakeExchange): unknown => exchange.sent().head().frames(CREATED).frames(IN_PROGRESS).failed('died');
 const breakOffLater = (exchange: FakeExchange): unknown => exchange.sent().head().frames(CREATED, IN_PROGRESS, DELTA).failed('died');
+/** One worker, whose health check is good. */
+function well() {
+  const t = setUp({ workers: 1 });
+  t.workers[0]!.transport.onGet = () => Promise.resolve({ status: 200, body: '' });
+  return t;
+}
+
 const call = (text?: string) => fakeCall({ route: RESPONSES, stream: true, ...(text === undefined ? {} : { text }) });
 
 describe('a stream of /v1/responses that is broken off before any output', () => {
   test('is no failure of the worker, however many there are, and the client is told', async () => {
-    const t = setUp({ workers: 1 });
+    const t = well();
     for (let i = 0; i < 20; i++) {
       const told = textOf(await t.sendTo(breakOff, call()));
-      expect(told).toContain('event: error\ndata: {"type":"error","sequence_number":2,"code":"upstream_disconnected"');
+      expect(told).toContain('event: error\ndata: {"type":"error","sequence_number":2,"code":"invalid_value"');
       expect(told).toContain('schema');
     }
     expect(t.dispatch.breakers.get('w0')!.state).toBe('closed');
   });
 
   test('does not make its body a suspect when the worker lives on', async () => {
-    const t = setUp({ workers: 1 });
+    const t = well();
     for (let i = 0; i < 5; i++) {
       textOf(await t.sendTo(breakOff, call('same')));
       await t.clock.advance(6_000);
     }
   });
 
-  test('is the death of its worker where that proves to have ended: a body that ended two is not tried again', async () => {
-    const t = setUp({ workers: 1 });
+  test('is the death of its worker where that is not well, or proves to have ended: a body that ended two is not tried again', async () => {
+    const t = well();
     for (let life = 0; life < 2; life++) {
-      textOf(await t.sendTo(breakOff, call('poison')));
+      if (life === 1) t.workers[0]!.transport.onGet = () => Promise.resolve({ status: 503, body: '' });
+      expect(textOf(await t.sendTo(breakOff, call('poison')))).toContain(life === 0 ? 'invalid_value' : 'upstream_disconnected');
       t.workers[0]!.life = { since: t.clock.now() + 1 };
       await t.clock.advance(6_000);
     }

@@ -148,6 +148,7 @@ export function callOf({ attempts = 0, worker = 'w0', ...story }: Story = {}, mo
     priority: 'interactive',
     sessionId: null,
     forward: { authorization: `Bearer ${SECRETS.key}` },
+    only: null,
     arrivedAt: 1000,
     principal: ANONYMOUS,
     cancellation: new Cancellation(),
