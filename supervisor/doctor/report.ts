@@ -47,6 +47,7 @@ interface VllmFinding {
   readonly path: string;
   readonly version: string | null;
   readonly cuda: string | null;
+  readonly cpu: boolean;
   /** How many flags it has; null where it was not asked or did not answer. */
   readonly flags: number | null;
 }

@@ -72,10 +72,10 @@ function gpuLines(gpu: GpuFinding): string[] {
   ];
 }
 
-function vllmLine({ path, version, cuda, flags }: NonNullable<DoctorReport['vllm']>): string {
+function vllmLine({ path, version, cuda, cpu, flags }: NonNullable<DoctorReport['vllm']>): string {
   const facts = [
     version ?? 'of unknown version',
-    ...(cuda === null ? [] : [`built for CUDA ${cuda}`]),
+    ...(cpu ? ['built for CPUs'] : cuda === null ? [] : [`built for CUDA ${cuda}`]),
     ...(flags === null ? [] : [`${flags} flags`]),
   ];
   return `vLLM ${facts.join(', ')}: ${path}`;

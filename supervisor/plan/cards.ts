@@ -33,7 +33,7 @@ export function profiledCard(
   gpu: GpuReading | null,
   { wanted, isPretended, vllmVersion }: Circumstances,
 ): ProfiledCard {
-  const named = decideGpuProfile(profiles, wanted, gpu ? [gpu] : []);
+  const named = decideGpuProfile(profiles, wanted, gpu ? [gpu] : [], !isPretended);
   const facts = stepFacts(named.profile, gpu ?? undefined, isPretended, vllmVersion);
   const profile = withSteps(named.profile, facts);
   const { memoryGib, computeCap } = stepFacts(profile, gpu ?? undefined, isPretended, null);

@@ -48,12 +48,12 @@ interface ProfileDecision {
   readonly reason: string;
 }
 
-/** The GPU profile to use, and why. @throws ProfileError when the settings name one that is not there. */
-export function decideGpuProfile(profiles: Profiles, wanted: string, gpus: readonly GpuReading[]): ProfileDecision {
+/** The GPU profile to use, and why. `onCpu`: a real engine runs without a card. @throws ProfileError when the settings name one that is not there. */
+export function decideGpuProfile(profiles: Profiles, wanted: string, gpus: readonly GpuReading[], onCpu = false): ProfileDecision {
   if (wanted !== 'auto')
     return { profile: named(profiles.gpus, wanted, 'supervisor.profile'), reason: `supervisor.profile is set to ${wanted}` };
   const gpu = gpus[0];
-  if (!gpu) return { profile: named(profiles.gpus, 'none', 'supervisor.profile'), reason: 'no NVIDIA GPU was found' };
+  if (!gpu) return { profile: named(profiles.gpus, onCpu ? 'cpu' : 'none', 'supervisor.profile'), reason: 'no NVIDIA GPU was found' };
   const card = `${gpu.name} (${(gpu.memoryTotalBytes / 2 ** 30).toFixed(1)} GiB, compute capability ${gpu.computeCap ?? 'unknown'})`;
   const [closest] = matchingProfiles(profiles.gpus.values(), gpu);
   if (closest?.match?.name) return { profile: closest, reason: `it describes the ${card}` };

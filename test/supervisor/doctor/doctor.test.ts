@@ -183,6 +183,20 @@ describe('without a GPU', () => {
     expect(doctorText(report)).toContain('the simulated engine: no NVIDIA GPU was found');
   });
 
+  test('a vLLM that is built for CPUs is called so, with how to use it, and nothing stands in its way', async () => {
+    const packages = ['torch-2.13.0.dist-info', 'nvidia_cuda_runtime-13.0.96.dist-info'];
+    const vllm = () => pretendVllm('0.32.0+cpu', undefined, undefined, packages);
+    const offered = await doctor({ vllm: vllm() });
+    expect(offered).toMatchObject({ ok: true, engine: { kind: 'sim' }, vllm: { cuda: null, cpu: true } });
+    expect(doctorText(offered)).toContain('vLLM 0.32.0+cpu, built for CPUs');
+    expect(offered.warnings.join(' ')).toMatch(/--engine vllm --model FOLDER .* honestly slow/);
+    const used = await doctor({ vllm: vllm(), settings: { supervisor: { engine: 'vllm' } } });
+    expect(used).toMatchObject({ ok: true, engine: { kind: 'vllm' }, profile: { name: 'cpu' } });
+    expect(used.command?.env).toMatchObject({ VLLM_CPU_KVCACHE_SPACE: '4' });
+    expect(used.command?.env).not.toHaveProperty('TMPDIR');
+    expect(used.warnings.join(' ')).not.toContain('--engine vllm');
+  });
+
   test('a pretended card is told of as one, with its profile', async () => {
     const gpus = [{ ...reading('Tesla T4', 15_360, 7.5), simulated: true }];
     const survey = async () => ({ gpus, problem: null });

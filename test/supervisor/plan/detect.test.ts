@@ -59,7 +59,8 @@ describe('the GPU profile', () => {
     expect(reason).toMatch(/^no profile describes .*cautious values/);
   });
 
-  test('without a card is none, and with a name it is that one', () => {
+  test('without a card is none, of a real engine that of a CPU, and with a name it is that one', () => {
+    expect(decideGpuProfile(profiles, 'auto', [], true)).toMatchObject({ profile: { name: 'cpu' }, reason: 'no NVIDIA GPU was found' });
     expect(decideGpuProfile(profiles, 'auto', [])).toMatchObject({
       profile: { name: 'none' },
       reason: expect.stringContaining('no NVIDIA GPU'),

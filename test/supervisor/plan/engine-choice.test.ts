@@ -183,7 +183,7 @@ describe('the installed vLLM', () => {
     '--dtype',
     '--tool-call-parser',
   ]);
-  const vllm = { path: '/usr/bin/vllm', version: '0.19.1', cuda: null, flags };
+  const vllm = { path: '/usr/bin/vllm', version: '0.19.1', cuda: null, cpu: false, flags };
   const around = { others, vllm };
 
   test('is spared flags of a profile that it does not have yet', () => {

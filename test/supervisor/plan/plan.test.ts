@@ -129,7 +129,7 @@ describe('models', () => {
 
   test('that are to sleep in a vLLM that cannot end instead', () => {
     const input: SettingsInput = { models: ['mistral-7b-instruct', { id: 'qwen2.5-1.5b-instruct-awq', swap: { strategy: 'sleep' } }] };
-    const vllm = { path: '/bin/vllm', version: '0.20.0', cuda: null, flags: new Set(['--max-num-seqs', '--max-model-len']) };
+    const vllm = { path: '/bin/vllm', version: '0.20.0', cuda: null, cpu: false, flags: new Set(['--max-num-seqs', '--max-model-len']) };
     const [worker] = planFleet(settings({ ...input, supervisor: { engine: 'vllm' } }), profiles, [gpu(0)], { ...PLACE, vllm }).workers;
     expect([...worker!.models.values()].map(({ swap }) => swap.sleep)).toEqual([null, null]);
   });

@@ -38,7 +38,7 @@ export function plannedLines(version: string, flags: ReadonlySet<string> | null)
             supervisor: { engine: 'vllm', profile: profile.name, tuning, replicas },
           };
           const gpus = Array.from({ length: cards }, (_, index) => cardOf(profile, index));
-          const vllm = { path: '/srv/vllm', version, cuda: null, flags };
+          const vllm = { path: '/srv/vllm', version, cuda: null, cpu: false, flags };
           const fleet = planFleet(settingsSchema.parse(input), profiles, gpus, { ...PLACE, vllm });
           for (const planned of fleet.workers.flatMap((worker) => [...worker.models.values()]))
             for (const { args, step } of linesOf(planned)) {
