@@ -101,7 +101,11 @@ describe('models that sleep', { timeout: 90_000 }, () => {
     vram.gpus[0]!.memory_total_mib = 14_336;
     writeFileSync(file, JSON.stringify(vram));
     expect(await call(gateway, FIRST)).toMatchObject({ status: 200, served: FIRST });
-    expect(failures(supervisor.log)).toMatchObject([{ class: 'wake-failed', next: 'retry' }]);
+    // Its end explains it better than its first sign did.
+    expect(failures(supervisor.log)).toMatchObject([
+      { class: 'wake-failed', next: 'retry' },
+      { class: 'oom-wake', next: 'retry' },
+    ]);
     expect((await supervisor.state()).workers).toMatchObject([{ lastFailure: { class: 'oom-wake' }, restarts: 1, degradation: [] }]);
     expect(records().get(FIRST)!.pid).not.toBe(sleeper);
   });
