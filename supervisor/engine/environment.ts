@@ -15,6 +15,7 @@ const REASONS: Readonly<Record<string, string>> = {
   VLLM_API_KEY: OURS,
   VLLM_KEEP_ALIVE_ON_ENGINE_DEATH: OURS,
   VLLM_SERVER_DEV_MODE: OURS,
+  VLLM_PROCESS_NAME_PREFIX: 'the supervisor knows the engine’s processes by the names that vLLM gives them',
   PROMETHEUS_MULTIPROC_DIR: 'engines that share this folder mix their metrics; vLLM makes a folder of its own where it needs one',
 };
 
