@@ -3,7 +3,7 @@ import type { Ending } from './ending.ts';
 import type { Failure } from './failure.ts';
 import { STOPPED } from './failure.ts';
 import type { LogLine } from './log-tail.ts';
-import type { Exit } from './row.ts';
+import type { Exit, FailurePhase } from './row.ts';
 
 /** What a way of ending is called. */
 export type Told = Pick<Failure, 'class' | 'retry' | 'message' | 'advice' | 'evidence'>;
@@ -34,7 +34,7 @@ export function byExit(ending: Ending, lines: readonly LogLine[]): Told | null {
   const exit = ended ? UNKNOWN : ending.exit;
   if (exit.code === 2 && phase !== 'serving')
     return told('config', 'never', 'vLLM does not accept its command line.', 'The end of the worker’s log says what is wrong.');
-  if (wasTold(exit, lines)) return told('stopped', 'backoff', STOPPED.message, STOPPED.advice);
+  if (wasTold(exit, phase, lines)) return told('stopped', 'backoff', STOPPED.message, STOPPED.advice);
   const silent = first !== null && first.exit === null && isSilent(first.name, lines);
   if (isKill(exit) || (first?.exit && isKill(first.exit)) || silent || lines.some(({ text }) => KILLED_SAID.test(text)))
     return killed(who, hostOomKills);
@@ -65,7 +65,7 @@ function told(name: Failure['class'], retry: Failure['retry'], message: string, 
 }
 
 /** A signal that asks, and nothing that had gone wrong before it. */
-function wasTold({ code, signal }: Exit, lines: readonly LogLine[]): boolean {
+function wasTold({ code, signal }: Exit, phase: FailurePhase, lines: readonly LogLine[]): boolean {
   if (signal === 'SIGTERM' || signal === 'SIGINT' || signal === 'SIGHUP') return true;
   const at = (words: RegExp) => lines.findIndex(({ text }) => words.test(text));
   const dead = at(DEAD);
@@ -73,7 +73,7 @@ function wasTold({ code, signal }: Exit, lines: readonly LogLine[]): boolean {
   if (code === 143 || code === 130 || before(at(TOLD_SERVER))) return true;
   // Of a server that was killed the rest is told by us; one that ends for a reason of its own tells its engine core.
   const [sent, core] = [at(SENT), at(TOLD_CORE)];
-  return signal === null && code !== 137 && before(core) && (sent === -1 || core < sent);
+  return phase === 'serving' && signal === null && code !== 137 && before(core) && (sent === -1 || core < sent);
 }
 
 function isKill({ code, signal }: Exit): boolean {

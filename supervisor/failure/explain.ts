@@ -50,7 +50,7 @@ function find(ending: Ending, lines: readonly SpokenLine[], rank: FailureRow['ra
       if (!speaks(line)) continue;
       const harmless = isHarmless(line);
       for (const row of rows) {
-        if (harmless && !row.anyLevel) continue;
+        if ((harmless && !row.anyLevel) || row.within?.test(line.frames) === false) continue;
         const match = row.pattern.exec(line.text);
         if (match) return { row, line, match };
       }

@@ -59,7 +59,7 @@ const TOLD = ['[shutdown] API server: shutdown triggered', '[shutdown] EngineCor
 const SENT = '[shutdown] Process manager: send sigterm';
 /** As a line of vLLM's log: what a client has sent is printed inside of one. */
 const TOLD_LINE =
-  /^INFO \d\d-\d\d \d\d:\d\d:\d\d \[\w+\.py:\d+\] \[shutdown\] (?:API server: shutdown triggered$|EngineCore: trigger received signal=)/;
+  /^INFO \d\d-\d\d \d\d:\d\d:\d\d \[\w+\.py:\d+\] \[shutdown\] (?:(API server: shutdown triggered$)|EngineCore: trigger received signal=)/;
 const SIGN_BYTES = Math.max(...[...DYING, ...TOLD, SENT].map((words) => words.length));
 /** Each of vLLM's loaders calls it otherwise: shards of safetensors or pt, several threads, a streamer. */
 const LOADED = /\b[Ll]oading [\w ]+:\s*(\d+)% Completed/;
@@ -138,7 +138,11 @@ export class LogTail {
     const recent = this.#ring.contents().subarray(-(newBytes + MAX_RAW_BYTES));
     const lines = [...splitter.push(recent), ...splitter.flush()].filter(({ process }) => process !== null);
     const sent = lines.findIndex(({ text }) => text.includes(SENT));
-    const told = lines.findIndex(({ text }) => TOLD_LINE.test(text));
+    const told = lines.findIndex(({ text }) => {
+      const said = TOLD_LINE.exec(text);
+      // In a start the server tells its core to end when it fails itself, and older versions do not say so.
+      return said !== null && (said[1] !== undefined || this.#served);
+    });
     return told !== -1 && (sent === -1 || told < sent);
   }
 

@@ -57,6 +57,8 @@ export interface FailureRow<Class extends string = string> {
   /** Only before, or only after, the worker was ready. Absent: always. */
   readonly during?: 'start' | 'serving';
   readonly phases?: readonly FailurePhase[];
+  /** Only where the traceback of its line names such a place: a file, or a function. */
+  readonly within?: RegExp;
   /** Only in a start that has lasted this long. */
   readonly afterMs?: number;
   readonly retry: RetryRule;

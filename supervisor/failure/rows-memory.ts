@@ -126,6 +126,27 @@ export const MEMORY_ROWS = [
     advice: 'Use a quantized version or a smaller model; other settings do not help.',
   },
   {
+    // The newer model runner says nothing of its own where the older one named the sampler, or the graphs that it tries out.
+    class: 'oom-sampler',
+    pattern: CUDA_OOM,
+    rank: 'telling',
+    phases: ['profile'],
+    within: /sampler/,
+    retry: 'relax',
+    message: () => 'The GPU ran out of memory where vLLM tries out the sampler: too many parallel sequences for this card.',
+    advice: 'Lower max_num_seqs.',
+  },
+  {
+    class: 'oom-graph',
+    pattern: CUDA_OOM,
+    rank: 'telling',
+    phases: ['profile', 'kv'],
+    within: /cudagraph|capture/,
+    retry: 'relax',
+    message: () => 'The GPU ran out of memory while CUDA graphs were tried out.',
+    advice: 'Lower max_cudagraph_capture_size, or set enforce_eager: true.',
+  },
+  {
     class: 'oom-profile',
     pattern: CUDA_OOM,
     rank: 'telling',

@@ -15,6 +15,8 @@ export interface SpokenLine extends LogLine {
   readonly said: string;
   /** It names an exception as Python does at the end of a traceback. `chained`: one that came of the exception named before it. */
   readonly exception: { readonly chained: boolean } | null;
+  /** The places in the source that its traceback names, a line each; '' where it stands alone. */
+  readonly frames: string;
 }
 
 /** A line's words without level, clock and place in the source. */
@@ -29,12 +31,15 @@ export function withoutPrefix(text: string): string {
 export function spoken(lines: readonly LogLine[]): SpokenLine[] {
   const inside = new Map<string | null, boolean>();
   const linked = new Set<string | null>();
+  const frames = new Map<string | null, string[]>();
   const kept: SpokenLine[] = [];
   for (const line of lines) {
     const said = withoutPrefix(line.text);
     const isInside = inside.get(line.process) ?? false;
     if (HEADER.test(said) || FRAME.test(said)) {
       inside.set(line.process, true);
+      if (HEADER.test(said)) frames.delete(line.process);
+      else frames.set(line.process, [...(frames.get(line.process) ?? []), said]);
       continue;
     }
     if (isInside && /^\s/.test(said)) continue;
@@ -44,7 +49,8 @@ export function spoken(lines: readonly LogLine[]): SpokenLine[] {
       continue;
     }
     const isException = isInside || EXCEPTION.test(said);
-    kept.push({ ...line, said, exception: isException ? { chained: linked.has(line.process) } : null });
+    const places = isInside ? (frames.get(line.process)?.join('\n') ?? '') : '';
+    kept.push({ ...line, said, exception: isException ? { chained: linked.has(line.process) } : null, frames: places });
     if (isException) linked.delete(line.process);
   }
   return kept;
