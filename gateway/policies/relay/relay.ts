@@ -205,6 +205,11 @@ class Relay implements UpstreamListener, SilenceListener, Underway {
     this.#exchange = null;
     if (this.#state === 'over') return;
     if (this.#state === 'trailing') return this.#over();
+    if (kind === 'died' && this.#mayBeRefusal()) return void this.#onCut(error);
+    this.#onCutOff(kind, error);
+  }
+
+  #onCutOff(kind: UpstreamFailure['kind'], error: GatewayError): void {
     if (this.#state === 'waiting') {
       const cause = ({ short: 'final', connect: 'unsent', stale: 'stale', died: 'died', nonsense: 'failed' } as const)[kind];
       // A kept connection that is gone says nothing about the worker, which may close one whenever it likes; nor does what we lack.
@@ -216,11 +221,6 @@ class Relay implements UpstreamListener, SilenceListener, Underway {
         kind === 'connect' ? { kind: 'failure', reason: kind } : { kind: 'failure', reason: kind, doubtful: true },
       );
     }
-    if (kind === 'died' && this.#mayBeRefusal()) void this.#onCut(error);
-    else this.#onCutOff(kind, error);
-  }
-
-  #onCutOff(kind: UpstreamFailure['kind'], error: GatewayError): void {
     if (kind === 'died') this.#observer.onDied(false);
     const told = new GatewayError('upstream_disconnected', 'The worker stopped in the middle of the answer.', { cause: error });
     this.#break(told, { kind: 'failure', reason: kind, doubtful: true });
@@ -234,13 +234,16 @@ class Relay implements UpstreamListener, SilenceListener, Underway {
     );
     if (this.#isOver()) return;
     if (!isWell) return this.#onCutOff('died', error);
+    const refused = new GatewayError('invalid_value', BROKEN_OFF, { cause: error });
     this.#observer.onBrokenOff();
-    this.#break(new GatewayError('invalid_value', BROKEN_OFF, { cause: error }), NEUTRAL);
+    if (this.#state === 'waiting') this.#fail(refused, 'final', NEUTRAL);
+    else this.#break(refused, NEUTRAL);
   }
 
-  /** vLLM has no error event on `/v1/responses`: where it cannot compile a schema it breaks off after `response.in_progress`. */
+  /** vLLM has no error event on `/v1/responses`: where it cannot compile a schema it breaks off after `response.in_progress`, and at once where what it keeps was not made as a stream. */
   #mayBeRefusal(): boolean {
-    return this.#call.route.dialect === 'responses' && this.#isEventStream() && this.#tail.isBeforeOutput;
+    const { dialect, stored } = this.#call.route;
+    return (dialect === 'responses' || stored !== undefined) && this.#isEventStream() && this.#tail.isBeforeOutput;
   }
 
   #heard(): void {
@@ -317,8 +320,10 @@ class Relay implements UpstreamListener, SilenceListener, Underway {
 
   /** The rare reads: the last ones of a stream, an error, or events that are cut across chunks. */
   #onEvents(events: readonly SeenEvent[]): void {
-    for (const event of events) {
+    for (const [i, event] of events.entries()) {
       const { bytes, says } = event;
+      // What comes with an end or an error, and after it, is no text.
+      if (says.kind === 'error' || says.kind === 'done') this.#closing = events.length - i;
       if (says.kind === 'error') return this.#onErrorEvent(says.body, says.status);
       if (says.kind === 'aborted') return this.#onStreamFailure(this.#whyAborted(), 'aborted');
       if (says.kind === 'done' && this.#reader.saidNothing(this.#attempt.chunks, this.#call.peek.choices, this.#tail))
@@ -343,7 +348,6 @@ class Relay implements UpstreamListener, SilenceListener, Underway {
 
   /** vLLM finds some errors of a request only when the stream has begun: they are the client's all the same, or tell that it is busy. */
   #onErrorEvent(body: string, status: number | null): void {
-    this.#closing = 1;
     const error = status === null ? null : fromWorkerError(status, body, this.#call.route.path);
     const isBusy = error?.kind === 'worker_busy';
     if (this.#state === 'waiting' && tellsShutdown(body)) return this.#fail(stopping(), 'stopping', NEUTRAL);
@@ -365,7 +369,6 @@ class Relay implements UpstreamListener, SilenceListener, Underway {
 
   #onDone(): void {
     this.#attempt.finishReason ??= 'unknown';
-    this.#closing = 1;
     this.#close({ kind: 'success' });
     this.#state = 'trailing';
     this.#silence.stop();
@@ -497,7 +500,7 @@ class Relay implements UpstreamListener, SilenceListener, Underway {
     const attempt = this.#attempt;
     if (attempt.verdict !== null) return;
     if (this.#isEventStream()) {
-      attempt.chunks = textEvents(this.#call, attempt.chunks, this.#closing);
+      attempt.chunks = this.#state === 'waiting' ? 0 : textEvents(this.#call, attempt.chunks, this.#closing);
       this.#tail.count(attempt);
     }
     attempt.verdict = verdict;

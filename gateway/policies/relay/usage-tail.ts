@@ -53,6 +53,7 @@ export class UsageTail {
 
   /** Whether a `/v1/responses` stream has brought nothing yet of what the model says. */
   get isBeforeOutput(): boolean {
+    if (this.#reads.length === 0) return true;
     for (let i = this.#reads.length - 1; i >= 0; i--) {
       const read = this.#reads[i]!;
       // Within an event's data a line break is escaped.

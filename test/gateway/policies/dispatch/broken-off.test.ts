@@ -52,6 +52,15 @@ describe('a stream of /v1/responses that is broken off before any output', () =>
     expect(kindOf(await t.sendTo(breakOff, call('poison')))).toBe('suspect');
   });
 
+  test('or before anything came at all: a 400, and no other worker is asked', async () => {
+    const t = setUp({ workers: 2 });
+    for (const { transport } of t.workers) transport.onGet = () => Promise.resolve({ status: 200, body: '' });
+    for (let i = 0; i < 10; i++)
+      expect(kindOf(await t.sendTo((exchange) => exchange.sent().head().failed('died'), call()))).toBe('invalid_value');
+    expect(t.asked()).toEqual([5, 5]);
+    for (const { id } of t.workers) expect(t.dispatch.breakers.get(id)!.state).toBe('closed');
+  });
+
   test('counts once there was output, as it does on other routes', async () => {
     const t = setUp({ workers: 1 });
     for (let i = 0; i < 5; i++) await t.sendTo(breakOffLater, call());
