@@ -11,6 +11,7 @@ import { type Scene, simFlags } from './scene.ts';
 export interface Server extends AsyncDisposable {
   readonly port: number;
   readonly readyAfterMs: number;
+  readonly pid: number;
   /** MiB of main memory that its whole group has now, shared pages counted once. */
   memoryMib(): number;
   output(): string;
@@ -58,11 +59,14 @@ export async function startSimulation(scene: Scene): Promise<Server> {
   );
 }
 
-/** A gateway with its defaults in front of one engine. */
-export async function startGateway(workerPort: number, { key }: Scene): Promise<Server> {
+/** A gateway with its defaults in front of engines. */
+export async function startGateway(workerPorts: number | readonly number[], { key }: Pick<Scene, 'key'>): Promise<Server> {
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), 'headgate-'));
-  writeFileSync(join(folder, 'headgate.yaml'), JSON.stringify({ workers: [{ url: `http://127.0.0.1:${workerPort}`, api_key: key }] }));
+  writeFileSync(
+    join(folder, 'headgate.yaml'),
+    JSON.stringify({ workers: [workerPorts].flat().map((worker) => ({ url: `http://127.0.0.1:${worker}`, api_key: key })) }),
+  );
   const args = [HEADGATE, 'gateway', '--port', String(port)];
   const env = { PATH: process.env['PATH'] ?? '', HOME: folder };
   const server = await start(process.execPath, args, env, port, 30_000, '/readyz', folder);
@@ -125,6 +129,7 @@ async function start(
   return {
     port,
     readyAfterMs: Math.round(performance.now() - began),
+    pid: child.pid ?? 0,
     memoryMib: () => groupMemoryMib(child.pid ?? 0),
     output: () => output,
     [Symbol.asyncDispose]: stop,

@@ -4,6 +4,7 @@ import type { Log } from '../../core/log/log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { UNKNOWN_LABEL } from '../metrics/metrics.ts';
 import { labelFrom, methodLabel } from '../metrics/reason-label.ts';
+import { EventSizes } from './event-sizes.ts';
 import { PromptSizes } from './prompt-sizes.ts';
 import { accountRequest } from './request-account.ts';
 import { requestEndFields, requestEndLevel, rounded } from './request-line.ts';
@@ -26,7 +27,7 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false 
   const { counters, histograms, ledger } = metrics;
   const workers = createWorkerAccount(metrics, clock);
   const failures = new FailureWatch();
-  const prompts = new PromptSizes();
+  const sizes = { prompts: new PromptSizes(), events: new EventSizes() };
 
   const events: Events = {
     requestStarted(call) {
@@ -44,7 +45,7 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false 
     requestEnded(call, outcome, status) {
       const endedAt = clock.now();
       try {
-        accountRequest(metrics, prompts, call, outcome, status, endedAt);
+        accountRequest(metrics, sizes, call, outcome, status, endedAt);
       } finally {
         const level = requestEndLevel(outcome, status);
         if (log.enabled(level)) {

@@ -2,20 +2,20 @@ import type { Attempt } from '../../core/attempt.ts';
 import type { Call } from '../../core/call.ts';
 import type { Outcome } from '../../core/reply.ts';
 import type { Metrics } from '../metrics/metrics.ts';
+import type { EventSizes } from './event-sizes.ts';
 import type { PromptSizes } from './prompt-sizes.ts';
 import { methodOf, outputTokensOf } from './request-line.ts';
 
 const MS_PER_SECOND = 1000;
 
+/** What calls that were counted tell of those that were not. */
+export interface Sizes {
+  readonly prompts: PromptSizes;
+  readonly events: EventSizes;
+}
+
 /** Books a request that has ended: every counter and histogram that hangs on its end. `endedAt` is monotonic ms. */
-export function accountRequest(
-  metrics: Metrics,
-  prompts: PromptSizes,
-  call: Call,
-  outcome: Outcome,
-  status: number,
-  endedAt: number,
-): void {
+export function accountRequest(metrics: Metrics, sizes: Sizes, call: Call, outcome: Outcome, status: number, endedAt: number): void {
   const { counters, histograms } = metrics;
   const { journey } = call;
   const model = metrics.modelLabel(call.model);
@@ -26,19 +26,19 @@ export function accountRequest(
   histograms.response_size_bytes.observe(journey.bytesOut);
   if (outcome.kind === 'disconnected') counters.client_disconnects_total.add(1, outcome.phase);
   if (outcome.kind === 'broken') counters.streams_broken_total.add(1, outcome.error.reason);
-  accountTokens(metrics, prompts, call, model);
+  accountTokens(metrics, sizes, call, model);
   accountSpeed(metrics, call, outcome, model);
   if (outcome.kind === 'complete' && call.attempts.length === 1) accountOverhead(metrics, call, endedAt);
 }
 
-function accountTokens(metrics: Metrics, prompts: PromptSizes, call: Call, model: string): void {
+function accountTokens(metrics: Metrics, { prompts, events }: Sizes, call: Call, model: string): void {
   const { counters, ledger } = metrics;
   const last = call.attempts.at(-1);
   // What a worker has kept was counted when it was made.
   if (!last || call.route.stored) return;
   const { cachedTokens } = last;
   const inputTokens = inputTokensOf(prompts, call, last);
-  const outputTokens = outputTokensOf(call);
+  const outputTokens = outputOf(events, call, last);
   if (inputTokens !== null) {
     counters.input_tokens_total.add(inputTokens, model);
     ledger.inputTokens += inputTokens;
@@ -51,6 +51,14 @@ function accountTokens(metrics: Metrics, prompts: PromptSizes, call: Call, model
     counters.cached_input_tokens_total.add(cachedTokens, model);
     ledger.cachedTokens += cachedTokens;
   }
+}
+
+/** As the worker told; of a stream that was left or broke before that, what its events carry as a rule. */
+function outputOf(events: EventSizes, call: Call, { outputTokens, chunks }: Attempt): number | null {
+  const { path } = call.route;
+  if (outputTokens === null) return chunks > 0 ? events.guess(call.model, path, chunks) : null;
+  if (call.peek.stream && chunks > 0) events.learn(call.model, path, chunks, outputTokens);
+  return outputTokens;
 }
 
 /** As the worker told; of a stream that was left or broke before that, about as many as its prompt's length says. */

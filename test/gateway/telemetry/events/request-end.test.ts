@@ -86,6 +86,19 @@ describe('the end of a request', () => {
     expect(scene.metrics.ledger.inputTokens - before).toBe(101);
   });
 
+  it('counts as many tokens in the events of a stream that was left as those before it had', async () => {
+    const { events, metrics } = createScene();
+    const left = { kind: 'disconnected', phase: 'stream' } as const;
+    const leave = (): number => {
+      const before = metrics.ledger.outputTokens;
+      events.requestEnded(callOf({ ...STREAMED, outputTokens: null, chunks: 100 }), left, 499);
+      return metrics.ledger.outputTokens - before;
+    };
+    expect(leave()).toBe(100);
+    for (let i = 0; i < 10; i++) events.requestEnded(callOf({ ...STREAMED, chunks: 10, outputTokens: 50 }), COMPLETE, 200);
+    expect(leave()).toBe(500);
+  });
+
   it('measures the first token from arrival, the later ones from the first, and the speed from sending', async () => {
     const { page } = await ended(STREAMED, COMPLETE, 200);
     expect(page[`time_to_first_token_seconds_sum{model="${MODEL}"}`]).toBeCloseTo(0.255);
