@@ -6,7 +6,7 @@ import type { FlagOrigin } from '../plan/flag-origins.ts';
 import { flagOrigins } from '../plan/flag-origins.ts';
 import type { FleetPlan, PlannedModel } from '../plan/plan.ts';
 import type { Profiles } from '../profile/profile.ts';
-import { fileStem, ladderFile } from '../system/file-name.ts';
+import { ladderFile } from '../system/file-name.ts';
 import { ladderRecord } from '../worker/ladder.ts';
 import { describeCommand } from './models.ts';
 
@@ -65,7 +65,7 @@ export function keptSteps(plan: FleetPlan, stateDir: string): ReadonlyMap<string
   const planned = models.flatMap(({ id }) => plannedModel(plan, id) ?? []);
   const steps = planned.map(({ spec }) => {
     const id = spec.modelId;
-    const file = ladderFile(stateDir, fileStem(models[0]?.id, spec));
+    const file = ladderFile(stateDir, spec);
     return [id, ladderRecord(spec, file).load().footing.steps] as const;
   });
   return new Map(steps.filter(([, { length }]) => length > 0));

@@ -16,7 +16,7 @@ import type { Progress } from '../failure/log-tail.ts';
 import { LogTail } from '../failure/log-tail.ts';
 import { GroupWatch } from '../system/group-watch.ts';
 import { unlinkSegments } from '../system/shared-memory.ts';
-import { endAll, readProcess, signal } from '../system/processes.ts';
+import { endAll, outputFileOf, readProcess, signal } from '../system/processes.ts';
 import type { WorkerRecord } from './record.ts';
 import { removeRecord, writeRecord } from './record.ts';
 import { makeScratch, removeScratch } from './scratch.ts';
@@ -59,6 +59,7 @@ export class EngineProcess {
   readonly #options: EngineProcessOptions;
   #tail = new LogTail();
   #follower: LogFollower | null = null;
+  #logFile: string;
   #group: number | null = null;
   #record: WorkerRecord | null = null;
   #isUnwritten = false;
@@ -71,6 +72,12 @@ export class EngineProcess {
 
   constructor(options: EngineProcessOptions) {
     this.#options = options;
+    this.#logFile = options.logs.current;
+  }
+
+  /** What the present start writes, or the last one did: one that was taken over goes on with the file that it was given. */
+  get logFile(): string {
+    return this.#logFile;
   }
 
   /** What the present start has said, or the last one has. */
@@ -82,6 +89,7 @@ export class EngineProcess {
     const { logs } = this.#options;
     this.#tail = new LogTail();
     rotate(logs);
+    this.#logFile = logs.current;
     const scratch = this.#options.scratchOf(birth.instanceId);
     makeScratch(scratch);
     const child = await spawnChild(plan, logs.current);
@@ -101,6 +109,7 @@ export class EngineProcess {
   /** Takes over a process that an earlier supervisor has started. It is nobody's child here: its end is found by looking. */
   adopt(record: WorkerRecord, listener: EngineListener): void {
     this.#tail = new LogTail({ served: record.life === 'ready' });
+    this.#logFile = outputFileOf(record.pid) ?? this.#options.logs.current;
     this.#take(record.pid, record);
     // What a start has said from its beginning tells how far it has come.
     const finish = this.#follow(record.life === 'ready' ? record.logOffset : 0, listener);
@@ -201,7 +210,7 @@ export class EngineProcess {
       const progress = tail.push(bytes);
       if (progress) listener.onProgress(progress);
     };
-    const follower = new LogFollower(this.#options.clock, this.#options.logs.current, onBytes, { offset });
+    const follower = new LogFollower(this.#options.clock, this.#logFile, onBytes, { offset });
     this.#follower = follower;
     return (exit) => {
       this.#members?.stop();

@@ -93,10 +93,10 @@ export class Fleet {
         const { spec } = model;
         return new SupervisedWorker(spec, port, {
           ...{ clock, random, log, policy, ports, starts, onChange },
-          logs: logFiles(join(stateDir, 'logs'), fileStem(plan.models[0]?.id, spec)),
+          logs: logFiles(join(stateDir, 'logs'), fileStem(spec)),
           recordsDirectory: recordsDirectory(stateDir),
           scratchOf: (instanceId) => scratchFolder(stateDir, instanceId),
-          ladderFile: ladderFile(stateDir, fileStem(plan.models[0]?.id, spec)),
+          ladderFile: ladderFile(stateDir, spec),
           clearance: (setup, isSleeper, done) =>
             clearStart(turns, model, { setup, isSleeper, makeRoom }, { clock, log, cards, policy }, done),
           holdTurn: () => takeTurn(turns, model, () => {}),

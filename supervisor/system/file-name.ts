@@ -4,14 +4,14 @@ import { join } from 'node:path';
 /** Leaves room for what is put before and after it: file systems take 255 bytes. */
 const MAX_CHARS = 100;
 
-/** The name of the files of a worker's model. For its first model, the only one of most workers, it is the worker's alone. */
-export function fileStem(firstModel: string | undefined, { id, modelId }: { readonly id: string; readonly modelId: string }): string {
-  return firstModel === modelId ? id : `${id}.${fileNameOf(modelId)}`;
+/** The name of the files of a worker's model: of these two alone, so that they are found again whatever else the settings come to say. */
+export function fileStem({ id, modelId }: { readonly id: string; readonly modelId: string }): string {
+  return `${id}.${fileNameOf(modelId)}`;
 }
 
 /** Where what was relaxed for a worker's model is kept. */
-export function ladderFile(stateDir: string, stem: string): string {
-  return join(stateDir, 'ladder', `${stem}.jsonl`);
+export function ladderFile(stateDir: string, spec: { readonly id: string; readonly modelId: string }): string {
+  return join(stateDir, 'ladder', `${fileStem(spec)}.jsonl`);
 }
 
 /** A part of a file's name for a model: its id where that can be one, or what is left of it and a mark that tells it from others. */

@@ -15,19 +15,19 @@ import { dirname, join } from 'node:path';
 import type { Clock, Timer } from '../../gateway/core/clock.ts';
 import { repeat } from '../../gateway/core/clock.ts';
 
-/** The log files of one worker: `<id>.log` of this start, `<id>.previous.log` of the one before, `<id>.failed.log` of the last that failed. */
+/** The log files of a worker's model: `<name>.log` of this start, `<name>.previous.log` of the one before, `<name>.failed.log` of the last that failed. */
 export interface LogFiles {
   readonly current: string;
   readonly previous: string;
   readonly failed: string;
 }
 
-export function logFiles(directory: string, worker: string): LogFiles {
+export function logFiles(directory: string, name: string): LogFiles {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   return {
-    current: join(directory, `${worker}.log`),
-    previous: join(directory, `${worker}.previous.log`),
-    failed: join(directory, `${worker}.failed.log`),
+    current: join(directory, `${name}.log`),
+    previous: join(directory, `${name}.previous.log`),
+    failed: join(directory, `${name}.failed.log`),
   };
 }
 
@@ -37,15 +37,15 @@ export function rotate(files: LogFiles): void {
   if (existsSync(files.current)) renameSync(files.current, files.previous);
 }
 
-/** Keeps the current start's log beyond the next rotations: it shows the last failure. */
-export function keepAsFailed(files: LogFiles): void {
-  if (!existsSync(files.current)) return;
-  rmSync(files.failed, { force: true });
+/** Keeps a start's log beyond the next rotations: it shows the last failure. */
+export function keepAsFailed(log: string, { failed }: LogFiles): void {
+  if (!existsSync(log)) return;
+  rmSync(failed, { force: true });
   try {
-    linkSync(files.current, files.failed);
+    linkSync(log, failed);
   } catch {
     // Not every file system knows hard links.
-    copyFileSync(files.current, files.failed);
+    copyFileSync(log, failed);
   }
 }
 
@@ -65,7 +65,8 @@ export class LogFollower {
   readonly #path: string;
   readonly #onBytes: (bytes: Buffer) => void;
   readonly #maxFileBytes: number;
-  readonly #fd: number;
+  /** null where there is no such file any more: somebody has cleared it away, and whoever writes it goes on without us. */
+  readonly #fd: number | null;
   readonly #buffer = Buffer.alloc(READ_BYTES);
   readonly #clock: Clock;
   readonly #timer: Timer;
@@ -74,14 +75,14 @@ export class LogFollower {
   #open = true;
 
   /**
-   * `path` must exist. `onBytes` is called with what comes, cut anywhere, and must be done with it when it returns. `offset`: where to
-   * begin, in bytes; past the end of the file it begins anew.
+   * `onBytes` is called with what comes, cut anywhere, and must be done with it when it returns. `offset`: where to begin, in bytes; past
+   * the end of the file it begins anew.
    */
   constructor(clock: Clock, path: string, onBytes: (bytes: Buffer) => void, options: { maxFileBytes?: number; offset?: number } = {}) {
     this.#path = path;
     this.#onBytes = onBytes;
     this.#maxFileBytes = options.maxFileBytes ?? MAX_FILE_BYTES;
-    this.#fd = openSync(path, 'r');
+    this.#fd = this.#opened();
     this.#offset = options.offset ?? 0;
     this.#clock = clock;
     this.#newsAtMs = clock.now();
@@ -103,7 +104,16 @@ export class LogFollower {
     this.#timer.cancel();
     this.#readSafely();
     this.#open = false;
-    closeSync(this.#fd);
+    if (this.#fd !== null) closeSync(this.#fd);
+  }
+
+  #opened(): number | null {
+    try {
+      return openSync(this.#path, 'r');
+    } catch (error) {
+      this.#onBytes(Buffer.from(`[the log could not be read: ${(error as Error).message}]\n`));
+      return null;
+    }
   }
 
   #pauseMs(): number {
@@ -113,27 +123,27 @@ export class LogFollower {
   /** A log that cannot be read, or a disk that is full, is no reason to give up the worker. */
   #readSafely(): void {
     try {
-      if (this.#open) this.#read();
+      if (this.#open && this.#fd !== null) this.#read(this.#fd);
     } catch (error) {
       this.#onBytes(Buffer.from(`\n[the log could not be read: ${(error as Error).message}]\n`));
     }
   }
 
-  #read(): void {
-    const { size } = fstatSync(this.#fd);
+  #read(fd: number): void {
+    const { size } = fstatSync(fd);
     if (size === this.#offset) return;
     this.#newsAtMs = this.#clock.now();
     // Somebody has emptied it.
     if (size < this.#offset) this.#offset = 0;
     if (size - this.#offset > MAX_BEHIND_BYTES) this.#offset = size - MAX_BEHIND_BYTES / 2;
-    this.#readOn(size + MAX_BEHIND_BYTES);
-    if (this.#offset > this.#maxFileBytes) this.#cut();
+    this.#readOn(fd, size + MAX_BEHIND_BYTES);
+    if (this.#offset > this.#maxFileBytes) this.#cut(fd);
   }
 
   /** To the end, or to `limit`: a child that writes faster than we read must not keep us here. */
-  #readOn(limit: number): void {
+  #readOn(fd: number, limit: number): void {
     while (this.#offset <= limit) {
-      const bytes = readSync(this.#fd, this.#buffer, 0, READ_BYTES, this.#offset);
+      const bytes = readSync(fd, this.#buffer, 0, READ_BYTES, this.#offset);
       if (bytes === 0) return;
       this.#offset += bytes;
       this.#onBytes(this.#buffer.subarray(0, bytes));
@@ -141,7 +151,7 @@ export class LogFollower {
   }
 
   /** The child appends, so its next line goes to the start of the emptied file. What it wrote while this copied is read before it is gone. */
-  #cut(): void {
+  #cut(fd: number): void {
     try {
       copyFileSync(this.#path, `${this.#path}.1`);
     } catch (error) {
@@ -149,7 +159,7 @@ export class LogFollower {
       rmSync(`${this.#path}.1`, { force: true, recursive: true });
       this.#onBytes(Buffer.from(`\n[the first part of the log could not be kept: ${(error as Error).message}]\n`));
     }
-    this.#readOn(this.#offset + MAX_BEHIND_BYTES);
+    this.#readOn(fd, this.#offset + MAX_BEHIND_BYTES);
     truncateSync(this.#path, 0);
     this.#offset = 0;
   }

@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import type { Clock } from '../../gateway/core/clock.ts';
 import { sleep } from '../../gateway/core/clock.ts';
 import { INSTANCE_VARIABLE } from './instance-variable.ts';
@@ -48,6 +48,16 @@ export function instanceIdOf(pid: number): string | null {
     const environ = readFileSync(`/proc/${pid}/environ`, 'latin1');
     const found = environ.split('\0').find((entry) => entry.startsWith(`${INSTANCE_VARIABLE}=`));
     return found?.slice(INSTANCE_VARIABLE.length + 1) ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** The file that a process writes its output to; null where that is none, was removed, or the system does not say. */
+export function outputFileOf(pid: number): string | null {
+  try {
+    const path = readlinkSync(`/proc/${pid}/fd/1`);
+    return statSync(path).isFile() ? path : null;
   } catch {
     return null;
   }

@@ -135,7 +135,7 @@ export class WorkerReport {
 
   #keepLog(): void {
     try {
-      keepAsFailed(this.#world.logs);
+      keepAsFailed(this.#process.logFile, this.#world.logs);
     } catch (error) {
       const worker = this.#spec.id;
       this.#world.log.warn('worker.failure', `The log of the failure could not be kept: ${(error as Error).message}.`, { worker });

@@ -113,7 +113,7 @@ export class SupervisedWorker {
       ],
       maxNumSeqs: plan?.maxNumSeqs ?? 1,
       args: plan?.args ?? [],
-      logFile: this.#world.logs.current,
+      logFile: this.#process.logFile,
       startedAtMs: this.#report.startedAtMs,
       failedAtMs: this.#report.failedAtMs,
       starts: this.#world.starts.of(this.spec.fingerprint),

@@ -23,7 +23,7 @@ async function house(ids: readonly string[], speed = '0.01') {
   const env = (folder: string) => ({ SIM_SPEED: speed, SIM_VRAM_FILE: vramIn(folder) });
   const built = await swapHouse({ settings: sleepers(ids), env });
   const state = join(built.folder, 'state');
-  const log = (model: string) => readFileSync(join(state, 'logs', model === ids[0] ? 'worker-1.log' : `worker-1.${model}.log`), 'utf8');
+  const log = (model: string) => readFileSync(join(state, 'logs', `worker-1.${model}.log`), 'utf8');
   const records = () => new Map(readRecords(join(state, 'workers')).map((record) => [record.model, record]));
   return { ...built, vram: vramIn(built.folder), log, records };
 }

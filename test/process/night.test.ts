@@ -47,7 +47,7 @@ test('a night in which engine, supervisor and gateway are killed is told in orde
   // Neither of the processes that run now has seen it fail.
   const { workers } = await status();
   expect(workers[0]).toMatchObject({ last_failure: { class: 'killed', phase: 'serving' } });
-  expect(workers[0]!.log_file).toBe(`${folder}/.headgate/logs/worker-1.log`);
+  expect(workers[0]!.log_file).toBe(`${folder}/.headgate/logs/worker-1.qwen2.5-1.5b-instruct-awq.log`);
   second.child.kill('SIGINT');
   expect(await second.exited).toBe(0);
 

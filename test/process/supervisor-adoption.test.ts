@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { loadSettings } from '../../gateway/config/load.ts';
@@ -118,12 +117,12 @@ describe('a supervisor that is killed', { timeout: 90_000 }, () => {
   });
 
   test('finds the cause of a death that comes later in a log that was begun before its time', async () => {
-    const { folder, outside, killSupervisor, startSupervisor } = await service({
+    const { outside, killSupervisor, startSupervisor } = await service({
       SIM_DEATH_ERROR: 'torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.00 GiB.',
     });
     const before = (await outside.state()).workers[0]!;
     await killSupervisor();
-    appendFileSync(join(folder, '.headgate', 'logs', 'worker-1.log'), 'INFO written while nobody was looking\n');
+    appendFileSync(before.logFile!, 'INFO written while nobody was looking\n');
     await startSupervisor();
     await fetch(`${before.url}/sim/fault`, {
       method: 'POST',

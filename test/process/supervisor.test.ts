@@ -92,7 +92,7 @@ describe('a supervisor and its engine', { timeout: 180_000 }, () => {
       restarts: 2,
       lastFailure: { class: 'engine-start', message: expect.stringContaining('tensor of size 7') },
     });
-    expect(readFileSync(join(supervisor.folder, '.headgate', 'logs', 'worker-1.failed.log'), 'utf8')).toContain('tensor of size 7');
+    expect(readFileSync(view.logFile!.replace(/\.log$/, '.failed.log'), 'utf8')).toContain('tensor of size 7');
   });
 
   test('moves to another port when the engine finds its own taken', async () => {

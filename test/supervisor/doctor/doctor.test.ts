@@ -10,7 +10,7 @@ import { systemClock, type Clock } from '../../../gateway/core/clock.ts';
 import { examine } from '../../../supervisor/doctor/doctor.ts';
 import type { DoctorReport } from '../../../supervisor/doctor/report.ts';
 import { doctorText } from '../../../supervisor/doctor/text.ts';
-import { fileStem, ladderFile } from '../../../supervisor/system/file-name.ts';
+import { ladderFile } from '../../../supervisor/system/file-name.ts';
 import { planFleet } from '../../../supervisor/plan/plan.ts';
 import { NvidiaSmi } from '../../../supervisor/gpu/gpu.ts';
 import { LEVEL_GROUND } from '../../../supervisor/ladder/ladder.ts';
@@ -360,7 +360,7 @@ test('of several models each has its command, with what was relaxed for it after
     change: { kind: 'engine', key: 'max_num_seqs', value: 16 },
   };
   const footing = { ...LEVEL_GROUND, steps: [step] };
-  const file = ladderFile(stateDir, fileStem('mistral-7b-instruct', spec));
+  const file = ladderFile(stateDir, spec);
   ladderRecord(spec, file).append({ atMs: 0, change: 'relaxed', step, failure: null, measured: {}, version: null, footing });
 
   const report = await doctor({ smi, vllm, cwd, settings });

@@ -111,7 +111,7 @@ describe('LogFollower', () => {
 test('the logs of this start, of the one before and of the last failure are kept', () => {
   const files = logFiles(join(scratchFolder(), 'logs'), 'worker-1');
   rotate(files);
-  keepAsFailed(files);
+  keepAsFailed(files.current, files);
   expect(existsSync(files.failed)).toBe(false);
   for (const [start, failed] of [
     ['first', true],
@@ -120,7 +120,7 @@ test('the logs of this start, of the one before and of the last failure are kept
   ] as const) {
     rotate(files);
     writeFileSync(files.current, start);
-    if (failed) keepAsFailed(files);
+    if (failed) keepAsFailed(files.current, files);
   }
   expect([files.current, files.previous, files.failed].map((file) => readFileSync(file, 'utf8'))).toEqual(['third', 'second', 'first']);
 });
