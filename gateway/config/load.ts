@@ -5,7 +5,7 @@ import { type SettingsFlags, NO_FLAGS } from './layers/flags.ts';
 import { type Layer, checkLayer } from './layers/layer.ts';
 import { chooseModel, mergeLayers } from './layers/merge.ts';
 import { type Origin, type Origins, type Path, isWithin, originWhere, pathText } from './schema/origins.ts';
-import { type Finding, SettingsError, problemText, toProblems } from './schema/problems.ts';
+import { type Finding, SettingsError, type SettingsProblem, problemText, toProblems } from './schema/problems.ts';
 import { type ReadFile, settingsFile } from './layers/settings-file.ts';
 import { type Settings, settingsSchema } from './schema/settings.ts';
 import type { Environment } from './layers/variables.ts';
@@ -35,8 +35,28 @@ export interface LoadedSettings {
  * @throws SettingsError with every problem found, and nothing else.
  */
 export function loadSettings(input: LoadInput): LoadedSettings {
+  const { loaded, problems } = readSettings(input, false);
+  if (problems.length > 0) throw new SettingsError(problems);
+  return loaded;
+}
+
+/**
+ * The settings as far as they are sound, for whoever only has to find what runs: what is wrong is told, left out, and stands at its
+ * default. Of a file that is no YAML what can still be made out is taken. Never throws.
+ */
+export function salvageSettings(input: LoadInput): ReadSettings {
+  return readSettings(input, true);
+}
+
+interface ReadSettings {
+  readonly loaded: LoadedSettings;
+  /** In the order in which a person would meet them. */
+  readonly problems: readonly SettingsProblem[];
+}
+
+function readSettings(input: LoadInput, salvage: boolean): ReadSettings {
   const flags = input.flags ?? NO_FLAGS;
-  const file = settingsFile(flags.config, input.cwd, input.readFile, input.env);
+  const file = settingsFile(flags.config, input.cwd, input.readFile, input.env, salvage);
   const environment = environmentLayer(input.env);
   const layers = [file.layer, environment.layer, flagLayer(flags), fixedLayer(input.fixed ?? [])];
   const merged = mergeLayers(layers);
@@ -51,8 +71,8 @@ export function loadSettings(input: LoadInput): LoadedSettings {
   const everything = [...layers, merged];
   const between = judge(settings, merged, new Set(everything.flatMap((layer) => [...layer.broken])));
   const findings = [...everything.flatMap((layer) => layer.findings), ...between.errors];
-  if (findings.length > 0) throw new SettingsError(toProblems(findings));
-  return { settings, origins: merged.origins, file: file.name, warnings: [...file.warnings, ...environment.warnings, ...between.warnings] };
+  const warnings = [...file.warnings, ...environment.warnings, ...between.warnings];
+  return { loaded: { settings, origins: merged.origins, file: file.name, warnings }, problems: toProblems(findings) };
 }
 
 /** What is wrong between settings, told at the first setting involved that somebody set: that change brought the trouble. */

@@ -1,8 +1,8 @@
 import { checkCommand } from '../../gateway/config/check.ts';
 import { EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
 import { parseSettingsFlags } from '../../gateway/config/layers/flags.ts';
-import { loadSettings, type LoadedSettings, type LoadInput } from '../../gateway/config/load.ts';
-import { SettingsError } from '../../gateway/config/schema/problems.ts';
+import { loadSettings, salvageSettings, type LoadedSettings, type LoadInput } from '../../gateway/config/load.ts';
+import { problemText, SettingsError, type SettingsProblem } from '../../gateway/config/schema/problems.ts';
 import { systemInput } from '../../gateway/config/system.ts';
 
 type CommandLine =
@@ -14,6 +14,8 @@ type CommandLine =
       readonly own: ReadonlyMap<string, string | true>;
       readonly positionals: readonly string[];
       readonly cwd: string;
+      /** What is wrong with the settings, which hold as far as they are sound; there is something only where that is tolerated. */
+      readonly problems: readonly SettingsProblem[];
     }
   /** What is wrong has been told. */
   | { readonly kind: 'ended'; readonly exitCode: number };
@@ -26,6 +28,11 @@ interface CommandLineShape {
   /** How many more it may take. */
   readonly optional?: number;
   readonly fixed?: NonNullable<LoadInput['fixed']>;
+  /**
+   * For what only has to find something that runs, or was left behind: wrong settings are a warning and hold as far as they are sound.
+   * Someone may be half through an edit in the night in which the answer is needed. `silently`: the answer will say what is wrong.
+   */
+  readonly tolerant?: 'aloud' | 'silently' | undefined;
 }
 
 /** Reads a command's flags and the settings behind them. What is wrong with either is told on standard error here. */
@@ -42,17 +49,35 @@ export function readCommandLine(argv: readonly string[], shape: CommandLineShape
     process.stderr.write(`${problems.map((problem) => `headgate: ${problem}`).join('\n')}\nRun "headgate help" for usage.\n`);
     return { kind: 'ended', exitCode: EXIT_USAGE };
   }
-  const input = systemInput();
-  const load = (): LoadedSettings =>
-    loadSettings({ ...input, flags: parsed.flags, ...(shape.fixed === undefined ? {} : { fixed: shape.fixed }) });
+  const input = { ...systemInput(), flags: parsed.flags, ...(shape.fixed === undefined ? {} : { fixed: shape.fixed }) };
+  const load = (): LoadedSettings => loadSettings(input);
+  const ready = { load, own: parsed.own, positionals: parsed.positionals, cwd: input.cwd };
+  if (shape.tolerant !== undefined) {
+    const { loaded, problems } = salvageSettings(input);
+    const own = problems.filter(({ where }) => where.startsWith('flag '));
+    // What was typed just now is no old edit of somebody's.
+    if (own.length > 0) return invalid(new SettingsError(own));
+    if (problems.length > 0 && shape.tolerant === 'aloud') process.stderr.write(`headgate: warning: ${unsoundText(problems)}\n`);
+    return { kind: 'loaded', loaded, problems, ...ready };
+  }
   try {
     const loaded = load();
     for (const warning of loaded.warnings) process.stderr.write(`headgate: warning: ${warning}\n`);
-    return { kind: 'loaded', loaded, load, own: parsed.own, positionals: parsed.positionals, cwd: input.cwd };
+    return { kind: 'loaded', loaded, problems: [], ...ready };
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error;
-    const { text, exitCode } = checkCommand(error);
-    process.stderr.write(`${text.trimEnd()}\n`);
-    return { kind: 'ended', exitCode };
+    return invalid(error);
   }
+}
+
+function invalid(error: SettingsError): CommandLine {
+  const { text, exitCode } = checkCommand(error);
+  process.stderr.write(`${text.trimEnd()}\n`);
+  return { kind: 'ended', exitCode };
+}
+
+/** One line, however much is wrong. */
+export function unsoundText(problems: readonly SettingsProblem[]): string {
+  const more = problems.length === 1 ? '' : ` and ${problems.length - 1} more`;
+  return `${problemText(problems[0]!)}${more} ("headgate check" says all); goes on with what is sound in the settings.`;
 }

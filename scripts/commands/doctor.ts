@@ -1,4 +1,5 @@
 import { EXIT_FAILED, EXIT_INVALID } from '../../gateway/config/exit-codes.ts';
+import { problemText } from '../../gateway/config/schema/problems.ts';
 import { examine } from '../../supervisor/doctor/doctor.ts';
 import { doctorText } from '../../supervisor/doctor/text.ts';
 import { ProfileError } from '../../supervisor/profile/profile.ts';
@@ -8,14 +9,17 @@ import { readCommandLine } from './command-line.ts';
 
 /** `headgate doctor`: 0 when nothing stands in the way of a start, 1 when something does. */
 export async function doctor(argv: readonly string[]): Promise<number> {
-  const line = readCommandLine(argv, { own: { json: 'switch' } });
+  const line = readCommandLine(argv, { tolerant: 'aloud', own: { json: 'switch' } });
   if (line.kind === 'ended') return line.exitCode;
   // A program that hangs is given up by a timer, which alone would not keep us running.
   const alive = stayAlive();
   try {
     const { settings } = line.loaded;
     const { cards, env } = cardsOf(settings, process.env, line.cwd, false);
-    const report = await examine(settings, { cwd: line.cwd, env, clock: systemClock, cards });
+    const found = await examine(settings, { cwd: line.cwd, env, clock: systemClock, cards });
+    // No start takes such settings; what else there is to see is worth seeing all the same.
+    const unsound = line.problems.map(problemText);
+    const report = unsound.length === 0 ? found : { ...found, ok: false, problems: [...unsound, ...found.problems] };
     process.stdout.write(line.own.has('json') ? `${JSON.stringify(report, null, 2)}\n` : doctorText(report));
     return report.ok ? 0 : EXIT_FAILED;
   } catch (error) {

@@ -12,7 +12,7 @@ const DEFAULT_SINCE = '24h';
 
 /** `headgate events`: what has happened here, from the files of the state folder, whether or not anything runs. */
 export async function events(argv: readonly string[]): Promise<number> {
-  const line = readCommandLine(argv, { own: { json: 'switch', since: 'value', worker: 'value' } });
+  const line = readCommandLine(argv, { tolerant: 'aloud', own: { json: 'switch', since: 'value', worker: 'value' } });
   if (line.kind === 'ended') return line.exitCode;
   const since = String(line.own.get('since') ?? DEFAULT_SINCE);
   const from = momentOf(since, systemClock.wall());

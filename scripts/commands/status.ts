@@ -15,7 +15,7 @@ interface Report {
 
 /** `headgate status`: asks the running gateway and prints what it says. With `--watch` again and again, also when there is none yet, or none for a while. */
 export async function status(argv: readonly string[]): Promise<number> {
-  const line = readCommandLine(argv, { own: { json: 'switch', watch: 'switch' } });
+  const line = readCommandLine(argv, { tolerant: 'aloud', own: { json: 'switch', watch: 'switch' } });
   if (line.kind === 'ended') return line.exitCode;
   const { settings } = line.loaded;
   const watch = line.own.has('watch');

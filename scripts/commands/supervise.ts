@@ -21,7 +21,10 @@ const LOOK_MS = 100;
 
 /** `headgate supervise`, and `headgate supervise --stop [--leave-engines]` for the one that runs. */
 export async function supervise(argv: readonly string[]): Promise<number> {
-  const line = readCommandLine(argv, { own: { stop: 'switch', 'leave-engines': 'switch' } });
+  const line = readCommandLine(argv, {
+    own: { stop: 'switch', 'leave-engines': 'switch' },
+    tolerant: argv.includes('--stop') ? 'aloud' : undefined,
+  });
   if (line.kind === 'ended') return line.exitCode;
   const { settings } = line.loaded;
   const leaves = line.own.has('leave-engines');

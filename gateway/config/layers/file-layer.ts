@@ -11,18 +11,19 @@ export const READ_BYTES = 1024 * 1024 + 1;
 const MAX_SYNTAX_FINDINGS = 20;
 
 /**
- * What a file sets, held against its form. `file` is its name in messages; with an environment, `${NAME}` stands for its values. Never
- * throws: whatever is wrong is among the findings, and values that are wrong are left out.
+ * What a file sets, held against its form. `file` is its name in messages; with an environment, `${NAME}` stands for its values.
+ * `salvage`: one that is no YAML sets what can still be made out. Never throws: whatever is wrong is among the findings, and values that
+ * are wrong are left out.
  */
-export function fileLayer(bytes: Uint8Array, file: string, env: Environment | null, form: Form = SETTINGS): Layer {
+export function fileLayer(bytes: Uint8Array, file: string, env: Environment | null, form: Form = SETTINGS, salvage = false): Layer {
   const layer = emptyLayer(form);
   const whole: Origin = { kind: 'file', file, line: 0, column: 0 };
   if (bytes.length >= READ_BYTES) return unusable(layer, whole, `is larger than 1 MiB, which no ${form.name} is`);
   const text = decode(bytes);
-  return text === null ? unusable(layer, whole, 'is not UTF-8 text') : textLayer(layer, text, file, env);
+  return text === null ? unusable(layer, whole, 'is not UTF-8 text') : textLayer(layer, text, file, env, salvage);
 }
 
-function textLayer(layer: Layer, text: string, file: string, env: Environment | null): Layer {
+function textLayer(layer: Layer, text: string, file: string, env: Environment | null, salvage: boolean): Layer {
   const { form } = layer;
   const lineCounter = new LineCounter();
   const at = (offset: number): Origin => {
@@ -36,7 +37,7 @@ function textLayer(layer: Layer, text: string, file: string, env: Environment | 
   for (const fault of faults.slice(0, MAX_SYNTAX_FINDINGS)) {
     layer.findings.push({ origin: at(fault.pos[0]), path: [], message: syntaxMessage(fault, text, form) });
   }
-  if (faults.length > 0) return unusable(layer);
+  if (faults.length > 0) return salvage ? salvaged(layer, new TreeReader(document, layer, at, env), at(0)) : unusable(layer);
 
   const reader = new TreeReader(document, layer, at, env);
   const tree = reader.root() ?? {};
@@ -45,6 +46,24 @@ function textLayer(layer: Layer, text: string, file: string, env: Environment | 
   const read: Layer = { ...layer, tree: tree as Tree };
   checkLayer(read, at(0));
   return read;
+}
+
+/** What the parser made of text that is no YAML, as far as the form takes it. That there is a fault has been told, and what it drags along is not. */
+function salvaged(layer: Layer, reader: TreeReader, whole: Origin): Layer {
+  const told = layer.findings.length;
+  unusable(layer);
+  try {
+    const tree = reader.root();
+    if (reader.overflow !== null || typeof tree !== 'object' || tree === null || Array.isArray(tree)) return layer;
+    const read: Layer = { ...layer, tree: tree as Tree };
+    checkLayer(read, whole);
+    return read;
+  } catch {
+    // The parser promises nothing of nodes beside a fault.
+    return layer;
+  } finally {
+    layer.findings.length = told;
+  }
 }
 
 function decode(bytes: Uint8Array): string | null {

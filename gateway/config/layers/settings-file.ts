@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { fileLayer, READ_BYTES } from './file-layer.ts';
 import { type Layer, emptyLayer } from './layer.ts';
+import { SETTINGS } from '../schema/form.ts';
 import type { Origin } from '../schema/origins.ts';
 import type { Environment } from './variables.ts';
 
@@ -19,8 +20,11 @@ export interface SettingsFile {
   readonly warnings: readonly string[];
 }
 
-/** The file of `--config`, else of `HEADGATE_CONFIG`, else the first of the usual names that is there. Never throws. */
-export function settingsFile(flag: string | null, cwd: string, readFile: ReadFile, env: Environment): SettingsFile {
+/**
+ * The file of `--config`, else of `HEADGATE_CONFIG`, else the first of the usual names that is there. `salvage`: also what can be made out
+ * of one that is no YAML. Never throws.
+ */
+export function settingsFile(flag: string | null, cwd: string, readFile: ReadFile, env: Environment, salvage = false): SettingsFile {
   const variable = env[FILE_VARIABLE];
   const asked: { name: string; by: Origin } | null =
     flag !== null
@@ -30,7 +34,7 @@ export function settingsFile(flag: string | null, cwd: string, readFile: ReadFil
         : null;
   const found: { name: string; layer: Layer }[] = [];
   for (const name of asked ? [asked.name] : DEFAULT_FILES) {
-    const layer = readLayer(name, cwd, readFile, env);
+    const layer = readLayer(name, cwd, readFile, env, salvage);
     if (layer) found.push({ name, layer });
   }
   const [used, other] = found;
@@ -41,10 +45,10 @@ export function settingsFile(flag: string | null, cwd: string, readFile: ReadFil
   return { ...used, warnings: other ? [`${other.name} is not read, because there is ${used.name} too`] : [] };
 }
 
-function readLayer(name: string, cwd: string, readFile: ReadFile, env: Environment): Layer | null {
+function readLayer(name: string, cwd: string, readFile: ReadFile, env: Environment, salvage: boolean): Layer | null {
   try {
     const bytes = readFile(resolve(cwd, name), READ_BYTES);
-    return bytes === null ? null : fileLayer(bytes, name, env);
+    return bytes === null ? null : fileLayer(bytes, name, env, SETTINGS, salvage);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     return unread({ kind: 'file', file: name, line: 0, column: 0 }, `cannot be read: ${why}`);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseSettingsFlags } from '../../../gateway/config/layers/flags.ts';
-import { loadSettings } from '../../../gateway/config/load.ts';
+import { loadSettings, salvageSettings } from '../../../gateway/config/load.ts';
 import { SettingsError } from '../../../gateway/config/schema/problems.ts';
 import { defaultSettings } from '../../../gateway/config/schema/settings.ts';
 import { inputOf, load, problemsOf } from './loading.ts';
@@ -210,5 +210,37 @@ describe('values that the command fixes', () => {
     const { settings, origins } = load({ file: 'supervisor: { enabled: true }', env: { HEADGATE_SUPERVISOR__ENABLED: 'auto' }, fixed });
     expect(settings.supervisor.enabled).toBe(false);
     expect(origins.get('supervisor.enabled')).toEqual({ kind: 'command', name: 'headgate gateway' });
+  });
+});
+
+describe('what is sound of settings that are not', () => {
+  const salvaged = (file: string) => salvageSettings(inputOf({ file }));
+
+  test('a mistake is told and left out; all that stands beside it holds', () => {
+    const { loaded, problems } = salvaged(
+      'server: { port: 9000, prot: 1 }\nbatch_window: { window_ms: lots }\nsupervisor: { state_dir: there }',
+    );
+    expect(problems.map(({ path }) => path)).toEqual(['server.prot', 'batch_window.window_ms']);
+    expect(loaded.settings).toMatchObject({ server: { port: 9000 }, batch_window: { window_ms: 0 }, supervisor: { state_dir: 'there' } });
+    expect(loaded.origins.get('server.port')).toMatchObject({ kind: 'file', line: 1 });
+  });
+
+  test('a mistake in the YAML itself costs what it makes unreadable, and is the only thing told', () => {
+    const { loaded, problems } = salvaged(
+      'server: { port: 9000 }\nsupervisor:\n  state_dir: there\nadmission: { max_queue: 7\nretry: { bad_key: 1 }\n',
+    );
+    expect(problems.map(({ message }) => message.slice(0, 15))).toEqual(['not valid YAML:']);
+    expect(loaded.settings).toMatchObject({ server: { port: 9000 }, supervisor: { state_dir: 'there' } });
+  });
+
+  test('settings that clash are told, and each holds', () => {
+    const { loaded, problems } = salvaged('server: { host: 0.0.0.0, port: 9000 }');
+    expect(problems.length).toBe(1);
+    expect(loaded.settings.server).toMatchObject({ host: '0.0.0.0', port: 9000 });
+  });
+
+  test.each([['[1, 2]'], ['\u0000'], ['a: &a [*a]'], ['? {}\n: 1'], ['{{{'], [': :\n - ]']])('%j leaves the defaults', (file) => {
+    expect(salvaged(file).problems.length).toBeGreaterThan(0);
+    expect(salvaged(file).loaded.settings).toEqual(defaultSettings());
   });
 });

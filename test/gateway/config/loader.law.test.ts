@@ -5,7 +5,7 @@ import { checkCommand } from '../../../gateway/config/check.ts';
 import { variableName } from '../../../gateway/config/layers/environment-layer.ts';
 import { explainSettings } from '../../../gateway/config/explain.ts';
 import { parseSettingsFlags } from '../../../gateway/config/layers/flags.ts';
-import { loadSettings } from '../../../gateway/config/load.ts';
+import { loadSettings, salvageSettings } from '../../../gateway/config/load.ts';
 import { SettingsError } from '../../../gateway/config/schema/problems.ts';
 import { SETTINGS } from '../../../gateway/config/schema/form.ts';
 import { settingsSchema } from '../../../gateway/config/schema/settings.ts';
@@ -19,8 +19,9 @@ function survive(bytes: Uint8Array, env: Record<string, string>, argv: readonly 
     expect(parsed.problems.length).toBeGreaterThan(0);
     return;
   }
+  const input = { ...inputOf({ env }), flags: parsed.flags, readFile: () => bytes };
   try {
-    const loaded = loadSettings({ ...inputOf({ env }), flags: parsed.flags, readFile: () => bytes });
+    const loaded = loadSettings(input);
     expect(settingsSchema.parse(loaded.settings)).toEqual(loaded.settings);
     explainSettings(loaded);
     checkCommand(loaded);
@@ -29,6 +30,9 @@ function survive(bytes: Uint8Array, env: Record<string, string>, argv: readonly 
     expect(error.problems.length).toBeGreaterThan(0);
     for (const problem of error.problems) expect(problem.message).not.toBe('');
     checkCommand(error);
+    const { loaded, problems } = salvageSettings(input);
+    expect(problems).toEqual(error.problems);
+    expect(settingsSchema.parse(loaded.settings)).toEqual(loaded.settings);
   }
 }
 

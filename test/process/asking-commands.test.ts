@@ -1,0 +1,67 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { ADMIN_KEY } from '../support/admin.ts';
+import { startFakeVllm } from '../support/fake-vllm.ts';
+import { startTestGateway } from '../support/gateway.ts';
+import { scratchFolder } from '../supervisor/support/scratch.ts';
+
+const CLI = fileURLToPath(new URL('../../scripts/headgate.ts', import.meta.url));
+
+interface Ended {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs the command line in a folder until it ends. */
+function headgate(cwd: string, ...args: string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    const env = { ...process.env, HEADGATE_ADMIN__KEY: ADMIN_KEY };
+    execFile(process.execPath, [CLI, ...args], { cwd, env, timeout: 60_000 }, (error, out, err) =>
+      resolve({ code: error === null ? 0 : Number(error.code ?? -1), out, err }),
+    );
+  });
+}
+
+test('a mistake in the settings takes no command away that only asks what runs, or reads what is on record', async () => {
+  await using worker = await startFakeVllm();
+  await using gateway = await startTestGateway([worker.url]);
+  await gateway.gateway.firstReady;
+  const folder = scratchFolder();
+  const file = [`server: { port: ${new URL(gateway.url).port} }`, 'batch_window: { windw_ms: 20 }', 'retry: { max_atempts: 1 }'];
+  writeFileSync(join(folder, 'headgate.yaml'), `${file.join('\n')}\n`);
+  mkdirSync(join(folder, '.headgate', 'logs'), { recursive: true });
+  writeFileSync(join(folder, '.headgate', 'logs', 'worker-1.log'), 'what it printed\n');
+  const entry = { at: new Date().toISOString(), by: 'gateway', process: 1, level: 'info', event: 'gateway.start', msg: 'It serves.' };
+  writeFileSync(join(folder, '.headgate', 'events-gateway.jsonl'), `${JSON.stringify(entry)}\n`);
+
+  const [status, events, logs, drain, stop, doctor, check, flag] = await Promise.all([
+    headgate(folder, 'status'),
+    headgate(folder, 'events'),
+    headgate(folder, 'logs'),
+    headgate(folder, 'drain', 'nobody'),
+    headgate(folder, 'supervise', '--stop'),
+    headgate(folder, 'doctor', '--engine', 'sim'),
+    headgate(folder, 'check'),
+    headgate(folder, 'status', '--port', 'nowhere'),
+  ]);
+  const warning = 'headgate: warning: headgate.yaml:2:17: batch_window.windw_ms: unknown key; did you mean window_ms? and 1 more';
+  for (const { err } of [status, events, logs, drain, stop, doctor]) {
+    expect(err).toContain(warning);
+    expect(err.split('\n').filter((line) => line.includes('warning')).length).toBe(1);
+  }
+  expect(status).toMatchObject({ code: 0, out: expect.stringContaining('in flight 0') as unknown });
+  expect(events).toMatchObject({ code: 0, out: expect.stringContaining('It serves.') as unknown });
+  expect(logs).toMatchObject({ code: 0, out: 'what it printed\n' });
+  expect(drain).toMatchObject({ code: 1, err: expect.stringContaining('There is no worker nobody') as unknown });
+  expect(stop).toMatchObject({ code: 1, err: expect.stringContaining('no supervisor runs here') as unknown });
+  expect(doctor.code).toBe(1);
+  expect(doctor.out).toMatch(/Stands in the way\n {2}headgate\.yaml:2:17: .*\n {2}headgate\.yaml:3:10: /);
+  // Those whose business the settings are say what is wrong with them, and so does a flag that was mistyped just now.
+  expect(check.code).toBe(64);
+  expect(flag.code).toBe(64);
+  expect(flag.err).toContain('flag --port');
+});
