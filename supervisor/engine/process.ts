@@ -43,7 +43,12 @@ interface EngineProcessOptions {
   readonly sweepGraceMs: number;
   /** Whether a process that carries this instance id belongs to this worker. */
   readonly isMarked: (instanceId: string) => boolean;
+  /** After which a server that has outlived its engine is ended. */
+  readonly outlivesMs?: number;
 }
+
+/** The server in front notices the end of its engine within ten seconds, and mostly at once; where it does not, it hangs for good. */
+const OUTLIVES_MS = 30_000;
 
 /** What is on record of a start from its beginning. */
 export type Birth = Omit<WorkerRecord, 'pid' | 'startTicks' | 'logOffset'>;
@@ -53,6 +58,7 @@ const WATCH_MS = 250;
 
 /** vLLM gives its own processes titles; what they start besides has other names. */
 const ENGINE_TITLE = 'VLLM::';
+const CORE_TITLE = 'VLLM::EngineCor';
 
 /** One worker's engine as the system sees it: a process group, its log file, and the record of it. */
 export class EngineProcess {
@@ -67,6 +73,9 @@ export class EngineProcess {
   #watch: Timer | null = null;
   /** Of its processes: who goes first? */
   #members: GroupWatch | null = null;
+  /** Of a server whose engine is gone. */
+  #patience: Timer | null = null;
+  #isOutlived = false;
   #oomKills: OomKillCount = () => null;
   #oomKillsBefore: number | null = null;
 
@@ -153,7 +162,7 @@ export class EngineProcess {
   }
 
   terminateLeader(pid: number): void {
-    this.#members?.stop();
+    this.#unwatch();
     signal(pid, 'SIGTERM');
   }
 
@@ -162,7 +171,7 @@ export class EngineProcess {
   }
 
   killGroup(pid: number): void {
-    this.#members?.stop();
+    this.#unwatch();
     signal(-pid, 'SIGKILL');
   }
 
@@ -184,7 +193,7 @@ export class EngineProcess {
   /** Lets go of it as it is: what it prints and when it ends is for whoever takes it over. */
   leave(): void {
     this.note({});
-    this.#members?.stop();
+    this.#unwatch();
     this.#watch?.cancel();
     this.#follower?.close();
   }
@@ -197,10 +206,33 @@ export class EngineProcess {
   #take(pid: number, record: WorkerRecord): void {
     this.#group = pid;
     this.#record = record;
-    this.#members?.stop();
-    this.#members = new GroupWatch(this.#options.clock, pid, (name) => name.startsWith(ENGINE_TITLE));
+    this.#unwatch();
+    this.#isOutlived = false;
+    this.#members = new GroupWatch(
+      this.#options.clock,
+      pid,
+      (name) => name.startsWith(ENGINE_TITLE),
+      () => this.#lookAfterServer(pid),
+    );
     this.#oomKills = oomKillCount(pid);
     this.forgetOomKills();
+  }
+
+  #unwatch(): void {
+    this.#members?.stop();
+    this.#patience?.cancel();
+    this.#patience = null;
+  }
+
+  /** Its engine core is gone, and none is left: a server that goes on without answers nobody. */
+  #lookAfterServer(pid: number): void {
+    const isCore = (name: string) => name.startsWith(CORE_TITLE);
+    this.#patience ??= this.#options.clock.after(this.#options.outlivesMs ?? OUTLIVES_MS, () => {
+      this.#patience = null;
+      if (!this.#members?.first || !isCore(this.#members.first.name) || this.#members.has(isCore)) return;
+      this.#isOutlived = true;
+      signal(-pid, 'SIGKILL');
+    });
   }
 
   /** Reads the log from `offset` on. The result is to be called when the process has ended. */
@@ -213,9 +245,9 @@ export class EngineProcess {
     const follower = new LogFollower(this.#options.clock, this.#logFile, onBytes, { offset });
     this.#follower = follower;
     return (exit) => {
-      this.#members?.stop();
+      this.#unwatch();
       follower.close();
-      listener.onExited(exit);
+      listener.onExited(this.#isOutlived ? { code: null, signal: null } : exit);
     };
   }
 }

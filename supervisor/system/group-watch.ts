@@ -37,6 +37,7 @@ export class GroupWatch {
   readonly #clock: Clock;
   readonly #leader: number;
   readonly #counts: (name: string) => boolean;
+  readonly #onGone: () => void;
   readonly #timer: Timer;
   #members: readonly Member[] = [];
   #looks = 0;
@@ -44,10 +45,12 @@ export class GroupWatch {
   readonly #segments = new Set<string>();
   #gone: (Gone & { readonly atMs: number }) | null = null;
 
-  constructor(clock: Clock, leader: number, counts: (name: string) => boolean) {
+  /** `onGone`: a member that counts has gone while the leader lives. */
+  constructor(clock: Clock, leader: number, counts: (name: string) => boolean, onGone: () => void = () => {}) {
     this.#clock = clock;
     this.#leader = leader;
     this.#counts = counts;
+    this.#onGone = onGone;
     this.#timer = repeat(clock, LOOK_MS, () => this.#look());
   }
 
@@ -56,6 +59,11 @@ export class GroupWatch {
     const gone = this.#gone;
     if (!gone || this.#clock.now() - gone.atMs > STORY_MS) return null;
     return { name: gone.name, pid: gone.pid, exit: gone.exit };
+  }
+
+  /** Whether a member with such a name lives. */
+  has(isMeant: (name: string) => boolean): boolean {
+    return this.#members.some(({ name }) => isMeant(name));
   }
 
   /** The shared memory that any of them has mapped, as far as it was looked at; asked for, those that live are looked at again. */
@@ -86,6 +94,7 @@ export class GroupWatch {
     // All of them at once: somebody has ended the whole group, and the leader's own end tells how.
     if (readMember(this.#leader)?.ended !== null) return;
     const pids = new Set(gone.map(({ member }) => member.pid));
+    this.#onGone();
     // A child that goes with its parent does so because of it.
     const first = gone.find(({ member }) => !pids.has(member.parent));
     if (!first || (this.#gone && this.#clock.now() - this.#gone.atMs <= STORY_MS)) return;
