@@ -14,7 +14,8 @@ const SIM = { model: MODEL, args: ['--runner', 'generate', '--max-model-len', '1
 test.each([1, 2])(
   'bad streams beside good calls close no way to %i workers',
   async (count) => {
-    const sims = await Promise.all(Array.from({ length: count }, () => startSim(SIM)));
+    await using stack = new AsyncDisposableStack();
+    const sims = await Promise.all(Array.from({ length: count }, async () => stack.use(await startSim(SIM))));
     await using gateway = await startTestGateway(sims.map(({ url }) => url));
     await until(async () => (await statsOf(gateway)).workers.every(({ state }) => state === 'ready'), 'all ready');
     expect(await breakerCase(gateway.url, MODEL, { good: 8 })).toEqual([]);
