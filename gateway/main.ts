@@ -8,6 +8,7 @@ import { adminKey as findOrMakeAdminKey, type AdminKey } from './config/admin-ke
 import { explainJson } from './config/explain.ts';
 import type { LoadedSettings } from './config/load.ts';
 import { problemText, SettingsError, type SettingsProblem } from './config/schema/problems.ts';
+import { whatItHas } from './link/contradictions.ts';
 import { supervisionMark } from './link/settings-mark.ts';
 import { diffSettings, doubtful, settingsAfterReload } from './config/reload.ts';
 import { supervisorIsOn, type Settings } from './config/schema/settings.ts';
@@ -242,9 +243,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     directory,
     snapshot,
     () => supervisionMark(settings),
-    () => {
+    (running) => {
       const kept = 'its workers keep those until it is stopped and started again';
-      log.warn('supervisor.found', `The supervisor that runs here was started with other settings under supervisor or models; ${kept}.`);
+      const other = `other settings under supervisor or models${whatItHas(settings, running)}`;
+      log.warn('supervisor.found', `The supervisor that runs here was started with ${other}; ${kept}.`);
     },
   );
   const pressureTimer = repeat(

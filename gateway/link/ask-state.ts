@@ -1,16 +1,16 @@
 import type { SupervisorSnapshot } from './snapshot.ts';
 import { controlRequest } from './control-path.ts';
+import { readSnapshot } from './read-snapshot.ts';
 import { exchange } from '../core/exchange.ts';
 
 const TIMEOUT_MS = 2000;
 /** What connecting fails with where nobody listens, or nobody can. */
 const NOBODY: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT', 'ENOTDIR', 'ENOTSOCK', 'EINVAL', 'ENAMETOOLONG', 'ELOOP']);
 
-/** The workers of the supervisor that listens at the control path, as it says; null where it says nothing, or nothing sound. */
-export async function askState(control: string): Promise<Pick<SupervisorSnapshot, 'workers' | 'pid'> | null> {
+/** The supervisor that listens at the control path, as it says; null where it says nothing, or nothing sound. */
+export async function askState(control: string): Promise<SupervisorSnapshot | null> {
   try {
-    const said = JSON.parse(await stateOf(control)) as SupervisorSnapshot | null;
-    return Array.isArray(said?.workers) ? said : null;
+    return readSnapshot(await stateOf(control));
   } catch {
     return null;
   }

@@ -6,13 +6,14 @@ export function watchSettingsMismatch(
   directory: WorkerDirectory,
   snapshot: () => SupervisorSnapshot | null,
   mark: () => string,
-  onOther: () => void,
+  onOther: (running: SupervisorSnapshot) => void,
 ): () => void {
   let seen: string | undefined;
   return directory.onChange(() => {
-    const other = snapshot()?.settingsMark;
-    if (other === undefined || other === seen) return;
+    const running = snapshot();
+    const other = running?.settingsMark;
+    if (!running || other === undefined || other === seen) return;
     seen = other;
-    if (other !== mark()) onOther();
+    if (other !== mark()) onOther(running);
   });
 }

@@ -2,7 +2,8 @@ import { relative, resolve } from 'node:path';
 import { controlPath } from '../../gateway/link/control-path.ts';
 import type { LoadedSettings } from '../../gateway/config/load.ts';
 import { type Settings, supervisorIsOn } from '../../gateway/config/schema/settings.ts';
-import { isAnswered } from '../../gateway/link/ask-state.ts';
+import { askState, isAnswered } from '../../gateway/link/ask-state.ts';
+import { refusalToShare } from '../../gateway/link/contradictions.ts';
 import type { GpuView } from '../../gateway/link/snapshot.ts';
 import { missingEngine } from '../../supervisor/plan/missing-engine.ts';
 import { stayAlive, systemClock } from '../../gateway/core/clock.ts';
@@ -37,9 +38,9 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
   const { settings } = line.loaded;
   const isHungUp = watchTerminal();
   const supervised = supervisorIsOn(settings);
-  const missing = supervised ? await nothingToLaunch(settings, line.cwd) : null;
-  if (missing !== null) {
-    process.stderr.write(`headgate: ${missing}\n`);
+  const obstacle = supervised ? ((await nothingToShare(line.loaded, line.cwd)) ?? (await nothingToLaunch(settings, line.cwd))) : null;
+  if (obstacle !== null) {
+    process.stderr.write(`headgate: ${obstacle}\n`);
     return EXIT_INVALID;
   }
   if (!supervised && settings.workers.length === 0) {
@@ -163,6 +164,17 @@ function readyLine(gateway: Gateway, cwd: string): string {
 function simulatedCards(gpus: readonly GpuView[]): string[] {
   const names = gpus.filter(({ simulated }) => simulated).map(({ name }) => name);
   return names.length === 0 ? [] : [`GPU ${names.join(' and ')} (simulated)`];
+}
+
+/** Why the supervisor that runs here already cannot do what these settings ask for; null where it can, or none runs. */
+async function nothingToShare({ settings, origins }: LoadedSettings, cwd: string): Promise<string | null> {
+  const alive = stayAlive();
+  try {
+    const running = await askState(controlPath(settings, cwd));
+    return running === null ? null : refusalToShare(settings, origins, running);
+  } finally {
+    alive.cancel();
+  }
 }
 
 /** What is to be installed before a supervisor could launch anything; null where it can, or one runs here already. */

@@ -42,6 +42,17 @@ test('a gateway that is killed and started again serves with the worker that is 
   });
   expect(response.status).toBe(200);
 
+  // Neither a simulation in place of vLLM nor another model than the one that was asked for.
+  const refused = (...more: string[]) => run(process.execPath, [CLI, '--port', '0', ...more], options);
+  await using real = refused('--engine', 'vllm');
+  await using named = refused('--engine', 'sim', '--model', 'mistral-7b-instruct');
+  expect(await real.exited).toBe(64);
+  expect(real.output()).toMatch(/asks for vllm \(flag --engine\), and the supervisor that runs here already \(process \d+\) has the sim/);
+  expect(await named.exited).toBe(64);
+  expect(named.output()).toMatch(
+    /asks for mistral-7b-instruct \(flag --model\), and .* has qwen2.5-1.5b-instruct-awq\. "headgate supervise --stop"/,
+  );
+
   // The supervisor has no parent any more, but a gateway that follows it.
   const other = await freePort();
   await using third = run(process.execPath, [CLI, '--port', String(other), '--engine', 'sim'], options);

@@ -314,13 +314,24 @@ describe('in the way stands', () => {
       'that has given its worker up',
       JSON.stringify({
         pid: 1,
-        workers: [{ id: 'worker-1', state: 'failed', lastFailure: { message: 'It was too large.', advice: 'Shrink it.' } }],
+        workers: [
+          {
+            id: 'worker-1',
+            url: 'http://127.0.0.1:1',
+            state: 'failed',
+            lastFailure: { message: 'It was too large.', advice: 'Shrink it.' },
+          },
+        ],
       }),
       'worker-1 was given up: It was too large. Shrink it.',
     ],
     ['that says nothing', null, 'does not answer'],
     ['that makes no sense', '{', 'does not answer'],
-    ['whose worker is well', JSON.stringify({ pid: 1, workers: [{ id: 'worker-1', state: 'ready', lastFailure: null }] }), null],
+    [
+      'whose worker is well',
+      JSON.stringify({ pid: 1, workers: [{ id: 'worker-1', url: 'http://127.0.0.1:1', state: 'ready', lastFailure: null }] }),
+      null,
+    ],
   ])('a supervisor %s', { timeout: 60_000 }, async (_, says, problem) => {
     const cwd = scratchFolder();
     mkdirSync(join(cwd, '.headgate'));
