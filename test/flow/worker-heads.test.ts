@@ -144,10 +144,13 @@ describe('a worker that says when to come back', () => {
     expect(first.status).toBe(503);
     expect(seconds(first)).toBeGreaterThanOrEqual(atLeast);
     expect(seconds(first)).toBeLessThanOrEqual(59);
-    const second = await post(gateway.url, '/v1/chat/completions', { messages: [] });
-    expect(second.status).toBe(503);
-    expect(seconds(second)).toBeGreaterThanOrEqual(atLeast - 5);
-    expect(worker.requests.length).toBe(1);
+    // Said to another request as well it was not about the first.
+    for (const user of ['a', 'b', 'c']) {
+      const later = await post(gateway.url, '/v1/chat/completions', { messages: [], user });
+      expect(later.status).toBe(503);
+      expect(seconds(later)).toBeGreaterThanOrEqual(atLeast - 5);
+    }
+    expect(worker.requests.length).toBe(2);
   });
 
   test('leaves the calls to the others meanwhile', async () => {
@@ -160,7 +163,7 @@ describe('a worker that says when to come back', () => {
       const answer = await post(gateway.url, '/v1/chat/completions', { messages: [], user: String(call) });
       expect(answer.status).toBe(200);
     }
-    expect(tired.requests.length).toBeLessThanOrEqual(1);
+    expect(tired.requests.length).toBeLessThanOrEqual(2);
   });
 
   test('is asked again at once where it does not say, or says now', async () => {
