@@ -20,6 +20,7 @@ import { fanOut } from './core/fan-out.ts';
 import { keepHistory } from './core/history/keep-history.ts';
 import { systemRandom } from './core/random.ts';
 import type { SupervisorSnapshot } from './link/snapshot.ts';
+import { noteWhereabouts } from './link/whereabouts.ts';
 import type { ReloadAnswer } from './http/pages/admin.ts';
 import type { AdminStatus } from './http/pages/admin-answers.ts';
 import { adminStatus } from './http/pages/admin-status.ts';
@@ -396,6 +397,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     });
   }
 
+  let forgetWhereabouts = (): void => {};
   let probes: ProbeListener | null = null;
   try {
     const { host, port } = settings.admin;
@@ -415,11 +417,25 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   if (adminUrl !== null) log.info('listening', `admin on ${adminUrl}`);
   log.info('listening', `gateway on ${url}`);
   kept?.history.add('info', 'gateway.start', `The gateway serves on ${url}.`);
+  forgetWhereabouts = options.historyDir === undefined ? forgetWhereabouts : note(options.historyDir, url, adminUrl ?? url);
   const keyFile = adminKeyFile();
   if (keyFile !== null) log.info('listening', `the key of /admin and /debug is in ${keyFile}`);
   if (openFiles !== null && openFiles < FEW_FILES) log.warn('files.few', fewFiles(openFiles, crowdLimits(openFiles, toWorkers()).most));
 
+  /** For the commands of the terminal. */
+  function note(stateDir: string, apiUrl: string, adminAt: string): () => void {
+    const started = new Date(clock.wall()).toISOString();
+    try {
+      return noteWhereabouts(stateDir, { pid: process.pid, url: apiUrl, adminUrl: adminAt, startedAt: started });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      log.warn('whereabouts', `Commands in this folder have to be told --port, because its address could not be written down: ${reason}`);
+      return () => {};
+    }
+  }
+
   async function free(): Promise<void> {
+    forgetWhereabouts();
     pressureTimer.cancel();
     overload.close();
     refused?.close();

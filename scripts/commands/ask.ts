@@ -1,10 +1,12 @@
 import { urlToHttpOptions } from 'node:url';
 import { adminKeyFile, findAdminKey, type AdminKey } from '../../gateway/config/admin-key.ts';
+import type { LoadedSettings } from '../../gateway/config/load.ts';
 import type { Settings } from '../../gateway/config/schema/settings.ts';
 import { EXIT_FAILED } from '../../gateway/config/exit-codes.ts';
 import { exchange } from '../../gateway/core/exchange.ts';
 import type { WorkerTold, WorkerVerb } from '../../gateway/http/pages/admin-answers.ts';
 import { readCommandLine } from './command-line.ts';
+import { findGateway, type Found, type Surface } from './find-gateway.ts';
 
 const LIMITS = { silenceMs: 5_000, totalMs: 10_000 };
 
@@ -13,27 +15,28 @@ export async function tellWorker(argv: readonly string[], verb: WorkerVerb): Pro
   const line = readCommandLine(argv, { positionals: 1, tolerant: 'aloud', ...(verb === 'restart' ? { own: { reset: 'switch' } } : {}) });
   if (line.kind === 'ended') return line.exitCode;
   const path = `/admin/workers/${encodeURIComponent(line.positionals[0]!)}/${verb}${line.own.has('reset') ? '?reset=true' : ''}`;
-  const answer = await ask<WorkerTold>(line.loaded.settings, 'POST', path, 'admin');
+  const answer = await ask<WorkerTold>(line.loaded, 'POST', path, 'admin');
   if (answer.kind === 'failed') return failed(answer.message);
   process.stdout.write(`${answer.body.message}\n`);
   return 0;
 }
 
 export type Answer<T> =
-  | { readonly kind: 'answered'; readonly body: T }
+  | { readonly kind: 'answered'; readonly body: T; readonly where: Found }
   /** `isAway`: nobody is there to answer, or is about to go; that may pass. */
   | { readonly kind: 'failed'; readonly message: string; readonly isAway: boolean };
 
 /** One question to the running gateway, whose answer has this shape. Never throws. */
-export async function ask<T>(settings: Settings, method: 'GET' | 'POST', path: string, surface: 'admin' | 'api'): Promise<Answer<T>> {
-  const ownListener = surface === 'admin' && settings.admin.port !== null;
-  const base = ownListener ? address(settings.admin.host, settings.admin.port!) : address(settings.server.host, settings.server.port);
+export async function ask<T>(loaded: LoadedSettings, method: 'GET' | 'POST', path: string, surface: Surface): Promise<Answer<T>> {
+  const { settings } = loaded;
+  const where = await findGateway(loaded, process.cwd(), surface);
+  const { base } = where;
   const found = surface === 'admin' ? findAdminKey(settings, process.cwd()) : null;
   try {
     const headers = found === null || found.kind === 'none' ? {} : { authorization: `Bearer ${found.key}` };
     const { status, text } = await exchange({ ...urlToHttpOptions(new URL(base + path)), method, headers }, null, LIMITS);
     const body: unknown = JSON.parse(text);
-    if (status < 300) return { kind: 'answered', body: body as T };
+    if (status < 300) return { kind: 'answered', body: body as T, where };
     if (status === 401) return { kind: 'failed', message: keyAdvice(found, adminKeyFile(settings, process.cwd()), base), isAway: false };
     const message = (body as { error?: { message?: string } } | null)?.error?.message;
     return { kind: 'failed', message: message ?? `The gateway answered with status ${status}.`, isAway: status >= 500 };
@@ -41,11 +44,15 @@ export async function ask<T>(settings: Settings, method: 'GET' | 'POST', path: s
     const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
     return {
       kind: 'failed',
-      message: `No gateway answers on ${base} (${code}). Is it running there? --port and --config say where to ask.`,
+      message: `No gateway answers on ${base} (${code})${unknownHere(where, settings)}. Is it running there? --port and --config say where to ask.`,
       // What is no JSON comes from somebody else.
       isAway: !(error instanceof SyntaxError),
     };
   }
+}
+
+function unknownHere({ isGuess }: Found, { supervisor }: Settings): string {
+  return isGuess ? `, and none that was started in this folder (${supervisor.state_dir})` : '';
 }
 
 /** Why the gateway does not know us, and what helps. */
@@ -56,12 +63,6 @@ function keyAdvice(found: AdminKey | null, file: string, base: string): string {
   return found === null
     ? `The gateway on ${base} asks for its admin key, and there is none in ${file}: ${instead}.`
     : `The gateway on ${base} has another admin key than the one in ${file}: ${instead}.`;
-}
-
-/** Listening on every address is asked for on loopback. */
-function address(host: string, port: number): string {
-  const name = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host;
-  return `http://${name}:${port}`;
 }
 
 /** Says what is wrong. @returns the exit code */

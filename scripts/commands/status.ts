@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Settings } from '../../gateway/config/schema/settings.ts';
+import type { LoadedSettings } from '../../gateway/config/load.ts';
 import type { AdminStatus, Stats } from '../../gateway/http/pages/admin-answers.ts';
 import { type Answer, ask, failed } from './ask.ts';
 import { readCommandLine } from './command-line.ts';
@@ -17,12 +17,11 @@ interface Report {
 export async function status(argv: readonly string[]): Promise<number> {
   const line = readCommandLine(argv, { tolerant: 'aloud', own: { json: 'switch', watch: 'switch' } });
   if (line.kind === 'ended') return line.exitCode;
-  const { settings } = line.loaded;
   const watch = line.own.has('watch');
   const clear = watch && isLiveTerminal() ? CLEAR_SCREEN : '';
   let isTold = false;
   for (;;) {
-    const answer = await report(settings);
+    const answer = await report(line.loaded);
     if (answer.kind === 'answered') {
       isTold = false;
       const { body } = answer;
@@ -39,12 +38,12 @@ export async function status(argv: readonly string[]): Promise<number> {
   }
 }
 
-async function report(settings: Settings): Promise<Answer<Report>> {
+async function report(loaded: LoadedSettings): Promise<Answer<Report>> {
   const [state, stats] = await Promise.all([
-    ask<AdminStatus>(settings, 'GET', '/admin/status', 'admin'),
-    ask<Stats>(settings, 'GET', '/stats', 'api'),
+    ask<AdminStatus>(loaded, 'GET', '/admin/status', 'admin'),
+    ask<Stats>(loaded, 'GET', '/stats', 'api'),
   ]);
   if (state.kind === 'failed') return state;
   if (stats.kind === 'failed') return stats;
-  return { kind: 'answered', body: { status: state.body, stats: stats.body } };
+  return { kind: 'answered', body: { status: state.body, stats: stats.body }, where: stats.where };
 }

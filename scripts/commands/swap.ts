@@ -11,8 +11,7 @@ const LOOK_MS = 500;
 export async function swap(argv: readonly string[]): Promise<number> {
   const line = readCommandLine(argv, { positionals: 1, tolerant: 'aloud' });
   if (line.kind === 'ended') return line.exitCode;
-  const { settings } = line.loaded;
-  const answer = await ask<ModelTold>(settings, 'POST', `/admin/models/${encodeURIComponent(line.positionals[0]!)}/load`, 'admin');
+  const answer = await ask<ModelTold>(line.loaded, 'POST', `/admin/models/${encodeURIComponent(line.positionals[0]!)}/load`, 'admin');
   if (answer.kind === 'failed') return failed(answer.message);
   const { model } = answer.body;
   const live = isLiveTerminal();
@@ -20,7 +19,7 @@ export async function swap(argv: readonly string[]): Promise<number> {
   for (;;) {
     // First of all the gateway has to hear of it. The clock's own timers do not keep a process alive.
     await delay(LOOK_MS);
-    const status = await ask<AdminStatus>(settings, 'GET', '/admin/status', 'admin');
+    const status = await ask<AdminStatus>(line.loaded, 'GET', '/admin/status', 'admin');
     if (status.kind === 'failed') return failed(status.message);
     const entry = status.body.models.find((other) => other.id === model);
     if (live) process.stdout.write(CLEAR_LINE);

@@ -24,6 +24,7 @@ export async function startTestGateway(
   workers: readonly string[],
   settings: SettingsInput = {},
   examine = (loaded: LoadedSettings) => examineAnywhere(loaded, '/'),
+  historyDir?: string,
 ): Promise<TestGateway> {
   const { log, lines } = collectedLog();
   const state = { settings };
@@ -47,6 +48,7 @@ export async function startTestGateway(
     examine,
     cwd: '/',
     log,
+    ...(historyDir === undefined ? {} : { historyDir }),
   });
   let stopped: Promise<void> | null = null;
   const stop = (): Promise<void> => (stopped ??= gateway.drain(false));

@@ -1,12 +1,11 @@
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
-import { exchange } from '../../../gateway/core/exchange.ts';
+import { headgateAt } from '../../../gateway/link/headgate-at.ts';
 
-const LIMITS = { silenceMs: 1_000, totalMs: 1_000, maxBytes: 4_096 };
 const LISTENING = '0A';
 
 /** Who has a port that we wanted, and how to get it, in a sentence or two. Asks for a second at most. */
 export async function portHolder(host: string, port: number): Promise<string> {
-  const version = await headgateAt(host, port);
+  const version = await headgateAt(local(host), port);
   const holder = processAt(port);
   if (version !== null) {
     const url = `http://${shown(host)}:${port}`;
@@ -16,23 +15,6 @@ export async function portHolder(host: string, port: number): Promise<string> {
   }
   if (holder === null) return 'Another program listens there; --port takes another port.';
   return `Process ${holder.pid} listens there (${holder.name}); --port takes another port.`;
-}
-
-/** The version of the Headgate that answers there; null where none does. */
-async function headgateAt(host: string, port: number): Promise<string | null> {
-  try {
-    const where = { host: local(host), port, path: '/version', headers: { host: `127.0.0.1:${port}` } };
-    const { status, text } = await exchange(where, null, LIMITS);
-    const said = JSON.parse(text) as { version?: unknown; node?: unknown; vllm?: unknown };
-    const isOurs = status === 200 && typeof said.version === 'string' && typeof said.node === 'string' && 'vllm' in said;
-    return isOurs
-      ? String(said.version)
-          .replaceAll(/[^\w.+-]/g, '')
-          .slice(0, 40)
-      : null;
-  } catch {
-    return null;
-  }
 }
 
 /** The process that listens on a port, where the system lets us see it: Linux, and one of this user. */
