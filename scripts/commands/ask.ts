@@ -23,8 +23,8 @@ export async function tellWorker(argv: readonly string[], verb: WorkerVerb): Pro
 
 export type Answer<T> =
   | { readonly kind: 'answered'; readonly body: T; readonly where: Found }
-  /** `isAway`: nobody is there to answer, or is about to go; that may pass. */
-  | { readonly kind: 'failed'; readonly message: string; readonly isAway: boolean };
+  /** `code`: of the error that was answered. `isAway`: nobody is there to answer, or is about to go; that may pass. */
+  | { readonly kind: 'failed'; readonly message: string; readonly isAway: boolean; readonly code: string | null };
 
 /** One question to the running gateway, whose answer has this shape. Never throws. */
 export async function ask<T>(loaded: LoadedSettings, method: 'GET' | 'POST', path: string, surface: Surface): Promise<Answer<T>> {
@@ -37,9 +37,10 @@ export async function ask<T>(loaded: LoadedSettings, method: 'GET' | 'POST', pat
     const { status, text } = await exchange({ ...urlToHttpOptions(new URL(base + path)), method, headers }, null, LIMITS);
     const body: unknown = JSON.parse(text);
     if (status < 300) return { kind: 'answered', body: body as T, where };
-    if (status === 401) return { kind: 'failed', message: keyAdvice(found, adminKeyFile(settings, process.cwd()), base), isAway: false };
-    const message = (body as { error?: { message?: string } } | null)?.error?.message;
-    return { kind: 'failed', message: message ?? `The gateway answered with status ${status}.`, isAway: status >= 500 };
+    if (status === 401)
+      return { kind: 'failed', message: keyAdvice(found, adminKeyFile(settings, process.cwd()), base), isAway: false, code: null };
+    const { message, code = null } = (body as { error?: { message?: string; code?: string | null } } | null)?.error ?? {};
+    return { kind: 'failed', message: message ?? `The gateway answered with status ${status}.`, isAway: status >= 500, code };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
     return {
@@ -47,6 +48,7 @@ export async function ask<T>(loaded: LoadedSettings, method: 'GET' | 'POST', pat
       message: `No gateway answers on ${base} (${code})${unknownHere(where, settings)}. Is it running there? --port and --config say where to ask.`,
       // What is no JSON comes from somebody else.
       isAway: !(error instanceof SyntaxError),
+      code: null,
     };
   }
 }

@@ -38,6 +38,13 @@ export async function findGateway({ settings, origins }: LoadedSettings, cwd: st
   return chosen ? { base: baseOf(chosen), others, isGuess: false } : { base, others, isGuess: true };
 }
 
+/** That the same could have been meant of others, for standard error; empty where there are none. */
+export function othersText({ base, others }: Found): string {
+  if (others.length === 0) return '';
+  const ports = others.map((url) => `${url} (--port ${new URL(url).port})`);
+  return `headgate: this was ${base}; in this folder there runs ${ports.join(' and ')}, too.\n`;
+}
+
 async function isHeadgate(base: string): Promise<boolean> {
   const { hostname, port } = new URL(base);
   return (await headgateAt(hostname, Number(port || 80))) !== null;

@@ -5,6 +5,8 @@ import { stateText, swapText } from './live/progress-text.ts';
 export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | 'breakers' | 'queue'>): string {
   const lines: string[] = [];
   lines.push(`Headgate ${status.version} · ${engineText(status)}`);
+  const supervisor = status.supervisor === null ? '' : ` · supervisor process ${status.supervisor.pid}`;
+  lines.push(`gateway process ${status.gateway.pid}${supervisor}`);
   if (status.profile !== null) lines.push(`profile ${profilesText(status)} · tuning ${status.tuning}`);
   const isKnown = status.workers.some(({ gpus }) => gpus !== null);
   for (const gpu of status.gpus) {

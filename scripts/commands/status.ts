@@ -3,6 +3,7 @@ import type { LoadedSettings } from '../../gateway/config/load.ts';
 import type { AdminStatus, Stats } from '../../gateway/http/pages/admin-answers.ts';
 import { type Answer, ask, failed } from './ask.ts';
 import { readCommandLine } from './command-line.ts';
+import { othersText } from './find-gateway.ts';
 import { CLEAR_SCREEN, isLiveTerminal } from './live/terminal.ts';
 import { statusText } from './status-text.ts';
 
@@ -32,7 +33,10 @@ export async function status(argv: readonly string[]): Promise<number> {
       process.stdout.write(clear);
       process.stderr.write(`headgate: ${answer.message} Waiting for it.\n`);
     }
-    if (!watch) return 0;
+    if (!watch) {
+      if (answer.kind === 'answered') process.stderr.write(othersText(answer.where));
+      return 0;
+    }
     // The clock's own timers do not keep a process alive.
     await delay(WATCH_MS);
   }

@@ -109,6 +109,14 @@ export const COMMANDS: readonly Command[] = [
     run: async (argv) => (await import('./logs.ts')).logs(argv),
   },
   {
+    name: 'reload',
+    usage: 'reload [FLAGS]',
+    summary: 'Has the running gateway read its settings anew, without dropping a request; says what changed and what needs a restart.',
+    flags: [],
+    settings: WHERE,
+    run: async (argv) => (await import('./reload.ts')).reload(argv),
+  },
+  {
     name: 'swap',
     usage: 'swap MODEL [FLAGS]',
     summary: 'Loads a model in place of the one that is loaded, and waits until it is ready.',

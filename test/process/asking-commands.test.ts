@@ -65,3 +65,24 @@ test('a mistake in the settings takes no command away that only asks what runs, 
   expect(flag.code).toBe(64);
   expect(flag.err).toContain('flag --port');
 });
+
+test('reload tells what changed, what waits for a restart, and what is wrong with the new settings', async () => {
+  await using worker = await startFakeVllm();
+  await using gateway = await startTestGateway([worker.url]);
+  const folder = scratchFolder();
+  const reload = () => headgate(folder, 'reload', '--port', String(gateway.port));
+  gateway.settings = { batch_window: { window_ms: 20 }, server: { probe_port: 1 }, retry: { max_attempts: 1 } };
+  const first = await reload();
+  expect(first.code).toBe(0);
+  expect(first.out).toBe(
+    `The gateway on ${gateway.url} has read its settings anew.\nin force from now on: batch_window.window_ms, retry.max_attempts\nonly after a restart: server.probe_port\n`,
+  );
+  gateway.settings = { batch_window: { window_ms: -1 } };
+  // The folder's own settings are of no use here, and say nothing: the gateway does.
+  writeFileSync(join(folder, 'headgate.yaml'), 'nothing: 1\n');
+  const second = await reload();
+  expect(second.code).toBe(64);
+  expect(second.err).toMatch(
+    /^headgate: The new settings are not valid; the old ones stay\. headgate\.yaml:1:\d+: batch_window\.window_ms: .*\n$/,
+  );
+});

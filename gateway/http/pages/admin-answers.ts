@@ -8,6 +8,8 @@ import type { statsBody } from '../../telemetry/stats.ts';
 /** GET /admin/status. Seconds are whole; null where nobody can say. */
 export interface AdminStatus {
   readonly version: string;
+  /** The process that answers, which is the one to send signals to. */
+  readonly gateway: { readonly pid: number };
   /** A supervisor launches the workers, whether or not it has been heard of yet. */
   readonly supervised: boolean;
   /** null: none, or not heard of yet. */

@@ -20,6 +20,7 @@ export function adminStatus(
 ): AdminStatus {
   return {
     version,
+    gateway: { pid: process.pid },
     supervised,
     supervisor: snapshot === null ? null : supervisorStatus(snapshot.pid, link, clock),
     engine:

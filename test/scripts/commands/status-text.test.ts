@@ -4,6 +4,7 @@ import { statusText } from '../../../scripts/commands/status-text.ts';
 
 const STATUS: Omit<AdminStatus, 'supervisor'> = {
   version: '1.0.0',
+  gateway: { pid: 21 },
   supervised: true,
   engine: null,
   profile: null,
@@ -18,6 +19,12 @@ const STATS: Pick<Stats, 'batcher' | 'breakers' | 'queue'> = {
   queue: { in_flight: 0, depth: { interactive: 0, batch: 0 } },
   batcher: { total_requests: 0, total_batches: 0, average_batch_size: 0, pending_requests: 0, window_ms: {} },
 };
+
+test('names the processes, which is where signals go', () => {
+  const supervisor: SupervisorStatus = { pid: 7, answers: true, away_seconds: null, reason: null };
+  expect(statusText({ ...STATUS, supervisor }, STATS)).toContain('\ngateway process 21 · supervisor process 7\n');
+  expect(statusText({ ...STATUS, supervisor: null }, STATS)).toContain('\ngateway process 21\n');
+});
 
 test('says that its supervisor does not answer, for how long and why, and what that means for the rest', () => {
   const supervisor: SupervisorStatus = { pid: 7, answers: false, away_seconds: 130, reason: 'nothing was heard for 15 s' };
