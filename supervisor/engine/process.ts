@@ -7,6 +7,7 @@ import type { Ending } from '../failure/ending.ts';
 import type { Failure } from '../failure/failure.ts';
 import type { Exit } from '../failure/row.ts';
 import { spawnFailed } from '../failure/failure.ts';
+import { type CpuUse, cpuUse } from '../system/cpu-use.ts';
 import type { OomKillCount } from '../system/host-memory.ts';
 import { oomKillCount } from '../system/host-memory.ts';
 import type { LaunchPlan } from './launch.ts';
@@ -59,6 +60,8 @@ const WATCH_MS = 250;
 /** vLLM gives its own processes titles; what they start besides has other names. */
 const ENGINE_TITLE = 'VLLM::';
 const CORE_TITLE = 'VLLM::EngineCor';
+/** Where there are several; a single one has the name of its program. */
+const SERVER_TITLE = 'VLLM::APIServer';
 
 /** One worker's engine as the system sees it: a process group, its log file, and the record of it. */
 export class EngineProcess {
@@ -143,6 +146,11 @@ export class EngineProcess {
       if (!this.#isUnwritten) this.#options.onUnwritten((error as Error).message);
       this.#isUnwritten = true;
     }
+  }
+
+  /** What its server's processes do: those of the engine behind it have work of their own. */
+  cpuUse(): CpuUse | null {
+    return this.#group === null ? null : cpuUse(this.#group, (name) => !name.startsWith(ENGINE_TITLE) || name.startsWith(SERVER_TITLE));
   }
 
   /** What the kernel has killed for want of memory until now is another story. */

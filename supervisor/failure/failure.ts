@@ -93,6 +93,18 @@ export function stalled(silentMs: number, requests: number | null, hopeless: boo
   );
 }
 
+/** It answers nobody, and its process does nothing. */
+export function frozenFor(silentMs: number, _requests: number | null, hopeless: boolean): Failure {
+  return plain(
+    'stalled',
+    'serving',
+    'backoff',
+    `The engine has answered nothing for ${Math.round(silentMs / 1000)} s, and its process did nothing: it is stopped or stuck. ` +
+      (hopeless ? 'It is started again.' : 'It gets no new requests meanwhile.'),
+    'If this returns, look whether something stops it (a debugger, SIGSTOP) or keeps it from its files (a disk or network mount that hangs).',
+  );
+}
+
 export function sleepFailed(reason: string): Failure {
   return plain(
     'sleep-failed',

@@ -58,6 +58,8 @@ export interface Pulse {
   readonly misses: number;
   /** Questions in a row that were not answered in time. */
   readonly silences: number;
+  /** The last of these at which its process was found to do nothing at all. */
+  readonly frozen: number;
   /** The question under way is one for a token. */
   readonly tested: boolean;
   /** Nothing short can be asked of its model (speech, for one): a question for a token was answered with what has been done. */
@@ -144,8 +146,8 @@ export interface Machine {
 
 export type TimerName = 'probe' | 'deadline' | 'settle' | 'escalate' | 'backoff' | 'half_open';
 
-/** timed_out: nobody answered in time, so it is busy · refused: nobody is there · wrong: the answer was not what it should be. */
-export type ProbeMiss = 'timed_out' | 'refused' | 'wrong';
+/** timed_out: nobody answered in time, so it is busy · frozen: the same, and its process did nothing meanwhile · refused: nobody is there · wrong: the answer was not what it should be. */
+export type ProbeMiss = 'timed_out' | 'frozen' | 'refused' | 'wrong';
 
 /** A process that an earlier supervisor has left running, found to be ours and well. Times are monotonic, possibly before our own start. */
 export interface Foundling {

@@ -1,4 +1,4 @@
-import { idleHung, stalled, unresponsive } from '../failure/failure.ts';
+import { frozenFor, idleHung, stalled, unresponsive } from '../failure/failure.ts';
 import type { Beat } from '../../gateway/vllm/beat.ts';
 import type { Effect, Event, In, Life, Moment, Now, ProbeMiss, Pulse, Step } from './life.ts';
 import { bury, drain, enter, heed, knowing, putDown, remain, REST, RESTART, stop, suspect, sweep, unchanged } from './moves.ts';
@@ -21,6 +21,7 @@ export function freshPulse({ nowMs }: Moment): Pulse {
     askedAtMs: nowMs,
     misses: 0,
     silences: 0,
+    frozen: 0,
     tested: false,
     untestable: false,
     withheld: 0,
@@ -110,7 +111,7 @@ function inHand({ running, waiting, load }: Beat, { untestable }: Pulse): number
 function felt(pulse: Pulse, beat: Beat | null, { nowMs }: Moment): Pulse {
   const untestable = pulse.untestable || (pulse.tested && beat !== null);
   const withheld = pulse.tested && !untestable ? 0 : pulse.withheld;
-  const heard = { ...pulse, untestable, misses: 0, silences: 0, withheld, seenAtMs: nowMs };
+  const heard = { ...pulse, untestable, misses: 0, silences: 0, frozen: 0, withheld, seenAtMs: nowMs };
   if (beat === null) return { ...heard, movedAtMs: nowMs, cleared: pulse.tested && !isIdle(pulse) ? pulse.cleared + 1 : pulse.cleared };
   // A long prompt is read in many steps, of which only the use of the cache tells.
   const worked = beat.tokens !== pulse.last?.tokens || beat.kvUsage !== pulse.last.kvUsage;
@@ -131,7 +132,8 @@ function missed(now: Now, life: Serving, miss: ProbeMiss, reason: string): Step 
   const pulse = life.pulse.tested ? { ...life.pulse, withheld: life.pulse.withheld + 1 } : life.pulse;
   const wasStalled = life.state === 'draining';
   // One that hangs answers late, or not at all; one that refuses is ending already.
-  const end = miss === 'timed_out' ? putDown : suspect;
+  const isSilent = miss === 'timed_out' || miss === 'frozen';
+  const end = isSilent ? putDown : suspect;
   // Whatever is the matter with our requests, others are under way: what becomes of them decides.
   if (pulse.withheld >= policy.healthMisses) {
     const { last, movedAtMs, withheld } = pulse;
@@ -140,8 +142,11 @@ function missed(now: Now, life: Serving, miss: ProbeMiss, reason: string): Step 
     if (!wasStalled && isIdle(pulse)) return end(now, life.process, idleHung(withheld, reason));
   }
   // Busy is not dead: only a silence that lasts counts, and only as a lack of progress. After a token that did not come its counters tell.
-  const againMs = pulse.tested ? policy.probeIntervalMs : policy.healthIntervalMs;
-  if (miss === 'timed_out') return judgePulse(now, life, { ...pulse, silences: pulse.silences + 1 }, againMs);
+  const againMs = pulse.tested || miss === 'frozen' ? policy.probeIntervalMs : policy.healthIntervalMs;
+  if (isSilent) {
+    const frozen = miss === 'frozen' ? pulse.frozen + 1 : 0;
+    return judgePulse(now, life, { ...pulse, silences: pulse.silences + 1, frozen }, againMs);
+  }
   const misses = pulse.misses + 1;
   if (misses >= policy.healthMisses) return suspect(now, life.process, unresponsive(reason));
   return judgePulse(now, life, { ...pulse, misses }, policy.probeIntervalMs, end);
@@ -150,24 +155,27 @@ function missed(now: Now, life: Serving, miss: ProbeMiss, reason: string): Step 
 /** Goes on as before, leaves service or returns to it, or is given up. */
 function judgePulse(now: Now, life: Serving, pulse: Pulse, againMs: number, end = putDown): Step {
   const { policy, machine, at } = now;
-  const silent = pulse.silences >= policy.silentProbes;
+  const frozen = pulse.frozen >= policy.frozenProbes;
+  const silent = frozen || pulse.silences >= policy.silentProbes;
   const requests = pulse.last && inHand(pulse.last, pulse);
   const working = silent || (pulse.silences === 0 && ((requests ?? 0) > 0 || pulse.withheld > 0));
   const stuckMs = working ? at.nowMs - pulse.movedAtMs : 0;
   const stuck = silent ? null : requests;
   const isProven = !silent && pulse.withheld > 0;
-  const restartMs = isProven && pulse.withheld >= WITHHELD_TO_RESTART ? policy.stallRestartMs : policy.unprovenRestartMs;
-  if (stuckMs >= restartMs) return end(now, life.process, stalled(stuckMs, stuck, true));
+  const restartMs = frozen || (isProven && pulse.withheld >= WITHHELD_TO_RESTART) ? policy.stallRestartMs : policy.unprovenRestartMs;
+  if (stuckMs >= restartMs) return end(now, life.process, (frozen ? frozenFor : stalled)(stuckMs, stuck, true));
   const afterMs = stuckMs > 0 ? Math.min(againMs, policy.stillIntervalMs) : againMs;
   const again = (epoch: number): Effect => ({ type: 'set_timer', timer: 'probe', epoch, afterMs });
   const wasStalled = life.state === 'draining';
   // A single time-out is no news, neither good nor bad; and that its clients have given up does not make it well.
   const isStalled =
-    stuckMs >= (isProven ? policy.stallRouteMs : policy.unprovenRouteMs) || (wasStalled && (pulse.silences > 0 || pulse.withheld > 0));
+    frozen ||
+    stuckMs >= (isProven ? policy.stallRouteMs : policy.unprovenRouteMs) ||
+    (wasStalled && (pulse.silences > 0 || pulse.withheld > 0));
   if (isStalled === wasStalled) return remain(now, { ...life, pulse }, [again(machine.epoch)]);
   const { process, sinceMs } = life;
   if (!isStalled) return enter(now, { state: 'ready', process, sinceMs, pulse }, (epoch) => [again(epoch)]);
-  const failure = stalled(stuckMs, stuck, false);
+  const failure = (frozen ? frozenFor : stalled)(stuckMs, stuck, false);
   const next: Life = { state: 'draining', step: 'stalled', process, sinceMs, pulse: { ...pulse, withheld: 1 } };
   return enter(now, next, (epoch) => [{ type: 'report_failure', failure, next: 'watch' }, again(epoch)], {
     history: { ...machine.history, lastFailure: failure },

@@ -19,6 +19,12 @@ export interface SupervisionPolicy {
   readonly healthIntervalMs: number;
   /** Failed health probes in a row, asked again after `probeIntervalMs`, after which a ready worker is given up. A time-out means busy. */
   readonly healthMisses: number;
+  /** A question unanswered for this long: from here on it is looked at whether its process does anything at all. */
+  readonly lateMs: number;
+  /** Its process does nothing for this long while a question waits: the answer is waited for no longer. */
+  readonly frozenMs: number;
+  /** So often in a row: no new requests. */
+  readonly frozenProbes: number;
   /** Time-outs in a row after which silence counts as a lack of progress. */
   readonly silentProbes: number;
   /** While requests run, as it seems, and no token comes it is looked at this often. */
@@ -87,6 +93,9 @@ export function supervisionPolicy(startTimeoutMs: number, shutdownTimeoutMs: num
     warmUpPauseMs: 1000,
     healthIntervalMs: 5000,
     healthMisses: 3,
+    lateMs: 1000,
+    frozenMs: 3000,
+    frozenProbes: 2,
     silentProbes: 3,
     stillIntervalMs: 2000,
     doubtMs: 5000,

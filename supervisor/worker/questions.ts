@@ -1,4 +1,6 @@
+import type { Clock } from '../../gateway/core/clock.ts';
 import type { ServedModel } from '../../gateway/core/worker.ts';
+import { type CpuUse, stoodStill } from '../system/cpu-use.ts';
 import { availableHostBytes } from '../system/host-free.ts';
 import type { Beat } from '../../gateway/vllm/beat.ts';
 import type { Event } from '../machine/life.ts';
@@ -25,6 +27,8 @@ interface Listener {
   readonly send: (event: Event) => void;
   /** Of the life that a question belongs to. */
   readonly epoch: () => number;
+  /** What its server's processes have done until now; null where the system does not say. */
+  readonly cpuUse: () => CpuUse | null;
   /** It has answered well. */
   readonly onWell: () => void;
 }
@@ -138,9 +142,26 @@ export class WorkerQuestions {
       case 'serving':
         return mapped(await this.#result((probe) => probe.serving()), (models) => ({ models, beat: null }));
       case 'pulse':
-        return mapped(await this.#result((probe) => probe.pulse()), (beat) => ({ models: null, beat }));
+        return mapped(await this.#unlessFrozen(this.#result((probe) => probe.pulse())), (beat) => ({ models: null, beat }));
       case 'token':
         return mapped(await this.#result((probe) => probe.token(question.patienceMs)), (beat) => ({ models: null, beat }));
+    }
+  }
+
+  /**
+   * An answer that is late may be of a server that is busy, which is left its time, or of one that does nothing at all: its processes tell
+   * the two apart. A healthy one takes milliseconds, and is not looked at.
+   */
+  async #unlessFrozen<T>(answer: Promise<ProbeResult<T>>): Promise<ProbeResult<T>> {
+    const { clock, policy } = this.#world;
+    const result = await within(clock, answer, policy.lateMs);
+    if (result) return result;
+    for (let before = this.#listener.cpuUse(); ;) {
+      const late = await within(clock, answer, policy.frozenMs);
+      if (late) return late;
+      const now = this.#listener.cpuUse();
+      if (stoodStill(before, now)) return { kind: 'failed', reason: 'it answers nothing, and its process does nothing', miss: 'frozen' };
+      before = now;
     }
   }
 
@@ -151,4 +172,15 @@ export class WorkerQuestions {
 
 function mapped<T, R>(result: ProbeResult<T>, map: (value: T) => R): ProbeResult<R> {
   return result.kind === 'ok' ? { kind: 'ok', value: map(result.value) } : result;
+}
+
+/** null where it has not come in this time. */
+async function within<T>(clock: Clock, answer: Promise<T>, limitMs: number): Promise<T | null> {
+  const { promise: late, resolve } = Promise.withResolvers<null>();
+  const timer = clock.after(limitMs, () => resolve(null));
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    timer.cancel();
+  }
 }

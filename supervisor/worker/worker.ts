@@ -65,6 +65,7 @@ export class SupervisedWorker {
     this.#questions = new WorkerQuestions(spec, world, version, {
       send: (event) => this.#send(event),
       epoch: () => this.#machine.epoch,
+      cpuUse: () => this.#process.cpuUse(),
       onWell: () => this.#process.forgetOomKills(),
     });
   }

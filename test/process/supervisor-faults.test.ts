@@ -240,6 +240,22 @@ describe('an engine that goes wrong while it serves', { timeout: 180_000 }, () =
     expect(again).toMatchObject({ restarts: 1, lastFailure: { class: 'stalled', message: expect.stringContaining('1 request') } });
   });
 
+  test('and is frozen whole leaves service, comes back when it goes on, and is started again when it does not', async () => {
+    const supervisor = await superviseSim({}, {}, scratchFolder(), {
+      ...{ healthIntervalMs: 50, lateMs: 50, frozenMs: 300, stallRestartMs: 3000, abandonGraceMs: 100, groupGraceMs: 100 },
+    });
+    const view = await supervisor.worker(isReady);
+    process.kill(view.pid!, 'SIGSTOP');
+    const frozen = await supervisor.worker(({ state }) => state !== 'ready');
+    expect(frozen).toMatchObject({ state: 'draining', pid: view.pid, lastFailure: { class: 'stalled' } });
+    process.kill(view.pid!, 'SIGCONT');
+    expect(await supervisor.worker(isReady)).toMatchObject({ pid: view.pid, restarts: 0 });
+    process.kill(view.pid!, 'SIGSTOP');
+    expect(await supervisor.worker((now) => isReady(now) && now.restarts > 0)).toMatchObject({
+      ...{ restarts: 1, lastFailure: { class: 'stalled', message: expect.stringContaining('its process did nothing') } },
+    });
+  });
+
   test('and whose gauges stand still since its clients have left serves on', async () => {
     const patience = { healthIntervalMs: 50, doubtMs: 500, stallRouteMs: 1500, stallRestartMs: 2000 };
     const supervisor = await superviseSim({ SIM_SPEED: '0.1' }, {}, scratchFolder(), patience);

@@ -95,6 +95,15 @@ describe('a supervisor and its engine', { timeout: 180_000 }, () => {
     expect(readFileSync(view.logFile!.replace(/\.log$/, '.failed.log'), 'utf8')).toContain('tensor of size 7');
   });
 
+  test('leaves one in service whose server is too busy to answer', async () => {
+    const patience = { healthIntervalMs: 50, lateMs: 50, frozenMs: 300 };
+    const supervisor = await superviseHere(await fakeEngineSettings('ready'), {}, undefined, patience);
+    const view = await supervisor.worker(({ state }) => state === 'ready');
+    await fetch(`${view.url}/busy`);
+    await new Promise((done) => setTimeout(done, 3500));
+    expect(await supervisor.worker(() => true)).toMatchObject({ state: 'ready', pid: view.pid, lastFailure: null });
+  });
+
   test('moves to another port when the engine finds its own taken', async () => {
     const settings = await fakeEngineSettings('port-taken');
     const [port] = settings.supervisor!.port_range!;

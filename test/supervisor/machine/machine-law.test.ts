@@ -65,7 +65,7 @@ function happen(world: World, event: Happening): void {
     case 'bad':
       return void world.answer(false);
     case 'slow':
-      return void world.answer(false, 'timed_out');
+      return void world.answer(false, world.chance < 0.5 ? 'timed_out' : 'frozen');
     case 'gone':
       return void world.answer(false, 'refused');
     case 'dying':

@@ -554,6 +554,37 @@ describe('the pulse of a ready worker', () => {
     expect(world.machine.history.lastFailure).toMatchObject({ class: 'stalled' });
   });
 
+  test('whose process does nothing while it is asked leaves service at once, and serves again with a token or is started again', () => {
+    for (const comesBack of [true, false]) {
+      const world = readyWorld();
+      world.beat = { running: 3, waiting: 0, tokens: 100 };
+      watch(world, 2 * POLICY.healthIntervalMs);
+      const frozen = () => {
+        world.nowMs += POLICY.lateMs + POLICY.frozenMs;
+        return world.answer(false, 'frozen');
+      };
+      const leftMs = watchUntil(world, 'draining', frozen);
+      expect(leftMs).toBeLessThanOrEqual(15_000);
+      expect(world.machine.history.lastFailure).toMatchObject({ class: 'stalled', message: expect.stringContaining('did nothing') });
+      if (comesBack) {
+        watch(world, 10_000, () => world.answer(true));
+        expect(world.state).toBe('ready');
+      } else
+        expect(leftMs + watchUntil(world, 'stopping', frozen)).toBeLessThanOrEqual(POLICY.stallRestartMs + 2 * POLICY.healthIntervalMs);
+    }
+  });
+
+  test('is not called frozen for one look, nor while looks in between find its process at work', () => {
+    const world = readyWorld();
+    world.beat = { running: 3, waiting: 0, tokens: 100 };
+    watch(world, POLICY.healthIntervalMs);
+    for (const miss of ['frozen', 'timed_out', 'frozen', 'timed_out'] as const) {
+      world.tick();
+      world.answer(false, miss);
+    }
+    expect(world.state).toBe('ready');
+  });
+
   test('is asked again soon after a refusal, and three make it dead', () => {
     const world = readyWorld();
     world.tick();

@@ -37,6 +37,12 @@ const server = createServer((request, response) => {
   if (request.url === '/version') return response.end(JSON.stringify({ version: '0.0.0-fake' }));
   if (request.url === '/v1/models')
     return response.end(JSON.stringify({ data: [{ id: name, root: model, parent: null, max_model_len: 4096 }] }));
+  if (request.url === '/busy') {
+    response.end('{}');
+    // Nobody else is answered meanwhile.
+    for (const until = Date.now() + 3000; Date.now() < until;);
+    return;
+  }
   if (request.url === '/die') {
     response.end('{}');
     process.exit(0);

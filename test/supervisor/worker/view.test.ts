@@ -25,7 +25,7 @@ function viewOf(life: Life, more: Partial<Machine> = {}, nowMs = 1_000_000) {
 const process = { pid: 7, spawnedAtMs: 940_000 };
 const pulse = {
   ...{ last: null, seenAtMs: 0, movedAtMs: 0, usedAtMs: 0, askedAtMs: 0 },
-  ...{ misses: 0, silences: 0, tested: false, untestable: false, withheld: 0, cleared: 0 },
+  ...{ misses: 0, silences: 0, frozen: 0, tested: false, untestable: false, withheld: 0, cleared: 0 },
 };
 
 describe('what the gateway is told', () => {
