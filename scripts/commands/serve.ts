@@ -20,7 +20,7 @@ import { loadingText } from './live/progress-text.ts';
 import { isLiveTerminal, terminalColumns } from './live/terminal.ts';
 import { watchTerminal } from './keeping/terminal.ts';
 import { leave, outliveReaders } from './output.ts';
-import { portHolder } from './keeping/port-holder.ts';
+import { anotherPort, portHolder, portSetting } from './keeping/port-holder.ts';
 import { SupervisorProcess } from './keeping/supervisor-process.ts';
 
 /** Beyond the grace that running calls had: what an engine may take to give its memory back. */
@@ -60,10 +60,14 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error;
-    const { host } = settings.server;
     const port = (error as { port?: number }).port ?? settings.server.port;
-    const who = code === 'EADDRINUSE' ? ` ${await portHolder(host, port)}` : '';
-    process.stderr.write(`headgate: cannot listen: ${message}.${who}\n`);
+    const setting = portSetting(settings, port);
+    const { host } = setting === 'admin.port' ? settings.admin : settings.server;
+    const what =
+      code === 'EADDRINUSE'
+        ? await portHolder(host, port, setting)
+        : `It takes the right to listen there, which ports below 1024 ask for; ${anotherPort(setting)}.`;
+    process.stderr.write(`headgate: cannot listen on ${setting}: ${message}. ${what}\n`);
     return EXIT_PORT_IN_USE;
   }
 

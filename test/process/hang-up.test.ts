@@ -88,3 +88,19 @@ test('a port in use by another program names that', async () => {
   await new Promise((resolve) => server.close(resolve));
   expect(await portHolder('0.0.0.0', port)).toBe('Another program listens there; --port takes another port.');
 });
+
+test.each(['server.probe_port', 'admin.port'] as const)('a port in use names its own setting, %s, and not another', async (setting) => {
+  const server = createServer((socket) => socket.destroy());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  const args = [CLI, 'gateway', '--worker', 'http://127.0.0.1:1', '--port', String(await freePort())];
+  const env = { [`HEADGATE_${setting.replace('.', '__').toUpperCase()}`]: String(port) };
+  await using second = run(process.execPath, args, { cwd: scratchFolder(), env });
+  expect(await second.exited).toBe(69);
+  await new Promise((resolve) => server.close(resolve));
+  const line = second.output().match(/cannot listen.*/)?.[0];
+  expect(line).toMatch(
+    new RegExp(`^cannot listen on ${setting}: .*:${port}\\. Process ${process.pid} listens there .*; set ${setting} to another port\\.$`),
+  );
+  expect(line).not.toContain('--port');
+});

@@ -1,20 +1,39 @@
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import type { Settings } from '../../../gateway/config/schema/settings.ts';
 import { headgateAt } from '../../../gateway/link/headgate-at.ts';
 
 const LISTENING = '0A';
 
-/** Who has a port that we wanted, and how to get it, in a sentence or two. Asks for a second at most. */
-export async function portHolder(host: string, port: number): Promise<string> {
+/** A setting that is a port of ours. */
+export type PortSetting = 'server.port' | 'server.probe_port' | 'admin.port';
+
+/** Whose a port is that could not be listened on. */
+export function portSetting({ server, admin }: Pick<Settings, 'server' | 'admin'>, port: number): PortSetting {
+  if (port === server.port) return 'server.port';
+  if (port === server.probe_port) return 'server.probe_port';
+  return port === admin.port ? 'admin.port' : 'server.port';
+}
+
+/** Who has a port that we wanted, and how to get it or another, in a sentence or two. Asks for a second at most. */
+export async function portHolder(host: string, port: number, setting: PortSetting = 'server.port'): Promise<string> {
+  const other = anotherPort(setting);
   const version = await headgateAt(local(host), port);
   const holder = processAt(port);
   if (version !== null) {
     const url = `http://${shown(host)}:${port}`;
     const stop = holder === null ? '' : ` "kill ${holder.pid}" stops it;`;
     const who = holder === null ? '' : ` (process ${holder.pid})`;
-    return `Headgate ${version} runs there already${who}: ${url} is ready to be used, and "headgate status --port ${port}" says how it is.${stop} --port takes another port.`;
+    const use =
+      setting === 'server.port' ? `: ${url} is ready to be used, and "headgate status --port ${port}" says how it is.${stop}` : `;${stop}`;
+    return `Headgate ${version} runs there already${who}${use} ${other}.`;
   }
-  if (holder === null) return 'Another program listens there; --port takes another port.';
-  return `Process ${holder.pid} listens there (${holder.name}); --port takes another port.`;
+  if (holder === null) return `Another program listens there; ${other}.`;
+  return `Process ${holder.pid} listens there (${holder.name}); ${other}.`;
+}
+
+/** What to do where a port cannot be had. */
+export function anotherPort(setting: PortSetting): string {
+  return setting === 'server.port' ? '--port takes another port' : `set ${setting} to another port`;
 }
 
 /** The process that listens on a port, where the system lets us see it: Linux, and one of this user. */
