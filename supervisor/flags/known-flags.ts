@@ -1,37 +1,10 @@
 import { nearestName } from '../../gateway/config/schema/nearest-name.ts';
 import { FLAGS } from './flag-table.ts';
 
-/** What vLLM 0.32 and 0.33 have besides. */
-const LATER = [
-  ...[
-    'anthropic-disabled-thinking-effort',
-    'aux-output-config',
-    'custom-histogram-buckets',
-    'dcp-q-replicate',
-    'device-memory-utilization',
-  ],
-  ...[
-    'dp-sync-interval',
-    'elastic-ep-max-dp-size',
-    'enable-batch-sharded-sampling',
-    'enable-hc-sp',
-    'enable-mamba-shared-prefix-checkpoint',
-  ],
-  ...['enable-nccl-comm-suspend', 'enable-scale-out', 'enable-shm-tensor-arena', 'enable-trace-replay', 'engram-config', 'grpc-port'],
-  ...['kda-decode-backend', 'log-level', 'logging-config', 'long-prefill-token-threshold-adaptive', 'max-lora-cls-labels', 'monokernel'],
-  ...['max-num-active-seqs', 'max-num-queued-reqs', 'max-num-queued-tokens', 'per-request-spec-decode-metrics', 'reasoning-effort-map'],
-  ...['sleep-mode-backend', 'sleep-mode-offload-cudagraph', 'sleep-preserve-parameter-names', 'sparse-indexer-topk-backend'],
-  ...[
-    'sse-keep-alive-interval',
-    'swa-bounded-replay',
-    'tool-strict-level',
-    'trust-request-mm-kwargs',
-    'watchdog-config',
-    'watermark-config',
-  ],
-];
+/** What vLLM 0.33 has besides, and what 0.32 no longer has. */
+const OTHERS = ['monokernel', 'reasoning-effort-map', 'sleep-mode-backend', 'watchdog-config', 'enable-bf16x3-router-gemm'];
 
-const NAMES: ReadonlySet<string> = new Set([...FLAGS.flatMap(([names]) => names.split(' ')[0]!.replace(/^--/, '')), ...LATER]);
+const NAMES: ReadonlySet<string> = new Set([...FLAGS.flatMap(([names]) => longNames(names)), ...OTHERS]);
 
 /**
  * Whether a setting, with underscores or dashes, is a flag of any vLLM from 0.27 to 0.33. What stands after a dot is a place in a flag's
@@ -46,7 +19,7 @@ export function isKnownFlag(setting: string): boolean {
 
 /** Names of those that can be switched off. */
 const NEGATABLE: ReadonlySet<string> = new Set(
-  FLAGS.flatMap(([names, kind]) => (kind === 'bool' ? [names.split(' ')[0]!.replace(/^--/, '')] : [])),
+  FLAGS.flatMap(([names, kind]) => (kind === 'bool' ? longNames(names) : [])),
 );
 
 /**
@@ -58,6 +31,14 @@ export function isNegatable(name: string, known: ReadonlySet<string> | null): bo
   const isSwitch = FLAGS.some(([names]) => names.split(' ')[0] === `--${name}`);
   if (known === null) return !isSwitch;
   return known.has(`--no-${name}`) || pair(name).some((twin) => known.has(`--${twin}`));
+}
+
+/** A flag may have two, `--gpu-memory-utilization` and `--device-memory-utilization`. */
+function longNames(names: string): string[] {
+  return names
+    .split(' ')
+    .filter((name) => name.startsWith('--'))
+    .map((name) => name.slice(2));
 }
 
 function pair(name: string): string[] {

@@ -334,10 +334,11 @@ export const ROOMS: readonly Room[] = [
     idea: 'flags, knobs and faults',
     knows: ['supervisor/flags', 'supervisor/sim/card', 'supervisor/sim/model'],
   },
+  { path: 'supervisor/sim/figures', idea: 'a page of metrics, and what the front end counts', knows: [] },
   {
     path: 'supervisor/sim/engine',
     idea: 'the step scheduler and its counters',
-    knows: ['supervisor/sim/card', 'supervisor/sim/model', 'supervisor/sim/settings', 'supervisor/sim/text'],
+    knows: ['supervisor/sim/figures', 'supervisor/sim/card', 'supervisor/sim/model', 'supervisor/sim/settings', 'supervisor/sim/text'],
   },
   { path: 'supervisor/sim/body', idea: "vLLM's own models of what a body may hold", knows: ['supervisor/sim/python'] },
   {
@@ -385,7 +386,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'supervisor/sim/start',
     idea: 'its start-up, line by line, and its processes',
-    knows: ['supervisor/sim/card', 'supervisor/sim/engine', 'supervisor/sim/http', 'supervisor/sim/settings'],
+    knows: ['supervisor/sim/card', 'supervisor/sim/engine', 'supervisor/sim/figures', 'supervisor/sim/http', 'supervisor/sim/settings'],
   },
   {
     path: 'supervisor/sim',

@@ -1,5 +1,5 @@
 /** A way in which an engine is started. Each case belongs to one, and one engine at a time runs. */
-export type SceneName = 'plain' | 'tools' | 'pooling';
+export type SceneName = 'plain' | 'tools' | 'pooling' | 'busy';
 
 /** One request of the list that goes to every engine. */
 export interface Case {

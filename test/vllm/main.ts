@@ -11,7 +11,7 @@ import { ensureEnvironment } from '../../scripts/vllm/make-environment.ts';
 import { Obstacle } from '../../scripts/vllm/obstacle.ts';
 import { checkFlags } from './flags/check-flags.ts';
 import { report } from './report.ts';
-import { writeRecorded } from './recorded.ts';
+import { writeOutline, writeRecorded } from './recorded.ts';
 import { runRecorded, runScene } from './run-scene.ts';
 import { type Scene, SCENES } from './scene.ts';
 
@@ -75,7 +75,10 @@ async function runOne(scene: Scene, environment: VllmEnvironment): Promise<numbe
   say(`${scene.name}: ${casesOf(scene).length} cases against vLLM ${values.version}, one engine`);
   const run = await runScene(scene, casesOf(scene), values.port === undefined ? environment : { port: Number(values.port) });
   for (const note of run.notes) say(note);
-  if (values.record && values.case === undefined) writeRecorded(values.version, scene.name, run.recorded);
+  if (values.record && values.case === undefined) {
+    writeRecorded(values.version, scene.name, run.recorded);
+    if (scene.name === 'plain') writeOutline(values.version, run.outline);
+  }
   return report(scene, run, reportOptions(['simulation', 'gateway']), say);
 }
 

@@ -20,6 +20,16 @@ export function writeRecorded(version: string, scene: SceneName, recorded: Recor
   writeFileSync(fileOf(version, scene), `{\n${lines.join(',\n')}\n}\n`);
 }
 
+/** The outline of the page of metrics, one line a family or series; null: nobody has recorded it. */
+export function readOutline(version: string): string[] | null {
+  const file = new URL(`${version}/metrics.txt`, FOLDER);
+  return existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n') : null;
+}
+
+export function writeOutline(version: string, outline: readonly string[]): void {
+  writeFileSync(new URL(`${version}/metrics.txt`, FOLDER), `${outline.join('\n')}\n`);
+}
+
 function fileOf(version: string, scene: SceneName): URL {
   return new URL(`${version}/${scene}.json`, FOLDER);
 }

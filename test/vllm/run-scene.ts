@@ -2,6 +2,7 @@ import type { VllmEnvironment } from '../../scripts/vllm/environment.ts';
 import { ask } from './ask.ts';
 import type { Case } from './case.ts';
 import { againstRecorded, compareCase, type Found } from './compare.ts';
+import { metricsOutline } from './metrics-outline.ts';
 import { reasonOf } from './meant.ts';
 import { isOpen, readOpen } from './open.ts';
 import { readRecorded, type Recorded } from './recorded.ts';
@@ -14,6 +15,8 @@ export interface SceneRun {
   /** What the real engine answered. */
   readonly recorded: Recorded;
   readonly asked: number;
+  /** Of the real engine's page of metrics, after all that was asked; empty where none was. */
+  readonly outline: readonly string[];
   /** In words: how long the start took, and the memory. */
   readonly notes: readonly string[];
 }
@@ -45,7 +48,9 @@ export async function runScene(scene: Scene, cases: readonly Case[], engine: Vll
   }
   const notes =
     real === null ? [] : [`engine ready after ${(real.readyAfterMs / 1000).toFixed(0)} s, ${real.memoryMib()} MiB of memory at the end`];
-  return { found, recorded, asked: cases.length, notes };
+  const page = await ask(vllm, { name: 'metrics', path: '/metrics' });
+  const outline = 'nothing' in page ? [] : metricsOutline(page.body);
+  return { found, recorded, asked: cases.length, notes, outline };
 }
 
 /** Asks the simulation alone, and holds it against what was recorded of the real one. No Python is needed. */
@@ -54,7 +59,7 @@ export async function runRecorded(scene: Scene, cases: readonly Case[], version:
   if (recorded === null) return null;
   await using simulation = await startSimulation(scene);
   const found = await foundAgainst(recorded, cases, simulation.port);
-  return { found, recorded, asked: cases.length, notes: [] };
+  return { found, recorded, asked: cases.length, notes: [], outline: [] };
 }
 
 /** In what a simulation on `port` differs from what was recorded. */

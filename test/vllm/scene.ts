@@ -1,4 +1,5 @@
 import type { Case, SceneName } from './case.ts';
+import { BUSY } from './cases/busy.ts';
 import { GOOD } from './cases/good.ts';
 import { PAGES } from './cases/pages.ts';
 import { POOLING } from './cases/pooling.ts';
@@ -38,6 +39,8 @@ export const SCENES: readonly Scene[] = [
     key: null,
     cases: POOLING,
   },
+  // Nothing may wait, so that nothing is let in: what a server says that has enough to do.
+  { name: 'busy', flags: ['--served-model-name', 'tiny', '--max-num-queued-reqs', '0'], env: {}, key: null, cases: BUSY },
 ];
 
 /** For the simulation: it serves what a model of either kind could, unless it is told which kind it has. */

@@ -1,11 +1,22 @@
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_VERSION } from '../../scripts/vllm/environment.ts';
 import { serveInside } from '../support/sim-inside.ts';
+import { ask } from './ask.ts';
 import { readOpen } from './open.ts';
-import { readRecorded } from './recorded.ts';
+import { metricsOutline } from './metrics-outline.ts';
+import { readOutline, readRecorded } from './recorded.ts';
 import { foundAgainst } from './run-scene.ts';
 import { SCENES, simFlags } from './scene.ts';
 import { COMMON_FLAGS } from './server.ts';
+
+test(`the page of metrics of vLLM ${DEFAULT_VERSION}: the same families, types, texts, labels and edges, in the same order`, async () => {
+  const [scene] = SCENES;
+  await using sim = await serveInside({ model: 'tiny', args: [...COMMON_FLAGS, ...simFlags(scene!), ...scene!.flags] });
+  // Both have been asked for something, so that there are series of every family.
+  for (const path of ['/v1/models', '/v1/chat/completions', '/nowhere']) await ask(sim.port, { name: path, path });
+  const page = await ask(sim.port, { name: 'metrics', path: '/metrics' });
+  expect('nothing' in page ? page : metricsOutline(page.body)).toEqual(readOutline(DEFAULT_VERSION));
+});
 
 // `npm run test:vllm -- --recorded` shows the same differences in full.
 describe.each(SCENES)(`the simulated engine beside recordings of vLLM ${DEFAULT_VERSION}: $name`, (scene) => {

@@ -108,6 +108,11 @@ class ChatStream {
     const told = this.#told[this.#request.choices.indexOf(choice)]!;
     const ended = choice.finishReason !== null;
     if (told.ended || (choice.pendingTokens.length === 0 && !ended)) return;
+    if (choice.turnedAway) {
+      // As 0.32.0 does in the drain of its engine core: a role, and [DONE].
+      told.ended = true;
+      return;
+    }
     const enough = told.tokens === 0 || choice.pendingTokens.length >= this.#request.sampling.streamInterval;
     if (!ended && !enough) return;
     const { pending, pendingTokens } = choice;

@@ -14,6 +14,7 @@ import { engineRefusal, refuseInStream } from '../request/engine-refusal.ts';
 import { isObject, type JsonObject } from '../request/fields.ts';
 import { fullUsage, runToEnd, usageOf } from '../request/job.ts';
 import { chatLogprobs, promptLogprobs } from '../request/logprobs.ts';
+import { preflight } from '../request/admission.ts';
 import { checkModel, modelName } from '../request/models.ts';
 import { requestMetrics } from '../request/request-metrics.ts';
 import { fitContext, leastTokens, newChoice, readSampling } from '../request/sampling.ts';
@@ -25,6 +26,7 @@ export function prepareChat(exchange: Exchange, body: JsonObject, messages: read
   const topLogprobs = body['logprobs'] === true ? Number(body['top_logprobs'] ?? 0) : null;
   exchange.readsPromptLogprobs ||= sampling.promptLogprobs !== null;
   checkModel(exchange, body);
+  preflight(sim, sampling.n);
   if (messages.length === 0) {
     throw badRequest('Cannot apply chat template to an empty conversation. Provide at least one message.');
   }

@@ -30,6 +30,7 @@ export class Choice {
   generated = 0;
   reasoningTokens = 0;
   finishReason: FinishReason | null = null;
+  turnedAway = false;
   /** The stop string or stop token that ended it. */
   stopReason: string | number | null = null;
   /** Monotonic ms. */
@@ -74,6 +75,12 @@ export class Choice {
     if (this.finishReason === null && (this.generated >= this.settings.maxTokens || room <= 1)) this.finishReason = 'length';
     if (this.finishReason !== null) this.#letGo();
     return token;
+  }
+
+  /** It never came to the engine, which drains: whole answers say `abort`, and streams nothing at all. */
+  turnAway(): void {
+    this.finishReason = 'abort';
+    this.turnedAway = true;
   }
 
   /** Ends the choice from outside. Text that was held back is passed on. */

@@ -53,11 +53,18 @@ export class Engine {
     return this.#dead;
   }
 
-  /** Queues a request. On a dead engine it fails at once; in a drain it is answered with an abort. */
+  /** Sequences that have not ended, and the prompts of those that have no token yet. */
+  get load(): { readonly unfinished: number; readonly prefillTokens: number } {
+    const choices = this.#jobs.all().flatMap((job) => job.choices.filter((choice) => choice.finishReason === null));
+    const reading = choices.filter((choice) => choice.firstTokenAt === 0);
+    return { unfinished: choices.length, prefillTokens: reading.reduce((sum, choice) => sum + choice.sequence.promptLength, 0) };
+  }
+
+  /** Queues a request. On a dead engine it fails at once; in a drain it is turned away. */
   submit(job: Job): void {
     if (this.#dead) return job.onFailure('engine-dead');
     if (this.#rejecting) {
-      for (const choice of job.choices) choice.abort();
+      for (const choice of job.choices) choice.turnAway();
       return job.onOutput();
     }
     this.#jobs.take(job);
@@ -129,7 +136,7 @@ export class Engine {
     return this.#sleepLevel;
   }
 
-  /** From now on new requests are answered with an abort; resolves when those in flight have ended. */
+  /** From now on new requests are answered with nothing; resolves when those in flight have ended. */
   drain(): Promise<void> {
     this.#rejecting = true;
     return this.idle();

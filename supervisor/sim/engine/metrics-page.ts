@@ -1,6 +1,6 @@
-import type { Histogram } from './histogram.ts';
+import type { Histogram } from '../figures/histogram.ts';
 import { FINISHED_REASONS } from './metrics.ts';
-import { type Labels, PrometheusPage } from './prometheus-page.ts';
+import { type Labels, PrometheusPage } from '../figures/prometheus-page.ts';
 import type { Sim } from './sim.ts';
 
 /** The page that `GET /metrics` answers with. */
@@ -8,9 +8,11 @@ export function renderMetrics(sim: Sim): string {
   const page = new PrometheusPage({ engine: '0', model_name: sim.settings.servedNames[0]! }, sim.startedAtS);
   writeProcess(page, sim);
   writeCounters(page, sim);
+  page.append(writeRefused(sim));
   writeHistograms(page, sim);
   page.family('vllm:cache_config_info', 'gauge', 'Information of the LLMEngine CacheConfig');
   page.sample('vllm:cache_config_info', cacheConfig(sim), 1);
+  page.append(sim.http.render(sim.startedAtS));
   return page.toString();
 }
 
@@ -80,12 +82,31 @@ function writeCounters(page: PrometheusPage, sim: Sim): void {
     [{ source: 'external_kv_transfer' }, 0],
   ]);
   counter('prompt_tokens_cached', 'Number of cached prompt tokens (local + external).', metrics.cachedPromptTokens);
+  page.counter(
+    'vllm:prompt_tokens_cached_by_source',
+    'Prefix-cache hit tokens by the cache tier that supplied them: device (local HBM), host (offloaded to DRAM), disk, p2p (transferred from another vLLM instance) or external_unspecified. Counted at admission; sums to vllm:prefix_cache_hits + vllm:external_prefix_cache_hits.',
+    ['device', 'host', 'p2p', 'disk', 'external_unspecified'].map(
+      (source) => [{ source }, source === 'device' ? metrics.cachedPromptTokens : 0] as const,
+    ),
+  );
   counter('generation_tokens', 'Number of generation tokens processed.', metrics.generationTokens);
   page.counter(
     'vllm:request_success',
     'Count of successfully processed requests.',
     FINISHED_REASONS.map((reason) => [{ finished_reason: reason }, metrics.finished[reason]] as const),
   );
+}
+
+/** Of the front end, so that they name no engine. */
+function writeRefused(sim: Sim): string {
+  const page = new PrometheusPage({ model_name: sim.settings.servedNames[0]! }, sim.startedAtS);
+  const { refused } = sim.engine.metrics;
+  page.counter(
+    'vllm:admission_rejections',
+    'Number of admission attempts rejected by a queue limit, by reason.',
+    Object.entries(refused).map(([reason, count]) => [{ reason }, count] as const),
+  );
+  return page.toString();
 }
 
 function writeHistograms(page: PrometheusPage, sim: Sim): void {
@@ -110,6 +131,7 @@ function writeHistograms(page: PrometheusPage, sim: Sim): void {
     ['request_inference_time_seconds', phase('RUNNING'), metrics.inferenceTime],
     ['request_prefill_time_seconds', phase('PREFILL'), metrics.prefillTime],
     ['request_decode_time_seconds', phase('DECODE'), metrics.decodeTime],
+    ['request_num_preemptions', 'Histogram of the number of times a request was preempted.', metrics.requestPreemptions],
     [
       'request_prefill_kv_computed_tokens',
       'Histogram of new KV tokens computed during prefill (excluding cached tokens).',
@@ -127,11 +149,16 @@ function cacheConfig(sim: Sim): Labels {
     _block_size_resolved: 'True',
     block_size: String(blockSize),
     cache_dtype: flag('kv_cache_dtype') ?? 'auto',
+    cache_hit_alignment_tokens: 'None',
+    effective_attention_block_size: String(blockSize),
+    enable_mamba_shared_prefix_checkpoint: 'False',
     enable_prefix_caching: settings.prefixCaching ? 'True' : 'False',
     engine: '0',
+    hash_block_size: 'None',
     gpu_memory_utilization: String(settings.memory.gpuMemoryUtilization),
     is_attention_free: 'False',
     kv_cache_dtype_skip_layers: '[]',
+    kv_cache_layout: 'None',
     kv_cache_max_concurrency: ((numBlocks * blockSize) / maxModelLen).toFixed(2),
     kv_cache_memory_bytes: String(settings.memory.kvCacheMemoryBytes ?? 'None'),
     kv_cache_size_tokens: String(numBlocks * blockSize),
@@ -152,9 +179,9 @@ function cacheConfig(sim: Sim): Labels {
     replayssm_buffer_len: '16',
     skip_page_size_padded: 'None',
     sliding_window: sim.settings.spec.sliding === null ? 'None' : String(sim.settings.spec.sliding.window),
+    swa_bounded_replay: 'True',
     use_kda_recoverssm: 'False',
     use_replayssm: 'False',
     user_specified_block_size: flag('block_size') === null ? 'False' : 'True',
-    user_specified_mamba_block_size: 'False',
   };
 }

@@ -1,5 +1,5 @@
 import type { Choice } from './choice.ts';
-import { Histogram, oneTwoFive } from './histogram.ts';
+import { Histogram, oneTwoFive } from '../figures/histogram.ts';
 import type { Step } from './step.ts';
 import type { StepCost } from './step-time.ts';
 
@@ -8,6 +8,7 @@ const TOKEN_S = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 
 const REQUEST_S = [0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680];
 const ITERATION_TOKENS = [1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384];
 const CHOICES = [1, 2, 5, 10, 20];
+const PREEMPTIONS = [1, 2, 3, 4, 5, 10, 20];
 
 export const FINISHED_REASONS = ['stop', 'length', 'abort', 'error', 'repetition'] as const;
 type FinishedReason = (typeof FINISHED_REASONS)[number];
@@ -21,6 +22,9 @@ export class EngineMetrics {
   estimatedReadBytes = 0;
   estimatedWriteBytes = 0;
   readonly finished: Record<FinishedReason, number> = { stop: 0, length: 0, abort: 0, error: 0, repetition: 0 };
+  /** Calls that found no room, by the limit that they met. */
+  readonly refused = { max_num_queued_reqs: 0, max_num_queued_tokens: 0 };
+  readonly requestPreemptions = new Histogram(PREEMPTIONS);
   readonly iterationTokens = new Histogram(ITERATION_TOKENS);
   readonly requestPromptTokens: Histogram;
   readonly requestGenerationTokens: Histogram;
@@ -74,6 +78,7 @@ export class EngineMetrics {
     this.requestPromptTokens.observe(choice.sequence.promptLength);
     this.requestGenerationTokens.observe(choice.generated);
     this.requestMaxTokensParam.observe(choice.settings.maxTokens);
+    this.requestPreemptions.observe(choice.sequence.preemptions);
     this.requestPrefillComputed.observe(choice.sequence.promptLength - choice.sequence.cached);
     this.endToEnd.observe((now - choice.arrivedAt) / 1000);
     this.queueTime.observe((scheduledAt - choice.arrivedAt) / 1000);

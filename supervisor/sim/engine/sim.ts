@@ -1,4 +1,5 @@
 import type { Engine } from './engine.ts';
+import type { HttpFigures } from '../figures/http-figures.ts';
 import type { FaultKind, RequestFaults } from '../settings/faults.ts';
 import type { Log } from '../settings/log.ts';
 import type { SimSettings } from '../settings/settings.ts';
@@ -19,11 +20,14 @@ export interface Sim {
   readonly requestFaults: RequestFaults;
   /** By id: the Responses API's, where the server keeps them. */
   readonly responses: Map<string, KeptResponse>;
+  readonly http: HttpFigures;
   readonly log: Log;
   /** Seconds since the epoch at which the server began. */
   readonly startedAtS: number;
   /** Longest prompt and answer together, in tokens, as settled at start. */
   readonly maxModelLen: number;
+  /** It was told to stop: what comes now fails. */
+  stopping: boolean;
   /** Requests in the hands of the front end, for `/load`. */
   serverLoad: number;
   /** A request was answered with the engine's death: the process ends shortly. */

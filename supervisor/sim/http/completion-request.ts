@@ -5,6 +5,7 @@ import { engineRefusal } from '../request/engine-refusal.ts';
 import { type Exchange, nowSeconds } from '../request/exchange.ts';
 import { isObject, type JsonObject } from '../request/fields.ts';
 import { asSaid, completionLogprobs } from '../request/logprobs.ts';
+import { admissionRefusal, preflight } from '../request/admission.ts';
 import { checkModel } from '../request/models.ts';
 import { promptsOf } from '../request/prompts.ts';
 import { fitContext, leastTokens, newChoice, readSampling, type Sampling } from '../request/sampling.ts';
@@ -56,6 +57,7 @@ export async function readCompletionRequest(exchange: Exchange): Promise<Complet
   const body = echoOnly ? { ...sent, max_tokens: 1 } : sent;
   const sampling = readSampling(sim, body, { defaultMaxTokens: DEFAULT_MAX_TOKENS });
   checkModel(exchange, body);
+  preflight(sim, sampling.n);
   if (typeof body['suffix'] === 'string' && body['suffix'] !== '') {
     throw badRequest('suffix is only supported for models with FIM completion rendering', 'suffix');
   }
@@ -81,7 +83,9 @@ export async function readCompletionRequest(exchange: Exchange): Promise<Complet
     });
   });
   const topLogprobs = typeof body['logprobs'] === 'number' ? body['logprobs'] : null;
-  const refusal = engineRefusal(sim, body, topLogprobs, prompts);
+  // Each prompt is let in by itself: where the second finds no room, a stream has begun.
+  const crowded = prompts.length > 1 ? admissionRefusal(sim, choices.length) : null;
+  const refusal = engineRefusal(sim, body, topLogprobs, prompts) ?? crowded;
   // An answer that repeats its prompt shows the prompt's logprobs too.
   const promptTop = sampling.promptLogprobs ?? (body['echo'] === true ? topLogprobs : null);
   exchange.readsPromptLogprobs = promptTop !== null;

@@ -50,6 +50,10 @@ export class CompletionStream {
     const told = this.#told[at]!;
     const ended = choice.finishReason !== null;
     if (told.ended || (choice.pendingTokens.length === 0 && !ended)) return;
+    if (choice.turnedAway) {
+      told.ended = true;
+      return;
+    }
     if (!ended && told.tokens > 0 && choice.pendingTokens.length < this.#request.sampling.streamInterval) return;
     const tokens = choice.pendingTokens;
     const echo = told.tokens === 0 ? this.#request.echoed[at]! : '';

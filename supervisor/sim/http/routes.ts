@@ -41,8 +41,8 @@ const GENERATE: Readonly<Record<string, Route>> = {
   '/v1/chat/completions/batch': infer(chatBatch),
   '/v1/completions': infer(completions),
   '/v1/responses': infer(responses),
-  '/v1/responses/{id}': get(retrieveResponse),
-  '/v1/responses/{id}/cancel': post(cancelResponse),
+  '/v1/responses/{response_id}': get(retrieveResponse),
+  '/v1/responses/{response_id}/cancel': post(cancelResponse),
   '/v1/messages': infer(messages),
   '/v1/messages/count_tokens': post(countTokens),
   '/generative_scoring': infer(generativeScoring),
@@ -95,6 +95,7 @@ interface RouteOptions extends Tasks {
 
 interface Found {
   readonly route: Route;
+  readonly written: string;
   readonly parameters: Readonly<Record<string, string>>;
 }
 
@@ -120,9 +121,10 @@ export class Routes {
   /** The route of a path; undefined for none. */
   find(path: string): Found | undefined {
     const route = this.paths[path];
-    if (route !== undefined) return { route, parameters: {} };
+    if (route !== undefined) return { route, written: path, parameters: {} };
     const [, id, rest = ''] = /^\/v1\/responses\/([^/]+)(\/cancel)?$/.exec(path) ?? [];
-    const named = id === undefined ? undefined : this.paths[`/v1/responses/{id}${rest}`];
-    return named === undefined ? undefined : { route: named, parameters: { id: id! } };
+    const written = `/v1/responses/{response_id}${rest}`;
+    const named = id === undefined ? undefined : this.paths[written];
+    return named === undefined ? undefined : { route: named, written, parameters: { id: id! } };
   }
 }

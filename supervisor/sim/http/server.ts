@@ -11,6 +11,12 @@ const { createServer } = process.getBuiltinModule('node:http');
 /** Paths that `--api-key` protects; the others stay open, as in vLLM. */
 const GUARDED = ['/v1', '/v2', '/inference', '/cohere'];
 
+/** What a server says of each of its routes as it starts. */
+export function routeLines(settings: Sim['settings']): string[] {
+  const { paths } = new Routes({ ...settings.serves, devMode: settings.devMode, faultRoute: settings.faultRoute });
+  return Object.entries(paths).map(([path, { methods }]) => `Route: ${path}, Methods: ${methods.join(', ')}`);
+}
+
 /** The simulated server's front end, not yet listening. */
 export function createFrontEnd(sim: Sim): Server {
   const routes = new Routes({ ...sim.settings.serves, devMode: sim.settings.devMode, faultRoute: sim.settings.faultRoute });
@@ -29,7 +35,16 @@ export function createFrontEnd(sim: Sim): Server {
 async function answer(sim: Sim, routes: Routes, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const exchange = new Exchange(sim, request, response);
   const { settings } = sim;
+  const began = performance.now();
   response.once('close', () => {
+    sim.http.observe({
+      route: exchange.route,
+      method: request.method ?? '',
+      status: response.statusCode,
+      requestBytes: Number(request.headers['content-length'] ?? 0),
+      responseBytes: Number(response.getHeader('content-length') ?? 0),
+      seconds: (performance.now() - began) / 1000,
+    });
     if (!settings.accessLog || settings.quietPaths.includes(exchange.path) || !response.headersSent) return;
     const { remoteAddress = '127.0.0.1', remotePort = 0 } = request.socket;
     sim.log.access(
@@ -53,19 +68,25 @@ async function answer(sim: Sim, routes: Routes, request: IncomingMessage, respon
 async function dispatch(exchange: Exchange, routes: Routes): Promise<void> {
   const { sim, path, request } = exchange;
   if (!authorized(exchange)) {
-    exchange.unauthorized = true;
+    exchange.outside = true;
     return exchange.json(401, { error: 'Unauthorized' });
   }
   const found = routes.find(path);
   if (found === undefined) return exchange.json(404, { detail: 'Not Found' });
   const { route } = found;
   exchange.parameters = found.parameters;
+  exchange.route = found.written;
   if (!route.methods.includes(request.method ?? '')) {
     return exchange.json(405, { detail: 'Method Not Allowed' }, ['allow', route.methods.join(', ')]);
   }
   if (!route.inference) return route.handler(exchange);
   sim.serverLoad++;
   exchange.response.once('close', () => sim.serverLoad--);
+  if (sim.stopping) {
+    // Its threads have gone before it; what fails so comes by no middleware (seen of 0.32.0, sigterm-new-request-500).
+    exchange.outside = true;
+    throw new ApiError(500, 'InternalServerError', 'cannot schedule new futures after shutdown');
+  }
   if (sim.engine.dead) {
     sim.onDeathRaised();
     throw failureError('engine-dead');

@@ -1,5 +1,6 @@
 import { chatPrompt } from '../chat/chat-prompt.ts';
 import { badRequest } from '../request/api-error.ts';
+import { preflight } from '../request/admission.ts';
 import { vocabularyRefusal } from '../request/engine-refusal.ts';
 import { nowSeconds } from '../request/exchange.ts';
 import type { Exchange } from '../request/exchange.ts';
@@ -43,6 +44,7 @@ function truncated(body: JsonObject, prompts: number[][]): number[][] {
 export async function readPrompts(exchange: Exchange, body: JsonObject, prompts: Prompts): Promise<void> {
   const refusal = vocabularyRefusal({}, prompts);
   if (refusal !== null) throw refusal;
+  preflight(exchange.sim, prompts.length);
   const sampling = readSampling(exchange.sim, { seed: body['seed'] });
   const choices = prompts.map((prompt, index) => {
     fitContext(exchange.sim, prompt.length, null);

@@ -70,12 +70,14 @@ export class Exchange {
   readonly response: ServerResponse;
   readonly path: string;
   readonly query: URLSearchParams;
+  /** The route as it is written, null for a path that has none. */
+  route: string | null = null;
   /** Parts of the path that have names. */
   parameters: Readonly<Record<string, string>> = {};
   /** What is to go wrong with this request. */
   fault: RequestFault | null = null;
-  /** It has no key, or a wrong one. */
-  unauthorized = false;
+  /** What it is answered with never comes by the middleware that adds header lines. */
+  outside = false;
   /** The client wants to know how likely its prompt was. */
   readsPromptLogprobs = false;
 
@@ -135,8 +137,7 @@ export class Exchange {
   /** All header lines, in uvicorn's order: `more` before those of the middleware, `last` after them. */
   #headers(more: readonly string[], last: readonly string[] = []): string[] {
     const headers = ['date', httpDate(), 'server', 'uvicorn', ...more];
-    // What is refused for want of a key never comes by the middleware that would add it.
-    if (!this.unauthorized) headers.push('vary', 'Origin');
+    if (!this.outside) headers.push('vary', 'Origin');
     if (this.sim.settings.requestIdHeaders) headers.push('x-request-id', this.header('x-request-id') ?? randomBytes(16).toString('hex'));
     if (!this.response.shouldKeepAlive) headers.push('connection', 'close');
     headers.push(...last);

@@ -27,7 +27,9 @@ const BY_NAME = new Map<string, Flag>();
 for (const row of FLAGS) {
   const key = keyOf(row);
   for (const name of row[0].split(' ')) BY_NAME.set(name, { row, key, negated: false });
-  if (row[1] === 'bool') BY_NAME.set(`--no-${row[0].split(' ')[0]!.slice(2)}`, { row, key, negated: true });
+  for (const name of row[0].split(' ')) {
+    if (row[1] === 'bool' && name.startsWith('--')) BY_NAME.set(`--no-${name.slice(2)}`, { row, key, negated: true });
+  }
 }
 
 /** `--max_num-seqs` and `--max-num-seqs` are the same flag; what follows `=` is left alone. */

@@ -1,3 +1,4 @@
+import { VERSION } from './settings.ts';
 import { FLAGS } from '../../flags/flag-table.ts';
 import type { UsageError } from './flags.ts';
 
@@ -21,7 +22,7 @@ export function helpText(): string {
   return [
     `usage: ${PROGRAM} [model_tag] [options]`,
     '',
-    'Launch a local OpenAI-compatible API server (simulated: no model is loaded).',
+    `Launch a local OpenAI-compatible API server (simulated as vLLM ${VERSION.replace(/\+.*/, '')} is: no model is loaded).`,
     '',
     'positional arguments:',
     '  model_tag             The model tag to serve (optional if specified in config)',
@@ -37,6 +38,8 @@ export function helpText(): string {
     '  SIM_SEED              seed for requests that bring none (0)',
     '  SIM_VRAM_FILE         pretend GPU memory that processes share: a JSON file, made with the cards of SIM_GPU where there is none',
     '  SIM_VRAM_RELEASE_MS   how long the memory stays taken after the engine core has ended (0)',
+    '  SIM_STOP_MS           milliseconds that an orderly stop takes (5500 times SIM_SPEED)',
+    '  SIM_SILENT_STOP=1     a stop says nothing to the calls in flight and waits for their clients to go, as vLLM does two times of three',
     '  SIM_GRAPH_FACTOR      how much larger CUDA graphs turn out than estimated (1.15)',
     '  SIM_RUNTIME_OOM_ABOVE_UTIL   out of memory while serving, unless gpu_memory_utilization is at most this',
     '  SIM_STALL_START       the start stands still at: resolve, weights, compile, profile, kv, graphs, warm-up',

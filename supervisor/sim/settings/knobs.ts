@@ -31,6 +31,10 @@ export interface Knobs {
   readonly logSeconds: number;
   /** How long GPU memory stays taken after the engine core's end. */
   readonly vramReleaseMs: number;
+  /** How long an orderly stop takes when nothing is in flight. */
+  readonly stopMs: number;
+  /** A stop leaves its callers without a word, and waits for them to go. */
+  readonly silentStop: boolean;
   /** How much larger CUDA graphs turn out than vLLM estimates. */
   readonly graphFactor: number;
 }
@@ -63,6 +67,9 @@ export function readKnobs(env: Environment): Knobs {
     logMib: numberOf(env, 'SIM_LOG_MIB', 0),
     logSeconds: numberOf(env, 'SIM_LOG_SECONDS', 0),
     vramReleaseMs: numberOf(env, 'SIM_VRAM_RELEASE_MS', 0),
+    // 5.5 s were seen of 0.32.0 on an idle server.
+    stopMs: numberOf(env, 'SIM_STOP_MS', 5500 * speed),
+    silentStop: env['SIM_SILENT_STOP'] === '1',
     graphFactor: numberOf(env, 'SIM_GRAPH_FACTOR', 1.15),
   };
 }

@@ -20,7 +20,10 @@ const OF_THIS_PROCESS: LogStreams = {
   stderr: (text) => void process.stderr.write(text),
 };
 
-/** Writes lines as vLLM does, each with the name of its process: log and access lines on stdout, uvicorn's own and tracebacks on stderr. */
+/**
+ * Writes lines as vLLM 0.32 does: log and access lines on stdout, uvicorn's own and tracebacks on stderr. Each has the name of its process
+ * before it, but for uvicorn's.
+ */
 export class Log {
   enginePid = process.pid;
   readonly #streams: LogStreams;
@@ -59,10 +62,15 @@ export class Log {
   /** One access line of uvicorn. Such lines are written together, once a turn of the loop. */
   access(text: string): void {
     if (this.#waiting === '') soon(() => this.flush());
-    this.#waiting += `${this.#prefix('APIServer')}INFO:     ${text}\n`;
+    this.#waiting += `INFO:     ${text}\n`;
   }
 
-  /** uvicorn's own lines and tracebacks. */
+  /** One of uvicorn's own lines, which name no process. */
+  uvicorn(text: string): void {
+    this.#streams.stderr(`INFO:     ${text}\n`);
+  }
+
+  /** Tracebacks, and what no logger has formed. */
   stderr(source: LogSource, text: string): void {
     this.#streams.stderr(
       text

@@ -62,13 +62,15 @@ export interface SimSettings extends Knobs {
   /** Responses can be asked for again, and made in the background. */
   readonly storesResponses: boolean;
   readonly scaleOut: boolean;
+  /** Requests, and prompt tokens of requests without a token yet, from which on no other is taken; null for any number. */
+  readonly maxQueued: { readonly requests: number | null; readonly tokens: number | null };
   readonly maxCompletionPrompts: number;
   /** Flags as given, for the log. */
   readonly given: ReadonlyMap<string, FlagValue>;
 }
 
 /** The version of vLLM that is simulated, marked as a simulation. */
-export const VERSION = '0.29.0+sim';
+export const VERSION = '0.32.0+sim';
 
 /** The flags of a `--config` file. Those of the command line go before them. */
 function configArguments(file: string): string[] {
@@ -97,6 +99,7 @@ export function readSettings(argv: readonly string[], env: Environment, card: Si
   const model = first.model ?? fromFile?.model ?? (values.get('model') as string | undefined) ?? 'Qwen/Qwen3-0.6B';
   const text = (key: string): string | null => (values.get(key) as string | undefined) ?? null;
   const number = (key: string, fallback: number): number => (values.get(key) as number | null | undefined) ?? fallback;
+  const optional = (key: string): number | null => (values.get(key) as number | null | undefined) ?? null;
   const flag = (key: string, fallback = false): boolean => (values.get(key) as boolean | undefined) ?? fallback;
   const list = (key: string): readonly string[] => (values.get(key) as readonly string[] | undefined) ?? [];
 
@@ -156,6 +159,7 @@ export function readSettings(argv: readonly string[], env: Environment, card: Si
     keepAliveOnEngineDeath: env['VLLM_KEEP_ALIVE_ON_ENGINE_DEATH'] === '1',
     storesResponses: env['VLLM_ENABLE_RESPONSES_API_STORE'] === '1',
     scaleOut: flag('enable_scale_out'),
+    maxQueued: { requests: optional('max_num_queued_reqs'), tokens: optional('max_num_queued_tokens') },
     skipModelCheck: env['VLLM_SKIP_MODEL_NAME_VALIDATION'] === '1',
     maxCompletionPrompts: numberOf(env, 'VLLM_MAX_COMPLETION_PROMPTS', 1024),
     given: values,

@@ -1,5 +1,6 @@
 import type { Card } from '../card/card.ts';
 import { Engine } from '../engine/engine.ts';
+import { HttpFigures } from '../figures/http-figures.ts';
 import { RequestFaults } from '../settings/faults.ts';
 import type { Log } from '../settings/log.ts';
 import type { MemoryPlan } from '../card/memory.ts';
@@ -55,9 +56,11 @@ export function buildSim(plan: MemoryPlan, around: Surroundings): { readonly sim
     sleepMode: new SleepMode(settings, engine, card, plan, log),
     requestFaults: target.requestFaults,
     responses: new Map(),
+    http: new HttpFigures(),
     log,
     startedAtS: Date.now() / 1000,
     maxModelLen: plan.maxModelLen,
+    stopping: false,
     serverLoad: 0,
     onDeathRaised: () => around.onDeathRaised(),
     strike: (fault, count, afterTokens) => strike(target, fault, count, afterTokens),

@@ -6,6 +6,13 @@ import type { Environment } from '../settings/knobs.ts';
 /** How long the child may take to end when it is asked to. */
 const END_MS = 500;
 
+/** What happens to the child. */
+interface EngineListener {
+  onExit(): void;
+  /** It was sent a SIGTERM. */
+  onToldToStop(): void;
+}
+
 /** The child that stands for vLLM's engine core. */
 export class EngineProcess {
   #child: ChildProcess | null = null;
@@ -14,15 +21,19 @@ export class EngineProcess {
     return this.#child?.pid ?? null;
   }
 
-  /** Starts the child. `onExit` is told when the child ends; `quietly`: by SIGTERM, or by itself with status 0. @returns its pid */
-  async spawn(env: Environment, onExit: (quietly: boolean) => void): Promise<number> {
+  /** Starts the child. @returns its pid */
+  async spawn(env: Environment, listener: EngineListener): Promise<number> {
     const here = fileURLToPath(import.meta.url);
     const program = here.replace(/engine-process\.(ts|js)$/, 'engine-core.$1');
-    const child = spawn(process.execPath, [program], { stdio: ['pipe', 'inherit', 'inherit'], env: { ...env } });
+    const child = spawn(process.execPath, [program], { stdio: ['pipe', 'inherit', 'inherit', 'ipc'], env: { ...env } });
     this.#child = child;
-    child.once('exit', (code, signal) => onExit(code === 0 || signal === 'SIGTERM'));
+    child.once('exit', () => listener.onExit());
+    child.on('message', () => listener.onToldToStop());
+    // Its being there keeps nobody here.
+    child.channel?.unref();
     // The child may end before it has read what it was told.
-    child.stdin.on('error', () => undefined);
+    child.stdin?.on('error', () => undefined);
+    child.on('error', () => undefined);
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
       child.once('error', reject);
@@ -39,14 +50,14 @@ export class EngineProcess {
     this.#child?.kill('SIGKILL');
   }
 
-  /** Ends the child by SIGTERM, and by SIGKILL if that takes too long. */
+  /** Ends the child, by SIGKILL if that takes too long. */
   async end(): Promise<void> {
     const child = this.#child;
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise<void>((resolve) => {
       child.once('exit', () => resolve());
     });
-    child.kill('SIGTERM');
+    if (child.connected) child.send('end', () => undefined);
     const timer = setTimeout(() => child.kill('SIGKILL'), END_MS);
     await ended;
     clearTimeout(timer);

@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import { createFrontEnd } from '../http/server.ts';
+import { createFrontEnd, routeLines } from '../http/server.ts';
 import type { Log } from '../settings/log.ts';
 import type { SimSettings } from '../settings/settings.ts';
 import type { Sim } from '../engine/sim.ts';
@@ -22,12 +22,13 @@ export class FrontDoor {
   /** Says what vLLM says, and listens. Rejects with EADDRINUSE. */
   async open(): Promise<void> {
     const { serves, uds, host, port } = this.#settings;
-    const tasks = serves.generate ? (serves.pooling ? "('generate', 'embed', 'score')" : "('generate',)") : "('embed', 'score')";
-    this.#log.info('APIServer', 'api_server.py:1900', `Supported tasks: ${tasks}`);
-    this.#log.info('APIServer', 'api_server.py:2002', `Starting vLLM server on ${uds ?? `http://${host ?? '0.0.0.0'}:${port}`}`);
-    this.#log.info('APIServer', 'launcher.py:38', 'Available routes are:');
-    this.#log.stderr('APIServer', `INFO:     Started server process [${process.pid}]`);
-    this.#log.stderr('APIServer', 'INFO:     Waiting for application startup.');
+    const tasks = [...(serves.generate ? ['generate'] : []), ...(serves.pooling ? ['embed', 'score'] : [])].map((task) => `'${task}'`);
+    this.#log.info('APIServer', 'entry.py:136', `Supported tasks: [${tasks.join(', ')}]`);
+    this.#log.info('APIServer', 'entry.py:140', `Starting vLLM server on ${uds ?? `http://${host ?? '0.0.0.0'}:${port}`}`);
+    this.#log.info('APIServer', 'launcher.py:186', 'Available routes are:');
+    for (const line of routeLines(this.#settings)) this.#log.info('APIServer', 'launcher.py:195', line);
+    this.#log.uvicorn(`Started server process [${process.pid}]`);
+    this.#log.uvicorn('Waiting for application startup.');
     await this.#listen();
   }
 
@@ -40,19 +41,19 @@ export class FrontDoor {
     this.#server.closeIdleConnections();
   }
 
-  /** Lets the answers under way end, but not for long. */
-  async close(): Promise<void> {
-    this.#log.stderr('APIServer', 'INFO:     Shutting down');
+  /** Lets the answers under way end, but not for long; or for as long as their clients stay. */
+  async close(patiently = false): Promise<void> {
+    this.#log.uvicorn('Shutting down');
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
     });
     this.#server.closeIdleConnections();
-    const timer = setTimeout(() => this.#server.closeAllConnections(), CLOSE_MS);
+    const timer = setTimeout(() => this.#server.closeAllConnections(), patiently ? 2 ** 31 - 1 : CLOSE_MS);
     await closed;
     clearTimeout(timer);
-    this.#log.stderr('APIServer', 'INFO:     Waiting for application shutdown.');
-    this.#log.stderr('APIServer', 'INFO:     Application shutdown complete.');
-    this.#log.stderr('APIServer', `INFO:     Finished server process [${process.pid}]`);
+    this.#log.uvicorn('Waiting for application shutdown.');
+    this.#log.uvicorn('Application shutdown complete.');
+    this.#log.uvicorn(`Finished server process [${process.pid}]`);
   }
 
   async #listen(): Promise<void> {

@@ -11,13 +11,15 @@ import { addressIsFree } from './address-is-free.ts';
 import { heal, strikeFromStart } from '../engine/server-faults.ts';
 import type { FaultTarget } from '../engine/server-faults.ts';
 import type { SimSettings } from '../settings/settings.ts';
+import { sayEngineGone, sayEngineStopped, sayEngineStopping, sayStopped, sayStopping } from './last-words.ts';
 import { engineKilledInStart, printStartFailure, StartFailure } from './start-failure.ts';
 import { announce, startEngine } from './startup.ts';
+import type { Sim } from '../engine/sim.ts';
 import { logThroughput } from '../engine/throughput-line.ts';
 import type { ThroughputMark } from '../engine/throughput-line.ts';
 
-/** How often vLLM's front end looks whether its engine is alive when no request tells it. */
-const WATCHDOG_MS = 5000;
+/** A front end refuses connections within 0.7 s of its engine's death, and says 503 before that. */
+const DEATH_MS = 700;
 /** How soon the process ends once a request was answered with the engine's death. */
 const RAISED_MS = 150;
 /** Long enough to tell a killed engine from a signal that reached the whole process group. */
@@ -42,6 +44,8 @@ export class Run {
   #cancelStart: ((why: Error) => void) | null = null;
   #calledOff: Error | null = null;
   #ignoreSigterm = false;
+  #sim: Sim | null = null;
+  #hurry: (() => void) | null = null;
 
   constructor(settings: SimSettings, machine: Machine, env: Environment) {
     this.#settings = settings;
@@ -125,7 +129,11 @@ export class Run {
   }
 
   async #spawnEngine(): Promise<Card> {
-    const pid = await this.#engineProcess.spawn(this.#env, (quietly) => this.#onEngineExit(quietly));
+    const pid = await this.#engineProcess.spawn(this.#env, {
+      onExit: () => this.#onEngineDeath(),
+      // A SIGTERM for the whole group may reach the child before it reaches us.
+      onToldToStop: () => this.#later(GROUP_SIGNAL_MS, () => void this.#drainEngine()),
+    });
     this.#log.enginePid = pid;
     this.#card = this.#machine.open(pid, this.#settings.memory.gpuCount, this.#settings.vramReleaseMs);
     return this.#card;
@@ -147,12 +155,13 @@ export class Run {
       onDeathRaised: () => this.#later(RAISED_MS, () => void this.#endDead()),
     });
     this.#engine = sim.engine;
+    this.#sim = sim;
     this.#faultTarget = target;
     this.#door = new FrontDoor(sim);
     await this.#door.open();
     if (this.#calledOff !== null) throw this.#calledOff;
     this.#state = 'ready';
-    this.#log.stderr('APIServer', 'INFO:     Application startup complete.');
+    this.#log.uvicorn('Application startup complete.');
     this.#logThroughput({ promptTokens: 0, generationTokens: 0 });
     strikeFromStart(target);
     if (this.#settings.logMib > 0) this.#engineProcess.talk();
@@ -181,7 +190,7 @@ export class Run {
     if (signal === 'SIGTERM' && this.#ignoreSigterm) return;
     if (this.#state === 'starting') this.#callOff(new StartCancelled());
     // A second signal does not wait for anybody.
-    else if (this.#state === 'stopping') this.#engine?.abortAll();
+    else if (this.#state === 'stopping') this.#hurry?.();
     else void this.#stop();
   }
 
@@ -194,16 +203,45 @@ export class Run {
   async #stop(): Promise<void> {
     const dead = this.#state === 'dead';
     this.#state = 'stopping';
-    const { shutdownTimeoutS } = this.#settings;
-    this.#log.info('APIServer', 'launcher.py:110', '[shutdown] API server: shutdown triggered');
-    const engine = this.#engine!;
-    if (!dead && shutdownTimeoutS > 0) {
-      const timeout = new Promise<void>((resolve) => this.#later(shutdownTimeoutS * 1000, resolve));
-      await Promise.race([engine.drain(), timeout]);
-    }
-    engine.abortAll();
-    await this.#door!.close();
+    const { shutdownTimeoutS, stopMs, silentStop } = this.#settings;
+    this.#sim!.stopping = true;
+    sayStopping(this.#log, shutdownTimeoutS);
+    if (!dead) await this.#finishCalls();
+    const left = this.#engine!.load.unfinished > 0;
+    if (!silentStop) this.#engine!.abortAll();
+    await this.#unlessHurried(new Promise((resolve) => this.#later(stopMs, resolve)));
+    sayStopped(this.#log);
+    // As two times of three in 0.32.0: the port is closed, and who waits for an answer waits on.
+    await this.#door!.close(silentStop && left);
     this.#exit.resolve(0);
+  }
+
+  /** The engine core's part of a stop: what is in flight may end within the timeout that the server was given, and nothing is let in. */
+  async #finishCalls(): Promise<void> {
+    const { shutdownTimeoutS } = this.#settings;
+    const engine = this.#engine!;
+    sayEngineStopping(this.#log, shutdownTimeoutS, engine.load.unfinished);
+    const ended = engine.drain();
+    const timeout = new Promise<void>((resolve) => this.#later(shutdownTimeoutS * 1000, resolve));
+    if (shutdownTimeoutS > 0) await this.#unlessHurried(Promise.race([ended, timeout]));
+    sayEngineStopped(this.#log);
+  }
+
+  async #unlessHurried(wait: Promise<void>): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#hurry = resolve;
+    await Promise.race([wait, promise]);
+    this.#hurry = null;
+  }
+
+  /** The engine core alone was told to stop: it drains, turns away what comes, and ends; its front end takes that for a death. */
+  async #drainEngine(): Promise<void> {
+    if (this.#state === 'stopping' || this.#state === 'dead') return;
+    if (this.#state === 'ready') {
+      await this.#finishCalls();
+      this.#engine!.abortAll();
+    }
+    await this.#engineProcess.end();
   }
 
   /** The front end's end after the engine's: the exit status is 0, which is what vLLM does too. */
@@ -214,26 +252,13 @@ export class Run {
     this.#exit.resolve(0);
   }
 
-  #onEngineExit(quietly: boolean): void {
-    if (this.#state === 'stopping') return;
-    // A SIGTERM for the whole group may reach the child before it reaches us.
-    if (quietly) this.#later(GROUP_SIGNAL_MS, () => this.#onEngineDeath());
-    else this.#onEngineDeath();
-  }
-
   #onEngineDeath(): void {
     if (this.#state === 'stopping' || this.#state === 'dead' || this.#settings.fault === 'host-oom') return;
     this.#noteEnd();
     if (this.#state === 'starting') return this.#callOff(engineKilledInStart());
     this.#state = 'dead';
-    this.#log.error('APIServer', 'core_client.py:600', '[shutdown] MPClient: engine core exited unexpectedly; starting cleanup');
-    this.#log.error('APIServer', 'async_llm.py:680', 'AsyncLLM output_handler failed.');
-    this.#log.error(
-      'APIServer',
-      'async_llm.py:680',
-      'Traceback (most recent call last):\nvllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue. See stack trace (above) for the root cause.',
-    );
+    sayEngineGone(this.#log);
     this.#engine?.die();
-    this.#later(Math.max(300, WATCHDOG_MS * Math.min(1, this.#settings.speed)), () => void this.#endDead());
+    this.#later(Math.max(RAISED_MS * 2, DEATH_MS * Math.min(1, this.#settings.speed)), () => void this.#endDead());
   }
 }

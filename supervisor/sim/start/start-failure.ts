@@ -13,18 +13,17 @@ export class StartFailure extends Error {
   }
 }
 
-function initializationFailed(engineExit: number): string {
-  return `RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore': ${engineExit}}`;
-}
+/** 0.32.0 names no process and no status, whatever ended the engine core. */
+const INITIALIZATION_FAILED = 'RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}';
 
 /** The engine core could not start: its own words first, then the front end's, exit status 1. */
 export function engineStartFailure(engineError: string): StartFailure {
-  return new StartFailure(1, initializationFailed(1), engineError);
+  return new StartFailure(1, INITIALIZATION_FAILED, engineError);
 }
 
 /** The engine core was killed by the kernel while it started: it says nothing. */
 export function engineKilledInStart(): StartFailure {
-  return new StartFailure(1, initializationFailed(-9));
+  return new StartFailure(1, INITIALIZATION_FAILED);
 }
 
 /** Writes what vLLM writes: the engine core's own words, on both streams, and after them the front end's, which know nothing. */

@@ -11,6 +11,9 @@ import type { SimSettings } from '../settings/settings.ts';
 import { engineStartFailure, StartFailure } from './start-failure.ts';
 import { OutOfMemory, StartMemory } from './start-memory.ts';
 
+const ULIMIT =
+  'Found ulimit of 20000 and failed to automatically increase with error current limit exceeds maximum limit. This can cause fd limit errors like `OSError: [Errno 24] Too many open files`. Consider increasing with ulimit -n';
+
 /** The front end's first lines, up to where the port is bound. */
 export function announce(settings: SimSettings, log: Log): void {
   log.warning(
@@ -18,9 +21,11 @@ export function announce(settings: SimSettings, log: Log): void {
     'sim.py:1',
     'This is a SIMULATED vLLM server: no model is loaded, no GPU is used, and the text it generates means nothing.',
   );
-  log.info('APIServer', 'utils.py:299', `version ${VERSION}  model ${settings.model}`);
+  log.info('APIServer', 'api_utils.py:347', `vLLM server version ${VERSION}, serving model ${settings.model}`);
   const given = [...settings.given].map(([key, value]) => `'${key}': ${JSON.stringify(value).replaceAll('"', "'")}`).join(', ');
-  log.info('APIServer', 'utils.py:233', `non-default args: {'model_tag': '${settings.model}'${given === '' ? '' : `, ${given}`}}`);
+  log.info('APIServer', 'api_utils.py:286', `non-default args: {'model_tag': '${settings.model}'${given === '' ? '' : `, ${given}`}}`);
+  // At every start, and no reason of any death: it names an error that has not come about.
+  log.warning('APIServer', 'system_utils.py:255', ULIMIT);
 }
 
 /** Goes through a start and writes vLLM's log of it. @returns where the memory went @throws StartFailure */

@@ -23,7 +23,7 @@ describe('a fault at start', () => {
       /Free memory on device cuda:0 \([\d.]+\/[\d.]+ GiB\) on startup is less than desired GPU memory utilization/,
       'Starting to load model',
     ],
-    ['host-oom', 'Starting to load model', /Failed core proc\(s\): \{'EngineCore': -9\}/, 'Model loading took'],
+    ['host-oom', 'Starting to load model', /Failed core proc\(s\): \{\}/, 'Model loading took'],
     ['config-error', 'non-default args', /is not a local folder and is not a valid model identifier/, 'Resolved architecture'],
   ])('%s fails after "%s" with the exit code 1', async (fault, before, words, never) => {
     const start = await startInside({ env: { SIM_FAULT: fault } });

@@ -74,7 +74,11 @@ describe('a start', () => {
     const places = lines.map((line) => output.indexOf(line));
     expect(places).not.toContain(-1);
     expect(places.toSorted((one, other) => one - other)).toEqual(places);
-    expect(output).toContain(`(APIServer pid=${sim.pid}) INFO:     Application startup complete.`);
+    // As in vLLM, the lines of the web server name no process.
+    expect(output).toMatch(/^INFO: {5}Application startup complete\.$/m);
+    // At every start there is a warning that names an error.
+    expect(output).toContain('`OSError: [Errno 24] Too many open files`');
+    expect(output).toContain('Route: /v1/responses/{response_id}/cancel, Methods: POST');
   });
 
   test('refuses connections until it is ready; ended by SIGTERM it has the exit code 130, and its engine core ends with it', async () => {
@@ -116,7 +120,7 @@ describe('a start', () => {
 describe.concurrent('a fault at start', () => {
   test.each([
     ['oom-weights', /torch\.OutOfMemoryError: CUDA out of memory\. Tried to allocate/],
-    ['host-oom', /Failed core proc\(s\): \{'EngineCore': -9\}/],
+    ['host-oom', /Failed core proc\(s\): \{\}/],
     ['config-error', /is not a local folder and is not a valid model identifier/],
   ])('%s ends the process with the exit code 1, after its words', async (fault, words) => {
     await using sim = await launchSim({ env: { SIM_FAULT: fault } });
@@ -143,7 +147,7 @@ describe.concurrent('a shutdown', () => {
     expect(isAlive(enginePid(sim))).toBe(false);
   });
 
-  test('with --shutdown-timeout lets what is in flight end, and answers what comes with an abort', async () => {
+  test('with --shutdown-timeout lets what is in flight end, is healthy, and fails what comes', async () => {
     await using sim = await startSim({ args: ['--shutdown-timeout', '60'] });
     // In force before the client sees its second token.
     await sim.fault({ fault: 'hang', after_tokens: 2 });
@@ -151,8 +155,9 @@ describe.concurrent('a shutdown', () => {
     process.kill(sim.pid, 'SIGTERM');
     await printed(sim, 'shutdown triggered');
     const late = await rawJson(sim.port, CHAT_PATH, { messages: LONG_STREAM.messages });
-    expect(late.status).toBe(200);
-    expect(late.body).toContain('"finish_reason":"abort"');
+    expect(late.status).toBe(500);
+    expect(late.body).toContain('"message":"cannot schedule new futures after shutdown"');
+    expect((await rawRequest({ port: sim.port, path: '/health' })).status).toBe(200);
     // Ends the hang.
     process.kill(sim.pid, 'SIGUSR2');
     expect((await ended).body).toContain('"finish_reason":"length"');
@@ -163,7 +168,53 @@ describe.concurrent('a shutdown', () => {
     await using sim = await startSim();
     process.kill(-sim.pid, 'SIGTERM');
     expect(await sim.exited).toEqual({ code: 0, signal: null });
-    expect(sim.output()).not.toContain('EngineDeadError');
+    expect(sim.output()).not.toContain('exited unexpectedly');
+    // Also where all went well.
+    expect(sim.output()).toContain('EngineDeadError');
+  });
+
+  test('may leave its callers in silence: the port is closed, nothing is said, and it ends when they have gone', async () => {
+    await using sim = await startSim({ env: { ...UNHURRIED, SIM_SILENT_STOP: '1', SIM_STOP_MS: '0' } });
+    await sim.fault({ fault: 'hang', after_tokens: 2 });
+    const leaving = new AbortController();
+    const answer = await fetch(`${sim.url}${CHAT_PATH}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(LONG_STREAM),
+      signal: leaving.signal,
+    });
+    const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
+    let said = '';
+    while (!said.includes('"content":" is"')) said += (await reader.read()).value ?? '';
+    const more = reader.read().then(({ value }) => value ?? 'its end');
+    more.catch(() => undefined);
+    process.kill(sim.pid, 'SIGTERM');
+    await printed(sim, 'INFO:     Shutting down');
+    await expect(rawRequest({ port: sim.port, path: '/health' })).rejects.toThrow(/ECONNREFUSED/);
+    expect(await Promise.race([more, new Promise((resolve) => setTimeout(resolve, 50, 'nothing'))])).toBe('nothing');
+    leaving.abort();
+    expect(await sim.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('of the engine core alone lets what is in flight end, answers what comes with nothing, and is a death to its front end', async () => {
+    await using sim = await startSim({ args: ['--shutdown-timeout', '60'] });
+    await sim.fault({ fault: 'hang', after_tokens: 2 });
+    const { ended } = await streamUnderWay(sim, { ...LONG_STREAM, max_tokens: 40 });
+    process.kill(enginePid(sim), 'SIGTERM');
+    await printed(sim, '[shutdown] EngineCore: draining in-flight requests count=1 timeout=60s');
+    // As recorded of 0.32.0: a role, and nothing else.
+    const stream = await rawJson(sim.port, CHAT_PATH, { messages: LONG_STREAM.messages, stream: true });
+    expect(stream.body).toMatch(/^data: \{[^\n]*"delta":\{"role":"assistant","content":""\}[^\n]*\n\ndata: \[DONE\]\n\n$/);
+    const whole = JSON.parse((await rawJson(sim.port, CHAT_PATH, { messages: LONG_STREAM.messages })).body) as {
+      choices: [{ message: { content: string }; finish_reason: string }];
+      usage: { completion_tokens: number };
+    };
+    expect(whole).toMatchObject({ choices: [{ message: { content: '' }, finish_reason: 'abort' }], usage: { completion_tokens: 0 } });
+    process.kill(sim.pid, 'SIGUSR2');
+    expect((await ended).body).toContain('"finish_reason":"length"');
+    expect(await sim.exited).toEqual({ code: 0, signal: null });
+    expect(sim.output()).toContain('WARNING');
+    expect(sim.output()).toContain('engine core exited unexpectedly');
   });
 
   test('by SIGTERM does not come when the fault says so, and a closed door opens again', async () => {

@@ -27,6 +27,11 @@ export class PrometheusPage {
     return this.#text;
   }
 
+  /** What another page has. */
+  append(text: string): void {
+    this.#text += text;
+  }
+
   family(name: string, type: string, help: string): void {
     this.#text += `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
   }
@@ -53,13 +58,38 @@ export class PrometheusPage {
     );
   }
 
+  summary(name: string, help: string, samples: readonly (readonly [Labels, { readonly count: number; readonly sum: number }])[]): void {
+    this.family(name, 'summary', help);
+    for (const [labels, { count, sum }] of samples) {
+      this.sample(`${name}_count`, { ...this.#base, ...labels }, count);
+      this.sample(`${name}_sum`, { ...this.#base, ...labels }, sum);
+    }
+    this.gauge(
+      `${name}_created`,
+      help,
+      samples.map(([labels]) => [labels, this.#created] as const),
+    );
+  }
+
   histogram(name: string, help: string, histogram: Histogram): void {
+    this.histograms(name, help, [[{}, histogram]]);
+  }
+
+  histograms(name: string, help: string, samples: readonly (readonly [Labels, Histogram])[]): void {
     this.family(name, 'histogram', help);
+    for (const [labels, histogram] of samples) this.#buckets(name, { ...this.#base, ...labels }, histogram);
+    this.gauge(
+      `${name}_created`,
+      help,
+      samples.map(([labels]) => [labels, this.#created] as const),
+    );
+  }
+
+  #buckets(name: string, labels: Labels, histogram: Histogram): void {
     histogram.cumulative().forEach((count, at) => {
-      this.sample(`${name}_bucket`, { ...this.#base, le: prometheusNumber(histogram.edges[at] ?? Infinity) }, count);
+      this.sample(`${name}_bucket`, { ...labels, le: prometheusNumber(histogram.edges[at] ?? Infinity) }, count);
     });
-    this.sample(`${name}_count`, this.#base, histogram.count);
-    this.sample(`${name}_sum`, this.#base, histogram.sum);
-    this.gauge(`${name}_created`, help, [[{}, this.#created]]);
+    this.sample(`${name}_count`, labels, histogram.count);
+    this.sample(`${name}_sum`, labels, histogram.sum);
   }
 }
