@@ -41,7 +41,8 @@ export function peek(body: ParsedBody, { path, whole }: Pick<Route, 'path' | 'wh
   if (!stream && value['stream_options'] != null) throw invalid('stream_options', 'is allowed only when `stream` is true');
   const maxTokens =
     optionalInteger(value, 'max_completion_tokens', 1) ??
-    optionalInteger(value, 'max_tokens', 1) ??
+    // With its prompt echoed a completion may want nothing besides.
+    optionalInteger(value, 'max_tokens', value['echo'] === true && path === '/v1/completions' ? 0 : 1) ??
     optionalInteger(value, 'max_output_tokens', 1);
   const n = optionalInteger(value, 'n', 1, MAX_CHOICES) ?? 1;
   optionalInteger(value, 'best_of', 1, MAX_CHOICES);

@@ -18,9 +18,7 @@ export function isKnownFlag(setting: string): boolean {
 }
 
 /** Names of those that can be switched off. */
-const NEGATABLE: ReadonlySet<string> = new Set(
-  FLAGS.flatMap(([names, kind]) => (kind === 'bool' ? longNames(names) : [])),
-);
+const NEGATABLE: ReadonlySet<string> = new Set(FLAGS.flatMap(([names, kind]) => (kind === 'bool' ? longNames(names) : [])));
 
 /**
  * Whether --no-x is taken for a flag, by its name with dashes. Of a flag that this table does not have its twin in the help of the engine

@@ -22,11 +22,11 @@ import { fitContext, leastTokens, newChoice, readSampling } from '../request/sam
 /** Checks a chat body and prepares its choices, numbered from `firstIndex`. Throws ApiError. */
 export function prepareChat(exchange: Exchange, body: JsonObject, messages: readonly unknown[], firstIndex = 0): ChatRequest {
   const { sim } = exchange;
+  checkModel(exchange, body);
+  preflight(sim, Number(body['n'] ?? 1));
   const sampling = readSampling(sim, body);
   const topLogprobs = body['logprobs'] === true ? Number(body['top_logprobs'] ?? 0) : null;
   exchange.readsPromptLogprobs ||= sampling.promptLogprobs !== null;
-  checkModel(exchange, body);
-  preflight(sim, sampling.n);
   if (messages.length === 0) {
     throw badRequest('Cannot apply chat template to an empty conversation. Provide at least one message.');
   }

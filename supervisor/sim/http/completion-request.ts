@@ -55,9 +55,9 @@ export async function readCompletionRequest(exchange: Exchange): Promise<Complet
   // Nothing but the prompt is wanted back: vLLM makes one token all the same, and does not show it.
   const echoOnly = sent['echo'] === true && sent['max_tokens'] === 0;
   const body = echoOnly ? { ...sent, max_tokens: 1 } : sent;
-  const sampling = readSampling(sim, body, { defaultMaxTokens: DEFAULT_MAX_TOKENS });
   checkModel(exchange, body);
-  preflight(sim, sampling.n);
+  preflight(sim, Number(body['n'] ?? 1));
+  const sampling = readSampling(sim, body, { defaultMaxTokens: DEFAULT_MAX_TOKENS });
   if (typeof body['suffix'] === 'string' && body['suffix'] !== '') {
     throw badRequest('suffix is only supported for models with FIM completion rendering', 'suffix');
   }

@@ -11,6 +11,7 @@ import type { Exchange } from '../request/exchange.ts';
 import { isObject } from '../request/fields.ts';
 import type { JsonObject } from '../request/fields.ts';
 import { createdTokens, failureText, runToEnd, usageOf as chatUsage } from '../request/job.ts';
+import { preflight } from '../request/admission.ts';
 import { checkModel, modelName } from '../request/models.ts';
 
 /** One message of Anthropic's shape as chat messages: what a tool answered becomes a message of its own. */
@@ -224,6 +225,8 @@ function streamMessage(exchange: Exchange, id: string, choice: Choice): void {
 export async function countTokens(exchange: Exchange): Promise<void> {
   const body = await exchange.readJson('count');
   checkModel(exchange, body);
+  // It is rendered as a chat would be, and so is refused as one where the server is busy.
+  preflight(exchange.sim, 1);
   const tokens = chatPrompt(conversation(body), asChat(body)).length;
   exchange.json(200, { input_tokens: tokens, context_management: { original_input_tokens: tokens } });
 }

@@ -153,6 +153,12 @@ describe('what is refused, by the name of the field and without its text', () =>
     expect(message).not.toContain('secret');
   });
 
+  test('a completion may want nothing but its own prompt back, and a chat may not', () => {
+    expect(look({ prompt: 'a', echo: true, max_tokens: 0, logprobs: 1 }).maxTokens).toBe(0);
+    refused('invalid_value', () => look({ prompt: 'a', max_tokens: 0 }));
+    refused('invalid_value', () => look({ messages: [], echo: true, max_tokens: 0 }, '/v1/chat/completions'));
+  });
+
   test('the edges are accepted', () => {
     const fields = { n: 128, best_of: 1, max_tokens: 1, top_logprobs: 262_144, prompt_logprobs: -1, logprobs: 0, temperature: 0, top_p: 1 };
     expect(() => look(fields)).not.toThrow();

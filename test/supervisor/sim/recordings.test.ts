@@ -186,32 +186,6 @@ describe.skipIf(!present)(`the simulated engine answers in the shape of the reco
     expectSameHead(actual, recorded);
     expect(shapeOf(JSON.parse(actual.body))).toEqual(shapeOf(JSON.parse(recorded.body)));
   });
-
-  test('metrics-idle.prom: the same families, texts, types, labels and bucket edges, in the same order', async () => {
-    const skeleton = (page: string): string[] =>
-      page
-        .split('\n')
-        .filter((line) => line !== '')
-        .map((line) => {
-          if (line.startsWith('#')) return line;
-          const name = /^[^{ ]+/.exec(line)![0];
-          // Values are not compared, but for those that say which series of a family it is.
-          const labels = [...line.matchAll(/([a-z_]+)="([^"]*)"/g)].map(([, key, value]) =>
-            ['le', 'reason', 'source', 'sleep_state', 'finished_reason', 'engine', 'model_name', 'generation'].includes(key!)
-              ? `${key}=${value}`
-              : key,
-          );
-          return `${name}{${labels.join(',')}}`;
-        });
-    const recorded = parseRecording(
-      readFileSync(`${FOLDER}metrics-idle.prom`, 'utf8')
-        .replace(/^--- metrics\r?\n/, '')
-        .replace(/\r?\n\r?\n/, '\r\n\r\n'),
-    );
-    const actual = await rawRequest({ port: sim.port, path: '/metrics' });
-    expect(skeleton(actual.body)).toEqual(skeleton(recorded.body));
-    expect(header(actual, 'content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
-  });
 });
 
 describe.skipIf(!present)(`the simulated engine with parsers answers in the shape of the recordings of vLLM${absent}`, () => {
