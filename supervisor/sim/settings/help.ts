@@ -1,3 +1,4 @@
+import { changeLines } from './since.ts';
 import { VERSION } from './settings.ts';
 import { FLAGS } from '../../flags/flag-table.ts';
 import type { UsageError } from './flags.ts';
@@ -30,6 +31,9 @@ export function helpText(): string {
     'options:',
     '  -h, --help            show this help message and exit',
     ...lines,
+    '',
+    'where versions of vLLM differ (the simulation is 0.32):',
+    ...changeLines(),
     '',
     'environment of the simulation:',
     '  SIM_GPU               the pretend card: t4, l4, rtx-a4000, rtx-3060, rtx-4080, ... (none: a roomy one)',

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseFlags, UsageError } from '../../../../supervisor/sim/settings/flags.ts';
 import { helpText, usageText } from '../../../../supervisor/sim/settings/help.ts';
+import { CHANGES } from '../../../../supervisor/sim/settings/since.ts';
 import { ConfigError } from '../../../../supervisor/sim/settings/config-error.ts';
 import { readSettings } from '../../../../supervisor/sim/settings/settings.ts';
 
@@ -58,6 +59,22 @@ describe('the flags of vllm serve', () => {
     expect(refused('--port')).toBe('argument --port: expected one argument');
     expect(refused('--max')).toMatch(/^ambiguous option: --max could match/);
     expect(usageText(new UsageError('no'))).toBe('usage: vllm serve [model_tag] [options]\nvllm serve: error: no\n');
+  });
+
+  // The whole list of 0.32.0's own parser is the table; here is what the simulation gives effect to.
+  test('of 0.32 are known, and one that it has lost is not', () => {
+    expect(parsed('--max-num-queued-reqs', '3', '--max-num-queued-tokens', '8k', '--enable-scale-out')).toEqual({
+      max_num_queued_reqs: 3,
+      max_num_queued_tokens: 8000,
+      enable_scale_out: true,
+    });
+    expect(parsed('--device-memory-utilization', '0.5')).toEqual({ gpu_memory_utilization: 0.5 });
+    expect(refused('--enable-bf16x3-router-gemm')).toContain('unrecognized arguments');
+  });
+
+  test('the help says which vLLM is followed, and since when versions differ', () => {
+    expect(helpText()).toContain('simulated as vLLM 0.32.0 is');
+    for (const { since, now, before } of CHANGES) expect(helpText()).toContain(`  since ${since}: ${now}\n    before: ${before}\n`);
   });
 
   test('are listed by --help', () => {
