@@ -46,7 +46,7 @@ export async function ensureEnvironment(environment: VllmEnvironment, version: s
     await installPackages(environment, version, left, say);
     renameForCpu(environment, version);
   }
-  if (!existsSync(join(environment.model, 'config.json'))) {
+  if (!['config.json', 'model.safetensors'].every((file) => existsSync(join(environment.model, file)))) {
     say(`making the tiny model in ${environment.model}`);
     const made = await runCommand(environment.python, [MODEL_PROGRAM, environment.model, MODEL_TEXT], { limitMs: left() });
     refuseFailure(made, 'the tiny model could not be made');

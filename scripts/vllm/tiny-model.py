@@ -1,4 +1,4 @@
-"""Makes the folder of a model that vLLM can serve with weights of chance: dimensions, tokenizer, chat template; no weights.
+"""Makes the folder of a model that is as small as can be: dimensions, tokenizer, chat template, weights of chance (700 KB).
 
 usage: tiny-model.py FOLDER TEXT
 
@@ -9,11 +9,19 @@ import json
 import os
 import sys
 
+import torch
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 VOCABULARY = 4096
 CONTEXT = 1024
+HIDDEN = 64
+INTERMEDIATE = 128
+LAYERS = 2
+HEADS = 4
+KV_HEADS = 2
+HEAD = 32
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -47,6 +55,33 @@ def make_tokenizer(text):
     return fast
 
 
+def make_weights():
+    """Under the names that the architecture has for them; the same ones each time."""
+    torch.manual_seed(0)
+    shapes = {"model.embed_tokens.weight": (VOCABULARY, HIDDEN), "model.norm.weight": (HIDDEN,)}
+    for layer in range(LAYERS):
+        at = f"model.layers.{layer}."
+        for name, shape in {
+            "self_attn.q_proj": (HEADS * HEAD, HIDDEN),
+            "self_attn.k_proj": (KV_HEADS * HEAD, HIDDEN),
+            "self_attn.v_proj": (KV_HEADS * HEAD, HIDDEN),
+            "self_attn.o_proj": (HIDDEN, HEADS * HEAD),
+            "self_attn.q_norm": (HEAD,),
+            "self_attn.k_norm": (HEAD,),
+            "mlp.gate_proj": (INTERMEDIATE, HIDDEN),
+            "mlp.up_proj": (INTERMEDIATE, HIDDEN),
+            "mlp.down_proj": (HIDDEN, INTERMEDIATE),
+            "input_layernorm": (HIDDEN,),
+            "post_attention_layernorm": (HIDDEN,),
+        }.items():
+            shapes[f"{at}{name}.weight"] = shape
+    # What scales is one, what multiplies is chance.
+    return {
+        name: (torch.ones(shape) if len(shape) == 1 else torch.randn(shape) * 0.1).to(torch.bfloat16)
+        for name, shape in shapes.items()
+    }
+
+
 def main(folder, text_file):
     with open(text_file, encoding="utf8") as file:
         tokenizer = make_tokenizer(file.read())
@@ -57,12 +92,12 @@ def main(folder, text_file):
     config = {
         "architectures": ["Qwen3ForCausalLM"],
         "model_type": "qwen3",
-        "hidden_size": 64,
-        "intermediate_size": 128,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "head_dim": 32,
+        "hidden_size": HIDDEN,
+        "intermediate_size": INTERMEDIATE,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": HEADS,
+        "num_key_value_heads": KV_HEADS,
+        "head_dim": HEAD,
         "vocab_size": VOCABULARY,
         "max_position_embeddings": CONTEXT,
         "rms_norm_eps": 1e-6,
@@ -74,6 +109,7 @@ def main(folder, text_file):
         "eos_token_id": tokenizer.eos_token_id,
         "bos_token_id": None,
     }
+    save_file(make_weights(), os.path.join(folder, "model.safetensors"), metadata={"format": "pt"})
     # config.json is written last: where it is, the folder is whole.
     for name, content in [("generation_config.json", {"eos_token_id": tokenizer.eos_token_id}), ("config.json", config)]:
         with open(os.path.join(folder, name), "w", encoding="utf8") as file:

@@ -64,13 +64,20 @@ function told(name: Failure['class'], retry: Failure['retry'], message: string, 
   return { class: name, retry, message, advice, evidence: {} };
 }
 
+/** It went because it was told to: what it says after that, EngineDeadError in an orderly stop as well, is no cause. */
+export function tookLeave(lines: readonly LogLine[]): boolean {
+  const at = (words: RegExp) => lines.findIndex(({ text }) => words.test(text));
+  const [toldAt, dead] = [at(TOLD_SERVER), at(DEAD)];
+  return toldAt !== -1 && (dead === -1 || toldAt < dead);
+}
+
 /** A signal that asks, and nothing that had gone wrong before it. */
 function wasTold({ code, signal }: Exit, phase: FailurePhase, lines: readonly LogLine[]): boolean {
   if (signal === 'SIGTERM' || signal === 'SIGINT' || signal === 'SIGHUP') return true;
   const at = (words: RegExp) => lines.findIndex(({ text }) => words.test(text));
   const dead = at(DEAD);
   const before = (sign: number) => sign !== -1 && (dead === -1 || sign < dead);
-  if (code === 143 || code === 130 || before(at(TOLD_SERVER))) return true;
+  if (code === 143 || code === 130 || tookLeave(lines)) return true;
   // Of a server that was killed the rest is told by us; one that ends for a reason of its own tells its engine core.
   const [sent, core] = [at(SENT), at(TOLD_CORE)];
   return phase === 'serving' && signal === null && code !== 137 && before(core) && (sent === -1 || core < sent);

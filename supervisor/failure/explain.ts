@@ -1,4 +1,4 @@
-import { byExit } from './by-exit.ts';
+import { byExit, tookLeave } from './by-exit.ts';
 import type { Ending } from './ending.ts';
 import { howItEnded, isHarmless, storyOf } from './ending.ts';
 import type { Evidence, FailureRow } from './row.ts';
@@ -21,7 +21,7 @@ export function explain(ending: Ending): Failure {
   const lines = spoken(story.lines);
   const certain = find(ending, lines, 'decisive') ?? find(ending, lines, 'telling');
   if (certain) return toFailure(ending, certain, wordsOf(certain.line, lines));
-  const vague = find(ending, lines, 'generic');
+  const vague = ending.ended && tookLeave(story.lines) ? null : find(ending, lines, 'generic');
   const cause = causeIn(lines);
   const by = byExit(ending, story.lines);
   if (by) return { ...complete(ending, by, wordsAt(by.class, cause, story.signed, lines)), evidence: by.evidence };

@@ -73,7 +73,7 @@ describe('a real vLLM on the card that is found, with no settings at all', () =>
       env: { PATH: house.path, HEADGATE_SUPERVISOR__PORT_RANGE: `[${engine}, ${engine + 9}]` },
     });
     const [line] = await headgate.prints(/Headgate is ready on .*/);
-    expect(line).toContain(`model ${model} · engine vLLM 0.29.0`);
+    expect(line).toContain(`model ${model} · engine vLLM 0.32.0`);
     expect(line).toContain(`profile ${profile}`);
     expect(line).not.toContain('simulated (');
 

@@ -301,7 +301,7 @@ describe('an engine that goes wrong while it serves', { timeout: 180_000 }, () =
     await post(`${view.url}/sim/fault`, { fault: 'engine-death' });
     void ask(view, 5).catch(() => null);
     const again = await supervisor.worker((now) => isReady(now) && now.restarts > 0);
-    expect(again).toMatchObject({ restarts: 1, lastFailure: { class: 'engine-death', phase: 'serving' } });
+    expect(again).toMatchObject({ restarts: 1, lastFailure: { class: 'killed', phase: 'serving' } });
   });
 
   test('and names the cause before it dies is explained by that', async () => {

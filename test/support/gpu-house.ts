@@ -54,7 +54,7 @@ export function gpuHouse(folder: string, cards: HouseCards, { engine = {}, smi =
   const bin = join(folder, 'bin');
   mkdirSync(bin);
   // Where pip leaves the version, for those who do not want to wait for Python.
-  mkdirSync(join(folder, 'lib', 'python3.12', 'site-packages', 'vllm-0.29.0.dist-info'), { recursive: true });
+  mkdirSync(join(folder, 'lib', 'python3.12', 'site-packages', 'vllm-0.32.0.dist-info'), { recursive: true });
   const vram = join(folder, 'vram.json');
   writeFileSync(vram, JSON.stringify(vramOf(cards)));
   const file = new VramFile(vram, []);

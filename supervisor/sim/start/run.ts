@@ -20,6 +20,10 @@ import type { ThroughputMark } from '../engine/throughput-line.ts';
 
 /** A front end refuses connections within 0.7 s of its engine's death, and says 503 before that. */
 const DEATH_MS = 700;
+/** How often a front end that starts looks whether its engine core is there (seen of 0.32.0: 10 s). */
+const START_LOOK_MS = 10_000;
+/** However fast time goes: who watches the processes is to see which of them went first. */
+const LEAST_DEATH_MS = 600;
 /** How soon the process ends once a request was answered with the engine's death. */
 const RAISED_MS = 150;
 /** Long enough to tell a killed engine from a signal that reached the whole process group. */
@@ -255,10 +259,14 @@ export class Run {
   #onEngineDeath(): void {
     if (this.#state === 'stopping' || this.#state === 'dead' || this.#settings.fault === 'host-oom') return;
     this.#noteEnd();
-    if (this.#state === 'starting') return this.#callOff(engineKilledInStart());
+    if (this.#state === 'starting') {
+      // Nobody tells the front end: it looks by itself, every ten seconds.
+      const wait = Math.max(LEAST_DEATH_MS, START_LOOK_MS * Math.min(1, this.#settings.speed));
+      return this.#later(wait, () => this.#callOff(engineKilledInStart()));
+    }
     this.#state = 'dead';
     sayEngineGone(this.#log);
     this.#engine?.die();
-    this.#later(Math.max(RAISED_MS * 2, DEATH_MS * Math.min(1, this.#settings.speed)), () => void this.#endDead());
+    this.#later(Math.max(LEAST_DEATH_MS, DEATH_MS * Math.min(1, this.#settings.speed)), () => void this.#endDead());
   }
 }
