@@ -5,6 +5,9 @@ import { engineKilledInStart } from './start-failure.ts';
 import { OutOfMemory } from './start-memory.ts';
 import type { EngineStart } from './engine-start.ts';
 
+/** Of the time that a start takes. */
+const LOOK_SHARE = 6;
+
 /** The share of a start's time that loading takes. */
 const SHARE = 0.45;
 const SHARD_GIB = 4.6;
@@ -21,7 +24,7 @@ export async function loadWeights(start: EngineStart): Promise<void> {
   for (let shard = 0; shard <= shards; shard++) {
     log.progress('EngineCore', shardBar(shard, shards, secondsAt(shard)));
     if (shard < shards) await start.pause(SHARE / shards, 'weights');
-    if (shard >= shards / 2) strike(start);
+    if (shard >= shards / 2) await strike(start);
     if (shard > 0) await memory.take('weights', shard / shards).catch((error: unknown) => failed(start, error));
   }
   log.stderr('EngineCore', '');
@@ -31,7 +34,7 @@ export async function loadWeights(start: EngineStart): Promise<void> {
   log.info('EngineCore', 'gpu_model_runner.py:3659', `Model loading took ${weightsGib.toFixed(2)} GiB memory and ${seconds} seconds`);
 }
 
-function strike(start: EngineStart): void {
+async function strike(start: EngineStart): Promise<void> {
   const { settings, log, memory } = start;
   if (settings.fault === 'oom-weights') {
     failed(start, new OutOfMemory({ kind: 'oom-weights', message: cudaOutOfMemory(0.22, { ...memory.card.look(), freeGib: 0.11 }) }));
@@ -39,7 +42,8 @@ function strike(start: EngineStart): void {
   if (settings.fault !== 'host-oom') return;
   log.stderr('EngineCore', '');
   start.killEngine();
-  log.error('APIServer', 'core_client.py:600', '[shutdown] MPClient: engine core exited unexpectedly; starting cleanup');
+  // Nobody tells the front end: 0.32.0 looked after ten seconds, which is a while after the rest of such a start.
+  await start.pause(LOOK_SHARE, 'weights');
   throw engineKilledInStart();
 }
 
