@@ -25,7 +25,7 @@ import { visibleGpus } from './gpu/visible.ts';
 import { recallGpus, rememberGpus } from './gpu/known.ts';
 import { endLeftovers } from './fleet/leftovers.ts';
 import type { Log } from '../gateway/core/log/log.ts';
-import { describeWorkers, logPlan, tellProblems } from './plan/log.ts';
+import { describeWorkers, logPlan, refusals, tellProblems } from './plan/log.ts';
 import type { SupervisionPolicy } from './system/policy.ts';
 import { supervisionPolicy } from './system/policy.ts';
 import { ownProfiles, profileFolders } from './profile/folders.ts';
@@ -162,6 +162,8 @@ async function superviseAlone(
   );
   // They may hold the ports and the memory that the workers need.
   await endLeftovers(clock, stateDir, log, new Set([...adoptable.values()].flatMap(running).map(({ record }) => record.instanceId)));
+  // Nothing could ever be served: to stay up would only hide why.
+  if (adoptable.size === 0 && plan.choices.every(({ kind }) => kind === 'refused')) throw new ProfileError(refusals(plan));
   const fleet = await Fleet.create({
     clock,
     random: systemRandom,

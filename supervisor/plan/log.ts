@@ -29,6 +29,12 @@ export function logPlan(log: Log, plan: FleetPlan, env: Readonly<Record<string, 
   });
 }
 
+/** Why no model can run, a sentence each. */
+export function refusals({ choices }: Pick<FleetPlan, 'choices'>): string {
+  const told = choices.flatMap((choice, index) => (choice.kind === 'refused' ? [`models[${index}].id: ${choice.reason}`] : []));
+  return told.join(' ').replace(/\.$/, '');
+}
+
 function firstOfModel({ spec }: PlannedModel, index: number, all: readonly PlannedModel[]): boolean {
   return all.findIndex((other) => other.spec.modelId === spec.modelId) === index;
 }

@@ -89,11 +89,6 @@ describe('a start that cannot succeed ends in failed, in plain words, in the few
       // Its log says nothing of it, and a start as short as these is over before its processes are known.
       ...{ class: 'engine-start', phase: 'load', restarts: 2, says: /failed while starting/, advises: /log file/ },
     },
-    'weights known to be too large, which are not fetched for that': {
-      env: { SIM_GPU: 'rtx-4080' },
-      settings: own('google/gemma-3-12b-it', { max_model_len: 4096 }, 'rtx-4080'),
-      ...{ class: 'config', phase: 'launch', restarts: 0, says: /weights alone take .* Choose gemma-3-12b-it/, advises: /headgate doctor/ },
-    },
     'weights too large, with nothing smaller known': {
       env: { SIM_GPU: 'rtx-4080' },
       settings: own('somebody/gemma-3-12b-it', { max_model_len: 4096 }, 'rtx-4080'),

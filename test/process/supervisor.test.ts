@@ -237,3 +237,25 @@ test('settings that name what is not there end it with 64 before anything is tou
   expect(readdirSync(join(supervisor.folder, '.headgate'))).toEqual(['events-supervisor.jsonl']);
   expect(readFileSync(join(supervisor.folder, '.headgate', 'events-supervisor.jsonl'), 'utf8')).toContain('there is no t5');
 });
+
+test('where no model can be had nothing is started: it ends with the reason; one of several leaves the others to serve', async () => {
+  const settings = await fakeEngineSettings('ready', { models: ['./nowhere'] });
+  const alone = await superviseHere(settings);
+  expect(await alone.exitCode).toBe(64);
+  expect(alone.log.at(-1)).toMatchObject({
+    event: 'supervisor.failed',
+    msg: expect.stringMatching(/models\[0\]\.id: .*there is no folder .*nowhere/),
+  });
+
+  // Neither are weights fetched that are known to be too large.
+  const large = { id: 'mine', source: 'google/gemma-3-12b-it', engine: { max_model_len: 4096 } };
+  const tooLarge = await superviseHere({ models: [large], supervisor: { engine: 'sim', profile: 'rtx-4080' } });
+  expect(await tooLarge.exitCode).toBe(64);
+  expect(tooLarge.log.at(-1)!['msg']).toMatch(/weights alone take .* Choose gemma-3-12b-it/);
+
+  const several = await superviseHere({ ...settings, models: ['./nowhere', 'qwen2.5-1.5b-instruct-awq'] });
+  expect(await several.worker(({ state }) => state === 'ready')).toMatchObject({ models: [{ id: 'qwen2.5-1.5b-instruct-awq' }] });
+  expect(several.log).toContainEqual(
+    expect.objectContaining({ level: 'warn', msg: expect.stringMatching(/there is no folder .*nowhere/) }),
+  );
+});
