@@ -6,11 +6,19 @@ import type { Environment } from '../settings/knobs.ts';
 /** How long the child may take to end when it is asked to. */
 const END_MS = 500;
 
+/** What the child says over the channel. */
+export type FromEngineCore =
+  | { readonly kind: 'told to stop' }
+  /** `status`: its exit code, or the negative number of the signal that ended it. */
+  | { readonly kind: 'worker died'; readonly rank: number; readonly status: number };
+
 /** What happens to the child. */
 interface EngineListener {
-  onExit(): void;
+  /** `told`: by a SIGTERM that came before it could hear of one. */
+  onExit(told: boolean): void;
   /** It was sent a SIGTERM. */
   onToldToStop(): void;
+  onWorkerDied(rank: number, status: number): void;
 }
 
 /** The child that stands for vLLM's engine core. */
@@ -21,14 +29,21 @@ export class EngineProcess {
     return this.#child?.pid ?? null;
   }
 
-  /** Starts the child. @returns its pid */
-  async spawn(env: Environment, listener: EngineListener): Promise<number> {
+  /** Starts the child, with a process of its own for each card where there are several. @returns its pid */
+  async spawn(env: Environment, cards: number, listener: EngineListener): Promise<number> {
     const here = fileURLToPath(import.meta.url);
     const program = here.replace(/engine-process\.(ts|js)$/, 'engine-core.$1');
-    const child = spawn(process.execPath, [program], { stdio: ['pipe', 'inherit', 'inherit', 'ipc'], env: { ...env } });
+    const child = spawn(process.execPath, [program], {
+      stdio: ['pipe', 'inherit', 'inherit', 'ipc'],
+      env: { ...env, SIM_WORKERS: String(cards > 1 ? cards : 0) },
+    });
     this.#child = child;
-    child.once('exit', () => listener.onExit());
-    child.on('message', () => listener.onToldToStop());
+    child.once('exit', (_code, signal) => listener.onExit(signal === 'SIGTERM'));
+    child.on('message', (message) => {
+      const said = message as FromEngineCore;
+      if (said.kind === 'told to stop') listener.onToldToStop();
+      else listener.onWorkerDied(said.rank, said.status);
+    });
     // Its being there keeps nobody here.
     child.channel?.unref();
     // The child may end before it has read what it was told.

@@ -1,3 +1,4 @@
+import { VERSION } from '../settings/settings.ts';
 import type { Log } from '../settings/log.ts';
 
 const ENGINE_DEAD =
@@ -21,6 +22,20 @@ export function sayEngineGone(log: Log): void {
   log.info('APIServer', 'core_client.py:772', '[shutdown] MPClient: stopping engine manager');
   sayClientStopped(log);
   outputHandlerFailed(log);
+}
+
+/** The engine core's words when one of its workers has gone (death-tp2-kill9-worker, 0.32.0). */
+export function sayWorkerDied(log: Log, model: string, rank: number, status: number): void {
+  const died = `Worker proc VllmWorker-${rank} died unexpectedly (exit code: ${status}), shutting down executor.`;
+  log.error('EngineCore', 'multiproc_executor.py:315', died);
+  log.info('EngineCore', 'multiproc_executor.py:479', '[shutdown] Executor: waiting for worker exit count=1');
+  log.error('EngineCore', 'dump_input.py:72', `Dumping input data for V1 LLM engine (v${VERSION}) with config: model='${model}'`);
+  log.error('EngineCore', 'core.py:1512', 'EngineCore encountered a fatal error.');
+  log.error(
+    'EngineCore',
+    'core.py:1512',
+    'Traceback (most recent call last):\n  File "vllm/distributed/device_communicators/shm_broadcast.py", line 867, in acquire_read\n    raise RuntimeError("cancelled")\nRuntimeError: cancelled',
+  );
 }
 
 function sayClientStopped(log: Log): void {

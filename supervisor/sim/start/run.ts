@@ -11,7 +11,7 @@ import { addressIsFree } from './address-is-free.ts';
 import { heal, strikeFromStart } from '../engine/server-faults.ts';
 import type { FaultTarget } from '../engine/server-faults.ts';
 import type { SimSettings } from '../settings/settings.ts';
-import { sayEngineGone, sayEngineStopped, sayEngineStopping, sayStopped, sayStopping } from './last-words.ts';
+import { sayEngineGone, sayEngineStopped, sayEngineStopping, sayStopped, sayStopping, sayWorkerDied } from './last-words.ts';
 import { engineKilledInStart, printStartFailure, StartFailure } from './start-failure.ts';
 import { announce, startEngine } from './startup.ts';
 import type { Sim } from '../engine/sim.ts';
@@ -133,9 +133,10 @@ export class Run {
   }
 
   async #spawnEngine(): Promise<Card> {
-    const pid = await this.#engineProcess.spawn(this.#env, {
-      onExit: () => this.#onEngineDeath(),
+    const pid = await this.#engineProcess.spawn(this.#env, this.#settings.memory.gpuCount, {
       // A SIGTERM for the whole group may reach the child before it reaches us.
+      onExit: (told) => (told ? this.#later(GROUP_SIGNAL_MS, () => this.#onEngineDeath()) : this.#onEngineDeath()),
+      onWorkerDied: (rank, status) => this.#onWorkerDied(rank, status),
       onToldToStop: () => this.#later(GROUP_SIGNAL_MS, () => void this.#drainEngine()),
     });
     this.#log.enginePid = pid;
@@ -254,6 +255,14 @@ export class Run {
     this.#state = 'stopping';
     await this.#door!.close();
     this.#exit.resolve(0);
+  }
+
+  /** An engine core that has lost a worker says so, at length, and ends. */
+  #onWorkerDied(rank: number, status: number): void {
+    if (this.#state === 'stopping' || this.#state === 'dead') return;
+    sayWorkerDied(this.#log, this.#settings.model, rank, status);
+    if (this.#engine !== null) this.#engine.hung = true;
+    void this.#engineProcess.end();
   }
 
   #onEngineDeath(): void {

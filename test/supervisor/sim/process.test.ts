@@ -38,6 +38,12 @@ function enginePid(sim: RunningSim): number {
   return Number(/\(EngineCore pid=(\d+)\)/.exec(sim.output())![1]);
 }
 
+/** `PID TITLE` of each child of a process. */
+function childrenOf(pid: number): string[] {
+  const pids = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+  return pids.map((child) => `${child} ${readFileSync(`/proc/${child}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()}`);
+}
+
 function isAlive(pid: number): boolean {
   try {
     // A zombie is not alive.
@@ -251,6 +257,19 @@ describe.concurrent('the death of the engine core', () => {
     expect(answer.body).toMatch(/data: \{"error": \{"message": "EngineCore encountered an issue\.[^\n]*\n\ndata: \[DONE\]\n\n$/);
     expect(await sim.exited).toEqual({ code: 0, signal: null });
     expect(sim.output()).toMatch(/WARNING [^\n]*MPClient: engine core exited unexpectedly; starting cleanup/);
+  });
+
+  test('may begin with one of its workers, which bear vLLM’s names where there are several cards', async ({ expect }) => {
+    await using sim = await startSim({ args: ['--tensor-parallel-size', '2'], env: { SIM_GPU: 'h100,h100' } });
+    const named = (rank: number): number =>
+      Number(/^\d+/m.exec(childrenOf(enginePid(sim)).find((one) => one.endsWith(`VLLM::Worker_TP${rank}`)) ?? ''));
+    await expect.poll(() => named(1), { timeout: 30_000 }).toBeGreaterThan(0);
+    const other = named(0);
+    process.kill(named(1), 'SIGKILL');
+    expect(await sim.exited).toEqual({ code: 0, signal: null });
+    expect(sim.output()).toContain('Worker proc VllmWorker-1 died unexpectedly (exit code: -9), shutting down executor.');
+    expect(sim.output()).toContain('EngineCore encountered a fatal error.');
+    await expect.poll(() => isAlive(other), { timeout: 30_000 }).toBe(false);
   });
 
   test('makes /health say 503 while the port is still open', async () => {
