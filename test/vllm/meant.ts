@@ -7,7 +7,8 @@ interface Meant {
   readonly reason: string;
 }
 
-const OWN_WORDS = /^(?:Invalid value for|Missing required parameter|We could not parse|The model `|you must provide|The request body)/i;
+const OWN_WORDS =
+  /^(?:Invalid value for|Missing required parameter|We could not parse|The model `|you must provide|The request body|The model does not support )/i;
 
 /** What the gateway does on purpose. At most ten; the simulation has none, it is to answer as the real one does. */
 export const MEANT: readonly Meant[] = [
