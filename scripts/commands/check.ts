@@ -5,7 +5,7 @@ import type { GpuReading } from '../../supervisor/gpu/gpu.ts';
 import { visibleGpus } from '../../supervisor/gpu/visible.ts';
 import { missingEngine } from '../../supervisor/plan/missing-engine.ts';
 import type { SettingsFinding } from '../../supervisor/plan/settings-findings.ts';
-import { missingNames, unknownFlags } from '../../supervisor/plan/settings-findings.ts';
+import { missingNames, wrongFlags } from '../../supervisor/plan/settings-findings.ts';
 import { profileFolders } from '../../supervisor/profile/folders.ts';
 import { ProfileError, readProfiles } from '../../supervisor/profile/profile.ts';
 import { obstacleToWriting, openToOthers } from '../../supervisor/system/state-folder.ts';
@@ -15,7 +15,7 @@ import type { Path } from '../../gateway/config/schema/origins.ts';
 import { originWhere, pathText } from '../../gateway/config/schema/origins.ts';
 import { problemText, SettingsError } from '../../gateway/config/schema/problems.ts';
 import type { SettingsProblem } from '../../gateway/config/schema/problems.ts';
-import { type Settings, supervisorIsOn } from '../../gateway/config/schema/settings.ts';
+import { type ModelSettings, type Settings, supervisorIsOn } from '../../gateway/config/schema/settings.ts';
 import { stayAlive, systemClock } from '../../gateway/core/clock.ts';
 import { cardsOf } from './cards.ts';
 import { readCommandLine } from './command-line.ts';
@@ -25,11 +25,13 @@ import { readCommandLine } from './command-line.ts';
  * warning: settings are often checked where they are written, not where they run. A profile that they name is part of them.
  */
 export async function check(argv: readonly string[]): Promise<number> {
-  const line = readCommandLine(argv);
+  // What is sound beside a mistake is examined too: every mistake is to be told at once.
+  const line = readCommandLine(argv, { tolerant: 'silently' });
   if (line.kind === 'ended') return line.exitCode;
   const { loaded, cwd } = line;
   const isOn = supervisorIsOn(loaded.settings);
-  const { problems, warnings: doubts } = isOn ? await examineModels(loaded, cwd) : NOTHING;
+  const { problems: found, warnings: doubts } = isOn ? await examineModels(loaded, cwd) : NOTHING;
+  const problems = [...line.problems, ...found];
   const warnings = isOn ? [...doubts, ...(await missingHere(loaded, cwd)), ...folderHere(loaded, cwd)] : doubts;
   const result = checkCommand(
     problems.length > 0
@@ -37,13 +39,16 @@ export async function check(argv: readonly string[]): Promise<number> {
       : { ...loaded, warnings: [...loaded.warnings, ...warnings.map(problemText)] },
   );
   const out = result.exitCode === 0 ? process.stdout : process.stderr;
-  out.write(`${result.text.trimEnd()}\n`);
+  const beside = problems.length === 0 ? [] : warnings.map((warning) => `warning: ${problemText(warning)}\n`);
+  out.write(`${beside.join('')}${result.text.trimEnd()}\n`);
   return result.exitCode;
 }
 
-/** File by file, each from its top. */
+/** File by file, each from its top, and then environment and flags. */
 function inOrder(problems: readonly SettingsProblem[]): readonly SettingsProblem[] {
-  return problems.toSorted((a, b) => a.where.localeCompare(b.where, 'en', { numeric: true }));
+  const isFile = ({ where }: SettingsProblem) => !/^(environment|flag) /.test(where);
+  const byPlace = problems.toSorted((a, b) => a.where.localeCompare(b.where, 'en', { numeric: true }));
+  return [...byPlace.filter(isFile), ...byPlace.filter((problem) => !isFile(problem))];
 }
 
 interface Examined {
@@ -55,7 +60,7 @@ const NOTHING: Examined = { problems: [], warnings: [] };
 
 /** What is wrong with profiles, tuning and models that the settings name, whatever GPUs there are. */
 export function examineAnywhere(loaded: LoadedSettings, cwd: string): readonly SettingsProblem[] {
-  return supervisorIsOn(loaded.settings) ? examineOn(loaded, cwd, []).problems : [];
+  return supervisorIsOn(loaded.settings) ? [...examineOn(loaded, cwd, []).problems, ...examineFlags(loaded, cwd).problems] : [];
 }
 
 /** Whether profiles, tuning and models of the settings are there, and whether the models can run. */
@@ -88,9 +93,9 @@ function examineOn(loaded: LoadedSettings, cwd: string, gpus: readonly GpuReadin
   }
 }
 
-/** Flags that no vLLM has: in the settings, at their place, and in profiles. */
+/** Flags that no vLLM has, or not with such a value: in the settings, at their place, and in profiles. */
 function examineFlags(loaded: LoadedSettings, cwd: string): Examined {
-  const own = unknownFlags(loaded.settings);
+  const own = wrongFlags(loaded.settings);
   const told = (isSure: boolean) =>
     own.filter((finding) => finding.isSure === isSure).map(({ path, message }) => at(loaded, path, message));
   try {
@@ -111,7 +116,15 @@ function examinePlan(loaded: LoadedSettings, plan: (settings: Settings) => Fleet
   const warnings: SettingsProblem[] = [];
   const { settings } = loaded;
   const isMissing = (...path: Path) => missing.some((finding) => pathText(finding.path) === pathText(path));
-  const known = [...settings.models.entries()].filter(([index]) => !isMissing('models', index, 'id'));
+  const wrong = wrongFlags(settings).filter(({ isSure }) => isSure);
+  // Told at its own place; it must not hide what else is wrong with its model.
+  const withoutWrong = (model: ModelSettings, index: number): ModelSettings => {
+    const keys = wrong.filter((flag) => flag.index === index).map(({ key }) => key);
+    return keys.length === 0
+      ? model
+      : { ...model, engine: Object.fromEntries(Object.entries(model.engine).filter(([key]) => !keys.includes(key))) };
+  };
+  const known = [...settings.models.map(withoutWrong).entries()].filter(([index]) => !isMissing('models', index, 'id'));
   const supervisor = {
     ...settings.supervisor,
     ...(isMissing('supervisor', 'profile') ? { profile: 'auto' } : {}),

@@ -1,3 +1,4 @@
+import type { EngineValue } from '../../gateway/config/schema/settings.ts';
 import { nearestName } from '../../gateway/config/schema/nearest-name.ts';
 import { GPU_MODE } from '../profile/mode.ts';
 import { OURS } from './launch.ts';
@@ -14,14 +15,8 @@ export type CheckedFlags =
  * a note; what the operator wants (`own`) and it does not have is refused. Where its flags are not known, all pass but the removed ones.
  */
 export function checkFlags(engine: EngineSettings, own: EngineSettings, vllm: VllmInstall | null): CheckedFlags {
-  const ours = Object.keys(own).filter((key) => OURS.has(key.replaceAll('-', '_')));
-  if (ours.length > 0) return { kind: 'refused', reason: `Headgate itself sets ${ours.map(flagOf).join(', ')}: leave it out of engine.` };
-  const share = own['gpu_memory_utilization'];
-  if (share !== undefined && !(Number(share) > 0 && Number(share) <= 1))
-    return {
-      kind: 'refused',
-      reason: `gpu_memory_utilization is a share of the card’s memory, above 0 and at most 1, not ${String(share)}.`,
-    };
+  const fixed = Object.entries(own).flatMap(([key, value]) => fixedFlag(key, value) ?? []);
+  if (fixed.length > 0) return { kind: 'refused', reason: fixed.join(' ') };
   const known = vllm?.flags ?? null;
   const removed = removedSettings(engine, known);
   if (removed.length > 0) return { kind: 'refused', reason: removed.join(' ') };
@@ -36,6 +31,14 @@ export function checkFlags(engine: EngineSettings, own: EngineSettings, vllm: Vl
   const left = Object.entries(engine).filter(([key]) => !missing.includes(key));
   const notes = missing.map((key) => `${name} has no ${flagOf(key)} yet, so it is left out.`);
   return { kind: 'ok', engine: Object.fromEntries(left), notes };
+}
+
+/** Why an operator may not set a flag at all, or not to this, whatever vLLM there is; null where he may. A sentence. */
+export function fixedFlag(key: string, value: EngineValue): string | null {
+  const name = key.replaceAll('-', '_');
+  if (OURS.has(name)) return `Headgate itself sets ${flagOf(name)}: leave it out of engine.`;
+  if (name !== 'gpu_memory_utilization' || value === null || (Number(value) > 0 && Number(value) <= 1)) return null;
+  return `gpu_memory_utilization is a share of the card’s memory, above 0 and at most 1, not ${String(value)}.`;
 }
 
 /** What stands after a dot is a place in a flag's JSON. */

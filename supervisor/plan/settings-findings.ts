@@ -1,6 +1,8 @@
 import { nearestName } from '../../gateway/config/schema/nearest-name.ts';
 import type { Path } from '../../gateway/config/schema/origins.ts';
-import type { Settings } from '../../gateway/config/schema/settings.ts';
+import type { EngineValue, Settings } from '../../gateway/config/schema/settings.ts';
+import { fixedFlag } from '../engine/flags.ts';
+import { wrongValue } from '../flags/flag-values.ts';
 import { isKnownFlag, nearestFlag } from '../flags/known-flags.ts';
 import { GPU_MODE } from '../profile/mode.ts';
 import type { ReadProfiles } from '../profile/profile.ts';
@@ -30,15 +32,33 @@ export function missingNames({ supervisor, models }: Settings, { profiles, broke
   return findings;
 }
 
-/** Engine flags in the settings that no vLLM has, as far as is known. `isSure`: one is so near that it must have been meant. */
-export function unknownFlags({ models }: Settings): (SettingsFinding & { readonly isSure: boolean })[] {
+export interface FlagFinding extends SettingsFinding {
+  /** Of its model, in the settings. */
+  readonly index: number;
+  readonly key: string;
+  /** It is a mistake and not only doubtful. */
+  readonly isSure: boolean;
+}
+
+/** Everything that is wrong with the engine flags in the settings whatever vLLM is installed, each at its own place. */
+export function wrongFlags({ models }: Settings): FlagFinding[] {
   return models.flatMap(({ engine }, index) =>
-    Object.keys(engine).flatMap((key) => {
-      const name = key.replaceAll('-', '_');
-      if (name === GPU_MODE || isKnownFlag(key) || removedSettings({ [key]: null }, null).length > 0) return [];
-      return [{ path: ['models', index, 'engine', key], message: unknownFlag(key), isSure: nearestFlag(key) !== null }];
+    Object.entries(engine).flatMap(([key, value]) => {
+      const found = wrongFlag(key, value);
+      return found === null ? [] : [{ path: ['models', index, 'engine', key], index, key, ...found }];
     }),
   );
+}
+
+function wrongFlag(key: string, value: EngineValue): { readonly message: string; readonly isSure: boolean } | null {
+  const fixed = fixedFlag(key, value);
+  if (fixed !== null) return { message: fixed, isSure: true };
+  const [removed] = removedSettings({ [key]: value }, null);
+  if (removed !== undefined) return { message: removed, isSure: true };
+  if (key.replaceAll('-', '_') === GPU_MODE) return null;
+  // `isSure`: one is so near that it must have been meant.
+  if (!isKnownFlag(key)) return { message: unknownFlag(key), isSure: nearestFlag(key) !== null };
+  return wrongValue(key, value);
 }
 
 function hint(name: string, known: readonly string[]): string {

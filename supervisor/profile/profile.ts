@@ -7,6 +7,8 @@ import type { Origins, Path } from '../../gateway/config/schema/origins.ts';
 import { type Finding, problemText, type SettingsProblem, toProblems } from '../../gateway/config/schema/problems.ts';
 import type { EngineSettings, GpuProfile, ModelProfile, Tuning } from './schema.ts';
 import { gpuSchema, modelSchema, tuningSchema } from './schema.ts';
+import type { EngineValue } from '../../gateway/config/schema/settings.ts';
+import { wrongValue } from '../flags/flag-values.ts';
 import { isKnownFlag, nearestFlag } from '../flags/known-flags.ts';
 import { GPU_MODE } from './mode.ts';
 import { flagOf, removedSettings, removedVariables } from './removed-flags.ts';
@@ -70,7 +72,9 @@ export function readProfiles(folders: readonly string[] = [profilesDirectory()])
   }
   for (const file of tunings.files) {
     findings.push(...removedIn(file, ['engine'], file.profile.engine));
-    unknown.push(...unknownIn(file, ['engine'], file.profile.engine));
+    // Most of what a tuning says is a rule for what the profile has, and no value.
+    const values = Object.entries(file.profile.engine).map(([key, rule]) => [key, 'set' in rule ? (rule.set as EngineValue) : null]);
+    unknown.push(...unknownIn(file, ['engine'], Object.fromEntries(values) as EngineSettings));
   }
   for (const file of models.files) {
     findings.push(...modelFindings(file, knownGpus));
@@ -108,11 +112,13 @@ function engineLayers({
   ];
 }
 
-/** Flags that no vLLM has, as far as is known. */
-function* unknownIn(file: ProfileFile<object>, at: Path, engine: Readonly<Record<string, unknown>>): Generator<Finding> {
-  for (const key of Object.keys(engine)) {
-    if (key === GPU_MODE || isKnownFlag(key) || removedSettings({ [key]: null }, null).length > 0) continue;
-    yield findingAt(file, [...at, key], unknownFlag(key));
+/** Flags that no vLLM has, as far as is known, or not with such a value. */
+function* unknownIn(file: ProfileFile<object>, at: Path, engine: EngineSettings): Generator<Finding> {
+  for (const [key, value] of Object.entries(engine)) {
+    if (key === GPU_MODE || removedSettings({ [key]: null }, null).length > 0) continue;
+    const wrong = isKnownFlag(key) ? wrongValue(key, value) : null;
+    if (!isKnownFlag(key)) yield findingAt(file, [...at, key], unknownFlag(key));
+    else if (wrong?.isSure === true) yield findingAt(file, [...at, key], wrong.message);
   }
 }
 

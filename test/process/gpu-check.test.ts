@@ -67,6 +67,7 @@ describe('headgate check', () => {
       .split('\n')
       .map((line) => line.replace(/(did you mean \S+\?).*/, '$1'));
     expect(told).toEqual([
+      'warning: headgate.yaml:5:43: models[1].engine.zz-unheard: vllm serve has no flag --zz-unheard',
       'profiles/gpu/l4.yaml:2:3: engine.max_num_seq: vllm serve has no flag --max-num-seq; did you mean max_num_seqs?',
       'profiles/gpu/t4.yaml:3:1: evn: unknown key; did you mean env?',
       'headgate.yaml:1:24: supervisor.profile: there is no t5; did you mean t4?',
@@ -79,6 +80,41 @@ describe('headgate check', () => {
       '',
     ]);
     expect(code).toBe(64);
+  });
+
+  test('tells mistakes of the settings with those of what they name, and each engine flag at its own place', async () => {
+    const file = [
+      'models:',
+      '  - { id: mistral-7b-instruct, alias: [x] }',
+      '  - id: qwen2.5-1.5b-instruct-awq',
+      '    engine: { port: 1, gpu_memory_utilization: 7, quantization: awq_marln, max-num-seqs: many, task: embed }',
+      '  - qwen2.5-1.5b-instrct',
+      'batch_window: { windw_ms: 20 }',
+      'workers: [localhost:8000]',
+    ];
+    const { code, text } = await headgate(houseWith(['t4']), `${file.join('\n')}\n`, 'check');
+    expect(code).toBe(64);
+    expect(text.split('\n').map((line) => line.replace(/^headgate\.yaml:|(: )(?:.*?)(write .*|$)/g, '$1$2'))).toEqual([
+      '2:32: ',
+      '4:21: ',
+      '4:48: ',
+      '4:65: ',
+      '4:90: ',
+      '4:102: ',
+      '5:5: ',
+      '6:17: ',
+      '7:11: write { url: http://localhost:8000 }',
+      '9 problems in the settings',
+      '',
+    ]);
+    for (const part of [
+      ':4:21: models[1].engine.port: Headgate itself sets --port',
+      ':4:48: models[1].engine.gpu_memory_utilization: ',
+      ':4:65: models[1].engine.quantization: vLLM has no quantization awq_marln; did you mean awq_marlin?',
+      ':4:90: models[1].engine.max-num-seqs: vllm serve wants a whole number',
+      ':4:102: models[1].engine.task: vLLM no longer has --task',
+    ])
+      expect(text).toContain(part);
   });
 
   test('asks no GPU where no model is named, and none anywhere of a gateway alone', async () => {

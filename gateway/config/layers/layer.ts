@@ -66,17 +66,26 @@ export function locate(layer: Layer, path: Path, about: 'key' | 'value'): Origin
   return null;
 }
 
-/** A wrong entry spoils its whole list: the others would move up. */
+/** A key is taken out of its group. A wrong entry spoils its whole list, since the others would move up, and so does one that lacks a key. */
 function takeOut(layer: Layer, path: Path): void {
-  const entry = path.findIndex((step) => typeof step === 'number');
-  const target = (entry === -1 ? path : path.slice(0, entry)) as readonly string[];
+  let target = path;
+  while (typeof target.at(-1) === 'number') target = target.slice(0, -1);
+  const holder = groupAt(layer.tree, target.slice(0, -1));
+  const last = target.at(-1);
+  if (last !== undefined && (holder === null || !Object.hasOwn(holder, last))) {
+    const entry = target.findLastIndex((step) => typeof step === 'number');
+    if (entry !== -1) return takeOut(layer, target.slice(0, entry));
+  }
   const text = pathText(target);
   layer.broken.add(text);
   for (const known of layer.origins.keys()) if (isWithin(known, text)) layer.origins.delete(known);
-  let group: Tree = layer.tree;
-  for (const step of target.slice(0, -1)) group = group[step] as Tree;
-  const last = target.at(-1);
-  if (last !== undefined) delete group[last];
+  if (last !== undefined && holder !== null) delete holder[last];
+}
+
+function groupAt(tree: Tree, path: Path): Tree | null {
+  let group: unknown = tree;
+  for (const step of path) group = typeof group === 'object' && group !== null ? (group as Record<string | number, unknown>)[step] : null;
+  return typeof group === 'object' && group !== null ? (group as Tree) : null;
 }
 
 function markOrigin(origins: Map<string, Origin>, path: Path, value: unknown, origin: Origin): void {

@@ -21,6 +21,8 @@ export function hint(schema: z.ZodType, value: unknown, path: string): string {
   const types = typesOf(json);
   const choices = (json.enum ?? []).map(String);
   if (typeof value === 'string') {
+    const group = groupMeant(json, value);
+    if (group !== null) return `; write ${group}`;
     const asBoolean = booleanMeant(value);
     if (asBoolean !== null && (types.has('boolean') || choices.includes(asBoolean))) {
       return `; write ${asBoolean} (in YAML 1.2 only true and false are booleans)`;
@@ -32,6 +34,18 @@ export function hint(schema: z.ZodType, value: unknown, path: string): string {
   }
   if (types.has('string') && choices.length === 0 && (typeof value === 'number' || typeof value === 'boolean')) return '; put it in quotes';
   return '';
+}
+
+/** Text in place of a group that needs nothing but one text, or of a list of such groups: how to write it. */
+function groupMeant(json: Json, text: string): string | null {
+  if (json.type === 'array') {
+    const entry =
+      json.items === undefined || typeof json.items === 'boolean' || Array.isArray(json.items) ? null : groupMeant(json.items, text);
+    return entry === null ? null : `[${entry}]`;
+  }
+  const [key, ...more] = json.required ?? [];
+  if (json.type !== 'object' || key === undefined || more.length > 0 || !/^[\w.:/@-]{1,200}$/.test(text)) return null;
+  return `{ ${key}: ${key === 'url' && !text.includes('://') ? `http://${text}` : text} }`;
 }
 
 function typesOf(json: Json): Set<string> {
