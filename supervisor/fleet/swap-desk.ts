@@ -52,7 +52,8 @@ export class SwapDesk {
     // Half of what the swap itself leaves of their patience: an estimate may be wrong, and those who wait are to be still there.
     const spareMs = (this.#options.maxWaitMs - this.#swapMs(model)) / 2;
     this.#book = wish(this.#book, model, waiting, spareMs, situation.nowMs);
-    if (isNew && present === null) this.#look();
+    // What is in the way may have had work that nobody has looked at yet, and then stays for longer than was told.
+    if (isNew && present === null) this.#look(() => this.#options.onChange());
     this.review();
     if (isNew) this.#options.onChange();
     return { kind: 'accepted', will: this.#forecast(model) };
@@ -191,10 +192,13 @@ export class SwapDesk {
   }
 
   /** Whether the models in the way have work decides over them: their workers are asked. */
-  #look(): void {
+  #look(then: () => void = () => {}): void {
     for (const { worker } of this.#options.slots) {
       if (worker.state !== 'ready' || this.#options.clock.now() - worker.use.seenAtMs < LOOK_MS / 2) continue;
-      void worker.look().then(() => this.review());
+      void worker.look().then(() => {
+        this.review();
+        then();
+      });
     }
   }
 }

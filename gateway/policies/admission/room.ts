@@ -38,6 +38,8 @@ const PRIORITIES: Readonly<Record<Priority, { readonly first: number; readonly a
 const EVIDENCE = 20;
 const SMOOTHING = 0.1;
 const LOOK_AGAIN_MS = 250;
+/** A look at who has work, and its way back to us. */
+const JUDGED_MS = 3_000;
 
 /**
  * Calls of a model that its ready workers can run at once: capacity and headroom, less what pressure withholds. A slow start shifts load
@@ -60,8 +62,13 @@ interface Waiting {
   readonly leaving: AbortController;
   /** Until when it may wait. */
   readonly untilMs: number;
-  /** It was told that a worker comes in time: an estimate that changes later is no reason to send it away. */
-  isJudged: boolean;
+  /**
+   * An estimate that changes later than this is no reason to send it away. Its own coming changes the first one: only then is it looked at
+   * whether the model in the way has work.
+   */
+  readonly judgedUntilMs: number;
+  /** The estimate that it waits for, which is told anew only now and then; null: none was known yet. Seconds. */
+  known: number | null;
 }
 
 /** The places of one model and the line in front of them. */
@@ -196,8 +203,8 @@ export class Room {
     const { directory, clock } = this.#context;
     if (etaSeconds === null) return;
     for (const waiting of [...this.#waiting]) {
-      if (waiting.isJudged) continue;
-      waiting.isJudged = true;
+      if (waiting.known !== null && (etaSeconds <= waiting.known || clock.now() > waiting.judgedUntilMs)) continue;
+      waiting.known = etaSeconds;
       if (clock.now() + etaSeconds * 1000 > waiting.untilMs) waiting.leaving.abort(noWorkerError(directory, this.#model));
     }
   }
@@ -232,7 +239,7 @@ export class Room {
     const { directory } = this.#context;
     const known = directory.readyFor(this.#model).length === 0 ? (directory.resolve(this.#model)?.etaSeconds ?? null) : null;
     const untilMs = startedAt + Math.min(queue_timeout_ms, this.#leftMs(call));
-    const waiting: Waiting = { leaving, untilMs, isJudged: known !== null };
+    const waiting: Waiting = { leaving, untilMs, judgedUntilMs: startedAt + JUDGED_MS, known };
     this.#waiting.add(waiting);
     const stopWaiting = (): void => {
       offCancel();

@@ -56,6 +56,27 @@ describe('calls for a model that can be loaded', () => {
     expect((await refusal(later)).kind).toBe('client_disconnected');
   });
 
+  test('are refused as well when their coming shows that the model in the way stays for longer than was known', async () => {
+    const t = unloaded(3, { queue_timeout_ms: 10_000 });
+    const first = t.enter();
+    await t.clock.advance(500);
+    t.directory.setModel(MODEL, 'available', 36, true);
+    await t.clock.advance(500);
+    expect(await refusal(first)).toMatchObject({ kind: 'model_loading', details: { retryAfterMs: 36_000 } });
+
+    // Once that is known an estimate that grows is no reason to send anybody away.
+    t.directory.setModel(MODEL, 'loading', 8, true);
+    t.enter({ id: 'later' });
+    await t.clock.advance(4000);
+    t.directory.setModel(MODEL, 'loading', 12, true);
+    await t.clock.advance(1000);
+    expect(t.admission.depth('interactive')).toBe(1);
+    t.directory.setState(t.workers[0]!, 'ready');
+    await t.settle();
+    expect(t.order).toEqual(['later']);
+    t.leave('later');
+  });
+
   test('are waited for in a room of the usual size', async () => {
     const t = unloaded(3, { max_queue: 2 });
     t.enter();
