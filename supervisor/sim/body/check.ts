@@ -1,3 +1,4 @@
+import { fieldsOf, mayBe } from './fields-of.ts';
 import type { FieldProblem } from './problem.ts';
 import { isTaken, type Read, readBool, readFloat, readInt, readOneOf, readText } from './scalars.ts';
 import { namedShape, type Shape } from './shapes.ts';
@@ -37,6 +38,10 @@ export function checkLater({ shape, items }: Later): readonly FieldProblem[] {
 
 function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function problemsOf(shape: Shape, value: unknown, loc: Path): readonly FieldProblem[] {
+  return checkShape(shape, value, loc).problems;
 }
 
 const NOT_A_MODEL = 'Input should be a valid dictionary or object to extract fields from';
@@ -142,7 +147,9 @@ class Check {
   #union(branches: readonly (readonly [string | null, Shape])[], value: unknown, loc: Path): unknown {
     let best: { readonly check: Check; readonly read: unknown } | null = null;
     const problems: FieldProblem[] = [];
-    for (const [name, shape] of branches) {
+    // Of most values most branches cannot be true, and what is wrong with those matters only where none is.
+    const likely = branches.filter(([, shape]) => mayBe(shape, value));
+    for (const [name, shape] of likely) {
       const check = new Check();
       const read = check.read(shape, value, name === null ? loc : [...loc, name]);
       if (check.problems.length > 0) problems.push(...check.problems);
@@ -150,7 +157,8 @@ class Check {
       else if (best === null || check.#isBetterThan(best.check)) best = { check, read };
     }
     if (best !== null) return this.#choose(best.check, best.read);
-    this.problems.push(...problems);
+    if (likely.length === branches.length) this.problems.push(...problems);
+    else for (const [name, shape] of branches) this.problems.push(...problemsOf(shape, value, name === null ? loc : [...loc, name]));
     return value;
   }
 
@@ -202,9 +210,7 @@ class Check {
     const read: Record<string, unknown> = { ...value };
     const names = closed ? new Set<string>() : null;
     let count = 0;
-    for (const [written, shape] of Object.entries(fields)) {
-      const optional = written.endsWith('?');
-      const name = optional ? written.slice(0, -1) : written;
+    for (const { name, optional, shape } of fieldsOf(fields)) {
       names?.add(name);
       if (name in value) {
         read[name] = this.read(shape, value[name], [...loc, name]);
