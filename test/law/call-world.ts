@@ -94,8 +94,8 @@ export class World {
       breaker: () => ({
         failures: house.failures,
         window_ms: 5_000,
-        failure_rate: 0.6,
-        min_requests: 6,
+        failure_rate: 0.4,
+        min_requests: 4,
         open_ms: OPEN_MS,
         success_to_close: house.success_to_close,
       }),
