@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Settings } from '../../gateway/config/schema/settings.ts';
 import { systemClock } from '../../gateway/core/clock.ts';
@@ -28,12 +28,15 @@ export function cardsOf({ supervisor }: Settings, env: Env, cwd: string, shared:
   const unknown = names.find((name) => !gpuIds().includes(name));
   if (unknown !== undefined) throw new ProfileError(`SIM_GPU: there is no card ${unknown} to pretend; there are ${gpuIds().join(', ')}`);
   const file = resolve(cwd, supervisor.state_dir, `simulated-${names.join('-')}.json`);
-  const isOurs = shared && env['SIM_VRAM_FILE'] === undefined;
+  const isFree = env['SIM_VRAM_FILE'] === undefined;
+  const isOurs = shared && isFree;
   const withFile = isOurs ? { ...env, SIM_VRAM_FILE: file } : env;
+  // Whoever only looks sees what engines here have taken, and makes no file where none has.
+  const seen = () => (isFree && existsSync(file) ? { ...env, SIM_VRAM_FILE: file } : withFile);
   const pretended = new NvidiaSmi(systemClock, env, [], {
     run: (args) => {
       if (isOurs) mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-      return askPretended(args, withFile);
+      return askPretended(args, seen());
     },
   });
   return { cards: new PretendedCards(supervisor.engine === 'sim' ? null : real, pretended), env: withFile };

@@ -2,6 +2,8 @@ import { resolve } from 'node:path';
 import { controlPath } from '../../gateway/link/control-path.ts';
 import type { Settings } from '../../gateway/config/schema/settings.ts';
 import { askState, isAnswered } from '../../gateway/link/ask-state.ts';
+import { headgateAt } from '../../gateway/link/headgate-at.ts';
+import { readWhereabouts, type Whereabouts } from '../../gateway/link/whereabouts.ts';
 import type { StateFinding } from './report.ts';
 import { instancePrefix } from '../system/instance-id.ts';
 import { isFree } from '../system/ports.ts';
@@ -36,8 +38,11 @@ export async function examineState(settings: Settings, cwd: string): Promise<Sta
   }
   if (free < supervisor.replicas && !isRunning)
     problems.push(`supervisor.port_range ${from}-${to} has ${free} free ports and ${supervisor.replicas} are needed.`);
-  if (server.port !== 0 && !isRunning && !(await isFree(server.host, server.port)))
-    problems.push(`Port ${server.port} of server.port is taken: end what listens there, or set another.`);
+  if (server.port !== 0 && !isRunning && !(await isFree(server.host, server.port))) {
+    const own = await gatewayHere(directory, server.port);
+    if (own === null) problems.push(`Port ${server.port} of server.port is taken: end what listens there, or set another.`);
+    else warnings.push(`The gateway of this folder runs (process ${own.pid}, ${own.url}); it has no supervisor.`);
+  }
 
   const prefix = instancePrefix(directory);
   const leftovers = isRunning ? [] : find({ group: null, isMarked: (id) => id.startsWith(prefix) }).map(({ pid }) => pid);
@@ -52,6 +57,13 @@ export async function examineState(settings: Settings, cwd: string): Promise<Sta
     leftovers,
   };
   return { finding, problems, warnings };
+}
+
+/** The gateway of this folder that listens on a port: it waits for the supervisor that is to be started, and is not in its way. */
+async function gatewayHere(stateDir: string, port: number): Promise<Whereabouts | null> {
+  const record = readWhereabouts(stateDir).find(({ url }) => Number(new URL(url).port) === port);
+  if (!record || (await headgateAt(new URL(record.url).hostname, port)) === null) return null;
+  return record;
 }
 
 /** What the supervisor that runs here cannot help. */

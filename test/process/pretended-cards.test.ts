@@ -32,6 +32,10 @@ test('SIM_GPU makes pretended cards of its names: detected, matched with a profi
   expect(await status.exited).toBe(0);
   expect(status.output()).toMatch(/GPU 0 Tesla T4 \(simulated\): \d+\.\d of 15\.0 GiB used/);
   expect(status.output()).toMatch(/GPU 1 NVIDIA GeForce RTX 3060 \(simulated\): \d+\.\d of 12\.0 GiB used/);
+  await using doctor = run(process.execPath, [CLI, 'doctor'], { cwd, env });
+  expect(await doctor.exited).toBe(0);
+  const free = [...doctor.output().matchAll(/\d: \S.* \(simulated\), .*CUDA, ([\d.]+) GiB free\)/g)].map(([, gib]) => Number(gib));
+  expect(free).toEqual([expect.closeTo(1, 0), expect.closeTo(11.6, 0)]);
 });
 
 test('a state folder that is none is told of at the start and by check, and nothing is started', async () => {
