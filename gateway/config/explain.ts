@@ -22,14 +22,29 @@ export function explainJson(loaded: LoadedSettings): { file: string | null; warn
   return { file: loaded.file, warnings: loaded.warnings, settings: explainValue(loaded, loaded.settings, []) };
 }
 
-/** The effective settings as YAML, each line with its origin, for `headgate explain`. Secrets are hidden. */
-export function explainSettings(loaded: LoadedSettings): string {
+/**
+ * The effective settings as YAML, each line with its origin, for `headgate explain`. Secrets are hidden. With a path, what lies under it
+ * alone, in its place; null where nothing does.
+ */
+export function explainSettings(loaded: LoadedSettings): string;
+export function explainSettings(loaded: LoadedSettings, path: readonly string[]): string | null;
+export function explainSettings(loaded: LoadedSettings, path: readonly string[] = []): string | null {
   const lines: Line[] = [];
-  for (const [key, explained] of Object.entries(explainJson(loaded).settings)) writeEntry(lines, '', key, explained);
+  const asked = only(explainJson(loaded).settings, path);
+  if (asked === null) return null;
+  for (const [key, explained] of Object.entries(asked)) writeEntry(lines, '', key, explained);
   const width = Math.min(40, Math.max(0, ...lines.map(({ text }) => text.length)));
   const head = loaded.file === null ? '# no settings file' : `# settings file: ${loaded.file}`;
   const body = lines.map(({ text, origin }) => (origin === '' ? text : `${text.padEnd(width)}  # ${origin}`));
   return [head, ...loaded.warnings.map((warning) => `# warning: ${warning}`), ...body, ''].join('\n');
+}
+
+/** The groups on the way to what a path names, without what stands beside it. */
+function only(explained: Explained, [key, ...rest]: readonly string[]): Explained | null {
+  if (key === undefined) return explained;
+  if (isExplainedValue(explained) || Array.isArray(explained) || !Object.hasOwn(explained, key)) return null;
+  const inner = only((explained as Readonly<Record<string, Explained>>)[key]!, rest);
+  return inner === null ? null : { [key]: inner };
 }
 
 interface Line {

@@ -12,7 +12,11 @@ const LIMITS = { silenceMs: 5_000, totalMs: 10_000 };
 
 /** `headgate drain WORKER`, `headgate undrain WORKER` and `headgate restart WORKER [--reset]` */
 export async function tellWorker(argv: readonly string[], verb: WorkerVerb): Promise<number> {
-  const line = readCommandLine(argv, { positionals: 1, tolerant: 'aloud', ...(verb === 'restart' ? { own: { reset: 'switch' } } : {}) });
+  const line = readCommandLine(verb, argv, {
+    words: ['WORKER'],
+    tolerant: 'aloud',
+    ...(verb === 'restart' ? { own: { reset: 'switch' } } : {}),
+  });
   if (line.kind === 'ended') return line.exitCode;
   const path = `/admin/workers/${encodeURIComponent(line.positionals[0]!)}/${verb}${line.own.has('reset') ? '?reset=true' : ''}`;
   const answer = await ask<WorkerTold>(line.loaded, 'POST', path, 'admin');

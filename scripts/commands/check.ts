@@ -26,7 +26,7 @@ import { readCommandLine } from './command-line.ts';
  */
 export async function check(argv: readonly string[]): Promise<number> {
   // What is sound beside a mistake is examined too: every mistake is to be told at once.
-  const line = readCommandLine(argv, { tolerant: 'silently' });
+  const line = readCommandLine('check', argv, { tolerant: 'silently' });
   if (line.kind === 'ended') return line.exitCode;
   const { loaded, cwd } = line;
   const isOn = supervisorIsOn(loaded.settings);

@@ -23,8 +23,8 @@ type CommandLine =
 interface CommandLineShape {
   /** Flags besides those of the settings. */
   readonly own?: Readonly<Record<string, 'switch' | 'value'>>;
-  /** How many plain words the command takes. */
-  readonly positionals?: number;
+  /** The plain words that the command needs, by the names that its usage has for them. */
+  readonly words?: readonly string[];
   /** How many more it may take. */
   readonly optional?: number;
   readonly fixed?: NonNullable<LoadInput['fixed']>;
@@ -35,18 +35,19 @@ interface CommandLineShape {
   readonly tolerant?: 'aloud' | 'silently' | undefined;
 }
 
-/** Reads a command's flags and the settings behind them. What is wrong with either is told on standard error here. */
-export function readCommandLine(argv: readonly string[], shape: CommandLineShape = {}): CommandLine {
+/** Reads the flags of a command, by its name, and the settings behind them. What is wrong with either is told on standard error here. */
+export function readCommandLine(command: string, argv: readonly string[], shape: CommandLineShape = {}): CommandLine {
   const parsed = parseSettingsFlags(argv, shape.own);
-  const expected = shape.positionals ?? 0;
+  const words = shape.words ?? [];
   const problems = parsed.kind === 'usage' ? [...parsed.problems] : [];
   if (parsed.kind === 'flags') {
-    const extra = parsed.positionals[expected + (shape.optional ?? 0)];
+    const extra = parsed.positionals[words.length + (shape.optional ?? 0)];
     if (extra !== undefined) problems.push(`unexpected argument ${extra}`);
-    else if (parsed.positionals.length < expected) problems.push('a name is missing');
+    const missing = words.slice(parsed.positionals.length);
+    if (missing.length > 0) problems.push(`${missing.join(' and ')} is missing: headgate ${command} ${words.join(' ')}`);
   }
   if (parsed.kind === 'usage' || problems.length > 0) {
-    process.stderr.write(`${problems.map((problem) => `headgate: ${problem}`).join('\n')}\nRun "headgate help" for usage.\n`);
+    process.stderr.write(`${problems.map((problem) => `headgate: ${problem}`).join('\n')}\n"headgate help ${command}" tells its usage.\n`);
     return { kind: 'ended', exitCode: EXIT_USAGE };
   }
   const input = { ...systemInput(), flags: parsed.flags, ...(shape.fixed === undefined ? {} : { fixed: shape.fixed }) };

@@ -9,7 +9,7 @@ import { readCommandLine } from './command-line.ts';
 
 /** `headgate doctor`: 0 when nothing stands in the way of a start, 1 when something does. */
 export async function doctor(argv: readonly string[]): Promise<number> {
-  const line = readCommandLine(argv, { tolerant: 'aloud', own: { json: 'switch' } });
+  const line = readCommandLine('doctor', argv, { tolerant: 'aloud', own: { json: 'switch' } });
   if (line.kind === 'ended') return line.exitCode;
   // A program that hangs is given up by a timer, which alone would not keep us running.
   const alive = stayAlive();

@@ -12,7 +12,7 @@ const DEFAULT_SINCE = '24h';
 
 /** `headgate events`: what has happened here, from the files of the state folder, whether or not anything runs. */
 export async function events(argv: readonly string[]): Promise<number> {
-  const line = readCommandLine(argv, { tolerant: 'aloud', own: { json: 'switch', since: 'value', worker: 'value' } });
+  const line = readCommandLine('events', argv, { tolerant: 'aloud', own: { json: 'switch', since: 'value', worker: 'value' } });
   if (line.kind === 'ended') return line.exitCode;
   const since = String(line.own.get('since') ?? DEFAULT_SINCE);
   const from = momentOf(since, systemClock.wall());
@@ -36,7 +36,7 @@ function whyNothing(all: readonly HistoryEntry[], stateDir: string, since: strin
   const workers = [...new Set(all.flatMap((entry) => textOf(entry, 'worker') ?? []))];
   if (typeof worker === 'string' && !workers.includes(worker)) {
     const near = nearestName(worker, workers);
-    return `nothing is on record of a worker ${worker}${near === null ? '' : `; did you mean ${near}?`} On record: ${workers.join(', ') || 'none'}.`;
+    return `nothing is on record of a worker ${worker}${near === null ? '.' : `; did you mean ${near}?`} On record: ${workers.join(', ') || 'none'}.`;
   }
   return `nothing has happened since ${since}; the last entry is of ${last.at}. --since 7d looks further back.`;
 }

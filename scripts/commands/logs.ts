@@ -13,7 +13,7 @@ const DEFAULT_LINES = 200;
 /** `headgate logs [WORKER]`: what the engine has printed last, from the state folder, whether or not anything runs. */
 export async function logs(argv: readonly string[]): Promise<number> {
   const own = { follow: 'switch', failed: 'switch', previous: 'switch', lines: 'value' } as const;
-  const line = readCommandLine(argv, { positionals: 0, optional: 1, tolerant: 'aloud', own });
+  const line = readCommandLine('logs', argv, { optional: 1, tolerant: 'aloud', own });
   if (line.kind === 'ended') return line.exitCode;
   const lines = Number(line.own.get('lines') ?? DEFAULT_LINES);
   if (!Number.isInteger(lines) || lines < 0) {
@@ -54,7 +54,7 @@ function pick(all: readonly EngineLog[], stateDir: string, worker: string | unde
   const name = worker ?? workers[0]!;
   if (!workers.includes(name)) {
     const near = nearestName(name, workers);
-    return `there is no log of a worker ${name}${near === null ? '' : `; did you mean ${near}?`} There are those of ${workers.join(', ')}.`;
+    return `there is no log of a worker ${name}${near === null ? '.' : `; did you mean ${near}?`} There are those of ${workers.join(', ')}.`;
   }
   return (
     all.find((log) => log.worker === name && log.kind === kind) ??

@@ -6,7 +6,7 @@ import { othersText } from './find-gateway.ts';
 
 /** `headgate reload`: has the running gateway read its settings anew, and tells what came of it. What is wrong with them the gateway says. */
 export async function reload(argv: readonly string[]): Promise<number> {
-  const line = readCommandLine(argv, { tolerant: 'silently' });
+  const line = readCommandLine('reload', argv, { tolerant: 'silently' });
   if (line.kind === 'ended') return line.exitCode;
   const answer = await ask<Reloaded>(line.loaded, 'POST', '/admin/reload', 'admin');
   if (answer.kind === 'failed') {

@@ -33,7 +33,7 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
   // A supervisor that runs by itself, in a unit or a container of its own, is followed and neither started nor stopped from here.
   const follows = command === 'gateway' && argv.includes('--supervised');
   const enabled = { path: ['supervisor', 'enabled'], value: follows, by: follows ? '--supervised' : 'headgate gateway' };
-  const line = readCommandLine(argv, command === 'gateway' ? { fixed: [enabled], own: { supervised: 'switch' } } : {});
+  const line = readCommandLine(command, argv, command === 'gateway' ? { fixed: [enabled], own: { supervised: 'switch' } } : {});
   if (line.kind === 'ended') return line.exitCode;
   const { settings } = line.loaded;
   const isHungUp = watchTerminal();

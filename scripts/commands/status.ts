@@ -16,7 +16,7 @@ interface Report {
 
 /** `headgate status`: asks the running gateway and prints what it says. With `--watch` again and again, also when there is none yet, or none for a while. */
 export async function status(argv: readonly string[]): Promise<number> {
-  const line = readCommandLine(argv, { tolerant: 'aloud', own: { json: 'switch', watch: 'switch' } });
+  const line = readCommandLine('status', argv, { tolerant: 'aloud', own: { json: 'switch', watch: 'switch' } });
   if (line.kind === 'ended') return line.exitCode;
   const watch = line.own.has('watch');
   const clear = watch && isLiveTerminal() ? CLEAR_SCREEN : '';

@@ -21,7 +21,7 @@ const LOOK_MS = 100;
 
 /** `headgate supervise`, and `headgate supervise --stop [--leave-engines]` for the one that runs. */
 export async function supervise(argv: readonly string[]): Promise<number> {
-  const line = readCommandLine(argv, {
+  const line = readCommandLine('supervise', argv, {
     own: { stop: 'switch', 'leave-engines': 'switch' },
     tolerant: argv.includes('--stop') ? 'aloud' : undefined,
   });

@@ -9,7 +9,7 @@ const LOOK_MS = 500;
 
 /** `headgate swap MODEL`: has the running gateway load a model, and waits until it is ready. */
 export async function swap(argv: readonly string[]): Promise<number> {
-  const line = readCommandLine(argv, { positionals: 1, tolerant: 'aloud' });
+  const line = readCommandLine('swap', argv, { words: ['MODEL'], tolerant: 'aloud' });
   if (line.kind === 'ended') return line.exitCode;
   const answer = await ask<ModelTold>(line.loaded, 'POST', `/admin/models/${encodeURIComponent(line.positionals[0]!)}/load`, 'admin');
   if (answer.kind === 'failed') return failed(answer.message);

@@ -58,8 +58,8 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'explain',
-    usage: 'explain [FLAGS]',
-    summary: 'Shows the effective settings and where each comes from; secrets are hidden.',
+    usage: 'explain [SECTION] [FLAGS]',
+    summary: 'Shows the effective settings and where each comes from, all or those of a section (batch_window); secrets are hidden.',
     flags: [],
     settings: ALL,
     run: async (argv) => (await import('./explain.ts')).explain(argv),

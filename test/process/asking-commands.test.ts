@@ -86,3 +86,48 @@ test('reload tells what changed, what waits for a restart, and what is wrong wit
     /^headgate: The new settings are not valid; the old ones stay\. headgate\.yaml:1:\d+: batch_window\.window_ms: .*\n$/,
   );
 });
+
+test('a command that lacks a word says which, and a name that nothing has is told in whole sentences', async () => {
+  const folder = scratchFolder();
+  mkdirSync(join(folder, '.headgate', 'logs'), { recursive: true });
+  writeFileSync(join(folder, '.headgate', 'logs', 'worker-1.log'), 'what it printed\n');
+  const entry = {
+    at: new Date().toISOString(),
+    by: 'gateway',
+    process: 1,
+    level: 'info',
+    event: 'worker.ready',
+    msg: 'x',
+    worker: 'worker-1',
+  };
+  writeFileSync(join(folder, '.headgate', 'events-gateway.jsonl'), `${JSON.stringify(entry)}\n`);
+  const [restart, swap, logs, events, section, other] = await Promise.all([
+    headgate(folder, 'restart'),
+    headgate(folder, 'swap'),
+    headgate(folder, 'logs', 'nope'),
+    headgate(folder, 'events', '--worker', 'nope'),
+    headgate(folder, 'explain', 'batch_window.guardrail'),
+    headgate(folder, 'explain', 'batch_windw'),
+  ]);
+  expect(restart).toEqual({
+    code: 2,
+    out: '',
+    err: 'headgate: WORKER is missing: headgate restart WORKER\n"headgate help restart" tells its usage.\n',
+  });
+  expect(swap).toEqual({
+    code: 2,
+    out: '',
+    err: 'headgate: MODEL is missing: headgate swap MODEL\n"headgate help swap" tells its usage.\n',
+  });
+  expect(logs.err).toBe('headgate: there is no log of a worker nope. There are those of worker-1.\n');
+  expect(events.err).toBe('headgate: nothing is on record of a worker nope. On record: worker-1.\n');
+  expect(section.out.split('\n').map((line) => line.trim().split(' ')[0])).toEqual([
+    '#',
+    'batch_window:',
+    'guardrail:',
+    'p95_slo_ms:',
+    'enabled:',
+    '',
+  ]);
+  expect(other).toEqual({ code: 2, out: '', err: 'headgate: there is no section or setting batch_windw; did you mean batch_window?\n' });
+});

@@ -45,6 +45,14 @@ describe('explaining settings', () => {
     expect(origins).toHaveLength(SETTINGS.root.leaves().length);
   });
 
+  test('shows a section alone, or a setting, in its place', () => {
+    expect(parse(explainSettings(load(given), ['log'])!)).toEqual({ log: load(given).settings.log });
+    expect(parse(explainSettings(load(given), ['server', 'port'])!)).toEqual({ server: { port: 9 } });
+    expect(explainSettings(load(given), ['admin'])).not.toContain('hunter2');
+    for (const path of [['nothing'], ['log', 'nothing'], ['log', 'level', 'origin'], ['models', '0'], ['toString']])
+      expect(explainSettings(load(given), path)).toBeNull();
+  });
+
   test('hides secrets, but not that there is none', () => {
     const text = explainSettings(load(given));
     expect(text).not.toContain('hunter2');
