@@ -8,14 +8,14 @@ interface Meant {
 }
 
 const OWN_WORDS =
-  /^(?:Invalid value for|Missing required parameter|We could not parse|The model `|you must provide|The request body|The model does not support )/i;
+  /^(?:Invalid value for|Missing required parameter|We could not parse|The model `|you must provide|The request body|The model does not support |The worker is too busy)/i;
 
 /** What the gateway does on purpose. At most ten; the simulation has none, it is to answer as the real one does. */
 export const MEANT: readonly Meant[] = [
   {
     pair: 'gateway',
     matches: ({ group, actual }) => group === 'json' && OWN_WORDS.test(actual),
-    reason: 'What no engine would take the gateway refuses by itself, with the same status, in words of its own.',
+    reason: 'What no engine would take, or has room for, the gateway refuses with the same status, in words of its own.',
   },
   {
     pair: 'gateway',

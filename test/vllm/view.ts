@@ -12,7 +12,7 @@ export interface View {
 }
 
 /** Headers whose values matter. */
-const FIXED = new Set(['server', 'content-type', 'vary', 'transfer-encoding', 'allow', 'connection', 'retry-after', 'www-authenticate']);
+const FIXED = new Set(['server', 'content-type', 'vary', 'transfer-encoding', 'allow', 'connection', 'www-authenticate']);
 /** What a model said. */
 const TEXTS = new Set([
   ...['content', 'text', 'reasoning', 'delta', 'arguments', 'partial_json', 'thinking', 'signature', 'token', 'prompt', 'prompt_text'],
