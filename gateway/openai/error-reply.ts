@@ -21,7 +21,8 @@ export function errorReplyParts(error: GatewayError, dialect: Dialect, random: R
   const { row, details, status } = error;
   let said = error;
   const headers: Record<string, string> = { 'content-type': 'application/json', 'x-headgate-reason': error.reason };
-  if (row.retry === true) {
+  // Where only an operator can help no time would be true.
+  if (row.retry === true && !(details.hopeless && details.retryAfterMs === undefined)) {
     const base = Math.max(DEFAULT_RETRY_MS, Math.min(details.retryAfterMs ?? DEFAULT_RETRY_MS, LONGEST_BASE_MS));
     const jittered = Math.floor(jitter(random, base, JITTER));
     // What a worker asked for is no estimate: nobody comes back before.

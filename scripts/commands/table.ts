@@ -127,7 +127,7 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'drain',
     usage: 'drain WORKER [FLAGS]',
-    summary: 'Lets a worker finish what it has and take nothing new.',
+    summary: 'Lets a worker finish what it has and take nothing new; an engine of ours then stops.',
     flags: [],
     settings: WHERE,
     run: async (argv) => (await import('./ask.ts')).tellWorker(argv, 'drain'),
@@ -135,7 +135,7 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'undrain',
     usage: 'undrain WORKER [FLAGS]',
-    summary: 'Puts a drained worker back into service.',
+    summary: 'Puts a drained worker back into service; an engine of ours loads its model anew.',
     flags: [],
     settings: WHERE,
     run: async (argv) => (await import('./ask.ts')).tellWorker(argv, 'undrain'),

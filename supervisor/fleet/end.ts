@@ -40,7 +40,8 @@ export function listenForTheEnd(fleet: Fleet, signals: Signals, log: Log, isHung
   }
   function onHangUp(): void {
     if (isHungUp()) return stop('the terminal is gone');
-    log.info('supervisor.start', 'SIGHUP changes nothing here: settings are read at the start.');
+    // Not as a start: the history would take it for the beginning of a life.
+    log.info('supervisor.control', 'SIGHUP changes nothing here: settings are read at the start.');
   }
   const heard = { SIGTERM: onSignal, SIGINT: onSignal, SIGHUP: onHangUp, SIGUSR2: leave };
   for (const [name, listener] of Object.entries(heard)) signals.on(name, listener);

@@ -27,6 +27,9 @@ test('an operator drains an external worker and puts it back, by its id as it st
     const refused = await ask(gateway.url, chat());
     expect(refused.status).toBe(503);
     expect(await refused.text()).toContain('taken out of service by an operator');
+    // Nothing comes back by itself.
+    expect(refused.headers.has('retry-after')).toBe(false);
+    expect(refused.headers.get('x-should-retry')).toBe('false');
     expect((await tell(gateway.url, `workers/${name}/undrain`)).status).toBe(202);
     await until(async () => (await state()) === 'ready', 'the worker is ready again');
     expect((await ask(gateway.url, chat())).status).toBe(200);

@@ -259,3 +259,13 @@ test('where no model can be had nothing is started: it ends with the reason; one
     expect.objectContaining({ level: 'warn', msg: expect.stringMatching(/there is no folder .*nowhere/) }),
   );
 });
+
+test('a hang-up that changes nothing is not taken down as another beginning', async () => {
+  const supervisor = await superviseHere(await fakeEngineSettings('ready'));
+  await supervisor.worker(({ state }) => state === 'ready');
+  const beginnings = () => supervisor.log.filter(({ event }) => event === 'supervisor.start').length;
+  const before = beginnings();
+  supervisor.signal('SIGHUP');
+  expect(supervisor.log.at(-1)!['msg']).toContain('SIGHUP changes nothing here');
+  expect(beginnings()).toBe(before);
+});

@@ -41,6 +41,8 @@ export function adminStatus(
   };
 }
 
+const HISTORY_MS = 3_600_000;
+
 function supervisorStatus(pid: number, link: SupervisorLink | null, clock: Clock): SupervisorStatus {
   if (link?.kind !== 'away') return { pid, answers: true, away_seconds: null, reason: null };
   return { pid, answers: false, away_seconds: Math.round((clock.now() - link.since) / 1000), reason: link.reason };
@@ -75,13 +77,19 @@ function workerStatus({ id, view, load, inFlight }: Worker, gpus: readonly GpuVi
     eta_seconds: view.etaSeconds,
     engine_args: view.args,
     degradation: view.degradation,
-    last_failure: lastFailure ?? recall(id),
+    last_failure: newsOf(lastFailure ?? recall(id), view, clock),
     log_file: view.logFile ?? null,
     in_flight: inFlight,
     requests_running: load.running,
     requests_waiting: load.waiting,
     kv_cache_usage_ratio: load.kvUsage,
   };
+}
+
+/** A failure before a worker's present start, which has served well for an hour since, is history: the events tell of it. */
+function newsOf(failure: WorkerFailure | null, { state, startedAtMs }: Worker['view'], clock: Clock): WorkerFailure | null {
+  if (failure === null || state !== 'ready' || startedAtMs === null) return failure;
+  return Date.parse(failure.at) < startedAtMs && clock.wall() - startedAtMs > HISTORY_MS ? null : failure;
 }
 
 function modelStatus(model: ModelEntry, supervised: SupervisedModel | undefined): ModelStatus {

@@ -25,7 +25,7 @@ export function noWorkerError(directory: WorkerDirectory, model: string): Gatewa
   if (entry?.state === 'failed') return refused('Its worker failed to start; the operator has been told why.', HOPELESS);
   // They are at rest only because they were told to.
   if (!entry?.loadable && workers.length > 0 && workers.every(({ view }) => AT_REST.has(view.state)))
-    return refused('Its worker was taken out of service by an operator.', HOPELESS);
+    return refused('Its worker was taken out of service by an operator.', { hopeless: true });
   return refused('No worker that serves it is ready.', { retryAfterMs });
 }
 

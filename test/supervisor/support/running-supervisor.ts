@@ -55,7 +55,7 @@ export interface RunningSupervisor {
   readonly exitCode: Promise<number>;
   /** Lines of its log. */
   readonly log: readonly Record<string, unknown>[];
-  signal(name: 'SIGTERM' | 'SIGINT' | 'SIGUSR2'): void;
+  signal(name: 'SIGTERM' | 'SIGINT' | 'SIGUSR2' | 'SIGHUP'): void;
   state(): Promise<SupervisorSnapshot>;
   /** Waits until the first worker is as wanted. */
   worker(wanted: (view: WorkerView) => boolean): Promise<WorkerView>;
