@@ -4,6 +4,7 @@ import type { WorkerDirectory } from './core/worker.ts';
 import { admin, checkAdmin, type AdminContext } from './http/pages/admin.ts';
 import type { Guesses } from './http/guesses.ts';
 import type { HttpAnswer, HttpContext, HttpEnv } from './http/http-env.ts';
+import { front } from './http/pages/front.ts';
 import { operations, type OperationsContext } from './http/pages/operations.ts';
 import { meantBy } from './http/meant-path.ts';
 import { requestIdOf, unknownModel } from './http/identify.ts';
@@ -35,21 +36,26 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
   const methods = new Map<string, string>();
   // Relayed calls name themselves: their head is written in one piece.
   const named =
-    (answer: HttpAnswer): HttpAnswer =>
-    (c) => {
+    (answer: HttpAnswer, path: string): HttpAnswer =>
+    async (c) => {
       const { incoming, outgoing } = c.env;
       outgoing.setHeader('x-request-id', requestIdOf(incoming.headers, context.newId));
       // No client is to meet its connection again at the moment when a drain closes all of them.
       if (context.lifecycle() !== 'serving') outgoing.shouldKeepAlive = false;
-      return answer(c);
+      try {
+        return await answer(c);
+      } catch (thrown) {
+        // The books know it by its place in this table, not by what a client wrote.
+        return refuse(c, thrown, path.replaceAll('{[^]+}', ''));
+      }
     };
   const get = (path: string, answer: HttpAnswer) => {
     methods.set(path, 'GET, HEAD');
-    app.get(path, named(sized(answer)));
+    app.get(path, named(sized(answer), path));
   };
   const post = (path: string, answer: HttpAnswer) => {
     methods.set(path, 'POST');
-    app.post(path, named(answer));
+    app.post(path, named(answer, path));
   };
 
   // For apps
@@ -65,6 +71,7 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
 
   // For machines
   const ops = operations(context.operations);
+  get('/', front(context.operations.version, context.surface));
   get('/health', ops.live);
   get('/livez', ops.live);
   get('/readyz', ops.ready);
@@ -91,7 +98,7 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
     post('/admin/models/:id{[^]+}/:verb', guarded(answers.modelCommand));
   }
 
-  app.notFound(named((c) => refuse(c, unknown(c))));
+  app.notFound(named((c) => refuse(c, unknown(c)), 'unknown'));
   app.onError((thrown, c) => refuse(c, thrown));
 
   function unknown(c: HttpContext): GatewayError {
@@ -123,10 +130,10 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
     }
   }
 
-  function refuse(c: HttpContext, thrown: unknown): Response {
+  function refuse(c: HttpContext, thrown: unknown, route = 'unknown'): Response {
     const id = String(c.env.outgoing.getHeader('x-request-id') ?? '');
     const dialect = c.req.path.startsWith('/v1/messages') ? 'anthropic' : 'openai';
-    const request = { id, route: 'unknown', target: c.env.incoming.url ?? '', dialect, method: c.req.method, durationMs: 0 } as const;
+    const request = { id, route, target: c.env.incoming.url ?? '', dialect, method: c.req.method, durationMs: 0 } as const;
     const { status, headers, body } = context.refusals.record(context.refusals.errorOf(thrown, id), request);
     if (dialect === 'anthropic') headers['request-id'] = id;
     if (c.req.method === 'HEAD') headers['content-length'] = String(Buffer.byteLength(body));

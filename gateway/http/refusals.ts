@@ -16,7 +16,7 @@ export interface RefusalsContext {
 /** What is known of a request that is refused. */
 export interface RefusedRequest {
   readonly id: string;
-  /** A path of the table of relayed routes, or 'unknown'. */
+  /** A path of the table of relayed routes or of the gateway's own, or 'unknown'. */
   readonly route: string;
   readonly dialect: Dialect;
   /** The target, where no route has it. */
@@ -46,7 +46,15 @@ export class Refusals {
     const parts = errorReplyParts(error, dialect, this.#context.random);
     // A query may hold a key.
     const path = target?.split('?', 1)[0] ?? null;
-    this.#context.events.requestRefused({ id, route, path, method, status: parts.status, code: error.row.code, durationMs });
+    this.#context.events.requestRefused({
+      id,
+      route,
+      path,
+      method,
+      status: parts.status,
+      code: error.details.code ?? error.row.code,
+      durationMs,
+    });
     return parts;
   }
 

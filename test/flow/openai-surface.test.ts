@@ -88,7 +88,6 @@ describe('paths', () => {
       ['GET', '/v1/unknown'],
       ['POST', '/v1/files'],
       ['DELETE', '/v1/batches/x'],
-      ['GET', '/'],
       ['POST', '/v1'],
     ] as const) {
       const response = await fetch(`${gateway.url}${path}`, { method });
