@@ -71,3 +71,9 @@ test('README.md lists every route that is relayed', () => {
   const readme = text('README.md');
   expect(RELAYED_ROUTES.map(({ path }) => path).filter((path) => !readme.includes(`\`${path}\``))).toEqual([]);
 });
+
+test('the units start the command where the README has its place put in', () => {
+  const [, replaced] = /sed -i "s\|([^|]+)\|\$\(command -v headgate\)\|"/.exec(text('README.md'))!;
+  for (const unit of ['headgate-gateway', 'headgate-supervisor'])
+    expect(text(`deploy/systemd/${unit}.service`)).toMatch(new RegExp(`^ExecStart=${replaced} `, 'm'));
+});
