@@ -7,20 +7,19 @@ import { adminAccess, apiAccess } from './config/access.ts';
 import { adminKey as findOrMakeAdminKey, type AdminKey } from './config/admin-key.ts';
 import { explainJson } from './config/explain.ts';
 import type { LoadedSettings } from './config/load.ts';
-import { problemText, SettingsError, type SettingsProblem } from './config/schema/problems.ts';
 import { whatItHas } from './link/contradictions.ts';
 import { supervisionMark } from './link/settings-mark.ts';
-import { diffSettings, doubtful, settingsAfterReload } from './config/reload.ts';
+import { type Reading, readAnew } from './config/reload.ts';
 import { supervisorIsOn, type Settings } from './config/schema/settings.ts';
 import { Bag } from './core/bag/bag.ts';
-import { repeat, systemClock } from './core/clock.ts';
+import { repeat, sleep, systemClock } from './core/clock.ts';
 import { GatewayError } from './core/errors.ts';
 import type { LiveFigures } from './core/events.ts';
 import { fanOut } from './core/fan-out.ts';
 import { keepHistory } from './core/history/keep-history.ts';
+import { recordingLog } from './core/history/recording-log.ts';
 import { systemRandom } from './core/random.ts';
 import type { SupervisorSnapshot } from './link/snapshot.ts';
-import { noteWhereabouts } from './link/whereabouts.ts';
 import type { ReloadAnswer } from './http/pages/admin.ts';
 import type { AdminStatus } from './http/pages/admin-answers.ts';
 import { adminStatus } from './http/pages/admin-status.ts';
@@ -41,6 +40,9 @@ import { Visitors } from './http/visitors.ts';
 import { type ClientSide, serveCall, type ServeContext } from './http/serve-call.ts';
 import { answerPreflight, isPreflight } from './http/cors.ts';
 import { createHttpServer } from './http/server.ts';
+import type { Kin } from './processes/kin.ts';
+import { booksOf, pageOfAll, reloadOfAll, spokenLog, statusOfAll } from './processes/of-all.ts';
+import { noteOrWarn, tellListening } from './processes/start-lines.ts';
 import { pipeline } from './pipeline.ts';
 import { InFlight } from './policies/account.ts';
 import { Admission } from './policies/admission/admission.ts';
@@ -59,6 +61,8 @@ import { refusalSums } from './telemetry/events/refusal-sums.ts';
 import { createLog, type Log } from './core/log/log.ts';
 import { failureFields } from './telemetry/events/request-line.ts';
 import { createMetrics } from './telemetry/metrics/metrics.ts';
+import { runtimeBody } from './telemetry/runtime.ts';
+import { statsBody } from './telemetry/stats.ts';
 import { VERSION } from './core/version.ts';
 import { createDirectory } from './workers/directory.ts';
 import { startListedSource } from './workers/listed-source.ts';
@@ -71,15 +75,15 @@ import { watchSettingsMismatch } from './workers/settings-mismatch.ts';
 
 /** To each worker, beside those for calls. */
 const ASKING_SOCKETS = 2;
+/** How often one of several processes says how it is. */
+const ALIVE_MS = 1_000;
+/** How long one that takes the place of another may take to hear of the workers. */
+const KNOWS_WORKERS_MS = 5_000;
 /** Fewer than most systems grant, and than a busy day can take. */
 const FEW_FILES = 4_096;
 
-interface GatewayOptions {
+interface GatewayOptions extends Reading {
   readonly loaded: LoadedSettings;
-  /** Reads the settings anew. @throws SettingsError */
-  readonly load: () => LoadedSettings;
-  /** What is wrong with settings that were read anew, beyond what reading them shows: what they name is not there. */
-  readonly examine?: (loaded: LoadedSettings) => readonly SettingsProblem[];
   /** Relative paths of the settings start here. */
   readonly cwd: string;
   /** How many files the process may have open. Default: as the system says. */
@@ -88,6 +92,8 @@ interface GatewayOptions {
   readonly log?: Log;
   /** The folder where what happens is taken down for later. Default: nowhere. */
   readonly historyDir?: string;
+  /** This is one of several processes that are one gateway. */
+  readonly kin?: Kin;
 }
 
 export interface Gateway {
@@ -113,6 +119,8 @@ export interface Gateway {
    * `settle`: first wait for load balancers to notice. Calling it again changes nothing.
    */
   drain(settle: boolean): Promise<void>;
+  /** New connections are refused from now on; those that are open are served on. */
+  stopAccepting(): void;
 }
 
 /** Puts the gateway together from its settings and listens. The only file that sees every part. @throws when a port is taken */
@@ -124,12 +132,21 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const startedAt = clock.now();
 
   const plainLog = options.log ?? createLog({ level: settings.log.level, format: settings.log.format, clock });
-  const kept =
-    options.historyDir === undefined ? null : keepHistory(plainLog, clock, options.historyDir, 'gateway', !supervisorIsOn(settings));
+  const { kin } = options;
+  const kept = kin
+    ? { history: kin.history, log: recordingLog(plainLog, kin.history, !supervisorIsOn(settings)) }
+    : options.historyDir === undefined
+      ? null
+      : keepHistory(plainLog, clock, options.historyDir, 'gateway', !supervisorIsOn(settings));
   const log = kept?.log ?? plainLog;
+  // What all processes of a gateway see alike only one of them tells.
+  const ofAll = kin ? spokenLog(log, kin.speaks) : log;
   const loop = watchEventLoop(clock);
   const metrics = createMetrics({ clock, loop, version: VERSION, nodeVersion: process.versions.node });
-  const books = createEvents({ metrics, log, clock, workersLogElsewhere: supervisorIsOn(settings) });
+  const books = {
+    ...createEvents({ metrics, log, clock, workersLogElsewhere: supervisorIsOn(settings), speaks: kin?.speaks }),
+    ...booksOf(kin, metrics.ledger),
+  };
   const refused = kept ? refusalSums(kept.history, clock) : null;
   const failures = lastFailures(options.historyDir ?? null);
   const events = fanOut([books, failures, ...(refused ? [refused] : [])], lostEvent(log));
@@ -142,8 +159,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   let adminKey = takeAdminKey();
   function takeAdminKey(): AdminKey {
     const key = findOrMakeAdminKey(settings, options.cwd);
-    if (key.kind === 'none') log.warn('admin.key', `${key.problem} Until then /admin and /debug are closed, and the rest serves.`);
-    if (key.kind === 'file' && key.warning !== null) log.warn('admin.key', key.warning);
+    if (key.kind === 'none') ofAll.warn('admin.key', `${key.problem} Until then /admin and /debug are closed, and the rest serves.`);
+    if (key.kind === 'file' && key.warning !== null) ofAll.warn('admin.key', key.warning);
     return key;
   }
   const adminKeyFile = (): string | null => (adminKey.kind === 'file' ? adminKey.file : null);
@@ -171,11 +188,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         clock,
         directory,
         control: controlPath(settings, options.cwd),
-        onLinkChange: linkLog(log),
+        onLinkChange: linkLog(ofAll),
+        ...(kin ? { by: kin.pid, tellWish: (model: string, waiting: number) => kin.tell({ kind: 'wish', model, waiting }) } : {}),
       })
     : null;
   const onKept = (id: string): void =>
-    log.info('worker.kept', `${id} is not listed any more, and serves on until a worker in its place is ready.`, { worker: id });
+    ofAll.info('worker.kept', `${id} is not listed any more, and serves on until a worker in its place is ready.`, { worker: id });
   const listed = supervised ? null : startListedSource({ clock, directory, workers: listings(settings), onKept });
   const scraper = startScraper({
     clock,
@@ -196,6 +214,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     admission: () => settings.admission,
     pressure: () => settings.pressure,
     timeouts: () => settings.timeouts,
+    share: kin?.share,
     ...(supervised ? { wish: (model: string, waiting: number) => supervised.wish(model, waiting) } : {}),
   });
   const windows = new BatchWindows(clock, events, () => settings.batch_window);
@@ -209,6 +228,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     balancer: () => settings.load_balancer,
     pressure: () => settings.pressure,
     retry: () => settings.retry,
+    share: kin?.share,
+    kin: kin && {
+      speaks: kin.speaks,
+      tell: (worker, finding) => kin.tell({ kind: 'finding', worker, finding }),
+      stored: (answer, place) => kin.tell({ kind: 'stored', answer, place }),
+    },
     relay: () => relaySettings,
     onStopping: ({ id }) => (supervised ?? listed!).observe(id, 'stopping'),
     newRequestId: newId,
@@ -237,6 +262,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     breakers: () => dispatch.breakers,
     routed: () => dispatch.routed,
   };
+  kin?.share.start(directory);
+  for (const [worker, finding] of kin?.beginning.findings ?? []) dispatch.follow(worker, finding);
+  for (const worker of kin?.beginning.drained ?? []) listed?.drain(worker);
   metrics.attach({ directory, figures, supervisor: snapshot });
 
   const readiness = watchReadiness(directory);
@@ -247,7 +275,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     (running) => {
       const kept = 'its workers keep those until it is stopped and started again';
       const other = `other settings under supervisor or models${whatItHas(settings, running)}`;
-      log.warn('supervisor.found', `The supervisor that runs here was started with ${other}; ${kept}.`);
+      ofAll.warn('supervisor.found', `The supervisor that runs here was started with ${other}; ${kept}.`);
     },
   );
   const pressureTimer = repeat(
@@ -263,21 +291,21 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   // === reload ===
   function reload(): ReloadAnswer {
-    let next: LoadedSettings;
-    try {
-      next = options.load();
-      const problems = options.examine?.(next) ?? [];
-      if (problems.length > 0) return notReloaded(problems.map(problemText));
-    } catch (error) {
-      if (error instanceof SettingsError) return notReloaded(error.problems.map(problemText));
-      // Nothing that is wrong with a file is worth the streams that run.
-      return notReloaded([`The settings could not be examined: ${error instanceof Error ? error.message : String(error)}`]);
+    const read = readAnew(loaded, options);
+    if (!read.ok) {
+      events.configReloaded({ ok: false, changed: [], needsRestart: [], error: read.problems.join('; ') });
+      return { ok: false, changed: [], needsRestart: [], problems: read.problems };
     }
-    const doubt = doubtful(loaded, next);
-    if (doubt !== null) return notReloaded([doubt]);
-    const { changed, needsRestart } = diffSettings(settings, next.settings);
-    settings = settingsAfterReload(settings, next.settings);
-    loaded = { ...next, settings };
+    const { changed, needsRestart } = read;
+    adopt(read.loaded, changed);
+    events.configReloaded({ ok: true, changed, needsRestart, error: null });
+    return { ok: true, changed, needsRestart, problems: [] };
+  }
+
+  /** From now on these hold. */
+  function adopt(next: LoadedSettings, changed: readonly string[]): void {
+    loaded = next;
+    settings = next.settings;
     relaySettings = { ...settings.timeouts, ...settings.stream };
     log.level = settings.log.level;
     adminKey = takeAdminKey();
@@ -289,28 +317,37 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     handler = pipeline(parts);
     for (const server of listeners?.servers ?? []) server.requestTimeout = requestTimeoutMs();
     admission.poke();
-    events.configReloaded({ ok: true, changed, needsRestart, error: null });
-    return { ok: true, changed, needsRestart, problems: [] };
-  }
-
-  function notReloaded(problems: readonly string[]): ReloadAnswer {
-    events.configReloaded({ ok: false, changed: [], needsRestart: [], error: problems.join('; ') });
-    return { ok: false, changed: [], needsRestart: [], problems };
   }
 
   // === the listeners ===
   let listeners: Listeners | null = null;
   const live = new Bag<ClientSide>();
-  const bodies = new BodyMemory(() => settings.server.max_body_bytes);
+  const bodies = new BodyMemory(() => settings.server.max_body_bytes, kin?.beginning.count);
   const toWorkers = (): number =>
     directory.workers().reduce((sum, { view }) => sum + Math.ceil(view.maxNumSeqs * (1 + settings.admission.headroom)) + ASKING_SOCKETS, 0);
   const crowd = new Crowd(() => crowdLimits(openFiles, toWorkers()), crowdLog(log, clock, openFiles));
   const overload = new Overload(clock, overloadLog(log));
   const lifecycle = new Lifecycle();
+  const ownStatus = () => adminStatus(snapshot(), supervised !== null, supervised?.link() ?? null, directory, clock, VERSION, failures.of);
   const liveStatus = new LiveStatus({
     clock,
     directory,
-    read: () => adminStatus(snapshot(), supervised !== null, supervised?.link() ?? null, directory, clock, VERSION, failures.of),
+    read: kin ? () => statusOfAll(kin, ownStatus()) : ownStatus,
+  });
+  const ownStats = () => statsBody({ figures, directory, ledger: metrics.ledger, clock });
+  const ownRuntime = () => runtimeBody({ version: VERSION, clock, startedAt, loop });
+  const ownPage = { registry: () => metrics.registry, stats: ownStats, runtime: ownRuntime, logTails: () => ({ gateway: log.tail() }) };
+  const page = kin ? pageOfAll(kin, ownStats, ownRuntime) : ownPage;
+  kin?.lend({
+    adopt(next, changed) {
+      metrics.ledger.lastReloadOk = next !== null;
+      if (next !== null) adopt(next, changed);
+    },
+    follow: (worker, finding) => dispatch.follow(worker, finding),
+    stored: (answer, place) => dispatch.answers.take(answer, place),
+    obey: (worker, order) => void listed?.[order](worker),
+    part: (question) =>
+      ({ metrics: () => metrics.registry.getMetricsAsJSON(), stats: ownStats, runtime: ownRuntime, tail: () => log.tail() })[question](),
   });
   const refusals = new Refusals({ random, events, onUnexpected });
   const serve: ServeContext = {
@@ -324,7 +361,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     live,
     bodies,
     turns: new Turns(),
-    answerPlace: (answer) => dispatch.answerPlace(answer),
+    answerPlace: (answer) => dispatch.answers.of(answer),
     crowd,
     overload,
     refusals,
@@ -335,12 +372,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     lifecycle: () => lifecycle.stage,
     newId,
     refusals,
-    guesses: new Guesses(clock),
+    guesses: new Guesses(clock, kin?.beginning.count),
     operations: {
       version: VERSION,
-      clock,
-      metrics,
-      figures,
+      registry: page.registry,
+      stats: page.stats,
       directory,
       draining: () => lifecycle.stage !== 'serving',
       everReady: readiness.everReady,
@@ -350,19 +386,20 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     admin: {
       version: VERSION,
       clock,
-      startedAt,
       key: () => (adminKey.kind === 'none' ? null : adminKey.key),
-      metrics,
-      log,
-      figures,
+      ...page,
       directory,
       snapshot,
       status: liveStatus,
       explain: () => explainJson(loaded),
-      reload,
+      reload: kin ? () => reloadOfAll(kin) : reload,
       command(id, verb, reset) {
         if (supervised) return verb === 'restart' ? supervised.restart(id, reset) : supervised[verb](id);
-        if (verb !== 'restart') return listed![verb](id);
+        if (verb !== 'restart') {
+          const result = listed![verb](id);
+          if (kin && result.kind === 'accepted') kin.tell({ kind: 'order', worker: id, order: verb });
+          return result;
+        }
         return { kind: 'conflict', message: `${id} was not launched by Headgate and cannot be told to restart.` };
       },
       modelCommand: supervised ? (id, verb) => supervised[verb](id) : null,
@@ -397,45 +434,50 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     });
   }
 
+  const alive = kin && repeat(clock, ALIVE_MS, () => tellAlive(kin));
+  function tellAlive(to: Kin): void {
+    const status = readiness.everReady() ? null : ownStatus();
+    const outlook = to.speaks() ? { snapshot: snapshot(), defaultModel: directory.resolve(null)?.id ?? null, status } : null;
+    const isReady = readiness.isReady();
+    to.tell({ kind: 'alive', probes: probesNow(context.operations), everReady: readiness.everReady(), isReady, outlook });
+  }
+
   let forgetWhereabouts = (): void => {};
   let probes: ProbeListener | null = null;
   try {
     const { host, port } = settings.admin;
     const { host: probeHost, probe_port: probePort } = settings.server;
-    if (probePort !== null) {
+    if (probePort !== null && !kin) {
       const onDeath = (error: Error): void => log.error('probes.lost', `Nothing answers on server.probe_port any more: ${error.message}`);
       const tell = () => probesNow(context.operations);
       probes = await openProbeListener({ host: probeHost, port: probePort, clock, tell, onDeath });
     }
-    listeners = await openListeners(settings.server, port === null ? null : { host, port }, listener);
+    // In the place of one that has died: nobody is to be told that there are no workers.
+    if (kin?.beginning.everReady) await Promise.race([readiness.first, sleep(clock, KNOWS_WORKERS_MS)]);
+    const { api, admin } = kin?.beginning.ports ?? { api: null, admin: null };
+    const apiAt = { host: settings.server.host, port: api ?? settings.server.port, isOurs: api !== null };
+    listeners = await openListeners(apiAt, port === null ? null : { host, port: admin ?? port, isOurs: admin !== null }, listener);
   } catch (error) {
     await free();
     throw error;
   }
   const { url, adminUrl } = listeners;
-  if (probes !== null) log.info('listening', `probes on ${probes.url}`);
-  if (adminUrl !== null) log.info('listening', `admin on ${adminUrl}`);
-  log.info('listening', `gateway on ${url}`);
-  kept?.history.add('info', 'gateway.start', `The gateway serves on ${url}.`);
-  forgetWhereabouts = options.historyDir === undefined ? forgetWhereabouts : note(options.historyDir, url, adminUrl ?? url);
-  const keyFile = adminKeyFile();
-  if (keyFile !== null) log.info('listening', `the key of /admin and /debug is in ${keyFile}`);
-  if (openFiles !== null && openFiles < FEW_FILES) log.warn('files.few', fewFiles(openFiles, crowdLimits(openFiles, toWorkers()).most));
-
-  /** For the commands of the terminal. */
-  function note(stateDir: string, apiUrl: string, adminAt: string): () => void {
-    const started = new Date(clock.wall()).toISOString();
-    try {
-      return noteWhereabouts(stateDir, { pid: process.pid, url: apiUrl, adminUrl: adminAt, startedAt: started });
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      log.warn('whereabouts', `Commands in this folder have to be told --port, because its address could not be written down: ${reason}`);
-      return () => {};
-    }
+  if (kin) {
+    kin.tell({ kind: 'listening', url, adminUrl });
+    tellAlive(kin);
+    void readiness.first.then(() => tellAlive(kin));
+  } else {
+    if (probes !== null) log.info('listening', `probes on ${probes.url}`);
+    tellListening(log, url, adminUrl, adminKeyFile());
+    kept?.history.add('info', 'gateway.start', `The gateway serves on ${url}.`);
+    if (options.historyDir !== undefined) forgetWhereabouts = noteOrWarn(log, clock, options.historyDir, url, adminUrl);
   }
+  if (openFiles !== null && openFiles < FEW_FILES) ofAll.warn('files.few', fewFiles(openFiles, crowdLimits(openFiles, toWorkers()).most));
 
   async function free(): Promise<void> {
     forgetWhereabouts();
+    alive?.cancel();
+    kin?.share.close();
     pressureTimer.cancel();
     overload.close();
     refused?.close();
@@ -456,15 +498,18 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     firstReady: readiness.first,
     snapshot,
     defaultModel: () => directory.resolve(null)?.id ?? null,
-    status: () => liveStatus.read(),
+    status: ownStatus,
     adminKeyFile,
     reload,
     figures,
     openUpstreamSockets: () => directory.workers().reduce((sum, worker) => sum + worker.transport.openSockets, 0),
+    stopAccepting: () => listeners!.stopAccepting(),
     drain(settle) {
       liveStatus.close();
-      const drained = lifecycle.drain({ clock, events, inFlight, windows, live, settings: settings.shutdown, settle, free });
+      const othersIdle = kin && (() => kin.idle());
+      const drained = lifecycle.drain({ clock, events, inFlight, windows, live, settings: settings.shutdown, settle, free, othersIdle });
       probes?.tell();
+      if (kin) tellAlive(kin);
       return drained;
     },
   };

@@ -2,6 +2,39 @@ import { isDeepStrictEqual } from 'node:util';
 import type { LoadedSettings } from './load.ts';
 import { type ModelSettings, type Settings, supervisorIsOn } from './schema/settings.ts';
 import { SETTINGS } from './schema/form.ts';
+import { problemText, SettingsError, type SettingsProblem } from './schema/problems.ts';
+
+/** What comes of reading the settings anew. */
+export type Reload =
+  | { readonly ok: true; readonly loaded: LoadedSettings; readonly changed: readonly string[]; readonly needsRestart: readonly string[] }
+  /** The old ones stay; what is wrong with the new ones, a line each. */
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+/** How settings are read anew. */
+export interface Reading {
+  /** @throws SettingsError */
+  readonly load: () => LoadedSettings;
+  /** What is wrong with them beyond what reading them shows: what they name is not there. */
+  readonly examine?: ((loaded: LoadedSettings) => readonly SettingsProblem[]) | undefined;
+}
+
+/** Reads the settings anew, and says what would hold from now on. Changes nothing, and never throws. */
+export function readAnew(before: LoadedSettings, { load, examine }: Reading): Reload {
+  let next: LoadedSettings;
+  try {
+    next = load();
+    const problems = examine?.(next) ?? [];
+    if (problems.length > 0) return { ok: false, problems: problems.map(problemText) };
+  } catch (error) {
+    if (error instanceof SettingsError) return { ok: false, problems: error.problems.map(problemText) };
+    // Nothing that is wrong with a file is worth the streams that run.
+    return { ok: false, problems: [`The settings could not be examined: ${error instanceof Error ? error.message : String(error)}`] };
+  }
+  const doubt = doubtful(before, next);
+  if (doubt !== null) return { ok: false, problems: [doubt] };
+  const { changed, needsRestart } = diffSettings(before.settings, next.settings);
+  return { ok: true, loaded: { ...next, settings: settingsAfterReload(before.settings, next.settings) }, changed, needsRestart };
+}
 
 /** What a reload brings, as dotted paths in the order of the schema. */
 interface SettingsDiff {
@@ -16,6 +49,7 @@ const READ_AT_START: readonly string[] = [
   'server.host',
   'server.port',
   'server.probe_port',
+  'server.processes',
   'server.header_timeout_ms',
   'admin.host',
   'admin.port',

@@ -16,17 +16,20 @@ const LOOPBACK = /^(?:127\.|::1$|::ffff:127\.)/;
  */
 export class Guesses {
   readonly #clock: Clock;
+  readonly #atOnce: number;
   readonly #waiting = new Map<string, number>();
   #count = 0;
 
-  constructor(clock: Clock) {
+  /** @param processes that strangers may try by turns */
+  constructor(clock: Clock, processes = 1) {
     this.#clock = clock;
+    this.#atOnce = Math.max(1, Math.floor(AT_ONCE / processes));
   }
 
   /** Asked before a key is compared. @throws too_many_wrong_keys */
   check(address: string): void {
     if (LOOPBACK.test(address)) return;
-    if (this.#count < MOST && (this.#waiting.get(sourceOf(address)) ?? 0) < AT_ONCE) return;
+    if (this.#count < MOST && (this.#waiting.get(sourceOf(address)) ?? 0) < this.#atOnce) return;
     const message = 'Too many wrong keys have come from here: this one was not looked at. Try again in some seconds.';
     throw new GatewayError('too_many_wrong_keys', message, { retryAfterMs: HOLD_MS, close: true });
   }

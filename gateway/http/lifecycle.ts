@@ -17,6 +17,8 @@ interface DrainContext {
   readonly settings: { readonly settle_ms: number; readonly grace_ms: number };
   /** Whether to wait for load balancers to notice. */
   readonly settle: boolean;
+  /** Resolves when the other processes of this gateway have no calls any more either. Absent: it is alone. */
+  readonly othersIdle?: (() => Promise<void>) | undefined;
   /** Frees listeners, connections and timers. */
   readonly free: () => Promise<void>;
 }
@@ -39,7 +41,7 @@ export class Lifecycle {
   }
 
   async #run(context: DrainContext): Promise<void> {
-    const { clock, events, inFlight, windows, live, settings, settle, free } = context;
+    const { clock, events, inFlight, windows, live, settings, settle, free, othersIdle } = context;
     const startedAt = clock.now();
     const elapsed = (): number => clock.now() - startedAt;
 
@@ -50,7 +52,7 @@ export class Lifecycle {
     this.stage = 'refusing';
     events.draining('refusing', inFlight.count, elapsed());
     windows.drain();
-    await Promise.race([inFlight.idle(), sleep(clock, settings.grace_ms)]);
+    await Promise.race([othersIdle ? inFlight.idle().then(othersIdle) : inFlight.idle(), sleep(clock, settings.grace_ms)]);
 
     if (inFlight.count > 0) {
       events.draining('cutting', inFlight.count, elapsed());

@@ -16,10 +16,13 @@ export interface Listening {
   close(): Promise<void>;
 }
 
-/** Starts listening. Port 0 takes any free one. @throws EADDRINUSE, EACCES */
-export async function listen(server: Server, host: string, port: number): Promise<Listening> {
+/**
+ * Starts listening. Port 0 takes any free one. `isOurs`: other processes of this gateway listen there already, or did.
+ * @throws EADDRINUSE, EACCES
+ */
+export async function listen(server: Server, host: string, port: number, isOurs = false): Promise<Listening> {
   // Whoever shares a port is told of no other that does: only a socket that does not share it finds out.
-  if (port !== 0) await close(await opened(createServer(), host, port, false));
+  if (port !== 0 && !isOurs) await close(await opened(createServer(), host, port, false));
   const all: NetServer[] = [];
   try {
     const shared = await open(server, host, port);

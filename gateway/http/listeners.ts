@@ -6,6 +6,8 @@ type Surface = 'both' | 'api' | 'admin';
 interface Address {
   readonly host: string;
   readonly port: number;
+  /** Other processes of this gateway listen there already. */
+  readonly isOurs?: boolean;
 }
 
 export interface Listeners {
@@ -14,6 +16,8 @@ export interface Listeners {
   /** null: on the same port. */
   readonly adminUrl: string | null;
   readonly servers: readonly Server[];
+  /** New connections are refused; what is open stays. */
+  stopAccepting(): void;
   /** Takes nothing new, and cuts what is open. */
   close(): Promise<void>;
 }
@@ -26,9 +30,9 @@ export async function openListeners(api: Address, admin: Address | null, create:
     for (const one of servers) one.closeAllConnections();
     await Promise.all(listening.map((one) => one.close()));
   }
-  async function open(surface: Surface, { host, port }: Address): Promise<string> {
+  async function open(surface: Surface, { host, port, isOurs }: Address): Promise<string> {
     const one = create(surface);
-    const opened = await listen(one, host, port);
+    const opened = await listen(one, host, port, isOurs);
     servers.push(one);
     listening.push(opened);
     return opened.url;
@@ -36,7 +40,7 @@ export async function openListeners(api: Address, admin: Address | null, create:
   try {
     const url = await open(admin === null ? 'both' : 'api', api);
     const adminUrl = admin && (await open('admin', admin));
-    return { url, adminUrl, servers, close };
+    return { url, adminUrl, servers, stopAccepting: () => void listening.map((one) => one.close()), close };
   } catch (error) {
     await close();
     throw error;

@@ -12,6 +12,8 @@ interface SupervisorWatchOptions {
   readonly clock: Clock;
   /** The control path. */
   readonly control: string;
+  /** The process for which it is followed. */
+  readonly by: number;
   readonly onSnapshot: (snapshot: SupervisorSnapshot) => void;
   /** The connection is gone, or could not be made. Called once for each attempt. */
   readonly onAway: (reason: string) => void;
@@ -23,14 +25,14 @@ const SILENCE_MS = 15_000;
 const RETRY = { firstMs: 100, longestMs: 2000 };
 
 /** Follows the supervisor's `GET /v1/watch`, connecting again whenever it breaks off, makes no sense or falls silent. */
-export function watchSupervisor({ clock, control, onSnapshot, onAway }: SupervisorWatchOptions): { close(): void } {
+export function watchSupervisor({ clock, control, by, onSnapshot, onAway }: SupervisorWatchOptions): { close(): void } {
   let losses = 0;
   let retry: Timer | null = null;
   let hangUp: (() => void) | null = null;
 
   function connect(): void {
     const lines = createLineSplitter(MAX_LINE_BYTES);
-    const request = open(controlRequest(control, 'GET', `/v1/watch?by=${process.pid}`));
+    const request = open(controlRequest(control, 'GET', `/v1/watch?by=${by}`));
     let over = false;
     let silence = clock.after(SILENCE_MS, fallSilent);
 

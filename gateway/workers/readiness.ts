@@ -4,6 +4,8 @@ import { canServe } from '../core/worker.ts';
 interface Readiness {
   /** Whether any worker has ever been ready. */
   everReady(): boolean;
+  /** Whether the default model could ever be served. */
+  isReady(): boolean;
   /** Resolves when the default model can be served for the first time. */
   readonly first: Promise<void>;
   close(): void;
@@ -13,12 +15,15 @@ interface Readiness {
 export function watchReadiness(directory: WorkerDirectory): Readiness {
   const { promise: first, resolve } = Promise.withResolvers<void>();
   let everReady = false;
+  let isReady = false;
   function check(): void {
     everReady ||= directory.workers().some(({ view }) => view.state === 'ready');
     const model = directory.resolve(null);
-    if (model && canServe(directory, model)) resolve();
+    if (!model || !canServe(directory, model)) return;
+    isReady = true;
+    resolve();
   }
   const close = directory.onChange(check);
   check();
-  return { everReady: () => everReady, first, close };
+  return { everReady: () => everReady, isReady: () => isReady, first, close };
 }

@@ -19,6 +19,10 @@ interface SupervisedSourceOptions {
   readonly directory: LiveDirectory;
   /** The control path. */
   readonly control: string;
+  /** The process that the supervisor is to know; where several follow it as one gateway, theirs that stands for them. Default: this one. */
+  readonly by?: number | undefined;
+  /** Wishes are told by somebody else, who hears those of other processes too. */
+  readonly tellWish?: ((model: string, waiting: number) => void) | undefined;
   /** Called when the link goes from one kind to another. */
   readonly onLinkChange?: (link: SupervisorLink) => void;
 }
@@ -39,7 +43,8 @@ export interface SupervisedSource extends WorkerSource {
 }
 
 /** Keeps the directory as the supervisor says it is. While the supervisor is away, workers go on serving. */
-export function startSupervisedSource({ clock, directory, control, onLinkChange }: SupervisedSourceOptions): SupervisedSource {
+export function startSupervisedSource(options: SupervisedSourceOptions): SupervisedSource {
+  const { clock, directory, control, onLinkChange } = options;
   let last: SupervisorSnapshot | null = null;
   let link: SupervisorLink = { kind: 'connecting' };
   /** Workers that were found gone, or of no use just now, with what the supervisor said of them then: the supervisor has yet to notice. */
@@ -84,6 +89,7 @@ export function startSupervisedSource({ clock, directory, control, onLinkChange 
   const watch = watchSupervisor({
     clock,
     control,
+    by: options.by ?? process.pid,
     onSnapshot(snapshot) {
       last = snapshot;
       // A sign of life that repeats what was said before is no reason to trust the worker again.
@@ -114,6 +120,7 @@ export function startSupervisedSource({ clock, directory, control, onLinkChange 
       const now = clock.now();
       if (now - (wishedAt.get(model) ?? -Infinity) < WISH_AGAIN_MS) return;
       wishedAt.set(model, now);
+      if (options.tellWish) return options.tellWish(model, waiting);
       // What comes of it is seen in the next snapshot.
       void command(`/v1/models/${encodeURIComponent(model)}/load?waiting=${waiting}`);
     },

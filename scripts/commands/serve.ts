@@ -11,6 +11,8 @@ import { GatewayError } from '../../gateway/core/errors.ts';
 import { failureFields } from '../../gateway/telemetry/events/request-line.ts';
 import { createLog } from '../../gateway/core/log/log.ts';
 import { startGateway, type Gateway } from '../../gateway/main.ts';
+import { type Keeper, startKeeper } from '../../gateway/processes/keeper.ts';
+import { processCount } from '../../gateway/processes/process-count.ts';
 import { EXIT_FAILED, EXIT_INTERRUPTED_TWICE, EXIT_INVALID, EXIT_PORT_IN_USE, EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
 import { cardsOf } from './cards.ts';
 import { examineAnywhere } from './check.ts';
@@ -50,15 +52,33 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
     return EXIT_USAGE;
   }
 
+  const { promise: ended, resolve: end } = Promise.withResolvers<number>();
+  let stopping = false;
   const stateDir = resolve(line.cwd, settings.supervisor.state_dir);
   const live = isLiveTerminal();
   const log = createLog({ ...settings.log, clock: systemClock, live });
-  let gateway: Gateway;
+  const count = processCount(settings.server.processes);
+  let gateway: Gateway | Keeper;
   try {
     const examine = (loaded: LoadedSettings) => examineAnywhere(loaded, line.cwd);
-    gateway = await startGateway({ loaded: line.loaded, load: line.load, examine, cwd: line.cwd, log, historyDir: stateDir });
+    const options = { loaded: line.loaded, load: line.load, examine, cwd: line.cwd, log };
+    gateway =
+      count === 1
+        ? await startGateway({ ...options, historyDir: stateDir })
+        : await startKeeper({
+            ...options,
+            stateDir,
+            live,
+            count,
+            onStop: () => stopping || void stop(true, 0),
+            onHopeless: () => void stop(false, EXIT_FAILED),
+          });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
+    if (count > 1 && code !== 'EADDRINUSE' && code !== 'EACCES') {
+      process.stderr.write(`headgate: ${message}\n`);
+      return EXIT_FAILED;
+    }
     if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error;
     const port = (error as { port?: number }).port ?? settings.server.port;
     const setting = portSetting(settings, port);
@@ -71,7 +91,6 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
     return EXIT_PORT_IN_USE;
   }
 
-  const { promise: ended, resolve: end } = Promise.withResolvers<number>();
   const supervisor =
     supervised && !follows
       ? new SupervisorProcess({
@@ -84,7 +103,6 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
           onHopeless: (code) => void stop(false, code),
         })
       : null;
-  let stopping = false;
   let isHurried = false;
   let toldAt = -Infinity;
 
@@ -105,6 +123,7 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
     toldAt = now;
     if (!stopping) return void stop(settle, 0);
     const leaveNow = (): never => {
+      if ('endAtOnce' in gateway) gateway.endAtOnce();
       gateway.log.flush();
       process.exit(EXIT_INTERRUPTED_TWICE);
     };
@@ -135,7 +154,17 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
 
   void supervisor?.start();
   if (follows) gateway.log.info('supervisor.wait', `takes the workers of the supervisor at ${controlPath(settings, line.cwd)}`);
-  const progress = live ? showProgress(gateway.log, systemClock, () => loadingText(gateway.status()), terminalColumns) : null;
+  const progress = live
+    ? showProgress(
+        gateway.log,
+        systemClock,
+        () => {
+          const status = gateway.status();
+          return status && loadingText(status);
+        },
+        terminalColumns,
+      )
+    : null;
   void gateway.firstReady.then(() => gateway.log.announce('ready', readyLine(gateway, line.cwd)));
   // Towards the end only timers may be left, and those of the clock keep no process alive.
   const alive = stayAlive();
@@ -147,7 +176,7 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
 }
 
 /** One line for people: where, what model, which engine, which profile, and where the admin key is that nobody has set. */
-function readyLine(gateway: Gateway, cwd: string): string {
+function readyLine(gateway: Gateway | Keeper, cwd: string): string {
   const snapshot = gateway.snapshot();
   const parts = [`Headgate is ready on ${gateway.url}`, `model ${gateway.defaultModel()}`];
   if (snapshot) {

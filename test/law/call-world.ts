@@ -6,7 +6,7 @@ import type { Random } from '../../gateway/core/random.ts';
 import { pipeline, type PolicyParts } from '../../gateway/pipeline.ts';
 import { InFlight } from '../../gateway/policies/account.ts';
 import { Admission } from '../../gateway/policies/admission/admission.ts';
-import { slotsOf, type AdmissionContext } from '../../gateway/policies/admission/room.ts';
+import { slotsOf, type AdmissionContext } from '../../gateway/policies/admission/places.ts';
 import { BatchWindows } from '../../gateway/policies/window/batch-window.ts';
 import { Dispatch } from '../../gateway/policies/dispatch/dispatch.ts';
 import { CHAT, fakeCall } from '../support/fake-call.ts';

@@ -30,3 +30,9 @@ export const fileName = () =>
 export const modelName = () =>
   z.string().regex(/^[\x21-\x7e]{1,256}$/, 'expected the id of a model: 1 to 256 visible ASCII characters, without spaces');
 export const path = () => z.string().regex(/^[^\0]{1,4096}$/, 'expected a path');
+
+export const processes = () =>
+  z
+    .union([count(1, 64), z.literal('auto')])
+    .default(1)
+    .describe('Processes that serve on the port together as one gateway, each on a core of its own. auto: one for each core, 16 at most.');

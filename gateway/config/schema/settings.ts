@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { controlProblem, originProblem, serverUrlProblem } from './addresses.ts';
-import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path, secret, share } from './kinds.ts';
+import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path, processes, secret, share } from './kinds.ts';
 import { namedModel } from './named-model.ts';
 import { placement } from './placement.ts';
 
@@ -9,6 +9,7 @@ import { placement } from './placement.ts';
 const server = z.strictObject({
   host: host().default('127.0.0.1').describe('Address to listen on. 0.0.0.0 or :: listens on every address of the machine.'),
   port: count(0, 65535).default(8080).describe('Port of the API. 0 takes any free port and names it in the line printed when ready.'),
+  processes: processes(),
   probe_port: count(0, 65535)
     .nullable()
     .default(null)

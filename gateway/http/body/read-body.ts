@@ -137,10 +137,13 @@ const LARGEST_BODIES = 16;
  */
 export class BodyMemory {
   readonly #maxBodyBytes: () => number;
+  readonly #largest: number;
   #held = 0;
 
-  constructor(maxBodyBytes: () => number) {
+  /** @param processes that share the memory of the machine: each has its part of it, and room for one body at least */
+  constructor(maxBodyBytes: () => number, processes = 1) {
     this.#maxBodyBytes = maxBodyBytes;
+    this.#largest = Math.max(1, LARGEST_BODIES / processes);
   }
 
   get heldBytes(): number {
@@ -150,7 +153,7 @@ export class BodyMemory {
   /** Room for one request's body; none is taken yet. */
   open(): BodyRoom {
     return new BodyRoom((change) => {
-      if (change > 0 && this.#held + change > LARGEST_BODIES * this.#maxBodyBytes()) {
+      if (change > 0 && this.#held + change > this.#largest * this.#maxBodyBytes()) {
         throw new GatewayError('queue_full', 'Too many large requests are being handled at once. Retry shortly.');
       }
       this.#held += change;

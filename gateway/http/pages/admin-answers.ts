@@ -8,8 +8,8 @@ import type { statsBody } from '../../telemetry/stats.ts';
 /** GET /admin/status. Seconds are whole; null where nobody can say. */
 export interface AdminStatus {
   readonly version: string;
-  /** The process that answers, which is the one to send signals to. */
-  readonly gateway: { readonly pid: number };
+  /** The process to send signals to; `processes`: those that serve, where several do. */
+  readonly gateway: { readonly pid: number; readonly processes?: readonly number[] };
   /** A supervisor launches the workers, whether or not it has been heard of yet. */
   readonly supervised: boolean;
   /** null: none, or not heard of yet. */
@@ -116,8 +116,8 @@ export type ConfigEntry =
 /** GET /admin/debug/bundle */
 export type AdminBundle = ReturnType<typeof debugBundleBody>;
 
-/** GET /debug/runtime */
-export type AdminRuntime = ReturnType<typeof runtimeBody>;
+/** GET /debug/runtime: the process that answers; `processes`: all of them, where several are one gateway. */
+export type AdminRuntime = ReturnType<typeof runtimeBody> & { readonly processes?: readonly ReturnType<typeof runtimeBody>[] };
 
 /** GET /stats, which needs no key. */
 export type Stats = ReturnType<typeof statsBody>;

@@ -1,17 +1,23 @@
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { IncomingMessage } from 'node:http';
+import type { Registry } from 'prom-client';
 import type { Clock } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
-import type { LiveFigures } from '../../core/events.ts';
 import type { SupervisorSnapshot } from '../../link/snapshot.ts';
 import type { WorkerDirectory } from '../../core/worker.ts';
 import { debugBundleBody } from '../../telemetry/debug-bundle.ts';
 import { renderMetrics } from '../../telemetry/metrics/exposition.ts';
-import type { Log } from '../../core/log/log.ts';
-import type { Metrics } from '../../telemetry/metrics/metrics.ts';
-import { runtimeBody } from '../../telemetry/runtime.ts';
-import { statsBody } from '../../telemetry/stats.ts';
-import type { AdminBundle, AdminConfig, AdminRuntime, AdminStatus, ModelTold, Reloaded, WorkerTold, WorkerVerb } from './admin-answers.ts';
+import type {
+  AdminBundle,
+  AdminConfig,
+  AdminRuntime,
+  AdminStatus,
+  ModelTold,
+  Reloaded,
+  Stats,
+  WorkerTold,
+  WorkerVerb,
+} from './admin-answers.ts';
 import type { LiveStatus } from './live-status.ts';
 import { nothingOfThatName } from './unknown-name.ts';
 import { givenKey, sameKey } from '../credentials.ts';
@@ -25,6 +31,8 @@ interface CommandAnswer {
   readonly message: string;
 }
 
+type LogTails = Readonly<Record<string, readonly string[]>>;
+
 export interface ReloadAnswer {
   readonly ok: boolean;
   readonly changed: readonly string[];
@@ -36,18 +44,20 @@ export interface ReloadAnswer {
 export interface AdminContext {
   readonly version: string;
   readonly clock: Clock;
-  readonly startedAt: number;
   /** null: there is none. */
   readonly key: () => string | null;
-  readonly metrics: Metrics;
-  readonly log: Log;
-  readonly figures: LiveFigures;
+  /** Of all processes, where several are one gateway; so are the next four. */
+  readonly registry: () => Registry | Promise<Registry>;
+  readonly stats: () => Stats | Promise<Stats>;
+  readonly runtime: () => AdminRuntime | Promise<AdminRuntime>;
+  /** Last log lines by where they come from. */
+  readonly logTails: () => LogTails | Promise<LogTails>;
   readonly directory: WorkerDirectory;
   readonly snapshot: () => SupervisorSnapshot | null;
   readonly status: LiveStatus;
   /** The effective settings with their origins, secrets hidden. */
   readonly explain: () => AdminConfig;
-  readonly reload: () => ReloadAnswer;
+  readonly reload: () => ReloadAnswer | Promise<ReloadAnswer>;
   readonly command: (worker: string, verb: WorkerVerb, reset: boolean) => Promise<CommandAnswer> | CommandAnswer;
   /** null: there is no supervisor to tell. */
   readonly modelCommand: ((model: string, verb: 'load' | 'unload') => Promise<CommandAnswer>) | null;
@@ -89,20 +99,19 @@ function answer<T extends object>(c: HttpContext, body: T, status: 200 | 202 = 2
 
 /** The operator's side of the gateway. */
 export function admin(context: AdminContext) {
-  const { directory, clock, metrics, figures, log, version } = context;
-  const runtime = (): AdminRuntime => runtimeBody({ version, clock, startedAt: context.startedAt, loop: metrics.loop });
+  const { directory, clock, version } = context;
   let lastBundleAt = -Infinity;
 
   return {
-    status: (c) => {
-      if (!asksToWatch(c)) return answer<AdminStatus>(c, context.status.read());
+    status: async (c) => {
+      if (!asksToWatch(c)) return answer<AdminStatus>(c, await context.status.read());
       context.status.watch(c.env.outgoing);
       return RESPONSE_ALREADY_SENT;
     },
     config: (c) => answer<AdminConfig>(c, context.explain()),
-    runtime: (c) => answer<AdminRuntime>(c, runtime()),
-    reload: (c) => {
-      const { ok, changed, needsRestart, problems } = context.reload();
+    runtime: async (c) => answer<AdminRuntime>(c, await context.runtime()),
+    reload: async (c) => {
+      const { ok, changed, needsRestart, problems } = await context.reload();
       if (!ok) {
         const message = `The new settings are not valid; the old ones stay. ${problems.join('; ')}`;
         throw new GatewayError('invalid_value', message, { code: 'invalid_settings' });
@@ -139,7 +148,7 @@ export function admin(context: AdminContext) {
       const now = clock.now();
       if (now - lastBundleAt < 10_000) throw new GatewayError('conflict', 'A bundle was made less than 10 s ago.');
       lastBundleAt = now;
-      const page = await renderMetrics(metrics.registry, undefined);
+      const page = await renderMetrics(await context.registry(), undefined);
       return answer<AdminBundle>(
         c,
         debugBundleBody({
@@ -147,11 +156,11 @@ export function admin(context: AdminContext) {
           version,
           settings: context.explain(),
           metrics: page.body,
-          stats: statsBody({ figures, directory, ledger: metrics.ledger, clock }),
-          runtime: runtime(),
+          stats: await context.stats(),
+          runtime: await context.runtime(),
           directory,
           supervisor: context.snapshot(),
-          logTails: { gateway: log.tail() },
+          logTails: await context.logTails(),
         }),
       );
     },

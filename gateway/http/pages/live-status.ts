@@ -17,7 +17,7 @@ const STALLED_MS = 60_000;
 export interface LiveStatusContext {
   readonly clock: Clock;
   readonly directory: Pick<WorkerDirectory, 'onChange'>;
-  readonly read: () => AdminStatus;
+  readonly read: () => AdminStatus | Promise<AdminStatus>;
 }
 
 /**
@@ -35,7 +35,7 @@ export class LiveStatus {
   }
 
   /** The status now. */
-  read(): AdminStatus {
+  read(): AdminStatus | Promise<AdminStatus> {
     return this.#context.read();
   }
 
@@ -47,7 +47,7 @@ export class LiveStatus {
     }
     if (response.destroyed) return;
     const { clock, directory } = this.#context;
-    const watcher = new Watcher(clock, response, () => `data: ${JSON.stringify(this.read())}\n\n`);
+    const watcher = new Watcher(clock, response, () => this.read());
     this.#watchers.add(watcher);
     this.#offChange ??= directory.onChange(() => {
       for (const each of this.#watchers) each.onChange();
@@ -78,16 +78,16 @@ export class LiveStatus {
 class Watcher {
   readonly #clock: Clock;
   readonly #response: ServerResponse;
-  readonly #event: () => string;
+  readonly #read: () => AdminStatus | Promise<AdminStatus>;
   #timer: Timer | null = null;
   #toldAt = -Infinity;
   /** A change waits to be told. */
   #changed = false;
 
-  constructor(clock: Clock, response: ServerResponse, event: () => string) {
+  constructor(clock: Clock, response: ServerResponse, read: () => AdminStatus | Promise<AdminStatus>) {
     this.#clock = clock;
     this.#response = response;
-    this.#event = event;
+    this.#read = read;
   }
 
   start(): void {
@@ -130,7 +130,13 @@ class Watcher {
   #tell(): void {
     this.#changed = false;
     this.#toldAt = this.#clock.now();
-    this.#response.write(this.#event());
     this.#arm(KEEP_ALIVE_MS);
+    const status = this.#read();
+    if (status instanceof Promise) void status.then((read) => this.#write(read));
+    else this.#write(status);
+  }
+
+  #write(status: AdminStatus): void {
+    if (!this.#response.writableEnded) this.#response.write(`data: ${JSON.stringify(status)}\n\n`);
   }
 }

@@ -1,19 +1,17 @@
-import type { Clock } from '../../core/clock.ts';
-import type { LiveFigures } from '../../core/events.ts';
+import type { Registry } from 'prom-client';
 import type { SupervisorSnapshot } from '../../link/snapshot.ts';
 import type { WorkerDirectory } from '../../core/worker.ts';
 import { renderMetrics } from '../../telemetry/metrics/exposition.ts';
-import type { Metrics } from '../../telemetry/metrics/metrics.ts';
 import { liveness, readiness, startup, type ProbeAnswer, type ProbeFacts } from '../../telemetry/probes.ts';
-import { statsBody } from '../../telemetry/stats.ts';
 import { saysVerbose, type Told } from '../probes/told.ts';
 import type { HttpAnswer, HttpContext } from '../http-env.ts';
+import type { Stats } from './admin-answers.ts';
 
 export interface OperationsContext {
   readonly version: string;
-  readonly clock: Clock;
-  readonly metrics: Metrics;
-  readonly figures: LiveFigures;
+  /** What /metrics and /stats are made of: of all processes, where several are one gateway. */
+  readonly registry: () => Registry | Promise<Registry>;
+  readonly stats: () => Stats | Promise<Stats>;
   readonly directory: WorkerDirectory;
   readonly draining: () => boolean;
   readonly everReady: () => boolean;
@@ -24,16 +22,16 @@ export interface OperationsContext {
 
 /** What machines read all day: probes, metrics, stats, version. */
 export function operations(context: OperationsContext): Record<'live' | 'ready' | 'startup' | 'metrics' | 'stats' | 'version', HttpAnswer> {
-  const { version, directory, metrics, figures, clock } = context;
+  const { version } = context;
   return {
     live: (c) => probe(c, liveness(version)),
     ready: (c) => probe(c, readiness(factsOf(context), saysVerbose(c.req.query('verbose')))),
     startup: (c) => probe(c, startup(factsOf(context))),
     metrics: async (c) => {
-      const page = await renderMetrics(metrics.registry, c.req.header('accept'));
+      const page = await renderMetrics(await context.registry(), c.req.header('accept'));
       return c.body(page.body, 200, { 'content-type': page.contentType });
     },
-    stats: (c) => c.json(statsBody({ figures, directory, ledger: metrics.ledger, clock })),
+    stats: async (c) => c.json(await context.stats()),
     version: (c) => {
       const [engine = null] = context.engineVersions().values();
       return c.json({ version, node: process.versions.node, vllm: context.snapshot()?.vllmVersion ?? engine });

@@ -2,7 +2,8 @@ import type { Call, Priority } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Layer } from '../../core/handler.ts';
 import type { Lease } from '../../core/lease.ts';
-import { Room, type AdmissionContext } from './room.ts';
+import { type AdmissionContext, placesOf } from './places.ts';
+import { Room } from './room.ts';
 
 /** May this call wait, and for how long? One room a model. */
 export class Admission {
@@ -13,6 +14,15 @@ export class Admission {
     this.#context = context;
     // A worker that comes or goes changes how many places there are.
     context.directory.onChange(() => this.poke());
+    const { share } = context;
+    share?.reckonFrom({
+      lines: () => [...this.#rooms.values()].map((room) => room.figures()),
+      placesOf: (worker) => placesOf(worker, context, context.clock.now()),
+      mostWaiting: () => context.admission().max_queue,
+    });
+    share?.onChange(() => {
+      for (const room of this.#rooms.values()) room.onShare();
+    });
   }
 
   /** Looks again whether places have come free. */

@@ -1,33 +1,14 @@
 import PQueue from 'p-queue';
 import type { Call, Priority } from '../../core/call.ts';
-import type { Clock, Timer } from '../../core/clock.ts';
+import type { Timer } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
-import type { Events } from '../../core/events.ts';
 import { Lease } from '../../core/lease.ts';
-import type { Worker, WorkerDirectory } from '../../core/worker.ts';
-import { totalMs, type TotalSettings } from '../../core/time-limits.ts';
+import { totalMs } from '../../core/time-limits.ts';
 import { noWorkerError } from '../capacity/no-worker.ts';
-import { pressureFactor, type PressureSettings } from '../capacity/pressure.ts';
-
-export interface AdmissionSettings {
-  /** Calls that may wait, a model. */
-  readonly max_queue: number;
-  readonly queue_timeout_ms: number;
-  /** Share of the workers' own capacity that is sent to them beyond it, so that they never wait for us. */
-  readonly headroom: number;
-  readonly reject_status: 503 | 429;
-}
-
-export interface AdmissionContext {
-  readonly clock: Clock;
-  readonly events: Events;
-  readonly directory: WorkerDirectory;
-  readonly admission: () => AdmissionSettings;
-  readonly pressure: () => PressureSettings;
-  readonly timeouts: () => TotalSettings;
-  /** Calls wait for a model that no worker has, but whose entry says that it can be loaded. Called again and again while they do. */
-  readonly wish?: (model: string, waiting: number) => void;
-}
+import type { LineFigures } from '../capacity/share.ts';
+import { type AdmissionContext, slotsOf } from './places.ts';
+import { rejection, type RejectionKind } from './rejection.ts';
+import type { LineRoom, Waiting } from './waiting.ts';
 
 /** Larger goes first. Who has had a place already goes before those of its kind who have not. */
 const PRIORITIES: Readonly<Record<Priority, { readonly first: number; readonly again: number }>> = {
@@ -38,38 +19,11 @@ const PRIORITIES: Readonly<Record<Priority, { readonly first: number; readonly a
 const EVIDENCE = 20;
 const SMOOTHING = 0.1;
 const LOOK_AGAIN_MS = 250;
+/** How long other processes may take to say what they have left, and how many calls may wait for that. */
+const PROBATION_MS = 250;
+const MOST_ON_PROBATION = 64;
 /** A look at who has work, and its way back to us. */
 const JUDGED_MS = 3_000;
-
-/**
- * Calls of a model that its ready workers can run at once: capacity and headroom, less what pressure withholds. A slow start shifts load
- * between workers and takes nothing away from all of them, so it has no part here.
- */
-export function slotsOf(workers: readonly Worker[], context: AdmissionContext, now: number): number {
-  const { headroom } = context.admission();
-  const pressure = context.pressure();
-  let slots = 0;
-  for (const worker of workers) {
-    const factor = pressureFactor(pressure, worker.load, now);
-    if (factor > 0) slots += Math.max(1, Math.floor(worker.view.maxNumSeqs * (1 + headroom) * factor));
-  }
-  return slots;
-}
-
-/** A call that waits. */
-interface Waiting {
-  /** Ends its wait. */
-  readonly leaving: AbortController;
-  /** Until when it may wait. */
-  readonly untilMs: number;
-  /**
-   * An estimate that changes later than this is no reason to send it away. Its own coming changes the first one: only then is it looked at
-   * whether the model in the way has work.
-   */
-  readonly judgedUntilMs: number;
-  /** The estimate that it waits for, which is told anew only now and then; null: none was known yet. Seconds. */
-  known: number | null;
-}
 
 /** The places of one model and the line in front of them. */
 export class Room {
@@ -80,6 +34,9 @@ export class Room {
   readonly #waiting = new Set<Waiting>();
   #lookAgain: Timer | null = null;
   #inUse = 0;
+  /** Those of lower priority among them. */
+  #inUseLater = 0;
+  #onProbation = 0;
   #serviceMs = 0;
   #ended = 0;
 
@@ -90,6 +47,18 @@ export class Room {
 
   get inUse(): number {
     return this.#inUse;
+  }
+
+  figures(): LineFigures {
+    const [inUse, inUseLater, onProbation] = [this.#inUse, this.#inUseLater, this.#onProbation];
+    return { model: this.#model, inUse, inUseLater, waiting: this.#line.size, waitingLater: this.depth('batch'), onProbation };
+  }
+
+  /** This process may use more than before, or has heard that it may not. */
+  onShare(): void {
+    this.poke();
+    if (this.#onProbation === 0) return;
+    for (const waiting of this.#waiting) this.#hearProbation(waiting, false);
   }
 
   /** Calls that wait; of one priority, or of all. */
@@ -108,16 +77,16 @@ export class Room {
     call.cancellation.throwIfCancelled();
     const free = this.takeFree(call);
     if (free) return free;
-    const slots = this.#slots();
-    if (this.#context.directory.readyFor(this.#model).length === 0) this.#refuseUnlessComing(call, again);
-    else if (!again) this.#refuseIfHopeless(call, slots);
-    return this.#wait(call, PRIORITIES[call.priority][again ? 'again' : 'first']);
+    let room: LineRoom = 'free';
+    if (this.#context.directory.readyFor(this.#model).length === 0) room = this.#refuseUnlessComing(call, again);
+    else if (!again) room = this.#refuseIfHopeless(call);
+    return this.#wait(call, PRIORITIES[call.priority][again ? 'again' : 'first'], room);
   }
 
   /** A place, if one is free and nobody waits; null otherwise, and for a call that is cancelled: `enter` says what becomes of it. */
   takeFree(call: Call): Lease | null {
     if (call.cancellation.cancelled || this.depth() > 0) return null;
-    return this.#inUse < this.#slots() ? this.#take() : null;
+    return this.#inUse < this.#slots() ? this.#take(call.priority) : null;
   }
 
   /** More places may be free than a moment ago: gives them to the first in line. */
@@ -129,37 +98,44 @@ export class Room {
   }
 
   #slots(): number {
-    return slotsOf(this.#context.directory.readyFor(this.#model), this.#context, this.#context.clock.now());
+    return slotsOf(this.#context.directory.readyFor(this.#model), this.#context, this.#context.clock.now(), this.#context.share);
   }
 
-  #take(): Lease {
+  #take(priority: Priority): Lease {
     this.#inUse++;
+    if (priority === 'batch') this.#inUseLater++;
     const takenAt = this.#context.clock.now();
     return new Lease(() => {
       this.#inUse--;
+      if (priority === 'batch') this.#inUseLater--;
       const ms = this.#context.clock.now() - takenAt;
       this.#serviceMs = this.#ended++ === 0 ? ms : this.#serviceMs + SMOOTHING * (ms - this.#serviceMs);
       this.poke();
+      this.#context.share?.freed();
     });
   }
 
-  #refuseIfHopeless(call: Call, slots: number): void {
-    const { max_queue, queue_timeout_ms } = this.#context.admission();
-    const retryAfterMs = this.#expectedWaitMs(this.depth(), slots);
-    if (slots === 0) {
+  #lineRoom(): LineRoom {
+    const { share, admission } = this.#context;
+    const size = this.#line.size;
+    if (share === undefined) return size < admission().max_queue ? 'free' : 'none';
+    if (size < share.line(this.#model)) return 'free';
+    return this.#onProbation < MOST_ON_PROBATION && share.mayHaveMore(this.#model) ? 'asked for' : 'none';
+  }
+
+  #refuseIfHopeless(call: Call): LineRoom {
+    const { clock, directory, admission } = this.#context;
+    const { queue_timeout_ms } = admission();
+    const retryAfterMs = this.#expectedWaitMs(this.depth(), this.#slots());
+    if (slotsOf(directory.readyFor(this.#model), this.#context, clock.now()) === 0) {
       throw this.#rejection(
         'kv_pressure',
         'The workers’ KV cache is full; new requests have to wait for running ones to end.',
         retryAfterMs,
       );
     }
-    if (this.depth() >= max_queue) {
-      throw this.#rejection(
-        'queue_full',
-        `Too many requests are waiting for ${call.model} (${this.depth()}). Retry shortly.`,
-        retryAfterMs,
-      );
-    }
+    const room = this.#lineRoom();
+    if (room === 'none') throw this.#tooMany(retryAfterMs);
     const leftMs = this.#leftMs(call);
     if (this.#ended >= EVIDENCE && retryAfterMs > Math.min(queue_timeout_ms * 2, leftMs)) {
       throw this.#rejection(
@@ -169,10 +145,19 @@ export class Room {
         true,
       );
     }
+    return room;
+  }
+
+  #tooMany(retryAfterMs: number): GatewayError {
+    return this.#rejection(
+      'queue_full',
+      `Too many requests are waiting for ${this.#model} (${this.depth()}). Retry shortly.`,
+      retryAfterMs,
+    );
   }
 
   /** No worker has the model. Where a supervisor can load it in time, it is waited for; where it takes longer, it is loaded all the same. */
-  #refuseUnlessComing(call: Call, again: boolean): void {
+  #refuseUnlessComing(call: Call, again: boolean): LineRoom {
     const { admission, directory, wish } = this.#context;
     const { max_queue, queue_timeout_ms } = admission();
     const entry = directory.resolve(this.#model);
@@ -180,7 +165,8 @@ export class Room {
     wish?.(this.#model, this.depth() + 1);
     const etaMs = (entry.etaSeconds ?? 0) * 1000;
     if (max_queue === 0 || etaMs > Math.min(queue_timeout_ms, this.#leftMs(call))) throw noWorkerError(directory, this.#model);
-    if (again || this.depth() < max_queue) return;
+    const room = again ? 'free' : this.#lineRoom();
+    if (room !== 'none') return room;
     const message = `Too many requests are waiting for ${call.model} to be loaded (${this.depth()}). Retry shortly.`;
     throw this.#rejection('queue_full', message, Math.max(etaMs, 1000));
   }
@@ -219,15 +205,12 @@ export class Room {
     return ((ahead + 1) / Math.max(1, slots)) * (this.#ended > 0 ? this.#serviceMs : 1_000);
   }
 
-  /** `namesTime`: the message says how long it takes. */
-  #rejection(kind: 'queue_full' | 'queue_timeout' | 'kv_pressure', message: string, retryAfterMs: number, namesTime = false): GatewayError {
-    const when = { retryAfterMs, namesTime };
-    if (kind === 'kv_pressure' || this.#context.admission().reject_status === 503) return new GatewayError(kind, message, when);
-    return new GatewayError(kind, message, { ...when, status: 429, type: 'rate_limit_error', code: 'slow_down' });
+  #rejection(kind: RejectionKind, message: string, retryAfterMs: number, namesTime = false): GatewayError {
+    return rejection(this.#context.admission().reject_status, kind, message, { retryAfterMs, namesTime });
   }
 
-  async #wait(call: Call, priority: number): Promise<Lease> {
-    const { clock, admission } = this.#context;
+  async #wait(call: Call, priority: number, room: LineRoom): Promise<Lease> {
+    const { clock, admission, share } = this.#context;
     const { queue_timeout_ms } = admission();
     const startedAt = clock.now();
     call.journey.phase = 'queue';
@@ -239,11 +222,14 @@ export class Room {
     const { directory } = this.#context;
     const known = directory.readyFor(this.#model).length === 0 ? (directory.resolve(this.#model)?.etaSeconds ?? null) : null;
     const untilMs = startedAt + Math.min(queue_timeout_ms, this.#leftMs(call));
-    const waiting: Waiting = { leaving, untilMs, judgedUntilMs: startedAt + JUDGED_MS, known };
+    const waiting: Waiting = { leaving, untilMs, judgedUntilMs: startedAt + JUDGED_MS, known, question: null };
     this.#waiting.add(waiting);
+    const probation = room === 'asked for' ? clock.after(PROBATION_MS, () => this.#hearProbation(waiting, true)) : null;
     const stopWaiting = (): void => {
       offCancel();
       timer.cancel();
+      probation?.cancel();
+      this.#endProbation(waiting);
       this.#waiting.delete(waiting);
       call.journey.queueMs += clock.now() - startedAt;
       if (this.#line.size > 0) return;
@@ -255,19 +241,41 @@ export class Room {
         () => {
           // From here on the call has its place, and whoever has the call gives it back.
           stopWaiting();
-          const lease = this.#take();
+          const lease = this.#take(call.priority);
           if (this.#inUse >= this.#slots()) this.#line.pause();
           return lease;
         },
         { priority, signal: leaving.signal },
       );
       this.#lookAgain ??= this.#watch();
+      if (share !== undefined) {
+        if (probation !== null) this.#onProbation++;
+        const question = share.ask();
+        if (probation !== null) waiting.question = question;
+      }
       this.poke();
       return await place;
     } catch (error) {
       stopWaiting();
       throw error;
     }
+  }
+
+  /** There may be room for it now; where there is none and none will come, it has to go. */
+  #hearProbation(waiting: Waiting, isOver: boolean): void {
+    const { share } = this.#context;
+    if (waiting.question === null || share === undefined) return;
+    // Those before it in the line have what room there is.
+    if (this.#line.size - this.#onProbation < share.line(this.#model)) return this.#endProbation(waiting);
+    if (isOver || share.isAnswered(this.#model, waiting.question)) {
+      waiting.leaving.abort(this.#tooMany(this.#expectedWaitMs(this.depth(), this.#slots())));
+    }
+  }
+
+  #endProbation(waiting: Waiting): void {
+    if (waiting.question === null) return;
+    waiting.question = null;
+    this.#onProbation--;
   }
 
   #tooLate(waitedMs: number): GatewayError {

@@ -17,12 +17,27 @@ export class AnswerPlaces {
   readonly #places = new Map<string, AnswerPlace & { readonly life: Worker['life'] }>();
   readonly #workers: () => readonly Worker[];
 
-  constructor(workers: () => readonly Worker[]) {
+  readonly #onNew: (answer: string, place: AnswerPlace) => void;
+
+  /** @param onNew told of each answer that was made here, where there is a choice of workers */
+  constructor(workers: () => readonly Worker[], onNew: (answer: string, place: AnswerPlace) => void = () => {}) {
     this.#workers = workers;
+    this.#onNew = onNew;
   }
 
-  note(answer: string, { id, life }: Worker, model: string): void {
+  note(answer: string, worker: Worker, model: string): void {
     if (this.#places.has(answer)) return;
+    this.#keep(answer, worker, model);
+    if (this.#workers().length > 1) this.#onNew(answer, { worker: worker.id, model });
+  }
+
+  /** Another process of this gateway has made an answer. */
+  take(answer: string, { worker: id, model }: AnswerPlace): void {
+    const worker = this.#workers().find((each) => each.id === id);
+    if (worker) this.#keep(answer, worker, model);
+  }
+
+  #keep(answer: string, { id, life }: Worker, model: string): void {
     this.#places.set(answer, { worker: id, model, life });
     if (this.#places.size > MOST_ANSWERS) this.#places.delete(this.#places.keys().next().value!);
   }

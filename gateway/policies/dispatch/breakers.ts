@@ -1,19 +1,31 @@
+import type { Clock } from '../../core/clock.ts';
 import type { BreakerState, Events } from '../../core/events.ts';
 import type { Random } from '../../core/random.ts';
 import type { Worker, WorkerDirectory, WorkerLife, WorkerLoad } from '../../core/worker.ts';
-import { type BreakerGuard, type BreakerSettings, CircuitBreaker } from './circuit-breaker.ts';
+import { type BreakerGuard, type BreakerSettings, CircuitBreaker, type Finding } from './circuit-breaker.ts';
 import type { SignsOfLife } from './signs-of-life.ts';
 
+const ANOTHER_LIFE = 'worker_ready';
 /** As patient as a supervisor is before it takes a worker out of service. */
 const STALL_MS = 120_000;
 /** About as often as a worker that stands still is asked whether it works again. */
 const STALLED_RETRY_MS = 10_000;
 
+/** The other processes of this gateway, which ask the same workers. */
+export interface BreakerKin {
+  /** What all of them see, this one tells of. */
+  readonly speaks: () => boolean;
+  readonly tell: (worker: string, finding: Finding) => void;
+}
+
 export interface BreakersContext {
+  readonly clock: Pick<Clock, 'now'>;
   readonly random: Random;
   readonly events: Pick<Events, 'breakerChanged'>;
   readonly directory: WorkerDirectory;
   readonly breaker: () => BreakerSettings;
+  /** Absent: there are none. */
+  readonly kin?: BreakerKin | undefined;
 }
 
 /** A breaker for each worker. It starts afresh with each life of its worker: what failed before was another process. */
@@ -43,8 +55,13 @@ export class Breakers {
   of(worker: string): CircuitBreaker {
     let breaker = this.#byWorker.get(worker);
     if (!breaker) {
-      const { breaker: settings, random, events } = this.#context;
-      const told = (from: BreakerState, to: BreakerState, reason: string): void => events.breakerChanged(worker, from, to, reason);
+      const { breaker: settings, random, events, kin, clock } = this.#context;
+      const told = (from: BreakerState, to: BreakerState, reason: string): void => {
+        // All of us see that a worker has begun another life.
+        if (kin && reason === ANOTHER_LIFE && !kin.speaks()) return;
+        events.breakerChanged(worker, from, to, reason);
+        if (kin) kin.tell(worker, this.of(worker).finding(clock.now()));
+      };
       breaker = new CircuitBreaker(settings(), random, told, this.#guard(worker));
       this.#byWorker.set(worker, breaker);
     }
@@ -107,7 +124,7 @@ export class Breakers {
       present.add(id);
       if (life === null || this.#lives.get(id) === life) continue;
       this.#lives.set(id, life);
-      this.#byWorker.get(id)?.reset('worker_ready');
+      this.#byWorker.get(id)?.reset(ANOTHER_LIFE);
     }
     for (const known of [this.#byWorker, this.#lives]) {
       for (const id of known.keys()) if (!present.has(id)) known.delete(id);

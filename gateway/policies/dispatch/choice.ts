@@ -5,6 +5,7 @@ import { fittingWorkers } from '../capacity/large-requests.ts';
 import { noWorkerError } from '../capacity/no-worker.ts';
 import { pressureOf, type PressureSettings } from '../capacity/pressure.ts';
 import { unwillingError, willingWorkers } from '../capacity/prompt-logprobs.ts';
+import type { Share } from '../capacity/share.ts';
 import type { Losses } from '../lost/loss.ts';
 import type { AskedForRest } from './asked-for-rest.ts';
 import type { Breakers } from './breakers.ts';
@@ -29,10 +30,17 @@ export interface Filter {
 export interface ChoiceContext {
   readonly directory: WorkerDirectory;
   readonly pressure: () => PressureSettings;
+  /** What this process may have at each worker, where several are one gateway. */
+  readonly share?: Pick<Share, 'places'> | undefined;
 }
 
 /** Which workers may be asked, in the order in which the reasons count. */
-export function filters({ directory, pressure }: ChoiceContext, breakers: Breakers, losses: Losses, rest: AskedForRest): readonly Filter[] {
+export function filters(
+  { directory, pressure, share }: ChoiceContext,
+  breakers: Breakers,
+  losses: Losses,
+  rest: AskedForRest,
+): readonly Filter[] {
   return [
     {
       keep: (_, { call }) => directory.readyFor(call.model),
@@ -59,6 +67,7 @@ export function filters({ directory, pressure }: ChoiceContext, breakers: Breake
       },
     },
     { keep: (workers, { now }) => calm(workers, pressure(), now) },
+    ...(share === undefined ? [] : [{ keep: (workers: readonly Worker[]) => notFull(workers, share) }]),
   ];
 
   /** No breaker admits a call. Where the cause is that a worker has just ended, the call can wait for what the supervisor says. */
@@ -92,5 +101,12 @@ function untried(workers: readonly Worker[], tried: readonly Worker[]): readonly
 function calm(workers: readonly Worker[], settings: PressureSettings, now: number): readonly Worker[] {
   if (workers.length < 2) return workers;
   const others = workers.filter(({ load }) => pressureOf(settings, load, now) !== 'critical');
+  return others.length > 0 ? others : workers;
+}
+
+/** Leaves workers out of whose places this process has none free, unless that is so of all: what is free there may be another's. */
+function notFull(workers: readonly Worker[], share: Pick<Share, 'places'>): readonly Worker[] {
+  if (workers.length < 2) return workers;
+  const others = workers.filter(({ id, inFlight }) => inFlight < share.places(id));
   return others.length > 0 ? others : workers;
 }

@@ -47,6 +47,15 @@ export interface BreakerGuard {
 
 const NO_GUARD: BreakerGuard = { failed: () => {}, isLast: () => false, signs: () => 'silent' };
 
+/** What several processes of one gateway tell each other of a worker. */
+export interface Finding {
+  readonly state: BreakerState;
+  /** While it is open: for how long still, in milliseconds. */
+  readonly leftMs: number;
+  /** How often it has opened without closing in between. */
+  readonly level: number;
+}
+
 type Transition = (from: BreakerState, to: BreakerState, reason: string) => void;
 
 /**
@@ -144,6 +153,19 @@ export class CircuitBreaker {
     this.#level = 0;
     if (this.#state.kind === 'closed') this.#state = closed(this.#settings);
     else this.#move(closed(this.#settings), reason);
+  }
+
+  /** What others are to know of it. */
+  finding(now: number): Finding {
+    return { state: this.state, leftMs: Math.max(0, (this.openUntilMs ?? now) - now), level: this.#level };
+  }
+
+  /** Takes over what another process has found; nobody is told. While one tries the worker, no other does. */
+  follow({ state, leftMs, level }: Finding, now: number): void {
+    this.#level = level;
+    if (state === 'open') this.#state = { kind: 'open', untilMs: now + leftMs };
+    else if (state === 'half_open') this.#state = { kind: 'half_open', probing: true, probedAt: now, successes: 0 };
+    else if (this.#state.kind !== 'closed') this.#state = closed(this.#settings);
   }
 
   #succeeded(now: number): void {

@@ -10,15 +10,16 @@ import type { Reply } from '../../core/reply.ts';
 import type { UpstreamRequest } from '../../core/transport.ts';
 import type { Worker, WorkerDirectory, WorkerLife } from '../../core/worker.ts';
 import type { PressureSettings } from '../capacity/pressure.ts';
+import type { Share } from '../capacity/share.ts';
 import { Losses, LostError, NOTICE_MS } from '../lost/loss.ts';
 import type { AttemptResult } from '../relay/attempt-result.ts';
 import { relay, type RelaySettings } from '../relay/relay.ts';
 import { type AnswerPlace, AnswerPlaces } from './answer-places.ts';
 import { AskedForRest } from './asked-for-rest.ts';
 import { Blame } from './blame.ts';
-import { Breakers } from './breakers.ts';
+import { type BreakerKin, Breakers } from './breakers.ts';
 import { candidates, type Filter, filters } from './choice.ts';
-import type { BreakerSettings, CircuitBreaker, Permit } from './circuit-breaker.ts';
+import type { BreakerSettings, CircuitBreaker, Finding, Permit } from './circuit-breaker.ts';
 import { InHand } from './in-hand.ts';
 import { LoadBalancer, type BalancerSettings } from './load-balancer.ts';
 import { RetryBudget } from './retry-budget.ts';
@@ -42,6 +43,10 @@ export interface DispatchContext {
   readonly balancer: () => BalancerSettings;
   readonly pressure: () => PressureSettings;
   readonly retry: () => RetrySettings;
+  /** What this process may have at each worker, where several are one gateway. */
+  readonly share?: Pick<Share, 'places'> | undefined;
+  /** The other processes, in that case. */
+  readonly kin?: (BreakerKin & { readonly stored: (answer: string, place: AnswerPlace) => void }) | undefined;
   readonly relay: () => RelaySettings;
   /** A worker has said that it takes nothing new because it is about to end: whoever lists it is to take it out of service. */
   readonly onStopping: (worker: Worker) => void;
@@ -74,7 +79,7 @@ export class Dispatch {
   readonly #signs = new SignsOfLife(this.#inHand);
   readonly #rest = new AskedForRest();
   readonly #silenced: SilencedCalls;
-  readonly #answers: AnswerPlaces;
+  readonly answers: AnswerPlaces;
   readonly #routed = new Map<string, number>();
 
   constructor(context: DispatchContext) {
@@ -82,7 +87,7 @@ export class Dispatch {
     this.#balancer = new LoadBalancer(context.random);
     this.#breakers = new Breakers(context, this.#signs);
     this.#silenced = new SilencedCalls(this.#inHand, context.clock);
-    this.#answers = new AnswerPlaces(() => context.directory.workers());
+    this.answers = new AnswerPlaces(() => context.directory.workers(), context.kin?.stored);
     this.#filters = filters(context, this.#breakers, this.#losses, this.#rest);
     context.directory.onChange(() => this.#forgetWorkers());
   }
@@ -96,9 +101,9 @@ export class Dispatch {
     return this.#routed;
   }
 
-  /** Where the answer of that name is; null where that is not known. */
-  answerPlace(answer: string): AnswerPlace | null {
-    return this.#answers.of(answer);
+  /** What another process has found out about a worker. */
+  follow(worker: string, finding: Finding): void {
+    this.#breakers.of(worker).follow(finding, this.#context.clock.now());
   }
 
   /** Looks after calls that wait in vain: at a worker that stands still, or that is gone without a word. Now and then. */
@@ -205,7 +210,7 @@ export class Dispatch {
         },
         onFirstByte: () => {
           heard();
-          if (attempt.answerId !== null) this.#answers.note(attempt.answerId, worker, call.model);
+          if (attempt.answerId !== null) this.answers.note(attempt.answerId, worker, call.model);
           call.journey.phase = 'stream';
           // A probe's question is whether the worker answers at all; its whole answer may take minutes.
           if (probe) permit.succeeded(clock.now());
@@ -225,7 +230,7 @@ export class Dispatch {
         onSettled: (verdict) => {
           heard();
           settle.release();
-          if (attempt.answerId !== null) this.#answers.note(attempt.answerId, worker, call.model);
+          if (attempt.answerId !== null) this.answers.note(attempt.answerId, worker, call.model);
           if (verdict.kind === 'success') {
             permit.succeeded(clock.now());
             if (attempt.failure === null) this.#blame.answered(worker.id, clock.now());

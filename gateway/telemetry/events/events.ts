@@ -8,6 +8,7 @@ import { EventSizes } from './event-sizes.ts';
 import { PromptSizes } from './prompt-sizes.ts';
 import { accountRequest } from './request-account.ts';
 import { requestEndFields, requestEndLevel, rounded } from './request-line.ts';
+import { tellDrain, tellReload } from './process-lines.ts';
 import { FailureWatch } from './failure-watch.ts';
 import { createWorkerAccount } from './worker-account.ts';
 import { logWorkerChange } from './worker-lines.ts';
@@ -18,14 +19,16 @@ interface EventsOptions {
   readonly clock: Clock;
   /** A supervisor writes the lines about its workers itself; here they would stand twice. Their metrics are counted all the same. */
   readonly workersLogElsewhere?: boolean;
+  /** Whether what several processes of one gateway see alike is told and counted by this one. Default: it is alone. */
+  readonly speaks?: (() => boolean) | undefined;
 }
 
 const MS_PER_SECOND = 1000;
 
 /** Turns what happens into counters and log lines. Nothing here waits. */
-export function createEvents({ metrics, log, clock, workersLogElsewhere = false }: EventsOptions): Events {
+export function createEvents({ metrics, log, clock, workersLogElsewhere = false, speaks = () => true }: EventsOptions): Events {
   const { counters, histograms, ledger } = metrics;
-  const workers = createWorkerAccount(metrics, clock);
+  const workers = createWorkerAccount(metrics, clock, speaks);
   const failures = new FailureWatch();
   const sizes = { prompts: new PromptSizes(), events: new EventSizes() };
 
@@ -136,10 +139,11 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false 
     workerChanged(view, previous) {
       const failure = failures.newIn(view);
       workers.changed(view, previous, failure);
-      if (!workersLogElsewhere || log.enabled('debug')) logWorkerChange(log, view, previous, failure);
+      if (speaks() && (!workersLogElsewhere || log.enabled('debug'))) logWorkerChange(log, view, previous, failure);
     },
 
     pressureChanged(worker, from, to, kvUsage) {
+      if (!speaks()) return;
       log.write(to === 'critical' ? 'warn' : 'info', 'pressure', `KV-cache pressure ${to}`, {
         worker,
         from,
@@ -148,30 +152,18 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false 
       });
     },
 
-    configReloaded({ ok, changed, needsRestart, error }) {
-      ledger.lastReloadOk = ok;
-      log.write(ok ? 'info' : 'error', 'config.reload', ok ? 'settings reloaded' : 'settings refused, the old ones stay in force', {
-        changed,
-        needs_restart: needsRestart,
-        message: error,
-      });
+    configReloaded(result) {
+      ledger.lastReloadOk = result.ok;
+      tellReload(log, result);
     },
 
     draining(stage, inFlight, durationMs) {
       if (stage === 'end') ledger.shutdownMs = durationMs;
-      const cut = stage === 'cutting' && inFlight > 0;
-      log.write(cut ? 'warn' : 'info', 'drain', DRAIN_WORDS[stage], { stage, in_flight: inFlight, duration_ms: rounded(durationMs) });
+      tellDrain(log, stage, inFlight, durationMs);
     },
   };
   return events;
 }
-
-const DRAIN_WORDS = {
-  begin: 'draining: no longer ready, still accepting',
-  refusing: 'draining: refusing new requests, finishing those in flight',
-  cutting: 'draining: time is up, ending what is left',
-  end: 'drained',
-} as const;
 
 const MAX_PATH_CHARS = 200;
 

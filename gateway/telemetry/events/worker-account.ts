@@ -14,9 +14,9 @@ interface WorkerAccount {
 
 /**
  * Restarts, failures for want of memory, starts and swaps, read off the changes of workers' views. What happened before this
- * gateway first saw a worker is not counted: it was not there.
+ * gateway first saw a worker is not counted: it was not there. While `counts` says no, it is only followed.
  */
-export function createWorkerAccount(metrics: Metrics, clock: Clock): WorkerAccount {
+export function createWorkerAccount(metrics: Metrics, clock: Clock, counts: () => boolean = () => true): WorkerAccount {
   const { counters, histograms } = metrics;
   const startedMs = clock.wall();
   /** The model each worker was last ready with, and the monotonic ms since when it has not been; null while it is. */
@@ -46,7 +46,7 @@ export function createWorkerAccount(metrics: Metrics, clock: Clock): WorkerAccou
       return;
     }
     if (model === undefined) return;
-    if (before && before.model !== model) {
+    if (before && before.model !== model && counts()) {
       counters.model_swaps_total.add(1, metrics.modelLabel(before.model), metrics.modelLabel(model));
       histograms.model_swap_seconds.observe(before.leftAt === null ? 0 : (clock.now() - before.leftAt) / MS_PER_SECOND);
     }
@@ -61,11 +61,11 @@ export function createWorkerAccount(metrics: Metrics, clock: Clock): WorkerAccou
 
   return {
     changed(view, previous, failure) {
-      if (previous) {
+      if (previous && counts()) {
         restarted(view, previous, failure);
         if (view.state === 'ready') becameReady(view, previous);
       }
-      if (failure && isOurs(failure, previous) && /\boom\b/.test(failure.class))
+      if (failure && counts() && isOurs(failure, previous) && /\boom\b/.test(failure.class))
         counters.worker_oom_total.add(1, view.id, labelFrom(failure.class.replace(/^oom-/, '')));
       swapped(view);
     },

@@ -59,7 +59,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     } else if (row.kind === 'histogram') {
       histograms[name as HistogramName] = meterOf(new Histogram({ ...base, buckets: [...row.buckets] }));
     } else {
-      addGauge(name as GaugeName, base);
+      addGauge(name as GaugeName, { ...base, aggregator: row.across });
     }
   }
 
@@ -81,7 +81,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     return tally;
   }
 
-  function addGauge(name: GaugeName, base: { name: string; help: string; labelNames: string[]; registers: Registry[] }): void {
+  function addGauge(name: GaugeName, base: ConstructorParameters<typeof Gauge>[0]): void {
     const read = GAUGES[name];
     const gauge: Gauge = new Gauge({
       ...base,

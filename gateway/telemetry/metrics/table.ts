@@ -1,4 +1,10 @@
 /**
+ * What the page says where several processes are one gateway and each has a value of its own. first: all of them see the same, and one
+ * speaks for them. Counters and histograms are always summed: what all see alike only one of them counts.
+ */
+export type Across = 'sum' | 'max' | 'min' | 'first';
+
+/**
  * Every metric of the gateway, as data. The name in the table is the name on the page after `headgate_`.
  * Base units only; labels only from closed sets (see `series.ts`).
  */
@@ -12,7 +18,7 @@ export type MetricRow =
       /** The same for each worker that is known, whose label comes first: the labels after it. */
       readonly zeroEach?: readonly (readonly string[])[];
     }
-  | { readonly kind: 'gauge'; readonly help: string; readonly labels: readonly string[] }
+  | { readonly kind: 'gauge'; readonly help: string; readonly labels: readonly string[]; readonly across: Across }
   | { readonly kind: 'histogram'; readonly help: string; readonly labels: readonly string[]; readonly buckets: readonly number[] };
 
 export const METRIC_PREFIX = 'headgate_';
@@ -55,7 +61,7 @@ export const METRICS = {
     buckets: REQUEST_SECONDS,
     help: 'Time from the end of the request head to the end of the answer body, refusals included.',
   },
-  requests_in_flight: { kind: 'gauge', labels: [], help: 'Requests accepted and not yet ended.' },
+  requests_in_flight: { kind: 'gauge', across: 'sum', labels: [], help: 'Requests accepted and not yet ended.' },
   time_to_first_token_seconds: {
     kind: 'histogram',
     labels: ['model'],
@@ -98,7 +104,7 @@ export const METRICS = {
   request_size_bytes: { kind: 'histogram', labels: [], buckets: BODY_BYTES, help: 'Size of request bodies, where it is known.' },
   response_size_bytes: { kind: 'histogram', labels: [], buckets: BODY_BYTES, help: 'Bytes of answer body sent to the client.' },
 
-  queue_depth: { kind: 'gauge', labels: ['class'], help: 'Requests waiting for a free place, by priority class.' },
+  queue_depth: { kind: 'gauge', across: 'sum', labels: ['class'], help: 'Requests waiting for a free place, by priority class.' },
   queue_wait_seconds: {
     kind: 'histogram',
     labels: [],
@@ -126,11 +132,13 @@ export const METRICS = {
   },
   batch_window_ms: {
     kind: 'gauge',
+    across: 'max',
     labels: ['model'],
     help: 'Milliseconds for which requests may be held to leave together; no series where the window is off.',
   },
   breaker_state: {
     kind: 'gauge',
+    across: 'first',
     labels: ['worker', 'state'],
     help: 'State of the circuit breaker: 1 for the one it is in, 0 for the others.',
   },
@@ -164,9 +172,10 @@ export const METRICS = {
   },
   routed_requests_total: { kind: 'counter', labels: ['worker'], zeroEach: [[]], help: 'Attempts sent to each worker.' },
 
-  worker_ready: { kind: 'gauge', labels: ['worker'], help: '1 while the worker takes requests, else 0.' },
+  worker_ready: { kind: 'gauge', across: 'first', labels: ['worker'], help: '1 while the worker takes requests, else 0.' },
   worker_stage: {
     kind: 'gauge',
+    across: 'first',
     labels: ['worker', 'stage'],
     help: 'How far the start of the worker has come: 1 for each stage reached, else 0.',
   },
@@ -184,6 +193,7 @@ export const METRICS = {
   },
   worker_degradation_level: {
     kind: 'gauge',
+    across: 'first',
     labels: ['worker'],
     help: 'Settings that the supervisor has relaxed against the profile; 0 is as asked for.',
   },
@@ -200,32 +210,60 @@ export const METRICS = {
     buckets: START_SECONDS,
     help: 'Time from a worker leaving one model to its being ready with another.',
   },
-  worker_requests_running: { kind: 'gauge', labels: ['worker'], help: 'Requests in the running batch of the engine, as it last said.' },
-  worker_requests_waiting: { kind: 'gauge', labels: ['worker'], help: 'Requests in the waiting queue of the engine, as it last said.' },
-  worker_kv_cache_usage_ratio: { kind: 'gauge', labels: ['worker'], help: 'Share of the KV cache in use, as the engine last said.' },
-  worker_kv_cache_bytes: { kind: 'gauge', labels: ['worker'], help: 'Bytes of KV cache in use: its size times its usage.' },
-  worker_scrape_age_seconds: { kind: 'gauge', labels: ['worker'], help: 'Time since the load of the worker was last read.' },
+  worker_requests_running: {
+    kind: 'gauge',
+    across: 'first',
+    labels: ['worker'],
+    help: 'Requests in the running batch of the engine, as it last said.',
+  },
+  worker_requests_waiting: {
+    kind: 'gauge',
+    across: 'first',
+    labels: ['worker'],
+    help: 'Requests in the waiting queue of the engine, as it last said.',
+  },
+  worker_kv_cache_usage_ratio: {
+    kind: 'gauge',
+    across: 'first',
+    labels: ['worker'],
+    help: 'Share of the KV cache in use, as the engine last said.',
+  },
+  worker_kv_cache_bytes: {
+    kind: 'gauge',
+    across: 'first',
+    labels: ['worker'],
+    help: 'Bytes of KV cache in use: its size times its usage.',
+  },
+  worker_scrape_age_seconds: { kind: 'gauge', across: 'max', labels: ['worker'], help: 'Time since the load of the worker was last read.' },
 
-  gpu_utilization_ratio: { kind: 'gauge', labels: ['gpu'], help: 'Share of time in which the GPU was busy.' },
-  gpu_memory_used_bytes: { kind: 'gauge', labels: ['gpu'], help: 'GPU memory in use.' },
-  gpu_memory_total_bytes: { kind: 'gauge', labels: ['gpu'], help: 'GPU memory in all. A MIG instance goes by its id.' },
-  gpu_temperature_celsius: { kind: 'gauge', labels: ['gpu'], help: 'Temperature of the GPU.' },
-  gpu_power_watts: { kind: 'gauge', labels: ['gpu'], help: 'Power drawn by the GPU.' },
+  gpu_utilization_ratio: { kind: 'gauge', across: 'first', labels: ['gpu'], help: 'Share of time in which the GPU was busy.' },
+  gpu_memory_used_bytes: { kind: 'gauge', across: 'first', labels: ['gpu'], help: 'GPU memory in use.' },
+  gpu_memory_total_bytes: { kind: 'gauge', across: 'first', labels: ['gpu'], help: 'GPU memory in all. A MIG instance goes by its id.' },
+  gpu_temperature_celsius: { kind: 'gauge', across: 'first', labels: ['gpu'], help: 'Temperature of the GPU.' },
+  gpu_power_watts: { kind: 'gauge', across: 'first', labels: ['gpu'], help: 'Power drawn by the GPU.' },
 
-  shutdown_duration_seconds: { kind: 'gauge', labels: [], help: 'How long the last drain of this process took; 0 before one.' },
+  shutdown_duration_seconds: {
+    kind: 'gauge',
+    across: 'max',
+    labels: [],
+    help: 'How long the last drain of this process took; 0 before one.',
+  },
   config_last_reload_successful: {
     kind: 'gauge',
+    across: 'min',
     labels: [],
     help: '1 when the settings in force are those last asked for, 0 when the last reload was refused.',
   },
   event_loop_delay_seconds: {
     kind: 'gauge',
+    across: 'max',
     labels: [],
     help: '99th percentile of the delay of the event loop over the last one to two minutes.',
   },
-  build_info: { kind: 'gauge', labels: ['version', 'node'], help: 'Always 1; the labels say what runs.' },
+  build_info: { kind: 'gauge', across: 'first', labels: ['version', 'node'], help: 'Always 1; the labels say what runs.' },
   model_info: {
     kind: 'gauge',
+    across: 'first',
     labels: ['model', 'model_size', 'dtype', 'quantization', 'gpu', 'tp', 'pp', 'profile', 'tuning'],
     help: 'Always 1; the labels say how each model is served. Empty where unknown.',
   },

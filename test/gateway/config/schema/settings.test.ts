@@ -10,6 +10,7 @@ describe('the schema of settings', () => {
         host: '127.0.0.1',
         port: 8080,
         probe_port: null,
+        processes: 1,
         max_body_bytes: 33554432,
         header_timeout_ms: 15000,
         upload_timeout_ms: 60000,

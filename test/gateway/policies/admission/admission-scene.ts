@@ -3,7 +3,7 @@ import type { GatewayError } from '../../../../gateway/core/errors.ts';
 import type { Layer } from '../../../../gateway/core/handler.ts';
 import type { Lease } from '../../../../gateway/core/lease.ts';
 import { Admission } from '../../../../gateway/policies/admission/admission.ts';
-import type { AdmissionSettings } from '../../../../gateway/policies/admission/room.ts';
+import type { AdmissionSettings } from '../../../../gateway/policies/admission/places.ts';
 import type { PressureSettings } from '../../../../gateway/policies/capacity/pressure.ts';
 import { outliveWorker } from '../../../../gateway/policies/lost/outlive-worker.ts';
 import { fakeCall, type FakeCallOptions } from '../../../support/fake-call.ts';

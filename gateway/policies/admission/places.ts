@@ -1,0 +1,47 @@
+import type { Clock } from '../../core/clock.ts';
+import type { Events } from '../../core/events.ts';
+import type { Worker, WorkerDirectory } from '../../core/worker.ts';
+import type { TotalSettings } from '../../core/time-limits.ts';
+import { pressureFactor, type PressureSettings } from '../capacity/pressure.ts';
+import type { Share } from '../capacity/share.ts';
+
+export interface AdmissionSettings {
+  /** Calls that may wait, a model. */
+  readonly max_queue: number;
+  readonly queue_timeout_ms: number;
+  /** Share of the workers' own capacity that is sent to them beyond it, so that they never wait for us. */
+  readonly headroom: number;
+  readonly reject_status: 503 | 429;
+}
+
+export interface AdmissionContext {
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly directory: WorkerDirectory;
+  readonly admission: () => AdmissionSettings;
+  readonly pressure: () => PressureSettings;
+  readonly timeouts: () => TotalSettings;
+  /** What this process may use, where several are one gateway. Absent: everything. */
+  readonly share?: Share | undefined;
+  /** Calls wait for a model that no worker has, but whose entry says that it can be loaded. Called again and again while they do. */
+  readonly wish?: (model: string, waiting: number) => void;
+}
+
+/**
+ * Calls that a worker can run at once: its capacity and headroom, less what pressure withholds. A slow start shifts load between workers
+ * and takes nothing away from all of them, so it has no part here.
+ */
+export function placesOf(worker: Worker, context: Pick<AdmissionContext, 'admission' | 'pressure'>, now: number): number {
+  const factor = pressureFactor(context.pressure(), worker.load, now);
+  return factor > 0 ? Math.max(1, Math.floor(worker.view.maxNumSeqs * (1 + context.admission().headroom) * factor)) : 0;
+}
+
+/** Calls of a model that its ready workers can run at once. `share`: as many of them as are ours. */
+export function slotsOf(workers: readonly Worker[], context: AdmissionContext, now: number, share?: Share): number {
+  let slots = 0;
+  for (const worker of workers) {
+    const places = placesOf(worker, context, now);
+    slots += share === undefined ? places : Math.min(places, share.places(worker.id));
+  }
+  return slots;
+}

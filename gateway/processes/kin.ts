@@ -1,0 +1,129 @@
+import type { Clock } from '../core/clock.ts';
+import type { History } from '../core/history/history-file.ts';
+import type { LoadedSettings } from '../config/load.ts';
+import { BoxShare } from './box-share.ts';
+import type { Beginning, KeeperWord, Order, Part, Parts, ServerWord, SharedFinding } from './words.ts';
+
+/** How long the others are waited for: what they say late is not said. */
+const ANSWER_MS = 2_000;
+
+/** What a serving process does when it is told to, or asked. */
+export interface Hands {
+  /** New settings hold; null: they were refused. */
+  readonly adopt: (loaded: LoadedSettings | null, changed: readonly string[]) => void;
+  readonly follow: (worker: string, finding: SharedFinding) => void;
+  readonly stored: (answer: string, place: { readonly worker: string; readonly model: string }) => void;
+  readonly obey: (worker: string, order: Order) => void;
+  readonly part: (question: Part) => unknown;
+}
+
+/** The way to the process that keeps the others. */
+export interface Channel {
+  send(word: ServerWord): void;
+}
+
+/** One of several processes that are one gateway, as its own parts see it. */
+export class Kin {
+  readonly beginning: Beginning;
+  /** The process that stands for all of them: who keeps them. */
+  readonly pid: number;
+  readonly share: BoxShare;
+  readonly history: History;
+  readonly #clock: Clock;
+  readonly #channel: Channel;
+  readonly #questions = new Map<number, (answer: unknown) => void>();
+  readonly #idle = Promise.withResolvers<void>();
+  #speaks = false;
+  #hands: Hands | null = null;
+  #asked = 0;
+
+  constructor(beginning: Beginning, pid: number, clock: Clock, channel: Channel) {
+    this.beginning = beginning;
+    this.pid = pid;
+    this.#clock = clock;
+    this.#channel = channel;
+    this.share = new BoxShare({ clock, say: (words, times, needs) => channel.send({ kind: 'needs', words, times, needs }) });
+    this.history = { add: (level, event, msg, fields = {}) => channel.send({ kind: 'history', level, event, msg, fields }) };
+  }
+
+  /** Whether this one tells and counts what all of them see alike. */
+  readonly speaks = (): boolean => this.#speaks;
+
+  tell(word: ServerWord): void {
+    this.#channel.send(word);
+  }
+
+  /** @param hands used from now on; what was told before is in the beginning */
+  lend(hands: Hands): void {
+    this.#hands = hands;
+  }
+
+  /** What all of them answer, those that do so in time, the one that speaks first; only our own where nobody can be asked. */
+  async parts(question: Part): Promise<Parts> {
+    const answer = (await this.#ask(question)) as Parts | null;
+    return answer ?? { parts: [{ pid: process.pid, part: await this.#hands?.part(question) }], gone: null };
+  }
+
+  /** What came of it for all of them; null: nobody can be asked. */
+  reload(): Promise<unknown> {
+    return this.#ask('reload');
+  }
+
+  /** Our own calls have ended. Resolves when those of all others have. */
+  async idle(): Promise<void> {
+    this.#channel.send({ kind: 'idle' });
+    await this.#idle.promise;
+  }
+
+  /** Whoever kept us is gone: nobody is waited for any more. */
+  orphaned(): void {
+    this.#idle.resolve();
+    for (const answer of this.#questions.values()) answer(null);
+  }
+
+  hear(word: KeeperWord): void {
+    switch (word.kind) {
+      case 'terms':
+        return this.share.told(word.terms, word.heard);
+      case 'speak':
+        this.#speaks = true;
+        return;
+      case 'allIdle':
+        return this.#idle.resolve();
+      case 'answer':
+        return this.#questions.get(word.id)?.(word.answer);
+      case 'settings':
+        return this.#hands?.adopt(word.loaded, word.changed);
+      case 'finding':
+        return this.#hands?.follow(word.worker, word.finding);
+      case 'stored':
+        return this.#hands?.stored(word.answer, word.place);
+      case 'order':
+        return this.#hands?.obey(word.worker, word.order);
+      case 'question':
+        return void this.#answer(word.id, word.question);
+      case 'begin':
+      case 'drain':
+        // For whoever has made us.
+        return;
+    }
+  }
+
+  async #answer(id: number, question: Part): Promise<void> {
+    this.#channel.send({ kind: 'part', id, part: (await this.#hands?.part(question)) ?? null });
+  }
+
+  #ask(question: Part | 'reload'): Promise<unknown> {
+    const id = ++this.#asked;
+    return new Promise((resolve) => {
+      const timer = this.#clock.after(ANSWER_MS, () => done(null));
+      const done = (answer: unknown): void => {
+        timer.cancel();
+        this.#questions.delete(id);
+        resolve(answer);
+      };
+      this.#questions.set(id, done);
+      this.#channel.send({ kind: 'ask', id, question });
+    });
+  }
+}

@@ -1,0 +1,64 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Beginning, KeeperWord, ServerWord } from './words.ts';
+
+/** Of what it wrote to standard error last. */
+const LAST_WORDS = 2_000;
+
+interface Heard {
+  readonly word: (word: ServerWord) => void;
+  readonly exit: (code: number | null, signal: NodeJS.Signals | null) => void;
+}
+
+/** One process that serves, from its start to its end. It is in our own process group, and goes by our words alone. */
+export class ServerProcess {
+  /** No other has had or will have it. */
+  readonly number: number;
+  readonly index: number;
+  readonly #child: ChildProcess;
+  #lastWords = '';
+  isListening = false;
+  /** Looks in a row at which it had said nothing since the last. */
+  silentLooks = 0;
+
+  constructor(number: number, beginning: Beginning, heard: Heard) {
+    this.number = number;
+    this.index = beginning.index;
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const program = fileURLToPath(new URL(`../process.${extension}`, import.meta.url));
+    const child = fork(program, [`${beginning.index + 1}/${beginning.count}`], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+    });
+    this.#child = child;
+    child.stderr?.on('data', (text: Buffer) => {
+      process.stderr.write(text);
+      this.#lastWords = (this.#lastWords + text.toString('utf8')).slice(-LAST_WORDS);
+    });
+    child.on('message', (word) => heard.word(word as ServerWord));
+    child.once('error', (error) => {
+      this.#lastWords += error.message;
+      // One that could not even be started has no end of its own.
+      if (child.pid === undefined) heard.exit(null, null);
+    });
+    child.once('close', heard.exit);
+    this.tell(beginning);
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** The last line that it wrote to standard error; null: none. */
+  get lastWords(): string | null {
+    return this.#lastWords.trimEnd().split('\n').at(-1)?.trim() || null;
+  }
+
+  tell(word: KeeperWord): void {
+    if (this.#child.connected) this.#child.send(word, () => {});
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+}

@@ -1,0 +1,104 @@
+import type { BreakerState } from '../core/events.ts';
+import type { LogFields } from '../core/log/fields.ts';
+import type { LoadedSettings } from '../config/load.ts';
+import type { SupervisorSnapshot } from '../link/snapshot.ts';
+import type { Told } from '../http/probes/told.ts';
+import type { Need, Term } from './ledger/terms.ts';
+
+// What the processes of one gateway say to each other: one that keeps the others, and those that serve.
+
+/** What a process has found of a worker, for the others: gateway/policies/dispatch/circuit-breaker.ts. */
+export interface SharedFinding {
+  readonly state: BreakerState;
+  readonly leftMs: number;
+  readonly level: number;
+}
+
+/** Out of service and back, of a worker that the settings list. */
+export type Order = 'drain' | 'undrain';
+
+/** How a gateway looks from outside, as the line for a terminal has it. */
+export interface Outlook {
+  readonly snapshot: SupervisorSnapshot | null;
+  readonly defaultModel: string | null;
+  /** What /admin/status would answer, as long as somebody waits for the first worker. */
+  readonly status: unknown;
+}
+
+/** What each serving process can be asked for. */
+export type Part = 'metrics' | 'stats' | 'runtime' | 'tail';
+
+/** One process's answer; null: it did not come in time. */
+export interface PartOf {
+  readonly pid: number;
+  readonly part: unknown;
+}
+
+/** Metrics, with what processes that are gone have counted. */
+export interface Parts {
+  readonly parts: readonly PartOf[];
+  readonly gone: unknown;
+}
+
+export type DrainStage = 'begin' | 'refusing' | 'cutting' | 'end';
+
+/** From a serving process. */
+export type ServerWord =
+  /** `words`: their number; `times`: how often it has been told terms. */
+  | { readonly kind: 'needs'; readonly words: number; readonly times: number; readonly needs: readonly Need[] }
+  | { readonly kind: 'listening'; readonly url: string; readonly adminUrl: string | null }
+  | { readonly kind: 'failed'; readonly code: string | null; readonly message: string; readonly port: number | null }
+  /** Once a second. */
+  | {
+      readonly kind: 'alive';
+      readonly probes: Told;
+      readonly everReady: boolean;
+      readonly isReady: boolean;
+      readonly outlook: Outlook | null;
+    }
+  | { readonly kind: 'history'; readonly level: string; readonly event: string; readonly msg: string; readonly fields: LogFields }
+  | { readonly kind: 'drain'; readonly stage: DrainStage; readonly inFlight: number; readonly durationMs: number }
+  /** It has no calls any more, while it drains. */
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'wish'; readonly model: string; readonly waiting: number }
+  | { readonly kind: 'finding'; readonly worker: string; readonly finding: SharedFinding }
+  | { readonly kind: 'stored'; readonly answer: string; readonly place: { readonly worker: string; readonly model: string } }
+  | { readonly kind: 'order'; readonly worker: string; readonly order: Order }
+  | { readonly kind: 'ask'; readonly id: number; readonly question: Part | 'reload' }
+  | { readonly kind: 'part'; readonly id: number; readonly part: unknown }
+  /** Somebody has told it to end, who means all of them. */
+  | { readonly kind: 'stop' };
+
+/** What a serving process has to know to begin. */
+export interface Beginning {
+  readonly kind: 'begin';
+  readonly loaded: LoadedSettings;
+  readonly cwd: string;
+  readonly stateDir: string;
+  readonly live: boolean;
+  /** Processes that serve, this one included; which of them it is, from 0. */
+  readonly count: number;
+  readonly index: number;
+  /** Ports that others of them listen on already. */
+  readonly ports: { readonly api: number | null; readonly admin: number | null };
+  /** The workers have been ready: clients are not to find a process that knows of none. */
+  readonly everReady: boolean;
+  readonly drained: readonly string[];
+  readonly findings: readonly (readonly [worker: string, finding: SharedFinding])[];
+}
+
+/** To a serving process. */
+export type KeeperWord =
+  | Beginning
+  /** `heard`: the number of the words that were heard last. */
+  | { readonly kind: 'terms'; readonly heard: number; readonly terms: readonly Term[] }
+  /** From now on this one tells what all see alike. */
+  | { readonly kind: 'speak' }
+  /** `loaded` null: new ones were refused. */
+  | { readonly kind: 'settings'; readonly loaded: LoadedSettings | null; readonly changed: readonly string[] }
+  | { readonly kind: 'drain'; readonly settle: boolean }
+  /** None of them has calls any more. */
+  | { readonly kind: 'allIdle' }
+  | Extract<ServerWord, { kind: 'finding' | 'stored' | 'order' }>
+  | { readonly kind: 'question'; readonly id: number; readonly question: Part }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: unknown };

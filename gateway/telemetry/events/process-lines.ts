@@ -1,0 +1,25 @@
+import type { Events } from '../../core/events.ts';
+import type { Log } from '../../core/log/log.ts';
+import { rounded } from './request-line.ts';
+
+const DRAIN_WORDS = {
+  begin: 'draining: no longer ready, still accepting',
+  refusing: 'draining: refusing new requests, finishing those in flight',
+  cutting: 'draining: time is up, ending what is left',
+  end: 'drained',
+} as const;
+
+/** The line of a reload. */
+export function tellReload(log: Log, { ok, changed, needsRestart, error }: Parameters<Events['configReloaded']>[0]): void {
+  log.write(ok ? 'info' : 'error', 'config.reload', ok ? 'settings reloaded' : 'settings refused, the old ones stay in force', {
+    changed,
+    needs_restart: needsRestart,
+    message: error,
+  });
+}
+
+/** The line of a stage of the drain. */
+export function tellDrain(log: Log, stage: keyof typeof DRAIN_WORDS, inFlight: number, durationMs: number): void {
+  const cut = stage === 'cutting' && inFlight > 0;
+  log.write(cut ? 'warn' : 'info', 'drain', DRAIN_WORDS[stage], { stage, in_flight: inFlight, duration_ms: rounded(durationMs) });
+}
