@@ -43,6 +43,11 @@ export class Crew {
     return [...this.#running.values()].toSorted((a, b) => a.index - b.index);
   }
 
+  /** Whether all that are to serve are well, and know the default model. */
+  get isReady(): boolean {
+    return this.#running.size >= this.#options.count - this.#givenUp && this.all.every(({ isReady }) => isReady);
+  }
+
   /** Where they run from now on those that end are not started again. */
   end(): void {
     this.#isEnding = true;

@@ -175,7 +175,8 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
         told.set(process.number, word.probes);
         everReady ||= word.everReady;
         if (word.outlook !== null) outlook = { ...word.outlook, snapshot: word.outlook.snapshot ?? outlook.snapshot };
-        if (word.isReady && word.outlook !== null) ready.resolve();
+        process.isReady ||= word.isReady;
+        if (crew.isReady) ready.resolve();
         return;
       case 'history':
         return history.add(word.level, word.event, word.msg, word.fields);

@@ -18,6 +18,8 @@ export class ServerProcess {
   readonly #child: ChildProcess;
   #lastWords = '';
   isListening = false;
+  /** It knows a worker of the default model. */
+  isReady = false;
   /** Looks in a row at which it had said nothing since the last. */
   silentLooks = 0;
 

@@ -119,7 +119,6 @@ export const ROOMS: readonly Room[] = [
     knows: [
       'gateway/config/schema',
       'gateway/core',
-      'gateway/core/log',
       'gateway/http',
       'gateway/http/probes',
       'gateway/link',

@@ -1,7 +1,7 @@
 import PQueue from 'p-queue';
 import type { Call, Priority } from '../../core/call.ts';
 import type { Timer } from '../../core/clock.ts';
-import { GatewayError } from '../../core/errors.ts';
+import type { GatewayError } from '../../core/errors.ts';
 import { Lease } from '../../core/lease.ts';
 import { totalMs } from '../../core/time-limits.ts';
 import { noWorkerError } from '../capacity/no-worker.ts';
@@ -268,6 +268,8 @@ export class Room {
     // Those before it in the line have what room there is.
     if (this.#line.size - this.#onProbation < share.line(this.#model)) return this.#endProbation(waiting);
     if (isOver || share.isAnswered(this.#model, waiting.question)) {
+      // It leaves the line here and now, and is to be counted nowhere from here on.
+      this.#endProbation(waiting);
       waiting.leaving.abort(this.#tooMany(this.#expectedWaitMs(this.depth(), this.#slots())));
     }
   }
