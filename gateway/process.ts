@@ -40,7 +40,6 @@ async function begin(beginning: Extract<KeeperWord, { kind: 'begin' }>): Promise
   } catch (error) {
     const { code = null, message, port = null } = error as NodeJS.ErrnoException & { port?: number };
     say({ kind: 'failed', code, message, port });
-    process.stderr.write(`${message}\n`);
     leave(1);
   }
 }

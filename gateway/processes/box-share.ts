@@ -8,6 +8,8 @@ import type { Need, Term } from './ledger/terms.ts';
 const PAUSE_MS = 2;
 /** How soon it is told that less is needed, or that something has changed of itself. */
 const TELL_MS = 50;
+/** How long it counts that a call was refused. */
+const REMEMBERED_MS = 100;
 
 interface BoxShareOptions {
   readonly clock: Clock;
@@ -22,6 +24,8 @@ export class BoxShare implements Share {
   readonly #options: BoxShareOptions;
   readonly #holding = new Holding();
   readonly #listeners = new Set<() => void>();
+  /** By model: when a call was last refused. */
+  readonly #refusedAt = new Map<string, number>();
   #sources: ShareSources | null = null;
   #directory: WorkerDirectory | null = null;
   #drift: Timer | null = null;
@@ -70,6 +74,12 @@ export class BoxShare implements Share {
   mayHaveMore(model: string): boolean {
     if (!this.#holding.isScarce(inLine(model))) return true;
     return this.#readyFor(model).some(({ id }) => !this.#holding.isScarce(atWorker(id)));
+  }
+
+  turnedAway(model: string): void {
+    const now = this.#options.clock.now();
+    if (now - (this.#refusedAt.get(model) ?? -Infinity) > REMEMBERED_MS) this.#soon();
+    this.#refusedAt.set(model, now);
   }
 
   ask(): number {
@@ -138,6 +148,10 @@ export class BoxShare implements Share {
     if (need !== null) needs.push(need);
   }
 
+  #refuses(model: string): boolean {
+    return this.#options.clock.now() - (this.#refusedAt.get(model) ?? -Infinity) <= REMEMBERED_MS;
+  }
+
   #amount(workers: readonly Worker[]): number {
     return workers.reduce((sum, { id }) => sum + this.#holding.amount(atWorker(id)), 0);
   }
@@ -145,7 +159,7 @@ export class BoxShare implements Share {
   #ofLine({ model, waiting, waitingLater, onProbation }: LineFigures, most: number): Need | null {
     const id = inLine(model);
     const given = this.#holding.giveBack(id, this.#holding.amount(id) - (waiting - onProbation));
-    return this.#holding.say(id, { total: most, first: waiting - waitingLater, rest: waitingLater }, given);
+    return this.#holding.say(id, { total: most, first: waiting - waitingLater, rest: waitingLater, refuses: this.#refuses(model) }, given);
   }
 
   /**
@@ -164,11 +178,12 @@ export class BoxShare implements Share {
       rest += line.waitingLater + later;
       free = Math.min(free, spare[at]!);
     });
+    const refuses = served.some(({ line, workers }) => workers.includes(worker) && this.#refuses(line.model));
     const given = this.#holding.giveBack(id, Math.max(0, free));
     served.forEach(({ workers }, at) => {
       if (workers.includes(worker)) spare[at]! -= given;
     });
-    return this.#holding.say(id, { total, first: Math.max(0, first), rest }, given);
+    return this.#holding.say(id, { total, first: Math.max(0, first), rest, refuses }, given);
   }
 }
 

@@ -66,6 +66,7 @@ export class Crew {
           if (!this.#running.has(number)) return;
           process.silentLooks = 0;
           if (word.kind === 'listening') process.isListening = true;
+          if (word.kind === 'failed') process.lastWords = word.message;
           heard(process, word);
         },
         exit: (code, signal) => this.#onExit(process, code, signal),

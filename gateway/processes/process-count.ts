@@ -7,3 +7,8 @@ const MOST_BY_ITSELF = 16;
 export function processCount(setting: number | 'auto', cores: () => number = availableParallelism): number {
   return setting === 'auto' ? Math.max(1, Math.min(cores(), MOST_BY_ITSELF)) : setting;
 }
+
+/** Whether several processes can listen on one port, each with a part of what comes: not on macOS and Windows. */
+export function canSharePorts(platform: NodeJS.Platform = process.platform): boolean {
+  return platform !== 'darwin' && platform !== 'win32';
+}

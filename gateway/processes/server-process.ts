@@ -16,7 +16,8 @@ export class ServerProcess {
   readonly number: number;
   readonly index: number;
   readonly #child: ChildProcess;
-  #lastWords = '';
+  #written = '';
+  #said: string | null = null;
   isListening = false;
   /** It knows a worker of the default model. */
   isReady = false;
@@ -35,11 +36,11 @@ export class ServerProcess {
     this.#child = child;
     child.stderr?.on('data', (text: Buffer) => {
       process.stderr.write(text);
-      this.#lastWords = (this.#lastWords + text.toString('utf8')).slice(-LAST_WORDS);
+      this.#written = (this.#written + text.toString('utf8')).slice(-LAST_WORDS);
     });
     child.on('message', (word) => heard.word(word as ServerWord));
     child.once('error', (error) => {
-      this.#lastWords += error.message;
+      this.#said = error.message;
       // One that could not even be started has no end of its own.
       if (child.pid === undefined) heard.exit(null, null);
     });
@@ -51,9 +52,13 @@ export class ServerProcess {
     return this.#child.pid ?? 0;
   }
 
-  /** The last line that it wrote to standard error; null: none. */
+  /** Why it could not serve, or the last line that it wrote to standard error; null: it said nothing. */
   get lastWords(): string | null {
-    return this.#lastWords.trimEnd().split('\n').at(-1)?.trim() || null;
+    return this.#said ?? (this.#written.trimEnd().split('\n').at(-1)?.trim() || null);
+  }
+
+  set lastWords(said: string) {
+    this.#said = said;
   }
 
   tell(word: KeeperWord): void {

@@ -12,7 +12,7 @@ import { failureFields } from '../../gateway/telemetry/events/request-line.ts';
 import { createLog } from '../../gateway/core/log/log.ts';
 import { startGateway, type Gateway } from '../../gateway/main.ts';
 import { type Keeper, startKeeper } from '../../gateway/processes/keeper.ts';
-import { processCount } from '../../gateway/processes/process-count.ts';
+import { canSharePorts, processCount } from '../../gateway/processes/process-count.ts';
 import { EXIT_FAILED, EXIT_INTERRUPTED_TWICE, EXIT_INVALID, EXIT_PORT_IN_USE, EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
 import { cardsOf } from './cards.ts';
 import { examineAnywhere } from './check.ts';
@@ -54,10 +54,18 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
 
   const { promise: ended, resolve: end } = Promise.withResolvers<number>();
   let stopping = false;
+  /** Another process was told to stop and has passed it on; our own signal may be on its way. */
+  let isHearsay = false;
   const stateDir = resolve(line.cwd, settings.supervisor.state_dir);
   const live = isLiveTerminal();
   const log = createLog({ ...settings.log, clock: systemClock, live });
   const count = processCount(settings.server.processes);
+  if (count > 1 && !canSharePorts()) {
+    process.stderr.write(
+      `headgate: server.processes is ${count}, and this system cannot let several processes listen on one port: set it to 1.\n`,
+    );
+    return EXIT_INVALID;
+  }
   let gateway: Gateway | Keeper;
   try {
     const examine = (loaded: LoadedSettings) => examineAnywhere(loaded, line.cwd);
@@ -70,7 +78,11 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
             stateDir,
             live,
             count,
-            onStop: () => stopping || void stop(true, 0),
+            onStop() {
+              if (stopping) return;
+              isHearsay = true;
+              void stop(true, 0);
+            },
             onHopeless: () => void stop(false, EXIT_FAILED),
           });
   } catch (error) {
@@ -122,6 +134,7 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
     if (now - toldAt < SAME_SIGNAL_MS) return;
     toldAt = now;
     if (!stopping) return void stop(settle, 0);
+    if (isHearsay) return void (isHearsay = false);
     const leaveNow = (): never => {
       if ('endAtOnce' in gateway) gateway.endAtOnce();
       gateway.log.flush();

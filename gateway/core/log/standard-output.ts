@@ -10,7 +10,10 @@ export interface LogDestination {
 /** Writes what it can of the bytes at once. @returns how many @throws EAGAIN where there is no room now, anything else where it cannot */
 type Output = (bytes: Buffer) => number;
 
-/** Bytes gathered before a write, and how long they may wait for more. */
+/**
+ * Bytes gathered before a write, and how long they may wait for more. It is what a pipe takes in one piece (PIPE_BUF): several processes
+ * that write whole lines of no more than this to one pipe do not cut each other's in two.
+ */
 const BUFFER_BYTES = 4096;
 const FLUSH_INTERVAL_MS = 200;
 /** More than this is not kept for a reader that does not read. */
@@ -52,6 +55,7 @@ export class StandardOutput implements LogDestination {
       this.#missing += 1;
       return;
     }
+    if (this.#gathers && this.#rest === null && this.#bytes > 0 && this.#bytes + line.length > BUFFER_BYTES) this.#flush();
     if (this.#missing > 0) this.#lines.push(this.#lost(this.#missing));
     this.#lines.push(line);
     this.#count += this.#missing + 1;
@@ -89,10 +93,30 @@ export class StandardOutput implements LogDestination {
   }
 
   #take(): Buffer {
+    if (this.#bytes > BUFFER_BYTES) return this.#takeFirst();
     const bytes = Buffer.from(this.#lines.join(''));
     this.#restCount = this.#count;
     this.#empty();
     return bytes;
+  }
+
+  /** As many whole lines as go out in one piece; at least one. */
+  #takeFirst(): Buffer {
+    let bytes = 0;
+    let lines = 0;
+    for (const line of this.#lines) {
+      const more = Buffer.byteLength(line);
+      if (lines > 0 && bytes + more > BUFFER_BYTES) break;
+      bytes += more;
+      lines += 1;
+    }
+    const piece = this.#lines.splice(0, lines);
+    // A line that tells of others stands for them as long as it is not lost itself; then there is one like it.
+    this.#restCount = this.#count - this.#lines.length;
+    this.#count = this.#lines.length;
+    const text = piece.join('');
+    this.#bytes = this.#lines.length === 0 ? 0 : Math.max(0, this.#bytes - text.length);
+    return Buffer.from(text);
   }
 
   #drop(): void {

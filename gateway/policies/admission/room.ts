@@ -120,7 +120,9 @@ export class Room {
     const size = this.#line.size;
     if (share === undefined) return size < admission().max_queue ? 'free' : 'none';
     if (size < share.line(this.#model)) return 'free';
-    return this.#onProbation < MOST_ON_PROBATION && share.mayHaveMore(this.#model) ? 'asked for' : 'none';
+    if (this.#onProbation < MOST_ON_PROBATION && share.mayHaveMore(this.#model)) return 'asked for';
+    share.turnedAway(this.#model);
+    return 'none';
   }
 
   #refuseIfHopeless(call: Call): LineRoom {
@@ -270,6 +272,7 @@ export class Room {
     if (isOver || share.isAnswered(this.#model, waiting.question)) {
       // It leaves the line here and now, and is to be counted nowhere from here on.
       this.#endProbation(waiting);
+      share.turnedAway(this.#model);
       waiting.leaving.abort(this.#tooMany(this.#expectedWaitMs(this.depth(), this.#slots())));
     }
   }

@@ -33,6 +33,8 @@ export interface Share {
   line(model: string): number;
   /** Whether somebody may have something left for one more call of this model. */
   mayHaveMore(model: string): boolean;
+  /** A call of the model was refused for want of room: others are to make some for those that come after it. */
+  turnedAway(model: string): void;
   /** Calls wait for a place, or for leave to wait. @returns the number of this question, for `isAnswered` */
   ask(): number;
   /** All that there is for the model has been told since that question, and no more will come of it. */

@@ -16,6 +16,7 @@ export interface Want {
   readonly total: number;
   readonly first: number;
   readonly rest: number;
+  readonly refuses: boolean;
 }
 
 /**
@@ -77,13 +78,14 @@ export class Holding {
   }
 
   /** What is to be said of it; null where nothing is new. */
-  say(id: string, { total, first, rest }: Want, given: number): Need | null {
+  say(id: string, { total, first, rest, refuses }: Want, given: number): Need | null {
     const held = this.#of(id);
     const { said } = held;
     held.goneSince = null;
-    if (said !== null && given === 0 && said.total === total && said.first === first && said.rest === rest) return null;
-    held.said = { total, first, rest };
-    return { id, total, first, rest, given };
+    if (said !== null && given === 0 && said.total === total && said.first === first && said.rest === rest && said.refuses === refuses)
+      return null;
+    held.said = { total, first, rest, refuses };
+    return { id, total, first, rest, refuses, given };
   }
 
   /** There are no such things any more but those that are `present`: whatever there is of the others is given back. `words`: these ones' number. */
@@ -91,7 +93,7 @@ export class Holding {
     const needs: Need[] = [];
     for (const [id, held] of this.#things) {
       if (present.has(id) || (held.goneSince !== null && held.amount === 0)) continue;
-      needs.push({ id, total: null, first: 0, rest: 0, given: held.amount });
+      needs.push({ id, total: null, first: 0, rest: 0, refuses: false, given: held.amount });
       held.goneSince = words;
       held.amount = 0;
       held.said = null;

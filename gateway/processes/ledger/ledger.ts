@@ -6,6 +6,7 @@ interface Account {
   total: number | null;
   first: number;
   rest: number;
+  refuses: boolean;
   /** Handed out and not come back, as far as is known here: never less than the process has. */
   held: number;
   /** Which of all gifts was its last. */
@@ -39,14 +40,14 @@ export class Ledger {
       for (const [id, accounts] of this.#things) if ((accounts.get(process)?.servedIn ?? 0) > words.heard) this.#changed.add(id);
     }
     words.heard = times;
-    for (const { id, total, first, rest, given } of needs) {
+    for (const { id, total, first, rest, refuses, given } of needs) {
       const accounts = this.#things.get(id) ?? new Map<number, Account>();
       this.#things.set(id, accounts);
       this.#changed.add(id);
       const { servedAt = 0, servedIn = 0, told = NOTHING, ...before } = accounts.get(process) ?? { held: 0 };
       const held = Math.max(0, before.held - given);
       if (total === null && held === 0) this.#close(id, accounts, process);
-      else accounts.set(process, { total, first, rest, held, servedAt, servedIn, told });
+      else accounts.set(process, { total, first, rest, refuses, held, servedAt, servedIn, told });
     }
   }
 
@@ -106,11 +107,12 @@ export class Ledger {
     if (entries.length === 0) return;
     const all = entries.map(({ account }) => account);
     const total = Math.min(...entries.map((entry) => entry.total));
-    const shares = sharesOf(total, all);
+    const wanted = all.map((account) => ({ ...account, first: account.first + Number(account.refuses) }));
+    const shares = sharesOf(total, wanted);
     let free = total - handedOut;
     const needed = sum(all.map(({ first, rest }) => first + rest));
     // What somebody needs goes before what is only handed out to be at hand.
-    const missing = all.map(({ first, rest, held }, i) => Math.max(0, Math.min(first + rest, shares[i]!) - held));
+    const missing = wanted.map(({ first, rest, held }, i) => Math.max(0, Math.min(first + rest, shares[i]!) - held));
     const isShort = sum(missing) > Math.max(0, free);
     const adds = all.map(() => 0);
     for (const i of [...all.keys()].toSorted((a, b) => all[a]!.servedAt - all[b]!.servedAt)) {

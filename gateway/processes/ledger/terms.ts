@@ -7,6 +7,11 @@ export interface Need {
   readonly first: number;
   /** The same for the others. */
   readonly rest: number;
+  /**
+   * It has just refused a call. Those of one process would all be refused as long as another, which had everything first, fills up again
+   * what becomes free: therefore it is as if one more waited here.
+   */
+  readonly refuses: boolean;
   /** What it gives back with these words. */
   readonly given: number;
 }

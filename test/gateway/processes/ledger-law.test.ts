@@ -33,7 +33,7 @@ class Process {
     const needs = this.holding.forget(present, this.#words);
     if (this.isServing) {
       const given = this.holding.giveBack(THING, this.holding.amount(THING) - this.running);
-      const need = this.holding.say(THING, { total: this.#total(), first: this.running + this.waiting, rest: 0 }, given);
+      const need = this.holding.say(THING, { total: this.#total(), first: this.running + this.waiting, rest: 0, refuses: false }, given);
       if (need) needs.push(need);
     }
     this.toLedger.push({ words: this.#words, needs, times: this.times });

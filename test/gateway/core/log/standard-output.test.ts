@@ -36,6 +36,19 @@ test('lines are gathered up to a size, or for a while', async () => {
   expect(clock.pending).toBe(0);
 });
 
+test('what goes out together is whole lines, of no more bytes than a pipe takes in one piece', async () => {
+  const { clock, out, destination, text } = scene(true);
+  const lines = Array.from({ length: 200 }, (_, i) => `${i} ${'ä'.repeat(i % 90)}\n`);
+  for (const line of lines.slice(0, 100)) destination.write(line);
+  out.state = 'asleep';
+  for (const line of lines.slice(100)) destination.write(line);
+  out.state = 'well';
+  await clock.advance(300);
+  expect(text()).toBe(lines.join(''));
+  expect(out.written.length).toBeLessThan(12);
+  for (const piece of out.written) expect(piece.endsWith('\n') && piece.length <= 4096).toBe(true);
+});
+
 test('lines for people come one by one', () => {
   const { out, destination } = scene(false);
   destination.write('one\n');
