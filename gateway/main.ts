@@ -267,7 +267,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   for (const worker of kin?.beginning.drained ?? []) listed?.drain(worker);
   metrics.attach({ directory, figures, supervisor: snapshot });
 
-  const readiness = watchReadiness(directory);
+  const readiness = watchReadiness(directory, kin?.beginning.everReady);
   const offMark = watchSettingsMismatch(
     directory,
     snapshot,
@@ -436,7 +436,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const alive = kin && repeat(clock, ALIVE_MS, () => tellAlive(kin));
   function tellAlive(to: Kin): void {
-    const status = readiness.everReady() ? null : ownStatus();
+    // A terminal is shown what is being loaded, then and later.
+    const status = readiness.everReady() && !to.beginning.live ? null : ownStatus();
     const outlook = to.speaks() ? { snapshot: snapshot(), defaultModel: directory.resolve(null)?.id ?? null, status } : null;
     const isReady = readiness.isReady();
     to.tell({ kind: 'alive', probes: probesNow(context.operations), everReady: readiness.everReady(), isReady, outlook });

@@ -6,6 +6,8 @@ import type { Beginning, KeeperWord, ServerWord } from './words.ts';
 
 /** Looks, one a second, at which a process says nothing of itself until it counts as hung. */
 const MOST_SILENT_LOOKS = 30;
+/** The same for one that has yet to serve, on a machine that may have much to do at its own start. */
+const MOST_SILENT_LOOKS_AT_START = 120;
 
 interface CrewOptions {
   readonly clock: Clock;
@@ -85,8 +87,9 @@ export class Crew {
   look(): void {
     for (const process of this.#running.values()) {
       process.silentLooks += 1;
-      if (process.silentLooks < MOST_SILENT_LOOKS || !process.isListening) continue;
-      const told = `Process ${process.pid} of the gateway has said nothing for ${MOST_SILENT_LOOKS} s: it hangs, and is ended.`;
+      const most = process.isListening ? MOST_SILENT_LOOKS : MOST_SILENT_LOOKS_AT_START;
+      if (process.silentLooks < most) continue;
+      const told = `Process ${process.pid} of the gateway has said nothing for ${most} s: it hangs, and is ended.`;
       this.#options.log.error('process.hung', told, { pid: process.pid });
       process.kill();
     }
@@ -125,7 +128,8 @@ export class Crew {
       return;
     }
     this.#givenUp += 1;
-    const left = this.#options.count - this.#givenUp;
+    // Others may not even have been begun: the first has to serve before they are.
+    const left = this.#running.size + this.#timers.size;
     const told = `${what} before it served, as it did the times before; it is not started again.`;
     log.error('process.given_up', left > 0 ? `${told} The gateway goes on with ${left} of ${this.#options.count}.` : told, fields);
     if (left === 0) this.#options.onHopeless(process.lastWords ?? how);

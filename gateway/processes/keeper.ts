@@ -2,7 +2,7 @@ import { adminKey } from '../config/admin-key.ts';
 import type { LoadedSettings } from '../config/load.ts';
 import { type Reading, readAnew } from '../config/reload.ts';
 import { supervisorIsOn } from '../config/schema/settings.ts';
-import { repeat, sleep, systemClock, type Timer } from '../core/clock.ts';
+import { repeat, sleep, stayAlive, systemClock, type Timer } from '../core/clock.ts';
 import { keepHistory } from '../core/history/keep-history.ts';
 import type { Log } from '../core/log/log.ts';
 import type { ReloadAnswer } from '../http/pages/admin.ts';
@@ -177,6 +177,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
         if (word.outlook !== null) outlook = { ...word.outlook, snapshot: word.outlook.snapshot ?? outlook.snapshot };
         process.isReady ||= word.isReady;
         if (crew.isReady) ready.resolve();
+        if (drains !== null) probes?.tell();
         return;
       case 'history':
         return history.add(word.level, word.event, word.msg, word.fields);
@@ -236,6 +237,8 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
     return { ok: true, changed, needsRestart, problems: [] };
   }
 
+  // Between the end of one process and the start of the next only timers may be left, and those of the clock keep no process alive.
+  const alive = stayAlive();
   const timer: Timer = repeat(clock, LOOK_MS, () => crew.look());
   let probes: ProbeListener | null = null;
   let forgetWhereabouts = (): void => {};
@@ -243,6 +246,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
   const keyFile = key.kind === 'file' ? key.file : null;
 
   async function free(): Promise<void> {
+    alive.cancel();
     timer.cancel();
     forgetWhereabouts();
     await probes?.close();

@@ -54,7 +54,7 @@ export class ServerProcess {
 
   /** Why it could not serve, or the last line that it wrote to standard error; null: it said nothing. */
   get lastWords(): string | null {
-    return this.#said ?? (this.#written.trimEnd().split('\n').at(-1)?.trim() || null);
+    return this.#said ?? lastWordsIn(this.#written);
   }
 
   set lastWords(said: string) {
@@ -68,4 +68,11 @@ export class ServerProcess {
   kill(): void {
     this.#child.kill('SIGKILL');
   }
+}
+
+/** What matters of the text that a dying Node leaves: the line that names the error, above its stack, or else the last; null: nothing. */
+export function lastWordsIn(text: string): string | null {
+  const lines = text.split('\n').map((line) => line.trim());
+  const error = lines.findLast((line) => /^(?:FATAL ERROR\b|(?:Uncaught )?[A-Z]\w*(?:Error|Exception)\b)/.test(line));
+  return error ?? lines.findLast((line) => line !== '') ?? null;
 }

@@ -11,10 +11,13 @@ interface Readiness {
   close(): void;
 }
 
-/** Watches the workers for the first that is ready, and for the first that serves the default model. */
-export function watchReadiness(directory: WorkerDirectory): Readiness {
+/**
+ * Watches the workers for the first that is ready, and for the first that serves the default model. `wasReady`: one was, before this
+ * process took the place of another.
+ */
+export function watchReadiness(directory: WorkerDirectory, wasReady = false): Readiness {
   const { promise: first, resolve } = Promise.withResolvers<void>();
-  let everReady = false;
+  let everReady = wasReady;
   let isReady = false;
   function check(): void {
     everReady ||= directory.workers().some(({ view }) => view.state === 'ready');

@@ -10,7 +10,7 @@ import { stayAlive, systemClock } from '../../gateway/core/clock.ts';
 import { GatewayError } from '../../gateway/core/errors.ts';
 import { failureFields } from '../../gateway/telemetry/events/request-line.ts';
 import { createLog } from '../../gateway/core/log/log.ts';
-import { startGateway, type Gateway } from '../../gateway/main.ts';
+import type { Gateway } from '../../gateway/main.ts';
 import { type Keeper, startKeeper } from '../../gateway/processes/keeper.ts';
 import { canSharePorts, processCount } from '../../gateway/processes/process-count.ts';
 import { EXIT_FAILED, EXIT_INTERRUPTED_TWICE, EXIT_INVALID, EXIT_PORT_IN_USE, EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
@@ -72,7 +72,8 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
     const options = { loaded: line.loaded, load: line.load, examine, cwd: line.cwd, log };
     gateway =
       count === 1
-        ? await startGateway({ ...options, historyDir: stateDir })
+        ? // Who only keeps others needs nothing of it.
+          await (await import('../../gateway/main.ts')).startGateway({ ...options, historyDir: stateDir })
         : await startKeeper({
             ...options,
             stateDir,

@@ -17,6 +17,7 @@ class Process {
   running = 0;
   waiting = 0;
   isServing = true;
+  refuses = false;
   /** How often it was told anything. */
   times = 0;
   #words = 0;
@@ -33,7 +34,11 @@ class Process {
     const needs = this.holding.forget(present, this.#words);
     if (this.isServing) {
       const given = this.holding.giveBack(THING, this.holding.amount(THING) - this.running);
-      const need = this.holding.say(THING, { total: this.#total(), first: this.running + this.waiting, rest: 0, refuses: false }, given);
+      const need = this.holding.say(
+        THING,
+        { total: this.#total(), first: this.running + this.waiting, rest: 0, refuses: this.refuses },
+        given,
+      );
       if (need) needs.push(need);
     }
     this.toLedger.push({ words: this.#words, needs, times: this.times });
@@ -107,7 +112,7 @@ class Box {
 
 type Act = readonly [kind: string, which: number, amount: number];
 const act: fc.Arbitrary<Act> = fc.tuple(
-  fc.constantFrom('come', 'come', 'end', 'end', 'say', 'say', 'hear', 'hear', 'tell', 'tell', 'kill', 'leave', 'back', 'total'),
+  fc.constantFrom('come', 'come', 'end', 'end', 'say', 'say', 'hear', 'hear', 'tell', 'tell', 'kill', 'leave', 'back', 'total', 'refuse'),
   fc.nat(4),
   fc.nat(6),
 );
@@ -139,6 +144,9 @@ function perform(box: Box, [kind, which, amount]: Act): void {
     case 'leave':
       // Its calls end before it says that it knows the worker no more.
       if (process.running === 0) process.isServing = false;
+      break;
+    case 'refuse':
+      process.refuses = amount % 2 === 0;
       break;
     case 'back':
       process.isServing = true;
@@ -181,6 +189,7 @@ test('what is there is found by whoever waits for it, and after a change of how 
       for (const each of acts) perform(box, each);
       for (const process of box.processes.values()) {
         process.isServing = true;
+        process.refuses = false;
         process.running = 0;
       }
       box.settle();

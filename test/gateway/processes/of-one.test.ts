@@ -3,6 +3,7 @@ import { DrainLines } from '../../../gateway/processes/drain-lines.ts';
 import { probesOfAll } from '../../../gateway/processes/probes-of-all.ts';
 import { canSharePorts, processCount } from '../../../gateway/processes/process-count.ts';
 import { Restarts } from '../../../gateway/processes/restarts.ts';
+import { lastWordsIn } from '../../../gateway/processes/server-process.ts';
 import { Wishes } from '../../../gateway/processes/wishes.ts';
 import type { Told } from '../../../gateway/http/probes/told.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
@@ -61,6 +62,15 @@ test('a process that dies is started again, later each time; one that never serv
   expect(restarts.after(3_600_000, true)).toBe(100);
   const hopeless = new Restarts();
   expect([1, 2, 3, 4, 5].map(() => hopeless.after(300, false))).toEqual([100, 200, 400, 800, null]);
+});
+
+test('of what a dying process writes the line that names the error is told, or else the last', () => {
+  const uncaught = "file:///x.ts:1\nthrow new TypeError('boom');\n^\n\nTypeError: boom\n    at file:///x.ts:1:7\n\nNode.js v26.10.0\n";
+  expect(lastWordsIn(uncaught)).toBe('TypeError: boom');
+  const outOfMemory =
+    '\n<--- Last few GCs --->\n\nFATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory\n----- Native stack trace -----\n\n 1: 0x1\n';
+  expect(lastWordsIn(outOfMemory)).toBe('FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory');
+  expect([lastWordsIn('one\ntwo\n'), lastWordsIn('\n')]).toEqual(['two', null]);
 });
 
 test('auto is a process for each core, with a bound, and a number is that number', () => {
