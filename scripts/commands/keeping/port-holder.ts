@@ -42,9 +42,20 @@ function processAt(port: number): { readonly pid: number; readonly name: string 
   if (sockets.size === 0) return null;
   for (const pid of entries('/proc').filter((name) => /^\d+$/.test(name))) {
     const holds = entries(`/proc/${pid}/fd`).some((fd) => sockets.has(linkOf(`/proc/${pid}/fd/${fd}`)));
-    if (holds) return { pid: Number(pid), name: text(`/proc/${pid}/comm`).trim() || 'unknown' };
+    if (holds) return { pid: keeperOf(Number(pid)), name: text(`/proc/${pid}/comm`).trim() || 'unknown' };
   }
   return null;
+}
+
+/** Of several processes that are one gateway the one to send signals to is their parent, as long as they have it. */
+function keeperOf(pid: number): number {
+  if (!/\0[^\0]*gateway\/process\.(?:ts|js)\0/.test(text(`/proc/${pid}/cmdline`))) return pid;
+  const parent = Number(
+    text(`/proc/${pid}/stat`)
+      .replace(/^.*\) /s, '')
+      .split(' ')[1],
+  );
+  return text(`/proc/${parent}/cmdline`).includes('headgate') ? parent : pid;
 }
 
 /** Of each socket that listens on the port its name as a file descriptor has it. */
