@@ -19,6 +19,7 @@ import { Gathering } from './gathering.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { probesOfAll } from './probes-of-all.ts';
 import type { ServerProcess } from './server-process.ts';
+import { SharedFindings } from './shared-findings.ts';
 import { noteOrWarn, tellListening } from './start-lines.ts';
 import { Wishes } from './wishes.ts';
 import type { Outlook, ServerWord, SharedFinding } from './words.ts';
@@ -74,7 +75,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
     // What comes of it is seen in the next snapshot.
     void commandSupervisor(clock, control, `/v1/models/${encodeURIComponent(model)}/load?waiting=${waiting}`);
   });
-  const findings = new Map<string, { readonly from: number; readonly at: number; readonly finding: SharedFinding }>();
+  const findings = new SharedFindings(clock);
   const drained = new Set<string>();
   const told = new Map<number, Told>();
   const idle = new Set<number>();
@@ -100,7 +101,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
       ports: { ...ports },
       everReady,
       drained: [...drained],
-      findings: [...findings].map(([worker, known]) => [worker, agedTo(known, index)] as const),
+      findings: findings.of(index),
     }),
     heard,
     started(process) {
@@ -124,10 +125,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
     gathering.gone(process.number);
     told.delete(process.number);
     idle.delete(process.number);
-    for (const [worker, { from, finding }] of findings) {
-      // It had taken it on itself to try the worker.
-      if (from === process.number && finding.state === 'half_open') found(process.number, worker, { ...finding, state: 'open', leftMs: 0 });
-    }
+    for (const [worker, finding] of findings.leftBy(process.number)) found(process.number, worker, finding);
     if (speaker === process) {
       speaker = null;
       const next = crew.all.find(({ isListening }) => isListening) ?? crew.all[0];
@@ -147,17 +145,10 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
   }
 
   function found(from: number, worker: string, finding: SharedFinding): void {
-    findings.set(worker, { from, at: clock.now(), finding });
-    if (finding.state === 'closed') findings.delete(worker);
+    findings.note(from, worker, finding);
     for (const process of crew.all) {
-      if (process.number !== from) process.tell({ kind: 'finding', worker, finding: agedTo({ at: clock.now(), finding }, process.index) });
+      if (process.number !== from) process.tell({ kind: 'finding', worker, finding: findings.asTold(finding, process.index) });
     }
-  }
-
-  /** They do not all try a worker at the same moment: by the time of the next, the first has said that it does. */
-  function agedTo({ at, finding }: { readonly at: number; readonly finding: SharedFinding }, index: number): SharedFinding {
-    if (finding.state !== 'open') return finding;
-    return { ...finding, leftMs: Math.max(0, finding.leftMs - (clock.now() - at)) + (1 + index) * 50 };
   }
 
   function heard(process: ServerProcess, word: ServerWord): void {
