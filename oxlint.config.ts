@@ -34,7 +34,15 @@ export default defineConfig({
   overrides: [
     ...ROOMS.map(roomRules),
     {
-      files: ['gateway/core/clock.ts', 'gateway/core/random.ts', 'supervisor/sim/**', 'scripts/*.ts', 'scripts/vllm/*.ts', 'test/**'],
+      files: [
+        'gateway/core/clock.ts',
+        'gateway/core/random.ts',
+        'supervisor/sim/**',
+        'scripts/*.ts',
+        'scripts/bench/**',
+        'scripts/vllm/*.ts',
+        'test/**',
+      ],
       rules: { 'no-restricted-globals': 'off', 'no-restricted-properties': 'off' },
     },
     { files: ['gateway/config/system.ts', 'scripts/commands/**'], rules: { 'no-restricted-properties': 'off' } },

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { cpuUs, memoryMib, printTable } from './measure.ts';
+import { cpuUs, memoryMib } from './bench/cpu.ts';
+import { tableText } from './bench/table.ts';
 
 // Measures what supervision costs, and how long a death lasts, with the command that an operator runs and the simulated engine.
 // A death is a SIGKILL to the engine's leader; an engine that loads in no time stands for one whose load time is its own affair.
@@ -172,17 +173,19 @@ const idle = await underLog(0, 0, IDLE_SECONDS);
 const quiet = await underLog(0, STREAMS, FLOOD_SECONDS);
 const flood = await underLog(FLOOD_MIB, STREAMS, FLOOD_SECONDS);
 
-printTable([
-  ['what', 'measured'],
-  ['death to its explanation in the log, ms', String(median('explainedMs'))],
-  ['death to serving again, the engine’s own start aside, s', (median('recoveredMs') / 1000).toFixed(1)],
-  [`supervisor idle for ${IDLE_SECONDS} s, % of a core`, idle.cpuPercent.toFixed(2)],
-  ['supervisor idle, peak memory MiB', String(idle.peakMib)],
-  [`the same while the engine prints ${FLOOD_MIB} MiB in ${FLOOD_SECONDS} s, % of a core`, flood.cpuPercent.toFixed(2)],
-  ['the same, peak memory MiB', String(flood.peakMib)],
-  [`gap between tokens of ${STREAMS} streams ms, p50 / p99, engine quiet`, `${quiet.gapP50Ms.toFixed(1)} / ${quiet.gapP99Ms.toFixed(1)}`],
-  ['the same while it prints', `${flood.gapP50Ms.toFixed(1)} / ${flood.gapP99Ms.toFixed(1)}`],
-]);
+process.stdout.write(
+  tableText([
+    ['what', 'measured'],
+    ['death to its explanation in the log, ms', String(median('explainedMs'))],
+    ['death to serving again, the engine’s own start aside, s', (median('recoveredMs') / 1000).toFixed(1)],
+    [`supervisor idle for ${IDLE_SECONDS} s, % of a core`, idle.cpuPercent.toFixed(2)],
+    ['supervisor idle, peak memory MiB', String(idle.peakMib)],
+    [`the same while the engine prints ${FLOOD_MIB} MiB in ${FLOOD_SECONDS} s, % of a core`, flood.cpuPercent.toFixed(2)],
+    ['the same, peak memory MiB', String(flood.peakMib)],
+    [`gap between tokens of ${STREAMS} streams ms, p50 / p99, engine quiet`, `${quiet.gapP50Ms.toFixed(1)} / ${quiet.gapP99Ms.toFixed(1)}`],
+    ['the same while it prints', `${flood.gapP50Ms.toFixed(1)} / ${flood.gapP99Ms.toFixed(1)}`],
+  ]),
+);
 console.log(
   `\nmedian of ${ROUNDS} deaths; the engine’s own start took ${(median('engineMs') / 1000).toFixed(1)} s; node ${process.versions.node}`,
 );

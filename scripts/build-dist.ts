@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const OUT = join(ROOT, 'dist');
-/** Benchmarks and this program need a checkout. */
-const PACKED = ['gateway', 'supervisor', 'scripts/commands', 'scripts/headgate.ts'];
+/** The tests, the other benchmarks and this program need a checkout. */
+const PACKED = ['gateway', 'supervisor', 'scripts/bench', 'scripts/commands', 'scripts/headgate.ts'];
 
 rmSync(OUT, { recursive: true, force: true });
 let files = 0;

@@ -1,4 +1,5 @@
 import { SETTINGS_FLAGS } from '../../gateway/config/layers/flags.ts';
+import { VERSION } from '../../gateway/core/version.ts';
 
 /** One program of the `headgate` command. Its code is loaded only when it runs. */
 export interface Command {
@@ -159,11 +160,11 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'bench',
-    usage: 'bench',
-    summary: 'Measures what the gateway costs beside HAProxy (from a checkout).',
+    usage: 'bench [--quick | --all] [FLAGS]',
+    summary: 'Measures what the gateway costs on this machine, beside a bare relay, HAProxy, nginx and other gateways.',
     flags: [],
     settings: [],
     ownHelp: true,
-    run: async (argv) => (await import('./script.ts')).runScript('bench', argv),
+    run: async (argv) => (await import('../bench/main.ts')).runBench(argv, { version: VERSION, cwd: process.cwd() }),
   },
 ];

@@ -425,6 +425,8 @@ export const ROOMS: readonly Room[] = [
     knows: ['supervisor/sim/card', 'supervisor/sim/settings', 'supervisor/sim/start'],
   },
 
+  { path: 'scripts/bench/tools', idea: 'a worker that costs nothing, what calls it, and the floor of a relay', knows: [] },
+  { path: 'scripts/bench', idea: 'what the gateway costs beside other proxies', knows: ['scripts/bench/tools'] },
   {
     path: 'scripts/commands/past',
     idea: 'what has happened, and what engines have printed, for a terminal',
@@ -455,6 +457,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/main.ts',
       'gateway/processes',
       'gateway/telemetry/events',
+      'scripts/bench',
       'scripts/commands/keeping',
       'scripts/commands/live',
       'scripts/commands/past',
@@ -468,7 +471,7 @@ export const ROOMS: readonly Room[] = [
     ],
   },
   { path: 'scripts/vllm', idea: 'makes the environment of a real vLLM for CPUs, for tests alone', knows: [] },
-  { path: 'scripts', idea: 'the headgate command, benchmarks, packing', knows: ['scripts/commands'] },
+  { path: 'scripts', idea: 'the headgate command, the bench of supervision, packing', knows: ['scripts/bench', 'scripts/commands'] },
 ];
 
 /** The room that a file stands in, by its path from the root; null for what is no part of the house (tests, settings of tools). */
