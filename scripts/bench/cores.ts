@@ -33,8 +33,11 @@ export function coresHere(): Cores {
 
 /** `0-2,5` as the kernel writes it. */
 export function readCpuList(list: string): number[] {
-  return list.split(',').flatMap((range) => {
-    const [from = Number.NaN, to = from] = range.split('-').map(Number);
-    return Number.isNaN(from) ? [] : Array.from({ length: to - from + 1 }, (_, at) => from + at);
-  });
+  return list
+    .split(',')
+    .filter((range) => range !== '')
+    .flatMap((range) => {
+      const [from = 0, to = from] = range.split('-').map(Number);
+      return Array.from({ length: to - from + 1 }, (_, at) => from + at);
+    });
 }

@@ -52,8 +52,9 @@ export async function whileHeld(of: Case, running: Running, tools: Tools, second
   await tools.stub(of.stepUs);
   await delay(REST_MS);
   const before = treeKib(pid);
-  // Opening them takes a while, too.
-  const held = tools.load(running.port, { ...asked(of, running), maxTokens: HELD_TOKENS, seconds: Math.max(4, 2 * seconds), graceS: 0 });
+  // Opening them takes a while, too: five seconds for 5,000, in a slow proxy.
+  const length = Math.max(3, 2 * seconds) + streams / 500;
+  const held = tools.load(running.port, { ...asked(of, running), maxTokens: HELD_TOKENS, seconds: length, graceS: 0 });
   const samples: number[] = [];
   let isOver = false;
   void held.finally(() => (isOver = true)).catch(() => {});
