@@ -456,8 +456,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     // In the place of one that has died: nobody is to be told that there are no workers.
     if (kin?.beginning.everReady) await Promise.race([readiness.first, sleep(clock, KNOWS_WORKERS_MS)]);
     const { api, admin } = kin?.beginning.ports ?? { api: null, admin: null };
-    const apiAt = { host: settings.server.host, port: api ?? settings.server.port, isOurs: api !== null };
-    listeners = await openListeners(apiAt, port === null ? null : { host, port: admin ?? port, isOurs: admin !== null }, listener);
+    const { sockets = null } = kin?.beginning ?? {};
+    const apiAt = { host: settings.server.host, port: api ?? settings.server.port, isOurs: api !== null, sockets: sockets?.api ?? null };
+    const adminAt = port === null ? null : { host, port: admin ?? port, isOurs: admin !== null, sockets: sockets?.admin ?? null };
+    listeners = await openListeners(apiAt, adminAt, listener);
   } catch (error) {
     await free();
     throw error;

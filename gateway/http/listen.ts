@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import { createServer, type AddressInfo, type Server as NetServer } from 'node:net';
+import { createServer, type AddressInfo, type ListenOptions, type Server as NetServer } from 'node:net';
 
 /** Connections that may wait to be accepted: a burst of new clients is no reason to refuse any. */
 const BACKLOG = 4_096;
@@ -17,10 +17,17 @@ export interface Listening {
 }
 
 /**
- * Starts listening. Port 0 takes any free one. `isOurs`: other processes of this gateway listen there already, or did.
- * @throws EADDRINUSE, EACCES
+ * Starts listening. Port 0 takes any free one. `isOurs`: other processes of this gateway listen there already, or did. `sockets`: bound
+ * by whoever keeps this process, to be listened on instead. @throws EADDRINUSE, EACCES
  */
-export async function listen(server: Server, host: string, port: number, isOurs = false): Promise<Listening> {
+export async function listen(
+  server: Server,
+  host: string,
+  port: number,
+  isOurs = false,
+  sockets: readonly number[] | null = null,
+): Promise<Listening> {
+  if (sockets !== null) return listenOn(server, sockets);
   // Whoever shares a port is told of no other that does: only a socket that does not share it finds out.
   if (port !== 0 && !isOurs) await close(await opened(createServer(), host, port, false));
   const all: NetServer[] = [];
@@ -29,13 +36,30 @@ export async function listen(server: Server, host: string, port: number, isOurs 
     all.push(server);
     const { port: taken } = server.address() as AddressInfo;
     while (shared && all.length < ACCEPTORS) {
-      const acceptor = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, server.emit.bind(server, 'connection'));
-      all.push(await opened(acceptor, host, taken, true));
+      all.push(await opened(acceptorFor(server), host, taken, true));
     }
   } catch (error) {
     await Promise.all(all.map(close));
     throw error;
   }
+  return listening(server, all);
+}
+
+/** On sockets that are bound already, by their descriptors. */
+async function listenOn(server: Server, sockets: readonly number[]): Promise<Listening> {
+  const all: NetServer[] = [];
+  for (const fd of sockets) {
+    const acceptor = all.length === 0 ? server : acceptorFor(server);
+    all.push(await openedWith(acceptor, { fd, backlog: BACKLOG }));
+  }
+  return listening(server, all);
+}
+
+function acceptorFor(server: Server): NetServer {
+  return createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, server.emit.bind(server, 'connection'));
+}
+
+function listening(server: Server, all: readonly NetServer[]): Listening {
   const { address, family, port: taken } = server.address() as AddressInfo;
   return {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${taken}`,
@@ -56,9 +80,16 @@ async function open(server: NetServer, host: string, port: number): Promise<bool
 }
 
 function opened<S extends NetServer>(server: S, host: string, port: number, reusePort: boolean): Promise<S> {
+  return openedWith(server, { host, port, backlog: BACKLOG, reusePort });
+}
+
+function openedWith<S extends NetServer>(
+  server: S,
+  options: ListenOptions | { readonly fd: number; readonly backlog: number },
+): Promise<S> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ host, port, backlog: BACKLOG, reusePort }, () => {
+    server.listen(options as ListenOptions, () => {
       server.off('error', reject);
       resolve(server);
     });

@@ -8,6 +8,8 @@ interface Address {
   readonly port: number;
   /** Other processes of this gateway listen there already. */
   readonly isOurs?: boolean;
+  /** Sockets bound there by whoever keeps this process; null or absent: none. */
+  readonly sockets?: readonly number[] | null;
 }
 
 export interface Listeners {
@@ -30,9 +32,9 @@ export async function openListeners(api: Address, admin: Address | null, create:
     for (const one of servers) one.closeAllConnections();
     await Promise.all(listening.map((one) => one.close()));
   }
-  async function open(surface: Surface, { host, port, isOurs }: Address): Promise<string> {
+  async function open(surface: Surface, { host, port, isOurs, sockets }: Address): Promise<string> {
     const one = create(surface);
-    const opened = await listen(one, host, port, isOurs);
+    const opened = await listen(one, host, port, isOurs, sockets);
     servers.push(one);
     listening.push(opened);
     return opened.url;

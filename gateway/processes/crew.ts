@@ -8,13 +8,19 @@ import type { Beginning, KeeperWord, ServerWord } from './words.ts';
 const MOST_SILENT_LOOKS = 30;
 /** The same for one that has yet to serve, on a machine that may have much to do at its own start. */
 const MOST_SILENT_LOOKS_AT_START = 120;
+/** How long clients of a process that has died may wait for the next to start. */
+const CLIENTS_WAIT_MS = 1_000;
 
 interface CrewOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly count: number;
   /** What one that starts now has to know. */
-  readonly beginning: (index: number) => Omit<Beginning, 'kind' | 'index' | 'count'>;
+  readonly beginning: (index: number) => Omit<Beginning, 'kind' | 'index' | 'count' | 'sockets'>;
+  /** The sockets that it is to listen on, by our descriptors. */
+  readonly sockets: (index: number) => Beginning['sockets'];
+  /** Nobody listens on them for longer than clients should wait. */
+  readonly dropSockets: (index: number) => void;
   readonly heard: (process: ServerProcess, word: ServerWord) => void;
   readonly started: (process: ServerProcess) => void;
   /** It is not among them any more. */
@@ -63,6 +69,7 @@ export class Crew {
     const process: ServerProcess = new ServerProcess(
       number,
       { kind: 'begin', index, count, ...beginning(index) },
+      this.#options.sockets(index),
       {
         word: (word) => {
           if (!this.#running.has(number)) return;
@@ -111,9 +118,10 @@ export class Crew {
     this.#startedAt.delete(process.number);
     this.#options.gone(process);
     if (this.#running.size === 0) this.#onEmpty?.();
+    const delayMs = this.#isEnding ? null : this.#restarts[process.index]!.after(livedMs, process.isListening);
+    if (delayMs === null || delayMs > CLIENTS_WAIT_MS) this.#options.dropSockets(process.index);
     if (this.#isEnding) return;
     const { clock, log } = this.#options;
-    const delayMs = this.#restarts[process.index]!.after(livedMs, process.isListening);
     const how = signal !== null ? `was ended by ${signal}` : code === null ? 'could not be started' : `ended with exit code ${code}`;
     const what = `Process ${process.pid} of the gateway ${how}`;
     const fields = { pid: process.pid, ...(signal === null ? {} : { signal }), message: process.lastWords };

@@ -16,6 +16,7 @@ import { tellDrain, tellReload } from '../telemetry/events/process-lines.ts';
 import { Crew } from './crew.ts';
 import { DrainLines } from './drain-lines.ts';
 import { Gathering } from './gathering.ts';
+import { HeldPorts } from './held-sockets.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { probesOfAll } from './probes-of-all.ts';
 import type { ServerProcess } from './server-process.ts';
@@ -61,9 +62,7 @@ export interface Keeper {
 
 /**
  * Starts `count` processes that listen on one port, and keeps them: what they share is handed out here, what they say is told once, and what
- * they are told is told to all. No call and no connection passes here: the kernel spreads connections over those that listen. Few are spread
- * unevenly by it (8 as 2 and 6); but handed over by a process that accepts for all, one at a time, 500 new clients of two busy processes
- * (turns of 10 ms) had their answers after 4.3 s, and so after 0.7 s. @throws when a port is taken, or none of them can serve
+ * they are told is told to all. No call and no connection passes here. @throws when a port is taken, or none of them can serve
  */
 export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
   const clock = systemClock;
@@ -84,6 +83,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
   const ports: { api: number | null; admin: number | null } = { api: null, admin: null };
   const ready = Promise.withResolvers<void>();
   const listening = Promise.withResolvers<{ url: string; adminUrl: string | null }>();
+  const held = new HeldPorts();
   let isServing = false;
   let everReady = false;
   let outlook: Outlook = { snapshot: null, defaultModel: null, status: null };
@@ -105,6 +105,8 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
       drained: [...drained],
       findings: findings.of(index),
     }),
+    sockets: (index) => held.of(index),
+    dropSockets: (index) => held.drop(index),
     heard,
     started(process) {
       if (speaker === null) letSpeak(process);
@@ -239,6 +241,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
   const keyFile = key.kind === 'file' ? key.file : null;
 
   async function free(): Promise<void> {
+    held.close();
     alive.cancel();
     timer.cancel();
     forgetWhereabouts();
@@ -247,12 +250,14 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
   }
 
   try {
-    const { host, probe_port: port } = loaded.settings.server;
+    const { server, admin } = loaded.settings;
+    const { host, probe_port: port } = server;
     if (port !== null) {
       const onDeath = (error: Error): void => log.error('probes.lost', `Nothing answers on server.probe_port any more: ${error.message}`);
       const tell = (): Told => probesOfAll(inOrder().flatMap((process) => told.get(process.number) ?? []));
       probes = await openProbeListener({ host, port, clock, tell, onDeath });
     }
+    await held.open(server, admin.port === null ? null : { ...admin, port: admin.port });
     crew.start(0);
     // The first finds out whether the ports are free, and which they are.
     const { url, adminUrl } = await listening.promise;

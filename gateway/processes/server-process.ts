@@ -5,6 +5,8 @@ import type { Beginning, KeeperWord, ServerWord } from './words.ts';
 /** Of what it wrote to standard error last. */
 const LAST_WORDS = 2_000;
 
+const OWN = ['ignore', 'inherit', 'pipe', 'ipc'] as const;
+
 interface Heard {
   readonly word: (word: ServerWord) => void;
   readonly exit: (code: number | null, signal: NodeJS.Signals | null) => void;
@@ -24,14 +26,15 @@ export class ServerProcess {
   /** Looks in a row at which it had said nothing since the last. */
   silentLooks = 0;
 
-  constructor(number: number, beginning: Beginning, heard: Heard) {
+  /** @param sockets descriptors of sockets of ours that it is to have, in their order */
+  constructor(number: number, beginning: Omit<Beginning, 'sockets'>, sockets: Beginning['sockets'], heard: Heard) {
     this.number = number;
     this.index = beginning.index;
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const program = fileURLToPath(new URL(`../process.${extension}`, import.meta.url));
     const child = fork(program, [`${beginning.index + 1}/${beginning.count}`], {
       serialization: 'advanced',
-      stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+      stdio: [...OWN, ...(sockets.api ?? []), ...(sockets.admin ?? [])],
     });
     this.#child = child;
     child.stderr?.on('data', (text: Buffer) => {
@@ -45,7 +48,8 @@ export class ServerProcess {
       if (child.pid === undefined) heard.exit(null, null);
     });
     child.once('close', heard.exit);
-    this.tell(beginning);
+    const first = OWN.length + (sockets.api?.length ?? 0);
+    this.tell({ ...beginning, sockets: { api: numbered(sockets.api, OWN.length), admin: numbered(sockets.admin, first) } });
   }
 
   get pid(): number {
@@ -68,6 +72,11 @@ export class ServerProcess {
   kill(): void {
     this.#child.kill('SIGKILL');
   }
+}
+
+/** As many descriptors as these, as the child has them. */
+function numbered(sockets: readonly number[] | null, from: number): readonly number[] | null {
+  return sockets && sockets.map((_, at) => from + at);
 }
 
 /** What matters of the text that a dying Node leaves: the line that names the error, above its stack, or else the last; null: nothing. */

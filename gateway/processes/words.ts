@@ -81,6 +81,8 @@ export interface Beginning {
   readonly index: number;
   /** Ports that others of them listen on already. */
   readonly ports: { readonly api: number | null; readonly admin: number | null };
+  /** Descriptors of sockets that are bound for it; null: it binds its own. */
+  readonly sockets: { readonly api: readonly number[] | null; readonly admin: readonly number[] | null };
   /** The workers have been ready: clients are not to find a process that knows of none. */
   readonly everReady: boolean;
   readonly drained: readonly string[];

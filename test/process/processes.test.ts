@@ -172,6 +172,9 @@ test('a process that is killed costs its own streams and no others; its places c
   expect(await inFlight()).toBe(4);
   const left = worker.atOnce;
   process.kill(before[0]!, 'SIGKILL');
+  // Whoever comes now is answered, be it by the next one in its place.
+  const comers = Array.from({ length: 16 }, () => fetch(`${box.url}/health`, { headers: { connection: 'close' } }));
+  expect((await Promise.all(comers)).map(({ status }) => status)).toEqual(comers.map(() => 200));
   await until(async () => !(await box.serving().catch(() => before)).includes(before[0]!), 'the process is gone');
   await until(async () => (await box.serving()).length === 2, 'another is there in its place');
   const survivors = worker.atOnce;
