@@ -52,7 +52,7 @@ interface EngineProcessOptions {
 const OUTLIVES_MS = 30_000;
 
 /** What is on record of a start from its beginning. */
-export type Birth = Omit<WorkerRecord, 'pid' | 'startTicks' | 'logOffset'>;
+export type Birth = Omit<WorkerRecord, 'pid' | 'startTicks' | 'logOffset' | 'segments'>;
 
 /** How often a process that is not our child is looked at. */
 const WATCH_MS = 250;
@@ -110,7 +110,7 @@ export class EngineProcess {
       listener.onSpawnFailed(spawnFailed(plan.file, child.code, child.detail));
       return;
     }
-    this.#take(child.pid, { ...birth, pid: child.pid, startTicks: readProcess(child.pid)?.startTicks ?? null, logOffset: 0 });
+    this.#take(child.pid, { ...birth, pid: child.pid, startTicks: readProcess(child.pid)?.startTicks ?? null, logOffset: 0, segments: [] });
     this.note({});
     listener.onSpawned(child.pid);
     // From here on nothing may throw: there is a process, and only its end may end this.
@@ -137,7 +137,8 @@ export class EngineProcess {
   /** Adds to what a later life of the supervisor will find on record. */
   note(changes: Partial<WorkerRecord>): void {
     if (!this.#record) return;
-    this.#record = { ...this.#record, ...changes, logOffset: this.#follower?.offset ?? this.#record.logOffset };
+    const segments = [...(this.#members?.segments() ?? this.#record.segments)];
+    this.#record = { ...this.#record, ...changes, segments, logOffset: this.#follower?.offset ?? this.#record.logOffset };
     try {
       writeRecord(this.#options.recordsDirectory, this.#record);
       this.#isUnwritten = false;

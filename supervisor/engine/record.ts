@@ -44,6 +44,8 @@ const recordSchema = z.object({
   sleepLevel: z.literal([1, 2]).default(1),
   stage: z.enum(WORKER_STAGES),
   readySince: z.string().nullable(),
+  /** Names of the shared memory that its processes had mapped; a record of an earlier version does not say. */
+  segments: z.array(z.string()).default([]),
   /** How far its log has been read, in bytes. */
   logOffset: z.int().nonnegative(),
   served: z.array(

@@ -35,13 +35,13 @@ export function byExit(ending: Ending, lines: readonly LogLine[]): Told | null {
   if (exit.code === 2 && phase !== 'serving')
     return told('config', 'never', 'vLLM does not accept its command line.', 'The end of the worker’s log says what is wrong.');
   if (wasTold(exit, phase, lines)) return told('stopped', 'backoff', STOPPED.message, STOPPED.advice);
-  const silent = first !== null && first.exit === null && isSilent(first.name, lines);
-  if (isKill(exit) || (first?.exit && isKill(first.exit)) || silent || lines.some(({ text }) => KILLED_SAID.test(text)))
+  if (isKill(exit) || (first?.exit && isKill(first.exit)) || lines.some(({ text }) => KILLED_SAID.test(text)))
     return killed(who, hostOomKills);
   if (isCrash(exit) || (first?.exit && isCrash(first.exit))) {
     const advice = 'If it returns, try enforce_eager: true or another attention backend, and look for “Xid” in the kernel log.';
     return told('crash', 'backoff', `${first ? `The engine’s process ${first.name}` : 'The engine'} crashed.`, advice);
   }
+  if (first !== null && first.exit === null && isSilent(first.name, lines)) return vanished(who, hostOomKills);
   return null;
 }
 
@@ -58,6 +58,16 @@ function killed(who: string, hostOomKills: number | null): Told {
     message,
     `Look for “Out of memory” in the kernel log (dmesg). If it stands there: ${lower(MORE_MEMORY)}`,
   );
+}
+
+/** Its parent took its exit status away before it was seen. Nearly always it was SIGKILL: a crash has words as a rule, though not always. */
+function vanished(who: string, hostOomKills: number | null): Told {
+  const kernel =
+    hostOomKills === 0 ? '' : ' It may also have been the kernel, for want of main memory: its count of that cannot be read here.';
+  const message = `${capital(who)} was gone without a word: killed by a person or a program, or crashed so that it could not say so.${kernel}`;
+  const advice =
+    'Look for “segfault”, “Xid” and “Out of memory” in the kernel log (dmesg). If none is there, find out who sends SIGKILL to it.';
+  return told('killed', 'backoff', message, advice);
 }
 
 function told(name: Failure['class'], retry: Failure['retry'], message: string, advice: string): Told {
@@ -101,7 +111,9 @@ const IN_LOG: readonly (readonly [kernel: RegExp, log: RegExp])[] = [
 function isSilent(name: string, lines: readonly LogLine[]): boolean {
   const spoke = IN_LOG.find(([kernel]) => kernel.test(name))?.[1];
   if (!spoke) return false;
-  return !lines.some((line) => /Fatal Python error|Segmentation fault|terminate called/.test(line.text) || speaks(line, spoke));
+  return !lines.some(
+    (line) => /Fatal Python error|Segmentation fault|Segfault encountered|terminate called/.test(line.text) || speaks(line, spoke),
+  );
 }
 
 /** That it goes because another is gone is no word about itself. */

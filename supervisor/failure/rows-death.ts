@@ -20,7 +20,8 @@ export const DEATH_ROWS = [
   },
   {
     class: 'crash',
-    pattern: /an illegal memory access|unspecified launch failure|device-side assert|Segmentation fault|CUDA error: misaligned address/,
+    pattern:
+      /an illegal memory access|unspecified launch failure|device-side assert|Segmentation fault|Segfault encountered|CUDA error: misaligned address/,
     rank: 'telling',
     retry: 'backoff',
     message: says('The engine crashed inside a GPU kernel.'),

@@ -5,7 +5,7 @@ import { endAll, find, instanceIdOf, listProcesses, readProcess } from '../syste
 import type { WorkerRecord } from '../engine/record.ts';
 import { readRecords, recordsDirectory, removeRecord } from '../engine/record.ts';
 import { removeAllScratch } from '../engine/scratch.ts';
-import { mappedSegments, unlinkSegments } from '../system/shared-memory.ts';
+import { mappedSegments, unlinkSegments, unlinkUnused } from '../system/shared-memory.ts';
 
 /** An engine that is asked to stop first finishes what it has in hand; nobody waits for that any more. */
 const TERM_PATIENCE_MS = 5000;
@@ -30,6 +30,8 @@ export async function endLeftovers(clock: Clock, stateDir: string, log: Log, spa
     if (stuck.size === 0) unlinkSegments(segments);
     else log.error('worker.leftover', 'Some cannot be ended: they hang inside the GPU driver.', { pids: [...stuck].join(',') });
   }
+  // Those of engines that died while no supervisor was there.
+  unlinkUnused(records.flatMap(({ segments }) => segments));
   for (const record of records) removeRecord(directory, record);
   removeAllScratch(stateDir, spared);
 }

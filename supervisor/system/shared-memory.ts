@@ -1,5 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { listProcesses } from './processes.ts';
 
 const FOLDER = '/dev/shm';
 /** Names that Python and PyTorch make up, for a group of processes alone. Whatever has another name may be meant for others. */
@@ -28,4 +29,16 @@ export function unlinkSegments(names: Iterable<string>): void {
       // Not ours to remove.
     }
   }
+}
+
+/** The same for processes that died while nobody looked: what a living one has mapped stays, whosever it is. */
+export function unlinkUnused(names: readonly string[]): void {
+  if (names.length === 0) return;
+  const used = mappedSegments(listProcesses().map(({ pid }) => pid));
+  unlinkSegments(names.filter((name) => isOurs(name) && !used.has(name)));
+}
+
+/** A name that such processes make up, and not a path into some other folder. */
+function isOurs(name: string): boolean {
+  return `${FOLDER}/${name}`.replace(PRIVATE, '') === '';
 }

@@ -98,7 +98,7 @@ async function start(
   let output = '';
   let over: string | null = null;
   const hear = (text: string): void => {
-    output = (output + text).slice(-200_000);
+    output = (output + text).slice(-2_000_000);
   };
   child.stdout.setEncoding('utf8').on('data', hear);
   child.stderr.setEncoding('utf8').on('data', hear);

@@ -10,7 +10,15 @@ const lastFailure = vramBusy({ memoryTotalBytes: 16 * 2 ** 30, memoryReservedByt
 const RECORD: WorkerRecord = {
   ...{ worker: 'worker-1', pid: 7, startTicks: 70, instanceId: 'abc-3', incarnation: 3, loads: 1, port: 18_000, model: 'mine' },
   ...{ gpuUuids: ['GPU-0'], fingerprint: 'f', startedAt: '2026-01-01T00:00:00.000Z', life: 'ready', sleepLevel: 1, stage: 'ready' },
-  ...{ readySince: '2026-01-01T00:01:00.000Z', logOffset: 5, served: [], version: '0.29.0', lastFailure, failedAt: null },
+  ...{
+    readySince: '2026-01-01T00:01:00.000Z',
+    logOffset: 5,
+    segments: ['psm_0a1b2c3d'],
+    served: [],
+    version: '0.29.0',
+    lastFailure,
+    failedAt: null,
+  },
 };
 
 /** The record as another version has left it: with other words. */

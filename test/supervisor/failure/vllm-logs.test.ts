@@ -47,7 +47,7 @@ const CASES: readonly Case[] = [
     ...killed,
     exit: CLEAN,
     first: { name: 'VLLM::EngineCor', exit: null },
-    says: /gone first while serving/,
+    says: /^Its process VLLM::EngineCor was gone without a word: killed .* or crashed .*gone first while serving/,
   },
   {
     ...{ log: 'death-kill9-worker', ...killed, exit: CLEAN, first: { name: 'VLLM::Worker', exit: KILL } },
