@@ -6,7 +6,9 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
   const lines: string[] = [];
   lines.push(`Headgate ${status.version} · ${engineText(status)}`);
   const supervisor = status.supervisor === null ? '' : ` · supervisor process ${status.supervisor.pid}`;
-  lines.push(`gateway process ${status.gateway.pid}${supervisor}`);
+  const { pid, processes = [] } = status.gateway;
+  const serving = processes.length > 0 ? ` (keeps ${processes.join(', ')}, which serve)` : '';
+  lines.push(`gateway process ${pid}${serving}${supervisor}`);
   if (status.profile !== null) lines.push(`profile ${profilesText(status)} · tuning ${status.tuning}`);
   const isKnown = status.workers.some(({ gpus }) => gpus !== null);
   for (const gpu of status.gpus) {

@@ -24,6 +24,8 @@ test('names the processes, which is where signals go', () => {
   const supervisor: SupervisorStatus = { pid: 7, answers: true, away_seconds: null, reason: null };
   expect(statusText({ ...STATUS, supervisor }, STATS)).toContain('\ngateway process 21 · supervisor process 7\n');
   expect(statusText({ ...STATUS, supervisor: null }, STATS)).toContain('\ngateway process 21\n');
+  const several = { ...STATUS, supervisor, gateway: { pid: 21, processes: [22, 23] } };
+  expect(statusText(several, STATS)).toContain('\ngateway process 21 (keeps 22, 23, which serve) · supervisor process 7\n');
 });
 
 test('says that its supervisor does not answer, for how long and why, and what that means for the rest', () => {
