@@ -64,8 +64,14 @@ export function peek(body: ParsedBody, { path, whole }: Pick<Route, 'path' | 'wh
     maxTokens,
     choices: (CHOOSING.has(path) ? n : 1) * promptCount(value, PROMPTS[path]),
     promptLogprobs: promptLogprobsField(value),
+    streamInterval: streamInterval(value),
     previous: path === '/v1/responses' ? optionalString(value, 'previous_response_id', MAX_MODEL_NAME) : null,
   };
+}
+
+/** What vLLM makes of it: a token an event, and anything that it would refuse. */
+function streamInterval({ stream_interval: interval }: JsonObject): number {
+  return typeof interval === 'number' && interval > 1 && Number.isInteger(interval) ? interval : 1;
 }
 
 /** How many prompts a completion or embedding request carries: a list of strings or of token lists counts each. */

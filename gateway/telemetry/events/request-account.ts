@@ -55,9 +55,8 @@ function accountTokens(metrics: Metrics, { prompts, events }: Sizes, call: Call,
 
 /** As the worker told; of a stream that was left or broke before that, what its events carry as a rule. */
 function outputOf(events: EventSizes, call: Call, { outputTokens, chunks }: Attempt): number | null {
-  const { path } = call.route;
-  if (outputTokens === null) return chunks > 0 ? events.guess(call.model, path, chunks) : null;
-  if (call.peek.stream && chunks > 0) events.learn(call.model, path, chunks, outputTokens);
+  if (outputTokens === null) return chunks > 0 ? events.guess(call, chunks) : null;
+  if (call.peek.stream && chunks > 0) events.learn(call, chunks, outputTokens);
   return outputTokens;
 }
 

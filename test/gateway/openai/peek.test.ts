@@ -17,6 +17,7 @@ describe('what is read of a request', () => {
       maxTokens: null,
       choices: 1,
       promptLogprobs: null,
+      streamInterval: 1,
       previous: null,
     });
     expect(

@@ -91,7 +91,8 @@ describe('the end of a request', () => {
     const left = { kind: 'disconnected', phase: 'stream' } as const;
     const leave = (): number => {
       const before = metrics.ledger.outputTokens;
-      events.requestEnded(callOf({ ...STREAMED, outputTokens: null, chunks: 100 }), left, 499);
+      const peek = { ...callOf({}).peek, maxTokens: null };
+      events.requestEnded(callOf({ ...STREAMED, outputTokens: null, chunks: 100 }, { peek }), left, 499);
       return metrics.ledger.outputTokens - before;
     };
     expect(leave()).toBe(100);
