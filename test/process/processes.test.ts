@@ -213,10 +213,18 @@ test('when the process that keeps the others is killed they give the port back a
   await until(() => serving.every((pid) => !isAlive(pid)), 'both have ended');
 });
 
-test('a reload, an order to a worker and a drain are of both processes, whichever hears of them', async () => {
+test('places at two workers, a reload, an order to a worker and a drain are of both processes, whichever hears of them', async () => {
   await using other = await startHoldingWorker();
   await using drained = await startHoldingWorker();
   await using box = await startBox([drained, other]);
+  // Of two workers neither gets more than its places, though each process has some at both.
+  const crowd = Array.from({ length: 14 }, () => chat(box.url));
+  await until(() => drained.atOnce + other.atOnce === 8, 'every place of both is taken');
+  const freeing = setInterval(() => [drained, other].forEach((each) => each.letGo()), 5);
+  expect((await Promise.all(crowd)).map(({ status }) => status)).toEqual(crowd.map(() => 200));
+  clearInterval(freeing);
+  expect([drained.most, other.most]).toEqual([4, 4]);
+
   const [id] = (await asAdmin<AdminStatus>(box.url, '/admin/status')).workers.map((each) => each.id);
   await asAdmin(box.url, `/admin/workers/${id}/drain`, 'POST');
   const states = async () => (await asAdmin<Stats>(box.url, '/stats')).workers.map(({ state }) => state);
