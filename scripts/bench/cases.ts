@@ -59,7 +59,7 @@ export const CASES: readonly Case[] = [
 ];
 
 /** Calls before the first round, after which a proxy does what it does warm. */
-export const WARM_UP: Partial<LoadOptions> = { connections: 32, fresh: true, seconds: 2 };
+export const WARM_UP: Partial<LoadOptions> = { connections: 32, fresh: true };
 
 /** Chunks a second that the stub has for a case; 0 where nobody streams. */
 export function offeredChunks({ load, stepUs }: Case): number {

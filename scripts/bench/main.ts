@@ -7,8 +7,10 @@ import { coresHere, UNPINNED } from './cores.ts';
 import { helpText } from './help.ts';
 import { filesMost, machineFacts } from './machine.ts';
 import { type Options, readOptions } from './options.ts';
-import { findProgram, ownFile } from './programs.ts';
-import { installedProxies, PROXY_NAMES } from './proxies.ts';
+import { installPeers } from './proxies/install-peers.ts';
+import { PEERS } from './proxies/peers.ts';
+import { findProgram, ownFile } from './proxies/programs.ts';
+import { installedProxies, PROXY_NAMES } from './proxies/proxies.ts';
 import { compareRatios, readRatios, toRecord, writeRatios } from './ratios.ts';
 import { reportText } from './report.ts';
 import type { BenchResult } from './result.ts';
@@ -30,7 +32,11 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** The bench from its command line to its last line. @returns the exit code */
 export async function runBench(argv: readonly string[], place: BenchPlace): Promise<number> {
-  const read = readOptions(argv, PROXY_NAMES);
+  const read = readOptions(
+    argv,
+    PROXY_NAMES,
+    PEERS.map(({ name }) => name),
+  );
   if (read.kind === 'help') {
     process.stdout.write(helpText(PROXY_NAMES));
     return 0;
@@ -81,6 +87,7 @@ async function measure(options: Options, { version }: BenchPlace, folder: string
   for (const name of PROXY_NAMES) {
     if (wanted(name) && installed.every((proxy) => proxy.name !== name)) note(`${name} is not installed: nothing is told of it.`);
   }
+  if (options.peers) proxies.push(...(await installPeers({ env: process.env, without, isWanted: wanted, say, note })));
   const met = [];
   for (const other of options.against) {
     say(`waiting for ${other.name} on ${other.url.href}; its worker is http://127.0.0.1:${tools.stubPort}`);
@@ -100,7 +107,7 @@ function tell(result: BenchResult, options: Options, { cwd }: BenchPlace): numbe
   const text = reportText(result);
   process.stdout.write(text);
   process.stderr.write(`bench: ${writeResult(result, text, options.json, cwd)}\n`);
-  const file = options.ratiosFile ?? ownFile('./ratios.json');
+  const file = options.ratiosFile ?? ownFile('../ratios.json');
   let exitCode = 0;
   if (options.compares) {
     const { lines, hasFailed } = compareRatios(result, readRatios(file), options.growth);

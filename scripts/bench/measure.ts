@@ -6,7 +6,7 @@ import type { Running } from './running.ts';
 import { median } from './statistics.ts';
 import type { LoadOptions } from './tools/load-options.ts';
 import type { LoadResult } from './tools/tally.ts';
-import type { Tools } from './tools.ts';
+import type { StubFigures, Tools } from './tools.ts';
 
 /** A worker takes this long at most to notice that somebody has left. */
 const LEFT_MS = 3_000;
@@ -16,8 +16,10 @@ const HELD_TOKENS = 1_000_000;
 const REST_MS = 1_500;
 
 /** A few calls as the case makes them, so that the first round meets what the others do. */
-export async function warmUp(of: Case | null, running: Running, tools: Tools): Promise<void> {
-  if (of === null) await tools.load(running.port, { ...WARM_UP, path: `${running.prefix}/v1/chat/completions` });
+export async function warmUp(of: Case | null, running: Running, tools: Tools, seconds: number): Promise<void> {
+  // V8 goes on compiling for tens of thousands of calls.
+  if (of === null)
+    await tools.load(running.port, { ...WARM_UP, seconds: Math.max(2, 2 * seconds), path: `${running.prefix}/v1/chat/completions` });
   else if (of.kind === 'load') {
     const calls = of.unit === 'chunk' ? (of.load.connections ?? 1) : 0;
     await tools.load(running.port, { ...asked(of, running), seconds: 0.5, ...(calls > 0 ? { calls } : {}) });
@@ -26,7 +28,9 @@ export async function warmUp(of: Case | null, running: Running, tools: Tools): P
 
 /** One round of a load at one proxy: what it cost, and what its clients had of it. */
 export async function underLoad(of: Case, running: Running, tools: Tools, seconds: number): Promise<Round> {
-  const seen = await tools.stub(of.stepUs);
+  await tools.stub(of.stepUs);
+  // What a slow proxy has left behind is not this one's.
+  const seen = await quiet(tools);
   const before = running.pid === null ? null : accountOf(running.pid);
   const result = await tools.load(running.port, { ...asked(of, running), seconds });
   const used = before === null ? null : usedUs(before, accountOf(running.pid!));
@@ -37,11 +41,18 @@ export async function underLoad(of: Case, running: Running, tools: Tools, second
     ...(used === null || units === 0 ? {} : { cost_us: used.cpuUs / units }),
   };
   if (result.aborted > 0) {
-    for (const until = performance.now() + LEFT_MS; (await tools.stub()).streaming > 0 && performance.now() < until;) await delay(20);
     figures['aborted'] = result.aborted;
-    figures['aborts_noticed'] = ((await tools.stub()).aborts - seen.aborts) / result.aborted;
+    figures['aborts_noticed'] = ((await quiet(tools)).aborts - seen.aborts) / result.aborted;
   }
   return { figures, errors: result.errors };
+}
+
+/** When nothing streams any more, or after a while all the same. */
+async function quiet(tools: Tools): Promise<StubFigures> {
+  for (const until = performance.now() + LEFT_MS; ; await delay(20)) {
+    const figures = await tools.stub();
+    if (figures.streaming === 0 || performance.now() > until) return figures;
+  }
 }
 
 /** Memory with so many streams open beside what there was before the first. The proxy is a fresh one. */

@@ -53,8 +53,8 @@ const FLAGS = {
 
 const QUICK = ['chat', 'stream-64', 'stream-256', 'light', 'idle'];
 
-/** Reads the command line of the bench. `known`: the names of the proxies that there can be. */
-export function readOptions(argv: readonly string[], known: readonly string[]): ReadOptions {
+/** Reads the command line of the bench. `known`: the proxies that there can be; `peers`: those that --peers brings besides. */
+export function readOptions(argv: readonly string[], known: readonly string[], peers: readonly string[]): ReadOptions {
   try {
     const { values } = parseArgs({ args: [...argv], options: FLAGS });
     if (values.help) return { kind: 'help' };
@@ -77,7 +77,7 @@ export function readOptions(argv: readonly string[], known: readonly string[]): 
             words(values.only),
             CASES.map(({ name }) => name),
           ) ?? usual,
-        proxies: chosen('proxy', proxies, [...known, ...against.map(({ name }) => name)]),
+        proxies: chosen('proxy', proxies, [...known, ...(values.peers === true ? peers : []), ...against.map(({ name }) => name)]),
         ...{ against, stubPort },
         without: new Set(words(values.without)),
         peers: values.peers ?? false,

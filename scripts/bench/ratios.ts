@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { ratioOf } from './report.ts';
-import { FLOOR, GATEWAY } from './proxies.ts';
+import { FLOOR, GATEWAY } from './proxies/proxies.ts';
 import type { BenchResult } from './result.ts';
 
 /** What the gateway cost beside the bare relay when that was last written down: a release compares with it. */

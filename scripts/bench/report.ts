@@ -1,5 +1,5 @@
 import { CASES, offeredChunks } from './cases.ts';
-import { FLOOR, GATEWAY, PLAIN } from './proxies.ts';
+import { FLOOR, GATEWAY, PLAIN } from './proxies/proxies.ts';
 import { type BenchResult, type CaseResult, valuesOf } from './result.ts';
 import { DIRECT } from './run-cases.ts';
 import { median, type Ratio, ratio, spread } from './statistics.ts';

@@ -1,6 +1,6 @@
 import { type Case, filesNeeded } from './cases.ts';
 import { underLoad, warmUp, whileHeld, whileIdle } from './measure.ts';
-import { GATEWAY, type Proxy } from './proxies.ts';
+import { GATEWAY, type Proxy } from './proxies/proxies.ts';
 import type { CaseResult, Round } from './result.ts';
 import { type Running, type Starter, startProxy } from './running.ts';
 
@@ -38,9 +38,11 @@ export async function runCases(plan: Plan): Promise<Ran> {
       note(`${proxy.name} is left out: ${(error as Error).message}`);
     }
   }
+  // What does not start now is not tried again for the cases that want a fresh one.
+  const working = plan.proxies.filter((proxy) => running.some(({ name }) => name === proxy.name));
   running.push(...plan.met);
   say(`warming up ${running.map(({ name }) => name).join(', ')}`);
-  for (const each of running) await warmUp(null, each, starter.tools);
+  for (const each of running) await warmUp(null, each, starter.tools, plan.seconds);
   const cases: CaseResult[] = [];
   for (const of of plan.cases) {
     if (filesNeeded(of) > starter.filesMost) {
@@ -48,7 +50,7 @@ export async function runCases(plan: Plan): Promise<Ran> {
       continue;
     }
     say(`${of.name}: ${of.what}`);
-    const rounds = await runCase(of, running, plan);
+    const rounds = await runCase(of, running, { ...plan, proxies: working });
     cases.push({ name: of.name, rounds: Object.fromEntries(rounds) });
   }
   return { running, cases };
@@ -59,13 +61,13 @@ async function runCase(of: Case, running: readonly Running[], plan: Plan): Promi
   if (of.kind === 'idle') return inRounds(plan, () => whileIdle(running, seconds));
   if (of.kind === 'held') return inRounds(plan, () => eachFresh(of, plan));
   const variant = of.settings === undefined ? null : await startProxy(gatewayOf(plan), of.settings, starter);
-  if (variant) await warmUp(null, variant, starter.tools);
+  if (variant) await warmUp(null, variant, starter.tools, seconds);
   const { stubPort } = starter.tools;
   const direct = { name: DIRECT, what: '', version: null, port: stubPort, prefix: '', pid: null, startMs: null, stop: async () => {} };
   const turns = running.map((each) => (variant !== null && each.name === GATEWAY ? variant : each));
   if (of.kind === 'added') turns.push(direct);
   await starter.tools.stub(of.stepUs);
-  for (const each of turns) await warmUp(of, each, starter.tools);
+  for (const each of turns) await warmUp(of, each, starter.tools, seconds);
   const rounds = await inRounds(plan, async () => {
     const round = new Map<string, Round>();
     for (const each of turns) round.set(each.name, await underLoad(of, each, starter.tools, seconds));

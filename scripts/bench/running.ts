@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Child, type Children, freePort, lastWords } from './children.ts';
 import type { Against } from './options.ts';
-import type { Proxy } from './proxies.ts';
+import type { Proxy } from './proxies/proxies.ts';
 import { MODEL } from './tools/answers.ts';
 import type { Tools } from './tools.ts';
 
@@ -35,10 +35,10 @@ export interface Starter {
 /** Starts a proxy in front of the stub, and waits until a chat goes through it. @throws when it does not come to that */
 export async function startProxy(proxy: Proxy, settings: string, starter: Starter): Promise<Running> {
   const { children, tools, cpu, filesMost } = starter;
-  const port = await freePort();
+  const [port, sparePort] = [await freePort(), await freePort()];
   const folder = join(starter.folder, `${proxy.name}-${port}`);
   mkdirSync(folder);
-  const command = proxy.command({ port, stubPort: tools.stubPort, folder, filesMost, settings });
+  const command = proxy.command({ port, sparePort, stubPort: tools.stubPort, folder, filesMost, settings });
   const begunMs = performance.now();
   const child = await children.start(proxy.name, command, { cpu, cwd: folder, env: { ...plainEnv(), ...proxy.env }, ...stopOf(proxy) });
   const { name, what, prefix = '' } = proxy;

@@ -2,7 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { type Child, type Children, freePort, pinned, printed } from './children.ts';
 import type { Cores } from './cores.ts';
-import { findProgram, ownFile, ownProgram } from './programs.ts';
+import { findProgram, ownFile, ownProgram } from './proxies/programs.ts';
 import { writeAnswers } from './tools/answers.ts';
 import { type LoadOptions, loadArguments } from './tools/load-options.ts';
 import type { LoadResult } from './tools/tally.ts';
@@ -42,7 +42,7 @@ interface Making {
 export async function makeTools({ folder, children, cores, without, stubPort }: Making): Promise<Tools> {
   const compiler = ['gcc', 'cc', 'clang'].map((name) => findProgram(name, without)).find((program) => program !== null);
   const isC = compiler !== undefined && compiler !== null && !without.has('gcc');
-  const program = (name: string) => (isC ? [build(compiler, name, folder)] : [process.execPath, ownProgram(`./tools/node-${name}`)]);
+  const program = (name: string) => (isC ? [build(compiler, name, folder)] : [process.execPath, ownProgram(`../tools/node-${name}`)]);
   const answers = join(folder, 'answers');
   writeAnswers(answers);
   const port = stubPort || (await freePort());
@@ -63,7 +63,7 @@ export async function makeTools({ folder, children, cores, without, stubPort }: 
 
 function build(compiler: string, name: string, folder: string): string {
   const out = join(folder, name);
-  execFileSync(compiler, ['-O2', '-o', out, ownFile(`./tools/${name}.c`), '-lm'], { stdio: ['ignore', 'inherit', 'inherit'] });
+  execFileSync(compiler, ['-O2', '-o', out, ownFile(`../tools/${name}.c`), '-lm'], { stdio: ['ignore', 'inherit', 'inherit'] });
   return out;
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { CASES } from './cases.ts';
-import { FLOOR, PLAIN } from './proxies.ts';
+import { FLOOR, PLAIN } from './proxies/proxies.ts';
 import { ratioOf } from './report.ts';
 import { type BenchResult, type CaseResult, valuesOf } from './result.ts';
 import { median, type Ratio, spread } from './statistics.ts';

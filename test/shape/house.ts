@@ -426,7 +426,12 @@ export const ROOMS: readonly Room[] = [
   },
 
   { path: 'scripts/bench/tools', idea: 'a worker that costs nothing, what calls it, and the floor of a relay', knows: [] },
-  { path: 'scripts/bench', idea: 'what the gateway costs beside other proxies', knows: ['scripts/bench/tools'] },
+  { path: 'scripts/bench/proxies', idea: 'how each proxy is found, installed and started', knows: [] },
+  {
+    path: 'scripts/bench',
+    idea: 'what the gateway costs beside other proxies',
+    knows: ['scripts/bench/proxies', 'scripts/bench/tools'],
+  },
   {
     path: 'scripts/commands/past',
     idea: 'what has happened, and what engines have printed, for a terminal',

@@ -7,7 +7,7 @@ import { loadArguments, LOAD_DEFAULTS, parseLoadOptions } from '../../../scripts
 const KNOWN = ['headgate', 'bare', 'haproxy'];
 
 function options(...argv: string[]) {
-  const read = readOptions(argv, KNOWN);
+  const read = readOptions(argv, KNOWN, ['envoy']);
   if (read.kind !== 'options') throw new Error(JSON.stringify(read));
   return read.options;
 }
@@ -32,6 +32,11 @@ describe('the command line of the bench', () => {
     expect(options('--against', 'x=http://127.0.0.1:1', '--stub-port', '9').against[0]?.pid).toBeNull();
   });
 
+  test('peers can be named with --peers', () => {
+    expect(options('--peers', '--proxies', 'headgate,envoy')).toMatchObject({ peers: true, proxies: ['headgate', 'envoy'] });
+    expect(() => options('--proxies', 'headgate,envoy')).toThrow('there is no proxy envoy');
+  });
+
   test.each([
     [['--only', 'chatt'], 'there is no case chatt'],
     [['--proxies', 'headgate,envoi'], 'there is no proxy envoi; there are headgate, bare, haproxy'],
@@ -43,7 +48,7 @@ describe('the command line of the bench', () => {
     [['--all', '--quick'], 'two different things'],
     [['--speed'], '--speed'],
   ])('%j is refused in words', (argv, problem) => {
-    expect(readOptions(argv, KNOWN)).toEqual({ kind: 'usage', problem: expect.stringContaining(problem) });
+    expect(readOptions(argv, KNOWN, ['envoy'])).toEqual({ kind: 'usage', problem: expect.stringContaining(problem) });
   });
 });
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Children, printed } from '../../../scripts/bench/children.ts';
 import { UNPINNED } from '../../../scripts/bench/cores.ts';
-import { ownProgram } from '../../../scripts/bench/programs.ts';
+import { ownProgram } from '../../../scripts/bench/proxies/programs.ts';
 import { answers } from '../../../scripts/bench/tools/answers.ts';
 import type { LoadResult } from '../../../scripts/bench/tools/tally.ts';
 import { makeTools, type Tools } from '../../../scripts/bench/tools.ts';
@@ -32,7 +32,7 @@ beforeAll(async () => {
     const tools = await makeTools({ folder, children, cores: UNPINNED, without, stubPort: 0 });
     expect(tools.language).toBe(language);
     made.set(language, tools);
-    const relay = await children.start('relay', [process.execPath, ownProgram('./tools/bare-relay'), '0', String(tools.stubPort)], {
+    const relay = await children.start('relay', [process.execPath, ownProgram('../tools/bare-relay'), '0', String(tools.stubPort)], {
       cpu: null,
     });
     relays.set(language, Number((await printed(relay, /^listening (\d+)$/m, 60_000))[1]));

@@ -21,12 +21,12 @@ export function versionOf(program: string, flag: string): string | null {
   }
 }
 
-/** A program of this repository beside the bench, which is .js where it has been packed. */
+/** A program of this repository, by its path from here, which is .js where it has been packed. */
 export function ownProgram(path: string): string {
   return fileURLToPath(new URL(`${path}${extname(import.meta.url)}`, import.meta.url));
 }
 
-/** A file beside the bench that is no program. */
+/** A file of this repository that is no program, by its path from here. */
 export function ownFile(path: string): string {
   return fileURLToPath(new URL(path, import.meta.url));
 }

@@ -6,6 +6,8 @@ import { findProgram, ownProgram, versionOf } from './programs.ts';
 export interface Place {
   readonly port: number;
   readonly stubPort: number;
+  /** For what else it listens on. */
+  readonly sparePort: number;
   /** Of its own, for settings and the like. */
   readonly folder: string;
   /** How many files a process may have open here. */
@@ -33,7 +35,7 @@ const NODE_FLAGS = ['--max-semi-space-size=16', '--heap-growing-percent=100'];
 export const GATEWAY = 'headgate';
 export const FLOOR = 'bare';
 export const PLAIN = 'haproxy';
-/** All that the bench can start by itself. */
+/** What the bench can start without installing anything. */
 export const PROXY_NAMES: readonly string[] = [GATEWAY, FLOOR, PLAIN, 'nginx'];
 
 /** What the gateway is set to; all else has its default. The stub runs any number of streams at once. */
@@ -78,7 +80,7 @@ http {
 }
 `;
 
-/** Every proxy that the bench knows how to start, a line each, and is installed here; peers from the Python registry stand in `peers`. */
+/** Every proxy that the bench knows how to start, a line each, and that is installed here; what comes from the Python registry stands in peers.ts. */
 export function installedProxies(without: ReadonlySet<string>): Proxy[] {
   const haproxy = findProgram('haproxy', without);
   const nginx = findProgram('nginx', without);
@@ -88,7 +90,7 @@ export function installedProxies(without: ReadonlySet<string>): Proxy[] {
       ...{ name: GATEWAY, what: 'this gateway, metrics and log on (its log goes to a file)', version: () => null, stopSignal: 'SIGINT' },
       command: (at) => [
         ...node,
-        ownProgram('../headgate'),
+        ownProgram('../../headgate'),
         'gateway',
         '--config',
         write(at, 'headgate.yaml', SETTINGS(at.port, at.stubPort) + at.settings),
@@ -96,7 +98,7 @@ export function installedProxies(without: ReadonlySet<string>): Proxy[] {
     },
     {
       ...{ name: FLOOR, what: 'the floor: node:http and an own socket to the worker, no feature', version: () => process.versions.node },
-      command: (at) => [...node, ownProgram('./tools/bare-relay'), String(at.port), String(at.stubPort)],
+      command: (at) => [...node, ownProgram('../tools/bare-relay'), String(at.port), String(at.stubPort)],
     },
     ...(haproxy === null
       ? []
