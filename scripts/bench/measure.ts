@@ -18,11 +18,10 @@ const REST_MS = 1_500;
 /** A few calls as the case makes them, so that the first round meets what the others do. */
 export async function warmUp(of: Case | null, running: Running, tools: Tools, seconds: number): Promise<void> {
   // V8 goes on compiling for tens of thousands of calls.
-  if (of === null)
-    await tools.load(running.port, { ...WARM_UP, seconds: Math.max(2, 2 * seconds), path: `${running.prefix}/v1/chat/completions` });
+  if (of === null) await tools.load(running.port, { ...WARM_UP, seconds: 2 * seconds, path: `${running.prefix}/v1/chat/completions` });
   else if (of.kind === 'load') {
     const calls = of.unit === 'chunk' ? (of.load.connections ?? 1) : 0;
-    await tools.load(running.port, { ...asked(of, running), seconds: 0.5, ...(calls > 0 ? { calls } : {}) });
+    await tools.load(running.port, { ...asked(of, running), seconds: Math.min(0.5, seconds), ...(calls > 0 ? { calls } : {}) });
   }
 }
 

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { ratioOf } from './report.ts';
 import { FLOOR, GATEWAY } from './proxies/proxies.ts';
 import type { BenchResult } from './result.ts';
@@ -17,8 +17,9 @@ export interface Comparison {
   readonly hasFailed: boolean;
 }
 
-/** @throws where the file is missing or is no such thing */
+/** None where there is no such file. @throws where it is something else */
 export function readRatios(file: string): RecordedRatios {
+  if (!existsSync(file)) return { recorded: null, ratios: {} };
   const { recorded = null, ratios } = JSON.parse(readFileSync(file, 'utf8')) as Partial<RecordedRatios>;
   if (ratios === undefined) throw new Error(`${file} holds no ratios`);
   return { recorded, ratios };

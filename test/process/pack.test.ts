@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +12,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 // Whatever Node this machine has, the packed command runs with the one that runs the tests.
 const PATH = `${dirname(process.execPath)}:${process.env['PATH']}`;
 
-test('the packed headgate works where it is installed: --version, sim serve, gateway --worker', { timeout: 240_000 }, async () => {
+test('the packed headgate works where it is installed: --version, bench, sim serve, gateway --worker', { timeout: 240_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-pack-'));
   execFileSync('npm', ['pack', '--pack-destination', folder], { cwd: ROOT, stdio: 'pipe' });
   const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))!;
@@ -23,6 +23,12 @@ test('the packed headgate works where it is installed: --version, sim serve, gat
 
   const version = execFileSync(headgate, ['--version'], { env: { ...process.env, PATH }, encoding: 'utf8' });
   expect(version).toMatch(/^headgate \d+\.\d+\.\d+\n$/);
+
+  const measured = join(folder, 'bench.json');
+  const bench = ['bench', '--proxies', 'headgate,bare', '--only', 'stream-1', '--rounds', '1', '--seconds', '0.2', '--json', measured];
+  execFileSync(headgate, bench, { cwd: folder, env: { ...process.env, PATH }, stdio: 'pipe' });
+  const { proxies } = JSON.parse(readFileSync(measured, 'utf8')) as { proxies: { name: string }[] };
+  expect(proxies.map(({ name }) => name)).toEqual(['headgate', 'bare']);
 
   const [simPort, port, engine] = [await freePort(), await freePort(), await freePort(11)];
   await using sim = run(headgate, ['sim', 'serve', 'tiny', '--port', String(simPort)], options);
