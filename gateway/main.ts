@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { createApp, type AppContext } from './app.ts';
@@ -18,7 +17,7 @@ import type { LiveFigures } from './core/events.ts';
 import { fanOut } from './core/fan-out.ts';
 import { keepHistory } from './core/history/keep-history.ts';
 import { recordingLog } from './core/history/recording-log.ts';
-import { systemRandom } from './core/random.ts';
+import { idMaker, systemRandom } from './core/random.ts';
 import type { SupervisorSnapshot } from './link/snapshot.ts';
 import type { ReloadAnswer } from './http/pages/admin.ts';
 import type { AdminStatus } from './http/pages/admin-answers.ts';
@@ -218,7 +217,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ...(supervised ? { wish: (model: string, waiting: number) => supervised.wish(model, waiting) } : {}),
   });
   const windows = new BatchWindows(clock, events, () => settings.batch_window);
-  const newId = (): string => randomUUID().replaceAll('-', '');
+  const newId = idMaker();
   const dispatch = new Dispatch({
     clock,
     random,

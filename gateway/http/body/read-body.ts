@@ -26,11 +26,11 @@ export function readBody(
   return new Promise((resolve, reject) => {
     const body = new GrowingBytes();
     let pace: Timer | null = null;
+    let isOver = false;
     incoming.on('data', onData);
-    incoming.once('end', onEnd);
-    incoming.once('close', onCut);
-    incoming.once('error', onError);
-    incoming.once('error', onCut);
+    incoming.on('end', onEnd);
+    incoming.on('close', onCut);
+    incoming.on('error', onError);
 
     function onData(piece: Buffer): void {
       try {
@@ -39,35 +39,36 @@ export function readBody(
         body.add(piece);
         if (pace === null && body.length > SMALL_BYTES) pace = watchPace(clock, () => body.length, onTooSlow);
       } catch (error) {
-        stop();
-        reject(error as Error);
+        fail(error as Error);
       }
     }
+    /** Its listeners stay: nothing comes of a request that has been read, and to take them away costs as much as to read it. */
     function onEnd(): void {
-      stop();
+      if (isOver) return;
+      isOver = true;
+      pace?.cancel();
       resolve(body.bytes());
     }
     function onTooSlow(): void {
-      stop();
-      reject(new GatewayError('request_timeout', TOO_SLOW, { close: true }));
+      fail(new GatewayError('request_timeout', TOO_SLOW, { close: true }));
     }
     /** The server found that what follows is no body: it says so, and the request is refused once, by whoever reads it. */
     function onError(error: Error): void {
-      if (!(error instanceof GatewayError)) return onCut();
-      stop();
-      reject(error);
+      if (error instanceof GatewayError) fail(error);
+      else onCut();
     }
     function onCut(): void {
-      stop();
-      reject(new GatewayError('truncated_body', 'The request body ended before it was complete.', { close: true }));
+      if (!isOver) fail(new GatewayError('truncated_body', 'The request body ended before it was complete.', { close: true }));
     }
-    function stop(): void {
+    function fail(error: Error): void {
+      if (isOver) return;
+      isOver = true;
       pace?.cancel();
       incoming.off('data', onData);
       incoming.off('end', onEnd);
       incoming.off('close', onCut);
       incoming.off('error', onError);
-      incoming.off('error', onCut);
+      reject(error);
     }
   });
 }

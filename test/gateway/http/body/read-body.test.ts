@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import fc from 'fast-check';
 import type { IncomingMessage } from 'node:http';
 import { PassThrough, Readable } from 'node:stream';
@@ -72,12 +73,21 @@ describe('a body', () => {
     expect(clock.pending).toBe(0);
   });
 
-  test('leaves no listeners behind', async () => {
+  test('that is refused leaves no listeners behind, and after one that was read nothing more is heard', async () => {
+    const count = (stream: Readable) => stream.eventNames().reduce((sum, name) => sum + stream.listenerCount(name), 0);
+    const refused = pieces('a', 'b');
+    const before = count(refused);
+    await expect(read(refused, 1)).rejects.toMatchObject({ kind: 'request_too_large' });
+    expect(count(refused)).toBe(before);
+
     const stream = pieces('a', 'b');
-    const count = () => stream.eventNames().reduce((sum, name) => sum + stream.listenerCount(name), 0);
-    const before = count();
-    await read(stream);
-    expect(count()).toBe(before);
+    const lengths: number[] = [];
+    const whole = readBody(stream as unknown as IncomingMessage, 10, createFakeClock(), (bytes) => void lengths.push(bytes));
+    expect((await whole).toString()).toBe('ab');
+    const closed = once(stream, 'close');
+    stream.destroy();
+    await closed;
+    expect(lengths).toEqual([1, 2]);
   });
 });
 
