@@ -20,7 +20,7 @@ const HTTP = ['hono', 'hono/**', '@hono/**', 'undici', 'node:http'];
 export const ROOMS: readonly Room[] = [
   { path: 'gateway/core', idea: 'call, reply, worker, errors, clock, chance: what every part means by these words', knows: [] },
   { path: 'gateway/core/bag', idea: 'what is under way, by the thousand', knows: [] },
-  { path: 'gateway/core/secrets', idea: 'what must not be shown, and how it is taken out', knows: [] },
+  { path: 'gateway/core/secrets', idea: 'what must not be shown, and how it is taken out; names that nobody can guess', knows: [] },
   { path: 'gateway/core/log', idea: 'the one log writer', knows: ['gateway/core'] },
   {
     path: 'gateway/core/history',
@@ -165,6 +165,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/config/schema',
       'gateway/core',
       'gateway/core/bag',
+      'gateway/core/secrets',
       'gateway/core/history',
       'gateway/core/log',
       'gateway/http',

@@ -87,8 +87,10 @@ type LogValue = string | number | boolean | null | undefined | readonly string[]
 export type LogFields = { readonly [Name in LogFieldName]?: LogValue };
 
 export const MAX_STRING_BYTES = 1024;
-const MAX_ITEMS = 32;
-const KNOWN: ReadonlySet<string> = new Set(LOG_FIELDS);
+/** Of a list. */
+export const MAX_ITEMS = 32;
+/** Every name that a field may have. */
+export const KNOWN: ReadonlySet<string> = new Set(LOG_FIELDS);
 
 /** `text` cut to at most 1 kB of UTF-8, with an ellipsis where something is missing. */
 export function capped(text: string): string {

@@ -1,7 +1,7 @@
-import { pino } from 'pino';
 import type { Clock } from '../clock.ts';
-import { admitFields, capped } from './fields.ts';
+import { capped } from './fields.ts';
 import type { LogFields } from './fields.ts';
+import { jsonLine } from './json-line.ts';
 import { prettyLine, shownText } from './pretty.ts';
 import { type LogDestination, lostMessage, StandardOutput } from './standard-output.ts';
 
@@ -42,6 +42,7 @@ interface LogOptions {
   readonly destination?: LogDestination;
 }
 
+const RANK: Readonly<Record<LogLevel, number>> = { trace: 0, debug: 1, info: 2, warn: 3, error: 4, fatal: 5, silent: 6 };
 const TAIL_LINES = 200;
 /** To the beginning of the line, and everything on it away. */
 const CLEAR_LINE = '\r\u001b[2K';
@@ -70,45 +71,47 @@ export function createLog(options: LogOptions): Log {
     const now = clock.wall();
     if (now !== shownMs) {
       shownMs = now;
-      shownTime = `,"time":"${new Date(now).toISOString()}"`;
+      shownTime = new Date(now).toISOString();
     }
     return shownTime;
   }
 
-  const destination = {
-    write(line: string): void {
-      keep(line);
-      target.write(format === 'pretty' ? clear + prettyLine(line) : line);
-    },
-  };
-  const logger = pino({ base: null, level: options.level, timestamp, formatters: { level: (label) => ({ level: label }) } }, destination);
+  let level = options.level;
+  const isEnabled = (wanted: LogLevel): boolean => wanted !== 'silent' && RANK[wanted] >= RANK[level];
 
-  function lostLines(count: number): string {
-    const line = `{"level":"warn"${timestamp()},"event":"log.lost","msg":"${lostMessage(count)}"}\n`;
+  function put(line: string): void {
+    keep(line);
+    target.write(shown(line));
+  }
+
+  function shown(line: string): string {
     return format === 'pretty' ? clear + prettyLine(line) : line;
   }
 
-  function write(level: Exclude<LogLevel, 'silent'>, event: string, msg: string, fields: LogFields = {}): void {
-    if (!logger.isLevelEnabled(level)) return;
-    logger[level]({ event, ...admitFields(fields) }, capped(msg));
+  function lostLines(count: number): string {
+    return shown(jsonLine('warn', timestamp(), 'log.lost', lostMessage(count), {}));
+  }
+
+  function write(at: Exclude<LogLevel, 'silent'>, event: string, msg: string, fields: LogFields = {}): void {
+    if (isEnabled(at)) put(jsonLine(at, timestamp(), event, msg, fields));
   }
 
   return {
     get level() {
-      return logger.level as LogLevel;
+      return level;
     },
-    set level(level) {
-      logger.level = level;
+    set level(next) {
+      level = next;
     },
-    enabled: (level) => level !== 'silent' && logger.isLevelEnabled(level),
+    enabled: isEnabled,
     write,
     debug: (event, msg, fields) => write('debug', event, msg, fields),
     info: (event, msg, fields) => write('info', event, msg, fields),
     warn: (event, msg, fields) => write('warn', event, msg, fields),
     error: (event, msg, fields) => write('error', event, msg, fields),
     announce(event, msg) {
-      if (format === 'pretty') return void target.write(`${clear}${shownText(capped(msg))}\n`);
-      logger.child({}, { level: 'info' }).info({ event }, capped(msg));
+      if (format === 'pretty') target.write(`${clear}${shownText(capped(msg))}\n`);
+      else put(jsonLine('info', timestamp(), event, msg, {}));
     },
     show(text) {
       if (isLive) target.write(`${CLEAR_LINE}${text}\r`);

@@ -25,7 +25,7 @@ const END_TRIES = 20;
 /**
  * Lines on their way out, gathered where that is wanted. Where they cannot be written, because the terminal is closed, the disk full or
  * the reader asleep, they are lost and counted: a gateway neither stops nor waits for its log. `lost` makes the line that tells how many.
- * Not sonic-boom, which pino brings (4.2.1, tried): its `flushSync` never returns on a full disk, and its process does not end while a pipe's reader sleeps.
+ * Not sonic-boom (4.2.1, tried): its `flushSync` never returns on a full disk, and its process does not end while a pipe's reader sleeps.
  */
 export class StandardOutput implements LogDestination {
   readonly #clock: Clock;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { idMaker, jitter, systemRandom } from '../../../gateway/core/random.ts';
+import { jitter, systemRandom } from '../../../gateway/core/random.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
 
 test('a seed repeats its sequence, and another seed has another', () => {
@@ -29,11 +29,4 @@ test('jitter stays within its share on both sides', () => {
   expect(jitter({ next: () => 0.5 }, 100, 0.2)).toBeCloseTo(100);
   expect(jitter({ next: () => 0.999_999 }, 100, 0.2)).toBeLessThan(120);
   expect(jitter({ next: () => 0.9 }, 100, 0)).toBe(100);
-});
-
-test('ids are 32 hexadecimal digits, and no two of several thousand are alike or follow from each other', () => {
-  const make = idMaker();
-  const ids = Array.from({ length: 5_000 }, make);
-  expect(ids.every((id) => /^[0-9a-f]{32}$/.test(id))).toBe(true);
-  expect(new Set(ids.flatMap((id) => [id.slice(0, 16), id.slice(16)])).size).toBe(10_000);
 });

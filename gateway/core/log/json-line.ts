@@ -1,0 +1,32 @@
+import { KNOWN, capped, MAX_ITEMS, type LogFields } from './fields.ts';
+
+/** Text that JSON takes as it is. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
+/**
+ * A line of log as JSON, with its line end: listed fields that have a value, strings and lists cut to size. `time` is ISO. Written here and
+ * not by a library because each request ends with one: put together from an object it cost 7 % of a short call.
+ */
+export function jsonLine(level: string, time: string, event: string, msg: string, fields: LogFields): string {
+  let line = `{"level":"${level}","time":"${time}","event":${quoted(event)}`;
+  for (const name in fields) {
+    const value: unknown = fields[name as keyof LogFields];
+    if (value === undefined || value === null || !KNOWN.has(name)) continue;
+    if (typeof value === 'string') line += `,"${name}":${quoted(capped(value))}`;
+    else if (typeof value === 'number') line += `,"${name}":${Number.isFinite(value) ? value : null}`;
+    else if (typeof value === 'boolean') line += `,"${name}":${value}`;
+    else if (Array.isArray(value)) line += `,"${name}":${listOf(value)}`;
+  }
+  return `${line},"msg":${quoted(capped(msg))}}\n`;
+}
+
+function listOf(items: readonly unknown[]): string {
+  return `[${items
+    .slice(0, MAX_ITEMS)
+    .map((item) => quoted(capped(String(item))))
+    .join(',')}]`;
+}
+
+function quoted(text: string): string {
+  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
+}
