@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, type Counter, Gauge, Registry } from 'prom-client';
 import type { Clock } from '../../core/clock.ts';
 import type { EventLoopMonitor } from './event-loop.ts';
 import { GAUGES } from './gauges.ts';
@@ -57,7 +57,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       for (const labels of row.zero ?? []) tally.add(0, ...labels);
       counters[name as CounterName] = tally;
     } else if (row.kind === 'histogram') {
-      histograms[name as HistogramName] = meterOf(new Histogram({ ...base, buckets: [...row.buckets] }));
+      histograms[name as HistogramName] = meterOf({ ...base, buckets: [...row.buckets] });
     } else {
       addGauge(name as GaugeName, { ...base, aggregator: row.across });
     }
@@ -65,19 +65,17 @@ export function createMetrics(options: MetricsOptions): Metrics {
 
   function addCounter(base: ConstructorParameters<typeof Counter>[0], zeroEach: readonly (readonly string[])[]): Tally {
     const worker = base.labelNames?.indexOf('worker') ?? -1;
-    const tally: Tally = tallyOf(
-      new Counter({
-        ...base,
-        // A worker that is gone leaves the page, or a fleet that comes and goes would fill it.
-        collect() {
-          const { directory } = sources;
-          if (worker < 0 || !directory) return;
-          const ids = new Set(directory.workers().map((present) => present.id));
-          tally.dropUnless(worker, (id) => ids.has(id));
-          for (const id of ids) for (const labels of zeroEach) tally.add(0, id, ...labels);
-        },
-      }),
-    );
+    const tally: Tally = tallyOf({
+      ...base,
+      // A worker that is gone leaves the page, or a fleet that comes and goes would fill it.
+      collect() {
+        const { directory } = sources;
+        if (worker < 0 || !directory) return;
+        const ids = new Set(directory.workers().map((present) => present.id));
+        tally.dropUnless(worker, (id) => ids.has(id));
+        for (const id of ids) for (const labels of zeroEach) tally.add(0, id, ...labels);
+      },
+    });
     return tally;
   }
 

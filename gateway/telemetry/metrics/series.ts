@@ -1,4 +1,5 @@
-import type { Counter, Histogram } from 'prom-client';
+import { Counter, type CounterConfiguration, type HistogramConfiguration } from 'prom-client';
+import { Distribution, ReadHistogram } from './distribution.ts';
 
 /** Series of one metric before further label sets are folded into `other`: what a mistake at a call site may cost at most. */
 const MAX_SERIES = 2000;
@@ -41,6 +42,10 @@ class SeriesCache<Bound> {
     return child;
   }
 
+  *bound(): Iterable<Bound> {
+    for (const { bound } of this.#children.values()) yield bound;
+  }
+
   /** Drops every series whose label at `index` is not kept. */
   dropUnless(index: number, kept: (value: string) => boolean): void {
     for (const [key, { values }] of this.#children) {
@@ -64,21 +69,62 @@ export interface Meter {
   observe(value: number, ...labels: string[]): void;
 }
 
-export function tallyOf(counter: Counter): Tally {
-  const cache = new SeriesCache<Counter.Internal>(
-    (values) => counter.labels(...values),
+/** What has been counted of one series since the last scrape. */
+interface Counted {
+  readonly series: Counter.Internal;
+  pending: number;
+}
+
+/** A counter of prom-client's that is told at each scrape what has come together: to find a series by its labels costs it a microsecond. */
+class ReadCounter extends Counter {
+  readonly #flush: () => void;
+
+  constructor(config: CounterConfiguration<string>, flush: () => void) {
+    super(config);
+    this.#flush = flush;
+  }
+
+  override get(): ReturnType<Counter['get']> {
+    this.#flush();
+    return super.get();
+  }
+}
+
+/** Registers a counter. What is added must be a number, and not below 0: @throws TypeError */
+export function tallyOf(config: CounterConfiguration<string>): Tally {
+  const cache = new SeriesCache<Counted>(
+    (values) => {
+      const series = counter.labels(...values);
+      // It is on the page from its first mention on.
+      series.inc(0);
+      return { series, pending: 0 };
+    },
     (values) => counter.remove(...values),
   );
+  const counter = new ReadCounter(config, () => {
+    for (const counted of cache.bound()) {
+      if (counted.pending > 0) counted.series.inc(counted.pending);
+      counted.pending = 0;
+    }
+  });
   return {
-    add: (amount, ...labels) => cache.get(labels).inc(amount),
+    add(amount, ...labels) {
+      if (!(amount >= 0 && amount < Infinity)) throw new TypeError(`A counter cannot grow by ${amount}.`);
+      cache.get(labels).pending += amount;
+    },
     dropUnless: (index, kept) => cache.dropUnless(index, kept),
   };
 }
 
-export function meterOf(histogram: Histogram): Meter {
-  const cache = new SeriesCache<Histogram.Internal<string>>(
-    (values) => histogram.labels(...values),
-    (values) => histogram.remove(...values),
+/** Registers a histogram. What is observed must be a number: @throws TypeError */
+export function meterOf(config: HistogramConfiguration<string> & { readonly buckets: number[] }): Meter {
+  const { buckets, labelNames = [] } = config;
+  const cache = new SeriesCache<Distribution>(
+    (values) => new Distribution(Object.fromEntries(labelNames.map((name, i) => [name, values[i]!])), buckets),
+    () => {},
   );
+  // One without labels is on the page from the start.
+  if (labelNames.length === 0) cache.get([]);
+  new ReadHistogram(config, () => cache.bound());
   return { observe: (value, ...labels) => cache.get(labels).observe(value) };
 }

@@ -1,12 +1,12 @@
-import { Counter, Registry } from 'prom-client';
+import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { labelFrom, methodLabel } from '../../../../gateway/telemetry/metrics/reason-label.ts';
 import { tallyOf } from '../../../../gateway/telemetry/metrics/series.ts';
 
 function open(labelNames: string[]) {
   const registry = new Registry();
-  const counter = new Counter({ name: 'hits_total', help: 'Hits.', labelNames, registers: [registry] });
-  return { tally: tallyOf(counter), values: async () => (await counter.get()).values };
+  const tally = tallyOf({ name: 'hits_total', help: 'Hits.', labelNames, registers: [registry] });
+  return { tally, values: async () => (await registry.getSingleMetric('hits_total')!.get()).values };
 }
 
 describe('the series of a metric', () => {
@@ -57,5 +57,10 @@ describe('labels made of free text', () => {
 
   it('are methods that HTTP knows, or other', () => {
     expect(['GET', 'POST', 'get', 'BREW'].map(methodLabel)).toEqual(['GET', 'POST', 'other', 'other']);
+  });
+
+  it('take no amount that is none', () => {
+    const { tally } = open(['id']);
+    for (const amount of [-1, NaN, Infinity]) expect(() => tally.add(amount, 'x')).toThrow(TypeError);
   });
 });
