@@ -115,8 +115,11 @@ function tell(result: BenchResult, options: Options, { cwd }: BenchPlace): numbe
     if (hasFailed) exitCode = EXIT_FAILED;
   }
   if (options.records) {
-    writeRatios(file, toRecord(result, readRatios(file)));
-    process.stderr.write(`bench: recorded in ${file}\n`);
+    const before = readRatios(file);
+    const now = toRecord(result, before);
+    if (now === before) exitCode = EXIT_FAILED;
+    else writeRatios(file, now);
+    process.stderr.write(`bench: ${now === before ? 'nothing recorded, for no ratio could be told' : `recorded in ${file}`}\n`);
   }
   return exitCode;
 }

@@ -62,7 +62,7 @@ static uint64_t at_share(const Spread *spread, double share) {
 
 typedef enum { HEAD, BODY, UNTIL_CLOSE, SIZE, CHUNK, CHUNK_END, TRAILER } Stage;
 typedef struct Conn {
-  int fd, is_busy, is_dead, aborts, waits_for_room, status, closes, has_digits;
+  int fd, is_busy, is_dead, is_kept, aborts, waits_for_room, status, closes, has_digits;
   Stage stage;
   char line[LINE]; // of the head, or of a chunk's size
   size_t line_used, left;
@@ -135,7 +135,7 @@ static int dial(Conn *conn) {
   fcntl(conn->fd, F_SETFL, O_NONBLOCK);
   struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.ptr = conn};
   epoll_ctl(poller, EPOLL_CTL_ADD, conn->fd, &event);
-  conn->is_dead = conn->waits_for_room = 0;
+  conn->is_dead = conn->is_kept = conn->waits_for_room = 0;
   return 1;
 }
 
@@ -147,6 +147,7 @@ static void hang_up(Conn *conn) {
 
 static void over(Conn *conn) {
   conn->is_busy = 0;
+  conn->is_kept = 1;
   if (conn->closes) hang_up(conn);
 }
 
@@ -157,23 +158,12 @@ static void want_room(Conn *conn, int wants) {
   epoll_ctl(poller, EPOLL_CTL_MOD, conn->fd, &event);
 }
 
-// A kept connection may have been closed at the other end just now; the call is then made anew, once, as any client does.
-static void issue(Conn *conn, uint64_t due) {
-  char digits[17];
-  issued++;
-  if (is_fresh) {
-    snprintf(digits, sizeof digits, "%016llx", (unsigned long long)(issued ^ (begun << 20)));
-    memcpy(fresh_at, digits, 16);
-  }
-  conn->is_busy = 1;
-  conn->aborts = is_stream && abort_share > 0 && chance() < abort_share;
+// @returns whether the request is on its way
+static int transmit(Conn *conn) {
   conn->stage = HEAD;
   conn->line_used = conn->left = 0;
   conn->status = conn->closes = conn->has_digits = 0;
   conn->tokens = 0;
-  conn->due = due;
-  uint64_t now = now_us();
-  if (now > due) note(&late, now - due);
   for (int tries = 0; tries < 2; tries++) {
     if (conn->is_dead && !dial(conn)) break;
     ssize_t sent = send(conn->fd, request, request_bytes, MSG_NOSIGNAL);
@@ -186,10 +176,26 @@ static void issue(Conn *conn, uint64_t due) {
       memcpy(conn->rest, request + sent, conn->rest_used);
       want_room(conn, 1);
     }
-    return;
+    return 1;
   }
   refused++;
   conn->is_busy = 0;
+  return 0;
+}
+
+static void issue(Conn *conn, uint64_t due) {
+  char digits[17];
+  issued++;
+  if (is_fresh) {
+    snprintf(digits, sizeof digits, "%016llx", (unsigned long long)(issued ^ (begun << 20)));
+    memcpy(fresh_at, digits, 16);
+  }
+  conn->is_busy = 1;
+  conn->aborts = is_stream && abort_share > 0 && chance() < abort_share;
+  conn->due = due;
+  uint64_t now = now_us();
+  if (now > due) note(&late, now - due);
+  transmit(conn);
 }
 
 static void send_rest(Conn *conn) {
@@ -294,9 +300,13 @@ static void on_readable(Conn *conn) {
     if (n < 0 && errno == EAGAIN) return;
     uint64_t now = now_us();
     if (n <= 0) {
+      int is_unheard = conn->stage == HEAD && conn->line_used == 0 && conn->is_kept;
       if (conn->is_busy && conn->stage == UNTIL_CLOSE && n == 0) finish(conn, now);
-      else if (conn->is_busy) { cut++; conn->is_busy = 0; }
-      return hang_up(conn);
+      else if (conn->is_busy && !is_unheard) { cut++; conn->is_busy = 0; }
+      hang_up(conn);
+      // A kept connection was closed at the very moment it was used: the call is made anew, once, as any client does.
+      if (conn->is_busy) transmit(conn);
+      return;
     }
     bytes_in += (uint64_t)n;
     if (!conn->is_busy) { unread++; return hang_up(conn); }

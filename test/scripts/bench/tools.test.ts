@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -94,6 +95,18 @@ test.each(LANGUAGES)('an open loop makes about as many calls as its rate says (l
   expect(result.ok).toBe(result.calls);
   expect(result.calls).toBeGreaterThan(30);
   expect(result.calls).toBeLessThan(160);
+});
+
+test.each(LANGUAGES)('a call that meets a kept connection as it is closed is made anew (load in %s)', async (language) => {
+  const answer = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}';
+  const server = createServer((socket) => {
+    socket.once('data', () => socket.write(answer, () => socket.once('data', () => socket.destroy())));
+    socket.on('error', () => {});
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  expect(await made.get(language)!.load(port, { calls: 3, connections: 1, seconds: 30 })).toMatchObject({ calls: 3, ok: 3, errors: {} });
+  server.close();
 });
 
 test.each(LANGUAGES)('what nobody serves is an error by its kind (load in %s)', async (language) => {
