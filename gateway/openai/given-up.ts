@@ -3,9 +3,12 @@
  * itself count, whatever a client has had echoed in it; a look at the bytes tells in nearly all cases that there is nothing to parse.
  */
 
+/** As bytes: a text to look for is made into such at every look. */
+const ABORT = Buffer.from('"abort"');
+
 /** `choices` of a chat or a completion: any of them. */
 export function isCompletionGivenUp(body: Buffer): boolean {
-  return body.includes('"abort"') && hasAbortedChoice(read(body.toString('utf8')));
+  return body.includes(ABORT) && hasAbortedChoice(read(body.toString('utf8')));
 }
 
 /** A message has a reason to stop unless it was given up. */
