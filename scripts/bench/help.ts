@@ -23,7 +23,7 @@ the rounds of one side are more than a quarter apart. Takes 7 or 8 minutes; noth
                         another gateway that runs on this machine, in front of the stub (repeatable); without PID no CPU time
   --stub-port PORT      where the stub listens, for the settings of that other gateway
   --without NAME,NAME   does as if these were not installed: gcc, haproxy, nginx, taskset, python3
-  --json FILE           where the result goes as JSON (default: .headgate/bench/DATE-ID/result.json, with report.html beside it)
+  --json FILE           where the result goes as JSON (default: experiments/runs/DATE-bench-ID/result.json, with report.html beside it)
   --compare             says which ratios to the bare relay have grown since they were recorded; ends with 1 where one has
   --growth SHARE        by how much they may (default 0.15)
   --record              writes this run's ratios down for --compare

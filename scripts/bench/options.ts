@@ -19,7 +19,7 @@ export interface Options {
   /** Programs to do without, as if they were not installed. */
   readonly without: ReadonlySet<string>;
   readonly peers: boolean;
-  /** Where the result goes; null: a folder of its own below .headgate/bench. */
+  /** Where the result goes; null: a folder of its own below experiments/runs. */
   readonly json: string | null;
   readonly compares: boolean;
   readonly records: boolean;

@@ -7,10 +7,10 @@ import { ratioOf } from './report.ts';
 import { type BenchResult, type CaseResult, valuesOf } from './result.ts';
 import { median, type Ratio, spread } from './statistics.ts';
 
-/** Writes the result as JSON, and the tables beside it. `file`: null for a folder of its own below .headgate/bench. @returns the JSON's path */
+/** Writes the result as JSON, and the tables beside it. `file`: null for a folder of its own below experiments/runs. @returns the JSON's path */
 export function writeResult(result: BenchResult, text: string, file: string | null, cwd: string): string {
-  const name = `${result.at.slice(0, 10)}-${randomBytes(3).toString('hex')}`;
-  const json = file === null ? join(cwd, '.headgate/bench', name, 'result.json') : resolve(cwd, file);
+  const name = `${result.at.slice(0, 10)}-bench-${randomBytes(3).toString('hex')}`;
+  const json = file === null ? join(cwd, 'experiments/runs', name, 'result.json') : resolve(cwd, file);
   mkdirSync(dirname(json), { recursive: true });
   const cases = result.cases.map((of) => ({ ...of, what: CASES.find((each) => each.name === of.name)?.what, proxies: summary(of) }));
   writeFileSync(json, `${JSON.stringify({ kind: 'bench', ...result, cases }, null, 2)}\n`);
