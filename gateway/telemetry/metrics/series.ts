@@ -11,12 +11,16 @@ interface Child<Bound> {
   readonly bound: Bound;
 }
 
+/** The label sets that begin alike, by their next label. */
+type Branch<Bound> = Map<string, Branch<Bound> | Child<Bound>>;
+
 /**
- * The label sets of one metric that are in use, each bound once and found again by its values in the table's order.
- * `bind` makes a child, `remove` takes its series off the page.
+ * The label sets of one metric that are in use, each bound once and found again by its values in the table's order: label by label, since one
+ * text of them all would have to be made and hashed at every count. `bind` makes a child, `remove` takes its series off the page.
  */
 class SeriesCache<Bound> {
-  readonly #children = new Map<string, Child<Bound>>();
+  readonly #children = new Set<Child<Bound>>();
+  readonly #root: Branch<Bound> = new Map();
   readonly #bind: (values: readonly string[]) => Bound;
   readonly #remove: (values: readonly string[]) => void;
 
@@ -26,36 +30,66 @@ class SeriesCache<Bound> {
   }
 
   get(values: readonly string[]): Bound {
-    const key = values.length === 1 ? values[0]! : values.join('\u0000');
-    return (this.#children.get(key) ?? this.#add(key, values)).bound;
+    const keys = values.length === 0 ? NO_LABELS : values;
+    let at: Branch<Bound> | Child<Bound> | undefined = this.#root;
+    for (let i = 0; i < keys.length && at !== undefined; i++) at = (at as Branch<Bound>).get(keys[i]!);
+    return ((at as Child<Bound> | undefined) ?? this.#add(values)).bound;
   }
 
-  #add(key: string, values: readonly string[]): Child<Bound> {
+  #add(values: readonly string[]): Child<Bound> {
     const folded = this.#children.size >= MAX_SERIES || values.some((value) => value.length > MAX_LABEL_CHARS);
     if (folded && values.some((value) => value !== OVERFLOW_LABEL)) {
       const other = values.map(() => OVERFLOW_LABEL);
-      const otherKey = other.join('\u0000');
-      return this.#children.get(otherKey) ?? this.#add(otherKey, other);
+      return this.#find(other) ?? this.#add(other);
     }
     const child = { values: [...values], bound: this.#bind(values) };
-    this.#children.set(key, child);
+    this.#children.add(child);
+    const keys = values.length === 0 ? NO_LABELS : values;
+    let at = this.#root;
+    for (const key of keys.slice(0, -1)) {
+      const next = (at.get(key) as Branch<Bound> | undefined) ?? new Map();
+      at.set(key, next);
+      at = next;
+    }
+    at.set(keys.at(-1)!, child);
     return child;
   }
 
+  #find(values: readonly string[]): Child<Bound> | undefined {
+    let at: Branch<Bound> | Child<Bound> | undefined = this.#root;
+    for (const key of values) at = (at as Branch<Bound> | undefined)?.get(key);
+    return at as Child<Bound> | undefined;
+  }
+
   *bound(): Iterable<Bound> {
-    for (const { bound } of this.#children.values()) yield bound;
+    for (const { bound } of this.#children) yield bound;
   }
 
   /** Drops every series whose label at `index` is not kept. */
   dropUnless(index: number, kept: (value: string) => boolean): void {
-    for (const [key, { values }] of this.#children) {
-      const value = values[index];
+    for (const child of this.#children) {
+      const value = child.values[index];
       if (value === undefined || value === OVERFLOW_LABEL || kept(value)) continue;
-      this.#children.delete(key);
-      this.#remove(values);
+      this.#children.delete(child);
+      this.#forget(this.#root, child.values, 0);
+      this.#remove(child.values);
     }
   }
+
+  /** Takes a leaf away, and the branches that held nothing else. */
+  #forget(branch: Branch<Bound>, values: readonly string[], depth: number): void {
+    const key = values[depth]!;
+    if (depth < values.length - 1) {
+      const next = branch.get(key) as Branch<Bound>;
+      this.#forget(next, values, depth + 1);
+      if (next.size > 0) return;
+    }
+    branch.delete(key);
+  }
 }
+
+/** Where the one series of a metric without labels lies. */
+const NO_LABELS: readonly string[] = [''];
 
 /** A counter by label values; costs one look-up once the series exists. */
 export interface Tally {
