@@ -29,7 +29,7 @@ import { BodyMemory } from './http/body/read-body.ts';
 import { Turns } from './http/body/turns.ts';
 import { Crowd, crowdLimits } from './http/crowd.ts';
 import { openFilesLimit } from './config/open-files.ts';
-import { Overload } from './http/overload.ts';
+import { ofThisThread, Overload } from './http/overload.ts';
 import { openListeners, type Listeners } from './http/listeners.ts';
 import { openProbeListener, type ProbeListener } from './http/probes/probe-listener.ts';
 import { probesNow } from './http/pages/operations.ts';
@@ -326,7 +326,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const toWorkers = (): number =>
     directory.workers().reduce((sum, { view }) => sum + Math.ceil(view.maxNumSeqs * (1 + settings.admission.headroom)) + ASKING_SOCKETS, 0);
   const crowd = new Crowd(() => crowdLimits(openFiles, toWorkers()), crowdLog(log, clock, openFiles));
-  const overload = new Overload(clock, overloadLog(log));
+  const overload = new Overload(
+    clock,
+    overloadLog(log),
+    ofThisThread(() => live.size),
+  );
   const lifecycle = new Lifecycle();
   const ownStatus = () => adminStatus(snapshot(), supervised !== null, supervised?.link() ?? null, directory, clock, VERSION, failures.of);
   const liveStatus = new LiveStatus({

@@ -8,13 +8,28 @@ const IN_TIME_MS = 100;
 /** Looks in a row: a single stop (a large body, a collection of garbage) is none. */
 const LOOKS = 3;
 
+/** Late for the sake of others on the machine: fewer calls than this are not what keeps the loop, nor is one that uses less of a core. */
+const MANY_CALLS = 64;
+const BUSY_SHARE = 0.6;
+
+/** What the process itself has to do. */
+export interface OwnWork {
+  /** CPU time that the event loop's thread has used so far, in ms. */
+  cpuMs(): number;
+  /** Calls under way. */
+  calls(): number;
+}
+
 /** Hears when calls begin to be refused, with how late the loop is, and when that is over, with how many were. */
 export interface OverloadListener {
   onBegin(lateMs: number): void;
   onEnd(refused: number): void;
 }
 
-/** Refuses new calls while the event loop is late, so that those that run, and probes, are served. */
+/**
+ * Refuses new calls while the event loop is late with work of its own, so that those that run, and probes, are served. Where other programs
+ * keep it from running, refusing a few calls would help nobody.
+ */
 export class Overload {
   readonly #timer: Timer;
   readonly #listener: OverloadListener;
@@ -22,13 +37,16 @@ export class Overload {
   #lateLooks = 0;
   #refused = 0;
 
-  constructor(clock: Clock, listener: OverloadListener) {
+  constructor(clock: Clock, listener: OverloadListener, work: OwnWork) {
     this.#listener = listener;
-    let dueAt = clock.now() + LOOK_MS;
+    let lookedAt = clock.now();
+    let cpuMs = work.cpuMs();
     this.#timer = repeat(clock, LOOK_MS, () => {
-      const now = clock.now();
-      this.#look(now - dueAt);
-      dueAt = now + LOOK_MS;
+      const elapsedMs = clock.now() - lookedAt;
+      const usedMs = work.cpuMs() - cpuMs;
+      lookedAt += elapsedMs;
+      cpuMs += usedMs;
+      this.#look(elapsedMs - LOOK_MS, usedMs >= elapsedMs * BUSY_SHARE || work.calls() >= MANY_CALLS);
     });
   }
 
@@ -43,8 +61,8 @@ export class Overload {
     this.#timer.cancel();
   }
 
-  #look(lateMs: number): void {
-    this.#lateLooks = lateMs >= LATE_MS ? this.#lateLooks + 1 : 0;
+  #look(lateMs: number, isOurs: boolean): void {
+    this.#lateLooks = lateMs >= LATE_MS && isOurs ? this.#lateLooks + 1 : 0;
     if (!this.#sheds && this.#lateLooks >= LOOKS) {
       this.#sheds = true;
       this.#refused = 0;
@@ -54,4 +72,15 @@ export class Overload {
       this.#listener.onEnd(this.#refused);
     }
   }
+}
+
+/** @param calls how many are under way */
+export function ofThisThread(calls: () => number): OwnWork {
+  return {
+    calls,
+    cpuMs() {
+      const { user, system } = process.threadCpuUsage();
+      return (user + system) / 1000;
+    },
+  };
 }

@@ -3,7 +3,7 @@ import type { Clock } from '../../../gateway/core/clock.ts';
 import { Overload } from '../../../gateway/http/overload.ts';
 
 /** A watch over an event loop whose timers come as late as the test says. */
-function watched() {
+function watched({ share = 0.9, calls = 0 } = {}) {
   let time = 0;
   let due: { at: number; fn: () => void } | null = null;
   const clock: Clock = {
@@ -16,10 +16,14 @@ function watched() {
     },
   };
   const told: unknown[] = [];
-  const overload = new Overload(clock, {
-    onBegin: (lateMs) => told.push(['begin', lateMs]),
-    onEnd: (refused) => told.push(['end', refused]),
-  });
+  const overload = new Overload(
+    clock,
+    {
+      onBegin: (lateMs) => told.push(['begin', lateMs]),
+      onEnd: (refused) => told.push(['end', refused]),
+    },
+    { cpuMs: () => time * share, calls: () => calls },
+  );
   return {
     told,
     overload,
@@ -67,6 +71,15 @@ test('one long stop, or several with time in between, refuses nobody', async () 
   await t.late(5_000, 0, 300, 300, 10, 300, 300, 240, 300);
   expect(t.refuses()).toBe(false);
   expect(t.told).toEqual([]);
+});
+
+test('where others keep the loop from running few calls are not refused, and many are', async () => {
+  const few = watched({ share: 0.3, calls: 20 });
+  await few.late(300, 500, 900, 700, 800);
+  expect(few.refuses()).toBe(false);
+  const many = watched({ share: 0.3, calls: 64 });
+  await many.late(300, 500, 900);
+  expect(many.refuses()).toBe(true);
 });
 
 test('nothing is looked at once it is closed', async () => {
