@@ -48,6 +48,11 @@ export function onClientError(options: UnparsedOptions, error: NodeJS.ErrnoExcep
     socket.destroy();
     return;
   }
+  // A connection that was opened and never used is no request: an answer would be taken for the one to a request that is just on its way.
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && bytesRead === 0) {
+    socket.destroy();
+    return;
+  }
   const kind = PARSE_ERRORS[error.code ?? ''] ?? 'bad_request_framing';
   const message = MESSAGES[kind] ?? 'The request is not well-formed HTTP/1.1.';
   // A body that goes wrong halfway is refused by who reads it, once and under its own name.
@@ -57,7 +62,6 @@ export function onClientError(options: UnparsedOptions, error: NodeJS.ErrnoExcep
     closeSoon(options, socket);
     return;
   }
-  // A connection that was opened and never used is no request.
   answerLast(options, socket, new GatewayError(kind, message), bytesRead > 0 ? '' : null);
 }
 

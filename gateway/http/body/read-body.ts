@@ -42,11 +42,15 @@ export function readBody(
         fail(error as Error);
       }
     }
-    /** Its listeners stay: nothing comes of a request that has been read, and to take them away costs as much as to read it. */
+    /**
+     * Its listeners stay, since nothing comes of a request that has been read, and to take them away costs as much as to read it. But for
+     * one: who has it says that a body is being read.
+     */
     function onEnd(): void {
       if (isOver) return;
       isOver = true;
       pace?.cancel();
+      incoming.off('error', onError);
       resolve(body.bytes());
     }
     function onTooSlow(): void {

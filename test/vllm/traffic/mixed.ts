@@ -29,8 +29,9 @@ export async function mixedTraffic({ gateway, model, minutes, clients, say }: Mi
   let told = Date.now();
 
   async function good(n: number): Promise<void> {
+    // Answers as long as chats have them: an engine makes three or four tokens more before it hears that a client has left.
     // Prompts of many lengths, long ones again and again: some of those are found in the cache.
-    const samples = goodCalls([4, 30, 200, 200][n % 4]!, [1, 6, 24][n % 3]!);
+    const samples = goodCalls([4, 30, 200, 200][n % 4]!, [4, 60, 240][n % 3]!);
     const sample = samples[n % samples.length]!;
     const { path, body, name } = sample;
     const answer = await post(gateway, path, { model, ...body });
