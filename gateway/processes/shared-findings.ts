@@ -4,6 +4,9 @@ import type { SharedFinding } from './words.ts';
 /** How much later than its own time each process tries a worker whose breaker is open: by then the one before has said that it does. */
 const APART_MS = 50;
 
+/** So long whoever comes later leaves a worker alone that another process tries. */
+const TRIAL_MS = 1_000;
+
 interface Known {
   readonly from: number;
   readonly at: number;
@@ -27,7 +30,11 @@ export class SharedFindings {
 
   /** All of them, as the process in this place is to take them now. */
   of(index: number): (readonly [worker: string, finding: SharedFinding])[] {
-    return [...this.#known].map(([worker, { at, finding }]) => [worker, this.#aged(finding, at, index)] as const);
+    return [...this.#known].map(([worker, { at, finding }]) => {
+      // Who comes while another tries the worker has no breaker yet that could wait for that.
+      const own: SharedFinding = finding.state === 'half_open' ? { ...finding, state: 'open', leftMs: TRIAL_MS } : finding;
+      return [worker, this.#aged(own, own === finding ? at : this.#clock.now(), index)] as const;
+    });
   }
 
   /** The same, of one that is just told. */

@@ -58,6 +58,9 @@ export interface Finding {
 
 type Transition = (from: BreakerState, to: BreakerState, reason: string) => void;
 
+/** So long a trial of another process is waited for. */
+const OTHERS_TRIAL_MS = 1_000;
+
 /**
  * Whether one worker is to be asked at all. Opens on consecutive failures or on the share of failures in a window; after a back-off it
  * admits ONE probe, and others go elsewhere instead of waiting for it. Time is an argument: monotonic ms.
@@ -160,12 +163,17 @@ export class CircuitBreaker {
     return { state: this.state, leftMs: Math.max(0, (this.openUntilMs ?? now) - now), level: this.#level };
   }
 
-  /** Takes over what another process has found; nobody is told. While one tries the worker, no other does. */
+  /**
+   * Takes over what another process has found; nobody is told. While one tries the worker the others wait a moment, and no longer: it may
+   * have no call for its next trial. Two that begin at once both go on.
+   */
   follow({ state, leftMs, level }: Finding, now: number): void {
     this.#level = level;
+    const own = this.#state;
     if (state === 'open') this.#state = { kind: 'open', untilMs: now + leftMs };
-    else if (state === 'half_open') this.#state = { kind: 'half_open', probing: true, probedAt: now, successes: 0 };
-    else if (this.#state.kind !== 'closed') this.#state = closed(this.#settings);
+    else if (state === 'half_open') {
+      if (own.kind === 'open') this.#state = { kind: 'open', untilMs: Math.max(own.untilMs, now + OTHERS_TRIAL_MS) };
+    } else if (this.#state.kind !== 'closed') this.#state = closed(this.#settings);
   }
 
   #succeeded(now: number): void {

@@ -25,3 +25,9 @@ test('a worker that a process was about to try when it died may be tried by othe
   findings.note(2, 'w2', trial);
   expect(findings.leftBy(1)).toEqual([['w0', { ...trial, state: 'open' }]]);
 });
+
+test('a process that comes while another tries a worker leaves it alone for a moment', () => {
+  const findings = new SharedFindings(createFakeClock());
+  findings.note(1, 'w0', trial);
+  expect(findings.of(0)).toEqual([['w0', { ...trial, state: 'open', leftMs: 1_050 }]]);
+});
