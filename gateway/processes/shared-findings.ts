@@ -30,11 +30,7 @@ export class SharedFindings {
 
   /** All of them, as the process in this place is to take them now. */
   of(index: number): (readonly [worker: string, finding: SharedFinding])[] {
-    return [...this.#known].map(([worker, { at, finding }]) => {
-      // Who comes while another tries the worker has no breaker yet that could wait for that.
-      const own: SharedFinding = finding.state === 'half_open' ? { ...finding, state: 'open', leftMs: TRIAL_MS } : finding;
-      return [worker, this.#aged(own, own === finding ? at : this.#clock.now(), index)] as const;
-    });
+    return [...this.#known].map(([worker, { at, finding }]) => [worker, this.#aged(asOpen(finding), at, index)] as const);
   }
 
   /** The same, of one that is just told. */
@@ -52,4 +48,9 @@ export class SharedFindings {
     if (finding.state !== 'open') return finding;
     return { ...finding, leftMs: Math.max(0, finding.leftMs - (this.#clock.now() - at)) + (1 + index) * APART_MS };
   }
+}
+
+/** Who comes while another tries the worker has no breaker yet that could wait for that. */
+function asOpen(finding: SharedFinding): SharedFinding {
+  return finding.state === 'half_open' ? { ...finding, state: 'open', leftMs: TRIAL_MS } : finding;
 }

@@ -48,7 +48,7 @@ type HistogramValue = Page['values'][number];
 
 /**
  * A histogram of prom-client's for the page alone: its series are kept elsewhere. Its own way to observe makes a text of the labels each time
- * to find the series by, which took a tenth of what a short call costs.
+ * to find the series by: 200 ns (two labels, 15.1.3).
  */
 export class ReadHistogram extends Histogram {
   readonly #series: () => Iterable<Distribution>;

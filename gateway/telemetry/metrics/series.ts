@@ -109,7 +109,7 @@ interface Counted {
   pending: number;
 }
 
-/** A counter of prom-client's that is told at each scrape what has come together: to find a series by its labels costs it a microsecond. */
+/** A counter of prom-client's that is told at each scrape what has come together: to find a series by its labels costs it 350 ns (five labels, 15.1.3). */
 class ReadCounter extends Counter {
   readonly #flush: () => void;
 
