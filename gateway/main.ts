@@ -514,7 +514,19 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     drain(settle) {
       liveStatus.close();
       const othersIdle = kin && (() => kin.idle());
-      const drained = lifecycle.drain({ clock, events, inFlight, windows, live, settings: settings.shutdown, settle, free, othersIdle });
+      const takeIn = () => listeners!.takeIn();
+      const drained = lifecycle.drain({
+        clock,
+        events,
+        inFlight,
+        windows,
+        live,
+        settings: settings.shutdown,
+        settle,
+        takeIn,
+        free,
+        othersIdle,
+      });
       probes?.tell();
       if (kin) tellAlive(kin);
       return drained;

@@ -19,6 +19,8 @@ interface DrainContext {
   readonly settle: boolean;
   /** Resolves when the other processes of this gateway have no calls any more either. Absent: it is alone. */
   readonly othersIdle?: (() => Promise<void>) | undefined;
+  /** Resolves when whoever had connected before has been heard. */
+  readonly takeIn: () => Promise<void>;
   /** Frees listeners, connections and timers. */
   readonly free: () => Promise<void>;
 }
@@ -41,13 +43,14 @@ export class Lifecycle {
   }
 
   async #run(context: DrainContext): Promise<void> {
-    const { clock, events, inFlight, windows, live, settings, settle, free, othersIdle } = context;
+    const { clock, events, inFlight, windows, live, settings, settle, takeIn, free, othersIdle } = context;
     const startedAt = clock.now();
     const elapsed = (): number => clock.now() - startedAt;
 
     this.stage = 'settling';
     events.draining('begin', inFlight.count, 0);
     if (settle) await sleep(clock, settings.settle_ms);
+    await takeIn();
 
     this.stage = 'refusing';
     events.draining('refusing', inFlight.count, elapsed());
@@ -60,6 +63,7 @@ export class Lifecycle {
       for (const { call } of live) call.cancellation.cancel(reason);
       await Promise.race([inFlight.idle(), sleep(clock, LAST_WORDS_MS)]);
     }
+    await takeIn();
     events.draining('end', inFlight.count, elapsed());
     await free();
   }

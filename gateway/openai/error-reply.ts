@@ -33,7 +33,10 @@ export function errorReplyParts(error: GatewayError, dialect: Dialect, random: R
     const seconds = String(Math.ceil(ms / 1000));
     headers['retry-after'] = seconds;
     headers['retry-after-ms'] = String(ms);
-    if (details.namesTime) said = new GatewayError(error.kind, `${error.message} Ask again in ${seconds} s.`, details);
+    if (details.namesTime) {
+      const why = (details.retryAfterMs ?? 0) > base ? ': clients wait a minute at most' : '';
+      said = new GatewayError(error.kind, `${error.message} Ask again in ${seconds} s${why}.`, details);
+    }
   }
   if (row.retry === false || details.hopeless) headers['x-should-retry'] = 'false';
   if (details.allow !== undefined) headers['allow'] = details.allow;

@@ -48,6 +48,11 @@ function profileSection({ name, title, reason, tuning, values }: DoctorReport['p
   ]);
 }
 
+function sizeGib(gib: number | null): string {
+  if (gib === null) return '? GiB';
+  return gib < 0.01 ? 'below 0.01 GiB' : `${Number(gib.toPrecision(3))} GiB`;
+}
+
 function section(title: string, lines: readonly string[]): string[] {
   return [title, ...lines.map((line) => `  ${line}`), ''];
 }
@@ -89,7 +94,7 @@ function modelRows(models: readonly ModelFinding[]): string[][] {
       model.wanted ? '*' : '',
       model.id,
       model.on_gpus.length === 0 ? '-' : model.on_gpus.join(model.gpus === model.on_gpus.length ? '+' : ','),
-      model.variant === null ? '-' : `${model.variant} ${model.weights_gib ?? '?'} GiB`,
+      model.variant === null ? '-' : `${model.variant} ${sizeGib(model.weights_gib)}`,
       model.verdict === 'fits' ? 'yes' : model.verdict,
       cell(model.context_tokens),
       cell(model.concurrency === null ? null : model.concurrency.toFixed(1)),

@@ -1,4 +1,4 @@
-import { isHarmless } from './ending.ts';
+import { isHarmless, processName } from './ending.ts';
 import type { Ending } from './ending.ts';
 import type { Failure } from './failure.ts';
 import { STOPPED } from './failure.ts';
@@ -24,7 +24,7 @@ const CRASHES: ReadonlySet<string | null> = new Set(['SIGSEGV', 'SIGABRT', 'SIGB
 /** What the way of ending says by itself, where the log knows no better; null where it says nothing. */
 export function byExit(ending: Ending, lines: readonly LogLine[]): Told | null {
   const { first, phase, hostOomKills, ended } = ending;
-  const who = first ? `its process ${first.name}` : 'the engine';
+  const who = first ? `its process ${processName(first.name)}` : 'the engine';
   if ((hostOomKills ?? 0) > 0) {
     const message = `The machine ran out of main memory and the kernel killed ${who}.`;
     return { class: 'oom-host', retry: 'backoff', message, advice: MORE_MEMORY, evidence: { hostOomKills: hostOomKills ?? 0 } };
@@ -39,7 +39,7 @@ export function byExit(ending: Ending, lines: readonly LogLine[]): Told | null {
     return killed(who, hostOomKills);
   if (isCrash(exit) || (first?.exit && isCrash(first.exit))) {
     const advice = 'If it returns, try enforce_eager: true or another attention backend, and look for “Xid” in the kernel log.';
-    return told('crash', 'backoff', `${first ? `The engine’s process ${first.name}` : 'The engine'} crashed.`, advice);
+    return told('crash', 'backoff', `${first ? `The engine’s process ${processName(first.name)}` : 'The engine'} crashed.`, advice);
   }
   if (first !== null && first.exit === null && isSilent(first.name, lines)) return vanished(who, hostOomKills);
   return null;

@@ -28,11 +28,17 @@ const DOING: Readonly<Record<FailurePhase, string>> = {
   serving: 'while serving',
 };
 
-/** A sentence in parentheses: who was gone first, how it ended, and what it was doing. */
-export function howItEnded({ exit, first, phase }: Ending): string {
+/** What vLLM calls one of its processes: the kernel keeps 15 characters of it. */
+export function processName(kernels: string): string {
+  return kernels === 'VLLM::EngineCor' ? 'VLLM::EngineCore' : kernels;
+}
+
+/** A sentence in parentheses: who was gone first, how it ended, and what it was doing; `said` goes before it, and may name it already. */
+export function howItEnded({ exit, first, phase }: Ending, said: string): string {
   const doing = DOING[phase];
   if (!first) return `(It ended${way(exit)} ${doing}.)`;
-  return `(Its process ${first.name} was gone first${first.exit ? `, ended${way(first.exit)},` : ''} ${doing}.)`;
+  const name = processName(first.name);
+  return `(${said.includes(name) ? 'It' : `Its process ${name}`} was gone first${first.exit ? `, ended${way(first.exit)},` : ''} ${doing}.)`;
 }
 
 function way({ code, signal }: Exit): string {

@@ -86,7 +86,7 @@ type Told = Pick<Failure, 'class' | 'retry' | 'message' | 'advice'>;
 function complete(ending: Ending, told: Told, lastWords: string): Failure {
   const { class: name, retry, advice } = told;
   const { phase } = ending;
-  const message = ending.ended && !ending.first ? told.message : `${told.message} ${howItEnded(ending)}`;
+  const message = ending.ended && !ending.first ? told.message : `${told.message} ${howItEnded(ending, told.message)}`;
   // What it said is no part of it: the figures, processes and addresses in it are others each time.
   const kind = VAGUE.has(name) ? (/^(?:[\w.]+\.)?(\w+)(?=:|$)/.exec(lastWords)?.[1] ?? '') : '';
   const signature = `${name}/${phase}${kind === '' ? '' : `/${kind}`}`;

@@ -10,6 +10,31 @@ import { freePort } from '../support/ports.ts';
 
 const CLI = fileURLToPath(new URL('../../scripts/headgate.ts', import.meta.url));
 
+test('calls that came before Ctrl-C and were not yet heard are answered', { timeout: 60_000 }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'headgate-ctrl-c-'));
+  const port = await freePort();
+  writeFileSync(join(folder, 'headgate.yaml'), JSON.stringify({ server: { port }, workers: [{ url: 'http://127.0.0.1:9' }] }));
+  await using headgate = run(process.execPath, [CLI, 'gateway'], { cwd: folder });
+  await headgate.prints(/listening|Headgate/);
+  // As where it gets no time from the machine: the kernel takes connections in for it.
+  process.kill(headgate.child.pid!, 'SIGSTOP');
+  const calls = Array.from({ length: 12 }, () =>
+    fetch(`http://127.0.0.1:${port}/v1/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', connection: 'close' },
+      body: JSON.stringify({ prompt: 'Go on' }),
+    }).then(async (answer) => (await answer.text()).length > 0 && answer.status),
+  );
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  process.kill(headgate.child.pid!, 'SIGINT');
+  process.kill(headgate.child.pid!, 'SIGCONT');
+  const answers = await Promise.allSettled(calls);
+  expect(answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : String(answer.reason.cause)))).toEqual(
+    Array.from(calls, () => 503),
+  );
+  expect(await headgate.exited).toBe(0);
+});
+
 test('a second Ctrl-C ends engines at once that do not heed the first', { timeout: 180_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-ctrl-c-'));
   const [port, engine] = [await freePort(), await freePort(11)];

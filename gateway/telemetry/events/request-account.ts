@@ -75,7 +75,7 @@ function accountSpeed(metrics: Metrics, call: Call, outcome: Outcome, model: str
   if (!last) return;
   const { firstByteAt, lastByteAt, sentAt } = last;
   const tokens = outputTokensOf(call);
-  if (call.peek.stream && firstByteAt !== null) {
+  if (call.peek.stream && outcome.kind !== 'refused' && firstByteAt !== null) {
     histograms.time_to_first_token_seconds.observe(seconds(firstByteAt - call.arrivedAt), model);
     // The choices of a request are generated side by side, so one choice's share of the tokens took the whole time.
     const later = tokens === null ? 0 : tokens / Math.max(1, call.peek.choices) - 1;

@@ -28,7 +28,8 @@ export function requestEndFields(call: Call, outcome: Outcome, status: number, d
     attempts: call.attempts.length,
     queue_ms: rounded(journey.queueMs),
     window_ms: rounded(journey.windowMs),
-    ttft_ms: peek.stream && last && last.firstByteAt !== null ? rounded(last.firstByteAt - call.arrivedAt) : null,
+    ttft_ms:
+      peek.stream && outcome.kind !== 'refused' && last && last.firstByteAt !== null ? rounded(last.firstByteAt - call.arrivedAt) : null,
     duration_ms: rounded(durationMs),
     input_tokens: last?.inputTokens,
     output_tokens: outputTokensOf(call),

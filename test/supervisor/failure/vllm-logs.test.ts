@@ -40,14 +40,14 @@ const CASES: readonly Case[] = [
     ...killed,
     exit: CLEAN,
     first: { name: 'VLLM::EngineCor', exit: KILL },
-    says: /^Its process VLLM::EngineCor was killed/,
+    says: /^Its process VLLM::EngineCore was killed/,
   },
   {
     log: 'death-kill9-enginecore',
     ...killed,
     exit: CLEAN,
     first: { name: 'VLLM::EngineCor', exit: null },
-    says: /^Its process VLLM::EngineCor was gone without a word: killed .* or crashed .*gone first while serving/,
+    says: /^Its process VLLM::EngineCore was gone without a word: killed .* or crashed .*\(It was gone first while serving/,
   },
   {
     ...{ log: 'death-kill9-worker', ...killed, exit: CLEAN, first: { name: 'VLLM::Worker', exit: KILL } },

@@ -139,6 +139,12 @@ describe('the end of a request', () => {
     expect(page[`output_tokens_per_second_count{model="${MODEL}"}`]).toBe(1);
   });
 
+  it('tells none of a call that the worker refused in the stream: it got no token', async () => {
+    const { page, line } = await ended(STREAMED, { kind: 'refused', error: new GatewayError('invalid_value', 'no such grammar') }, 400);
+    expect(Object.keys(page).filter((name) => name.startsWith('time_to'))).toEqual([]);
+    expect(line).not.toHaveProperty('ttft_ms');
+  });
+
   it('books a model that the directory does not know as unknown', async () => {
     const { page } = await ended(STREAMED, COMPLETE, 200, { model: 'made-up' });
     expect(page['output_tokens_total{model="unknown"}']).toBe(39);
