@@ -15,24 +15,37 @@ export type Outcome =
 
 /** Settles once; whoever comes second is not heard. */
 export class Ending {
-  readonly promise: Promise<Outcome>;
-  #resolve!: (outcome: Outcome) => void;
-  #settled = false;
-
-  constructor() {
-    this.promise = new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
-  }
+  #outcome: Outcome | null = null;
+  #listeners: ((outcome: Outcome) => void)[] = [];
 
   get settled(): boolean {
-    return this.#settled;
+    return this.#outcome !== null;
+  }
+
+  /** For those who can wait: `onSettled` costs a call less. */
+  get promise(): Promise<Outcome> {
+    return new Promise((resolve) => this.onSettled(resolve));
+  }
+
+  /** Calls `listener` once, as it settles (at once, if it has), after those that asked before. */
+  onSettled(listener: (outcome: Outcome) => void): void {
+    if (this.#outcome === null) this.#listeners.push(listener);
+    else listener(this.#outcome);
   }
 
   settle(outcome: Outcome): boolean {
-    if (this.#settled) return false;
-    this.#settled = true;
-    this.#resolve(outcome);
+    if (this.#outcome !== null) return false;
+    this.#outcome = outcome;
+    const listeners = this.#listeners;
+    this.#listeners = [];
+    for (const listener of listeners) {
+      try {
+        listener(outcome);
+      } catch (error) {
+        // Others have something to give back, too. It is heard of as a rejection that nobody expected.
+        void Promise.reject(error);
+      }
+    }
     return true;
   }
 }

@@ -143,6 +143,8 @@ async function ownTurn({ turns }: IdentifyContext, incoming: IncomingMessage): P
 }
 
 function checkJsonType(contentType: string): void {
+  // As nearly all write it.
+  if (contentType === 'application/json') return;
   const charset = CHARSET.exec(contentType)?.[2];
   if (!JSON_TYPE.test(contentType) || (charset !== undefined && !/^utf-?8$/i.test(charset))) {
     throw new GatewayError('unsupported_media_type', 'The request body must be JSON in UTF-8, sent with Content-Type: application/json.');

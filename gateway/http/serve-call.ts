@@ -58,7 +58,7 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
   live.add(client);
   try {
     const reply = await context.handler()(call);
-    void reply.ended.promise.then(() => {
+    reply.ended.onSettled(() => {
       live.remove(client);
       room.release();
     });

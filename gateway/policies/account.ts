@@ -34,7 +34,7 @@ export function account(inFlight: InFlight, events: Events): Layer {
       inFlight.enter();
       events.requestStarted(call);
       const reply = await next(call);
-      void reply.ended.promise.then((outcome) => {
+      reply.ended.onSettled((outcome) => {
         call.journey.phase = 'done';
         inFlight.leave();
         events.requestEnded(call, outcome, outcome.kind === 'disconnected' ? 499 : reply.status);

@@ -17,7 +17,7 @@ export function deadline(clock: Clock, settings: () => DeadlineSettings, directo
       const timer = new Deadline(clock, call, limits, directory);
       try {
         const reply = await next(call);
-        void reply.ended.promise.then(() => timer.cancel());
+        reply.ended.onSettled(() => timer.cancel());
         return reply;
       } catch (error) {
         timer.cancel();

@@ -1,5 +1,7 @@
 import { KNOWN, capped, MAX_ITEMS, type LogFields } from './fields.ts';
 
+/** Each field as it begins in a line. */
+const KEYS: ReadonlyMap<string, string> = new Map([...KNOWN].map((name) => [name, `,"${name}":`]));
 /** Text that JSON takes as it is. */
 const PLAIN = /^[ !#-[\]-~]*$/;
 
@@ -11,11 +13,13 @@ export function jsonLine(level: string, time: string, event: string, msg: string
   let line = `{"level":"${level}","time":"${time}","event":${quoted(event)}`;
   for (const name in fields) {
     const value: unknown = fields[name as keyof LogFields];
-    if (value === undefined || value === null || !KNOWN.has(name)) continue;
-    if (typeof value === 'string') line += `,"${name}":${quoted(capped(value))}`;
-    else if (typeof value === 'number') line += `,"${name}":${Number.isFinite(value) ? value : null}`;
-    else if (typeof value === 'boolean') line += `,"${name}":${value}`;
-    else if (Array.isArray(value)) line += `,"${name}":${listOf(value)}`;
+    if (value === undefined || value === null) continue;
+    const key = KEYS.get(name);
+    if (key === undefined) continue;
+    if (typeof value === 'string') line += key + quoted(capped(value));
+    else if (typeof value === 'number') line += key + (Number.isFinite(value) ? value : null);
+    else if (typeof value === 'boolean') line += key + value;
+    else if (Array.isArray(value)) line += key + listOf(value);
   }
   return `${line},"msg":${quoted(capped(msg))}}\n`;
 }

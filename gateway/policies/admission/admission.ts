@@ -58,7 +58,7 @@ export class Admission {
       events.admitted(call);
       try {
         const reply = await next(call);
-        void reply.ended.promise.then(() => call.place?.release());
+        reply.ended.onSettled(() => call.place?.release());
         return reply;
       } catch (error) {
         call.place?.release();

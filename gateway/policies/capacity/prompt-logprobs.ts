@@ -47,6 +47,7 @@ export function unwillingError(directory: WorkerDirectory, call: Call): GatewayE
 export function refusePromptLogprobs(directory: WorkerDirectory): Layer {
   return (next) =>
     function willing(call) {
+      if (fieldOf(call) === null) return next(call);
       const ready = directory.readyFor(call.model);
       if (ready.length > 0 && willingWorkers(ready, call).length === 0) return Promise.reject(unwillingError(directory, call));
       return next(call);

@@ -4,18 +4,18 @@ import type { Handler } from '../../core/handler.ts';
 import type { Clock } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Events } from '../../core/events.ts';
-import { Lease } from '../../core/lease.ts';
 import type { Random } from '../../core/random.ts';
 import type { Reply } from '../../core/reply.ts';
 import type { UpstreamRequest } from '../../core/transport.ts';
-import type { Worker, WorkerDirectory, WorkerLife } from '../../core/worker.ts';
+import type { Worker, WorkerDirectory } from '../../core/worker.ts';
 import type { PressureSettings } from '../capacity/pressure.ts';
 import type { Share } from '../capacity/share.ts';
-import { Losses, LostError, NOTICE_MS } from '../lost/loss.ts';
+import { Losses, LostError } from '../lost/loss.ts';
 import type { AttemptResult } from '../relay/attempt-result.ts';
 import { relay, type RelaySettings } from '../relay/relay.ts';
 import { type AnswerPlace, AnswerPlaces } from './answer-places.ts';
 import { AskedForRest } from './asked-for-rest.ts';
+import { AttemptBooks, type Learners } from './attempt-books.ts';
 import { Blame } from './blame.ts';
 import { type BreakerKin, Breakers } from './breakers.ts';
 import { candidates, type Filter, filters } from './choice.ts';
@@ -79,6 +79,7 @@ export class Dispatch {
   readonly #signs = new SignsOfLife(this.#inHand);
   readonly #rest = new AskedForRest();
   readonly #silenced: SilencedCalls;
+  readonly #learners: Learners;
   readonly answers: AnswerPlaces;
   readonly #routed = new Map<string, number>();
 
@@ -88,6 +89,10 @@ export class Dispatch {
     this.#breakers = new Breakers(context, this.#signs);
     this.#silenced = new SilencedCalls(this.#inHand, context.clock);
     this.answers = new AnswerPlaces(() => context.directory.workers(), context.kin?.stored);
+    this.#learners = {
+      ...{ clock: context.clock, events: context.events, answers: this.answers },
+      ...{ suspects: this.#suspects, losses: this.#losses, blame: this.#blame, inHand: this.#inHand },
+    };
     this.#filters = filters(context, this.#breakers, this.#losses, this.#rest);
     context.directory.onChange(() => this.#forgetWorkers());
   }
@@ -186,77 +191,26 @@ export class Dispatch {
     const attempt = newAttempt(worker.id, worker.life);
     call.attempts.push(attempt);
     call.journey.phase = 'upstream';
-    worker.inFlight++;
     this.#routed.set(worker.id, (this.#routed.get(worker.id) ?? 0) + 1);
     events.routed(call, worker.id);
-    const held = this.#inHand.begin(worker, attempt, call);
-    const probe = this.#breakers.of(worker.id).state === 'half_open';
-    const settle = new Lease(() => {
-      worker.inFlight--;
-      this.#inHand.end(held);
-    });
-    let waits = false;
-    const heard = (): void => {
-      if (waits) worker.unanswered--;
-      waits = false;
-    };
-    const { bytes } = call.body;
+    const isProbe = this.#breakers.of(worker.id).state === 'half_open';
+    const books = new AttemptBooks(this.#learners, call, attempt, worker, permit, isProbe);
     try {
-      const result = await relay(call, attempt, worker, this.#request(call), clock, settings(), {
-        onBegun: (underway) => void (held.underway = underway),
-        onSent: () => {
-          if (!waits) worker.unanswered++;
-          waits = true;
-        },
-        onFirstByte: () => {
-          heard();
-          if (attempt.answerId !== null) this.answers.note(attempt.answerId, worker, call.model);
-          call.journey.phase = 'stream';
-          // A probe's question is whether the worker answers at all; its whole answer may take minutes.
-          if (probe) permit.succeeded(clock.now());
-        },
-        onDied: (silent) => {
-          const now = clock.now();
-          this.#losses.record(worker, attempt.life, now);
-          this.#suspects.record(bytes, attempt.life ?? worker, silent, now, (at) => livesOn(worker, attempt.life, now, at));
-        },
-        onBrokenOff: () => {
-          const suspect = this.#suspects.keyOf(bytes);
-          // Whether it died of it others will have said by then: its supervisor, its health check.
-          clock.after(NOTICE_MS, () => {
-            if (worker.life !== attempt.life) this.#suspects.recordKey(suspect, attempt.life ?? worker, false, clock.now());
-          });
-        },
-        onSettled: (verdict) => {
-          heard();
-          settle.release();
-          if (attempt.answerId !== null) this.answers.note(attempt.answerId, worker, call.model);
-          if (verdict.kind === 'success') {
-            permit.succeeded(clock.now());
-            if (attempt.failure === null) this.#blame.answered(worker.id, clock.now());
-            this.#suspects.clear(bytes);
-          } else if (verdict.kind === 'neutral' || (verdict.doubtful && !this.#blame.isWorkers(worker.id, bytes, clock.now()))) {
-            permit.neutral();
-          } else permit.failed(clock.now(), verdict.reason, verdict.doubtful);
-          events.attemptEnded(call, attempt);
-        },
-      });
+      const result = await relay(call, attempt, worker, this.#request(call), clock, settings(), books);
       if (attempt.failure === 'unsent') this.#losses.record(worker, attempt.life, clock.now());
       return result;
     } catch (error) {
-      // Our own fault: it must not cost the worker a place, nor the breaker its probe.
-      heard();
-      settle.release();
-      permit.neutral();
+      books.forget();
       throw error;
     }
   }
 
   #request(call: Call): UpstreamRequest {
     const { body, route } = call;
-    const named = { ...call.forward, 'x-request-id': this.#context.newRequestId() };
-    if (route.stored) return { method: route.stored, path: call.only?.target ?? route.path, headers: named, body: null };
-    return { method: 'POST', path: route.path, headers: { ...named, 'content-type': body.contentType }, body };
+    const headers: Record<string, string> = { ...call.forward, 'x-request-id': this.#context.newRequestId() };
+    if (route.stored) return { method: route.stored, path: call.only?.target ?? route.path, headers, body: null };
+    headers['content-type'] = body.contentType;
+    return { method: 'POST', path: route.path, headers, body };
   }
 
   #forgetWorkers(): void {
@@ -265,12 +219,6 @@ export class Dispatch {
       for (const id of known.keys()) if (!present.has(id)) known.delete(id);
     }
   }
-}
-
-/** Whether it is known at `now` that a worker which broke off at `sinceMs` goes on in the same life: others will have said so by then. */
-function livesOn({ life, load }: Worker, then: WorkerLife | null, sinceMs: number, now: number): boolean {
-  if (then === null || life !== then || now - sinceMs < NOTICE_MS) return false;
-  return load.scrapedAt === null || load.scrapedAt > sinceMs;
 }
 
 function affinityKey(call: Call, settings: BalancerSettings): string | null {

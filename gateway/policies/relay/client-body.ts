@@ -3,9 +3,9 @@ import type { Sink } from '../../core/reply.ts';
 import type { FrameBatch } from '../../core/transport.ts';
 
 /** Told when the client reads too slowly, and when it has caught up. */
-interface Flow {
-  hold(): void;
-  release(): void;
+export interface Flow {
+  onHold(): void;
+  onRelease(): void;
 }
 
 /** The client's end of a pushed body: keeps what comes before the sink is there, counts bytes, and turns a slow reader into `hold`. */
@@ -65,10 +65,10 @@ export class ClientBody {
   #after(more: boolean): void {
     if (more || this.#held || this.#finished) return;
     this.#held = true;
-    this.#flow.hold();
+    this.#flow.onHold();
     this.#sink!.onDrain(() => {
       this.#held = false;
-      this.#flow.release();
+      this.#flow.onRelease();
     });
   }
 }

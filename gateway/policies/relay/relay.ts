@@ -16,7 +16,7 @@ import { type Expected, isExpectedType } from '../../openai/answer-check.ts';
 import { errorEvent } from '../../openai/error-body.ts';
 import { fromWorkerError, tellsEngineDeath, tellsShutdown } from '../../vllm/worker-error.ts';
 import type { AttemptObserver, AttemptResult, Underway } from './attempt-result.ts';
-import { ClientBody } from './client-body.ts';
+import { ClientBody, type Flow } from './client-body.ts';
 import { SilenceWatch, type SilenceListener, type SilenceSettings } from './silence-watch.ts';
 import { StreamReader, type SeenEvent } from './stream-reader.ts';
 import { textEvents } from './text-events.ts';
@@ -74,14 +74,15 @@ function expectedOf({ peek, route }: Call): Expected {
   return route.streamEnd === 'end-of-body' ? 'stream-or-json' : 'stream';
 }
 
-class Relay implements UpstreamListener, SilenceListener, Underway {
+class Relay implements UpstreamListener, SilenceListener, Underway, Flow {
   readonly #call: Call;
   readonly #attempt: Attempt;
   readonly #clock: Clock;
   readonly #settings: RelaySettings;
   readonly #observer: AttemptObserver;
   readonly #resolve: (result: AttemptResult) => void;
-  readonly #body: ClientBody;
+  /** The client's end, once something is passed on as it comes. */
+  #opened: ClientBody | null = null;
   readonly #tail: UsageTail;
   readonly #silence: SilenceWatch;
   #state: State = 'waiting';
@@ -114,10 +115,6 @@ class Relay implements UpstreamListener, SilenceListener, Underway {
     this.#settings = settings;
     this.#observer = observer;
     this.#resolve = resolve;
-    this.#body = new ClientBody(call.journey, {
-      hold: () => this.#onHold(),
-      release: () => this.#onRelease(),
-    });
     this.#tail = new UsageTail(call.route);
     const { usageAsked } = call.body;
     this.#reader = new StreamReader(call.route, usageAsked ? call.peek.choices : Infinity);
@@ -385,13 +382,13 @@ class Relay implements UpstreamListener, SilenceListener, Underway {
 
   // === the client's pace, and silence ===
 
-  #onHold(): void {
+  onHold(): void {
     if (this.#state !== 'passing') return;
     this.#exchange?.pause();
     this.#silence.hold(this.#clock.now());
   }
 
-  #onRelease(): void {
+  onRelease(): void {
     if (this.#state !== 'passing') return;
     this.#silence.release(this.#clock.now());
     this.#exchange?.resume();
@@ -441,6 +438,10 @@ class Relay implements UpstreamListener, SilenceListener, Underway {
     const verdict: Verdict = { kind: 'failure', reason };
     if (this.#state === 'waiting') this.#fail(error, 'failed', verdict);
     else this.#break(error, verdict);
+  }
+
+  get #body(): ClientBody {
+    return (this.#opened ??= new ClientBody(this.#call.journey, this));
   }
 
   // === ways to end ===

@@ -116,7 +116,7 @@ describe('a call whose worker gets another model while it is held on its way the
     let tries = 0;
     const handler = t.passed(async () => {
       tries += 1;
-      if (tries > 1) return { ...reply, ended: { promise: new Promise(() => {}) } } as unknown as Reply;
+      if (tries > 1) return { ...reply, ended: { onSettled: () => {} } } as unknown as Reply;
       t.directory.setState(t.workers[0]!, 'draining');
       throw loading;
     });

@@ -1,0 +1,132 @@
+import type { Attempt, Verdict } from '../../core/attempt.ts';
+import type { Call } from '../../core/call.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { Events } from '../../core/events.ts';
+import type { Worker, WorkerLife } from '../../core/worker.ts';
+import { type Losses, NOTICE_MS } from '../lost/loss.ts';
+import type { AttemptObserver, Underway } from '../relay/attempt-result.ts';
+import type { AnswerPlaces } from './answer-places.ts';
+import type { Blame } from './blame.ts';
+import type { Permit } from './circuit-breaker.ts';
+import type { Held, InHand } from './in-hand.ts';
+import type { Suspects } from './suspects.ts';
+
+/** What learns from every attempt. */
+export interface Learners {
+  readonly clock: Clock;
+  readonly events: Pick<Events, 'attemptEnded'>;
+  readonly suspects: Suspects;
+  readonly losses: Losses;
+  readonly blame: Blame;
+  readonly answers: AnswerPlaces;
+  readonly inHand: InHand;
+}
+
+/** Keeps the books of one attempt: counts it at its worker from the first moment to the last, and tells breaker and suspicions how it went. */
+export class AttemptBooks implements AttemptObserver {
+  readonly #learners: Learners;
+  readonly #call: Call;
+  readonly #attempt: Attempt;
+  readonly #worker: Worker;
+  readonly #permit: Permit;
+  /** Whether the breaker waits for this one to tell. */
+  readonly #isProbe: boolean;
+  readonly #held: Held;
+  /** The worker has the request and has not said anything yet. */
+  #isUnanswered = false;
+  #isOpen = true;
+
+  constructor(learners: Learners, call: Call, attempt: Attempt, worker: Worker, permit: Permit, isProbe: boolean) {
+    this.#learners = learners;
+    this.#call = call;
+    this.#attempt = attempt;
+    this.#worker = worker;
+    this.#permit = permit;
+    this.#isProbe = isProbe;
+    worker.inFlight++;
+    this.#held = learners.inHand.begin(worker, attempt, call);
+  }
+
+  onBegun(underway: Underway): void {
+    this.#held.underway = underway;
+  }
+
+  onSent(): void {
+    if (!this.#isUnanswered) this.#worker.unanswered++;
+    this.#isUnanswered = true;
+  }
+
+  onFirstByte(): void {
+    this.#heard();
+    this.#noteAnswer();
+    this.#call.journey.phase = 'stream';
+    // A probe's question is whether the worker answers at all; its whole answer may take minutes.
+    if (this.#isProbe) this.#permit.succeeded(this.#learners.clock.now());
+  }
+
+  onDied(silent: boolean): void {
+    const { clock, losses, suspects } = this.#learners;
+    const now = clock.now();
+    const { life } = this.#attempt;
+    const worker = this.#worker;
+    losses.record(worker, life, now);
+    suspects.record(this.#call.body.bytes, life ?? worker, silent, now, (at) => livesOn(worker, life, now, at));
+  }
+
+  onBrokenOff(): void {
+    const { clock, suspects } = this.#learners;
+    const suspect = suspects.keyOf(this.#call.body.bytes);
+    const { life } = this.#attempt;
+    const worker = this.#worker;
+    // Whether it died of it others will have said by then: its supervisor, its health check.
+    clock.after(NOTICE_MS, () => {
+      if (worker.life !== life) suspects.recordKey(suspect, life ?? worker, false, clock.now());
+    });
+  }
+
+  onSettled(verdict: Verdict): void {
+    const { clock, events, blame, suspects } = this.#learners;
+    const { bytes } = this.#call.body;
+    const { id } = this.#worker;
+    this.#close();
+    this.#noteAnswer();
+    const now = clock.now();
+    if (verdict.kind === 'success') {
+      this.#permit.succeeded(now);
+      if (this.#attempt.failure === null) blame.answered(id, now);
+      suspects.clear(bytes);
+    } else if (verdict.kind === 'neutral' || (verdict.doubtful && !blame.isWorkers(id, bytes, now))) this.#permit.neutral();
+    else this.#permit.failed(now, verdict.reason, verdict.doubtful);
+    events.attemptEnded(this.#call, this.#attempt);
+  }
+
+  /** Our own fault: it must not cost the worker a place, nor the breaker its probe. */
+  forget(): void {
+    this.#close();
+    this.#permit.neutral();
+  }
+
+  #close(): void {
+    this.#heard();
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#worker.inFlight--;
+    this.#learners.inHand.end(this.#held);
+  }
+
+  #heard(): void {
+    if (this.#isUnanswered) this.#worker.unanswered--;
+    this.#isUnanswered = false;
+  }
+
+  #noteAnswer(): void {
+    const { answerId } = this.#attempt;
+    if (answerId !== null) this.#learners.answers.note(answerId, this.#worker, this.#call.model);
+  }
+}
+
+/** Whether it is known at `now` that a worker which broke off at `sinceMs` goes on in the same life: others will have said so by then. */
+function livesOn({ life, load }: Worker, then: WorkerLife | null, sinceMs: number, now: number): boolean {
+  if (then === null || life !== then || now - sinceMs < NOTICE_MS) return false;
+  return load.scrapedAt === null || load.scrapedAt > sinceMs;
+}
