@@ -9,7 +9,7 @@ export function helpText(proxies: readonly string[]): string {
 Measures what the gateway costs on this machine: CPU time by the scheduler's account, beside a relay in Node without features (bare)
 and beside HAProxy and nginx where they are installed. The worker behind is a stub shaped like a vLLM, so that no GPU and no vLLM are
 needed; it and the load generator are built with gcc where there is one. Proxies take turns, round by round; a ratio is not told when
-the rounds of one side are more than a quarter apart. Takes 7 or 8 minutes; nothing else should run meanwhile.
+those of its rounds are more than a quarter apart. Takes 7 or 8 minutes; nothing else should run meanwhile.
 
   --quick               five cases, two short rounds: a minute or so
   --all                 all cases, five rounds of 4 s: most of an hour

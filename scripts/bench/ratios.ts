@@ -51,7 +51,8 @@ export function compareRatios(result: BenchResult, { recorded, ratios }: Recorde
   const lines = result.cases.flatMap((of) => {
     const ratio = ratioOf(of, GATEWAY, FLOOR);
     const before = ratios[of.name];
-    if (ratio.kind === 'noisy') return [`${of.name}: too noisy to compare, its rounds differ by ${Math.round(ratio.spread * 100)} %`];
+    if (ratio.kind === 'noisy')
+      return [`${of.name}: too noisy to compare, the ratios of its rounds differ by ${Math.round(ratio.spread * 100)} %`];
     if (ratio.kind === 'none') return [];
     if (before === undefined) return [`${of.name}: ${ratio.value.toFixed(2)}, and nothing recorded to compare it with`];
     compared++;

@@ -54,7 +54,7 @@ export function reportText(result: BenchResult): string {
       ? 'nothing pinned to a CPU'
       : `each proxy on CPU ${cores.proxy}, stub on CPU ${cores.stub}, load on CPU ${cores.load}`;
   const lines = [
-    `Median of ${rounds} rounds of ${seconds} s, the proxies in turn; ± how far its rounds were apart, (×) CPU time beside the bare relay's.`,
+    `Median of ${rounds} rounds of ${seconds} s, the proxies in turn; ± how far its rounds were apart, (×) CPU time beside the bare relay's in the same round.`,
     `${machine['cpu']}, ${machine['cores']} CPUs, Linux ${machine['kernel']}, Node ${machine['node']}, Headgate ${result.version}; ${pins}; load average before: ${machine['load_before']}.`,
     ...result.proxies.map(({ name, what, version }) => `${name}: ${what}${version === null ? '' : ` (${version})`}`),
     ...(tools === 'Node'
@@ -63,9 +63,7 @@ export function reportText(result: BenchResult): string {
     ...errorLines(result),
     ...result.notes,
     ...(refused > 0
-      ? [
-          `This machine is too noisy: ${refused} of ${all} ratios are not told, because the rounds of one side are more than a quarter apart.`,
-        ]
+      ? [`This machine is too noisy: ${refused} of ${all} ratios are not told, because those of the rounds are more than a quarter apart.`]
       : []),
   ];
   return `${tableText(costRows(result))}\n${tableText(effectRows(result))}\n${lines.map((line) => `- ${line}\n`).join('')}`;
@@ -81,7 +79,7 @@ function costCell(result: CaseResult, name: string): string {
 
 export function ratioText(of: Ratio): string {
   if (of.kind === 'ratio') return of.value.toFixed(2);
-  return of.kind === 'noisy' ? `too noisy: rounds differ by ${Math.round(of.spread * 100)} %` : NO_RATIO;
+  return of.kind === 'noisy' ? `too noisy: ratios differ by ${Math.round(of.spread * 100)} %` : NO_RATIO;
 }
 
 interface Line {

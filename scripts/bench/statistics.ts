@@ -1,10 +1,10 @@
-/** Rounds that are further apart than this share of their median say nothing about each other. */
+/** Ratios of rounds that are further apart than this share of their median say nothing about each other. */
 export const NOISY_SPREAD = 0.25;
 
 /** What two sets of rounds say about each other. */
 export type Ratio =
   | { readonly kind: 'ratio'; readonly value: number }
-  /** `spread`: of the side that disagrees with itself the most. */
+  /** `spread`: how far the ratios of the rounds are apart, as a share of their median. */
   | { readonly kind: 'noisy'; readonly spread: number }
   /** Not measured on both sides, or in one round only, which has nothing to agree with. */
   | { readonly kind: 'none' };
@@ -23,11 +23,14 @@ export function spread(values: readonly number[]): number {
   return range === 0 ? 0 : range / median(values);
 }
 
-/** The ratio of two medians, refused where the rounds of either side disagree. */
+/**
+ * The median of the rounds' own ratios, refused where those disagree. Both sides were measured in turn, so that a machine which becomes
+ * slower meanwhile does so for both: what matters is whether they slow down alike.
+ */
 export function ratio(over: readonly number[], under: readonly number[]): Ratio {
-  if (over.length < 2 || under.length < 2) return { kind: 'none' };
-  const most = Math.max(spread(over), spread(under));
-  if (!(most <= NOISY_SPREAD)) return { kind: 'noisy', spread: most };
-  const below = median(under);
-  return below > 0 ? { kind: 'ratio', value: median(over) / below } : { kind: 'none' };
+  const rounds = Math.min(over.length, under.length);
+  if (rounds < 2 || under.some((value) => value <= 0)) return { kind: 'none' };
+  const ratios = Array.from({ length: rounds }, (_, round) => over[round]! / under[round]!);
+  const apart = spread(ratios);
+  return apart <= NOISY_SPREAD ? { kind: 'ratio', value: median(ratios) } : { kind: 'noisy', spread: apart };
 }

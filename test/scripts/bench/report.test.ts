@@ -32,7 +32,7 @@ describe('the table of costs', () => {
   test('tells no ratio of rounds that disagree, in any column, and says that the machine is too noisy', () => {
     const [, row = []] = costRows(result([LOUD]));
     expect(row[1]).toBe('21.0 ±24 %');
-    expect(row.slice(4)).toEqual(['too noisy: rounds differ by 48 %', 'too noisy: rounds differ by 48 %']);
+    expect(row.slice(4)).toEqual(['too noisy: ratios differ by 48 %', 'too noisy: ratios differ by 48 %']);
     expect(reportText(result([QUIET, LOUD]))).toContain('This machine is too noisy: 1 of 4 ratios are not told');
     expect(reportText(result([QUIET]))).not.toContain('too noisy');
   });
