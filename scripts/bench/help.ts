@@ -9,11 +9,11 @@ export function helpText(proxies: readonly string[]): string {
 Measures what the gateway costs on this machine: CPU time by the scheduler's account, beside a relay in Node without features (bare)
 and beside HAProxy and nginx where they are installed. The worker behind is a stub shaped like a vLLM, so that no GPU and no vLLM are
 needed; it and the load generator are built with gcc where there is one. Proxies take turns, round by round; a ratio is not told when
-those of its rounds are more than a quarter apart. Takes 7 or 8 minutes; nothing else should run meanwhile.
+those of its rounds, less one of five at either end, are more than a quarter apart. Takes 11 minutes; nothing else should run meanwhile.
 
   --quick               five cases, two short rounds: a minute or so
   --all                 all cases, five rounds of 4 s: most of an hour
-  --rounds N            rounds of each case (default 3)
+  --rounds N            rounds of each case (default 5)
   --seconds S           seconds of load in each (default 2)
   --only CASE,CASE      these cases
   --proxies NAME,NAME   these proxies (here: ${proxies.join(', ')})

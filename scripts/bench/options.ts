@@ -69,7 +69,7 @@ export function readOptions(argv: readonly string[], known: readonly string[], p
     return {
       kind: 'options',
       options: {
-        rounds: number('rounds', values.rounds, all ? 5 : quick ? 2 : 3, 1),
+        rounds: number('rounds', values.rounds, quick ? 2 : 5, 1),
         seconds: number('seconds', values.seconds, all ? 4 : quick ? 1 : 2, 0.2),
         cases:
           chosen(

@@ -1,6 +1,9 @@
 /** Ratios of rounds that are further apart than this share of their median say nothing about each other. */
 export const NOISY_SPREAD = 0.25;
 
+/** One of so many rounds at either end may have met with something: of five, the three in the middle are to agree. */
+const OUTERMOST = 5;
+
 /** What two sets of rounds say about each other. */
 export type Ratio =
   | { readonly kind: 'ratio'; readonly value: number }
@@ -30,7 +33,8 @@ export function spread(values: readonly number[]): number {
 export function ratio(over: readonly number[], under: readonly number[]): Ratio {
   const rounds = Math.min(over.length, under.length);
   if (rounds < 2 || under.some((value) => value <= 0)) return { kind: 'none' };
-  const ratios = Array.from({ length: rounds }, (_, round) => over[round]! / under[round]!);
-  const apart = spread(ratios);
+  const ratios = Array.from({ length: rounds }, (_, round) => over[round]! / under[round]!).toSorted((a, b) => a - b);
+  const outermost = Math.floor(rounds / OUTERMOST);
+  const apart = spread(ratios.slice(outermost, rounds - outermost));
   return apart <= NOISY_SPREAD ? { kind: 'ratio', value: median(ratios) } : { kind: 'noisy', spread: apart };
 }

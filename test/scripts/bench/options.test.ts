@@ -15,7 +15,7 @@ function options(...argv: string[]) {
 describe('the command line of the bench', () => {
   test('asks for three rounds of all cases but the long ones', () => {
     const { rounds, seconds, cases, proxies } = options();
-    expect({ rounds, seconds, proxies }).toEqual({ rounds: 3, seconds: 2, proxies: null });
+    expect({ rounds, seconds, proxies }).toEqual({ rounds: 5, seconds: 2, proxies: null });
     expect(cases).toEqual(CASES.filter(({ isLong }) => !isLong).map(({ name }) => name));
   });
 

@@ -33,6 +33,11 @@ describe('a ratio', () => {
     if (told.kind === 'noisy') expect(told.spread).toBeCloseTo(apart);
   });
 
+  test('does not mind one of five at either end', () => {
+    expect(ratio([50, 100, 101, 102, 300], [10, 10, 10, 10, 10])).toEqual({ kind: 'ratio', value: 10.1 });
+    expect(ratio([50, 50, 101, 102, 300], [10, 10, 10, 10, 10]).kind).toBe('noisy');
+  });
+
   test('is told when they are a quarter apart and no more', () => {
     expect(ratio([100, 125, 100], [10, 10, 10])).toEqual({ kind: 'ratio', value: 10 });
   });
