@@ -63,7 +63,10 @@ describe('from a worker that answers twice', () => {
       const got = await ask(gateway.url, CLIENTS, atOnce, stream);
       expect(got.filter(({ others }) => others)).toEqual([]);
       // What a worker says too much costs nobody the answer where it is noticed before the next request.
-      expect(got.filter(({ own }) => !own)).toEqual([]);
+      const refused = got.filter(({ own }) => !own);
+      // On a busy machine its milliseconds may last until after that: then one call is told so, and no second.
+      if (way === 'some milliseconds later' && refused.length === 1) expect(refused[0]!.said).toContain('answered another request');
+      else expect(refused).toEqual([]);
       expect(gateway.log.filter(({ event }) => event === 'worker.unasked')).toMatchObject([{ level: 'warn' }]);
     },
   );
