@@ -3,7 +3,7 @@ import type { Sink } from '../core/reply.ts';
 import type { FrameBatch } from '../core/transport.ts';
 import { dropIfStalled } from './stalled-client.ts';
 
-/** What a client is owed at once, before the end of the turn. */
+/** More than this is written before the turn has ended. */
 const MOST_HELD_BYTES = 16_384;
 const CRLF = Buffer.from('\r\n');
 
@@ -13,7 +13,7 @@ const CRLF = Buffer.from('\r\n');
  * last chunk, so that what it knows of the connection stays true.
  *
  * What comes in one turn of the event loop is written at its end, all clients' in a row: reading all and then writing all costs a chunk a
- * fifth to a third less than reading and writing in turns, most of it the kernel's (a client is woken for what follows, not for each).
+ * tenth less CPU time than reading and writing by turns (256 and 1,000 streams, Node 26.10, two cores).
  */
 export class NodeSink implements Sink {
   readonly #response: ServerResponse;

@@ -43,7 +43,14 @@ export function refusedRatios({ cases, proxies }: BenchResult): { readonly refus
 }
 
 export function ratioOf(result: CaseResult, over: string, under: string): Ratio {
-  return ratio(valuesOf(result, over, 'cost_us'), valuesOf(result, under, 'cost_us'));
+  // Pairs of one round: a round that one side lacks is none.
+  const costs = (name: string) => (result.rounds[name] ?? []).map(({ figures }) => figures['cost_us'] ?? NaN);
+  const [above, below] = [costs(over), costs(under)];
+  const pairs = above.flatMap((value, round) => (Number.isFinite(value) && Number.isFinite(below[round]) ? [[value, below[round]!]] : []));
+  return ratio(
+    pairs.map(([value]) => value!),
+    pairs.map(([, value]) => value!),
+  );
 }
 
 export function reportText(result: BenchResult): string {

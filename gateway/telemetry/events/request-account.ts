@@ -4,7 +4,7 @@ import type { Outcome } from '../../core/reply.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { EventSizes } from './event-sizes.ts';
 import type { PromptSizes } from './prompt-sizes.ts';
-import { methodOf, outputTokensOf } from './request-line.ts';
+import { firstTokenMs, methodOf, outputTokensOf } from './request-line.ts';
 
 const MS_PER_SECOND = 1000;
 
@@ -75,8 +75,9 @@ function accountSpeed(metrics: Metrics, call: Call, outcome: Outcome, model: str
   if (!last) return;
   const { firstByteAt, lastByteAt, sentAt } = last;
   const tokens = outputTokensOf(call);
-  if (call.peek.stream && outcome.kind !== 'refused' && firstByteAt !== null) {
-    histograms.time_to_first_token_seconds.observe(seconds(firstByteAt - call.arrivedAt), model);
+  const firstToken = firstTokenMs(call, outcome);
+  if (firstToken !== null && firstByteAt !== null) {
+    histograms.time_to_first_token_seconds.observe(seconds(firstToken), model);
     // The choices of a request are generated side by side, so one choice's share of the tokens took the whole time.
     const later = tokens === null ? 0 : tokens / Math.max(1, call.peek.choices) - 1;
     if (lastByteAt !== null && later >= 1) {

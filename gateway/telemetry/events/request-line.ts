@@ -12,6 +12,7 @@ export function methodOf({ route }: Call): string {
 export function requestEndFields(call: Call, outcome: Outcome, status: number, durationMs: number): LogFields {
   const { journey, peek } = call;
   const last = call.attempts.at(-1);
+  const firstToken = firstTokenMs(call, outcome);
   const error = outcome.kind === 'refused' || outcome.kind === 'broken' ? outcome.error : null;
   return {
     request_id: call.id,
@@ -28,8 +29,7 @@ export function requestEndFields(call: Call, outcome: Outcome, status: number, d
     attempts: call.attempts.length,
     queue_ms: rounded(journey.queueMs),
     window_ms: rounded(journey.windowMs),
-    ttft_ms:
-      peek.stream && outcome.kind !== 'refused' && last && last.firstByteAt !== null ? rounded(last.firstByteAt - call.arrivedAt) : null,
+    ttft_ms: firstToken === null ? null : rounded(firstToken),
     duration_ms: rounded(durationMs),
     input_tokens: last?.inputTokens,
     output_tokens: outputTokensOf(call),
@@ -39,6 +39,12 @@ export function requestEndFields(call: Call, outcome: Outcome, status: number, d
     priority: call.priority,
     ...(error && failureFields(error)),
   };
+}
+
+/** From arrival to the first of a stream that its client got; null where it got none. */
+export function firstTokenMs({ peek, attempts, arrivedAt }: Call, outcome: Outcome): number | null {
+  const firstByteAt = attempts.at(-1)?.firstByteAt ?? null;
+  return peek.stream && outcome.kind !== 'refused' && firstByteAt !== null ? firstByteAt - arrivedAt : null;
 }
 
 /** Output tokens as the worker counted them, else the events of the stream that carried text; null where there is neither. */

@@ -30,10 +30,7 @@ class SeriesCache<Bound> {
   }
 
   get(values: readonly string[]): Bound {
-    const keys = values.length === 0 ? NO_LABELS : values;
-    let at: Branch<Bound> | Child<Bound> | undefined = this.#root;
-    for (let i = 0; i < keys.length && at !== undefined; i++) at = (at as Branch<Bound>).get(keys[i]!);
-    return ((at as Child<Bound> | undefined) ?? this.#add(values)).bound;
+    return (this.#find(values) ?? this.#add(values)).bound;
   }
 
   #add(values: readonly string[]): Child<Bound> {
@@ -56,8 +53,9 @@ class SeriesCache<Bound> {
   }
 
   #find(values: readonly string[]): Child<Bound> | undefined {
+    const keys = values.length === 0 ? NO_LABELS : values;
     let at: Branch<Bound> | Child<Bound> | undefined = this.#root;
-    for (const key of values) at = (at as Branch<Bound> | undefined)?.get(key);
+    for (let i = 0; i < keys.length && at !== undefined; i++) at = (at as Branch<Bound>).get(keys[i]!);
     return at as Child<Bound> | undefined;
   }
 

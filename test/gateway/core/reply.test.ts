@@ -11,6 +11,22 @@ test('an ending settles once: the first outcome stands, the second is told that 
   expect(ending.settled).toBe(true);
 });
 
+test('whoever asked hears of an ending at once, in order, and one that throws keeps it from nobody', async () => {
+  const ending = new Ending();
+  const heard: string[] = [];
+  const fault = new Error('not this one');
+  const unhandled = new Promise((resolve) => process.once('unhandledRejection', resolve));
+  ending.onSettled(({ kind }) => heard.push(`first ${kind}`));
+  ending.onSettled(() => {
+    throw fault;
+  });
+  ending.onSettled(({ kind }) => heard.push(`last ${kind}`));
+  ending.settle({ kind: 'complete', status: 200 });
+  ending.onSettled(({ kind }) => heard.push(`late ${kind}`));
+  expect(heard).toEqual(['first complete', 'last complete', 'late complete']);
+  expect(await unhandled).toBe(fault);
+});
+
 test('a JSON reply has its type, its headers, an ending of its own, and is complete when delivered', () => {
   const reply = jsonReply(202, { ok: true }, { location: '/x' });
   expect(reply).toMatchObject({

@@ -37,6 +37,12 @@ describe('the table of costs', () => {
     expect(reportText(result([QUIET]))).not.toContain('too noisy');
   });
 
+  test('pairs what was measured in the same round, where one side lacks a round', () => {
+    const gap = { figures: {}, errors: { 'not all open': 1 } };
+    const slower = { ...QUIET, rounds: { headgate: rounds([20, 40, 80]), bare: [rounds([10])[0]!, gap, rounds([40])[0]!] } };
+    expect(costRows(result([slower]))[1]?.slice(-2)[0]).toBe('2.00');
+  });
+
   test('still has the ratio to the bare relay where HAProxy is not installed', () => {
     const [head, row] = costRows(result([QUIET], ['headgate', 'bare']));
     expect(head).toEqual(['CPU µs', 'headgate', 'bare', 'headgate ÷ bare']);
