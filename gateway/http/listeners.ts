@@ -1,4 +1,5 @@
 import type { Server } from 'node:http';
+import { nextTurn } from '../core/turn/next-turn.ts';
 import { listen, type Listening } from './listen.ts';
 
 type Surface = 'both' | 'api' | 'admin';
@@ -51,7 +52,7 @@ export async function openListeners(api: Address, admin: Address | null, create:
   async function takeIn(): Promise<void> {
     for (let turn = 0, quiet = 0; turn < MOST_TURNS && quiet < QUIET_TURNS; turn++) {
       const before = accepted;
-      await new Promise((resolve) => void setImmediate(resolve));
+      await nextTurn();
       quiet = accepted === before ? quiet + 1 : 0;
     }
   }

@@ -4,6 +4,7 @@ import type { Call, Route } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Handler } from '../core/handler.ts';
 import type { Reply } from '../core/reply.ts';
+import { type LateWriter, writeAtEndOfTurn } from '../core/turn/late-writes.ts';
 import type { BodyMemory } from './body/read-body.ts';
 import { principalOf } from './credentials.ts';
 import type { Crowd } from './crowd.ts';
@@ -89,11 +90,13 @@ function refuse(
 }
 
 /** Tells the call, whatever it is doing, when its client goes away; and the reply, once there is one, how it ended. */
-export class ClientSide implements Member {
+export class ClientSide implements Member, LateWriter {
   slot = -1;
   readonly call: Call;
   readonly #response: ServerResponse;
   #reply: Reply | null = null;
+  /** A body that is written in one piece. */
+  #whole: Uint8Array | string | null = null;
 
   constructor(response: ServerResponse, call: Call) {
     this.#response = response;
@@ -116,14 +119,21 @@ export class ClientSide implements Member {
     if (body.kind === 'bytes') {
       headers.push('content-length', String(typeof body.bytes === 'string' ? Buffer.byteLength(body.bytes) : body.bytes.length));
       response.writeHead(reply.status, headers);
-      endWith(response, body.bytes);
-      dropIfStalled(response);
+      this.#whole = body.bytes;
+      writeAtEndOfTurn(this);
       return;
     }
     const chunked = reply.headers['content-length'] === undefined && this.#response.req.httpVersion === '1.1';
     if (chunked) headers.push('transfer-encoding', 'chunked');
     response.writeHead(reply.status, headers);
     body.start(new NodeSink(response, chunked));
+  }
+
+  writeLate(): void {
+    const response = this.#response;
+    if (this.#whole === null || response.destroyed) return;
+    endWith(response, this.#whole);
+    dropIfStalled(response);
   }
 
   #onClose(): void {

@@ -19,6 +19,7 @@ const HTTP = ['hono', 'hono/**', '@hono/**', 'undici', 'node:http'];
 
 export const ROOMS: readonly Room[] = [
   { path: 'gateway/core', idea: 'call, reply, worker, errors, clock, chance: what every part means by these words', knows: [] },
+  { path: 'gateway/core/turn', idea: 'turns of the event loop: what may wait for the end of one', knows: [] },
   { path: 'gateway/core/bag', idea: 'what is under way, by the thousand', knows: [] },
   { path: 'gateway/core/secrets', idea: 'what must not be shown, and how it is taken out; names that nobody can guess', knows: [] },
   { path: 'gateway/core/log', idea: 'the one log writer', knows: ['gateway/core'] },
@@ -76,7 +77,7 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/core', 'gateway/openai'],
     shuns: HTTP,
   },
-  { path: 'gateway/workers/wire', idea: 'the socket to a worker', knows: ['gateway/core', 'gateway/vllm'] },
+  { path: 'gateway/workers/wire', idea: 'the socket to a worker', knows: ['gateway/core', 'gateway/core/turn', 'gateway/vllm'] },
   {
     path: 'gateway/workers',
     idea: 'which workers there are: listed, supervised, scraped',
@@ -106,11 +107,19 @@ export const ROOMS: readonly Room[] = [
       'gateway/policies/window',
     ],
   },
-  { path: 'gateway/http/body', idea: 'reads a request body within its limits', knows: ['gateway/core'] },
+  { path: 'gateway/http/body', idea: 'reads a request body within its limits', knows: ['gateway/core', 'gateway/core/turn'] },
   {
     path: 'gateway/http',
     idea: 'a request becomes a call, a reply an answer',
-    knows: ['gateway/core', 'gateway/core/bag', 'gateway/http/body', 'gateway/openai', 'gateway/policies', 'gateway/policies/window'],
+    knows: [
+      'gateway/core',
+      'gateway/core/bag',
+      'gateway/core/turn',
+      'gateway/http/body',
+      'gateway/openai',
+      'gateway/policies',
+      'gateway/policies/window',
+    ],
   },
   { path: 'gateway/http/probes', idea: 'probes answered by a thread of its own', knows: ['gateway/core'] },
   {

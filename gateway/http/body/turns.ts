@@ -1,3 +1,5 @@
+import { nextTurn } from '../../core/turn/next-turn.ts';
+
 /** Turns of the event loop from one body to the next: a new connection is accepted in one, its request read in another, and answered. */
 const TURNS_BETWEEN = 3;
 
@@ -16,5 +18,5 @@ export class Turns {
 }
 
 async function pause(): Promise<void> {
-  for (let turn = 0; turn < TURNS_BETWEEN; turn++) await new Promise((resolve) => void setImmediate(resolve));
+  for (let turn = 0; turn < TURNS_BETWEEN; turn++) await nextTurn();
 }

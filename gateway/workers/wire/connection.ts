@@ -9,6 +9,7 @@ import { ChunkWalker } from './chunk-frames.ts';
 import { type Decoded, decoded, isCoded, unknownCoding } from './decoded.ts';
 import { failure, tooLate } from './failure.ts';
 import { frameOf, isEventStream } from './frame-of.ts';
+import { LateRequest } from './late-request.ts';
 import { type Endpoint, openSocket } from './open-socket.ts';
 import { parseResponseHead, type ResponseHead, upstreamHead } from './response-head.ts';
 
@@ -28,8 +29,6 @@ export interface ConnectionOwner {
 const STALE_REST_MS = 1_000;
 /** A close that was under way as we wrote is noticed within this, however busy both sides are. */
 const STALE_NOTICE_MS = 1_000;
-/** Bodies up to this size travel in one write with the head. */
-const JOIN_BYTES = 65_536;
 
 type Reading =
   | { readonly kind: 'nothing' }
@@ -59,6 +58,7 @@ export class Connection implements UpstreamExchange {
   #connected = false;
   #answered = false;
   #sentAt = 0;
+  readonly #request: LateRequest;
   /** Since when it has been idle; null before its first exchange has ended. Monotonic ms, as all here. */
   #restedSince: number | null = null;
   #error: Error | null = null;
@@ -76,6 +76,9 @@ export class Connection implements UpstreamExchange {
     this.#clock = clock;
     const socket = openSocket(endpoint, (read) => this.#onData(read));
     this.#socket = socket;
+    this.#request = new LateRequest(socket, () => {
+      if (this.#connected) this.#listener?.onSent();
+    });
     this.#connectTimer = clock.after(connectMs, () => {
       const cause = new Error(`no connection within ${connectMs} ms`);
       this.#late = tooLate(connectMs, cause);
@@ -99,20 +102,7 @@ export class Connection implements UpstreamExchange {
     this.#head = null;
     this.#answered = false;
     this.#sentAt = this.#clock.now();
-    const socket = this.#socket;
-    if (body === null) socket.write(head, 'latin1');
-    else if (body.length <= JOIN_BYTES) {
-      const joined = Buffer.allocUnsafe(head.length + body.length);
-      joined.write(head, 0, 'latin1');
-      body.copy(joined, head.length);
-      socket.write(joined);
-    } else {
-      socket.cork();
-      socket.write(head, 'latin1');
-      socket.write(body);
-      socket.uncork();
-    }
-    if (this.#connected) listener.onSent();
+    this.#request.put(head, body);
   }
 
   pause(): void {
@@ -139,7 +129,7 @@ export class Connection implements UpstreamExchange {
     this.#connected = true;
     this.#connectTimer?.cancel();
     this.#connectTimer = null;
-    this.#listener?.onSent();
+    if (!this.#request.isWaiting) this.#listener?.onSent();
   }
 
   #onData(read: Buffer): void {
@@ -162,7 +152,8 @@ export class Connection implements UpstreamExchange {
         this.#onBody(read);
         return;
       case 'head':
-        this.#onHead(read);
+        if (this.#request.isWaiting) this.#onTooEarly(read);
+        else this.#onHead(read);
         return;
       case 'nothing':
         this.#onUnasked(read);
@@ -248,6 +239,12 @@ export class Connection implements UpstreamExchange {
     this.destroy();
   }
 
+  /** What comes before the request has been written answers another, and this one may go elsewhere. */
+  #onTooEarly(bytes: Buffer): void {
+    this.#owner.onUnasked(this, bytes);
+    this.#fail('stale', 'The worker answered before it was asked.');
+  }
+
   #failAsAnothers(): void {
     this.#owner.onUnasked(this, NO_BYTES);
     this.#fail('nonsense', 'The worker answered another request than the one that it was asked.');
@@ -291,7 +288,8 @@ export class Connection implements UpstreamExchange {
     this.#connectTimer = null;
     if (this.#listener) {
       if (!this.#connected) this.#failToConnect();
-      else if (!this.#answered && this.#mayBeStale()) this.#fail('stale', 'The worker closed a kept connection.');
+      else if (this.#request.isWaiting || (!this.#answered && this.#mayBeStale()))
+        this.#fail('stale', 'The worker closed a kept connection.');
       else this.#fail('died', 'The worker broke off the connection.');
     }
     this.#owner.onClosed(this);

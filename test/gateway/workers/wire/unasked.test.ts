@@ -2,7 +2,7 @@ import type * as net from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { until } from '../../../support/gateway.ts';
 import { chunk, LAST_CHUNK, STREAM_HEAD, whole } from '../../http/raw-worker.ts';
-import type { Heard } from './heard.ts';
+import type { Heard, Spoken } from './heard.ts';
 import { POST, rested, speak, spoken, wire, type Wire } from './wire.ts';
 
 const STREAM = `${STREAM_HEAD}${chunk('data: a\n\n').toString()}${LAST_CHUNK}`;
@@ -62,6 +62,25 @@ describe('what a worker says unasked', () => {
     heard.onPiece = () => exchange.pause();
     await heard.over;
     await until(() => each.transport.openSockets === 0, 'it is closed');
+  });
+
+  test.each([
+    ['said', (socket: net.Socket) => socket.write(whole('{}'))],
+    ['closed', (socket: net.Socket) => socket.destroy()],
+  ])('%s before a request has been written leaves that request unsent', async (_name, act) => {
+    const each = await wire();
+    await spoken(each);
+    const { heard } = await new Promise<Spoken>((resolve) => {
+      setImmediate(() => {
+        for (const socket of each.sockets) act(socket);
+        resolve(speak(each));
+      });
+    });
+    await heard.over;
+    expect(heard.failure?.kind).toBe('stale');
+    expect(each.requests).toHaveLength(1);
+    expect((await spoken(each)).order.at(-1)).toBe('end');
+    expect(each.accepted()).toBe(2);
   });
 
   test('costs it the trust in all its connections, until some time has passed', async () => {
