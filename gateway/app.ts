@@ -1,13 +1,16 @@
 import { Hono } from 'hono';
 import { GatewayError } from './core/errors.ts';
+import { mayUse, type Principal } from './core/principal.ts';
 import type { WorkerDirectory } from './core/worker.ts';
+import { principalOf } from './http/credentials.ts';
+import type { Door } from './keys/door.ts';
 import { admin, checkAdmin, type AdminContext } from './http/pages/admin.ts';
 import type { Guesses } from './http/guesses.ts';
 import type { HttpAnswer, HttpContext, HttpEnv } from './http/http-env.ts';
 import { front } from './http/pages/front.ts';
 import { operations, type OperationsContext } from './http/pages/operations.ts';
 import { meantBy } from './http/meant-path.ts';
-import { requestIdOf, unknownModel } from './http/identify.ts';
+import { modelFor, requestIdOf, unknownModel } from './http/identify.ts';
 import { RELAYED_ROUTES, storedMethod } from './http/routes.ts';
 import type { Refusals } from './http/refusals.ts';
 import type { Stage } from './http/lifecycle.ts';
@@ -23,6 +26,9 @@ export interface AppContext {
   readonly surface: 'api' | 'admin' | 'both';
   readonly refusals: Refusals;
   readonly guesses: Guesses;
+  readonly door: Door;
+  /** Whether anyone may read /metrics. */
+  readonly metricsArePublic: () => boolean;
 }
 
 /** Nobody is led to these. */
@@ -46,7 +52,7 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
         return await answer(c);
       } catch (thrown) {
         // The books know it by its place in this table, not by what a client wrote.
-        return refuse(c, thrown, path.replaceAll('{[^]+}', ''));
+        return refuse(c, await context.guesses.inTime(thrown, incoming), path.replaceAll('{[^]+}', ''));
       }
     };
   const get = (path: string, answer: HttpAnswer) => {
@@ -62,10 +68,13 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
   if (context.surface !== 'admin') {
     // A POST to one of these never comes here: it went straight to serveCall (main.ts).
     for (const { path } of RELAYED_ROUTES) methods.set(path, 'POST');
-    get('/v1/models', (c) => c.json(modelList(context.directory.models())));
+    get('/v1/models', (c) => {
+      const asker = askerOf(c);
+      return c.json(modelList(context.directory.models().filter((model) => mayUse(asker, model))));
+    });
     get('/v1/models/:id{[^]+}', (c) => {
       const id = c.req.param('id') ?? '';
-      return c.json(modelCard(findModel(context.directory, id), id));
+      return c.json(modelCard(findModel(context.directory, askerOf(c), id), id));
     });
   }
 
@@ -76,7 +85,10 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
   get('/livez', ops.live);
   get('/readyz', ops.ready);
   get('/startupz', ops.startup);
-  get('/metrics', ops.metrics);
+  get('/metrics', async (c) => {
+    if (!context.metricsArePublic()) await checkAdmin(c.env.incoming, context.admin.key(), context.guesses, context.door);
+    return ops.metrics(c);
+  });
   get('/stats', ops.stats);
   get('/version', ops.version);
 
@@ -86,7 +98,7 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
     const guarded =
       (answer: HttpAnswer): HttpAnswer =>
       async (c) => {
-        await checkAdmin(c.env.incoming, context.admin.key(), context.guesses);
+        await checkAdmin(c.env.incoming, context.admin.key(), context.guesses, context.door);
         return answer(c);
       };
     get('/admin/status', guarded(answers.status));
@@ -100,6 +112,10 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
 
   app.notFound(named((c) => refuse(c, unknown(c)), 'unknown'));
   app.onError((thrown, c) => refuse(c, thrown));
+
+  function askerOf(c: HttpContext): Principal {
+    return principalOf(c.env.incoming.headers, context.door);
+  }
 
   function unknown(c: HttpContext): GatewayError {
     const { path, method } = c.req;
@@ -157,8 +173,8 @@ function sized(answer: HttpAnswer): HttpAnswer {
 }
 
 /** Ids hold slashes; SDKs write them escaped, people do not. */
-function findModel(directory: WorkerDirectory, id: string) {
-  const model = directory.resolve(id);
+function findModel(directory: WorkerDirectory, asker: Principal, id: string) {
+  const model = modelFor(directory, asker, id);
   if (model) return model;
-  throw unknownModel(directory, id);
+  throw unknownModel(directory, asker, id);
 }

@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { createApp, type AppContext } from './app.ts';
 import { controlPath } from './link/control-path.ts';
-import { adminAccess, apiAccess } from './config/access.ts';
+import { adminAccess, apiAccess, doorRules, metricsArePublic } from './config/access.ts';
 import { adminKey as findOrMakeAdminKey, type AdminKey } from './config/admin-key.ts';
 import { explainJson } from './config/explain.ts';
 import type { LoadedSettings } from './config/load.ts';
@@ -26,6 +26,10 @@ import { adminStatus } from './http/pages/admin-status.ts';
 import { LiveStatus } from './http/pages/live-status.ts';
 import { Guesses } from './http/guesses.ts';
 import { BodyMemory } from './http/body/read-body.ts';
+import { Door } from './keys/door.ts';
+import { KeyRing } from './keys/key-ring.ts';
+import { readInThread } from './keys/read-in-thread.ts';
+import { WatchedKeys } from './keys/watched-keys.ts';
 import { Turns } from './http/body/turns.ts';
 import { Crowd, crowdLimits } from './http/crowd.ts';
 import { openFilesLimit } from './config/open-files.ts';
@@ -55,6 +59,7 @@ import { lostEvent } from './telemetry/events/lost-event.ts';
 import { unaskedAnswer } from './telemetry/events/unasked-answer.ts';
 import { linkLog } from './telemetry/events/link-log.ts';
 import { crowdLog, fewFiles, shortageLog } from './telemetry/events/shortage-log.ts';
+import { tellKeys } from './telemetry/events/keys-log.ts';
 import { overloadLog } from './telemetry/events/overload-log.ts';
 import { lastFailures } from './telemetry/events/last-failures.ts';
 import { refusalSums } from './telemetry/events/refusal-sums.ts';
@@ -310,6 +315,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     log.level = settings.log.level;
     adminKey = takeAdminKey();
     access = { api: apiAccess(settings), admin: adminAccess(settings) };
+    rules = doorRules(settings);
+    door.ring = new KeyRing(loaded.keys);
     directory.setModels(settings.models);
     listed?.update(listings(settings));
     dispatch.configure();
@@ -318,6 +325,23 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     for (const server of listeners?.servers ?? []) server.requestTimeout = requestTimeoutMs();
     admission.poke();
   }
+
+  // === keys ===
+  let rules = doorRules(settings);
+  const door = new Door(clock, new KeyRing(loaded.keys), () => rules);
+  const watchedKeys = new WatchedKeys({
+    clock,
+    asked: () =>
+      settings.auth.keys_file === null ? null : { file: settings.auth.keys_file, cwd: options.cwd, inSettings: settings.auth.keys },
+    read: (asked) => readInThread(asked, clock),
+    onRead(told, asked) {
+      tellKeys(ofAll, told, asked.file);
+      if (told.kind === 'wrong') return;
+      loaded = { ...loaded, keys: [...settings.auth.keys, ...told.keys] };
+      door.ring = new KeyRing(loaded.keys);
+    },
+  });
+  const guesses = new Guesses(clock, kin?.beginning.count);
 
   // === the listeners ===
   let listeners: Listeners | null = null;
@@ -365,9 +389,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     live,
     bodies,
     turns: new Turns(),
-    answerPlace: (answer) => dispatch.answers.of(answer),
+    answerPlace: (answer, asker) => dispatch.answers.of(answer, asker),
     crowd,
     overload,
+    door,
+    guesses,
     refusals,
     onUnexpected,
   };
@@ -376,7 +402,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     lifecycle: () => lifecycle.stage,
     newId,
     refusals,
-    guesses: new Guesses(clock, kin?.beginning.count),
+    guesses,
+    door,
+    metricsArePublic: () => metricsArePublic(settings, door.ring.hasAdmin),
     operations: {
       version: VERSION,
       registry: page.registry,
@@ -487,6 +515,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     kin?.share.close();
     pressureTimer.cancel();
     overload.close();
+    watchedKeys.close();
     refused?.close();
     readiness.close();
     offMark();

@@ -1,5 +1,5 @@
 import { isLoopbackHost } from './schema/addresses.ts';
-import type { Settings } from './schema/settings.ts';
+import { asksForKeys, type Settings } from './schema/settings.ts';
 
 /** What a listener asks of a request besides keys. */
 interface AccessRules {
@@ -11,11 +11,22 @@ interface AccessRules {
 
 /** The rules of the listener for the API. What anyone may use may be asked for by any name. */
 export function apiAccess({ server, auth }: Settings): AccessRules {
-  const asksForKey = auth.keys.length > 0;
+  const asksForKey = asksForKeys(auth);
   const hosts = asksForKey || auth.allow_anonymous === true ? null : namesOf(server.host);
   const { allowed_origins: allowed } = server.cors;
   if (allowed === 'auto') return { hosts, origins: asksForKey ? 'any' : 'local' };
   return { hosts, origins: allowed === '*' || allowed.includes('*') ? 'any' : allowed };
+}
+
+/** Who is let in by the key that a request brings. */
+export function doorRules({ auth }: Settings): { readonly asks: boolean; readonly admitsAnyone: boolean } {
+  return { asks: asksForKeys(auth), admitsAnyone: auth.allow_anonymous === true };
+}
+
+/** Whether anyone may read /metrics. `hasAdminKey`: a client's key opens what is for operators. */
+export function metricsArePublic({ metrics, admin, server }: Settings, hasAdminKey: boolean): boolean {
+  if (metrics.public ?? isLoopbackHost(server.host)) return true;
+  return admin.key === null && !hasAdminKey;
 }
 
 /** The rules of a listener for operators alone, which no page of another origin may use. */

@@ -1,3 +1,5 @@
+import { readKeysFile } from './keys-file.ts';
+import type { ClientKeySettings } from './schema/client-keys.ts';
 import { crossFindings } from './schema/cross-checks.ts';
 import { environmentLayer } from './layers/environment-layer.ts';
 import { type FixedSetting, fixedLayer, flagLayer } from './layers/flag-layer.ts';
@@ -22,6 +24,8 @@ export interface LoadInput {
 
 export interface LoadedSettings {
   readonly settings: Settings;
+  /** Keys of clients, those of `auth.keys_file` included. */
+  readonly keys: readonly ClientKeySettings[];
   /** Where each value that is not a default comes from. */
   readonly origins: Origins;
   /** The file that was read, as it was named; null when there is none. */
@@ -70,9 +74,13 @@ function readSettings(input: LoadInput, salvage: boolean): ReadSettings {
   const settings = settingsSchema.parse(merged.tree) as Settings;
   const everything = [...layers, merged];
   const between = judge(settings, merged, new Set(everything.flatMap((layer) => [...layer.broken])));
-  const findings = [...everything.flatMap((layer) => layer.findings), ...between.errors];
-  const warnings = [...file.warnings, ...environment.warnings, ...between.warnings];
-  return { loaded: { settings, origins: merged.origins, file: file.name, warnings }, problems: toProblems(findings) };
+  const inSettings = settings.auth.keys;
+  const { keys_file: keysFile } = settings.auth;
+  const inFile = keysFile === null ? null : readKeysFile({ ...input, file: keysFile }, inSettings);
+  const findings = [...everything.flatMap((layer) => layer.findings), ...between.errors, ...(inFile?.findings ?? [])];
+  const warnings = [...file.warnings, ...environment.warnings, ...between.warnings, ...(inFile?.warnings ?? [])];
+  const keys = [...inSettings, ...(inFile?.keys ?? [])];
+  return { loaded: { settings, keys, origins: merged.origins, file: file.name, warnings }, problems: toProblems(findings) };
 }
 
 /** What is wrong between settings, told at the first setting involved that somebody set: that change brought the trouble. */

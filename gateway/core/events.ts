@@ -16,6 +16,8 @@ export interface EarlyRefusal {
   readonly status: number;
   readonly code: string;
   readonly durationMs: number;
+  /** The name of the key that it came with; null: none, or none that is known. */
+  readonly key: string | null;
 }
 
 /**

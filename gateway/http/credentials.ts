@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError } from '../core/errors.ts';
 import { ANONYMOUS, type Principal } from '../core/principal.ts';
+import type { Door } from '../keys/door.ts';
 
 const BEARER = /^bearer +(\S+)$/i;
 
@@ -19,12 +20,9 @@ export function givenKey(headers: IncomingHttpHeaders): string | null {
   return bearer ?? other ?? null;
 }
 
-/**
- * Who sent a request for a worker. Asked before the body is read. No keys can be set yet, so nobody's is looked at: clients send made-up
- * ones, and some send two.
- */
-export function principalOf(_headers: IncomingHttpHeaders): Principal {
-  return ANONYMOUS;
+/** Who sent a request. Asked before its body is read. @throws invalid_api_key · conflicting_credentials */
+export function principalOf(headers: IncomingHttpHeaders, door: Door): Principal {
+  return door.asks ? door.principalOf(givenKey(headers)) : ANONYMOUS;
 }
 
 /** Compares in a time that says nothing of where they differ. */

@@ -1,6 +1,8 @@
 import type { EventEmitter } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
+import { WrongKey } from '../keys/door.ts';
 
 /** How long a wrong key waits for its answer. */
 const HOLD_MS = 2_000;
@@ -8,6 +10,11 @@ const HOLD_MS = 2_000;
 const AT_ONCE = 4;
 /** Wrong keys that wait, of all addresses. */
 const MOST = 256;
+/** Wrong keys of clients from an address in a minute that are told so at once: a mistake is made more than once. */
+const FREE = 20;
+const MINUTE_MS = 60_000;
+/** Addresses of which that is remembered. */
+const MOST_SOURCES = 10_000;
 const LOOPBACK = /^(?:127\.|::1$|::ffff:127\.)/;
 
 /**
@@ -19,6 +26,8 @@ export class Guesses {
   readonly #atOnce: number;
   readonly #waiting = new Map<string, number>();
   #count = 0;
+  /** In the order in which they began. */
+  readonly #mistakes = new Map<string, { readonly since: number; count: number }>();
 
   /** @param processes that strangers may try by turns */
   constructor(clock: Clock, processes = 1) {
@@ -48,6 +57,32 @@ export class Guesses {
         resolve();
       });
     });
+  }
+
+  /**
+   * Why a request is refused, when it may be told: a wrong key of a client after a while, if many have come from there. Unlike with the one
+   * key of an operator, others from the same address are looked at meanwhile: they may be those of everybody behind a proxy. Never rejects.
+   */
+  async inTime(refusal: unknown, { socket }: IncomingMessage): Promise<unknown> {
+    const address = socket.remoteAddress ?? '';
+    if (!(refusal instanceof WrongKey) || this.#isForgiven(sourceOf(address))) return refusal;
+    try {
+      this.check(address);
+      await this.wrong(address, socket);
+      return refusal;
+    } catch (tooMany) {
+      return tooMany;
+    }
+  }
+
+  #isForgiven(source: string): boolean {
+    const now = this.#clock.now();
+    const known = this.#mistakes.get(source);
+    if (known !== undefined && now - known.since < MINUTE_MS) return ++known.count <= FREE;
+    this.#mistakes.delete(source);
+    if (this.#mistakes.size >= MOST_SOURCES) this.#mistakes.delete(this.#mistakes.keys().next().value!);
+    this.#mistakes.set(source, { since: now, count: 1 });
+    return true;
   }
 
   #forget(source: string): void {

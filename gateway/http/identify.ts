@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Clock } from '../core/clock.ts';
 import { makeCall, type Call, type CallBody, type Peek, type Route } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
-import type { Principal } from '../core/principal.ts';
+import { mayUse, nameOf, type Principal } from '../core/principal.ts';
 import type { ModelEntry, WorkerDirectory } from '../core/worker.ts';
 import { askingForUsage, leavesUsageOpen } from '../openai/ask-usage.ts';
 import { parseJsonBody } from '../openai/json-body.ts';
@@ -36,8 +36,8 @@ export interface IdentifyContext {
   readonly directory: WorkerDirectory;
   readonly maxBodyBytes: () => number;
   readonly turns: Turns;
-  /** Where the answer of that name is, which one worker has alone; null where that is not known. */
-  readonly answerPlace: (answer: string) => { readonly worker: string; readonly model: string } | null;
+  /** Where the answer of that name is, which one worker has alone; null where that is not known, or it is another's. `asker`: the name of a key; null: anyone without */
+  readonly answerPlace: (answer: string, asker: string | null) => { readonly worker: string; readonly model: string } | null;
   /** Whether a client's own trace is continued with its sampling decision. */
   readonly trustTrace: () => boolean;
 }
@@ -84,7 +84,9 @@ export async function identify(
   const bytes = await readBody(incoming, maxBytes, context.clock, reading.onLength);
   if (bytes.length > LARGE_BYTES) await ownTurn(context, incoming);
   const { model, body, seen } =
-    route.body === 'json' ? ofJson(context, route, withoutMark(bytes)) : ofUpload(context, bytes, contentType, boundary);
+    route.body === 'json'
+      ? ofJson(context, principal, route, withoutMark(bytes))
+      : ofUpload(context, principal, bytes, contentType, boundary);
   return makeCall({
     id,
     route,
@@ -92,10 +94,10 @@ export async function identify(
     peek: seen,
     model: model.id,
     principal,
-    priority: headers['x-headgate-priority'] === 'batch' ? 'batch' : 'interactive',
+    priority: headers['x-headgate-priority'] === 'batch' || (principal.kind === 'key' && principal.isBatch) ? 'batch' : 'interactive',
     sessionId: checked(headers['x-session-id'], SESSION_ID),
     forward: forwarded(headers, context.trustTrace()),
-    only: seen.previous == null ? null : context.answerPlace(seen.previous),
+    only: seen.previous == null ? null : context.answerPlace(seen.previous, nameOf(principal)),
     arrivedAt,
   });
 }
@@ -109,10 +111,10 @@ interface Read {
   readonly seen: Peek;
 }
 
-function ofJson({ directory }: IdentifyContext, route: Route, bytes: Buffer): Read {
+function ofJson({ directory }: IdentifyContext, principal: Principal, route: Route, bytes: Buffer): Read {
   const parsed = parseJsonBody(bytes, TOKEN_LIST_PATHS.has(route.path));
   const seen = peek(parsed, route);
-  const model = resolve(directory, seen.model);
+  const model = resolve(directory, principal, seen.model);
   // The worker knows the model by its id; a body that names none gets the worker's default, which is this one.
   const named =
     seen.model === null ? unnamed(route, bytes, model) : seen.model === model.id ? bytes : (rewriteModel(bytes, model.id) ?? bytes);
@@ -125,9 +127,9 @@ function unnamed(route: Route, bytes: Buffer, model: ModelEntry): Buffer {
   return NAMED_PATHS.has(route.path) ? nameModel(bytes, model.id) : bytes;
 }
 
-function ofUpload({ directory }: IdentifyContext, bytes: Buffer, contentType: string, boundary: string): Read {
+function ofUpload({ directory }: IdentifyContext, principal: Principal, bytes: Buffer, contentType: string, boundary: string): Read {
   const { model: name, stream } = peekUpload(bytes, boundary);
-  const model = resolve(directory, name);
+  const model = resolve(directory, principal, name);
   const seen: Peek = { model: name, stream, promptChars: 0, promptHead: '', maxTokens: null, choices: 1, promptLogprobs: null };
   // The worker does not know our aliases.
   const idOf = (written: string) => directory.resolve(written === '' ? null : written)?.id ?? null;
@@ -162,28 +164,40 @@ function withoutMark(bytes: Buffer): Buffer {
   return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes;
 }
 
-function resolve(directory: WorkerDirectory, written: string | null): ModelEntry {
+function resolve(directory: WorkerDirectory, principal: Principal, written: string | null): ModelEntry {
   // Some clients must name a model, and are given an empty name for want of one.
   const name = written === '' ? null : written;
-  const model = directory.resolve(name);
+  const model = modelFor(directory, principal, name);
   if (model) return model;
+  const isHidden = directory.resolve(name) !== null;
   const workers = directory.workers();
   // A worker that has not been reached yet may be the one that serves it; only when all have told can we say that nobody does.
-  if (name === null || workers.length === 0 || workers.some(({ view }) => view.models.length === 0)) {
+  if (!isHidden && (name === null || workers.length === 0 || workers.some(({ view }) => view.models.length === 0))) {
     const which = name === null ? 'No model is available yet' : `The model \`${shown(name)}\` is not known yet`;
     throw new GatewayError('no_worker', `${which}: not every worker has been reached.`, { retryAfterMs: 5_000 });
   }
-  throw unknownModel(directory, name);
+  throw unknownModel(directory, principal, name);
+}
+
+/** The model of that name, or without one the first, of those that exist for whoever asks. */
+export function modelFor(directory: WorkerDirectory, principal: Principal, name: string | null): ModelEntry | null {
+  const model = directory.resolve(name);
+  if (model === null || mayUse(principal, model)) return model;
+  return name === null ? (directory.models().find((each) => mayUse(principal, each)) ?? null) : null;
 }
 
 const MOST_NAMED = 10;
 
 /** A name that nothing answers to, with those that there are. */
-export function unknownModel(directory: WorkerDirectory, name: string): GatewayError {
-  const ids = directory.models().map(({ id }) => shown(id));
+export function unknownModel(directory: WorkerDirectory, principal: Principal, name: string | null): GatewayError {
+  const ids = directory
+    .models()
+    .filter((model) => mayUse(principal, model))
+    .map(({ id }) => shown(id));
   const more = ids.length > MOST_NAMED ? ` and ${ids.length - MOST_NAMED} more` : '';
   const known = ids.length > 0 ? ` There is ${ids.slice(0, MOST_NAMED).join(', ')}${more}.` : '';
-  return new GatewayError('model_not_found', `The model \`${shown(name)}\` does not exist.${known}`, { param: 'model' });
+  const which = name === null ? 'There is no model for this key.' : `The model \`${shown(name)}\` does not exist.`;
+  return new GatewayError('model_not_found', `${which}${known}`, { param: 'model' });
 }
 
 function shown(name: string): string {
@@ -215,7 +229,7 @@ export function identifyStored(context: IdentifyContext, incoming: IncomingMessa
   incoming.resume();
   const [path = '', query = ''] = (incoming.url ?? '').split('?', 2);
   const id = storedId(path);
-  const place = context.answerPlace(id);
+  const place = context.answerPlace(id, nameOf(head.principal));
   if (place === null) {
     throw new GatewayError('not_found', `No response with the id ${id} is known here.`, { param: 'response_id' });
   }

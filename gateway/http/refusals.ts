@@ -24,6 +24,8 @@ export interface RefusedRequest {
   /** '': it could not be read. */
   readonly method: string;
   readonly durationMs: number;
+  /** The name of the key that it came with, where that is known. */
+  readonly key?: string | null;
 }
 
 /** Refuses what never becomes a call: tells the books, and writes the answer. Errors of calls are answered by the rescue policy. */
@@ -42,7 +44,7 @@ export class Refusals {
   }
 
   /** Tells the books. Returns the answer, for a caller that has its own way to write it. */
-  record(error: GatewayError, { id, route, target, dialect, method, durationMs }: RefusedRequest): ErrorReplyParts {
+  record(error: GatewayError, { id, route, target, dialect, method, durationMs, key = null }: RefusedRequest): ErrorReplyParts {
     const parts = errorReplyParts(error, dialect, this.#context.random);
     // A query may hold a key.
     const path = target?.split('?', 1)[0] ?? null;
@@ -54,6 +56,7 @@ export class Refusals {
       status: parts.status,
       code: error.details.code ?? error.row.code,
       durationMs,
+      key,
     });
     return parts;
   }

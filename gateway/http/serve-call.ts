@@ -2,11 +2,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Bag, Member } from '../core/bag/bag.ts';
 import type { Call, Route } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
+import { ANONYMOUS, nameOf, type Principal } from '../core/principal.ts';
 import type { Handler } from '../core/handler.ts';
 import type { Reply } from '../core/reply.ts';
 import { type LateWriter, writeAtEndOfTurn } from '../core/turn/late-writes.ts';
 import type { BodyMemory } from './body/read-body.ts';
 import { principalOf } from './credentials.ts';
+import type { Door } from '../keys/door.ts';
+import type { Guesses } from './guesses.ts';
 import type { Crowd } from './crowd.ts';
 import { identify, identifyStored, requestIdOf, type CallHead, type IdentifyContext } from './identify.ts';
 import type { Stage } from './lifecycle.ts';
@@ -25,6 +28,8 @@ export interface ServeContext extends IdentifyContext {
   readonly bodies: BodyMemory;
   readonly crowd: Crowd;
   readonly overload: Overload;
+  readonly door: Door;
+  readonly guesses: Guesses;
   readonly refusals: Refusals;
   readonly onUnexpected: (error: unknown, requestId: string) => void;
 }
@@ -36,11 +41,13 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
   const id = requestIdOf(incoming.headers, context.newId);
   const room = context.bodies.open();
   let call: Call;
+  let principal: Principal = ANONYMOUS;
   try {
     if (context.lifecycle() === 'refusing') throw new GatewayError('draining', 'The gateway is shutting down.', { close: true });
     context.overload.check();
     context.crowd.check(incoming.socket);
-    const head: CallHead = { id, route, principal: principalOf(incoming.headers), arrivedAt };
+    principal = principalOf(incoming.headers, context.door);
+    const head: CallHead = { id, route, principal, arrivedAt };
     call = route.stored
       ? identifyStored(context, incoming, head)
       : await identify(context, incoming, head, {
@@ -52,7 +59,8 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
         });
   } catch (error) {
     room.release();
-    refuse(context, incoming, response, route, id, arrivedAt, error);
+    const head: CallHead = { id, route, principal, arrivedAt };
+    refuse(context, incoming, response, head, await context.guesses.inTime(error, incoming));
     return;
   }
   const client = new ClientSide(response, call);
@@ -78,14 +86,13 @@ function refuse(
   { clock, refusals, lifecycle }: ServeContext,
   incoming: IncomingMessage,
   response: ServerResponse,
-  route: Route,
-  id: string,
-  arrivedAt: number,
+  { id, route, principal, arrivedAt }: CallHead,
   thrown: unknown,
 ): void {
   if (lifecycle() !== 'serving') response.shouldKeepAlive = false;
   const { path, dialect } = route;
-  const request = { id, route: path, dialect, method: incoming.method ?? 'POST', durationMs: clock.now() - arrivedAt };
+  const durationMs = clock.now() - arrivedAt;
+  const request = { id, route: path, dialect, method: incoming.method ?? 'POST', durationMs, key: nameOf(principal) };
   refusals.answer(incoming, response, refusals.errorOf(thrown, id), request);
 }
 

@@ -39,6 +39,8 @@ export function errorReplyParts(error: GatewayError, dialect: Dialect, random: R
     }
   }
   if (row.retry === false || details.hopeless) headers['x-should-retry'] = 'false';
+  // RFC 9110 §15.5.2: how one says who one is.
+  if (status === 401) headers['www-authenticate'] = 'Bearer';
   if (details.allow !== undefined) headers['allow'] = details.allow;
   if (details.location !== undefined) headers['location'] = details.location;
   if (details.close) headers['connection'] = 'close';

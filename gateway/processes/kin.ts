@@ -12,7 +12,7 @@ export interface Hands {
   /** New settings hold; null: they were refused. */
   readonly adopt: (loaded: LoadedSettings | null, changed: readonly string[]) => void;
   readonly follow: (worker: string, finding: SharedFinding) => void;
-  readonly stored: (answer: string, place: { readonly worker: string; readonly model: string }) => void;
+  readonly stored: (answer: string, place: { readonly worker: string; readonly model: string; readonly owner: string | null }) => void;
   readonly obey: (worker: string, order: Order) => void;
   readonly part: (question: Part) => unknown;
 }

@@ -62,7 +62,11 @@ export type ServerWord =
   | { readonly kind: 'idle' }
   | { readonly kind: 'wish'; readonly model: string; readonly waiting: number }
   | { readonly kind: 'finding'; readonly worker: string; readonly finding: SharedFinding }
-  | { readonly kind: 'stored'; readonly answer: string; readonly place: { readonly worker: string; readonly model: string } }
+  | {
+      readonly kind: 'stored';
+      readonly answer: string;
+      readonly place: { readonly worker: string; readonly model: string; readonly owner: string | null };
+    }
   | { readonly kind: 'order'; readonly worker: string; readonly order: Order }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Part | 'reload' }
   | { readonly kind: 'part'; readonly id: number; readonly part: unknown }

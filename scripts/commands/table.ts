@@ -110,6 +110,20 @@ export const COMMANDS: readonly Command[] = [
     run: async (argv) => (await import('./logs.ts')).logs(argv),
   },
   {
+    name: 'key',
+    usage: 'key new NAME | list | check [FLAGS]',
+    summary: 'Makes a key for a client, tells which there are, or whose the key on standard input is.',
+    flags: [
+      ['--models A,B*', 'new: models it may use, by id, alias or pattern (default: all)'],
+      ['--expires TIME', 'new: until when: 90d, a day or an ISO time (default: for ever)'],
+      ['--batch', 'new: all its calls are of the lower class'],
+      ['--admin', 'new: it opens /admin, /debug and /metrics too'],
+      ['--json', 'new, list: as JSON'],
+    ],
+    settings: ['config'],
+    run: async (argv) => (await import('./key.ts')).key(argv),
+  },
+  {
     name: 'reload',
     usage: 'reload [FLAGS]',
     summary: 'Has the running gateway read its settings anew, without dropping a request; says what changed and what needs a restart.',

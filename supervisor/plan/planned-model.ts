@@ -168,7 +168,7 @@ function planWorker(context: WorkerContext, setup: Setup, port: number, instance
 
 /** Keys that are Headgate's own business. */
 function secretsOf({ admin, auth, workers }: Settings): ReadonlySet<string> {
-  return new Set([admin.key, ...auth.keys, ...workers.map(({ api_key }) => api_key)].filter((key) => key !== null));
+  return new Set([admin.key, ...auth.keys.map(({ key }) => key), ...workers.map(({ api_key }) => api_key)].filter((key) => key !== null));
 }
 
 /** The simulated engine lies beside this file, as a source or built, and runs on the Node that runs us. */

@@ -107,6 +107,11 @@ export const ROOMS: readonly Room[] = [
       'gateway/policies/window',
     ],
   },
+  {
+    path: 'gateway/keys',
+    idea: 'who asks, by the key that a request brings',
+    knows: ['gateway/config', 'gateway/config/schema', 'gateway/core'],
+  },
   { path: 'gateway/http/body', idea: 'reads a request body within its limits', knows: ['gateway/core', 'gateway/core/turn'] },
   {
     path: 'gateway/http',
@@ -116,6 +121,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/core/bag',
       'gateway/core/turn',
       'gateway/http/body',
+      'gateway/keys',
       'gateway/openai',
       'gateway/policies',
       'gateway/policies/window',
@@ -130,6 +136,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/core',
       'gateway/http',
       'gateway/http/probes',
+      'gateway/keys',
       'gateway/link',
       'gateway/telemetry',
       'gateway/telemetry/metrics',
@@ -138,7 +145,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/app.ts',
     idea: 'every URL on one page',
-    knows: ['gateway/core', 'gateway/http', 'gateway/http/pages', 'gateway/openai'],
+    knows: ['gateway/core', 'gateway/http', 'gateway/http/pages', 'gateway/keys', 'gateway/openai'],
   },
   {
     path: 'gateway/processes/ledger',
@@ -181,6 +188,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/http/body',
       'gateway/http/pages',
       'gateway/http/probes',
+      'gateway/keys',
       'gateway/link',
       'gateway/pipeline.ts',
       'gateway/policies',
@@ -458,6 +466,11 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/core', 'gateway/core/log', 'gateway/http/pages'],
   },
   {
+    path: 'scripts/commands/keys',
+    idea: 'keys of clients: made, listed, looked at',
+    knows: ['gateway/config', 'gateway/config/schema', 'gateway/keys'],
+  },
+  {
     path: 'scripts/commands',
     idea: 'the command line: a program each',
     knows: [
@@ -474,6 +487,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/telemetry/events',
       'scripts/bench',
       'scripts/commands/keeping',
+      'scripts/commands/keys',
       'scripts/commands/live',
       'scripts/commands/past',
       'supervisor/doctor',

@@ -6,8 +6,7 @@ import type { Origin } from '../schema/origins.ts';
 import { TreeReader } from './tree-reader.ts';
 import type { Environment } from './variables.ts';
 
-/** The most that is read of a file: one byte more than may be in it. */
-export const READ_BYTES = 1024 * 1024 + 1;
+const MEBIBYTE = 1024 * 1024;
 const MAX_SYNTAX_FINDINGS = 20;
 
 /**
@@ -18,9 +17,18 @@ const MAX_SYNTAX_FINDINGS = 20;
 export function fileLayer(bytes: Uint8Array, file: string, env: Environment | null, form: Form = SETTINGS, salvage = false): Layer {
   const layer = emptyLayer(form);
   const whole: Origin = { kind: 'file', file, line: 0, column: 0 };
-  if (bytes.length >= READ_BYTES) return unusable(layer, whole, `is larger than 1 MiB, which no ${form.name} is`);
+  if (bytes.length > mostBytes(form)) return unusable(layer, whole, `is larger than ${mostMebibytes(form)} MiB, which no ${form.name} is`);
   const text = decode(bytes);
   return text === null ? unusable(layer, whole, 'is not UTF-8 text') : textLayer(layer, text, file, env, salvage);
+}
+
+/** How many bytes a file of that form may have. */
+export function mostBytes(form: Form): number {
+  return mostMebibytes(form) * MEBIBYTE;
+}
+
+function mostMebibytes({ most }: Form): number {
+  return most?.mebibytes ?? 1;
 }
 
 function textLayer(layer: Layer, text: string, file: string, env: Environment | null, salvage: boolean): Layer {

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { fileLayer, READ_BYTES } from './file-layer.ts';
+import { fileLayer, mostBytes } from './file-layer.ts';
 import { type Layer, emptyLayer } from './layer.ts';
 import { SETTINGS } from '../schema/form.ts';
 import type { Origin } from '../schema/origins.ts';
@@ -47,7 +47,7 @@ export function settingsFile(flag: string | null, cwd: string, readFile: ReadFil
 
 function readLayer(name: string, cwd: string, readFile: ReadFile, env: Environment, salvage: boolean): Layer | null {
   try {
-    const bytes = readFile(resolve(cwd, name), READ_BYTES);
+    const bytes = readFile(resolve(cwd, name), mostBytes(SETTINGS) + 1);
     return bytes === null ? null : fileLayer(bytes, name, env, SETTINGS, salvage);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);

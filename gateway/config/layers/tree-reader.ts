@@ -20,6 +20,7 @@ export class TreeReader {
   readonly #layer: Layer;
   readonly #at: (offset: number) => Origin;
   readonly #env: Environment | null;
+  readonly #mostValues: number;
   #values = 0;
 
   constructor(document: Document, layer: Layer, at: (offset: number) => Origin, env: Environment | null) {
@@ -27,6 +28,7 @@ export class TreeReader {
     this.#layer = layer;
     this.#at = at;
     this.#env = env;
+    this.#mostValues = layer.form.most?.values ?? MAX_VALUES;
   }
 
   /** The whole document as plain data; undefined when it is empty. */
@@ -38,7 +40,7 @@ export class TreeReader {
   /** Undefined where there is nothing that can be used. */
   #read(node: ParsedNode, path: Path, depth: number): unknown {
     // Counted after aliases, so that a few lines cannot stand for billions of values.
-    if (++this.#values > MAX_VALUES) this.overflow ??= `more than ${MAX_VALUES} values, aliases (*name) written out`;
+    if (++this.#values > this.#mostValues) this.overflow ??= `more than ${this.#mostValues} values, aliases (*name) written out`;
     if (depth > MAX_DEPTH) this.overflow ??= `nested deeper than ${MAX_DEPTH}`;
     if (this.overflow !== null) return undefined;
     this.#layer.origins.set(pathText(path), this.#at(node.range[0]));

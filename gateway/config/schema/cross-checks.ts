@@ -1,7 +1,8 @@
 import { isLoopbackHost, isWildcardHost } from './addresses.ts';
+import { keyFindings } from './key-findings.ts';
 import { nearestName } from './nearest-name.ts';
 import type { Path } from './origins.ts';
-import { defaultSettings, type Settings, supervisorIsOn } from './settings.ts';
+import { asksForKeys, defaultSettings, type Settings, supervisorIsOn } from './settings.ts';
 
 /** A rule between settings that is not kept. */
 interface CrossFinding {
@@ -17,6 +18,7 @@ interface CrossFinding {
 export function crossFindings(settings: Settings): CrossFinding[] {
   return [
     ...access(settings),
+    ...clientKeys(settings),
     ...ports(settings),
     ...thresholds(settings),
     ...workers(settings),
@@ -30,16 +32,24 @@ function* access({ server, auth }: Settings): Generator<CrossFinding> {
   const related = [
     ['auth', 'allow_anonymous'],
     ['auth', 'keys'],
+    ['auth', 'keys_file'],
   ];
-  if (auth.keys.length === 0 && !isLoopbackHost(server.host) && auth.allow_anonymous !== true) {
-    const message = `listening on ${server.host} lets anyone who can reach it use the API: set auth.allow_anonymous: true if that is meant, or server.host: 127.0.0.1`;
+  const isOpen = !asksForKeys(auth);
+  if (isOpen && !isLoopbackHost(server.host) && auth.allow_anonymous !== true) {
+    const message = `listening on ${server.host} lets anyone who can reach it use the API: set keys (auth.keys; "headgate key new NAME" makes one), or auth.allow_anonymous: true if that is meant, or server.host: 127.0.0.1`;
     yield error(['server', 'host'], related, message);
-  } else if (auth.keys.length === 0 && auth.allow_anonymous === false) {
+  } else if (isOpen && auth.allow_anonymous === false) {
     yield error(
       ['auth', 'allow_anonymous'],
       related,
       'allow_anonymous: false without keys would refuse every request: set it to null (anonymous on loopback only) or true',
     );
+  }
+}
+
+function* clientKeys({ auth }: Settings): Generator<CrossFinding> {
+  for (const { severity, index, field, message } of keyFindings(auth.keys)) {
+    yield { severity, path: ['auth', 'keys', index, field], related: [['auth', 'keys']], message };
   }
 }
 

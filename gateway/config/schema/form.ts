@@ -7,6 +7,8 @@ export interface Form {
   readonly name: string;
   /** What such a file holds, as the end of `expected …`. */
   readonly content: string;
+  /** How large it may be; absent: as one that is written by hand. */
+  readonly most?: { readonly mebibytes: number; readonly values: number };
 }
 
 export const SETTINGS: Form = {

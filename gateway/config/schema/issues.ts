@@ -67,13 +67,13 @@ function oneOf(options: readonly ZodIssue[][]): string {
 function wrongValue(issue: ZodIssue, path: Path, { tree, form, unshown }: Case): string {
   const value = valueAt(tree, path);
   if (value === undefined) return 'is required here';
-  const ownWords = issue.code === 'custom' || issue.code === 'invalid_format' || issue.message.startsWith('API keys');
+  const ownWords = issue.code === 'custom' || issue.code === 'invalid_format';
   if (ownWords) return issue.message;
   const node = form.root.at(path);
   if (!node) return 'expected text, a number, true, false, null, or a list or group of them';
   if (path.length === 0) return `expected ${form.content}`;
   const expected = expectation(node.schema);
-  if (unshown(path) || form.root.hides(path)) return `expected ${expected}`;
+  if (unshown(path) || form.root.hides(path) || form.root.at(path)?.holdsSecret) return `expected ${expected}`;
   return `expected ${expected}; got ${shownValue(redacted(value))}${hint(node.schema, value, pathText(path))}`;
 }
 

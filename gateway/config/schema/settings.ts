@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { auth, metrics } from './client-keys.ts';
 import { controlProblem, originProblem, serverUrlProblem } from './addresses.ts';
 import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path, processes, secret, share } from './kinds.ts';
 import { namedModel } from './named-model.ts';
@@ -39,21 +40,6 @@ const admin = z.strictObject({
     description: 'Key that /admin and /debug ask for. null: one is made at the first start, in admin.key in supervisor.state_dir.',
     writeOnly: true,
   }),
-});
-
-const auth = z.strictObject({
-  allow_anonymous: z
-    .boolean()
-    .nullable()
-    .default(null)
-    .describe(
-      'true lets anyone who can reach server.host use the API, by whatever name; null allows that on loopback only, by names of this machine.',
-    ),
-  keys: z
-    .array(z.string())
-    .max(0, 'API keys are not checked by this version, so none can be set: leave the list empty')
-    .default([])
-    .meta({ description: 'Keys of clients. Reserved: must be empty in this version.', writeOnly: true }),
 });
 
 const worker = z.strictObject({
@@ -276,6 +262,7 @@ export const settingsSchema = z.strictObject({
   stream: stream.prefault({}).describe('Streamed answers.'),
   shutdown: shutdown.prefault({}).describe('How the gateway drains when it is told to stop.'),
   log: log.prefault({}).describe('The log on standard output. Prompts and keys are never logged.'),
+  metrics: metrics.prefault({}).describe('Who may read /metrics.'),
   telemetry: telemetry.prefault({}).describe('Traces.'),
 });
 
@@ -291,6 +278,11 @@ export type ModelSettings = Settings['models'][number];
 /** The settings when nothing is set. A fresh object each time. */
 export function defaultSettings(): Settings {
   return settingsSchema.parse({});
+}
+
+/** Whether the API is for those who have a key, and perhaps for others too. A file without keys lets nobody in. */
+export function asksForKeys({ keys, keys_file: file }: Settings['auth']): boolean {
+  return keys.length > 0 || file !== null;
 }
 
 /** Whether `headgate serve` launches workers: resolves `supervisor.enabled: auto`. */

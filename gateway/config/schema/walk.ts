@@ -55,6 +55,11 @@ export class SchemaNode {
     });
   }
 
+  /** Whether this is a group with a secret in it: what somebody wrote in its place may be that secret. */
+  get holdsSecret(): boolean {
+    return (this.names ?? []).some((name) => this.#child(name)?.schema.meta()?.['writeOnly'] === true);
+  }
+
   #child(step: string | number): SchemaNode | null {
     const schema = this.#schemaOf(step);
     // What refers to itself is JSON of any form.

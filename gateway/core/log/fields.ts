@@ -16,6 +16,7 @@ const LOG_FIELDS = [
   'phase',
   'stream',
   'priority',
+  'key',
   'worker',
   'attempts',
   'queue_ms',

@@ -6,6 +6,8 @@ const MOST_ANSWERS = 10_000;
 export interface AnswerPlace {
   readonly worker: string;
   readonly model: string;
+  /** Whose it is: the name of a key; null: of somebody without. */
+  readonly owner: string | null;
 }
 
 /**
@@ -25,30 +27,34 @@ export class AnswerPlaces {
     this.#onNew = onNew;
   }
 
-  note(answer: string, worker: Worker, model: string): void {
+  note(answer: string, worker: Worker, model: string, owner: string | null): void {
     if (this.#places.has(answer)) return;
-    this.#keep(answer, worker, model);
-    if (this.#workers().length > 1) this.#onNew(answer, { worker: worker.id, model });
+    this.#keep(answer, worker, model, owner);
+    if (this.#workers().length > 1) this.#onNew(answer, { worker: worker.id, model, owner });
   }
 
   /** Another process of this gateway has made an answer. */
-  take(answer: string, { worker: id, model }: AnswerPlace): void {
+  take(answer: string, { worker: id, model, owner }: AnswerPlace): void {
     const worker = this.#workers().find((each) => each.id === id);
-    if (worker) this.#keep(answer, worker, model);
+    if (worker) this.#keep(answer, worker, model, owner);
   }
 
-  #keep(answer: string, { id, life }: Worker, model: string): void {
-    this.#places.set(answer, { worker: id, model, life });
+  #keep(answer: string, { id, life }: Worker, model: string, owner: string | null): void {
+    this.#places.set(answer, { worker: id, model, owner, life });
     if (this.#places.size > MOST_ANSWERS) this.#places.delete(this.#places.keys().next().value!);
   }
 
-  /** null where it was never made here, or is lost. Of a single worker nobody needs to know what it made. */
-  of(answer: string): AnswerPlace | null {
+  /**
+   * null where it was never made here, is lost, or belongs to another than `asker`. Of a single worker nobody needs to know what it made:
+   * whoever has the name of an answer, which cannot be guessed, has got it from its owner.
+   */
+  of(answer: string, asker: string | null): AnswerPlace | null {
     const known = this.#places.get(answer);
+    if (known && known.owner !== asker) return null;
     const workers = this.#workers();
     if (known && workers.some(({ id, life }) => id === known.worker && life === known.life)) return known;
     const only = workers.length === 1 ? workers[0]! : null;
     const model = only?.view.models[0]?.id;
-    return only && model !== undefined ? { worker: only.id, model } : null;
+    return only && model !== undefined ? { worker: only.id, model, owner: asker } : null;
   }
 }

@@ -2,6 +2,7 @@ import type { Attempt, Verdict } from '../../core/attempt.ts';
 import type { Call } from '../../core/call.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Events } from '../../core/events.ts';
+import { nameOf } from '../../core/principal.ts';
 import type { Worker, WorkerLife } from '../../core/worker.ts';
 import { type Losses, NOTICE_MS } from '../lost/loss.ts';
 import type { AttemptObserver, Underway } from '../relay/attempt-result.ts';
@@ -121,7 +122,7 @@ export class AttemptBooks implements AttemptObserver {
 
   #noteAnswer(): void {
     const { answerId } = this.#attempt;
-    if (answerId !== null) this.#learners.answers.note(answerId, this.#worker, this.#call.model);
+    if (answerId !== null) this.#learners.answers.note(answerId, this.#worker, this.#call.model, nameOf(this.#call.principal));
   }
 }
 

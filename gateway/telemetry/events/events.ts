@@ -57,10 +57,11 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false,
       }
     },
 
-    requestRefused({ id, route, path, method, status, code, durationMs }) {
+    requestRefused({ id, route, path, method, status, code, durationMs, key }) {
       const label = methodLabel(method);
       counters.requests_total.add(1, route, label, String(status), UNKNOWN_LABEL, 'refused');
       histograms.request_duration_seconds.observe(durationMs / MS_PER_SECOND, route, UNKNOWN_LABEL);
+      if (key !== null) counters.key_requests_total.add(1, key, String(status));
       log.write(status >= 500 ? 'warn' : 'info', 'request.end', 'request refused', {
         request_id: id,
         method: label,
@@ -70,6 +71,7 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false,
         outcome: 'refused',
         code,
         duration_ms: rounded(durationMs),
+        key,
       });
     },
 

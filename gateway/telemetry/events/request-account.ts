@@ -1,5 +1,6 @@
 import type { Attempt } from '../../core/attempt.ts';
 import type { Call } from '../../core/call.ts';
+import { nameOf } from '../../core/principal.ts';
 import type { Outcome } from '../../core/reply.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { EventSizes } from './event-sizes.ts';
@@ -22,16 +23,18 @@ export function accountRequest(metrics: Metrics, sizes: Sizes, call: Call, outco
   const code = String(status);
   counters.requests_total.add(1, call.route.path, methodOf(call), code, model, outcome.kind);
   histograms.request_duration_seconds.observe(seconds(endedAt - call.arrivedAt), call.route.path, model);
+  const key = nameOf(call.principal);
+  if (key !== null) counters.key_requests_total.add(1, key, code);
   histograms.request_size_bytes.observe(call.body.bytes.length);
   histograms.response_size_bytes.observe(journey.bytesOut);
   if (outcome.kind === 'disconnected') counters.client_disconnects_total.add(1, outcome.phase);
   if (outcome.kind === 'broken') counters.streams_broken_total.add(1, outcome.error.reason);
-  accountTokens(metrics, sizes, call, model);
+  accountTokens(metrics, sizes, call, model, key);
   accountSpeed(metrics, call, outcome, model);
   if (outcome.kind === 'complete' && call.attempts.length === 1) accountOverhead(metrics, call, endedAt);
 }
 
-function accountTokens(metrics: Metrics, { prompts, events }: Sizes, call: Call, model: string): void {
+function accountTokens(metrics: Metrics, { prompts, events }: Sizes, call: Call, model: string, key: string | null): void {
   const { counters, ledger } = metrics;
   const last = call.attempts.at(-1);
   // What a worker has kept was counted when it was made.
@@ -41,14 +44,17 @@ function accountTokens(metrics: Metrics, { prompts, events }: Sizes, call: Call,
   const outputTokens = outputOf(events, call, last);
   if (inputTokens !== null) {
     counters.input_tokens_total.add(inputTokens, model);
+    if (key !== null) counters.key_tokens_total.add(inputTokens, key, model, 'input');
     ledger.inputTokens += inputTokens;
   }
   if (outputTokens !== null) {
     counters.output_tokens_total.add(outputTokens, model);
+    if (key !== null) counters.key_tokens_total.add(outputTokens, key, model, 'output');
     ledger.outputTokens += outputTokens;
   }
   if (cachedTokens !== null) {
     counters.cached_input_tokens_total.add(cachedTokens, model);
+    if (key !== null) counters.key_tokens_total.add(cachedTokens, key, model, 'cached');
     ledger.cachedTokens += cachedTokens;
   }
 }

@@ -1,5 +1,6 @@
 import type { Call } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
+import { nameOf } from '../../core/principal.ts';
 import type { Outcome } from '../../core/reply.ts';
 import type { LogFields } from '../../core/log/fields.ts';
 import type { LogLevel } from '../../core/log/log.ts';
@@ -37,6 +38,7 @@ export function requestEndFields(call: Call, outcome: Outcome, status: number, d
     bytes_out: journey.bytesOut,
     finish_reason: last?.finishReason,
     priority: call.priority,
+    key: nameOf(call.principal),
     ...(error && failureFields(error)),
   };
 }

@@ -95,6 +95,16 @@ export const METRICS = {
     labels: ['model'],
     help: 'Prompt tokens that the worker took from its prefix cache, as its usage says.',
   },
+  key_requests_total: {
+    kind: 'counter',
+    labels: ['key', 'code'],
+    help: 'Requests that came with a key of the settings, by its name and by the status the client was sent.',
+  },
+  key_tokens_total: {
+    kind: 'counter',
+    labels: ['key', 'model', 'kind'],
+    help: 'Tokens of requests that came with a key, by its name and by kind: input, output, and of the input those that were cached. As in input_tokens_total and the two beside it.',
+  },
   overhead_seconds: {
     kind: 'histogram',
     labels: [],

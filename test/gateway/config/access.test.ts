@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { adminAccess, apiAccess } from '../../../gateway/config/access.ts';
-import { defaultSettings } from '../../../gateway/config/schema/settings.ts';
 import { load, problemsOf } from './loading.ts';
 
 const settingsOf = (file: string) => load({ file }).settings;
@@ -21,8 +20,8 @@ describe('the API', () => {
   });
 
   test('that asks for a key may be called from any page, by any name', () => {
-    const settings = { ...defaultSettings(), auth: { allow_anonymous: null, keys: ['k'] } };
-    expect(apiAccess(settings)).toEqual({ hosts: null, origins: 'any' });
+    const keys = 'auth: { keys: [{ name: a, key: hg-sixteen-letters }] }';
+    expect(apiAccess(settingsOf(keys))).toEqual({ hosts: null, origins: 'any' });
   });
 });
 

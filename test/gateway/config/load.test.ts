@@ -7,7 +7,7 @@ import { inputOf, load, problemsOf } from './loading.ts';
 
 describe('finding the file', () => {
   test('without one the defaults hold', () => {
-    expect(load({})).toEqual({ settings: defaultSettings(), origins: new Map(), file: null, warnings: [] });
+    expect(load({})).toEqual({ settings: defaultSettings(), keys: [], origins: new Map(), file: null, warnings: [] });
   });
 
   test('./headgate.yaml is read when it is there', () => {

@@ -90,6 +90,6 @@ describe('what is thrown', () => {
     const request = { id: 'a', route: '/v1/messages', dialect: 'anthropic', method: 'POST', durationMs: 7 } as const;
     refusals.answer({} as IncomingMessage, response, new GatewayError('draining', 'Over.'), request);
     const { dialect: _, ...told } = request;
-    expect(events.of('requestRefused')).toEqual([[{ ...told, path: null, status: 503, code: 'server_shutting_down' }]]);
+    expect(events.of('requestRefused')).toEqual([[{ ...told, path: null, status: 503, code: 'server_shutting_down', key: null }]]);
   });
 });

@@ -101,8 +101,8 @@ describe('what is told of refusals', () => {
     client.send('noise\r\n\r\n');
     expect((await client.answer()).headers['x-request-id']).toBe('new-id');
     expect(refusals).toEqual([
-      { id: 'mine', route: 'unknown', path: '/a/../b', method: 'PUT', status: 404, code: 'unknown_url', durationMs: 0 },
-      { id: 'new-id', route: 'unknown', path: null, method: '', status: 400, code: 'bad_request_framing', durationMs: 0 },
+      { id: 'mine', route: 'unknown', path: '/a/../b', method: 'PUT', status: 404, code: 'unknown_url', durationMs: 0, key: null },
+      { id: 'new-id', route: 'unknown', path: null, method: '', status: 400, code: 'bad_request_framing', durationMs: 0, key: null },
     ]);
   });
 

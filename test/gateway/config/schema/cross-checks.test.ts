@@ -3,7 +3,7 @@ import { load, problemsOf } from '../loading.ts';
 
 describe('opening the API to the network', () => {
   const refusal = (where: string, host: string) =>
-    `${where}: listening on ${host} lets anyone who can reach it use the API: set auth.allow_anonymous: true if that is meant, or server.host: 127.0.0.1`;
+    `${where}: listening on ${host} lets anyone who can reach it use the API: set keys (auth.keys; "headgate key new NAME" makes one), or auth.allow_anonymous: true if that is meant, or server.host: 127.0.0.1`;
 
   test('is refused without keys, at the layer that did it', () => {
     expect(problemsOf({ file: 'server:\n  host: 0.0.0.0\n' })).toEqual([refusal('headgate.yaml:2:9: server.host', '0.0.0.0')]);

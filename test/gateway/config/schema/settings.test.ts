@@ -17,7 +17,7 @@ describe('the schema of settings', () => {
         cors: { allowed_origins: 'auto' },
       },
       admin: { host: '127.0.0.1', port: null, key: null },
-      auth: { allow_anonymous: null, keys: [] },
+      auth: { allow_anonymous: null, keys: [], keys_file: null },
       workers: [],
       supervisor: {
         enabled: 'auto',
@@ -52,6 +52,7 @@ describe('the schema of settings', () => {
       stream: { keep_alive_ms: 30000 },
       shutdown: { settle_ms: 3000, grace_ms: 30000 },
       log: { level: 'info', format: 'auto' },
+      metrics: { public: null },
       telemetry: { otlp_endpoint: null, sample_ratio: 0.03, slow_ms: 10000, trust_incoming: false },
     });
   });
@@ -135,7 +136,7 @@ describe('ranges', () => {
       'admin: { key: fifteen-letters }',
       'admin.key: expected 16 to 512 visible ASCII characters, without spaces; openssl rand -hex 32 makes a good one',
     ],
-    ['auth: { keys: [k] }', 'auth.keys: API keys are not checked by this version, so none can be set: leave the list empty'],
+    ['auth: { keys: [k] }', 'auth.keys[0]: expected'],
     [
       'models: [{ id: a, engine: { --dtype: half } }]',
       'models[0].engine.--dtype: expected the name of a vllm serve flag, without the leading --',

@@ -3,6 +3,8 @@ import type { IncomingMessage } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import { GatewayError } from '../../../../gateway/core/errors.ts';
 import { Guesses } from '../../../../gateway/http/guesses.ts';
+import { Door } from '../../../../gateway/keys/door.ts';
+import { KeyRing } from '../../../../gateway/keys/key-ring.ts';
 import { checkAdmin } from '../../../../gateway/http/pages/admin.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';
 import { expectRefusal, frontDoor, request } from '../front-door.ts';
@@ -14,7 +16,12 @@ async function access(headers: Record<string, string>, key: string | null, remot
   const clock = createFakeClock();
   const socket = Object.assign(new EventEmitter(), { remoteAddress });
   const incoming = { headers: { host: 'localhost:8080', ...headers }, socket } as unknown as IncomingMessage;
-  const outcome = checkAdmin(incoming, key, new Guesses(clock)).then(
+  const outcome = checkAdmin(
+    incoming,
+    key,
+    new Guesses(clock),
+    new Door(clock, new KeyRing([]), () => ({ asks: false, admitsAnyone: false })),
+  ).then(
     () => 'in',
     (error: unknown) => {
       if (!(error instanceof GatewayError)) throw error;

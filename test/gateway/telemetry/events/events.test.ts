@@ -32,7 +32,7 @@ const CASES: readonly Case[] = [
     fire: (events) =>
       events.requestRefused({
         ...{ id: 'req-9', route: 'unknown', path: `/v1/\n\u202e${'x'.repeat(300)}`, method: 'BREW' },
-        ...{ status: 404, code: 'unknown_url', durationMs: 1.25 },
+        ...{ status: 404, code: 'unknown_url', durationMs: 1.25, key: null },
       }),
     line: {
       level: 'info',

@@ -41,7 +41,16 @@ test('ten thousand refusals an hour are sixty entries', async () => {
 test('a client’s own mistake is no refusal, a broken answer is one', () => {
   const { told, sums, refuse } = scene();
   refuse('invalid_json', 3);
-  sums.requestRefused?.({ id: '', route: 'unknown', path: null, method: 'GET', status: 404, code: 'unknown_url', durationMs: 0 });
+  sums.requestRefused?.({
+    id: '',
+    route: 'unknown',
+    path: null,
+    method: 'GET',
+    status: 404,
+    code: 'unknown_url',
+    durationMs: 0,
+    key: null,
+  });
   sums.requestEnded?.({} as Call, { kind: 'complete', status: 200 }, 200);
   expect(told).toEqual([]);
   sums.requestEnded?.({} as Call, { kind: 'broken', error: new GatewayError('draining', 'cut') }, 200);

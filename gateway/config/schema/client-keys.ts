@@ -1,0 +1,86 @@
+import { z } from 'zod';
+import { checked, path } from './kinds.ts';
+
+// Keys of clients, in the settings or in a keys file, and what is open without.
+
+/** A shorter one may be guessed. */
+export const GOOD_KEY_LENGTH = 16;
+
+const TIME = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d))?$/;
+
+const time = () =>
+  checked((text) =>
+    TIME.test(text) && !Number.isNaN(Date.parse(text))
+      ? null
+      : 'expected a day or a time with its zone, such as 2027-01-31 or 2027-01-31T18:00:00Z',
+  );
+
+const pattern = () =>
+  z
+    .string()
+    .regex(/^[\x21-\x7e]{1,256}$/, 'expected the id or an alias of a model, or a pattern with * in it: visible ASCII, without spaces');
+
+export const clientKey = () =>
+  z.strictObject({
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'expected a name of 1 to 64 letters, digits, dots, dashes and underscores')
+      .describe('What stands for the key in metrics, logs and errors; each name once.'),
+    key: z
+      .string()
+      .regex(/^[\x21-\x7e]{1,512}$/, 'expected 1 to 512 visible ASCII characters, without spaces; "headgate key new" makes a good one')
+      .nullable()
+      .default(null)
+      .meta({ description: 'The key itself, such as ${APP_A_KEY}; or key_sha256 in its place.', writeOnly: true }),
+    key_sha256: z
+      .string()
+      .regex(/^[0-9a-fA-F]{64}$/, 'expected 64 hexadecimal digits, in quotes: "headgate key new" prints them with the key')
+      .nullable()
+      .default(null)
+      .meta({ description: 'SHA-256 of the key, so that it stands nowhere itself.', writeOnly: true }),
+    models: z
+      .array(pattern())
+      .min(1)
+      .max(256)
+      .default(['*'])
+      .describe('Models it may use, by id or alias; * in a name stands for any characters. Others do not exist for it.'),
+    priority: z
+      .enum(['interactive', 'batch'])
+      .default('interactive')
+      .describe('Class of its calls. A call may ask for a lower one (x-headgate-priority: batch), never for a higher.'),
+    expires_at: time().nullable().default(null).describe('Day or time from which it is not taken any more; null: never.'),
+    admin: z.boolean().default(false).describe('Whether it opens /admin, /debug and /metrics too.'),
+  });
+
+/** As written; the secret in it is not to be shown. */
+export type ClientKeySettings = Readonly<Omit<z.output<ReturnType<typeof clientKey>>, 'models'>> & { readonly models: readonly string[] };
+
+export const auth = z.strictObject({
+  allow_anonymous: z
+    .boolean()
+    .nullable()
+    .default(null)
+    .describe(
+      'true lets anyone who can reach server.host use the API, by whatever name. null: where keys are set, nobody without one; where none are, anyone, but on loopback only and by names of this machine.',
+    ),
+  keys: z.array(clientKey()).max(10_000).default([]).describe('Keys of clients. With one, the API is for those who have one.'),
+  keys_file: path()
+    .nullable()
+    .default(null)
+    .describe('File with more keys, as the list keys: in it. It is looked at every second: what changes there counts at once.'),
+});
+
+export const metrics = z.strictObject({
+  public: z
+    .boolean()
+    .nullable()
+    .default(null)
+    .describe(
+      'Whether /metrics is for anyone who can reach it. false: where admin.key or a key with admin: true is set, one of them is asked for. null: true on loopback, false elsewhere.',
+    ),
+});
+
+/** What a keys file holds. */
+export const keysFileSchema = z.strictObject({
+  keys: z.array(clientKey()).max(100_000).default([]).describe('Keys of clients.'),
+});

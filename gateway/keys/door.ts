@@ -1,0 +1,65 @@
+import type { Clock } from '../core/clock.ts';
+import { GatewayError } from '../core/errors.ts';
+import { ANONYMOUS, type KeyHolder, type Principal } from '../core/principal.ts';
+import type { KeyRing } from './key-ring.ts';
+
+/** A key that nobody has: perhaps somebody tries them. */
+export class WrongKey extends GatewayError {
+  constructor() {
+    super('invalid_api_key', 'Incorrect API key provided. Whoever runs this gateway can give you one.');
+  }
+}
+
+/** What keys made by `headgate key new` begin with. */
+export const KEY_PREFIX = 'hg-';
+
+export interface DoorRules {
+  /** The API is for those who have a key. */
+  readonly asks: boolean;
+  /** Others are served all the same. */
+  readonly admitsAnyone: boolean;
+}
+
+const NO_KEY = 'You did not provide an API key. Send yours as a bearer token: "Authorization: Bearer KEY".';
+
+/** Says who asks, by the key that a request brings. Keys and rules may change at any time. */
+export class Door {
+  readonly #clock: Clock;
+  readonly #rules: () => DoorRules;
+  ring: KeyRing;
+
+  constructor(clock: Clock, ring: KeyRing, rules: () => DoorRules) {
+    this.#clock = clock;
+    this.ring = ring;
+    this.#rules = rules;
+  }
+
+  /** Where no keys are set, nobody's is looked at: clients send made-up ones, and some send two. */
+  get asks(): boolean {
+    return this.#rules().asks;
+  }
+
+  /** @param given null: none @throws invalid_api_key, as WrongKey where it is nobody's */
+  principalOf(given: string | null): Principal {
+    const { asks, admitsAnyone } = this.#rules();
+    if (!asks) return ANONYMOUS;
+    if (given === null) {
+      if (admitsAnyone) return ANONYMOUS;
+      throw new GatewayError('invalid_api_key', NO_KEY);
+    }
+    const found = this.ring.find(given, this.#clock.wall());
+    if (found.kind === 'holder') return found.holder;
+    if (found.kind === 'expired') {
+      throw new GatewayError('invalid_api_key', `The API key ${found.name} was good until ${found.at}.`);
+    }
+    // The libraries of clients insist on a key, so whoever needs none makes one up; but one of ours is meant, and has been taken out.
+    if (admitsAnyone && !given.startsWith(KEY_PREFIX)) return ANONYMOUS;
+    throw new WrongKey();
+  }
+
+  /** The holder of a key that opens what is for operators; null for any other. */
+  adminOf(given: string): KeyHolder | null {
+    const found = this.ring.find(given, this.#clock.wall());
+    return found.kind === 'holder' && found.holder.isAdmin ? found.holder : null;
+  }
+}

@@ -1,0 +1,59 @@
+import { hash } from 'node:crypto';
+import type { ClientKeySettings } from '../config/schema/client-keys.ts';
+import { keyDigest } from '../config/schema/key-findings.ts';
+import type { KeyHolder } from '../core/principal.ts';
+import { modelsAllowed } from './model-patterns.ts';
+
+/** What a key that somebody gave turned out to be. */
+export type Found =
+  | { readonly kind: 'holder'; readonly holder: KeyHolder }
+  | { readonly kind: 'expired'; readonly name: string; readonly at: string }
+  | { readonly kind: 'unknown' };
+
+interface Entry {
+  readonly found: { readonly kind: 'holder'; readonly holder: KeyHolder };
+  /** Milliseconds since the epoch; Infinity where it never ends. */
+  readonly endsAt: number;
+  readonly expiresAt: string;
+}
+
+const UNKNOWN: Found = { kind: 'unknown' };
+
+/**
+ * All keys of clients. A key is looked for by its SHA-256, so that how long it takes says nothing of keys that begin alike, and ten
+ * thousand of them cost what one does. The secrets themselves are not kept.
+ */
+export class KeyRing {
+  readonly #entries = new Map<string, Entry>();
+  /** Whether any of them opens what is for operators. */
+  readonly hasAdmin: boolean;
+
+  constructor(keys: readonly ClientKeySettings[]) {
+    for (const key of keys) {
+      const digest = keyDigest(key);
+      if (digest !== null) this.#entries.set(digest, entryOf(key));
+    }
+    this.hasAdmin = keys.some(({ admin }) => admin);
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** @param now milliseconds since the epoch */
+  find(secret: string, now: number): Found {
+    const entry = this.#entries.get(hash('sha256', secret));
+    if (entry === undefined) return UNKNOWN;
+    if (now < entry.endsAt) return entry.found;
+    return { kind: 'expired', name: entry.found.holder.name, at: entry.expiresAt };
+  }
+}
+
+function entryOf({ name, models, priority, admin, expires_at: expiresAt }: ClientKeySettings): Entry {
+  const holder: KeyHolder = { kind: 'key', name, isBatch: priority === 'batch', isAdmin: admin, mayUse: modelsAllowed(models) };
+  return {
+    found: { kind: 'holder', holder },
+    endsAt: expiresAt === null ? Infinity : Date.parse(expiresAt),
+    expiresAt: expiresAt ?? '',
+  };
+}

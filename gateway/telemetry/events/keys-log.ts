@@ -1,0 +1,27 @@
+import type { Log } from '../../core/log/log.ts';
+
+/** What came of reading a keys file anew. */
+type KeysTold =
+  | { readonly kind: 'keys'; readonly keys: readonly unknown[]; readonly warnings: readonly string[] }
+  | { readonly kind: 'wrong'; readonly problems: readonly string[] };
+
+/** Problems that a line tells. */
+const MOST_TOLD = 3;
+
+/** Says that other keys hold from now on, or why the old ones stay. */
+export function tellKeys(log: Pick<Log, 'info' | 'warn' | 'error'>, told: KeysTold, file: string): void {
+  if (told.kind === 'wrong') {
+    const more = told.problems.length > MOST_TOLD ? `; and ${told.problems.length - MOST_TOLD} more ("headgate check" says all)` : '';
+    log.error(
+      'keys.refused',
+      `The keys in ${file} are not taken, those from before stay: ${told.problems.slice(0, MOST_TOLD).join('; ')}${more}`,
+    );
+    return;
+  }
+  const count = told.keys.length;
+  log.info(
+    'keys.changed',
+    `${file} has changed: the ${count === 1 ? 'key' : `${count} keys`} in it ${count === 1 ? 'holds' : 'hold'} from now on.`,
+  );
+  for (const warning of told.warnings) log.warn('keys.changed', warning);
+}
