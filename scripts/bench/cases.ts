@@ -32,8 +32,8 @@ export const CASES: readonly Case[] = [
   { ...stream, name: 'stream-256', what: 'a chunk, 256 streams at 50 a second', load: { connections: 256, stream: true } },
   { ...stream, name: 'stream-1000', what: 'a chunk, 1,000 streams at 50 a second', load: { connections: 1_000, stream: true } },
   {
-    ...{ ...stream, name: 'stream-5000', what: 'a chunk, 5,000 streams at 10 a second', isLong: true },
-    ...{ load: { connections: 5_000, stream: true, maxTokens: 32 }, stepUs: 100_000 },
+    ...{ ...stream, name: 'stream-5000', what: 'a chunk, 5,000 streams at 4 a second', isLong: true },
+    ...{ load: { connections: 5_000, stream: true, maxTokens: 32 }, stepUs: 250_000 },
   },
   {
     ...{ ...stream, name: 'aborts', what: 'a chunk, 64 streams, 20 % of calls abandoned' },
