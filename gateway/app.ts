@@ -114,7 +114,7 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
   app.onError((thrown, c) => refuse(c, thrown));
 
   function askerOf(c: HttpContext): Principal {
-    return principalOf(c.env.incoming.headers, context.door);
+    return principalOf(c.env.incoming, context.door);
   }
 
   function unknown(c: HttpContext): GatewayError {

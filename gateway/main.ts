@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { createApp, type AppContext } from './app.ts';
 import { controlPath } from './link/control-path.ts';
-import { adminAccess, apiAccess, doorRules, metricsArePublic } from './config/access.ts';
+import { adminAccess, apiAccess, metricsArePublic } from './config/access.ts';
 import { adminKey as findOrMakeAdminKey, type AdminKey } from './config/admin-key.ts';
 import { explainJson } from './config/explain.ts';
 import type { LoadedSettings } from './config/load.ts';
@@ -26,7 +26,7 @@ import { adminStatus } from './http/pages/admin-status.ts';
 import { LiveStatus } from './http/pages/live-status.ts';
 import { Guesses } from './http/guesses.ts';
 import { BodyMemory } from './http/body/read-body.ts';
-import { Door } from './keys/door.ts';
+import { Door, doorRules } from './keys/door.ts';
 import { KeyRing } from './keys/key-ring.ts';
 import { readInThread } from './keys/read-in-thread.ts';
 import { WatchedKeys } from './keys/watched-keys.ts';
@@ -52,6 +52,8 @@ import { InFlight } from './policies/account.ts';
 import { Admission } from './policies/admission/admission.ts';
 import { BatchWindows } from './policies/window/batch-window.ts';
 import { Dispatch } from './policies/dispatch/dispatch.ts';
+import { Limiter } from './policies/limits/limiter.ts';
+import { limitLayer, limitsBy } from './policies/limits/limits.ts';
 import { PressureWatch } from './policies/capacity/pressure-watch.ts';
 import { watchEventLoop } from './telemetry/metrics/event-loop.ts';
 import { createEvents } from './telemetry/events/events.ts';
@@ -209,7 +211,26 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const snapshot = (): SupervisorSnapshot | null => supervised?.snapshot() ?? null;
 
+  // === keys ===
+  let rules = doorRules(settings);
+  const newRing = () => new KeyRing(loaded.keys, settings.limits.default);
+  const door = new Door(clock, newRing(), () => rules);
+  const watchedKeys = new WatchedKeys({
+    clock,
+    asked: () =>
+      settings.auth.keys_file === null ? null : { file: settings.auth.keys_file, cwd: options.cwd, inSettings: settings.auth.keys },
+    read: (asked) => readInThread(asked, clock),
+    onRead(told, asked) {
+      tellKeys(ofAll, told, asked.file);
+      if (told.kind === 'wrong') return;
+      loaded = { ...loaded, keys: [...settings.auth.keys, ...told.keys] };
+      door.ring = newRing();
+    },
+  });
+  const guesses = new Guesses(clock, kin?.beginning.count);
+
   // === the policies ===
+  const limiter = new Limiter(kin?.beginning.count);
   const inFlight = new InFlight();
   const pressureWatch = new PressureWatch(events);
   const admission = new Admission({
@@ -254,6 +275,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     windows,
     dispatch,
     timeouts: () => settings.timeouts,
+    early: [limitLayer({ clock, events, limiter, limitsOf: limitsBy(door) })],
     onUnexpected,
   };
   let handler = pipeline(parts);
@@ -266,6 +288,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     batches: () => ({ requests: windows.requests, batches: windows.batches }),
     breakers: () => dispatch.breakers,
     routed: () => dispatch.routed,
+    limitsUsed: () => limiter.used(clock.now()),
   };
   kin?.share.start(directory);
   for (const [worker, finding] of kin?.beginning.findings ?? []) dispatch.follow(worker, finding);
@@ -316,7 +339,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     adminKey = takeAdminKey();
     access = { api: apiAccess(settings), admin: adminAccess(settings) };
     rules = doorRules(settings);
-    door.ring = new KeyRing(loaded.keys);
+    door.ring = newRing();
     directory.setModels(settings.models);
     listed?.update(listings(settings));
     dispatch.configure();
@@ -325,23 +348,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     for (const server of listeners?.servers ?? []) server.requestTimeout = requestTimeoutMs();
     admission.poke();
   }
-
-  // === keys ===
-  let rules = doorRules(settings);
-  const door = new Door(clock, new KeyRing(loaded.keys), () => rules);
-  const watchedKeys = new WatchedKeys({
-    clock,
-    asked: () =>
-      settings.auth.keys_file === null ? null : { file: settings.auth.keys_file, cwd: options.cwd, inSettings: settings.auth.keys },
-    read: (asked) => readInThread(asked, clock),
-    onRead(told, asked) {
-      tellKeys(ofAll, told, asked.file);
-      if (told.kind === 'wrong') return;
-      loaded = { ...loaded, keys: [...settings.auth.keys, ...told.keys] };
-      door.ring = new KeyRing(loaded.keys);
-    },
-  });
-  const guesses = new Guesses(clock, kin?.beginning.count);
 
   // === the listeners ===
   let listeners: Listeners | null = null;

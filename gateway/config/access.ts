@@ -18,11 +18,6 @@ export function apiAccess({ server, auth }: Settings): AccessRules {
   return { hosts, origins: allowed === '*' || allowed.includes('*') ? 'any' : allowed };
 }
 
-/** Who is let in by the key that a request brings. */
-export function doorRules({ auth }: Settings): { readonly asks: boolean; readonly admitsAnyone: boolean } {
-  return { asks: asksForKeys(auth), admitsAnyone: auth.allow_anonymous === true };
-}
-
 /** Whether anyone may read /metrics. `hasAdminKey`: a client's key opens what is for operators. */
 export function metricsArePublic({ metrics, admin, server }: Settings, hasAdminKey: boolean): boolean {
   if (metrics.public ?? isLoopbackHost(server.host)) return true;

@@ -70,6 +70,8 @@ export interface Journey {
   windowMs: number;
   /** Bytes of answer body sent to the client. */
   bytesOut: number;
+  /** Headers that say how the asker stands with its limits, names and values in turn. */
+  limitHeaders: readonly string[];
 }
 
 /** One request on its way through the policies. */
@@ -132,6 +134,8 @@ export function makeCall(parts: CallParts): Call {
 
 const NO_HEADERS: Readonly<Record<string, string>> = {};
 
+const NO_LIMITS: readonly string[] = [];
+
 export function newJourney(): Journey {
-  return { phase: 'admission', queueMs: 0, windowMs: 0, bytesOut: 0 };
+  return { phase: 'admission', queueMs: 0, windowMs: 0, bytesOut: 0, limitHeaders: NO_LIMITS };
 }

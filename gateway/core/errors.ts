@@ -15,6 +15,7 @@ export type RefusalReason =
   | 'upstream_timeout'
   | 'deadline'
   | 'suspect'
+  | 'rate_limit'
   | 'internal';
 
 export interface ErrorRow {
@@ -60,6 +61,7 @@ export const ERRORS = {
   request_timeout: client(408, 'request_timeout'),
   invalid_api_key: client(401, 'invalid_api_key', 'authentication_error'),
   too_many_wrong_keys: { ...client(429, 'too_many_wrong_keys', 'rate_limit_error'), retry: true },
+  rate_limited: { ...client(429, 'rate_limit_exceeded', 'rate_limit_error'), reason: 'rate_limit', retry: true },
   admin_only: client(403, 'admin_only', 'permission_error'),
   host_not_allowed: client(403, 'host_not_allowed', 'permission_error'),
   origin_not_allowed: client(403, 'origin_not_allowed', 'permission_error'),

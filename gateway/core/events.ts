@@ -1,6 +1,7 @@
 import type { Attempt } from './attempt.ts';
 import type { Call, Priority } from './call.ts';
 import type { RefusalReason } from './errors.ts';
+import type { LimitName } from './principal.ts';
 import type { Outcome } from './reply.ts';
 import type { WorkerView } from './worker.ts';
 
@@ -32,6 +33,8 @@ export interface Events {
   requestRefused(refusal: EarlyRefusal): void;
   admitted(call: Call): void;
   rejected(call: Call, reason: RefusalReason): void;
+  /** A call was refused because `name` (a key, or nobody) is over one of its limits. */
+  limited(call: Call, name: string, limit: LimitName): void;
   batchLeft(model: string, size: number, waitedMs: readonly number[]): void;
   windowChanged(model: string, fromMs: number, toMs: number, p95Ms: number, sloMs: number): void;
   routed(call: Call, worker: string): void;
@@ -54,4 +57,6 @@ export interface LiveFigures {
   batches(): { requests: number; batches: number };
   breakers(): ReadonlyMap<string, { state: BreakerState; consecutiveFailures: number; openUntilMs: number | null }>;
   routed(): ReadonlyMap<string, number>;
+  /** How much of its limits each key has used, 1 for all. */
+  limitsUsed(): Iterable<{ readonly name: string; readonly limit: LimitName; readonly share: number }>;
 }

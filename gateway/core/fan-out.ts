@@ -10,6 +10,7 @@ const NAMES: Readonly<Record<keyof Events, true>> = {
   requestRefused: true,
   admitted: true,
   rejected: true,
+  limited: true,
   batchLeft: true,
   windowChanged: true,
   routed: true,

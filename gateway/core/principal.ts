@@ -1,5 +1,14 @@
 import type { ModelEntry } from './worker.ts';
 
+/** What one key, or one address, may do. null: no limit. */
+export interface Limits {
+  readonly requests_per_minute: number | null;
+  readonly tokens_per_minute: number | null;
+  readonly concurrent_requests: number | null;
+}
+
+export type LimitName = 'requests' | 'tokens' | 'concurrent';
+
 /** Somebody with a key of the settings, or of a keys file. */
 export interface KeyHolder {
   readonly kind: 'key';
@@ -9,17 +18,28 @@ export interface KeyHolder {
   readonly isBatch: boolean;
   /** Whether the key opens what is for operators, too. */
   readonly isAdmin: boolean;
+  /** null: none at all. */
+  readonly limits: Limits | null;
   /** Whether a model exists for it. */
   mayUse(model: ModelNames): boolean;
 }
 
+export interface Anonymous {
+  readonly kind: 'anonymous';
+  /** Where the request comes from, a network of IPv6 as one; null where nobody has to know. */
+  readonly address: string | null;
+}
+
 /** Who asks. Known before the body of a request is read, so that a stranger's body is never read. */
-export type Principal = { readonly kind: 'anonymous' } | KeyHolder;
+export type Principal = Anonymous | KeyHolder;
 
 /** What a model may be asked for by. */
 export type ModelNames = Pick<ModelEntry, 'id' | 'aliases'>;
 
-export const ANONYMOUS: Principal = { kind: 'anonymous' };
+export const ANONYMOUS: Anonymous = { kind: 'anonymous', address: null };
+
+/** How whoever has no key is called. */
+export const ANONYMOUS_NAME = 'anonymous';
 
 export function mayUse(principal: Principal, model: ModelNames): boolean {
   return principal.kind === 'anonymous' || principal.mayUse(model);

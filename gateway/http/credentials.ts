@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { GatewayError } from '../core/errors.ts';
 import { ANONYMOUS, type Principal } from '../core/principal.ts';
 import type { Door } from '../keys/door.ts';
@@ -21,8 +21,12 @@ export function givenKey(headers: IncomingHttpHeaders): string | null {
 }
 
 /** Who sent a request. Asked before its body is read. @throws invalid_api_key · conflicting_credentials */
-export function principalOf(headers: IncomingHttpHeaders, door: Door): Principal {
-  return door.asks ? door.principalOf(givenKey(headers)) : ANONYMOUS;
+export function principalOf({ headers, socket }: IncomingMessage, door: Door): Principal {
+  const principal = door.asks ? door.principalOf(givenKey(headers)) : ANONYMOUS;
+  // Node joins several of this name into one text.
+  return principal.kind === 'key'
+    ? principal
+    : door.strangerFrom(socket.remoteAddress ?? '', headers['x-forwarded-for'] as string | undefined);
 }
 
 /** Compares in a time that says nothing of where they differ. */

@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
+import { sourceOf } from '../keys/client-address.ts';
 import { WrongKey } from '../keys/door.ts';
 
 /** How long a wrong key waits for its answer. */
@@ -91,12 +92,4 @@ export class Guesses {
     if (left === 0) this.#waiting.delete(source);
     else this.#waiting.set(source, left);
   }
-}
-
-/** A network of IPv6, in which anyone has 2^64 addresses, counts as one. */
-function sourceOf(address: string): string {
-  if (!address.includes(':') || address.includes('.')) return address;
-  const [before = [], after = []] = address.split('::').map((half) => half.split(':').filter((group) => group !== ''));
-  const zeros = new Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0');
-  return [...before, ...zeros, ...after].slice(0, 4).join(':');
 }

@@ -46,7 +46,7 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
     if (context.lifecycle() === 'refusing') throw new GatewayError('draining', 'The gateway is shutting down.', { close: true });
     context.overload.check();
     context.crowd.check(incoming.socket);
-    principal = principalOf(incoming.headers, context.door);
+    principal = principalOf(incoming, context.door);
     const head: CallHead = { id, route, principal, arrivedAt };
     call = route.stored
       ? identifyStored(context, incoming, head)
@@ -172,6 +172,7 @@ function headOf(reply: Reply, call: Call): string[] {
   // Where Anthropic's SDKs look for it.
   if (call.route.dialect === 'anthropic') headers.push('request-id', call.id);
   for (const name in reply.headers) headers.push(name, reply.headers[name]!);
+  for (const text of call.journey.limitHeaders) headers.push(text);
   if (reply.relayed) {
     const { journey, attempts } = call;
     headers.push(

@@ -1,7 +1,10 @@
+import type { BlockList } from 'node:net';
+import { asksForKeys, type Settings } from '../config/schema/settings.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
-import { ANONYMOUS, type KeyHolder, type Principal } from '../core/principal.ts';
-import type { KeyRing } from './key-ring.ts';
+import { ANONYMOUS, type KeyHolder, type Limits, type Principal } from '../core/principal.ts';
+import { clientAddress, sourceOf, trustedProxies } from './client-address.ts';
+import { inForce, type KeyRing } from './key-ring.ts';
 
 /** A key that nobody has: perhaps somebody tries them. */
 export class WrongKey extends GatewayError {
@@ -18,6 +21,17 @@ export interface DoorRules {
   readonly asks: boolean;
   /** Others are served all the same. */
   readonly admitsAnyone: boolean;
+  /** For those without a key; null: none, and nobody has to know where they come from. */
+  readonly strangers: { readonly limits: Limits; readonly proxies: BlockList } | null;
+}
+
+export function doorRules({ auth, limits }: Pick<Settings, 'auth' | 'limits'>): DoorRules {
+  const strangers = inForce(limits.anonymous);
+  return {
+    asks: asksForKeys(auth),
+    admitsAnyone: auth.allow_anonymous === true,
+    strangers: strangers && { limits: strangers, proxies: trustedProxies(limits.trusted_proxies) },
+  };
 }
 
 const NO_KEY = 'You did not provide an API key. Send yours as a bearer token: "Authorization: Bearer KEY".';
@@ -55,6 +69,18 @@ export class Door {
     // The libraries of clients insist on a key, so whoever needs none makes one up; but one of ours is meant, and has been taken out.
     if (admitsAnyone && !given.startsWith(KEY_PREFIX)) return ANONYMOUS;
     throw new WrongKey();
+  }
+
+  /** Somebody without a key. @param forwardedFor the request's X-Forwarded-For */
+  strangerFrom(socketAddress: string, forwardedFor: string | undefined): Principal {
+    const { strangers } = this.#rules();
+    if (strangers === null) return ANONYMOUS;
+    return { kind: 'anonymous', address: sourceOf(clientAddress(socketAddress, forwardedFor, strangers.proxies)) };
+  }
+
+  /** The limits that hold for somebody; null: none. */
+  limitsOf(principal: Principal): Limits | null {
+    return principal.kind === 'key' ? principal.limits : (this.#rules().strangers?.limits ?? null);
   }
 
   /** The holder of a key that opens what is for operators; null for any other. */

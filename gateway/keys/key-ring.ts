@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { ClientKeySettings } from '../config/schema/client-keys.ts';
 import { keyDigest } from '../config/schema/key-findings.ts';
-import type { KeyHolder } from '../core/principal.ts';
+import type { KeyHolder, Limits } from '../core/principal.ts';
 import { modelsAllowed } from './model-patterns.ts';
 
 /** What a key that somebody gave turned out to be. */
@@ -17,6 +17,13 @@ interface Entry {
   readonly expiresAt: string;
 }
 
+const NO_LIMITS: Limits = { requests_per_minute: null, tokens_per_minute: null, concurrent_requests: null };
+
+/** null where none of them is set. */
+export function inForce(limits: Limits): Limits | null {
+  return limits.requests_per_minute === null && limits.tokens_per_minute === null && limits.concurrent_requests === null ? null : limits;
+}
+
 const UNKNOWN: Found = { kind: 'unknown' };
 
 /**
@@ -28,10 +35,11 @@ export class KeyRing {
   /** Whether any of them opens what is for operators. */
   readonly hasAdmin: boolean;
 
-  constructor(keys: readonly ClientKeySettings[]) {
+  /** @param usual limits of keys that have none of their own */
+  constructor(keys: readonly ClientKeySettings[], usual: Limits = NO_LIMITS) {
     for (const key of keys) {
       const digest = keyDigest(key);
-      if (digest !== null) this.#entries.set(digest, entryOf(key));
+      if (digest !== null) this.#entries.set(digest, entryOf(key, usual));
     }
     this.hasAdmin = keys.some(({ admin }) => admin);
   }
@@ -49,8 +57,15 @@ export class KeyRing {
   }
 }
 
-function entryOf({ name, models, priority, admin, expires_at: expiresAt }: ClientKeySettings): Entry {
-  const holder: KeyHolder = { kind: 'key', name, isBatch: priority === 'batch', isAdmin: admin, mayUse: modelsAllowed(models) };
+function entryOf({ name, models, priority, admin, limits, expires_at: expiresAt }: ClientKeySettings, usual: Limits): Entry {
+  const holder: KeyHolder = {
+    kind: 'key',
+    name,
+    isBatch: priority === 'batch',
+    isAdmin: admin,
+    limits: inForce(limits ?? usual),
+    mayUse: modelsAllowed(models),
+  };
   return {
     found: { kind: 'holder', holder },
     endsAt: expiresAt === null ? Infinity : Date.parse(expiresAt),

@@ -39,6 +39,7 @@ export const ROOMS: readonly Room[] = [
   { path: 'gateway/vllm', idea: 'the one reader of what a vLLM says, for both sides', knows: ['gateway/core'] },
   { path: 'gateway/openai', idea: 'wire shapes of the API; no server and no client', knows: ['gateway/core'], shuns: HTTP },
   { path: 'gateway/policies/capacity', idea: 'what the workers can take', knows: ['gateway/core'], shuns: HTTP },
+  { path: 'gateway/policies/limits', idea: 'how much a key, or an address, may ask for', knows: ['gateway/core'], shuns: HTTP, pure: true },
   { path: 'gateway/policies/window', idea: 'holds a burst so that it leaves together', knows: ['gateway/core'], shuns: HTTP },
   {
     path: 'gateway/policies/relay',
@@ -195,6 +196,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/policies/admission',
       'gateway/policies/capacity',
       'gateway/policies/dispatch',
+      'gateway/policies/limits',
       'gateway/policies/window',
       'gateway/processes',
       'gateway/telemetry',

@@ -9,7 +9,7 @@ const PROMISED = `
   requests_total{route,method,code,model,outcome} request_duration_seconds{route,model} requests_in_flight
   time_to_first_token_seconds{model} time_per_output_token_seconds{model} output_tokens_per_second{model}
   input_tokens_total{model} output_tokens_total{model} cached_input_tokens_total{model}
-  key_requests_total{key,code} key_tokens_total{key,model,kind}
+  key_requests_total{key,code} key_tokens_total{key,model,kind} limit_rejections_total{key,limit} limit_used_ratio{key,limit}
   overhead_seconds request_size_bytes response_size_bytes
   queue_depth{class} queue_wait_seconds queue_rejections_total{reason} admission_total{decision,reason}
   batch_size batch_window_wait_seconds batch_window_ms{model}

@@ -23,6 +23,7 @@ export class RecordedEvents implements Events {
   readonly requestRefused = this.#recorder('requestRefused');
   readonly admitted = this.#recorder('admitted');
   readonly rejected = this.#recorder('rejected');
+  readonly limited = this.#recorder('limited');
   readonly batchLeft = this.#recorder('batchLeft');
   readonly windowChanged = this.#recorder('windowChanged');
   readonly routed = this.#recorder('routed');

@@ -32,6 +32,14 @@ export function hostProblem(host: string): string | null {
   return 'expected an address or a host name, without scheme, port or path';
 }
 
+/** What is wrong with an address or a network (CIDR), or null. */
+export function networkProblem(text: string): string | null {
+  const [address = '', bits, ...more] = text.split('/');
+  const family = isIP(address);
+  const isWhole = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 6 ? 128 : 32));
+  return family !== 0 && isWhole && more.length === 0 ? null : 'expected an address or a network, such as 10.0.0.1 or 10.0.0.0/8';
+}
+
 /** What is wrong with the URL of a server that the gateway calls, or null. The value itself is never repeated: it may hold a password. */
 export function serverUrlProblem(text: string, path: 'none' | 'any'): string | null {
   const url = URL.canParse(text) ? new URL(text) : null;

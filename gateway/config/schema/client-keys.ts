@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { checked, path } from './kinds.ts';
+import { networkProblem } from './addresses.ts';
+import { checked, count, path } from './kinds.ts';
 
 // Keys of clients, in the settings or in a keys file, and what is open without.
 
@@ -19,6 +20,28 @@ const pattern = () =>
   z
     .string()
     .regex(/^[\x21-\x7e]{1,256}$/, 'expected the id or an alias of a model, or a pattern with * in it: visible ASCII, without spaces');
+
+const MOST = 1_000_000_000;
+
+const limit = () =>
+  z.strictObject({
+    requests_per_minute: count(0, MOST).nullable().default(null).describe('Requests within any minute; null: as many as come.'),
+    tokens_per_minute: count(0, MOST)
+      .nullable()
+      .default(null)
+      .describe('Tokens of prompts and answers within any minute. What a call may need is taken before it, and corrected at its end.'),
+    concurrent_requests: count(0, 1_000_000).nullable().default(null).describe('Requests at the same time.'),
+  });
+
+export const limits = z.strictObject({
+  default: limit().prefault({}).describe('For each key that says nothing else.'),
+  anonymous: limit().prefault({}).describe('For each address from which calls without a key come; a network of IPv6 (/64) counts as one.'),
+  trusted_proxies: z
+    .array(checked(networkProblem))
+    .max(256)
+    .default([])
+    .describe('Proxies, as addresses or networks such as 10.0.0.0/8, whose X-Forwarded-For says where a call comes from.'),
+});
 
 export const clientKey = () =>
   z.strictObject({
@@ -49,6 +72,7 @@ export const clientKey = () =>
       .default('interactive')
       .describe('Class of its calls. A call may ask for a lower one (x-headgate-priority: batch), never for a higher.'),
     expires_at: time().nullable().default(null).describe('Day or time from which it is not taken any more; null: never.'),
+    limits: limit().nullable().default(null).describe('Limits of its own in place of limits.default.'),
     admin: z.boolean().default(false).describe('Whether it opens /admin, /debug and /metrics too.'),
   });
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { auth, metrics } from './client-keys.ts';
+import { auth, limits, metrics } from './client-keys.ts';
 import { controlProblem, originProblem, serverUrlProblem } from './addresses.ts';
 import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path, processes, secret, share } from './kinds.ts';
 import { namedModel } from './named-model.ts';
@@ -241,6 +241,7 @@ export const settingsSchema = z.strictObject({
   server: server.prefault({}).describe('The listener that clients use.'),
   admin: admin.prefault({}).describe('Where /admin and /debug are served, and to whom.'),
   auth: auth.prefault({}).describe('Who may use the API.'),
+  limits: limits.prefault({}).describe('How much each key, and each address without one, may ask for.'),
   workers: z
     .array(worker)
     .max(1024)

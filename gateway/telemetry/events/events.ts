@@ -88,6 +88,11 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false,
       log.info('admission', 'request rejected', { request_id: call.id, model: call.model, reason, priority: call.priority });
     },
 
+    limited(call, name, limit) {
+      counters.limit_rejections_total.add(1, name, limit);
+      if (log.enabled('debug')) log.debug('limit', 'request over a limit', { request_id: call.id, key: name, reason: limit });
+    },
+
     batchLeft(model, size, waitedMs) {
       histograms.batch_size.observe(size);
       for (const waited of waitedMs) histograms.batch_window_wait_seconds.observe(waited / MS_PER_SECOND);

@@ -105,6 +105,17 @@ export const METRICS = {
     labels: ['key', 'model', 'kind'],
     help: 'Tokens of requests that came with a key, by its name and by kind: input, output, and of the input those that were cached. As in input_tokens_total and the two beside it.',
   },
+  limit_rejections_total: {
+    kind: 'counter',
+    labels: ['key', 'limit'],
+    help: 'Calls refused because a key, or an address without one (anonymous), was over a limit: requests, tokens, concurrent.',
+  },
+  limit_used_ratio: {
+    kind: 'gauge',
+    across: 'max',
+    labels: ['key', 'limit'],
+    help: 'How much of a limit is used, 1 for all of it. Only keys that have used some of it within the last minute.',
+  },
   overhead_seconds: {
     kind: 'histogram',
     labels: [],

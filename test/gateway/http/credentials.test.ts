@@ -1,4 +1,6 @@
+import type { IncomingMessage } from 'node:http';
 import { describe, expect, test } from 'vitest';
+import { ANONYMOUS } from '../../../gateway/core/principal.ts';
 import type { GatewayError } from '../../../gateway/core/errors.ts';
 import { givenKey, principalOf, sameKey } from '../../../gateway/http/credentials.ts';
 import { Door } from '../../../gateway/keys/door.ts';
@@ -35,9 +37,9 @@ describe('the key of a request', () => {
   });
 
   test('makes nobody known where no keys are set', () => {
-    const door = new Door(createFakeClock(), new KeyRing([]), () => ({ asks: false, admitsAnyone: false }));
+    const door = new Door(createFakeClock(), new KeyRing([]), () => ({ asks: false, admitsAnyone: false, strangers: null }));
     for (const headers of [{}, { authorization: 'Bearer k' }, { 'x-api-key': 'k' }, { authorization: 'Bearer k', 'x-api-key': 'j' }])
-      expect(principalOf(headers, door)).toEqual({ kind: 'anonymous' });
+      expect(principalOf({ headers, socket: { remoteAddress: '1.2.3.4' } } as unknown as IncomingMessage, door)).toBe(ANONYMOUS);
   });
 
   test('is the same or it is not', () => {

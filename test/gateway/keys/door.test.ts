@@ -22,9 +22,9 @@ function outcome(rules: DoorRules, given: string | null): string {
   }
 }
 
-const CLOSED = { asks: true, admitsAnyone: false };
-const BOTH = { asks: true, admitsAnyone: true };
-const OPEN = { asks: false, admitsAnyone: false };
+const CLOSED = { asks: true, admitsAnyone: false, strangers: null };
+const BOTH = { asks: true, admitsAnyone: true, strangers: null };
+const OPEN = { asks: false, admitsAnyone: false, strangers: null };
 
 describe('who asks', () => {
   test.each([

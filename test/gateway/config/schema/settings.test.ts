@@ -18,6 +18,11 @@ describe('the schema of settings', () => {
       },
       admin: { host: '127.0.0.1', port: null, key: null },
       auth: { allow_anonymous: null, keys: [], keys_file: null },
+      limits: {
+        default: { requests_per_minute: null, tokens_per_minute: null, concurrent_requests: null },
+        anonymous: { requests_per_minute: null, tokens_per_minute: null, concurrent_requests: null },
+        trusted_proxies: [],
+      },
       workers: [],
       supervisor: {
         enabled: 'auto',

@@ -62,6 +62,12 @@ const CASES: readonly Case[] = [
     },
   },
   {
+    name: 'limited',
+    fire: (events) => events.limited(callOf(), 'app-a', 'tokens'),
+    line: { level: 'debug', event: 'limit', request_id: 'req-1', key: 'app-a', reason: 'tokens' },
+    samples: { 'limit_rejections_total{key="app-a",limit="tokens"}': 1 },
+  },
+  {
     name: 'rejected',
     fire: (events) => events.rejected(callOf(), 'queue_full'),
     line: { level: 'info', event: 'admission', msg: 'request rejected', reason: 'queue_full' },

@@ -114,6 +114,7 @@ export const idleFigures: LiveFigures = {
   batches: () => ({ requests: 0, batches: 0 }),
   breakers: () => new Map(),
   routed: () => new Map(),
+  limitsUsed: () => [],
 };
 
 export function snapshotOf(more: Partial<SupervisorSnapshot> = {}): SupervisorSnapshot {

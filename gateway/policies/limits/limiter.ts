@@ -1,0 +1,160 @@
+import type { LimitName, Limits } from '../../core/principal.ts';
+import { SlidingWindow, type Taken } from './sliding-window.ts';
+
+/** Whose limits hold for a call. */
+export interface Limited {
+  /** What is counted as one: a key, or an address. */
+  readonly subject: string;
+  /** How messages and metrics call it. */
+  readonly name: string;
+  readonly limits: Limits;
+}
+
+/** How it stands with a limit, in the figures of OpenAI's headers. */
+export interface Standing {
+  readonly limit: number;
+  readonly remaining: number;
+  /** Milliseconds until all of it is free again, if nothing more is taken. */
+  readonly resetMs: number;
+}
+
+export interface Standings {
+  readonly requests: Standing | null;
+  readonly tokens: Standing | null;
+}
+
+export type Taking =
+  | { readonly kind: 'taken'; readonly hold: Hold; readonly standings: Standings }
+  /** `waitMs`: when it would be let in; Infinity: never, it is more than the limit by itself. Nothing has been taken. */
+  | { readonly kind: 'refused'; readonly limit: LimitName; readonly waitMs: number; readonly standings: Standings };
+
+/** So much of a limit is used: 1 for all of it. */
+export interface UsedShare {
+  readonly name: string;
+  readonly limit: LimitName;
+  readonly share: number;
+}
+
+const MINUTE_MS = 60_000;
+/** A place is free when another call ends, which nobody can foretell. */
+const PLACE_WAIT_MS = 1_000;
+/** Keys and addresses that are remembered. */
+const MOST_SUBJECTS = 20_000;
+
+class Subject {
+  readonly requests = new SlidingWindow(MINUTE_MS);
+  readonly tokens = new SlidingWindow(MINUTE_MS);
+  running = 0;
+  limited: Limited;
+
+  constructor(limited: Limited) {
+    this.limited = limited;
+  }
+
+  isIdle(now: number): boolean {
+    return this.running === 0 && this.requests.used(now) === 0 && this.tokens.used(now) === 0;
+  }
+}
+
+/** What a call has taken. Settled once. */
+export class Hold {
+  readonly #subject: Subject;
+  readonly #tokens: Taken;
+  #isOver = false;
+
+  constructor(subject: Subject, tokens: Taken) {
+    this.#subject = subject;
+    this.#tokens = tokens;
+  }
+
+  /** The call has ended and has used so many tokens: the rest is given back. */
+  settle(usedTokens: number, now: number): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#subject.running--;
+    this.#subject.tokens.settle(this.#tokens, usedTokens, now);
+  }
+}
+
+/**
+ * The limits of keys and addresses, in the memory of this process. Of a call that comes here all is counted, whichever of it is limited now,
+ * so that a limit that is set later knows of the last minute. Times are monotonic milliseconds.
+ */
+export class Limiter {
+  /** The one used longest ago first. */
+  readonly #subjects = new Map<string, Subject>();
+  readonly #processes: number;
+
+  /** @param processes of one gateway, each of which may let through its share and no more */
+  constructor(processes = 1) {
+    this.#processes = processes;
+  }
+
+  /** Takes one request, a place, and so many tokens: all or nothing. */
+  take(limited: Limited, tokens: number, now: number): Taking {
+    const subject = this.#subjectOf(limited, now);
+    const [requestLimit, tokenLimit, places] = this.#ownShare(limited.limits);
+    const standings = (): Standings => ({
+      requests: standingOf(subject.requests, limited.limits.requests_per_minute, requestLimit, now),
+      tokens: standingOf(subject.tokens, limited.limits.tokens_per_minute, tokenLimit, now),
+    });
+    const refused = (limit: LimitName, waitMs: number): Taking => ({ kind: 'refused', limit, waitMs, standings: standings() });
+    const requestWait = requestLimit === null ? 0 : subject.requests.waitMs(1, requestLimit, now);
+    const tokenWait = tokenLimit === null ? 0 : subject.tokens.waitMs(tokens, tokenLimit, now);
+    if (requestWait > 0 && requestWait >= tokenWait) return refused('requests', requestWait);
+    if (tokenWait > 0) return refused('tokens', tokenWait);
+    if (places !== null && subject.running >= places) return refused('concurrent', places === 0 ? Infinity : PLACE_WAIT_MS);
+    subject.running++;
+    subject.requests.take(1, now);
+    const hold = new Hold(subject, subject.tokens.take(tokens, now));
+    return { kind: 'taken', hold, standings: standings() };
+  }
+
+  /** How much of its limits each has used that has used some, for figures. */
+  *used(now: number): Generator<UsedShare> {
+    for (const { limited, requests, tokens, running } of this.#subjects.values()) {
+      const [requestLimit, tokenLimit, places] = this.#ownShare(limited.limits);
+      const used = [requests.used(now), tokens.used(now), running] as const;
+      if (used.every((amount) => amount === 0)) continue;
+      const { name } = limited;
+      if (requestLimit !== null) yield { name, limit: 'requests', share: shareOf(used[0], requestLimit) };
+      if (tokenLimit !== null) yield { name, limit: 'tokens', share: shareOf(used[1], tokenLimit) };
+      if (places !== null) yield { name, limit: 'concurrent', share: shareOf(used[2], places) };
+    }
+  }
+
+  #ownShare(limits: Limits): readonly [requests: number | null, tokens: number | null, places: number | null] {
+    const own = (limit: number | null): number | null =>
+      limit === null || this.#processes === 1 ? limit : Math.max(Math.min(1, limit), Math.floor(limit / this.#processes));
+    return [own(limits.requests_per_minute), own(limits.tokens_per_minute), own(limits.concurrent_requests)];
+  }
+
+  #subjectOf(limited: Limited, now: number): Subject {
+    const known = this.#subjects.get(limited.subject);
+    this.#subjects.delete(limited.subject);
+    if (known === undefined) this.#makeRoom(now);
+    const subject = known ?? new Subject(limited);
+    subject.limited = limited;
+    this.#subjects.set(limited.subject, subject);
+    return subject;
+  }
+
+  /** Forgets those of whom there is nothing to remember; where that is nobody, the one used longest ago. */
+  #makeRoom(now: number): void {
+    if (this.#subjects.size < MOST_SUBJECTS) return;
+    for (const [name, subject] of this.#subjects) {
+      if (!subject.isIdle(now)) break;
+      this.#subjects.delete(name);
+    }
+    if (this.#subjects.size >= MOST_SUBJECTS) this.#subjects.delete(this.#subjects.keys().next().value!);
+  }
+}
+
+function standingOf(window: SlidingWindow, limit: number | null, own: number | null, now: number): Standing | null {
+  if (limit === null || own === null) return null;
+  return { limit, remaining: Math.max(0, Math.floor(own - window.used(now))), resetMs: window.emptyInMs(now) };
+}
+
+function shareOf(used: number, limit: number): number {
+  return limit === 0 ? 1 : used / limit;
+}

@@ -1,0 +1,109 @@
+import type { Call } from '../../core/call.ts';
+import type { Clock } from '../../core/clock.ts';
+import { GatewayError } from '../../core/errors.ts';
+import type { Events } from '../../core/events.ts';
+import type { Layer } from '../../core/handler.ts';
+import { ANONYMOUS_NAME, type Limits, type Principal } from '../../core/principal.ts';
+import type { Reply } from '../../core/reply.ts';
+import { limitHeaders, duration } from './limit-headers.ts';
+import type { Limited, Limiter, Taking } from './limiter.ts';
+import { type Estimate, TokenEstimates } from './token-estimate.ts';
+
+interface LimitsContext {
+  readonly clock: Clock;
+  readonly events: Pick<Events, 'limited'>;
+  readonly limiter: Limiter;
+  /** null: nothing is limited. Asked for each call, so that what is set meanwhile holds. */
+  readonly limitsOf: (principal: Principal) => Limited | null;
+}
+
+/** Limits as whoever knows the keys says. */
+export function limitsBy(door: { limitsOf(principal: Principal): Limits | null }): (principal: Principal) => Limited | null {
+  return (principal) => {
+    const limits = door.limitsOf(principal);
+    if (limits === null) return null;
+    return principal.kind === 'key'
+      ? { subject: `key ${principal.name}`, name: principal.name, limits }
+      : { subject: `address ${principal.address}`, name: ANONYMOUS_NAME, limits };
+  };
+}
+
+type Refused = Extract<Taking, { kind: 'refused' }>;
+
+/**
+ * Holds keys and addresses to their limits. Tokens are taken before a call, by an estimate, and corrected at its end: charging afterwards
+ * would let as many calls through at once as come at once. Whoever is over a limit does not wait here: he is told when to come back.
+ */
+export function limitLayer({ clock, events, limiter, limitsOf }: LimitsContext): Layer {
+  const estimates = new TokenEstimates();
+
+  async function counted(next: (call: Call) => Promise<Reply>, call: Call, limited: Limited): Promise<Reply> {
+    const estimate = estimates.of(call);
+    const taking = limiter.take(limited, estimate.prompt + estimate.answer, clock.now());
+    call.journey.limitHeaders = limitHeaders(taking.standings);
+    if (taking.kind === 'refused') {
+      events.limited(call, limited.name, taking.limit);
+      throw refusal(taking, limited, estimate);
+    }
+    const { hold } = taking;
+    const settle = (): void => hold.settle(usedTokens(estimates, call, estimate), clock.now());
+    try {
+      const reply = await next(call);
+      reply.ended.onSettled(settle);
+      return reply;
+    } catch (error) {
+      settle();
+      throw error;
+    }
+  }
+
+  return (next) =>
+    function limitedCall(call) {
+      const limited = limitsOf(call.principal);
+      return limited === null ? next(call) : counted(next, call, limited);
+    };
+}
+
+/** What the worker counted; of a stream that was left, what came of it; of a call that got no answer, nothing. */
+function usedTokens(estimates: TokenEstimates, call: Call, estimate: Estimate): number {
+  const last = call.attempts.at(-1);
+  if (last === undefined || call.route.stored) return 0;
+  const { inputTokens, outputTokens, chunks } = last;
+  if (inputTokens === null) return chunks > 0 ? estimate.prompt + chunks : 0;
+  estimates.learn(call, inputTokens, outputTokens);
+  return inputTokens + (outputTokens ?? chunks);
+}
+
+function refusal({ limit, waitMs }: Refused, { name, limits }: Limited, { prompt, answer }: Estimate): GatewayError {
+  const isNever = waitMs === Infinity;
+  const again = isNever ? '' : ` Please try again in ${duration(waitMs)}.`;
+  const details = isNever ? { hopeless: true } : { retryAfterMs: waitMs };
+  switch (limit) {
+    case 'requests':
+      return new GatewayError(
+        'rate_limited',
+        isNever
+          ? `${name} may send no requests (requests_per_minute: 0).`
+          : `Rate limit reached for ${name} on requests per minute: limit ${limits.requests_per_minute}.${again}`,
+        details,
+      );
+    case 'tokens': {
+      const needs = `${prompt + answer} (about ${prompt} for the prompt, at most ${answer} for the answer)`;
+      return new GatewayError(
+        'rate_limited',
+        isNever
+          ? `Request too large for ${name} on tokens per minute: limit ${limits.tokens_per_minute}, requested ${needs}. Send a shorter prompt, or ask for fewer tokens (max_tokens).`
+          : `Rate limit reached for ${name} on tokens per minute: limit ${limits.tokens_per_minute}, requested ${needs}.${again}`,
+        details,
+      );
+    }
+    case 'concurrent':
+      return new GatewayError(
+        'rate_limited',
+        isNever
+          ? `${name} may send no requests (concurrent_requests: 0).`
+          : `Rate limit reached for ${name} on concurrent requests: limit ${limits.concurrent_requests}. Please try again when one of them has ended.`,
+        details,
+      );
+  }
+}

@@ -1,0 +1,47 @@
+import type { Call } from '../../core/call.ts';
+
+/** Until a model has told: about three characters a token. */
+const FIRST_TOKENS_PER_CHAR = 0.3;
+const FIRST_ANSWER_TOKENS = 256;
+/** What the latest call weighs. */
+const WEIGHT = 0.1;
+/** Models of which that is remembered. */
+const MOST_MODELS = 1_024;
+
+interface Known {
+  tokensPerChar: number;
+  answerTokens: number;
+}
+
+/** Tokens that a call may need. */
+export interface Estimate {
+  readonly prompt: number;
+  readonly answer: number;
+}
+
+/** Guesses what a call needs before it has run, by what others of its model needed. Not for figures: it errs on the side of the next call. */
+export class TokenEstimates {
+  readonly #known = new Map<string, Known>();
+
+  of({ model, peek, route }: Call): Estimate {
+    if (route.stored) return { prompt: 0, answer: 0 };
+    const known = this.#known.get(model);
+    const prompt = Math.ceil(peek.promptChars * (known?.tokensPerChar ?? FIRST_TOKENS_PER_CHAR));
+    // What is only looked at (embeddings, scores, counts of tokens) makes no answer.
+    if (route.streamEnd === 'end-of-body') return { prompt, answer: 0 };
+    const each = peek.maxTokens ?? Math.ceil(known?.answerTokens ?? FIRST_ANSWER_TOKENS);
+    return { prompt, answer: each * Math.max(1, peek.choices) };
+  }
+
+  /** What the call has needed, as its worker counted it. */
+  learn({ model, peek }: Call, promptTokens: number | null, answerTokens: number | null): void {
+    let known = this.#known.get(model);
+    if (known === undefined) {
+      if (this.#known.size >= MOST_MODELS) return;
+      this.#known.set(model, (known = { tokensPerChar: FIRST_TOKENS_PER_CHAR, answerTokens: FIRST_ANSWER_TOKENS }));
+    }
+    if (promptTokens !== null && peek.promptChars > 0)
+      known.tokensPerChar += WEIGHT * (promptTokens / peek.promptChars - known.tokensPerChar);
+    if (answerTokens !== null) known.answerTokens += WEIGHT * (answerTokens / Math.max(1, peek.choices) - known.answerTokens);
+  }
+}
