@@ -20,6 +20,8 @@ export interface KeyHolder {
   readonly isAdmin: boolean;
   /** null: none at all. */
   readonly limits: Limits | null;
+  /** How long a call that is over a limit waits; 0: it is refused. */
+  readonly patienceMs: number;
   /** Whether a model exists for it. */
   mayUse(model: ModelNames): boolean;
 }
@@ -43,6 +45,11 @@ export const ANONYMOUS_NAME = 'anonymous';
 
 export function mayUse(principal: Principal, model: ModelNames): boolean {
   return principal.kind === 'anonymous' || principal.mayUse(model);
+}
+
+/** Who takes turns with others where calls wait. */
+export function flowOf(principal: Principal): string {
+  return principal.kind === 'key' ? `key ${principal.name}` : (principal.address ?? '');
 }
 
 /** Whose an answer is: the name of a key, or null. */

@@ -57,14 +57,16 @@ export class KeyRing {
   }
 }
 
-function entryOf({ name, models, priority, admin, limits, expires_at: expiresAt }: ClientKeySettings, usual: Limits): Entry {
+function entryOf(key: ClientKeySettings, usual: Limits): Entry {
+  const { expires_at: expiresAt } = key;
   const holder: KeyHolder = {
     kind: 'key',
-    name,
-    isBatch: priority === 'batch',
-    isAdmin: admin,
-    limits: inForce(limits ?? usual),
-    mayUse: modelsAllowed(models),
+    name: key.name,
+    isBatch: key.priority === 'batch',
+    isAdmin: key.admin,
+    limits: inForce(key.limits ?? usual),
+    patienceMs: key.on_limit === 'wait' ? key.max_wait_ms : 0,
+    mayUse: modelsAllowed(key.models),
   };
   return {
     found: { kind: 'holder', holder },

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { networkProblem } from './addresses.ts';
-import { checked, count, path } from './kinds.ts';
+import { checked, count, HOUR_MS, ms, path } from './kinds.ts';
 
 // Keys of clients, in the settings or in a keys file, and what is open without.
 
@@ -44,37 +44,45 @@ export const limits = z.strictObject({
 });
 
 export const clientKey = () =>
-  z.strictObject({
-    name: z
-      .string()
-      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'expected a name of 1 to 64 letters, digits, dots, dashes and underscores')
-      .describe('What stands for the key in metrics, logs and errors; each name once.'),
-    key: z
-      .string()
-      .regex(/^[\x21-\x7e]{1,512}$/, 'expected 1 to 512 visible ASCII characters, without spaces; "headgate key new" makes a good one')
-      .nullable()
-      .default(null)
-      .meta({ description: 'The key itself, such as ${APP_A_KEY}; or key_sha256 in its place.', writeOnly: true }),
-    key_sha256: z
-      .string()
-      .regex(/^[0-9a-fA-F]{64}$/, 'expected 64 hexadecimal digits, in quotes: "headgate key new" prints them with the key')
-      .nullable()
-      .default(null)
-      .meta({ description: 'SHA-256 of the key, so that it stands nowhere itself.', writeOnly: true }),
-    models: z
-      .array(pattern())
-      .min(1)
-      .max(256)
-      .default(['*'])
-      .describe('Models it may use, by id or alias; * in a name stands for any characters. Others do not exist for it.'),
-    priority: z
-      .enum(['interactive', 'batch'])
-      .default('interactive')
-      .describe('Class of its calls. A call may ask for a lower one (x-headgate-priority: batch), never for a higher.'),
-    expires_at: time().nullable().default(null).describe('Day or time from which it is not taken any more; null: never.'),
-    limits: limit().nullable().default(null).describe('Limits of its own in place of limits.default.'),
-    admin: z.boolean().default(false).describe('Whether it opens /admin, /debug and /metrics too.'),
-  });
+  z
+    .strictObject({
+      name: z
+        .string()
+        .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'expected a name of 1 to 64 letters, digits, dots, dashes and underscores')
+        .describe('What stands for the key in metrics, logs and errors; each name once.'),
+      key: z
+        .string()
+        .regex(/^[\x21-\x7e]{1,512}$/, 'expected 1 to 512 visible ASCII characters, without spaces; "headgate key new" makes a good one')
+        .nullable()
+        .default(null)
+        .meta({ description: 'The key itself, such as ${APP_A_KEY}; or key_sha256 in its place.', writeOnly: true }),
+      key_sha256: z
+        .string()
+        .regex(/^[0-9a-fA-F]{64}$/, 'expected 64 hexadecimal digits, in quotes: "headgate key new" prints them with the key')
+        .nullable()
+        .default(null)
+        .meta({ description: 'SHA-256 of the key, so that it stands nowhere itself.', writeOnly: true }),
+      models: z
+        .array(pattern())
+        .min(1)
+        .max(256)
+        .default(['*'])
+        .describe('Models it may use, by id or alias; * in a name stands for any characters. Others do not exist for it.'),
+      priority: z
+        .enum(['interactive', 'batch'])
+        .default('interactive')
+        .describe('Class of its calls. A call may ask for a lower one (x-headgate-priority: batch), never for a higher.'),
+      expires_at: time().nullable().default(null).describe('Day or time from which it is not taken any more; null: never.'),
+      on_limit: z
+        .enum(['refuse', 'wait'])
+        .default('refuse')
+        .describe('What becomes of a call that is over a limit: refused at once, or held until it is let in.'),
+      max_wait_ms: ms(0, HOUR_MS).default(10_000).describe('How long it is held, where on_limit is wait.'),
+      limits: limit().nullable().default(null).describe('Limits of its own in place of limits.default.'),
+      admin: z.boolean().default(false).describe('Whether it opens /admin, /debug and /metrics too.'),
+      // Somebody may write the secret itself in place of all this.
+    })
+    .meta({ writeOnly: true });
 
 /** As written; the secret in it is not to be shown. */
 export type ClientKeySettings = Readonly<Omit<z.output<ReturnType<typeof clientKey>>, 'models'>> & { readonly models: readonly string[] };

@@ -73,7 +73,7 @@ function wrongValue(issue: ZodIssue, path: Path, { tree, form, unshown }: Case):
   if (!node) return 'expected text, a number, true, false, null, or a list or group of them';
   if (path.length === 0) return `expected ${form.content}`;
   const expected = expectation(node.schema);
-  if (unshown(path) || form.root.hides(path) || form.root.at(path)?.holdsSecret) return `expected ${expected}`;
+  if (unshown(path) || form.root.hides(path) || node.isSecret) return `expected ${expected}`;
   return `expected ${expected}; got ${shownValue(redacted(value))}${hint(node.schema, value, pathText(path))}`;
 }
 

@@ -55,9 +55,9 @@ export class SchemaNode {
     });
   }
 
-  /** Whether this is a group with a secret in it: what somebody wrote in its place may be that secret. */
-  get holdsSecret(): boolean {
-    return (this.names ?? []).some((name) => this.#child(name)?.schema.meta()?.['writeOnly'] === true);
+  /** Whether what somebody wrote here in place of what is expected may be a secret. */
+  get isSecret(): boolean {
+    return this.schema.meta()?.['writeOnly'] === true;
   }
 
   #child(step: string | number): SchemaNode | null {

@@ -2,10 +2,12 @@ import PQueue from 'p-queue';
 import type { Call, Priority } from '../../core/call.ts';
 import type { Timer } from '../../core/clock.ts';
 import type { GatewayError } from '../../core/errors.ts';
+import { flowOf } from '../../core/principal.ts';
 import { Lease } from '../../core/lease.ts';
 import { totalMs } from '../../core/time-limits.ts';
 import { noWorkerError } from '../capacity/no-worker.ts';
 import type { LineFigures } from '../capacity/share.ts';
+import { FairLine, type LineOptions } from './fair-line.ts';
 import { type AdmissionContext, slotsOf } from './places.ts';
 import { rejection, type RejectionKind } from './rejection.ts';
 import type { LineRoom, Waiting } from './waiting.ts';
@@ -22,15 +24,15 @@ const LOOK_AGAIN_MS = 250;
 /** How long other processes may take to say what they have left, and how many calls may wait for that. */
 const PROBATION_MS = 250;
 const MOST_ON_PROBATION = 64;
-/** A look at who has work, and its way back to us. */
-const JUDGED_MS = 3_000;
+const JUDGED_MS = 3_000; // a look at who has work, and its way back to us
 
 /** The places of one model and the line in front of them. */
 export class Room {
   readonly #model: string;
   readonly #context: AdmissionContext;
-  /** Order, priority and abort are p-queue's. It stands still but for the moments in which a place is given to the first in it. */
-  readonly #line = new PQueue({ autoStart: false });
+  /** It stands still but for the moments in which a place is given to the first in it. */
+  readonly #line = new PQueue<FairLine, LineOptions>({ autoStart: false, queueClass: FairLine });
+  #lineNumber = 0;
   readonly #waiting = new Set<Waiting>();
   #lookAgain: Timer | null = null;
   #inUse = 0;
@@ -212,16 +214,13 @@ export class Room {
   }
 
   async #wait(call: Call, priority: number, room: LineRoom): Promise<Lease> {
-    const { clock, admission, share } = this.#context;
+    const { clock, admission, directory, share } = this.#context;
     const { queue_timeout_ms } = admission();
     const startedAt = clock.now();
     call.journey.phase = 'queue';
     const leaving = new AbortController();
     const offCancel = call.cancellation.onCancel((reason) => leaving.abort(reason));
-    const timer = clock.after(queue_timeout_ms, () => {
-      leaving.abort(this.#tooLate(queue_timeout_ms));
-    });
-    const { directory } = this.#context;
+    const timer = clock.after(queue_timeout_ms, () => leaving.abort(this.#tooLate(queue_timeout_ms)));
     const known = directory.readyFor(this.#model).length === 0 ? (directory.resolve(this.#model)?.etaSeconds ?? null) : null;
     const untilMs = startedAt + Math.min(queue_timeout_ms, this.#leftMs(call));
     const waiting: Waiting = { leaving, untilMs, judgedUntilMs: startedAt + JUDGED_MS, known, question: null };
@@ -247,7 +246,8 @@ export class Room {
           if (this.#inUse >= this.#slots()) this.#line.pause();
           return lease;
         },
-        { priority, signal: leaving.signal },
+        // Its own id would not do: clients choose those.
+        { priority, signal: leaving.signal, id: String(this.#lineNumber++), flow: flowOf(call.principal) },
       );
       this.#lookAgain ??= this.#watch();
       if (share !== undefined) {

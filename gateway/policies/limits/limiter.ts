@@ -8,6 +8,8 @@ export interface Limited {
   /** How messages and metrics call it. */
   readonly name: string;
   readonly limits: Limits;
+  /** How long its calls may wait to be let in; 0: they are refused. */
+  readonly patienceMs: number;
 }
 
 /** How it stands with a limit, in the figures of OpenAI's headers. */

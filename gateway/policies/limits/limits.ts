@@ -6,6 +6,7 @@ import type { Layer } from '../../core/handler.ts';
 import { ANONYMOUS_NAME, type Limits, type Principal } from '../../core/principal.ts';
 import type { Reply } from '../../core/reply.ts';
 import { limitHeaders, duration } from './limit-headers.ts';
+import { LimitLines } from './limit-line.ts';
 import type { Limited, Limiter, Taking } from './limiter.ts';
 import { type Estimate, TokenEstimates } from './token-estimate.ts';
 
@@ -23,8 +24,8 @@ export function limitsBy(door: { limitsOf(principal: Principal): Limits | null }
     const limits = door.limitsOf(principal);
     if (limits === null) return null;
     return principal.kind === 'key'
-      ? { subject: `key ${principal.name}`, name: principal.name, limits }
-      : { subject: `address ${principal.address}`, name: ANONYMOUS_NAME, limits };
+      ? { subject: `key ${principal.name}`, name: principal.name, limits, patienceMs: principal.patienceMs }
+      : { subject: `address ${principal.address}`, name: ANONYMOUS_NAME, limits, patienceMs: 0 };
   };
 }
 
@@ -32,21 +33,35 @@ type Refused = Extract<Taking, { kind: 'refused' }>;
 
 /**
  * Holds keys and addresses to their limits. Tokens are taken before a call, by an estimate, and corrected at its end: charging afterwards
- * would let as many calls through at once as come at once. Whoever is over a limit does not wait here: he is told when to come back.
+ * would let as many calls through at once as come at once. Whoever is over a limit is told when to come back; a key that is set to wait
+ * does so here, and its calls are let in one after the other.
  */
 export function limitLayer({ clock, events, limiter, limitsOf }: LimitsContext): Layer {
   const estimates = new TokenEstimates();
+  const lines = new LimitLines(clock);
+
+  /** When a key that is patient is let in, or how it was refused in the end. */
+  async function takenInTime(call: Call, { subject, patienceMs }: Limited, take: () => Taking): Promise<Taking> {
+    if (lines.has(subject)) return lines.wait(subject, call, 0, take, patienceMs);
+    const taking = take();
+    if (taking.kind === 'taken' || taking.waitMs === Infinity) return taking;
+    return lines.wait(subject, call, taking.waitMs, take, patienceMs);
+  }
 
   async function counted(next: (call: Call) => Promise<Reply>, call: Call, limited: Limited): Promise<Reply> {
     const estimate = estimates.of(call);
-    const taking = limiter.take(limited, estimate.prompt + estimate.answer, clock.now());
+    const take = (): Taking => limiter.take(limited, estimate.prompt + estimate.answer, clock.now());
+    const taking = limited.patienceMs === 0 ? take() : await takenInTime(call, limited, take);
     call.journey.limitHeaders = limitHeaders(taking.standings);
     if (taking.kind === 'refused') {
       events.limited(call, limited.name, taking.limit);
       throw refusal(taking, limited, estimate);
     }
     const { hold } = taking;
-    const settle = (): void => hold.settle(usedTokens(estimates, call, estimate), clock.now());
+    const settle = (): void => {
+      hold.settle(usedTokens(estimates, call, estimate), clock.now());
+      lines.poke(limited.subject);
+    };
     try {
       const reply = await next(call);
       reply.ended.onSettled(settle);

@@ -6,6 +6,7 @@ import { Limiter, type Taking } from '../../../../gateway/policies/limits/limite
 const limited = (limits: Partial<Limits>, name = 'app') => ({
   subject: `key ${name}`,
   name,
+  patienceMs: 0,
   limits: { requests_per_minute: null, tokens_per_minute: null, concurrent_requests: null, ...limits },
 });
 

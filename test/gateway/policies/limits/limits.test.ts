@@ -1,0 +1,208 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { newAttempt } from '../../../../gateway/core/attempt.ts';
+import type { Call } from '../../../../gateway/core/call.ts';
+import { GatewayError } from '../../../../gateway/core/errors.ts';
+import type { Limits } from '../../../../gateway/core/principal.ts';
+import type { Reply } from '../../../../gateway/core/reply.ts';
+import { Limiter } from '../../../../gateway/policies/limits/limiter.ts';
+import { limitLayer } from '../../../../gateway/policies/limits/limits.ts';
+import { clientGone, fakeCall } from '../../../support/fake-call.ts';
+import { createFakeClock } from '../../../support/fake-clock.ts';
+import { jsonReply } from '../../../support/json-reply.ts';
+import { RecordedEvents } from '../../../support/recorded-events.ts';
+
+/** A layer whose calls run until they are told to end. */
+function scene(limits: Partial<Limits>, patienceMs = 0) {
+  const clock = createFakeClock();
+  const events = new RecordedEvents();
+  const limiter = new Limiter();
+  const limited = {
+    subject: 'key app',
+    name: 'app',
+    patienceMs,
+    limits: { requests_per_minute: null, tokens_per_minute: null, concurrent_requests: null, ...limits },
+  };
+  const running: { call: Call; end: (used: number | null) => void; fail: () => void }[] = [];
+  const handler = limitLayer({ clock, events, limiter, limitsOf: () => limited })(
+    (call) =>
+      new Promise<Reply>((resolve, reject) => {
+        const reply = jsonReply(200, {});
+        running.push({
+          call,
+          end(used) {
+            if (used !== null) call.attempts.push({ ...newAttempt('w0', null), inputTokens: used, outputTokens: 0 });
+            resolve(reply);
+            void Promise.resolve().then(() => reply.ended.settle({ kind: 'complete', status: 200 }));
+          },
+          fail: () => reject(new GatewayError('upstream_disconnected', 'gone')),
+        });
+      }),
+  );
+  const outcomes: string[] = [];
+  const send = (call = fakeCall()): Call => {
+    handler(call).then(
+      () => outcomes.push('replied'),
+      (error: GatewayError) => outcomes.push(error.kind),
+    );
+    return call;
+  };
+  const shares = () => Object.fromEntries([...limiter.used(clock.now())].map(({ limit, share }) => [limit, share]));
+  return { clock, events, running, outcomes, send, shares, limited };
+}
+
+describe('a key that is refused', () => {
+  test('is refused at once, and nothing is taken for it', async () => {
+    const { clock, events, running, outcomes, send, shares } = scene({ concurrent_requests: 1, requests_per_minute: 10 });
+    send();
+    const second = send();
+    await clock.advance(0);
+    expect([running.length, outcomes]).toEqual([1, ['rate_limited']]);
+    expect(events.of('limited')).toEqual([[second, 'app', 'concurrent']]);
+    expect(second.journey.limitHeaders).toContain('x-ratelimit-remaining-requests');
+    expect(shares()).toEqual({ concurrent: 1, requests: 0.1 });
+    running[0]!.fail();
+    await clock.advance(0);
+    expect(shares()).toEqual({ concurrent: 0, requests: 0.1 });
+  });
+});
+
+describe('a key that waits', () => {
+  test('is let in when the minute is over, each call in its turn', async () => {
+    const { clock, running, outcomes, send, events } = scene({ requests_per_minute: 1 }, 150_000);
+    const calls = [send(), send(), send()];
+    await clock.advance(0);
+    expect(running.map(({ call }) => call)).toEqual(calls.slice(0, 1));
+    await clock.advance(59_999);
+    expect(running).toHaveLength(1);
+    await clock.advance(1);
+    expect(running.map(({ call }) => call)).toEqual(calls.slice(0, 2));
+    expect(calls[1]!.journey).toMatchObject({ queueMs: 60_000 });
+    await clock.advance(60_000);
+    expect(running.map(({ call }) => call)).toEqual(calls);
+    for (const each of running) each.end(0);
+    await clock.advance(0);
+    expect(outcomes).toEqual(['replied', 'replied', 'replied']);
+    expect(events.count('limited')).toBe(0);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('is let in as soon as another has ended', async () => {
+    const { clock, running, send } = scene({ concurrent_requests: 1, tokens_per_minute: 1_000_000 }, 10_000);
+    send();
+    send();
+    await clock.advance(30);
+    expect(running).toHaveLength(1);
+    running[0]!.end(5);
+    await clock.advance(0);
+    expect(running).toHaveLength(2);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('is refused when its time is over, or when so many wait already', async () => {
+    const { clock, running, outcomes, send, events } = scene({ concurrent_requests: 1 }, 5_000);
+    for (let i = 0; i < 258; i++) send();
+    await clock.advance(0);
+    expect([running.length, outcomes]).toEqual([1, ['rate_limited']]);
+    await clock.advance(5_000);
+    expect(outcomes).toHaveLength(257);
+    expect(new Set(outcomes)).toEqual(new Set(['rate_limited']));
+    expect(events.count('limited')).toBe(257);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('does not wait for what will never be', async () => {
+    const { clock, outcomes, send, limited } = scene({ requests_per_minute: 1 }, 100_000);
+    send();
+    send();
+    await clock.advance(0);
+    limited.limits = { ...limited.limits, requests_per_minute: 0 };
+    await clock.advance(60_000);
+    expect(outcomes).toEqual(['rate_limited']);
+    send();
+    await clock.advance(0);
+    expect(outcomes).toEqual(['rate_limited', 'rate_limited']);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('leaves its turn to the next when its client goes', async () => {
+    const { clock, running, outcomes, send } = scene({ requests_per_minute: 1 }, 100_000);
+    const [, second, third] = [send(), send(), send()];
+    await clock.advance(1_000);
+    second.cancellation.cancel(clientGone());
+    await clock.advance(0);
+    expect(outcomes).toEqual(['client_disconnected']);
+    await clock.advance(59_000);
+    expect(running.at(-1)!.call).toBe(third);
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe('whatever calls do', () => {
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant('send' as const), chars: fc.integer({ min: 0, max: 60 }) }),
+    fc.record({ kind: fc.constant('end' as const), which: fc.nat(), used: fc.option(fc.integer({ min: 0, max: 30 })) }),
+    fc.record({ kind: fc.constant('fail' as const), which: fc.nat() }),
+    fc.record({ kind: fc.constant('leave' as const), which: fc.nat() }),
+    fc.record({ kind: fc.constant('pass' as const), ms: fc.oneof(fc.integer({ min: 0, max: 50 }), fc.integer({ min: 0, max: 40_000 })) }),
+  );
+
+  test.each([0, 20_000])('no limit is passed, and in the end nothing is held (patience %d ms)', { timeout: 60_000 }, async (patienceMs) => {
+    const limits = { requests_per_minute: 6, tokens_per_minute: 400, concurrent_requests: 3 };
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+        const { clock, running, outcomes, send, shares } = scene(limits, patienceMs);
+        const calls: Call[] = [];
+        const admittedAt: number[] = [];
+        const open = new Set<(typeof running)[number]>();
+        let seen = 0;
+        const settle = async (ms = 0): Promise<void> => {
+          await clock.advance(ms);
+          for (; seen < running.length; seen++) {
+            open.add(running[seen]!);
+            admittedAt.push(clock.now());
+          }
+          expect(open.size).toBeLessThanOrEqual(3);
+          const used = shares();
+          for (const share of Object.values(used)) expect(share).toBeGreaterThanOrEqual(0);
+          expect(used['requests'] ?? 0).toBeLessThanOrEqual(1);
+        };
+        for (const each of steps) {
+          const all = [...open];
+          const one = 'which' in each && all.length > 0 ? all[each.which % all.length]! : null;
+          switch (each.kind) {
+            case 'send':
+              calls.push(send(fakeCall({ text: 'x'.repeat(each.chars) })));
+              break;
+            case 'end':
+              if (one) one.end(each.used);
+              break;
+            case 'fail':
+              if (one) one.fail();
+              break;
+            case 'leave':
+              if (calls.length > 0) calls[each.which % calls.length]!.cancellation.cancel(clientGone());
+              break;
+            case 'pass':
+              await settle(each.ms);
+              continue;
+          }
+          if (one && each.kind !== 'leave') open.delete(one);
+          await settle();
+        }
+        for (const each of open) each.end(null);
+        open.clear();
+        await settle(patienceMs);
+        for (const each of open) each.end(null);
+        await clock.advance(120_000);
+        expect(Object.values(shares()).every((share) => share === 0)).toBe(true);
+        expect(clock.pending).toBe(0);
+        expect(outcomes.length).toBe(calls.length);
+        // In no minute were more let in than may be.
+        for (const from of admittedAt)
+          expect(admittedAt.filter((at) => at >= from && at < from + 60_000 - 1_000).length).toBeLessThanOrEqual(6);
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
