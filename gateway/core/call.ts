@@ -44,6 +44,8 @@ export interface Peek {
   readonly maxTokens: number | null;
   /** The answer from which this one is to go on; null where it begins anew. */
   readonly previous?: string | null;
+  /** It says itself that it has time (`service_tier: flex`). */
+  readonly hasTime?: boolean;
   /** So many tokens are to be in an event of its stream; absent: one. */
   readonly streamInterval?: number;
   /** Completions asked for (n times the number of prompts). */

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Clock } from '../core/clock.ts';
-import { makeCall, type Call, type CallBody, type Peek, type Route } from '../core/call.ts';
+import { makeCall, type Call, type CallBody, type Peek, type Priority, type Route } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { mayUse, nameOf, type Principal } from '../core/principal.ts';
 import type { ModelEntry, WorkerDirectory } from '../core/worker.ts';
@@ -94,12 +94,18 @@ export async function identify(
     peek: seen,
     model: model.id,
     principal,
-    priority: headers['x-headgate-priority'] === 'batch' || (principal.kind === 'key' && principal.isBatch) ? 'batch' : 'interactive',
+    priority: priorityOf(principal, headers, seen),
     sessionId: checked(headers['x-session-id'], SESSION_ID),
     forward: forwarded(headers, context.trustTrace()),
     only: seen.previous == null ? null : context.answerPlace(seen.previous, nameOf(principal)),
     arrivedAt,
   });
+}
+
+/** Whoever may be of the higher class is, unless he asks for the lower. */
+function priorityOf(principal: Principal, headers: IncomingHttpHeaders, { hasTime }: Peek): Priority {
+  const isLower = headers['x-headgate-priority'] === 'batch' || hasTime === true || (principal.kind === 'key' && principal.isBatch);
+  return isLower ? 'batch' : 'interactive';
 }
 
 /** Where vLLM refuses a body without `model`, as Anthropic does; everywhere else it takes its first one. */

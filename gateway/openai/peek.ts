@@ -64,6 +64,8 @@ export function peek(body: ParsedBody, { path, whole }: Pick<Route, 'path' | 'wh
     maxTokens,
     choices: (CHOOSING.has(path) ? n : 1) * promptCount(value, PROMPTS[path]),
     promptLogprobs: promptLogprobsField(value),
+    // OpenAI's word for the cheaper class that waits for others; its other tiers ask for what every call gets.
+    hasTime: value['service_tier'] === 'flex',
     streamInterval: streamInterval(value),
     previous: path === '/v1/responses' ? optionalString(value, 'previous_response_id', MAX_MODEL_NAME) : null,
   };

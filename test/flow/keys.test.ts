@@ -131,6 +131,17 @@ test('a key of the lower class stays there, another may ask for it', async () =>
   expect(await classOf(APP, 'batch')).toBe('batch');
 });
 
+test('a call that says it has time is of the lower class', async () => {
+  for (const [tier, priority] of [
+    ['flex', 'batch'],
+    ['priority', 'interactive'],
+    ['auto', 'interactive'],
+  ]) {
+    const response = await ask(gateway.url, chat({ service_tier: tier }), { headers: bearer(APP) });
+    expect((await endOf(gateway, response.headers.get('x-request-id')!))['priority']).toBe(priority);
+  }
+});
+
 test('a stranger who sends 100 MB is answered after the head, and none of it is read', async () => {
   const socket = connect(gateway.port, '127.0.0.1');
   socket.on('error', () => {});
