@@ -18,6 +18,7 @@ describe('what is read of a request', () => {
       choices: 1,
       promptLogprobs: null,
       streamInterval: 1,
+      hasTime: false,
       previous: null,
     });
     expect(
