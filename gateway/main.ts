@@ -222,6 +222,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     read: (asked) => readInThread(asked, clock),
     onRead(told, asked) {
       tellKeys(ofAll, told, asked.file);
+      metrics.ledger.lastReloadOk = told.kind === 'keys';
       if (told.kind === 'wrong') return;
       loaded = { ...loaded, keys: [...settings.auth.keys, ...told.keys] };
       door.ring = newRing();
@@ -410,7 +411,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     refusals,
     guesses,
     door,
-    metricsArePublic: () => metricsArePublic(settings, door.ring.hasAdmin),
+    metricsArePublic: () => metricsArePublic(settings, adminKey.kind !== 'none' || door.ring.hasAdmin),
     operations: {
       version: VERSION,
       registry: page.registry,

@@ -18,10 +18,9 @@ export function apiAccess({ server, auth }: Settings): AccessRules {
   return { hosts, origins: allowed === '*' || allowed.includes('*') ? 'any' : allowed };
 }
 
-/** Whether anyone may read /metrics. `hasAdminKey`: a client's key opens what is for operators. */
-export function metricsArePublic({ metrics, admin, server }: Settings, hasAdminKey: boolean): boolean {
-  if (metrics.public ?? isLoopbackHost(server.host)) return true;
-  return admin.key === null && !hasAdminKey;
+/** Whether anyone may read /metrics. `hasOperatorKey`: there is a key of /admin, or one of a client that opens it. */
+export function metricsArePublic({ metrics, server }: Settings, hasOperatorKey: boolean): boolean {
+  return (metrics.public ?? isLoopbackHost(server.host)) || !hasOperatorKey;
 }
 
 /** The rules of a listener for operators alone, which no page of another origin may use. */

@@ -22,6 +22,8 @@ const KEYS_FILE: Form = {
 export interface KeysPlace {
   /** As it was set. */
   readonly file: string;
+  /** Where it was set, for a file that is not there. Default: it is called by its name. */
+  readonly namedAt?: Origin | undefined;
   /** Folder in which a relative path starts. */
   readonly cwd: string;
   readonly env: Environment;
@@ -41,6 +43,9 @@ export function readKeysFile(place: KeysPlace, inSettings: readonly ClientKeySet
   const { keys } = keysFileSchema.parse(layer.tree);
   const findings = [...layer.findings];
   const warnings: string[] = [];
+  if (keys.length === 0 && inSettings.length === 0 && findings.length === 0) {
+    warnings.push(`${place.file} holds no keys: nobody may use the API, unless auth.allow_anonymous is true`);
+  }
   for (const { severity, index, field, message } of keyFindings(keys, inSettings)) {
     const path = ['keys', index, field];
     const origin = locate(layer, path, 'value') ?? wholeOf(place.file);
@@ -50,7 +55,7 @@ export function readKeysFile(place: KeysPlace, inSettings: readonly ClientKeySet
   return { keys, findings, warnings };
 }
 
-function readLayer({ file, cwd, env, readFile }: KeysPlace): Layer {
+function readLayer({ file, namedAt, cwd, env, readFile }: KeysPlace): Layer {
   const layer = emptyLayer(KEYS_FILE);
   const unread = (message: string): Layer => {
     layer.findings.push({ origin: wholeOf(file), path: [], message });
@@ -58,8 +63,12 @@ function readLayer({ file, cwd, env, readFile }: KeysPlace): Layer {
   };
   try {
     const bytes = readFile(resolve(cwd, file), mostBytes(KEYS_FILE) + 1);
-    return bytes === null ? unread('there is no such file, which auth.keys_file names') : fileLayer(bytes, file, env, KEYS_FILE);
+    if (bytes !== null) return fileLayer(bytes, file, env, KEYS_FILE);
+    if (namedAt === undefined) return unread('there is no such file, which auth.keys_file names');
+    layer.findings.push({ origin: namedAt, path: ['auth', 'keys_file'], message: `there is no file ${file}` });
+    return layer;
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EISDIR') return unread('is a folder; auth.keys_file names a file');
     return unread(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
 }

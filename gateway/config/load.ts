@@ -76,7 +76,8 @@ function readSettings(input: LoadInput, salvage: boolean): ReadSettings {
   const between = judge(settings, merged, new Set(everything.flatMap((layer) => [...layer.broken])));
   const inSettings = settings.auth.keys;
   const { keys_file: keysFile } = settings.auth;
-  const inFile = keysFile === null ? null : readKeysFile({ ...input, file: keysFile }, inSettings);
+  const inFile =
+    keysFile === null ? null : readKeysFile({ ...input, file: keysFile, namedAt: merged.origins.get('auth.keys_file') }, inSettings);
   const findings = [...everything.flatMap((layer) => layer.findings), ...between.errors, ...(inFile?.findings ?? [])];
   const warnings = [...file.warnings, ...environment.warnings, ...between.warnings, ...(inFile?.warnings ?? [])];
   const keys = [...inSettings, ...(inFile?.keys ?? [])];

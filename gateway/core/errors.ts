@@ -1,3 +1,6 @@
+/** What a key, or an address, may have so much of. */
+export type LimitName = 'requests' | 'tokens' | 'concurrent';
+
 /** Who is at fault. */
 type ErrorOrigin = 'client' | 'gateway' | 'upstream';
 
@@ -100,6 +103,8 @@ export interface ErrorDetails {
   /** The cause will stand for minutes, unless an operator acts: a client that tries again by itself in a few seconds tries in vain. */
   readonly hopeless?: boolean;
   readonly cause?: unknown;
+  /** Which limit of a key or an address it was. */
+  readonly limit?: LimitName;
   /** Replaces the table's code: a worker's own code for a 4xx that is passed on. */
   readonly code?: string | null;
   /** Replaces the table's status: `reject_status`, or a worker's own 4xx. */

@@ -1,7 +1,6 @@
 import type { Attempt } from './attempt.ts';
 import type { Call, Priority } from './call.ts';
-import type { RefusalReason } from './errors.ts';
-import type { LimitName } from './principal.ts';
+import type { LimitName, RefusalReason } from './errors.ts';
 import type { Outcome } from './reply.ts';
 import type { WorkerView } from './worker.ts';
 

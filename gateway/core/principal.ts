@@ -7,8 +7,6 @@ export interface Limits {
   readonly concurrent_requests: number | null;
 }
 
-export type LimitName = 'requests' | 'tokens' | 'concurrent';
-
 /** Somebody with a key of the settings, or of a keys file. */
 export interface KeyHolder {
   readonly kind: 'key';

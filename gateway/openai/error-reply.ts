@@ -6,6 +6,8 @@ import { errorBody } from './error-body.ts';
 const DEFAULT_RETRY_MS = 1_000;
 /** SDKs ignore or refuse longer waits; none of them adds jitter of its own to what a server names. */
 const LONGEST_RETRY_S = 59;
+/** The same in milliseconds, where no jitter is added: what is due within a minute is told as it is. */
+const LONGEST_EXACT_MS = 59_999;
 const JITTER = 0.3;
 /** Leaves room for the jitter above: cut off, half of all clients would come back in the same millisecond. */
 const LONGEST_BASE_MS = (LONGEST_RETRY_S * 1000) / (1 + JITTER);
@@ -29,11 +31,10 @@ export function errorReplyParts(error: GatewayError, dialect: Dialect, random: R
     const least = error.kind === 'worker_busy' ? Math.min(details.retryAfterMs ?? 0, LONGEST_RETRY_S * 1000) : 0;
     let ms = least === 0 ? jittered : Math.min(Math.ceil(least + jittered * JITTER), LONGEST_RETRY_S * 1000);
     // A limit is true to the millisecond, and one asker's alone.
-    if (error.kind === 'rate_limited')
-      ms = Math.ceil(Math.min(Math.max(details.retryAfterMs ?? DEFAULT_RETRY_MS, 1), LONGEST_RETRY_S * 1000));
+    if (error.kind === 'rate_limited') ms = Math.ceil(Math.min(Math.max(details.retryAfterMs ?? DEFAULT_RETRY_MS, 1), LONGEST_EXACT_MS));
     // Nor before a time that they are told of, as far as it may be told.
     if (details.namesTime) ms = Math.ceil(base + (jittered - base * (1 - JITTER)) / 2);
-    const seconds = String(Math.ceil(ms / 1000));
+    const seconds = String(Math.min(Math.ceil(ms / 1000), LONGEST_RETRY_S));
     headers['retry-after'] = seconds;
     headers['retry-after-ms'] = String(ms);
     if (details.namesTime) {

@@ -32,7 +32,8 @@ export async function check(argv: readonly string[]): Promise<number> {
   const isOn = supervisorIsOn(loaded.settings);
   const { problems: found, warnings: doubts } = isOn ? await examineModels(loaded, cwd) : NOTHING;
   const problems = [...line.problems, ...found];
-  const warnings = isOn ? [...doubts, ...(await missingHere(loaded, cwd)), ...folderHere(loaded, cwd)] : doubts;
+  const keys = keysThatAreOver(loaded);
+  const warnings = isOn ? [...keys, ...doubts, ...(await missingHere(loaded, cwd)), ...folderHere(loaded, cwd)] : [...keys, ...doubts];
   const result = checkCommand(
     problems.length > 0
       ? new SettingsError(inOrder(problems))
@@ -42,6 +43,14 @@ export async function check(argv: readonly string[]): Promise<number> {
   const beside = problems.length === 0 ? [] : warnings.map((warning) => `warning: ${problemText(warning)}\n`);
   out.write(`${beside.join('')}${result.text.trimEnd()}\n`);
   return result.exitCode;
+}
+
+/** Keys of clients that are not taken any more. */
+function keysThatAreOver(loaded: LoadedSettings): SettingsProblem[] {
+  const isOver = (at: string | null): boolean => at !== null && Date.parse(at) <= systemClock.wall();
+  return loaded.keys
+    .filter(({ expires_at: at }) => isOver(at))
+    .map(({ name, expires_at: at }) => ({ where: 'keys', path: '', message: `the key ${name} was good until ${at}, which is over` }));
 }
 
 /** File by file, each from its top, and then environment and flags. */

@@ -16,7 +16,7 @@ export async function key(argv: readonly string[]): Promise<number> {
     words: ['new|list|check'],
     optional: 1,
     own,
-    tolerant: verb === 'new' ? 'silently' : undefined,
+    tolerant: verb === 'new' ? 'silently' : 'aloud',
   });
   if (line.kind === 'ended') return line.exitCode;
   const [, name] = line.positionals;

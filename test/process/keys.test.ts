@@ -54,7 +54,7 @@ test('a key is made, pasted into the file, holds within a second, and is over wh
 
   const listed = await key(folder, ['list']);
   expect(listed.out).toMatch(
-    /^NAME +SHA-256 +PRIORITY +EXPIRES +ADMIN +MODELS +FROM\napp-a +[0-9a-f]{8} +interactive +20\S+ +no +m gpt-\* +keys\.yaml\n$/,
+    /^NAME +SHA-256 +PRIORITY +EXPIRES +ADMIN +MODELS +LIMITS +FROM\napp-a +[0-9a-f]{8} +interactive +20\S+ +no +m gpt-\* +none +keys\.yaml\n$/,
   );
   const known = await key(folder, ['check'], `${secret}\n`);
   expect(known).toMatchObject({ code: 0, err: '' });
@@ -82,7 +82,7 @@ test('what is asked of `headgate key` wrongly is told in a line', { timeout: 60_
     [['new'], 'NAME is missing'],
     [['new', 'a'], 'there is a key a already'],
     [['new', 'b c'], 'NAME: expected a name of'],
-    [['new', 'b', '--expires', 'soon'], '--expires: expected a day or a time'],
+    [['new', 'b', '--expires', 'soon'], '--expires: expected a number of days'],
     [['nwe', 'b'], 'did you mean new?'],
     [['check', 'hg-sixteen-letters'], 'read from standard input'],
     [['list', 'b'], 'unexpected argument b'],

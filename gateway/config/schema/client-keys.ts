@@ -9,9 +9,15 @@ export const GOOD_KEY_LENGTH = 16;
 
 const TIME = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d))?$/;
 
+/** 2027-02-30 would be taken for the second of March. */
+function isDay(text: string): boolean {
+  const at = Date.parse(text);
+  return !Number.isNaN(at) && new Date(at).toISOString().startsWith(text);
+}
+
 const time = () =>
   checked((text) =>
-    TIME.test(text) && !Number.isNaN(Date.parse(text))
+    TIME.test(text) && isDay(text.slice(0, 10)) && !Number.isNaN(Date.parse(text))
       ? null
       : 'expected a day or a time with its zone, such as 2027-01-31 or 2027-01-31T18:00:00Z',
   );
@@ -108,7 +114,7 @@ export const metrics = z.strictObject({
     .nullable()
     .default(null)
     .describe(
-      'Whether /metrics is for anyone who can reach it. false: where admin.key or a key with admin: true is set, one of them is asked for. null: true on loopback, false elsewhere.',
+      'Whether /metrics is for anyone who can reach it. false: the key of /admin, or a key with admin: true, is asked for. null: true on loopback, false elsewhere.',
     ),
 });
 

@@ -9,7 +9,7 @@ const OF_BOTH = ['supervisor.start', 'supervisor.stop', 'supervisor.end', 'super
 const OF_THE_GATEWAY = [
   ...['gateway.start', 'gateway.lost', 'breaker', 'pressure', 'config.reload', 'drain', 'worker.told', 'worker.kept'],
   ...['process.exit', 'process.hung', 'process.start', 'process.given_up'],
-  ...['files.few', 'files.clients', 'files.none', 'admin.key'],
+  ...['files.few', 'files.clients', 'files.none', 'admin.key', 'keys.changed', 'keys.refused'],
   ...['supervisor.exit', 'supervisor.hung', 'supervisor.found', 'supervisor.away', 'supervisor.back'],
 ];
 const OF_WORKERS = [

@@ -13,6 +13,7 @@ const LOG_FIELDS = [
   'outcome',
   'code',
   'reason',
+  'limit',
   'phase',
   'stream',
   'priority',

@@ -84,7 +84,7 @@ export async function checkAdmin({ headers, socket }: IncomingMessage, key: stri
 }
 
 const NO_KEY =
-  'An admin key is required, as bearer token: it is what admin.key is set to, or else in the file admin.key in supervisor.state_dir.';
+  'An admin key is required, as bearer token: what admin.key is set to, or else what stands in the file admin.key in supervisor.state_dir, or a key of auth.keys with admin: true.';
 
 /** A watcher says so in the query, or as a browser's EventSource does. */
 function asksToWatch(c: HttpContext): boolean {

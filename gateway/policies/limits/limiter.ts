@@ -1,4 +1,5 @@
-import type { LimitName, Limits } from '../../core/principal.ts';
+import type { LimitName } from '../../core/errors.ts';
+import type { Limits } from '../../core/principal.ts';
 import { SlidingWindow, type Taken } from './sliding-window.ts';
 
 /** Whose limits hold for a call. */
@@ -92,17 +93,21 @@ export class Limiter {
     this.#processes = processes;
   }
 
-  /** Takes one request, a place, and so many tokens: all or nothing. */
-  take(limited: Limited, tokens: number, now: number): Taking {
+  /**
+   * Takes one request, a place, and so many tokens: all or nothing. `least`: how many of them it asks for itself; the others are guessed, and
+   * a guess keeps nobody out for good: more than the limit is taken as all of it.
+   */
+  take(limited: Limited, guessed: number, now: number, least = guessed): Taking {
     const subject = this.#subjectOf(limited, now);
     const [requestLimit, tokenLimit, places] = this.#ownShare(limited.limits);
+    const tokens = tokenLimit !== null && least <= tokenLimit ? Math.min(guessed, tokenLimit) : guessed;
     const standings = (): Standings => ({
       requests: standingOf(subject.requests, limited.limits.requests_per_minute, requestLimit, now),
       tokens: standingOf(subject.tokens, limited.limits.tokens_per_minute, tokenLimit, now),
     });
     const refused = (limit: LimitName, waitMs: number): Taking => ({ kind: 'refused', limit, waitMs, standings: standings() });
     const requestWait = requestLimit === null ? 0 : subject.requests.waitMs(1, requestLimit, now);
-    const tokenWait = tokenLimit === null ? 0 : subject.tokens.waitMs(tokens, tokenLimit, now);
+    const tokenWait = tokenLimit === null ? 0 : tokenLimit === 0 ? Infinity : subject.tokens.waitMs(tokens, tokenLimit, now);
     if (requestWait > 0 && requestWait >= tokenWait) return refused('requests', requestWait);
     if (tokenWait > 0) return refused('tokens', tokenWait);
     if (places !== null && subject.running >= places) return refused('concurrent', places === 0 ? Infinity : PLACE_WAIT_MS);

@@ -44,13 +44,15 @@ export function limitLayer({ clock, events, limiter, limitsOf }: LimitsContext):
   async function takenInTime(call: Call, { subject, patienceMs }: Limited, take: () => Taking): Promise<Taking> {
     if (lines.has(subject)) return lines.wait(subject, call, 0, take, patienceMs);
     const taking = take();
-    if (taking.kind === 'taken' || taking.waitMs === Infinity) return taking;
+    // Requests do not come back before their minute is over.
+    const isVain = taking.kind === 'refused' && taking.waitMs > (taking.limit === 'requests' ? patienceMs : Number.MAX_VALUE);
+    if (taking.kind === 'taken' || isVain) return taking;
     return lines.wait(subject, call, taking.waitMs, take, patienceMs);
   }
 
   async function counted(next: (call: Call) => Promise<Reply>, call: Call, limited: Limited): Promise<Reply> {
     const estimate = estimates.of(call);
-    const take = (): Taking => limiter.take(limited, estimate.prompt + estimate.answer, clock.now());
+    const take = (): Taking => limiter.take(limited, estimate.prompt + estimate.answer, clock.now(), estimate.asked ?? 0);
     const taking = limited.patienceMs === 0 ? take() : await takenInTime(call, limited, take);
     call.journey.limitHeaders = limitHeaders(taking.standings);
     if (taking.kind === 'refused') {
@@ -89,10 +91,10 @@ function usedTokens(estimates: TokenEstimates, call: Call, estimate: Estimate): 
   return inputTokens + (outputTokens ?? chunks);
 }
 
-function refusal({ limit, waitMs }: Refused, { name, limits }: Limited, { prompt, answer }: Estimate): GatewayError {
+function refusal({ limit, waitMs }: Refused, { name, limits }: Limited, { prompt, answer, asked }: Estimate): GatewayError {
   const isNever = waitMs === Infinity;
   const again = isNever ? '' : ` Please try again in ${duration(waitMs)}.`;
-  const details = isNever ? { hopeless: true } : { retryAfterMs: waitMs };
+  const details = isNever ? { hopeless: true, limit } : { retryAfterMs: waitMs, limit };
   switch (limit) {
     case 'requests':
       return new GatewayError(
@@ -103,11 +105,14 @@ function refusal({ limit, waitMs }: Refused, { name, limits }: Limited, { prompt
         details,
       );
     case 'tokens': {
-      const needs = `${prompt + answer} (about ${prompt} for the prompt, at most ${answer} for the answer)`;
+      const most = asked === null ? `about ${answer} for the answer, which max_tokens would say` : `at most ${answer} for the answer`;
+      const needs = `${prompt + answer} (about ${prompt} for the prompt, ${most})`;
       return new GatewayError(
         'rate_limited',
         isNever
-          ? `Request too large for ${name} on tokens per minute: limit ${limits.tokens_per_minute}, requested ${needs}. Send a shorter prompt, or ask for fewer tokens (max_tokens).`
+          ? limits.tokens_per_minute === 0
+            ? `${name} may send no requests (tokens_per_minute: 0).`
+            : `Request too large for ${name} on tokens per minute: limit ${limits.tokens_per_minute}, requested ${needs}. Send a shorter prompt, or ask for fewer tokens (max_tokens).`
           : `Rate limit reached for ${name} on tokens per minute: limit ${limits.tokens_per_minute}, requested ${needs}.${again}`,
         details,
       );

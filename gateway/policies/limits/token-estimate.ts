@@ -17,6 +17,8 @@ interface Known {
 export interface Estimate {
   readonly prompt: number;
   readonly answer: number;
+  /** So many tokens it asks for itself (`max_tokens`); null: it leaves that open. All else is a guess. */
+  readonly asked: number | null;
 }
 
 /** Guesses what a call needs before it has run, by what others of its model needed. Not for figures: it errs on the side of the next call. */
@@ -24,13 +26,14 @@ export class TokenEstimates {
   readonly #known = new Map<string, Known>();
 
   of({ model, peek, route }: Call): Estimate {
-    if (route.stored) return { prompt: 0, answer: 0 };
+    if (route.stored) return { prompt: 0, answer: 0, asked: null };
     const known = this.#known.get(model);
     const prompt = Math.ceil(peek.promptChars * (known?.tokensPerChar ?? FIRST_TOKENS_PER_CHAR));
     // What is only looked at (embeddings, scores, counts of tokens) makes no answer.
-    if (route.streamEnd === 'end-of-body') return { prompt, answer: 0 };
-    const each = peek.maxTokens ?? Math.ceil(known?.answerTokens ?? FIRST_ANSWER_TOKENS);
-    return { prompt, answer: each * Math.max(1, peek.choices) };
+    if (route.streamEnd === 'end-of-body') return { prompt, answer: 0, asked: null };
+    const choices = Math.max(1, peek.choices);
+    const asked = peek.maxTokens === null ? null : peek.maxTokens * choices;
+    return { prompt, answer: asked ?? Math.ceil(known?.answerTokens ?? FIRST_ANSWER_TOKENS) * choices, asked };
   }
 
   /** What the call has needed, as its worker counted it. */

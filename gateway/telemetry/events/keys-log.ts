@@ -19,6 +19,10 @@ export function tellKeys(log: Pick<Log, 'info' | 'warn' | 'error'>, told: KeysTo
     return;
   }
   const count = told.keys.length;
+  if (count === 0) {
+    log.warn('keys.changed', `${file} has changed and holds no key any more: whoever had one from there has none.`);
+    return;
+  }
   log.info(
     'keys.changed',
     `${file} has changed: the ${count === 1 ? 'key' : `${count} keys`} in it ${count === 1 ? 'holds' : 'hold'} from now on.`,

@@ -24,6 +24,7 @@ export function requestEndFields(call: Call, outcome: Outcome, status: number, d
     outcome: outcome.kind,
     code: error ? (error.details.code ?? error.row.code) : null,
     reason: error ? error.reason : null,
+    limit: error ? error.details.limit : null,
     phase: outcome.kind === 'disconnected' ? outcome.phase : null,
     stream: peek.stream,
     worker: last?.worker,

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import type { LoadedSettings } from '../../../gateway/config/load.ts';
 import { KeyRing } from '../../../gateway/keys/key-ring.ts';
-import { fingerprintOf } from './list-keys.ts';
+import { fingerprintOf, limitsText } from './list-keys.ts';
 
 /** `headgate key check`: whose the key on standard input is, and what it may do. @returns 1 where it is nobody's, or not good any more */
 export async function checkKey({ keys, settings }: LoadedSettings): Promise<number> {
@@ -23,6 +23,7 @@ export async function checkKey({ keys, settings }: LoadedSettings): Promise<numb
     `models:   ${key.models.join(' ')}`,
     `priority: ${key.priority}`,
     `expires:  ${key.expires_at ?? 'never'}`,
+    `limits:   ${limitsText(key.limits ?? settings.limits.default, key.on_limit)}`,
     `admin:    ${key.admin ? 'yes' : 'no'}`,
   ];
   process.stdout.write(`${lines.join('\n')}\n`);

@@ -7,31 +7,46 @@ const FINGERPRINT_CHARS = 8;
 
 /** `headgate key list`: the keys that hold, without the secrets. */
 export function listKeys({ keys, settings }: LoadedSettings, asJson: boolean): number {
+  const now = Date.now();
   const rows = keys.map((key) => ({
     name: key.name,
     fingerprint: fingerprintOf(key),
     priority: key.priority,
     expires_at: key.expires_at,
+    expired: key.expires_at !== null && Date.parse(key.expires_at) <= now,
     admin: key.admin,
     models: key.models,
+    limits: key.limits ?? settings.limits.default,
+    on_limit: key.on_limit,
     from: settings.auth.keys.some(({ name }) => name === key.name) ? 'settings' : (settings.auth.keys_file ?? 'settings'),
   }));
   if (asJson) process.stdout.write(rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
   else if (rows.length === 0) process.stdout.write('No keys are set. "headgate key new NAME" makes one.\n');
   else {
-    const now = Date.now();
-    const cells = rows.map(({ name, fingerprint, priority, expires_at: at, admin, models, from }) => [
+    const cells = rows.map(({ name, fingerprint, priority, expires_at: at, expired, admin, models, limits, on_limit: onLimit, from }) => [
       name,
       fingerprint,
       priority,
-      at === null ? 'never' : Date.parse(at) > now ? at : `expired ${at}`,
+      at === null ? 'never' : expired ? `expired ${at}` : at,
       admin ? 'yes' : 'no',
       models.join(' '),
+      limitsText(limits, onLimit),
       from,
     ]);
-    process.stdout.write(columns([['NAME', 'SHA-256', 'PRIORITY', 'EXPIRES', 'ADMIN', 'MODELS', 'FROM'], ...cells]));
+    process.stdout.write(columns([['NAME', 'SHA-256', 'PRIORITY', 'EXPIRES', 'ADMIN', 'MODELS', 'LIMITS', 'FROM'], ...cells]));
   }
   return 0;
+}
+
+/** `60 requests/min, 20000 tokens/min, 8 at once; waits` */
+export function limitsText(limits: NonNullable<ClientKeySettings['limits']>, onLimit: ClientKeySettings['on_limit']): string {
+  const { requests_per_minute: requests, tokens_per_minute: tokens, concurrent_requests: places } = limits;
+  const told = [
+    ...(requests === null ? [] : [`${requests} requests/min`]),
+    ...(tokens === null ? [] : [`${tokens} tokens/min`]),
+    ...(places === null ? [] : [`${places} at once`]),
+  ];
+  return told.length === 0 ? 'none' : `${told.join(', ')}${onLimit === 'wait' ? '; waits' : ''}`;
 }
 
 export function fingerprintOf(key: ClientKeySettings): string {

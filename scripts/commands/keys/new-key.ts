@@ -17,6 +17,7 @@ export function newKey({ keys }: LoadedSettings, name: string | null, own: Reado
   const expires = textOf(own.get('expires'));
   const days = DAYS.exec(expires ?? '')?.[1];
   const expiresAt = days === undefined ? expires : new Date(Math.ceil(Date.now() / 1000) * 1000 + Number(days) * DAY_MS).toISOString();
+  if (expiresAt !== undefined && Date.parse(expiresAt) <= Date.now()) return wrong(`--expires: ${expires} is over already`);
   const record = {
     name,
     key_sha256: hash('sha256', secret),
@@ -26,6 +27,9 @@ export function newKey({ keys }: LoadedSettings, name: string | null, own: Reado
     ...(own.has('admin') ? { admin: true } : {}),
   };
   const parsed = clientKey().safeParse(record);
+  if (!parsed.success && expires !== undefined && parsed.error.issues.every(({ path }) => path[0] === 'expires_at')) {
+    return wrong('--expires: expected a number of days such as 90d, or a day or a time with its zone, such as 2027-01-31');
+  }
   if (!parsed.success) return wrong(parsed.error.issues.map(({ path, message }) => `${flagOf(String(path[0]))}: ${message}`).join('; '));
   if (own.has('json')) {
     process.stdout.write(`${JSON.stringify({ ...record, key: secret })}\n`);

@@ -117,6 +117,6 @@ describe('the settings', () => {
     expect(() => load('auth: { keys_file: keys.yaml }\n', 'keys: [{ name: a }]')).toThrow(
       'keys.yaml:1:16: keys[0].name: the key a has neither',
     );
-    expect(() => load('auth: { keys_file: keys.yaml }\n', null)).toThrow('keys.yaml: there is no such file');
+    expect(() => load('auth: { keys_file: keys.yaml }\n', null)).toThrow('headgate.yaml:1:20: auth.keys_file: there is no file keys.yaml');
   });
 });

@@ -67,6 +67,30 @@ describe('a key that is refused', () => {
   });
 });
 
+test('a guess keeps nobody out for good: more than the limit is taken as all of it', async () => {
+  const { clock, running, outcomes, send, shares } = scene({ tokens_per_minute: 60 });
+  // It names no max_tokens, and an answer is thought to have hundreds.
+  send(fakeCall({ text: 'x'.repeat(100) }));
+  await clock.advance(0);
+  expect(running).toHaveLength(1);
+  expect(shares()).toEqual({ tokens: 1 });
+  running[0]!.end(136);
+  await clock.advance(0);
+  send();
+  await clock.advance(60_000);
+  send();
+  await clock.advance(0);
+  expect([running.length, outcomes]).toEqual([2, ['replied', 'rate_limited']]);
+});
+
+test('a key that waits does not wait in vain for a request that comes free only after its patience', async () => {
+  const { clock, outcomes, send } = scene({ requests_per_minute: 1 }, 10_000);
+  send();
+  send();
+  await clock.advance(0);
+  expect(outcomes).toEqual(['rate_limited']);
+});
+
 describe('a key that waits', () => {
   test('is let in when the minute is over, each call in its turn', async () => {
     const { clock, running, outcomes, send, events } = scene({ requests_per_minute: 1 }, 150_000);
