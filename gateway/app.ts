@@ -25,7 +25,9 @@ export interface AppContext {
   /** api: all but admin (it has a listener of its own) · admin: that listener · both */
   readonly surface: 'api' | 'admin' | 'both';
   readonly refusals: Refusals;
+  /** Of the key of /admin, and of keys of clients. */
   readonly guesses: Guesses;
+  readonly mistakes: Guesses;
   readonly door: Door;
   /** Whether anyone may read /metrics. */
   readonly metricsArePublic: () => boolean;
@@ -52,7 +54,7 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
         return await answer(c);
       } catch (thrown) {
         // The books know it by its place in this table, not by what a client wrote.
-        return refuse(c, await context.guesses.inTime(thrown, incoming), path.replaceAll('{[^]+}', ''));
+        return refuse(c, await context.mistakes.inTime(thrown, incoming), path.replaceAll('{[^]+}', ''));
       }
     };
   const get = (path: string, answer: HttpAnswer) => {

@@ -1,4 +1,5 @@
 import type { Server } from 'node:http';
+import { isDeepStrictEqual } from 'node:util';
 import { getRequestListener } from '@hono/node-server';
 import { createApp, type AppContext } from './app.ts';
 import { controlPath } from './link/control-path.ts';
@@ -220,18 +221,24 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     asked: () =>
       settings.auth.keys_file === null ? null : { file: settings.auth.keys_file, cwd: options.cwd, inSettings: settings.auth.keys },
     read: (asked) => readInThread(asked, clock),
-    onRead(told, asked) {
+    onRead(told, asked, isFirst) {
+      // A reload has named another meanwhile, or other keys beside it.
+      if (asked.file !== settings.auth.keys_file || asked.inSettings !== settings.auth.keys) return;
+      const keys = told.kind === 'keys' ? [...settings.auth.keys, ...told.keys] : null;
+      if (isFirst && keys !== null && isDeepStrictEqual(keys, loaded.keys)) return;
       tellKeys(ofAll, told, asked.file);
       metrics.ledger.lastReloadOk = told.kind === 'keys';
-      if (told.kind === 'wrong') return;
-      loaded = { ...loaded, keys: [...settings.auth.keys, ...told.keys] };
+      if (keys === null) return;
+      loaded = { ...loaded, keys };
       door.ring = newRing();
     },
   });
   const guesses = new Guesses(clock, kin?.beginning.count);
+  // Apart, so that wrong keys of clients keep no operator out.
+  const mistakes = new Guesses(clock, kin?.beginning.count);
 
   // === the policies ===
-  const limiter = new Limiter(kin?.beginning.count);
+  const limiter = new Limiter(kin?.beginning.count, kin?.beginning.index);
   const inFlight = new InFlight();
   const pressureWatch = new PressureWatch(events);
   const admission = new Admission({
@@ -400,7 +407,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     crowd,
     overload,
     door,
-    guesses,
+    mistakes,
     refusals,
     onUnexpected,
   };
@@ -410,6 +417,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     newId,
     refusals,
     guesses,
+    mistakes,
     door,
     metricsArePublic: () => metricsArePublic(settings, adminKey.kind !== 'none' || door.ring.hasAdmin),
     operations: {

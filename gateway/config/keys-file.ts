@@ -62,13 +62,12 @@ function readLayer({ file, namedAt, cwd, env, readFile }: KeysPlace): Layer {
     return layer;
   };
   try {
-    const bytes = readFile(resolve(cwd, file), mostBytes(KEYS_FILE) + 1);
+    const bytes = readFile(resolve(cwd, file), mostBytes(KEYS_FILE) + 1, 'regular');
     if (bytes !== null) return fileLayer(bytes, file, env, KEYS_FILE);
     if (namedAt === undefined) return unread('there is no such file, which auth.keys_file names');
     layer.findings.push({ origin: namedAt, path: ['auth', 'keys_file'], message: `there is no file ${file}` });
     return layer;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EISDIR') return unread('is a folder; auth.keys_file names a file');
     return unread(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
 }

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import type { LoadInput } from './load.ts';
 
 /** The process's own environment, folder and files, for `loadSettings`. */
@@ -7,7 +7,9 @@ export function systemInput(): Pick<LoadInput, 'env' | 'cwd' | 'readFile'> {
 }
 
 /** The first `maxBytes` of a file, so that a device or a huge file cannot fill the memory; null when there is none. */
-export function readUpTo(path: string, maxBytes: number): Uint8Array | null {
+export function readUpTo(path: string, maxBytes: number, only?: 'regular'): Uint8Array | null {
+  if (only === 'regular' && statSync(path, { throwIfNoEntry: false })?.isFile() === false)
+    throw new Error('it is not a file, but a folder, a pipe or a device');
   const descriptor = openOrNull(path);
   if (descriptor === null) return null;
   try {

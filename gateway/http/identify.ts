@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Clock } from '../core/clock.ts';
-import { makeCall, type Call, type CallBody, type Peek, type Priority, type Route } from '../core/call.ts';
+import { makeCall, type Call, type CallBody, type OnlyAt, type Peek, type Priority, type Route } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { mayUse, nameOf, type Principal } from '../core/principal.ts';
 import type { ModelEntry, WorkerDirectory } from '../core/worker.ts';
@@ -36,8 +36,8 @@ export interface IdentifyContext {
   readonly directory: WorkerDirectory;
   readonly maxBodyBytes: () => number;
   readonly turns: Turns;
-  /** Where the answer of that name is, which one worker has alone; null where that is not known, or it is another's. `asker`: the name of a key; null: anyone without */
-  readonly answerPlace: (answer: string, asker: string | null) => { readonly worker: string; readonly model: string } | null;
+  /** Where the answer of that name is, which one worker has alone; null where that is not known; or that it is not the asker's. `asker`: the name of a key; null: anyone without */
+  readonly answerPlace: (answer: string, asker: string | null) => { readonly worker: string; readonly model: string } | 'anothers' | null;
   /** Whether a client's own trace is continued with its sampling decision. */
   readonly trustTrace: () => boolean;
 }
@@ -97,9 +97,21 @@ export async function identify(
     priority: priorityOf(principal, headers, seen),
     sessionId: checked(headers['x-session-id'], SESSION_ID),
     forward: forwarded(headers, context.trustTrace()),
-    only: seen.previous == null ? null : context.answerPlace(seen.previous, nameOf(principal)),
+    only: previousPlace(context, principal, seen.previous ?? null),
     arrivedAt,
   });
+}
+
+/** Where the answer is that a request goes on from. @throws not_found where that is another's */
+function previousPlace(context: IdentifyContext, principal: Principal, previous: string | null): OnlyAt | null {
+  if (previous === null) return null;
+  const place = context.answerPlace(previous, nameOf(principal));
+  if (place === 'anothers') throw unknownAnswer(previous, 'previous_response_id');
+  return place;
+}
+
+function unknownAnswer(id: string, param: string): GatewayError {
+  return new GatewayError('not_found', `No response with the id ${shown(id)} is known here.`, { param });
 }
 
 /** Whoever may be of the higher class is, unless he asks for the lower. */
@@ -123,19 +135,25 @@ function ofJson({ directory }: IdentifyContext, principal: Principal, route: Rou
   const model = resolve(directory, principal, seen.model);
   // The worker knows the model by its id; a body that names none gets the worker's default, which is this one.
   const named =
-    seen.model === null ? unnamed(route, bytes, model) : seen.model === model.id ? bytes : (rewriteModel(bytes, model.id) ?? bytes);
+    seen.model === null
+      ? unnamed(directory, route, bytes, model)
+      : seen.model === model.id
+        ? bytes
+        : (rewriteModel(bytes, model.id) ?? bytes);
   const usageAsked = seen.stream && leavesUsageOpen(parsed.value, route.path);
   return { model, seen, body: { bytes: usageAsked ? askingForUsage(named) : named, contentType: 'application/json', usageAsked } };
 }
 
-/** Of a body that names no model; where vLLM insists on a name, it gets one. */
-function unnamed(route: Route, bytes: Buffer, model: ModelEntry): Buffer {
-  return NAMED_PATHS.has(route.path) ? nameModel(bytes, model.id) : bytes;
+/** Of a body that names no model; where vLLM insists on a name, or would take another than the one that the asker may use, it gets one. */
+function unnamed(directory: WorkerDirectory, route: Route, bytes: Buffer, model: ModelEntry): Buffer {
+  return NAMED_PATHS.has(route.path) || directory.resolve(null) !== model ? nameModel(bytes, model.id) : bytes;
 }
 
 function ofUpload({ directory }: IdentifyContext, principal: Principal, bytes: Buffer, contentType: string, boundary: string): Read {
   const { model: name, stream } = peekUpload(bytes, boundary);
   const model = resolve(directory, principal, name);
+  // A form that names none cannot be made to: its worker would take its own first.
+  if (name === null && directory.resolve(null) !== model) throw unknownModel(directory, principal, null);
   const seen: Peek = { model: name, stream, promptChars: 0, promptHead: '', maxTokens: null, choices: 1, promptLogprobs: null };
   // The worker does not know our aliases.
   const idOf = (written: string) => directory.resolve(written === '' ? null : written)?.id ?? null;
@@ -236,9 +254,9 @@ export function identifyStored(context: IdentifyContext, incoming: IncomingMessa
   const [path = '', query = ''] = (incoming.url ?? '').split('?', 2);
   const id = storedId(path);
   const place = context.answerPlace(id, nameOf(head.principal));
-  if (place === null) {
-    throw new GatewayError('not_found', `No response with the id ${id} is known here.`, { param: 'response_id' });
-  }
+  if (place === null || place === 'anothers') throw unknownAnswer(id, 'response_id');
+  const model = context.directory.resolve(place.model);
+  if (model !== null && !mayUse(head.principal, model)) throw unknownAnswer(id, 'response_id');
   const isStream = head.route.stored === 'GET' && STREAM.test(query);
   const asked = head.route.stored === 'GET' && QUERY.test(query) ? `${path}?${query}` : path;
   return makeCall({

@@ -29,7 +29,7 @@ export interface ServeContext extends IdentifyContext {
   readonly crowd: Crowd;
   readonly overload: Overload;
   readonly door: Door;
-  readonly guesses: Guesses;
+  readonly mistakes: Guesses;
   readonly refusals: Refusals;
   readonly onUnexpected: (error: unknown, requestId: string) => void;
 }
@@ -60,7 +60,7 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
   } catch (error) {
     room.release();
     const head: CallHead = { id, route, principal, arrivedAt };
-    refuse(context, incoming, response, head, await context.guesses.inTime(error, incoming));
+    refuse(context, incoming, response, head, await context.mistakes.inTime(error, incoming));
     return;
   }
   const client = new ClientSide(response, call);

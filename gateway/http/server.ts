@@ -40,7 +40,7 @@ const PLAIN_PATH = /^\/[A-Za-z0-9._~:@!$&'()*+,;=/-]*$/;
 const ABSOLUTE = /^https?:\/\/([^/?#\\]*)([^#]*)$/i;
 /** Ids of models hold slashes, those of workers colons, and programs escape both. */
 const ID_PATH = /^\/(?:v1\/models|admin\/(?:models|workers))\/(?:[A-Za-z0-9._~:@!$&'()*+,;=/-]|%[0-9A-Fa-f]{2})+$/;
-const DOT_SEGMENT = /(?:^|\/)\.{1,2}(?:\/|$)/;
+const DOT_SEGMENT = /(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)/i;
 /** Taken as written, here and by the adapter behind us. */
 const PLAIN_HOST = /^[a-z0-9._-]+(?::[1-9]\d{3})?$/;
 const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;

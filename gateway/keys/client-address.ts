@@ -1,5 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 
+const WITH_PORT = /^(\d+\.\d+\.\d+\.\d+):\d+$/;
 const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
 
 /** Addresses and networks (CIDR) of proxies that are believed. */
@@ -41,7 +42,7 @@ export function sourceOf(address: string): string {
 }
 
 function plain(address: string): string {
-  return MAPPED.exec(address)?.[1] ?? address.replace(/^\[|\](?::\d+)?$/g, '').replace(/%.*$/, '');
+  return MAPPED.exec(address)?.[1] ?? WITH_PORT.exec(address)?.[1] ?? address.replace(/^\[|\](?::\d+)?$/g, '').replace(/%.*$/, '');
 }
 
 function isTrusted(address: string, trusted: BlockList): boolean {

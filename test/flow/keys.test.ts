@@ -116,7 +116,23 @@ describe('models', () => {
     const response = await ask(gateway.url, unnamed, { headers: bearer(APP) });
     expect(response.status).toBe(200);
     expect(response.headers.get('x-headgate-model')).toBe('m');
+    // Its worker would take its own first.
+    expect(JSON.parse(worker.requests.at(-1)!.body)).toMatchObject({ model: 'm' });
   });
+});
+
+test('a form that names no model, or two, does not get around that', async () => {
+  const upload = async (...models: string[]) => {
+    const form = new FormData();
+    for (const model of models) form.append('model', model);
+    form.append('file', new Blob(['RIFF']), 'a.wav');
+    return fetch(`${gateway.url}/v1/audio/transcriptions`, { method: 'POST', headers: bearer(APP), body: form });
+  };
+  expect((await upload()).status).toBe(404);
+  expect((await upload('m', 'other')).status).toBe(400);
+  expect((await upload('other')).status).toBe(404);
+  expect((await upload('m')).status).toBe(200);
+  expect(worker.requests).toHaveLength(1);
 });
 
 test('a key of the lower class stays there, another may ask for it', async () => {
@@ -227,6 +243,9 @@ test('an answer that a worker keeps is its owner’s alone', async () => {
   const goOn = (key: string) =>
     ask(both.url, { model: 'm', input: 'go on', previous_response_id: 'resp_mine' }, { path: '/v1/responses', headers: bearer(key) });
   expect((await goOn(NIGHT)).status).toBe(200);
+  // Nor does another key go on from it, or from one that nobody knows.
+  expect((await goOn(BOSS)).status).toBe(404);
+  expect(await errorOf(await goOn(BOSS))).toMatchObject({ code: 'not_found', param: 'previous_response_id' });
   await second[Symbol.asyncDispose]();
 });
 

@@ -188,6 +188,35 @@ test('a key that floods holds the next call of another up by one place', async (
   await settled(to);
 });
 
+test('a full line is no key’s alone: the last call of whoever has most there makes room for another', async () => {
+  const open: (() => void)[] = [];
+  worker.script = (request, response) => void open.push(() => answers.completion()(request, response));
+  const keys = [
+    { name: 'flood', key: KEY },
+    { name: 'quiet', key: OTHER },
+  ];
+  gateway = await startTestGateway([], {
+    workers: [{ url: worker.url, max_num_seqs: 1 }],
+    admission: { headroom: 0, max_queue: 10, queue_timeout_ms: 60_000 },
+    auth: { keys },
+  });
+  const to = gateway;
+  await to.gateway.firstReady;
+  const flood = Array.from({ length: 11 }, () => send(to));
+  await until(() => open.length === 1 && to.gateway.figures.queueDepth('interactive') === 10, 'the line is full');
+  expect((await send(to)).status).toBe(503);
+  const quiet = send(to, chat(), OTHER);
+  const refused = await Promise.race(flood);
+  expect(refused.status).toBe(503);
+  expect(refused.headers.get('x-headgate-reason')).toBe('queue_full');
+  expect(to.gateway.figures.queueDepth('interactive')).toBe(10);
+  worker.script = answers.completion();
+  open[0]!();
+  expect((await quiet).status).toBe(200);
+  expect((await Promise.all(flood)).map(({ status }) => status).filter((status) => status === 503)).toHaveLength(1);
+  await settled(to);
+});
+
 test('whoever has no key is limited by address, as a believed proxy tells it', async () => {
   gateway = await startTestGateway([worker.url], {
     limits: { anonymous: { requests_per_minute: 1 }, trusted_proxies: ['127.0.0.1'] },

@@ -515,5 +515,6 @@ export function roomOf(file: string): Room | null {
 export const LONG_FILES: Readonly<Record<string, string>> = {
   'gateway/policies/relay/relay.ts': 'one state machine, whose states need each other',
   'gateway/main.ts': 'the composition: a list of parts, each handed to the next',
+  'gateway/policies/admission/room.ts': 'places and the line in front of them, which need each other',
   'supervisor/flags/flag-table.ts': 'data',
 };

@@ -99,7 +99,8 @@ function syntaxMessage(fault: YAMLError, text: string, form: Form): string {
     case 'MULTIPLE_DOCS':
       return `a ${form.name} holds one document; take out the second ---`;
     case 'TAG_RESOLVE_FAILED':
-      return `${fault.message.replace(/^Unresolved tag:/, 'unknown tag')}; settings have no tags`;
+      // What stands behind an unquoted ! or * may be a secret.
+      return 'what begins with ! is a tag in YAML, and settings have none: put it in quotes';
     case 'RESOURCE_EXHAUSTION':
       return 'nested too deeply';
     default: {

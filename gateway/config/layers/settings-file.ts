@@ -10,8 +10,11 @@ const DEFAULT_FILES = ['headgate.yaml', 'headgate.yml'] as const;
 /** Names the file, where `--config` does not. */
 export const FILE_VARIABLE = 'HEADGATE_CONFIG';
 
-/** Reads at most `maxBytes` of a file; null when there is no such file. @throws anything else that goes wrong. */
-export type ReadFile = (path: string, maxBytes: number) => Uint8Array | null;
+/**
+ * Reads at most `maxBytes` of a file; null when there is no such file. `only`: not a pipe, which would be waited for.
+ * @throws anything else that goes wrong.
+ */
+export type ReadFile = (path: string, maxBytes: number, only?: 'regular') => Uint8Array | null;
 
 /** What the settings file sets; its name as it was asked for, null when there is none; and a line for each that is passed over. */
 export interface SettingsFile {

@@ -52,7 +52,12 @@ export class TreeReader {
 
   #alias(node: Alias.Parsed, path: Path, depth: number): unknown {
     const target = node.resolve(this.#document) as ParsedNode | undefined;
-    if (!target) return this.#refuse(path, this.#at(node.range[0]), `there is no &${node.source} above this alias`);
+    if (!target)
+      return this.#refuse(
+        path,
+        this.#at(node.range[0]),
+        'what begins with * is an alias in YAML, and there is nothing of that name above: put it in quotes',
+      );
     // An alias inside what it stands for ends at the depth limit.
     const value = this.#read(target, path, depth + 1);
     this.#layer.origins.set(pathText(path), this.#at(node.range[0]));

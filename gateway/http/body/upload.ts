@@ -12,7 +12,7 @@ interface UploadFields {
 }
 
 /**
- * The fields of a whole upload that concern us, wherever they stand: SDKs may send the file first. The first of a name counts.
+ * The fields of a whole upload that concern us, wherever they stand: SDKs may send the file first. The first `stream` counts; two models are refused, since readers differ in which they take.
  * @throws invalid_value when it is no multipart body, or for a model's name that is too long
  */
 export function peekUpload(body: Buffer, boundary: string): UploadFields {
@@ -25,7 +25,8 @@ export function peekUpload(body: Buffer, boundary: string): UploadFields {
     if (piece.kind === 'other') continue;
     const value = piece.kind === 'field' ? piece.bytes.toString('utf8') : null;
     if (piece.name === 'stream') stream ??= value;
-    else if (model === null) {
+    else {
+      if (model !== null) throw new GatewayError('invalid_value', 'The form names more than one model.', { param: 'model' });
       if (value === null || value.length > MAX_NAME_CHARS) {
         const message = `Invalid value for 'model': it must have at most ${MAX_NAME_CHARS} characters.`;
         throw new GatewayError('invalid_value', message, { param: 'model' });

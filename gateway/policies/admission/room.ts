@@ -7,6 +7,7 @@ import { Lease } from '../../core/lease.ts';
 import { totalMs } from '../../core/time-limits.ts';
 import { noWorkerError } from '../capacity/no-worker.ts';
 import type { LineFigures } from '../capacity/share.ts';
+import { aheadOf, displacedBy } from './fair-share.ts';
 import { FairLine, type LineOptions } from './fair-line.ts';
 import { type AdmissionContext, slotsOf } from './places.ts';
 import { rejection, type RejectionKind } from './rejection.ts';
@@ -82,7 +83,7 @@ export class Room {
     let room: LineRoom = 'free';
     if (this.#context.directory.readyFor(this.#model).length === 0) room = this.#refuseUnlessComing(call, again);
     else if (!again) room = this.#refuseIfHopeless(call);
-    return this.#wait(call, PRIORITIES[call.priority][again ? 'again' : 'first'], room);
+    return this.#wait(call, again, room);
   }
 
   /** A place, if one is free and nobody waits; null otherwise, and for a call that is cancelled: `enter` says what becomes of it. */
@@ -130,7 +131,8 @@ export class Room {
   #refuseIfHopeless(call: Call): LineRoom {
     const { clock, directory, admission } = this.#context;
     const { queue_timeout_ms } = admission();
-    const retryAfterMs = this.#expectedWaitMs(this.depth(), this.#slots());
+    const flow = flowOf(call.principal);
+    const retryAfterMs = this.#expectedWaitMs(aheadOf(flow, this.#waiting), this.#slots());
     if (slotsOf(directory.readyFor(this.#model), this.#context, clock.now()) === 0) {
       throw this.#rejection(
         'kv_pressure',
@@ -138,7 +140,8 @@ export class Room {
         retryAfterMs,
       );
     }
-    const room = this.#lineRoom();
+    let room = this.#lineRoom();
+    if (room === 'none' && this.#displace(flow, call.priority === 'batch')) room = 'free';
     if (room === 'none') throw this.#tooMany(retryAfterMs);
     const leftMs = this.#leftMs(call);
     if (this.#ended >= EVIDENCE && retryAfterMs > Math.min(queue_timeout_ms * 2, leftMs)) {
@@ -150,6 +153,14 @@ export class Room {
       );
     }
     return room;
+  }
+
+  /** A full line is no one key's alone. Where several processes share it, each has only its part, and nobody is sent away for another. */
+  #displace(flow: string, isLater: boolean): boolean {
+    if (this.#context.share !== undefined) return false;
+    const displaced = displacedBy({ flow, isLater }, this.#waiting);
+    displaced?.leaving.abort(this.#tooMany(this.#expectedWaitMs(aheadOf(displaced.flow, this.#waiting), this.#slots())));
+    return displaced !== null;
   }
 
   #tooMany(retryAfterMs: number): GatewayError {
@@ -213,7 +224,9 @@ export class Room {
     return rejection(this.#context.admission().reject_status, kind, message, { retryAfterMs, namesTime });
   }
 
-  async #wait(call: Call, priority: number, room: LineRoom): Promise<Lease> {
+  async #wait(call: Call, again: boolean, room: LineRoom): Promise<Lease> {
+    const priority = PRIORITIES[call.priority][again ? 'again' : 'first'];
+    const flow = flowOf(call.principal);
     const { clock, admission, directory, share } = this.#context;
     const { queue_timeout_ms } = admission();
     const startedAt = clock.now();
@@ -223,7 +236,16 @@ export class Room {
     const timer = clock.after(queue_timeout_ms, () => leaving.abort(this.#tooLate(queue_timeout_ms)));
     const known = directory.readyFor(this.#model).length === 0 ? (directory.resolve(this.#model)?.etaSeconds ?? null) : null;
     const untilMs = startedAt + Math.min(queue_timeout_ms, this.#leftMs(call));
-    const waiting: Waiting = { leaving, untilMs, judgedUntilMs: startedAt + JUDGED_MS, known, question: null };
+    const waiting: Waiting = {
+      leaving,
+      flow,
+      isLater: call.priority === 'batch',
+      again,
+      untilMs,
+      judgedUntilMs: startedAt + JUDGED_MS,
+      known,
+      question: null,
+    };
     this.#waiting.add(waiting);
     const probation = room === 'asked for' ? clock.after(PROBATION_MS, () => this.#hearProbation(waiting, true)) : null;
     const stopWaiting = (): void => {
@@ -247,7 +269,7 @@ export class Room {
           return lease;
         },
         // Its own id would not do: clients choose those.
-        { priority, signal: leaving.signal, id: String(this.#lineNumber++), flow: flowOf(call.principal) },
+        { priority, signal: leaving.signal, id: String(this.#lineNumber++), flow },
       );
       this.#lookAgain ??= this.#watch();
       if (share !== undefined) {

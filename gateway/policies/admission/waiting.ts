@@ -5,6 +5,12 @@ export type LineRoom = 'free' | 'asked for' | 'none';
 export interface Waiting {
   /** Ends its wait. */
   readonly leaving: AbortController;
+  /** Who it takes turns for. */
+  readonly flow: string;
+  /** It is of the lower class. */
+  readonly isLater: boolean;
+  /** It had a place already, and lost its worker. */
+  readonly again: boolean;
   /** Until when it may wait. */
   readonly untilMs: number;
   /**

@@ -45,12 +45,12 @@ export class AnswerPlaces {
   }
 
   /**
-   * null where it was never made here, is lost, or belongs to another than `asker`. Of a single worker nobody needs to know what it made:
-   * whoever has the name of an answer, which cannot be guessed, has got it from its owner.
+   * null where it was never made here, or is lost; of a single worker nobody needs to know what it made. 'anothers' where `asker` is not its
+   * owner, and for a key also where its owner is not known: names of answers may be guessed, since clients may choose their ids.
    */
-  of(answer: string, asker: string | null): AnswerPlace | null {
+  of(answer: string, asker: string | null): AnswerPlace | 'anothers' | null {
     const known = this.#places.get(answer);
-    if (known && known.owner !== asker) return null;
+    if (known ? known.owner !== asker : asker !== null) return 'anothers';
     const workers = this.#workers();
     if (known && workers.some(({ id, life }) => id === known.worker && life === known.life)) return known;
     const only = workers.length === 1 ? workers[0]! : null;

@@ -17,6 +17,11 @@ interface Waiting {
   timer: Timer | null;
 }
 
+/** Whether it would be let in only when its time is over. When a place comes free nobody can foretell. */
+export function isInVain({ limit, waitMs }: Extract<Taking, { kind: 'refused' }>, patienceMs: number): boolean {
+  return waitMs === Infinity || (limit !== 'concurrent' && waitMs > patienceMs);
+}
+
 /** Calls that wait until a limit lets them through, each key's in the order of their coming. */
 export class LimitLines {
   readonly #clock: Clock;
@@ -83,8 +88,8 @@ export class LimitLines {
   /** @returns whether it has gone on */
   #try(subject: string, first: Waiting): boolean {
     const taking = first.take();
-    // What will never be let in has waited long enough.
-    if (taking.kind === 'taken' || taking.waitMs === Infinity) {
+    // What will not be let in in time holds up those behind it for nothing.
+    if (taking.kind === 'taken' || isInVain(taking, first.untilMs - this.#clock.now())) {
       first.done(taking);
       this.#leave(subject, first);
       return true;

@@ -6,6 +6,8 @@ import { SlidingWindow, type Taken } from './sliding-window.ts';
 export interface Limited {
   /** What is counted as one: a key, or an address. */
   readonly subject: string;
+  /** There may be any number of these. */
+  readonly isAddress: boolean;
   /** How messages and metrics call it. */
   readonly name: string;
   readonly limits: Limits;
@@ -41,8 +43,10 @@ export interface UsedShare {
 const MINUTE_MS = 60_000;
 /** A place is free when another call ends, which nobody can foretell. */
 const PLACE_WAIT_MS = 1_000;
-/** Keys and addresses that are remembered. */
-const MOST_SUBJECTS = 20_000;
+/** Addresses that are remembered. */
+const MOST_ADDRESSES = 20_000;
+/** Until another process of the gateway may have a place for it. */
+const ELSEWHERE_MS = 1_000;
 
 class Subject {
   readonly requests = new SlidingWindow(MINUTE_MS);
@@ -84,13 +88,16 @@ export class Hold {
  * so that a limit that is set later knows of the last minute. Times are monotonic milliseconds.
  */
 export class Limiter {
-  /** The one used longest ago first. */
-  readonly #subjects = new Map<string, Subject>();
+  readonly #keys = new Map<string, Subject>();
+  /** The one used longest ago first: there may be any number of them. */
+  readonly #addresses = new Map<string, Subject>();
   readonly #processes: number;
+  readonly #index: number;
 
-  /** @param processes of one gateway, each of which may let through its share and no more */
-  constructor(processes = 1) {
+  /** @param processes of one gateway, each of which lets through its share and no more @param index which of them this is, from 0 */
+  constructor(processes = 1, index = 0) {
     this.#processes = processes;
+    this.#index = index;
   }
 
   /**
@@ -100,12 +107,19 @@ export class Limiter {
   take(limited: Limited, guessed: number, now: number, least = guessed): Taking {
     const subject = this.#subjectOf(limited, now);
     const [requestLimit, tokenLimit, places] = this.#ownShare(limited.limits);
-    const tokens = tokenLimit !== null && least <= tokenLimit ? Math.min(guessed, tokenLimit) : guessed;
+    // A call that is too large for a share and not for the limit is let in where nothing else is.
+    const isTooLarge = tokenLimit !== null && least > (limited.limits.tokens_per_minute ?? 0);
+    const tokens = tokenLimit === null || isTooLarge ? guessed : Math.min(guessed, tokenLimit);
     const standings = (): Standings => ({
       requests: standingOf(subject.requests, limited.limits.requests_per_minute, requestLimit, now),
       tokens: standingOf(subject.tokens, limited.limits.tokens_per_minute, tokenLimit, now),
     });
-    const refused = (limit: LimitName, waitMs: number): Taking => ({ kind: 'refused', limit, waitMs, standings: standings() });
+    // Where this process has no share of a small limit, another may.
+    const isShared = this.#processes > 1;
+    const refused = (limit: LimitName, waitMs: number): Taking => ({
+      ...{ kind: 'refused', limit, standings: standings() },
+      waitMs: waitMs === Infinity && isShared && !isZero(limited.limits, limit) ? ELSEWHERE_MS : waitMs,
+    });
     const requestWait = requestLimit === null ? 0 : subject.requests.waitMs(1, requestLimit, now);
     const tokenWait = tokenLimit === null ? 0 : tokenLimit === 0 ? Infinity : subject.tokens.waitMs(tokens, tokenLimit, now);
     if (requestWait > 0 && requestWait >= tokenWait) return refused('requests', requestWait);
@@ -119,7 +133,7 @@ export class Limiter {
 
   /** How much of its limits each has used that has used some, for figures. */
   *used(now: number): Generator<UsedShare> {
-    for (const { limited, requests, tokens, running } of this.#subjects.values()) {
+    for (const { limited, requests, tokens, running } of [...this.#keys.values(), ...this.#addresses.values()]) {
       const [requestLimit, tokenLimit, places] = this.#ownShare(limited.limits);
       const used = [requests.used(now), tokens.used(now), running] as const;
       if (used.every((amount) => amount === 0)) continue;
@@ -131,30 +145,40 @@ export class Limiter {
   }
 
   #ownShare(limits: Limits): readonly [requests: number | null, tokens: number | null, places: number | null] {
+    // All shares together are the limit.
     const own = (limit: number | null): number | null =>
-      limit === null || this.#processes === 1 ? limit : Math.max(Math.min(1, limit), Math.floor(limit / this.#processes));
+      limit === null ? null : Math.floor(limit / this.#processes) + (this.#index < limit % this.#processes ? 1 : 0);
     return [own(limits.requests_per_minute), own(limits.tokens_per_minute), own(limits.concurrent_requests)];
   }
 
   #subjectOf(limited: Limited, now: number): Subject {
-    const known = this.#subjects.get(limited.subject);
-    this.#subjects.delete(limited.subject);
-    if (known === undefined) this.#makeRoom(now);
+    const all = limited.isAddress ? this.#addresses : this.#keys;
+    const known = all.get(limited.subject);
+    if (limited.isAddress) {
+      all.delete(limited.subject);
+      if (known === undefined) this.#makeRoom(now);
+    }
     const subject = known ?? new Subject(limited);
     subject.limited = limited;
-    this.#subjects.set(limited.subject, subject);
+    if (limited.isAddress || known === undefined) all.set(limited.subject, subject);
     return subject;
   }
 
-  /** Forgets those of whom there is nothing to remember; where that is nobody, the one used longest ago. */
+  /** Forgets addresses of which there is nothing to remember; where that is none, the one used longest ago. */
   #makeRoom(now: number): void {
-    if (this.#subjects.size < MOST_SUBJECTS) return;
-    for (const [name, subject] of this.#subjects) {
+    const all = this.#addresses;
+    if (all.size < MOST_ADDRESSES) return;
+    for (const [name, subject] of all) {
       if (!subject.isIdle(now)) break;
-      this.#subjects.delete(name);
+      all.delete(name);
     }
-    if (this.#subjects.size >= MOST_SUBJECTS) this.#subjects.delete(this.#subjects.keys().next().value!);
+    if (all.size >= MOST_ADDRESSES) all.delete(all.keys().next().value!);
   }
+}
+
+function isZero(limits: Limits, limit: LimitName): boolean {
+  const by = { requests: limits.requests_per_minute, tokens: limits.tokens_per_minute, concurrent: limits.concurrent_requests };
+  return by[limit] === 0;
 }
 
 function standingOf(window: SlidingWindow, limit: number | null, own: number | null, now: number): Standing | null {

@@ -4,9 +4,9 @@ import { GatewayError } from '../../core/errors.ts';
 import type { Events } from '../../core/events.ts';
 import type { Layer } from '../../core/handler.ts';
 import { ANONYMOUS_NAME, type Limits, type Principal } from '../../core/principal.ts';
-import type { Reply } from '../../core/reply.ts';
+import type { Outcome, Reply } from '../../core/reply.ts';
 import { limitHeaders, duration } from './limit-headers.ts';
-import { LimitLines } from './limit-line.ts';
+import { isInVain, LimitLines } from './limit-line.ts';
 import type { Limited, Limiter, Taking } from './limiter.ts';
 import { type Estimate, TokenEstimates } from './token-estimate.ts';
 
@@ -24,8 +24,8 @@ export function limitsBy(door: { limitsOf(principal: Principal): Limits | null }
     const limits = door.limitsOf(principal);
     if (limits === null) return null;
     return principal.kind === 'key'
-      ? { subject: `key ${principal.name}`, name: principal.name, limits, patienceMs: principal.patienceMs }
-      : { subject: `address ${principal.address}`, name: ANONYMOUS_NAME, limits, patienceMs: 0 };
+      ? { subject: `key ${principal.name}`, isAddress: false, name: principal.name, limits, patienceMs: principal.patienceMs }
+      : { subject: `address ${principal.address}`, isAddress: true, name: ANONYMOUS_NAME, limits, patienceMs: 0 };
   };
 }
 
@@ -44,14 +44,13 @@ export function limitLayer({ clock, events, limiter, limitsOf }: LimitsContext):
   async function takenInTime(call: Call, { subject, patienceMs }: Limited, take: () => Taking): Promise<Taking> {
     if (lines.has(subject)) return lines.wait(subject, call, 0, take, patienceMs);
     const taking = take();
-    // Requests do not come back before their minute is over.
-    const isVain = taking.kind === 'refused' && taking.waitMs > (taking.limit === 'requests' ? patienceMs : Number.MAX_VALUE);
-    if (taking.kind === 'taken' || isVain) return taking;
+    if (taking.kind === 'taken' || isInVain(taking, patienceMs)) return taking;
     return lines.wait(subject, call, taking.waitMs, take, patienceMs);
   }
 
   async function counted(next: (call: Call) => Promise<Reply>, call: Call, limited: Limited): Promise<Reply> {
-    const estimate = estimates.of(call);
+    const { subject } = limited;
+    const estimate = estimates.of(subject, call);
     const take = (): Taking => limiter.take(limited, estimate.prompt + estimate.answer, clock.now(), estimate.asked ?? 0);
     const taking = limited.patienceMs === 0 ? take() : await takenInTime(call, limited, take);
     call.journey.limitHeaders = limitHeaders(taking.standings);
@@ -60,9 +59,9 @@ export function limitLayer({ clock, events, limiter, limitsOf }: LimitsContext):
       throw refusal(taking, limited, estimate);
     }
     const { hold } = taking;
-    const settle = (): void => {
-      hold.settle(usedTokens(estimates, call, estimate), clock.now());
-      lines.poke(limited.subject);
+    const settle = (outcome?: Outcome): void => {
+      hold.settle(usedTokens(estimates, subject, call, estimate, outcome), clock.now());
+      lines.poke(subject);
     };
     try {
       const reply = await next(call);
@@ -81,14 +80,22 @@ export function limitLayer({ clock, events, limiter, limitsOf }: LimitsContext):
     };
 }
 
-/** What the worker counted; of a stream that was left, what came of it; of a call that got no answer, nothing. */
-function usedTokens(estimates: TokenEstimates, call: Call, estimate: Estimate): number {
+/**
+ * What the worker counted; of a stream that was left, what came of it; of a call that got no answer, nothing. An answer that says nothing of
+ * what it took (it is made in the background, say) took what was thought.
+ */
+function usedTokens(estimates: TokenEstimates, subject: string, call: Call, estimate: Estimate, outcome?: Outcome): number {
   const last = call.attempts.at(-1);
   if (last === undefined || call.route.stored) return 0;
   const { inputTokens, outputTokens, chunks } = last;
-  if (inputTokens === null) return chunks > 0 ? estimate.prompt + chunks : 0;
-  estimates.learn(call, inputTokens, outputTokens);
-  return inputTokens + (outputTokens ?? chunks);
+  const events = chunks * (call.peek.streamInterval ?? 1);
+  if (inputTokens === null) {
+    if (chunks > 0) return estimate.prompt + events;
+    const isSilent = outcome?.kind === 'complete' && outcome.status === 200 && call.route.streamEnd !== 'end-of-body';
+    return isSilent ? estimate.prompt + estimate.answer : 0;
+  }
+  estimates.learn(subject, call, inputTokens, outputTokens);
+  return inputTokens + (outputTokens ?? events);
 }
 
 function refusal({ limit, waitMs }: Refused, { name, limits }: Limited, { prompt, answer, asked }: Estimate): GatewayError {

@@ -5,8 +5,11 @@ const FIRST_TOKENS_PER_CHAR = 0.3;
 const FIRST_ANSWER_TOKENS = 256;
 /** What the latest call weighs. */
 const WEIGHT = 0.1;
-/** Models of which that is remembered. */
-const MOST_MODELS = 1_024;
+/** What no text is beyond: a call of a few characters is mostly its template, one of many may be made to look like none. */
+const LEAST_TOKENS_PER_CHAR = 0.15;
+const MOST_TOKENS_PER_CHAR = 1;
+/** Askers and models of which that is remembered. */
+const MOST_KNOWN = 10_000;
 
 interface Known {
   tokensPerChar: number;
@@ -21,13 +24,16 @@ export interface Estimate {
   readonly asked: number | null;
 }
 
-/** Guesses what a call needs before it has run, by what others of its model needed. Not for figures: it errs on the side of the next call. */
+/**
+ * Guesses what a call needs before it has run, by what others of the same asker and model needed: nobody's calls bear on another's limits. Not
+ * for figures.
+ */
 export class TokenEstimates {
   readonly #known = new Map<string, Known>();
 
-  of({ model, peek, route }: Call): Estimate {
+  of(subject: string, { model, peek, route }: Call): Estimate {
     if (route.stored) return { prompt: 0, answer: 0, asked: null };
-    const known = this.#known.get(model);
+    const known = this.#known.get(`${model} ${subject}`);
     const prompt = Math.ceil(peek.promptChars * (known?.tokensPerChar ?? FIRST_TOKENS_PER_CHAR));
     // What is only looked at (embeddings, scores, counts of tokens) makes no answer.
     if (route.streamEnd === 'end-of-body') return { prompt, answer: 0, asked: null };
@@ -37,14 +43,17 @@ export class TokenEstimates {
   }
 
   /** What the call has needed, as its worker counted it. */
-  learn({ model, peek }: Call, promptTokens: number | null, answerTokens: number | null): void {
-    let known = this.#known.get(model);
+  learn(subject: string, { model, peek }: Call, promptTokens: number | null, answerTokens: number | null): void {
+    const key = `${model} ${subject}`;
+    let known = this.#known.get(key);
     if (known === undefined) {
-      if (this.#known.size >= MOST_MODELS) return;
-      this.#known.set(model, (known = { tokensPerChar: FIRST_TOKENS_PER_CHAR, answerTokens: FIRST_ANSWER_TOKENS }));
+      if (this.#known.size >= MOST_KNOWN) this.#known.delete(this.#known.keys().next().value!);
+      this.#known.set(key, (known = { tokensPerChar: FIRST_TOKENS_PER_CHAR, answerTokens: FIRST_ANSWER_TOKENS }));
     }
-    if (promptTokens !== null && peek.promptChars > 0)
-      known.tokensPerChar += WEIGHT * (promptTokens / peek.promptChars - known.tokensPerChar);
+    if (promptTokens !== null && peek.promptChars > 0) {
+      const share = Math.min(MOST_TOKENS_PER_CHAR, Math.max(LEAST_TOKENS_PER_CHAR, promptTokens / peek.promptChars));
+      known.tokensPerChar += WEIGHT * (share - known.tokensPerChar);
+    }
     if (answerTokens !== null) known.answerTokens += WEIGHT * (answerTokens / Math.max(1, peek.choices) - known.answerTokens);
   }
 }

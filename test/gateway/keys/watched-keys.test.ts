@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -12,7 +13,7 @@ afterEach(() => {
   for (const each of closing.splice(0)) each.close();
 });
 
-function watch(cwd: string, file: () => string | null) {
+function watch(cwd: string, file: () => string | null, first: KeysTold[] = []) {
   const told: KeysTold[] = [];
   const watched = new WatchedKeys({
     clock: { ...systemClock, after: (ms, fn) => systemClock.after(Math.min(ms, 20), fn) },
@@ -21,7 +22,7 @@ function watch(cwd: string, file: () => string | null) {
       return name === null ? null : { file: name, cwd, inSettings: [] };
     },
     read: (asked) => readInThread(asked, systemClock),
-    onRead: (each) => told.push(each),
+    onRead: (each, _asked, isFirst) => (isFirst ? first : told).push(each),
   });
   closing.push(watched);
   return told;
@@ -79,16 +80,37 @@ describe('a keys file', () => {
     await until(() => namesIn(told.at(-1))?.[0] === 'z', 'it is there again');
   });
 
-  test('that is named later was read with the settings that name it', { timeout: 60_000 }, async () => {
+  test('that has become a pipe is not waited for', { timeout: 60_000 }, async () => {
     const folder = scratchFolder();
     const file = join(folder, 'keys.yaml');
     writeFileSync(file, listing('a'));
-    let name: string | null = null;
-    const told = watch(folder, () => name);
-    name = file;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    expect(told).toEqual([]);
-    utimesSync(file, 1, 1);
-    await until(() => told.length > 0, 'a change after that is read');
+    const told = watch(folder, () => file);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    rmSync(file);
+    execFileSync('mkfifo', [file]);
+    await until(() => namesIn(told.at(-1))?.[0]?.includes('a pipe or a device') === true, 'it is refused');
+    rmSync(file);
+    writeFileSync(file, listing('b'));
+    await until(() => namesIn(told.at(-1))?.[0] === 'b', 'it is a file again');
   });
+
+  test(
+    'that is named later, too, is read then: it may have changed since the settings that name it were read',
+    { timeout: 60_000 },
+    async () => {
+      const folder = scratchFolder();
+      const file = join(folder, 'keys.yaml');
+      writeFileSync(file, listing('a'));
+      let name: string | null = null;
+      const first: KeysTold[] = [];
+      const told = watch(folder, () => name, first);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      expect([told, first]).toEqual([[], []]);
+      name = file;
+      await until(() => first.length > 0, 'it has been read');
+      expect([namesIn(first[0]), told]).toEqual([['a'], []]);
+      utimesSync(file, 1, 1);
+      await until(() => told.length > 0, 'a change after that is read');
+    },
+  );
 });

@@ -35,7 +35,10 @@ describe('what is read of a request', () => {
       { role: 'user', content: [{ type: 'text', text: 'Hi' }] },
     ];
     expect(
-      look({ model: 'm', stream: true, stream_options: { include_usage: true }, n: 2, max_completion_tokens: 9, messages }),
+      look(
+        { model: 'm', stream: true, stream_options: { include_usage: true }, n: 2, max_completion_tokens: 9, messages },
+        '/v1/chat/completions',
+      ),
     ).toMatchObject({
       model: 'm',
       stream: true,
@@ -46,11 +49,12 @@ describe('what is read of a request', () => {
   });
 
   test.each([
-    [{ max_completion_tokens: 1, max_tokens: 2, max_output_tokens: 3 }, 1],
-    [{ max_tokens: 2, max_output_tokens: 3 }, 2],
-    [{ max_output_tokens: 3 }, 3],
-  ])('the limit of %j', (fields, maxTokens) => {
-    expect(look(fields).maxTokens).toBe(maxTokens);
+    ['/v1/chat/completions', 1],
+    ['/v1/completions', 2],
+    ['/v1/messages', 2],
+    ['/v1/responses', 3],
+  ])('the limit that %s reads', (path, maxTokens) => {
+    expect(look({ max_completion_tokens: 1, max_tokens: 2, max_output_tokens: 3 }, path).maxTokens).toBe(maxTokens);
   });
 
   test.each([

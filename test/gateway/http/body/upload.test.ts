@@ -33,9 +33,13 @@ test.each([
 test.each([
   ['before the file', model('whisper-1') + file('RIFF') + END],
   ['behind a long file', file('x'.repeat(300_000)) + model('whisper-1') + END],
-  ['twice', model('whisper-1') + model('whisper-2') + END],
-])('a model %s is seen, the first of them', (_name, body) => {
+])('a model %s is seen', (_name, body) => {
   expect(peekUpload(Buffer.from(body), BOUNDARY)).toEqual({ model: 'whisper-1', stream: false });
+});
+
+test('two models are refused: readers differ in which they take', () => {
+  const body = Buffer.from(model('whisper-1') + model('whisper-2') + END);
+  expect(() => peekUpload(body, BOUNDARY)).toThrow('The form names more than one model.');
 });
 
 test('an upload may ask for a stream, and must be a form', () => {

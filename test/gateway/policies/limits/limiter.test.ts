@@ -6,6 +6,7 @@ import { Limiter, type Taking } from '../../../../gateway/policies/limits/limite
 const limited = (limits: Partial<Limits>, name = 'app') => ({
   subject: `key ${name}`,
   name,
+  isAddress: name.startsWith('a') && name !== 'app' && name !== 'a',
   patienceMs: 0,
   limits: { requests_per_minute: null, tokens_per_minute: null, concurrent_requests: null, ...limits },
 });
@@ -55,13 +56,17 @@ describe('limits', () => {
   });
 
   test('are shared out among processes, so that all of them together let no more through', () => {
-    const both = [new Limiter(2), new Limiter(2)];
+    const both = [new Limiter(2, 0), new Limiter(2, 1)];
     const app = limited({ requests_per_minute: 5 });
     const taken = both.map(
       (limiter) => Array.from({ length: 5 }, () => limiter.take(app, 0, 0)).filter(({ kind }) => kind === 'taken').length,
     );
-    expect(taken).toEqual([2, 2]);
-    expect(new Limiter(8).take(app, 0, 0).kind).toBe('taken');
+    expect(taken).toEqual([3, 2]);
+    // Where one has no share at all, it says when to try another.
+    expect(told(new Limiter(8, 7).take(app, 0, 0))).toBe('requests 1000');
+    const large = limited({ tokens_per_minute: 1_000 });
+    expect(told(new Limiter(2, 1).take(large, 800, 0))).toBe('taken');
+    expect(told(new Limiter(2, 1).take(large, 1_001, 0))).toBe('tokens 1000');
   });
 
   test('of more addresses than anyone has are remembered as far as there is room', () => {

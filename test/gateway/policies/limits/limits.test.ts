@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { newAttempt } from '../../../../gateway/core/attempt.ts';
-import type { Call } from '../../../../gateway/core/call.ts';
+import { type Attempt, newAttempt } from '../../../../gateway/core/attempt.ts';
+import type { Call, Peek } from '../../../../gateway/core/call.ts';
 import { GatewayError } from '../../../../gateway/core/errors.ts';
 import type { Limits } from '../../../../gateway/core/principal.ts';
 import type { Reply } from '../../../../gateway/core/reply.ts';
 import { Limiter } from '../../../../gateway/policies/limits/limiter.ts';
 import { limitLayer } from '../../../../gateway/policies/limits/limits.ts';
+import { TokenEstimates } from '../../../../gateway/policies/limits/token-estimate.ts';
 import { clientGone, fakeCall } from '../../../support/fake-call.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';
 import { jsonReply } from '../../../support/json-reply.ts';
@@ -19,6 +20,7 @@ function scene(limits: Partial<Limits>, patienceMs = 0) {
   const limiter = new Limiter();
   const limited = {
     subject: 'key app',
+    isAddress: false,
     name: 'app',
     patienceMs,
     limits: { requests_per_minute: null, tokens_per_minute: null, concurrent_requests: null, ...limits },
@@ -89,6 +91,56 @@ test('a key that waits does not wait in vain for a request that comes free only 
   send();
   await clock.advance(0);
   expect(outcomes).toEqual(['rate_limited']);
+});
+
+describe('what a call has used', () => {
+  const settled = async (call: Call, attempt: Partial<Attempt> | null): Promise<number> => {
+    const { clock, running, send, shares } = scene({ tokens_per_minute: 1_000 });
+    send(call);
+    await clock.advance(0);
+    if (attempt !== null) call.attempts.push({ ...newAttempt('w0', null), ...attempt });
+    running[0]!.end(null);
+    await clock.advance(0);
+    return Math.round(shares()['tokens']! * 1_000);
+  };
+  const call = (more: Partial<Peek> = {}): Call => {
+    const base = fakeCall({ text: 'x'.repeat(100), stream: true });
+    return { ...base, peek: { ...base.peek, maxTokens: 200, ...more } };
+  };
+
+  test.each([
+    ['as its worker counted it', call(), { inputTokens: 30, outputTokens: 12, chunks: 12 }, 42],
+    ['the events of a stream that was left', call(), { chunks: 12 }, 30 + 12],
+    ['as many tokens as it asked for in each event', call({ streamInterval: 10 }), { chunks: 12 }, 30 + 120],
+    ['what was thought, where the answer does not say', call(), { verdict: { kind: 'success' } }, 230],
+    ['nothing, where it never came to a worker', call(), null, 0],
+  ] as const)('%s', async (_name, of, attempt, used) => {
+    expect(await settled(of, attempt)).toBe(used);
+  });
+});
+
+test('what others asked for bears on nobody’s limits, and one’s own only within bounds', async () => {
+  const estimates = new TokenEstimates();
+  const large = fakeCall({ text: 'x'.repeat(8_000) });
+  const before = estimates.of('key victim', large);
+  for (let i = 0; i < 200; i++) estimates.learn('key small', fakeCall({ text: 'hi' }), 35, 5);
+  expect(estimates.of('key victim', large)).toEqual(before);
+  expect(estimates.of('key small', large).prompt).toBeLessThanOrEqual(8_000);
+  for (let i = 0; i < 200; i++) estimates.learn('key sly', fakeCall({ text: 'x'.repeat(100_000) }), 10, 5);
+  expect(estimates.of('key sly', large).prompt).toBeGreaterThanOrEqual(1_200);
+});
+
+test('whoever cannot be let in in time holds nobody up', async () => {
+  const { clock, running, outcomes, send } = scene({ tokens_per_minute: 1_000, concurrent_requests: 10 }, 4_000);
+  const of = (maxTokens: number) => {
+    const base = fakeCall({ text: '' });
+    return { ...base, peek: { ...base.peek, maxTokens } };
+  };
+  send(of(900));
+  send(of(600));
+  send(of(50));
+  await clock.advance(0);
+  expect([running.length, outcomes]).toEqual([2, ['rate_limited']]);
 });
 
 describe('a key that waits', () => {
