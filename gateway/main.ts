@@ -62,7 +62,7 @@ import { lostEvent } from './telemetry/events/lost-event.ts';
 import { unaskedAnswer } from './telemetry/events/unasked-answer.ts';
 import { linkLog } from './telemetry/events/link-log.ts';
 import { crowdLog, fewFiles, shortageLog } from './telemetry/events/shortage-log.ts';
-import { tellKeys } from './telemetry/events/keys-log.ts';
+import { keysAtStart, tellKeys } from './telemetry/events/keys-log.ts';
 import { overloadLog } from './telemetry/events/overload-log.ts';
 import { lastFailures } from './telemetry/events/last-failures.ts';
 import { refusalSums } from './telemetry/events/refusal-sums.ts';
@@ -283,7 +283,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     windows,
     dispatch,
     timeouts: () => settings.timeouts,
-    early: [limitLayer({ clock, events, limiter, limitsOf: limitsBy(door) })],
+    early: [limitLayer({ clock, events, limiter, limitsOf: limitsBy(door), isGone: (principal) => door.isGone(principal) })],
     onUnexpected,
   };
   let handler = pipeline(parts);
@@ -522,6 +522,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     kept?.history.add('info', 'gateway.start', `The gateway serves on ${url}.`);
     if (options.historyDir !== undefined) forgetWhereabouts = noteOrWarn(log, clock, options.historyDir, url, adminUrl);
   }
+  if (door.asks) ofAll.info('keys', keysAtStart(door.ring.size, rules.admitsAnyone));
   if (openFiles !== null && openFiles < FEW_FILES) ofAll.warn('files.few', fewFiles(openFiles, crowdLimits(openFiles, toWorkers()).most));
 
   async function free(): Promise<void> {

@@ -35,8 +35,11 @@ export function explainSettings(loaded: LoadedSettings, path: readonly string[] 
   for (const [key, explained] of Object.entries(asked)) writeEntry(lines, '', key, explained);
   const width = Math.min(40, Math.max(0, ...lines.map(({ text }) => text.length)));
   const head = loaded.file === null ? '# no settings file' : `# settings file: ${loaded.file}`;
+  const { keys, keys_file: keysFile } = loaded.settings.auth;
+  const more =
+    keysFile === null ? [] : [`# and ${loaded.keys.length - keys.length} keys of clients in ${keysFile}: "headgate key list" tells them`];
   const body = lines.map(({ text, origin }) => (origin === '' ? text : `${text.padEnd(width)}  # ${origin}`));
-  return [head, ...loaded.warnings.map((warning) => `# warning: ${warning}`), ...body, ''].join('\n');
+  return [head, ...more, ...loaded.warnings.map((warning) => `# warning: ${warning}`), ...body, ''].join('\n');
 }
 
 /** The groups on the way to what a path names, without what stands beside it. */

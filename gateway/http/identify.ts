@@ -193,7 +193,8 @@ function resolve(directory: WorkerDirectory, principal: Principal, written: stri
   const name = written === '' ? null : written;
   const model = modelFor(directory, principal, name);
   if (model) return model;
-  const isHidden = directory.resolve(name) !== null;
+  // One that is hidden is as one that is not there, whatever becomes known later.
+  const isHidden = name === null && directory.resolve(null) !== null;
   const workers = directory.workers();
   // A worker that has not been reached yet may be the one that serves it; only when all have told can we say that nobody does.
   if (!isHidden && (name === null || workers.length === 0 || workers.some(({ view }) => view.models.length === 0))) {

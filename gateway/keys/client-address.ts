@@ -1,5 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 
+/** The same in hexadecimal. */
+const MAPPED_HEX = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/i;
 const WITH_PORT = /^(\d+\.\d+\.\d+\.\d+):\d+$/;
 const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
 
@@ -42,7 +44,14 @@ export function sourceOf(address: string): string {
 }
 
 function plain(address: string): string {
+  const [, high, low] = MAPPED_HEX.exec(address) ?? [];
+  if (high !== undefined && low !== undefined) return [high, low].flatMap(bytesOf).join('.');
   return MAPPED.exec(address)?.[1] ?? WITH_PORT.exec(address)?.[1] ?? address.replace(/^\[|\](?::\d+)?$/g, '').replace(/%.*$/, '');
+}
+
+function bytesOf(group: string): [number, number] {
+  const value = Number.parseInt(group, 16);
+  return [value >> 8, value & 0xff];
 }
 
 function isTrusted(address: string, trusted: BlockList): boolean {

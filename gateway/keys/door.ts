@@ -78,6 +78,11 @@ export class Door {
     return { kind: 'anonymous', address: sourceOf(clientAddress(socketAddress, forwardedFor, strangers.proxies)) };
   }
 
+  /** Whether somebody's key has been taken out since he came in. */
+  isGone(principal: Principal): boolean {
+    return principal.kind === 'key' && !this.ring.has(principal.name);
+  }
+
   /** The limits that hold for somebody; null: none. */
   limitsOf(principal: Principal): Limits | null {
     return principal.kind === 'key' ? principal.limits : (this.#rules().strangers?.limits ?? null);

@@ -32,6 +32,7 @@ const UNKNOWN: Found = { kind: 'unknown' };
  */
 export class KeyRing {
   readonly #entries = new Map<string, Entry>();
+  readonly #names: ReadonlySet<string>;
   /** Whether any of them opens what is for operators. */
   readonly hasAdmin: boolean;
 
@@ -41,7 +42,13 @@ export class KeyRing {
       const digest = keyDigest(key);
       if (digest !== null) this.#entries.set(digest, entryOf(key, usual));
     }
+    this.#names = new Set(keys.map(({ name }) => name));
     this.hasAdmin = keys.some(({ admin }) => admin);
+  }
+
+  /** Whether there is a key of that name, good or over. */
+  has(name: string): boolean {
+    return this.#names.has(name);
   }
 
   get size(): number {

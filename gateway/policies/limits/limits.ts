@@ -16,6 +16,8 @@ interface LimitsContext {
   readonly limiter: Limiter;
   /** null: nothing is limited. Asked for each call, so that what is set meanwhile holds. */
   readonly limitsOf: (principal: Principal) => Limited | null;
+  /** Whether somebody's key has been taken out while his call waited. */
+  readonly isGone: (principal: Principal) => boolean;
 }
 
 /** Limits as whoever knows the keys says. */
@@ -36,7 +38,7 @@ type Refused = Extract<Taking, { kind: 'refused' }>;
  * would let as many calls through at once as come at once. Whoever is over a limit is told when to come back; a key that is set to wait
  * does so here, and its calls are let in one after the other.
  */
-export function limitLayer({ clock, events, limiter, limitsOf }: LimitsContext): Layer {
+export function limitLayer({ clock, events, limiter, limitsOf, isGone }: LimitsContext): Layer {
   const estimates = new TokenEstimates();
   const lines = new LimitLines(clock);
 
@@ -59,6 +61,11 @@ export function limitLayer({ clock, events, limiter, limitsOf }: LimitsContext):
       throw refusal(taking, limited, estimate);
     }
     const { hold } = taking;
+    if (limited.patienceMs > 0 && isGone(call.principal)) {
+      hold.settle(0, clock.now());
+      lines.poke(subject);
+      throw new GatewayError('invalid_api_key', `The key ${limited.name} was taken out while the request waited.`);
+    }
     const settle = (outcome?: Outcome): void => {
       hold.settle(usedTokens(estimates, subject, call, estimate, outcome), clock.now());
       lines.poke(subject);

@@ -8,6 +8,13 @@ type KeysTold =
 /** Problems that a line tells. */
 const MOST_TOLD = 3;
 
+/** Who is served, for the log of a start. */
+export function keysAtStart(count: number, admitsAnyone: boolean): string {
+  if (admitsAnyone) return `Anyone is served; ${count === 1 ? 'one key of a client is' : `${count} keys of clients are`} set beside.`;
+  if (count === 0) return 'Nobody is served: auth.keys_file holds no key yet.';
+  return count === 1 ? 'Whoever has the one key that is set is served.' : `Whoever has one of ${count} keys is served.`;
+}
+
 /** Says that other keys hold from now on, or why the old ones stay. */
 export function tellKeys(log: Pick<Log, 'info' | 'warn' | 'error'>, told: KeysTold, file: string): void {
   if (told.kind === 'wrong') {

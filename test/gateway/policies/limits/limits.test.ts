@@ -25,8 +25,9 @@ function scene(limits: Partial<Limits>, patienceMs = 0) {
     patienceMs,
     limits: { requests_per_minute: null, tokens_per_minute: null, concurrent_requests: null, ...limits },
   };
+  const gone = { is: false };
   const running: { call: Call; end: (used: number | null) => void; fail: () => void }[] = [];
-  const handler = limitLayer({ clock, events, limiter, limitsOf: () => limited })(
+  const handler = limitLayer({ clock, events, limiter, limitsOf: () => limited, isGone: () => gone.is })(
     (call) =>
       new Promise<Reply>((resolve, reject) => {
         const reply = jsonReply(200, {});
@@ -50,7 +51,7 @@ function scene(limits: Partial<Limits>, patienceMs = 0) {
     return call;
   };
   const shares = () => Object.fromEntries([...limiter.used(clock.now())].map(({ limit, share }) => [limit, share]));
-  return { clock, events, running, outcomes, send, shares, limited };
+  return { clock, events, running, outcomes, send, shares, limited, gone };
 }
 
 describe('a key that is refused', () => {
@@ -184,6 +185,18 @@ describe('a key that waits', () => {
     expect(outcomes).toHaveLength(257);
     expect(new Set(outcomes)).toEqual(new Set(['rate_limited']));
     expect(events.count('limited')).toBe(257);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('that is taken out while its calls wait lets none of them in', async () => {
+    const { clock, running, outcomes, send, gone, shares } = scene({ concurrent_requests: 1 }, 10_000);
+    for (let i = 0; i < 3; i++) send();
+    await clock.advance(0);
+    gone.is = true;
+    running[0]!.end(null);
+    await clock.advance(0);
+    expect([running.length, outcomes.toSorted()]).toEqual([1, ['invalid_api_key', 'invalid_api_key', 'replied']]);
+    expect(shares()).toEqual({ concurrent: 0 });
     expect(clock.pending).toBe(0);
   });
 
