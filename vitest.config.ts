@@ -5,8 +5,9 @@ import LongestFirst from './test/support/longest-first.ts';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    // Six, whatever the machine has: tests start processes of their own, and mostly wait for them (two cores: 254 s with three, 177 with seven).
-    maxWorkers: 6,
+    // Three, whatever the machine has: tests start processes of their own, and mostly wait for them. On two cores seven take 177 s instead
+    // of 254, and a supervisor that has to wait for its turn is now and then taken for one that hangs.
+    maxWorkers: 3,
     // Nothing here is mocked by module and nothing global is changed, so files can share a process: a third of the CPU time.
     isolate: false,
     sequence: { sequencer: LongestFirst },
