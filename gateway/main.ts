@@ -1,5 +1,4 @@
 import type { Server } from 'node:http';
-import { isDeepStrictEqual } from 'node:util';
 import { getRequestListener } from '@hono/node-server';
 import { createApp, type AppContext } from './app.ts';
 import { controlPath } from './link/control-path.ts';
@@ -27,10 +26,8 @@ import { adminStatus } from './http/pages/admin-status.ts';
 import { LiveStatus } from './http/pages/live-status.ts';
 import { Guesses } from './http/guesses.ts';
 import { BodyMemory } from './http/body/read-body.ts';
-import { Door, doorRules } from './keys/door.ts';
-import { KeyRing } from './keys/key-ring.ts';
+import { HeldKeys } from './keys/held-keys.ts';
 import { readInThread } from './keys/read-in-thread.ts';
-import { WatchedKeys } from './keys/watched-keys.ts';
 import { Turns } from './http/body/turns.ts';
 import { Crowd, crowdLimits } from './http/crowd.ts';
 import { openFilesLimit } from './config/open-files.ts';
@@ -213,26 +210,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const snapshot = (): SupervisorSnapshot | null => supervised?.snapshot() ?? null;
 
   // === keys ===
-  let rules = doorRules(settings);
-  const newRing = () => new KeyRing(loaded.keys, settings.limits.default);
-  const door = new Door(clock, newRing(), () => rules);
-  const watchedKeys = new WatchedKeys({
+  const heldKeys = new HeldKeys({
     clock,
-    asked: () =>
-      settings.auth.keys_file === null ? null : { file: settings.auth.keys_file, cwd: options.cwd, inSettings: settings.auth.keys },
+    cwd: options.cwd,
+    loaded,
     read: (asked) => readInThread(asked, clock),
-    onRead(told, asked, isFirst) {
-      // A reload has named another meanwhile, or other keys beside it.
-      if (asked.file !== settings.auth.keys_file || asked.inSettings !== settings.auth.keys) return;
-      const keys = told.kind === 'keys' ? [...settings.auth.keys, ...told.keys] : null;
-      if (isFirst && keys !== null && isDeepStrictEqual(keys, loaded.keys)) return;
-      tellKeys(ofAll, told, asked.file);
+    onChange(told, file) {
+      tellKeys(ofAll, told, file);
       metrics.ledger.lastReloadOk = told.kind === 'keys';
-      if (keys === null) return;
-      loaded = { ...loaded, keys };
-      door.ring = newRing();
     },
   });
+  const { door } = heldKeys;
   const guesses = new Guesses(clock, kin?.beginning.count);
   // Apart, so that wrong keys of clients keep no operator out.
   const mistakes = new Guesses(clock, kin?.beginning.count);
@@ -346,8 +334,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     log.level = settings.log.level;
     adminKey = takeAdminKey();
     access = { api: apiAccess(settings), admin: adminAccess(settings) };
-    rules = doorRules(settings);
-    door.ring = newRing();
+    heldKeys.adopt(loaded);
     directory.setModels(settings.models);
     listed?.update(listings(settings));
     dispatch.configure();
@@ -522,7 +509,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     kept?.history.add('info', 'gateway.start', `The gateway serves on ${url}.`);
     if (options.historyDir !== undefined) forgetWhereabouts = noteOrWarn(log, clock, options.historyDir, url, adminUrl);
   }
-  if (door.asks) ofAll.info('keys', keysAtStart(door.ring.size, rules.admitsAnyone));
+  if (door.asks) ofAll.info('keys', keysAtStart(door.ring.size, settings.auth.allow_anonymous === true));
   if (openFiles !== null && openFiles < FEW_FILES) ofAll.warn('files.few', fewFiles(openFiles, crowdLimits(openFiles, toWorkers()).most));
 
   async function free(): Promise<void> {
@@ -531,7 +518,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     kin?.share.close();
     pressureTimer.cancel();
     overload.close();
-    watchedKeys.close();
+    heldKeys.close();
     refused?.close();
     readiness.close();
     offMark();

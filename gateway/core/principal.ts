@@ -45,7 +45,7 @@ export function mayUse(principal: Principal, model: ModelNames): boolean {
   return principal.kind === 'anonymous' || principal.mayUse(model);
 }
 
-/** Who takes turns with others where calls wait. */
+/** Who takes turns with others where calls wait, and has limits of his own; '': nobody knows. */
 export function flowOf(principal: Principal): string {
   return principal.kind === 'key' ? `key ${principal.name}` : (principal.address ?? '');
 }

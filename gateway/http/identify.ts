@@ -36,7 +36,10 @@ export interface IdentifyContext {
   readonly directory: WorkerDirectory;
   readonly maxBodyBytes: () => number;
   readonly turns: Turns;
-  /** Where the answer of that name is, which one worker has alone; null where that is not known; or that it is not the asker's. `asker`: the name of a key; null: anyone without */
+  /**
+   * Where the answer of that name is, which one worker has alone; null where that is not known, 'anothers' where it is not the asker's.
+   * `asker`: the name of a key; null: whoever has none
+   */
   readonly answerPlace: (answer: string, asker: string | null) => { readonly worker: string; readonly model: string } | 'anothers' | null;
   /** Whether a client's own trace is continued with its sampling decision. */
   readonly trustTrace: () => boolean;
@@ -193,11 +196,11 @@ function resolve(directory: WorkerDirectory, principal: Principal, written: stri
   const name = written === '' ? null : written;
   const model = modelFor(directory, principal, name);
   if (model) return model;
-  // One that is hidden is as one that is not there, whatever becomes known later.
-  const isHidden = name === null && directory.resolve(null) !== null;
+  // To a name that is hidden the same is said as to one that nobody has.
+  const mayUseNone = name === null && directory.resolve(null) !== null;
   const workers = directory.workers();
   // A worker that has not been reached yet may be the one that serves it; only when all have told can we say that nobody does.
-  if (!isHidden && (name === null || workers.length === 0 || workers.some(({ view }) => view.models.length === 0))) {
+  if (!mayUseNone && (name === null || workers.length === 0 || workers.some(({ view }) => view.models.length === 0))) {
     const which = name === null ? 'No model is available yet' : `The model \`${shown(name)}\` is not known yet`;
     throw new GatewayError('no_worker', `${which}: not every worker has been reached.`, { retryAfterMs: 5_000 });
   }

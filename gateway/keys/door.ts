@@ -36,26 +36,26 @@ export function doorRules({ auth, limits }: Pick<Settings, 'auth' | 'limits'>): 
 
 const NO_KEY = 'You did not provide an API key. Send yours as a bearer token: "Authorization: Bearer KEY".';
 
-/** Says who asks, by the key that a request brings. Keys and rules may change at any time. */
+/** Says who asks, by the key that a request brings. Keys and rules may be exchanged at any time. */
 export class Door {
   readonly #clock: Clock;
-  readonly #rules: () => DoorRules;
   ring: KeyRing;
+  rules: DoorRules;
 
-  constructor(clock: Clock, ring: KeyRing, rules: () => DoorRules) {
+  constructor(clock: Clock, ring: KeyRing, rules: DoorRules) {
     this.#clock = clock;
     this.ring = ring;
-    this.#rules = rules;
+    this.rules = rules;
   }
 
   /** Where no keys are set, nobody's is looked at: clients send made-up ones, and some send two. */
   get asks(): boolean {
-    return this.#rules().asks;
+    return this.rules.asks;
   }
 
   /** @param given null: none @throws invalid_api_key, as WrongKey where it is nobody's */
   principalOf(given: string | null): Principal {
-    const { asks, admitsAnyone } = this.#rules();
+    const { asks, admitsAnyone } = this.rules;
     if (!asks) return ANONYMOUS;
     if (given === null) {
       if (admitsAnyone) return ANONYMOUS;
@@ -73,7 +73,7 @@ export class Door {
 
   /** Somebody without a key. @param forwardedFor the request's X-Forwarded-For */
   strangerFrom(socketAddress: string, forwardedFor: string | undefined): Principal {
-    const { strangers } = this.#rules();
+    const { strangers } = this.rules;
     if (strangers === null) return ANONYMOUS;
     return { kind: 'anonymous', address: sourceOf(clientAddress(socketAddress, forwardedFor, strangers.proxies)) };
   }
@@ -85,7 +85,7 @@ export class Door {
 
   /** The limits that hold for somebody; null: none. */
   limitsOf(principal: Principal): Limits | null {
-    return principal.kind === 'key' ? principal.limits : (this.#rules().strangers?.limits ?? null);
+    return principal.kind === 'key' ? principal.limits : (this.rules.strangers?.limits ?? null);
   }
 
   /** The holder of a key that opens what is for operators; null for any other. */

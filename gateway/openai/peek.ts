@@ -29,14 +29,6 @@ const PROMPTS: Readonly<Record<string, 'prompt' | 'input' | 'texts' | 'messages'
   '/classify': 'input',
 };
 
-/** What bounds an answer, by path: the first that is given counts. */
-const LIMITED_BY: Readonly<Record<string, readonly ('max_completion_tokens' | 'max_tokens' | 'max_output_tokens')[]>> = {
-  '/v1/completions': ['max_tokens'],
-  '/v1/messages': ['max_tokens'],
-  '/v1/responses': ['max_output_tokens'],
-};
-const CHAT_LIMITS = ['max_completion_tokens', 'max_tokens'] as const;
-
 /**
  * Reads what the gateway must know of a JSON request and refuses what would hurt a worker (older vLLM dies of some of it:
  * CVE-2026-34756 unbounded n, CVE-2026-73559 prompt lists). Everything else is left for the worker to judge.
@@ -47,14 +39,7 @@ export function peek(body: ParsedBody, { path, whole }: Pick<Route, 'path' | 'wh
   const model = optionalString(value, 'model', MAX_MODEL_NAME);
   const stream = optionalBoolean(value, 'stream') ?? false;
   if (!stream && value['stream_options'] != null) throw invalid('stream_options', 'is allowed only when `stream` is true');
-  const limits = {
-    max_completion_tokens: optionalInteger(value, 'max_completion_tokens', 1),
-    // With its prompt echoed a completion may want nothing besides.
-    max_tokens: optionalInteger(value, 'max_tokens', value['echo'] === true && path === '/v1/completions' ? 0 : 1),
-    max_output_tokens: optionalInteger(value, 'max_output_tokens', 1),
-  };
-  // Elsewhere the same name is a field that nobody reads.
-  const maxTokens = (LIMITED_BY[path] ?? CHAT_LIMITS).reduce<number | null>((found, name) => found ?? limits[name], null);
+  const maxTokens = answerLimit(value, path);
   const n = optionalInteger(value, 'n', 1, MAX_CHOICES) ?? 1;
   optionalInteger(value, 'best_of', 1, MAX_CHOICES);
   optionalInteger(value, 'top_logprobs', -1, MAX_LOGPROBS);
@@ -80,6 +65,23 @@ export function peek(body: ParsedBody, { path, whole }: Pick<Route, 'path' | 'wh
     streamInterval: streamInterval(value),
     previous: path === '/v1/responses' ? optionalString(value, 'previous_response_id', MAX_MODEL_NAME) : null,
   };
+}
+
+/** How many tokens an answer may have. Each route reads a field of its own; all three are held to being numbers wherever they stand. */
+function answerLimit(value: JsonObject, path: string): number | null {
+  const ofChats = optionalInteger(value, 'max_completion_tokens', 1);
+  // With its prompt echoed a completion may want nothing besides.
+  const plain = optionalInteger(value, 'max_tokens', value['echo'] === true && path === '/v1/completions' ? 0 : 1);
+  const ofResponses = optionalInteger(value, 'max_output_tokens', 1);
+  switch (path) {
+    case '/v1/responses':
+      return ofResponses;
+    case '/v1/completions':
+    case '/v1/messages':
+      return plain;
+    default:
+      return ofChats ?? plain;
+  }
 }
 
 /** What vLLM makes of it: a token an event, and anything that it would refuse. */

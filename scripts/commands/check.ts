@@ -11,6 +11,7 @@ import { ProfileError, readProfiles } from '../../supervisor/profile/profile.ts'
 import { obstacleToWriting, openToOthers } from '../../supervisor/system/state-folder.ts';
 import { checkCommand } from '../../gateway/config/check.ts';
 import type { LoadedSettings } from '../../gateway/config/load.ts';
+import { isOver } from '../../gateway/config/schema/client-keys.ts';
 import type { Path } from '../../gateway/config/schema/origins.ts';
 import { originWhere, pathText } from '../../gateway/config/schema/origins.ts';
 import { problemText, SettingsError } from '../../gateway/config/schema/problems.ts';
@@ -47,9 +48,9 @@ export async function check(argv: readonly string[]): Promise<number> {
 
 /** Keys of clients that are not taken any more. */
 function keysThatAreOver(loaded: LoadedSettings): SettingsProblem[] {
-  const isOver = (at: string | null): boolean => at !== null && Date.parse(at) <= systemClock.wall();
+  const now = systemClock.wall();
   return loaded.keys
-    .filter(({ expires_at: at }) => isOver(at))
+    .filter((key) => isOver(key, now))
     .map(({ name, expires_at: at }) => ({ where: 'keys', path: '', message: `the key ${name} was good until ${at}, which is over` }));
 }
 

@@ -1,3 +1,4 @@
+import { columns } from '../../gateway/core/log/columns.ts';
 import type { AdminStatus, Stats } from '../../gateway/http/pages/admin-answers.ts';
 import { stateText, swapText } from './live/progress-text.ts';
 
@@ -37,7 +38,7 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
       stats.breakers[worker.id]?.state ?? 'closed',
     ]);
   }
-  lines.push(...table(rows));
+  lines.push(...columns(rows));
   if (status.swaps.length > 0) lines.push('', ...status.swaps.map(swapText));
   if (status.models.length > 1) {
     const states = status.models.map((model) => `${model.id} ${model.asleep && model.state === 'available' ? 'asleep' : model.state}`);
@@ -88,16 +89,6 @@ function profilesText({ profile, workers }: AdminStatus): string {
 function engineText({ engine, supervised }: AdminStatus): string {
   if (engine !== null) return `${engine.simulated ? 'simulated engine' : `vLLM ${engine.version ?? ''}`.trim()} (${engine.reason})`;
   return supervised ? 'the supervisor has not been heard of yet: it starts, or the log says why it cannot' : 'external workers';
-}
-
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join('  ')
-      .trimEnd(),
-  );
 }
 
 function duration(seconds: number): string {

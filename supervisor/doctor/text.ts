@@ -1,3 +1,4 @@
+import { columns } from '../../gateway/core/log/columns.ts';
 import { quote } from './models.ts';
 import type { CommandFinding, DoctorReport, GpuFinding, ModelFinding } from './report.ts';
 
@@ -13,7 +14,7 @@ export function doctorText(report: DoctorReport): string {
     ...[profile, ...report.other_profiles].flatMap((each) => profileSection(each, report.models)),
     ...section(
       `Models ${report.gpus.length > 1 ? 'on these GPUs' : 'on this GPU'} (* would be offered; of those on one GPU the first is launched)`,
-      [...table(modelRows(report.models)), ...modelNotes(report.models)],
+      [...columns(modelRows(report.models)), ...modelNotes(report.models)],
     ),
     ...flagSections(report.models.filter(({ wanted }) => wanted)),
     ...commandSections(report.models.filter(({ wanted }) => wanted)),
@@ -145,14 +146,4 @@ function commandLines({ env, argv }: CommandFinding): string[] {
     else pieces.push(`${pieces.pop()} ${quote(word)}`);
   }
   return pieces.map((piece, index) => (index === pieces.length - 1 ? piece : `${piece} \\`));
-}
-
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join('  ')
-      .trimEnd(),
-  );
 }

@@ -342,6 +342,7 @@ export const ROOMS: readonly Room[] = [
     knows: [
       'gateway/config/schema',
       'gateway/core',
+      'gateway/core/log',
       'gateway/core/secrets',
       'gateway/link',
       'gateway/vllm',
@@ -470,7 +471,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'scripts/commands/keys',
     idea: 'keys of clients: made, listed, looked at',
-    knows: ['gateway/config', 'gateway/config/schema', 'gateway/keys'],
+    knows: ['gateway/config', 'gateway/config/schema', 'gateway/core', 'gateway/core/log', 'gateway/keys'],
   },
   {
     path: 'scripts/commands',

@@ -93,6 +93,11 @@ export const clientKey = () =>
 /** As written; the secret in it is not to be shown. */
 export type ClientKeySettings = Readonly<Omit<z.output<ReturnType<typeof clientKey>>, 'models'>> & { readonly models: readonly string[] };
 
+/** Whether a key is not taken any more. @param now milliseconds since the epoch */
+export function isOver({ expires_at: at }: ClientKeySettings, now: number): boolean {
+  return at !== null && Date.parse(at) <= now;
+}
+
 export const auth = z.strictObject({
   allow_anonymous: z
     .boolean()

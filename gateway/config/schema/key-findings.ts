@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type ClientKeySettings, GOOD_KEY_LENGTH } from './client-keys.ts';
 
 /** What is wrong with one key of a list, beyond what looking at it alone shows. */
@@ -12,7 +12,7 @@ export interface KeyFinding {
 /** SHA-256 by which a key is known, in lower case; null for one that has none. */
 export function keyDigest({ key, key_sha256: digest }: Pick<ClientKeySettings, 'key' | 'key_sha256'>): string | null {
   if (digest !== null) return digest.toLowerCase();
-  return key === null ? null : createHash('sha256').update(key).digest('hex');
+  return key === null ? null : hash('sha256', key);
 }
 
 /** Looks at a list of keys beside those of another list, which come first. No message holds a secret. */

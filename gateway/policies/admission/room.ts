@@ -25,7 +25,8 @@ const LOOK_AGAIN_MS = 250;
 /** How long other processes may take to say what they have left, and how many calls may wait for that. */
 const PROBATION_MS = 250;
 const MOST_ON_PROBATION = 64;
-const JUDGED_MS = 3_000; // a look at who has work, and its way back to us
+/** A look at who has work, and its way back to us. */
+const JUDGED_MS = 3_000;
 
 /** The places of one model and the line in front of them. */
 export class Room {

@@ -6,7 +6,6 @@ import type { Taking } from './limiter.ts';
 const MOST_WAITING = 256;
 
 interface Waiting {
-  readonly call: Call;
   /** Tries again. */
   readonly take: () => Taking;
   /** Monotonic ms until which it may wait. */
@@ -50,7 +49,7 @@ export class LimitLines {
     let offCancel = (): void => {};
     try {
       return await new Promise<Taking>((resolve, reject) => {
-        const waiting: Waiting = { call, take, untilMs: startedAt + mostMs, done: resolve, waitMs, timer: null };
+        const waiting: Waiting = { take, untilMs: startedAt + mostMs, done: resolve, waitMs, timer: null };
         offCancel = call.cancellation.onCancel((reason) => {
           this.#leave(subject, waiting);
           reject(reason);

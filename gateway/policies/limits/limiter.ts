@@ -131,9 +131,9 @@ export class Limiter {
     return { kind: 'taken', hold, standings: standings() };
   }
 
-  /** How much of its limits each has used that has used some, for figures. */
+  /** How much of its limits each key has used that has used some, for figures. Addresses have no names to be told by. */
   *used(now: number): Generator<UsedShare> {
-    for (const { limited, requests, tokens, running } of [...this.#keys.values(), ...this.#addresses.values()]) {
+    for (const { limited, requests, tokens, running } of this.#keys.values()) {
       const [requestLimit, tokenLimit, places] = this.#ownShare(limited.limits);
       const used = [requests.used(now), tokens.used(now), running] as const;
       if (used.every((amount) => amount === 0)) continue;

@@ -3,10 +3,11 @@ import type { Clock } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Events } from '../../core/events.ts';
 import type { Layer } from '../../core/handler.ts';
-import { ANONYMOUS_NAME, type Limits, type Principal } from '../../core/principal.ts';
+import { ANONYMOUS_NAME, flowOf, type Limits, type Principal } from '../../core/principal.ts';
 import type { Outcome, Reply } from '../../core/reply.ts';
-import { limitHeaders, duration } from './limit-headers.ts';
+import { limitHeaders } from './limit-headers.ts';
 import { isInVain, LimitLines } from './limit-line.ts';
+import { limitRefusal } from './limit-refusal.ts';
 import type { Limited, Limiter, Taking } from './limiter.ts';
 import { type Estimate, TokenEstimates } from './token-estimate.ts';
 
@@ -25,13 +26,12 @@ export function limitsBy(door: { limitsOf(principal: Principal): Limits | null }
   return (principal) => {
     const limits = door.limitsOf(principal);
     if (limits === null) return null;
+    const subject = flowOf(principal);
     return principal.kind === 'key'
-      ? { subject: `key ${principal.name}`, isAddress: false, name: principal.name, limits, patienceMs: principal.patienceMs }
-      : { subject: `address ${principal.address}`, isAddress: true, name: ANONYMOUS_NAME, limits, patienceMs: 0 };
+      ? { subject, isAddress: false, name: principal.name, limits, patienceMs: principal.patienceMs }
+      : { subject, isAddress: true, name: ANONYMOUS_NAME, limits, patienceMs: 0 };
   };
 }
-
-type Refused = Extract<Taking, { kind: 'refused' }>;
 
 /**
  * Holds keys and addresses to their limits. Tokens are taken before a call, by an estimate, and corrected at its end: charging afterwards
@@ -58,7 +58,7 @@ export function limitLayer({ clock, events, limiter, limitsOf, isGone }: LimitsC
     call.journey.limitHeaders = limitHeaders(taking.standings);
     if (taking.kind === 'refused') {
       events.limited(call, limited.name, taking.limit);
-      throw refusal(taking, limited, estimate);
+      throw limitRefusal(taking, limited, estimate);
     }
     const { hold } = taking;
     if (limited.patienceMs > 0 && isGone(call.principal)) {
@@ -103,41 +103,4 @@ function usedTokens(estimates: TokenEstimates, subject: string, call: Call, esti
   }
   estimates.learn(subject, call, inputTokens, outputTokens);
   return inputTokens + (outputTokens ?? events);
-}
-
-function refusal({ limit, waitMs }: Refused, { name, limits }: Limited, { prompt, answer, asked }: Estimate): GatewayError {
-  const isNever = waitMs === Infinity;
-  const again = isNever ? '' : ` Please try again in ${duration(waitMs)}.`;
-  const details = isNever ? { hopeless: true, limit } : { retryAfterMs: waitMs, limit };
-  switch (limit) {
-    case 'requests':
-      return new GatewayError(
-        'rate_limited',
-        isNever
-          ? `${name} may send no requests (requests_per_minute: 0).`
-          : `Rate limit reached for ${name} on requests per minute: limit ${limits.requests_per_minute}.${again}`,
-        details,
-      );
-    case 'tokens': {
-      const most = asked === null ? `about ${answer} for the answer, which max_tokens would say` : `at most ${answer} for the answer`;
-      const needs = `${prompt + answer} (about ${prompt} for the prompt, ${most})`;
-      return new GatewayError(
-        'rate_limited',
-        isNever
-          ? limits.tokens_per_minute === 0
-            ? `${name} may send no requests (tokens_per_minute: 0).`
-            : `Request too large for ${name} on tokens per minute: limit ${limits.tokens_per_minute}, requested ${needs}. Send a shorter prompt, or ask for fewer tokens (max_tokens).`
-          : `Rate limit reached for ${name} on tokens per minute: limit ${limits.tokens_per_minute}, requested ${needs}.${again}`,
-        details,
-      );
-    }
-    case 'concurrent':
-      return new GatewayError(
-        'rate_limited',
-        isNever
-          ? `${name} may send no requests (concurrent_requests: 0).`
-          : `Rate limit reached for ${name} on concurrent requests: limit ${limits.concurrent_requests}. Please try again when one of them has ended.`,
-        details,
-      );
-  }
 }

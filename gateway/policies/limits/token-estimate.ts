@@ -1,6 +1,6 @@
 import type { Call } from '../../core/call.ts';
 
-/** Until a model has told: about three characters a token. */
+/** Until calls have told: about three characters a token, and an answer of a paragraph or two. */
 const FIRST_TOKENS_PER_CHAR = 0.3;
 const FIRST_ANSWER_TOKENS = 256;
 /** What the latest call weighs. */

@@ -1,6 +1,5 @@
 import type { Clock } from '../../core/clock.ts';
 import type { BreakerState } from '../../core/events.ts';
-import { ANONYMOUS_NAME } from '../../core/principal.ts';
 import type { GpuView } from '../../link/snapshot.ts';
 import { WORKER_STAGES } from '../../core/worker.ts';
 import type { Worker } from '../../core/worker.ts';
@@ -40,8 +39,7 @@ export const GAUGES: Readonly<Record<GaugeName, GaugeReader>> = {
     }
   },
   limit_used_ratio({ figures }, set) {
-    // Addresses go by one name, of which each has its own.
-    for (const { name, limit, share } of figures?.limitsUsed() ?? []) if (name !== ANONYMOUS_NAME) set(share, name, limit);
+    for (const { name, limit, share } of figures?.limitsUsed() ?? []) set(share, name, limit);
   },
   worker_ready: eachWorker((worker, set) => set(worker.view.state === 'ready' ? 1 : 0, worker.id)),
   worker_stage: eachWorker((worker, set) => {

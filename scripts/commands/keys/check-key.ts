@@ -1,13 +1,14 @@
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import type { LoadedSettings } from '../../../gateway/config/load.ts';
+import { systemClock } from '../../../gateway/core/clock.ts';
 import { KeyRing } from '../../../gateway/keys/key-ring.ts';
 import { fingerprintOf, limitsText } from './list-keys.ts';
 
 /** `headgate key check`: whose the key on standard input is, and what it may do. @returns 1 where it is nobody's, or not good any more */
 export async function checkKey({ keys, settings }: LoadedSettings): Promise<number> {
   const secret = (await readSecret()).trim();
-  const found = new KeyRing(keys).find(secret, Date.now());
+  const found = new KeyRing(keys).find(secret, systemClock.wall());
   if (found.kind === 'unknown') {
     const many = keys.length === 1 ? 'the one key that is' : `any of the ${keys.length} keys that are`;
     process.stdout.write(keys.length === 0 ? 'No keys are set: the gateway looks at none.\n' : `This is not ${many} set.\n`);

@@ -1,19 +1,21 @@
 import type { LoadedSettings } from '../../../gateway/config/load.ts';
-import type { ClientKeySettings } from '../../../gateway/config/schema/client-keys.ts';
+import { type ClientKeySettings, isOver } from '../../../gateway/config/schema/client-keys.ts';
 import { keyDigest } from '../../../gateway/config/schema/key-findings.ts';
+import { systemClock } from '../../../gateway/core/clock.ts';
+import { columns } from '../../../gateway/core/log/columns.ts';
 
 /** So much of a key's SHA-256 tells it from others, and gives nothing away. */
 const FINGERPRINT_CHARS = 8;
 
 /** `headgate key list`: the keys that hold, without the secrets. */
 export function listKeys({ keys, settings }: LoadedSettings, asJson: boolean): number {
-  const now = Date.now();
+  const now = systemClock.wall();
   const rows = keys.map((key) => ({
     name: key.name,
     fingerprint: fingerprintOf(key),
     priority: key.priority,
     expires_at: key.expires_at,
-    expired: key.expires_at !== null && Date.parse(key.expires_at) <= now,
+    expired: isOver(key, now),
     admin: key.admin,
     models: key.models,
     limits: key.limits ?? settings.limits.default,
@@ -33,7 +35,8 @@ export function listKeys({ keys, settings }: LoadedSettings, asJson: boolean): n
       limitsText(limits, onLimit),
       from,
     ]);
-    process.stdout.write(columns([['NAME', 'SHA-256', 'PRIORITY', 'EXPIRES', 'ADMIN', 'MODELS', 'LIMITS', 'FROM'], ...cells]));
+    const head = ['NAME', 'SHA-256', 'PRIORITY', 'EXPIRES', 'ADMIN', 'MODELS', 'LIMITS', 'FROM'];
+    process.stdout.write(`${columns([head, ...cells]).join('\n')}\n`);
   }
   return 0;
 }
@@ -51,17 +54,4 @@ export function limitsText(limits: NonNullable<ClientKeySettings['limits']>, onL
 
 export function fingerprintOf(key: ClientKeySettings): string {
   return (keyDigest(key) ?? '').slice(0, FINGERPRINT_CHARS);
-}
-
-function columns(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows
-    .map(
-      (row) =>
-        `${row
-          .map((cell, column) => cell.padEnd(widths[column]!))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
 }

@@ -2,6 +2,7 @@ import { hash, randomBytes } from 'node:crypto';
 import { EXIT_USAGE } from '../../../gateway/config/exit-codes.ts';
 import type { LoadedSettings } from '../../../gateway/config/load.ts';
 import { clientKey } from '../../../gateway/config/schema/client-keys.ts';
+import { systemClock } from '../../../gateway/core/clock.ts';
 import { KEY_PREFIX } from '../../../gateway/keys/door.ts';
 
 const KEY_BYTES = 32;
@@ -15,9 +16,10 @@ export function newKey({ keys }: LoadedSettings, name: string | null, own: Reado
   const secret = `${KEY_PREFIX}${randomBytes(KEY_BYTES).toString('base64url')}`;
   const models = textOf(own.get('models'))?.split(',').filter(Boolean);
   const expires = textOf(own.get('expires'));
+  const now = systemClock.wall();
   const days = DAYS.exec(expires ?? '')?.[1];
-  const expiresAt = days === undefined ? expires : new Date(Math.ceil(Date.now() / 1000) * 1000 + Number(days) * DAY_MS).toISOString();
-  if (expiresAt !== undefined && Date.parse(expiresAt) <= Date.now()) return wrong(`--expires: ${expires} is over already`);
+  const expiresAt = days === undefined ? expires : new Date(Math.ceil(now / 1000) * 1000 + Number(days) * DAY_MS).toISOString();
+  if (expiresAt !== undefined && Date.parse(expiresAt) <= now) return wrong(`--expires: ${expires} is over already`);
   const record = {
     name,
     key_sha256: hash('sha256', secret),

@@ -37,7 +37,7 @@ describe('the key of a request', () => {
   });
 
   test('makes nobody known where no keys are set', () => {
-    const door = new Door(createFakeClock(), new KeyRing([]), () => ({ asks: false, admitsAnyone: false, strangers: null }));
+    const door = new Door(createFakeClock(), new KeyRing([]), { asks: false, admitsAnyone: false, strangers: null });
     for (const headers of [{}, { authorization: 'Bearer k' }, { 'x-api-key': 'k' }, { authorization: 'Bearer k', 'x-api-key': 'j' }])
       expect(principalOf({ headers, socket: { remoteAddress: '1.2.3.4' } } as unknown as IncomingMessage, door)).toBe(ANONYMOUS);
   });

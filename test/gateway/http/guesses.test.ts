@@ -1,6 +1,8 @@
 import { EventEmitter } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { GatewayError } from '../../../gateway/core/errors.ts';
+import { WrongKey } from '../../../gateway/keys/door.ts';
 import { Guesses } from '../../../gateway/http/guesses.ts';
 import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';
 
@@ -71,4 +73,51 @@ test('what is remembered is bounded, whoever guesses', async () => {
   await clock.advance(2_000);
   expect(told.length).toBe(1_000);
   expect(() => guesses.check('203.0.113.9')).not.toThrow();
+});
+
+describe('wrong keys of clients', () => {
+  /** Sends so many, and counts those that have been told what they are. */
+  function tell(count: number, address = '203.0.113.9') {
+    const counts = { wrong: 0, tooMany: 0 };
+    for (let i = 0; i < count; i++) {
+      const incoming = { socket: Object.assign(new EventEmitter(), { remoteAddress: address }) } as unknown as IncomingMessage;
+      void guesses.inTime(new WrongKey(), incoming).then((refusal) => counts[refusal instanceof WrongKey ? 'wrong' : 'tooMany']++);
+    }
+    return counts;
+  }
+
+  test('are told so at once up to twenty in a minute; then four wait, and the rest are too many', async () => {
+    const first = tell(20);
+    await clock.advance(0);
+    expect(first).toEqual({ wrong: 20, tooMany: 0 });
+    const more = tell(6);
+    const elsewhere = tell(1, '203.0.113.10');
+    await clock.advance(1_999);
+    expect([more, elsewhere]).toEqual([
+      { wrong: 0, tooMany: 2 },
+      { wrong: 1, tooMany: 0 },
+    ]);
+    await clock.advance(1);
+    expect(more).toEqual({ wrong: 4, tooMany: 2 });
+    await clock.advance(60_000);
+    const later = tell(20);
+    await clock.advance(0);
+    expect(later).toEqual({ wrong: 20, tooMany: 0 });
+    expect(clock.pending).toBe(0);
+  });
+
+  test('are remembered of so many addresses and no more', async () => {
+    tell(20);
+    for (let i = 0; i < 10_000; i++) tell(1, `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`);
+    const again = tell(20);
+    await clock.advance(0);
+    expect(again).toEqual({ wrong: 20, tooMany: 0 });
+  });
+
+  test('any other refusal is told at once', async () => {
+    const refusal = new Error('not a key');
+    tell(20);
+    const incoming = { socket: { remoteAddress: '203.0.113.9' } } as unknown as IncomingMessage;
+    expect(await guesses.inTime(refusal, incoming)).toBe(refusal);
+  });
 });
