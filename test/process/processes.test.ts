@@ -42,6 +42,10 @@ async function startBox(workers: readonly FakeVllm[], more: object = {}): Promis
   const [, url = ''] = await process.prints(/is ready on (http:\/\/[\d.:]+)/);
   const serving = async () => (await asAdmin<AdminStatus>(url, '/admin/status')).gateway.processes?.map(Number) ?? [];
   await until(async () => (await serving()).length === 2, 'two processes serve');
+  // They are ready with the first worker that they know.
+  const knowsAll = async (): Promise<boolean> =>
+    (await asAdmin<Stats>(url, '/stats')).workers.filter(({ state }) => state === 'ready').length === workers.length;
+  await until(async () => (await Promise.all(Array.from({ length: 12 }, knowsAll))).every(Boolean), 'both know every worker');
   const dispose = async (): Promise<void> => {
     await process[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true, force: true });
@@ -221,7 +225,7 @@ test('places at two workers, a reload, an order to a worker and a drain are of b
   const crowd = Array.from({ length: 14 }, () => chat(box.url));
   await until(() => drained.atOnce + other.atOnce === 8, 'every place of both is taken');
   const freeing = setInterval(() => [drained, other].forEach((each) => each.letGo()), 5);
-  expect((await Promise.all(crowd)).map(({ status }) => status)).toEqual(crowd.map(() => 200));
+  expect((await Promise.all(crowd)).map(({ status, reason }) => reason ?? status)).toEqual(crowd.map(() => 200));
   clearInterval(freeing);
   expect([drained.most, other.most]).toEqual([4, 4]);
 

@@ -23,7 +23,7 @@ const EVIDENCE = 20;
 const SMOOTHING = 0.1;
 const LOOK_AGAIN_MS = 250;
 /** How long other processes may take to say what they have left, and how many calls may wait for that. */
-const PROBATION_MS = 250;
+const PROBATION_MS = 500;
 const MOST_ON_PROBATION = 64;
 /** A look at who has work, and its way back to us. */
 const JUDGED_MS = 3_000;
@@ -119,11 +119,15 @@ export class Room {
     });
   }
 
+  /** How many may wait here. For a moment after they were changed a share may still be one of the settings before. */
+  #mayWait(): number {
+    return Math.min(this.#context.admission().max_queue, this.#context.share?.line(this.#model) ?? Infinity);
+  }
+
   #lineRoom(): LineRoom {
-    const { share, admission } = this.#context;
-    const size = this.#line.size;
-    if (share === undefined) return size < admission().max_queue ? 'free' : 'none';
-    if (size < share.line(this.#model)) return 'free';
+    const { share } = this.#context;
+    if (this.#line.size < this.#mayWait()) return 'free';
+    if (share === undefined) return 'none';
     if (this.#onProbation < MOST_ON_PROBATION && share.mayHaveMore(this.#model)) return 'asked for';
     share.turnedAway(this.#model);
     return 'none';
@@ -291,7 +295,7 @@ export class Room {
     const { share } = this.#context;
     if (waiting.question === null || share === undefined) return;
     // Those before it in the line have what room there is.
-    if (this.#line.size - this.#onProbation < share.line(this.#model)) return this.#endProbation(waiting);
+    if (this.#line.size - this.#onProbation < this.#mayWait()) return this.#endProbation(waiting);
     if (isOver || share.isAnswered(this.#model, waiting.question)) {
       // It leaves the line here and now, and is to be counted nowhere from here on.
       this.#endProbation(waiting);

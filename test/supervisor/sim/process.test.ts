@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
+import { until } from '../../support/gateway.ts';
 import { rawJson, rawRequest } from '../../support/raw-http.ts';
 import { launchSim, startSim } from '../../support/sim.ts';
 import type { RunningSim } from '../../support/sim.ts';
@@ -14,7 +15,17 @@ const UNHURRIED = { SIM_SPEED: '0.2' };
 
 /** Resolves when the sim has printed `text`. */
 async function printed(sim: RunningSim, text: string): Promise<void> {
-  while (!sim.output().includes(text)) await Promise.race([once(sim.child.stdout!, 'data'), once(sim.child.stderr!, 'data')]);
+  try {
+    await until(() => sim.output().includes(text), `it prints ${text}`);
+  } catch (error) {
+    throw new Error(`${String(error)}; what it printed last: ${sim.output().slice(-1_000)}`, { cause: error });
+  }
+}
+
+/** Nobody listens on the port any more. One who came just before is reset, which is no refusal. */
+async function isRefused(port: number): Promise<boolean> {
+  const failure = await rawRequest({ port, path: '/health' }).then(() => null, String);
+  return failure?.includes('ECONNREFUSED') ?? false;
 }
 
 /** A stream that has got at least one token, and its end. */
@@ -196,7 +207,7 @@ describe.concurrent('a shutdown', () => {
     more.catch(() => undefined);
     process.kill(sim.pid, 'SIGTERM');
     await printed(sim, 'INFO:     Shutting down');
-    await expect(rawRequest({ port: sim.port, path: '/health' })).rejects.toThrow(/ECONNREFUSED/);
+    await until(() => isRefused(sim.port), 'the port is closed');
     expect(await Promise.race([more, new Promise((resolve) => setTimeout(resolve, 50, 'nothing'))])).toBe('nothing');
     leaving.abort();
     expect(await sim.exited).toEqual({ code: 0, signal: null });
