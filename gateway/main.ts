@@ -51,6 +51,9 @@ import { Admission } from './policies/admission/admission.ts';
 import { BatchWindows } from './policies/window/batch-window.ts';
 import { Dispatch } from './policies/dispatch/dispatch.ts';
 import { Limiter } from './policies/limits/limiter.ts';
+import { Idempotency } from './policies/reuse/idempotency.ts';
+import { RecordMemory } from './policies/reuse/answer-record.ts';
+import { Reuse } from './policies/reuse/reuse.ts';
 import { limitLayer, limitsBy } from './policies/limits/limits.ts';
 import { PressureWatch } from './policies/capacity/pressure-watch.ts';
 import { watchEventLoop } from './telemetry/metrics/event-loop.ts';
@@ -84,6 +87,8 @@ const ASKING_SOCKETS = 2;
 const ALIVE_MS = 1_000;
 /** How long one that takes the place of another may take to hear of the workers. */
 const KNOWS_WORKERS_MS = 5_000;
+/** What all answers that are being made may take in memory for those who come meanwhile. */
+const RECORD_BYTES = 67_108_864;
 /** Fewer than most systems grant, and than a busy day can take. */
 const FEW_FILES = 4_096;
 
@@ -261,6 +266,22 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     newRequestId: newId,
   });
   let relaySettings = { ...settings.timeouts, ...settings.stream };
+  // What is being made, for those who come meanwhile.
+  const memory = new RecordMemory(RECORD_BYTES / (kin?.beginning.count ?? 1));
+  const shareOf = (amount: number): number => Math.max(1, Math.floor(amount / (kin?.beginning.count ?? 1)));
+  const reuse = new Reuse({
+    clock,
+    events,
+    directory,
+    memory,
+    cache: () => ({ ...settings.cache, max_entries: shareOf(settings.cache.max_entries), max_bytes: shareOf(settings.cache.max_bytes) }),
+    joins: () => settings.single_flight.enabled,
+  });
+  const idempotency = new Idempotency({
+    clock,
+    memory,
+    settings: () => ({ ...settings.idempotency, max_bytes: shareOf(settings.idempotency.max_bytes) }),
+  });
   const parts = {
     clock,
     random,
@@ -271,7 +292,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     windows,
     dispatch,
     timeouts: () => settings.timeouts,
-    early: [limitLayer({ clock, events, limiter, limitsOf: limitsBy(door), isGone: (principal) => door.isGone(principal) })],
+    early: [
+      limitLayer({ clock, events, limiter, limitsOf: limitsBy(door), isGone: (principal) => door.isGone(principal) }),
+      idempotency.layer(),
+      reuse.layer(),
+    ],
     onUnexpected,
   };
   let handler = pipeline(parts);
@@ -284,6 +309,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     batches: () => ({ requests: windows.requests, batches: windows.batches }),
     breakers: () => dispatch.breakers,
     routed: () => dispatch.routed,
+    cache: () => ({
+      ...reuse.kept,
+      maxEntries: settings.cache.enabled ? settings.cache.max_entries : 0,
+      hits: reuse.hits,
+      misses: reuse.misses,
+    }),
     limitsUsed: () => limiter.used(clock.now()),
   };
   kin?.share.start(directory);
@@ -338,6 +369,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     directory.setModels(settings.models);
     listed?.update(listings(settings));
     dispatch.configure();
+    reuse.configure();
+    idempotency.configure();
     if (changed.some((path) => path.startsWith('batch_window'))) windows.reset();
     handler = pipeline(parts);
     for (const server of listeners?.servers ?? []) server.requestTimeout = requestTimeoutMs();

@@ -20,6 +20,8 @@ export interface Attempt {
   readonly worker: string;
   /** The life of the worker that was asked; null when it was about to end. */
   readonly life: WorkerLife | null;
+  /** When the worker's process began, as far as was known then; see `WorkerLoad`. */
+  readonly bornAt: number | null;
   /** Monotonic ms at which the worker had the whole request. */
   sentAt: number | null;
   /** Monotonic ms at which the first byte of the answer's body came. */
@@ -42,10 +44,11 @@ export interface Attempt {
   verdict: Verdict | null;
 }
 
-export function newAttempt(worker: string, life: WorkerLife | null): Attempt {
+export function newAttempt(worker: string, life: WorkerLife | null, bornAt: number | null = null): Attempt {
   return {
     worker,
     life,
+    bornAt,
     sentAt: null,
     firstByteAt: null,
     heardAt: -Infinity,

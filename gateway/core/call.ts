@@ -48,6 +48,8 @@ export interface Peek {
   readonly hasTime?: boolean;
   /** So many tokens are to be in an event of its stream; absent: one. */
   readonly streamInterval?: number;
+  /** Where whoever asks the same again may be given the same answer: characters of all that decides it. null or absent: nowhere else. */
+  readonly decidingChars?: number | null;
   /** Completions asked for (n times the number of prompts). */
   readonly choices: number;
   /** What asks for log-probabilities of the prompt, for which not every worker has the memory; null when nothing does. */
@@ -65,6 +67,9 @@ export interface CallBody {
 /** Which part of the gateway a call is in: where it was when the client left or the time ran out. */
 export type Phase = 'admission' | 'queue' | 'window' | 'upstream' | 'stream' | 'done';
 
+/** Where an answer came from, as its head says: kept from before · made for it · made for another that asked the same · not to be kept. */
+export type CacheResult = 'hit' | 'miss' | 'joined' | 'bypass';
+
 /** What happened to a call in the gateway itself: written by the policies that it passes, read by account and the answer's headers. */
 export interface Journey {
   phase: Phase;
@@ -72,6 +77,10 @@ export interface Journey {
   windowMs: number;
   /** Bytes of answer body sent to the client. */
   bytesOut: number;
+  /** null: nothing is kept, and nobody asked the same at the same time. */
+  cache: CacheResult | null;
+  /** It was asked before, under the same name: this is the answer of then. */
+  isReplay: boolean;
   /** Headers that say how the asker stands with its limits, names and values in turn. */
   limitHeaders: readonly string[];
 }
@@ -87,6 +96,10 @@ export interface Call {
   readonly principal: Principal;
   readonly priority: Priority;
   readonly sessionId: string | null;
+  /** The client's own name for what it asks, so that it is done once however often it is sent. */
+  readonly idempotencyKey: string | null;
+  /** What the client says of answers that were given before: `cache-control`. */
+  readonly cacheControl: string | null;
   /** Headers that go on to the worker, already checked: accept, traceparent, tracestate. */
   readonly forward: Readonly<Record<string, string>>;
   /** The one worker that can answer it; null: any. */
@@ -108,6 +121,10 @@ export interface CallParts extends Pick<Call, 'id' | 'route' | 'body' | 'peek' |
   /** Default: none. */
   readonly sessionId?: string | null;
   /** Default: none. */
+  readonly idempotencyKey?: string | null;
+  /** Default: none. */
+  readonly cacheControl?: string | null;
+  /** Default: none. */
   readonly forward?: Readonly<Record<string, string>>;
   /** Default: any worker. */
   readonly only?: OnlyAt | null;
@@ -124,6 +141,8 @@ export function makeCall(parts: CallParts): Call {
     principal: parts.principal,
     priority: parts.priority ?? 'interactive',
     sessionId: parts.sessionId ?? null,
+    idempotencyKey: parts.idempotencyKey ?? null,
+    cacheControl: parts.cacheControl ?? null,
     forward: parts.forward ?? NO_HEADERS,
     only: parts.only ?? null,
     arrivedAt: parts.arrivedAt,
@@ -139,5 +158,5 @@ const NO_HEADERS: Readonly<Record<string, string>> = {};
 const NO_LIMITS: readonly string[] = [];
 
 export function newJourney(): Journey {
-  return { phase: 'admission', queueMs: 0, windowMs: 0, bytesOut: 0, limitHeaders: NO_LIMITS };
+  return { phase: 'admission', queueMs: 0, windowMs: 0, bytesOut: 0, cache: null, isReplay: false, limitHeaders: NO_LIMITS };
 }

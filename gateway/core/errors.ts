@@ -72,6 +72,9 @@ export const ERRORS = {
   not_found: client(404, 'not_found'),
   moved: client(307, 'moved'),
   conflict: client(409, 'conflict'),
+  invalid_idempotency_key: client(400, 'invalid_idempotency_key'),
+  idempotency_key_reused: client(422, 'idempotency_key_reused'),
+  idempotency_in_progress: { ...client(409, 'idempotency_in_progress'), retry: true },
   unknown_url: client(404, 'unknown_url'),
   method_not_allowed: client(405, 'method_not_allowed'),
   queue_full: busy('queue_full'),
@@ -85,6 +88,8 @@ export const ERRORS = {
   upstream_error: upstream(502, 'upstream_error', 'upstream', null),
   upstream_disconnected: upstream(502, 'upstream_disconnected', 'upstream', null),
   upstream_timeout: upstream(504, 'timeout', 'upstream_timeout', false),
+  /** The client wants no answer that has yet to be made (RFC 9111, §5.2.1.7). */
+  not_cached: { ...upstream(504, 'not_cached', 'client_error', false), origin: 'gateway' },
   deadline: { ...upstream(504, 'timeout', 'deadline', false), origin: 'gateway' },
   suspect: { ...client(422, 'request_crashed_worker'), reason: 'suspect' },
   /** The client went away: nobody reads this answer, the status is for the books only. */

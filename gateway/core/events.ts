@@ -6,6 +6,9 @@ import type { WorkerView } from './worker.ts';
 
 export type BreakerState = 'closed' | 'open' | 'half_open';
 
+/** Why an answer is not kept any more. */
+export type Eviction = 'full' | 'expired' | 'stale' | 'replaced';
+
 export interface EarlyRefusal {
   readonly id: string;
   /** A path of the table, or 'unknown'. */
@@ -34,6 +37,8 @@ export interface Events {
   rejected(call: Call, reason: RefusalReason): void;
   /** A call was refused because `name` (a key, or nobody) is over one of its limits. */
   limited(call: Call, name: string, limit: LimitName): void;
+  /** An answer is not kept any more. */
+  cacheEvicted(reason: Eviction): void;
   batchLeft(model: string, size: number, waitedMs: readonly number[]): void;
   windowChanged(model: string, fromMs: number, toMs: number, p95Ms: number, sloMs: number): void;
   routed(call: Call, worker: string): void;
@@ -56,6 +61,8 @@ export interface LiveFigures {
   batches(): { requests: number; batches: number };
   breakers(): ReadonlyMap<string, { state: BreakerState; consecutiveFailures: number; openUntilMs: number | null }>;
   routed(): ReadonlyMap<string, number>;
+  /** Answers that are kept for those who ask the same. */
+  cache(): { entries: number; bytes: number; maxEntries: number; hits: number; misses: number };
   /** How much of its limits each key has used, 1 for all. */
   limitsUsed(): Iterable<{ readonly name: string; readonly limit: LimitName; readonly share: number }>;
 }

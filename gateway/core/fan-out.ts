@@ -11,6 +11,7 @@ const NAMES: Readonly<Record<keyof Events, true>> = {
   admitted: true,
   rejected: true,
   limited: true,
+  cacheEvicted: true,
   batchLeft: true,
   windowChanged: true,
   routed: true,

@@ -78,6 +78,8 @@ export interface Reply {
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: ReplyBody;
+  /** Where it is an answer of before: the name of the request that it was made for. Absent: it is this one's. */
+  readonly requestId?: string;
   /** Whether a worker gave this answer: then the head names it. */
   readonly relayed: boolean;
   /** Settled by the server adapter at the last byte, the error or the disconnect. */

@@ -91,6 +91,8 @@ export interface WorkerLoad {
   movedAt: number | null;
   /** Monotonic ms at which a token that we had asked it for did not come, while its counters stood still as well; null while that is not so. */
   withheldAt: number | null;
+  /** When its process began, as its metrics say, in seconds since the epoch; null where they do not. Behind a proxy it may be another each time. */
+  bornAt: number | null;
   /** Our own requests in flight at the time of that scrape: they are in `running + waiting` already. */
   inFlightAtScrape: number;
 }

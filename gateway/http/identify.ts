@@ -99,6 +99,8 @@ export async function identify(
     principal,
     priority: priorityOf(principal, headers, seen),
     sessionId: checked(headers['x-session-id'], SESSION_ID),
+    idempotencyKey: (headers['idempotency-key'] as string | undefined) ?? null,
+    cacheControl: headers['cache-control'] ?? null,
     forward: forwarded(headers, context.trustTrace()),
     only: previousPlace(context, principal, seen.previous ?? null),
     arrivedAt,

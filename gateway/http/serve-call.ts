@@ -168,11 +168,13 @@ function endWith(response: ServerResponse, bytes: Uint8Array | string): void {
 
 /** Header names and values in turn, as `writeHead` takes them fastest. */
 function headOf(reply: Reply, call: Call): string[] {
-  const headers: string[] = ['x-request-id', call.id];
+  const headers: string[] = ['x-request-id', reply.requestId ?? call.id];
   // Where Anthropic's SDKs look for it.
-  if (call.route.dialect === 'anthropic') headers.push('request-id', call.id);
+  if (call.route.dialect === 'anthropic') headers.push('request-id', headers[1]!);
   for (const name in reply.headers) headers.push(name, reply.headers[name]!);
-  for (const text of call.journey.limitHeaders) headers.push(text);
+  const { cache, limitHeaders } = call.journey;
+  if (cache !== null) headers.push('x-headgate-cache', cache);
+  for (const text of limitHeaders) headers.push(text);
   if (reply.relayed) {
     const { journey, attempts } = call;
     headers.push(

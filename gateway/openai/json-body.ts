@@ -39,7 +39,7 @@ export function parseJsonBody(bytes: Buffer, takesTokenLists = false): ParsedBod
     const got = value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`;
     throw new GatewayError('invalid_type', `The request body must be a JSON object, but it is ${got}.`);
   }
-  return { value: value as JsonObject, textChars: measure(value) };
+  return { value: value as JsonObject, textChars: charsIn(value) };
 }
 
 function parse(text: string): unknown {
@@ -104,7 +104,7 @@ export function stringEnd(bytes: Buffer, start: number): number {
 }
 
 /** One pass over the tree without recursion, since a hostile body may nest deeper than the stack. */
-function measure(root: object): number {
+export function charsIn(root: object): number {
   let level: object[] = [root];
   let chars = 0;
   let keys = 0;
@@ -137,7 +137,7 @@ function measure(root: object): number {
 }
 
 /** Inline media is not text. */
-function textLength(text: string): number {
+export function textLength(text: string): number {
   return text.length > 64 && text.startsWith('data:') ? 0 : text.length;
 }
 

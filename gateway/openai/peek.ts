@@ -1,5 +1,7 @@
 import type { Peek, PromptLogprobsField, Route } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
+import { silentChars } from './canonical.ts';
+import { isDeterministic } from './deterministic.ts';
 import type { JsonObject, ParsedBody } from './json-body.ts';
 import { checkMediaUrls } from './media-urls.ts';
 
@@ -63,6 +65,7 @@ export function peek(body: ParsedBody, { path, whole }: Pick<Route, 'path' | 'wh
     // OpenAI's word for the cheaper class that waits for others; its other tiers ask for what every call gets.
     hasTime: value['service_tier'] === 'flex',
     streamInterval: streamInterval(value),
+    decidingChars: isDeterministic(value, path) ? body.textChars - silentChars(value) : null,
     previous: path === '/v1/responses' ? optionalString(value, 'previous_response_id', MAX_MODEL_NAME) : null,
   };
 }

@@ -15,6 +15,7 @@ interface StatsFacts {
 export function statsBody({ figures, directory, ledger, clock }: StatsFacts) {
   const { requests, batches } = figures.batches();
   const now = clock.now();
+  const cache = figures.cache();
   const routed = figures.routed();
   return {
     batcher: {
@@ -24,7 +25,13 @@ export function statsBody({ figures, directory, ledger, clock }: StatsFacts) {
       pending_requests: figures.windowPending(),
       window_ms: Object.fromEntries(figures.windowMs()),
     },
-    cache: { size: 0, maxsize: 0, hits: 0, misses: 0, hit_rate: 0 },
+    cache: {
+      size: cache.entries,
+      maxsize: cache.maxEntries,
+      hits: cache.hits,
+      misses: cache.misses,
+      hit_rate: rateOf(cache.hits, cache.misses),
+    },
     queue: {
       in_flight: figures.inFlight(),
       depth: { interactive: figures.queueDepth('interactive'), batch: figures.queueDepth('batch') },
@@ -64,4 +71,8 @@ export function statsBody({ figures, directory, ledger, clock }: StatsFacts) {
     },
     tokens: { input: ledger.inputTokens, output: ledger.outputTokens, cached_input: ledger.cachedTokens },
   };
+}
+
+function rateOf(hits: number, misses: number): number {
+  return hits + misses === 0 ? 0 : rounded(hits / (hits + misses));
 }

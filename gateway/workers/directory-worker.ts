@@ -134,6 +134,7 @@ function emptyLoad(): WorkerLoad {
     movedAt: null,
     withheldAt: null,
     scrapedAt: null,
+    bornAt: null,
     inFlightAtScrape: 0,
   };
 }

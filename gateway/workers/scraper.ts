@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import type { Worker, WorkerDirectory } from '../core/worker.ts';
 import { Doubt } from './doubt.ts';
-import { isAsleep, readMetrics } from '../vllm/metrics.ts';
+import { isAsleep, processStart, readMetrics } from '../vllm/metrics.ts';
 import { type Sight, sightOfFailure, sightOfStatus } from '../vllm/sight.ts';
 import { StaleGauges } from './stale-gauges.ts';
 import type { WorkerSource } from './worker-source.ts';
@@ -101,6 +101,7 @@ export function startScraper({ clock, directory, source, intervalMs, asksTokens 
         if (load.workedAt === null || moved) load.workedAt = now;
         else if (unanswered === 0 || sinceMs > Math.max(BLIND_MS, 3 * intervalMs())) load.workedAt += sinceMs;
         Object.assign(load, round.gauges.corrected(figures, Math.max(inFlight, worker.inFlight), now));
+        load.bornAt = processStart(body);
         load.scrapedAt = now;
         load.inFlightAtScrape = inFlight;
         round.doubt?.looked(moved);

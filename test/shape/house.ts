@@ -40,6 +40,12 @@ export const ROOMS: readonly Room[] = [
   { path: 'gateway/openai', idea: 'wire shapes of the API; no server and no client', knows: ['gateway/core'], shuns: HTTP },
   { path: 'gateway/policies/capacity', idea: 'what the workers can take', knows: ['gateway/core'], shuns: HTTP },
   { path: 'gateway/policies/limits', idea: 'how much a key, or an address, may ask for', knows: ['gateway/core'], shuns: HTTP, pure: true },
+  {
+    path: 'gateway/policies/reuse',
+    idea: 'answers that were made, or are being made, for others who ask the same',
+    knows: ['gateway/core', 'gateway/openai'],
+    shuns: HTTP,
+  },
   { path: 'gateway/policies/window', idea: 'holds a burst so that it leaves together', knows: ['gateway/core'], shuns: HTTP },
   {
     path: 'gateway/policies/relay',
@@ -197,6 +203,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/policies/capacity',
       'gateway/policies/dispatch',
       'gateway/policies/limits',
+      'gateway/policies/reuse',
       'gateway/policies/window',
       'gateway/processes',
       'gateway/telemetry',
@@ -517,5 +524,6 @@ export const LONG_FILES: Readonly<Record<string, string>> = {
   'gateway/policies/relay/relay.ts': 'one state machine, whose states need each other',
   'gateway/main.ts': 'the composition: a list of parts, each handed to the next',
   'gateway/policies/admission/room.ts': 'places and the line in front of them, which need each other',
+  'gateway/telemetry/metrics/table.ts': 'data',
   'supervisor/flags/flag-table.ts': 'data',
 };

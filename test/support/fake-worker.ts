@@ -48,6 +48,7 @@ export class FakeWorker implements Worker {
     movedAt: null,
     withheldAt: null,
     scrapedAt: null,
+    bornAt: null,
     inFlightAtScrape: 0,
   };
   inFlight = 0;

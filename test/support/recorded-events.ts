@@ -24,6 +24,7 @@ export class RecordedEvents implements Events {
   readonly admitted = this.#recorder('admitted');
   readonly rejected = this.#recorder('rejected');
   readonly limited = this.#recorder('limited');
+  readonly cacheEvicted = this.#recorder('cacheEvicted');
   readonly batchLeft = this.#recorder('batchLeft');
   readonly windowChanged = this.#recorder('windowChanged');
   readonly routed = this.#recorder('routed');

@@ -4,6 +4,7 @@ import { controlProblem, originProblem, serverUrlProblem } from './addresses.ts'
 import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path, processes, secret, share } from './kinds.ts';
 import { namedModel } from './named-model.ts';
 import { placement } from './placement.ts';
+import { cache, idempotency, singleFlight } from './reuse.ts';
 
 // The one place that says which settings exist, their defaults and ranges. Rules between settings are in cross-checks.ts.
 
@@ -259,6 +260,9 @@ export const settingsSchema = z.strictObject({
   circuit_breaker: circuitBreaker.prefault({}).describe('When a failing worker is left alone for a while.'),
   load_balancer: loadBalancer.prefault({}).describe('Which worker gets a request.'),
   retry: retry.prefault({}).describe('Whether a request that failed before its first byte is tried elsewhere.'),
+  cache: cache().prefault({}).describe('Answers that are given again.'),
+  single_flight: singleFlight().prefault({}).describe('Answers that several requests share while they are made.'),
+  idempotency: idempotency().prefault({}).describe('Requests that are sent again.'),
   timeouts: timeouts.prefault({}).describe('How long each part of a request may take.'),
   stream: stream.prefault({}).describe('Streamed answers.'),
   shutdown: shutdown.prefault({}).describe('How the gateway drains when it is told to stop.'),

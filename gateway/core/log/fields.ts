@@ -28,6 +28,8 @@ const LOG_FIELDS = [
   'output_tokens',
   'cached_tokens',
   'prompt_chars',
+  'cache',
+  'replayed',
   'bytes_out',
   'finish_reason',
   // policies

@@ -188,7 +188,7 @@ export class Dispatch {
 
   async #attempt(call: Call, worker: Worker, permit: Permit): Promise<AttemptResult> {
     const { clock, events, relay: settings } = this.#context;
-    const attempt = newAttempt(worker.id, worker.life);
+    const attempt = newAttempt(worker.id, worker.life, worker.load.bornAt);
     call.attempts.push(attempt);
     call.journey.phase = 'upstream';
     this.#routed.set(worker.id, (this.#routed.get(worker.id) ?? 0) + 1);

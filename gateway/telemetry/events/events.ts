@@ -93,6 +93,11 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false,
       if (log.enabled('debug')) log.debug('limit', 'request over a limit', { request_id: call.id, key: name, reason: limit });
     },
 
+    cacheEvicted(reason) {
+      counters.cache_evictions_total.add(1, reason);
+      if (log.enabled('debug')) log.debug('cache', 'an answer is not kept any more', { reason });
+    },
+
     batchLeft(model, size, waitedMs) {
       histograms.batch_size.observe(size);
       for (const waited of waitedMs) histograms.batch_window_wait_seconds.observe(waited / MS_PER_SECOND);

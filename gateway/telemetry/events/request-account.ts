@@ -25,6 +25,9 @@ export function accountRequest(metrics: Metrics, sizes: Sizes, call: Call, outco
   histograms.request_duration_seconds.observe(seconds(endedAt - call.arrivedAt), call.route.path, model);
   const key = nameOf(call.principal);
   if (key !== null) counters.key_requests_total.add(1, key, code);
+  if (journey.cache !== null) counters.cache_requests_total.add(1, journey.cache);
+  if (journey.cache === 'joined') counters.joined_requests_total.add(1);
+  if (journey.isReplay) counters.idempotent_replays_total.add(1);
   histograms.request_size_bytes.observe(call.body.bytes.length);
   histograms.response_size_bytes.observe(journey.bytesOut);
   if (outcome.kind === 'disconnected') counters.client_disconnects_total.add(1, outcome.phase);

@@ -36,6 +36,8 @@ export function requestEndFields(call: Call, outcome: Outcome, status: number, d
     input_tokens: last?.inputTokens,
     output_tokens: outputTokensOf(call),
     cached_tokens: last?.cachedTokens,
+    cache: journey.cache,
+    replayed: journey.isReplay ? true : null,
     bytes_out: journey.bytesOut,
     finish_reason: last?.finishReason,
     priority: call.priority,

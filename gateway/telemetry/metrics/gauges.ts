@@ -41,6 +41,8 @@ export const GAUGES: Readonly<Record<GaugeName, GaugeReader>> = {
   limit_used_ratio({ figures }, set) {
     for (const { name, limit, share } of figures?.limitsUsed() ?? []) set(share, name, limit);
   },
+  cache_entries: ({ figures }, set) => set(figures?.cache().entries ?? 0),
+  cache_bytes: ({ figures }, set) => set(figures?.cache().bytes ?? 0),
   worker_ready: eachWorker((worker, set) => set(worker.view.state === 'ready' ? 1 : 0, worker.id)),
   worker_stage: eachWorker((worker, set) => {
     const reached = worker.view.stage === null ? -1 : WORKER_STAGES.indexOf(worker.view.stage);

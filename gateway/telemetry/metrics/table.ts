@@ -116,6 +116,28 @@ export const METRICS = {
     labels: ['key', 'limit'],
     help: 'How much of a limit is used, 1 for all of it. Only keys that have used some of it within the last minute.',
   },
+  cache_requests_total: {
+    kind: 'counter',
+    labels: ['result'],
+    help: 'Requests by where their answer came from: hit (kept from before), miss (made, and kept where it could be), joined (made for another that asked the same), bypass (not to be kept). Without a cache only joined.',
+  },
+  cache_entries: { kind: 'gauge', across: 'sum', labels: [], help: 'Answers that are kept for those who ask the same.' },
+  cache_bytes: { kind: 'gauge', across: 'sum', labels: [], help: 'Memory that kept answers take.' },
+  cache_evictions_total: {
+    kind: 'counter',
+    labels: ['reason'],
+    help: 'Answers that are not kept any more: full (others were wanted later), expired, stale (its engine has ended), replaced (made anew).',
+  },
+  joined_requests_total: {
+    kind: 'counter',
+    labels: [],
+    help: 'Requests that were answered with what was being made for another that asked the same.',
+  },
+  idempotent_replays_total: {
+    kind: 'counter',
+    labels: [],
+    help: 'Requests that were answered with what an earlier one of the same idempotency key was answered.',
+  },
   overhead_seconds: {
     kind: 'histogram',
     labels: [],

@@ -4,12 +4,13 @@ import { ERRORS, GatewayError, type ErrorKind, type ErrorRow } from '../../../ga
 const rows = Object.entries(ERRORS) as [ErrorKind, ErrorRow][];
 
 describe('the table', () => {
-  test.each(rows)('%s: its status fits whose fault it is', (_, { status, origin, retry, reason }) => {
+  test.each(rows)('%s: its status fits whose fault it is', (kind, { status, origin, retry, reason }) => {
     expect(origin === 'client').toBe(status < 500);
-    if (origin === 'client') expect(retry).toBe(status === 429);
+    const isForAWhile = status === 503 || status === 429 || kind === 'idempotency_in_progress';
+    if (origin === 'client') expect(retry).toBe(isForAWhile);
     // What is refused because of load, or for a while, says when to come back.
-    expect(retry === true).toBe(status === 503 || status === 429);
-    if (reason === 'client_error' || reason === 'suspect') expect(origin).toBe('client');
+    expect(retry === true).toBe(isForAWhile);
+    if (kind !== 'not_cached' && (reason === 'client_error' || reason === 'suspect')) expect(origin).toBe('client');
   });
 
   test('holds what clients were promised', () => {

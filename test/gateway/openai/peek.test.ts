@@ -20,6 +20,7 @@ describe('what is read of a request', () => {
       streamInterval: 1,
       hasTime: false,
       previous: null,
+      decidingChars: null,
     });
     expect(
       look({ model: null, stream: null, n: null, max_tokens: null, temperature: null, stop: null, tools: null, messages: null }),

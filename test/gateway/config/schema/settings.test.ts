@@ -45,6 +45,17 @@ describe('the schema of settings', () => {
       circuit_breaker: { failures: 5, window_ms: 30000, failure_rate: 0.5, min_requests: 10, open_ms: 30000, success_to_close: 2 },
       load_balancer: { policy: 'p2c', affinity: 'none', slow_start_ms: 30000 },
       retry: { max_attempts: 2, budget_ratio: 0.2 },
+      cache: {
+        enabled: false,
+        max_entries: 1000,
+        ttl_ms: 600000,
+        max_bytes: 268435456,
+        max_entry_bytes: 1048576,
+        scope: 'key',
+        normalize: [],
+      },
+      single_flight: { enabled: true },
+      idempotency: { enabled: true, ttl_ms: 600000, max_bytes: 67108864, join_grace_ms: 5000 },
       timeouts: {
         connect_ms: 3000,
         first_token_ms: 60000,

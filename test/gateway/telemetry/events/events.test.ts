@@ -68,6 +68,12 @@ const CASES: readonly Case[] = [
     samples: { 'limit_rejections_total{key="app-a",limit="tokens"}': 1 },
   },
   {
+    name: 'cacheEvicted',
+    fire: (events) => events.cacheEvicted('stale'),
+    line: { level: 'debug', event: 'cache', reason: 'stale' },
+    samples: { 'cache_evictions_total{reason="stale"}': 1 },
+  },
+  {
     name: 'rejected',
     fire: (events) => events.rejected(callOf(), 'queue_full'),
     line: { level: 'info', event: 'admission', msg: 'request rejected', reason: 'queue_full' },

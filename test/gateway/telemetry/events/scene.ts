@@ -61,6 +61,7 @@ export function workerOf(view: WorkerView = viewOf(), load: Partial<WorkerLoad> 
       movedAt: null,
       withheldAt: null,
       scrapedAt: null,
+      bornAt: null,
       inFlightAtScrape: 0,
       ...load,
     },
@@ -114,6 +115,7 @@ export const idleFigures: LiveFigures = {
   batches: () => ({ requests: 0, batches: 0 }),
   breakers: () => new Map(),
   routed: () => new Map(),
+  cache: () => ({ entries: 0, bytes: 0, maxEntries: 0, hits: 0, misses: 0 }),
   limitsUsed: () => [],
 };
 
@@ -148,6 +150,8 @@ export function callOf({ attempts = 0, worker = 'w0', ...story }: Story = {}, mo
     model: MODEL,
     priority: 'interactive',
     sessionId: null,
+    idempotencyKey: null,
+    cacheControl: null,
     forward: { authorization: `Bearer ${SECRETS.key}` },
     only: null,
     arrivedAt: 1000,

@@ -1,0 +1,188 @@
+import { LRUCache } from 'lru-cache';
+import type { Call } from '../../core/call.ts';
+import type { Clock } from '../../core/clock.ts';
+import { GatewayError } from '../../core/errors.ts';
+import type { Events } from '../../core/events.ts';
+import type { Handler, Layer } from '../../core/handler.ts';
+import type { Reply } from '../../core/reply.ts';
+import type { WorkerDirectory, WorkerLife } from '../../core/worker.ts';
+import { type Normalizer, normalizer } from '../../openai/normalize.ts';
+import { answerKey, exactKey, type Scope } from './answer-key.ts';
+import type { RecordMemory } from './answer-record.ts';
+import { AnswerShelf, replay, type ShelfSettings } from './answer-shelf.ts';
+import { cacheWishes } from './cache-wishes.ts';
+import { Flight, type WholeAnswer } from './flight.ts';
+import { Flights } from './flights.ts';
+
+export interface CacheSettings extends ShelfSettings {
+  readonly enabled: boolean;
+  readonly max_entry_bytes: number;
+  readonly scope: Scope;
+  readonly normalize: readonly Normalizer[];
+}
+
+interface ReuseContext {
+  readonly clock: Clock;
+  readonly events: Pick<Events, 'cacheEvicted'>;
+  readonly directory: Pick<WorkerDirectory, 'readyFor'>;
+  readonly memory: RecordMemory;
+  readonly cache: () => CacheSettings;
+  /** Whether calls that ask the same at the same time share one answer. */
+  readonly joins: () => boolean;
+}
+
+/** The engine that made an answer: another may have other weights, or other flags. */
+interface Origin {
+  readonly life: WorkerLife;
+  readonly bornAt: number | null;
+}
+
+/** What is kept for those who come while it is made, where nothing is kept for later. */
+const JOIN_BYTES = 1_048_576;
+
+/** Answers that were given before, and those that are being made, for calls that ask the same and leave nothing to chance. */
+export class Reuse {
+  readonly #context: ReuseContext;
+  readonly #flights: Flights;
+  #settings: CacheSettings;
+  #shelf: AnswerShelf<Origin>;
+  #ofText: ((text: string) => string) | undefined;
+  /** By a request's bytes: what it has in common with others that may be given the same answer. */
+  #known: LRUCache<string, string>;
+  hits = 0;
+  misses = 0;
+
+  constructor(context: ReuseContext) {
+    this.#context = context;
+    this.#flights = new Flights(() => context.cache().scope);
+    this.#settings = context.cache();
+    [this.#shelf, this.#known] = this.#emptied();
+  }
+
+  /** The settings may have changed: what was kept under others is forgotten. */
+  configure(): void {
+    const settings = this.#context.cache();
+    if (JSON.stringify(settings) === JSON.stringify(this.#settings)) return;
+    this.#settings = settings;
+    [this.#shelf, this.#known] = this.#emptied();
+  }
+
+  /** What is kept. */
+  get kept(): { readonly entries: number; readonly bytes: number } {
+    return { entries: this.#shelf.entries, bytes: this.#shelf.bytes };
+  }
+
+  /** Calls that others may join. */
+  get underWay(): number {
+    return this.#flights.size;
+  }
+
+  layer(): Layer {
+    const { cache, joins } = this.#context;
+    return (next) => {
+      if (!cache().enabled && !joins()) return next;
+      return (call) => {
+        if (call.peek.decidingChars != null && call.only === null) return this.#reused(next, call);
+        if (this.#settings.enabled) call.journey.cache = 'bypass';
+        return next(call);
+      };
+    };
+  }
+
+  async #reused(next: Handler, call: Call): Promise<Reply> {
+    const { enabled } = this.#settings;
+    const joins = this.#context.joins();
+    const wishes = cacheWishes(call.cacheControl);
+    if (wishes.noStore && !wishes.onlyIfCached) {
+      if (enabled) call.journey.cache = 'bypass';
+      return next(call);
+    }
+    const key = enabled ? this.#keyOf(call) : null;
+    const kept = key === null || wishes.noCache ? null : this.#find(key, call, wishes.maxAge);
+    if (kept !== null) return kept;
+    if (wishes.onlyIfCached)
+      throw new GatewayError('not_cached', 'No answer to this request is kept, and none that is made now is wanted.');
+    if (enabled) {
+      call.journey.cache = 'miss';
+      this.misses++;
+    }
+    if (joins && !wishes.noCache) {
+      const flight = this.#flights.find(call);
+      if (flight !== null) return this.#joined(flight, next, call);
+    }
+    if (!joins && key === null) return next(call);
+    return this.#begun(next, call, key, joins);
+  }
+
+  #begun(next: Handler, call: Call, key: string | null, joins: boolean): Promise<Reply> {
+    let takeOut = (): void => {};
+    const { clock, memory } = this.#context;
+    const flight = new Flight(call, next, {
+      clock,
+      memory,
+      mostBytes: key === null ? JOIN_BYTES : Math.max(JOIN_BYTES, this.#settings.max_entry_bytes),
+      onEnd: (whole, made) => {
+        takeOut();
+        if (whole !== null && key !== null) this.#keep(key, whole, made);
+      },
+    });
+    if (joins && flight.isOpen) takeOut = this.#flights.add(call, flight);
+    return flight.board(call);
+  }
+
+  /** A failure is each one's own: who had joined asks again, by himself. */
+  async #joined(flight: Flight, next: Handler, call: Call): Promise<Reply> {
+    const before = call.journey.cache;
+    try {
+      const reply = await flight.board(call);
+      call.journey.cache = 'joined';
+      return reply;
+    } catch (error) {
+      if (call.cancellation.cancelled) throw error;
+      call.journey.cache = before;
+      return next(call);
+    }
+  }
+
+  #keyOf(call: Call): string | null {
+    const { scope } = this.#settings;
+    const exact = exactKey(call, scope);
+    const known = this.#known.get(exact);
+    if (known !== undefined) return known;
+    const key = answerKey(call, scope, this.#ofText);
+    if (key !== null) this.#known.set(exact, key);
+    return key;
+  }
+
+  #find(key: string, call: Call, maxAge: number): Reply | null {
+    const found = this.#shelf.get(key);
+    if (found === null) return null;
+    const { life, bornAt } = found.about;
+    const lives = this.#context.directory
+      .readyFor(call.model)
+      .some((worker) => worker.life === life && (bornAt === null || worker.load.bornAt === bornAt));
+    if (!lives) {
+      this.#shelf.drop(key);
+      return null;
+    }
+    const age = Math.floor(found.ageMs / 1000);
+    if (age > maxAge) return null;
+    this.hits++;
+    call.journey.cache = 'hit';
+    call.journey.bytesOut += found.answer.bytes.length;
+    return replay(found.answer, { age: String(age) });
+  }
+
+  #keep(key: string, whole: WholeAnswer, call: Call): void {
+    const { life = null, bornAt = null } = call.attempts.at(-1) ?? {};
+    if (life !== null && whole.bytes.length <= this.#settings.max_entry_bytes) this.#shelf.put(key, whole, { life, bornAt });
+  }
+
+  #emptied(): [AnswerShelf<Origin>, LRUCache<string, string>] {
+    const { clock, events } = this.#context;
+    const { max_entries, normalize } = this.#settings;
+    this.#ofText = normalize.length > 0 ? normalizer(normalize) : undefined;
+    const shelf = new AnswerShelf<Origin>(clock, this.#settings, (why) => events.cacheEvicted(why));
+    return [shelf, new LRUCache({ max: max_entries })];
+  }
+}
