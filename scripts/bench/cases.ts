@@ -18,6 +18,8 @@ export interface Case {
   readonly settings?: string;
 }
 
+const LIMITS = 'requests_per_minute: 100000000, tokens_per_minute: 1000000000, concurrent_requests: 10000';
+const KEYS = `auth: { allow_anonymous: true, keys: [{ name: bench, key: hg-bench-key-0123456789, limits: { ${LIMITS} } }] }\n`;
 const STEP_US = 20_000;
 const chat = { kind: 'load', unit: 'call', stepUs: STEP_US } as const;
 const stream = { kind: 'load', unit: 'chunk', stepUs: STEP_US } as const;
@@ -26,7 +28,12 @@ export const CASES: readonly Case[] = [
   { ...chat, name: 'chat', what: 'a chat, small prompt, 32 connections', load: { connections: 32, fresh: true } },
   { ...chat, name: 'chat-4k', what: 'a chat, 4 KB prompt, 32 connections', load: { connections: 32, fresh: true, prompt: 4_000 } },
   { ...chat, name: 'chat-100k', what: 'a chat, 100 KB prompt, 32 connections', load: { connections: 32, fresh: true, prompt: 100_000 } },
-  { ...chat, name: 'embeddings', what: 'an embedding, 21 KB answer, 32 connections', load: { connections: 32, path: '/v1/embeddings' } },
+  {
+    ...chat,
+    name: 'embeddings',
+    what: 'an embedding, 21 KB answer, 32 connections',
+    load: { connections: 32, fresh: true, path: '/v1/embeddings' },
+  },
   { ...stream, name: 'stream-1', what: 'a chunk, 1 stream at 200 a second', load: { connections: 1, stream: true }, stepUs: 5_000 },
   { ...stream, name: 'stream-64', what: 'a chunk, 64 streams at 50 a second', load: { connections: 64, stream: true } },
   { ...stream, name: 'stream-256', what: 'a chunk, 256 streams at 50 a second', load: { connections: 256, stream: true } },
@@ -42,6 +49,22 @@ export const CASES: readonly Case[] = [
   {
     ...{ ...chat, name: 'window', what: 'a chat held in a window of 20 ms, 64 connections', load: { connections: 64, fresh: true } },
     settings: 'batch_window: { window_ms: 20 }\n',
+  },
+  {
+    ...{ ...chat, name: 'keys', what: 'a chat with a key and three limits, 32 connections' },
+    load: { connections: 32, fresh: true, key: 'hg-bench-key-0123456789' },
+    settings: KEYS,
+  },
+  {
+    ...chat,
+    name: 'joinable',
+    what: 'a chat that others could join, 32 connections',
+    load: { connections: 32, fresh: true, temperature: 0 },
+  },
+  {
+    ...{ ...chat, name: 'cached', what: 'a chat answered from the cache, 32 connections' },
+    load: { connections: 32, temperature: 0 },
+    settings: 'cache: { enabled: true }\n',
   },
   {
     ...{ name: 'light', what: 'a chat at 200 a second', kind: 'added', unit: 'call', stepUs: STEP_US },

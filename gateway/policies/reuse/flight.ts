@@ -14,14 +14,21 @@ export interface WholeAnswer {
   readonly bytes: Buffer;
 }
 
-interface FlightOptions {
+/** What all flights of one policy have in common. */
+export interface Field {
   readonly clock: Clock;
   readonly memory: RecordMemory;
-  readonly mostBytes: number;
-  /** How long it goes on when everyone has left. Default: it does not. */
-  readonly graceMs?: number;
-  /** Once, when nothing more comes of it. `whole`: the answer, where it is one that can be given again. */
+  /** More of a stream is not kept for those who come later. */
+  readonly mostBytes: () => number;
+  /** How long one goes on that everyone has left. */
+  readonly graceMs: () => number;
+}
+
+interface FlightOptions {
+  /** Once, when nothing more comes of it, and never before the flight is there. `whole`: the answer, where it is one that can be given again. */
   readonly onEnd: (whole: WholeAnswer | null, call: Call) => void;
+  /** Whether the answer is wanted when it has ended. */
+  readonly isKept: boolean;
 }
 
 type State = { readonly kind: 'answered'; readonly reply: Reply } | { readonly kind: 'failed'; readonly error: unknown };
@@ -33,22 +40,36 @@ type State = { readonly kind: 'answered'; readonly reply: Reply } | { readonly k
 export class Flight {
   /** As the workers see it: with the first one's name, and an end of its own. */
   readonly call: Call;
+  readonly #field: Field;
   readonly #options: FlightOptions;
   /** Who waits for the answer, or reads it; in the order in which they came. */
   readonly #crew = new Set<Call>();
   #payer: Call;
   #state: State | null = null;
   #shared: SharedAnswer | null = null;
-  #waiting: (() => void)[] = [];
+  #waiting: (() => void)[] | null = null;
   #grace: Timer | null = null;
   #hasEnded = false;
 
-  constructor(first: Call, next: Handler, options: FlightOptions) {
+  constructor(first: Call, field: Field, options: FlightOptions) {
+    this.#field = field;
     this.#options = options;
     this.#payer = first;
     this.call = { ...first, cancellation: new Cancellation() };
-    // What is thrown is kept for those who wait.
-    void this.#fly(next);
+  }
+
+  /** Begins. What it throws is kept for those who wait. */
+  start(next: Handler): void {
+    let reply: Promise<Reply>;
+    try {
+      reply = next(this.call);
+    } catch (error) {
+      return this.#onFailed(error);
+    }
+    reply.then(
+      (given) => this.#onReply(given),
+      (error: unknown) => this.#onFailed(error),
+    );
   }
 
   /** Whether whoever comes now gets all of the answer. */
@@ -73,31 +94,30 @@ export class Flight {
         this.#leave(call, reason);
         reject(reason);
       });
-      this.#waiting.push(() => {
+      (this.#waiting ??= []).push(() => {
         offCancel();
         if (isHere) this.#hand(call, resolve, reject);
       });
     });
   }
 
-  async #fly(next: Handler): Promise<void> {
-    try {
-      this.#onReply(await next(this.call));
-    } catch (error) {
-      this.#state = { kind: 'failed', error };
-      this.#end(null);
-    }
+  #onFailed(error: unknown): void {
+    this.#state = { kind: 'failed', error };
+    this.#end(null);
+    this.#wake();
+  }
+
+  #wake(): void {
     const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const hear of waiting) hear();
+    this.#waiting = null;
+    if (waiting !== null) for (const hear of waiting) hear();
   }
 
   #onReply(reply: Reply): void {
     const { cancelled, reason } = this.call.cancellation;
     if (cancelled) {
       reply.ended.settle({ kind: 'disconnected', phase: this.call.journey.phase });
-      this.#state = { kind: 'failed', error: reason };
-      return this.#end(null);
+      return this.#onFailed(reason);
     }
     this.#state = { kind: 'answered', reply };
     const { status, headers, body } = reply;
@@ -105,22 +125,24 @@ export class Flight {
       const outcome = reply.outcome();
       // All of it is here: the worker's part is over.
       reply.ended.settle(outcome);
-      const bytes = typeof body.bytes === 'string' ? Buffer.from(body.bytes) : Buffer.from(body.bytes);
-      return this.#end(outcome.kind === 'complete' && reply.relayed ? { status, headers, bytes } : null);
+      const isKept = this.#options.isKept && outcome.kind === 'complete' && reply.relayed;
+      this.#end(isKept ? { status, headers, bytes: Buffer.from(body.bytes as Uint8Array) } : null);
+      return this.#wake();
     }
-    const { clock, memory, mostBytes } = this.#options;
+    const { clock, memory, mostBytes } = this.#field;
     this.#shared = new SharedAnswer(reply, {
       clock,
       memory,
-      mostBytes,
+      mostBytes: mostBytes(),
       onDeserted: () => {
         if (this.#crew.size === 0) this.#desert();
       },
       onBroken: (reason) => this.call.cancellation.cancel(reason),
-      onEnd: (bytes) => this.#end(bytes && reply.relayed ? { status, headers, bytes } : null),
+      onEnd: (bytes) => this.#end(bytes && this.#options.isKept && reply.relayed ? { status, headers, bytes } : null),
     });
     // Nobody may be there to begin with, and yet somebody may come.
     if (this.#crew.size === 0) this.#shared.start();
+    this.#wake();
   }
 
   #hand(call: Call, resolve: (reply: Reply) => void, reject: (error: unknown) => void): void {
@@ -149,7 +171,8 @@ export class Flight {
   }
 
   #desert(reason: GatewayError | null = null): void {
-    const { clock, graceMs = 0 } = this.#options;
+    const { clock } = this.#field;
+    const graceMs = this.#field.graceMs();
     if (graceMs > 0 && this.#grace === null && !this.call.cancellation.cancelled) {
       this.#grace = clock.after(graceMs, () => this.#giveUp(null));
       this.#shared?.start();

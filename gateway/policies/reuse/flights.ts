@@ -2,12 +2,18 @@ import type { Call } from '../../core/call.ts';
 import { answerKey, type Scope, whose } from './answer-key.ts';
 import type { Flight } from './flight.ts';
 
-interface Entry {
+/** One of the calls that are under way. */
+export interface Entry {
+  readonly sign: number;
   readonly flight: Flight;
-  readonly call: Call;
   /** What its request has in common with those that may be given the same answer; undefined: nobody had to know yet. */
   key: string | null | undefined;
+  /** The next one of this sign. */
+  next: Entry | null;
 }
+
+/** Every so many characters one is looked at. */
+const STRIDE = 3;
 
 /**
  * The calls that are under way and may be joined. What a request asks is looked into only where another of the same size, with the same
@@ -15,55 +21,71 @@ interface Entry {
  */
 export class Flights {
   readonly #scope: () => Scope;
-  readonly #entries = new Map<string, Entry[]>();
+  readonly #first = new Map<number, Entry>();
+  #size = 0;
 
   constructor(scope: () => Scope) {
     this.#scope = scope;
   }
 
   get size(): number {
-    let size = 0;
-    for (const entries of this.#entries.values()) size += entries.length;
-    return size;
+    return this.#size;
   }
 
   /** One that asks the same as this call and is not of a lower class; null where there is none. */
-  find(call: Call): Flight | null {
-    const entries = this.#entries.get(this.#sign(call));
-    if (entries === undefined) return null;
-    const scope = this.#scope();
+  find(call: Call, sign: number): Flight | null {
     let own: string | null | undefined;
-    for (const entry of entries) {
-      if (!entry.flight.isOpen || (entry.call.priority === 'batch' && call.priority !== 'batch')) continue;
+    for (let entry = this.#first.get(sign) ?? null; entry !== null; entry = entry.next) {
+      const { flight } = entry;
+      if (!isLike(flight.call, call) || !flight.isOpen) continue;
+      const scope = this.#scope();
+      if (whose(flight.call, scope) !== whose(call, scope)) continue;
       own ??= answerKey(call, scope);
-      if (entry.key === undefined) entry.key = answerKey(entry.call, scope);
-      if (own !== null && entry.key === own) return entry.flight;
+      if (own === null) return null;
+      entry.key ??= answerKey(flight.call, scope);
+      if (entry.key === own) return flight;
     }
     return null;
   }
 
-  /** @returns what takes it out again, once */
-  add(call: Call, flight: Flight): () => void {
-    const sign = this.#sign(call);
-    const entries = this.#entries.get(sign);
-    const entry: Entry = { flight, call, key: undefined };
-    if (entries) entries.push(entry);
-    else this.#entries.set(sign, [entry]);
-    return () => this.#remove(sign, entry);
+  add(flight: Flight, sign: number): Entry {
+    const entry: Entry = { sign, flight, key: undefined, next: this.#first.get(sign) ?? null };
+    this.#first.set(sign, entry);
+    this.#size++;
+    return entry;
   }
 
-  #remove(sign: string, entry: Entry): void {
-    const entries = this.#entries.get(sign);
-    const at = entries?.indexOf(entry) ?? -1;
-    if (at < 0) return;
-    if (entries!.length === 1) this.#entries.delete(sign);
-    else entries!.splice(at, 1);
+  /** Once for each. */
+  remove(entry: Entry): void {
+    this.#size--;
+    const first = this.#first.get(entry.sign)!;
+    if (first === entry) {
+      if (entry.next === null) this.#first.delete(entry.sign);
+      else this.#first.set(entry.sign, entry.next);
+      return;
+    }
+    let before = first;
+    while (before.next !== entry) before = before.next!;
+    before.next = entry.next;
   }
+}
 
-  /** The same for all calls that ask the same, and for few others. */
-  #sign(call: Call): string {
-    const { peek, route, model } = call;
-    const { stream, maxTokens, decidingChars, promptHead } = peek;
-    return `${whose(call, this.#scope())}\n${route.path}\n${model}\n${stream} ${maxTokens} ${decidingChars}\n${promptHead}`;
-  }
+/** The same for all calls that ask the same, and for few others. Pure. */
+export function signOf({ peek, model }: Call): number {
+  const { stream, maxTokens, decidingChars, promptHead } = peek;
+  let sign = ((decidingChars ?? 0) * 31 + (maxTokens ?? 0)) * 31 + model.length * 2 + Number(stream);
+  for (let i = promptHead.length - 1; i >= 0; i -= STRIDE) sign = (Math.imul(sign, 31) + promptHead.charCodeAt(i)) | 0;
+  return sign | 0;
+}
+
+/** What can be told without looking into their bodies. Who has time may be answered with what another is in a hurry for, but not the other way round. */
+function isLike(one: Call, other: Call): boolean {
+  return (
+    one.model === other.model &&
+    one.route === other.route &&
+    one.peek.stream === other.peek.stream &&
+    one.peek.maxTokens === other.peek.maxTokens &&
+    one.peek.decidingChars === other.peek.decidingChars &&
+    (one.priority === 'interactive' || other.priority === 'batch')
+  );
 }

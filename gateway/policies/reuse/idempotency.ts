@@ -7,7 +7,7 @@ import { flowOf } from '../../core/principal.ts';
 import type { Reply } from '../../core/reply.ts';
 import type { RecordMemory } from './answer-record.ts';
 import { AnswerShelf, replay } from './answer-shelf.ts';
-import { Flight } from './flight.ts';
+import { type Field, Flight } from './flight.ts';
 
 export interface IdempotencySettings {
   readonly enabled: boolean;
@@ -46,12 +46,15 @@ const RETRY_MS = 1_000;
 export class Idempotency {
   readonly #context: IdempotencyContext;
   readonly #underWay = new Map<string, Asked & { readonly flight: Flight }>();
+  readonly #field: Field;
   #settings: IdempotencySettings;
   #shelf: AnswerShelf<Asked>;
 
   constructor(context: IdempotencyContext) {
     this.#context = context;
     this.#settings = context.settings();
+    const { clock, memory } = context;
+    this.#field = { clock, memory, mostBytes: () => MOST_ENTRY_BYTES, graceMs: () => this.#settings.join_grace_ms };
     this.#shelf = this.#emptied();
   }
 
@@ -102,21 +105,16 @@ export class Idempotency {
   }
 
   #begun(next: Handler, call: Call, key: string, fingerprint: string): Promise<Reply> {
-    const { clock, memory } = this.#context;
     const asked: Asked = { fingerprint, requestId: call.id };
-    let isOver = false;
-    const flight = new Flight(call, next, {
-      clock,
-      memory,
-      mostBytes: MOST_ENTRY_BYTES,
-      graceMs: this.#settings.join_grace_ms,
+    const flight = new Flight(call, this.#field, {
+      isKept: true,
       onEnd: (whole) => {
-        isOver = true;
         this.#underWay.delete(key);
         if (whole !== null && whole.bytes.length <= MOST_ENTRY_BYTES) this.#shelf.put(key, whole, asked);
       },
     });
-    if (!isOver) this.#underWay.set(key, { ...asked, flight });
+    this.#underWay.set(key, { ...asked, flight });
+    flight.start(next);
     return flight.board(call);
   }
 

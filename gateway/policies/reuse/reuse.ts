@@ -11,8 +11,8 @@ import { answerKey, exactKey, type Scope } from './answer-key.ts';
 import type { RecordMemory } from './answer-record.ts';
 import { AnswerShelf, replay, type ShelfSettings } from './answer-shelf.ts';
 import { cacheWishes } from './cache-wishes.ts';
-import { Flight, type WholeAnswer } from './flight.ts';
-import { Flights } from './flights.ts';
+import { type Field, Flight, type WholeAnswer } from './flight.ts';
+import { type Entry, Flights, signOf } from './flights.ts';
 
 export interface CacheSettings extends ShelfSettings {
   readonly enabled: boolean;
@@ -44,6 +44,7 @@ const JOIN_BYTES = 1_048_576;
 export class Reuse {
   readonly #context: ReuseContext;
   readonly #flights: Flights;
+  readonly #field: Field;
   #settings: CacheSettings;
   #shelf: AnswerShelf<Origin>;
   #ofText: ((text: string) => string) | undefined;
@@ -56,6 +57,9 @@ export class Reuse {
     this.#context = context;
     this.#flights = new Flights(() => context.cache().scope);
     this.#settings = context.cache();
+    const { clock, memory } = context;
+    const mostBytes = (): number => (this.#settings.enabled ? Math.max(JOIN_BYTES, this.#settings.max_entry_bytes) : JOIN_BYTES);
+    this.#field = { clock, memory, mostBytes, graceMs: () => 0 };
     [this.#shelf, this.#known] = this.#emptied();
   }
 
@@ -106,27 +110,25 @@ export class Reuse {
       call.journey.cache = 'miss';
       this.misses++;
     }
-    if (joins && !wishes.noCache) {
-      const flight = this.#flights.find(call);
+    const sign = joins ? signOf(call) : null;
+    if (sign !== null && !wishes.noCache) {
+      const flight = this.#flights.find(call, sign);
       if (flight !== null) return this.#joined(flight, next, call);
     }
-    if (!joins && key === null) return next(call);
-    return this.#begun(next, call, key, joins);
+    return sign === null && key === null ? next(call) : this.#begun(next, call, key, sign);
   }
 
-  #begun(next: Handler, call: Call, key: string | null, joins: boolean): Promise<Reply> {
-    let takeOut = (): void => {};
-    const { clock, memory } = this.#context;
-    const flight = new Flight(call, next, {
-      clock,
-      memory,
-      mostBytes: key === null ? JOIN_BYTES : Math.max(JOIN_BYTES, this.#settings.max_entry_bytes),
+  #begun(next: Handler, call: Call, key: string | null, sign: number | null): Promise<Reply> {
+    let entry: Entry | null = null;
+    const flight = new Flight(call, this.#field, {
+      isKept: key !== null,
       onEnd: (whole, made) => {
-        takeOut();
+        if (entry !== null) this.#flights.remove(entry);
         if (whole !== null && key !== null) this.#keep(key, whole, made);
       },
     });
-    if (joins && flight.isOpen) takeOut = this.#flights.add(call, flight);
+    if (sign !== null) entry = this.#flights.add(flight, sign);
+    flight.start(next);
     return flight.board(call);
   }
 

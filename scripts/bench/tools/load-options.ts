@@ -14,6 +14,7 @@ export interface LoadOptions {
   readonly prompt: number;
   readonly fresh: boolean;
   readonly maxTokens: number;
+  readonly temperature: number;
   readonly stream: boolean;
   readonly usage: boolean;
   readonly abort: number;
@@ -23,7 +24,7 @@ export interface LoadOptions {
 
 export const LOAD_DEFAULTS: Omit<LoadOptions, 'port'> = {
   ...{ connections: 32, seconds: 2, calls: 0, rate: 0, path: '/v1/chat/completions', model: 'bench', prompt: 60 },
-  ...{ fresh: false, maxTokens: 64, stream: false, usage: false, abort: 0, key: '', graceS: 10 },
+  ...{ fresh: false, maxTokens: 64, temperature: 0.7, stream: false, usage: false, abort: 0, key: '', graceS: 10 },
 };
 
 /** As arguments of either program; what has its default is left out. */

@@ -1,7 +1,7 @@
 // Asks an OpenAI-shaped endpoint on this machine, over keep-alive connections, and says what came back.
 //
 //   load --port P [--connections 32] [--seconds 2] [--calls N] [--rate R] [--path /v1/chat/completions] [--model bench]
-//        [--prompt BYTES] [--fresh] [--max-tokens 64] [--stream] [--usage] [--abort SHARE] [--key KEY] [--grace-s 10]
+//        [--prompt BYTES] [--fresh] [--max-tokens 64] [--temperature 0.7] [--stream] [--usage] [--abort SHARE] [--key KEY] [--grace-s 10]
 //
 // Closed loop: each connection asks again as soon as it is answered. --rate R: an open loop, R calls a second at random moments
 // (Poisson), whose times run from when a call was due. Ends after --seconds or --calls, whichever is first, and then waits --grace-s
@@ -74,7 +74,7 @@ typedef struct Conn {
 } Conn;
 
 static int port, connections = 32, is_stream, wants_usage, is_fresh, poller, timer;
-static double seconds = 2, rate, abort_share, grace_s = 10;
+static double seconds = 2, temperature = 0.7, rate, abort_share, grace_s = 10;
 static long calls_most, prompt_bytes = 60, max_tokens = 64;
 static const char *path = "/v1/chat/completions", *model = "bench", *key;
 static char *request, *fresh_at;
@@ -105,7 +105,7 @@ static void build_request(void) {
   if (key) snprintf(field, sizeof field, "authorization: Bearer %s\r\n", key);
   int is_vectors = strstr(path, "/embeddings") != NULL, is_chat = strstr(path, "/chat/") != NULL;
   if (!is_vectors)
-    snprintf(options, sizeof options, ",\"temperature\":0.7,\"max_tokens\":%ld%s%s", max_tokens, is_stream ? ",\"stream\":true" : "",
+    snprintf(options, sizeof options, ",\"temperature\":%g,\"max_tokens\":%ld%s%s", temperature, max_tokens, is_stream ? ",\"stream\":true" : "",
       is_stream && wants_usage ? ",\"stream_options\":{\"include_usage\":true}" : "");
   const char *form = is_chat ? "{\"model\":\"%s\",\"messages\":[{\"role\":\"system\",\"content\":\"You are a helpful assistant.\"},"
                                "{\"role\":\"user\",\"content\":\"################ %s\"}]%s}"
@@ -373,7 +373,7 @@ static void print_result(double elapsed) {
 
 static int read_options(int count, char **words) {
   static const struct option OPTIONS[] = {{"port", 1, 0, 'p'}, {"connections", 1, 0, 'c'}, {"seconds", 1, 0, 'd'}, {"calls", 1, 0, 'n'},
-    {"rate", 1, 0, 'r'}, {"path", 1, 0, 'P'}, {"model", 1, 0, 'm'}, {"prompt", 1, 0, 'b'}, {"fresh", 0, 0, 'f'}, {"max-tokens", 1, 0, 't'},
+    {"rate", 1, 0, 'r'}, {"path", 1, 0, 'P'}, {"model", 1, 0, 'm'}, {"prompt", 1, 0, 'b'}, {"fresh", 0, 0, 'f'}, {"max-tokens", 1, 0, 't'}, {"temperature", 1, 0, 'T'},
     {"stream", 0, 0, 's'}, {"usage", 0, 0, 'u'}, {"abort", 1, 0, 'a'}, {"key", 1, 0, 'k'}, {"grace-s", 1, 0, 'g'}, {0}};
   for (int option; (option = getopt_long(count, words, "", OPTIONS, NULL)) != -1;) switch (option) {
     case 'p': port = atoi(optarg); break;
@@ -386,6 +386,7 @@ static int read_options(int count, char **words) {
     case 'b': prompt_bytes = atol(optarg); break;
     case 'f': is_fresh = 1; break;
     case 't': max_tokens = atol(optarg); break;
+    case 'T': temperature = atof(optarg); break;
     case 's': is_stream = 1; break;
     case 'u': wants_usage = 1; break;
     case 'a': abort_share = atof(optarg); break;

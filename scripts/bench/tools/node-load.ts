@@ -12,7 +12,10 @@ const WORDS = 'the quick brown fox jumps over the lazy dog and ';
 const WAITING_MOST = 65_536;
 
 /** The whole request, and where 16 digits stand that can be made new. */
-function buildRequest({ port, path, model, prompt, maxTokens, stream, usage, key }: LoadOptions): { bytes: Buffer; freshAt: number } {
+function buildRequest({ port, path, model, prompt, maxTokens, temperature, stream, usage, key }: LoadOptions): {
+  bytes: Buffer;
+  freshAt: number;
+} {
   const content = `0000000000000000 ${WORDS.repeat(Math.ceil(prompt / WORDS.length)).slice(0, prompt)}`;
   const system = { role: 'system', content: 'You are a helpful assistant.' };
   const input = path.includes('/chat/')
@@ -21,7 +24,7 @@ function buildRequest({ port, path, model, prompt, maxTokens, stream, usage, key
       ? { input: content }
       : { prompt: content };
   const streaming = stream ? { stream, ...(usage ? { stream_options: { include_usage: true } } : {}) } : {};
-  const options = path.includes('/embeddings') ? {} : { temperature: 0.7, max_tokens: maxTokens, ...streaming };
+  const options = path.includes('/embeddings') ? {} : { temperature, max_tokens: maxTokens, ...streaming };
   const body = JSON.stringify({ model, ...input, ...options });
   const lines = [
     `POST ${path} HTTP/1.1`,

@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Call } from '../../../../gateway/core/call.ts';
+import type { Clock } from '../../../../gateway/core/clock.ts';
 import { GatewayError } from '../../../../gateway/core/errors.ts';
 import { Ending, type Outcome, type Reply, type Sink } from '../../../../gateway/core/reply.ts';
 import type { FrameBatch } from '../../../../gateway/core/transport.ts';
 import { RecordMemory } from '../../../../gateway/policies/reuse/answer-record.ts';
-import { Flight, type WholeAnswer } from '../../../../gateway/policies/reuse/flight.ts';
+import { type Field, Flight, type WholeAnswer } from '../../../../gateway/policies/reuse/flight.ts';
 import { clientGone, fakeCall } from '../../../support/fake-call.ts';
 import { FakeClient } from '../../../support/fake-client.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';
@@ -89,6 +90,10 @@ class Source {
   }
 }
 
+function field(clock: Clock, memory: RecordMemory, graceMs = 0): Field {
+  return { clock, memory, mostBytes: () => LIMIT, graceMs: () => graceMs };
+}
+
 type Act =
   | { readonly kind: 'write'; readonly bytes: number; readonly framed: boolean }
   | { readonly kind: 'answer' | 'fail' | 'end' | 'break' | 'wait' }
@@ -119,13 +124,8 @@ test.each([0, 1_000])(
           const call = fakeCall({ stream: true });
           return { call, client: new FakeClient(call), state: 'away' as 'away' | 'waiting' | 'reading' | 'failed' | 'left' };
         });
-        const flight = new Flight(riders[0]!.call, source.next, {
-          clock,
-          memory,
-          mostBytes: LIMIT,
-          graceMs,
-          onEnd: (whole) => ends.push(whole),
-        });
+        const flight = new Flight(riders[0]!.call, field(clock, memory, graceMs), { isKept: true, onEnd: (whole) => ends.push(whole) });
+        flight.start(source.next);
         const come = async (rider: (typeof riders)[number]): Promise<void> => {
           rider.state = 'waiting';
           try {
@@ -207,7 +207,8 @@ test('one that has stopped reading is waited for a second, and then left behind;
   const memory = new RecordMemory(1_000_000);
   const calls = [fakeCall({ stream: true }), fakeCall({ stream: true })];
   const clients = calls.map((call) => new FakeClient(call));
-  const flight = new Flight(calls[0]!, source.next, { clock, memory, mostBytes: LIMIT, onEnd: () => {} });
+  const flight = new Flight(calls[0]!, field(clock, memory), { isKept: false, onEnd: () => {} });
+  flight.start(source.next);
   const boarded = calls.map((call) => flight.board(call));
   source.answered.resolve(source.reply);
   for (const [i, client] of clients.entries()) client.receive(await boarded[i]!);
@@ -236,7 +237,8 @@ test('where all records together take too much, nobody joins any more, and nothi
   const memory = new RecordMemory(3_000);
   const call = fakeCall({ stream: true });
   const client = new FakeClient(call);
-  const flight = new Flight(call, source.next, { clock: createFakeClock(), memory, mostBytes: LIMIT, onEnd: () => {} });
+  const flight = new Flight(call, field(createFakeClock(), memory), { isKept: true, onEnd: () => {} });
+  flight.start(source.next);
   source.answered.resolve(source.reply);
   client.receive(await flight.board(call));
   source.write('x'.repeat(1_000), true);
