@@ -110,6 +110,8 @@ export interface Call {
   readonly journey: Journey;
   /** What was asked of workers, oldest first. Written by dispatch only. */
   readonly attempts: Attempt[];
+  /** The call whose answer it waits for or reads, which another brought about; null: none. Written by reuse only. */
+  rides: Call | null;
   /** The call's place at the workers, while it has one. Written by admission only. */
   place: Lease | null;
 }
@@ -149,6 +151,7 @@ export function makeCall(parts: CallParts): Call {
     cancellation: new Cancellation(),
     journey: newJourney(),
     attempts: [],
+    rides: null,
     place: null,
   };
 }

@@ -29,7 +29,7 @@ export function maxMs(settings: DeadlineSettings, stream: boolean): number {
  * were for. Monotonic ms; -Infinity where nothing of the kind was seen, as before a call has a worker and where a worker does not count.
  */
 export function lastProgressAt(call: Call, directory: Pick<WorkerDirectory, 'workers'>): number {
-  const attempt = call.attempts.at(-1);
+  const attempt = (call.rides ?? call).attempts.at(-1);
   if (!attempt) return -Infinity;
   const worker = directory.workers().find(({ id }) => id === attempt.worker);
   return Math.max(attempt.heardAt ?? -Infinity, worker?.load.movedAt ?? -Infinity);

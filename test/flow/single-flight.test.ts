@@ -216,6 +216,27 @@ test('one whose time is over is told so, and the other reads on', async () => {
   await settled(to);
 });
 
+test('one that joined has as long as the worker gets on, as if it were its own', async () => {
+  const to = await start({ timeouts: { stream_total_ms: 300, idle_ms: 1_000 } });
+  const at = held();
+  const body = same({ stream: true });
+  const first = ask(to.url, body);
+  await until(() => at.length === 1, 'the first is at the worker');
+  beginStream(at[0]!);
+  at[0]!.write(event('a'));
+  const readers = [flow(await first), flow(await ask(to.url, body))];
+  for (let i = 0; i < 8; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    at[0]!.write(event('b'));
+  }
+  endStream(at[0]!);
+  for (const each of readers) {
+    expect(await each.over).toBe('ended');
+    expect(contentOf(each.text())).toBe('abbbbbbbb');
+  }
+  await settled(to);
+});
+
 test('nobody joins another key, nor anybody who wants an answer of its own', async () => {
   const keys = ['a', 'b'].map((name) => ({ name, key: `hg-key-of-app-${name}-000` }));
   const to = await start({ auth: { keys } });

@@ -86,6 +86,7 @@ export class Flight {
     this.#grace?.cancel();
     this.#grace = null;
     this.#crew.add(call);
+    if (call !== this.#payer) call.rides = this.call;
     return new Promise((resolve, reject) => {
       if (this.#state !== null) return this.#hand(call, resolve, reject);
       let isHere = true;

@@ -152,6 +152,7 @@ export function callOf({ attempts = 0, worker = 'w0', ...story }: Story = {}, mo
     sessionId: null,
     idempotencyKey: null,
     cacheControl: null,
+    rides: null,
     forward: { authorization: `Bearer ${SECRETS.key}` },
     only: null,
     arrivedAt: 1000,
