@@ -21,7 +21,8 @@ const HOUR_S = 3_600;
 
 /** As Go writes a duration, which is what OpenAI sends: `0s`, `20ms`, `1.5s`, `6m0s`, `1h0m0s`. */
 export function duration(ms: number): string {
-  const whole = Math.ceil(ms);
+  // Differences of times are off by the last bit of a fraction.
+  const whole = Math.ceil(ms - 0.001);
   if (whole <= 0) return '0s';
   if (whole < SECOND_MS) return `${whole}ms`;
   const seconds = whole / SECOND_MS;
