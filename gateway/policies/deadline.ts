@@ -72,7 +72,8 @@ class Deadline {
 
   #advice(which: 'total' | 'max'): string {
     if (which === 'max') return 'Ask for fewer tokens, or raise the limit.';
-    if ((this.#call.rides ?? this.#call).attempts.length === 0) return 'It had not come to a worker yet: retry when there is less to do, or raise the limit.';
+    if ((this.#call.rides ?? this.#call).attempts.length === 0)
+      return 'It had not come to a worker yet: retry when there is less to do, or raise the limit.';
     return 'Its worker was not seen to get on: retry, or raise the limit if its answers take that long.';
   }
 }
