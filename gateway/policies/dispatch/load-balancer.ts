@@ -49,12 +49,21 @@ export class LoadBalancer {
     this.#random = random;
   }
 
-  /** @param affinityKey what calls that belong together share; null for none. */
-  choose(candidates: readonly Worker[], settings: BalancerSettings, affinityKey: string | null, now: number): Worker {
+  /**
+   * @param affinityKey what calls that belong together share; null for none
+   * @param last where the call before this one went, which is better than where the key would have it; null: nobody knows
+   */
+  choose(
+    candidates: readonly Worker[],
+    settings: BalancerSettings,
+    affinityKey: string | null,
+    now: number,
+    last: Worker | null = null,
+  ): Worker {
     const count = candidates.length;
     if (count === 1) return candidates[0]!;
     if (affinityKey !== null) {
-      const home = preferred(candidates, affinityKey);
+      const home = last !== null && candidates.includes(last) ? last : preferred(candidates, affinityKey);
       if (withinBound(home, candidates, settings, now)) return home;
     }
     switch (settings.policy) {

@@ -35,7 +35,7 @@ describe('the command line', () => {
       ...['--disable-access-log-for-endpoints', '/health,/metrics,/load,/ping'],
       ...['--shutdown-timeout', '30'],
     ]);
-    expect(plan).toMatchObject({ cwd: '/srv', maxNumSeqs: 16, maxModelLen: 8192 });
+    expect(plan).toMatchObject({ cwd: '/srv', maxNumSeqs: 16, maxModelLen: 8192, scheduling: 'fcfs' });
   });
 
   test('turns settings into flags by their kind', () => {

@@ -8,7 +8,16 @@ import { failureOf } from '../machine/machine-world.ts';
 
 const FACTS = { id: 'worker-1', profile: 't4', gpuUuids: ['GPU-0'], engine: 'vllm' } as const;
 const SHELL: WorkerShell = {
-  ...{ port: 18_000, models: [], maxNumSeqs: 16, args: [], logFile: '/logs/worker-1.log', startedAtMs: 5, failedAtMs: 0 },
+  ...{
+    port: 18_000,
+    models: [],
+    maxNumSeqs: 16,
+    scheduling: 'priority' as const,
+    args: [],
+    logFile: '/logs/worker-1.log',
+    startedAtMs: 5,
+    failedAtMs: 0,
+  },
   ...{
     starts: [{ modelLoadedMs: 50_000, graphsMs: 90_000, totalMs: 100_000 }],
     startEstimateMs: 300_000,
