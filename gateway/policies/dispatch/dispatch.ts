@@ -200,12 +200,12 @@ export class Dispatch {
     if (workers instanceof GatewayError) throw failed?.error ?? workers;
     if (failed && !this.#mayRetry(failed.cause)) throw failed.error;
     const settings = this.#context.balancer();
-    const session = settings.affinity === 'session' ? this.#sessions.keyOf(call) : null;
-    const last = session === null ? null : this.#sessions.workerOf(session, now);
-    const worker = this.#balancer.choose(workers, settings, session ?? prefixOf(call, settings), now, last);
+    const key = settings.affinity === 'session' ? this.#sessions.keyOf(call) : null;
+    const known = key === null ? null : this.#sessions.find(key, now);
+    const worker = this.#balancer.choose(workers, settings, key ?? prefixOf(call, settings), now, known?.worker);
     // Its breaker has just said that it would admit a call, and nothing has happened since.
     const permit = this.#breakers.of(worker.id).acquire(now)!;
-    return { worker, permit, session: session === null ? null : this.#sessions.place(session, worker, now) };
+    return { worker, permit, session: key === null ? null : this.#sessions.place(key, known, worker, now) };
   }
 
   /** A call that its worker never had, or lost by dying, is not what a budget guards against: every worker is asked at most once. */

@@ -18,8 +18,10 @@ export interface Session {
   life: WorkerLife;
   /** Calls of it under way. */
   running: number;
-  /** Monotonic ms at which its last call began or ended. */
+  /** Monotonic ms at which its last call ended, or its first one began. */
   usedAt: number;
+  /** It is in the table. */
+  isKept: boolean;
 }
 
 interface SessionsContext {
@@ -41,7 +43,7 @@ const LEAST_PAUSE_MS = 1_000;
  */
 export class Sessions {
   readonly #context: SessionsContext;
-  /** In the order of their last use. */
+  /** In the order of `usedAt`. */
   readonly #table = new Map<string, Session>();
   /** How many each life has. */
   readonly #lives = new Map<WorkerLife, number>();
@@ -65,21 +67,27 @@ export class Sessions {
    */
   keyOf({ sessionId, principal, model }: Call): string | null {
     if (sessionId === null || this.#context.settings() === null || this.#context.workers().length < 2) return null;
-    return hash('sha256', `${nameOf(principal) ?? ''}\n${model}\n${sessionId}`, 'base64url');
+    return hash('sha256', `${nameOf(principal) ?? ''}\n${model}\n${sessionId}`, 'hex');
   }
 
-  /** Where the conversation is; null: nowhere. `now`: monotonic ms */
-  workerOf(key: string, now: number): Worker | null {
-    return this.#current(key, now)?.worker ?? null;
+  /** The conversation as it is known; null: it is not. `now`: monotonic ms */
+  find(key: string, now: number): Session | null {
+    const session = this.#table.get(key);
+    if (session === undefined) return null;
+    const settings = this.#context.settings();
+    const reason = session.worker.life !== session.life ? 'worker_gone' : settings && isIdle(session, settings, now) ? 'idle' : null;
+    if (reason === null) return session;
+    this.#remove(session);
+    this.#context.onEnded(reason, 1);
+    return null;
   }
 
-  /** A call of the conversation goes to `worker`. null: that has no life that could have it. */
-  place(key: string, worker: Worker, now: number): Session | null {
+  /** A call goes to `worker`, of a conversation as it was just found. null: that worker has no life that could have it. */
+  place(key: string, known: Session | null, worker: Worker, now: number): Session | null {
     const settings = this.#context.settings();
     const { life } = worker;
     if (settings === null || life === null) return null;
-    const known = this.#current(key, now);
-    if (known === null) return this.#add({ key, worker, life, running: 0, usedAt: now }, settings);
+    if (known === null) return this.#add({ key, worker, life, running: 0, usedAt: now, isKept: true }, settings);
     if (known.life === life) this.#kept++;
     else {
       this.#moved++;
@@ -88,7 +96,6 @@ export class Sessions {
       known.worker = worker;
       known.life = life;
     }
-    this.#use(known, now);
     return known;
   }
 
@@ -98,8 +105,10 @@ export class Sessions {
 
   end(session: Session, now: number): void {
     session.running--;
-    // It may have ended, and begun anew, meanwhile.
-    if (this.#table.get(session.key) === session) this.#use(session, now);
+    session.usedAt = now;
+    if (!session.isKept) return;
+    this.#table.delete(session.key);
+    this.#table.set(session.key, session);
   }
 
   /** Forgets those of lives that have ended. */
@@ -124,20 +133,9 @@ export class Sessions {
     this.#timer?.cancel();
   }
 
-  #current(key: string, now: number): Session | null {
-    const session = this.#table.get(key);
-    if (session === undefined) return null;
-    const settings = this.#context.settings();
-    const reason = session.worker.life !== session.life ? 'worker_gone' : settings && isIdle(session, settings, now) ? 'idle' : null;
-    if (reason === null) return session;
-    this.#remove(session);
-    this.#context.onEnded(reason, 1);
-    return null;
-  }
-
   #add(session: Session, { idle_ms: idleMs, max_entries: most }: SessionSettings): Session {
     if (this.#table.size >= most) {
-      this.#remove(this.#table.values().next().value!);
+      this.#remove(this.#leastUsed());
       this.#context.onEnded('full', 1);
     }
     this.#table.set(session.key, session);
@@ -146,10 +144,10 @@ export class Sessions {
     return session;
   }
 
-  #use(session: Session, now: number): void {
-    session.usedAt = now;
-    this.#table.delete(session.key);
-    this.#table.set(session.key, session);
+  /** Of a table that is not empty. Those with calls under way, of which there are no more than places at the workers, come last. */
+  #leastUsed(): Session {
+    for (const session of this.#table.values()) if (session.running === 0) return session;
+    return this.#table.values().next().value!;
   }
 
   /** Ends those that are idle, and plans the next look for when the first of the others may be. */
@@ -163,7 +161,6 @@ export class Sessions {
     let ended = 0;
     for (const session of this.#table.values()) {
       if (now - session.usedAt < inForce.idle_ms) break;
-      // As long as its calls are under way, of which there are no more than places at the workers.
       if (!isIdle(session, inForce, now)) continue;
       this.#remove(session);
       ended++;
@@ -180,9 +177,10 @@ export class Sessions {
     if (before > this.#table.size) this.#context.onEnded(reason, before - this.#table.size);
   }
 
-  #remove({ key, life }: Session): void {
-    this.#table.delete(key);
-    this.#count(life, -1);
+  #remove(session: Session): void {
+    session.isKept = false;
+    this.#table.delete(session.key);
+    this.#count(session.life, -1);
     if (this.#table.size > 0) return;
     this.#timer?.cancel();
     this.#timer = null;

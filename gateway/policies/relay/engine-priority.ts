@@ -2,7 +2,10 @@ import type { Call, CallBody } from '../../core/call.ts';
 import type { Worker } from '../../core/worker.ts';
 import { withFieldAtEnd } from '../../openai/field-at-end.ts';
 
-/** Of calls that have time. vLLM begins with the lowest number that waits, and takes 0 where a request has none (vllm/v1/request.py). */
+/**
+ * Of calls that have time. vLLM begins with the lowest number that waits, and takes 0 where a request has none (vllm/v1/request.py). Started
+ * with another policy, 0.32.0 takes any number and does not heed it, unlike its own description of the field (test/vllm: chat-priority-5).
+ */
 export const BATCH_PRIORITY = 10;
 
 /** Where vLLM reads the field. On `/v1/messages` it has none. */

@@ -58,6 +58,10 @@ describe('what the gateway is told', () => {
     expect(viewOf({ state: 'asleep', process })).toMatchObject({ state: 'idle', stage: null, pid: 7, etaSeconds: null });
   });
 
+  test('of its engine: how many it runs at once, and which of those that wait it takes first', () => {
+    expect(viewOf({ state: 'ready', process, sinceMs: 0, pulse })).toMatchObject({ maxNumSeqs: 16, scheduling: 'priority' });
+  });
+
   test('of a pause: that it comes on top', () => {
     expect(viewOf({ state: 'backoff', untilMs: 1_008_000 })).toMatchObject({ etaSeconds: 108, restarts: 2 });
   });

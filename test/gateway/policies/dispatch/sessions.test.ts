@@ -25,12 +25,12 @@ function tableOf(clock: FakeClock, count: number, over: Partial<SessionSettings>
     ...{ clock, workers, directory, ended, sessions },
     /** A call of the conversation goes to a worker, and ends at once. */
     call(key: string, worker: FakeWorker): void {
-      const session = sessions.place(key, worker, clock.now());
+      const session = sessions.place(key, sessions.find(key, clock.now()), worker, clock.now());
       if (session === null) return;
       sessions.begin(session);
       sessions.end(session, clock.now());
     },
-    at: (key: string) => sessions.workerOf(key, clock.now())?.id ?? null,
+    at: (key: string) => sessions.find(key, clock.now())?.worker.id ?? null,
     set: (next: SessionSettings | null) => {
       settings = next;
       sessions.configure();
@@ -73,7 +73,7 @@ describe('a conversation', () => {
   });
 
   test('is not over while a call of it is under way, and its time runs from the end of that', async () => {
-    const session = t.sessions.place('a', w0, t.clock.now())!;
+    const session = t.sessions.place('a', null, w0, t.clock.now())!;
     t.sessions.begin(session);
     await t.clock.advance(3 * IDLE_MS);
     expect(t.at('a')).toBe('w0');
@@ -88,6 +88,13 @@ describe('a conversation', () => {
     for (const key of ['a', 'b', 'c', 'a', 'd']) t.call(key, w0);
     expect(['a', 'b', 'c', 'd'].map(t.at)).toEqual(['w0', null, 'w0', 'w0']);
     expect(t.ended).toEqual([['full', 1]]);
+  });
+
+  test('with a call under way gives way last, but it does', () => {
+    for (const key of ['a', 'b', 'c']) t.sessions.begin(t.sessions.place(key, null, w0, t.clock.now())!);
+    t.call('d', w0);
+    t.call('e', w0);
+    expect(['a', 'b', 'c', 'd', 'e'].map(t.at)).toEqual([null, 'w0', 'w0', null, 'w0']);
   });
 
   test('ends with the life of its worker: the next life has an empty cache', () => {
@@ -114,7 +121,7 @@ describe('a conversation', () => {
   });
 
   test('that has begun anew is not ended by what is left of the old one', () => {
-    const old = t.sessions.place('a', w0, t.clock.now())!;
+    const old = t.sessions.place('a', null, w0, t.clock.now())!;
     t.sessions.begin(old);
     t.directory.setState(w0, 'backoff');
     t.call('a', w1);
@@ -140,7 +147,7 @@ describe('new settings', () => {
     t.call('a', w0);
     t.set(null);
     expect([t.ended, t.clock.pending]).toEqual([[['off', 1]], 0]);
-    expect(t.sessions.place('a', w0, t.clock.now())).toBeNull();
+    expect(t.sessions.place('a', null, w0, t.clock.now())).toBeNull();
   });
 });
 
@@ -159,7 +166,7 @@ describe('what stands for it', () => {
   });
 
   test('does not show what the client called it, and is as long for any name', () => {
-    expect(of({ sessionId: 'a'.repeat(256) })).toMatch(/^[\w-]{43}$/);
+    expect(of({ sessionId: 'a'.repeat(256) })).toMatch(/^[0-9a-f]{64}$/);
     expect(of({})).not.toContain('s-1');
   });
 
@@ -190,17 +197,17 @@ test('whatever happens, it holds no more than it may and names no worker that is
       const open: Session[] = [];
       let most = 3;
       let begun = 0;
-      const table = () => new Map(Array.from({ length: 10 }, (_, key) => [`${key}`, sessions.workerOf(`${key}`, clock.now())]));
+      const table = () => new Map(Array.from({ length: 10 }, (_, key) => [`${key}`, sessions.find(`${key}`, clock.now())?.worker ?? null]));
       for (const next of happenings) {
         const worker = workers[(next as { worker?: number }).worker ?? 0]!;
         if (next.kind === 'begin') {
-          const isNew = sessions.workerOf(`${next.key}`, clock.now()) === null;
-          const session = sessions.place(`${next.key}`, worker, clock.now());
+          const known = sessions.find(`${next.key}`, clock.now());
+          const session = sessions.place(`${next.key}`, known, worker, clock.now());
           expect(session === null).toBe(worker.life === null);
           if (session !== null) {
             sessions.begin(session);
             open.push(session);
-            if (isNew) begun++;
+            if (known === null) begun++;
           }
         } else if (next.kind === 'end') {
           const [session] = open.splice(next.which % Math.max(1, open.length), 1);
