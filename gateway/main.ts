@@ -91,6 +91,7 @@ const KNOWS_WORKERS_MS = 5_000;
 const RECORD_BYTES = 67_108_864;
 /** Fewer than most systems grant, and than a busy day can take. */
 const FEW_FILES = 4_096;
+const NO_SOURCES: Settings['sessions']['from'] = [];
 
 interface GatewayOptions extends Reading {
   readonly loaded: LoadedSettings;
@@ -253,6 +254,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     directory,
     breaker: () => settings.circuit_breaker,
     balancer: () => settings.load_balancer,
+    sessions: () => settings.sessions,
     pressure: () => settings.pressure,
     retry: () => settings.retry,
     share: kin?.share,
@@ -315,6 +317,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       hits: reuse.hits,
       misses: reuse.misses,
     }),
+    sessions: () => dispatch.sessions,
     limitsUsed: () => limiter.used(clock.now()),
   };
   kin?.share.start(directory);
@@ -423,6 +426,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     live,
     bodies,
     turns: new Turns(),
+    sessionSources: () => (settings.load_balancer.affinity === 'session' ? settings.sessions.from : NO_SOURCES),
     answerPlace: (answer, asker) => dispatch.answers.of(answer, asker),
     crowd,
     overload,
@@ -550,6 +554,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     alive?.cancel();
     kin?.share.close();
     pressureTimer.cancel();
+    dispatch.close();
     overload.close();
     heldKeys.close();
     refused?.close();
@@ -600,5 +605,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 }
 
 function listings({ workers }: Settings): WorkerListing[] {
-  return workers.map(({ url, api_key, models, max_num_seqs }) => ({ url, apiKey: api_key, models, maxNumSeqs: max_num_seqs }));
+  return workers.map(({ url, api_key, models, max_num_seqs, scheduling_policy }) => ({
+    ...{ url, apiKey: api_key, models, maxNumSeqs: max_num_seqs, scheduling: scheduling_policy },
+  }));
 }

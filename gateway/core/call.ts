@@ -46,6 +46,11 @@ export interface Peek {
   readonly previous?: string | null;
   /** It says itself that it has time (`service_tier: flex`). */
   readonly hasTime?: boolean;
+  /** What may name the conversation that it belongs to: `prompt_cache_key` and `user`; absent or null: nothing does. */
+  readonly promptCacheKey?: string | null;
+  readonly user?: string | null;
+  /** The engine's own `priority` that it carries, less being sooner; null: none · NaN: nothing that an engine would take for a number. */
+  readonly enginePriority?: number | null;
   /** So many tokens are to be in an event of its stream; absent: one. */
   readonly streamInterval?: number;
   /** Where whoever asks the same again may be given the same answer: characters of all that decides it. null or absent: nowhere else. */
@@ -95,6 +100,7 @@ export interface Call {
   readonly model: string;
   readonly principal: Principal;
   readonly priority: Priority;
+  /** The conversation that it belongs to, by a name of the client's own: it must not be shown. */
   readonly sessionId: string | null;
   /** The client's own name for what it asks, so that it is done once however often it is sent. */
   readonly idempotencyKey: string | null;

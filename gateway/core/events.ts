@@ -9,6 +9,20 @@ export type BreakerState = 'closed' | 'open' | 'half_open';
 /** Why an answer is not kept any more. */
 export type Eviction = 'full' | 'expired' | 'stale' | 'replaced';
 
+/** Why a conversation is no longer kept at a worker. off: nobody wants that any more. */
+export const SESSION_ENDS = ['idle', 'full', 'worker_gone', 'off'] as const;
+export type SessionEnd = (typeof SESSION_ENDS)[number];
+
+/** Conversations that are kept at workers, and what came of it since the process started. */
+export interface SessionFigures {
+  readonly active: number;
+  readonly byWorker: ReadonlyMap<string, number>;
+  /** Calls of a known conversation that went to its worker. */
+  readonly kept: number;
+  /** Those that went to another, which has it from then on. */
+  readonly moved: number;
+}
+
 export interface EarlyRefusal {
   readonly id: string;
   /** A path of the table, or 'unknown'. */
@@ -45,6 +59,7 @@ export interface Events {
   /** Once for each attempt, when the worker is done with it. */
   attemptEnded(call: Call, attempt: Attempt): void;
   retried(call: Call, reason: string): void;
+  sessionsEnded(reason: SessionEnd, count: number): void;
   breakerChanged(worker: string, from: BreakerState, to: BreakerState, reason: string): void;
   workerChanged(view: WorkerView, previous: WorkerView | null): void;
   pressureChanged(worker: string, from: string, to: string, kvUsage: number): void;
@@ -63,6 +78,7 @@ export interface LiveFigures {
   routed(): ReadonlyMap<string, number>;
   /** Answers that are kept for those who ask the same. */
   cache(): { entries: number; bytes: number; maxEntries: number; hits: number; misses: number };
+  sessions(): SessionFigures;
   /** How much of its limits each key has used, 1 for all. */
   limitsUsed(): Iterable<{ readonly name: string; readonly limit: LimitName; readonly share: number }>;
 }

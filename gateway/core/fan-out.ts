@@ -17,6 +17,7 @@ const NAMES: Readonly<Record<keyof Events, true>> = {
   routed: true,
   attemptEnded: true,
   retried: true,
+  sessionsEnded: true,
   breakerChanged: true,
   workerChanged: true,
   pressureChanged: true,

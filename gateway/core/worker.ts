@@ -32,6 +32,9 @@ export interface Degradation {
 export const REFUSABLE_FEATURES = ['prompt_logprobs'] as const;
 export type RefusedFeature = (typeof REFUSABLE_FEATURES)[number];
 
+/** vLLM's own words: as requests come, or by the `priority` that they carry. */
+export type SchedulingPolicy = 'fcfs' | 'priority';
+
 /** A model as a worker serves it. */
 export interface ServedModel {
   readonly id: string;
@@ -50,6 +53,8 @@ export interface WorkerView {
   readonly stage: WorkerStage | null;
   /** Sequences that the engine runs at once. */
   readonly maxNumSeqs: number;
+  /** In which order it takes up what waits in it. Absent: nobody knows, which is as it comes. */
+  readonly scheduling?: SchedulingPolicy;
   readonly pid: number | null;
   readonly port: number | null;
   readonly startedAtMs: number | null;

@@ -23,6 +23,8 @@ export interface CallHead {
   readonly arrivedAt: number;
 }
 
+export type SessionSource = 'header' | 'prompt_cache_key' | 'user';
+
 /** Told of a body as it is read. */
 interface BodyReading {
   /** Nothing in the request's head speaks against reading its body. */
@@ -41,6 +43,8 @@ export interface IdentifyContext {
    * `asker`: the name of a key; null: whoever has none
    */
   readonly answerPlace: (answer: string, asker: string | null) => { readonly worker: string; readonly model: string } | 'anothers' | null;
+  /** What names the conversation that a call belongs to, the first that it has; empty: nobody asks for that. */
+  readonly sessionSources: () => readonly SessionSource[];
   /** Whether a client's own trace is continued with its sampling decision. */
   readonly trustTrace: () => boolean;
 }
@@ -98,7 +102,7 @@ export async function identify(
     model: model.id,
     principal,
     priority: priorityOf(principal, headers, seen),
-    sessionId: checked(headers['x-session-id'], SESSION_ID),
+    sessionId: sessionOf(context.sessionSources(), headers, seen),
     idempotencyKey: (headers['idempotency-key'] as string | undefined) ?? null,
     cacheControl: headers['cache-control'] ?? null,
     forward: forwarded(headers, context.trustTrace()),
@@ -123,6 +127,14 @@ function unknownAnswer(id: string, param: string): GatewayError {
 function priorityOf(principal: Principal, headers: IncomingHttpHeaders, { hasTime }: Peek): Priority {
   const isLower = headers['x-headgate-priority'] === 'batch' || hasTime === true || (principal.kind === 'key' && principal.isBatch);
   return isLower ? 'batch' : 'interactive';
+}
+
+function sessionOf(sources: readonly SessionSource[], headers: IncomingHttpHeaders, { promptCacheKey, user }: Peek): string | null {
+  for (const source of sources) {
+    const name = source === 'header' ? checked(headers['x-session-id'], SESSION_ID) : source === 'user' ? user : promptCacheKey;
+    if (name != null) return name;
+  }
+  return null;
 }
 
 /** Where vLLM refuses a body without `model`, as Anthropic does; everywhere else it takes its first one. */

@@ -76,6 +76,7 @@ function readWorker(said: unknown): WorkerView {
     models: list(said['models']).map(readServed),
     // An unknown feature comes from a later version: no call could be recognized by it.
     refuses: list(said['refuses']).filter(isFeature),
+    scheduling: said['scheduling'] === 'priority' ? 'priority' : 'fcfs',
     ...(Array.isArray(said['gpus']) ? { gpus: said['gpus'].filter(isName) } : {}),
   };
 }

@@ -1,9 +1,10 @@
 import type { JsonObject } from './json-body.ts';
+import { withFieldAtEnd } from './field-at-end.ts';
 import { isObject, read } from './given-up.ts';
 
 /** Routes whose streams tell what was counted only when they are asked to. */
 const ASKED: ReadonlySet<string> = new Set(['/v1/chat/completions', '/v1/completions']);
-const QUESTION = Buffer.from(',"stream_options":{"include_usage":true}');
+const QUESTION = '"stream_options":{"include_usage":true}';
 
 /** Options that say nothing but how the usage is to be told. */
 const ABOUT_USAGE: ReadonlySet<string> = new Set(['include_usage', 'continuous_usage_stats']);
@@ -19,13 +20,9 @@ function isWithoutUsage(options: unknown): boolean {
   return Object.entries(options).every(([name, said]) => ABOUT_USAGE.has(name) && (said === null || typeof said === 'boolean'));
 }
 
-/**
- * The body, which is a JSON object with at least one key, with the question for the usage at its end, and not one other byte changed. Where
- * it has `stream_options` already the later ones count, as in every parser that a worker may have.
- */
+/** The body, which is a JSON object, with the question for the usage at its end. */
 export function askingForUsage(body: Buffer): Buffer {
-  const end = body.lastIndexOf('}');
-  return Buffer.concat([body.subarray(0, end), QUESTION, body.subarray(end)]);
+  return withFieldAtEnd(body, QUESTION);
 }
 
 /** Of an event of a stream that tells the usage and nothing else: what it is signed with. null: it is another event. */

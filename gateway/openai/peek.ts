@@ -17,6 +17,7 @@ const MAX_STOPS = 16;
 const MAX_LOGPROBS = 500_000;
 const MAX_MODEL_NAME = 512;
 const PROMPT_HEAD_CHARS = 256;
+const MAX_SESSION_NAME = 256;
 
 /** Where a request may ask for several answers to one prompt. */
 const CHOOSING: ReadonlySet<string> = new Set(['/v1/chat/completions', '/v1/chat/completions/batch', '/v1/completions']);
@@ -64,6 +65,9 @@ export function peek(body: ParsedBody, { path, whole }: Pick<Route, 'path' | 'wh
     promptLogprobs: promptLogprobsField(value),
     // OpenAI's word for the cheaper class that waits for others; its other tiers ask for what every call gets.
     hasTime: value['service_tier'] === 'flex',
+    promptCacheKey: sessionName(value['prompt_cache_key']),
+    user: sessionName(value['user']),
+    enginePriority: enginePriority(value['priority']),
     streamInterval: streamInterval(value),
     decidingChars: isDeterministic(value, path) ? body.textChars - silentChars(value) : null,
     previous: path === '/v1/responses' ? optionalString(value, 'previous_response_id', MAX_MODEL_NAME) : null,
@@ -90,6 +94,26 @@ function answerLimit(value: JsonObject, path: string): number | null {
 /** What vLLM makes of it: a token an event, and anything that it would refuse. */
 function streamInterval({ stream_interval: interval }: JsonObject): number {
   return typeof interval === 'number' && interval > 1 && Number.isInteger(interval) ? interval : 1;
+}
+
+/** What a field says that names a conversation. A worker may take more; it is none of our business. */
+function sessionName(item: unknown): string | null {
+  return typeof item === 'string' && item !== '' && item.length <= MAX_SESSION_NAME ? item : null;
+}
+
+/** As vLLM reads it, which takes "3", "1_000" and true for numbers (pydantic). */
+function enginePriority(item: unknown): number | null {
+  switch (typeof item) {
+    case 'undefined':
+      return null;
+    case 'string':
+      return Number(item.replaceAll('_', ''));
+    case 'number':
+    case 'boolean':
+      return Number(item);
+    default:
+      return NaN;
+  }
 }
 
 /** How many prompts a completion or embedding request carries: a list of strings or of token lists counts each. */

@@ -1,3 +1,4 @@
+import { withFieldAtEnd } from './field-at-end.ts';
 import { stringEnd } from './json-body.ts';
 
 const QUOTE = 0x22;
@@ -15,11 +16,9 @@ export function rewriteModel(bytes: Buffer, model: string): Buffer | null {
   return Buffer.concat([bytes.subarray(0, span.start), Buffer.from(JSON.stringify(model)), bytes.subarray(span.end)]);
 }
 
-/** The body, which is a JSON object without a name for the model, with that name at its end, and not one other byte changed. */
+/** The body, which is a JSON object without a name for the model, with that name at its end. */
 export function nameModel(bytes: Buffer, model: string): Buffer {
-  const end = bytes.lastIndexOf('}');
-  const isEmpty = /^\s*\{\s*$/.test(bytes.toString('latin1', 0, Math.min(end, 64)));
-  return Buffer.concat([bytes.subarray(0, end), Buffer.from(`${isEmpty ? '' : ','}"model":${JSON.stringify(model)}`), bytes.subarray(end)]);
+  return withFieldAtEnd(bytes, `"model":${JSON.stringify(model)}`);
 }
 
 /** Where the string value of a top-level key lies, quotes included. */

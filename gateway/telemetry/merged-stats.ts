@@ -38,6 +38,15 @@ export function mergedStats(all: readonly [Stats, ...Stats[]]): Stats {
       ),
       retries: sum(({ routing }) => routing.retries),
     },
+    sessions: {
+      active: sum(({ sessions }) => sessions.active),
+      by_worker: together(
+        all.map(({ sessions }) => sessions.by_worker),
+        (a, b) => a + b,
+      ),
+      kept: sum(({ sessions }) => sessions.kept),
+      moved: sum(({ sessions }) => sessions.moved),
+    },
     tokens: {
       input: sum(({ tokens }) => tokens.input),
       output: sum(({ tokens }) => tokens.output),

@@ -17,6 +17,7 @@ export function statsBody({ figures, directory, ledger, clock }: StatsFacts) {
   const now = clock.now();
   const cache = figures.cache();
   const routed = figures.routed();
+  const sessions = figures.sessions();
   return {
     batcher: {
       total_requests: requests,
@@ -68,6 +69,12 @@ export function statsBody({ figures, directory, ledger, clock }: StatsFacts) {
       total: [...routed.values()].reduce((sum, count) => sum + count, 0),
       by_worker: Object.fromEntries(routed),
       retries: ledger.retries,
+    },
+    sessions: {
+      active: sessions.active,
+      by_worker: Object.fromEntries(sessions.byWorker),
+      kept: sessions.kept,
+      moved: sessions.moved,
     },
     tokens: { input: ledger.inputTokens, output: ledger.outputTokens, cached_input: ledger.cachedTokens },
   };

@@ -64,6 +64,7 @@ export class ListedWorker {
       state: 'starting',
       stage: null,
       maxNumSeqs: listing.maxNumSeqs,
+      scheduling: listing.scheduling ?? 'fcfs',
       pid: null,
       startedAtMs: null,
       restarts: 0,
@@ -78,12 +79,14 @@ export class ListedWorker {
 
   /** Takes over a line that names the same worker, which stays as ready as it is. @returns whether the line says anything new */
   relist(listing: WorkerListing): boolean {
-    const { apiKey, models, maxNumSeqs } = this.#listing;
+    const { apiKey, models, maxNumSeqs, scheduling } = this.#listing;
     const sameModels = JSON.stringify(listing.models) === JSON.stringify(models);
-    if (listing.apiKey === apiKey && listing.maxNumSeqs === maxNumSeqs && sameModels) return false;
+    const sameEngine = listing.maxNumSeqs === maxNumSeqs && listing.scheduling === scheduling;
+    if (listing.apiKey === apiKey && sameEngine && sameModels) return false;
     this.#listing = listing;
     this.apiKey = listing.apiKey;
-    this.view = { ...this.view, maxNumSeqs: listing.maxNumSeqs, models: listing.models?.map(modelNamed) ?? this.view.models };
+    const told = { maxNumSeqs: listing.maxNumSeqs, scheduling: listing.scheduling ?? 'fcfs' };
+    this.view = { ...this.view, ...told, models: listing.models?.map(modelNamed) ?? this.view.models };
     return true;
   }
 

@@ -1,3 +1,5 @@
+import type { SchedulingPolicy } from '../core/worker.ts';
+
 /** One line of `workers` in the settings. */
 export interface WorkerListing {
   /** http(s)://host[:port] */
@@ -6,6 +8,8 @@ export interface WorkerListing {
   /** null: ask the worker. */
   readonly models: readonly string[] | null;
   readonly maxNumSeqs: number;
+  /** Default: fcfs. */
+  readonly scheduling?: SchedulingPolicy;
 }
 
 /** Where a listed worker is, and what it is called for that. */

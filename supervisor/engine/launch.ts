@@ -1,4 +1,5 @@
 import { shownArguments } from '../../gateway/core/secrets/data.ts';
+import type { SchedulingPolicy } from '../../gateway/core/worker.ts';
 import type { EngineValue } from '../../gateway/config/schema/settings.ts';
 import type { EngineSettings } from '../profile/profile.ts';
 import { isNegatable } from '../flags/known-flags.ts';
@@ -43,6 +44,7 @@ export interface LaunchPlan {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   readonly maxNumSeqs: number;
+  readonly scheduling: SchedulingPolicy;
   readonly maxModelLen: number | null;
 }
 
@@ -73,6 +75,7 @@ export function planLaunch(request: LaunchRequest): LaunchPlan {
     env: environment(request),
     cwd: request.cwd,
     maxNumSeqs: numberOr(request.settings['max_num_seqs'], DEFAULT_MAX_NUM_SEQS),
+    scheduling: request.settings['scheduling_policy'] === 'priority' ? 'priority' : 'fcfs',
     maxModelLen: numberOr(request.settings['max_model_len'], null),
   };
 }

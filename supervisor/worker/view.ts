@@ -1,4 +1,4 @@
-import type { ServedModel, WorkerFailure, WorkerStage, WorkerView } from '../../gateway/core/worker.ts';
+import type { SchedulingPolicy, ServedModel, WorkerFailure, WorkerStage, WorkerView } from '../../gateway/core/worker.ts';
 import type { Failure } from '../failure/failure.ts';
 import { refusedFeatures, summarize } from '../ladder/step.ts';
 import type { Life, Machine } from '../machine/life.ts';
@@ -12,6 +12,7 @@ export interface WorkerShell {
   readonly port: number;
   readonly models: readonly ServedModel[];
   readonly maxNumSeqs: number;
+  readonly scheduling: SchedulingPolicy;
   readonly args: readonly string[];
   readonly logFile: string;
   readonly startedAtMs: number | null;
@@ -38,6 +39,7 @@ export function toView(facts: WorkerFacts, machine: Machine, shell: WorkerShell,
     state: life.state === 'asleep' ? 'idle' : life.state,
     stage: stageOf(life),
     maxNumSeqs: shell.maxNumSeqs,
+    scheduling: shell.scheduling,
     pid: 'process' in life ? (life.process?.pid ?? null) : null,
     port: shell.port === NO_PORT ? null : shell.port,
     startedAtMs: 'process' in life ? shell.startedAtMs : null,

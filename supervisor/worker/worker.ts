@@ -113,6 +113,7 @@ export class SupervisedWorker {
         { id: this.spec.modelId, root: this.spec.source, parent: null, maxModelLen: plan?.maxModelLen ?? null },
       ],
       maxNumSeqs: plan?.maxNumSeqs ?? 1,
+      scheduling: plan?.scheduling ?? 'fcfs',
       args: plan?.args ?? [],
       logFile: this.#process.logFile,
       startedAtMs: this.#report.startedAtMs,

@@ -33,6 +33,7 @@ function setUp(early: readonly Layer[]) {
   const dispatch = new Dispatch({
     ...{ clock, events, directory, random },
     breaker: () => ({ failures: 5, window_ms: 30_000, failure_rate: 0.5, min_requests: 10, open_ms: 30_000, success_to_close: 2 }),
+    sessions: () => ({ idle_ms: 180_000, max_entries: 10_000 }),
     balancer: () => ({ policy: 'p2c', affinity: 'none', slow_start_ms: 0 }),
     pressure: () => PRESSURE,
     retry: () => ({ max_attempts: 2, budget_ratio: 0.2 }),

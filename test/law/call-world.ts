@@ -31,6 +31,8 @@ const TIMEOUTS = {
 };
 const PRESSURE = { warn_kv_usage: 0.85, critical_kv_usage: 0.95, scrape_interval_ms: 500 };
 const OPEN_MS = 2_000;
+const SESSION_IDLE_MS = 1_500;
+const MOST_SESSIONS = 2;
 /** How often admission looks whether pressure has fallen. */
 const LOOK_AGAIN_MS = 250;
 const POISON = '{"prompt":"the one that kills"}';
@@ -99,6 +101,7 @@ export class World {
         open_ms: OPEN_MS,
         success_to_close: house.success_to_close,
       }),
+      sessions: () => ({ idle_ms: SESSION_IDLE_MS, max_entries: MOST_SESSIONS }),
       balancer: () => ({ policy: house.policy, affinity: house.affinity, slow_start_ms: 500 }),
       pressure: () => PRESSURE,
       retry: () => ({ max_attempts: house.max_attempts, budget_ratio: 0.5 }),
@@ -192,7 +195,7 @@ export class World {
     for (const { client } of this.lives) client.drain();
     await this.clock.advance(TIMEOUTS.stream_total_ms + TIMEOUTS.idle_ms);
     for (const { client } of this.lives) client.drain();
-    await this.clock.advance(OPEN_MS + 2_000);
+    await this.clock.advance(Math.max(OPEN_MS, SESSION_IDLE_MS) + 2_000);
   }
 
   /** What must hold when everything has settled, for all calls together. */
@@ -203,13 +206,24 @@ export class World {
       queued: admission.depth('interactive') + admission.depth('batch'),
       places: admission.inUse(),
       held: windows.pending,
+      sessions: this.dispatch.sessions.active,
       atWorkers: this.#workers.map((worker) => worker.inFlight),
       sockets: this.#workers.map((worker) => worker.transport.openSockets),
       timers: clock.pending,
       unexpected: this.unexpected,
     };
     const none = this.#workers.map(() => 0);
-    expect(left).toEqual({ inFlight: 0, queued: 0, places: 0, held: 0, atWorkers: none, sockets: none, timers: 0, unexpected: [] });
+    expect(left).toEqual({
+      inFlight: 0,
+      queued: 0,
+      places: 0,
+      held: 0,
+      sessions: 0,
+      atWorkers: none,
+      sockets: none,
+      timers: 0,
+      unexpected: [],
+    });
     // A breaker whose probe was lost would admit nobody for ever.
     for (const [id, breaker] of this.dispatch.breakers) expect([id, breaker.admits(clock.now())]).toEqual([id, true]);
   }
@@ -241,8 +255,10 @@ export class World {
     expect(places).toBeLessThanOrEqual(Math.min(this.inFlight.count, capacity));
     // Whatever is held or at a worker has a place, for as long as it is there.
     expect(this.windows.pending + atWorkers).toBeLessThanOrEqual(places);
-    // With nothing in flight nothing waits for its time, but a stream's last bytes.
-    if (this.inFlight.count === 0 && this.open().length === 0) expect(this.clock.pending).toBe(0);
+    // With nothing in flight nothing waits for its time, but a stream's last bytes, and conversations for theirs.
+    const { active } = this.dispatch.sessions;
+    expect(active).toBeLessThanOrEqual(MOST_SESSIONS);
+    if (this.inFlight.count === 0 && this.open().length === 0) expect(this.clock.pending).toBe(active > 0 ? 1 : 0);
     for (const { call, client, exchanges } of this.lives) {
       // Whoever has gone frees its worker at once.
       if (client.closed && !client.complete && exchanges.some(({ exchange }) => !exchange.over)) {

@@ -16,6 +16,7 @@ const PROMISED = `
   batch_size batch_window_wait_seconds batch_window_ms{model}
   breaker_state{worker,state} breaker_transitions_total{worker,from,to,reason}
   retries_total{reason} client_disconnects_total{phase} streams_broken_total{reason} routed_requests_total{worker}
+  sessions_active sessions_evicted_total{reason}
   worker_ready{worker} worker_stage{worker,stage} worker_restarts_total{worker,reason} worker_oom_total{worker,class}
   worker_degradation_level{worker} worker_start_seconds model_swaps_total{from,to} model_swap_seconds
   worker_requests_running{worker} worker_requests_waiting{worker} worker_kv_cache_usage_ratio{worker}

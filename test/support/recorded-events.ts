@@ -30,6 +30,7 @@ export class RecordedEvents implements Events {
   readonly routed = this.#recorder('routed');
   readonly attemptEnded = this.#recorder('attemptEnded');
   readonly retried = this.#recorder('retried');
+  readonly sessionsEnded = this.#recorder('sessionsEnded');
   readonly breakerChanged = this.#recorder('breakerChanged');
   readonly workerChanged = this.#recorder('workerChanged');
   readonly pressureChanged = this.#recorder('pressureChanged');

@@ -25,6 +25,7 @@ export function crossFindings(settings: Settings): CrossFinding[] {
     ...modelNames(settings),
     ...placements(settings),
     ...neverReached(settings),
+    ...unusedSessions(settings),
   ];
 }
 
@@ -169,6 +170,16 @@ function* neverReached({ timeouts, admin, telemetry }: Settings): Generator<Cros
     if (telemetry[name] === untouched[name]) continue;
     const message = 'has no effect yet: this version sends no traces; a traceparent that comes in is passed on to the worker';
     yield warning(['telemetry', name], [], message);
+  }
+}
+
+function* unusedSessions({ sessions, load_balancer }: Settings): Generator<CrossFinding> {
+  if (load_balancer.affinity === 'session') return;
+  const untouched = defaultSettings().sessions;
+  for (const name of ['idle_ms', 'max_entries', 'from'] as const) {
+    if (String(sessions[name]) === String(untouched[name])) continue;
+    const message = `has no effect while load_balancer.affinity is ${load_balancer.affinity}: set that to session`;
+    yield warning(['sessions', name], [['load_balancer', 'affinity']], message);
   }
 }
 

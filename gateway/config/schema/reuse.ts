@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { count, ms } from './kinds.ts';
+import { count, HOUR_MS, ms } from './kinds.ts';
 
-// What is kept so that nothing is made twice.
+// What is kept so that nothing is made twice: answers, and where the beginnings of conversations are.
 
 export const cache = () =>
   z.strictObject({
@@ -48,4 +48,20 @@ export const idempotency = () =>
     join_grace_ms: ms(0, 600_000)
       .default(5_000)
       .describe('How long a request goes on whose client has gone, so that the client finds it when it comes back.'),
+  });
+
+export const sessions = () =>
+  z.strictObject({
+    idle_ms: ms(1000, 24 * HOUR_MS)
+      .default(180_000)
+      .describe('How long after its last call a conversation is kept at its worker.'),
+    max_entries: count(1, 1_000_000)
+      .default(10_000)
+      .describe('Conversations kept at once in each process; of more, the one that was used longest ago goes.'),
+    from: z
+      .array(z.enum(['header', 'prompt_cache_key', 'user']))
+      .min(1)
+      .max(3)
+      .default(['header', 'prompt_cache_key'])
+      .describe('What names a conversation, the first that a call has: x-session-id (header), or these fields of its body.'),
   });

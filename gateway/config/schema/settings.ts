@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { auth, limits, metrics } from './client-keys.ts';
 import { controlProblem, originProblem, serverUrlProblem } from './addresses.ts';
-import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path, processes, secret, share } from './kinds.ts';
+import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path, processes, share } from './kinds.ts';
 import { namedModel } from './named-model.ts';
 import { placement } from './placement.ts';
-import { cache, idempotency, singleFlight } from './reuse.ts';
+import { listedWorker } from './listed-worker.ts';
+import { cache, idempotency, sessions, singleFlight } from './reuse.ts';
 
 // The one place that says which settings exist, their defaults and ranges. Rules between settings are in cross-checks.ts.
 
@@ -41,15 +42,6 @@ const admin = z.strictObject({
     description: 'Key that /admin and /debug ask for. null: one is made at the first start, in admin.key in supervisor.state_dir.',
     writeOnly: true,
   }),
-});
-
-const worker = z.strictObject({
-  url: checked((text) => serverUrlProblem(text, 'none'))
-    .transform((text) => new URL(text).origin)
-    .describe('Root of a running vLLM server, such as http://10.0.0.5:8000.'),
-  api_key: secret().nullable().default(null).meta({ description: 'Key the worker asks for (vllm serve --api-key).', writeOnly: true }),
-  models: z.array(modelName()).min(1).nullable().default(null).describe('Ids of the models it serves; null asks the worker itself.'),
-  max_num_seqs: count(1, 65_536).default(256).describe('Sequences the worker runs at once (vllm serve --max-num-seqs).'),
 });
 
 const supervisor = z.strictObject({
@@ -186,7 +178,7 @@ const loadBalancer = z.strictObject({
   affinity: z
     .enum(['none', 'session', 'prefix'])
     .default('none')
-    .describe('Prefer the worker that has seen the session (x-session-id) or the start of the prompt, for its prefix cache.'),
+    .describe('Prefer the worker that has seen the conversation (see sessions) or the start of the prompt, for its prefix cache.'),
   slow_start_ms: ms(0, HOUR_MS).default(30_000).describe('Time over which a worker that became ready gets its full share. 0 = at once.'),
 });
 
@@ -244,7 +236,7 @@ export const settingsSchema = z.strictObject({
   auth: auth.prefault({}).describe('Who may use the API.'),
   limits: limits.prefault({}).describe('How much each key, and each address without one, may ask for.'),
   workers: z
-    .array(worker)
+    .array(listedWorker())
     .max(1024)
     .default([])
     .describe('Running vLLM servers to stand in front of. Empty: the supervisor launches them.'),
@@ -259,6 +251,7 @@ export const settingsSchema = z.strictObject({
   pressure: pressure.prefault({}).describe("When a worker's KV cache counts as nearly full."),
   circuit_breaker: circuitBreaker.prefault({}).describe('When a failing worker is left alone for a while.'),
   load_balancer: loadBalancer.prefault({}).describe('Which worker gets a request.'),
+  sessions: sessions().prefault({}).describe('How conversations are told apart and kept, with load_balancer.affinity: session.'),
   retry: retry.prefault({}).describe('Whether a request that failed before its first byte is tried elsewhere.'),
   cache: cache().prefault({}).describe('Answers that are given again.'),
   single_flight: singleFlight().prefault({}).describe('Answers that several requests share while they are made.'),

@@ -42,6 +42,7 @@ const LOG_FIELDS = [
   'p95_ms',
   'slo_ms',
   'kv_usage_ratio',
+  'sessions',
   // workers
   'state',
   'previous_state',

@@ -10,6 +10,7 @@ import type { AnswerPlaces } from './answer-places.ts';
 import type { Blame } from './blame.ts';
 import type { Permit } from './circuit-breaker.ts';
 import type { Held, InHand } from './in-hand.ts';
+import type { Session, Sessions } from './sessions.ts';
 import type { Suspects } from './suspects.ts';
 
 /** What learns from every attempt. */
@@ -21,6 +22,7 @@ export interface Learners {
   readonly blame: Blame;
   readonly answers: AnswerPlaces;
   readonly inHand: InHand;
+  readonly sessions: Sessions;
 }
 
 /** Keeps the books of one attempt: counts it at its worker from the first moment to the last, and tells breaker and suspicions how it went. */
@@ -32,18 +34,21 @@ export class AttemptBooks implements AttemptObserver {
   readonly #permit: Permit;
   /** Whether the breaker waits for this one to tell. */
   readonly #isProbe: boolean;
+  readonly #session: Session | null;
   readonly #held: Held;
   /** The worker has the request and has not said anything yet. */
   #isUnanswered = false;
   #isOpen = true;
 
-  constructor(learners: Learners, call: Call, attempt: Attempt, worker: Worker, permit: Permit, isProbe: boolean) {
+  constructor(learners: Learners, call: Call, attempt: Attempt, worker: Worker, permit: Permit, isProbe: boolean, session: Session | null) {
     this.#learners = learners;
     this.#call = call;
     this.#attempt = attempt;
     this.#worker = worker;
     this.#permit = permit;
     this.#isProbe = isProbe;
+    this.#session = session;
+    if (session !== null) learners.sessions.begin(session);
     worker.inFlight++;
     this.#held = learners.inHand.begin(worker, attempt, call);
   }
@@ -113,6 +118,7 @@ export class AttemptBooks implements AttemptObserver {
     this.#isOpen = false;
     this.#worker.inFlight--;
     this.#learners.inHand.end(this.#held);
+    if (this.#session !== null) this.#learners.sessions.end(this.#session, this.#learners.clock.now());
   }
 
   #heard(): void {

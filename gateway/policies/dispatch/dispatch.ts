@@ -3,7 +3,7 @@ import type { Call } from '../../core/call.ts';
 import type { Handler } from '../../core/handler.ts';
 import type { Clock } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
-import type { Events } from '../../core/events.ts';
+import type { Events, SessionFigures } from '../../core/events.ts';
 import type { Random } from '../../core/random.ts';
 import type { Reply } from '../../core/reply.ts';
 import type { UpstreamRequest } from '../../core/transport.ts';
@@ -12,6 +12,7 @@ import type { PressureSettings } from '../capacity/pressure.ts';
 import type { Share } from '../capacity/share.ts';
 import { Losses, LostError } from '../lost/loss.ts';
 import type { AttemptResult } from '../relay/attempt-result.ts';
+import { bodyFor } from '../relay/engine-priority.ts';
 import { relay, type RelaySettings } from '../relay/relay.ts';
 import { type AnswerPlace, AnswerPlaces } from './answer-places.ts';
 import { AskedForRest } from './asked-for-rest.ts';
@@ -23,6 +24,7 @@ import type { BreakerSettings, CircuitBreaker, Finding, Permit } from './circuit
 import { InHand } from './in-hand.ts';
 import { LoadBalancer, type BalancerSettings } from './load-balancer.ts';
 import { RetryBudget } from './retry-budget.ts';
+import { type Session, Sessions, type SessionSettings } from './sessions.ts';
 import { SignsOfLife } from './signs-of-life.ts';
 import { SilencedCalls } from './silenced-calls.ts';
 import { takeBackStuck } from './stuck-calls.ts';
@@ -41,6 +43,7 @@ export interface DispatchContext {
   readonly directory: WorkerDirectory;
   readonly breaker: () => BreakerSettings;
   readonly balancer: () => BalancerSettings;
+  readonly sessions: () => SessionSettings;
   readonly pressure: () => PressureSettings;
   readonly retry: () => RetrySettings;
   /** What this process may have at each worker, where several are one gateway. */
@@ -63,6 +66,8 @@ interface Failed {
 interface Chosen {
   readonly worker: Worker;
   readonly permit: Permit;
+  /** The conversation that the call belongs to; null: it is not kept anywhere. */
+  readonly session: Session | null;
 }
 
 /** The one decision: leave out → balance → relay, repeated for each attempt. */
@@ -81,6 +86,7 @@ export class Dispatch {
   readonly #silenced: SilencedCalls;
   readonly #learners: Learners;
   readonly answers: AnswerPlaces;
+  readonly #sessions: Sessions;
   readonly #routed = new Map<string, number>();
 
   constructor(context: DispatchContext) {
@@ -89,9 +95,16 @@ export class Dispatch {
     this.#breakers = new Breakers(context, this.#signs);
     this.#silenced = new SilencedCalls(this.#inHand, context.clock);
     this.answers = new AnswerPlaces(() => context.directory.workers(), context.kin?.stored);
+    this.#sessions = new Sessions({
+      clock: context.clock,
+      settings: () => (context.balancer().affinity === 'session' ? context.sessions() : null),
+      workers: () => context.directory.workers(),
+      onEnded: (reason, count) => context.events.sessionsEnded(reason, count),
+    });
     this.#learners = {
       ...{ clock: context.clock, events: context.events, answers: this.answers },
       ...{ suspects: this.#suspects, losses: this.#losses, blame: this.#blame, inHand: this.#inHand },
+      ...{ sessions: this.#sessions },
     };
     this.#filters = filters(context, this.#breakers, this.#losses, this.#rest);
     context.directory.onChange(() => this.#forgetWorkers());
@@ -106,6 +119,11 @@ export class Dispatch {
     return this.#routed;
   }
 
+  /** Conversations that are kept at workers. */
+  get sessions(): SessionFigures {
+    return this.#sessions.figures;
+  }
+
   /** What another process has found out about a worker. */
   follow(worker: string, finding: Finding): void {
     this.#breakers.of(worker).follow(finding, this.#context.clock.now());
@@ -117,9 +135,15 @@ export class Dispatch {
     this.#silenced.look();
   }
 
-  /** Takes new thresholds into the breakers there are. */
+  /** Takes new settings over into what there is. */
   configure(): void {
     this.#breakers.configure();
+    this.#sessions.configure();
+  }
+
+  /** Frees its timer. */
+  close(): void {
+    this.#sessions.close();
   }
 
   handler(): Handler {
@@ -142,17 +166,17 @@ export class Dispatch {
     let failed: Failed | null = null;
     for (;;) {
       call.cancellation.throwIfCancelled();
-      const { worker, permit } = this.#choose(call, tried, failed);
+      const { worker, permit, session } = this.#choose(call, tried, failed);
       if (failed) events.retried(call, failed.cause);
       if (call.attempts.length === 0) this.#budget.deposit(budget_ratio);
       tried.push(worker);
       const { life } = worker;
-      let result = await this.#attempt(call, worker, permit);
+      let result = await this.#attempt(call, worker, permit, session);
       if (result.kind === 'failed' && result.cause === 'stale') {
         // The worker closed a kept connection as we used it: it never saw the request, and a fresh connection tells more.
         call.cancellation.throwIfCancelled();
         const again = this.#breakers.of(worker.id).acquire(clock.now());
-        if (again) result = await this.#attempt(call, worker, again);
+        if (again) result = await this.#attempt(call, worker, again, session);
       }
       if (result.kind === 'replied') return result.reply;
       const { cause, error } = result;
@@ -176,9 +200,12 @@ export class Dispatch {
     if (workers instanceof GatewayError) throw failed?.error ?? workers;
     if (failed && !this.#mayRetry(failed.cause)) throw failed.error;
     const settings = this.#context.balancer();
-    const worker = this.#balancer.choose(workers, settings, affinityKey(call, settings), now);
+    const key = settings.affinity === 'session' ? this.#sessions.keyOf(call) : null;
+    const known = key === null ? null : this.#sessions.find(key, now);
+    const worker = this.#balancer.choose(workers, settings, key ?? prefixOf(call, settings), now, known?.worker);
     // Its breaker has just said that it would admit a call, and nothing has happened since.
-    return { worker, permit: this.#breakers.of(worker.id).acquire(now)! };
+    const permit = this.#breakers.of(worker.id).acquire(now)!;
+    return { worker, permit, session: key === null ? null : this.#sessions.place(key, known, worker, now) };
   }
 
   /** A call that its worker never had, or lost by dying, is not what a budget guards against: every worker is asked at most once. */
@@ -186,7 +213,7 @@ export class Dispatch {
     return isLoss(cause) || this.#budget.withdraw();
   }
 
-  async #attempt(call: Call, worker: Worker, permit: Permit): Promise<AttemptResult> {
+  async #attempt(call: Call, worker: Worker, permit: Permit, session: Session | null): Promise<AttemptResult> {
     const { clock, events, relay: settings } = this.#context;
     const attempt = newAttempt(worker.id, worker.life, worker.load.bornAt);
     call.attempts.push(attempt);
@@ -194,9 +221,9 @@ export class Dispatch {
     this.#routed.set(worker.id, (this.#routed.get(worker.id) ?? 0) + 1);
     events.routed(call, worker.id);
     const isProbe = this.#breakers.of(worker.id).state === 'half_open';
-    const books = new AttemptBooks(this.#learners, call, attempt, worker, permit, isProbe);
+    const books = new AttemptBooks(this.#learners, call, attempt, worker, permit, isProbe, session);
     try {
-      const result = await relay(call, attempt, worker, this.#request(call), clock, settings(), books);
+      const result = await relay(call, attempt, worker, this.#request(call, worker), clock, settings(), books);
       if (attempt.failure === 'unsent') this.#losses.record(worker, attempt.life, clock.now());
       return result;
     } catch (error) {
@@ -205,12 +232,12 @@ export class Dispatch {
     }
   }
 
-  #request(call: Call): UpstreamRequest {
+  #request(call: Call, worker: Worker): UpstreamRequest {
     const { body, route } = call;
     const headers: Record<string, string> = { ...call.forward, 'x-request-id': this.#context.newRequestId() };
     if (route.stored) return { method: route.stored, path: call.only?.target ?? route.path, headers, body: null };
     headers['content-type'] = body.contentType;
-    return { method: 'POST', path: route.path, headers, body };
+    return { method: 'POST', path: route.path, headers, body: bodyFor(call, worker) };
   }
 
   #forgetWorkers(): void {
@@ -218,18 +245,12 @@ export class Dispatch {
     for (const known of [this.#routed, this.#losses, this.#blame, this.#inHand, this.#signs, this.#rest]) {
       for (const id of known.keys()) if (!present.has(id)) known.delete(id);
     }
+    this.#sessions.forgetEnded();
   }
 }
 
-function affinityKey(call: Call, settings: BalancerSettings): string | null {
-  switch (settings.affinity) {
-    case 'none':
-      return null;
-    case 'session':
-      return call.sessionId;
-    case 'prefix':
-      return call.peek.promptHead === '' ? null : call.peek.promptHead;
-  }
+function prefixOf({ peek }: Call, { affinity }: BalancerSettings): string | null {
+  return affinity === 'prefix' && peek.promptHead !== '' ? peek.promptHead : null;
 }
 
 /** The worker is not there, or is not any more. */

@@ -49,12 +49,15 @@ export class LoadBalancer {
     this.#random = random;
   }
 
-  /** @param affinityKey what calls that belong together share; null for none. */
-  choose(candidates: readonly Worker[], settings: BalancerSettings, affinityKey: string | null, now: number): Worker {
+  /**
+   * @param affinityKey what calls that belong together share; null for none
+   * @param last where the call before this one went, which is better than where the key would have it; absent: nobody knows
+   */
+  choose(candidates: readonly Worker[], settings: BalancerSettings, affinityKey: string | null, now: number, last?: Worker): Worker {
     const count = candidates.length;
     if (count === 1) return candidates[0]!;
     if (affinityKey !== null) {
-      const home = preferred(candidates, affinityKey);
+      const home = last !== undefined && candidates.includes(last) ? last : preferred(candidates, affinityKey);
       if (withinBound(home, candidates, settings, now)) return home;
     }
     switch (settings.policy) {
@@ -97,7 +100,7 @@ function preferred(candidates: readonly Worker[], key: string): Worker {
   let best = candidates[0]!;
   let bestHash = -1;
   for (const worker of candidates) {
-    const value = hash32(`${worker.id}\n${key}`);
+    const value = hash32(worker.id, key);
     if (value > bestHash) {
       best = worker;
       bestHash = value;
@@ -106,12 +109,17 @@ function preferred(candidates: readonly Worker[], key: string): Worker {
   return best;
 }
 
-/** FNV-1a with a final mix. */
-function hash32(text: string): number {
-  let h = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+/** Of both, a line each: FNV-1a with a final mix. */
+function hash32(worker: string, key: string): number {
+  let h = fnv(fnv(fnv(0x811c9dc5, worker), '\n'), key);
   h ^= h >>> 16;
   h = Math.imul(h, 0x85ebca6b);
   h ^= h >>> 13;
   return h >>> 0;
+}
+
+function fnv(from: number, text: string): number {
+  let h = from;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  return h;
 }

@@ -143,6 +143,11 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false,
       });
     },
 
+    sessionsEnded(reason, count) {
+      counters.sessions_evicted_total.add(count, reason);
+      if (log.enabled('debug')) log.debug('session', 'conversations are no longer kept', { reason, sessions: count });
+    },
+
     breakerChanged(worker, from, to, reason) {
       counters.breaker_transitions_total.add(1, worker, from, to, labelFrom(reason));
       log.write(to === 'open' ? 'warn' : 'info', 'breaker', `breaker ${to.replace('_', ' ')}`, { worker, from, to, reason });

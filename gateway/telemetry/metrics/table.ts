@@ -1,3 +1,5 @@
+import { SESSION_ENDS } from '../../core/events.ts';
+
 /**
  * What the page says where several processes are one gateway and each has a value of its own. first: all of them see the same, and one
  * speaks for them. Counters and histograms are always summed: what all see alike only one of them counts.
@@ -214,6 +216,19 @@ export const METRICS = {
     help: 'Answers that had begun and ended in an error, by reason.',
   },
   routed_requests_total: { kind: 'counter', labels: ['worker'], zeroEach: [[]], help: 'Attempts sent to each worker.' },
+
+  sessions_active: {
+    kind: 'gauge',
+    across: 'sum',
+    labels: [],
+    help: 'Conversations that are kept at a worker. One that several processes of the gateway have seen counts once in each.',
+  },
+  sessions_evicted_total: {
+    kind: 'counter',
+    labels: ['reason'],
+    zero: SESSION_ENDS.map((reason) => [reason]),
+    help: 'Conversations no longer kept at a worker: idle, full (others took their place), worker_gone (or its life has ended), off (by a reload).',
+  },
 
   worker_ready: { kind: 'gauge', across: 'first', labels: ['worker'], help: '1 while the worker takes requests, else 0.' },
   worker_stage: {

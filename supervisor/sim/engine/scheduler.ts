@@ -13,11 +13,14 @@ export interface SchedulerSettings {
   readonly chunkedPrefill: boolean;
   /** Share of blocks that admission leaves free, 0..1. */
   readonly watermark: number;
+  /** Whether what waits is ordered by priority before arrival (`--scheduling-policy priority`). Otherwise nobody reads a priority. */
+  readonly byPriority: boolean;
 }
 
 /**
  * vLLM's continuous batching, without the GPU: each step serves what runs first, then admits what waits, in order, as long as the token
- * budget, the sequence limit and the KV blocks allow; when blocks run out the last running sequence is thrown back to recompute.
+ * budget, the sequence limit and the KV blocks allow; when blocks run out the last running sequence, or the least urgent one, is thrown
+ * back to recompute (vllm/v1/core/sched/scheduler.py).
  * No time passes here: `step` says what is computed, and the engine waits as long as that takes.
  */
 export class Scheduler {
@@ -25,6 +28,7 @@ export class Scheduler {
   readonly pool: BlockPool;
   readonly #running: Sequence[] = [];
   readonly #waiting: Sequence[] = [];
+  #arrivals = 0;
   #preemptions = 0;
   #prefixQueries = 0;
   #prefixHits = 0;
@@ -51,10 +55,17 @@ export class Scheduler {
     return this.#prefixHits;
   }
 
-  /** Puts a new sequence at the end of the waiting queue, which has no bound. */
+  /** Puts a new sequence into the waiting queue, which has no bound: at its end, or behind all that are as urgent. */
   add(sequence: Sequence): void {
     sequence.state = 'waiting';
-    this.#waiting.push(sequence);
+    sequence.arrival = this.#arrivals++;
+    if (this.settings.byPriority) this.#insert(sequence);
+    else this.#waiting.push(sequence);
+  }
+
+  #insert(sequence: Sequence): void {
+    const at = this.#waiting.findIndex((other) => isBefore(sequence, other));
+    this.#waiting.splice(at < 0 ? this.#waiting.length : at, 0, sequence);
   }
 
   /** Takes a sequence out, wherever it is, and frees its blocks. A second call does nothing. */
@@ -86,26 +97,38 @@ export class Scheduler {
       const count = Math.min(sequence.tokens.length - sequence.computed, work.budget);
       if (count <= 0) continue;
       if (!this.#makeRoom(sequence, sequence.computed + count, work)) return;
+      // Whoever was thrown back may have stood before it.
+      if (work.preempted.length > 0) at = this.#running.indexOf(sequence);
       this.#compute(sequence, count, work);
     }
   }
 
-  /** Gives `sequence` blocks for `length` tokens, throwing back the last running ones if it must. @returns false when `sequence` itself was thrown back */
+  /** Gives `sequence` blocks for `length` tokens, throwing others back if it must. @returns false when `sequence` itself was thrown back */
   #makeRoom(sequence: Sequence, length: number, work: StepInProgress): boolean {
     const needed = this.#blocksFor(length) - sequence.blocks.length;
     while (this.pool.free < needed) {
-      const victim = this.#running.pop()!;
+      const victim = this.#victim();
+      work.takeBack(victim);
       this.#release(victim);
       victim.state = 'waiting';
       victim.computed = 0;
       victim.preemptions++;
-      this.#waiting.unshift(victim);
+      if (this.settings.byPriority) this.#insert(victim);
+      else this.#waiting.unshift(victim);
       this.#preemptions++;
       work.preempted.push(victim);
       if (victim === sequence) return false;
     }
     for (let i = 0; i < needed; i++) sequence.blocks.push(this.pool.take());
     return true;
+  }
+
+  /** Takes out the running sequence that can best wait. */
+  #victim(): Sequence {
+    if (!this.settings.byPriority) return this.#running.pop()!;
+    const victim = this.#running.reduce((last, other) => (isBefore(last, other) ? other : last));
+    this.#running.splice(this.#running.indexOf(victim), 1);
+    return victim;
   }
 
   #admitWaiting(work: StepInProgress): void {
@@ -141,10 +164,7 @@ export class Scheduler {
 
   #compute(sequence: Sequence, count: number, work: StepInProgress): void {
     const decoding = sequence.computed === sequence.tokens.length - 1 && sequence.tokens.length > sequence.promptLength;
-    work.budget -= count;
-    work.contextTokens += sequence.computed + count;
-    if (decoding) work.decodeTokens += count;
-    else work.prefillTokens += count;
+    work.add(sequence, { tokens: count, context: sequence.computed + count, decoding });
     const before = Math.floor(sequence.computed / this.settings.blockSize);
     sequence.computed += count;
     if (this.settings.prefixCaching) {
@@ -176,4 +196,8 @@ export class Scheduler {
     for (let i = sequence.blocks.length - 1; i >= 0; i--) this.pool.release(sequence.blocks[i]!);
     sequence.blocks.length = 0;
   }
+}
+
+function isBefore(a: Sequence, b: Sequence): boolean {
+  return a.priority === b.priority ? a.arrival < b.arrival : a.priority < b.priority;
 }

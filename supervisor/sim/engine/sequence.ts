@@ -12,6 +12,10 @@ export interface Sequence {
   readonly hashes: number[];
   state: 'new' | 'waiting' | 'running' | 'finished';
   preemptions: number;
+  /** Less is sooner, where the scheduler goes by it. */
+  priority: number;
+  /** Its place in the order of arrival. */
+  arrival: number;
 }
 
 export function newSequence(prompt: readonly number[]): Sequence {
@@ -24,6 +28,8 @@ export function newSequence(prompt: readonly number[]): Sequence {
     hashes: [],
     state: 'new',
     preemptions: 0,
+    priority: 0,
+    arrival: 0,
   };
 }
 

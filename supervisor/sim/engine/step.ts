@@ -12,6 +12,13 @@ export interface Step {
   readonly contextTokens: number;
 }
 
+/** What a step computes of one sequence. */
+interface Part {
+  readonly tokens: number;
+  readonly context: number;
+  readonly decoding: boolean;
+}
+
 /** A step while it is planned. */
 export class StepInProgress implements Step {
   readonly sampled: Sequence[] = [];
@@ -21,8 +28,31 @@ export class StepInProgress implements Step {
   decodeTokens = 0;
   contextTokens = 0;
   budget: number;
+  readonly #planned = new Map<Sequence, Part>();
 
   constructor(budget: number) {
     this.budget = budget;
+  }
+
+  add(sequence: Sequence, part: Part): void {
+    this.#planned.set(sequence, part);
+    this.#book(part, 1);
+  }
+
+  /** The sequence is thrown back after all. */
+  takeBack(sequence: Sequence): void {
+    const part = this.#planned.get(sequence);
+    if (part === undefined) return;
+    this.#planned.delete(sequence);
+    this.#book(part, -1);
+    const at = this.sampled.indexOf(sequence);
+    if (at >= 0) this.sampled.splice(at, 1);
+  }
+
+  #book({ tokens, context, decoding }: Part, sign: 1 | -1): void {
+    this.budget -= sign * tokens;
+    this.contextTokens += sign * context;
+    if (decoding) this.decodeTokens += sign * tokens;
+    else this.prefillTokens += sign * tokens;
   }
 }

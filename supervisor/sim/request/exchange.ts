@@ -80,6 +80,8 @@ export class Exchange {
   outside = false;
   /** The client wants to know how likely its prompt was. */
   readsPromptLogprobs = false;
+  /** As its body says; less is sooner. */
+  priority = 0;
 
   #later: Checked['later'] = [];
 
@@ -123,6 +125,9 @@ export class Exchange {
     if (typeof shape === 'object') return checkFields(body, shape);
     const checked = checkBody(shape, body);
     this.#later = checked.later;
+    const { priority } = checked.body;
+    // Anthropic's messages have no such field.
+    if (typeof priority === 'number' && shape !== 'message') this.priority = priority;
     return checked.body;
   }
 

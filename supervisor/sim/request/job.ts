@@ -23,6 +23,7 @@ export function submit(exchange: Exchange, choices: readonly Choice[], listener:
     onOutput: fault === null ? () => listener.onOutput() : () => withFault(exchange, job, fault, listener),
     onFailure: (failure) => listener.onFailure(failure),
   };
+  for (const { sequence } of choices) sequence.priority = exchange.priority;
   exchange.response.once('close', () => engine.drop(job));
   engine.submit(job);
 }

@@ -28,6 +28,7 @@ export interface SimSettings extends Knobs {
   readonly prefixCaching: boolean;
   readonly chunkedPrefill: boolean;
   readonly watermark: number;
+  readonly byPriority: boolean;
   readonly dtype: string;
   readonly kvCacheDtype: string;
   /** max_model_len may be longer than the context that the model was made for. */
@@ -132,6 +133,7 @@ export function readSettings(argv: readonly string[], env: Environment, card: Si
     prefixCaching: flag('enable_prefix_caching', true),
     chunkedPrefill,
     watermark: number('watermark', 0),
+    byPriority: text('scheduling_policy') === 'priority',
     dtype: text('dtype') ?? 'auto',
     kvCacheDtype: text('kv_cache_dtype') ?? 'auto',
     allowLongContext: env['VLLM_ALLOW_LONG_MAX_MODEL_LEN'] === '1',

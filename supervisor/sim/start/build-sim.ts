@@ -32,6 +32,7 @@ export function buildSim(plan: MemoryPlan, around: Surroundings): { readonly sim
     prefixCaching: settings.prefixCaching,
     chunkedPrefill: settings.chunkedPrefill,
     watermark: settings.watermark,
+    byPriority: settings.byPriority,
     maxModelLen: plan.maxModelLen,
     cost: stepCost(settings.gpu, settings.spec, memory),
     speed: settings.speed,

@@ -12,6 +12,7 @@ import { createFakeClock } from '../../support/fake-clock.ts';
 import { FakeDirectory } from '../../support/fake-directory.ts';
 
 const AUDIO: Route = { path: '/v1/audio/transcriptions', dialect: 'openai', body: 'multipart', streamEnd: 'done-event' };
+const SOURCES = ['header', 'prompt_cache_key'] as const;
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 
 /** Two models; the first has the aliases "small" and "gpt-4o". */
@@ -33,6 +34,7 @@ async function made(body: string, headers: Record<string, string> = {}, route = 
     directory,
     maxBodyBytes: () => 1_000,
     trustTrace: () => trustTrace,
+    sessionSources: () => SOURCES,
     answerPlace: () => null,
   };
   return identify(
@@ -112,6 +114,7 @@ describe('a large body', () => {
       directory,
       maxBodyBytes: () => 1_000_000,
       trustTrace: () => false,
+      sessionSources: () => SOURCES,
       answerPlace: () => null,
     };
     const head = { id: 'id', route: CHAT, principal: ANONYMOUS, arrivedAt: 0 };
@@ -153,6 +156,15 @@ describe('headers that count', () => {
     ['', null],
   ])('the session %j is %j', async (value, session) => {
     expect((await made('{}', { 'x-session-id': value })).sessionId).toBe(session);
+  });
+
+  test.each([
+    [{}, '{"prompt_cache_key":"body"}', 'body'],
+    [{ 'x-session-id': 'head' }, '{"prompt_cache_key":"body"}', 'head'],
+    [{ 'x-session-id': 'a b' }, '{"prompt_cache_key":"body"}', 'body'],
+    [{}, '{"user":"somebody"}', null],
+  ])('with %j and %s the session is %j', async (headers, body, session) => {
+    expect((await made(body, headers)).sessionId).toBe(session);
   });
 
   test('a trace goes on, with its sampling decision only where that is trusted', async () => {
@@ -227,6 +239,7 @@ describe('refusals', () => {
         directory,
         maxBodyBytes: () => 1_000,
         trustTrace: () => false,
+        sessionSources: () => SOURCES,
         answerPlace: () => null,
       };
       const head = { id: 'id', route: CHAT, principal: ANONYMOUS, arrivedAt: 0 };

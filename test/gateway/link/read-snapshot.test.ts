@@ -38,6 +38,11 @@ test('what a worker refuses comes through, but not what only a newer supervisor 
   expect(readSnapshot(JSON.stringify({ workers: [{ ...sent, refuses: 'prompt_logprobs' }] })).workers[0]?.refuses).toEqual([]);
 });
 
+test('how a worker goes about what waits comes through, as it comes where nobody says', () => {
+  const said = (scheduling?: unknown) => readSnapshot(JSON.stringify({ workers: [{ ...view('w0'), scheduling }] })).workers[0]?.scheduling;
+  expect(['priority', 'fcfs', undefined, 'lottery', 7].map(said)).toEqual(['priority', 'fcfs', 'fcfs', 'fcfs', 'fcfs']);
+});
+
 test('a worker in a state that only a newer supervisor knows is not sent requests', () => {
   const line = JSON.stringify(snapshot({ workers: [view('w0')] })).replace('"ready"', '"hibernating"');
   expect(readSnapshot(line).workers[0]?.state).toBe('starting');

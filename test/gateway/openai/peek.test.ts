@@ -21,6 +21,9 @@ describe('what is read of a request', () => {
       hasTime: false,
       previous: null,
       decidingChars: null,
+      promptCacheKey: null,
+      user: null,
+      enginePriority: null,
     });
     expect(
       look({ model: null, stream: null, n: null, max_tokens: null, temperature: null, stop: null, tools: null, messages: null }),
@@ -28,6 +31,33 @@ describe('what is read of a request', () => {
       model: null,
       stream: false,
     });
+  });
+
+  test.each([
+    [undefined, null],
+    ['thread-1', 'thread-1'],
+    ['mit Umlaut: ä', 'mit Umlaut: ä'],
+    ['x'.repeat(256), 'x'.repeat(256)],
+    ['x'.repeat(257), null],
+    ['', null],
+    [7, null],
+    [['a'], null],
+  ])('of a name of a conversation %j: %j', (said, read) => {
+    expect(look({ prompt_cache_key: said, user: said })).toMatchObject({ promptCacheKey: read, user: read });
+  });
+
+  test.each([
+    [undefined, null],
+    [-5, -5],
+    [1.5, 1.5],
+    ['3', 3],
+    ['-1_0', -10],
+    [true, 1],
+    ['soon', NaN],
+    [null, NaN],
+    [[1], NaN],
+  ])('of the engine’s priority %j: %j', (said, read) => {
+    expect(look({ priority: said }).enginePriority).toBe(read);
   });
 
   test('a chat', () => {

@@ -17,6 +17,7 @@ function statsOf(times: number, windowMs: number): Stats {
     breakers: { w0: { state: 'open', consecutive_failures: 0, open_for_ms: times } },
     workers: [{ ...worker, models: [...worker.models] }],
     routing: { total: 5 * times, by_worker: { w0: 5 * times }, retries: times },
+    sessions: { active: times, by_worker: { w0: times }, kept: 3 * times, moved: times },
     tokens: { input: 10 * times, output: 20 * times, cached_input: times },
   };
 }

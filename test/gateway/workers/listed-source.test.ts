@@ -208,8 +208,8 @@ test('a changed line keeps the worker ready while it is asked again', async () =
   await scene.settle();
   const { life } = scene.directory.worker(ID)!;
   await scene.clock.advance(100);
-  scene.source.update([listing({ apiKey: 'new', maxNumSeqs: 8 })]);
-  expect(scene.directory.worker(ID)).toMatchObject({ view: { state: 'ready', maxNumSeqs: 8 } });
+  scene.source.update([listing({ apiKey: 'new', maxNumSeqs: 8, scheduling: 'priority' })]);
+  expect(scene.directory.worker(ID)).toMatchObject({ view: { state: 'ready', maxNumSeqs: 8, scheduling: 'priority' } });
   expect(scene.directory.worker(ID)!.life).toBe(life);
   await scene.settle();
   expect(scene.transports.all.at(-1)).toMatchObject({ target: { apiKey: 'new' }, asked: ['/health', '/v1/models'] });

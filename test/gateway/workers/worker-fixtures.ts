@@ -17,6 +17,7 @@ export function view(id: string, over: Partial<WorkerView> = {}): WorkerView {
     state: 'ready',
     stage: null,
     maxNumSeqs: 16,
+    scheduling: 'fcfs',
     pid: null,
     port: null,
     startedAtMs: null,

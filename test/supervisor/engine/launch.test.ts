@@ -35,7 +35,13 @@ describe('the command line', () => {
       ...['--disable-access-log-for-endpoints', '/health,/metrics,/load,/ping'],
       ...['--shutdown-timeout', '30'],
     ]);
-    expect(plan).toMatchObject({ cwd: '/srv', maxNumSeqs: 16, maxModelLen: 8192 });
+    expect(plan).toMatchObject({ cwd: '/srv', maxNumSeqs: 16, maxModelLen: 8192, scheduling: 'fcfs' });
+  });
+
+  test('tells the gateway of an engine that goes by priority', () => {
+    const plan = planLaunch({ ...REQUEST, settings: { scheduling_policy: 'priority' } });
+    expect(plan.args).toEqual(expect.arrayContaining(['--scheduling-policy', 'priority']));
+    expect(plan.scheduling).toBe('priority');
   });
 
   test('turns settings into flags by their kind', () => {

@@ -33,7 +33,7 @@ test.each([
   });
   const failures: Failure[] = [];
   const unexpected = (): never => expect.unreachable();
-  await engine.start({ file, argv, args: [], env: {}, cwd: folder, maxNumSeqs: 1, maxModelLen: null }, {} as Birth, {
+  await engine.start({ file, argv, args: [], env: {}, cwd: folder, maxNumSeqs: 1, scheduling: 'fcfs', maxModelLen: null }, {} as Birth, {
     onSpawned: unexpected,
     onSpawnFailed: (failure) => failures.push(failure),
     onProgress: unexpected,
@@ -69,6 +69,7 @@ test.skipIf(!existsSync('/proc/self/comm'))(
       env: { PATH: '/usr/bin:/bin' },
       cwd: folder,
       maxNumSeqs: 1,
+      scheduling: 'fcfs' as const,
       maxModelLen: null,
     };
     await engine.start(plan, {} as Birth, {

@@ -8,7 +8,16 @@ import { failureOf } from '../machine/machine-world.ts';
 
 const FACTS = { id: 'worker-1', profile: 't4', gpuUuids: ['GPU-0'], engine: 'vllm' } as const;
 const SHELL: WorkerShell = {
-  ...{ port: 18_000, models: [], maxNumSeqs: 16, args: [], logFile: '/logs/worker-1.log', startedAtMs: 5, failedAtMs: 0 },
+  ...{
+    port: 18_000,
+    models: [],
+    maxNumSeqs: 16,
+    scheduling: 'priority' as const,
+    args: [],
+    logFile: '/logs/worker-1.log',
+    startedAtMs: 5,
+    failedAtMs: 0,
+  },
   ...{
     starts: [{ modelLoadedMs: 50_000, graphsMs: 90_000, totalMs: 100_000 }],
     startEstimateMs: 300_000,
@@ -47,6 +56,10 @@ describe('what the gateway is told', () => {
     expect(viewOf(waking)).toMatchObject({ state: 'starting', stage: 'process', pid: 7, etaSeconds: 2, percent: 25 });
     expect(viewOf({ state: 'starting', step: 'clearing', sleeper: process })).toMatchObject({ etaSeconds: 2, percent: 0 });
     expect(viewOf({ state: 'asleep', process })).toMatchObject({ state: 'idle', stage: null, pid: 7, etaSeconds: null });
+  });
+
+  test('of its engine: how many it runs at once, and which of those that wait it takes first', () => {
+    expect(viewOf({ state: 'ready', process, sinceMs: 0, pulse })).toMatchObject({ maxNumSeqs: 16, scheduling: 'priority' });
   });
 
   test('of a pause: that it comes on top', () => {

@@ -1,7 +1,9 @@
-import { bothWays, type Case, chat, completion, message, response } from '../case.ts';
+import { bothWays, type Case, chat, CHAT_PATH, completion, message, response } from '../case.ts';
 
 const USAGE = { stream: true, stream_options: { include_usage: true } };
 const CONTINUOUS = { stream: true, stream_options: { include_usage: true, continuous_usage_stats: true } };
+const TWICE =
+  '{"model":"tiny","messages":[{"role":"user","content":"hello"}],"max_tokens":6,"temperature":0,"ignore_eos":true,"priority":"soon","priority":5}';
 const PARTS = [{ role: 'user', content: [{ type: 'text', text: 'hello' }] }];
 const DIALOGUE = [
   { role: 'system', content: 'Be brief.' },
@@ -39,6 +41,10 @@ export const GOOD: readonly Case[] = [
   chat('chat-seed-64-bit', { seed: 9223372036854776000 }),
   chat('chat-cache-salt', { cache_salt: 'grain' }),
   chat('chat-priority-zero', { priority: 0 }),
+  // The field's own description says that these are errors where the scheduling policy is not `priority`.
+  ...[5, -5, '3', true].map((priority) => chat(`chat-priority-${priority}`, { priority })),
+  // The later one counts: the earlier alone is refused.
+  { name: 'chat-priority-twice', path: CHAT_PATH, raw: TWICE },
   chat('chat-unknown-field', { no_such_field: { deep: [1] } }),
   chat('chat-request-id', { request_id: 'mine' }),
   chat('chat-request-id-header', {}, { headers: { 'x-request-id': 'mine-too' } }),
@@ -78,6 +84,7 @@ export const GOOD: readonly Case[] = [
   },
   ...bothWays(completion, 'completion'),
   completion('completion-usage-stream', USAGE),
+  completion('completion-priority', { priority: 5 }),
   completion('completion-continuous-usage-stream', CONTINUOUS),
   ...bothWays(completion, 'completion-logprobs', { logprobs: 2 }),
   ...bothWays(completion, 'completion-echo', { echo: true }),
@@ -94,6 +101,7 @@ export const GOOD: readonly Case[] = [
   completion('completion-best-of', { best_of: 2 }),
   completion('completion-truncate', { prompt: 'a b c d e f g h', truncate_prompt_tokens: 2 }),
   ...bothWays(response, 'response'),
+  response('response-priority', { priority: 5 }),
   response('response-instructions', { instructions: 'Be brief.' }),
   response('response-items', { input: [{ role: 'user', content: [{ type: 'input_text', text: 'hello' }] }] }),
   response('response-metadata', { metadata: { a: 'b' }, user: 'someone', service_tier: 'auto', truncation: 'disabled' }),

@@ -27,6 +27,7 @@ export const REFUSED: readonly Case[] = [
   ...[3, -3].map((value) => rawNumber('chat-e-frequency', 'frequency_penalty', value)),
   ...[0, -1].map((value) => rawNumber('chat-e-repetition', 'repetition_penalty', value)),
   ...[0, -1, 2, 100_000].map((value) => rawNumber('chat-e-n', 'n', value)),
+  ...[1.5, '"soon"', 'null'].map((value) => rawNumber('chat-e-priority', 'priority', value)),
   ...[0, -1, 5000, 1.5].map((value) => rawNumber('chat-e-max-tokens', 'max_tokens', value)),
   ...[-1, 7].map((value) => rawNumber('chat-e-min-tokens', 'min_tokens', value)),
   ...['1e30', 1.5, '"a"'].map((value) => rawNumber('chat-e-seed', 'seed', value)),

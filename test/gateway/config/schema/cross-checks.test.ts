@@ -95,6 +95,15 @@ describe('settings that do nothing', () => {
     ]);
   });
 
+  test('are warned of where conversations are not kept', () => {
+    const file = 'sessions: { idle_ms: 1000, from: [user] }';
+    expect(load({ file }).warnings).toEqual([
+      'headgate.yaml:1:22: sessions.idle_ms: has no effect while load_balancer.affinity is none: set that to session',
+      'headgate.yaml:1:34: sessions.from: has no effect while load_balancer.affinity is none: set that to session',
+    ]);
+    expect(load({ file: `${file}\nload_balancer: { affinity: session }` }).warnings).toEqual([]);
+  });
+
   test.each([
     ['otlp_endpoint: http://127.0.0.1:4318', '1:29: telemetry.otlp_endpoint'],
     ['sample_ratio: 0.5', '1:28: telemetry.sample_ratio'],

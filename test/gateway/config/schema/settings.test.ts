@@ -44,6 +44,7 @@ describe('the schema of settings', () => {
       pressure: { warn_kv_usage: 0.85, critical_kv_usage: 0.95, scrape_interval_ms: 500 },
       circuit_breaker: { failures: 5, window_ms: 30000, failure_rate: 0.5, min_requests: 10, open_ms: 30000, success_to_close: 2 },
       load_balancer: { policy: 'p2c', affinity: 'none', slow_start_ms: 30000 },
+      sessions: { idle_ms: 180000, max_entries: 10000, from: ['header', 'prompt_cache_key'] },
       retry: { max_attempts: 2, budget_ratio: 0.2 },
       cache: {
         enabled: false,
@@ -97,7 +98,7 @@ describe('the schema of settings', () => {
     ['http://[fd00::1]:8000', 'http://[fd00::1]:8000'],
   ])('writes the worker URL %s as %s', (given, expected) => {
     expect(settingsSchema.parse({ workers: [{ url: given }] }).workers).toEqual([
-      { url: expected, api_key: null, models: null, max_num_seqs: 256 },
+      { url: expected, api_key: null, models: null, max_num_seqs: 256, scheduling_policy: 'fcfs' },
     ]);
   });
 

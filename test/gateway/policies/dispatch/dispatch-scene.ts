@@ -5,6 +5,7 @@ import type { Reply } from '../../../../gateway/core/reply.ts';
 import type { BreakerSettings } from '../../../../gateway/policies/dispatch/circuit-breaker.ts';
 import { Dispatch, type DispatchContext } from '../../../../gateway/policies/dispatch/dispatch.ts';
 import type { BalancerSettings } from '../../../../gateway/policies/dispatch/load-balancer.ts';
+import type { SessionSettings } from '../../../../gateway/policies/dispatch/sessions.ts';
 import { fakeCall } from '../../../support/fake-call.ts';
 import { FakeClient } from '../../../support/fake-client.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';
@@ -30,12 +31,13 @@ export interface Setup {
   budget_ratio?: number;
   breaker?: Partial<BreakerSettings>;
   balancer?: Partial<BalancerSettings>;
+  sessions?: Partial<SessionSettings>;
   /** What stands in front of it. */
   before?: (parts: Pick<DispatchContext, 'clock' | 'events' | 'directory'>) => Layer;
 }
 
 /** A dispatch in front of `workers` fake ones. */
-export function setUp({ workers: count = 2, max_attempts = 2, budget_ratio = 0.2, breaker, balancer, before }: Setup = {}) {
+export function setUp({ workers: count = 2, max_attempts = 2, budget_ratio = 0.2, breaker, balancer, sessions, before }: Setup = {}) {
   const clock = createFakeClock();
   const events = new RecordedEvents();
   const workers = Array.from({ length: count }, (_, i) => new FakeWorker(`w${i}`));
@@ -47,6 +49,7 @@ export function setUp({ workers: count = 2, max_attempts = 2, budget_ratio = 0.2
     events,
     directory,
     breaker: () => ({ ...BREAKER, ...breaker }),
+    sessions: () => ({ idle_ms: 180_000, max_entries: 10_000, ...sessions }),
     balancer: () => ({ ...BALANCER, ...balancer }),
     pressure: () => ({ warn_kv_usage: 0.85, critical_kv_usage: 0.95, scrape_interval_ms: 500 }),
     retry: () => ({ max_attempts, budget_ratio }),

@@ -116,6 +116,12 @@ const CASES: readonly Case[] = [
     samples: { 'retries_total{reason="upstream"}': 1 },
   },
   {
+    name: 'sessionsEnded',
+    fire: (events) => events.sessionsEnded('worker_gone', 3),
+    line: { level: 'debug', event: 'session', reason: 'worker_gone', sessions: 3 },
+    samples: { 'sessions_evicted_total{reason="worker_gone"}': 3 },
+  },
+  {
     name: 'breakerChanged',
     fire: (events) => events.breakerChanged('w0', 'closed', 'open', '5 failures in a row'),
     line: { level: 'warn', event: 'breaker', worker: 'w0', from: 'closed', to: 'open', reason: '5 failures in a row' },

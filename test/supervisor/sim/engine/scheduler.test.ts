@@ -13,6 +13,7 @@ const SETTINGS: SchedulerSettings = {
   prefixCaching: true,
   chunkedPrefill: true,
   watermark: 0,
+  byPriority: false,
 };
 
 let nextToken = 1;
@@ -22,8 +23,9 @@ function freshPrompt(length: number): number[] {
   return Array.from({ length }, () => nextToken++);
 }
 
-function added(scheduler: Scheduler, prompt: readonly number[]): Sequence {
+function added(scheduler: Scheduler, prompt: readonly number[], priority = 0): Sequence {
   const sequence = newSequence(prompt);
+  sequence.priority = priority;
   scheduler.add(sequence);
   return sequence;
 }
@@ -44,6 +46,32 @@ describe('the scheduler', () => {
     expect(scheduler.waiting).toBe(2);
     scheduler.finish(sequences[1]!);
     expect(scheduler.step().admitted).toEqual([sequences[4]]);
+  });
+
+  test('goes by priority before arrival where it was told to', () => {
+    const scheduler = new Scheduler({ ...SETTINGS, maxNumSeqs: 2, numBlocks: 3, byPriority: true });
+    const later = added(scheduler, freshPrompt(30), 10);
+    const first = added(scheduler, freshPrompt(30), 0);
+    const last = added(scheduler, freshPrompt(8), 10);
+    const second = added(scheduler, freshPrompt(8), 0);
+    expect(scheduler.step().admitted).toEqual([first, second]);
+    scheduler.finish(second);
+    expect(scheduler.step().admitted).toEqual([]);
+    scheduler.finish(first);
+    expect(scheduler.step().admitted).toEqual([later, last]);
+  });
+
+  test('throws the least urgent back, with what the step had planned for it', () => {
+    const scheduler = new Scheduler({ ...SETTINGS, maxNumSeqs: 2, numBlocks: 4, byPriority: true });
+    const later = added(scheduler, freshPrompt(20), 10);
+    stepAndSample(scheduler);
+    const urgent = added(scheduler, freshPrompt(31));
+    stepAndSample(scheduler);
+    expect(stepAndSample(scheduler).sampled).toEqual([later, urgent]);
+    // Each has two blocks, which are all; the urgent one stands behind the other, and needs a third.
+    const step = stepAndSample(scheduler);
+    expect(step).toMatchObject({ preempted: [later], sampled: [urgent], decodeTokens: 1, contextTokens: 33 });
+    expect([scheduler.running, scheduler.waiting]).toEqual([1, 1]);
   });
 
   test('a long prompt at the head of the queue is not overtaken by a short one behind it', () => {
@@ -209,6 +237,7 @@ test('whatever comes, blocks are neither leaked nor given twice, and no step is 
     prefixCaching: fc.boolean(),
     chunkedPrefill: fc.constant(true),
     watermark: fc.constant(0),
+    byPriority: fc.boolean(),
   });
   fc.assert(
     fc.property(settings, fc.array(action, { maxLength: 120 }), (chosen, actions) => {
@@ -222,7 +251,7 @@ test('whatever comes, blocks are neither leaked nor given twice, and no step is 
         if (next.kind === 'add') {
           // Prompts of one family begin alike, so that blocks are shared.
           const prompt = Array.from({ length: next.length }, (_, at) => next.family * 1000 + at);
-          live.push(added(scheduler, prompt));
+          live.push(added(scheduler, prompt, next.family));
         } else if (next.kind === 'finish') {
           const victim = live[next.which % Math.max(1, live.length)];
           if (victim !== undefined) end(victim);

@@ -1,0 +1,18 @@
+import { z } from 'zod';
+import { serverUrlProblem } from './addresses.ts';
+import { checked, count, modelName, secret } from './kinds.ts';
+
+/** A vLLM that somebody else runs. */
+export const listedWorker = () =>
+  z.strictObject({
+    url: checked((text) => serverUrlProblem(text, 'none'))
+      .transform((text) => new URL(text).origin)
+      .describe('Root of a running vLLM server, such as http://10.0.0.5:8000.'),
+    api_key: secret().nullable().default(null).meta({ description: 'Key the worker asks for (vllm serve --api-key).', writeOnly: true }),
+    models: z.array(modelName()).min(1).nullable().default(null).describe('Ids of the models it serves; null asks the worker itself.'),
+    max_num_seqs: count(1, 65_536).default(256).describe('Sequences the worker runs at once (vllm serve --max-num-seqs).'),
+    scheduling_policy: z
+      .enum(['fcfs', 'priority'])
+      .default('fcfs')
+      .describe('What the worker was started with (vllm serve --scheduling-policy). priority: it is told which calls have time.'),
+  });
