@@ -1,4 +1,4 @@
-import { isLoopbackHost } from './schema/addresses.ts';
+import { isLoopbackHost } from './schema/values/addresses.ts';
 import { asksForKeys, type Settings } from './schema/settings.ts';
 
 /** What a listener asks of a request besides keys. */

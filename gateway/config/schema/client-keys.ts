@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { networkProblem } from './addresses.ts';
-import { checked, count, HOUR_MS, ms, path } from './kinds.ts';
+import { networkProblem } from './values/addresses.ts';
+import { checked, count, HOUR_MS, ms, path } from './values/kinds.ts';
 
 // Keys of clients, in the settings or in a keys file, and what is open without.
 

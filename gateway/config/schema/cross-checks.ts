@@ -1,4 +1,4 @@
-import { isLoopbackHost, isWildcardHost } from './addresses.ts';
+import { isLoopbackHost, isWildcardHost } from './values/addresses.ts';
 import { keyFindings } from './key-findings.ts';
 import { nearestName } from './nearest-name.ts';
 import type { Path } from './origins.ts';

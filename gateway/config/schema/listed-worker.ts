@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { serverUrlProblem } from './addresses.ts';
-import { checked, count, modelName, secret } from './kinds.ts';
+import { serverUrlProblem } from './values/addresses.ts';
+import { checked, count, modelName, secret } from './values/kinds.ts';
 
 /** A vLLM that somebody else runs. */
 export const listedWorker = () =>

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, modelName } from './kinds.ts';
+import { count, modelName } from './values/kinds.ts';
 
 const gpu = z.union([
   count(0, 255),

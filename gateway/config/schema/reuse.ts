@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, HOUR_MS, ms } from './kinds.ts';
+import { count, HOUR_MS, ms } from './values/kinds.ts';
 
 // What is kept so that nothing is made twice: answers, and where the beginnings of conversations are.
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { auth, limits, metrics } from './client-keys.ts';
-import { controlProblem, originProblem, serverUrlProblem } from './addresses.ts';
-import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path, processes, share } from './kinds.ts';
+import { controlProblem, originProblem, serverUrlProblem } from './values/addresses.ts';
+import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path, processes, share } from './values/kinds.ts';
 import { namedModel } from './named-model.ts';
 import { placement } from './placement.ts';
 import { listedWorker } from './listed-worker.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { networkProblem } from '../../../gateway/config/schema/addresses.ts';
+import { networkProblem } from '../../../gateway/config/schema/values/addresses.ts';
 import { clientAddress, sourceOf, trustedProxies } from '../../../gateway/keys/client-address.ts';
 
 describe('where a request comes from', () => {

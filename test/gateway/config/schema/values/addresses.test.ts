@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { controlProblem, hostProblem, isLoopbackHost, serverUrlProblem } from '../../../../gateway/config/schema/addresses.ts';
+import { controlProblem, hostProblem, isLoopbackHost, serverUrlProblem } from '../../../../../gateway/config/schema/values/addresses.ts';
 
 describe('loopback', () => {
   test.each(['127.0.0.1', '127.8.9.1', '::1', '[::1]', 'localhost', 'LOCALHOST', 'localhost.', 'a.localhost', '::ffff:127.0.0.1'])(
