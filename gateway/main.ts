@@ -55,6 +55,7 @@ import { Idempotency } from './policies/reuse/idempotency.ts';
 import { RecordMemory } from './policies/reuse/answer-record.ts';
 import { Reuse } from './policies/reuse/reuse.ts';
 import { limitLayer, limitsBy } from './policies/limits/limits.ts';
+import { openSharedLimits } from './state/open-shared-limits.ts';
 import { PressureWatch } from './policies/capacity/pressure-watch.ts';
 import { watchEventLoop } from './telemetry/metrics/event-loop.ts';
 import { createEvents } from './telemetry/events/events.ts';
@@ -81,6 +82,8 @@ import { createTransport } from './workers/wire/transport.ts';
 import { watchReadiness } from './workers/readiness.ts';
 import { watchSettingsMismatch } from './workers/settings-mismatch.ts';
 
+/** Enough that no two gateways have the same. */
+const STORE_ID_CHARS = 12;
 /** To each worker, beside those for calls. */
 const ASKING_SOCKETS = 2;
 /** How often one of several processes says how it is. */
@@ -232,7 +235,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const mistakes = new Guesses(clock, kin?.beginning.count);
 
   // === the policies ===
-  const limiter = new Limiter(kin?.beginning.count, kin?.beginning.index);
+  const newId = idMaker();
+  const ownLimiter = new Limiter(kin?.beginning.count, kin?.beginning.index);
+  const { url: stateUrl, prefix } = settings.state;
+  const shared =
+    stateUrl === null
+      ? null
+      : await openSharedLimits({
+          ...{ clock, random, events, url: stateUrl, prefix, id: newId().slice(0, STORE_ID_CHARS), local: ownLimiter },
+          now: () => settings.state,
+        });
+  const limiter = shared?.limiter ?? ownLimiter;
   const inFlight = new InFlight();
   const pressureWatch = new PressureWatch(events);
   const admission = new Admission({
@@ -246,7 +259,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ...(supervised ? { wish: (model: string, waiting: number) => supervised.wish(model, waiting) } : {}),
   });
   const windows = new BatchWindows(clock, events, () => settings.batch_window);
-  const newId = idMaker();
   const dispatch = new Dispatch({
     clock,
     random,
@@ -318,6 +330,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       misses: reuse.misses,
     }),
     sessions: () => dispatch.sessions,
+    storeUp: () => shared?.isUp() ?? null,
     limitsUsed: () => limiter.used(clock.now()),
   };
   kin?.share.start(directory);
@@ -564,6 +577,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     (supervised ?? listed)?.close();
     await listeners?.close();
     await probes?.close();
+    await shared?.close();
     await directory.close();
     loop.stop();
     log.flush();

@@ -53,6 +53,8 @@ const READ_AT_START: readonly string[] = [
   'server.header_timeout_ms',
   'admin.host',
   'admin.port',
+  'state.url',
+  'state.prefix',
   'supervisor',
   'log.format',
   'telemetry',

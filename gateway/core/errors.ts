@@ -19,6 +19,7 @@ export type RefusalReason =
   | 'deadline'
   | 'suspect'
   | 'rate_limit'
+  | 'store_unavailable'
   | 'internal';
 
 export interface ErrorRow {
@@ -85,6 +86,7 @@ export const ERRORS = {
   model_loading: busy('worker_starting', 'model_loading'),
   no_worker: busy('no_worker', 'no_worker'),
   draining: busy('draining', 'server_shutting_down'),
+  store_unavailable: busy('store_unavailable', 'store_unavailable'),
   upstream_error: upstream(502, 'upstream_error', 'upstream', null),
   upstream_disconnected: upstream(502, 'upstream_disconnected', 'upstream', null),
   upstream_timeout: upstream(504, 'timeout', 'upstream_timeout', false),

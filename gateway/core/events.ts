@@ -8,6 +8,28 @@ export type BreakerState = 'closed' | 'open' | 'half_open';
 
 /** Why an answer is not kept any more. */
 export type Eviction = 'full' | 'expired' | 'stale' | 'replaced';
+/** What may be wrong with the server that several gateways share their counts in. */
+export type StoreTrouble =
+  | 'unreachable'
+  | 'timeout'
+  | 'tls'
+  | 'auth'
+  | 'memory'
+  | 'readonly'
+  | 'cluster'
+  | 'starting'
+  | 'disk'
+  | 'garbage'
+  | 'error';
+
+/** What the gateways share there. */
+export type StoreUse = 'limits';
+
+export type StoreState =
+  /** `gateways`: how many share it, this one included. */
+  | { readonly isUp: true; readonly server: string; readonly gateways: number }
+  /** `message`: what is wrong, and what to do. */
+  | { readonly isUp: false; readonly server: string; readonly trouble: StoreTrouble; readonly message: string };
 
 /** Why a conversation is no longer kept at a worker. off: nobody wants that any more. */
 export const SESSION_ENDS = ['idle', 'full', 'worker_gone', 'off'] as const;
@@ -53,6 +75,12 @@ export interface Events {
   limited(call: Call, name: string, limit: LimitName): void;
   /** An answer is not kept any more. */
   cacheEvicted(reason: Eviction): void;
+  /** The store that gateways share answers, or does not any more. Once a change. */
+  storeChanged(state: StoreState): void;
+  /** What the store was asked failed. */
+  storeFailed(trouble: StoreTrouble): void;
+  /** It was decided without the store. */
+  storeMissed(what: StoreUse): void;
   batchLeft(model: string, size: number, waitedMs: readonly number[]): void;
   windowChanged(model: string, fromMs: number, toMs: number, p95Ms: number, sloMs: number): void;
   routed(call: Call, worker: string): void;
@@ -79,6 +107,8 @@ export interface LiveFigures {
   /** Answers that are kept for those who ask the same. */
   cache(): { entries: number; bytes: number; maxEntries: number; hits: number; misses: number };
   sessions(): SessionFigures;
+  /** Whether the store that gateways share answers; null: there is none. */
+  storeUp(): boolean | null;
   /** How much of its limits each key has used, 1 for all. */
   limitsUsed(): Iterable<{ readonly name: string; readonly limit: LimitName; readonly share: number }>;
 }

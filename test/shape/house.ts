@@ -107,6 +107,12 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/core', 'gateway/core/secrets', 'gateway/link', 'gateway/telemetry/events', 'gateway/telemetry/metrics'],
   },
   {
+    path: 'gateway/state',
+    idea: 'what several gateways share, in a Valkey or Redis server',
+    knows: ['gateway/core', 'gateway/core/turn', 'gateway/policies/limits'],
+    shuns: HTTP,
+  },
+  {
     path: 'gateway/pipeline.ts',
     idea: 'the policies in their order',
     knows: [
@@ -211,6 +217,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/policies/reuse',
       'gateway/policies/window',
       'gateway/processes',
+      'gateway/state',
       'gateway/telemetry',
       'gateway/telemetry/events',
       'gateway/telemetry/metrics',

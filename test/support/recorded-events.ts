@@ -25,6 +25,9 @@ export class RecordedEvents implements Events {
   readonly rejected = this.#recorder('rejected');
   readonly limited = this.#recorder('limited');
   readonly cacheEvicted = this.#recorder('cacheEvicted');
+  readonly storeChanged = this.#recorder('storeChanged');
+  readonly storeFailed = this.#recorder('storeFailed');
+  readonly storeMissed = this.#recorder('storeMissed');
   readonly batchLeft = this.#recorder('batchLeft');
   readonly windowChanged = this.#recorder('windowChanged');
   readonly routed = this.#recorder('routed');

@@ -6,6 +6,7 @@ import { namedModel } from './named-model.ts';
 import { placement } from './placement.ts';
 import { listedWorker } from './listed-worker.ts';
 import { cache, idempotency, sessions, singleFlight } from './reuse.ts';
+import { state } from './state.ts';
 
 // The one place that says which settings exist, their defaults and ranges. Rules between settings are in cross-checks.ts.
 
@@ -235,6 +236,7 @@ export const settingsSchema = z.strictObject({
   admin: admin.prefault({}).describe('Where /admin and /debug are served, and to whom.'),
   auth: auth.prefault({}).describe('Who may use the API.'),
   limits: limits.prefault({}).describe('How much each key, and each address without one, may ask for.'),
+  state: state.prefault({}).describe('What several gateways share.'),
   workers: z
     .array(listedWorker())
     .max(1024)

@@ -7,13 +7,18 @@ const MOST_WAITING = 256;
 
 interface Waiting {
   /** Tries again. */
-  readonly take: () => Taking;
+  readonly take: () => Taking | Promise<Taking>;
   /** Monotonic ms until which it may wait. */
   readonly untilMs: number;
   readonly done: (taking: Taking) => void;
   /** When it would be let in, as far as it has been told. */
   waitMs: number;
   timer: Timer | null;
+  /** Whoever is asked has not answered yet. */
+  isAsking: boolean;
+  /** Something was given back since it asked. */
+  isPoked: boolean;
+  hasLeft: boolean;
 }
 
 /** Whether it would be let in only when its time is over. When a place comes free nobody can foretell. */
@@ -40,7 +45,7 @@ export class LimitLines {
    * @param waitMs what it was told; 0: nothing yet, since others wait
    * @throws the reason of the call's cancellation
    */
-  async wait(subject: string, call: Call, waitMs: number, take: () => Taking, mostMs: number): Promise<Taking> {
+  async wait(subject: string, call: Call, waitMs: number, take: Waiting['take'], mostMs: number): Promise<Taking> {
     const line = this.#lines.get(subject) ?? [];
     if (line.length >= MOST_WAITING) return take();
     this.#lines.set(subject, line);
@@ -49,7 +54,8 @@ export class LimitLines {
     let offCancel = (): void => {};
     try {
       return await new Promise<Taking>((resolve, reject) => {
-        const waiting: Waiting = { take, untilMs: startedAt + mostMs, done: resolve, waitMs, timer: null };
+        const untilMs = startedAt + mostMs;
+        const waiting: Waiting = { take, untilMs, done: resolve, waitMs, timer: null, isAsking: false, isPoked: false, hasLeft: false };
         offCancel = call.cancellation.onCancel((reason) => {
           this.#leave(subject, waiting);
           reject(reason);
@@ -66,7 +72,7 @@ export class LimitLines {
   /** Something has been given back. */
   poke(subject: string): void {
     const first = this.#lines.get(subject)?.[0];
-    if (first !== undefined) this.#try(subject, first);
+    if (first !== undefined) this.#ask(subject, first);
   }
 
   /** The first looks again when it would be let in, the others when their time is over. */
@@ -78,33 +84,52 @@ export class LimitLines {
   }
 
   #onDue(subject: string, waiting: Waiting): void {
-    if (this.#lines.get(subject)?.[0] === waiting && this.#try(subject, waiting)) return;
-    if (this.#clock.now() < waiting.untilMs) return;
-    this.#leave(subject, waiting);
-    waiting.done(waiting.take());
+    const isFirst = this.#lines.get(subject)?.[0] === waiting;
+    if (isFirst || this.#clock.now() >= waiting.untilMs) this.#ask(subject, waiting);
   }
 
-  /** @returns whether it has gone on */
-  #try(subject: string, first: Waiting): boolean {
-    const taking = first.take();
-    // What will not be let in in time holds up those behind it for nothing.
-    if (taking.kind === 'taken' || isInVain(taking, first.untilMs - this.#clock.now())) {
-      first.done(taking);
-      this.#leave(subject, first);
-      return true;
+  /** Whoever answers later is asked once at a time, and again where something has been given back meanwhile. */
+  #ask(subject: string, waiting: Waiting): void {
+    if (waiting.isAsking) {
+      waiting.isPoked = true;
+      return;
     }
-    first.waitMs = taking.waitMs;
-    this.#await(subject, first);
-    return false;
+    const taking = waiting.take();
+    if (!(taking instanceof Promise)) return this.#told(subject, waiting, taking);
+    waiting.timer?.cancel();
+    waiting.isAsking = true;
+    void taking.then((later) => {
+      waiting.isAsking = false;
+      this.#told(subject, waiting, later);
+    });
+  }
+
+  #told(subject: string, waiting: Waiting, taking: Taking): void {
+    if (waiting.hasLeft) {
+      // It was cancelled while somebody thought about it.
+      if (taking.kind === 'taken') taking.hold.settle(0, this.#clock.now());
+      return this.poke(subject);
+    }
+    const leftMs = waiting.untilMs - this.#clock.now();
+    // What will not be let in in time holds up those behind it for nothing.
+    if (taking.kind !== 'refused' || leftMs <= 0 || isInVain(taking, leftMs)) {
+      waiting.done(taking);
+      this.#leave(subject, waiting);
+      return;
+    }
+    waiting.waitMs = waiting.isPoked ? 0 : taking.waitMs;
+    waiting.isPoked = false;
+    this.#await(subject, waiting);
   }
 
   #leave(subject: string, waiting: Waiting): void {
     waiting.timer?.cancel();
+    waiting.hasLeft = true;
     const line = this.#lines.get(subject);
     const at = line?.indexOf(waiting) ?? -1;
     if (line === undefined || at < 0) return;
     line.splice(at, 1);
     if (line.length === 0) this.#lines.delete(subject);
-    else if (at === 0) this.#try(subject, line[0]!);
+    else if (at === 0) this.#ask(subject, line[0]!);
   }
 }

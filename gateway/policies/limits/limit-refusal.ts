@@ -31,6 +31,12 @@ export function limitRefusal(
   });
 }
 
+/** What somebody is told whose limits nobody knows at the moment, where that lets nothing in. */
+export function limitsUnknown({ waitMs }: Extract<Taking, { kind: 'unknown' }>, { name }: Limited): GatewayError {
+  const message = `The limits of ${name} cannot be looked up at the moment: the store that the gateways share does not answer. Please try again later.`;
+  return new GatewayError('store_unavailable', message, { retryAfterMs: waitMs });
+}
+
 function reached(limit: LimitName, most: number | null, waitMs: number, estimate: Estimate): string {
   const again = `Please try again in ${duration(waitMs)}.`;
   switch (limit) {

@@ -31,7 +31,26 @@ export interface Standings {
 export type Taking =
   | { readonly kind: 'taken'; readonly hold: Hold; readonly standings: Standings }
   /** `waitMs`: when it would be let in; Infinity: never, it is more than the limit by itself. Nothing has been taken. */
-  | { readonly kind: 'refused'; readonly limit: LimitName; readonly waitMs: number; readonly standings: Standings };
+  | { readonly kind: 'refused'; readonly limit: LimitName; readonly waitMs: number; readonly standings: Standings }
+  /** Nobody can say, and nothing is to be let in meanwhile. `waitMs`: when it is known again, at the earliest. */
+  | { readonly kind: 'unknown'; readonly waitMs: number };
+
+type KnownTaking = Exclude<Taking, { kind: 'unknown' }>;
+
+/** What a call has taken. */
+export interface Hold {
+  /** The call has ended and has used so many tokens: the rest is given back. Only the first time counts. */
+  settle(usedTokens: number, now: number): void;
+}
+
+/** Who counts: in memory, at once, or where several gateways share what they count, later. It never rejects. */
+export interface Taker {
+  /**
+   * Takes one request, a place, and so many tokens: all or nothing. `least`: how many of them it asks for itself; the others are guessed, and
+   * a guess keeps nobody out for good: more than the limit is taken as all of it.
+   */
+  take(limited: Limited, guessed: number, now: number, least?: number): Taking | Promise<Taking>;
+}
 
 /** So much of a limit is used: 1 for all of it. */
 export interface UsedShare {
@@ -63,8 +82,7 @@ class Subject {
   }
 }
 
-/** What a call has taken. Settled once. */
-export class Hold {
+class MemoryHold implements Hold {
   readonly #subject: Subject;
   readonly #tokens: Taken;
   #isOver = false;
@@ -74,7 +92,6 @@ export class Hold {
     this.#tokens = tokens;
   }
 
-  /** The call has ended and has used so many tokens: the rest is given back. */
   settle(usedTokens: number, now: number): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -87,36 +104,41 @@ export class Hold {
  * The limits of keys and addresses, in the memory of this process. Of a call that comes here all is counted, whichever of it is limited now,
  * so that a limit that is set later knows of the last minute. Times are monotonic milliseconds.
  */
-export class Limiter {
+export class Limiter implements Taker {
   readonly #keys = new Map<string, Subject>();
   /** The one used longest ago first: there may be any number of them. */
   readonly #addresses = new Map<string, Subject>();
-  readonly #processes: number;
-  readonly #index: number;
+  #processes: number;
+  #index: number;
 
-  /** @param processes of one gateway, each of which lets through its share and no more @param index which of them this is, from 0 */
+  /** @param processes each of which lets through its share and no more @param index which of them this is, from 0 */
   constructor(processes = 1, index = 0) {
     this.#processes = processes;
     this.#index = index;
   }
 
-  /**
-   * Takes one request, a place, and so many tokens: all or nothing. `least`: how many of them it asks for itself; the others are guessed, and
-   * a guess keeps nobody out for good: more than the limit is taken as all of it.
-   */
-  take(limited: Limited, guessed: number, now: number, least = guessed): Taking {
+  /** From now on there are so many that share the limits, and this is another of them. */
+  divide(processes: number, index: number): void {
+    this.#processes = processes;
+    this.#index = index;
+  }
+
+  /** Counts what was let in by somebody else, whether or not it fits. */
+  note(limited: Limited, tokens: number, now: number): Hold {
+    return this.#hold(this.#subjectOf(limited, now), tokens, now);
+  }
+
+  take(limited: Limited, guessed: number, now: number, least = guessed): KnownTaking {
     const subject = this.#subjectOf(limited, now);
     const [requestLimit, tokenLimit, places] = this.#ownShare(limited.limits);
-    // A call that is too large for a share and not for the limit is let in where nothing else is.
-    const isTooLarge = tokenLimit !== null && least > (limited.limits.tokens_per_minute ?? 0);
-    const tokens = tokenLimit === null || isTooLarge ? guessed : Math.min(guessed, tokenLimit);
+    const tokens = tokensTaken(limited, guessed, least, tokenLimit);
     const standings = (): Standings => ({
       requests: standingOf(subject.requests, limited.limits.requests_per_minute, requestLimit, now),
       tokens: standingOf(subject.tokens, limited.limits.tokens_per_minute, tokenLimit, now),
     });
     // Where this process has no share of a small limit, another may.
     const isShared = this.#processes > 1;
-    const refused = (limit: LimitName, waitMs: number): Taking => ({
+    const refused = (limit: LimitName, waitMs: number): KnownTaking => ({
       ...{ kind: 'refused', limit, standings: standings() },
       waitMs: waitMs === Infinity && isShared && !isZero(limited.limits, limit) ? ELSEWHERE_MS : waitMs,
     });
@@ -125,10 +147,14 @@ export class Limiter {
     if (requestWait > 0 && requestWait >= tokenWait) return refused('requests', requestWait);
     if (tokenWait > 0) return refused('tokens', tokenWait);
     if (places !== null && subject.running >= places) return refused('concurrent', places === 0 ? Infinity : PLACE_WAIT_MS);
+    const hold = this.#hold(subject, tokens, now);
+    return { kind: 'taken', hold, standings: standings() };
+  }
+
+  #hold(subject: Subject, tokens: number, now: number): Hold {
     subject.running++;
     subject.requests.take(1, now);
-    const hold = new Hold(subject, subject.tokens.take(tokens, now));
-    return { kind: 'taken', hold, standings: standings() };
+    return new MemoryHold(subject, subject.tokens.take(tokens, now));
   }
 
   /** How much of its limits each key has used that has used some, for figures. Addresses have no names to be told by. */
@@ -174,6 +200,15 @@ export class Limiter {
     }
     if (all.size >= MOST_ADDRESSES) all.delete(all.keys().next().value!);
   }
+}
+
+/**
+ * How many tokens a call takes where its own share of the limit is `own`: one that is too large for a share and not for the limit is let in
+ * where nothing else is.
+ */
+export function tokensTaken({ limits }: Limited, guessed: number, least: number, own: number | null): number {
+  const isTooLarge = own !== null && least > (limits.tokens_per_minute ?? 0);
+  return own === null || isTooLarge ? guessed : Math.min(guessed, own);
 }
 
 function isZero(limits: Limits, limit: LimitName): boolean {

@@ -7,14 +7,14 @@ import { ANONYMOUS_NAME, flowOf, type Limits, type Principal } from '../../core/
 import type { Outcome, Reply } from '../../core/reply.ts';
 import { limitHeaders } from './limit-headers.ts';
 import { isInVain, LimitLines } from './limit-line.ts';
-import { limitRefusal } from './limit-refusal.ts';
-import type { Limited, Limiter, Taking } from './limiter.ts';
+import { limitRefusal, limitsUnknown } from './limit-refusal.ts';
+import type { Limited, Taker, Taking } from './limiter.ts';
 import { type Estimate, TokenEstimates } from './token-estimate.ts';
 
 interface LimitsContext {
   readonly clock: Clock;
   readonly events: Pick<Events, 'limited'>;
-  readonly limiter: Limiter;
+  readonly limiter: Taker;
   /** null: nothing is limited. Asked for each call, so that what is set meanwhile holds. */
   readonly limitsOf: (principal: Principal) => Limited | null;
   /** Whether somebody's key has been taken out while his call waited. */
@@ -43,24 +43,33 @@ export function limitLayer({ clock, events, limiter, limitsOf, isGone }: LimitsC
   const lines = new LimitLines(clock);
 
   /** When a key that is patient is let in, or how it was refused in the end. */
-  async function takenInTime(call: Call, { subject, patienceMs }: Limited, take: () => Taking): Promise<Taking> {
+  async function takenInTime(call: Call, { subject, patienceMs }: Limited, take: () => Taking | Promise<Taking>): Promise<Taking> {
     if (lines.has(subject)) return lines.wait(subject, call, 0, take, patienceMs);
-    const taking = take();
-    if (taking.kind === 'taken' || isInVain(taking, patienceMs)) return taking;
+    const asked = take();
+    const taking = asked instanceof Promise ? await asked : asked;
+    if (taking.kind !== 'refused' || call.cancellation.cancelled || isInVain(taking, patienceMs)) return taking;
     return lines.wait(subject, call, taking.waitMs, take, patienceMs);
   }
 
   async function counted(next: (call: Call) => Promise<Reply>, call: Call, limited: Limited): Promise<Reply> {
     const { subject } = limited;
     const estimate = estimates.of(subject, call);
-    const take = (): Taking => limiter.take(limited, estimate.prompt + estimate.answer, clock.now(), estimate.asked ?? 0);
-    const taking = limited.patienceMs === 0 ? take() : await takenInTime(call, limited, take);
+    const take = () => limiter.take(limited, estimate.prompt + estimate.answer, clock.now(), estimate.asked ?? 0);
+    const asked = limited.patienceMs === 0 ? take() : takenInTime(call, limited, take);
+    const taking = asked instanceof Promise ? await asked : asked;
+    if (taking.kind === 'unknown') throw limitsUnknown(taking, limited);
     call.journey.limitHeaders = limitHeaders(taking.standings);
     if (taking.kind === 'refused') {
       events.limited(call, limited.name, taking.limit);
       throw limitRefusal(taking, limited, estimate);
     }
     const { hold } = taking;
+    const { reason } = call.cancellation;
+    if (reason !== undefined) {
+      hold.settle(0, clock.now());
+      lines.poke(subject);
+      throw reason;
+    }
     if (limited.patienceMs > 0 && isGone(call.principal)) {
       hold.settle(0, clock.now());
       lines.poke(subject);

@@ -8,7 +8,7 @@ import { EventSizes } from './event-sizes.ts';
 import { PromptSizes } from './prompt-sizes.ts';
 import { accountRequest } from './request-account.ts';
 import { requestEndFields, requestEndLevel, rounded } from './request-line.ts';
-import { tellDrain, tellReload } from './process-lines.ts';
+import { tellDrain, tellReload, tellStore } from './process-lines.ts';
 import { FailureWatch } from './failure-watch.ts';
 import { createWorkerAccount } from './worker-account.ts';
 import { logWorkerChange } from './worker-lines.ts';
@@ -96,6 +96,20 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false,
     cacheEvicted(reason) {
       counters.cache_evictions_total.add(1, reason);
       if (log.enabled('debug')) log.debug('cache', 'an answer is not kept any more', { reason });
+    },
+
+    storeChanged(state) {
+      if (speaks()) tellStore(log, state);
+    },
+
+    storeFailed(trouble) {
+      counters.store_errors_total.add(1, trouble);
+      if (log.enabled('debug')) log.debug('store', 'the store did not do what it was asked', { reason: trouble });
+    },
+
+    storeMissed(what) {
+      counters.store_fallback_total.add(1, what);
+      if (log.enabled('debug')) log.debug('store', 'decided without the store', { reason: what });
     },
 
     batchLeft(model, size, waitedMs) {

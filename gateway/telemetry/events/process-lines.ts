@@ -1,4 +1,4 @@
-import type { Events } from '../../core/events.ts';
+import type { Events, StoreState } from '../../core/events.ts';
 import type { Log } from '../../core/log/log.ts';
 import { rounded } from './request-line.ts';
 
@@ -22,4 +22,12 @@ export function tellReload(log: Log, { ok, changed, needsRestart, error }: Param
 export function tellDrain(log: Log, stage: keyof typeof DRAIN_WORDS, inFlight: number, durationMs: number): void {
   const cut = stage === 'cutting' && inFlight > 0;
   log.write(cut ? 'warn' : 'info', 'drain', DRAIN_WORDS[stage], { stage, in_flight: inFlight, duration_ms: rounded(durationMs) });
+}
+
+/** The line of a store that begins or ceases to answer. */
+export function tellStore(log: Log, state: StoreState): void {
+  if (state.isUp) {
+    const { server, gateways } = state;
+    log.info('store.up', `The store at ${server} answers: ${gateways === 1 ? 'one gateway counts' : `${gateways} gateways count`} in it.`);
+  } else log.warn('store.away', `The store at ${state.server} ${state.message}`, { reason: state.trouble });
 }

@@ -44,6 +44,10 @@ export const GAUGES: Readonly<Record<GaugeName, GaugeReader>> = {
   cache_entries: ({ figures }, set) => set(figures?.cache().entries ?? 0),
   cache_bytes: ({ figures }, set) => set(figures?.cache().bytes ?? 0),
   sessions_active: ({ figures }, set) => set(figures?.sessions().active ?? 0),
+  store_up({ figures }, set) {
+    const isUp = figures?.storeUp() ?? null;
+    if (isUp !== null) set(isUp ? 1 : 0);
+  },
   worker_ready: eachWorker((worker, set) => set(worker.view.state === 'ready' ? 1 : 0, worker.id)),
   worker_stage: eachWorker((worker, set) => {
     const reached = worker.view.stage === null ? -1 : WORKER_STAGES.indexOf(worker.view.stage);

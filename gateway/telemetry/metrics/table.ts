@@ -1,4 +1,4 @@
-import { SESSION_ENDS } from '../../core/events.ts';
+import { SESSION_ENDS, type StoreTrouble } from '../../core/events.ts';
 
 /**
  * What the page says where several processes are one gateway and each has a value of its own. first: all of them see the same, and one
@@ -46,6 +46,11 @@ export const OOM_CLASSES = ['weights', 'profile', 'kv-zero', 'sampler', 'graph',
 const DEATHS = [
   ...['engine-death', 'engine-hang', 'crash', 'killed', 'stopped', 'stalled', 'unresponsive', 'hardware', 'interconnect'],
   ...['sleep-failed', 'wake-failed', 'unknown'],
+];
+
+/** What may be wrong with the store of `state.url`. */
+const STORE_TROUBLES: readonly StoreTrouble[] = [
+  ...(['unreachable', 'timeout', 'tls', 'auth', 'memory', 'readonly', 'cluster', 'starting', 'disk', 'garbage', 'error'] as const),
 ];
 
 /** Why a call may get no place: the kinds of refusal that admission knows, and the end of its time while it waits. */
@@ -139,6 +144,24 @@ export const METRICS = {
     kind: 'counter',
     labels: [],
     help: 'Requests that were answered with what an earlier one of the same idempotency key was answered.',
+  },
+  store_up: {
+    kind: 'gauge',
+    across: 'min',
+    labels: [],
+    help: 'Whether the store that gateways share (state.url) answers: 1 or 0. Only where one is set.',
+  },
+  store_errors_total: {
+    kind: 'counter',
+    labels: ['reason'],
+    zero: STORE_TROUBLES.map((reason) => [reason]),
+    help: 'What the store that gateways share was asked and did not answer, or not in time, by what was wrong.',
+  },
+  store_fallback_total: {
+    kind: 'counter',
+    labels: ['what'],
+    zero: [['limits']],
+    help: 'Decisions made without the store that gateways share, as state.when_unavailable says, by what was decided.',
   },
   overhead_seconds: {
     kind: 'histogram',

@@ -77,7 +77,8 @@ export function originProblem(text: string): string | null {
   return written === text ? null : `browsers write this origin as ${written}`;
 }
 
-function isMetadataHost(host: string): boolean {
+/** Whether a cloud's metadata service answers there. */
+export function isMetadataHost(host: string): boolean {
   const name = bareHost(host);
   return METADATA_NAMES.has(name) || listed(metadata, name);
 }

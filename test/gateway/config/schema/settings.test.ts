@@ -23,6 +23,7 @@ describe('the schema of settings', () => {
         anonymous: { requests_per_minute: null, tokens_per_minute: null, concurrent_requests: null },
         trusted_proxies: [],
       },
+      state: { url: null, prefix: 'headgate:', timeout_ms: 50, when_unavailable: 'local' },
       workers: [],
       supervisor: {
         enabled: 'auto',

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Limits } from '../../../../gateway/core/principal.ts';
 import { duration } from '../../../../gateway/policies/limits/limit-headers.ts';
-import { Limiter, type Taking } from '../../../../gateway/policies/limits/limiter.ts';
+import { Limiter } from '../../../../gateway/policies/limits/limiter.ts';
 
 const limited = (limits: Partial<Limits>, name = 'app', isAddress = false) => ({
   subject: name,
@@ -11,7 +11,7 @@ const limited = (limits: Partial<Limits>, name = 'app', isAddress = false) => ({
   limits: { requests_per_minute: null, tokens_per_minute: null, concurrent_requests: null, ...limits },
 });
 
-const told = (taking: Taking) => (taking.kind === 'taken' ? 'taken' : `${taking.limit} ${taking.waitMs}`);
+const told = (taking: ReturnType<Limiter['take']>) => (taking.kind === 'taken' ? 'taken' : `${taking.limit} ${taking.waitMs}`);
 
 describe('limits', () => {
   test('of requests, tokens and places are each kept, all or nothing', () => {

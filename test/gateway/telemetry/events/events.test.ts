@@ -74,6 +74,24 @@ const CASES: readonly Case[] = [
     samples: { 'cache_evictions_total{reason="stale"}': 1 },
   },
   {
+    name: 'storeChanged',
+    fire: (events) => events.storeChanged({ isUp: false, server: 'db:6379', trouble: 'timeout', message: 'is slow.' }),
+    line: { level: 'warn', event: 'store.away', msg: 'The store at db:6379 is slow.', reason: 'timeout' },
+    samples: {},
+  },
+  {
+    name: 'storeFailed',
+    fire: (events) => events.storeFailed('memory'),
+    line: { level: 'debug', event: 'store', reason: 'memory' },
+    samples: { 'store_errors_total{reason="memory"}': 1 },
+  },
+  {
+    name: 'storeMissed',
+    fire: (events) => events.storeMissed('limits'),
+    line: { level: 'debug', event: 'store', reason: 'limits' },
+    samples: { 'store_fallback_total{what="limits"}': 1 },
+  },
+  {
     name: 'rejected',
     fire: (events) => events.rejected(callOf(), 'queue_full'),
     line: { level: 'info', event: 'admission', msg: 'request rejected', reason: 'queue_full' },
@@ -204,6 +222,16 @@ describe('events', () => {
     scene.events.configReloaded({ ok: true, changed: ['batch_window.window_ms'], needsRestart: ['server.port'], error: null });
     expect(await scene.samples('config_')).toEqual({ config_last_reload_successful: 1 });
     expect(scene.lines().at(-1)).toMatchObject({ level: 'info', changed: ['batch_window.window_ms'], needs_restart: ['server.port'] });
+  });
+
+  it('tells a store that answers, and by how many gateways it is used', () => {
+    const scene = createScene();
+    scene.events.storeChanged({ isUp: true, server: 'db:6379', gateways: 1 });
+    scene.events.storeChanged({ isUp: true, server: 'db:6379', gateways: 2 });
+    expect(scene.lines('store.up').map(({ msg }) => msg)).toEqual([
+      'The store at db:6379 answers: one gateway counts in it.',
+      'The store at db:6379 answers: 2 gateways count in it.',
+    ]);
   });
 
   it('warns when requests are cut off at the end of a drain', () => {

@@ -116,6 +116,7 @@ export const idleFigures: LiveFigures = {
   breakers: () => new Map(),
   routed: () => new Map(),
   cache: () => ({ entries: 0, bytes: 0, maxEntries: 0, hits: 0, misses: 0 }),
+  storeUp: () => null,
   limitsUsed: () => [],
   sessions: () => ({ active: 0, byWorker: new Map(), kept: 0, moved: 0 }),
 };

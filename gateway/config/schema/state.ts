@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import { isMetadataHost } from './addresses.ts';
+import { checked, ms } from './kinds.ts';
+
+// What several gateways share, and where.
+
+/** What is wrong with the URL of a store, or null. The value itself is never repeated: it may hold a password. */
+export function storeUrlProblem(text: string): string | null {
+  const url = URL.parse(text);
+  if (url === null || (url.protocol !== 'redis:' && url.protocol !== 'rediss:') || url.hostname === '') {
+    return 'expected a URL such as redis://10.0.0.7:6379 (redis, or rediss for TLS)';
+  }
+  if (!isWritten(url.username) || !isWritten(url.password)) return 'a % in a user name or password is written %25';
+  // Only of http a host is brought into one form.
+  if (isMetadataHost(URL.parse(`http://${url.host}`)?.hostname ?? '')) return 'addresses of cloud metadata services are refused';
+  if (/[?#]/.test(text)) return 'a URL here has no query and no fragment: ? and # in a password are written %3F and %23';
+  if (!/^(?:\/\d{0,4})?$/.test(url.pathname)) return 'after the host there may be the number of a database, such as /0, and nothing else';
+  return null;
+}
+
+function isWritten(part: string): boolean {
+  try {
+    decodeURIComponent(part);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export const state = z.strictObject({
+  url: checked(storeUrlProblem).nullable().default(null).meta({
+    description:
+      'Valkey or Redis server in which several gateways count together, such as redis://USER:PASSWORD@10.0.0.7:6379 (rediss:// for TLS). null: each gateway counts by itself.',
+    writeOnly: true,
+  }),
+  prefix: z
+    .string()
+    .regex(/^[\x21-\x7a|~]{0,64}$/, 'expected at most 64 visible ASCII characters, without spaces and braces')
+    .default('headgate:')
+    .describe('What the names of its keys there begin with. Gateways with the same one count together.'),
+  timeout_ms: ms(1, 10_000).default(50).describe('How long a request may wait for the server.'),
+  when_unavailable: z
+    .enum(['local', 'allow', 'deny'])
+    .default('local')
+    .describe(
+      'While the server does not answer. local: each gateway keeps to its share of the limits. allow: nothing is limited. deny: whoever has limits is refused (503).',
+    ),
+});

@@ -1,0 +1,81 @@
+import { type Clock, repeat } from '../core/clock.ts';
+import type { Events } from '../core/events.ts';
+import type { Random } from '../core/random.ts';
+import type { Limiter } from '../policies/limits/limiter.ts';
+import { limitScript } from './limit-script.ts';
+import { PRESENCE } from './presence-script.ts';
+import { SharedLimiter, type WhenUnavailable } from './shared-limiter.ts';
+import { StoreLink } from './store-link.ts';
+import { type Connect, connectToValkey } from './valkey-connection.ts';
+
+/** Three fit into what a gateway, or a call, is believed for. */
+const HEARTBEAT_MS = 5_000;
+const PRESENT_MS = 15_000;
+
+interface SharedLimitsOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: Pick<Events, 'storeChanged' | 'storeFailed' | 'storeMissed'>;
+  readonly url: string;
+  readonly prefix: string;
+  /** What may change while it is open. */
+  readonly now: () => { readonly timeout_ms: number; readonly when_unavailable: WhenUnavailable };
+  readonly local: Limiter;
+  /** Nobody else's. */
+  readonly id: string;
+  readonly connect?: Connect;
+}
+
+export interface SharedLimits {
+  readonly limiter: SharedLimiter;
+  isUp(): boolean;
+  /** Tells the store what it has not heard, and leaves. Bounded by the time limit of a command. */
+  close(): Promise<void>;
+}
+
+/**
+ * Limits that hold for all gateways that use the same store. Resolves after the first attempt to reach it, whatever came of that: a gateway
+ * serves without it, as `when_unavailable` says.
+ */
+export async function openSharedLimits(options: SharedLimitsOptions): Promise<SharedLimits> {
+  const { clock, random, events, url, prefix, now, local, id, connect = connectToValkey } = options;
+  const gateways = [`${prefix}{gateways}`];
+  const script = limitScript();
+  const link = new StoreLink({
+    ...{ clock, random, events, url, connect },
+    timeoutMs: () => now().timeout_ms,
+    scripts: [script, PRESENCE],
+    announce,
+  });
+  const limiter = new SharedLimiter({
+    ...{ clock, link, local, prefix, id, script },
+    whenUnavailable: () => now().when_unavailable,
+    onMissed: () => events.storeMissed('limits'),
+  });
+
+  /** Whoever is there has a share, should the store go away; in the order of their ids, so that all count alike. */
+  async function announce(): Promise<number | null> {
+    const present = await link.run(PRESENCE, gateways, [id, PRESENT_MS]);
+    if (present === null) return null;
+    const index = present.toSorted().indexOf(id);
+    if (index >= 0) local.divide(present.length, index);
+    await limiter.renew();
+    return present.length;
+  }
+
+  await link.open();
+  const heartbeat = repeat(clock, HEARTBEAT_MS, async () => void (link.isUp && (await announce())));
+  return {
+    limiter,
+    isUp: () => link.isUp,
+    async close() {
+      heartbeat.cancel();
+      if (link.isUp) {
+        await limiter.tell();
+        await link.run(PRESENCE, gateways, [id, 0]);
+      }
+      limiter.close();
+      link.close();
+    },
+  };
+}
