@@ -27,11 +27,11 @@ export function troubleOf(error: Error & { readonly code?: unknown }): StoreTrou
 export function adviceOn(trouble: StoreTrouble, timeoutMs: number, detail: string): string {
   switch (trouble) {
     case 'unreachable':
-      return `cannot be reached (${detail}). Is it running, and is state.url right?`;
+      return `cannot be reached (${detail}). Is it running, and is state.url right? rediss:// is for a server with TLS, redis:// for one without.`;
     case 'timeout':
       return `does not answer within ${timeoutMs} ms. Look at its load and the way to it (redis-cli --latency), or raise state.timeout_ms.`;
     case 'tls':
-      return `cannot be spoken to by TLS (${detail}). rediss:// is for a server with TLS, redis:// for one without; NODE_EXTRA_CA_CERTS names the file of a private authority.`;
+      return `cannot be spoken to by TLS (${detail}). NODE_EXTRA_CA_CERTS names the file of a private authority.`;
     case 'auth':
       return `refuses the user or the password of state.url, or does not let it run scripts (${detail}). It needs +@scripting, +@hash, +@sortedset, +@keyspace and +time on ~<state.prefix>*.`;
     case 'memory':
