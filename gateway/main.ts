@@ -464,6 +464,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       directory,
       draining: () => lifecycle.stage !== 'serving',
       everReady: readiness.everReady,
+      storeUp: figures.storeUp,
       snapshot,
       engineVersions: () => listed?.versions() ?? new Map(),
     },

@@ -79,8 +79,7 @@ export class StoreLink {
     this.#connection = connection;
     this.#failures = 0;
     for (const script of this.#options.scripts) {
-      const loaded = await this.#inTime(connection.load(script));
-      if (loaded === null) return;
+      if ((await this.#inTime(connection, connection.load(script), (sha) => String(sha))) === null) return;
     }
     const gateways = await this.#options.announce(this);
     if (gateways === null || this.#connection !== connection) return;
@@ -91,23 +90,15 @@ export class StoreLink {
   }
 
   /** Runs it there; null: it failed, or took too long, or nobody is to ask. */
-  async run<T>(script: Script<T>, keys: readonly string[], args: readonly (string | number)[]): Promise<T | null> {
+  run<T>(script: Script<T>, keys: readonly string[], args: readonly (string | number)[]): Promise<T | null> {
     const connection = this.#connection;
-    if (connection === null) return null;
-    const reply = await this.#inTime(connection.run(script, keys, args), async (error) => {
+    if (connection === null) return Promise.resolve(null);
+    return this.#inTime(connection, connection.run(script, keys, args), script.read, async (error) => {
       if (!error.message.startsWith('NOSCRIPT')) throw error;
       // It has forgotten what it knew.
       await connection.load(script);
       return connection.run(script, keys, args);
     });
-    if (reply === null) return null;
-    const read = script.read(reply.value);
-    if (read === undefined) {
-      this.#failed('garbage', null);
-      return null;
-    }
-    this.#failures = 0;
-    return read;
   }
 
   close(): void {
@@ -117,20 +108,34 @@ export class StoreLink {
     this.#drop();
   }
 
-  /** What comes in time; null: nothing did, and that has been counted. */
-  #inTime(asked: Promise<unknown>, mend?: (error: Error) => Promise<unknown>): Promise<{ readonly value: unknown } | null> {
-    const connection = this.#connection;
+  /** What comes in time; null: nothing did, or nothing of use, and that has been counted. */
+  #inTime<T>(
+    connection: Connection,
+    asked: Promise<unknown>,
+    read: (reply: unknown) => T | undefined,
+    mend?: (error: Error) => Promise<unknown>,
+  ): Promise<T | null> {
     return new Promise((resolve) => {
-      const end = (result: { readonly value: unknown } | null, trouble?: StoreTrouble, error: Error | null = null): void => {
+      const fail = (trouble: StoreTrouble, error: Error | null): void => {
         if (awaited.isOver) return;
-        awaited.isOver = true;
-        resolve(result);
-        if (trouble !== undefined && this.#connection === connection) this.#failed(trouble, error);
+        this.#limits.end(awaited);
+        resolve(null);
+        if (this.#connection === connection) this.#failed(trouble, error);
       };
-      const awaited: Awaited = { isOver: false, onLate: () => end(null, 'timeout') };
-      const done = (value: unknown): void => end({ value });
-      const failed = (error: Error): void => end(null, troubleOf(error), error);
-      asked.then(done, mend === undefined ? failed : (error: Error) => void mend(error).then(done, failed));
+      const awaited: Awaited = { isOver: false, onLate: () => fail('timeout', null) };
+      const done = (reply: unknown): void => {
+        if (awaited.isOver) return;
+        const found = read(reply);
+        if (found === undefined) return fail('garbage', null);
+        this.#limits.end(awaited);
+        this.#failures = 0;
+        resolve(found);
+      };
+      const failed = (thrown: unknown): void => {
+        const error = connection.reasonOf(thrown as Error);
+        fail(troubleOf(error), error);
+      };
+      asked.then(done, mend === undefined ? failed : (thrown: Error) => void mend(thrown).then(done, failed));
       this.#limits.add(awaited, this.#options.timeoutMs());
     });
   }

@@ -4,10 +4,12 @@ import type { Script } from './script.ts';
 
 /** A connection to the store that has been made. It is made once: one that is lost is over. */
 export interface Connection {
-  /** Runs a script that the server has. @throws what the server says, or why it says nothing */
+  /** Runs a script that the server has. @throws what the server says, or that it says nothing: see `reasonOf` */
   run(script: Script<unknown>, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
   /** Has the server learn it. */
   load(script: Script<unknown>): Promise<unknown>;
+  /** What is behind an error: where a command failed with its connection, why that ended. */
+  reasonOf(error: Error): Error;
   close(): void;
 }
 
@@ -25,7 +27,7 @@ export const connectToValkey: Connect = async (url, limitMs, onLost) => {
   let isMade = false;
   // Why it ends is said here, and nowhere else.
   client.on('error', (error: Error) => (why ??= error));
-  const said = (error: unknown): Error => (why !== null && error instanceof Error && error.message === CLOSED ? why : (error as Error));
+  const reasonOf = (error: Error): Error => (why !== null && error.message === CLOSED ? why : error);
   client.on('end', () => {
     if (isMade) onLost(why ?? new Error(CLOSED));
   });
@@ -33,7 +35,7 @@ export const connectToValkey: Connect = async (url, limitMs, onLost) => {
     await client.connect();
   } catch (error) {
     client.disconnect();
-    throw said(error);
+    throw reasonOf(error as Error);
   }
   isMade = true;
   const { stream } = client;
@@ -52,21 +54,12 @@ export const connectToValkey: Connect = async (url, limitMs, onLost) => {
     writeAtEndOfTurn(late);
   };
   return {
-    async run({ sha }, keys, args) {
+    run({ sha }, keys, args) {
       cork();
-      try {
-        return await client.evalsha(sha, keys.length, ...keys, ...args);
-      } catch (error) {
-        throw said(error);
-      }
+      return client.evalsha(sha, keys.length, ...keys, ...args);
     },
-    async load({ text }) {
-      try {
-        return await client.script('LOAD', text);
-      } catch (error) {
-        throw said(error);
-      }
-    },
+    load: ({ text }) => client.script('LOAD', text),
+    reasonOf,
     close() {
       isMade = false;
       client.disconnect();

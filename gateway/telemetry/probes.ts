@@ -7,6 +7,8 @@ export interface ProbeFacts {
   readonly settingsLoaded: boolean;
   /** Whether any worker has ever been ready in this process's life. */
   readonly everReady: boolean;
+  /** Whether the store that gateways share answers; null: there is none. Nobody is less ready without it. */
+  readonly storeUp?: boolean | null;
 }
 
 export interface ProbeAnswer {
@@ -30,8 +32,10 @@ export function readiness(facts: ProbeFacts, verbose: boolean): ProbeAnswer {
   };
   const answer = answerOf(checks, 'ready', 'not_ready');
   if (!verbose) return answer;
+  const { storeUp = null } = facts;
+  const store = storeUp === null ? {} : { store: storeUp ? 'up' : 'away' };
   const workers = facts.directory.workers().map(({ view }) => progressOf(view));
-  return { status: answer.status, body: { ...answer.body, checks: inWords(checks), default_model: model?.id ?? null, workers } };
+  return { status: answer.status, body: { ...answer.body, checks: inWords(checks), ...store, default_model: model?.id ?? null, workers } };
 }
 
 /** /startupz: 503 until settings are loaded and a worker has been ready once, then 200 for good. */

@@ -123,7 +123,8 @@ describe.skipIf(NO_REDIS_SERVER !== null)(`limits of two gateways${NO_REDIS_SERV
     // The other half is for the other one; what it had let in before counts.
     expect(await statuses(Array.from({ length: 6 }, () => send(b)))).toEqual([200, 200, 429, 429, 429, 429]);
     expect(await pageOf(b)).toContain('headgate_store_fallback_total{what="limits"} 6');
-    expect((await fetch(`${b.url}/readyz`)).status).toBe(200);
+    const ready = await fetch(`${b.url}/readyz?verbose`);
+    expect([ready.status, await ready.json()]).toEqual([200, expect.objectContaining({ status: 'ready', store: 'away' })]);
     expect(linesOf(b, 'store.away')).toMatchObject([{ level: 'warn', reason: 'unreachable', msg: expect.stringContaining('state.url') }]);
     await store.restart();
     await until(() => isUp(b), 'it is back');

@@ -15,6 +15,7 @@ export interface OperationsContext {
   readonly directory: WorkerDirectory;
   readonly draining: () => boolean;
   readonly everReady: () => boolean;
+  readonly storeUp: () => boolean | null;
   readonly snapshot: () => SupervisorSnapshot | null;
   /** vLLM's version by worker, where it has told it. */
   readonly engineVersions: () => ReadonlyMap<string, string>;
@@ -39,7 +40,7 @@ export function operations(context: OperationsContext): Record<'live' | 'ready' 
   };
 }
 
-type ProbeContext = Pick<OperationsContext, 'version' | 'directory' | 'draining' | 'everReady'>;
+type ProbeContext = Pick<OperationsContext, 'version' | 'directory' | 'draining' | 'everReady' | 'storeUp'>;
 
 /** What every probe would be answered now. */
 export function probesNow(context: ProbeContext): Told {
@@ -52,8 +53,8 @@ export function probesNow(context: ProbeContext): Told {
   };
 }
 
-function factsOf({ directory, draining, everReady }: ProbeContext): ProbeFacts {
-  return { directory, draining: draining(), settingsLoaded: true, everReady: everReady() };
+function factsOf({ directory, draining, everReady, storeUp }: ProbeContext): ProbeFacts {
+  return { directory, draining: draining(), settingsLoaded: true, everReady: everReady(), storeUp: storeUp() };
 }
 
 function probe(c: HttpContext, answer: ProbeAnswer): Response {

@@ -30,6 +30,8 @@ export function isInVain({ limit, waitMs }: Extract<Taking, { kind: 'refused' }>
 export class LimitLines {
   readonly #clock: Clock;
   readonly #lines = new Map<string, Waiting[]>();
+  /** How often something has been given back, by whomever. */
+  pokes = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -71,6 +73,7 @@ export class LimitLines {
 
   /** Something has been given back. */
   poke(subject: string): void {
+    this.pokes += 1;
     const first = this.#lines.get(subject)?.[0];
     if (first !== undefined) this.#ask(subject, first);
   }

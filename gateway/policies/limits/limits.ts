@@ -45,10 +45,12 @@ export function limitLayer({ clock, events, limiter, limitsOf, isGone }: LimitsC
   /** When a key that is patient is let in, or how it was refused in the end. */
   async function takenInTime(call: Call, { subject, patienceMs }: Limited, take: () => Taking | Promise<Taking>): Promise<Taking> {
     if (lines.has(subject)) return lines.wait(subject, call, 0, take, patienceMs);
+    const { pokes } = lines;
     const asked = take();
     const taking = asked instanceof Promise ? await asked : asked;
     if (taking.kind !== 'refused' || call.cancellation.cancelled || isInVain(taking, patienceMs)) return taking;
-    return lines.wait(subject, call, taking.waitMs, take, patienceMs);
+    // What was given back meanwhile may be enough.
+    return lines.wait(subject, call, lines.pokes === pokes ? taking.waitMs : 0, take, patienceMs);
   }
 
   async function counted(next: (call: Call) => Promise<Reply>, call: Call, limited: Limited): Promise<Reply> {
@@ -57,6 +59,12 @@ export function limitLayer({ clock, events, limiter, limitsOf, isGone }: LimitsC
     const take = () => limiter.take(limited, estimate.prompt + estimate.answer, clock.now(), estimate.asked ?? 0);
     const asked = limited.patienceMs === 0 ? take() : takenInTime(call, limited, take);
     const taking = asked instanceof Promise ? await asked : asked;
+    const { reason } = call.cancellation;
+    if (reason !== undefined) {
+      if (taking.kind === 'taken') taking.hold.settle(0, clock.now());
+      lines.poke(subject);
+      throw reason;
+    }
     if (taking.kind === 'unknown') throw limitsUnknown(taking, limited);
     call.journey.limitHeaders = limitHeaders(taking.standings);
     if (taking.kind === 'refused') {
@@ -64,12 +72,6 @@ export function limitLayer({ clock, events, limiter, limitsOf, isGone }: LimitsC
       throw limitRefusal(taking, limited, estimate);
     }
     const { hold } = taking;
-    const { reason } = call.cancellation;
-    if (reason !== undefined) {
-      hold.settle(0, clock.now());
-      lines.poke(subject);
-      throw reason;
-    }
     if (limited.patienceMs > 0 && isGone(call.principal)) {
       hold.settle(0, clock.now());
       lines.poke(subject);

@@ -45,7 +45,7 @@ async function open(url: string, timeoutMs = 500) {
     ...{ clock: systemClock, random: systemRandom, events, url, prefix: 'odd:', id: 'g', local: new Limiter() },
     now: () => ({ timeout_ms: timeoutMs, when_unavailable: 'local' }),
   });
-  const take = () => shared!.limiter.take(APP, 0, systemClock.now());
+  const take = async () => shared!.limiter.take(APP, 0, systemClock.now());
   const troubles = () => events.of('storeChanged').map(([state]) => (state.isUp ? 'up' : state.trouble));
   return { events, take, troubles };
 }

@@ -47,6 +47,7 @@ function scene(random = 0.5) {
           store.loaded += 1;
           return store.load();
         },
+        reasonOf: (error) => error,
         close: () => (store.open -= 1),
       } satisfies Connection;
     },
@@ -165,7 +166,7 @@ describe('a store that fails', () => {
   test('answers in time where the gateway itself was late', async () => {
     const { clock, link, store } = scene();
     await link.open();
-    let answer = (_: number): void => {};
+    let answer: (reply: number) => void = () => {};
     store.run = () => new Promise((resolve) => (answer = resolve));
     const asked = link.run(ECHO, [], []);
     // The timer comes first, and in the same turn the socket is read.

@@ -69,6 +69,20 @@ describe('limits', () => {
     expect(told(new Limiter(2, 1).take(large, 1_001, 0))).toBe('tokens 1000');
   });
 
+  test('count what somebody else has let in, and are divided anew', () => {
+    const limiter = new Limiter();
+    const app = limited({ requests_per_minute: 6, tokens_per_minute: 60, concurrent_requests: 2 });
+    const hold = limiter.note(app, 25, 0);
+    expect(told(limiter.take(app, 0, 0))).toBe('taken');
+    limiter.divide(2, 1);
+    // Of two places one is its own, and both are taken.
+    expect(told(limiter.take(app, 0, 0))).toBe('concurrent 1000');
+    hold.settle(5, 10);
+    expect(told(limiter.take(limited({ tokens_per_minute: 60 }), 26, 10))).toBe('tokens 59990');
+    expect(told(limiter.take(limited({ tokens_per_minute: 60 }), 25, 10))).toBe('taken');
+    expect(told(limiter.take(limited({ requests_per_minute: 6 }), 0, 20))).toBe('requests 59990');
+  });
+
   test('of more addresses than anyone has are remembered as far as there is room', () => {
     const limiter = new Limiter();
     const of = (i: number) => limited({ requests_per_minute: 1 }, `a${i}`, true);

@@ -2,10 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Attempt, newAttempt } from '../../../../gateway/core/attempt.ts';
 import type { Call, Peek } from '../../../../gateway/core/call.ts';
+import { sleep } from '../../../../gateway/core/clock.ts';
 import { GatewayError } from '../../../../gateway/core/errors.ts';
 import type { Limits } from '../../../../gateway/core/principal.ts';
 import type { Reply } from '../../../../gateway/core/reply.ts';
-import { Limiter } from '../../../../gateway/policies/limits/limiter.ts';
+import { Limiter, type Taker } from '../../../../gateway/policies/limits/limiter.ts';
 import { limitLayer } from '../../../../gateway/policies/limits/limits.ts';
 import { TokenEstimates } from '../../../../gateway/policies/limits/token-estimate.ts';
 import { clientGone, fakeCall } from '../../../support/fake-call.ts';
@@ -13,8 +14,8 @@ import { createFakeClock } from '../../../support/fake-clock.ts';
 import { jsonReply } from '../../../support/json-reply.ts';
 import { RecordedEvents } from '../../../support/recorded-events.ts';
 
-/** A layer whose calls run until they are told to end. */
-function scene(limits: Partial<Limits>, patienceMs = 0) {
+/** A layer whose calls run until they are told to end. `lateMs`: who counts answers so much later. */
+function scene(limits: Partial<Limits>, patienceMs = 0, lateMs: number | null = null) {
   const clock = createFakeClock();
   const events = new RecordedEvents();
   const limiter = new Limiter();
@@ -27,7 +28,15 @@ function scene(limits: Partial<Limits>, patienceMs = 0) {
   };
   const gone = { is: false };
   const running: { call: Call; end: (used: number | null) => void; fail: () => void }[] = [];
-  const handler = limitLayer({ clock, events, limiter, limitsOf: () => limited, isGone: () => gone.is })(
+  const later: Taker = {
+    async take(...asked) {
+      const taking = limiter.take(...asked);
+      await sleep(clock, lateMs ?? 0);
+      return taking;
+    },
+  };
+  const taker = lateMs === null ? limiter : later;
+  const handler = limitLayer({ clock, events, limiter: taker, limitsOf: () => limited, isGone: () => gone.is })(
     (call) =>
       new Promise<Reply>((resolve, reject) => {
         const reply = jsonReply(200, {});
@@ -227,6 +236,54 @@ describe('a key that waits', () => {
   });
 });
 
+describe('who counts may answer later', () => {
+  test('and whoever has left meanwhile is not let in, and has nothing', async () => {
+    const { clock, running, outcomes, send, shares } = scene({ concurrent_requests: 1, tokens_per_minute: 100 }, 0, 30);
+    const call = send();
+    await clock.advance(10);
+    call.cancellation.cancel(clientGone());
+    await clock.advance(20);
+    expect([running.length, outcomes, shares()]).toEqual([0, ['client_disconnected'], { concurrent: 0, tokens: 0 }]);
+  });
+
+  test('and is asked again at once where something was given back while it thought', async () => {
+    const { clock, running, send } = scene({ concurrent_requests: 1 }, 10_000, 30);
+    send();
+    await clock.advance(30);
+    send();
+    // It is refused as of now, and hears of that after the place has come free.
+    await clock.advance(10);
+    send();
+    running[0]!.end(1);
+    await clock.advance(200);
+    expect(running).toHaveLength(2);
+    running[1]!.end(1);
+    await clock.advance(200);
+    expect(running).toHaveLength(3);
+  });
+
+  test('and whoever waits there leaves nothing behind when he goes while it thinks', async () => {
+    const { clock, running, outcomes, send, shares } = scene({ concurrent_requests: 1 }, 10_000, 30);
+    send();
+    await clock.advance(30);
+    const [second, third] = [send(), send()];
+    await clock.advance(40);
+    running[0]!.end(1);
+    await clock.advance(10);
+    // It has been let in, and does not know it yet.
+    second.cancellation.cancel(clientGone());
+    await clock.advance(300);
+    expect([outcomes, running.map(({ call }) => call)]).toEqual([
+      ['replied', 'client_disconnected'],
+      [running[0]!.call, third],
+    ]);
+    running[1]!.end(1);
+    await clock.advance(100);
+    expect(shares()).toEqual({ concurrent: 0 });
+    expect(clock.pending).toBe(0);
+  });
+});
+
 describe('whatever calls do', () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant('send' as const), chars: fc.integer({ min: 0, max: 60 }) }),
@@ -236,62 +293,71 @@ describe('whatever calls do', () => {
     fc.record({ kind: fc.constant('pass' as const), ms: fc.oneof(fc.integer({ min: 0, max: 50 }), fc.integer({ min: 0, max: 40_000 })) }),
   );
 
-  test.each([0, 20_000])('no limit is passed, and in the end nothing is held (patience %d ms)', { timeout: 60_000 }, async (patienceMs) => {
-    const limits = { requests_per_minute: 6, tokens_per_minute: 400, concurrent_requests: 3 };
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
-        const { clock, running, outcomes, send, shares } = scene(limits, patienceMs);
-        const calls: Call[] = [];
-        const admittedAt: number[] = [];
-        const open = new Set<(typeof running)[number]>();
-        let seen = 0;
-        const settle = async (ms = 0): Promise<void> => {
-          await clock.advance(ms);
-          for (; seen < running.length; seen++) {
-            open.add(running[seen]!);
-            admittedAt.push(clock.now());
+  test.each([
+    [0, null],
+    [20_000, null],
+    [0, 5],
+    [20_000, 5],
+  ])(
+    'no limit is passed, and in the end nothing is held (patience %d ms, answers after %s ms)',
+    { timeout: 60_000 },
+    async (patienceMs, lateMs) => {
+      const limits = { requests_per_minute: 6, tokens_per_minute: 400, concurrent_requests: 3 };
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+          const { clock, running, outcomes, send, shares } = scene(limits, patienceMs, lateMs);
+          const calls: Call[] = [];
+          const admittedAt: number[] = [];
+          const open = new Set<(typeof running)[number]>();
+          let seen = 0;
+          const settle = async (ms = 0): Promise<void> => {
+            await clock.advance(ms);
+            for (; seen < running.length; seen++) {
+              open.add(running[seen]!);
+              admittedAt.push(clock.now());
+            }
+            expect(open.size).toBeLessThanOrEqual(3);
+            const used = shares();
+            for (const share of Object.values(used)) expect(share).toBeGreaterThanOrEqual(0);
+            expect(used['requests'] ?? 0).toBeLessThanOrEqual(1);
+          };
+          for (const each of steps) {
+            const all = [...open];
+            const one = 'which' in each && all.length > 0 ? all[each.which % all.length]! : null;
+            switch (each.kind) {
+              case 'send':
+                calls.push(send(fakeCall({ text: 'x'.repeat(each.chars) })));
+                break;
+              case 'end':
+                if (one) one.end(each.used);
+                break;
+              case 'fail':
+                if (one) one.fail();
+                break;
+              case 'leave':
+                if (calls.length > 0) calls[each.which % calls.length]!.cancellation.cancel(clientGone());
+                break;
+              case 'pass':
+                await settle(each.ms);
+                continue;
+            }
+            if (one && each.kind !== 'leave') open.delete(one);
+            await settle();
           }
-          expect(open.size).toBeLessThanOrEqual(3);
-          const used = shares();
-          for (const share of Object.values(used)) expect(share).toBeGreaterThanOrEqual(0);
-          expect(used['requests'] ?? 0).toBeLessThanOrEqual(1);
-        };
-        for (const each of steps) {
-          const all = [...open];
-          const one = 'which' in each && all.length > 0 ? all[each.which % all.length]! : null;
-          switch (each.kind) {
-            case 'send':
-              calls.push(send(fakeCall({ text: 'x'.repeat(each.chars) })));
-              break;
-            case 'end':
-              if (one) one.end(each.used);
-              break;
-            case 'fail':
-              if (one) one.fail();
-              break;
-            case 'leave':
-              if (calls.length > 0) calls[each.which % calls.length]!.cancellation.cancel(clientGone());
-              break;
-            case 'pass':
-              await settle(each.ms);
-              continue;
-          }
-          if (one && each.kind !== 'leave') open.delete(one);
-          await settle();
-        }
-        for (const each of open) each.end(null);
-        open.clear();
-        await settle(patienceMs);
-        for (const each of open) each.end(null);
-        await clock.advance(120_000);
-        expect(Object.values(shares()).every((share) => share === 0)).toBe(true);
-        expect(clock.pending).toBe(0);
-        expect(outcomes.length).toBe(calls.length);
-        // In no minute were more let in than may be.
-        for (const from of admittedAt)
-          expect(admittedAt.filter((at) => at >= from && at < from + 60_000 - 1_000).length).toBeLessThanOrEqual(6);
-      }),
-      { numRuns: 60 },
-    );
-  });
+          for (const each of open) each.end(null);
+          open.clear();
+          await settle(patienceMs + 100);
+          for (const each of open) each.end(null);
+          await clock.advance(120_000);
+          expect(Object.values(shares()).every((share) => share === 0)).toBe(true);
+          expect(clock.pending).toBe(0);
+          expect(outcomes.length).toBe(calls.length);
+          // In no minute were more let in than may be.
+          for (const from of admittedAt)
+            expect(admittedAt.filter((at) => at >= from && at < from + 60_000 - 1_000).length).toBeLessThanOrEqual(6);
+        }),
+        { numRuns: 60 },
+      );
+    },
+  );
 });
