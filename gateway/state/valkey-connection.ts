@@ -77,7 +77,7 @@ function optionsOf(text: string, limitMs: number): RedisOptions {
     ...(url.username === '' ? {} : { username: decodeURIComponent(url.username) }),
     ...(url.password === '' ? {} : { password: decodeURIComponent(url.password) }),
     db: Number(url.pathname.slice(1)),
-    ...(url.protocol === 'rediss:' ? { tls: { servername: host } } : {}),
+    ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
     family: 0,
     lazyConnect: true,
     connectTimeout: limitMs,
