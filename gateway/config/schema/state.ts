@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { isMetadataHost } from './addresses.ts';
-import { checked, ms } from './kinds.ts';
+import { isMetadataHost } from './values/addresses.ts';
+import { checked, ms } from './values/kinds.ts';
 
 // What several gateways share, and where.
 
