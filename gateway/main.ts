@@ -55,6 +55,7 @@ import { Idempotency } from './policies/reuse/idempotency.ts';
 import { RecordMemory } from './policies/reuse/answer-record.ts';
 import { Reuse } from './policies/reuse/reuse.ts';
 import { limitLayer, limitsBy } from './policies/limits/limits.ts';
+import { openSharedAnswers } from './state/open-shared-answers.ts';
 import { openSharedLimits } from './state/open-shared-limits.ts';
 import { PressureWatch } from './policies/capacity/pressure-watch.ts';
 import { watchEventLoop } from './telemetry/metrics/event-loop.ts';
@@ -246,6 +247,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
           now: () => settings.state,
         });
   const limiter = shared?.limiter ?? ownLimiter;
+  const answers =
+    stateUrl === null
+      ? null
+      : await openSharedAnswers({
+          ...{ clock, random, events, url: stateUrl, prefix, id: newId().slice(0, STORE_ID_CHARS) },
+          timeoutMs: () => settings.state.timeout_ms,
+          cacheTtlMs: () => settings.cache.ttl_ms,
+          idempotencyTtlMs: () => settings.idempotency.ttl_ms,
+        });
   const inFlight = new InFlight();
   const pressureWatch = new PressureWatch(events);
   const admission = new Admission({
@@ -290,11 +300,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     memory,
     cache: () => ({ ...settings.cache, max_entries: shareOf(settings.cache.max_entries), max_bytes: shareOf(settings.cache.max_bytes) }),
     joins: () => settings.single_flight.enabled,
+    shelf: answers?.cache,
   });
   const idempotency = new Idempotency({
     clock,
     memory,
     settings: () => ({ ...settings.idempotency, max_bytes: shareOf(settings.idempotency.max_bytes) }),
+    shelf: answers?.idempotency,
   });
   const parts = {
     clock,
@@ -579,6 +591,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await listeners?.close();
     await probes?.close();
     await shared?.close();
+    answers?.close();
     await directory.close();
     loop.stop();
     log.flush();

@@ -33,7 +33,7 @@ export function adviceOn(trouble: StoreTrouble, timeoutMs: number, detail: strin
     case 'tls':
       return `cannot be spoken to by TLS (${detail}). NODE_EXTRA_CA_CERTS names the file of a private authority.`;
     case 'auth':
-      return `refuses the user or the password of state.url, or does not let it run scripts (${detail}). It needs +@scripting, +@hash, +@sortedset, +@keyspace and +time on ~<state.prefix>*.`;
+      return `refuses the user or the password of state.url, or does not let it run scripts (${detail}). It needs +@scripting, +@string, +@hash, +@sortedset, +@keyspace and +time on ~<state.prefix>*.`;
     case 'memory':
       return 'has no memory left (maxmemory). Give it more, or a server of its own: what is kept takes a few kilobytes for each key in use, and goes by itself.';
     case 'readonly':

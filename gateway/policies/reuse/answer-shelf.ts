@@ -3,6 +3,7 @@ import type { Clock } from '../../core/clock.ts';
 import type { Eviction } from '../../core/events.ts';
 import { Ending, type Outcome, type Reply } from '../../core/reply.ts';
 import type { WholeAnswer } from './flight.ts';
+import type { Claim, ClaimedShelf, Kept, Shelf } from './shelf.ts';
 
 export interface ShelfSettings {
   readonly max_entries: number;
@@ -10,7 +11,7 @@ export interface ShelfSettings {
   readonly ttl_ms: number;
 }
 
-interface Kept<About> {
+interface Entry<About> {
   readonly answer: WholeAnswer;
   readonly about: About;
   /** Monotonic ms. */
@@ -21,9 +22,9 @@ interface Kept<About> {
 const OVERHEAD_BYTES = 1_024;
 
 /** Whole answers, as many and as long as may be kept; the one that was wanted longest ago goes first. */
-export class AnswerShelf<About extends object> {
+export class AnswerShelf<About extends object> implements Shelf<About>, ClaimedShelf<About> {
   readonly #clock: Clock;
-  readonly #kept: LRUCache<string, Kept<About>>;
+  readonly #kept: LRUCache<string, Entry<About>>;
 
   constructor(clock: Clock, { max_entries, max_bytes, ttl_ms }: ShelfSettings, onEvicted?: (why: Eviction) => void) {
     this.#clock = clock;
@@ -54,16 +55,24 @@ export class AnswerShelf<About extends object> {
     this.#kept.set(key, { answer, about, since: this.#clock.now() });
   }
 
-  /** @returns null where there is none, or none any more */
-  get(key: string): { readonly answer: WholeAnswer; readonly about: About; readonly ageMs: number } | null {
+  get(key: string): Kept<About> | null {
     const kept = this.#kept.get(key);
     return kept === undefined ? null : { answer: kept.answer, about: kept.about, ageMs: this.#clock.now() - kept.since };
   }
 
-  /** It is not to be given again. */
   drop(key: string): void {
     this.#kept.delete(key);
   }
+
+  /** In one process whoever is at it is known otherwise. */
+  claim(key: string): Claim<About> {
+    const kept = this.get(key);
+    return kept === null ? { kind: 'ours' } : { kind: 'done', kept };
+  }
+
+  renew(): void {}
+
+  release(): void {}
 }
 
 /** Gives an answer again, as it was: a stream as a stream. */

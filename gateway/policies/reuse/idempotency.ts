@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Call } from '../../core/call.ts';
-import type { Clock } from '../../core/clock.ts';
+import { type Clock, repeat } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Handler, Layer } from '../../core/handler.ts';
 import { flowOf } from '../../core/principal.ts';
@@ -8,6 +8,7 @@ import type { Reply } from '../../core/reply.ts';
 import type { RecordMemory } from './answer-record.ts';
 import { AnswerShelf, replay } from './answer-shelf.ts';
 import { type Field, Flight } from './flight.ts';
+import type { Claim, ClaimedShelf, Kept } from './shelf.ts';
 
 export interface IdempotencySettings {
   readonly enabled: boolean;
@@ -21,12 +22,18 @@ interface IdempotencyContext {
   readonly clock: Clock;
   readonly memory: RecordMemory;
   readonly settings: () => IdempotencySettings;
+  /** Where answers are kept that several gateways share. Default: in this process. */
+  readonly shelf?: ClaimedShelf<Asked> | undefined;
 }
 
 /** What was asked under a key. */
-interface Asked {
+export interface Asked {
   readonly fingerprint: string;
   readonly requestId: string;
+}
+
+interface UnderWay extends Asked {
+  readonly flight: Flight;
 }
 
 /** Where a request may carry a key; everywhere else nobody heeds it. */
@@ -38,6 +45,8 @@ const KEY = /^[\x21-\x7e]{1,255}$/;
 /** As the IETF's draft has it: a string in quotes (RFC 8941). */
 const QUOTED = /^"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"$/;
 const RETRY_MS = 1_000;
+/** Three fit into what a gateway is believed for that it is at it. */
+const RENEW_MS = 5_000;
 
 /**
  * What comes twice under one key is done once: a client that did not get its answer asks again, and is given what was made, or waits for what
@@ -45,10 +54,12 @@ const RETRY_MS = 1_000;
  */
 export class Idempotency {
   readonly #context: IdempotencyContext;
-  readonly #underWay = new Map<string, Asked & { readonly flight: Flight }>();
+  readonly #underWay = new Map<string, UnderWay>();
+  /** Keys that somebody asks the store for. */
+  readonly #claiming = new Map<string, Promise<unknown>>();
   readonly #field: Field;
   #settings: IdempotencySettings;
-  #shelf: AnswerShelf<Asked>;
+  #shelf: ClaimedShelf<Asked>;
 
   constructor(context: IdempotencyContext) {
     this.#context = context;
@@ -82,35 +93,46 @@ export class Idempotency {
   async #once(next: Handler, call: Call, written: string): Promise<Reply> {
     const key = `${flowOf(call.principal)}\n${call.route.path}\n${keyOf(written)}`;
     const fingerprint = createHash('sha256').update(`${call.model}\n`).update(call.body.bytes).digest('base64');
+    const asked: Asked = { fingerprint, requestId: call.id };
     for (;;) {
-      const asked = this.#underWay.get(key);
-      if (asked === undefined) break;
-      if (asked.fingerprint !== fingerprint) throw reused();
-      if (call.peek.stream || !asked.flight.isOpen) throw inProgress();
-      try {
-        const reply = await asked.flight.board(call);
-        call.journey.isReplay = true;
-        return { ...reply, requestId: asked.requestId, headers: { ...reply.headers, 'idempotent-replayed': 'true' } };
-      } catch (error) {
-        // Its failure is its own. One of those who waited tries anew, and the others wait for that one.
-        if (call.cancellation.cancelled) throw error;
+      const claiming = this.#claiming.get(key);
+      if (claiming !== undefined) await claiming;
+      call.cancellation.throwIfCancelled();
+      const underWay = this.#underWay.get(key);
+      if (underWay !== undefined) {
+        const reply = await joined(underWay, call, fingerprint);
+        if (reply !== null) return reply;
+      } else if (!this.#claiming.has(key)) {
+        const claimed = this.#shelf.claim(key, asked);
+        // From the answer to what is made of it nothing may come in between.
+        const claim = claimed instanceof Promise ? await this.#alone(key, claimed) : claimed;
+        if (call.cancellation.cancelled && claim.kind === 'ours') this.#shelf.release(key, asked);
+        call.cancellation.throwIfCancelled();
+        if (claim.kind === 'ours') return this.#begun(next, call, key, asked);
+        if (claim.kind === 'done') return repeated(claim.kept, call, fingerprint);
+        // Another gateway is at it, whose answer cannot be waited for here.
+        throw claim.about.fingerprint === fingerprint ? inProgress() : reused();
       }
     }
-    const done = this.#shelf.get(key);
-    if (done === null) return this.#begun(next, call, key, fingerprint);
-    if (done.about.fingerprint !== fingerprint) throw reused();
-    call.journey.isReplay = true;
-    call.journey.bytesOut += done.answer.bytes.length;
-    return { ...replay(done.answer, { 'idempotent-replayed': 'true' }), requestId: done.about.requestId };
   }
 
-  #begun(next: Handler, call: Call, key: string, fingerprint: string): Promise<Reply> {
-    const asked: Asked = { fingerprint, requestId: call.id };
+  /** Whoever comes with the same key meanwhile waits for what is said of it. */
+  #alone(key: string, claimed: Promise<Claim<Asked>>): Promise<Claim<Asked>> {
+    const claiming = claimed.finally(() => this.#claiming.delete(key));
+    this.#claiming.set(key, claiming);
+    return claiming;
+  }
+
+  #begun(next: Handler, call: Call, key: string, asked: Asked): Promise<Reply> {
+    const shelf = this.#shelf;
+    const renewal = this.#context.shelf && repeat(this.#context.clock, RENEW_MS, () => shelf.renew(key, asked));
     const flight = new Flight(call, this.#field, {
       isKept: true,
       onEnd: (whole) => {
+        renewal?.cancel();
         this.#underWay.delete(key);
-        if (whole !== null && whole.bytes.length <= MOST_ENTRY_BYTES) this.#shelf.put(key, whole, asked);
+        if (whole !== null && whole.bytes.length <= MOST_ENTRY_BYTES) shelf.put(key, whole, asked);
+        else shelf.release(key, asked);
       },
     });
     this.#underWay.set(key, { ...asked, flight });
@@ -118,10 +140,33 @@ export class Idempotency {
     return flight.board(call);
   }
 
-  #emptied(): AnswerShelf<Asked> {
+  #emptied(): ClaimedShelf<Asked> {
     const { max_bytes, ttl_ms } = this.#settings;
-    return new AnswerShelf<Asked>(this.#context.clock, { max_entries: MOST_ENTRIES, max_bytes, ttl_ms });
+    return this.#context.shelf ?? new AnswerShelf<Asked>(this.#context.clock, { max_entries: MOST_ENTRIES, max_bytes, ttl_ms });
   }
+}
+
+/** The answer that is being made; null: it failed, which is its first asker's own. Of those who waited one tries anew, and the others wait for that one. */
+async function joined({ flight, ...asked }: UnderWay, call: Call, fingerprint: string): Promise<Reply | null> {
+  if (asked.fingerprint !== fingerprint) throw reused();
+  if (call.peek.stream || !flight.isOpen) throw inProgress();
+  try {
+    return marked(await flight.board(call), asked, call);
+  } catch (error) {
+    if (call.cancellation.cancelled) throw error;
+    return null;
+  }
+}
+
+function repeated({ answer, about }: Kept<Asked>, call: Call, fingerprint: string): Reply {
+  if (about.fingerprint !== fingerprint) throw reused();
+  call.journey.bytesOut += answer.bytes.length;
+  return marked(replay(answer, {}), about, call);
+}
+
+function marked(reply: Reply, { requestId }: Asked, call: Call): Reply {
+  call.journey.isReplay = true;
+  return { ...reply, requestId, headers: { ...reply.headers, 'idempotent-replayed': 'true' } };
 }
 
 /** @throws invalid_idempotency_key */

@@ -5,13 +5,14 @@ import { GatewayError } from '../../core/errors.ts';
 import type { Events } from '../../core/events.ts';
 import type { Handler, Layer } from '../../core/handler.ts';
 import type { Reply } from '../../core/reply.ts';
-import type { WorkerDirectory, WorkerLife } from '../../core/worker.ts';
+import type { Worker, WorkerDirectory, WorkerLife } from '../../core/worker.ts';
 import { type Normalizer, normalizer } from '../../openai/normalize.ts';
 import { answerKey, exactKey, type Scope } from './answer-key.ts';
 import type { RecordMemory } from './answer-record.ts';
 import { AnswerShelf, replay, type ShelfSettings } from './answer-shelf.ts';
 import { cacheWishes } from './cache-wishes.ts';
 import { type Field, Flight, type WholeAnswer } from './flight.ts';
+import type { Kept, Shelf } from './shelf.ts';
 import { type Entry, Flights, signOf } from './flights.ts';
 
 export interface CacheSettings extends ShelfSettings {
@@ -29,11 +30,14 @@ interface ReuseContext {
   readonly cache: () => CacheSettings;
   /** Whether calls that ask the same at the same time share one answer. */
   readonly joins: () => boolean;
+  /** Where answers are kept that several gateways share. Default: in this process. */
+  readonly shelf?: Shelf<Origin> | undefined;
 }
 
 /** The engine that made an answer: another may have other weights, or other flags. */
-interface Origin {
-  readonly life: WorkerLife;
+export interface Origin {
+  /** null: another gateway had it made, and only the birth of the engine says which it was. */
+  readonly life: WorkerLife | null;
   readonly bornAt: number | null;
 }
 
@@ -46,7 +50,7 @@ export class Reuse {
   readonly #flights: Flights;
   readonly #field: Field;
   #settings: CacheSettings;
-  #shelf: AnswerShelf<Origin>;
+  #shelf: Shelf<Origin>;
   #ofText: ((text: string) => string) | undefined;
   /** By a request's bytes: what it has in common with others that may be given the same answer. */
   #known: LRUCache<string, string>;
@@ -102,8 +106,12 @@ export class Reuse {
       return next(call);
     }
     const key = enabled ? this.#keyOf(call) : null;
-    const kept = key === null || wishes.noCache ? null : this.#find(key, call, wishes.maxAge);
-    if (kept !== null) return kept;
+    if (key !== null && !wishes.noCache) {
+      const found = this.#shelf.get(key);
+      const kept = this.#given(key, found instanceof Promise ? await found : found, call, wishes.maxAge);
+      call.cancellation.throwIfCancelled();
+      if (kept !== null) return kept;
+    }
     if (wishes.onlyIfCached)
       throw new GatewayError('not_cached', 'No answer to this request is kept, and none that is made now is wanted.');
     if (enabled) {
@@ -156,14 +164,9 @@ export class Reuse {
     return key;
   }
 
-  #find(key: string, call: Call, maxAge: number): Reply | null {
-    const found = this.#shelf.get(key);
+  #given(key: string, found: Kept<Origin> | null, call: Call, maxAge: number): Reply | null {
     if (found === null) return null;
-    const { life, bornAt } = found.about;
-    const lives = this.#context.directory
-      .readyFor(call.model)
-      .some((worker) => worker.life === life && (bornAt === null || worker.load.bornAt === bornAt));
-    if (!lives) {
+    if (!this.#context.directory.readyFor(call.model).some((worker) => isOf(found.about, worker))) {
       this.#shelf.drop(key);
       return null;
     }
@@ -180,11 +183,17 @@ export class Reuse {
     if (life !== null && whole.bytes.length <= this.#settings.max_entry_bytes) this.#shelf.put(key, whole, { life, bornAt });
   }
 
-  #emptied(): [AnswerShelf<Origin>, LRUCache<string, string>] {
+  #emptied(): [Shelf<Origin>, LRUCache<string, string>] {
     const { clock, events } = this.#context;
     const { max_entries, normalize } = this.#settings;
     this.#ofText = normalize.length > 0 ? normalizer(normalize) : undefined;
-    const shelf = new AnswerShelf<Origin>(clock, this.#settings, (why) => events.cacheEvicted(why));
+    const shelf = this.#context.shelf ?? new AnswerShelf<Origin>(clock, this.#settings, (why) => events.cacheEvicted(why));
     return [shelf, new LRUCache({ max: max_entries })];
   }
+}
+
+/** Whether the engine that made it is this worker's still. */
+function isOf({ life, bornAt }: Origin, worker: Pick<Worker, 'life' | 'load'>): boolean {
+  if (life === null) return bornAt !== null && worker.load.bornAt === bornAt;
+  return worker.life === life && (bornAt === null || worker.load.bornAt === bornAt);
 }

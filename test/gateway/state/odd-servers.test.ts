@@ -17,7 +17,7 @@ const APP = {
 };
 
 /** A user that may do what the advice says. */
-const GATE = ['gate', 'on', '>pw', '~odd:*', '+@scripting', '+@hash', '+@sortedset', '+@keyspace', '+time'];
+const GATE = ['gate', 'on', '>pw', '~odd:*', '+@scripting', '+@string', '+@hash', '+@sortedset', '+@keyspace', '+time'];
 
 let server: Server | undefined;
 let shared: SharedLimits | undefined;
