@@ -51,9 +51,8 @@ function refersToNothing(root: unknown): boolean {
     const node = open.pop();
     if (Array.isArray(node)) {
       // Texts and token ids refer to nothing.
-      if (typeof node[0] === 'number' || typeof node[0] === 'string') continue;
-      if (node.length > MOST_NODES) return false;
-      open.push(...(node as unknown[]));
+      for (const item of node as unknown[]) if (typeof item === 'object' && item !== null) open.push(item);
+      if (open.length > MOST_NODES) return false;
     } else if (typeof node === 'object' && node !== null) {
       for (const [name, item] of Object.entries(node)) {
         if (item === null) continue;

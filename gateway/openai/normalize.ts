@@ -2,6 +2,8 @@
 export const NORMALIZERS = ['whitespace', 'timestamps', 'uuids', 'numbers_in_ids', 'paths', 'ip_addresses'] as const;
 export type Normalizer = (typeof NORMALIZERS)[number];
 
+const LONG_ID = 8;
+
 type Step = (text: string) => string;
 
 const MONTHS = '(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*';
@@ -18,7 +20,7 @@ const STEPS: Readonly<Record<Normalizer, Step>> = {
       .replaceAll(/\b(?:\d{1,3}\.){3}\d{1,3}\b(?::\d{1,5}\b)?/g, '<ip>')
       .replaceAll(/(?<![\w:.])[\da-f]{0,4}(?::[\da-f]{0,4}){2,7}(?![\w:])/gi, (found) => (isAddress(found) ? '<ip>' : found)),
   paths: (text) => text.replaceAll(/(?<![\w<:/])(?:~|\.{1,2}|[A-Za-z]:)?(?:[/\\][\w.@+-]+){2,}[/\\]?/g, '<path>'),
-  numbers_in_ids: (text) => text.replaceAll(/[\w-]+/g, (word) => (/[A-Za-z]/.test(word) ? word.replaceAll(/\d+/g, '#') : word)),
+  numbers_in_ids: (text) => text.replaceAll(/[\w-]+/g, (word) => (isId(word) ? word.replaceAll(/\d+/g, '#') : word)),
   whitespace: (text) => text.replaceAll(/\s+/g, ' ').trim(),
 };
 const ORDER: readonly Normalizer[] = ['uuids', 'ip_addresses', 'timestamps', 'paths', 'numbers_in_ids', 'whitespace'];
@@ -42,6 +44,11 @@ function timestamps(text: string): string {
     .replaceAll(new RegExp(String.raw`\b\d{1,2}[/.]\d{1,2}[/.]\d{4}(?:,?\s+${CLOCK}${ZONE})?`, 'g'), '<time>')
     .replaceAll(new RegExp(String.raw`\b${CLOCK}${ZONE}`, 'g'), '<time>')
     .replaceAll(/\b1[4-9]\d{8}(?:\.\d{1,9}|\d{3}|\d{6}|\d{9})?\b/g, '<time>');
+}
+
+/** Parts joined by - or _, or a long mixture of letters and digits: no h2o, and no utf8. */
+function isId(word: string): boolean {
+  return /[A-Za-z]/.test(word) && (/[A-Za-z\d][-_][A-Za-z\d]/.test(word) || word.length >= LONG_ID);
 }
 
 /** IPv6, and no time of the day and no name with two colons. */

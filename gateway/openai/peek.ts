@@ -69,7 +69,7 @@ export function peek(body: ParsedBody, { path, whole }: Pick<Route, 'path' | 'wh
     user: sessionName(value['user']),
     enginePriority: enginePriority(value['priority']),
     streamInterval: streamInterval(value),
-    decidingChars: isDeterministic(value, path) ? body.textChars - silentChars(value) : null,
+    decidingChars: isDeterministic(value, path) ? body.textChars - silentChars(value, path) : null,
     previous: path === '/v1/responses' ? optionalString(value, 'previous_response_id', MAX_MODEL_NAME) : null,
   };
 }

@@ -45,7 +45,7 @@ export async function openSharedAnswers(options: SharedAnswersOptions): Promise<
       ...common,
       prefix: `${prefix}cache:`,
       ttlMs: cacheTtlMs,
-      portable: ({ bornAt }) => (bornAt === null ? null : { life: null, bornAt }),
+      portable: ({ bornAt }) => ({ life: null, bornAt }),
       readAbout: (about) => (isObject(about) && typeof about['bornAt'] === 'number' ? { life: null, bornAt: about['bornAt'] } : null),
       onMissed: () => events.storeMissed('cache'),
     }),

@@ -16,8 +16,8 @@ export interface SharedShelfOptions<About> {
   readonly ttlMs: () => number;
   /** Of this gateway. */
   readonly owner: string;
-  /** What is kept with an answer can be had by others; null: it means nothing to them, and the answer is not kept. */
-  readonly portable: (about: About) => About | null;
+  /** What of it means something to others. */
+  readonly portable: (about: About) => About;
   /** What another one wrote; null: that is nothing of the kind. */
   readonly readAbout: (about: unknown) => About | null;
   /** The store could not be asked. */
@@ -41,8 +41,7 @@ export class SharedShelf<About extends object> implements Shelf<About>, ClaimedS
 
   put(key: string, answer: WholeAnswer, about: About): void {
     const { portable, ttlMs, clock } = this.#options;
-    const told = portable(about);
-    if (told !== null) void this.#run(KEEP, key, [answerText(answer, told, clock.wall()), ttlMs()]);
+    void this.#run(KEEP, key, [answerText(answer, portable(about), clock.wall()), ttlMs()]);
   }
 
   drop(key: string): void {

@@ -23,8 +23,11 @@ afterEach(async () => {
 type CacheSettings = NonNullable<SettingsInput['cache']>;
 
 async function start(cache: CacheSettings = {}, more: SettingsInput = {}): Promise<TestGateway> {
-  gateway = await startTestGateway([worker.url], { cache: { enabled: true, ...cache }, ...more });
+  gateway = await startTestGateway([worker.url], { cache: { enabled: true, ...cache }, pressure: { scrape_interval_ms: 100 }, ...more });
+  const { url } = gateway;
   await gateway.gateway.firstReady;
+  // Until then nobody knows which engine it is.
+  await until(async () => JSON.stringify(await (await fetch(`${url}/stats`)).json()).includes('scrape_age_ms'), 'its metrics were read');
   return gateway;
 }
 
@@ -189,8 +192,7 @@ test('prompts that differ in what may differ are given one answer, and are sent 
 });
 
 test('nothing is given that another life of the engine made', async () => {
-  const to = await start({}, { pressure: { scrape_interval_ms: 100 } });
-  await until(async () => JSON.stringify(await (await fetch(`${to.url}/stats`)).json()).includes('scrape_age_ms'), 'its metrics were read');
+  const to = await start();
   expect(await from(to, same())).toBe('miss');
   worker.process = 2_000;
   worker.script = answers.completion('other weights');
@@ -213,4 +215,27 @@ test('a reload that changes the cache forgets what was kept; one that does not k
   to.settings = { cache: { enabled: false } };
   expect(to.gateway.reload().ok).toBe(true);
   expect(await from(to, same())).toBeNull();
+});
+
+test('nothing is kept of an engine that does not say when it was started: it might be another tomorrow', async () => {
+  worker.process = null;
+  const to = await start();
+  expect([await from(to, same()), await from(to, same())]).toEqual(['miss', 'miss']);
+});
+
+test('what a response repeats of its request is its asker’s own', async () => {
+  const to = await start({ scope: 'all' });
+  const ask2 = (who: string) =>
+    from(to, { model: 'm', input: 'a', temperature: 0, store: false, metadata: { who } }, { path: '/v1/responses' });
+  expect([await ask2('alice'), await ask2('bob'), await ask2('alice')]).toEqual(['miss', 'miss', 'hit']);
+});
+
+test('what is no prompt is never taken for another', async () => {
+  const to = await start({ normalize: ['whitespace', 'numbers_in_ids', 'timestamps'] });
+  const pairs: [object, object][] = [
+    [{ stop: ['\n'] }, { stop: ['\n\n'] }],
+    [{ stop: ['step-1'] }, { stop: ['step-2'] }],
+    [{ cache_salt: 'tenant-1' }, { cache_salt: 'tenant-2' }],
+  ];
+  for (const [one, other] of pairs) expect([await from(to, same(one)), await from(to, same(other))]).toEqual(['miss', 'miss']);
 });

@@ -256,6 +256,19 @@ test('nobody joins another key, nor anybody who wants an answer of its own', asy
   expect(worker.requests).toHaveLength(4);
 });
 
+test('an answer that is too large to be kept for others is made for each', async () => {
+  const to = await start();
+  const at = held();
+  const asked = [ask(to.url, same()), ask(to.url, same()), ask(to.url, same(), { headers: { 'idempotency-key': 'k' } })];
+  await until(() => to.gateway.figures.inFlight() === 3 && at.length === 1, 'one is at the worker');
+  const long = 'x'.repeat(3_000_000);
+  worker.script = answers.completion(long);
+  answers.completion(long)({ path: '', headers: {}, body: '' }, at[0]!);
+  for (const each of asked) expect(await (await each).text()).toContain(long);
+  expect(worker.requests).toHaveLength(3);
+  await settled(to);
+});
+
 test('five in one window are one at the worker', async () => {
   const to = await start({ batch_window: { window_ms: 200 } });
   const asked = Array.from({ length: 5 }, () => ask(to.url, same()));

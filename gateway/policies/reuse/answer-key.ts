@@ -11,9 +11,9 @@ export type Scope = 'key' | 'all';
  * What requests have in common which may be given the same answer; null where there can be no such requests.
  * @param ofText what a text counts as
  */
-export function answerKey(call: Call, scope: Scope, ofText?: (text: string) => string): string | null {
+export function answerKey(call: Call, scope: Scope, ofText: ((text: string) => string) | null = null): string | null {
   const value = JSON.parse(call.body.bytes.toString('utf8')) as JsonObject;
-  const text = canonical(withUsage(value, call), ofText);
+  const text = canonical(withUsage(value, call), call.route.path, ofText);
   if (text === null) return null;
   return digestOf(call, scope, text);
 }

@@ -3,7 +3,7 @@ import { Cancellation } from '../../core/cancellation.ts';
 import type { Clock, Timer } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Handler } from '../../core/handler.ts';
-import { Ending, type Reply } from '../../core/reply.ts';
+import { Ending, type Outcome, type Reply } from '../../core/reply.ts';
 import type { RecordMemory } from './answer-record.ts';
 import { SharedAnswer } from './shared-answer.ts';
 
@@ -20,7 +20,7 @@ export interface Field {
   readonly memory: RecordMemory;
   /** More of a stream is not kept for those who come later. */
   readonly mostBytes: () => number;
-  /** How long one goes on that everyone has left. */
+  /** How long one goes on whose last asker has hung up before it was answered. */
   readonly graceMs: () => number;
 }
 
@@ -48,8 +48,11 @@ export class Flight {
   #state: State | null = null;
   #shared: SharedAnswer | null = null;
   #waiting: (() => void)[] | null = null;
-  #grace: Timer | null = null;
+  /** The last who asked has hung up, and is counted as there until somebody else comes, it ends, or its time is over. */
+  #ghost: { readonly leave: () => void; readonly timer: Timer } | null = null;
   #hasEnded = false;
+  /** Nobody but who pays for it can have the answer. */
+  #isForOne = false;
 
   constructor(first: Call, field: Field, options: FlightOptions) {
     this.#field = field;
@@ -83,21 +86,25 @@ export class Flight {
    * @throws what the call failed with, which is each one's own to deal with · the reason of the asker's cancellation
    */
   board(call: Call): Promise<Reply> {
-    this.#grace?.cancel();
-    this.#grace = null;
     this.#crew.add(call);
+    this.#dispel();
     if (call !== this.#payer) call.rides = this.call;
     return new Promise((resolve, reject) => {
       if (this.#state !== null) return this.#hand(call, resolve, reject);
       let isHere = true;
-      const offCancel = call.cancellation.onCancel((reason) => {
+      const leave = (reason: GatewayError): void => {
         isHere = false;
         this.#leave(call, reason);
         reject(reason);
+      };
+      const offCancel = call.cancellation.onCancel((reason) => {
+        if (!this.#stays(call, reason)) return leave(reason);
+        this.#ghost = { leave: () => leave(reason), timer: this.#field.clock.after(this.#field.graceMs(), () => this.#dispel()) };
       });
       (this.#waiting ??= []).push(() => {
         offCancel();
-        if (isHere) this.#hand(call, resolve, reject);
+        if (this.#ghost !== null) this.#dispel();
+        else if (isHere) this.#hand(call, resolve, reject);
       });
     });
   }
@@ -130,19 +137,22 @@ export class Flight {
       this.#end(isKept ? { status, headers, bytes: Buffer.from(body.bytes as Uint8Array) } : null);
       return this.#wake();
     }
+    if (headers['content-type']?.startsWith('text/event-stream') !== true) {
+      // Too large to be kept for others: whoever brought it about reads it alone.
+      this.#isForOne = true;
+      return this.#wake();
+    }
     const { clock, memory, mostBytes } = this.#field;
     this.#shared = new SharedAnswer(reply, {
       clock,
       memory,
       mostBytes: mostBytes(),
       onDeserted: () => {
-        if (this.#crew.size === 0) this.#desert();
+        if (this.#crew.size === 0) this.#giveUp(null);
       },
       onBroken: (reason) => this.call.cancellation.cancel(reason),
       onEnd: (bytes) => this.#end(bytes && this.#options.isKept && reply.relayed ? { status, headers, bytes } : null),
     });
-    // Nobody may be there to begin with, and yet somebody may come.
-    if (this.#crew.size === 0) this.#shared.start();
     this.#wake();
   }
 
@@ -153,15 +163,47 @@ export class Flight {
       return reject(state.error);
     }
     const isPayer = call === this.#payer;
+    if (this.#isForOne) return isPayer ? this.#handWhole(call, state.reply, resolve) : this.#sendAway(call, reject);
     const reply = this.#shared ? this.#shared.read(call, !isPayer, isPayer) : copyOf(state.reply, call, isPayer);
     reply.ended.onSettled(() => this.#leave(call, null));
     resolve(reply);
   }
 
+  #handWhole(call: Call, reply: Reply, resolve: (reply: Reply) => void): void {
+    const offCancel = call.cancellation.onCancel((reason) => this.call.cancellation.cancel(reason));
+    reply.ended.onSettled(() => {
+      offCancel();
+      this.#crew.delete(call);
+      this.#end(null);
+    });
+    resolve(reply);
+  }
+
+  #sendAway(call: Call, reject: (error: unknown) => void): void {
+    this.#crew.delete(call);
+    reject(new GatewayError('upstream_error', 'The answer is too large to be shared.'));
+  }
+
+  /**
+   * Whether what it asked for goes on without it, because it may come back: at its cost, and with its place among those that run. A stream
+   * could not be given to whoever comes back while it runs.
+   */
+  #stays(call: Call, reason: GatewayError): boolean {
+    const isAlone = this.#crew.size === 1 && this.#crew.has(call);
+    return reason.kind === 'client_disconnected' && isAlone && !call.peek.stream && this.#field.graceMs() > 0;
+  }
+
+  #dispel(): void {
+    const ghost = this.#ghost;
+    this.#ghost = null;
+    ghost?.timer.cancel();
+    ghost?.leave();
+  }
+
   #leave(call: Call, reason: GatewayError | null): void {
     this.#crew.delete(call);
     if (call === this.#payer) this.#handOver();
-    if (this.#crew.size === 0 && !this.#hasEnded) this.#desert(reason);
+    if (this.#crew.size === 0 && !this.#hasEnded) this.#giveUp(reason);
   }
 
   /** What it has cost, and will cost, is somebody else's from now on. */
@@ -171,26 +213,18 @@ export class Flight {
     this.#payer = next;
   }
 
-  #desert(reason: GatewayError | null = null): void {
-    const { clock } = this.#field;
-    const graceMs = this.#field.graceMs();
-    if (graceMs > 0 && this.#grace === null && !this.call.cancellation.cancelled) {
-      this.#grace = clock.after(graceMs, () => this.#giveUp(null));
-      this.#shared?.start();
-      return;
-    }
-    if (graceMs === 0) this.#giveUp(reason);
-  }
-
   #giveUp(reason: GatewayError | null): void {
     this.call.cancellation.cancel(reason ?? new GatewayError('client_disconnected', 'Everyone who asked for it has gone.'));
-    this.#shared?.abandon({ kind: 'disconnected', phase: this.call.journey.phase });
+    const outcome: Outcome = { kind: 'disconnected', phase: this.call.journey.phase };
+    this.#shared?.abandon(outcome);
+    if (!this.#isForOne || this.#state?.kind !== 'answered') return;
+    this.#state.reply.ended.settle(outcome);
+    this.#end(null);
   }
 
   #end(whole: WholeAnswer | null): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    this.#grace?.cancel();
     // Who pays now was not there when workers were asked.
     if (this.#payer.attempts !== this.call.attempts) this.#payer.attempts.push(...this.call.attempts);
     this.#options.onEnd(whole, this.call);

@@ -12,9 +12,6 @@ export interface Entry {
   next: Entry | null;
 }
 
-/** Every so many characters one is looked at. */
-const STRIDE = 3;
-
 /**
  * The calls that are under way and may be joined. What a request asks is looked into only where another of the same size, with the same
  * beginning, is under way: nearly always there is none.
@@ -74,7 +71,7 @@ export class Flights {
 export function signOf({ peek, model }: Call): number {
   const { stream, maxTokens, decidingChars, promptHead } = peek;
   let sign = ((decidingChars ?? 0) * 31 + (maxTokens ?? 0)) * 31 + model.length * 2 + Number(stream);
-  for (let i = promptHead.length - 1; i >= 0; i -= STRIDE) sign = (Math.imul(sign, 31) + promptHead.charCodeAt(i)) | 0;
+  for (let i = 0; i < promptHead.length; i++) sign = (Math.imul(sign, 31) + promptHead.charCodeAt(i)) | 0;
   return sign | 0;
 }
 

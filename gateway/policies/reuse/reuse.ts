@@ -38,11 +38,15 @@ interface ReuseContext {
 export interface Origin {
   /** null: another gateway had it made, and only the birth of the engine says which it was. */
   readonly life: WorkerLife | null;
-  readonly bornAt: number | null;
+  /** See `WorkerLoad`. */
+  readonly bornAt: number;
 }
 
 /** What is kept for those who come while it is made, where nothing is kept for later. */
 const JOIN_BYTES = 1_048_576;
+
+/** A longer request is looked for as it is: to take out what may differ would keep all others waiting. */
+const MOST_NORMALIZED = 262_144;
 
 /** Answers that were given before, and those that are being made, for calls that ask the same and leave nothing to chance. */
 export class Reuse {
@@ -51,7 +55,7 @@ export class Reuse {
   readonly #field: Field;
   #settings: CacheSettings;
   #shelf: Shelf<Origin>;
-  #ofText: ((text: string) => string) | undefined;
+  #ofText: ((text: string) => string) | null = null;
   /** By a request's bytes: what it has in common with others that may be given the same answer. */
   #known: LRUCache<string, string>;
   hits = 0;
@@ -114,10 +118,7 @@ export class Reuse {
     }
     if (wishes.onlyIfCached)
       throw new GatewayError('not_cached', 'No answer to this request is kept, and none that is made now is wanted.');
-    if (enabled) {
-      call.journey.cache = 'miss';
-      this.misses++;
-    }
+    if (enabled) call.journey.cache = 'miss';
     const sign = joins ? signOf(call) : null;
     if (sign !== null && !wishes.noCache) {
       const flight = this.#flights.find(call, sign);
@@ -127,12 +128,15 @@ export class Reuse {
   }
 
   #begun(next: Handler, call: Call, key: string | null, sign: number | null): Promise<Reply> {
+    if (key !== null) this.misses++;
+    // What is kept later is kept as it is asked for now.
+    const shelf = this.#shelf;
     let entry: Entry | null = null;
     const flight = new Flight(call, this.#field, {
       isKept: key !== null,
       onEnd: (whole, made) => {
         if (entry !== null) this.#flights.remove(entry);
-        if (whole !== null && key !== null) this.#keep(key, whole, made);
+        if (whole !== null && key !== null) this.#keep(shelf, key, whole, made);
       },
     });
     if (sign !== null) entry = this.#flights.add(flight, sign);
@@ -159,7 +163,7 @@ export class Reuse {
     const exact = exactKey(call, scope);
     const known = this.#known.get(exact);
     if (known !== undefined) return known;
-    const key = answerKey(call, scope, this.#ofText);
+    const key = answerKey(call, scope, call.body.bytes.length > MOST_NORMALIZED ? null : this.#ofText);
     if (key !== null) this.#known.set(exact, key);
     return key;
   }
@@ -178,15 +182,17 @@ export class Reuse {
     return replay(found.answer, { age: String(age) });
   }
 
-  #keep(key: string, whole: WholeAnswer, call: Call): void {
+  /** Only of an engine that is known again: one that was ended and started within a moment has the same address and the same name. */
+  #keep(shelf: Shelf<Origin>, key: string, whole: WholeAnswer, call: Call): void {
     const { life = null, bornAt = null } = call.attempts.at(-1) ?? {};
-    if (life !== null && whole.bytes.length <= this.#settings.max_entry_bytes) this.#shelf.put(key, whole, { life, bornAt });
+    if (life === null || bornAt === null || whole.bytes.length > this.#settings.max_entry_bytes) return;
+    shelf.put(key, whole, { life, bornAt });
   }
 
   #emptied(): [Shelf<Origin>, LRUCache<string, string>] {
     const { clock, events } = this.#context;
     const { max_entries, normalize } = this.#settings;
-    this.#ofText = normalize.length > 0 ? normalizer(normalize) : undefined;
+    this.#ofText = normalize.length > 0 ? normalizer(normalize) : null;
     const shelf = this.#context.shelf ?? new AnswerShelf<Origin>(clock, this.#settings, (why) => events.cacheEvicted(why));
     return [shelf, new LRUCache({ max: max_entries })];
   }
@@ -194,6 +200,5 @@ export class Reuse {
 
 /** Whether the engine that made it is this worker's still. */
 function isOf({ life, bornAt }: Origin, worker: Pick<Worker, 'life' | 'load'>): boolean {
-  if (life === null) return bornAt !== null && worker.load.bornAt === bornAt;
-  return worker.life === life && (bornAt === null || worker.load.bornAt === bornAt);
+  return worker.load.bornAt === bornAt && (life === null || worker.life === life);
 }

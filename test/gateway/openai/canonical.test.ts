@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { canonical, silentChars } from '../../../gateway/openai/canonical.ts';
 import { charsIn, type JsonObject } from '../../../gateway/openai/json-body.ts';
 
-const of = (text: string): string | null => canonical(JSON.parse(text) as JsonObject);
+const CHAT = '/v1/chat/completions';
+const of = (text: string, path = CHAT): string | null => canonical(JSON.parse(text) as JsonObject, path);
 
 describe('two requests ask the same', () => {
   test.each([
@@ -33,6 +34,12 @@ describe('two requests ask for something else', () => {
     expect(of(one)).not.toBe(of(other));
   });
 
+  test('where the answer repeats what it was asked, that counts too', () => {
+    expect(of('{"input":"a","user":"ada"}', '/v1/responses')).not.toBe(of('{"input":"a","user":"bob"}', '/v1/responses'));
+    expect(of('{"input":"a","metadata":{"a":"b"}}', '/v1/responses')).not.toBe(of('{"input":"a"}', '/v1/responses'));
+    expect(of('{"input":"a","model":"alias"}', '/v1/responses')).toBe(of('{"input":"a"}', '/v1/responses'));
+  });
+
   test('where a number is larger than JavaScript can tell from its neighbours, nothing is said', () => {
     expect(of('{"seed":9007199254740993}')).toBeNull();
     expect(of('{"a":[{"b":-9007199254740993}]}')).toBeNull();
@@ -44,8 +51,8 @@ test('whatever is asked, the order of fields and white space say nothing, and an
   fc.assert(
     fc.property(json, json, (one, other) => {
       const reordered = Object.fromEntries(Object.entries(one).toReversed());
-      expect(canonical(JSON.parse(JSON.stringify(reordered, null, 3)) as JsonObject)).toBe(canonical(one as JsonObject));
-      const [a, b] = [canonical(one as JsonObject), canonical(other as JsonObject)];
+      expect(canonical(JSON.parse(JSON.stringify(reordered, null, 3)) as JsonObject, CHAT)).toBe(canonical(one as JsonObject, CHAT));
+      const [a, b] = [canonical(one as JsonObject, CHAT), canonical(other as JsonObject, CHAT)];
       if (a !== null && a === b) expect(shown(one)).toEqual(shown(other));
     }),
     { numRuns: 500 },
@@ -77,5 +84,33 @@ function shown(value: Record<string, unknown>): unknown {
 test('characters that decide nothing are counted as all are', () => {
   const deciding = { messages: [{ role: 'user', content: 'hi' }] };
   const silent = { user: 'ada', metadata: { a: 'bc', d: { e: ['f', 1] } }, model: 'm' };
-  expect(charsIn({ ...deciding, ...silent }) - silentChars({ ...deciding, ...silent } as JsonObject)).toBe(charsIn(deciding));
+  expect(charsIn({ ...deciding, ...silent }) - silentChars({ ...deciding, ...silent } as JsonObject, CHAT)).toBe(charsIn(deciding));
+});
+
+test('what words of a prompt count as is asked of those alone', () => {
+  const asked: string[] = [];
+  const value = {
+    messages: [
+      { role: 'system', content: 'one' },
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'two' },
+          { type: 'image_url', image_url: { url: 'data:image/png;base64,AA' } },
+        ],
+        name: 'ada',
+      },
+      { role: 'assistant', content: null, tool_calls: [{ id: 'call_1', function: { name: 'f', arguments: '{"a":1}' } }] },
+    ],
+    prompt: ['three'],
+    input: 'four',
+    stop: ['five'],
+    tools: [{ type: 'function', function: { name: 'f', description: 'six', parameters: { content: 'seven' } } }],
+    cache_salt: 'eight',
+  };
+  canonical(value, CHAT, (text) => {
+    asked.push(text);
+    return text;
+  });
+  expect(asked.toSorted()).toEqual(['four', 'one', 'three', 'two']);
 });

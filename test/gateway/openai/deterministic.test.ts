@@ -50,6 +50,15 @@ const table: [boolean, string, string, JsonObject][] = [
   [false, 'another engine’s cache', CHAT, { ...hi, temperature: 0, kv_transfer_params: {} }],
   [false, 'a picture from elsewhere', CHAT, withPart({ type: 'image_url', image_url: { url: 'https://example.com/a.png' } })],
   [false, 'the same, as vLLM takes it too', CHAT, withPart({ image_url: 'https://example.com/a.png' })],
+  [
+    false,
+    'the same after words without a wrapping',
+    CHAT,
+    {
+      temperature: 0,
+      messages: [{ role: 'user', content: ['what is it', { type: 'image_url', image_url: { url: 'https://example.com/a.png' } }] }],
+    },
+  ],
   [false, 'a film', CHAT, withPart({ type: 'video_url', video_url: { url: 'https://example.com/a.mp4' } })],
   [false, 'a picture that the engine knows by a name', CHAT, withPart({ type: 'image_url', image_url: null, uuid: 'a' })],
   [

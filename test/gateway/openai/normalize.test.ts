@@ -34,9 +34,12 @@ describe.each<[Normalizer, [string, string][], [string, string][]]>([
     [
       ['req_123abc', 'req_9abc'],
       ['node-17 is up', 'node-4 is up'],
+      ['8c1f00a9', '8c1f77a9'],
     ],
     [
       ['17 nodes', '4 nodes'],
+      ['h2o', 'h3o'],
+      ['utf8', 'utf16'],
       ['req_a', 'req_b'],
     ],
   ],

@@ -121,7 +121,8 @@ test.each([0, 1_000])(
         const memory = new RecordMemory(1_000_000);
         const ends: (WholeAnswer | null)[] = [];
         const riders = Array.from({ length: 4 }, () => {
-          const call = fakeCall({ stream: true });
+          // A stream goes on for nobody.
+          const call = fakeCall({ stream: graceMs === 0 });
           return { call, client: new FakeClient(call), state: 'away' as 'away' | 'waiting' | 'reading' | 'failed' | 'left' };
         });
         const flight = new Flight(riders[0]!.call, field(clock, memory, graceMs), { isKept: true, onEnd: (whole) => ends.push(whole) });
