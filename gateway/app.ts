@@ -105,6 +105,7 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
       };
     get('/admin/status', guarded(answers.status));
     get('/admin/config', guarded(answers.config));
+    get('/admin/usage', guarded(answers.usage));
     get('/admin/debug/bundle', guarded(answers.bundle));
     get('/debug/runtime', guarded(answers.runtime));
     post('/admin/reload', guarded(answers.reload));

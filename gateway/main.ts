@@ -3,13 +3,14 @@ import { getRequestListener } from '@hono/node-server';
 import { createApp, type AppContext } from './app.ts';
 import { controlPath } from './link/control-path.ts';
 import { adminAccess, apiAccess, metricsArePublic } from './config/access.ts';
+import { databaseFile } from './config/database-file.ts';
 import { adminKey as findOrMakeAdminKey, type AdminKey } from './config/admin-key.ts';
 import { explainJson } from './config/explain.ts';
 import type { LoadedSettings } from './config/load.ts';
 import { whatItHas } from './link/contradictions.ts';
 import { supervisionMark } from './link/settings-mark.ts';
 import { type Reading, readAnew } from './config/reload.ts';
-import { supervisorIsOn, type Settings } from './config/schema/settings.ts';
+import { asksForKeys, supervisorIsOn, type Settings } from './config/schema/settings.ts';
 import { Bag } from './core/bag/bag.ts';
 import { repeat, sleep, systemClock } from './core/clock.ts';
 import { GatewayError } from './core/errors.ts';
@@ -73,6 +74,8 @@ import { failureFields } from './telemetry/events/request-line.ts';
 import { createMetrics } from './telemetry/metrics/metrics.ts';
 import { runtimeBody } from './telemetry/runtime.ts';
 import { statsBody } from './telemetry/stats.ts';
+import type { SpentBooks } from './usage/record-keeper.ts';
+import { Usage } from './usage/usage.ts';
 import { VERSION } from './core/version.ts';
 import { createDirectory } from './workers/directory.ts';
 import { startListedSource } from './workers/listed-source.ts';
@@ -95,6 +98,7 @@ const KNOWS_WORKERS_MS = 5_000;
 const RECORD_BYTES = 67_108_864;
 /** Fewer than most systems grant, and than a busy day can take. */
 const FEW_FILES = 4_096;
+const NO_BUDGETS: SpentBooks = { isQuiet: true, spends: () => [], wants: () => [], told: () => {} };
 const NO_SOURCES: Settings['sessions']['from'] = [];
 
 interface GatewayOptions extends Reading {
@@ -158,8 +162,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const ofAll = kin ? spokenLog(log, kin.speaks) : log;
   const loop = watchEventLoop(clock);
   const metrics = createMetrics({ clock, loop, version: VERSION, nodeVersion: process.versions.node });
+  const usage = new Usage({
+    clock,
+    log: ofAll,
+    file: databaseFile(settings, options.historyDir ?? null, options.cwd),
+    holder: idMaker()(),
+    budgets: NO_BUDGETS,
+  });
+  const workersLogElsewhere = supervisorIsOn(settings);
   const books = {
-    ...createEvents({ metrics, log, clock, workersLogElsewhere: supervisorIsOn(settings), speaks: kin?.speaks }),
+    ...createEvents({ metrics, log, clock, workersLogElsewhere, speaks: kin?.speaks, onCounted: usage.counted }),
     ...booksOf(kin, metrics.ledger),
   };
   const refused = kept ? refusalSums(kept.history, clock) : null;
@@ -399,11 +411,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     dispatch.configure();
     reuse.configure();
     idempotency.configure();
+    usage.configure(takesDown(settings));
     if (changed.some((path) => path.startsWith('batch_window'))) windows.reset();
     handler = pipeline(parts);
     for (const server of listeners?.servers ?? []) server.requestTimeout = requestTimeoutMs();
     admission.poke();
   }
+
+  usage.configure(takesDown(settings));
 
   // === the listeners ===
   let listeners: Listeners | null = null;
@@ -426,7 +441,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const ownStats = () => statsBody({ figures, directory, ledger: metrics.ledger, clock });
   const ownRuntime = () => runtimeBody({ version: VERSION, clock, startedAt, loop });
-  const ownPage = { registry: () => metrics.registry, stats: ownStats, runtime: ownRuntime, logTails: () => ({ gateway: log.tail() }) };
+  const ownPage = {
+    registry: () => metrics.registry,
+    stats: ownStats,
+    runtime: ownRuntime,
+    logTails: () => ({ gateway: log.tail() }),
+    unwritten: () => usage.unwritten(),
+  };
   const page = kin ? pageOfAll(kin, ownStats, ownRuntime) : ownPage;
   kin?.lend({
     adopt(next, changed) {
@@ -437,7 +458,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     stored: (answer, place) => dispatch.answers.take(answer, place),
     obey: (worker, order) => void listed?.[order](worker),
     part: (question) =>
-      ({ metrics: () => metrics.registry.getMetricsAsJSON(), stats: ownStats, runtime: ownRuntime, tail: () => log.tail() })[question](),
+      ({
+        metrics: () => metrics.registry.getMetricsAsJSON(),
+        stats: ownStats,
+        runtime: ownRuntime,
+        tail: () => log.tail(),
+        usage: () => usage.unwritten(),
+      })[question](),
   });
   const refusals = new Refusals({ random, events, onUnexpected });
   const serve: ServeContext = {
@@ -487,6 +514,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       ...page,
       directory,
       snapshot,
+      usage: (question) => usage.report(question, page.unwritten),
       status: liveStatus,
       explain: () => explainJson(loaded),
       reload: kin ? () => reloadOfAll(kin) : reload,
@@ -593,6 +621,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await shared?.close();
     answers?.close();
     await directory.close();
+    await usage.close();
     loop.stop();
     log.flush();
   }
@@ -630,6 +659,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       return drained;
     },
   };
+}
+
+/** Whether there is anybody of whom it is to be known what he used. */
+function takesDown({ auth }: Settings): boolean {
+  return asksForKeys(auth);
 }
 
 function listings({ workers }: Settings): WorkerListing[] {

@@ -55,6 +55,7 @@ const READ_AT_START: readonly string[] = [
   'admin.port',
   'state.url',
   'state.prefix',
+  'database',
   'supervisor',
   'log.format',
   'telemetry',

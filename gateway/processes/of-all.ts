@@ -4,6 +4,7 @@ import type { ReloadAnswer } from '../http/pages/admin.ts';
 import type { AdminRuntime, AdminStatus, Stats } from '../http/pages/admin-answers.ts';
 import { type MetricPage, mergedPage } from '../telemetry/metrics/merged.ts';
 import type { Ledger } from '../telemetry/metrics/sources.ts';
+import type { UsageRow } from '../state/store/words.ts';
 import { mergedStats } from '../telemetry/merged-stats.ts';
 import type { Kin } from './kin.ts';
 import type { PartOf } from './words.ts';
@@ -24,6 +25,10 @@ export function pageOfAll(kin: Kin, ownStats: () => Stats, ownRuntime: () => Adm
     },
     async runtime(): Promise<AdminRuntime> {
       return { ...ownRuntime(), processes: partsIn<AdminRuntime>((await kin.parts('runtime')).parts).map(({ part }) => part) };
+    },
+    /** What none of them could write down. */
+    async unwritten(): Promise<UsageRow[]> {
+      return partsIn<readonly UsageRow[]>((await kin.parts('usage')).parts).flatMap(({ part }) => part);
     },
     async logTails(): Promise<Record<string, readonly string[]>> {
       const parts = partsIn<readonly string[]>((await kin.parts('tail')).parts);

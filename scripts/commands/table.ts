@@ -124,6 +124,18 @@ export const COMMANDS: readonly Command[] = [
     run: async (argv) => (await import('./key.ts')).key(argv),
   },
   {
+    name: 'usage',
+    usage: 'usage [--key NAME] [--since 24h] [--json] [FLAGS]',
+    summary: 'Who used what of the running gateway: requests and tokens by key and model, also of before its last restart.',
+    flags: [
+      ['--key NAME', 'of this key only'],
+      ['--since TIME', 'from then on, in whole hours: 30m, 24h, 7d, a day or an ISO time (default 24h)'],
+      ['--json', 'as JSON'],
+    ],
+    settings: WHERE,
+    run: async (argv) => (await import('./usage.ts')).usage(argv),
+  },
+  {
     name: 'reload',
     usage: 'reload [FLAGS]',
     summary: 'Has the running gateway read its settings anew, without dropping a request; says what changed and what needs a restart.',

@@ -43,6 +43,16 @@ export const ROOMS: readonly Room[] = [
   { path: 'gateway/link', idea: 'what gateway and supervisor say to each other', knows: ['gateway/core', 'gateway/config/schema'] },
   { path: 'gateway/vllm', idea: 'the one reader of what a vLLM says, for both sides', knows: ['gateway/core'] },
   { path: 'gateway/openai', idea: 'wire shapes of the API; no server and no client', knows: ['gateway/core'], shuns: HTTP },
+  {
+    path: 'gateway/state/store',
+    idea: 'what must be known after a restart, in a file that several processes share',
+    knows: ['gateway/core'],
+  },
+  {
+    path: 'gateway/usage',
+    idea: 'who used how much: taken down, written, reported',
+    knows: ['gateway/core', 'gateway/core/log', 'gateway/state/store'],
+  },
   { path: 'gateway/policies/capacity', idea: 'what the workers can take', knows: ['gateway/core'], shuns: HTTP },
   { path: 'gateway/policies/limits', idea: 'how much a key, or an address, may ask for', knows: ['gateway/core'], shuns: HTTP, pure: true },
   {
@@ -158,6 +168,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/link',
       'gateway/telemetry',
       'gateway/telemetry/metrics',
+      'gateway/usage',
     ],
   },
   {
@@ -185,6 +196,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/link',
       'gateway/policies/capacity',
       'gateway/processes/ledger',
+      'gateway/state/store',
       'gateway/telemetry',
       'gateway/telemetry/events',
       'gateway/telemetry/metrics',
@@ -221,6 +233,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/telemetry',
       'gateway/telemetry/events',
       'gateway/telemetry/metrics',
+      'gateway/usage',
       'gateway/workers',
       'gateway/workers/wire',
     ],
@@ -507,6 +520,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/main.ts',
       'gateway/processes',
       'gateway/telemetry/events',
+      'gateway/usage',
       'scripts/bench',
       'scripts/commands/keeping',
       'scripts/commands/keys',

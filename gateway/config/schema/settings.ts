@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { auth, limits, metrics } from './client-keys.ts';
+import { database } from './database.ts';
 import { controlProblem, originProblem, serverUrlProblem } from './values/addresses.ts';
 import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path, processes, share } from './values/kinds.ts';
 import { namedModel } from './named-model.ts';
@@ -258,6 +259,7 @@ export const settingsSchema = z.strictObject({
   cache: cache().prefault({}).describe('Answers that are given again.'),
   single_flight: singleFlight().prefault({}).describe('Answers that several requests share while they are made.'),
   idempotency: idempotency().prefault({}).describe('Requests that are sent again.'),
+  database: database().prefault({}).describe('What is known after a restart: who used how much.'),
   timeouts: timeouts.prefault({}).describe('How long each part of a request may take.'),
   stream: stream.prefault({}).describe('Streamed answers.'),
   shutdown: shutdown.prefault({}).describe('How the gateway drains when it is told to stop.'),

@@ -20,6 +20,7 @@ import type {
 } from './admin-answers.ts';
 import type { LiveStatus } from './live-status.ts';
 import { nothingOfThatName } from './unknown-name.ts';
+import { type UsageQuestion, usageQuestion, type UsageReport } from '../../usage/usage-report.ts';
 import { givenKey, sameKey } from '../credentials.ts';
 import type { Guesses } from '../guesses.ts';
 import type { Door } from '../../keys/door.ts';
@@ -53,6 +54,8 @@ export interface AdminContext {
   readonly runtime: () => AdminRuntime | Promise<AdminRuntime>;
   /** Last log lines by where they come from. */
   readonly logTails: () => LogTails | Promise<LogTails>;
+  /** Who used what; null: nothing is taken down, since there are neither keys nor budgets. */
+  readonly usage: (question: UsageQuestion) => Promise<UsageReport> | null;
   readonly directory: WorkerDirectory;
   readonly snapshot: () => SupervisorSnapshot | null;
   readonly status: LiveStatus;
@@ -110,6 +113,16 @@ export function admin(context: AdminContext) {
       return RESPONSE_ALREADY_SENT;
     },
     config: (c) => answer<AdminConfig>(c, context.explain()),
+    usage: async (c) => {
+      const report = await context.usage(usageQuestion(c.req.query('since'), c.req.query('key'), clock.wall()));
+      if (report === null) {
+        throw new GatewayError(
+          'conflict',
+          'Nothing is taken down of who uses how much: that begins with the first key, or the first budget.',
+        );
+      }
+      return answer<UsageReport>(c, report);
+    },
     runtime: async (c) => answer<AdminRuntime>(c, await context.runtime()),
     reload: async (c) => {
       const { ok, changed, needsRestart, problems } = await context.reload();

@@ -1,3 +1,4 @@
+import type { Call } from '../../core/call.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Events } from '../../core/events.ts';
 import type { Log } from '../../core/log/log.ts';
@@ -6,7 +7,7 @@ import { UNKNOWN_LABEL } from '../metrics/metrics.ts';
 import { labelFrom, methodLabel } from '../metrics/reason-label.ts';
 import { EventSizes } from './event-sizes.ts';
 import { PromptSizes } from './prompt-sizes.ts';
-import { accountRequest } from './request-account.ts';
+import { accountRequest, type CountedTokens } from './request-account.ts';
 import { requestEndFields, requestEndLevel, rounded } from './request-line.ts';
 import { tellDrain, tellReload, tellStore } from './process-lines.ts';
 import { FailureWatch } from './failure-watch.ts';
@@ -21,12 +22,14 @@ interface EventsOptions {
   readonly workersLogElsewhere?: boolean;
   /** Whether what several processes of one gateway see alike is told and counted by this one. Default: it is alone. */
   readonly speaks?: (() => boolean) | undefined;
+  /** Whoever takes down what was used by whom hears of each request that got an answer of a worker, or of before. */
+  readonly onCounted?: (call: Call, counted: CountedTokens) => void;
 }
 
 const MS_PER_SECOND = 1000;
 
 /** Turns what happens into counters and log lines. Nothing here waits. */
-export function createEvents({ metrics, log, clock, workersLogElsewhere = false, speaks = () => true }: EventsOptions): Events {
+export function createEvents({ metrics, log, clock, workersLogElsewhere = false, speaks = () => true, onCounted }: EventsOptions): Events {
   const { counters, histograms, ledger } = metrics;
   const workers = createWorkerAccount(metrics, clock, speaks);
   const failures = new FailureWatch();
@@ -48,7 +51,8 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false,
     requestEnded(call, outcome, status) {
       const endedAt = clock.now();
       try {
-        accountRequest(metrics, sizes, call, outcome, status, endedAt);
+        const counted = accountRequest(metrics, sizes, call, outcome, status, endedAt);
+        if (outcome.kind !== 'refused') onCounted?.(call, counted);
       } finally {
         const level = requestEndLevel(outcome, status);
         if (log.enabled(level)) {

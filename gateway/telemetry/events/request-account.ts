@@ -15,8 +15,27 @@ export interface Sizes {
   readonly events: EventSizes;
 }
 
-/** Books a request that has ended: every counter and histogram that hangs on its end. `endedAt` is monotonic ms. */
-export function accountRequest(metrics: Metrics, sizes: Sizes, call: Call, outcome: Outcome, status: number, endedAt: number): void {
+/** Tokens of a request; null: nobody said, and nothing tells. */
+export interface CountedTokens {
+  readonly input: number | null;
+  readonly output: number | null;
+  readonly cached: number | null;
+}
+
+const NO_TOKENS: CountedTokens = { input: null, output: null, cached: null };
+
+/**
+ * Books a request that has ended: every counter and histogram that hangs on its end. `endedAt` is monotonic ms.
+ * @returns the tokens that it was booked with
+ */
+export function accountRequest(
+  metrics: Metrics,
+  sizes: Sizes,
+  call: Call,
+  outcome: Outcome,
+  status: number,
+  endedAt: number,
+): CountedTokens {
   const { counters, histograms } = metrics;
   const { journey } = call;
   const model = metrics.modelLabel(call.model);
@@ -32,16 +51,17 @@ export function accountRequest(metrics: Metrics, sizes: Sizes, call: Call, outco
   histograms.response_size_bytes.observe(journey.bytesOut);
   if (outcome.kind === 'disconnected') counters.client_disconnects_total.add(1, outcome.phase);
   if (outcome.kind === 'broken') counters.streams_broken_total.add(1, outcome.error.reason);
-  accountTokens(metrics, sizes, call, model, key);
+  const counted = accountTokens(metrics, sizes, call, model, key);
   accountSpeed(metrics, call, outcome, model);
   if (outcome.kind === 'complete' && call.attempts.length === 1) accountOverhead(metrics, call, endedAt);
+  return counted;
 }
 
-function accountTokens(metrics: Metrics, { prompts, events }: Sizes, call: Call, model: string, key: string | null): void {
+function accountTokens(metrics: Metrics, { prompts, events }: Sizes, call: Call, model: string, key: string | null): CountedTokens {
   const { counters, ledger } = metrics;
   const last = call.attempts.at(-1);
   // What a worker has kept was counted when it was made.
-  if (!last || call.route.stored) return;
+  if (!last || call.route.stored) return NO_TOKENS;
   const { cachedTokens } = last;
   const inputTokens = inputTokensOf(prompts, call, last);
   const outputTokens = outputOf(events, call, last);
@@ -60,6 +80,7 @@ function accountTokens(metrics: Metrics, { prompts, events }: Sizes, call: Call,
     if (key !== null) counters.key_tokens_total.add(cachedTokens, key, model, 'cached');
     ledger.cachedTokens += cachedTokens;
   }
+  return { input: inputTokens, output: outputTokens, cached: cachedTokens };
 }
 
 /** As the worker told; of a stream that was left or broke before that, what its events carry as a rule. */

@@ -58,6 +58,7 @@ describe('the schema of settings', () => {
       },
       single_flight: { enabled: true },
       idempotency: { enabled: true, ttl_ms: 600000, max_bytes: 67108864, join_grace_ms: 5000 },
+      database: { url: 'auto' },
       timeouts: {
         connect_ms: 3000,
         first_token_ms: 60000,

@@ -1,0 +1,126 @@
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import type { Batch, Exchange, Grant, UsageSum, Want } from './words.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+/** How long what was used is on record. */
+const KEPT_MS = 400 * DAY_MS;
+/** Past its end, what an address has spent: a clock may step back. */
+const ADDRESS_KEPT_MS = 2 * DAY_MS;
+const PRUNE_MS = HOUR_MS;
+/** A process that has said nothing for so long holds nothing any more. */
+export const LEASE_MS = 15_000;
+/** Subjects that are keys begin with it (core/principal.ts: flowOf). */
+const KEY_SUBJECT = 'key %';
+
+/** What is kept in the file. All of it is synchronous, and throws what SQLite says. */
+export class Records {
+  readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  #prunedAt = -Infinity;
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+  }
+
+  /**
+   * Writes a batch, once, and hands out of each budget what it can: at every moment what is spent and what is granted to all processes that
+   * live is together at most the budget, but for what calls have used beyond their estimate.
+   */
+  exchange({ holder, now, batch, wants }: Exchange): Grant[] {
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      const last = Number(this.#get('SELECT last_batch FROM holders WHERE id = ?', holder)?.['last_batch'] ?? 0);
+      if (batch.number > last) this.#write(batch);
+      this.#run(
+        'INSERT INTO holders VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET last_batch = excluded.last_batch, seen_at = excluded.seen_at',
+        ...[holder, Math.max(last, batch.number), now],
+      );
+      const grants = wants.map((want) => this.#grant(want, holder, now));
+      if (Math.abs(now - this.#prunedAt) >= PRUNE_MS) this.#prune(now);
+      this.#db.exec('COMMIT');
+      return grants;
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  /** What was used from that hour on, by key and model, most tokens first. @param key null: of all */
+  usage(fromHour: number, key: string | null): UsageSum[] {
+    const rows = this.#statement(
+      `SELECT key, model, SUM(requests) AS requests, SUM(prompt_tokens) AS promptTokens, SUM(cached_tokens) AS cachedTokens,
+         SUM(completion_tokens) AS completionTokens
+       FROM usage WHERE hour >= ?1 AND (?2 IS NULL OR key = ?2) GROUP BY key, model`,
+    ).all(fromHour, key);
+    return rows.map((row) => ({ ...row }) as unknown as UsageSum);
+  }
+
+  #write({ usage, spends }: Batch): void {
+    for (const { hour, key, model, requests, promptTokens, cachedTokens, completionTokens } of usage) {
+      this.#run(
+        `INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hour, key, model) DO UPDATE SET
+           requests = requests + excluded.requests, prompt_tokens = prompt_tokens + excluded.prompt_tokens,
+           cached_tokens = cached_tokens + excluded.cached_tokens, completion_tokens = completion_tokens + excluded.completion_tokens`,
+        ...[hour, key, model, requests, promptTokens, cachedTokens, completionTokens],
+      );
+    }
+    for (const { subject, window, tokens, endsAt } of spends) {
+      this.#run(
+        'INSERT INTO spent VALUES (?, ?, ?, ?) ON CONFLICT (subject, window) DO UPDATE SET tokens = tokens + excluded.tokens',
+        ...[subject, window, tokens, endsAt],
+      );
+    }
+  }
+
+  #grant({ subject, window, amount, held, need, spare }: Want, holder: string, now: number): Grant {
+    const spent = Number(this.#get('SELECT tokens FROM spent WHERE subject = ? AND window = ?', subject, window)?.['tokens'] ?? 0);
+    // One whose clock is ahead is not for ever.
+    const others = Number(
+      this.#get(
+        `SELECT SUM(tokens) AS tokens FROM grants JOIN holders ON holders.id = grants.holder
+         WHERE subject = ? AND window = ? AND holder <> ? AND abs(seen_at - ?) < ${LEASE_MS}`,
+        ...[subject, window, holder, now],
+      )?.['tokens'] ?? 0,
+    );
+    const granted = shareOf(Math.max(0, amount - spent - others), held, need, spare);
+    if (granted === 0) this.#run('DELETE FROM grants WHERE subject = ? AND window = ? AND holder = ?', subject, window, holder);
+    else {
+      this.#run(
+        'INSERT INTO grants VALUES (?, ?, ?, ?) ON CONFLICT (subject, window, holder) DO UPDATE SET tokens = excluded.tokens',
+        ...[subject, window, holder, granted],
+      );
+    }
+    return { subject, window, granted, spent };
+  }
+
+  #prune(now: number): void {
+    this.#run('DELETE FROM usage WHERE hour < ?', Math.floor((now - KEPT_MS) / HOUR_MS));
+    this.#run('DELETE FROM spent WHERE ends_at < ?', now - KEPT_MS);
+    this.#run('DELETE FROM spent WHERE ends_at < ? AND subject NOT LIKE ?', now - ADDRESS_KEPT_MS, KEY_SUBJECT);
+    this.#run('DELETE FROM holders WHERE abs(seen_at - ?) > ?', now, DAY_MS);
+    this.#run('DELETE FROM grants WHERE holder NOT IN (SELECT id FROM holders)');
+    this.#prunedAt = now;
+  }
+
+  #get(sql: string, ...values: SQLInputValue[]) {
+    return this.#statement(sql).get(...values);
+  }
+
+  #run(sql: string, ...values: SQLInputValue[]): void {
+    this.#statement(sql).run(...values);
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (!statement) this.#statements.set(sql, (statement = this.#db.prepare(sql)));
+    return statement;
+  }
+}
+
+/** What is held is never taken back; what calls need goes before what is only to be at hand, of which others are left half. */
+function shareOf(free: number, held: number, need: number, spare: number): number {
+  const least = held + need;
+  if (least > free) return Math.max(held, Math.min(free, least));
+  return least + Math.min(spare, Math.floor((free - least) / 2));
+}

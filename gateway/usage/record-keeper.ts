@@ -1,0 +1,174 @@
+import { backOffMs } from '../core/back-off.ts';
+import { type Clock, repeat, sleep, type Timer } from '../core/clock.ts';
+import type { Log } from '../core/log/log.ts';
+import { adviceFor } from '../state/store/trouble.ts';
+import type {
+  Batch,
+  Grant,
+  Spend,
+  StoreAnswer,
+  StoreFailure,
+  StoreQuestion,
+  StoreTrouble,
+  UsageRow,
+  UsageSum,
+  Want,
+} from '../state/store/words.ts';
+import type { UsageBook } from './usage-book.ts';
+
+/** A kill takes what came since. */
+const WRITE_MS = 1_000;
+const BACK_OFF = { firstMs: 1_000, longestMs: 60_000 };
+/** Whoever looks at the records, or ends the gateway, waits so long for what is not written yet. */
+const FLUSH_MS = 800;
+
+/** Budgets, as far as the file has to know of them. */
+export interface SpentBooks {
+  /** There is nothing to be said of them. */
+  readonly isQuiet: boolean;
+  /** What was spent since the last call; it is told from now on by whoever calls. */
+  spends(): readonly Spend[];
+  wants(): readonly Want[];
+  told(grants: readonly Grant[]): void;
+}
+
+interface RecordKeeperOptions {
+  readonly clock: Clock;
+  readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+  readonly store: {
+    readonly file: string;
+    ask(question: StoreQuestion): Promise<StoreAnswer>;
+    close(): Promise<void>;
+  };
+  /** No other life of any process has the same. */
+  readonly holder: string;
+  readonly usage: UsageBook;
+  readonly budgets: SpentBooks;
+}
+
+/**
+ * Writes down what was used, once a second and when somebody waits for it. What could not be written is kept, sent again, and counted once
+ * however often it is sent.
+ */
+export class RecordKeeper {
+  readonly #options: RecordKeeperOptions;
+  #timer: Timer | null = null;
+  #running: Promise<boolean> | null = null;
+  #next: Promise<boolean> | null = null;
+  /** What was sent last, as long as nobody knows that it has been written. */
+  #batch: Batch | null = null;
+  #batches = 0;
+  #failures = 0;
+  #againAt = -Infinity;
+  #told: StoreTrouble | null = null;
+  #lost = 0;
+
+  constructor(options: RecordKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** Opens the file, and writes from now on. Calling it again changes nothing. */
+  begin(): void {
+    if (this.#timer !== null) return;
+    void this.exchange();
+    this.#timer = repeat(this.#options.clock, WRITE_MS, () => this.#tick());
+  }
+
+  /** The file could not be used when that was last tried. */
+  get isAway(): boolean {
+    return this.#failures > 0;
+  }
+
+  /** Writes everything that there is now, and hears of budgets. @returns whether that went well. Never rejects */
+  exchange(): Promise<boolean> {
+    if (this.#running === null) {
+      const running = this.#run();
+      this.#running = running;
+      void running.then(() => (this.#running = null));
+      return running;
+    }
+    this.#next ??= this.#running.then(() => {
+      this.#next = null;
+      return this.exchange();
+    });
+    return this.#next;
+  }
+
+  /** Writes what there is, or gives up soon. @returns what is not written */
+  async flush(): Promise<readonly UsageRow[]> {
+    const { clock, usage } = this.#options;
+    if (this.#timer === null) return [];
+    const all = async (): Promise<void> => {
+      while (this.#batch !== null || !usage.isEmpty || !this.#options.budgets.isQuiet) {
+        if (!(await this.exchange())) return;
+        if (this.#batch === null && usage.isEmpty) return;
+      }
+    };
+    await Promise.race([all(), sleep(clock, FLUSH_MS)]);
+    // Of what is on its way nobody can say.
+    return [...usage.rows(), ...(this.isAway && this.#running === null ? (this.#batch?.usage ?? []) : [])];
+  }
+
+  /** What the file has. */
+  async read(fromHour: number, key: string | null): Promise<readonly UsageSum[] | StoreFailure> {
+    const answer = await this.#options.store.ask({ kind: 'usage', fromHour, key });
+    return answer.ok ? answer.usage : answer;
+  }
+
+  async close(): Promise<void> {
+    const { log, store } = this.#options;
+    if (this.#timer === null) return;
+    this.#timer.cancel();
+    this.#againAt = -Infinity;
+    const left = await this.flush();
+    if (left.length > 0) log.warn('database.lost', `Usage of ${requestsIn(left)} requests could not be written to ${store.file}.`);
+    await store.close();
+  }
+
+  #tick(): void {
+    const { clock, usage, budgets } = this.#options;
+    if (clock.now() < this.#againAt || (this.#batch === null && usage.isEmpty && budgets.isQuiet)) return;
+    void this.exchange();
+  }
+
+  async #run(): Promise<boolean> {
+    const { clock, store, holder, usage, budgets } = this.#options;
+    this.#batch ??= { number: ++this.#batches, usage: usage.take(), spends: budgets.spends() };
+    const answer = await store.ask({ kind: 'exchange', holder, now: clock.wall(), batch: this.#batch, wants: budgets.wants() });
+    if (!answer.ok) {
+      this.#againAt = clock.now() + backOffMs(BACK_OFF, this.#failures++);
+      this.#tell(answer);
+      return false;
+    }
+    this.#batch = null;
+    this.#failures = 0;
+    budgets.told(answer.grants);
+    this.#tellWell();
+    return true;
+  }
+
+  #tell({ trouble, message }: StoreFailure): void {
+    // Another process has it for a moment: what counts is whether that lasts.
+    if (trouble === this.#told || (trouble === 'locked' && this.#failures < 2)) return;
+    const { log, store } = this.#options;
+    this.#told = trouble;
+    const meanwhile = 'Calls are served; what they use is kept in memory, and written when that is possible again.';
+    log.error('database.away', `${store.file} cannot be used: ${message}. ${meanwhile} What helps: ${adviceFor(trouble)}.`, {
+      reason: trouble,
+    });
+  }
+
+  #tellWell(): void {
+    const { log, store, usage } = this.#options;
+    if (this.#told === null) return;
+    this.#told = null;
+    const lost = usage.lost - this.#lost;
+    this.#lost = usage.lost;
+    const cost = lost === 0 ? 'nothing is missing' : `the usage of ${lost} requests is missing, for which there was no room in memory`;
+    log.info('database.back', `${store.file} can be used again; ${cost}.`);
+  }
+}
+
+function requestsIn(rows: readonly UsageRow[]): number {
+  return rows.reduce((sum, { requests }) => sum + requests, 0);
+}

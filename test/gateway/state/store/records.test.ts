@@ -1,0 +1,72 @@
+import { DatabaseSync } from 'node:sqlite';
+import { expect, test } from 'vitest';
+import { migrate } from '../../../../gateway/state/store/migrations.ts';
+import { LEASE_MS, Records } from '../../../../gateway/state/store/records.ts';
+import type { Batch, Want } from '../../../../gateway/state/store/words.ts';
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+const NOW = Date.UTC(2026, 10, 29, 12);
+
+function scene() {
+  const db = new DatabaseSync(':memory:');
+  migrate(db);
+  const records = new Records(db);
+  const row = (hour: number, key = 'app', model = 'm') => ({
+    ...{ hour, key, model },
+    ...{ requests: 1, promptTokens: 10, cachedTokens: 4, completionTokens: 5 },
+  });
+  const batch = (number: number, more: Partial<Batch> = {}): Batch => ({ number, usage: [], spends: [], ...more });
+  const exchange = (holder: string, said: Batch, wants: readonly Want[] = [], now = NOW) =>
+    records.exchange({ holder, now, batch: said, wants });
+  return { db, records, row, batch, exchange };
+}
+
+const DAYS = { subject: 'key app', window: '2026-11-29' };
+const want = (held: number, need = 0, spare = 0, amount = 100): Want => ({ ...DAYS, amount, held, need, spare });
+const spend = (tokens: number) => ({ ...DAYS, tokens, endsAt: NOW + DAY / 2 });
+
+test('a batch is written once, however often it is sent', () => {
+  const { records, row, batch, exchange } = scene();
+  const hour = NOW / HOUR;
+  for (let i = 0; i < 3; i++) exchange('one', batch(1, { usage: [row(hour), row(hour, 'other')], spends: [spend(15)] }));
+  exchange('two', batch(1, { usage: [row(hour)] }));
+  exchange('one', batch(2, { usage: [row(hour + 1)] }));
+  const app = { key: 'app', model: 'm', requests: 3, promptTokens: 30, cachedTokens: 12, completionTokens: 15 };
+  expect(records.usage(hour, 'app')).toEqual([app]);
+  expect(records.usage(hour + 1, null)).toEqual([{ ...app, requests: 1, promptTokens: 10, cachedTokens: 4, completionTokens: 5 }]);
+  expect(records.usage(hour, null)).toHaveLength(2);
+  expect(exchange('one', batch(3), [want(0)])).toEqual([{ ...DAYS, granted: 0, spent: 15 }]);
+});
+
+test('what is handed out is together at most what is left; what others are likely to need is left to them', () => {
+  const { batch, exchange } = scene();
+  expect(exchange('one', batch(1), [want(0, 40, 1_000)])).toEqual([{ ...DAYS, granted: 70, spent: 0 }]);
+  expect(exchange('two', batch(1), [want(0, 40)])).toEqual([{ ...DAYS, granted: 30, spent: 0 }]);
+  expect(exchange('one', batch(2, { spends: [spend(40)] }), [want(0)])).toEqual([{ ...DAYS, granted: 0, spent: 40 }]);
+  expect(exchange('two', batch(2), [want(30, 40)])).toEqual([{ ...DAYS, granted: 60, spent: 40 }]);
+});
+
+test('what a process holds is not taken from it, and comes free when it has said nothing for a while, or the clock has left it behind', () => {
+  const { batch, exchange } = scene();
+  exchange('one', batch(1), [want(0, 80)]);
+  // Lowered meanwhile.
+  expect(exchange('one', batch(2), [want(80, 10, 0, 50)])).toMatchObject([{ granted: 80 }]);
+  expect(exchange('two', batch(1), [want(0, 30)])).toMatchObject([{ granted: 20 }]);
+  expect(exchange('two', batch(2), [want(0, 30)], NOW + LEASE_MS)).toMatchObject([{ granted: 30 }]);
+  exchange('one', batch(3), [want(70)], NOW + DAY);
+  expect(exchange('two', batch(3), [want(0, 40)], NOW)).toMatchObject([{ granted: 40 }]);
+});
+
+test('what is older than 400 days goes, and what an address spent soon after its day', () => {
+  const { db, records, row, batch, exchange } = scene();
+  const hour = NOW / HOUR;
+  const ofAddress = { ...spend(5), subject: '10.0.0.1' };
+  exchange('one', batch(1, { usage: [row(hour - 401 * 24), row(hour - 390 * 24), row(hour)], spends: [spend(5), ofAddress] }));
+  exchange('two', batch(1), [], NOW + 3 * DAY);
+  expect(records.usage(0, null)).toMatchObject([{ requests: 2 }]);
+  const later = new Records(db);
+  later.exchange({ holder: 'two', now: NOW + 4 * DAY, batch: batch(2), wants: [] });
+  expect(db.prepare('SELECT subject FROM spent').all()).toEqual([{ subject: 'key app' }]);
+  expect(db.prepare('SELECT id FROM holders').all()).toEqual([{ id: 'two' }]);
+});

@@ -1,0 +1,142 @@
+import { expect, test } from 'vitest';
+import { RecordKeeper } from '../../../gateway/usage/record-keeper.ts';
+import { UsageBook } from '../../../gateway/usage/usage-book.ts';
+import type { StoreAnswer, StoreQuestion, StoreTrouble } from '../../../gateway/state/store/words.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
+
+const WELL: StoreAnswer = { ok: true, grants: [], usage: [] };
+
+/** A store that does as it is told; what it has written, by the numbers of batches. */
+function scene(mostRows?: number) {
+  const clock = createFakeClock();
+  const usage = new UsageBook(mostRows);
+  const written = new Map<number, number>();
+  const state = { trouble: null as StoreTrouble | null, asked: 0, isSlow: false, isClosed: false };
+  const lines: string[] = [];
+  const tell = (event: string, message: string): void => void lines.push(`${event}: ${message}`);
+  const keeper = new RecordKeeper({
+    clock,
+    log: { info: tell, warn: tell, error: tell },
+    holder: 'one',
+    usage,
+    budgets: { isQuiet: true, spends: () => [], wants: () => [], told: () => {} },
+    store: {
+      file: 'headgate.db',
+      async ask(question: StoreQuestion) {
+        state.asked++;
+        if (state.isSlow) await new Promise(() => {});
+        if (state.trouble !== null) return { ok: false, trouble: state.trouble, message: 'no' };
+        if (question.kind === 'exchange') {
+          const { number, usage: rows } = question.batch;
+          if (!written.has(number))
+            written.set(
+              number,
+              rows.reduce((sum, row) => sum + row.requests, 0),
+            );
+        }
+        return WELL;
+      },
+      async close() {
+        state.isClosed = true;
+      },
+    },
+  });
+  const call = (key = 'app') => usage.add(key, 'm', { input: 3, output: 2, cached: null }, clock.wall());
+  const requests = () => [...written.values()].reduce((sum, each) => sum + each, 0);
+  return { clock, usage, keeper, state, lines, call, requests };
+}
+
+test('opens the file at once, writes once a second what there is, and asks nothing where there is none', async () => {
+  const { clock, keeper, state, call, requests } = scene();
+  expect(state.asked).toBe(0);
+  keeper.begin();
+  keeper.begin();
+  await clock.advance(0);
+  expect(state.asked).toBe(1);
+  await clock.advance(5_000);
+  expect(state.asked).toBe(1);
+  call();
+  call();
+  await clock.advance(1_000);
+  expect([state.asked, requests()]).toEqual([2, 2]);
+});
+
+test('a file that cannot be used is told once, tried less and less often, and has everything in the end', async () => {
+  const { clock, keeper, state, lines, call, requests } = scene();
+  state.trouble = 'full';
+  keeper.begin();
+  for (let i = 0; i < 300; i++) {
+    call();
+    await clock.advance(1_000);
+  }
+  expect(state.asked).toBeLessThan(15);
+  expect(lines).toEqual([
+    'database.away: headgate.db cannot be used: no. Calls are served; what they use is kept in memory, and written when that is possible again. What helps: make room on its disk.',
+  ]);
+  expect(keeper.isAway).toBe(true);
+  state.trouble = null;
+  await clock.advance(120_000);
+  expect(requests()).toBe(300);
+  expect(lines.slice(1)).toEqual(['database.back: headgate.db can be used again; nothing is missing.']);
+});
+
+test('a file that is locked for a moment is no trouble', async () => {
+  const { clock, keeper, state, lines, call } = scene();
+  keeper.begin();
+  call();
+  state.trouble = 'locked';
+  await clock.advance(1_000);
+  state.trouble = null;
+  await clock.advance(5_000);
+  expect(lines).toEqual([]);
+  state.trouble = 'locked';
+  call();
+  await clock.advance(10_000);
+  expect(lines).toHaveLength(1);
+});
+
+test('what waits to be written has a bound, beyond which requests are counted as lost', async () => {
+  const { clock, keeper, state, lines, call, requests } = scene(3);
+  state.trouble = 'corrupt';
+  keeper.begin();
+  await clock.advance(0);
+  for (let i = 0; i < 10; i++) call(`app-${i}`);
+  call('app-0');
+  state.trouble = null;
+  await clock.advance(60_000);
+  expect(requests()).toBe(4);
+  expect(lines.at(-1)).toBe(
+    'database.back: headgate.db can be used again; the usage of 7 requests is missing, for which there was no room in memory.',
+  );
+});
+
+test('whoever looks is told of what is not written, and does not wait for long', async () => {
+  const { clock, keeper, state, call } = scene();
+  keeper.begin();
+  await clock.advance(0);
+  call();
+  expect(await keeper.flush()).toEqual([]);
+  state.trouble = 'full';
+  call();
+  expect(await keeper.flush()).toMatchObject([{ key: 'app', requests: 1 }]);
+  state.trouble = null;
+  state.isSlow = true;
+  const flushed = keeper.flush();
+  await clock.advance(1_000);
+  await flushed;
+});
+
+test('the last batch is written at the end, or told as lost', async () => {
+  const well = scene();
+  well.keeper.begin();
+  well.call();
+  await well.keeper.close();
+  expect([well.requests(), well.state.isClosed]).toEqual([1, true]);
+  const full = scene();
+  full.state.trouble = 'full';
+  full.keeper.begin();
+  full.call();
+  await full.keeper.close();
+  expect(full.lines.at(-1)).toContain('Usage of 1 requests could not be written to headgate.db.');
+  expect(full.state.isClosed).toBe(true);
+});
