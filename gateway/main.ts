@@ -27,6 +27,7 @@ import { adminStatus } from './http/pages/admin-status.ts';
 import { LiveStatus } from './http/pages/live-status.ts';
 import { Guesses } from './http/guesses.ts';
 import { BodyMemory } from './http/body/read-body.ts';
+import { budgetsInForce } from './keys/key-ring.ts';
 import { HeldKeys } from './keys/held-keys.ts';
 import { readInThread } from './keys/read-in-thread.ts';
 import { Turns } from './http/body/turns.ts';
@@ -51,6 +52,8 @@ import { InFlight } from './policies/account.ts';
 import { Admission } from './policies/admission/admission.ts';
 import { BatchWindows } from './policies/window/batch-window.ts';
 import { Dispatch } from './policies/dispatch/dispatch.ts';
+import { budgetLayer, budgetsBy } from './policies/budgets/budget-layer.ts';
+import { BudgetBooks } from './policies/budgets/budgets.ts';
 import { Limiter } from './policies/limits/limiter.ts';
 import { Idempotency } from './policies/reuse/idempotency.ts';
 import { RecordMemory } from './policies/reuse/answer-record.ts';
@@ -74,7 +77,6 @@ import { failureFields } from './telemetry/events/request-line.ts';
 import { createMetrics } from './telemetry/metrics/metrics.ts';
 import { runtimeBody } from './telemetry/runtime.ts';
 import { statsBody } from './telemetry/stats.ts';
-import type { SpentBooks } from './usage/record-keeper.ts';
 import { Usage } from './usage/usage.ts';
 import { VERSION } from './core/version.ts';
 import { createDirectory } from './workers/directory.ts';
@@ -98,7 +100,6 @@ const KNOWS_WORKERS_MS = 5_000;
 const RECORD_BYTES = 67_108_864;
 /** Fewer than most systems grant, and than a busy day can take. */
 const FEW_FILES = 4_096;
-const NO_BUDGETS: SpentBooks = { isQuiet: true, spends: () => [], wants: () => [], told: () => {} };
 const NO_SOURCES: Settings['sessions']['from'] = [];
 
 interface GatewayOptions extends Reading {
@@ -162,12 +163,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const ofAll = kin ? spokenLog(log, kin.speaks) : log;
   const loop = watchEventLoop(clock);
   const metrics = createMetrics({ clock, loop, version: VERSION, nodeVersion: process.versions.node });
+  const budgets = new BudgetBooks(kin?.beginning.count);
   const usage = new Usage({
     clock,
     log: ofAll,
     file: databaseFile(settings, options.historyDir ?? null, options.cwd),
     holder: idMaker()(),
-    budgets: NO_BUDGETS,
+    budgets,
   });
   const workersLogElsewhere = supervisorIsOn(settings);
   const books = {
@@ -332,6 +334,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     timeouts: () => settings.timeouts,
     early: [
       limitLayer({ clock, events, limiter, limitsOf: limitsBy(door), isGone: (principal) => door.isGone(principal) }),
+      budgetLayer({ clock, events, books: budgets, records: () => usage.records, budgetsOf: budgetsBy(door) }),
       idempotency.layer(),
       reuse.layer(),
     ],
@@ -355,7 +358,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }),
     sessions: () => dispatch.sessions,
     storeUp: () => shared?.isUp() ?? null,
-    limitsUsed: () => limiter.used(clock.now()),
+    limitsUsed: () => [...limiter.used(clock.now()), ...budgets.used(clock.wall())],
   };
   kin?.share.start(directory);
   for (const [worker, finding] of kin?.beginning.findings ?? []) dispatch.follow(worker, finding);
@@ -662,8 +665,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 }
 
 /** Whether there is anybody of whom it is to be known what he used. */
-function takesDown({ auth }: Settings): boolean {
-  return asksForKeys(auth);
+function takesDown({ auth, limits }: Settings): boolean {
+  return asksForKeys(auth) || budgetsInForce(limits.anonymous) !== null;
 }
 
 function listings({ workers }: Settings): WorkerListing[] {

@@ -1,6 +1,9 @@
 /** What a key, or an address, may have so much of. */
 export type LimitName = 'requests' | 'tokens' | 'concurrent';
 
+/** The calendar that a budget of tokens goes by. */
+export type BudgetLimit = 'day' | 'month';
+
 /** Who is at fault. */
 type ErrorOrigin = 'client' | 'gateway' | 'upstream';
 
@@ -20,6 +23,7 @@ export type RefusalReason =
   | 'suspect'
   | 'rate_limit'
   | 'store_unavailable'
+  | 'quota'
   | 'internal';
 
 export interface ErrorRow {
@@ -66,6 +70,7 @@ export const ERRORS = {
   invalid_api_key: client(401, 'invalid_api_key', 'authentication_error'),
   too_many_wrong_keys: { ...client(429, 'too_many_wrong_keys', 'rate_limit_error'), retry: true },
   rate_limited: { ...client(429, 'rate_limit_exceeded', 'rate_limit_error'), reason: 'rate_limit', retry: true },
+  quota_exceeded: { ...client(429, 'insufficient_quota', 'rate_limit_error'), reason: 'quota', retry: true },
   admin_only: client(403, 'admin_only', 'permission_error'),
   host_not_allowed: client(403, 'host_not_allowed', 'permission_error'),
   origin_not_allowed: client(403, 'origin_not_allowed', 'permission_error'),
@@ -111,7 +116,7 @@ export interface ErrorDetails {
   readonly hopeless?: boolean;
   readonly cause?: unknown;
   /** Which limit of a key or an address it was. */
-  readonly limit?: LimitName;
+  readonly limit?: LimitName | BudgetLimit;
   /** Replaces the table's code: a worker's own code for a 4xx that is passed on. */
   readonly code?: string | null;
   /** Replaces the table's status: `reject_status`, or a worker's own 4xx. */

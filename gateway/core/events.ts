@@ -1,6 +1,6 @@
 import type { Attempt } from './attempt.ts';
 import type { Call, Priority } from './call.ts';
-import type { LimitName, RefusalReason } from './errors.ts';
+import type { BudgetLimit, LimitName, RefusalReason } from './errors.ts';
 import type { Outcome } from './reply.ts';
 import type { WorkerView } from './worker.ts';
 
@@ -71,8 +71,8 @@ export interface Events {
   requestRefused(refusal: EarlyRefusal): void;
   admitted(call: Call): void;
   rejected(call: Call, reason: RefusalReason): void;
-  /** A call was refused because `name` (a key, or nobody) is over one of its limits. */
-  limited(call: Call, name: string, limit: LimitName): void;
+  /** A call was refused because `name` (a key, or nobody) is over one of its limits, or has used up a budget. */
+  limited(call: Call, name: string, limit: LimitName | BudgetLimit): void;
   /** An answer is not kept any more. */
   cacheEvicted(reason: Eviction): void;
   /** The store that gateways share answers, or does not any more. Once a change. */
@@ -109,6 +109,6 @@ export interface LiveFigures {
   sessions(): SessionFigures;
   /** Whether the store that gateways share answers; null: there is none. */
   storeUp(): boolean | null;
-  /** How much of its limits each key has used, 1 for all. */
-  limitsUsed(): Iterable<{ readonly name: string; readonly limit: LimitName; readonly share: number }>;
+  /** How much of its limits and budgets each key has used, 1 for all. */
+  limitsUsed(): Iterable<{ readonly name: string; readonly limit: LimitName | BudgetLimit; readonly share: number }>;
 }

@@ -7,6 +7,12 @@ export interface Limits {
   readonly concurrent_requests: number | null;
 }
 
+/** Tokens that one key, or one address, may use in a calendar day, and in a month, of UTC. null: as many as it likes. */
+export interface Budgets {
+  readonly tokens_per_day: number | null;
+  readonly tokens_per_month: number | null;
+}
+
 /** Somebody with a key of the settings, or of a keys file. */
 export interface KeyHolder {
   readonly kind: 'key';
@@ -18,6 +24,8 @@ export interface KeyHolder {
   readonly isAdmin: boolean;
   /** null: none at all. */
   readonly limits: Limits | null;
+  /** null: none at all. */
+  readonly budgets: Budgets | null;
   /** How long a call that is over a limit waits; 0: it is refused. */
   readonly patienceMs: number;
   /** Whether a model exists for it. */

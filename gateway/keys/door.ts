@@ -2,9 +2,9 @@ import type { BlockList } from 'node:net';
 import { asksForKeys, type Settings } from '../config/schema/settings.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
-import { ANONYMOUS, type KeyHolder, type Limits, type Principal } from '../core/principal.ts';
+import { ANONYMOUS, type Budgets, type KeyHolder, type Limits, type Principal } from '../core/principal.ts';
 import { clientAddress, sourceOf, trustedProxies } from './client-address.ts';
-import { inForce, type KeyRing } from './key-ring.ts';
+import { budgetsInForce, inForce, type KeyRing } from './key-ring.ts';
 
 /** A key that nobody has: perhaps somebody tries them. */
 export class WrongKey extends GatewayError {
@@ -22,15 +22,16 @@ export interface DoorRules {
   /** Others are served all the same. */
   readonly admitsAnyone: boolean;
   /** For those without a key; null: none, and nobody has to know where they come from. */
-  readonly strangers: { readonly limits: Limits; readonly proxies: BlockList } | null;
+  readonly strangers: { readonly limits: Limits | null; readonly budgets: Budgets | null; readonly proxies: BlockList } | null;
 }
 
 export function doorRules({ auth, limits }: Pick<Settings, 'auth' | 'limits'>): DoorRules {
-  const strangers = inForce(limits.anonymous);
+  const [ofMinutes, budgets] = [inForce(limits.anonymous), budgetsInForce(limits.anonymous)];
+  const isFree = ofMinutes === null && budgets === null;
   return {
     asks: asksForKeys(auth),
     admitsAnyone: auth.allow_anonymous === true,
-    strangers: strangers && { limits: strangers, proxies: trustedProxies(limits.trusted_proxies) },
+    strangers: isFree ? null : { limits: ofMinutes, budgets, proxies: trustedProxies(limits.trusted_proxies) },
   };
 }
 
@@ -86,6 +87,11 @@ export class Door {
   /** The limits that hold for somebody; null: none. */
   limitsOf(principal: Principal): Limits | null {
     return principal.kind === 'key' ? principal.limits : (this.rules.strangers?.limits ?? null);
+  }
+
+  /** The budgets that hold for somebody; null: none. */
+  budgetsOf(principal: Principal): Budgets | null {
+    return principal.kind === 'key' ? principal.budgets : (this.rules.strangers?.budgets ?? null);
   }
 
   /** The holder of a key that opens what is for operators; null for any other. */

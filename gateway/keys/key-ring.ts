@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { ClientKeySettings } from '../config/schema/client-keys.ts';
 import { keyDigest } from '../config/schema/key-findings.ts';
-import type { KeyHolder, Limits } from '../core/principal.ts';
+import type { Budgets, KeyHolder, Limits } from '../core/principal.ts';
 import { modelsAllowed } from './model-patterns.ts';
 
 /** What a key that somebody gave turned out to be. */
@@ -17,11 +17,22 @@ interface Entry {
   readonly expiresAt: string;
 }
 
-const NO_LIMITS: Limits = { requests_per_minute: null, tokens_per_minute: null, concurrent_requests: null };
+/** What is set for a key, or for addresses. */
+type LimitSettings = Limits & Budgets;
+
+const NO_LIMITS: LimitSettings = {
+  ...{ requests_per_minute: null, tokens_per_minute: null, concurrent_requests: null },
+  ...{ tokens_per_day: null, tokens_per_month: null },
+};
 
 /** null where none of them is set. */
 export function inForce(limits: Limits): Limits | null {
   return limits.requests_per_minute === null && limits.tokens_per_minute === null && limits.concurrent_requests === null ? null : limits;
+}
+
+/** The same of budgets. */
+export function budgetsInForce({ tokens_per_day, tokens_per_month }: Budgets): Budgets | null {
+  return tokens_per_day === null && tokens_per_month === null ? null : { tokens_per_day, tokens_per_month };
 }
 
 const UNKNOWN: Found = { kind: 'unknown' };
@@ -37,7 +48,7 @@ export class KeyRing {
   readonly hasAdmin: boolean;
 
   /** @param usual limits of keys that have none of their own */
-  constructor(keys: readonly ClientKeySettings[], usual: Limits = NO_LIMITS) {
+  constructor(keys: readonly ClientKeySettings[], usual: LimitSettings = NO_LIMITS) {
     for (const key of keys) {
       const digest = keyDigest(key);
       if (digest !== null) this.#entries.set(digest, entryOf(key, usual));
@@ -64,7 +75,7 @@ export class KeyRing {
   }
 }
 
-function entryOf(key: ClientKeySettings, usual: Limits): Entry {
+function entryOf(key: ClientKeySettings, usual: LimitSettings): Entry {
   const { expires_at: expiresAt } = key;
   const holder: KeyHolder = {
     kind: 'key',
@@ -72,6 +83,7 @@ function entryOf(key: ClientKeySettings, usual: Limits): Entry {
     isBatch: key.priority === 'batch',
     isAdmin: key.admin,
     limits: inForce(key.limits ?? usual),
+    budgets: budgetsInForce(key.limits ?? usual),
     patienceMs: key.on_limit === 'wait' ? key.max_wait_ms : 0,
     mayUse: modelsAllowed(key.models),
   };

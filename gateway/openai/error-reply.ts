@@ -31,7 +31,8 @@ export function errorReplyParts(error: GatewayError, dialect: Dialect, random: R
     const least = error.kind === 'worker_busy' ? Math.min(details.retryAfterMs ?? 0, LONGEST_RETRY_S * 1000) : 0;
     let ms = least === 0 ? jittered : Math.min(Math.ceil(least + jittered * JITTER), LONGEST_RETRY_S * 1000);
     // A limit is true to the millisecond, and one asker's alone.
-    if (error.kind === 'rate_limited') ms = Math.ceil(Math.min(Math.max(details.retryAfterMs ?? DEFAULT_RETRY_MS, 1), LONGEST_EXACT_MS));
+    if (error.kind === 'rate_limited' || error.kind === 'quota_exceeded')
+      ms = Math.ceil(Math.min(Math.max(details.retryAfterMs ?? DEFAULT_RETRY_MS, 1), LONGEST_EXACT_MS));
     // Nor before a time that they are told of, as far as it may be told.
     if (details.namesTime) ms = Math.ceil(base + (jittered - base * (1 - JITTER)) / 2);
     const seconds = String(Math.min(Math.ceil(ms / 1000), LONGEST_RETRY_S));

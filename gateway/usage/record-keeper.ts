@@ -99,9 +99,9 @@ export class RecordKeeper {
     const { clock, usage } = this.#options;
     if (this.#timer === null) return [];
     const all = async (): Promise<void> => {
-      while (this.#batch !== null || !usage.isEmpty || !this.#options.budgets.isQuiet) {
+      // The first writes, the next gives back what is at hand for calls of which none came since.
+      for (let i = 0; i < 3 && (this.#batch !== null || !usage.isEmpty || !this.#options.budgets.isQuiet); i++) {
         if (!(await this.exchange())) return;
-        if (this.#batch === null && usage.isEmpty) return;
       }
     };
     await Promise.race([all(), sleep(clock, FLUSH_MS)]);

@@ -39,9 +39,9 @@ async function twoProcesses(folder: string): Promise<{ process: RunningProcess; 
 }
 
 /** On a connection of its own, which goes to whichever process the kernel picks. */
-async function chat(url: string): Promise<number> {
+async function chat(url: string, maxTokens = 16): Promise<number> {
   const headers = { 'content-type': 'application/json', authorization: `Bearer ${KEY}`, connection: 'close' };
-  const body = '{"model":"m","messages":[{"role":"user","content":"hi"}]}';
+  const body = JSON.stringify({ model: 'm', max_tokens: maxTokens, messages: [{ role: 'user', content: 'hi' }] });
   const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', headers, body });
   await response.text();
   return response.status;
@@ -75,4 +75,42 @@ test('headgate usage tells what all processes have served, and what was served b
   expect((await usage(folder, '--key', 'nobody')).out).toMatch(/^Nothing was used/);
   expect(await usage(folder, '--since', 'soon')).toMatchObject({ code: 2, err: expect.stringContaining('since is no time') as unknown });
   expect(gateway.output()).not.toContain(KEY);
+});
+
+test('two processes together use a budget up, and no more; what they used is known after a kill', { timeout: 180_000 }, async () => {
+  const USED = 5;
+  const BUDGET = 300;
+  const folder = scratchFolder();
+  await using worker = await startFakeVllm();
+  const settings = {
+    workers: [{ url: worker.url }],
+    server: { port: 0, processes: 2 },
+    auth: { keys: [{ name: 'app', key: KEY, limits: { tokens_per_day: BUDGET } }] },
+    shutdown: { settle_ms: 0 },
+  };
+  writeFileSync(join(folder, 'headgate.yaml'), JSON.stringify(settings));
+  const first = await twoProcesses(folder);
+  const day = new Date().getUTCDate();
+  let answered = 0;
+  let refused = 0;
+  // What one holds while it runs another is refused for: one that comes later is not.
+  for (let round = 0; refused < 100 && round < 100; round++) {
+    const statuses = await Promise.all(Array.from({ length: 6 }, () => chat(first.url)));
+    answered += statuses.filter((status) => status === 200).length;
+    refused = statuses.every((status) => status === 429) ? refused + 50 : 0;
+    expect(statuses.every((status) => status === 200 || status === 429)).toBe(true);
+  }
+  expect(answered * USED).toBeLessThanOrEqual(BUDGET);
+  // The last may have asked for more than there was left.
+  expect(answered * USED).toBeGreaterThan(BUDGET - 40);
+  const report = JSON.parse((await usage(folder, '--json')).out) as UsageReport;
+  expect(report.usage).toMatchObject([{ key: 'app', requests: answered }]);
+  process.kill(-first.process.child.pid!, 'SIGKILL');
+  await first.process.exited;
+
+  const second = await twoProcesses(folder);
+  await using _gateway = second.process;
+  const statuses = await Promise.all(Array.from({ length: 8 }, () => chat(second.url, 40)));
+  // At midnight there is a new day.
+  if (new Date().getUTCDate() === day) expect(new Set(statuses)).toEqual(new Set([429]));
 });

@@ -56,6 +56,13 @@ export const ROOMS: readonly Room[] = [
   { path: 'gateway/policies/capacity', idea: 'what the workers can take', knows: ['gateway/core'], shuns: HTTP },
   { path: 'gateway/policies/limits', idea: 'how much a key, or an address, may ask for', knows: ['gateway/core'], shuns: HTTP, pure: true },
   {
+    path: 'gateway/policies/budgets',
+    idea: 'how much a key, or an address, may use in a day and a month',
+    knows: ['gateway/core', 'gateway/policies/limits'],
+    shuns: HTTP,
+    pure: true,
+  },
+  {
     path: 'gateway/policies/reuse',
     idea: 'answers that were made, or are being made, for others who ask the same',
     knows: ['gateway/core', 'gateway/openai'],
@@ -223,6 +230,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/pipeline.ts',
       'gateway/policies',
       'gateway/policies/admission',
+      'gateway/policies/budgets',
       'gateway/policies/capacity',
       'gateway/policies/dispatch',
       'gateway/policies/limits',

@@ -28,6 +28,7 @@ const pattern = () =>
     .regex(/^[\x21-\x7e]{1,256}$/, 'expected the id or an alias of a model, or a pattern with * in it: visible ASCII, without spaces');
 
 const MOST = 1_000_000_000;
+const MOST_TOKENS = 1_000_000_000_000;
 
 const limit = () =>
   z.strictObject({
@@ -37,6 +38,11 @@ const limit = () =>
       .default(null)
       .describe('Tokens of prompts and answers within any minute. What a call may need is taken before it, and corrected at its end.'),
     concurrent_requests: count(0, 1_000_000).nullable().default(null).describe('Requests at the same time.'),
+    tokens_per_day: count(0, MOST_TOKENS)
+      .nullable()
+      .default(null)
+      .describe('Tokens of prompts and answers in a calendar day of UTC. Kept in the database, over restarts.'),
+    tokens_per_month: count(0, MOST_TOKENS).nullable().default(null).describe('The same in a calendar month of UTC.'),
   });
 
 export const limits = z.strictObject({

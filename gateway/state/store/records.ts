@@ -26,18 +26,19 @@ export class Records {
   /**
    * Writes a batch, once, and hands out of each budget what it can: at every moment what is spent and what is granted to all processes that
    * live is together at most the budget, but for what calls have used beyond their estimate.
+   * @param uptime ms since the machine was started: the same to all processes, and no step of a clock makes one of them look dead
    */
-  exchange({ holder, now, batch, wants }: Exchange): Grant[] {
+  exchange({ holder, now, batch, wants }: Exchange, uptime: number): Grant[] {
     this.#db.exec('BEGIN IMMEDIATE');
     try {
       const last = Number(this.#get('SELECT last_batch FROM holders WHERE id = ?', holder)?.['last_batch'] ?? 0);
       if (batch.number > last) this.#write(batch);
       this.#run(
         'INSERT INTO holders VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET last_batch = excluded.last_batch, seen_at = excluded.seen_at',
-        ...[holder, Math.max(last, batch.number), now],
+        ...[holder, Math.max(last, batch.number), uptime],
       );
-      const grants = wants.map((want) => this.#grant(want, holder, now));
-      if (Math.abs(now - this.#prunedAt) >= PRUNE_MS) this.#prune(now);
+      const grants = wants.map((want) => this.#grant(want, holder, uptime));
+      if (Math.abs(now - this.#prunedAt) >= PRUNE_MS) this.#prune(now, uptime);
       this.#db.exec('COMMIT');
       return grants;
     } catch (error) {
@@ -73,17 +74,18 @@ export class Records {
     }
   }
 
-  #grant({ subject, window, amount, held, need, spare }: Want, holder: string, now: number): Grant {
+  #grant(want: Want, holder: string, uptime: number): Grant {
+    const { subject, window } = want;
     const spent = Number(this.#get('SELECT tokens FROM spent WHERE subject = ? AND window = ?', subject, window)?.['tokens'] ?? 0);
-    // One whose clock is ahead is not for ever.
+    // Those of before the last start of the machine have been there later, or long ago.
     const others = Number(
       this.#get(
         `SELECT SUM(tokens) AS tokens FROM grants JOIN holders ON holders.id = grants.holder
          WHERE subject = ? AND window = ? AND holder <> ? AND abs(seen_at - ?) < ${LEASE_MS}`,
-        ...[subject, window, holder, now],
+        ...[subject, window, holder, uptime],
       )?.['tokens'] ?? 0,
     );
-    const granted = shareOf(Math.max(0, amount - spent - others), held, need, spare);
+    const granted = shareOf(Math.max(0, want.amount - spent - others), want);
     if (granted === 0) this.#run('DELETE FROM grants WHERE subject = ? AND window = ? AND holder = ?', subject, window, holder);
     else {
       this.#run(
@@ -94,11 +96,11 @@ export class Records {
     return { subject, window, granted, spent };
   }
 
-  #prune(now: number): void {
+  #prune(now: number, uptime: number): void {
     this.#run('DELETE FROM usage WHERE hour < ?', Math.floor((now - KEPT_MS) / HOUR_MS));
     this.#run('DELETE FROM spent WHERE ends_at < ?', now - KEPT_MS);
     this.#run('DELETE FROM spent WHERE ends_at < ? AND subject NOT LIKE ?', now - ADDRESS_KEPT_MS, KEY_SUBJECT);
-    this.#run('DELETE FROM holders WHERE abs(seen_at - ?) > ?', now, DAY_MS);
+    this.#run('DELETE FROM holders WHERE abs(seen_at - ?) > ?', uptime, DAY_MS);
     this.#run('DELETE FROM grants WHERE holder NOT IN (SELECT id FROM holders)');
     this.#prunedAt = now;
   }
@@ -118,9 +120,12 @@ export class Records {
   }
 }
 
-/** What is held is never taken back; what calls need goes before what is only to be at hand, of which others are left half. */
-function shareOf(free: number, held: number, need: number, spare: number): number {
+/**
+ * What is held is never taken back; what calls need goes before what is only to be at hand, of which others are left half. Of the last tenth
+ * nobody has any at hand: there each call asks, so that none is refused for what lies idle elsewhere.
+ */
+function shareOf(free: number, { amount, held, need, spare }: Want): number {
   const least = held + need;
   if (least > free) return Math.max(held, Math.min(free, least));
-  return least + Math.min(spare, Math.floor((free - least) / 2));
+  return least + Math.min(spare, Math.floor(Math.max(0, free - least - amount / 10) / 2));
 }

@@ -1,3 +1,4 @@
+import { uptime } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { openDatabase } from './database.ts';
 import { Records } from './records.ts';
@@ -27,7 +28,7 @@ function answerTo(question: StoreQuestion): StoreAnswer {
     open ??= opened();
     const { records } = open;
     return question.kind === 'exchange'
-      ? { ok: true, grants: records.exchange(question), usage: [] }
+      ? { ok: true, grants: records.exchange(question, Math.round(uptime() * 1_000)), usage: [] }
       : { ok: true, grants: [], usage: records.usage(question.fromHour, question.key) };
   } catch (error) {
     const failure = failureOf(error);

@@ -115,13 +115,13 @@ export const METRICS = {
   limit_rejections_total: {
     kind: 'counter',
     labels: ['key', 'limit'],
-    help: 'Calls refused because a key, or an address without one (anonymous), was over a limit: requests, tokens, concurrent.',
+    help: 'Calls refused because a key, or an address without one (anonymous), was over a limit (requests, tokens, concurrent), or had used up a budget (day, month).',
   },
   limit_used_ratio: {
     kind: 'gauge',
     across: 'max',
     labels: ['key', 'limit'],
-    help: 'How much of a limit is used, 1 for all of it. Only keys that have used some of it within the last minute.',
+    help: 'How much of a limit is used, 1 for all of it. Only keys that have used some of it within the last minute (requests, tokens, concurrent), or in this day or month since the start (day, month).',
   },
   cache_requests_total: {
     kind: 'counter',

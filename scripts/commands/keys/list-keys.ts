@@ -44,10 +44,13 @@ export function listKeys({ keys, settings }: LoadedSettings, asJson: boolean): n
 /** `60 requests/min, 20000 tokens/min, 8 at once; waits` */
 export function limitsText(limits: NonNullable<ClientKeySettings['limits']>, onLimit: ClientKeySettings['on_limit']): string {
   const { requests_per_minute: requests, tokens_per_minute: tokens, concurrent_requests: places } = limits;
+  const { tokens_per_day: day, tokens_per_month: month } = limits;
   const told = [
     ...(requests === null ? [] : [`${requests} requests/min`]),
     ...(tokens === null ? [] : [`${tokens} tokens/min`]),
     ...(places === null ? [] : [`${places} at once`]),
+    ...(day === null ? [] : [`${day} tokens/day`]),
+    ...(month === null ? [] : [`${month} tokens/month`]),
   ];
   return told.length === 0 ? 'none' : `${told.join(', ')}${onLimit === 'wait' ? '; waits' : ''}`;
 }

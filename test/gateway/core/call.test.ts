@@ -9,7 +9,7 @@ const PARTS: CallParts = {
   body: { bytes: Buffer.from('{}'), contentType: 'application/json' },
   peek: { model: null, stream: false, promptChars: 0, promptHead: '', maxTokens: null, choices: 1, promptLogprobs: null },
   model: 'm',
-  principal: { isBatch: false, isAdmin: false, limits: null, patienceMs: 0, mayUse: () => true, kind: 'key', name: 'app-a' },
+  principal: { isBatch: false, isAdmin: false, limits: null, budgets: null, patienceMs: 0, mayUse: () => true, kind: 'key', name: 'app-a' },
   arrivedAt: 12.5,
 };
 

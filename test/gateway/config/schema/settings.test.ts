@@ -3,6 +3,14 @@ import { defaultSettings, settingsSchema, supervisorIsOn } from '../../../../gat
 import { SETTINGS } from '../../../../gateway/config/schema/form.ts';
 import { problemsOf } from '../loading.ts';
 
+const NO_LIMITS = {
+  requests_per_minute: null,
+  tokens_per_minute: null,
+  concurrent_requests: null,
+  tokens_per_day: null,
+  tokens_per_month: null,
+};
+
 describe('the schema of settings', () => {
   test('has the documented defaults', () => {
     expect(defaultSettings()).toEqual({
@@ -19,8 +27,8 @@ describe('the schema of settings', () => {
       admin: { host: '127.0.0.1', port: null, key: null },
       auth: { allow_anonymous: null, keys: [], keys_file: null },
       limits: {
-        default: { requests_per_minute: null, tokens_per_minute: null, concurrent_requests: null },
-        anonymous: { requests_per_minute: null, tokens_per_minute: null, concurrent_requests: null },
+        default: { ...NO_LIMITS },
+        anonymous: { ...NO_LIMITS },
         trusted_proxies: [],
       },
       state: { url: null, prefix: 'headgate:', timeout_ms: 50, when_unavailable: 'local' },

@@ -153,7 +153,7 @@ describe('new settings', () => {
 
 describe('what stands for it', () => {
   const key = (name: string): KeyHolder => ({
-    ...{ kind: 'key', name, isBatch: false, isAdmin: false, limits: null, patienceMs: 0 },
+    ...{ kind: 'key', name, isBatch: false, isAdmin: false, limits: null, budgets: null, patienceMs: 0 },
     mayUse: () => true,
   });
   const of = (over: object) => t.sessions.keyOf({ ...fakeCall({ sessionId: 's-1' }), ...over });

@@ -6,6 +6,8 @@ import type { Batch, Want } from '../../../../gateway/state/store/words.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
+/** How long the machine has been up. */
+const UP = 5 * HOUR;
 const NOW = Date.UTC(2026, 10, 29, 12);
 
 function scene() {
@@ -17,8 +19,8 @@ function scene() {
     ...{ requests: 1, promptTokens: 10, cachedTokens: 4, completionTokens: 5 },
   });
   const batch = (number: number, more: Partial<Batch> = {}): Batch => ({ number, usage: [], spends: [], ...more });
-  const exchange = (holder: string, said: Batch, wants: readonly Want[] = [], now = NOW) =>
-    records.exchange({ holder, now, batch: said, wants });
+  const exchange = (holder: string, said: Batch, wants: readonly Want[] = [], now = NOW, uptime = UP) =>
+    records.exchange({ holder, now, batch: said, wants }, uptime);
   return { db, records, row, batch, exchange };
 }
 
@@ -41,21 +43,26 @@ test('a batch is written once, however often it is sent', () => {
 
 test('what is handed out is together at most what is left; what others are likely to need is left to them', () => {
   const { batch, exchange } = scene();
-  expect(exchange('one', batch(1), [want(0, 40, 1_000)])).toEqual([{ ...DAYS, granted: 70, spent: 0 }]);
-  expect(exchange('two', batch(1), [want(0, 40)])).toEqual([{ ...DAYS, granted: 30, spent: 0 }]);
+  expect(exchange('one', batch(1), [want(0, 40, 1_000)])).toEqual([{ ...DAYS, granted: 65, spent: 0 }]);
+  expect(exchange('two', batch(1), [want(0, 40)])).toEqual([{ ...DAYS, granted: 35, spent: 0 }]);
   expect(exchange('one', batch(2, { spends: [spend(40)] }), [want(0)])).toEqual([{ ...DAYS, granted: 0, spent: 40 }]);
   expect(exchange('two', batch(2), [want(30, 40)])).toEqual([{ ...DAYS, granted: 60, spent: 40 }]);
 });
 
-test('what a process holds is not taken from it, and comes free when it has said nothing for a while, or the clock has left it behind', () => {
+test('what a process holds is not taken from it, and comes free when it has said nothing for a while', () => {
   const { batch, exchange } = scene();
   exchange('one', batch(1), [want(0, 80)]);
   // Lowered meanwhile.
   expect(exchange('one', batch(2), [want(80, 10, 0, 50)])).toMatchObject([{ granted: 80 }]);
-  expect(exchange('two', batch(1), [want(0, 30)])).toMatchObject([{ granted: 20 }]);
-  expect(exchange('two', batch(2), [want(0, 30)], NOW + LEASE_MS)).toMatchObject([{ granted: 30 }]);
-  exchange('one', batch(3), [want(70)], NOW + DAY);
-  expect(exchange('two', batch(3), [want(0, 40)], NOW)).toMatchObject([{ granted: 40 }]);
+  // However the clock steps.
+  expect(exchange('two', batch(1), [want(0, 30)], NOW + DAY)).toMatchObject([{ granted: 20 }]);
+  expect(exchange('two', batch(2), [want(0, 30)], NOW, UP + LEASE_MS)).toMatchObject([{ granted: 30 }]);
+});
+
+test('what processes of before a restart of the machine held is free', () => {
+  const { batch, exchange } = scene();
+  exchange('one', batch(1), [want(0, 80)], NOW, UP);
+  expect(exchange('two', batch(1), [want(0, 90)], NOW, 60_000)).toMatchObject([{ granted: 90 }]);
 });
 
 test('what is older than 400 days goes, and what an address spent soon after its day', () => {
@@ -66,7 +73,7 @@ test('what is older than 400 days goes, and what an address spent soon after its
   exchange('two', batch(1), [], NOW + 3 * DAY);
   expect(records.usage(0, null)).toMatchObject([{ requests: 2 }]);
   const later = new Records(db);
-  later.exchange({ holder: 'two', now: NOW + 4 * DAY, batch: batch(2), wants: [] });
+  later.exchange({ holder: 'two', now: NOW + 4 * DAY, batch: batch(2), wants: [] }, UP + 2 * DAY);
   expect(db.prepare('SELECT subject FROM spent').all()).toEqual([{ subject: 'key app' }]);
   expect(db.prepare('SELECT id FROM holders').all()).toEqual([{ id: 'two' }]);
 });

@@ -1,0 +1,29 @@
+import type { BudgetLimit } from '../../core/errors.ts';
+import { GatewayError } from '../../core/errors.ts';
+import type { Estimate } from '../limits/token-estimate.ts';
+import type { Shortage } from './budgets.ts';
+
+const SETTINGS: Readonly<Record<BudgetLimit, string>> = { day: 'tokens_per_day', month: 'tokens_per_month' };
+
+/** What whoever has used up a budget is told: how much it was, and when it begins anew. @param wall wall-clock ms */
+export function budgetRefusal(
+  { window, amount, used, isTooLarge }: Shortage,
+  name: string,
+  estimate: Estimate,
+  wall: number,
+): GatewayError {
+  const { limit, endsAt } = window;
+  if (amount === 0) return refused(`${name} may use no tokens (${SETTINGS[limit]}: 0).`, limit);
+  const needs = estimate.prompt + estimate.answer;
+  if (isTooLarge) {
+    const advice = 'Ask for fewer tokens (max_tokens).';
+    return refused(`Request too large for ${name} on tokens per ${limit}: limit ${amount}, requested ${needs}. ${advice}`, limit);
+  }
+  const anew = new Date(endsAt).toISOString().replace('.000Z', 'Z');
+  const message = `Quota exceeded for ${name} on tokens per ${limit}: limit ${amount}, used ${used}, requested ${needs}. The next ${limit} begins at ${anew}.`;
+  return refused(message, limit, Math.max(1, endsAt - wall));
+}
+
+function refused(message: string, limit: BudgetLimit, retryAfterMs?: number): GatewayError {
+  return new GatewayError('quota_exceeded', message, { hopeless: true, limit, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
+}

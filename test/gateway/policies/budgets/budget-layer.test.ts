@@ -1,0 +1,239 @@
+import { describe, expect, test } from 'vitest';
+import { type Attempt, newAttempt } from '../../../../gateway/core/attempt.ts';
+import type { Call } from '../../../../gateway/core/call.ts';
+import { GatewayError } from '../../../../gateway/core/errors.ts';
+import type { Budgets } from '../../../../gateway/core/principal.ts';
+import type { Reply } from '../../../../gateway/core/reply.ts';
+import { budgetLayer } from '../../../../gateway/policies/budgets/budget-layer.ts';
+import { BudgetBooks } from '../../../../gateway/policies/budgets/budgets.ts';
+import { clientGone, fakeCall } from '../../../support/fake-call.ts';
+import { createFakeClock } from '../../../support/fake-clock.ts';
+import { jsonReply } from '../../../support/json-reply.ts';
+import { RecordedEvents } from '../../../support/recorded-events.ts';
+import { Process, sharedFile } from './kept.ts';
+
+const DAY = 86_400_000;
+
+type Mode = 'well' | 'away' | 'slow' | 'none';
+
+/** A layer whose calls run until they are told to end, at a file that is there, or not. */
+function scene(budgets: Partial<Budgets>, { mode = 'well' as Mode, file = sharedFile(), processes = 1 } = {}) {
+  const clock = createFakeClock();
+  const events = new RecordedEvents();
+  const kept = new Process(file, `life ${Math.random()}`, processes);
+  const state = { mode, wallSteps: 0, exchanges: 0 };
+  const records = {
+    get isAway() {
+      return state.mode === 'away';
+    },
+    async exchange() {
+      state.exchanges++;
+      if (state.mode === 'slow') await new Promise(() => {});
+      kept.exchange();
+      return true;
+    },
+  };
+  const budgeted = {
+    ...{ subject: 'key app', isAddress: false, name: 'app' },
+    budgets: { tokens_per_day: null, tokens_per_month: null, ...budgets },
+  };
+  const running: { call: Call; end: (attempt: Partial<Attempt>) => void; fail: () => void }[] = [];
+  const handler = budgetLayer({
+    clock: { ...clock, wall: () => clock.wall() + state.wallSteps },
+    events,
+    books: kept.books,
+    records: () => (state.mode === 'none' ? null : records),
+    budgetsOf: () => budgeted,
+  })(
+    (call) =>
+      new Promise<Reply>((resolve, reject) => {
+        const reply = jsonReply(200, {});
+        running.push({
+          call,
+          end(attempt) {
+            call.attempts.push({ ...newAttempt('w0', null), ...attempt });
+            resolve(reply);
+            void Promise.resolve().then(() => reply.ended.settle({ kind: 'complete', status: 200 }));
+          },
+          fail: () => reject(new GatewayError('upstream_disconnected', 'gone')),
+        });
+      }),
+  );
+  const outcomes: (string | GatewayError)[] = [];
+  /** Asks for so many tokens, nearly all of them for the answer. */
+  const send = async (maxTokens: number): Promise<Call> => {
+    const call = fakeCall({ text: '' });
+    Object.assign(call.peek, { maxTokens });
+    handler(call).then(
+      () => outcomes.push('replied'),
+      (error: GatewayError) => outcomes.push(error),
+    );
+    await clock.advance(0);
+    return call;
+  };
+  const refusal = () => outcomes.filter((outcome) => typeof outcome !== 'string').at(-1)!;
+  return { clock, events, kept, state, budgeted, running, outcomes, send, refusal };
+}
+
+describe('a budget', () => {
+  test('is taken from before a call by its estimate, and what was not used comes back', async () => {
+    const { clock, events, running, send, refusal } = scene({ tokens_per_day: 100 });
+    await send(60);
+    await send(60);
+    expect(running).toHaveLength(1);
+    expect(refusal()).toMatchObject({ kind: 'quota_exceeded', details: { limit: 'day', retryAfterMs: DAY - 0, hopeless: true } });
+    expect(refusal().message).toBe(
+      'Quota exceeded for app on tokens per day: limit 100, used 60, requested 60. The next day begins at 2026-01-02T00:00:00Z.',
+    );
+    expect(events.of('limited')).toHaveLength(1);
+    running[0]!.end({ inputTokens: 10, outputTokens: 20 });
+    await clock.advance(0);
+    await send(70);
+    expect(running).toHaveLength(2);
+    await send(1);
+    expect(refusal().message).toContain('used 100');
+  });
+
+  test('gets back all that a call held that failed, or that nobody answered', async () => {
+    const { clock, running, send } = scene({ tokens_per_month: 100 });
+    for (let i = 0; i < 3; i++) {
+      await send(100);
+      running.at(-1)!.fail();
+      await clock.advance(0);
+    }
+    await send(100);
+    expect(running).toHaveLength(4);
+  });
+
+  test('of the month tells of the month, where both are used up; one that is too large by itself, or none, is told as such', async () => {
+    const { running, send, refusal, budgeted } = scene({ tokens_per_day: 100, tokens_per_month: 100 });
+    await send(100);
+    await send(10);
+    expect(refusal().message).toContain('The next month begins at 2026-02-01T00:00:00Z.');
+    await send(101);
+    expect(refusal().message).toBe(
+      'Request too large for app on tokens per month: limit 100, requested 101. Ask for fewer tokens (max_tokens).',
+    );
+    expect(refusal().details.retryAfterMs).toBeUndefined();
+    budgeted.budgets = { tokens_per_day: 0, tokens_per_month: null };
+    await send(1);
+    expect(refusal().message).toBe('app may use no tokens (tokens_per_day: 0).');
+    // What is set meanwhile holds.
+    budgeted.budgets = { tokens_per_day: 110, tokens_per_month: null };
+    await send(10);
+    expect(running).toHaveLength(2);
+  });
+
+  test('begins anew with the day, and a clock that steps back finds what was spent', async () => {
+    const { clock, state, running, send, outcomes } = scene({ tokens_per_day: 100 });
+    await send(100);
+    running[0]!.end({ inputTokens: 0, outputTokens: 100 });
+    await clock.advance(0);
+    state.wallSteps = DAY;
+    await send(70);
+    expect(running).toHaveLength(2);
+    state.wallSteps = 0;
+    await send(10);
+    expect(running).toHaveLength(2);
+    state.wallSteps = DAY;
+    await send(40);
+    await send(30);
+    expect(running).toHaveLength(3);
+    expect(outcomes).toEqual(['replied', expect.any(GatewayError), expect.any(GatewayError)]);
+  });
+
+  test('is what another process, or the life before, has left of it', async () => {
+    const file = sharedFile();
+    const first = scene({ tokens_per_day: 100 }, { file, processes: 2 });
+    const second = scene({ tokens_per_day: 100 }, { file, processes: 2 });
+    await first.send(60);
+    await second.send(60);
+    expect([first.running.length, second.running.length]).toEqual([1, 0]);
+    await second.clock.advance(1_000);
+    await second.send(40);
+    expect(second.running).toHaveLength(1);
+    first.running[0]!.end({ inputTokens: 0, outputTokens: 30 });
+    await first.clock.advance(0);
+    first.kept.exchange();
+    // It keeps a little at hand for calls like the last, until none has come.
+    first.kept.exchange();
+    const third = scene({ tokens_per_day: 100 }, { file });
+    await third.send(31);
+    await third.clock.advance(1_000);
+    await third.send(30);
+    expect(third.running).toHaveLength(1);
+    expect(third.refusal().message).toContain('used 30');
+  });
+});
+
+describe('while the file cannot be used', () => {
+  test('each process keeps to its share of what was left', async () => {
+    const { state, running, send } = scene({ tokens_per_day: 100 }, { processes: 2 });
+    await send(20);
+    state.mode = 'away';
+    for (let i = 0; i < 5; i++) await send(10);
+    expect(running).toHaveLength(4);
+    state.mode = 'well';
+    await send(40);
+    expect(running).toHaveLength(5);
+  });
+
+  test('a call waits for it for a moment, hears that its client has left, and is decided without it then', async () => {
+    const { clock, state, running, send, outcomes } = scene({ tokens_per_day: 100 }, { mode: 'slow' });
+    const left = await send(10);
+    left.cancellation.cancel(clientGone());
+    await clock.advance(0);
+    expect(outcomes).toMatchObject([{ kind: 'client_disconnected' }]);
+    await send(10);
+    expect(running).toHaveLength(0);
+    await clock.advance(2_000);
+    expect(running).toHaveLength(1);
+    expect(clock.pending).toBe(0);
+    expect(state.exchanges).toBe(2);
+  });
+
+  test('or is none, it is known in memory', async () => {
+    const { running, send, state } = scene({ tokens_per_day: 100 }, { mode: 'none' });
+    await send(60);
+    await send(60);
+    await send(40);
+    expect(running).toHaveLength(2);
+    expect(state.exchanges).toBe(0);
+  });
+});
+
+test('a call that was refused is refused again without asking, until something has come back or a moment has passed', async () => {
+  const { clock, state, running, send } = scene({ tokens_per_day: 100 });
+  await send(100);
+  await send(10);
+  const { exchanges } = state;
+  for (let i = 0; i < 20; i++) await send(10);
+  expect(state.exchanges).toBe(exchanges);
+  await clock.advance(1_000);
+  await send(10);
+  expect(state.exchanges).toBe(exchanges + 1);
+  running[0]!.fail();
+  await clock.advance(0);
+  await send(10);
+  expect(running).toHaveLength(2);
+});
+
+test('addresses that are forgotten are those that were used longest ago, and none that runs', () => {
+  const books = new BudgetBooks(1, 3);
+  const take = (address: string) => {
+    const budgeted = { subject: address, isAddress: true, name: 'anonymous', budgets: { tokens_per_day: 10, tokens_per_month: null } };
+    const taking = books.take(budgeted, 6, 6, 0, 0);
+    return taking.kind === 'short' ? books.takeAgain(taking.parts, true, 0) : taking;
+  };
+  const first = take('a');
+  for (const address of ['b', 'c']) {
+    const taking = take(address);
+    if (taking.kind === 'taken') taking.hold.settle(6);
+  }
+  take('d');
+  expect(take('a').kind).toBe('refused');
+  expect(take('c').kind).toBe('refused');
+  expect(take('b').kind).toBe('taken');
+  expect(first.kind).toBe('taken');
+  expect([...books.used(0)]).toEqual([]);
+});
