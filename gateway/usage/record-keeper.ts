@@ -19,6 +19,8 @@ import type { UsageBook } from './usage-book.ts';
 /** A kill takes what came since. */
 const WRITE_MS = 1_000;
 const BACK_OFF = { firstMs: 1_000, longestMs: 60_000 };
+/** An answer takes a millisecond, unless somebody keeps the file, or the disk has much to do. */
+const SLOW_MS = 150;
 /** Whoever looks at the records, or ends the gateway, waits so long for what is not written yet. */
 const FLUSH_MS = 800;
 
@@ -59,6 +61,9 @@ export class RecordKeeper {
   #batch: Batch | null = null;
   #batches = 0;
   #failures = 0;
+  /** Monotonic ms since when an answer is waited for; null: for none. */
+  #askedAt: number | null = null;
+  #hasWorked = false;
   #againAt = -Infinity;
   #told: StoreTrouble | null = null;
   #lost = 0;
@@ -74,9 +79,9 @@ export class RecordKeeper {
     this.#timer = repeat(this.#options.clock, WRITE_MS, () => this.#tick());
   }
 
-  /** The file could not be used when that was last tried. */
+  /** The file could not be used when that was last tried, or keeps whoever asks waiting now. */
   get isAway(): boolean {
-    return this.#failures > 0;
+    return this.#failures > 0 || (this.#hasWorked && this.#askedAt !== null && this.#options.clock.now() - this.#askedAt > SLOW_MS);
   }
 
   /** Writes everything that there is now, and hears of budgets. @returns whether that went well. Never rejects */
@@ -106,7 +111,7 @@ export class RecordKeeper {
     };
     await Promise.race([all(), sleep(clock, FLUSH_MS)]);
     // Of what is on its way nobody can say.
-    return [...usage.rows(), ...(this.isAway && this.#running === null ? (this.#batch?.usage ?? []) : [])];
+    return [...usage.rows(), ...(this.#failures > 0 && this.#running === null ? (this.#batch?.usage ?? []) : [])];
   }
 
   /** What the file has. */
@@ -134,7 +139,9 @@ export class RecordKeeper {
   async #run(): Promise<boolean> {
     const { clock, store, holder, usage, budgets } = this.#options;
     this.#batch ??= { number: ++this.#batches, usage: usage.take(), spends: budgets.spends() };
+    this.#askedAt = clock.now();
     const answer = await store.ask({ kind: 'exchange', holder, now: clock.wall(), batch: this.#batch, wants: budgets.wants() });
+    this.#askedAt = null;
     if (!answer.ok) {
       this.#againAt = clock.now() + backOffMs(BACK_OFF, this.#failures++);
       this.#tell(answer);
@@ -142,6 +149,7 @@ export class RecordKeeper {
     }
     this.#batch = null;
     this.#failures = 0;
+    this.#hasWorked = true;
     budgets.told(answer.grants);
     this.#tellWell();
     return true;

@@ -126,6 +126,24 @@ test('whoever looks is told of what is not written, and does not wait for long',
   await flushed;
 });
 
+test('a file that answered before and keeps us waiting counts as away', async () => {
+  const { clock, keeper, state } = scene();
+  state.isSlow = true;
+  keeper.begin();
+  await clock.advance(1_000);
+  // The first answer is waited for: nobody knows yet what was before.
+  expect(keeper.isAway).toBe(false);
+  const other = scene();
+  other.keeper.begin();
+  await other.clock.advance(0);
+  other.state.isSlow = true;
+  other.call();
+  await other.clock.advance(1_100);
+  expect(other.keeper.isAway).toBe(false);
+  await other.clock.advance(100);
+  expect(other.keeper.isAway).toBe(true);
+});
+
 test('the last batch is written at the end, or told as lost', async () => {
   const well = scene();
   well.keeper.begin();

@@ -50,6 +50,11 @@ export class Process {
     this.#said = null;
   }
 
+  /** The answer has been lost: nobody knows whether it was written. */
+  deaf(): void {
+    this.#told = null;
+  }
+
   /** The answer has come. */
   hear(): void {
     if (this.#told === null) return;
