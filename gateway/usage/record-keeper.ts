@@ -23,6 +23,7 @@ const BACK_OFF = { firstMs: 1_000, longestMs: 60_000 };
 const SLOW_MS = 150;
 /** Whoever looks at the records, or ends the gateway, waits so long for what is not written yet. */
 const FLUSH_MS = 800;
+const READ_MS = 5_000;
 
 /** Budgets, as far as the file has to know of them. */
 export interface SpentBooks {
@@ -116,7 +117,9 @@ export class RecordKeeper {
 
   /** What the file has. */
   async read(fromHour: number, key: string | null): Promise<readonly UsageSum[] | StoreFailure> {
-    const answer = await this.#options.store.ask({ kind: 'usage', fromHour, key });
+    const { clock, store } = this.#options;
+    const late = (): StoreAnswer => ({ ok: false, trouble: 'disk', message: `it does not answer within ${READ_MS / 1000} s` });
+    const answer = await Promise.race([store.ask({ kind: 'usage', fromHour, key }), sleep(clock, READ_MS).then(late)]);
     return answer.ok ? answer.usage : answer;
   }
 
@@ -124,7 +127,6 @@ export class RecordKeeper {
     const { log, store } = this.#options;
     if (this.#timer === null) return;
     this.#timer.cancel();
-    this.#againAt = -Infinity;
     const left = await this.flush();
     if (left.length > 0) log.warn('database.lost', `Usage of ${requestsIn(left)} requests could not be written to ${store.file}.`);
     await store.close();

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { SettingsInput } from '../../gateway/config/schema/settings.ts';
 import { answers, type FakeVllm, startFakeVllm } from '../support/fake-vllm.ts';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { startTestGateway, type TestGateway, until } from '../support/gateway.ts';
 import { scratchFolder } from '../supervisor/support/scratch.ts';
-import { ask, chat, errorOf } from './asking.ts';
+import { ask, chat, errorOf, flow } from './asking.ts';
 import { settled } from './settled.ts';
 
 // A budget holds over a restart; what was taken before a call and not used comes back.
@@ -100,8 +100,10 @@ test('what was held comes back when a worker fails, and when a client leaves, bu
     headers: { authorization: `Bearer ${KEY}` },
     signal: leaving.signal,
   });
-  await left.body!.getReader().read();
+  const stream = flow(left);
+  await until(() => stream.text().split('data: ').length > 4, 'some of it');
   leaving.abort();
+  await stream.over;
   await settled(to);
   worker.script = answers.completion();
   expect((await sent(to, 999)).status).toBe(429);

@@ -9,10 +9,12 @@ import type { Estimate, TokenEstimates } from './token-estimate.ts';
 export function usedTokens(estimates: TokenEstimates, subject: string, call: Call, estimate: Estimate, outcome?: Outcome): number {
   const last = call.attempts.at(-1);
   if (last === undefined || call.route.stored) return 0;
-  const { inputTokens, outputTokens, chunks } = last;
+  const { inputTokens, outputTokens, chunks, firstByteAt } = last;
   const events = chunks * (call.peek.streamInterval ?? 1);
   if (inputTokens === null) {
-    if (chunks > 0) return estimate.prompt + events;
+    // Its first event is counted with the next: whoever leaves in between has had his prompt read all the same.
+    const isLeft = outcome?.kind === 'disconnected' && firstByteAt !== null;
+    if (chunks > 0 || isLeft) return estimate.prompt + events;
     const isSilent = outcome?.kind === 'complete' && outcome.status === 200 && call.route.streamEnd !== 'end-of-body';
     return isSilent ? estimate.prompt + estimate.answer : 0;
   }

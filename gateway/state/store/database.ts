@@ -1,7 +1,7 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
-import { migrate } from './migrations.ts';
+import { checkedVersion, migrate } from './migrations.ts';
 
 /** How long another process may keep the file to itself before that is a failure. */
 const BUSY_MS = 2_000;
@@ -18,6 +18,7 @@ export function openDatabase(file: string, busyMs = BUSY_MS): DatabaseSync {
   const { DatabaseSync: Database } = process.getBuiltinModule('node:sqlite');
   const db = new Database(file, { timeout: busyMs });
   try {
+    checkedVersion(db);
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 4194304;');
     migrate(db);
     return db;

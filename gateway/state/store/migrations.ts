@@ -30,11 +30,10 @@ const MIGRATIONS: readonly string[] = [
  * what SQLite says
  */
 export function migrate(db: DatabaseSync, migrations: readonly string[] = MIGRATIONS): void {
-  if (versionOf(db) === migrations.length) return;
+  if (checkedVersion(db, migrations) === migrations.length) return;
   db.exec('BEGIN IMMEDIATE');
   try {
-    const version = versionOf(db);
-    if (version > migrations.length) throw new NewerFile(version, migrations.length);
+    const version = checkedVersion(db, migrations);
     for (const step of migrations.slice(version)) db.exec(step);
     db.exec(`PRAGMA user_version = ${migrations.length}`);
     db.exec('COMMIT');
@@ -44,6 +43,9 @@ export function migrate(db: DatabaseSync, migrations: readonly string[] = MIGRAT
   }
 }
 
-function versionOf(db: DatabaseSync): number {
-  return Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
+/** The version of a file, of which nothing has been changed yet. @throws NewerFile */
+export function checkedVersion(db: DatabaseSync, migrations: readonly string[] = MIGRATIONS): number {
+  const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
+  if (version > migrations.length) throw new NewerFile(version, migrations.length);
+  return version;
 }

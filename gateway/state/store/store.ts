@@ -26,7 +26,12 @@ export class Store {
   /** Never rejects. It may take as long as the disk does: whoever cannot wait has a limit of his own. */
   ask(question: StoreQuestion): Promise<StoreAnswer> {
     if (this.#isClosed) return Promise.resolve({ ok: false, trouble: 'thread', message: 'it is closed' });
-    const thread = (this.#thread ??= this.#start());
+    let thread: Worker;
+    try {
+      thread = this.#thread ??= this.#start();
+    } catch (error) {
+      return Promise.resolve({ ok: false, trouble: 'thread', message: `no thread can be started: ${(error as Error).message}` });
+    }
     const id = ++this.#questions;
     return new Promise((resolve) => {
       this.#open.set(id, resolve);

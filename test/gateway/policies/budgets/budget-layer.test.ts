@@ -3,7 +3,7 @@ import { type Attempt, newAttempt } from '../../../../gateway/core/attempt.ts';
 import type { Call } from '../../../../gateway/core/call.ts';
 import { GatewayError } from '../../../../gateway/core/errors.ts';
 import type { Budgets } from '../../../../gateway/core/principal.ts';
-import type { Reply } from '../../../../gateway/core/reply.ts';
+import type { Outcome, Reply } from '../../../../gateway/core/reply.ts';
 import { budgetLayer } from '../../../../gateway/policies/budgets/budget-layer.ts';
 import { BudgetBooks } from '../../../../gateway/policies/budgets/budgets.ts';
 import { clientGone, fakeCall } from '../../../support/fake-call.ts';
@@ -37,7 +37,7 @@ function scene(budgets: Partial<Budgets>, { mode = 'well' as Mode, file = shared
     ...{ subject: 'key app', isAddress: false, name: 'app' },
     budgets: { tokens_per_day: null, tokens_per_month: null, ...budgets },
   };
-  const running: { call: Call; end: (attempt: Partial<Attempt>) => void; fail: () => void }[] = [];
+  const running: { call: Call; end: (attempt: Partial<Attempt>, outcome?: Outcome) => void; fail: () => void }[] = [];
   const handler = budgetLayer({
     clock: { ...clock, wall: () => clock.wall() + state.wallSteps },
     events,
@@ -50,10 +50,10 @@ function scene(budgets: Partial<Budgets>, { mode = 'well' as Mode, file = shared
         const reply = jsonReply(200, {});
         running.push({
           call,
-          end(attempt) {
+          end(attempt, outcome = { kind: 'complete', status: 200 }) {
             call.attempts.push({ ...newAttempt('w0', null), ...attempt });
             resolve(reply);
-            void Promise.resolve().then(() => reply.ended.settle({ kind: 'complete', status: 200 }));
+            void Promise.resolve().then(() => reply.ended.settle(outcome));
           },
           fail: () => reject(new GatewayError('upstream_disconnected', 'gone')),
         });
@@ -61,9 +61,9 @@ function scene(budgets: Partial<Budgets>, { mode = 'well' as Mode, file = shared
   );
   const outcomes: (string | GatewayError)[] = [];
   /** Asks for so many tokens, nearly all of them for the answer. */
-  const send = async (maxTokens: number): Promise<Call> => {
+  const send = async (maxTokens: number, promptChars = 0): Promise<Call> => {
     const call = fakeCall({ text: '' });
-    Object.assign(call.peek, { maxTokens });
+    Object.assign(call.peek, { maxTokens, promptChars });
     handler(call).then(
       () => outcomes.push('replied'),
       (error: GatewayError) => outcomes.push(error),
@@ -76,6 +76,18 @@ function scene(budgets: Partial<Budgets>, { mode = 'well' as Mode, file = shared
 }
 
 describe('a budget', () => {
+  test('is charged for the prompt where a client leaves with the first event, which nobody has counted yet', async () => {
+    const { clock, running, send, refusal } = scene({ tokens_per_day: 100 });
+    await send(10, 100);
+    running[0]!.end({ firstByteAt: 1 }, { kind: 'disconnected', phase: 'stream' });
+    await clock.advance(0);
+    await send(71);
+    expect(running).toHaveLength(1);
+    expect(refusal().message).toContain('used 30,');
+    await send(70);
+    expect(running).toHaveLength(2);
+  });
+
   test('is taken from before a call by its estimate, and what was not used comes back', async () => {
     const { clock, events, running, send, refusal } = scene({ tokens_per_day: 100 });
     await send(60);

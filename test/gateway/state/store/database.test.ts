@@ -33,6 +33,7 @@ describe('a file', () => {
     db.close();
     expect(failureAt(file)).toMatchObject({ trouble: 'newer', message: expect.stringContaining('99') as unknown });
     const again = new DatabaseSync(file);
+    expect(again.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'delete' });
     expect(again.prepare('SELECT name FROM sqlite_master').all()).toEqual([{ name: 'later' }]);
     again.close();
   });
