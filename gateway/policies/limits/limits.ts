@@ -9,7 +9,8 @@ import { limitHeaders } from './limit-headers.ts';
 import { isInVain, LimitLines } from './limit-line.ts';
 import { limitRefusal, limitsUnknown } from './limit-refusal.ts';
 import type { Limited, Taker, Taking } from './limiter.ts';
-import { type Estimate, TokenEstimates } from './token-estimate.ts';
+import { TokenEstimates } from './token-estimate.ts';
+import { usedTokens } from './used-tokens.ts';
 
 interface LimitsContext {
   readonly clock: Clock;
@@ -96,22 +97,4 @@ export function limitLayer({ clock, events, limiter, limitsOf, isGone }: LimitsC
       const limited = limitsOf(call.principal);
       return limited === null ? next(call) : counted(next, call, limited);
     };
-}
-
-/**
- * What the worker counted; of a stream that was left, what came of it; of a call that got no answer, nothing. An answer that says nothing of
- * what it took (it is made in the background, say) took what was thought.
- */
-function usedTokens(estimates: TokenEstimates, subject: string, call: Call, estimate: Estimate, outcome?: Outcome): number {
-  const last = call.attempts.at(-1);
-  if (last === undefined || call.route.stored) return 0;
-  const { inputTokens, outputTokens, chunks } = last;
-  const events = chunks * (call.peek.streamInterval ?? 1);
-  if (inputTokens === null) {
-    if (chunks > 0) return estimate.prompt + events;
-    const isSilent = outcome?.kind === 'complete' && outcome.status === 200 && call.route.streamEnd !== 'end-of-body';
-    return isSilent ? estimate.prompt + estimate.answer : 0;
-  }
-  estimates.learn(subject, call, inputTokens, outputTokens);
-  return inputTokens + (outputTokens ?? events);
 }
