@@ -29,6 +29,7 @@ process.stderr.on('error', ignoreBrokenPipe);
 process.stdin.on('error', ignoreBrokenPipe);
 process.stdin.once('data', () => void flood(Number(process.env['SIM_LOG_MIB'] ?? 0), Number(process.env['SIM_LOG_SECONDS'] ?? 0)));
 setInterval(() => undefined, 2 ** 30);
+tell({ kind: 'up' });
 
 function tell(message: FromEngineCore): void {
   process.send?.(message, undefined, undefined, () => undefined);

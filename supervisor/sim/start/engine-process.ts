@@ -8,6 +8,8 @@ const END_MS = 500;
 
 /** What the child says over the channel. */
 export type FromEngineCore =
+  /** From now on it hears what it is told. */
+  | { readonly kind: 'up' }
   | { readonly kind: 'told to stop' }
   /** `status`: its exit code, or the negative number of the signal that ended it. */
   | { readonly kind: 'worker died'; readonly rank: number; readonly status: number };
@@ -24,6 +26,12 @@ interface EngineListener {
 /** The child that stands for vLLM's engine core. */
 export class EngineProcess {
   #child: ChildProcess | null = null;
+  readonly #up = Promise.withResolvers<void>();
+
+  /** Resolves when the child hears what it is told, or has ended. */
+  get isUp(): Promise<void> {
+    return this.#up.promise;
+  }
 
   get pid(): number | null {
     return this.#child?.pid ?? null;
@@ -38,10 +46,14 @@ export class EngineProcess {
       env: { ...env, SIM_WORKERS: String(cards > 1 ? cards : 0) },
     });
     this.#child = child;
-    child.once('exit', (_code, signal) => listener.onExit(signal === 'SIGTERM'));
+    child.once('exit', (_code, signal) => {
+      this.#up.resolve();
+      listener.onExit(signal === 'SIGTERM');
+    });
     child.on('message', (message) => {
       const said = message as FromEngineCore;
-      if (said.kind === 'told to stop') listener.onToldToStop();
+      if (said.kind === 'up') this.#up.resolve();
+      else if (said.kind === 'told to stop') listener.onToldToStop();
       else listener.onWorkerDied(said.rank, said.status);
     });
     // Its being there keeps nobody here.

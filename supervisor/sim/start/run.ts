@@ -163,6 +163,9 @@ export class Run {
     this.#sim = sim;
     this.#faultTarget = target;
     this.#door = new FrontDoor(sim);
+    // A server that serves has an engine core that can be told to stop.
+    await this.#engineProcess.isUp;
+    if (this.#calledOff !== null) throw this.#calledOff;
     await this.#door.open();
     if (this.#calledOff !== null) throw this.#calledOff;
     this.#state = 'ready';
