@@ -13,6 +13,8 @@ const PROGRAM = ['valkey-server', 'redis-server'].find((name) => spawnSync(name,
 export const NO_REDIS_SERVER: string | null =
   PROGRAM === null ? 'there is no valkey-server and no redis-server on the PATH (apt-get install redis-server)' : null;
 
+const MOST_TRIES = 5;
+
 export interface RedisServer extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
@@ -31,12 +33,16 @@ export interface RedisServer extends AsyncDisposable {
 export async function startRedisServer(options: readonly string[] = []): Promise<RedisServer> {
   if (PROGRAM === null) throw new Error(NO_REDIS_SERVER!);
   const folder = mkdtempSync(join(tmpdir(), 'headgate-redis-'));
-  const port = await freePort();
+  let port = await freePort();
   let child: ChildProcess | null = null;
-  const start = async (): Promise<void> => {
+  /** @returns whether it answers; not where another process took the port in between */
+  const start = async (): Promise<boolean> => {
     const words = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no', ...options];
-    child = spawn(PROGRAM, words, { stdio: 'ignore' });
-    await until(async () => /PONG|NOAUTH/.test(await ask(port, ['PING']).catch(() => '')), 'the server answers');
+    const started = spawn(PROGRAM, words, { stdio: 'ignore' });
+    child = started;
+    const answers = async (): Promise<boolean> => /PONG|NOAUTH/.test(await ask(port, ['PING']).catch(() => ''));
+    await until(async () => started.exitCode !== null || (await answers()), 'the server answers');
+    return started.exitCode === null;
   };
   const kill = async (): Promise<void> => {
     const ending = child;
@@ -46,7 +52,10 @@ export async function startRedisServer(options: readonly string[] = []): Promise
     ending.kill('SIGKILL');
     await gone;
   };
-  await start();
+  for (let tries = 1; !(await start()); tries++) {
+    if (tries === MOST_TRIES) throw new Error('no server could be started');
+    port = await freePort();
+  }
   return {
     url: `redis://127.0.0.1:${port}`,
     port,
@@ -54,7 +63,9 @@ export async function startRedisServer(options: readonly string[] = []): Promise
     pause: () => void child?.kill('SIGSTOP'),
     resume: () => void child?.kill('SIGCONT'),
     kill,
-    restart: start,
+    async restart() {
+      if (!(await start())) throw new Error('its port has been taken');
+    },
     async [Symbol.asyncDispose]() {
       await kill();
       rmSync(folder, { recursive: true, force: true });
