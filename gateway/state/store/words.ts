@@ -1,3 +1,7 @@
+import type { Grant, Spend, Want } from '../../core/budget-terms.ts';
+
+export type { Grant, Spend, Want };
+
 // What the thread of the store is told and asked. Times are wall-clock milliseconds.
 
 /** What one key had of one model within an hour of UTC. */
@@ -15,39 +19,6 @@ export interface UsageRow {
 
 /** The same without its hour. */
 export type UsageSum = Omit<UsageRow, 'hour'>;
-
-/** Whose budget, and of which day or month. */
-export interface BudgetName {
-  readonly subject: string;
-  /** `2026-11-29` or `2026-11`. */
-  readonly window: string;
-}
-
-/** Tokens that a budget has lost for good. */
-export interface Spend extends BudgetName {
-  readonly tokens: number;
-  /** When the day or month is over. */
-  readonly endsAt: number;
-}
-
-/** What one process would like to have of a budget at its own disposal. */
-export interface Want extends BudgetName {
-  /** The whole budget. */
-  readonly amount: number;
-  /** So much its calls have taken already. */
-  readonly held: number;
-  /** So much more calls wait for. */
-  readonly need: number;
-  /** So much more it would have at hand for those to come. */
-  readonly spare: number;
-}
-
-export interface Grant extends BudgetName {
-  /** So much it may use from now on, what is held included. */
-  readonly granted: number;
-  /** What all of them have spent. */
-  readonly spent: number;
-}
 
 /** What is written once, however often it is sent. */
 export interface Batch {
