@@ -16,10 +16,22 @@ export interface Case {
   readonly isLong?: true;
   /** Settings of the gateway that this case is about; the other proxies have no such thing and serve it as they are. */
   readonly settings?: string;
+  /** Settings of a second gateway, without what this case is about, which takes its turns beside the first. */
+  readonly without?: string;
+  /** A Valkey or Redis server is started for it, at the URL that STORE in `settings` stands for. */
+  readonly needsStore?: true;
 }
 
+/** Where the URL of the store goes, and the path of a file with so many keys. */
+export const STORE = 'STORE_URL';
+export const KEYS_FILE = 'KEYS_FILE';
+const MANY = 10_000;
+
 const LIMITS = 'requests_per_minute: 100000000, tokens_per_minute: 1000000000, concurrent_requests: 10000';
-const KEYS = `auth: { allow_anonymous: true, keys: [{ name: bench, key: hg-bench-key-0123456789, limits: { ${LIMITS} } }] }\n`;
+const KEY = 'hg-bench-key-0123456789';
+const AUTH = `allow_anonymous: true, keys: [{ name: bench, key: ${KEY}, limits: { ${LIMITS} } }]`;
+const KEYS = `auth: { ${AUTH} }\n`;
+const ALONE = 'single_flight: { enabled: false }\n';
 const STEP_US = 20_000;
 const chat = { kind: 'load', unit: 'call', stepUs: STEP_US } as const;
 const stream = { kind: 'load', unit: 'chunk', stepUs: STEP_US } as const;
@@ -52,19 +64,23 @@ export const CASES: readonly Case[] = [
   },
   {
     ...{ ...chat, name: 'keys', what: 'a chat with a key and three limits, 32 connections' },
-    load: { connections: 32, fresh: true, key: 'hg-bench-key-0123456789' },
-    settings: KEYS,
+    ...{ load: { connections: 32, fresh: true, key: KEY }, settings: KEYS, without: '' },
   },
   {
-    ...chat,
-    name: 'joinable',
-    what: 'a chat that others could join, 32 connections',
-    load: { connections: 32, fresh: true, temperature: 0 },
+    ...{ ...chat, name: 'keys-10000', what: 'a chat with one of 10,000 keys, beside one with the only key' },
+    ...{ load: { connections: 32, fresh: true, key: KEY }, settings: `auth: { ${AUTH}, keys_file: ${KEYS_FILE} }\n`, without: KEYS },
   },
   {
-    ...{ ...chat, name: 'cached', what: 'a chat answered from the cache, 32 connections' },
-    load: { connections: 32, temperature: 0 },
-    settings: 'cache: { enabled: true }\n',
+    ...{ ...chat, name: 'keys-shared', what: 'a chat whose three limits a Valkey or Redis counts, beside memory', needsStore: true },
+    ...{ load: { connections: 32, fresh: true, key: KEY }, settings: `${KEYS}state: { url: ${STORE} }\n`, without: KEYS },
+  },
+  {
+    ...{ ...chat, name: 'joinable', what: 'a chat that others could join, 32 connections' },
+    ...{ load: { connections: 32, fresh: true, temperature: 0 }, settings: '', without: ALONE },
+  },
+  {
+    ...{ ...chat, name: 'cached', what: 'a chat answered from the cache, beside a relayed one' },
+    ...{ load: { connections: 32, temperature: 0 }, settings: 'cache: { enabled: true }\n', without: ALONE },
   },
   {
     ...{ name: 'light', what: 'a chat at 200 a second', kind: 'added', unit: 'call', stepUs: STEP_US },
@@ -92,4 +108,10 @@ export function offeredChunks({ load, stepUs }: Case): number {
 /** Open files that a proxy needs: a socket to either side for each connection, and some of its own. */
 export function filesNeeded({ load }: Case): number {
   return 2 * (load.connections ?? 1) + 200;
+}
+
+/** A keys file with so many that nobody uses. */
+export function manyKeys(): string {
+  const lines = Array.from({ length: MANY }, (_, n) => `  - { name: other-${n}, key: hg-other-key-${String(n).padStart(10, '0')} }\n`);
+  return `keys:\n${lines.join('')}`;
 }

@@ -94,7 +94,8 @@ async function measure(options: Options, { version }: BenchPlace, folder: string
     met.push(await meet(other, tools));
   }
   const cases = CASES.filter(({ name }) => options.cases.includes(name));
-  const starter = { folder, children, tools, cpu: cores.proxy, filesMost: filesMost() };
+  const store = findProgram('valkey-server', without) ?? findProgram('redis-server', without);
+  const starter = { folder, children, tools, cpu: cores.proxy, filesMost: filesMost(), store };
   const ran = await runCases({ cases, rounds, seconds, proxies, met, starter, say, note });
   return {
     ...{ version, at: new Date().toISOString(), machine, tools: tools.language, cores, rounds, seconds, notes },

@@ -1,7 +1,7 @@
 import { CASES, offeredChunks } from './cases.ts';
 import { FLOOR, GATEWAY, PLAIN } from './proxies/proxies.ts';
 import { type BenchResult, type CaseResult, valuesOf } from './result.ts';
-import { DIRECT } from './run-cases.ts';
+import { DIRECT, WITHOUT } from './run-cases.ts';
 import { median, type Ratio, ratio, spread } from './statistics.ts';
 import { tableText } from './table.ts';
 
@@ -20,6 +20,24 @@ export function costRows({ cases, proxies }: BenchResult): string[][] {
       ...compared.map((name) => ratioText(ratioOf(result, GATEWAY, name))),
     ]),
   ];
+}
+
+/** What the gateway costs with something and without it, in turn: the median of the rounds' own differences. */
+export function featureRows({ cases }: BenchResult): string[][] {
+  const rows = cases.flatMap((result): string[][] => {
+    const [own, without] = [GATEWAY, WITHOUT].map((name) => valuesOf(result, name, 'cost_us'));
+    if (own!.length === 0 || own!.length !== without!.length) return [];
+    const differences = own!.map((value, round) => value - without![round]!).toSorted((a, b) => a - b);
+    const outermost = Math.floor(differences.length / 5);
+    const inner = differences.slice(outermost, differences.length - outermost).map((value) => value.toFixed(1));
+    return [
+      [
+        ...[whatOf(result), median(own!).toFixed(1), median(without!).toFixed(1)],
+        ...[`${median(differences).toFixed(1)} (${inner[0]} … ${inner.at(-1)})`, ratioText(ratioOf(result, GATEWAY, WITHOUT))],
+      ],
+    ];
+  });
+  return rows.length === 0 ? [] : [['CPU µs', 'with it', 'without', 'difference (rounds)', 'with ÷ without'], ...rows];
 }
 
 /** What clients and operators have of them. */
@@ -73,7 +91,9 @@ export function reportText(result: BenchResult): string {
       ? [`This machine is too noisy: ${refused} of ${all} ratios are not told, because those of the rounds are more than a quarter apart.`]
       : []),
   ];
-  return `${tableText(costRows(result))}\n${tableText(effectRows(result))}\n${lines.map((line) => `- ${line}\n`).join('')}`;
+  const features = featureRows(result);
+  const tables = [costRows(result), ...(features.length > 0 ? [features] : []), effectRows(result)];
+  return `${tables.map((rows) => `${tableText(rows)}\n`).join('')}${lines.map((line) => `- ${line}\n`).join('')}`;
 }
 
 function costCell(result: CaseResult, name: string): string {

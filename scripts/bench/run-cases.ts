@@ -1,11 +1,16 @@
-import { type Case, filesNeeded } from './cases.ts';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Case, filesNeeded, KEYS_FILE, manyKeys, STORE } from './cases.ts';
 import { underLoad, warmUp, whileHeld, whileIdle } from './measure.ts';
 import { GATEWAY, type Proxy } from './proxies/proxies.ts';
 import type { CaseResult, Round } from './result.ts';
 import { type Running, type Starter, startProxy } from './running.ts';
+import { startStore } from './store.ts';
 
 /** The worker itself, without a proxy: what a latency is compared with. */
 export const DIRECT = 'direct';
+/** The gateway without what a case is about. */
+export const WITHOUT = 'without';
 
 export interface Plan {
   readonly cases: readonly Case[];
@@ -49,6 +54,10 @@ export async function runCases(plan: Plan): Promise<Ran> {
       note(`${of.name} is left out: it needs ${filesNeeded(of)} open files in one process, and ulimit -Hn is ${starter.filesMost}.`);
       continue;
     }
+    if (of.needsStore === true && starter.store === null) {
+      note(`${of.name} is left out: there is no valkey-server and no redis-server on the PATH.`);
+      continue;
+    }
     say(`${of.name}: ${of.what}`);
     const rounds = await runCase(of, running, { ...plan, proxies: working });
     cases.push({ name: of.name, rounds: Object.fromEntries(rounds) });
@@ -61,20 +70,38 @@ async function runCase(of: Case, running: readonly Running[], plan: Plan): Promi
   if (of.kind === 'idle') return inRounds(plan, () => whileIdle(running, seconds));
   // Memory varies little, and each round starts every proxy anew.
   if (of.kind === 'held') return inRounds({ ...plan, rounds: Math.ceil(plan.rounds / 3) }, () => eachFresh(of, plan));
-  const variant = of.settings === undefined ? null : await startProxy(gatewayOf(plan), of.settings, starter);
-  if (variant) await warmUp(null, variant, starter.tools, seconds);
+  const store = of.needsStore === true ? await startStore(starter) : null;
+  const start = async (settings: string | undefined): Promise<Running | null> => {
+    if (settings === undefined) return null;
+    const file = join(starter.folder, 'keys.yaml');
+    if (settings.includes(KEYS_FILE)) writeFileSync(file, manyKeys(), { mode: 0o600 });
+    const written = settings.replace(STORE, store?.url ?? '').replace(KEYS_FILE, file);
+    const started = await startProxy(gatewayOf(plan), written, starter);
+    await warmUp(null, started, starter.tools, seconds);
+    return started;
+  };
+  const variant = await start(of.settings);
+  const without = await start(of.without);
   const { stubPort } = starter.tools;
   const direct = { name: DIRECT, what: '', version: null, port: stubPort, prefix: '', pid: null, startMs: null, stop: async () => {} };
-  const turns = running.map((each) => (variant !== null && each.name === GATEWAY ? variant : each));
+  const turns = running.flatMap((each): Running[] => {
+    if (each.name !== GATEWAY) return [each];
+    return [variant ?? each, ...(without === null ? [] : [{ ...without, name: WITHOUT }])];
+  });
   if (of.kind === 'added') turns.push(direct);
   await starter.tools.stub(of.stepUs);
   for (const each of turns) await warmUp(of, each, starter.tools, seconds);
+  let count = 0;
   const rounds = await inRounds(plan, async () => {
     const round = new Map<string, Round>();
-    for (const each of turns) round.set(each.name, await underLoad(of, each, starter.tools, seconds));
+    // Whoever comes second may find the machine as the first has left it.
+    for (const each of count++ % 2 === 0 ? turns : turns.toReversed())
+      round.set(each.name, await underLoad(of, each, starter.tools, seconds));
     return round;
   });
   await variant?.stop();
+  await without?.stop();
+  await store?.stop();
   return rounds;
 }
 

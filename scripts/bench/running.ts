@@ -30,6 +30,8 @@ export interface Starter {
   readonly tools: Tools;
   readonly cpu: number | null;
   readonly filesMost: number;
+  /** The program of a Valkey or Redis server; null: there is none. */
+  readonly store: string | null;
 }
 
 /** Starts a proxy in front of the stub, and waits until a chat goes through it. @throws when it does not come to that */
