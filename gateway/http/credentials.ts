@@ -3,6 +3,10 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { GatewayError } from '../core/errors.ts';
 import { ANONYMOUS, type Principal } from '../core/principal.ts';
 import type { Door } from '../keys/door.ts';
+import { ShownKey } from '../keys/shown-key.ts';
+
+/** By connection. */
+const shown = new WeakMap<object, ShownKey>();
 
 const BEARER = /^bearer +(\S+)$/i;
 
@@ -22,11 +26,17 @@ export function givenKey(headers: IncomingHttpHeaders): string | null {
 
 /** Who sent a request. Asked before its body is read. @throws invalid_api_key · conflicting_credentials */
 export function principalOf({ headers, socket }: IncomingMessage, door: Door): Principal {
-  const principal = door.asks ? door.principalOf(givenKey(headers)) : ANONYMOUS;
+  const principal = door.asks ? door.principalOf(givenKey(headers), shownBy(socket)) : ANONYMOUS;
   // Node joins several of this name into one text.
   return principal.kind === 'key'
     ? principal
     : door.strangerFrom(socket.remoteAddress ?? '', headers['x-forwarded-for'] as string | undefined);
+}
+
+function shownBy(socket: object): ShownKey {
+  let key = shown.get(socket);
+  if (key === undefined) shown.set(socket, (key = new ShownKey()));
+  return key;
 }
 
 /** Compares in a time that says nothing of where they differ. */

@@ -5,6 +5,7 @@ import { GatewayError } from '../core/errors.ts';
 import { ANONYMOUS, type Budgets, type KeyHolder, type Limits, type Principal } from '../core/principal.ts';
 import { clientAddress, sourceOf, trustedProxies } from './client-address.ts';
 import { budgetsInForce, inForce, type KeyRing } from './key-ring.ts';
+import type { ShownKey } from './shown-key.ts';
 
 /** A key that nobody has: perhaps somebody tries them. */
 export class WrongKey extends GatewayError {
@@ -54,15 +55,16 @@ export class Door {
     return this.rules.asks;
   }
 
-  /** @param given null: none @throws invalid_api_key, as WrongKey where it is nobody's */
-  principalOf(given: string | null): Principal {
+  /** @param given null: none @param shown what its connection has brought before @throws invalid_api_key, as WrongKey where it is nobody's */
+  principalOf(given: string | null, shown: ShownKey | null = null): Principal {
     const { asks, admitsAnyone } = this.rules;
     if (!asks) return ANONYMOUS;
     if (given === null) {
       if (admitsAnyone) return ANONYMOUS;
       throw new GatewayError('invalid_api_key', NO_KEY);
     }
-    const found = this.ring.find(given, this.#clock.wall());
+    const now = this.#clock.wall();
+    const found = shown === null ? this.ring.find(given, now) : shown.find(this.ring, given, now);
     if (found.kind === 'holder') return found.holder;
     if (found.kind === 'expired') {
       throw new GatewayError('invalid_api_key', `The API key ${found.name} was good until ${found.at}.`);

@@ -5,15 +5,17 @@ import type { Budgets, KeyHolder, Limits } from '../core/principal.ts';
 import { modelsAllowed } from './model-patterns.ts';
 
 /** What a key that somebody gave turned out to be. */
-export type Found =
-  | { readonly kind: 'holder'; readonly holder: KeyHolder }
-  | { readonly kind: 'expired'; readonly name: string; readonly at: string }
-  | { readonly kind: 'unknown' };
+export type Found = Held | { readonly kind: 'expired'; readonly name: string; readonly at: string } | { readonly kind: 'unknown' };
 
-interface Entry {
-  readonly found: { readonly kind: 'holder'; readonly holder: KeyHolder };
+export interface Held {
+  readonly kind: 'holder';
+  readonly holder: KeyHolder;
   /** Milliseconds since the epoch; Infinity where it never ends. */
   readonly endsAt: number;
+}
+
+interface Entry {
+  readonly found: Held;
   readonly expiresAt: string;
 }
 
@@ -39,7 +41,7 @@ const UNKNOWN: Found = { kind: 'unknown' };
 
 /**
  * All keys of clients. A key is looked for by its SHA-256, so that how long it takes says nothing of keys that begin alike, and ten
- * thousand of them cost what one does. The secrets themselves are not kept.
+ * thousand of them cost what one does. The secrets themselves are not kept here.
  */
 export class KeyRing {
   readonly #entries = new Map<string, Entry>();
@@ -70,7 +72,7 @@ export class KeyRing {
   find(secret: string, now: number): Found {
     const entry = this.#entries.get(hash('sha256', secret));
     if (entry === undefined) return UNKNOWN;
-    if (now < entry.endsAt) return entry.found;
+    if (now < entry.found.endsAt) return entry.found;
     return { kind: 'expired', name: entry.found.holder.name, at: entry.expiresAt };
   }
 }
@@ -88,8 +90,7 @@ function entryOf(key: ClientKeySettings, usual: LimitSettings): Entry {
     mayUse: modelsAllowed(key.models),
   };
   return {
-    found: { kind: 'holder', holder },
-    endsAt: expiresAt === null ? Infinity : Date.parse(expiresAt),
+    found: { kind: 'holder', holder, endsAt: expiresAt === null ? Infinity : Date.parse(expiresAt) },
     expiresAt: expiresAt ?? '',
   };
 }

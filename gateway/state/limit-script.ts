@@ -1,6 +1,6 @@
 import { type Script, script } from './script.ts';
 
-/** What the store says of a subject, in microseconds and amounts. */
+/** What the store says of a subject when a call has come, in microseconds and amounts. */
 export interface Told {
   /** null: there was no call, only word of earlier ones. `refused`: by which limit; `waitUs` null: for good. */
   readonly verdict: 'taken' | { readonly refused: 'requests' | 'tokens' | 'concurrent'; readonly waitUs: number | null } | null;
@@ -22,18 +22,18 @@ const REFUSALS = [null, null, 'requests', 'tokens', 'concurrent'] as const;
 
 /**
  * The limits of one subject, counted where all gateways see them: in one step the calls that have ended give back, those that run keep their
- * places, and one that comes takes from every limit, or from none. The windows follow policies/limits/sliding-window.ts rule by rule.
+ * places, and each that comes takes from every limit, or from none. The windows follow policies/limits/sliding-window.ts rule by rule.
  *
  * KEYS: what has been used, and the places; both of one hash slot.
  * ARGV: span and lease in microseconds; how many calls have ended, and of each its lease, entry, taken and used tokens; how many run, and
- * their leases; then, where a call comes, its lease, its tokens, and the limits of requests, tokens and places (-1: none).
+ * their leases; then, of each that comes, its lease, its tokens, and the limits of requests, tokens and places (-1: none).
  *
  * Time is the server's, and goes on from where it was when that is put back. Entries are numbered from the time at which the first was made,
  * so that none is taken for one from before a loss of data.
  *
  * @param time Lua for seconds and microseconds: another clock, for tests
  */
-export function limitScript(time = SERVER_TIME): Script<Told> {
+export function limitScript(time = SERVER_TIME): Script<readonly Told[]> {
   return script(
     `
 local used, places = KEYS[1], KEYS[2]
@@ -162,9 +162,19 @@ end
 redis.call('ZREMRANGEBYSCORE', places, '-inf', text(now))
 local running = redis.call('ZCARD', places)
 
-local verdict, wait, entry = 0, 0, 0
+local told = {}
+
+local function tell(verdict, wait, entry)
+  local words = { verdict, wait == math.huge and -1 or wait, requests.sum, emptyIn(requests), tokens.sum, emptyIn(tokens), running, entry }
+  for _, word in ipairs(words) do
+    told[#told + 1] = word
+  end
+end
+
 local id = nextWord()
-if id then
+if not id then tell(0, 0, 0) end
+while id do
+  local verdict, wait, entry = 0, 0, 0
   local amount = tonumber(nextWord())
   local mostRequests, mostTokens, mostRunning = tonumber(nextWord()), tonumber(nextWord()), tonumber(nextWord())
   local requestWait, tokenWait = waitFor(requests, 1, mostRequests), waitFor(tokens, amount, mostTokens)
@@ -181,6 +191,8 @@ if id then
     redis.call('ZADD', places, text(now + lease), id)
     running = running + 1
   end
+  tell(verdict, wait, entry)
+  id = nextWord()
 end
 
 if running > 0 then redis.call('PEXPIRE', places, text(lease / 1000)) end
@@ -192,26 +204,30 @@ if changed then
   redis.call('HSET', used, unpack(written))
   redis.call('PEXPIRE', used, text((span + lease) / 1000))
 end
-return { verdict, wait == math.huge and -1 or wait, requests.sum, emptyIn(requests), tokens.sum, emptyIn(tokens), running, entry }
+return told
 `,
     toldBy,
   );
 }
 
-type Reply = [number, number, number, number, number, number, number, number];
+const WORDS = 8;
 
-function toldBy(reply: unknown): Told | undefined {
-  if (!isNumbers(reply) || reply.length !== 8) return undefined;
-  const [verdict, waitUs, requests, requestsEmptyInUs, tokens, tokensEmptyInUs, running, entry] = reply as Reply;
-  const refused = REFUSALS[verdict];
-  if (refused === undefined) return undefined;
-  return {
-    verdict: refused === null ? (verdict === 1 ? 'taken' : null) : { refused, waitUs: waitUs < 0 ? null : waitUs },
-    requests: { amount: requests, emptyInUs: requestsEmptyInUs },
-    tokens: { amount: tokens, emptyInUs: tokensEmptyInUs },
-    running,
-    entry,
-  };
+function toldBy(reply: unknown): readonly Told[] | undefined {
+  if (!isNumbers(reply) || reply.length === 0 || reply.length % WORDS !== 0) return undefined;
+  const told: Told[] = [];
+  for (let at = 0; at < reply.length; at += WORDS) {
+    const refused = REFUSALS[reply[at]!];
+    if (refused === undefined) return undefined;
+    const waitUs = reply[at + 1]!;
+    told.push({
+      verdict: refused === null ? (reply[at] === 1 ? 'taken' : null) : { refused, waitUs: waitUs < 0 ? null : waitUs },
+      requests: { amount: reply[at + 2]!, emptyInUs: reply[at + 3]! },
+      tokens: { amount: reply[at + 4]!, emptyInUs: reply[at + 5]! },
+      running: reply[at + 6]!,
+      entry: reply[at + 7]!,
+    });
+  }
+  return told;
 }
 
 function isNumbers(reply: unknown): reply is number[] {

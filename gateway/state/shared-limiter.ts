@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import type { LimitName } from '../core/errors.ts';
+import { type LateWriter, writeAtEndOfTurn } from '../core/turn/late-writes.ts';
 import {
   type Hold,
   type Limited,
@@ -12,7 +13,7 @@ import {
 } from '../policies/limits/limiter.ts';
 import type { Told, Used } from './limit-script.ts';
 import type { Script } from './script.ts';
-import { type SharedSubject, SharedSubjects } from './shared-subject.ts';
+import { type Comer, type SharedSubject, SharedSubjects } from './shared-subject.ts';
 import type { StoreLink } from './store-link.ts';
 
 /** A place of a call whose gateway is not heard of for so long is free again. */
@@ -23,6 +24,7 @@ const GATHER_MS = 20;
 /** Of so many at once, so that no step holds the server up: words, four for each call. */
 const MOST_ENDED = 4 * 250;
 const MOST_RENEWED = 500;
+const MOST_COMERS = 100;
 /** Commands that are sent before the first of them is waited for. */
 const AT_ONCE = 100;
 const MOST_SUBJECTS = 20_000;
@@ -47,16 +49,21 @@ export interface SharedLimiterOptions {
   readonly id: string;
   /** Default: a minute. */
   readonly spanMs?: number;
-  readonly script: Script<Told>;
+  readonly script: Script<readonly Told[]>;
 }
 
-/** The limits of keys and addresses, counted in a store that several gateways share. One question to it a call. */
-export class SharedLimiter implements Taker {
+/**
+ * The limits of keys and addresses, counted in a store that several gateways share. One question to it a call, or for all calls of a subject
+ * that have come in one turn of the event loop: most of what a question costs is the same for one and for twenty.
+ */
+export class SharedLimiter implements Taker, LateWriter {
   readonly #options: SharedLimiterOptions;
   readonly #subjects: SharedSubjects;
   readonly #spanUs: number;
   /** Subjects of calls that have ended. */
   readonly #due = new Set<SharedSubject>();
+  /** Those that calls have come of in this turn. */
+  #asked: SharedSubject[] = [];
   #timer: Timer | null = null;
   #calls = 0;
 
@@ -78,9 +85,12 @@ export class SharedLimiter implements Taker {
     const { limited } = subject;
     const { requests_per_minute: requests, tokens_per_minute: most, concurrent_requests: places } = limited.limits;
     const lease = this.#newLease();
-    const call = [lease, tokens, requests ?? -1, most ?? -1, places ?? -1];
+    const words = [lease, tokens, requests ?? -1, most ?? -1, places ?? -1];
     subject.asking += 1;
-    const told = await this.#send(subject, [], call);
+    const told = await new Promise<Told | null>((onTold) => {
+      if (subject.comers.push({ words, onTold }) > 1) return;
+      if (this.#asked.push(subject) === 1) writeAtEndOfTurn(this);
+    });
     subject.asking -= 1;
     const now = clock.now();
     if (told === null || told.verdict === null) {
@@ -100,6 +110,26 @@ export class SharedLimiter implements Taker {
     const refused = { kind: 'refused', limit, waitMs, standings } as const;
     subject.refused.keep(refused, limited.limits, tokens, now);
     return refused;
+  }
+
+  /** Asks of all who have come in this turn. */
+  writeLate(): void {
+    const asked = this.#asked;
+    this.#asked = [];
+    for (const subject of asked) {
+      const { comers } = subject;
+      subject.comers = [];
+      for (let at = 0; at < comers.length; at += MOST_COMERS) void this.#tellThem(subject, comers.slice(at, at + MOST_COMERS));
+    }
+  }
+
+  async #tellThem(subject: SharedSubject, comers: readonly Comer[]): Promise<void> {
+    const told = await this.#send(
+      subject,
+      [],
+      comers.flatMap(({ words }) => words),
+    );
+    comers.forEach(({ onTold }, i) => onTold(told?.[i] ?? null));
   }
 
   /** The store cannot be asked. */
@@ -149,7 +179,7 @@ export class SharedLimiter implements Taker {
     this.#timer = null;
     const due = [...this.#due];
     this.#due.clear();
-    let sent: Promise<Told | null>[] = [];
+    let sent: Promise<readonly Told[] | null>[] = [];
     for (const subject of due) {
       while (subject.ended.length > 0) sent.push(this.#send(subject, [], []));
       if (sent.length < AT_ONCE) continue;
@@ -161,7 +191,7 @@ export class SharedLimiter implements Taker {
 
   /** Keeps the places of the calls that run here. To be called several times within a lease. */
   async renew(): Promise<void> {
-    let sent: Promise<Told | null>[] = [];
+    let sent: Promise<readonly Told[] | null>[] = [];
     for (const subject of this.#subjects.values()) {
       const leases = [...subject.running];
       for (let at = 0; at < leases.length; at += MOST_RENEWED) sent.push(this.#send(subject, leases.slice(at, at + MOST_RENEWED), []));
@@ -199,13 +229,13 @@ export class SharedLimiter implements Taker {
   }
 
   /** Calls that have ended go with whatever goes first, so that nobody is refused for them. */
-  #send(subject: SharedSubject, renewed: readonly string[], call: readonly (string | number)[]): Promise<Told | null> {
+  #send(subject: SharedSubject, renewed: readonly string[], calls: readonly (string | number)[]): Promise<readonly Told[] | null> {
     const { link, script } = this.#options;
     const { ended } = subject;
     const all = ended.length <= MOST_ENDED;
     const told = all ? ended : ended.slice(0, MOST_ENDED);
     subject.ended = all ? [] : ended.slice(MOST_ENDED);
-    const words = [this.#spanUs, LEASE_MS * US_PER_MS, told.length / 4, ...told, renewed.length, ...renewed, ...call];
+    const words = [this.#spanUs, LEASE_MS * US_PER_MS, told.length / 4, ...told, renewed.length, ...renewed, ...calls];
     return link.run(script, subject.keys, words);
   }
 }

@@ -5,6 +5,12 @@ import { RefusedLately } from './refused-lately.ts';
 
 const DIGEST_CHARS = 32;
 
+/** A call that comes: the words of the script about it, and who waits for what comes of it (null: the store does not say). */
+export interface Comer {
+  readonly words: readonly (string | number)[];
+  readonly onTold: (told: Told | null) => void;
+}
+
 /** What this gateway remembers of a key or an address whose limits are counted in the store. */
 export class SharedSubject {
   /** Of one hash slot, whatever the name holds. */
@@ -15,6 +21,8 @@ export class SharedSubject {
   ended: (string | number)[] = [];
   /** Calls of which the store has not said yet whether they run. */
   asking = 0;
+  /** Those of this turn of the event loop, of whom it is asked at its end. */
+  comers: Comer[] = [];
   readonly refused = new RefusedLately();
   limited: Limited;
   /** What the store said last, and when. */

@@ -8,6 +8,7 @@ export interface LateWriter {
 const MOST_DUE = 128;
 
 let due: LateWriter[] = [];
+let isWriting = false;
 
 /**
  * Has `writer` called at the end of this turn of the event loop. So all that has arrived is looked at first, and what comes of it is
@@ -16,19 +17,27 @@ let due: LateWriter[] = [];
  */
 export function writeAtEndOfTurn(writer: LateWriter): void {
   const count = due.push(writer);
+  if (isWriting) return;
   if (count === 1) setImmediate(writeDue);
   else if (count === MOST_DUE) writeDue();
 }
 
 function writeDue(): void {
-  const writers = due;
-  due = [];
-  for (const writer of writers) {
-    try {
-      writer.writeLate();
-    } catch (error) {
-      // Others wait. It is heard of as a rejection that nobody expected.
-      void Promise.reject(error);
-    }
+  isWriting = true;
+  // Who has others write, does so in time for this turn.
+  while (due.length > 0) {
+    const writers = due;
+    due = [];
+    for (const writer of writers) write(writer);
+  }
+  isWriting = false;
+}
+
+function write(writer: LateWriter): void {
+  try {
+    writer.writeLate();
+  } catch (error) {
+    // Others wait. It is heard of as a rejection that nobody expected.
+    void Promise.reject(error);
   }
 }

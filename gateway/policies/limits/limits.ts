@@ -24,13 +24,18 @@ interface LimitsContext {
 
 /** Limits as whoever knows the keys says. */
 export function limitsBy(door: { limitsOf(principal: Principal): Limits | null }): (principal: Principal) => Limited | null {
+  // What is set for a key is set anew with another holder.
+  const ofKeys = new WeakMap<Principal, Limited>();
   return (principal) => {
+    const known = ofKeys.get(principal);
+    if (known !== undefined) return known;
     const limits = door.limitsOf(principal);
     if (limits === null) return null;
     const subject = flowOf(principal);
-    return principal.kind === 'key'
-      ? { subject, isAddress: false, name: principal.name, limits, patienceMs: principal.patienceMs }
-      : { subject, isAddress: true, name: ANONYMOUS_NAME, limits, patienceMs: 0 };
+    if (principal.kind !== 'key') return { subject, isAddress: true, name: ANONYMOUS_NAME, limits, patienceMs: 0 };
+    const limited: Limited = { subject, isAddress: false, name: principal.name, limits, patienceMs: principal.patienceMs };
+    ofKeys.set(principal, limited);
+    return limited;
   };
 }
 

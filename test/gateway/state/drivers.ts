@@ -13,6 +13,8 @@ import { NO_REDIS_SERVER, type RedisServer, startRedisServer } from '../../suppo
 export interface Gateways {
   /** At one of them. */
   take(gateway: number, limited: Limited, tokens: number, at: number): Promise<Taking>;
+  /** Several calls of one turn of the event loop. */
+  takeAll(gateway: number, limited: Limited, tokens: readonly number[], at: number): Promise<readonly Taking[]>;
   /** A call that it let in has ended, and everybody knows. */
   settle(gateway: number, hold: Hold, usedTokens: number, at: number): Promise<void>;
 }
@@ -42,6 +44,7 @@ function memory(): Driver {
       const limiter = new Limiter();
       return Promise.resolve({
         take: (_, limited, tokens, at) => Promise.resolve(limiter.take(limited, tokens, at)),
+        takeAll: (_, limited, tokens, at) => Promise.resolve(tokens.map((each) => limiter.take(limited, each, at))),
         settle: (_, hold, usedTokens, at) => Promise.resolve(hold.settle(usedTokens, at)),
       });
     },
@@ -103,6 +106,10 @@ async function openServer(): Promise<Driver> {
         async take(gateway, limited, tokens, at) {
           await moveTo(at);
           return limiters[gateway]!.take(limited, tokens, at);
+        },
+        async takeAll(gateway, limited, tokens, at) {
+          await moveTo(at);
+          return Promise.all(tokens.map((each) => Promise.resolve(limiters[gateway]!.take(limited, each, at))));
         },
         async settle(gateway, hold, usedTokens, at) {
           await moveTo(at);

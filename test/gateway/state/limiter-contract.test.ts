@@ -68,6 +68,20 @@ describe.each(DRIVERS)('limits $name', ({ missing, gateways, runs, open }) => {
     expect(told(await limits.take(0, app, 0, 310))).toBe('requests 59990');
   });
 
+  it(`let in of many calls at once those that one after the other would be let in${needs}`, async () => {
+    const limits = await driver.fresh();
+    const app = limitedTo({ tokens_per_minute: 100, concurrent_requests: 4 });
+    const takings = await limits.takeAll(other, app, [60, 60, 30, 101, 10, 0, 0, 0], 5);
+    expect(takings.map(told)).toEqual([
+      ...['taken', 'tokens 60000', 'taken', 'tokens Infinity', 'taken', 'taken', 'concurrent 1000', 'concurrent 1000'],
+    ]);
+    await limits.settle(other, holdOf(takings[0]!), 20, 10);
+    expect((await limits.takeAll(0, app, [41, 40], 20)).map(told)).toEqual(['tokens 59985', 'taken']);
+    // More than one question holds.
+    const many = await limits.takeAll(other, limitedTo({ requests_per_minute: 230 }, 'many'), Array<number>(250).fill(1), 30);
+    expect(many.map(({ kind }) => kind)).toEqual([...Array<string>(230).fill('taken'), ...Array<string>(20).fill('refused')]);
+  });
+
   it(`are exact at the boundary of a minute, wherever it begins${needs}`, async () => {
     const limits = await driver.fresh();
     const app = limitedTo({ requests_per_minute: 10 });
