@@ -1,18 +1,17 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, createServer, request } from 'node:http';
 import { type AddressInfo, connect, createServer as createPort } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-// What limits are worth that several gateways share: `node scripts/bench-shared-limits.ts [seconds=60] [cost seconds=5]`. Two gateways
-// and a server of their own (redis-server or valkey-server on the PATH) are asked for more than four keys may have; each key's total stands
-// beside its limit. Then what counting there costs: CPU time a call of one gateway, counting in memory and in the server, by turns.
+// What limits are worth that several gateways share: `node scripts/bench-shared-limits.ts [seconds=60]`. Two gateways and a server of their
+// own (redis-server or valkey-server on the PATH) are asked for more than four keys may have; each key's total stands beside its limit.
+// What counting there costs says `npm run bench -- --only keys-shared`.
 
 const SELF = fileURLToPath(import.meta.url);
 const CLI = fileURLToPath(new URL('./headgate.ts', import.meta.url));
-const TICK_MS = 10;
 /** What a call uses, and asks for. */
 const PROMPT_TOKENS = 1;
 const ANSWER_TOKENS = 4;
@@ -20,8 +19,6 @@ const BODY = JSON.stringify({ model: 'm', messages: [{ role: 'user', content: ''
 /** So soon those that were refused ask again. */
 const AGAIN_MS = 20;
 const CLIENTS = 4;
-const COST_CONNECTIONS = 32;
-const ROUNDS = 3;
 const PROGRAMS = ['valkey-server', 'redis-server'];
 
 const KEYS = [
@@ -30,19 +27,17 @@ const KEYS = [
   { name: 'tokens-500', limits: { tokens_per_minute: 500 }, most: 500, each: PROMPT_TOKENS + ANSWER_TOKENS },
   { name: 'tokens-20000', limits: { tokens_per_minute: 20_000 }, most: 20_000, each: PROMPT_TOKENS + ANSWER_TOKENS },
 ];
-const FREE = { name: 'free', limits: { requests_per_minute: 1e9, tokens_per_minute: 1e9, concurrent_requests: 1e6 } };
 
 const [role = 'main', ...args] = process.argv.slice(2);
 if (role === 'worker') serveWorker();
 else await main([role, ...args].map(Number).filter((n) => n > 0));
 
-async function main([seconds = 60, costSeconds = 5]: readonly number[]): Promise<void> {
+async function main([seconds = 60]: readonly number[]): Promise<void> {
   const worker = fork(SELF, ['worker']);
   const workerUrl = await new Promise<string>((resolve) => worker.once('message', (url) => resolve(url as string)));
   const store = await startStore();
   try {
     await compareTotals(workerUrl, store.url, seconds);
-    await compareCost(workerUrl, store.url, costSeconds);
   } finally {
     worker.kill();
     store.child.kill('SIGKILL');
@@ -81,45 +76,6 @@ async function compareTotals(worker: string, store: string, seconds: number): Pr
     agent.destroy();
     await Promise.all(gateways.map(({ stop }) => stop()));
   }
-}
-
-async function compareCost(worker: string, store: string, seconds: number): Promise<void> {
-  const spent: Record<string, number[]> = { 'in memory': [], 'in the server': [] };
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [name, url] of [
-      ['in memory', null],
-      ['in the server', store],
-    ] as const) {
-      const gateway = await startGateway(worker, url);
-      await load(gateway.url, 2);
-      const before = cpuMsOf(gateway.pid);
-      const calls = await load(gateway.url, seconds);
-      spent[name]!.push((1_000 * (cpuMsOf(gateway.pid) - before)) / calls);
-      await gateway.stop();
-    }
-  }
-  for (const [name, all] of Object.entries(spent)) {
-    const sorted = all.toSorted((a, b) => a - b);
-    print(
-      `counted ${name}: ${sorted[Math.floor(sorted.length / 2)]!.toFixed(1)} µs of CPU time a call (${sorted.map((us) => us.toFixed(1)).join(', ')})`,
-    );
-  }
-}
-
-/** One call after the other on each connection. @returns how many were served */
-async function load(url: string, seconds: number): Promise<number> {
-  const agent = new Agent({ keepAlive: true, maxSockets: COST_CONNECTIONS });
-  const end = performance.now() + seconds * 1_000;
-  let calls = 0;
-  const client = async (): Promise<void> => {
-    while (performance.now() < end) {
-      if ((await ask(url, FREE.name, agent)) !== 200) throw new Error('a call was not served');
-      calls += 1;
-    }
-  };
-  await Promise.all(Array.from({ length: COST_CONNECTIONS }, client));
-  agent.destroy();
-  return calls;
 }
 
 function ask(url: string, key: string, agent: Agent): Promise<number> {
@@ -166,7 +122,7 @@ function canConnect(port: number): Promise<boolean> {
 
 async function startGateway(worker: string, store: string | null) {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-bench-'));
-  const keys = [...KEYS, FREE].map(({ name, limits }) => ({ name, limits, key: `key-of-${name}-0123` }));
+  const keys = KEYS.map(({ name, limits }) => ({ name, limits, key: `key-of-${name}-0123` }));
   const settings = {
     server: { port: 0 },
     workers: [{ url: worker }],
@@ -196,12 +152,6 @@ async function startGateway(worker: string, store: string | null) {
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** Of all threads of a process. */
-function cpuMsOf(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 }
 
 /** A vLLM that answers at once. */

@@ -87,6 +87,10 @@ export const CASES: readonly Case[] = [
     load: { connections: 64, rate: 200, fresh: true },
   },
   {
+    ...{ name: 'light-cached', what: 'a chat at 200 a second, answered from the cache', kind: 'added', unit: 'call', stepUs: STEP_US },
+    ...{ load: { connections: 64, rate: 200, temperature: 0 }, settings: 'cache: { enabled: true }\n' },
+  },
+  {
     ...{ name: 'memory-1000', what: '1,000 streams held open', kind: 'held', unit: null, stepUs: 100_000 },
     load: { connections: 1_000, stream: true },
   },
