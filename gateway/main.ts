@@ -61,6 +61,7 @@ import { Reuse } from './policies/reuse/reuse.ts';
 import { limitLayer, limitsBy } from './policies/limits/limits.ts';
 import { openSharedAnswers } from './state/open-shared-answers.ts';
 import { openSharedLimits } from './state/open-shared-limits.ts';
+import { shareBudgets } from './state/shared-budgets.ts';
 import { PressureWatch } from './policies/capacity/pressure-watch.ts';
 import { watchEventLoop } from './telemetry/metrics/event-loop.ts';
 import { createEvents } from './telemetry/events/events.ts';
@@ -163,13 +164,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const ofAll = kin ? spokenLog(log, kin.speaks) : log;
   const loop = watchEventLoop(clock);
   const metrics = createMetrics({ clock, loop, version: VERSION, nodeVersion: process.versions.node });
-  const budgets = new BudgetBooks(kin?.beginning.count);
+  const holder = idMaker()();
+  const budgets = new BudgetBooks(() => shared?.presence.gateways ?? kin?.beginning.count ?? 1);
   const usage = new Usage({
     clock,
     log: ofAll,
     file: databaseFile(settings, options.historyDir ?? null, options.cwd),
-    holder: idMaker()(),
+    holder,
     budgets,
+    sharedBudgets: () => sharedBudgets,
   });
   const workersLogElsewhere = supervisorIsOn(settings);
   const books = {
@@ -261,6 +264,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
           now: () => settings.state,
         });
   const limiter = shared?.limiter ?? ownLimiter;
+  const sharedBudgets =
+    shared && shareBudgets(shared, { clock, events, prefix, holder, whenUnavailable: () => settings.state.when_unavailable });
   const answers =
     stateUrl === null
       ? null
@@ -334,7 +339,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     timeouts: () => settings.timeouts,
     early: [
       limitLayer({ clock, events, limiter, limitsOf: limitsBy(door), isGone: (principal) => door.isGone(principal) }),
-      budgetLayer({ clock, events, books: budgets, records: () => usage.records, budgetsOf: budgetsBy(door) }),
+      budgetLayer({ clock, events, books: budgets, records: () => usage.records, meetingPlace: sharedBudgets, budgetsOf: budgetsBy(door) }),
       idempotency.layer(),
       reuse.layer(),
     ],
@@ -621,10 +626,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     (supervised ?? listed)?.close();
     await listeners?.close();
     await probes?.close();
-    await shared?.close();
-    answers?.close();
     await directory.close();
     await usage.close();
+    await shared?.close();
+    answers?.close();
     loop.stop();
     log.flush();
   }

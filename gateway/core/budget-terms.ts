@@ -21,6 +21,10 @@ export interface Want extends BudgetName {
   readonly held: number;
   readonly need: number;
   readonly spare: number;
+  /** What all had spent, as was last heard. */
+  readonly known: number;
+  /** Wall-clock milliseconds at which the day or month is over. */
+  readonly endsAt: number;
 }
 
 /** What it may use until it is told otherwise, what is held included; and what all processes have spent. */

@@ -23,7 +23,7 @@ export type StoreTrouble =
   | 'error';
 
 /** What the gateways share there. */
-export type StoreUse = 'limits' | 'cache' | 'idempotency';
+export type StoreUse = 'limits' | 'budgets' | 'cache' | 'idempotency';
 
 export type StoreState =
   /** `gateways`: how many share it, this one included. */

@@ -1,10 +1,12 @@
 import { type Clock, repeat } from '../core/clock.ts';
 import type { Events } from '../core/events.ts';
 import type { Random } from '../core/random.ts';
-import type { Limiter } from '../policies/limits/limiter.ts';
+import type { Limiter, WhenUnavailable } from '../policies/limits/limiter.ts';
+import { BUDGET } from './budget-script.ts';
 import { limitScript } from './limit-script.ts';
 import { PRESENCE } from './presence-script.ts';
-import { SharedLimiter, type WhenUnavailable } from './shared-limiter.ts';
+import { Presence } from './presence.ts';
+import { SharedLimiter } from './shared-limiter.ts';
 import { StoreLink } from './store-link.ts';
 import { type Connect, connectToValkey } from './valkey-connection.ts';
 
@@ -28,6 +30,8 @@ interface SharedLimitsOptions {
 
 export interface SharedLimits {
   readonly limiter: SharedLimiter;
+  readonly link: StoreLink;
+  readonly presence: Presence;
   isUp(): boolean;
   /** Tells the store what it has not heard, and leaves. Bounded by the time limit of a command. */
   close(): Promise<void>;
@@ -41,11 +45,12 @@ export async function openSharedLimits(options: SharedLimitsOptions): Promise<Sh
   const { clock, random, events, url, prefix, now, local, id, connect = connectToValkey } = options;
   const gateways = [`${prefix}{gateways}`];
   const script = limitScript();
+  const presence = new Presence();
   const link = new StoreLink({
     ...{ clock, random, events, url, connect },
     timeoutMs: () => now().timeout_ms,
-    scripts: [script, PRESENCE],
-    announce,
+    scripts: [script, PRESENCE, BUDGET],
+    announce: () => announce(true),
   });
   const limiter = new SharedLimiter({
     ...{ clock, link, local, prefix, id, script },
@@ -54,9 +59,11 @@ export async function openSharedLimits(options: SharedLimitsOptions): Promise<Sh
   });
 
   /** Whoever is there has a share, should the store go away; in the order of their ids, so that all count alike. */
-  async function announce(): Promise<number | null> {
-    const present = await link.run(PRESENCE, gateways, [id, PRESENT_MS]);
-    if (present === null) return null;
+  async function announce(isConnectionNew: boolean): Promise<number | null> {
+    const told = await link.run(PRESENCE, gateways, [id, PRESENT_MS]);
+    if (told === null) return null;
+    const { present, isNew } = told;
+    presence.heard(present.length, isConnectionNew, isNew, clock.now());
     const index = present.toSorted().indexOf(id);
     if (index >= 0) local.divide(present.length, index);
     await limiter.renew();
@@ -64,9 +71,11 @@ export async function openSharedLimits(options: SharedLimitsOptions): Promise<Sh
   }
 
   await link.open();
-  const heartbeat = repeat(clock, HEARTBEAT_MS, async () => void (link.isUp && (await announce())));
+  const heartbeat = repeat(clock, HEARTBEAT_MS, async () => void (link.isUp && (await announce(false))));
   return {
     limiter,
+    link,
+    presence,
     isUp: () => link.isUp,
     async close() {
       heartbeat.cancel();

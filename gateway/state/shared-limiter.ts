@@ -10,6 +10,7 @@ import {
   type Taking,
   tokensTaken,
   type UsedShare,
+  type WhenUnavailable,
 } from '../policies/limits/limiter.ts';
 import type { Told, Used } from './limit-script.ts';
 import type { Script } from './script.ts';
@@ -33,8 +34,6 @@ const PLACE_WAIT_MS = 1_000;
 const US_PER_MS = 1_000;
 /** No entry has this number: the call took nothing there. */
 const NO_ENTRY = -1;
-
-export type WhenUnavailable = 'local' | 'allow' | 'deny';
 
 export interface SharedLimiterOptions {
   readonly clock: Clock;

@@ -33,6 +33,18 @@ export interface SpentBooks {
   spends(): readonly Spend[];
   wants(): readonly Want[];
   told(grants: readonly Grant[]): void;
+  /** What was spent on this machine, where more may not be known. */
+  toldOfMachine(grants: readonly Grant[]): void;
+}
+
+/** Where several machines hand out their budgets together. */
+export interface SharedBudgets {
+  /** It may know nothing of what this machine has spent: all of that is to be told. */
+  readonly isBlank: boolean;
+  /** Tells what this machine has spent of the budgets that something is wanted of. @returns what was answered. Never rejects */
+  share(database: string, wants: readonly Want[], machine: readonly Grant[]): Promise<readonly Grant[]>;
+  /** Tells all that this machine has spent. Never rejects */
+  tellAll(database: string, spent: readonly Spend[]): Promise<void>;
 }
 
 interface RecordKeeperOptions {
@@ -47,6 +59,8 @@ interface RecordKeeperOptions {
   readonly holder: string;
   readonly usage: UsageBook;
   readonly budgets: SpentBooks;
+  /** null: budgets are those of one machine. */
+  readonly shared: () => SharedBudgets | null;
 }
 
 /**
@@ -133,16 +147,20 @@ export class RecordKeeper {
   }
 
   #tick(): void {
-    const { clock, usage, budgets } = this.#options;
-    if (clock.now() < this.#againAt || (this.#batch === null && usage.isEmpty && budgets.isQuiet)) return;
+    const { clock, usage, budgets, shared } = this.#options;
+    if (clock.now() < this.#againAt) return;
+    if (this.#batch === null && usage.isEmpty && budgets.isQuiet && !shared()?.isBlank) return;
     void this.exchange();
   }
 
   async #run(): Promise<boolean> {
     const { clock, store, holder, usage, budgets } = this.#options;
+    const shared = this.#options.shared();
     this.#batch ??= { number: ++this.#batches, usage: usage.take(), spends: budgets.spends() };
     this.#askedAt = clock.now();
-    const answer = await store.ask({ kind: 'exchange', holder, now: clock.wall(), batch: this.#batch, wants: budgets.wants() });
+    const wants = budgets.wants();
+    const asksSpent = shared?.isBlank ?? false;
+    const answer = await store.ask({ kind: 'exchange', holder, now: clock.wall(), batch: this.#batch, wants, asksSpent });
     this.#askedAt = null;
     if (!answer.ok) {
       this.#againAt = clock.now() + backOffMs(BACK_OFF, this.#failures++);
@@ -152,9 +170,17 @@ export class RecordKeeper {
     this.#batch = null;
     this.#failures = 0;
     this.#hasWorked = true;
-    budgets.told(answer.grants);
     this.#tellWell();
-    return true;
+    if (shared === null) {
+      budgets.told(answer.grants);
+      return true;
+    }
+    const { database, spent } = answer;
+    if (spent !== null) void shared.tellAll(database, spent);
+    const grants = await shared.share(database, wants, answer.grants);
+    budgets.told(grants);
+    budgets.toldOfMachine(answer.grants);
+    return grants.length === wants.length;
   }
 
   #tell({ trouble, message }: StoreFailure): void {

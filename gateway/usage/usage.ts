@@ -4,7 +4,7 @@ import type { Log } from '../core/log/log.ts';
 import { ANONYMOUS_NAME, nameOf } from '../core/principal.ts';
 import { Store } from '../state/store/store.ts';
 import type { UsageRow } from '../state/store/words.ts';
-import { RecordKeeper, type SpentBooks } from './record-keeper.ts';
+import { RecordKeeper, type SharedBudgets, type SpentBooks } from './record-keeper.ts';
 import { type Counted, UsageBook } from './usage-book.ts';
 import { type UsageQuestion, type UsageReport, usageReport } from './usage-report.ts';
 
@@ -17,6 +17,8 @@ interface UsageOptions {
   readonly file: string | null;
   readonly holder: string;
   readonly budgets: SpentBooks;
+  /** Where they meet those of other machines; null: nowhere. Asked once calls are served. */
+  readonly sharedBudgets: () => SharedBudgets | null;
 }
 
 /** Who used how much, from the end of each call to the report of a year later. Off, it is a look at a field for each call. */
@@ -26,10 +28,10 @@ export class Usage {
   readonly #keeper: RecordKeeper | null;
   #isOn = false;
 
-  constructor({ clock, log, file, holder, budgets }: UsageOptions) {
+  constructor({ clock, log, file, holder, budgets, sharedBudgets: shared }: UsageOptions) {
     this.#clock = clock;
-    this.#keeper =
-      file === null ? null : new RecordKeeper({ clock, log, store: new Store(file, clock), holder, usage: this.#book, budgets });
+    const usage = this.#book;
+    this.#keeper = file === null ? null : new RecordKeeper({ clock, log, store: new Store(file, clock), holder, usage, budgets, shared });
   }
 
   /** Whether it is to be taken down from now on. What was is known all the same. */

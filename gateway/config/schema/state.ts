@@ -43,6 +43,6 @@ export const state = z.strictObject({
     .enum(['local', 'allow', 'deny'])
     .default('local')
     .describe(
-      'While the server does not answer. local: each gateway keeps to its share of the limits. allow: nothing is limited. deny: whoever has limits is refused (503).',
+      'While the server does not answer. local: each gateway keeps to its share of limits and budgets. allow: nothing is limited. deny: whoever has limits, or a budget that he needs more of, is refused (503).',
     ),
 });

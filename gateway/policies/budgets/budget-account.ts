@@ -114,13 +114,21 @@ export class BudgetAccount {
     this.#demand = 0;
     this.#granted = this.#own;
     const held = this.held + this.#unsaid;
-    return { subject: this.subject, window: this.window.name, amount: this.amount, held, need: this.#need, spare };
+    const { name: window, endsAt } = this.window;
+    return { subject: this.subject, window, amount: this.amount, held, need: this.#need, spare, known: this.#spent, endsAt };
   }
 
   told({ granted, spent }: Grant): void {
     this.#granted = granted;
     this.#spent = spent;
     this.#said = 0;
+    this.isKnown = true;
+  }
+
+  /** What was spent on this machine; of others nothing is known. What is on its way is part of it, and counts as our own still. */
+  toldOfMachine(spent: number): void {
+    if (this.isKnown) return;
+    this.#spent = Math.max(0, spent - this.#said);
     this.isKnown = true;
   }
 

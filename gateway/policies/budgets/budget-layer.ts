@@ -6,14 +6,16 @@ import { ANONYMOUS_NAME, type Budgets, flowOf, type Principal } from '../../core
 import type { Outcome, Reply } from '../../core/reply.ts';
 import { TokenEstimates } from '../limits/token-estimate.ts';
 import { usedTokens } from '../limits/used-tokens.ts';
-import { budgetRefusal } from './budget-refusal.ts';
-import type { BudgetBooks, Budgeted, BudgetTaking } from './budgets.ts';
-import type { BudgetRecords } from './ports.ts';
+import { budgetRefusal, budgetsUnknown } from './budget-refusal.ts';
+import type { BudgetBooks, Budgeted, BudgetTaking, Part } from './budgets.ts';
+import type { BudgetRecords, MeetingPlace } from './ports.ts';
 
 /** How long a call waits for the records, which answer within a millisecond or are in trouble. */
 const ASK_MS = 150;
 /** The same where nothing is known yet of what was spent before. */
 const FIRST_ASK_MS = 2_000;
+
+type KnownTaking = Exclude<BudgetTaking, { kind: 'short' }>;
 
 interface BudgetContext {
   readonly clock: Clock;
@@ -21,6 +23,8 @@ interface BudgetContext {
   readonly books: BudgetBooks;
   /** null: what is spent is known here alone, and as long as this process lives. */
   readonly records: () => BudgetRecords | null;
+  /** null: budgets are those of one machine. */
+  readonly meetingPlace: MeetingPlace | null;
   /** null: there is no budget. Asked for each call, so that what is set meanwhile holds. */
   readonly budgetsOf: (principal: Principal) => Budgeted | null;
 }
@@ -39,23 +43,35 @@ export function budgetsBy(door: { budgetsOf(principal: Principal): Budgets | nul
  * Holds keys and addresses to what they may use in a day and a month. As with limits, tokens are taken before a call by an estimate, and
  * corrected at its end. Nobody waits for a budget: it may be weeks until there is a new one.
  */
-export function budgetLayer({ clock, events, books, records, budgetsOf }: BudgetContext): Layer {
+export function budgetLayer({ clock, events, books, records, meetingPlace, budgetsOf }: BudgetContext): Layer {
   const estimates = new TokenEstimates();
 
   /** More is asked for than this process has at hand. @throws the reason of the call's cancellation */
-  async function asked(
-    call: Call,
-    { of: short, parts }: Extract<BudgetTaking, { kind: 'short' }>,
-  ): Promise<Exclude<BudgetTaking, { kind: 'short' }>> {
+  async function asked(call: Call, { of: short, parts }: Extract<BudgetTaking, { kind: 'short' }>, name: string): Promise<KnownTaking> {
     const kept = records();
-    if (kept === null || kept.isAway) return books.takeAgain(parts, true, clock.now());
+    const isKnown = short.every(({ account }) => account.isKnown);
+    if (kept === null) return books.takeAgain(parts, true, clock.now());
+    // Where the others are away the file says at least what was spent here.
+    if (kept.isAway || (isKnown && meetingPlace?.isAway)) return alone(parts, name);
     for (const { account, tokens } of short) account.await(tokens);
-    const limitMs = short.every(({ account }) => account.isKnown) ? ASK_MS : FIRST_ASK_MS;
     try {
-      const isAnswered = await answerWithin(limitMs, call, kept.exchange());
-      return books.takeAgain(parts, !isAnswered, clock.now());
+      const isAnswered = await answerWithin(isKnown ? ASK_MS : FIRST_ASK_MS, call, kept.exchange());
+      return isAnswered ? books.takeAgain(parts, false, clock.now()) : alone(parts, name);
     } finally {
       for (const { account, tokens } of short) account.await(-tokens);
+    }
+  }
+
+  /** Nobody says what is left. @throws store_unavailable */
+  function alone(parts: readonly Part[], name: string): KnownTaking {
+    meetingPlace?.missed();
+    switch (meetingPlace?.whenAway ?? 'local') {
+      case 'local':
+        return books.takeAgain(parts, true, clock.now());
+      case 'allow':
+        return books.takeAnyway(parts);
+      case 'deny':
+        throw budgetsUnknown(name, meetingPlace!.nextTryMs);
     }
   }
 
@@ -88,7 +104,7 @@ export function budgetLayer({ clock, events, books, records, budgetsOf }: Budget
     if (needs === 0) return next(call);
     const wall = clock.wall();
     let taking = books.take(budgeted, needs, estimate.asked ?? 0, wall, clock.now());
-    if (taking.kind === 'short') taking = await asked(call, taking);
+    if (taking.kind === 'short') taking = await asked(call, taking, name);
     if (taking.kind === 'refused') {
       const { shortage } = taking;
       events.limited(call, name, shortage.window.limit);

@@ -24,6 +24,12 @@ export function budgetRefusal(
   return refused(message, limit, Math.max(1, endsAt - wall));
 }
 
+/** What somebody is told whose budgets nobody knows at the moment, where that lets nothing in. */
+export function budgetsUnknown(name: string, retryAfterMs: number): GatewayError {
+  const message = `What ${name} has left of its budgets cannot be looked up at the moment: the store that the gateways share does not answer. Please try again later.`;
+  return new GatewayError('store_unavailable', message, { retryAfterMs });
+}
+
 function refused(message: string, limit: BudgetLimit, retryAfterMs?: number): GatewayError {
   return new GatewayError('quota_exceeded', message, { hopeless: true, limit, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
 }

@@ -67,12 +67,12 @@ export class BudgetBooks {
   readonly #calendar = new Calendar();
   /** The one used longest ago first. */
   readonly #accounts = new Map<string, BudgetAccount>();
-  readonly #processes: number;
+  readonly #processes: () => number;
   readonly #most: number;
   #tidiedAt = -Infinity;
 
-  /** @param processes of one gateway, each of which keeps to its share where they cannot ask each other */
-  constructor(processes = 1, most = MOST_ACCOUNTS) {
+  /** @param processes that have one budget, each of which keeps to its share where they cannot ask each other */
+  constructor(processes = () => 1, most = MOST_ACCOUNTS) {
     this.#processes = processes;
     this.#most = most;
   }
@@ -106,11 +106,16 @@ export class BudgetBooks {
   /** Once more, when the records have been asked, or cannot be (`isAlone`). */
   takeAgain(parts: readonly Part[], isAlone: boolean, now: number): Exclude<BudgetTaking, { kind: 'short' }> {
     const short = parts.find(
-      ({ account, tokens }) => !account.isFree(tokens) && !(isAlone && account.isFreeAlone(tokens, this.#processes)),
+      ({ account, tokens }) => !account.isFree(tokens) && !(isAlone && account.isFreeAlone(tokens, this.#processes())),
     );
     if (short === undefined) return taken(parts);
     if (!isAlone) short.account.refused(short.tokens, now);
     return { kind: 'refused', shortage: shortageOf(short.account) };
+  }
+
+  /** The same, whether there is enough or not. */
+  takeAnyway(parts: readonly Part[]): BudgetTaking & { kind: 'taken' } {
+    return taken(parts);
   }
 
   /** There is nothing to be said to the records. */
@@ -129,6 +134,11 @@ export class BudgetBooks {
 
   told(grants: readonly Grant[]): void {
     for (const grant of grants) this.#accounts.get(idOf(grant.subject, grant.window))?.told(grant);
+  }
+
+  /** What was spent on this machine, where nobody can say what all have spent. */
+  toldOfMachine(grants: readonly Grant[]): void {
+    for (const { subject, window, spent } of grants) this.#accounts.get(idOf(subject, window))?.toldOfMachine(spent);
   }
 
   /** How much of its budgets each key has used that is known here, for figures. */

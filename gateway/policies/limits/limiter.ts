@@ -37,6 +37,9 @@ export type Taking =
 
 type KnownTaking = Exclude<Taking, { kind: 'unknown' }>;
 
+/** What holds while a store that several gateways share does not answer: each one's share, everything, or nothing. */
+export type WhenUnavailable = 'local' | 'allow' | 'deny';
+
 /** What a call has taken. */
 export interface Hold {
   /** The call has ended and has used so many tokens: the rest is given back. Only the first time counts. */

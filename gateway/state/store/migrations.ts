@@ -23,6 +23,8 @@ const MIGRATIONS: readonly string[] = [
      PRIMARY KEY (subject, window, holder)
    ) STRICT, WITHOUT ROWID;
    CREATE TABLE holders (id TEXT PRIMARY KEY, last_batch INTEGER NOT NULL, seen_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;`,
+  // What tells this file from those of other machines.
+  `CREATE TABLE identity (id TEXT NOT NULL) STRICT; INSERT INTO identity VALUES (lower(hex(randomblob(8))));`,
 ];
 
 /**

@@ -1,5 +1,5 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
-import type { Batch, Exchange, Grant, UsageSum, Want } from './words.ts';
+import type { Batch, Exchange, Exchanged, Grant, Spend, UsageSum, Want } from './words.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -10,6 +10,8 @@ const ADDRESS_KEPT_MS = 2 * DAY_MS;
 const PRUNE_MS = HOUR_MS;
 /** A process that has said nothing for so long holds nothing any more. */
 export const LEASE_MS = 15_000;
+/** Budgets of which it is told what was spent, those that were used most. */
+const MOST_TOLD = 50_000;
 /** Subjects that are keys begin with it (core/principal.ts: flowOf). */
 const KEY_SUBJECT = 'key %';
 
@@ -28,7 +30,7 @@ export class Records {
    * live is together at most the budget, but for what calls have used beyond their estimate.
    * @param uptime ms since the machine was started: the same to all processes, and no step of a clock makes one of them look dead
    */
-  exchange({ holder, now, batch, wants }: Exchange, uptime: number): Grant[] {
+  exchange({ holder, now, batch, wants, asksSpent }: Exchange, uptime: number): Exchanged {
     this.#db.exec('BEGIN IMMEDIATE');
     try {
       const last = Number(this.#get('SELECT last_batch FROM holders WHERE id = ?', holder)?.['last_batch'] ?? 0);
@@ -39,8 +41,10 @@ export class Records {
       );
       const grants = wants.map((want) => this.#grant(want, holder, uptime));
       if (Math.abs(now - this.#prunedAt) >= PRUNE_MS) this.#prune(now, uptime);
+      const database = String(this.#get('SELECT id FROM identity')?.['id']);
+      const spent = asksSpent ? this.#spent(now) : null;
       this.#db.exec('COMMIT');
-      return grants;
+      return { grants, database, spent };
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;
@@ -96,6 +100,13 @@ export class Records {
     return { subject, window, granted, spent };
   }
 
+  #spent(now: number): Spend[] {
+    const rows = this.#statement(
+      `SELECT subject, window, tokens, ends_at AS endsAt FROM spent WHERE ends_at > ? ORDER BY tokens DESC LIMIT ${MOST_TOLD}`,
+    ).all(now);
+    return rows.map((row) => ({ ...row }) as unknown as Spend);
+  }
+
   #prune(now: number, uptime: number): void {
     this.#run('DELETE FROM usage WHERE hour < ?', Math.floor((now - KEPT_MS) / HOUR_MS));
     this.#run('DELETE FROM spent WHERE ends_at < ?', now - KEPT_MS);
@@ -121,6 +132,8 @@ export class Records {
 }
 
 /**
+ * The rule by which budgets are handed out, which budget-script.ts beside this room follows for several machines.
+ *
  * What is held is never taken back; what calls need goes before what is only to be at hand, of which others are left half. Of the last tenth
  * nobody has any at hand: there each call asks, so that none is refused for what lies idle elsewhere.
  */

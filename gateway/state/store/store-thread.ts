@@ -9,6 +9,7 @@ import type { StoreAnswer, StoreQuestion } from './words.ts';
 
 const { file } = workerData as { readonly file: string };
 const port = parentPort!;
+const NOTHING = { grants: [], database: '', spent: null };
 // In older versions of Node the module says at every start that it is an experiment.
 process.removeAllListeners('warning');
 
@@ -23,13 +24,13 @@ function answerTo(question: StoreQuestion): StoreAnswer {
   try {
     if (question.kind === 'close') {
       close();
-      return { ok: true, grants: [], usage: [] };
+      return { ok: true, usage: [], ...NOTHING };
     }
     open ??= opened();
     const { records } = open;
     return question.kind === 'exchange'
-      ? { ok: true, grants: records.exchange(question, Math.round(uptime() * 1_000)), usage: [] }
-      : { ok: true, grants: [], usage: records.usage(question.fromHour, question.key) };
+      ? { ok: true, usage: [], ...records.exchange(question, Math.round(uptime() * 1_000)) }
+      : { ok: true, usage: records.usage(question.fromHour, question.key), ...NOTHING };
   } catch (error) {
     const failure = failureOf(error);
     // Somebody may put another file in its place.

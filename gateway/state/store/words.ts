@@ -34,6 +34,17 @@ export interface Exchange {
   readonly now: number;
   readonly batch: Batch;
   readonly wants: readonly Want[];
+  /** Whether all is to be told that has been spent in days and months that are not over. */
+  readonly asksSpent: boolean;
+}
+
+export interface Exchanged {
+  /** One for each want, in their order. */
+  readonly grants: readonly Grant[];
+  /** Of this file, among those of all machines. */
+  readonly database: string;
+  /** null: nobody has asked. */
+  readonly spent: readonly Spend[] | null;
 }
 
 export type StoreQuestion =
@@ -51,4 +62,4 @@ export interface StoreFailure {
   readonly message: string;
 }
 
-export type StoreAnswer = { readonly ok: true; readonly grants: readonly Grant[]; readonly usage: readonly UsageSum[] } | StoreFailure;
+export type StoreAnswer = ({ readonly ok: true; readonly usage: readonly UsageSum[] } & Exchanged) | StoreFailure;

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
-import { RecordKeeper } from '../../../gateway/usage/record-keeper.ts';
+import { RecordKeeper, type SharedBudgets } from '../../../gateway/usage/record-keeper.ts';
 import { UsageBook } from '../../../gateway/usage/usage-book.ts';
 import type { StoreAnswer, StoreQuestion, StoreTrouble } from '../../../gateway/state/store/words.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 
-const WELL: StoreAnswer = { ok: true, grants: [], usage: [] };
+const WELL: StoreAnswer = { ok: true, grants: [], usage: [], database: 'here', spent: null };
 
 /** A store that does as it is told; what it has written, by the numbers of batches. */
-function scene(mostRows?: number) {
+function scene(mostRows?: number, shared: SharedBudgets | null = null) {
   const clock = createFakeClock();
   const usage = new UsageBook(mostRows);
   const written = new Map<number, number>();
@@ -19,7 +19,8 @@ function scene(mostRows?: number) {
     log: { info: tell, warn: tell, error: tell },
     holder: 'one',
     usage,
-    budgets: { isQuiet: true, spends: () => [], wants: () => [], told: () => {} },
+    budgets: { isQuiet: true, spends: () => [], wants: () => [], told: () => {}, toldOfMachine: () => {} },
+    shared: () => shared,
     store: {
       file: 'headgate.db',
       async ask(question: StoreQuestion) {
@@ -34,7 +35,7 @@ function scene(mostRows?: number) {
               rows.reduce((sum, row) => sum + row.requests, 0),
             );
         }
-        return WELL;
+        return question.kind === 'exchange' && question.asksSpent ? { ...WELL, spent: [] } : WELL;
       },
       async close() {
         state.isClosed = true;
@@ -157,4 +158,34 @@ test('the last batch is written at the end, or told as lost', async () => {
   await full.keeper.close();
   expect(full.lines.at(-1)).toContain('Usage of 1 requests could not be written to headgate.db.');
   expect(full.state.isClosed).toBe(true);
+});
+
+test('a server in which budgets meet is told all as soon as it may know nothing, and holds up no writing', async () => {
+  const told: string[] = [];
+  const shared = {
+    isBlank: false,
+    share: () => Promise.resolve([]),
+    async tellAll(database: string) {
+      told.push(database);
+      shared.isBlank = false;
+    },
+  };
+  const { clock, keeper, state, call, requests } = scene(undefined, shared);
+  keeper.begin();
+  await clock.advance(3_000);
+  expect([state.asked, told]).toEqual([1, []]);
+  shared.isBlank = true;
+  await clock.advance(3_000);
+  expect([state.asked, told]).toEqual([2, ['here']]);
+  call();
+  await clock.advance(1_000);
+  expect(requests()).toBe(1);
+  // It is asked where the file was.
+  shared.isBlank = true;
+  state.trouble = 'full';
+  await clock.advance(1_000);
+  expect(told).toHaveLength(1);
+  state.trouble = null;
+  await clock.advance(5_000);
+  expect(told).toHaveLength(2);
 });

@@ -7,6 +7,7 @@ import type { Outcome, Reply } from '../../../../gateway/core/reply.ts';
 import { budgetLayer } from '../../../../gateway/policies/budgets/budget-layer.ts';
 import { BudgetBooks } from '../../../../gateway/policies/budgets/budgets.ts';
 import { clientGone, fakeCall } from '../../../support/fake-call.ts';
+import type { MeetingPlace } from '../../../../gateway/policies/budgets/ports.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';
 import { jsonReply } from '../../../support/json-reply.ts';
 import { RecordedEvents } from '../../../support/recorded-events.ts';
@@ -17,7 +18,10 @@ const DAY = 86_400_000;
 type Mode = 'well' | 'away' | 'slow' | 'none';
 
 /** A layer whose calls run until they are told to end, at a file that is there, or not. */
-function scene(budgets: Partial<Budgets>, { mode = 'well' as Mode, file = sharedFile(), processes = 1 } = {}) {
+function scene(
+  budgets: Partial<Budgets>,
+  { mode = 'well' as Mode, file = sharedFile(), processes = 1, meetingPlace = null as MeetingPlace | null } = {},
+) {
   const clock = createFakeClock();
   const events = new RecordedEvents();
   const kept = new Process(file, `life ${Math.random()}`, processes);
@@ -43,6 +47,7 @@ function scene(budgets: Partial<Budgets>, { mode = 'well' as Mode, file = shared
     events,
     books: kept.books,
     records: () => (state.mode === 'none' ? null : records),
+    meetingPlace,
     budgetsOf: () => budgeted,
   })(
     (call) =>
@@ -214,6 +219,60 @@ describe('while the file cannot be used', () => {
   });
 });
 
+describe('while machines that have one budget cannot meet', () => {
+  const meeting = (whenAway: MeetingPlace['whenAway']) => {
+    const place = { isAway: false, whenAway, nextTryMs: 7_000, missed: () => void place.count++, count: 0 };
+    return place;
+  };
+
+  test('a gateway keeps to its share of what was left, or lets everybody in, or nobody', async () => {
+    const outcomeOf = async (whenAway: MeetingPlace['whenAway']) => {
+      const meetingPlace = meeting(whenAway);
+      const { running, send, outcomes, state } = scene({ tokens_per_day: 100 }, { processes: 2, meetingPlace });
+      await send(10);
+      const { exchanges } = state;
+      meetingPlace.isAway = true;
+      for (const tokens of [10, 20, 30, 60]) await send(tokens);
+      expect(state.exchanges).toBe(exchanges);
+      return { taken: running.map(({ call }) => call.peek.maxTokens), missed: meetingPlace.count, last: outcomes.at(-1) };
+    };
+    expect(await outcomeOf('local')).toMatchObject({ taken: [10, 10, 20], missed: 4, last: { kind: 'quota_exceeded' } });
+    expect(await outcomeOf('allow')).toMatchObject({ taken: [10, 10, 20, 30, 60], missed: 4 });
+    expect(await outcomeOf('deny')).toMatchObject({
+      taken: [10],
+      missed: 4,
+      last: { kind: 'store_unavailable', details: { retryAfterMs: 7_000 } },
+    });
+  });
+
+  test('the file is asked all the same where nothing is known yet of a budget', async () => {
+    const meetingPlace = { ...meeting('local'), isAway: true };
+    const { running, send, state } = scene({ tokens_per_day: 100 }, { meetingPlace });
+    await send(10);
+    expect([running.length, state.exchanges]).toEqual([1, 1]);
+  });
+});
+
+test('a process that knows what was spent on its machine alone has a share of the rest, and no more when it is told so again', () => {
+  const books = new BudgetBooks(() => 2);
+  const budgeted = { subject: 'key app', isAddress: false, name: 'app', budgets: { tokens_per_day: 100, tokens_per_month: null } };
+  const take = (tokens: number) => {
+    const taking = books.take(budgeted, tokens, tokens, 0, 0);
+    return taking.kind === 'short' ? books.takeAgain(taking.parts, true, 0) : taking;
+  };
+  const told = (spent: number) => books.toldOfMachine([{ subject: 'key app', window: '1970-01-01', granted: 0, spent }]);
+  expect(take(101).kind).toBe('refused');
+  books.take(budgeted, 1, 1, 0, 0);
+  told(40);
+  const taking = take(30);
+  expect(taking.kind).toBe('taken');
+  expect(take(1).kind).toBe('refused');
+  if (taking.kind === 'taken') taking.hold.settle(30);
+  books.spends();
+  told(70);
+  expect(take(1).kind).toBe('refused');
+});
+
 test('a call that was refused is refused again without asking, until something has come back or a moment has passed', async () => {
   const { clock, state, running, send } = scene({ tokens_per_day: 100 });
   await send(100);
@@ -231,7 +290,7 @@ test('a call that was refused is refused again without asking, until something h
 });
 
 test('addresses that are forgotten are those that were used longest ago, and none that runs', () => {
-  const books = new BudgetBooks(1, 3);
+  const books = new BudgetBooks(() => 1, 3);
   const take = (address: string) => {
     const budgeted = { subject: address, isAddress: true, name: 'anonymous', budgets: { tokens_per_day: 10, tokens_per_month: null } };
     const taking = books.take(budgeted, 6, 6, 0, 0);

@@ -11,7 +11,7 @@ export function sharedFile() {
   migrate(db);
   const records = new Records(db);
   return {
-    exchange: (said: Exchange): Grant[] => records.exchange(said, 1_000_000),
+    exchange: (said: Exchange): readonly Grant[] => records.exchange(said, 1_000_000).grants,
     /** It has said nothing for longer than its lease. */
     forget: (holder: string): void => void db.prepare('DELETE FROM holders WHERE id = ?').run(holder),
     spent: (subject: string, window: string): number =>
@@ -28,19 +28,19 @@ export class Process {
   #batch: { number: number; usage: []; spends: Spend[] } | null = null;
   #batches = 0;
   #said: Exchange | null = null;
-  #told: Grant[] | null = null;
+  #told: readonly Grant[] | null = null;
 
   constructor(file: ReturnType<typeof sharedFile>, holder: string, processes = 1) {
     this.#file = file;
     this.holder = holder;
-    this.books = new BudgetBooks(processes);
+    this.books = new BudgetBooks(() => processes);
   }
 
   /** Its words are on their way. */
   say(): void {
     if (this.#said !== null || this.#told !== null) return;
     this.#batch ??= { number: ++this.#batches, usage: [], spends: this.books.spends() };
-    this.#said = { holder: this.holder, now: 0, batch: this.#batch, wants: this.books.wants() };
+    this.#said = { holder: this.holder, now: 0, batch: this.#batch, wants: this.books.wants(), asksSpent: false };
   }
 
   /** The file has them. `isLost`: it has failed before. */

@@ -20,12 +20,20 @@ function scene() {
   });
   const batch = (number: number, more: Partial<Batch> = {}): Batch => ({ number, usage: [], spends: [], ...more });
   const exchange = (holder: string, said: Batch, wants: readonly Want[] = [], now = NOW, uptime = UP) =>
-    records.exchange({ holder, now, batch: said, wants }, uptime);
+    records.exchange({ holder, now, batch: said, wants, asksSpent: false }, uptime).grants;
   return { db, records, row, batch, exchange };
 }
 
 const DAYS = { subject: 'key app', window: '2026-11-29' };
-const want = (held: number, need = 0, spare = 0, amount = 100): Want => ({ ...DAYS, amount, held, need, spare });
+const want = (held: number, need = 0, spare = 0, amount = 100): Want => ({
+  ...DAYS,
+  amount,
+  held,
+  need,
+  spare,
+  known: 0,
+  endsAt: NOW + DAY / 2,
+});
 const spend = (tokens: number) => ({ ...DAYS, tokens, endsAt: NOW + DAY / 2 });
 
 test('a batch is written once, however often it is sent', () => {
@@ -65,6 +73,18 @@ test('what processes of before a restart of the machine held is free', () => {
   expect(exchange('two', batch(1), [want(0, 90)], NOW, 60_000)).toMatchObject([{ granted: 90 }]);
 });
 
+test('a file has a name of its own, and tells all that was spent in days and months that are not over', () => {
+  const { records, batch } = scene();
+  const month = { ...spend(7), window: '2026-11', endsAt: NOW + 3 * DAY };
+  const over = { ...spend(9), window: '2026-11-28', endsAt: NOW - DAY / 2 };
+  const said = { holder: 'one', now: NOW, batch: batch(1, { spends: [spend(5), month, over] }), wants: [] };
+  const { database, spent } = records.exchange({ ...said, asksSpent: true }, UP);
+  expect(spent).toEqual([month, spend(5)]);
+  expect(records.exchange({ ...said, asksSpent: false }, UP)).toEqual({ grants: [], database, spent: null });
+  expect(database).toMatch(/^[0-9a-f]{16}$/);
+  expect(scene().records.exchange({ ...said, asksSpent: false }, UP).database).not.toBe(database);
+});
+
 test('what is older than 400 days goes, and what an address spent soon after its day', () => {
   const { db, records, row, batch, exchange } = scene();
   const hour = NOW / HOUR;
@@ -73,7 +93,7 @@ test('what is older than 400 days goes, and what an address spent soon after its
   exchange('two', batch(1), [], NOW + 3 * DAY);
   expect(records.usage(0, null)).toMatchObject([{ requests: 2 }]);
   const later = new Records(db);
-  later.exchange({ holder: 'two', now: NOW + 4 * DAY, batch: batch(2), wants: [] }, UP + 2 * DAY);
+  later.exchange({ holder: 'two', now: NOW + 4 * DAY, batch: batch(2), wants: [], asksSpent: false }, UP + 2 * DAY);
   expect(db.prepare('SELECT subject FROM spent').all()).toEqual([{ subject: 'key app' }]);
   expect(db.prepare('SELECT id FROM holders').all()).toEqual([{ id: 'two' }]);
 });

@@ -11,7 +11,7 @@ const HOUR = 500_000;
 
 function exchange(number: number, holder = 'one'): StoreQuestion {
   const row = { hour: HOUR, key: 'app', model: 'm', requests: 1, promptTokens: 3, cachedTokens: 0, completionTokens: 2 };
-  return { kind: 'exchange', holder, now: HOUR * 3_600_000, batch: { number, usage: [row], spends: [] }, wants: [] };
+  return { kind: 'exchange', holder, now: HOUR * 3_600_000, batch: { number, usage: [row], spends: [] }, wants: [], asksSpent: false };
 }
 
 const requests = async (store: Store): Promise<number | string> => {
