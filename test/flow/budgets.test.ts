@@ -73,6 +73,29 @@ test('what a key has used of its day is known after a restart, and what is over 
   expect(metrics).toContain(`headgate_limit_used_ratio{key="app",limit="day"} ${(5 * USED) / 200}`);
 });
 
+test('as many calls at once as fit are let in, and more may come again when those have given back what they held', async () => {
+  for (const [calls, each, limits] of [
+    [2, 1_000, { tokens_per_day: 5_000 }],
+    [18, 50, { tokens_per_day: 1_000, tokens_per_month: 1_500 }],
+    [40, 4_000, { tokens_per_day: 1_000_000 }],
+  ] as const) {
+    file = join(scratchFolder(), 'headgate.db');
+    const to = await start(settingsWith(limits));
+    const open: (() => void)[] = [];
+    worker.script = (request, response) => void open.push(() => answers.completion()(request, response));
+    const all = Array.from({ length: calls }, () => send(to, each));
+    await until(() => worker.requests.length >= calls, 'all of them run');
+    const refused = await send(to, limits.tokens_per_day - 40);
+    expect(refused.status).toBe(429);
+    expect([refused.headers.get('x-should-retry'), refused.headers.get('retry-after')]).toEqual([null, expect.stringMatching(/^[12]$/)]);
+    expect((await errorOf(refused)).code).toBe('rate_limit_exceeded');
+    for (const answer of open) answer();
+    expect((await Promise.all(all)).map(({ status }) => status)).toEqual(Array<number>(calls).fill(200));
+    await to.stop();
+    worker.requests.length = 0;
+  }
+});
+
 test('OpenAI’s SDK is told insufficient_quota, and does not try again', async () => {
   const to = await start(settingsWith({ tokens_per_month: 100 }));
   const client = new OpenAI({ baseURL: `${to.url}/v1`, apiKey: KEY, maxRetries: 3 });

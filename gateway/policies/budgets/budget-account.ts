@@ -53,6 +53,11 @@ export class BudgetAccount {
     return this.#spent + this.#own;
   }
 
+  /** What all have spent, as far as is known. */
+  get spent(): number {
+    return this.#spent + this.#unsaid + this.#said;
+  }
+
   /** Somebody has to hear of it. */
   get isActive(): boolean {
     return this.#own !== 0 || this.#granted !== 0 || this.#need !== 0 || this.#demand !== 0;

@@ -13,7 +13,7 @@ import type { BudgetRecords, MeetingPlace } from './ports.ts';
 /** How long a call waits for the records, which answer within a millisecond or are in trouble. */
 const ASK_MS = 150;
 /** The same where nothing is known yet of what was spent before. */
-const FIRST_ASK_MS = 2_000;
+const FIRST_ASK_MS = 500;
 
 type KnownTaking = Exclude<BudgetTaking, { kind: 'short' }>;
 
@@ -47,19 +47,23 @@ export function budgetLayer({ clock, events, books, records, meetingPlace, budge
   const estimates = new TokenEstimates();
 
   /** More is asked for than this process has at hand. @throws the reason of the call's cancellation */
-  async function asked(call: Call, { of: short, parts }: Extract<BudgetTaking, { kind: 'short' }>, name: string): Promise<KnownTaking> {
+  async function asked(call: Call, parts: readonly Part[], name: string): Promise<KnownTaking> {
     const kept = records();
-    const isKnown = short.every(({ account }) => account.isKnown);
+    const isKnown = parts.every(({ account }) => account.isKnown);
     if (kept === null) return books.takeAgain(parts, true, clock.now());
     // Where the others are away the file says at least what was spent here.
     if (kept.isAway || (isKnown && meetingPlace?.isAway)) return alone(parts, name);
-    for (const { account, tokens } of short) account.await(tokens);
+    const wait = books.wait(parts);
+    let isAnswered: boolean;
     try {
-      const isAnswered = await answerWithin(isKnown ? ASK_MS : FIRST_ASK_MS, call, kept.exchange());
-      return isAnswered ? books.takeAgain(parts, false, clock.now()) : alone(parts, name);
+      isAnswered = await answerWithin(isKnown ? ASK_MS : FIRST_ASK_MS, call, kept.exchange());
+    } catch (reason) {
+      wait.taking?.hold.settle(0);
+      throw reason;
     } finally {
-      for (const { account, tokens } of short) account.await(-tokens);
+      books.leave(wait);
     }
+    return wait.taking ?? (isAnswered ? books.takeAgain(parts, false, clock.now()) : alone(parts, name));
   }
 
   /** Nobody says what is left. @throws store_unavailable */
@@ -104,7 +108,7 @@ export function budgetLayer({ clock, events, books, records, meetingPlace, budge
     if (needs === 0) return next(call);
     const wall = clock.wall();
     let taking = books.take(budgeted, needs, estimate.asked ?? 0, wall, clock.now());
-    if (taking.kind === 'short') taking = await asked(call, taking, name);
+    if (taking.kind === 'short') taking = await asked(call, taking.parts, name);
     if (taking.kind === 'refused') {
       const { shortage } = taking;
       events.limited(call, name, shortage.window.limit);

@@ -25,12 +25,20 @@ export interface Shortage {
   readonly amount: number;
   /** Spent and held, as far as is known. */
   readonly used: number;
-  readonly isTooLarge: boolean;
+  /** It is more than the whole budget, or calls that run hold what it would need: some of that comes back. */
+  readonly why: 'used up' | 'too large' | 'held';
+}
+
+/** A call that waits for more than is at hand. */
+export interface BudgetWait {
+  readonly parts: readonly Part[];
+  /** What it has taken as soon as there was enough; null: there was not yet. */
+  taking: (BudgetTaking & { kind: 'taken' }) | null;
 }
 
 export type BudgetTaking =
   | { readonly kind: 'taken'; readonly hold: BudgetHold }
-  | { readonly kind: 'short'; readonly of: readonly Part[]; readonly parts: readonly Part[] }
+  | { readonly kind: 'short'; readonly parts: readonly Part[] }
   | { readonly kind: 'refused'; readonly shortage: Shortage };
 
 /** Budgets of which something is remembered. */
@@ -69,6 +77,8 @@ export class BudgetBooks {
   readonly #accounts = new Map<string, BudgetAccount>();
   readonly #processes: () => number;
   readonly #most: number;
+  /** In the order in which they came. */
+  readonly #waiting = new Set<BudgetWait>();
   #tidiedAt = -Infinity;
 
   /** @param processes that have one budget, each of which keeps to its share where they cannot ask each other */
@@ -94,13 +104,28 @@ export class BudgetBooks {
       if (amount === null) continue;
       const account = this.#accountOf(budgeted, window, wall);
       account.amount = amount;
-      if (amount === 0 || least > amount) return { kind: 'refused', shortage: shortageOf(account, true) };
+      if (amount === 0 || least > amount) return { kind: 'refused', shortage: shortageOf(account, least) };
       const tokens = Math.min(guessed, amount);
-      if (account.wasRefused(tokens, now, REFUSED_MS)) return { kind: 'refused', shortage: shortageOf(account) };
+      if (account.wasRefused(tokens, now, REFUSED_MS)) return { kind: 'refused', shortage: shortageOf(account, tokens) };
       parts.push({ account, tokens });
     }
-    const short = parts.filter(({ account, tokens }) => !account.isFree(tokens));
-    return short.length === 0 ? taken(parts) : { kind: 'short', of: short, parts };
+    return areFree(parts) ? taken(parts) : { kind: 'short', parts };
+  }
+
+  /**
+   * Waits for what the records grant, and takes it as it comes: with the next question all that is at hand may be another's. To be left with
+   * `leave`, whatever came of it.
+   */
+  wait(parts: readonly Part[]): BudgetWait {
+    const wait: BudgetWait = { parts, taking: null };
+    for (const { account, tokens } of parts) account.await(tokens);
+    this.#waiting.add(wait);
+    return wait;
+  }
+
+  leave(wait: BudgetWait): void {
+    if (!this.#waiting.delete(wait)) return;
+    for (const { account, tokens } of wait.parts) account.await(-tokens);
   }
 
   /** Once more, when the records have been asked, or cannot be (`isAlone`). */
@@ -110,7 +135,7 @@ export class BudgetBooks {
     );
     if (short === undefined) return taken(parts);
     if (!isAlone) short.account.refused(short.tokens, now);
-    return { kind: 'refused', shortage: shortageOf(short.account) };
+    return { kind: 'refused', shortage: shortageOf(short.account, short.tokens) };
   }
 
   /** The same, whether there is enough or not. */
@@ -134,6 +159,11 @@ export class BudgetBooks {
 
   told(grants: readonly Grant[]): void {
     for (const grant of grants) this.#accounts.get(idOf(grant.subject, grant.window))?.told(grant);
+    for (const wait of this.#waiting) {
+      if (!areFree(wait.parts)) continue;
+      this.leave(wait);
+      wait.taking = taken(wait.parts);
+    }
   }
 
   /** What was spent on this machine, where nobody can say what all have spent. */
@@ -181,8 +211,13 @@ function taken(parts: readonly Part[]): BudgetTaking & { kind: 'taken' } {
   return { kind: 'taken', hold: new BudgetHold(parts) };
 }
 
-function shortageOf({ window, amount, used }: BudgetAccount, isTooLarge = false): Shortage {
-  return { window, amount, used, isTooLarge };
+function areFree(parts: readonly Part[]): boolean {
+  return parts.every(({ account, tokens }) => account.isFree(tokens));
+}
+
+function shortageOf({ window, amount, used, spent }: BudgetAccount, tokens: number): Shortage {
+  const why = tokens > amount || amount === 0 ? 'too large' : spent + tokens <= amount ? 'held' : 'used up';
+  return { window, amount, used, why };
 }
 
 function idOf(subject: string, window: string): string {

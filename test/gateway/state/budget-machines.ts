@@ -113,10 +113,10 @@ export class Process {
   async take(budgeted: Budgeted, tokens: number, wall: number): Promise<{ hold: BudgetHold | null; isTold: boolean }> {
     const taking = this.books.take(budgeted, tokens, tokens, wall, 0);
     if (taking.kind !== 'short') return { hold: taking.kind === 'taken' ? taking.hold : null, isTold: false };
-    for (const { account, tokens: needed } of taking.of) account.await(needed);
+    const wait = this.books.wait(taking.parts);
     const isTold = await this.exchange();
-    for (const { account, tokens: needed } of taking.of) account.await(-needed);
-    const again = isTold ? this.books.takeAgain(taking.parts, false, Infinity) : null;
+    this.books.leave(wait);
+    const again = wait.taking ?? (isTold ? this.books.takeAgain(taking.parts, false, Infinity) : null);
     return { hold: again?.kind === 'taken' ? again.hold : null, isTold };
   }
 

@@ -98,17 +98,23 @@ describe('a budget', () => {
     await send(60);
     await send(60);
     expect(running).toHaveLength(1);
-    expect(refusal()).toMatchObject({ kind: 'quota_exceeded', details: { limit: 'day', retryAfterMs: DAY - 0, hopeless: true } });
-    expect(refusal().message).toBe(
-      'Quota exceeded for app on tokens per day: limit 100, used 60, requested 60. The next day begins at 2026-01-02T00:00:00Z.',
-    );
+    // What runs may give back what it would need.
+    expect(refusal()).toMatchObject({ kind: 'rate_limited', details: { limit: 'day', retryAfterMs: 1_000 } });
+    expect(refusal().message).toContain('limit 100, used and held 60, requested 60.');
     expect(events.of('limited')).toHaveLength(1);
     running[0]!.end({ inputTokens: 10, outputTokens: 20 });
     await clock.advance(0);
     await send(70);
     expect(running).toHaveLength(2);
     await send(1);
-    expect(refusal().message).toContain('used 100');
+    expect(refusal().message).toContain('used and held 100');
+    running[1]!.end({ inputTokens: 10, outputTokens: 60 });
+    await clock.advance(0);
+    await send(60);
+    expect(refusal()).toMatchObject({ kind: 'quota_exceeded', details: { limit: 'day', retryAfterMs: DAY - 0, hopeless: true } });
+    expect(refusal().message).toBe(
+      'Quota exceeded for app on tokens per day: limit 100, used 100, requested 60. The next day begins at 2026-01-02T00:00:00Z.',
+    );
   });
 
   test('gets back all that a call held that failed, or that nobody answered', async () => {
@@ -123,8 +129,10 @@ describe('a budget', () => {
   });
 
   test('of the month tells of the month, where both are used up; one that is too large by itself, or none, is told as such', async () => {
-    const { running, send, refusal, budgeted } = scene({ tokens_per_day: 100, tokens_per_month: 100 });
+    const { clock, running, send, refusal, budgeted } = scene({ tokens_per_day: 100, tokens_per_month: 100 });
     await send(100);
+    running[0]!.end({ inputTokens: 0, outputTokens: 100 });
+    await clock.advance(0);
     await send(10);
     expect(refusal().message).toContain('The next month begins at 2026-02-01T00:00:00Z.');
     await send(101);
@@ -179,7 +187,7 @@ describe('a budget', () => {
     await third.clock.advance(1_000);
     await third.send(30);
     expect(third.running).toHaveLength(1);
-    expect(third.refusal().message).toContain('used 30');
+    expect(third.refusal().message).toContain('used and held 30');
   });
 });
 
@@ -236,7 +244,7 @@ describe('while machines that have one budget cannot meet', () => {
       expect(state.exchanges).toBe(exchanges);
       return { taken: running.map(({ call }) => call.peek.maxTokens), missed: meetingPlace.count, last: outcomes.at(-1) };
     };
-    expect(await outcomeOf('local')).toMatchObject({ taken: [10, 10, 20], missed: 4, last: { kind: 'quota_exceeded' } });
+    expect(await outcomeOf('local')).toMatchObject({ taken: [10, 10, 20], missed: 4, last: { kind: 'rate_limited' } });
     expect(await outcomeOf('allow')).toMatchObject({ taken: [10, 10, 20, 30, 60], missed: 4 });
     expect(await outcomeOf('deny')).toMatchObject({
       taken: [10],

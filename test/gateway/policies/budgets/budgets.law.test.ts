@@ -82,10 +82,10 @@ test('what is spent and held is never more than there is, whoever fails, leaves,
             const windows = [day.name, month.name];
             if (taking.kind === 'taken') running.push({ process, hold: taking.hold, tokens: each.tokens, windows });
             if (taking.kind !== 'short') break;
-            for (const { account, tokens } of taking.of) account.await(tokens);
+            const wait = process.books.wait(taking.parts);
             process.exchange();
-            for (const { account, tokens } of taking.of) account.await(-tokens);
-            const again = process.books.takeAgain(taking.parts, false, Infinity);
+            process.books.leave(wait);
+            const again = wait.taking ?? process.books.takeAgain(taking.parts, false, Infinity);
             if (again.kind === 'taken') running.push({ process, hold: again.hold, tokens: each.tokens, windows });
             break;
           }
