@@ -270,7 +270,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     stateUrl === null
       ? null
       : await openSharedAnswers({
-          ...{ clock, random, events, url: stateUrl, prefix, id: newId().slice(0, STORE_ID_CHARS) },
+          ...{ clock, random, events, log, url: stateUrl, prefix, id: newId().slice(0, STORE_ID_CHARS) },
           timeoutMs: () => settings.state.timeout_ms,
           cacheTtlMs: () => settings.cache.ttl_ms,
           idempotencyTtlMs: () => settings.idempotency.ttl_ms,

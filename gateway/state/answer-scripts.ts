@@ -18,13 +18,16 @@ return done.err and 0 or 1
   flag,
 );
 
+/** What CLAIM says where nothing can be written for want of memory: he makes it, and nobody knows. */
+export const FULL = 'full';
+
 /** KEYS: an answer to be. ARGV: who makes it, for how many milliseconds that holds. Says what is there already; '': it is his. */
 export const CLAIM: Script<string> = script(
   `
 local kept = redis.call('GET', KEYS[1])
 if kept then return kept end
-redis.pcall('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return ''
+local done = redis.pcall('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return done.err and '${FULL}' or ''
 `,
   text,
 );

@@ -1,12 +1,13 @@
 import type { Clock } from '../core/clock.ts';
 import type { Events } from '../core/events.ts';
+import type { Log } from '../core/log/log.ts';
 import type { Random } from '../core/random.ts';
 import type { Asked } from '../policies/reuse/idempotency.ts';
 import type { Origin } from '../policies/reuse/reuse.ts';
 import { ANSWER_SCRIPTS } from './answer-scripts.ts';
 import { SharedShelf } from './shared-shelf.ts';
 import { StoreLink } from './store-link.ts';
-import { connectToValkey } from './valkey-connection.ts';
+import { connectToValkey, serverOf } from './valkey-connection.ts';
 
 interface SharedAnswersOptions {
   readonly clock: Clock;
@@ -19,6 +20,7 @@ interface SharedAnswersOptions {
   readonly idempotencyTtlMs: () => number;
   /** Of this gateway. */
   readonly id: string;
+  readonly log: Pick<Log, 'info' | 'warn'>;
 }
 
 export interface SharedAnswers {
@@ -32,14 +34,24 @@ export interface SharedAnswers {
  * counting of limits; of its troubles the other one tells.
  */
 export async function openSharedAnswers(options: SharedAnswersOptions): Promise<SharedAnswers> {
-  const { clock, random, events, url, prefix, timeoutMs, cacheTtlMs, idempotencyTtlMs, id } = options;
+  const { clock, random, events, url, prefix, timeoutMs, cacheTtlMs, idempotencyTtlMs, id, log } = options;
   const link = new StoreLink({
     ...{ clock, random, url, timeoutMs, connect: connectToValkey, scripts: ANSWER_SCRIPTS },
     events: { storeChanged() {}, storeFailed: (trouble) => events.storeFailed(trouble) },
     announce: () => Promise.resolve(1),
   });
   await link.open();
-  const common = { clock, link, owner: id };
+  let wasFull = false;
+  const onRoom = (isFull: boolean): void => {
+    if (isFull) events.storeFailed('memory');
+    if (isFull === wasFull) return;
+    wasFull = isFull;
+    const server = serverOf(url);
+    if (!isFull) return log.info('store.room', `${server} has room for answers again.`);
+    const advice = 'Raise its maxmemory, or let less be kept: cache.ttl_ms, cache.max_entry_bytes, idempotency.ttl_ms.';
+    log.warn('store.full', `${server} has no memory for answers: none are kept, and what is sent again is done again. ${advice}`);
+  };
+  const common = { clock, link, owner: id, onRoom };
   return {
     cache: new SharedShelf<Origin>({
       ...common,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
 import type { WholeAnswer } from '../policies/reuse/flight.ts';
 import type { Claim, ClaimedShelf, Kept, Shelf } from '../policies/reuse/shelf.ts';
-import { CLAIM, DROP, HOLD, KEEP, READ } from './answer-scripts.ts';
+import { CLAIM, DROP, FULL, HOLD, KEEP, READ } from './answer-scripts.ts';
 import { answerText, claimText, readAnswerText } from './answer-text.ts';
 import type { StoreLink } from './store-link.ts';
 
@@ -22,6 +22,8 @@ export interface SharedShelfOptions<About> {
   readonly readAbout: (about: unknown) => About | null;
   /** The store could not be asked. */
   readonly onMissed: () => void;
+  /** Whether there was room for what was to be kept. */
+  readonly onRoom: (isFull: boolean) => void;
 }
 
 /** Answers that several gateways share. Where the store is away there are none, and nothing is kept. */
@@ -41,7 +43,8 @@ export class SharedShelf<About extends object> implements Shelf<About>, ClaimedS
 
   put(key: string, answer: WholeAnswer, about: About): void {
     const { portable, ttlMs, clock } = this.#options;
-    void this.#run(KEEP, key, [answerText(answer, portable(about), clock.wall()), ttlMs()]);
+    const kept = this.#run(KEEP, key, [answerText(answer, portable(about), clock.wall()), ttlMs()]);
+    void kept.then((isKept) => isKept !== null && this.#onRoom(!isKept));
   }
 
   drop(key: string): void {
@@ -50,8 +53,9 @@ export class SharedShelf<About extends object> implements Shelf<About>, ClaimedS
 
   async claim(key: string, about: About): Promise<Claim<About>> {
     const text = await this.#run(CLAIM, key, [this.#ownClaim(about), CLAIM_MS]);
+    if (text === FULL) this.#onRoom(true);
     // Where nobody can say, this gateway at least does it once.
-    if (text === null || text === '') return { kind: 'ours' };
+    if (text === null || text === '' || text === FULL) return { kind: 'ours' };
     const kept = this.#keptIn(text);
     if (kept !== null) return { kind: 'done', kept };
     const read = readAnswerText(text);
@@ -65,6 +69,11 @@ export class SharedShelf<About extends object> implements Shelf<About>, ClaimedS
 
   release(key: string, about: About): void {
     void this.#run(HOLD, key, [this.#ownClaim(about), 0]);
+  }
+
+  #onRoom(isFull: boolean): void {
+    if (isFull) this.#options.onMissed();
+    this.#options.onRoom(isFull);
   }
 
   #ownClaim(about: About): string {

@@ -9,5 +9,10 @@ export function sinceOf(text: string, now: number): number | null {
   // A plus in a query is a space.
   const written = text.replace(/ (?=\d\d:\d\d$)/, '+');
   const at = TIME.test(written) ? Date.parse(written.toUpperCase()) : NaN;
-  return Number.isNaN(at) ? null : at;
+  return Number.isNaN(at) || !isDay(written.slice(0, 10)) ? null : at;
+}
+
+/** Whether there is such a day: the 30th of February would be read as one in March. */
+function isDay(text: string): boolean {
+  return new Date(`${text}T00:00:00Z`).toISOString().startsWith(text);
 }

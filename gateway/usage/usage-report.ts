@@ -30,8 +30,13 @@ export interface UsageQuestion {
   readonly key: string | null;
 }
 
-/** @param now wall-clock milliseconds @throws invalid_value */
-export function usageQuestion(since: string | undefined, key: string | undefined, now: number): UsageQuestion {
+/** @param query by name @param now wall-clock milliseconds @throws invalid_value */
+export function usageQuestion(query: Readonly<Record<string, string>>, now: number): UsageQuestion {
+  const { since, key, ...others } = query;
+  // What is not heeded would be taken for an answer to it.
+  for (const name of Object.keys(others)) {
+    throw new GatewayError('invalid_value', 'What may be asked for is since and key.', { param: name.slice(0, 40) });
+  }
   const from = sinceOf(since ?? DEFAULT_SINCE, now);
   if (from === null) {
     const message = 'since is no time: write 30m, 24h, 7d, a day such as 2027-01-31 or a time such as 2027-01-31T18:00:00Z.';

@@ -162,10 +162,11 @@ describe('what a client says of it', () => {
     const to = await start();
     expect(await from(to, same(), say('no-store'))).toBe('bypass');
     expect(await from(to, same())).toBe('miss');
-    expect(await from(to, same(), say('max-age=0'))).toBe('hit');
+    expect(await from(to, same(), say('max-age=60'))).toBe('hit');
+    for (const none of ['max-age=0', 'max-age=-1', 'max-age=soon']) expect(await from(to, same(), say(none))).toBe('miss');
     expect(await from(to, same(), say('private, no-cache'))).toBe('miss');
     expect(await from(to, same(), say('max-age=60, unknown=1'))).toBe('hit');
-    expect(worker.requests).toHaveLength(3);
+    expect(worker.requests).toHaveLength(6);
   });
 
   test('only-if-cached: 504 where there is none', async () => {

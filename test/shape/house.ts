@@ -126,7 +126,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/state',
     idea: 'what several gateways share, in a Valkey or Redis server',
-    knows: ['gateway/core', 'gateway/core/turn', 'gateway/policies/limits', 'gateway/policies/reuse'],
+    knows: ['gateway/core', 'gateway/core/log', 'gateway/core/turn', 'gateway/policies/limits', 'gateway/policies/reuse'],
     shuns: HTTP,
   },
   {

@@ -114,7 +114,7 @@ export function admin(context: AdminContext) {
     },
     config: (c) => answer<AdminConfig>(c, context.explain()),
     usage: async (c) => {
-      const report = await context.usage(usageQuestion(c.req.query('since'), c.req.query('key'), clock.wall()));
+      const report = await context.usage(usageQuestion(c.req.query(), clock.wall()));
       if (report === null) {
         throw new GatewayError(
           'conflict',

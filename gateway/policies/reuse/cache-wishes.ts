@@ -12,7 +12,7 @@ export interface CacheWishes {
 
 const NONE: CacheWishes = { noStore: false, noCache: false, onlyIfCached: false, maxAge: Infinity };
 
-/** Directives that nobody knows are passed over, and so is what is not a number where one belongs. Pure. */
+/** Directives that nobody knows are passed over; where a number belongs and none stands, none is old enough not to be made anew (§4.2.1). Pure. */
 export function cacheWishes(header: string | null): CacheWishes {
   if (header === null) return NONE;
   let wishes = NONE;
@@ -21,7 +21,10 @@ export function cacheWishes(header: string | null): CacheWishes {
     if (name === 'no-store') wishes = { ...wishes, noStore: true };
     if (name === 'no-cache') wishes = { ...wishes, noCache: true };
     if (name === 'only-if-cached') wishes = { ...wishes, onlyIfCached: true };
-    if (name === 'max-age' && /^"?\d{1,10}"?$/.test(value)) wishes = { ...wishes, maxAge: Number(value.replaceAll('"', '')) };
+    if (name === 'max-age') {
+      const maxAge = /^"?\d{1,10}"?$/.test(value) ? Number(value.replaceAll('"', '')) : 0;
+      wishes = maxAge === 0 ? { ...wishes, noCache: true } : { ...wishes, maxAge };
+    }
   }
   return wishes;
 }

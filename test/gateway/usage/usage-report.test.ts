@@ -18,17 +18,30 @@ describe('a moment', () => {
     ['2026-11-28T10:00:00 02:00', Date.UTC(2026, 10, 28, 8)],
   ])('%s', (text, at) => expect(sinceOf(text, NOW)).toBe(at));
 
-  test.each(['', '24', 'h', '-3h', '3w', '1e9d', '2026', '2026-13-01', '2026-11-28T10:00:00', 'yesterday', '99999999d', "1h'; DROP"])(
-    '%j is none',
-    (text) => expect(sinceOf(text, NOW)).toBeNull(),
-  );
+  test.each([
+    '',
+    '24',
+    'h',
+    '-3h',
+    '3w',
+    '1e9d',
+    '2026',
+    '2026-13-01',
+    '2026-02-30',
+    '2027-02-29T10:00:00Z',
+    '2026-11-28T10:00:00',
+    'yesterday',
+    '99999999d',
+    "1h'; DROP",
+  ])('%j is none', (text) => expect(sinceOf(text, NOW)).toBeNull());
 });
 
 test('a question without a time is of the last day, in whole hours', () => {
-  expect(usageQuestion(undefined, undefined, NOW)).toEqual({ since: Date.UTC(2026, 10, 28, 15), key: null });
-  expect(usageQuestion('1h', 'app-a', NOW)).toEqual({ since: Date.UTC(2026, 10, 29, 14), key: 'app-a' });
-  expect(() => usageQuestion('soon', undefined, NOW)).toThrow(GatewayError);
-  expect(() => usageQuestion('1h', "a' OR 1", NOW)).toThrow(GatewayError);
+  expect(usageQuestion({}, NOW)).toEqual({ since: Date.UTC(2026, 10, 28, 15), key: null });
+  expect(usageQuestion({ since: '1h', key: 'app-a' }, NOW)).toEqual({ since: Date.UTC(2026, 10, 29, 14), key: 'app-a' });
+  expect(() => usageQuestion({ since: 'soon' }, NOW)).toThrow(GatewayError);
+  expect(() => usageQuestion({ until: '1h' }, NOW)).toThrow(/since and key/);
+  expect(() => usageQuestion({ since: '1h', key: "a' OR 1" }, NOW)).toThrow(GatewayError);
 });
 
 test('what is not written yet counts with what is, as far as it was asked for', () => {
@@ -39,7 +52,7 @@ test('what is not written yet counts with what is, as far as it was asked for', 
     { ...sum, hour: Math.floor(hour), key: 'b', promptTokens: 100 },
     { ...sum, hour: 1 },
   ];
-  const report = usageReport(usageQuestion('1h', undefined, NOW), [sum], unwritten, NOW);
+  const report = usageReport(usageQuestion({ since: '1h' }, NOW), [sum], unwritten, NOW);
   expect(report).toEqual({
     since: '2026-11-29T14:00:00.000Z',
     until: '2026-11-29T15:43:00.000Z',
@@ -50,7 +63,7 @@ test('what is not written yet counts with what is, as far as it was asked for', 
     ],
   });
   const failure = { ok: false, trouble: 'corrupt', message: 'it is no database' } as const;
-  const partial = usageReport(usageQuestion('1h', 'a', NOW), failure, unwritten, NOW);
+  const partial = usageReport(usageQuestion({ since: '1h', key: 'a' }, NOW), failure, unwritten, NOW);
   expect(partial.usage).toHaveLength(1);
   expect(partial.problem).toBe('Only what was used since the database could be written last: it is no database.');
 });
