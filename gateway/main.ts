@@ -339,8 +339,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     timeouts: () => settings.timeouts,
     early: [
       limitLayer({ clock, events, limiter, limitsOf: limitsBy(door), isGone: (principal) => door.isGone(principal) }),
-      budgetLayer({ clock, events, books: budgets, records: () => usage.records, meetingPlace: sharedBudgets, budgetsOf: budgetsBy(door) }),
       idempotency.layer(),
+      // What was answered before is given again also when the budget that paid for it is used up.
+      budgetLayer({ clock, events, books: budgets, records: () => usage.records, meetingPlace: sharedBudgets, budgetsOf: budgetsBy(door) }),
       reuse.layer(),
     ],
     onUnexpected,

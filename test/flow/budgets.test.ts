@@ -149,3 +149,21 @@ test('a budget of addresses is kept without any key, and changes with a reload',
   expect(to.gateway.reload()).toMatchObject({ ok: true, changed: ['limits.anonymous.tokens_per_day'], needsRestart: [] });
   expect((await sent(to, 99)).status).toBe(200);
 });
+
+test('what was answered before is given again under its idempotency key, however little is left', async () => {
+  const to = await start(settingsWith({ tokens_per_day: 100 }));
+  const again = () => ask(to.url, chat({ max_tokens: 90 }), { headers: { authorization: `Bearer ${KEY}`, 'idempotency-key': 'the-one' } });
+  worker.script = (_, response) => {
+    const usage = { prompt_tokens: 10, completion_tokens: 90, total_tokens: 100 };
+    const choices = [{ index: 0, message: { role: 'assistant', content: 'all of it' }, finish_reason: 'stop' }];
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ id: 'c', object: 'chat.completion', created: 1, model: 'm', choices, usage }));
+  };
+  const first = await again();
+  const text = await first.text();
+  await settled(to);
+  expect((await sent(to, 50)).status).toBe(429);
+  const second = await again();
+  expect([second.status, second.headers.get('idempotent-replayed'), await second.text()]).toEqual([200, 'true', text]);
+  expect(worker.requests).toHaveLength(1);
+});
