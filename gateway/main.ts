@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { createApp, type AppContext } from './app.ts';
+import { openEarlyPolicies } from './early-policies.ts';
 import { controlPath } from './link/control-path.ts';
 import { adminAccess, apiAccess, metricsArePublic } from './config/access.ts';
 import { databaseFile } from './config/database-file.ts';
@@ -52,16 +53,7 @@ import { InFlight } from './policies/account.ts';
 import { Admission } from './policies/admission/admission.ts';
 import { BatchWindows } from './policies/window/batch-window.ts';
 import { Dispatch } from './policies/dispatch/dispatch.ts';
-import { budgetLayer, budgetsBy } from './policies/budgets/budget-layer.ts';
 import { BudgetBooks } from './policies/budgets/budgets.ts';
-import { Limiter } from './policies/limits/limiter.ts';
-import { Idempotency } from './policies/reuse/idempotency.ts';
-import { RecordMemory } from './policies/reuse/answer-record.ts';
-import { Reuse } from './policies/reuse/reuse.ts';
-import { limitLayer, limitsBy } from './policies/limits/limits.ts';
-import { openSharedAnswers } from './state/open-shared-answers.ts';
-import { openSharedLimits } from './state/open-shared-limits.ts';
-import { shareBudgets } from './state/shared-budgets.ts';
 import { PressureWatch } from './policies/capacity/pressure-watch.ts';
 import { watchEventLoop } from './telemetry/metrics/event-loop.ts';
 import { createEvents } from './telemetry/events/events.ts';
@@ -97,8 +89,6 @@ const ASKING_SOCKETS = 2;
 const ALIVE_MS = 1_000;
 /** How long one that takes the place of another may take to hear of the workers. */
 const KNOWS_WORKERS_MS = 5_000;
-/** What all answers that are being made may take in memory for those who come meanwhile. */
-const RECORD_BYTES = 67_108_864;
 /** Fewer than most systems grant, and than a busy day can take. */
 const FEW_FILES = 4_096;
 const NO_SOURCES: Settings['sessions']['from'] = [];
@@ -165,14 +155,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const loop = watchEventLoop(clock);
   const metrics = createMetrics({ clock, loop, version: VERSION, nodeVersion: process.versions.node });
   const holder = idMaker()();
-  const budgets = new BudgetBooks(() => shared?.presence.gateways ?? kin?.beginning.count ?? 1);
+  const budgets = new BudgetBooks(() => early.gateways ?? kin?.beginning.count ?? 1);
   const usage = new Usage({
     clock,
     log: ofAll,
     file: databaseFile(settings, options.historyDir ?? null, options.cwd),
     holder,
     budgets,
-    sharedBudgets: () => sharedBudgets,
+    sharedBudgets: () => early.sharedBudgets,
   });
   const workersLogElsewhere = supervisorIsOn(settings);
   const books = {
@@ -254,27 +244,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   // === the policies ===
   const newId = idMaker();
-  const ownLimiter = new Limiter(kin?.beginning.count, kin?.beginning.index);
-  const { url: stateUrl, prefix } = settings.state;
-  const shared =
-    stateUrl === null
-      ? null
-      : await openSharedLimits({
-          ...{ clock, random, events, url: stateUrl, prefix, id: newId().slice(0, STORE_ID_CHARS), local: ownLimiter },
-          now: () => settings.state,
-        });
-  const limiter = shared?.limiter ?? ownLimiter;
-  const sharedBudgets =
-    shared && shareBudgets(shared, { clock, events, prefix, holder, whenUnavailable: () => settings.state.when_unavailable });
-  const answers =
-    stateUrl === null
-      ? null
-      : await openSharedAnswers({
-          ...{ clock, random, events, log, url: stateUrl, prefix, id: newId().slice(0, STORE_ID_CHARS) },
-          timeoutMs: () => settings.state.timeout_ms,
-          cacheTtlMs: () => settings.cache.ttl_ms,
-          idempotencyTtlMs: () => settings.idempotency.ttl_ms,
-        });
   const inFlight = new InFlight();
   const pressureWatch = new PressureWatch(events);
   const admission = new Admission({
@@ -309,23 +278,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     newRequestId: newId,
   });
   let relaySettings = { ...settings.timeouts, ...settings.stream };
-  // What is being made, for those who come meanwhile.
-  const memory = new RecordMemory(RECORD_BYTES / (kin?.beginning.count ?? 1));
-  const shareOf = (amount: number): number => Math.max(1, Math.floor(amount / (kin?.beginning.count ?? 1)));
-  const reuse = new Reuse({
-    clock,
-    events,
-    directory,
-    memory,
-    cache: () => ({ ...settings.cache, max_entries: shareOf(settings.cache.max_entries), max_bytes: shareOf(settings.cache.max_bytes) }),
-    joins: () => settings.single_flight.enabled,
-    shelf: answers?.cache,
-  });
-  const idempotency = new Idempotency({
-    clock,
-    memory,
-    settings: () => ({ ...settings.idempotency, max_bytes: shareOf(settings.idempotency.max_bytes) }),
-    shelf: answers?.idempotency,
+  const early = await openEarlyPolicies({
+    ...{ clock, random, events, log, directory, door, budgets, usage, holder },
+    newId: () => newId().slice(0, STORE_ID_CHARS),
+    settings: () => settings,
+    processes: kin?.beginning.count ?? 1,
+    process: kin?.beginning.index ?? 0,
   });
   const parts = {
     clock,
@@ -337,13 +295,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     windows,
     dispatch,
     timeouts: () => settings.timeouts,
-    early: [
-      limitLayer({ clock, events, limiter, limitsOf: limitsBy(door), isGone: (principal) => door.isGone(principal) }),
-      idempotency.layer(),
-      // What was answered before is given again also when the budget that paid for it is used up.
-      budgetLayer({ clock, events, books: budgets, records: () => usage.records, meetingPlace: sharedBudgets, budgetsOf: budgetsBy(door) }),
-      reuse.layer(),
-    ],
+    early: early.layers,
     onUnexpected,
   };
   let handler = pipeline(parts);
@@ -356,15 +308,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     batches: () => ({ requests: windows.requests, batches: windows.batches }),
     breakers: () => dispatch.breakers,
     routed: () => dispatch.routed,
-    cache: () => ({
-      ...reuse.kept,
-      maxEntries: settings.cache.enabled ? settings.cache.max_entries : 0,
-      hits: reuse.hits,
-      misses: reuse.misses,
-    }),
+    cache: () => early.cached,
     sessions: () => dispatch.sessions,
-    storeUp: () => shared?.isUp() ?? null,
-    limitsUsed: () => [...limiter.used(clock.now()), ...budgets.used(clock.wall())],
+    storeUp: () => early.storeUp,
+    limitsUsed: () => early.limitsUsed(),
   };
   kin?.share.start(directory);
   for (const [worker, finding] of kin?.beginning.findings ?? []) dispatch.follow(worker, finding);
@@ -418,8 +365,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     directory.setModels(settings.models);
     listed?.update(listings(settings));
     dispatch.configure();
-    reuse.configure();
-    idempotency.configure();
+    early.configure();
     usage.configure(takesDown(settings));
     if (changed.some((path) => path.startsWith('batch_window'))) windows.reset();
     handler = pipeline(parts);
@@ -629,8 +575,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await probes?.close();
     await directory.close();
     await usage.close();
-    await shared?.close();
-    answers?.close();
+    await early.close();
     loop.stop();
     log.flush();
   }
