@@ -43,7 +43,7 @@ export function adviceOn(trouble: StoreTrouble, timeoutMs: number, detail: strin
     case 'starting':
       return `is busy with itself (${detail}). It is tried again.`;
     case 'disk':
-      return `takes no writes (${detail}). Free its disk, or turn persistence off (save ""): what is kept here is told anew where it is lost.`;
+      return `takes no writes (${detail}). Free its disk, or turn persistence off (save ""): limits that are kept here outlive no minute, and budgets are told anew.`;
     case 'garbage':
       return 'sends what is no answer. Is it a Valkey or Redis server that listens there?';
     case 'error':
