@@ -222,7 +222,7 @@ test('places at two workers, a reload, an order to a worker and a drain are of b
   await using drained = await startHoldingWorker();
   await using box = await startBox([drained, other]);
   // Of two workers neither gets more than its places, though each process has some at both.
-  const crowd = Array.from({ length: 14 }, () => chat(box.url));
+  const crowd = Array.from({ length: 14 }, () => served(box.url));
   await until(() => drained.atOnce + other.atOnce === 8, 'every place of both is taken');
   const freeing = setInterval(() => [drained, other].forEach((each) => each.letGo()), 5);
   expect((await Promise.all(crowd)).map(({ status, reason }) => reason ?? status)).toEqual(crowd.map(() => 200));
@@ -275,5 +275,13 @@ function isAlive(pid: number): boolean {
     return process.kill(pid, 0);
   } catch {
     return false;
+  }
+}
+
+/** Comes again where the other process did not say in time what it has left, as on a busy machine. */
+async function served(url: string): Promise<Answer> {
+  for (let tries = 1; ; tries++) {
+    const answer = await chat(url);
+    if (answer.reason !== 'queue_full' || tries === 20) return answer;
   }
 }
