@@ -11,6 +11,7 @@ import { front } from './http/pages/front.ts';
 import { operations, type OperationsContext } from './http/pages/operations.ts';
 import { meantBy } from './http/meant-path.ts';
 import { modelFor, requestIdOf, unknownModel } from './http/identify.ts';
+import type { FilesApi } from './http/stored/files-api.ts';
 import { RELAYED_ROUTES, storedMethod } from './http/routes.ts';
 import type { Refusals } from './http/refusals.ts';
 import type { Stage } from './http/lifecycle.ts';
@@ -29,6 +30,7 @@ export interface AppContext {
   readonly guesses: Guesses;
   readonly mistakes: Guesses;
   readonly door: Door;
+  readonly files: FilesApi;
   /** Whether anyone may read /metrics. */
   readonly metricsArePublic: () => boolean;
 }
@@ -37,6 +39,8 @@ export interface AppContext {
 const OPERATORS = /^\/(?:admin|debug)\//;
 
 const ONE_MODEL = /^\/v1\/models\/[^]/;
+const ONE_FILE = /^\/v1\/files\/[^/]+(\/content)?$/;
+const WHOLE_UPLOADS = /^(?:\/v1)?\/uploads(?:\/|$)/;
 
 /** The route table: every URL the gateway answers. What is not here is not reachable, at a worker or anywhere else. */
 export function createApp(context: AppContext): Hono<HttpEnv> {
@@ -57,12 +61,13 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
         return refuse(c, await context.mistakes.inTime(thrown, incoming), path.replaceAll('{[^]+}', ''));
       }
     };
+  const knows = (path: string, method: string) => methods.set(path, [methods.get(path) ?? [], method].flat().join(', '));
   const get = (path: string, answer: HttpAnswer) => {
-    methods.set(path, 'GET, HEAD');
+    knows(path, 'GET, HEAD');
     app.get(path, named(sized(answer), path));
   };
   const post = (path: string, answer: HttpAnswer) => {
-    methods.set(path, 'POST');
+    knows(path, 'POST');
     app.post(path, named(answer, path));
   };
 
@@ -78,6 +83,15 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
       const id = c.req.param('id') ?? '';
       return c.json(modelCard(findModel(context.directory, askerOf(c), id), id));
     });
+  }
+
+  if (context.surface !== 'admin') {
+    const { files } = context;
+    post('/v1/files', files.create);
+    get('/v1/files', files.list);
+    get('/v1/files/:id', files.show);
+    app.delete('/v1/files/:id', named(files.remove, '/v1/files/:id'));
+    get('/v1/files/:id/content', files.content);
   }
 
   // For machines
@@ -124,7 +138,11 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
     const { path, method } = c.req;
     const allow =
       methods.get(path) ??
-      (ONE_MODEL.test(path) ? 'GET, HEAD' : context.surface === 'admin' ? undefined : (storedMethod(path) ?? undefined));
+      (ONE_MODEL.test(path)
+        ? 'GET, HEAD'
+        : context.surface === 'admin'
+          ? undefined
+          : (fileMethods(path) ?? storedMethod(path) ?? undefined));
     if (allow !== undefined) {
       return new GatewayError('method_not_allowed', `${method} is not allowed here; use ${allow.replace(', HEAD', '')}.`, { allow });
     }
@@ -143,6 +161,9 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
           `Unknown request URL: ${asked}. The path is ${meant.path}: the base URL of an OpenAI client ends in /v1, that of an Anthropic client before it.`,
         );
       case 'not_offered':
+        if (WHOLE_UPLOADS.test(path)) {
+          return new GatewayError('unknown_url', `${asked} is not offered here: send the file as a whole to /v1/files.`);
+        }
         return new GatewayError('unknown_url', `${asked} is part of ${meant.api}'s API, and not offered here.`);
       default:
         return new GatewayError('unknown_url', `Unknown request URL: ${asked}. Please check the URL for typos.`);
@@ -173,6 +194,13 @@ function sized(answer: HttpAnswer): HttpAnswer {
     } else headers.set('content-length', String((await response.arrayBuffer()).byteLength));
     return new Response(null, { status, headers });
   };
+}
+
+/** What the path of one file may be asked for; null: it is none. */
+function fileMethods(path: string): string | null {
+  const match = ONE_FILE.exec(path);
+  if (!match) return null;
+  return match[1] === undefined ? 'GET, HEAD, DELETE' : 'GET, HEAD';
 }
 
 /** Ids hold slashes; SDKs write them escaped, people do not. */

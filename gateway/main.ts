@@ -5,6 +5,7 @@ import { openEarlyPolicies } from './early-policies.ts';
 import { controlPath } from './link/control-path.ts';
 import { adminAccess, apiAccess, metricsArePublic } from './config/access.ts';
 import { databaseFile } from './config/database-file.ts';
+import { filesDir } from './config/files-dir.ts';
 import { adminKey as findOrMakeAdminKey, type AdminKey } from './config/admin-key.ts';
 import { explainJson } from './config/explain.ts';
 import type { LoadedSettings } from './config/load.ts';
@@ -26,7 +27,10 @@ import type { ReloadAnswer } from './http/pages/admin.ts';
 import type { AdminStatus } from './http/pages/admin-answers.ts';
 import { adminStatus } from './http/pages/admin-status.ts';
 import { LiveStatus } from './http/pages/live-status.ts';
+import { filesApi } from './http/stored/files-api.ts';
 import { Guesses } from './http/guesses.ts';
+import { FileFolder } from './files/file-folder.ts';
+import { Files } from './files/files.ts';
 import { BodyMemory } from './http/body/read-body.ts';
 import { budgetsInForce } from './keys/key-ring.ts';
 import { HeldKeys } from './keys/held-keys.ts';
@@ -59,6 +63,7 @@ import { watchEventLoop } from './telemetry/metrics/event-loop.ts';
 import { createEvents } from './telemetry/events/events.ts';
 import { lostEvent } from './telemetry/events/lost-event.ts';
 import { unaskedAnswer } from './telemetry/events/unasked-answer.ts';
+import { fileLog } from './telemetry/events/file-log.ts';
 import { linkLog } from './telemetry/events/link-log.ts';
 import { crowdLog, fewFiles, shortageLog } from './telemetry/events/shortage-log.ts';
 import { keysAtStart, tellKeys } from './telemetry/events/keys-log.ts';
@@ -74,6 +79,7 @@ import { Usage } from './usage/usage.ts';
 import { VERSION } from './core/version.ts';
 import { createDirectory } from './workers/directory.ts';
 import { startListedSource } from './workers/listed-source.ts';
+import type { FileRecords } from './state/store/ports.ts';
 import { startScraper } from './workers/scraper.ts';
 import { startSupervisedSource } from './workers/supervised-source.ts';
 import type { WorkerListing } from './workers/worker-listing.ts';
@@ -91,6 +97,8 @@ const ALIVE_MS = 1_000;
 const KNOWS_WORKERS_MS = 5_000;
 /** Fewer than most systems grant, and than a busy day can take. */
 const FEW_FILES = 4_096;
+/** How long files that were being sent or fetched at the end may take to be let go of. */
+const LAST_FILES_MS = 1_000;
 const NO_SOURCES: Settings['sessions']['from'] = [];
 
 interface GatewayOptions extends Reading {
@@ -103,6 +111,7 @@ interface GatewayOptions extends Reading {
   readonly log?: Log;
   /** The folder where what happens is taken down for later. Default: nowhere. */
   readonly historyDir?: string;
+  readonly fileRecords?: FileRecords;
   /** This is one of several processes that are one gateway. */
   readonly kin?: Kin;
 }
@@ -338,6 +347,19 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
   );
 
+  // === files ===
+  const fileLines = fileLog(log, clock);
+  const folder = filesDir(settings, options.historyDir ?? null, options.cwd);
+  const fileRecords = options.fileRecords ?? null;
+  const files =
+    folder === null || fileRecords === null
+      ? null
+      : new Files({
+          ...{ clock, newId, records: fileRecords, folder: new FileFolder(folder), settings: () => settings.files },
+          onTrouble: fileLines.trouble,
+        });
+  files?.start();
+
   const requestTimeoutMs = (): number => settings.server.header_timeout_ms + settings.server.upload_timeout_ms;
 
   // === reload ===
@@ -442,7 +464,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     refusals,
     onUnexpected,
   };
+  const stored = filesApi({
+    ...{ clock, files, door, overload, crowd, lifecycle: () => lifecycle.stage },
+    uploadTimeoutMs: () => settings.server.upload_timeout_ms,
+    told: fileLines,
+  });
   const context: Omit<AppContext, 'surface'> = {
+    files: stored,
     directory,
     lifecycle: () => lifecycle.stage,
     newId,
@@ -573,6 +601,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     (supervised ?? listed)?.close();
     await listeners?.close();
     await probes?.close();
+    // Those that were cut leave nothing.
+    await Promise.race([stored.idle(), sleep(clock, LAST_FILES_MS)]);
+    await files?.close();
     await directory.close();
     await usage.close();
     await early.close();
@@ -594,7 +625,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     stopAccepting: () => listeners!.stopAccepting(),
     drain(settle) {
       liveStatus.close();
-      const othersIdle = kin && (() => kin.idle());
+      const othersIdle = async () => void (await Promise.all([stored.idle(), kin?.idle()]));
       const takeIn = () => listeners!.takeIn();
       const drained = lifecycle.drain({
         clock,

@@ -56,6 +56,7 @@ const READ_AT_START: readonly string[] = [
   'state.url',
   'state.prefix',
   'database',
+  'files.dir',
   'supervisor',
   'log.format',
   'telemetry',

@@ -24,6 +24,7 @@ export type RefusalReason =
   | 'rate_limit'
   | 'store_unavailable'
   | 'quota'
+  | 'storage_full'
   | 'internal';
 
 export interface ErrorRow {
@@ -66,6 +67,7 @@ export const ERRORS = {
   expectation_failed: client(417, 'expectation_failed'),
   request_too_large: client(413, 'request_too_large'),
   headers_too_large: client(431, 'headers_too_large'),
+  range_not_satisfiable: client(416, 'range_not_satisfiable'),
   request_timeout: client(408, 'request_timeout'),
   invalid_api_key: client(401, 'invalid_api_key', 'authentication_error'),
   too_many_wrong_keys: { ...client(429, 'too_many_wrong_keys', 'rate_limit_error'), retry: true },
@@ -92,6 +94,8 @@ export const ERRORS = {
   no_worker: busy('no_worker', 'no_worker'),
   draining: busy('draining', 'server_shutting_down'),
   store_unavailable: busy('store_unavailable', 'store_unavailable'),
+  /** A disk, or what may be kept of files, is full: to send a file again is in vain until somebody makes room. */
+  storage_full: { status: 507, type: 'server_error', code: 'storage_full', reason: 'storage_full', origin: 'gateway', retry: false },
   upstream_error: upstream(502, 'upstream_error', 'upstream', null),
   upstream_disconnected: upstream(502, 'upstream_disconnected', 'upstream', null),
   upstream_timeout: upstream(504, 'timeout', 'upstream_timeout', false),
@@ -124,6 +128,8 @@ export interface ErrorDetails {
   readonly type?: string;
   /** Where to ask instead, for 307: a path and its query. */
   readonly location?: string;
+  /** How many bytes there are, for 416. */
+  readonly size?: number;
   /** The methods a path knows, for 405. */
   readonly allow?: string;
   /** Close the client's connection after the answer. */

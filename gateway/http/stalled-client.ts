@@ -15,6 +15,13 @@ export function dropIfStalled(response: ServerResponse, stallMs = STALL_MS): voi
   else if (socket.writableLength > 0) arm(response, socket, stallMs);
 }
 
+/** The same for an answer that is still being written, as fast as its client takes it. */
+export function dropWhenStalled(response: ServerResponse, stallMs = STALL_MS): void {
+  const { socket } = response;
+  if (socket === null) response.once('socket', (assigned: Socket) => arm(response, assigned, stallMs));
+  else arm(response, socket, stallMs);
+}
+
 function arm(response: ServerResponse, socket: Socket, stallMs: number): void {
   socket.setTimeout(stallMs);
   response.once('finish', () => {

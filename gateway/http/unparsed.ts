@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError, type ErrorKind } from '../core/errors.ts';
+import { mayTakeItsTime } from './body/slow-upload.ts';
 import type { Refusals } from './refusals.ts';
 
 // Answers on connections for which Node made no response, because what came is not a request as we take it.
@@ -42,6 +43,7 @@ export function onClientError(options: UnparsedOptions, error: NodeJS.ErrnoExcep
   // What follows a request that said "connection: close" is not looked at; the request itself still gets its answer.
   if (leaving.has(socket) || error.code === 'HPE_CLOSED_CONNECTION') return;
   const { _httpMessage: first, bytesRead } = socket as Socket & { _httpMessage?: ServerResponse | null };
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && mayTakeItsTime(socket, first?.req)) return;
   // An earlier request whose answer is still due, or has begun, must get it first; this refusal would overtake it or follow it.
   const owed = first != null && (first.headersSent || first.req.complete);
   if (error.code === 'ECONNRESET' || !socket.writable || owed) {

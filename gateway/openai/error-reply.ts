@@ -47,6 +47,7 @@ export function errorReplyParts(error: GatewayError, dialect: Dialect, random: R
   // RFC 9110 §15.5.2: how one says who one is.
   if (status === 401) headers['www-authenticate'] = 'Bearer';
   if (details.allow !== undefined) headers['allow'] = details.allow;
+  if (details.size !== undefined) headers['content-range'] = `bytes */${details.size}`;
   if (details.location !== undefined) headers['location'] = details.location;
   if (details.close) headers['connection'] = 'close';
   return { status, headers, body: JSON.stringify(errorBody(said, dialect)) };

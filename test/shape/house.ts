@@ -49,6 +49,11 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/core'],
   },
   {
+    path: 'gateway/files',
+    idea: 'files that clients send, and that batches write: kept, listed, read, gone',
+    knows: ['gateway/core', 'gateway/state/store'],
+  },
+  {
     path: 'gateway/usage',
     idea: 'who used how much: taken down, written, reported',
     knows: ['gateway/core', 'gateway/core/log', 'gateway/state/store'],
@@ -177,6 +182,11 @@ export const ROOMS: readonly Room[] = [
       'gateway/policies/window',
     ],
   },
+  {
+    path: 'gateway/http/stored',
+    idea: 'files and batches by HTTP',
+    knows: ['gateway/core', 'gateway/files', 'gateway/http', 'gateway/http/body', 'gateway/keys', 'gateway/state/store'],
+  },
   { path: 'gateway/http/probes', idea: 'probes answered by a thread of its own', knows: ['gateway/core'] },
   {
     path: 'gateway/http/pages',
@@ -196,7 +206,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/app.ts',
     idea: 'every URL on one page',
-    knows: ['gateway/core', 'gateway/http', 'gateway/http/pages', 'gateway/keys', 'gateway/openai'],
+    knows: ['gateway/core', 'gateway/http', 'gateway/http/pages', 'gateway/http/stored', 'gateway/keys', 'gateway/openai'],
   },
   {
     path: 'gateway/processes/ledger',
@@ -237,10 +247,12 @@ export const ROOMS: readonly Room[] = [
       'gateway/core/history',
       'gateway/core/log',
       'gateway/early-policies.ts',
+      'gateway/files',
       'gateway/http',
       'gateway/http/body',
       'gateway/http/pages',
       'gateway/http/probes',
+      'gateway/http/stored',
       'gateway/keys',
       'gateway/link',
       'gateway/pipeline.ts',
@@ -251,6 +263,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/policies/dispatch',
       'gateway/policies/window',
       'gateway/processes',
+      'gateway/state/store',
       'gateway/telemetry',
       'gateway/telemetry/events',
       'gateway/telemetry/metrics',

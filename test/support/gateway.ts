@@ -1,6 +1,7 @@
 import { examineAnywhere } from '../../scripts/commands/check.ts';
 import { loadSettings, type LoadedSettings } from '../../gateway/config/load.ts';
 import type { SettingsInput } from '../../gateway/config/schema/settings.ts';
+import type { FileRecords } from '../../gateway/state/store/ports.ts';
 import { startGateway, type Gateway } from '../../gateway/main.ts';
 import { ADMIN_KEY } from './admin.ts';
 import { collectedLog } from './collected-log.ts';
@@ -25,6 +26,7 @@ export async function startTestGateway(
   settings: SettingsInput = {},
   examine = (loaded: LoadedSettings) => examineAnywhere(loaded, '/'),
   historyDir?: string,
+  fileRecords?: FileRecords,
 ): Promise<TestGateway> {
   const { log, lines } = collectedLog();
   const state = { settings };
@@ -49,6 +51,7 @@ export async function startTestGateway(
     cwd: '/',
     log,
     ...(historyDir === undefined ? {} : { historyDir }),
+    ...(fileRecords === undefined ? {} : { fileRecords }),
   });
   let stopped: Promise<void> | null = null;
   const stop = (): Promise<void> => (stopped ??= gateway.drain(false));

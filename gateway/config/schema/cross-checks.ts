@@ -26,6 +26,7 @@ export function crossFindings(settings: Settings): CrossFinding[] {
     ...placements(settings),
     ...neverReached(settings),
     ...unusedSessions(settings),
+    ...fileSizes(settings),
   ];
 }
 
@@ -180,6 +181,18 @@ function* unusedSessions({ sessions, load_balancer }: Settings): Generator<Cross
     if (String(sessions[name]) === String(untouched[name])) continue;
     const message = `has no effect while load_balancer.affinity is ${load_balancer.affinity}: set that to session`;
     yield warning(['sessions', name], [['load_balancer', 'affinity']], message);
+  }
+}
+
+function* fileSizes({ files }: Settings): Generator<CrossFinding> {
+  const { max_file_bytes: most, batch_max_file_bytes: ofBatch, max_total_bytes: total } = files;
+  if (ofBatch > most) {
+    const message = `batch_max_file_bytes (${ofBatch}) is never reached: max_file_bytes (${most}) is for every file`;
+    yield warning(['files', 'batch_max_file_bytes'], [['files', 'max_file_bytes']], message);
+  }
+  if (total !== null && total < most) {
+    const message = `max_total_bytes (${total}) is less than one file may have: max_file_bytes (${most})`;
+    yield warning(['files', 'max_total_bytes'], [['files', 'max_file_bytes']], message);
   }
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { auth, limits, metrics } from './client-keys.ts';
-import { database } from './database.ts';
+import { batches, database, files } from './database.ts';
 import { controlProblem, originProblem, serverUrlProblem } from './values/addresses.ts';
 import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path, processes, share } from './values/kinds.ts';
 import { namedModel } from './named-model.ts';
@@ -260,6 +260,8 @@ export const settingsSchema = z.strictObject({
   single_flight: singleFlight().prefault({}).describe('Answers that several requests share while they are made.'),
   idempotency: idempotency().prefault({}).describe('Requests that are sent again.'),
   database: database().prefault({}).describe('What is known after a restart: who used how much.'),
+  files: files().prefault({}).describe('Files that clients upload (/v1/files), and that batches write.'),
+  batches: batches().prefault({}).describe('Many requests in one file, run as others leave room (/v1/batches).'),
   timeouts: timeouts.prefault({}).describe('How long each part of a request may take.'),
   stream: stream.prefault({}).describe('Streamed answers.'),
   shutdown: shutdown.prefault({}).describe('How the gateway drains when it is told to stop.'),

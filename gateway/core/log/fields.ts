@@ -31,6 +31,9 @@ const LOG_FIELDS = [
   'cache',
   'replayed',
   'bytes_out',
+  'file',
+  'bytes',
+  'purpose',
   'finish_reason',
   // policies
   'batch_size',

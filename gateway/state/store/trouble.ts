@@ -42,6 +42,9 @@ const ADVICE: Readonly<Record<StoreTrouble, string>> = {
   unwritable: 'let its folder and itself be writable for the user who runs the gateway, or set database.url',
   disk: 'look after the disk that it is on, or set database.url to a file elsewhere',
   thread: 'it is tried again',
+  unreachable: 'see that the server runs and can be reached from here; it is tried again',
+  auth: 'let user, password and database of database.url be those of the server, and its rules let this machine in',
+  timeout: 'see what the server, or its disk, has to do; it is tried again',
   error: 'it is tried again',
 };
 

@@ -53,8 +53,19 @@ export type StoreQuestion =
   /** Ends the thread, when it has been answered. */
   | { readonly kind: 'close' };
 
-/** What is wrong with the file. */
-export type StoreTrouble = 'locked' | 'full' | 'corrupt' | 'newer' | 'unwritable' | 'disk' | 'thread' | 'error';
+/** What is wrong with the file, or with the server. */
+export type StoreTrouble =
+  | 'locked'
+  | 'full'
+  | 'corrupt'
+  | 'newer'
+  | 'unwritable'
+  | 'disk'
+  | 'thread'
+  | 'unreachable'
+  | 'auth'
+  | 'timeout'
+  | 'error';
 
 export interface StoreFailure {
   readonly ok: false;

@@ -27,6 +27,8 @@ describe('what a reload brings', () => {
     ['server: { upload_timeout_ms: 1 }', 'server.upload_timeout_ms'],
     ['admin: { key: sixteen-visibles }', 'admin.key'],
     ['auth: { allow_anonymous: true }', 'auth.allow_anonymous'],
+    ['files: { max_total_bytes: 1000000000 }', 'files.max_total_bytes'],
+    ['batches: { enabled: false }', 'batches.enabled'],
   ])('%s holds at once', (file, path) => {
     expect(diff('', file)).toEqual({ changed: [path], needsRestart: [] });
   });
@@ -42,6 +44,7 @@ describe('what a reload brings', () => {
     ['supervisor: { enabled: false }', 'supervisor.enabled'],
     ['models: [a]', 'models'],
     ['log: { format: pretty }', 'log.format'],
+    ['files: { dir: /srv/files }', 'files.dir'],
     ['telemetry: { sample_ratio: 1 }', 'telemetry.sample_ratio'],
   ])('%s needs a restart', (file, path) => {
     expect(diff('', file)).toEqual({ changed: [path], needsRestart: [path] });

@@ -104,6 +104,15 @@ describe('settings that do nothing', () => {
     expect(load({ file: `${file}\nload_balancer: { affinity: session }` }).warnings).toEqual([]);
   });
 
+  test('are warned of where one size leaves another no room', () => {
+    expect(load({ file: 'files: { max_file_bytes: 1000, batch_max_file_bytes: 1001, max_total_bytes: 999 }' }).warnings).toEqual([
+      'headgate.yaml:1:54: files.batch_max_file_bytes: batch_max_file_bytes (1001) is never reached: max_file_bytes (1000) is for every file',
+      'headgate.yaml:1:77: files.max_total_bytes: max_total_bytes (999) is less than one file may have: max_file_bytes (1000)',
+    ]);
+    // Nobody set what the default of the other overtook.
+    expect(load({ file: 'files: { max_file_bytes: 1000 }' }).warnings).toEqual([]);
+  });
+
   test.each([
     ['otlp_endpoint: http://127.0.0.1:4318', '1:29: telemetry.otlp_endpoint'],
     ['sample_ratio: 0.5', '1:28: telemetry.sample_ratio'],

@@ -1,0 +1,93 @@
+import type { OpenFile } from './disk.ts';
+import type { FileFolder } from './file-folder.ts';
+
+/** What of a file's beginning is kept in memory: enough for the first line of nearly all. */
+const HEAD_BYTES = 65_536;
+
+/** A file that is being written. Sooner or later it is kept or discarded; whichever comes first counts. */
+export class Draft {
+  readonly id: string;
+  readonly #folder: FileFolder;
+  readonly #file: OpenFile;
+  readonly #path: string;
+  readonly #head: Buffer[] = [];
+  #headBytes = 0;
+  #bytes = 0;
+  #isOver = false;
+  /** What is asked of the disk right now. */
+  #pending: Promise<void> = Promise.resolve();
+  #isBusy = false;
+
+  private constructor(id: string, folder: FileFolder, file: OpenFile, path: string) {
+    this.id = id;
+    this.#folder = folder;
+    this.#file = file;
+    this.#path = path;
+  }
+
+  /** @throws what the disk says */
+  static async begin(folder: FileFolder, id: string): Promise<Draft> {
+    const { file, path } = await folder.draft(id);
+    return new Draft(id, folder, file, path);
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Its first bytes. */
+  get head(): Buffer {
+    return Buffer.concat(this.#head, this.#headBytes);
+  }
+
+  /** The disk has yet to take what was written. */
+  get isBusy(): boolean {
+    return this.#isBusy;
+  }
+
+  /** One at a time. @throws what the disk says */
+  write(bytes: Buffer): Promise<void> {
+    this.#bytes += bytes.length;
+    if (this.#headBytes < HEAD_BYTES) {
+      const part = Buffer.from(bytes.subarray(0, HEAD_BYTES - this.#headBytes));
+      this.#head.push(part);
+      this.#headBytes += part.length;
+    }
+    return this.#ask(() => this.#file.append(bytes));
+  }
+
+  /** Makes it the bytes of its id. @throws what the disk says; nothing is left then */
+  async keep(): Promise<void> {
+    if (this.#isOver) throw new Error('the draft was discarded');
+    try {
+      await this.#ask(() => this.#file.sync());
+      this.#isOver = true;
+      await this.#file.close();
+      await this.#folder.keep(this.#path, this.id);
+    } catch (error) {
+      this.#isOver = false;
+      await this.discard();
+      await this.#folder.remove(this.id).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Leaves nothing of it. Never rejects: what the disk does not let go of is removed at the next start. */
+  async discard(): Promise<void> {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    await this.#pending.catch(() => {});
+    await this.#file.close().catch(() => {});
+    await this.#folder.disk.remove(this.#path).catch(() => {});
+  }
+
+  async #ask(operation: () => Promise<void>): Promise<void> {
+    this.#isBusy = true;
+    this.#pending = operation();
+    try {
+      await this.#pending;
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+}
