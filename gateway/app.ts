@@ -10,11 +10,13 @@ import type { HttpAnswer, HttpContext, HttpEnv } from './http/http-env.ts';
 import { front } from './http/pages/front.ts';
 import { operations, type OperationsContext } from './http/pages/operations.ts';
 import { meantBy } from './http/meant-path.ts';
-import { modelFor, requestIdOf, unknownModel } from './http/identify.ts';
+import { requestIdOf } from './http/identify.ts';
+import type { BatchesApi } from './http/stored/batches.ts';
 import type { FilesApi } from './http/stored/files-api.ts';
 import { RELAYED_ROUTES, storedMethod } from './http/routes.ts';
 import type { Refusals } from './http/refusals.ts';
 import type { Stage } from './http/lifecycle.ts';
+import { modelFor, unknownModel } from './openai/model-names.ts';
 import { modelCard, modelList } from './openai/models.ts';
 
 export interface AppContext {
@@ -31,6 +33,7 @@ export interface AppContext {
   readonly mistakes: Guesses;
   readonly door: Door;
   readonly files: FilesApi;
+  readonly batches: BatchesApi;
   /** Whether anyone may read /metrics. */
   readonly metricsArePublic: () => boolean;
 }
@@ -40,6 +43,7 @@ const OPERATORS = /^\/(?:admin|debug)\//;
 
 const ONE_MODEL = /^\/v1\/models\/[^]/;
 const ONE_FILE = /^\/v1\/files\/[^/]+(\/content)?$/;
+const ONE_BATCH = /^\/v1\/batches\/[^/]+(\/cancel)?$/;
 const WHOLE_UPLOADS = /^(?:\/v1)?\/uploads(?:\/|$)/;
 
 /** The route table: every URL the gateway answers. What is not here is not reachable, at a worker or anywhere else. */
@@ -86,12 +90,16 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
   }
 
   if (context.surface !== 'admin') {
-    const { files } = context;
+    const { files, batches } = context;
     post('/v1/files', files.create);
     get('/v1/files', files.list);
     get('/v1/files/:id', files.show);
     app.delete('/v1/files/:id', named(files.remove, '/v1/files/:id'));
     get('/v1/files/:id/content', files.content);
+    post('/v1/batches', batches.create);
+    get('/v1/batches', batches.list);
+    get('/v1/batches/:id', batches.show);
+    post('/v1/batches/:id/cancel', batches.cancel);
   }
 
   // For machines
@@ -120,6 +128,7 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
     get('/admin/status', guarded(answers.status));
     get('/admin/config', guarded(answers.config));
     get('/admin/usage', guarded(answers.usage));
+    get('/admin/batches', guarded(context.batches.all));
     get('/admin/debug/bundle', guarded(answers.bundle));
     get('/debug/runtime', guarded(answers.runtime));
     post('/admin/reload', guarded(answers.reload));
@@ -142,7 +151,7 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
         ? 'GET, HEAD'
         : context.surface === 'admin'
           ? undefined
-          : (fileMethods(path) ?? storedMethod(path) ?? undefined));
+          : (fileMethods(path) ?? batchMethod(path) ?? storedMethod(path) ?? undefined));
     if (allow !== undefined) {
       return new GatewayError('method_not_allowed', `${method} is not allowed here; use ${allow.replace(', HEAD', '')}.`, { allow });
     }
@@ -201,6 +210,13 @@ function fileMethods(path: string): string | null {
   const match = ONE_FILE.exec(path);
   if (!match) return null;
   return match[1] === undefined ? 'GET, HEAD, DELETE' : 'GET, HEAD';
+}
+
+/** The same of one batch. */
+function batchMethod(path: string): string | null {
+  const match = ONE_BATCH.exec(path);
+  if (!match) return null;
+  return match[1] === undefined ? 'GET, HEAD' : 'POST';
 }
 
 /** Ids hold slashes; SDKs write them escaped, people do not. */

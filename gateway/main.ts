@@ -14,6 +14,7 @@ import { supervisionMark } from './link/settings-mark.ts';
 import { type Reading, readAnew } from './config/reload.ts';
 import { asksForKeys, supervisorIsOn, type Settings } from './config/schema/settings.ts';
 import { Bag } from './core/bag/bag.ts';
+import type { Call } from './core/call.ts';
 import { repeat, sleep, systemClock } from './core/clock.ts';
 import { GatewayError } from './core/errors.ts';
 import type { LiveFigures } from './core/events.ts';
@@ -27,6 +28,12 @@ import type { ReloadAnswer } from './http/pages/admin.ts';
 import type { AdminStatus } from './http/pages/admin-answers.ts';
 import { adminStatus } from './http/pages/admin-status.ts';
 import { LiveStatus } from './http/pages/live-status.ts';
+import { BatchDesk } from './batches/batch-desk.ts';
+import { batchFigures, openBatches } from './batches/runner/open-batches.ts';
+import type { Runner } from './batches/runner/runner.ts';
+import { knownModels } from './batches/known-models.ts';
+import { Validator } from './batches/validator.ts';
+import { batchesApi } from './http/stored/batches.ts';
 import { filesApi } from './http/stored/files-api.ts';
 import { Guesses } from './http/guesses.ts';
 import { FileFolder } from './files/file-folder.ts';
@@ -44,7 +51,7 @@ import { openProbeListener, type ProbeListener } from './http/probes/probe-liste
 import { probesNow } from './http/pages/operations.ts';
 import { Lifecycle } from './http/lifecycle.ts';
 import { Refusals } from './http/refusals.ts';
-import { relayedRoute } from './http/routes.ts';
+import { RELAYED_BY_PATH, relayedRoute } from './http/routes.ts';
 import { Visitors } from './http/visitors.ts';
 import { type ClientSide, serveCall, type ServeContext } from './http/serve-call.ts';
 import { answerPreflight, isPreflight } from './http/cors.ts';
@@ -79,7 +86,9 @@ import { Usage } from './usage/usage.ts';
 import { VERSION } from './core/version.ts';
 import { createDirectory } from './workers/directory.ts';
 import { startListedSource } from './workers/listed-source.ts';
-import type { FileRecords } from './state/store/ports.ts';
+import type { BatchRecords, FileRecords } from './state/store/ports.ts';
+import { sqlitePorts } from './state/store/sqlite/sqlite-ports.ts';
+import { Store } from './state/store/sqlite/store.ts';
 import { startScraper } from './workers/scraper.ts';
 import { startSupervisedSource } from './workers/supervised-source.ts';
 import type { WorkerListing } from './workers/worker-listing.ts';
@@ -99,6 +108,8 @@ const KNOWS_WORKERS_MS = 5_000;
 const FEW_FILES = 4_096;
 /** How long files that were being sent or fetched at the end may take to be let go of. */
 const LAST_FILES_MS = 1_000;
+/** What a line of a batch may hold beside its body. */
+const LINE_BESIDES_BYTES = 65_536;
 const NO_SOURCES: Settings['sessions']['from'] = [];
 
 interface GatewayOptions extends Reading {
@@ -112,6 +123,7 @@ interface GatewayOptions extends Reading {
   /** The folder where what happens is taken down for later. Default: nowhere. */
   readonly historyDir?: string;
   readonly fileRecords?: FileRecords;
+  readonly batchRecords?: BatchRecords;
   /** This is one of several processes that are one gateway. */
   readonly kin?: Kin;
 }
@@ -180,7 +192,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   };
   const refused = kept ? refusalSums(kept.history, clock) : null;
   const failures = lastFailures(options.historyDir ?? null);
-  const events = fanOut([books, failures, ...(refused ? [refused] : [])], lostEvent(log));
+  let runner: Runner | null = null;
+  const lines = {
+    admitted: (call: Call) => runner?.admitted(call),
+    requestEnded: (call: Call) => runner?.requestEnded(call),
+  };
+  const withLines = settings.batches.enabled ? [lines] : [];
+  const events = fanOut([books, failures, ...(refused ? [refused] : []), ...withLines], lostEvent(log));
   const onUnexpected = (error: unknown, requestId: string): void => {
     // Its place, not its text: that may quote what a client sent.
     const fields = failureFields(new GatewayError('internal', 'unexpected', { cause: error }));
@@ -263,6 +281,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     pressure: () => settings.pressure,
     timeouts: () => settings.timeouts,
     share: kin?.share,
+    short: (model, count) => runner?.onShort(model, count),
     ...(supervised ? { wish: (model: string, waiting: number) => supervised.wish(model, waiting) } : {}),
   });
   const windows = new BatchWindows(clock, events, () => settings.batch_window);
@@ -319,6 +338,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     routed: () => dispatch.routed,
     cache: () => early.cached,
     sessions: () => dispatch.sessions,
+    batchLines: () => (runner === null ? null : batchFigures(runner)),
     storeUp: () => early.storeUp,
     limitsUsed: () => early.limitsUsed(),
   };
@@ -350,7 +370,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   // === files ===
   const fileLines = fileLog(log, clock);
   const folder = filesDir(settings, options.historyDir ?? null, options.cwd);
-  const fileRecords = options.fileRecords ?? null;
+  const database = databaseFile(settings, options.historyDir ?? null, options.cwd);
+  const store = options.fileRecords || database === null ? null : new Store(database, clock);
+  const records = store && sqlitePorts(store);
+  const fileRecords = options.fileRecords ?? records?.files ?? null;
   const files =
     folder === null || fileRecords === null
       ? null
@@ -359,6 +382,39 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
           onTrouble: fileLines.trouble,
         });
   files?.start();
+
+  // === batches ===
+  const batchRecords = options.batchRecords ?? records?.batches ?? null;
+  const holderId = newId();
+  const validator =
+    files === null || fileRecords === null || batchRecords === null
+      ? null
+      : new Validator({
+          ...{ clock, records: batchRecords, files: fileRecords, holder: holderId, pathOf: (id) => files.folder.pathOf(id) },
+          modelsFor: (owner) => knownModels(directory, door.allowedTo(owner)),
+          rules: () => ({
+            mostLines: settings.files.batch_max_requests,
+            mostLineBytes: settings.server.max_body_bytes + LINE_BESIDES_BYTES,
+            mixesModels: settings.batches.allow_mixed_models,
+          }),
+          onValidated: () => {},
+          onTrouble: (batch, message) =>
+            log.warn('batch.validate', `A batch could not be validated yet, and is tried again: ${message}`, { batch }),
+        });
+  const desk = validator === null ? null : new BatchDesk({ clock, newId, validator, records: batchRecords!, files: fileRecords! });
+  if (settings.batches.enabled && files !== null && validator !== null) {
+    runner = openBatches({
+      ...{ clock, random, events, log, directory, newId, holderId, records: batchRecords!, folder: files.folder },
+      handler: () => handler,
+      routeOf: (endpoint) => RELAYED_BY_PATH.get(endpoint) ?? null,
+      spare: (model) => admission.spare(model),
+      sharesPlaces: kin !== undefined,
+      absent: (owner) => door.absent(owner),
+      settings: () => settings.batches,
+      filesExpireAfterMs: () => settings.files.expire_batch_files_after_ms,
+      validate: (row) => validator.validate(row),
+    });
+  }
 
   const requestTimeoutMs = (): number => settings.server.header_timeout_ms + settings.server.upload_timeout_ms;
 
@@ -471,6 +527,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const context: Omit<AppContext, 'surface'> = {
     files: stored,
+    batches: batchesApi({ clock, door, desk: () => (settings.batches.enabled ? desk : null) }),
     directory,
     lifecycle: () => lifecycle.stage,
     newId,
@@ -586,6 +643,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   if (door.asks) ofAll.info('keys', keysAtStart(door.ring.size, settings.auth.allow_anonymous === true));
   if (openFiles !== null && openFiles < FEW_FILES) ofAll.warn('files.few', fewFiles(openFiles, crowdLimits(openFiles, toWorkers()).most));
 
+  /** Calls of clients, and of lines. */
+  function* underWay(): Generator<{ readonly call: Call }> {
+    yield* live;
+    yield* runner?.calls() ?? [];
+  }
+
   async function free(): Promise<void> {
     forgetWhereabouts();
     alive?.cancel();
@@ -603,7 +666,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await probes?.close();
     // Those that were cut leave nothing.
     await Promise.race([stored.idle(), sleep(clock, LAST_FILES_MS)]);
+    await validator?.close();
+    await runner?.close();
     await files?.close();
+    await store?.close();
     await directory.close();
     await usage.close();
     await early.close();
@@ -625,6 +691,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     stopAccepting: () => listeners!.stopAccepting(),
     drain(settle) {
       liveStatus.close();
+      runner?.stop();
       const othersIdle = async () => void (await Promise.all([stored.idle(), kin?.idle()]));
       const takeIn = () => listeners!.takeIn();
       const drained = lifecycle.drain({
@@ -632,7 +699,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         events,
         inFlight,
         windows,
-        live,
+        live: { [Symbol.iterator]: underWay },
         settings: settings.shutdown,
         settle,
         takeIn,

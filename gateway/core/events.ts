@@ -22,6 +22,30 @@ export type StoreTrouble =
   | 'garbage'
   | 'error';
 
+/** What becomes of a line of a batch in the end. */
+export const LINE_ENDS = ['completed', 'failed', 'expired', 'cancelled'] as const;
+
+/** A batch that has ended. */
+export interface EndedBatch {
+  readonly id: string;
+  readonly status: 'completed' | 'expired' | 'cancelled';
+  /** Lines: all, and those with an answer and with an error. */
+  readonly total: number;
+  readonly completed: number;
+  readonly failed: number;
+}
+
+/** Batches that have not ended. */
+export interface BatchFigures {
+  /** By status. */
+  readonly batches: ReadonlyMap<string, number>;
+  /** Lines that have not ended and do not run. */
+  readonly waiting: number;
+  readonly running: number;
+  /** How much of each that runs is done, 1 for all. */
+  readonly done: ReadonlyMap<string, number>;
+}
+
 /** What the gateways share there. */
 export type StoreUse = 'limits' | 'budgets' | 'cache' | 'idempotency';
 
@@ -81,6 +105,11 @@ export interface Events {
   storeFailed(trouble: StoreTrouble): void;
   /** It was decided without the store. */
   storeMissed(what: StoreUse): void;
+  /** A line of a batch has ended, for good, and it is on record. `ms`: how long its last try took; null: it never ran. */
+  lineEnded(end: (typeof LINE_ENDS)[number], ms: number | null): void;
+  batchEnded(batch: EndedBatch): void;
+  /** Its lines cannot run at the moment. `reason`: in words for whoever made it. */
+  batchPaused(batch: string, reason: string): void;
   batchLeft(model: string, size: number, waitedMs: readonly number[]): void;
   windowChanged(model: string, fromMs: number, toMs: number, p95Ms: number, sloMs: number): void;
   routed(call: Call, worker: string): void;
@@ -107,6 +136,8 @@ export interface LiveFigures {
   /** Answers that are kept for those who ask the same. */
   cache(): { entries: number; bytes: number; maxEntries: number; hits: number; misses: number };
   sessions(): SessionFigures;
+  /** Batches that are run; null: none are taken. */
+  batchLines(): BatchFigures | null;
   /** Whether the store that gateways share answers; null: there is none. */
   storeUp(): boolean | null;
   /** How much of its limits and budgets each key has used, 1 for all. */

@@ -1,18 +1,16 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Clock } from '../core/clock.ts';
-import { makeCall, type Call, type CallBody, type OnlyAt, type Peek, type Priority, type Route } from '../core/call.ts';
+import { makeCall, type Call, type OnlyAt, type Peek, type Priority, type Route } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { mayUse, nameOf, type Principal } from '../core/principal.ts';
-import type { ModelEntry, WorkerDirectory } from '../core/worker.ts';
-import { askingForUsage, leavesUsageOpen } from '../openai/ask-usage.ts';
-import { parseJsonBody } from '../openai/json-body.ts';
-import { peek } from '../openai/peek.ts';
-import { nameModel, rewriteModel } from '../openai/rewrite-model.ts';
+import type { WorkerDirectory } from '../core/worker.ts';
+import { type BodyRead, jsonCallBody } from '../openai/call-body.ts';
+import { modelMeant, shownName, unknownModel } from '../openai/model-names.ts';
 import { checkDeclaredLength, readBody } from './body/read-body.ts';
 import { boundaryOf } from './body/form-reader.ts';
 import type { Turns } from './body/turns.ts';
 import { peekUpload, renameModel } from './body/upload.ts';
-import { storedId, TOKEN_LIST_PATHS } from './routes.ts';
+import { storedId } from './routes.ts';
 
 /** What is known of a call before its body is read. */
 export interface CallHead {
@@ -92,7 +90,7 @@ export async function identify(
   if (bytes.length > LARGE_BYTES) await ownTurn(context, incoming);
   const { model, body, seen } =
     route.body === 'json'
-      ? ofJson(context, principal, route, withoutMark(bytes))
+      ? jsonCallBody(context.directory, principal, route, withoutMark(bytes))
       : ofUpload(context, principal, bytes, contentType, boundary);
   return makeCall({
     id,
@@ -120,7 +118,7 @@ function previousPlace(context: IdentifyContext, principal: Principal, previous:
 }
 
 function unknownAnswer(id: string, param: string): GatewayError {
-  return new GatewayError('not_found', `No response with the id ${shown(id)} is known here.`, { param });
+  return new GatewayError('not_found', `No response with the id ${shownName(id)} is known here.`, { param });
 }
 
 /** Whoever may be of the higher class is, unless he asks for the lower. */
@@ -137,38 +135,9 @@ function sessionOf(sources: readonly SessionSource[], headers: IncomingHttpHeade
   return null;
 }
 
-/** Where vLLM refuses a body without `model`, as Anthropic does; everywhere else it takes its first one. */
-const NAMED_PATHS: ReadonlySet<string> = new Set(['/v1/messages', '/v1/messages/count_tokens']);
-
-interface Read {
-  readonly model: ModelEntry;
-  readonly body: CallBody;
-  readonly seen: Peek;
-}
-
-function ofJson({ directory }: IdentifyContext, principal: Principal, route: Route, bytes: Buffer): Read {
-  const parsed = parseJsonBody(bytes, TOKEN_LIST_PATHS.has(route.path));
-  const seen = peek(parsed, route);
-  const model = resolve(directory, principal, seen.model);
-  // The worker knows the model by its id; a body that names none gets the worker's default, which is this one.
-  const named =
-    seen.model === null
-      ? unnamed(directory, route, bytes, model)
-      : seen.model === model.id
-        ? bytes
-        : (rewriteModel(bytes, model.id) ?? bytes);
-  const usageAsked = seen.stream && leavesUsageOpen(parsed.value, route.path);
-  return { model, seen, body: { bytes: usageAsked ? askingForUsage(named) : named, contentType: 'application/json', usageAsked } };
-}
-
-/** Of a body that names no model; where vLLM insists on a name, or would take another than the one that the asker may use, it gets one. */
-function unnamed(directory: WorkerDirectory, route: Route, bytes: Buffer, model: ModelEntry): Buffer {
-  return NAMED_PATHS.has(route.path) || directory.resolve(null) !== model ? nameModel(bytes, model.id) : bytes;
-}
-
-function ofUpload({ directory }: IdentifyContext, principal: Principal, bytes: Buffer, contentType: string, boundary: string): Read {
+function ofUpload({ directory }: IdentifyContext, principal: Principal, bytes: Buffer, contentType: string, boundary: string): BodyRead {
   const { model: name, stream } = peekUpload(bytes, boundary);
-  const model = resolve(directory, principal, name);
+  const model = modelMeant(directory, principal, name);
   // A form that names none cannot be made to: its worker would take its own first.
   if (name === null && directory.resolve(null) !== model) throw unknownModel(directory, principal, null);
   const seen: Peek = { model: name, stream, promptChars: 0, promptHead: '', maxTokens: null, choices: 1, promptLogprobs: null };
@@ -185,7 +154,8 @@ async function ownTurn({ turns }: IdentifyContext, incoming: IncomingMessage): P
     throw new GatewayError('truncated_body', 'The client left before its request was looked at.', { close: true });
 }
 
-function checkJsonType(contentType: string): void {
+/** @throws unsupported_media_type */
+export function checkJsonType(contentType: string): void {
   // As nearly all write it.
   if (contentType === 'application/json') return;
   const charset = CHARSET.exec(contentType)?.[2];
@@ -203,48 +173,6 @@ function checkUploadType(contentType: string): void {
 /** Not every worker's parser takes a byte order mark. */
 function withoutMark(bytes: Buffer): Buffer {
   return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes;
-}
-
-function resolve(directory: WorkerDirectory, principal: Principal, written: string | null): ModelEntry {
-  // Some clients must name a model, and are given an empty name for want of one.
-  const name = written === '' ? null : written;
-  const model = modelFor(directory, principal, name);
-  if (model) return model;
-  // To a name that is hidden the same is said as to one that nobody has.
-  const mayUseNone = name === null && directory.resolve(null) !== null;
-  const workers = directory.workers();
-  // A worker that has not been reached yet may be the one that serves it; only when all have told can we say that nobody does.
-  if (!mayUseNone && (name === null || workers.length === 0 || workers.some(({ view }) => view.models.length === 0))) {
-    const which = name === null ? 'No model is available yet' : `The model \`${shown(name)}\` is not known yet`;
-    throw new GatewayError('no_worker', `${which}: not every worker has been reached.`, { retryAfterMs: 5_000 });
-  }
-  throw unknownModel(directory, principal, name);
-}
-
-/** The model of that name, or without one the first, of those that exist for whoever asks. */
-export function modelFor(directory: WorkerDirectory, principal: Principal, name: string | null): ModelEntry | null {
-  const model = directory.resolve(name);
-  if (model === null || mayUse(principal, model)) return model;
-  return name === null ? (directory.models().find((each) => mayUse(principal, each)) ?? null) : null;
-}
-
-const MOST_NAMED = 10;
-
-/** A name that nothing answers to, with those that there are. */
-export function unknownModel(directory: WorkerDirectory, principal: Principal, name: string | null): GatewayError {
-  const ids = directory
-    .models()
-    .filter((model) => mayUse(principal, model))
-    .map(({ id }) => shown(id));
-  const more = ids.length > MOST_NAMED ? ` and ${ids.length - MOST_NAMED} more` : '';
-  const known = ids.length > 0 ? ` There is ${ids.slice(0, MOST_NAMED).join(', ')}${more}.` : '';
-  const which = name === null ? 'There is no model for this key.' : `The model \`${shown(name)}\` does not exist.`;
-  return new GatewayError('model_not_found', `${which}${known}`, { param: 'model' });
-}
-
-function shown(name: string): string {
-  const short = name.length > 100 ? `${name.slice(0, 100)}…` : name;
-  return short.replaceAll(/[^\x20-\x7e…]/g, '?');
 }
 
 function forwarded(headers: IncomingHttpHeaders, trustTrace: boolean): Record<string, string> {

@@ -50,17 +50,6 @@ export function relayedRoute(method: string | undefined, path: string): Route | 
   return (method === 'POST' && RELAYED_BY_PATH.get(path)) || storedRoute(method, path);
 }
 
-/** Paths of those whose bodies may hold prompts as lists of token ids. */
-export const TOKEN_LIST_PATHS: ReadonlySet<string> = new Set([
-  '/v1/completions',
-  '/v1/completions/render',
-  '/v1/embeddings',
-  '/pooling',
-  '/classify',
-  '/detokenize',
-  '/generative_scoring',
-]);
-
 /** An answer that a worker has kept, and what is still being made: as relayed as what made it, but from the one worker that has it. */
 const RETRIEVE: Route = { path: '/v1/responses/{id}', dialect: 'openai', body: 'json', streamEnd: 'end-of-body', stored: 'GET' };
 const CANCEL: Route = { ...RETRIEVE, path: '/v1/responses/{id}/cancel', stored: 'POST' };

@@ -2,7 +2,7 @@ import type { BlockList } from 'node:net';
 import { asksForKeys, type Settings } from '../config/schema/settings.ts';
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
-import { ANONYMOUS, type Budgets, type KeyHolder, type Limits, type Principal } from '../core/principal.ts';
+import { ANONYMOUS, type Budgets, type KeyHolder, type Limits, type ModelNames, type Principal } from '../core/principal.ts';
 import { clientAddress, sourceOf, trustedProxies } from './client-address.ts';
 import { budgetsInForce, inForce, type KeyRing } from './key-ring.ts';
 import type { ShownKey } from './shown-key.ts';
@@ -79,6 +79,25 @@ export class Door {
     const { strangers } = this.rules;
     if (strangers === null) return ANONYMOUS;
     return { kind: 'anonymous', address: sourceOf(clientAddress(socketAddress, forwardedFor, strangers.proxies)) };
+  }
+
+  /** Which models exist for whoever goes by a name, '' for one without a key: none for one whose key is not there any more. */
+  allowedTo(name: string): (model: ModelNames) => boolean {
+    if (!this.rules.asks || name === '') return () => true;
+    const holder = this.ring.named(name, this.#clock.wall());
+    return (model) => holder !== null && holder.mayUse(model);
+  }
+
+  /** Who has left something to be done, by the name of his key; '' for whoever came without one. A text says why it is nobody any more. */
+  absent(name: string): Principal | string {
+    const { asks, admitsAnyone } = this.rules;
+    if (name === '')
+      return asks && !admitsAnyone ? 'It was made without a key, and requests without one are not served any more.' : ANONYMOUS;
+    const holder = this.ring.named(name, this.#clock.wall());
+    if (holder !== null) return holder;
+    return this.ring.has(name)
+      ? `The key ${name}, with which it was made, is over.`
+      : `The key ${name}, with which it was made, has been taken out.`;
   }
 
   /** Whether somebody's key has been taken out since he came in. */

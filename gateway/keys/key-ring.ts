@@ -64,6 +64,12 @@ export class KeyRing {
     return this.#names.has(name);
   }
 
+  /** The holder of the key of that name, for what goes on while he is away; null: there is none, or it is over. @param now milliseconds since the epoch */
+  named(name: string, now: number): KeyHolder | null {
+    for (const { found } of this.#entries.values()) if (found.holder.name === name && now < found.endsAt) return found.holder;
+    return null;
+  }
+
   get size(): number {
     return this.#entries.size;
   }

@@ -2,7 +2,7 @@ import type { Call } from '../core/call.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log/log.ts';
 import { ANONYMOUS_NAME, nameOf } from '../core/principal.ts';
-import { Store } from '../state/store/store.ts';
+import { Store } from '../state/store/sqlite/store.ts';
 import type { UsageRow } from '../state/store/words.ts';
 import { RecordKeeper, type SharedBudgets, type SpentBooks } from './record-keeper.ts';
 import { type Counted, UsageBook } from './usage-book.ts';

@@ -45,8 +45,18 @@ export const ROOMS: readonly Room[] = [
   { path: 'gateway/openai', idea: 'wire shapes of the API; no server and no client', knows: ['gateway/core'], shuns: HTTP },
   {
     path: 'gateway/state/store',
-    idea: 'what must be known after a restart, in a file that several processes share',
+    idea: 'what must be known after a restart: words and rows, whoever keeps them',
     knows: ['gateway/core'],
+  },
+  {
+    path: 'gateway/state/store/sqlite',
+    idea: 'all that in a file that several processes share, in a thread',
+    knows: ['gateway/core', 'gateway/state/store'],
+  },
+  {
+    path: 'gateway/state/store/postgres',
+    idea: 'files and batches in a server that several machines share',
+    knows: ['gateway/core', 'gateway/state/store'],
   },
   {
     path: 'gateway/files',
@@ -54,9 +64,35 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/core', 'gateway/state/store'],
   },
   {
+    path: 'gateway/batches',
+    idea: 'what a batch is: its input looked at in a thread, its object, what clients ask of it',
+    knows: ['gateway/core', 'gateway/openai', 'gateway/state/store'],
+    shuns: HTTP,
+  },
+  {
+    path: 'gateway/batches/journals',
+    idea: 'what batches read from the disk, and write onto it: on record in groups, each line once',
+    knows: ['gateway/core', 'gateway/state/store'],
+    shuns: HTTP,
+  },
+  {
+    path: 'gateway/batches/runner',
+    idea: 'lines of batches become calls, and their answers files: each exactly once',
+    knows: [
+      'gateway/batches',
+      'gateway/batches/journals',
+      'gateway/core',
+      'gateway/core/log',
+      'gateway/core/turn',
+      'gateway/openai',
+      'gateway/state/store',
+    ],
+    shuns: HTTP,
+  },
+  {
     path: 'gateway/usage',
     idea: 'who used how much: taken down, written, reported',
-    knows: ['gateway/core', 'gateway/core/log', 'gateway/state/store'],
+    knows: ['gateway/core', 'gateway/core/log', 'gateway/state/store', 'gateway/state/store/sqlite'],
   },
   { path: 'gateway/policies/capacity', idea: 'what the workers can take', knows: ['gateway/core'], shuns: HTTP },
   { path: 'gateway/policies/limits', idea: 'how much a key, or an address, may ask for', knows: ['gateway/core'], shuns: HTTP, pure: true },
@@ -185,7 +221,16 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/http/stored',
     idea: 'files and batches by HTTP',
-    knows: ['gateway/core', 'gateway/files', 'gateway/http', 'gateway/http/body', 'gateway/keys', 'gateway/state/store'],
+    knows: [
+      'gateway/batches',
+      'gateway/core',
+      'gateway/files',
+      'gateway/http',
+      'gateway/http/body',
+      'gateway/keys',
+      'gateway/openai',
+      'gateway/state/store',
+    ],
   },
   { path: 'gateway/http/probes', idea: 'probes answered by a thread of its own', knows: ['gateway/core'] },
   {
@@ -239,6 +284,8 @@ export const ROOMS: readonly Room[] = [
     idea: 'composition: the only file that sees every part',
     knows: [
       'gateway/app.ts',
+      'gateway/batches',
+      'gateway/batches/runner',
       'gateway/config',
       'gateway/config/schema',
       'gateway/core',
@@ -263,6 +310,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/policies/dispatch',
       'gateway/policies/window',
       'gateway/processes',
+      'gateway/state/store/sqlite',
       'gateway/state/store',
       'gateway/telemetry',
       'gateway/telemetry/events',

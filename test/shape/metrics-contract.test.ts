@@ -14,6 +14,7 @@ const PROMISED = `
   store_up store_errors_total{reason} store_fallback_total{what}
   overhead_seconds request_size_bytes response_size_bytes
   queue_depth{class} queue_wait_seconds queue_rejections_total{reason} admission_total{decision,reason}
+  batch_lines_total{result} batch_lines_waiting batch_lines_running batches{status} batch_line_seconds batch_completion_ratio{batch}
   batch_size batch_window_wait_seconds batch_window_ms{model}
   breaker_state{worker,state} breaker_transitions_total{worker,from,to,reason}
   retries_total{reason} client_disconnects_total{phase} streams_broken_total{reason} routed_requests_total{worker}

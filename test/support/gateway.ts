@@ -1,7 +1,7 @@
 import { examineAnywhere } from '../../scripts/commands/check.ts';
 import { loadSettings, type LoadedSettings } from '../../gateway/config/load.ts';
 import type { SettingsInput } from '../../gateway/config/schema/settings.ts';
-import type { FileRecords } from '../../gateway/state/store/ports.ts';
+import type { BatchRecords, FileRecords } from '../../gateway/state/store/ports.ts';
 import { startGateway, type Gateway } from '../../gateway/main.ts';
 import { ADMIN_KEY } from './admin.ts';
 import { collectedLog } from './collected-log.ts';
@@ -27,6 +27,7 @@ export async function startTestGateway(
   examine = (loaded: LoadedSettings) => examineAnywhere(loaded, '/'),
   historyDir?: string,
   fileRecords?: FileRecords,
+  batchRecords?: BatchRecords,
 ): Promise<TestGateway> {
   const { log, lines } = collectedLog();
   const state = { settings };
@@ -52,6 +53,7 @@ export async function startTestGateway(
     log,
     ...(historyDir === undefined ? {} : { historyDir }),
     ...(fileRecords === undefined ? {} : { fileRecords }),
+    ...(batchRecords === undefined ? {} : { batchRecords }),
   });
   let stopped: Promise<void> | null = null;
   const stop = (): Promise<void> => (stopped ??= gateway.drain(false));

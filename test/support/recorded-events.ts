@@ -28,6 +28,9 @@ export class RecordedEvents implements Events {
   readonly storeChanged = this.#recorder('storeChanged');
   readonly storeFailed = this.#recorder('storeFailed');
   readonly storeMissed = this.#recorder('storeMissed');
+  readonly lineEnded = this.#recorder('lineEnded');
+  readonly batchEnded = this.#recorder('batchEnded');
+  readonly batchPaused = this.#recorder('batchPaused');
   readonly batchLeft = this.#recorder('batchLeft');
   readonly windowChanged = this.#recorder('windowChanged');
   readonly routed = this.#recorder('routed');

@@ -31,10 +31,13 @@ const LOG_FIELDS = [
   'cache',
   'replayed',
   'bytes_out',
+  'batch',
   'file',
   'bytes',
   'purpose',
   'finish_reason',
+  // batches
+  'batch',
   // policies
   'batch_size',
   'waited_max_ms',

@@ -48,6 +48,11 @@ export class Admission {
     return room;
   }
 
+  /** How many more calls of a model its workers can run at once; negative: they have too many. */
+  spare(model: string): number {
+    return this.room(model).spare();
+  }
+
   /** Only a call that has a place goes on; it keeps the place to its last byte. */
   layer(): Layer {
     const { events } = this.#context;

@@ -25,6 +25,11 @@ export interface AdmissionContext {
   readonly share?: Share | undefined;
   /** Calls wait for a model that no worker has, but whose entry says that it can be loaded. Called again and again while they do. */
   readonly wish?: (model: string, waiting: number) => void;
+  /**
+   * So many calls of the higher class have no place, or one with which they will wait at their worker, while calls of the lower class hold
+   * places. Called again and again while that is so.
+   */
+  readonly short?: (model: string, count: number) => void;
 }
 
 /**
@@ -44,4 +49,18 @@ export function slotsOf(workers: readonly Worker[], context: AdmissionContext, n
     slots += share === undefined ? places : Math.min(places, share.places(worker.id));
   }
   return slots;
+}
+
+/**
+ * Calls of a model that its workers run at once, all that is ours of it: as many places less the headroom. A call beyond them waits at its
+ * worker.
+ */
+export function seatsOf(workers: readonly Worker[], context: AdmissionContext, now: number, share?: Share): number {
+  const more = 1 + context.admission().headroom;
+  let seats = 0;
+  for (const worker of workers) {
+    const places = placesOf(worker, context, now);
+    seats += Math.ceil((share === undefined ? places : Math.min(places, share.places(worker.id))) / more);
+  }
+  return seats;
 }

@@ -9,7 +9,7 @@ import { noWorkerError } from '../capacity/no-worker.ts';
 import type { LineFigures } from '../capacity/share.ts';
 import { aheadOf, displacedBy } from './fair-share.ts';
 import { FairLine, type LineOptions } from './fair-line.ts';
-import { type AdmissionContext, slotsOf } from './places.ts';
+import { type AdmissionContext, seatsOf, slotsOf } from './places.ts';
 import { rejection, type RejectionKind } from './rejection.ts';
 import type { LineRoom, Waiting } from './waiting.ts';
 
@@ -93,12 +93,32 @@ export class Room {
     return this.#inUse < this.#slots() ? this.#take(call.priority) : null;
   }
 
+  /** How many more calls its workers can run at once, beyond those that have a place or go first. Negative: they have too many. */
+  spare(): number {
+    return this.#seats() - this.#inUse - this.depth('interactive');
+  }
+
   /** More places may be free than a moment ago: gives them to the first in line. */
   poke(): void {
     if (this.#line.size === 0) return;
-    if (this.#inUse >= this.#slots()) return this.#lookForWorkers();
+    if (this.#inUse >= this.#slots()) {
+      this.#askForWay();
+      return this.#lookForWorkers();
+    }
     this.#line.start();
     this.#line.pause();
+  }
+
+  /** Whoever goes first does not wait for the end of one that has time, here or at a worker. */
+  #askForWay(): void {
+    const { short } = this.#context;
+    if (short === undefined || this.#inUseLater === 0) return;
+    const missing = Math.min(-this.spare(), this.#inUseLater);
+    if (missing > 0) short(this.#model, missing);
+  }
+
+  #seats(): number {
+    return seatsOf(this.#context.directory.readyFor(this.#model), this.#context, this.#context.clock.now(), this.#context.share);
   }
 
   #slots(): number {
@@ -108,6 +128,7 @@ export class Room {
   #take(priority: Priority): Lease {
     this.#inUse++;
     if (priority === 'batch') this.#inUseLater++;
+    else this.#askForWay();
     const takenAt = this.#context.clock.now();
     return new Lease(() => {
       this.#inUse--;
@@ -138,7 +159,8 @@ export class Room {
     const { queue_timeout_ms } = admission();
     const flow = flowOf(call.principal);
     const retryAfterMs = this.#expectedWaitMs(aheadOf(flow, this.#waiting), this.#slots());
-    if (slotsOf(directory.readyFor(this.#model), this.#context, clock.now()) === 0) {
+    const yields = call.priority === 'interactive' && this.#inUseLater > 0 && this.#context.short !== undefined;
+    if (!yields && slotsOf(directory.readyFor(this.#model), this.#context, clock.now()) === 0) {
       throw this.#rejection(
         'kv_pressure',
         'The workers’ KV cache is full; new requests have to wait for running ones to end.',

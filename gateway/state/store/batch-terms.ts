@@ -112,3 +112,9 @@ export interface Holder {
   /** null: it is on another machine, or nobody can tell whether it lives: then its lease says. */
   readonly process: { readonly pid: number; readonly startedAt: string } | null;
 }
+
+/** Lines that are claimed together. */
+export const SLICE_LINES = 256;
+
+/** How the end of a line is written down; 0: it has not ended. */
+export const LINE_STATES: Readonly<Record<LineEnd, number>> = { completed: 1, failed: 2, expired: 3, cancelled: 4 };

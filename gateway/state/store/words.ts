@@ -61,6 +61,7 @@ export type StoreTrouble =
   | 'newer'
   | 'unwritable'
   | 'disk'
+  | 'removed'
   | 'thread'
   | 'unreachable'
   | 'auth'

@@ -9,7 +9,7 @@ import { EventSizes } from './event-sizes.ts';
 import { PromptSizes } from './prompt-sizes.ts';
 import { accountRequest, type CountedTokens } from './request-account.ts';
 import { requestEndFields, requestEndLevel, rounded } from './request-line.ts';
-import { tellDrain, tellReload, tellStore } from './process-lines.ts';
+import { tellBatchEnd, tellDrain, tellReload, tellStore } from './process-lines.ts';
 import { FailureWatch } from './failure-watch.ts';
 import { createWorkerAccount } from './worker-account.ts';
 import { logWorkerChange } from './worker-lines.ts';
@@ -115,6 +115,16 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false,
       counters.store_fallback_total.add(1, what);
       if (log.enabled('debug')) log.debug('store', 'decided without the store', { reason: what });
     },
+
+    lineEnded(end, ms) {
+      counters.batch_lines_total.add(1, end);
+      if (ms !== null) histograms.batch_line_seconds.observe(ms / MS_PER_SECOND);
+      if (log.enabled('debug')) log.debug('batch.line', 'a line of a batch has ended', { outcome: end, duration_ms: ms && rounded(ms) });
+    },
+
+    batchEnded: (batch) => tellBatchEnd(log, batch),
+
+    batchPaused: (batch, reason) => log.warn('batch.paused', 'a batch does not go on', { batch, reason }),
 
     batchLeft(model, size, waitedMs) {
       histograms.batch_size.observe(size);

@@ -1,4 +1,4 @@
-import type { Events, StoreState } from '../../core/events.ts';
+import type { EndedBatch, Events, StoreState } from '../../core/events.ts';
 import type { Log } from '../../core/log/log.ts';
 import { rounded } from './request-line.ts';
 
@@ -30,4 +30,11 @@ export function tellStore(log: Log, state: StoreState): void {
     const { server, gateways } = state;
     log.info('store.up', `The store at ${server} answers: ${gateways === 1 ? 'one gateway counts' : `${gateways} gateways count`} in it.`);
   } else log.warn('store.away', `The store at ${state.server} ${state.message}`, { reason: state.trouble });
+}
+
+/** The line of a batch that has ended. */
+export function tellBatchEnd(log: Log, { id, status, total, completed, failed }: EndedBatch): void {
+  const rest = total - completed - failed;
+  const lines = `${completed} of ${total} lines have an answer, ${failed} an error${rest > 0 ? `, ${rest} did not run` : ''}`;
+  log.info('batch.end', `A batch is ${status}: ${lines}.`, { batch: id });
 }

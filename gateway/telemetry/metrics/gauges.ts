@@ -21,6 +21,8 @@ type SetSeries = (value: number, ...labels: string[]) => void;
 type GaugeReader = (facts: GaugeFacts, set: SetSeries) => void;
 
 const BREAKER_STATES: readonly BreakerState[] = ['closed', 'open', 'half_open'];
+/** Statuses of batches that have not ended. */
+const OPEN_BATCHES = ['validating', 'in_progress', 'finalizing', 'cancelling'];
 const MS_PER_SECOND = 1000;
 
 /** One reader a gauge, called at each scrape. A series that is not set does not exist, so what has vanished is not shown. */
@@ -28,6 +30,22 @@ export const GAUGES: Readonly<Record<GaugeName, GaugeReader>> = {
   requests_in_flight: ({ figures }, set) => set(figures?.inFlight() ?? 0),
   queue_depth({ figures }, set) {
     for (const priority of ['interactive', 'batch'] as const) set(figures?.queueDepth(priority) ?? 0, priority);
+  },
+  batch_lines_waiting({ figures }, set) {
+    const lines = figures?.batchLines() ?? null;
+    if (lines !== null) set(lines.waiting);
+  },
+  batch_lines_running({ figures }, set) {
+    const lines = figures?.batchLines() ?? null;
+    if (lines !== null) set(lines.running);
+  },
+  batches({ figures }, set) {
+    const lines = figures?.batchLines() ?? null;
+    if (lines === null) return;
+    for (const status of OPEN_BATCHES) set(lines.batches.get(status) ?? 0, status);
+  },
+  batch_completion_ratio({ figures }, set) {
+    for (const [batch, done] of figures?.batchLines()?.done ?? []) set(done, batch);
   },
   batch_window_ms({ figures }, set) {
     if (figures) for (const [model, windowMs] of figures.windowMs()) if (windowMs > 0) set(windowMs, model);

@@ -1,4 +1,4 @@
-import { SESSION_ENDS, type StoreTrouble } from '../../core/events.ts';
+import { LINE_ENDS, SESSION_ENDS, type StoreTrouble } from '../../core/events.ts';
 
 /**
  * What the page says where several processes are one gateway and each has a value of its own. first: all of them see the same, and one
@@ -190,6 +190,32 @@ export const METRICS = {
     labels: ['decision', 'reason'],
     zero: [['admitted', 'immediate'], ['admitted', 'queued'], ...REJECTIONS.map((reason) => ['rejected', reason])],
     help: 'Decisions of admission: admitted (immediate or queued) or rejected, with the reason.',
+  },
+  batch_lines_total: {
+    kind: 'counter',
+    labels: ['result'],
+    zero: LINE_ENDS.map((end) => [end]),
+    help: 'Lines of batches that have ended: completed (with an answer), failed (with an error), expired and cancelled (they never ran).',
+  },
+  batch_line_seconds: {
+    kind: 'histogram',
+    labels: [],
+    buckets: REQUEST_SECONDS,
+    help: 'Time that the last try of a line took, waiting for a place included.',
+  },
+  batch_lines_waiting: {
+    kind: 'gauge',
+    across: 'first',
+    labels: [],
+    help: 'Lines of batches that have not ended, less those that the process runs that tells of them.',
+  },
+  batch_lines_running: { kind: 'gauge', across: 'sum', labels: [], help: 'Lines of batches that run.' },
+  batches: { kind: 'gauge', across: 'first', labels: ['status'], help: 'Batches that have not ended, by status.' },
+  batch_completion_ratio: {
+    kind: 'gauge',
+    across: 'first',
+    labels: ['batch'],
+    help: 'How much of each batch in progress is done, 1 for all of its lines.',
   },
   batch_size: { kind: 'histogram', labels: [], buckets: CALLS, help: 'Requests that left a batch window together.' },
   batch_window_wait_seconds: {

@@ -3,8 +3,8 @@ import type { Budgeted, BudgetHold } from '../../../gateway/policies/budgets/bud
 import { BudgetBooks } from '../../../gateway/policies/budgets/budgets.ts';
 import type { SharedBudgets } from '../../../gateway/state/shared-budgets.ts';
 import type { StoreLink } from '../../../gateway/state/store-link.ts';
-import { migrate } from '../../../gateway/state/store/migrations.ts';
-import { Records } from '../../../gateway/state/store/records.ts';
+import { migrate } from '../../../gateway/state/store/sqlite/migrations.ts';
+import { Records } from '../../../gateway/state/store/sqlite/records.ts';
 import type { StoreAnswer, StoreQuestion } from '../../../gateway/state/store/words.ts';
 import { RecordKeeper } from '../../../gateway/usage/record-keeper.ts';
 import { UsageBook } from '../../../gateway/usage/usage-book.ts';

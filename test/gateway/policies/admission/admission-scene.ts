@@ -28,6 +28,8 @@ export function setUp({ slots = 1, workers = [new FakeWorker('w0', { maxNumSeqs:
     ...over,
   };
   const wishes: [string, number][] = [];
+  /** How many places were asked back of calls of the lower class, each time. */
+  const short: number[] = [];
   const admission = new Admission({
     clock,
     events,
@@ -36,6 +38,7 @@ export function setUp({ slots = 1, workers = [new FakeWorker('w0', { maxNumSeqs:
     pressure: () => PRESSURE,
     timeouts: () => TIMEOUTS,
     wish: (model, waiting) => void wishes.push([model, waiting]),
+    short: (_, count) => void short.push(count),
   });
   const order: string[] = [];
   const leases = new Map<string, Lease>();
@@ -74,6 +77,7 @@ export function setUp({ slots = 1, workers = [new FakeWorker('w0', { maxNumSeqs:
     admission,
     settings,
     wishes,
+    short,
     workers,
     enter,
     passed,

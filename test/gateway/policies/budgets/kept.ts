@@ -1,8 +1,8 @@
 import { DatabaseSync } from 'node:sqlite';
 import { BudgetBooks } from '../../../../gateway/policies/budgets/budgets.ts';
 import type { Spend } from '../../../../gateway/policies/budgets/ports.ts';
-import { migrate } from '../../../../gateway/state/store/migrations.ts';
-import { Records } from '../../../../gateway/state/store/records.ts';
+import { migrate } from '../../../../gateway/state/store/sqlite/migrations.ts';
+import { Records } from '../../../../gateway/state/store/sqlite/records.ts';
 import type { Exchange, Grant } from '../../../../gateway/state/store/words.ts';
 
 /** A file that processes share, in memory. */

@@ -2,9 +2,10 @@ import { readFileSync, statSync, writeFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
-import { openDatabase } from '../../../../gateway/state/store/database.ts';
-import { migrate, NewerFile } from '../../../../gateway/state/store/migrations.ts';
-import { adviceFor, failureOf } from '../../../../gateway/state/store/trouble.ts';
+import { openDatabase } from '../../../../gateway/state/store/sqlite/database.ts';
+import { migrate, NewerFile } from '../../../../gateway/state/store/sqlite/migrations.ts';
+import { failureOf } from '../../../../gateway/state/store/sqlite/trouble.ts';
+import { adviceFor } from '../../../../gateway/state/store/trouble.ts';
 import { scratchFolder } from '../../../supervisor/support/scratch.ts';
 
 function failureAt(file: string, busyMs = 1) {

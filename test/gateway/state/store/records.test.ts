@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
-import { migrate } from '../../../../gateway/state/store/migrations.ts';
-import { LEASE_MS, Records } from '../../../../gateway/state/store/records.ts';
+import { migrate } from '../../../../gateway/state/store/sqlite/migrations.ts';
+import { LEASE_MS, Records } from '../../../../gateway/state/store/sqlite/records.ts';
 import type { Batch, Want } from '../../../../gateway/state/store/words.ts';
 
 const HOUR = 3_600_000;

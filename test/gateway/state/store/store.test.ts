@@ -1,9 +1,9 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { systemClock } from '../../../../gateway/core/clock.ts';
-import { Store } from '../../../../gateway/state/store/store.ts';
+import { Store } from '../../../../gateway/state/store/sqlite/store.ts';
 import type { StoreQuestion } from '../../../../gateway/state/store/words.ts';
 import { scratchFolder } from '../../../supervisor/support/scratch.ts';
 
@@ -47,5 +47,20 @@ test('a file that is broken, and one that another program keeps, are tried anew 
   keeper.close();
   expect(await store.ask(exchange(2))).toMatchObject({ ok: true });
   expect(await requests(store)).toBe(2);
+  await store.close();
+});
+
+test('a file that is removed, or replaced, while it is used is told of, and what comes then is written into the new one', async () => {
+  const file = join(scratchFolder(), 'headgate.db');
+  const store = new Store(file, systemClock);
+  expect(await store.ask(exchange(1))).toMatchObject({ ok: true });
+  for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true });
+  expect(await store.ask(exchange(2))).toMatchObject({ ok: false, trouble: 'removed' });
+  expect(await store.ask(exchange(2))).toMatchObject({ ok: true });
+  expect(await requests(store)).toBe(1);
+  writeFileSync(`${file}.new`, '');
+  renameSync(`${file}.new`, file);
+  expect(await store.ask(exchange(3))).toMatchObject({ ok: false, trouble: 'removed' });
+  expect(await store.ask(exchange(3))).toMatchObject({ ok: true });
   await store.close();
 });

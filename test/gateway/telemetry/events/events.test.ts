@@ -98,6 +98,31 @@ const CASES: readonly Case[] = [
     samples: { 'admission_total{decision="rejected",reason="queue_full"}': 1, 'queue_rejections_total{reason="queue_full"}': 1 },
   },
   {
+    name: 'lineEnded',
+    fire: (events) => events.lineEnded('failed', 250),
+    line: { level: 'debug', event: 'batch.line', outcome: 'failed', duration_ms: 250 },
+    samples: {
+      'batch_lines_total{result="failed"}': 1,
+      ...{ batch_line_seconds_count: 1, batch_line_seconds_sum: 0.25 },
+      'batch_line_seconds_bucket{le="0.5"}': 1,
+    },
+  },
+  {
+    name: 'batchEnded',
+    fire: (events) => events.batchEnded({ id: 'batch_1', status: 'expired', total: 9, completed: 5, failed: 1 }),
+    line: {
+      ...{ level: 'info', event: 'batch.end', batch: 'batch_1' },
+      msg: 'A batch is expired: 5 of 9 lines have an answer, 1 an error, 3 did not run.',
+    },
+    samples: {},
+  },
+  {
+    name: 'batchPaused',
+    fire: (events) => events.batchPaused('batch_1', 'The key app has been taken out.'),
+    line: { level: 'warn', event: 'batch.paused', batch: 'batch_1', reason: 'The key app has been taken out.' },
+    samples: {},
+  },
+  {
     name: 'batchLeft',
     fire: (events) => events.batchLeft(MODEL, 3, [20, 15, 5]),
     line: { level: 'debug', event: 'batch', model: MODEL, batch_size: 3, waited_max_ms: 20 },

@@ -1,5 +1,5 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
-import type { Batch, Exchange, Exchanged, Grant, Spend, UsageSum, Want } from './words.ts';
+import type { Batch, Exchange, Exchanged, Grant, Spend, UsageSum, Want } from '../words.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;

@@ -1,15 +1,21 @@
 import { Worker } from 'node:worker_threads';
-import type { Clock } from '../../core/clock.ts';
-import type { StoreAnswer, StoreQuestion } from './words.ts';
+import type { Clock } from '../../../core/clock.ts';
+import type { AnswerOf, ArgsOf, DeskCall, DeskMethod, Desks } from './desks.ts';
+import { StoreFailed } from '../store-failed.ts';
+import type { StoreAnswer, StoreFailure, StoreQuestion } from '../words.ts';
 
 /** At the end, what is under way may take so long. */
 const LAST_MS = 2_000;
+/** A call is answered within a few milliseconds; another program may keep the file for two seconds, and the disk may stand still. */
+const CALL_MS = 10_000;
+
+type Said = { readonly question: StoreQuestion } | { readonly call: DeskCall };
 
 /** The database, in a thread of its own, which is started when it is first asked, and again when it has died. */
 export class Store {
   readonly #file: string;
   readonly #clock: Clock;
-  readonly #open = new Map<number, (answer: StoreAnswer) => void>();
+  readonly #open = new Map<number, (answer: unknown) => void>();
   #thread: Worker | null = null;
   #questions = 0;
   #isClosed = false;
@@ -25,6 +31,27 @@ export class Store {
 
   /** Never rejects. It may take as long as the disk does: whoever cannot wait has a limit of his own. */
   ask(question: StoreQuestion): Promise<StoreAnswer> {
+    return this.#say<StoreAnswer>({ question });
+  }
+
+  /** A method of a port. @throws StoreFailed, after ten seconds at the latest */
+  async call<Desk extends keyof Desks, Name extends DeskMethod<Desk>>(
+    desk: Desk,
+    method: Name,
+    args: ArgsOf<Desk, Name>,
+  ): Promise<AnswerOf<Desk, Name>> {
+    type Answer = { readonly ok: true; readonly value: AnswerOf<Desk, Name> } | StoreFailure;
+    const limit = Promise.withResolvers<StoreFailure>();
+    const timer = this.#clock.after(CALL_MS, () =>
+      limit.resolve({ ok: false, trouble: 'timeout', message: `it does not answer within ${CALL_MS / 1_000} s` }),
+    );
+    const answer = await Promise.race([this.#say<Answer>({ call: { desk, method, args } }), limit.promise]);
+    timer.cancel();
+    if (!answer.ok) throw new StoreFailed(answer.trouble, answer.message);
+    return answer.value;
+  }
+
+  #say<Answer>(said: Said): Promise<Answer | StoreFailure> {
     if (this.#isClosed) return Promise.resolve({ ok: false, trouble: 'thread', message: 'it is closed' });
     let thread: Worker;
     try {
@@ -34,9 +61,9 @@ export class Store {
     }
     const id = ++this.#questions;
     return new Promise((resolve) => {
-      this.#open.set(id, resolve);
+      this.#open.set(id, (answer) => resolve(answer as Answer));
       thread.ref();
-      thread.postMessage({ id, question });
+      thread.postMessage({ id, ...said });
     });
   }
 
@@ -55,7 +82,7 @@ export class Store {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const thread = new Worker(new URL(`./store-thread.${extension}`, import.meta.url), { workerData: { file: this.#file } });
     let why = 'its thread has ended';
-    thread.on('message', ({ id, answer }: { id: number; answer: StoreAnswer }) => {
+    thread.on('message', ({ id, answer }: { id: number; answer: unknown }) => {
       const resolve = this.#open.get(id);
       this.#open.delete(id);
       if (this.#open.size === 0) thread.unref();

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { BATCH_TABLES } from './batch-tables.ts';
 
 /** The file was written by a newer Headgate, which may keep things that this one knows nothing of. */
 export class NewerFile extends Error {
@@ -25,6 +26,7 @@ const MIGRATIONS: readonly string[] = [
    CREATE TABLE holders (id TEXT PRIMARY KEY, last_batch INTEGER NOT NULL, seen_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;`,
   // What tells this file from those of other machines.
   `CREATE TABLE identity (id TEXT NOT NULL) STRICT; INSERT INTO identity VALUES (lower(hex(randomblob(8))));`,
+  BATCH_TABLES,
 ];
 
 /**

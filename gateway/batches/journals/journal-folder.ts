@@ -1,0 +1,176 @@
+import { constants } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Journal } from '../../state/store/batch-terms.ts';
+
+/** What has been answered, and what has not. */
+export type Side = 'out' | 'err';
+
+const PIECE_BYTES = 1_048_576;
+
+/** Where files lie. */
+export interface FilePlaces {
+  readonly path: string;
+  /** The bytes of a file. @throws Error for what is no id */
+  pathOf(id: string): string;
+  /** A folder for what a batch writes, which need not be there. */
+  batchFolder(batch: string): string;
+  /** The finished file at that path is the bytes of `id` from now on, too. */
+  adopt(path: string, id: string): Promise<void>;
+}
+
+/** Where each holder writes the results of each batch that it runs, until they become its files. Everything rejects with what the system says. */
+export class JournalFolder {
+  readonly #places: FilePlaces;
+
+  constructor(places: FilePlaces) {
+    this.#places = places;
+  }
+
+  /** A holder's two journals of a batch, of which that much has been committed. */
+  open(batch: string, holder: string, { outputBytes, errorBytes }: Pick<Journal, 'outputBytes' | 'errorBytes'>): OpenJournal {
+    return new OpenJournal(this.#places.batchFolder(batch), holder, { out: outputBytes, err: errorBytes });
+  }
+
+  /**
+   * Makes the file `id` of the committed parts of all journals of one side. One that is all, and the asker's own, gets a second name, which
+   * takes no time; what another has written is copied: he may only seem to be gone, and write on. @returns its bytes; 0: there is nothing
+   */
+  async assemble(batch: string, journals: readonly Journal[], side: Side, id: string, asker: string): Promise<number> {
+    const folder = this.#places.batchFolder(batch);
+    const parts = journals
+      .map(({ holder, outputBytes, errorBytes }) => ({
+        holder,
+        path: journalPath(folder, holder, side),
+        bytes: side === 'out' ? outputBytes : errorBytes,
+      }))
+      .filter(({ bytes }) => bytes > 0);
+    const [first] = parts;
+    if (first === undefined) return 0;
+    let { path } = first;
+    if (parts.length === 1 && first.holder === asker) await cutTo(path, first.bytes);
+    else await joined(parts, (path = join(folder, `${asker}.whole.${side}`)));
+    await this.#places.adopt(path, id);
+    return parts.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** Batches of which there is something. */
+  async batches(): Promise<string[]> {
+    try {
+      return await readdir(join(this.#places.path, 'batches'));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw error;
+    }
+  }
+
+  /** Forgets what there is of a batch. */
+  async remove(batch: string): Promise<void> {
+    await rm(this.#places.batchFolder(batch), { recursive: true, force: true });
+  }
+}
+
+function journalPath(folder: string, holder: string, side: Side): string {
+  return join(folder, `${holder}.${side}`);
+}
+
+/** Two files that grow. What was written beyond what is committed never happened: it is written over. */
+export class OpenJournal {
+  readonly #folder: string;
+  readonly #holder: string;
+  readonly #files: { [side in Side]?: FileHandle } = {};
+  #committed: Readonly<Record<Side, number>>;
+
+  constructor(folder: string, holder: string, committed: Readonly<Record<Side, number>>) {
+    this.#folder = folder;
+    this.#holder = holder;
+    this.#committed = committed;
+  }
+
+  /** Writes whole lines after what is committed, onto the disk. @returns how long the journals are with them @throws what the system says */
+  async append(lines: Readonly<Record<Side, readonly Buffer[]>>): Promise<Record<Side, number>> {
+    const lengths = { ...this.#committed };
+    for (const side of ['out', 'err'] as const) {
+      if (lines[side].length === 0) continue;
+      const file = (this.#files[side] ??= await this.#open(side));
+      const bytes = lines[side].length === 1 ? lines[side][0]! : Buffer.concat(lines[side]);
+      await writeAt(file, bytes, lengths[side]);
+      await file.datasync();
+      lengths[side] += bytes.length;
+    }
+    return lengths;
+  }
+
+  commit(lengths: Readonly<Record<Side, number>>): void {
+    this.#committed = { ...lengths };
+  }
+
+  async close(): Promise<void> {
+    for (const side of ['out', 'err'] as const) {
+      await this.#files[side]?.close();
+      delete this.#files[side];
+    }
+  }
+
+  async #open(side: Side): Promise<FileHandle> {
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    const file = await open(journalPath(this.#folder, this.#holder, side), constants.O_RDWR | constants.O_CREAT, 0o600);
+    await syncFolder(this.#folder);
+    return file;
+  }
+}
+
+/** What a file holds may be on the disk without its name. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+async function cutTo(path: string, bytes: number): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.truncate(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function joined(parts: readonly { readonly path: string; readonly bytes: number }[], target: string): Promise<void> {
+  const file = await open(target, 'w', 0o600);
+  try {
+    let at = 0;
+    for (const { path, bytes } of parts) at = await appended(file, at, path, bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function appended(file: FileHandle, at: number, path: string, bytes: number): Promise<number> {
+  const from = await open(path, 'r');
+  try {
+    const piece = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, bytes));
+    for (let done = 0; done < bytes;) {
+      const { bytesRead } = await from.read(piece, 0, Math.min(piece.length, bytes - done), done);
+      if (bytesRead === 0) throw new Error(`${path} is shorter than what is committed of it`);
+      await writeAt(file, piece.subarray(0, bytesRead), at + done);
+      done += bytesRead;
+    }
+  } finally {
+    await from.close();
+  }
+  return at + bytes;
+}
+
+/** A disk that is full may take a part. */
+async function writeAt(file: FileHandle, bytes: Buffer, at: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, at + done);
+    done += bytesWritten;
+  }
+}

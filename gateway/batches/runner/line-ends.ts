@@ -1,0 +1,80 @@
+import { backOffMs } from '../../core/back-off.ts';
+import type { LineEnd } from '../../state/store/batch-terms.ts';
+import type { BatchWork } from './batch-work.ts';
+import type { Side } from '../journals/journal-folder.ts';
+import type { Lanes } from './lanes.ts';
+import type { LineRun } from './line-run.ts';
+import { usageOf } from '../line-usage.ts';
+import { type Answered, answerLine } from '../output-line.ts';
+import type { RunnerParts } from './runner-parts.ts';
+import type { Sorted } from './sorting.ts';
+
+/** After a failure of the line's own, and after one that was not. */
+const FAILED = { firstMs: 1_000, longestMs: 60_000 };
+const RETURNED = { firstMs: 250, longestMs: 30_000 };
+const JITTER = 0.2;
+
+interface EndsParts extends Pick<RunnerParts, 'clock' | 'random' | 'settings'> {
+  readonly lanes: Pick<Lanes, 'restModel' | 'restOwner'>;
+  /** The batch cannot go on; null: until somebody does something. Wall-clock ms. */
+  readonly pause: (work: BatchWork, reason: string, untilMs: number | null) => void;
+}
+
+/** Does what follows of what came of a line: it ends, or waits again. */
+export class LineEnds {
+  readonly #parts: EndsParts;
+
+  constructor(parts: EndsParts) {
+    this.#parts = parts;
+  }
+
+  after(run: LineRun, sorted: Sorted): void {
+    const { clock, lanes, pause } = this.#parts;
+    const { work, line } = run;
+    const now = clock.now();
+    switch (sorted.kind) {
+      case 'answered':
+        return this.#end(run, 'completed', 'out', sorted.answer);
+      case 'refused':
+        return this.#end(run, 'failed', 'err', sorted.answer);
+      case 'failed':
+        return this.#failed(run, sorted.answer, now);
+      case 'taken back':
+        return work.giveBack(line, now);
+      case 'later':
+        if (sorted.whose === 'model') lanes.restModel(line.model, sorted.afterMs);
+        if (sorted.whose === 'owner') lanes.restOwner(work.owner, sorted.afterMs);
+        if (sorted.whose === 'line') line.notBefore = now + this.#backOff(RETURNED, line.returns++);
+        return work.giveBack(line, now);
+      case 'spent':
+        return pause(work, sorted.message, clock.wall() + sorted.afterMs);
+      case 'keyless':
+        return pause(work, sorted.message, null);
+    }
+  }
+
+  /** A worker failed it: another time, or that was its answer. */
+  #failed(run: LineRun, answer: Answered, now: number): void {
+    const { work, line } = run;
+    if (line.attempts + 1 >= this.#parts.settings().line_max_attempts) return this.#end(run, 'failed', 'err', answer);
+    line.notBefore = now + this.#backOff(FAILED, line.attempts++);
+    const { slice, epoch } = line.claim;
+    work.settler.add({ slice, epoch, rank: line.row.rank, end: 'again', usage: null, line: null, ms: now - run.startedAt });
+    work.giveBack(line, now);
+  }
+
+  #end(run: LineRun, end: Extract<LineEnd, 'completed' | 'failed'>, side: Side, answer: Answered): void {
+    const { claim, row } = run.line;
+    const bytes = answerLine(run.id, run.customId, answer);
+    run.work.settler.add({
+      ...{ slice: claim.slice, epoch: claim.epoch, rank: row.rank, end },
+      usage: end === 'completed' ? usageOf(answer.bytes) : null,
+      line: { side, bytes },
+      ms: this.#parts.clock.now() - run.startedAt,
+    });
+  }
+
+  #backOff(growth: { readonly firstMs: number; readonly longestMs: number }, earlier: number): number {
+    return backOffMs(growth, earlier, { random: this.#parts.random, share: JITTER });
+  }
+}

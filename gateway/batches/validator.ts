@@ -1,0 +1,174 @@
+import type { Clock, Timer } from '../core/clock.ts';
+import type { BatchError, BatchRow } from '../state/store/batch-terms.ts';
+import type { Owner } from '../state/store/file-terms.ts';
+import type { BatchRecords, FileRecords } from '../state/store/ports.ts';
+import { Unreadable, validateInThread } from './validate-in-thread.ts';
+import type { ValidationAsked } from './validation-words.ts';
+
+/** How long a batch whose model nobody knows waits for workers that have not been reached. */
+const UNREACHED_MS = 900_000;
+const AGAIN_MS = 5_000;
+
+/** The models that somebody may use. */
+export interface KnownModels {
+  /** Every name that he may call one by, and the id that it stands for. */
+  readonly names: readonly (readonly [string, string])[];
+  /** Whether every worker has told what it serves. */
+  readonly isComplete: boolean;
+}
+
+export interface ValidatorContext {
+  readonly clock: Clock;
+  readonly records: BatchRecords;
+  readonly files: Pick<FileRecords, 'fileOf'>;
+  /** This life of this process; whoever makes this says to the store that it lives. */
+  readonly holder: string;
+  /** Where the bytes of a file are. */
+  readonly pathOf: (file: string) => string;
+  readonly modelsFor: (owner: Owner) => KnownModels;
+  readonly rules: () => { readonly mostLines: number; readonly mostLineBytes: number; readonly mixesModels: boolean };
+  /** A batch is no longer `validating`. */
+  readonly onValidated: (row: BatchRow) => void;
+  readonly onTrouble: (batch: string, message: string) => void;
+}
+
+/** Looks at the input files of new batches, one at a time, and puts their lines on record. */
+export class Validator {
+  readonly #context: ValidatorContext;
+  readonly #open = new Map<string, { readonly done: Promise<void>; readonly cancel: AbortController }>();
+  readonly #again = new Map<string, Timer>();
+  #last: Promise<void> = Promise.resolve();
+  #offWork: (() => void) | null = null;
+  #isClosed = false;
+
+  constructor(context: ValidatorContext) {
+    this.#context = context;
+  }
+
+  /** Takes up what nobody has finished validating, then and whenever there may be work. */
+  start(): void {
+    this.#offWork = this.#context.records.onWork(() => void this.takeUp());
+    void this.takeUp();
+  }
+
+  /** Never rejects. */
+  async takeUp(): Promise<void> {
+    try {
+      for (const row of await this.#context.records.openBatches()) if (row.status === 'validating') void this.validate(row);
+    } catch (error) {
+      this.#context.onTrouble('', (error as Error).message);
+      this.#later('', () => void this.takeUp());
+    }
+  }
+
+  /** Looks at the input of a batch, after those before it. Of one that is under way it is the same answer. Never rejects. */
+  validate({ id }: Pick<BatchRow, 'id'>): Promise<void> {
+    const known = this.#open.get(id);
+    if (known) return known.done;
+    if (this.#isClosed || this.#again.has(id)) return Promise.resolve();
+    const cancel = new AbortController();
+    const done = this.#last.then(async () => {
+      try {
+        if (!cancel.signal.aborted) await this.#one(id, cancel.signal);
+      } catch (error) {
+        this.#context.onTrouble(id, (error as Error).message);
+        this.#later(id, () => void this.validate({ id }));
+      } finally {
+        this.#open.delete(id);
+      }
+    });
+    this.#last = done;
+    this.#open.set(id, { done, cancel });
+    return done;
+  }
+
+  /** Whoever made it has cancelled it. */
+  cancel(id: string): void {
+    this.#again.get(id)?.cancel();
+    this.#again.delete(id);
+    this.#open.get(id)?.cancel.abort();
+  }
+
+  /** Gives up what is under way: it begins anew in another life. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#offWork?.();
+    for (const timer of this.#again.values()) timer.cancel();
+    this.#again.clear();
+    for (const { cancel } of this.#open.values()) cancel.abort();
+    await this.#last;
+  }
+
+  async #one(id: string, cancelled: AbortSignal): Promise<void> {
+    const { clock, records, files, holder } = this.#context;
+    const row = await records.batchOf(id, null);
+    if (row?.status !== 'validating') return;
+    const epoch = await records.claimBatch(id, holder, clock.wall());
+    if (epoch === null) return;
+    const end = async (total: number, model: string | null, errors: readonly BatchError[] | null): Promise<void> => {
+      const ended = await records.endValidation(id, epoch, { total, model, errors }, clock.wall());
+      if (ended !== null) this.#context.onValidated(ended);
+    };
+    if (clock.wall() >= row.expiresAt) return end(0, null, [TOO_LATE]);
+    if ((await files.fileOf(row.inputFile, row.owner, clock.wall())) === null) return end(0, null, [noFile(row.inputFile)]);
+
+    const known = this.#context.modelsFor(row.owner);
+    const asked: ValidationAsked = {
+      ...this.#context.rules(),
+      file: this.#context.pathOf(row.inputFile),
+      endpoint: row.endpoint,
+      models: known.names,
+    };
+    // A model may be served by a worker that has not been reached yet.
+    const mayBeServed = !known.isComplete && clock.wall() < row.createdAt + UNREACHED_MS;
+    let waits = false;
+    try {
+      const found = await validateInThread(
+        asked,
+        clock,
+        cancelled,
+        ({ errors, hasUnknownModel }) => {
+          waits = hasUnknownModel && mayBeServed && errors!.every(({ code }) => code === 'model_not_found');
+          return errors === null && records.beginLines(id, epoch);
+        },
+        (rows) => records.addLines(id, epoch, rows),
+      );
+      if (this.#isClosed) return;
+      if (cancelled.aborted) {
+        await records.beginLines(id, epoch);
+        return await end(0, null, null);
+      }
+      if (waits) return this.#later(id, () => void this.validate({ id }));
+      if (found !== null) await end(found.total, found.model, found.errors);
+    } catch (error) {
+      if (!(error instanceof Unreadable && error.code === 'ENOENT')) throw error;
+      await end(0, null, [noFile(row.inputFile)]);
+    }
+  }
+
+  #later(id: string, then: () => void): void {
+    if (this.#isClosed) return;
+    this.#again.get(id)?.cancel();
+    const timer = this.#context.clock.after(AGAIN_MS, () => {
+      this.#again.delete(id);
+      then();
+    });
+    this.#again.set(id, timer);
+  }
+}
+
+function noFile(file: string): BatchError {
+  return {
+    code: 'invalid_request',
+    message: `Cannot find file ${file}, or this key does not have access to it.`,
+    param: 'file_id',
+    line: null,
+  };
+}
+
+const TOO_LATE: BatchError = {
+  code: 'batch_expired',
+  message: 'The input file could not be validated within the completion window.',
+  param: null,
+  line: null,
+};

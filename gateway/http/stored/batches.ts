@@ -1,0 +1,103 @@
+import type { BatchDesk } from '../../batches/batch-desk.ts';
+import { batchObject } from '../../batches/batch-object.ts';
+import { hasEnded } from '../../batches/life.ts';
+import { type OperatorBatch, operatorBatch } from '../../batches/operator-view.ts';
+import type { Clock } from '../../core/clock.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { nameOf } from '../../core/principal.ts';
+import type { Door } from '../../keys/door.ts';
+import { parseJsonBody } from '../../openai/json-body.ts';
+import type { Owner } from '../../state/store/file-terms.ts';
+import { checkDeclaredLength, discardBody, readBody } from '../body/read-body.ts';
+import { principalOf } from '../credentials.ts';
+import type { HttpAnswer, HttpContext } from '../http-env.ts';
+import { checkJsonType } from '../identify.ts';
+import { listObject } from './file-object.ts';
+import { checkAfter, pageAsked } from './page-asked.ts';
+
+/** Room for all metadata that there may be, however it is escaped. */
+const MOST_BYTES = 262_144;
+const LIST = { usualLimit: 20, mostLimit: 100 };
+
+export interface BatchesApiContext {
+  readonly clock: Clock;
+  /** null: there are no batches here. */
+  readonly desk: () => BatchDesk | null;
+  readonly door: Door;
+}
+
+/** What GET /admin/batches answers, the newest first. */
+export interface OperatorBatches {
+  readonly batches: readonly OperatorBatch[];
+  readonly has_more: boolean;
+}
+
+export type BatchesApi = Record<'create' | 'list' | 'show' | 'cancel' | 'all', HttpAnswer>;
+
+/** OpenAI's Batch API, and what operators see of all batches (`all`; whoever serves that has checked who asks). */
+export function batchesApi({ clock, desk, door }: BatchesApiContext): BatchesApi {
+  function deskFor(c: HttpContext): { readonly desk: BatchDesk; readonly owner: Owner } {
+    // Before anything is said of what is here: strangers are not told.
+    const principal = principalOf(c.env.incoming, door);
+    return { desk: open(), owner: nameOf(principal) ?? '' };
+  }
+
+  function open(): BatchDesk {
+    const opened = desk();
+    if (opened === null) throw new GatewayError('unknown_url', NONE);
+    return opened;
+  }
+
+  return {
+    async create(c) {
+      const { incoming } = c.env;
+      try {
+        const { desk: its, owner } = deskFor(c);
+        if (incoming.headers['content-encoding'] !== undefined && incoming.headers['content-encoding'] !== 'identity') {
+          throw new GatewayError(
+            'unsupported_encoding',
+            'Compressed request bodies are not accepted; send the body without Content-Encoding.',
+          );
+        }
+        checkDeclaredLength(incoming, MOST_BYTES);
+        checkJsonType(incoming.headers['content-type'] ?? '');
+        const { value } = parseJsonBody(await readBody(incoming, MOST_BYTES, clock));
+        return c.json(batchObject(await its.create(value, owner)));
+      } catch (error) {
+        discardBody(incoming);
+        throw error;
+      }
+    },
+
+    async list(c) {
+      const { desk: its, owner } = deskFor(c);
+      const page = pageAsked((name) => c.req.query(name), LIST);
+      const listed = await its.list(owner, page);
+      checkAfter(listed.isKnown, page.after);
+      return c.json(listObject(listed, batchObject));
+    },
+
+    async show(c) {
+      const { desk: its, owner } = deskFor(c);
+      return c.json(batchObject(await its.find(c.req.param('id') ?? '', owner)));
+    },
+
+    async cancel(c) {
+      // SDKs send none.
+      discardBody(c.env.incoming);
+      const { desk: its, owner } = deskFor(c);
+      return c.json(batchObject(await its.cancel(c.req.param('id') ?? '', owner)));
+    },
+
+    async all(c) {
+      const page = pageAsked((name) => c.req.query(name), LIST);
+      const its = open();
+      const { rows, hasMore, isKnown } = await its.list(null, page);
+      checkAfter(isKnown, page.after);
+      const shown = rows.map(async (row) => operatorBatch(row, hasEnded(row.status) ? new Map() : await its.waiting(row.id), clock.wall()));
+      return c.json({ batches: await Promise.all(shown), has_more: hasMore } satisfies OperatorBatches);
+    },
+  };
+}
+
+const NONE = 'Batches are not run here: whoever runs this gateway can set batches.enabled, files.dir and database.url.';

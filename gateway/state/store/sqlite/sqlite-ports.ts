@@ -1,0 +1,66 @@
+import type { BatchRecords, FileRecords } from '../ports.ts';
+import type { ArgsOf, DeskMethod } from './desks.ts';
+import type { Store } from './store.ts';
+
+/** Files and batches as the thread of a file knows them. */
+export interface SqlitePorts {
+  readonly files: FileRecords;
+  readonly batches: BatchRecords;
+}
+
+export function sqlitePorts(store: Store): SqlitePorts {
+  const listeners = new Set<() => void>();
+  const files =
+    <Name extends DeskMethod<'files'>>(name: Name) =>
+    (...args: ArgsOf<'files', Name>) =>
+      store.call('files', name, args);
+  const batches =
+    <Name extends DeskMethod<'batches'>>(name: Name) =>
+    (...args: ArgsOf<'batches', Name>) =>
+      store.call('batches', name, args);
+  /** After it has happened there may be work. */
+  const work =
+    <Name extends DeskMethod<'batches'>>(name: Name) =>
+    async (...args: ArgsOf<'batches', Name>) => {
+      const answer = await store.call('batches', name, args);
+      for (const listener of listeners) listener();
+      return answer;
+    };
+  return {
+    files: {
+      addFile: files('addFile'),
+      fileOf: files('fileOf'),
+      listFiles: files('listFiles'),
+      deleteFile: files('deleteFile'),
+      uselessFiles: files('uselessFiles'),
+      forgetFiles: files('forgetFiles'),
+      fileIds: files('fileIds'),
+      totalBytes: files('totalBytes'),
+    },
+    batches: {
+      addBatch: work('addBatch'),
+      batchOf: batches('batchOf'),
+      listBatches: batches('listBatches'),
+      openBatches: batches('openBatches'),
+      cancelBatch: work('cancelBatch'),
+      holdOn: batches('holdOn'),
+      letGo: work('letGo'),
+      claimBatch: batches('claimBatch'),
+      beginLines: batches('beginLines'),
+      addLines: batches('addLines'),
+      endValidation: work('endValidation'),
+      claimSlice: batches('claimSlice'),
+      releaseSlice: work('releaseSlice'),
+      settle: batches('settle'),
+      waitingLines: batches('waitingLines'),
+      journalsOf: batches('journalsOf'),
+      setPause: batches('setPause'),
+      beginFinalizing: batches('beginFinalizing'),
+      finish: batches('finish'),
+      onWork(listener) {
+        listeners.add(listener);
+        return () => void listeners.delete(listener);
+      },
+    },
+  };
+}

@@ -1,0 +1,151 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { BatchDesk } from '../../../gateway/batches/batch-desk.ts';
+import { batchObject } from '../../../gateway/batches/batch-object.ts';
+import { Validator } from '../../../gateway/batches/validator.ts';
+import { createFakeClock } from '../../support/fake-clock.ts';
+import { MemoryBatches } from '../../support/memory-batches.ts';
+
+const CHAT = '/v1/chat/completions';
+const ASKED = { input_file_id: 'file-1', endpoint: CHAT, completion_window: '24h' };
+
+let folder: string;
+beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'batches-'))));
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function scene(lines: readonly string[] | null, purpose = 'batch') {
+  const clock = createFakeClock();
+  const records = new MemoryBatches();
+  const { files } = records;
+  const state = { names: [['m', 'm']] as [string, string][], isComplete: true };
+  const trouble: string[] = [];
+  let ids = 0;
+  const validatorOf = (holder: string) =>
+    new Validator({
+      ...{ clock, records, files, holder, pathOf: (id) => join(folder, id), modelsFor: () => state },
+      rules: () => ({ mostLines: 5_000, mostLineBytes: 10_000, mixesModels: true }),
+      onValidated: () => {},
+      onTrouble: (_batch, message) => trouble.push(message),
+    });
+  const validator = validatorOf('one');
+  const desk = new BatchDesk({ clock, records, files, validator, newId: () => String(++ids) });
+  const common = { id: 'file-1', bytes: 1, createdAt: 0, filename: 'x.jsonl', expiresAt: null };
+  if (lines !== null) {
+    writeFileSync(join(folder, 'file-1'), lines.join('\n'));
+    void files.addFile({ ...common, owner: 'app', purpose }, null);
+  }
+  return { clock, records, validator, validatorOf, desk, state, trouble };
+}
+
+const line = (id: string, model = 'm'): string =>
+  JSON.stringify({ custom_id: id, method: 'POST', url: CHAT, body: { model, messages: [] } });
+
+describe('a new batch', () => {
+  test('is validating, with everything that there is not as null, and then runs', async () => {
+    const { desk, validator, records } = scene(Array.from({ length: 2_500 }, (_, at) => line(`${at}`)));
+    const row = await desk.create({ ...ASKED, metadata: { a: 'b' } }, 'app');
+    expect(batchObject(row)).toEqual({
+      ...{ id: 'batch_1', object: 'batch', endpoint: CHAT, model: null, errors: null, input_file_id: 'file-1', completion_window: '24h' },
+      ...{ status: 'validating', output_file_id: null, error_file_id: null, created_at: 1_767_225_600, in_progress_at: null },
+      ...{ expires_at: 1_767_312_000, finalizing_at: null, completed_at: null, failed_at: null, expired_at: null, cancelling_at: null },
+      ...{ cancelled_at: null, request_counts: { total: 0, completed: 0, failed: 0 }, metadata: { a: 'b' } },
+      usage: {
+        ...{ input_tokens: 0, input_tokens_details: { cached_tokens: 0 }, output_tokens: 0 },
+        ...{ output_tokens_details: { reasoning_tokens: 0 }, total_tokens: 0 },
+      },
+    });
+    await validator.validate(row);
+    expect(await desk.find(row.id, 'app')).toMatchObject({ status: 'in_progress', total: 2_500, model: 'm' });
+    expect(records.lines(row.id).map(({ number }) => number)).toEqual(Array.from({ length: 2_500 }, (_, at) => at + 1));
+  });
+
+  test('fails when a line is wrong, and nothing of it runs', async () => {
+    const { desk, validator, records } = scene([line('a'), 'x', line('b', 'unknown')]);
+    const row = await desk.create(ASKED, 'app');
+    await validator.validate(row);
+    const failed = await desk.find(row.id, 'app');
+    expect(failed).toMatchObject({
+      status: 'failed',
+      inProgressAt: null,
+      errors: [
+        { code: 'invalid_json_line', line: 2 },
+        { code: 'model_not_found', line: 3 },
+      ],
+    });
+    expect(records.lines(row.id)).toEqual([]);
+    await expect(desk.cancel(row.id, 'app')).rejects.toMatchObject({
+      status: 409,
+      message: "Cannot cancel a batch with status 'failed'.",
+      details: { code: null },
+    });
+  });
+
+  test.each([
+    ['that nobody has', null],
+    ['of another', 'another'],
+  ])('fails later for a file %s', async (_, owner) => {
+    const { desk, validator } = scene(owner === null ? null : [line('a')]);
+    const row = await desk.create(ASKED, owner ?? 'app');
+    expect(row.status).toBe('validating');
+    await validator.validate(row);
+    const errors = [
+      { code: 'invalid_request', param: 'file_id', line: null, message: expect.stringContaining('Cannot find file file-1') as string },
+    ];
+    expect(await desk.find(row.id, owner ?? 'app')).toMatchObject({ status: 'failed', errors });
+  });
+
+  test('is refused for a file of another purpose', async () => {
+    const { desk } = scene([line('a')], 'user_data');
+    await expect(desk.create(ASKED, 'app')).rejects.toMatchObject({ status: 400, details: { param: 'input_file_id' } });
+  });
+
+  test('waits for workers that have not told what they serve', async () => {
+    const { desk, validator, state, clock } = scene([line('a', 'late')]);
+    state.isComplete = false;
+    const row = await desk.create(ASKED, 'app');
+    await validator.validate(row);
+    expect((await desk.find(row.id, 'app')).status).toBe('validating');
+    state.names.push(['late', 'late']);
+    await clock.advance(5_000);
+    await validator.validate(row);
+    expect((await desk.find(row.id, 'app')).status).toBe('in_progress');
+  });
+
+  test('is validated anew after a holder that died in the middle, with no line twice', async () => {
+    const { desk, validator, validatorOf, records, clock } = scene([line('a'), line('b')]);
+    await validator.close();
+    const row = await desk.create(ASKED, 'app');
+    const epoch = await records.claimBatch(row.id, 'dead', clock.wall());
+    await records.beginLines(row.id, epoch!);
+    await records.addLines(row.id, epoch!, [{ rank: 0, number: 1, offset: 0, length: 1, model: 'm' }]);
+    const other = validatorOf('two');
+    await other.validate(row);
+    expect((await desk.find(row.id, 'app')).status).toBe('validating');
+    records.gone.add('dead');
+    await other.validate(row);
+    expect(await desk.find(row.id, 'app')).toMatchObject({ status: 'in_progress', total: 2 });
+    expect(records.lines(row.id)).toHaveLength(2);
+    expect(await records.addLines(row.id, epoch!, [])).toBe(false);
+  });
+});
+
+test('a batch is cancelled once, and saying so again is as good', async () => {
+  const { desk, validator, records } = scene([line('a')]);
+  const row = await desk.create(ASKED, 'app');
+  expect(await desk.cancel(row.id, 'app')).toMatchObject({ status: 'cancelling' });
+  expect(await desk.cancel(row.id, 'app')).toMatchObject({ status: 'cancelling' });
+  await validator.validate(row);
+  expect(records.lines(row.id)).toEqual([]);
+  expect((await desk.find(row.id, 'app')).status).toBe('cancelling');
+});
+
+test('to another it does not exist', async () => {
+  const { desk } = scene([line('a')]);
+  const { id } = await desk.create(ASKED, 'app');
+  const none = { status: 404, message: `No batch found with id '${id}'.`, details: { code: null } };
+  await expect(desk.find(id, 'another')).rejects.toMatchObject(none);
+  await expect(desk.cancel(id, '')).rejects.toMatchObject(none);
+  expect((await desk.list('another', { after: null, limit: 20, order: 'desc' })).rows).toEqual([]);
+});
