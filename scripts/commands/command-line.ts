@@ -1,6 +1,6 @@
 import { checkCommand } from '../../gateway/config/check.ts';
 import { EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
-import { parseSettingsFlags } from '../../gateway/config/layers/flags.ts';
+import { type OwnFlag, parseSettingsFlags } from '../../gateway/config/layers/flags.ts';
 import { loadSettings, salvageSettings, type LoadedSettings, type LoadInput } from '../../gateway/config/load.ts';
 import { problemText, SettingsError, type SettingsProblem } from '../../gateway/config/schema/problems.ts';
 import { systemInput } from '../../gateway/config/system.ts';
@@ -22,7 +22,7 @@ type CommandLine =
 
 interface CommandLineShape {
   /** Flags besides those of the settings. */
-  readonly own?: Readonly<Record<string, 'switch' | 'value'>>;
+  readonly own?: Readonly<Record<string, OwnFlag>>;
   /** The plain words that the command needs, by the names that its usage has for them. */
   readonly words?: readonly string[];
   /** How many more it may take. */

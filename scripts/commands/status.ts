@@ -5,7 +5,7 @@ import { type Answer, ask, failed } from './ask.ts';
 import { readCommandLine } from './command-line.ts';
 import { othersText } from './find-gateway.ts';
 import { CLEAR_SCREEN, isLiveTerminal } from './live/terminal.ts';
-import { statusText } from './status-text.ts';
+import { statusText } from './live/status-text.ts';
 
 const WATCH_MS = 1_000;
 

@@ -33,6 +33,8 @@ export interface SettingsFlags {
 
 export const NO_FLAGS: SettingsFlags = { config: null, values: new Map() };
 
+export type OwnFlag = 'switch' | 'value' | 'values';
+
 type ParsedFlags =
   | {
       readonly kind: 'flags';
@@ -46,9 +48,10 @@ type ParsedFlags =
 
 /**
  * Reads a command line without the command's name. `own` are the flags a command has besides the settings': whether each is a
- * switch or takes a value. Values of settings are not judged here; the loader does that together with those of other layers.
+ * switch, takes a value, or may be given again (its values are then told a line each). Values of settings are not judged here; the loader
+ * does that together with those of other layers.
  */
-export function parseSettingsFlags(argv: readonly string[], own: Readonly<Record<string, 'switch' | 'value'>> = {}): ParsedFlags {
+export function parseSettingsFlags(argv: readonly string[], own: Readonly<Record<string, OwnFlag>> = {}): ParsedFlags {
   const settingsFlags = new Map(SETTINGS_FLAGS.map((each) => [each.name, each]));
   const options = {
     ...Object.fromEntries(SETTINGS_FLAGS.map(({ name }) => [name, { type: 'string' } as const])),
@@ -76,7 +79,10 @@ export function parseSettingsFlags(argv: readonly string[], own: Readonly<Record
     } else if (settingsFlag) {
       const earlier = settingsFlag.repeatable ? (values.get(token.name) ?? []) : [];
       values.set(token.name, [...earlier, token.value]);
-    } else ownGiven.set(token.name, token.value);
+    } else {
+      const earlier = own[token.name] === 'values' ? ownGiven.get(token.name) : undefined;
+      ownGiven.set(token.name, earlier === undefined ? token.value : `${earlier}\n${token.value}`);
+    }
   }
   if (problems.length > 0) return { kind: 'usage', problems };
   const config = values.get('config')?.[0] ?? null;

@@ -5,12 +5,12 @@ export const CLEAR_SCREEN = '\u001b[H\u001b[2J';
 
 const USUAL_COLUMNS = 80;
 
-/** Standard output is a terminal that can take back what it shows. */
-export function isLiveTerminal(): boolean {
-  return process.stdout.isTTY === true && process.env['TERM'] !== 'dumb';
+/** Standard output, or error, is a terminal that can take back what it shows. */
+export function isLiveTerminal(stream: NodeJS.WriteStream = process.stdout): boolean {
+  return stream.isTTY === true && process.env['TERM'] !== 'dumb';
 }
 
 /** How many letters fit on a line of it. */
-export function terminalColumns(): number {
-  return process.stdout.columns || USUAL_COLUMNS;
+export function terminalColumns(stream: NodeJS.WriteStream = process.stdout): number {
+  return stream.columns || USUAL_COLUMNS;
 }

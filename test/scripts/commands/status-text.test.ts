@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { AdminStatus, Stats, SupervisorStatus } from '../../../gateway/http/pages/admin-answers.ts';
-import { statusText } from '../../../scripts/commands/status-text.ts';
+import { statusText } from '../../../scripts/commands/live/status-text.ts';
 
 const STATUS: Omit<AdminStatus, 'supervisor'> = {
   version: '1.0.0',

@@ -1,6 +1,6 @@
-import { columns } from '../../gateway/core/log/columns.ts';
-import type { AdminStatus, Stats } from '../../gateway/http/pages/admin-answers.ts';
-import { stateText, swapText } from './live/progress-text.ts';
+import { columns } from '../../../gateway/core/log/columns.ts';
+import type { AdminStatus, Stats } from '../../../gateway/http/pages/admin-answers.ts';
+import { stateText, swapText } from './progress-text.ts';
 
 /** The answers of /admin/status and /stats as lines for a terminal. */
 export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | 'breakers' | 'queue'>): string {

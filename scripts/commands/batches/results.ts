@@ -1,0 +1,65 @@
+import { createWriteStream } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { finished } from 'node:stream/promises';
+import type { BatchObject } from '../../../gateway/batches/batch-object.ts';
+import { hasEnded } from '../../../gateway/batches/life.ts';
+import { type BatchContext, failed, note } from './context.ts';
+import { download } from './download.ts';
+import { askApi, type StoredApi, type Told } from './stored-api.ts';
+import { untilEnded } from './watch.ts';
+
+export interface ResultsAsked {
+  readonly id: string;
+  /** null: standard output. */
+  readonly output: string | null;
+  /** Of the lines that failed. */
+  readonly errors: boolean;
+  /** Waits until it has ended. */
+  readonly follow: boolean;
+}
+
+/** `headgate batch results ID`: the lines that it has written. */
+export async function results(context: BatchContext, { id, output, errors, follow }: ResultsAsked): Promise<number> {
+  const api = await context.api();
+  const ended = follow ? await untilEnded(context, api, id, 'silently') : await now(api, id);
+  if ('kind' in ended) return failed(context, ended.message);
+  if (!hasEnded(ended.status)) {
+    const { total, completed, failed: bad } = ended.request_counts;
+    return failed(context, `${id} has not ended (${ended.status}, ${completed + bad} of ${total} lines): --follow waits for it.`);
+  }
+  const file = errors ? ended.error_file_id : ended.output_file_id;
+  if (file === null) {
+    if (!errors) return failed(context, `${id} (${ended.status}) has no results: no line of it was completed.`);
+    note(context, `${id} has no lines that failed.`);
+    return 0;
+  }
+  try {
+    const told = await (output === null ? download(api, file, context.out) : saveTo(output, api, file));
+    return told.kind === 'failed' ? failed(context, told.message) : 0;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    // Whoever read has had enough.
+    return code === 'EPIPE' ? 0 : failed(context, `The results cannot be written: ${message}`);
+  }
+}
+
+async function now(api: StoredApi, id: string) {
+  const told = await askApi<BatchObject>(api, 'GET', `/v1/batches/${encodeURIComponent(id)}`);
+  return told.kind === 'told' ? told.body : told;
+}
+
+/** Whole, or not at all: what stood there stays until all has come. @throws what the disk says */
+export async function saveTo(path: string, api: StoredApi, file: string): Promise<Told<number>> {
+  const draft = `${path}.${process.pid}.part`;
+  const stream = createWriteStream(draft);
+  try {
+    const told = await download(api, file, stream);
+    stream.end();
+    await finished(stream);
+    if (told.kind === 'told') await rename(draft, path);
+    return told;
+  } finally {
+    stream.destroy();
+    await rm(draft, { force: true });
+  }
+}
