@@ -177,10 +177,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const metrics = createMetrics({ clock, loop, version: VERSION, nodeVersion: process.versions.node });
   const holder = idMaker()();
   const budgets = new BudgetBooks(() => early.gateways ?? kin?.beginning.count ?? 1);
+  const database = databaseFile(settings, options.historyDir ?? null, options.cwd);
+  const store = database === null ? null : new Store(database, clock);
   const usage = new Usage({
     clock,
     log: ofAll,
-    file: databaseFile(settings, options.historyDir ?? null, options.cwd),
+    store,
     holder,
     budgets,
     sharedBudgets: () => early.sharedBudgets,
@@ -370,8 +372,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   // === files ===
   const fileLines = fileLog(log, clock);
   const folder = filesDir(settings, options.historyDir ?? null, options.cwd);
-  const database = databaseFile(settings, options.historyDir ?? null, options.cwd);
-  const store = options.fileRecords || database === null ? null : new Store(database, clock);
   const records = store && sqlitePorts(store);
   const fileRecords = options.fileRecords ?? records?.files ?? null;
   const files =
@@ -669,9 +669,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await validator?.close();
     await runner?.close();
     await files?.close();
-    await store?.close();
     await directory.close();
     await usage.close();
+    await store?.close();
     await early.close();
     loop.stop();
     log.flush();

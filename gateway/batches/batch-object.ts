@@ -39,6 +39,8 @@ export function batchObject(row: BatchRow) {
   };
 }
 
+export type BatchObject = ReturnType<typeof batchObject>;
+
 function seconds(ms: number | null): number | null {
   return ms === null ? null : Math.floor(ms / 1_000);
 }

@@ -92,6 +92,8 @@ export class FileFolder {
     for await (const name of this.disk.names(this.path)) if (ID.test(name)) there.push(name);
     const nameless: string[] = [];
     const rows = await known();
+    // A database that knows of no file at all may be a new one, in the place of one that was lost.
+    if (rows.size === 0) return [];
     for (const id of there) {
       if (nameless.length === most) break;
       if (!rows.has(id) && isOlder(await this.disk.changedAt(this.pathOf(id)), now - NAMELESS_MS)) nameless.push(id);

@@ -53,7 +53,6 @@ interface RecordKeeperOptions {
   readonly store: {
     readonly file: string;
     ask(question: StoreQuestion): Promise<StoreAnswer>;
-    close(): Promise<void>;
   };
   /** No other life of any process has the same. */
   readonly holder: string;
@@ -143,7 +142,6 @@ export class RecordKeeper {
     this.#timer.cancel();
     const left = await this.flush();
     if (left.length > 0) log.warn('database.lost', `Usage of ${requestsIn(left)} requests could not be written to ${store.file}.`);
-    await store.close();
   }
 
   #tick(): void {

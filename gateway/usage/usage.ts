@@ -2,7 +2,7 @@ import type { Call } from '../core/call.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log/log.ts';
 import { ANONYMOUS_NAME, nameOf } from '../core/principal.ts';
-import { Store } from '../state/store/sqlite/store.ts';
+import type { Store } from '../state/store/sqlite/store.ts';
 import type { UsageRow } from '../state/store/words.ts';
 import { RecordKeeper, type SharedBudgets, type SpentBooks } from './record-keeper.ts';
 import { type Counted, UsageBook } from './usage-book.ts';
@@ -13,8 +13,8 @@ const HOUR_MS = 3_600_000;
 interface UsageOptions {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
-  /** null: nothing is written down here. */
-  readonly file: string | null;
+  /** null: nothing is written down here. It is closed by whoever opened it. */
+  readonly store: Store | null;
   readonly holder: string;
   readonly budgets: SpentBooks;
   /** Where they meet those of other machines; null: nowhere. Asked once calls are served. */
@@ -28,10 +28,10 @@ export class Usage {
   readonly #keeper: RecordKeeper | null;
   #isOn = false;
 
-  constructor({ clock, log, file, holder, budgets, sharedBudgets: shared }: UsageOptions) {
+  constructor({ clock, log, store, holder, budgets, sharedBudgets: shared }: UsageOptions) {
     this.#clock = clock;
     const usage = this.#book;
-    this.#keeper = file === null ? null : new RecordKeeper({ clock, log, store: new Store(file, clock), holder, usage, budgets, shared });
+    this.#keeper = store && new RecordKeeper({ clock, log, store, holder, usage, budgets, shared });
   }
 
   /** Whether it is to be taken down from now on. What was is known all the same. */

@@ -86,8 +86,8 @@ describe('paths', () => {
     await gateway.gateway.firstReady;
     for (const [method, path] of [
       ['GET', '/v1/unknown'],
-      ['POST', '/v1/files'],
-      ['DELETE', '/v1/batches/x'],
+      ['POST', '/v1/uploads'],
+      ['DELETE', '/v1/assistants/x'],
       ['POST', '/v1'],
     ] as const) {
       const response = await fetch(`${gateway.url}${path}`, { method });
@@ -100,6 +100,8 @@ describe('paths', () => {
       ['POST', '/v1/models', 'GET, HEAD'],
       ['PUT', '/v1/audio/transcriptions', 'POST'],
       ['POST', '/health', 'GET, HEAD'],
+      ['PUT', '/v1/files', 'POST, GET, HEAD'],
+      ['DELETE', '/v1/batches/x', 'GET, HEAD'],
       ['GET', '/admin/reload', 'POST'],
     ] as const) {
       const response = await fetch(`${gateway.url}${path}`, { method });

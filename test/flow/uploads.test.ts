@@ -179,8 +179,8 @@ test('a client that leaves in the middle of its upload is heard of by no worker'
 test('a client that leaves before the model is known leaves no trace', async () => {
   const { url } = await start();
   const { upload, answer } = slowly(url, 'early');
-  upload.write(`--${BOUNDARY}\r\n`);
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  // Once it is written it is read, whenever the other side comes to it.
+  await new Promise((resolve) => upload.write(`--${BOUNDARY}\r\n`, resolve));
   upload.destroy();
   await answer;
   await endOf(gateway!, 'early');

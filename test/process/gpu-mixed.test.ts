@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { AdminStatus, Stats } from '../../gateway/http/pages/admin-answers.ts';
 import { systemClock } from '../../gateway/core/clock.ts';
-import { statusText } from '../../scripts/commands/status-text.ts';
+import { statusText } from '../../scripts/commands/live/status-text.ts';
 import { NvidiaSmi } from '../../supervisor/gpu/gpu.ts';
 import { AS_ADMIN } from '../support/admin.ts';
 import { startTestGateway, until } from '../support/gateway.ts';

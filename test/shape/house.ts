@@ -583,6 +583,24 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/core', 'gateway/core/log', 'gateway/http/pages'],
   },
   {
+    path: 'scripts/commands/batches/compare',
+    idea: 'the results of two batches beside each other',
+    knows: ['gateway/batches', 'gateway/core/log', 'gateway/core/secrets'],
+  },
+  {
+    path: 'scripts/commands/batches',
+    idea: "batches by the gateway's API: sent, watched, listed, fetched, compared",
+    knows: [
+      'gateway/batches',
+      'gateway/core',
+      'gateway/core/log',
+      'gateway/core/secrets',
+      'gateway/http/stored',
+      'scripts/commands/batches/compare',
+      'scripts/commands/live',
+    ],
+  },
+  {
     path: 'scripts/commands/keys',
     idea: 'keys of clients: made, listed, looked at',
     knows: ['gateway/config', 'gateway/config/schema', 'gateway/core', 'gateway/core/log', 'gateway/keys'],
@@ -604,6 +622,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/telemetry/events',
       'gateway/usage',
       'scripts/bench',
+      'scripts/commands/batches',
       'scripts/commands/keeping',
       'scripts/commands/keys',
       'scripts/commands/live',

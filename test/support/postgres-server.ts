@@ -1,7 +1,6 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { until } from './gateway.ts';
@@ -59,7 +58,7 @@ export async function startPostgresServer(): Promise<PostgresServer> {
     const all = ['-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])];
     const started = spawn(join(FOLDER, 'postgres'), all, { ...options, stdio: 'ignore' });
     child = started;
-    await until(async () => started.exitCode !== null || (await accepts(port)), 'the server answers');
+    await until(() => started.exitCode !== null || accepts(port), 'the server answers');
     return started.exitCode === null;
   };
   const stop = async (): Promise<void> => {
@@ -129,14 +128,7 @@ function childrenOf(pid: number): readonly number[] {
   return found.trim().split(/\s+/).map(Number);
 }
 
-/** Whether it lets anybody ask for a connection in TLS, which it does when it is ready, and answers with a letter. */
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.on('connect', () => socket.write(Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])));
-    socket.on('data', () => socket.destroy());
-    socket.on('data', () => resolve(true));
-    socket.on('error', () => resolve(false));
-    socket.on('close', () => resolve(false));
-  });
+/** Whether it lets in who asks; while it starts it says that it does. */
+function accepts(port: number): boolean {
+  return spawnSync(join(FOLDER!, 'pg_isready'), ['-q', '-h', '127.0.0.1', '-p', String(port)]).status === 0;
 }

@@ -78,6 +78,8 @@ test('a file without a row is nobody’s after an hour, not before, and nothing 
   const known = () => Promise.resolve(new Set([OTHER]));
   expect(await folder.nameless(Date.now(), 10, known)).toEqual([]);
   expect(await folder.nameless(Date.now() + HOUR_MS + 60_000, 10, known)).toEqual([ID]);
+  // A database that knows of none may stand in the place of one that was lost.
+  expect(await folder.nameless(Date.now() + HOUR_MS + 60_000, 10, () => Promise.resolve(new Set<string>()))).toEqual([]);
 });
 
 test('a finished file becomes one of ours, and keeps its own name until it is removed', async () => {

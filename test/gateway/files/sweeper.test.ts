@@ -80,6 +80,7 @@ test('one that the disk does not let go of holds up no other, and is tried again
 
 test('what a process left that died is gone after the start; a store that fails is no reason to stop', async () => {
   const { clock, records, folder, sweeper } = await house(0);
+  records.fileIds = () => Promise.resolve(new Set([idOf(3)]));
   const { startedAt } = { startedAt: 'x' };
   writeFileSync(join(temp.path, 'tmp', `${idOf(1)}.999999999.${Buffer.from(startedAt).toString('base64url')}`), 'half');
   writeFileSync(join(temp.path, idOf(2)), 'nameless');

@@ -97,7 +97,6 @@ export class Process {
           const answer = machine.ask(question);
           return this.fault === 'deaf' ? { ok: false, trouble: 'disk', message: 'no' } : answer;
         },
-        close: async () => {},
       },
     });
   }

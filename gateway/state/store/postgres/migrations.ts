@@ -32,8 +32,9 @@ export async function migrate(sql: Sql, migrations: readonly string[] = MIGRATIO
 }
 
 async function versionOf(sql: Statements, migrations: readonly string[]): Promise<number> {
-  const [table] = await sql`SELECT to_regclass('headgate.form') IS NOT NULL AS "isThere"`;
-  if (!table?.['isThere']) return 0;
+  // to_regclass would not see what another has made while this one waited for the lock: it looks into a cache.
+  const [table] = await sql`SELECT 1 FROM pg_tables WHERE schemaname = 'headgate' AND tablename = 'form'`;
+  if (!table) return 0;
   const [row] = await sql`SELECT version FROM headgate.form`;
   const version = Number(row?.['version'] ?? 0);
   if (version > migrations.length) throw new NewerSchema(version, migrations.length);

@@ -18,6 +18,11 @@ export function sqlitePorts(store: Store): SqlitePorts {
     <Name extends DeskMethod<'batches'>>(name: Name) =>
     (...args: ArgsOf<'batches', Name>) =>
       store.call('batches', name, args);
+  /** Who only looks makes no file, and starts no thread. */
+  const unlessNew =
+    <Args extends readonly unknown[], Answer>(ask: (...args: Args) => Promise<Answer>, nothing: Answer) =>
+    (...args: Args) =>
+      store.isThere ? ask(...args) : Promise.resolve(nothing);
   /** After it has happened there may be work. */
   const work =
     <Name extends DeskMethod<'batches'>>(name: Name) =>
@@ -26,22 +31,22 @@ export function sqlitePorts(store: Store): SqlitePorts {
       for (const listener of listeners) listener();
       return answer;
     };
-  return {
+  const ports: SqlitePorts = {
     files: {
       addFile: files('addFile'),
       fileOf: files('fileOf'),
       listFiles: files('listFiles'),
       deleteFile: files('deleteFile'),
-      uselessFiles: files('uselessFiles'),
+      uselessFiles: unlessNew(files('uselessFiles'), []),
       forgetFiles: files('forgetFiles'),
-      fileIds: files('fileIds'),
+      fileIds: unlessNew(files('fileIds'), new Set<string>()),
       totalBytes: files('totalBytes'),
     },
     batches: {
       addBatch: work('addBatch'),
       batchOf: batches('batchOf'),
       listBatches: batches('listBatches'),
-      openBatches: batches('openBatches'),
+      openBatches: unlessNew(batches('openBatches'), []),
       cancelBatch: work('cancelBatch'),
       holdOn: batches('holdOn'),
       letGo: work('letGo'),
@@ -49,7 +54,11 @@ export function sqlitePorts(store: Store): SqlitePorts {
       beginLines: batches('beginLines'),
       addLines: batches('addLines'),
       endValidation: work('endValidation'),
-      claimSlice: batches('claimSlice'),
+      claimSlice: (...args) =>
+        // Whoever was told that there is no answer does not know what he has.
+        store.call('batches', 'claimSlice', args, (late) => {
+          if (late) void ports.batches.releaseSlice(late.claim, args[1]).catch(() => {});
+        }),
       releaseSlice: work('releaseSlice'),
       settle: batches('settle'),
       waitingLines: batches('waitingLines'),
@@ -63,4 +72,5 @@ export function sqlitePorts(store: Store): SqlitePorts {
       },
     },
   };
+  return ports;
 }

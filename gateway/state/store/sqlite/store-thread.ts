@@ -32,6 +32,7 @@ port.on('message', (message: Message) => {
 
 function answerToCall(call: DeskCall): { readonly ok: true; readonly value: unknown } | StoreFailure {
   try {
+    checkPlace();
     open ??= opened();
     return { ok: true, value: open.desks.answer(call) };
   } catch (error) {

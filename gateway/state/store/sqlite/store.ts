@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../../core/clock.ts';
 import type { AnswerOf, ArgsOf, DeskCall, DeskMethod, Desks } from './desks.ts';
@@ -29,23 +30,31 @@ export class Store {
     return this.#file;
   }
 
+  /** There is something in it, or somebody has asked for it. */
+  get isThere(): boolean {
+    return this.#thread !== null || existsSync(this.#file);
+  }
+
   /** Never rejects. It may take as long as the disk does: whoever cannot wait has a limit of his own. */
   ask(question: StoreQuestion): Promise<StoreAnswer> {
     return this.#say<StoreAnswer>({ question });
   }
 
-  /** A method of a port. @throws StoreFailed, after ten seconds at the latest */
+  /** A method of a port. @param onLate hears an answer of which the caller was told that there is none @throws StoreFailed, within ten seconds */
   async call<Desk extends keyof Desks, Name extends DeskMethod<Desk>>(
     desk: Desk,
     method: Name,
     args: ArgsOf<Desk, Name>,
+    onLate?: (answer: AnswerOf<Desk, Name>) => void,
   ): Promise<AnswerOf<Desk, Name>> {
     type Answer = { readonly ok: true; readonly value: AnswerOf<Desk, Name> } | StoreFailure;
     const limit = Promise.withResolvers<StoreFailure>();
-    const timer = this.#clock.after(CALL_MS, () =>
-      limit.resolve({ ok: false, trouble: 'timeout', message: `it does not answer within ${CALL_MS / 1_000} s` }),
-    );
-    const answer = await Promise.race([this.#say<Answer>({ call: { desk, method, args } }), limit.promise]);
+    const said = this.#say<Answer>({ call: { desk, method, args } });
+    const timer = this.#clock.after(CALL_MS, () => {
+      limit.resolve({ ok: false, trouble: 'timeout', message: `it does not answer within ${CALL_MS / 1_000} s` });
+      if (onLate) void said.then((answer) => answer.ok && onLate(answer.value));
+    });
+    const answer = await Promise.race([said, limit.promise]);
     timer.cancel();
     if (!answer.ok) throw new StoreFailed(answer.trouble, answer.message);
     return answer.value;
