@@ -69,6 +69,8 @@ export async function startPostgresServer(): Promise<PostgresServer> {
     ending.kill('SIGQUIT');
     await gone;
   };
+  // A test that fails before it has it does not stop it.
+  process.once('exit', () => child?.kill('SIGQUIT'));
   for (let tries = 1; !(await start()); tries++) {
     if (tries === MOST_TRIES) throw new Error('no server could be started');
     port = await freePort();
