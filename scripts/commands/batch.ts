@@ -13,8 +13,9 @@ import { show } from './batches/show.ts';
 import type { StoredApi } from './batches/stored-api.ts';
 import { submit } from './batches/submit.ts';
 import { readCommandLine } from './command-line.ts';
-import { findGateway } from './find-gateway.ts';
+import { findGateway, othersText } from './find-gateway.ts';
 import { isLiveTerminal, terminalColumns } from './live/terminal.ts';
+import { outliveReaders } from './output.ts';
 
 /** The words that each needs, and its own flags; `key` is of all. */
 const VERBS = {
@@ -64,6 +65,7 @@ export async function batch(argv: readonly string[]): Promise<number> {
     return wrong(`${needs.slice(rest.length).join(' and ')} is missing: headgate batch ${verb} ${needs.join(' ')}`);
   if (rest.length > needs.length) return wrong(`unexpected argument ${rest[needs.length]}`);
 
+  outliveReaders();
   const text = (flag: string): string | null => (own.get(flag) as string | undefined) ?? null;
   const context = contextOf(line.loaded, line.cwd, text('key'));
   const [first = '', second = ''] = rest;
@@ -112,7 +114,9 @@ function contextOf(loaded: LoadedSettings, cwd: string, key: string | null): Bat
 async function connect(loaded: LoadedSettings, cwd: string, typed: string | null): Promise<StoredApi> {
   const key = typed ?? (process.env['HEADGATE_API_KEY'] || process.env['OPENAI_API_KEY'] || null);
   const found = key === null ? findAdminKey(loaded.settings, cwd) : null;
-  const { base, isGuess } = await findGateway(loaded, cwd, 'api');
+  const where = await findGateway(loaded, cwd, 'api');
+  const { base, isGuess } = where;
+  process.stderr.write(othersText(where));
   const admin = found === null || found.kind === 'none' ? null : { base: (await findGateway(loaded, cwd, 'admin')).base, key: found.key };
   const here = isGuess ? ` None was started in this folder (${loaded.settings.supervisor.state_dir}).` : '';
   return { base, key, admin, advice: `Is it running there?${here} --port and --config say where to ask.` };

@@ -1,5 +1,4 @@
-import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { finished } from 'node:stream/promises';
 import type { BatchObject } from '../../../gateway/batches/batch-object.ts';
 import { hasEnded } from '../../../gateway/batches/life.ts';
@@ -48,18 +47,29 @@ async function now(api: StoredApi, id: string) {
   return told.kind === 'told' ? told.body : told;
 }
 
-/** Whole, or not at all: what stood there stays until all has come. @throws what the disk says */
+/** Whole, or not at all: what stood there stays until all has come. A device or a pipe takes it as it comes. @throws what the disk says */
 export async function saveTo(path: string, api: StoredApi, file: string): Promise<Told<number>> {
-  const draft = `${path}.${process.pid}.part`;
-  const stream = createWriteStream(draft);
+  const found = await stat(path).catch(() => null);
+  if (found !== null && !found.isFile()) return written(path, api, file);
+  const target = found === null ? path : await realpath(path);
+  const draft = `${target}.${process.pid}.part`;
+  try {
+    const told = await written(draft, api, file);
+    if (told.kind === 'told') await rename(draft, target);
+    return told;
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
+async function written(path: string, api: StoredApi, file: string): Promise<Told<number>> {
+  const stream = (await open(path, 'w')).createWriteStream();
   try {
     const told = await download(api, file, stream);
     stream.end();
     await finished(stream);
-    if (told.kind === 'told') await rename(draft, path);
     return told;
   } finally {
     stream.destroy();
-    await rm(draft, { force: true });
   }
 }

@@ -25,7 +25,7 @@ export async function submit(context: BatchContext, { file, endpoint, window, me
   const chosen = endpoint ?? looked.url;
   if (chosen === null) return failed(context, `The first line of ${file} has no "url": say --endpoint /v1/chat/completions, or another.`);
   const api = await context.api();
-  const sent = await upload(api, file, looked.bytes);
+  const sent = await upload(api, context.clock, file, looked.bytes);
   if (sent.kind === 'failed') return failed(context, sent.message);
   const asked = {
     input_file_id: sent.body.id,

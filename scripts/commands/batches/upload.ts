@@ -3,17 +3,20 @@ import { createReadStream } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { basename } from 'node:path';
 import { urlToHttpOptions } from 'node:url';
+import type { Clock, Timer } from '../../../gateway/core/clock.ts';
 import { answered, authorization, notThere, type StoredApi, type Told } from './stored-api.ts';
 
 const { request } = process.getBuiltinModule('node:http');
 
+/** What stands between may not know that the file waits for a word. */
+const WORD_MS = 3_000;
 /** A disk may take long to have it all. */
 const SILENCE_MS = 300_000;
 const PIECE_BYTES = 262_144;
 const MOST_ANSWER_CHARS = 1_048_576;
 
 /** Sends a file of so many bytes as the input of batches, piece by piece. Never throws. @returns its id */
-export function upload(api: StoredApi, path: string, bytes: number): Promise<Told<{ readonly id: string }>> {
+export function upload(api: StoredApi, clock: Clock, path: string, bytes: number): Promise<Told<{ readonly id: string }>> {
   const boundary = `headgate-${randomUUID()}`;
   const name = basename(path).replaceAll(/["\r\n]/g, '_');
   const head = Buffer.from(
@@ -31,12 +34,17 @@ export function upload(api: StoredApi, path: string, bytes: number): Promise<Tol
         ...authorization(api.key),
         'content-type': `multipart/form-data; boundary=${boundary}`,
         'content-length': head.length + bytes + tail.length,
+        // A refusal to one who sends could be lost.
+        expect: '100-continue',
       },
     });
     // No more than was promised, should somebody add to it meanwhile.
     const file = createReadStream(path, { highWaterMark: PIECE_BYTES, start: 0, end: Math.max(0, bytes - 1) });
+    const sent = { any: false };
+    let word: Timer = { cancel() {} };
     const end = (told: Told<{ readonly id: string }>): void => {
       resolve(told);
+      word.cancel();
       file.destroy();
       outgoing.destroy();
     };
@@ -48,11 +56,23 @@ export function upload(api: StoredApi, path: string, bytes: number): Promise<Tol
       );
     });
     outgoing.on('timeout', () => outgoing.destroy(Object.assign(new Error('it did not answer in time'), { code: 'ETIMEDOUT' })));
-    outgoing.on('error', (error) => end(notThere(api, error)));
-    outgoing.write(head);
+    outgoing.on('error', (error: NodeJS.ErrnoException) => {
+      const { kind, message, status, isAway } = notThere(api, error);
+      const broken = `The gateway on ${api.base} broke the upload off (${error.code ?? error.message}).`;
+      end({ kind, message: sent.any ? broken : message, status, isAway });
+    });
     file.on('error', (error) => end({ kind: 'failed', message: `${path}: ${error.message}`, status: null, isAway: false }));
     file.on('end', () => outgoing.end(tail));
-    file.pipe(outgoing, { end: false });
+    const send = (): void => {
+      if (sent.any || outgoing.destroyed) return;
+      sent.any = true;
+      outgoing.write(head);
+      file.pipe(outgoing, { end: false });
+    };
+    outgoing.on('continue', send);
+    const connected = (): void => void (word = clock.after(WORD_MS, send));
+    outgoing.on('socket', (socket) => (socket.connecting ? socket.once('connect', connected) : connected()));
+    outgoing.flushHeaders();
   });
 }
 

@@ -19,6 +19,12 @@ describe('reading the command line', () => {
     });
   });
 
+  test('tells all values of a flag of its own that may be given again, a line each', () => {
+    const argv = ['--name', 'a', '--name=b', '--as', 'c', '--as', 'd'];
+    const parsed = parseSettingsFlags(argv, { name: 'values', as: 'value' });
+    expect(parsed).toMatchObject({ own: new Map(Object.entries({ name: 'a\nb', as: 'd' })) });
+  });
+
   test("hands over a command's own flags and arguments", () => {
     const parsed = parseSettingsFlags(['model-a', '--json', '--port', '1', '--name', 'n'], { json: 'switch', name: 'value' });
     expect(parsed).toMatchObject({
