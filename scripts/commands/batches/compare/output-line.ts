@@ -26,7 +26,7 @@ export function outputLine(bytes: Buffer): OutputLine | null {
   const body = objectOf(response?.['body']);
   const isFailed = body === null || line['error'] != null || (typeof status === 'number' && (status < 200 || status > 299));
   if (isFailed) {
-    const error = line['error'] ?? body?.['error'] ?? body;
+    const error = line['error'] ?? body?.['error'] ?? response?.['body'];
     const none = { model: null, promptTokens: null, completionTokens: null, finish: null };
     return { customId, isFailed, ...none, text: errorText(typeof status === 'number' && status !== 200 ? status : null, error) };
   }

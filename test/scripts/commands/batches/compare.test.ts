@@ -78,6 +78,11 @@ test.each<[string, ReturnType<typeof told>, object | null]>([
     { isFailed: true, text: '400 bad no' },
   ],
   [
+    'an answer that is no JSON',
+    told({ response: { status_code: 502, body: '<html>' }, error: null }),
+    { isFailed: true, text: '502 <html>' },
+  ],
+  [
     'a line that never ran',
     told({ response: null, error: { code: 'batch_expired', message: 'late' } }),
     { isFailed: true, text: 'batch_expired late' },
