@@ -57,6 +57,7 @@ const READ_AT_START: readonly string[] = [
   'state.prefix',
   'database',
   'files.dir',
+  'batches.enabled',
   'supervisor',
   'log.format',
   'telemetry',

@@ -28,13 +28,14 @@ describe('what a reload brings', () => {
     ['admin: { key: sixteen-visibles }', 'admin.key'],
     ['auth: { allow_anonymous: true }', 'auth.allow_anonymous'],
     ['files: { max_total_bytes: 1000000000 }', 'files.max_total_bytes'],
-    ['batches: { enabled: false }', 'batches.enabled'],
+    ['batches: { share: 0.5 }', 'batches.share'],
   ])('%s holds at once', (file, path) => {
     expect(diff('', file)).toEqual({ changed: [path], needsRestart: [] });
   });
 
   test.each([
     ['server: { host: localhost }', 'server.host'],
+    ['batches: { enabled: false }', 'batches.enabled'],
     ['server: { port: 1 }', 'server.port'],
     ['server: { header_timeout_ms: 1 }', 'server.header_timeout_ms'],
     ['admin: { host: localhost }', 'admin.host'],
