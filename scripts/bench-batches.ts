@@ -57,14 +57,18 @@ async function main(): Promise<void> {
   const sentMs = performance.now() - begun;
   const bytes = file.bytes;
   say(`sent ${(bytes / 1e6).toFixed(0)} MB in ${(sentMs / 1e3).toFixed(2)} s: ${(bytes / 1e3 / sentMs).toFixed(0)} MB/s`);
-  const first = await run(url, file.id, gateway.pid!);
+  const sentMib = memory.most();
+  let validatedMib = 0;
+  const first = await run(url, file.id, gateway.pid!, () => (validatedMib = memory.most()));
   say(`${lines} lines validated in ${(first.validatedMs / 1e3).toFixed(1)} s`);
   say(
     `run and put together in ${(first.ranMs / 1e3).toFixed(1)} s: ${((1e3 * lines) / first.ranMs).toFixed(0)} lines/s, ${first.cpuUsPerLine.toFixed(0)} µs of CPU time of the gateway a line`,
   );
   say(`from the first byte sent to the end: ${((1e3 * lines) / (sentMs + first.validatedMs + first.ranMs)).toFixed(0)} lines/s`);
   await checkOutput(url, first.output);
-  say(`memory of the gateway: ${memory.before.toFixed(0)} MiB before, at most ${memory.most().toFixed(0)} MiB`);
+  say(
+    `memory of the gateway: ${memory.before.toFixed(0)} MiB before, at most ${sentMib.toFixed(0)} once it was sent, ${validatedMib.toFixed(0)} validated, ${memory.most().toFixed(0)} in all`,
+  );
 
   if (streams === 0) process.exit();
   const alone = await talk(url, () => true, 8_000);
@@ -124,6 +128,7 @@ async function run(
   url: string,
   input: string,
   pid: number,
+  onValidated = () => {},
 ): Promise<{ validatedMs: number; ranMs: number; cpuUsPerLine: number; output: string }> {
   const asked = { input_file_id: input, endpoint: '/v1/chat/completions', completion_window: '24h' };
   const begun = performance.now();
@@ -139,6 +144,7 @@ async function run(
     const batch = (await (await fetch(`${url}/v1/batches/${id}`)).json()) as Batch;
     if (validatedAt === null && batch.status !== 'validating') {
       validatedAt = performance.now();
+      onValidated();
       cpuBefore = cpuUs(pid);
     }
     if (batch.status === 'completed') {

@@ -5,6 +5,8 @@ import type { AnswerOf, ArgsOf, DeskCall, DeskMethod, Desks } from './desks.ts';
 import { StoreFailed } from '../store-failed.ts';
 import type { StoreAnswer, StoreFailure, StoreQuestion } from '../words.ts';
 
+/** The flags of the process give its main thread eight times as much, for the sake of tokens. */
+const YOUNG_MB = 6;
 /** At the end, what is under way may take so long. */
 const LAST_MS = 2_000;
 /** A call is answered within a few milliseconds; another program may keep the file for two seconds, and the disk may stand still. */
@@ -89,7 +91,10 @@ export class Store {
 
   #start(): Worker {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const thread = new Worker(new URL(`./store-thread.${extension}`, import.meta.url), { workerData: { file: this.#file } });
+    const thread = new Worker(new URL(`./store-thread.${extension}`, import.meta.url), {
+      workerData: { file: this.#file },
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    });
     let why = 'its thread has ended';
     thread.on('message', ({ id, answer }: { id: number; answer: unknown }) => {
       const resolve = this.#open.get(id);
