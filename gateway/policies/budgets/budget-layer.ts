@@ -13,7 +13,7 @@ import type { BudgetRecords, MeetingPlace } from './ports.ts';
 /** How long a call waits for the records, which answer within a millisecond or are in trouble. */
 const ASK_MS = 150;
 /** The same where nothing is known yet of what was spent before. */
-const FIRST_ASK_MS = 500;
+const FIRST_ASK_MS = 2_000;
 
 type KnownTaking = Exclude<BudgetTaking, { kind: 'short' }>;
 
