@@ -397,7 +397,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
             mostLineBytes: settings.server.max_body_bytes + LINE_BESIDES_BYTES,
             mixesModels: settings.batches.allow_mixed_models,
           }),
-          onValidated: () => {},
           onTrouble: (batch, message) =>
             log.warn('batch.validate', `A batch could not be validated yet, and is tried again: ${message}`, { batch }),
         });

@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { JsonObject } from '../openai/json-body.ts';
+import { shownName } from '../openai/model-names.ts';
 import type { BatchRow } from '../state/store/batch-terms.ts';
 import type { Listed, Owner, Page } from '../state/store/file-terms.ts';
 import type { BatchRecords, FileRecords } from '../state/store/ports.ts';
@@ -8,7 +9,6 @@ import { StoreFailed } from '../state/store/store-failed.ts';
 import { createAsked } from './create-asked.ts';
 import { isCancelled } from './life.ts';
 import type { Validator } from './validator.ts';
-import { shown } from './wrong-type.ts';
 
 const WINDOW_MS = 24 * 3_600_000;
 
@@ -77,7 +77,7 @@ export class BatchDesk {
 }
 
 function unknown(id: string): never {
-  throw new GatewayError('not_found', `No batch found with id '${shown(id)}'.`, { code: null });
+  throw new GatewayError('not_found', `No batch found with id '${shownName(id)}'.`, { code: null });
 }
 
 async function told<T>(work: () => Promise<T>): Promise<T> {

@@ -1,10 +1,11 @@
 import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../core/errors.ts';
 import { checkShape, MAX_TOKEN_ITEMS } from '../openai/json-body.ts';
+import { shownName } from '../openai/model-names.ts';
+import { tooLong, wrongType } from '../openai/param-refusals.ts';
 import type { BatchError } from '../state/store/batch-terms.ts';
 import { endpointOf } from './endpoints.ts';
 import { prefixOf } from './prefix.ts';
-import { shown, tooLong, wrongType } from './wrong-type.ts';
 
 const MOST_ID_BYTES = 512;
 
@@ -59,7 +60,7 @@ export function checkLine(bytes: Buffer, { endpoint, models }: LineRules): LineF
   else {
     model = models.get(written);
     if (model === undefined) {
-      const message = `The provided model '${shown(written)}' is not supported by the Batch API.`;
+      const message = `The provided model '${shownName(written)}' is not supported by the Batch API.`;
       faults.push(fault('model_not_found', 'body.model', message));
     }
   }

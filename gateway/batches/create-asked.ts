@@ -1,14 +1,12 @@
-import { GatewayError } from '../core/errors.ts';
 import type { JsonObject } from '../openai/json-body.ts';
 import { BATCH_ENDPOINTS } from './endpoints.ts';
-import { shown, tooLong, wrongType } from './wrong-type.ts';
+import { shownName } from '../openai/model-names.ts';
+import { expiryInRange, invalid, missing, tooLong, wrongType } from '../openai/param-refusals.ts';
 
 const WINDOW = '24h';
 const MOST_PAIRS = 16;
 const MOST_KEY_CHARS = 64;
 const MOST_VALUE_CHARS = 512;
-const LEAST_EXPIRY_S = 3_600;
-const MOST_EXPIRY_S = 2_592_000;
 
 /** What a client asks of a new batch. */
 export interface CreateAsked {
@@ -27,11 +25,11 @@ export function createAsked(body: JsonObject): CreateAsked {
   if (!BATCH_ENDPOINTS.includes(endpoint)) {
     const known = BATCH_ENDPOINTS.map((each) => `'${each}'`);
     const supported = `${known.slice(0, -1).join(', ')}, and ${known.at(-1)}`;
-    throw refusal('invalid_value', 'endpoint', `Invalid value: '${shown(endpoint)}'. Supported values are: ${supported}.`);
+    throw invalid(`Invalid value: '${shownName(endpoint)}'. Supported values are: ${supported}.`, 'endpoint');
   }
   if (completionWindow !== WINDOW) {
-    const message = `Invalid value for 'completion_window': '${shown(completionWindow)}'. Supported values are: '${WINDOW}'.`;
-    throw refusal('invalid_value', 'completion_window', message);
+    const message = `Invalid value for 'completion_window': '${shownName(completionWindow)}'. Supported values are: '${WINDOW}'.`;
+    throw invalid(message, 'completion_window');
   }
   const metadata = metadataOf(body['metadata'] ?? null);
   return { inputFile, endpoint, completionWindow, metadata, outputExpiresAfterS: expiryOf(body['output_expires_after'] ?? null) };
@@ -39,28 +37,28 @@ export function createAsked(body: JsonObject): CreateAsked {
 
 function required(body: JsonObject, param: string): string {
   const value = body[param] ?? null;
-  if (value === null) throw refusal('missing_required_parameter', param, `Missing required parameter: '${param}'.`);
-  if (typeof value !== 'string') throw refusal('invalid_type', param, wrongType(param, 'a string', value));
+  if (value === null) throw missing(param);
+  if (typeof value !== 'string') throw invalid(wrongType(param, 'a string', value), param, 'invalid_type');
   return value;
 }
 
 function metadataOf(value: unknown): Readonly<Record<string, string>> | null {
   if (value === null) return null;
   if (typeof value !== 'object' || Array.isArray(value))
-    throw refusal('invalid_type', 'metadata', wrongType('metadata', 'an object', value));
+    throw invalid(wrongType('metadata', 'an object', value), 'metadata', 'invalid_type');
   const pairs = Object.entries(value as JsonObject);
   if (pairs.length > MOST_PAIRS) {
     const message = `Invalid 'metadata': too many properties. Expected an object with at most ${MOST_PAIRS} properties, but got an object with ${pairs.length} properties instead.`;
-    throw refusal('object_above_max_properties', 'metadata', message);
+    throw invalid(message, 'metadata', 'object_above_max_properties');
   }
   for (const [key, item] of pairs) {
-    const param = `metadata.${shown(key)}`;
+    const param = `metadata.${shownName(key)}`;
     if (key.length > MOST_KEY_CHARS) {
-      const message = `Invalid property name in 'metadata': expected at most ${MOST_KEY_CHARS} characters, but '${shown(key)}' has ${key.length}.`;
-      throw refusal('property_name_above_max_length', 'metadata', message);
+      const message = `Invalid property name in 'metadata': expected at most ${MOST_KEY_CHARS} characters, but '${shownName(key)}' has ${key.length}.`;
+      throw invalid(message, 'metadata', 'property_name_above_max_length');
     }
-    if (typeof item !== 'string') throw refusal('invalid_type', param, wrongType(param, 'a string', item));
-    if (item.length > MOST_VALUE_CHARS) throw refusal('string_above_max_length', param, tooLong(param, MOST_VALUE_CHARS, item.length));
+    if (typeof item !== 'string') throw invalid(wrongType(param, 'a string', item), param, 'invalid_type');
+    if (item.length > MOST_VALUE_CHARS) throw invalid(tooLong(param, MOST_VALUE_CHARS, item.length), param, 'string_above_max_length');
   }
   return value as Record<string, string>;
 }
@@ -68,26 +66,13 @@ function metadataOf(value: unknown): Readonly<Record<string, string>> | null {
 function expiryOf(value: unknown): number | null {
   const param = 'output_expires_after';
   if (value === null) return null;
-  if (typeof value !== 'object' || Array.isArray(value)) throw refusal('invalid_type', param, wrongType(param, 'an object', value));
+  if (typeof value !== 'object' || Array.isArray(value)) throw invalid(wrongType(param, 'an object', value), param, 'invalid_type');
   const { anchor, seconds } = value as JsonObject;
-  if (anchor == null) throw refusal('missing_required_parameter', `${param}.anchor`, `Missing required parameter: '${param}.anchor'.`);
-  if (anchor !== 'created_at') throw refusal('invalid_value', `${param}.anchor`, "Invalid value. Supported values are: 'created_at'.");
-  if (seconds == null) throw refusal('missing_required_parameter', `${param}.seconds`, `Missing required parameter: '${param}.seconds'.`);
+  if (anchor == null) throw missing(`${param}.anchor`);
+  if (anchor !== 'created_at') throw invalid("Invalid value. Supported values are: 'created_at'.", `${param}.anchor`);
+  if (seconds == null) throw missing(`${param}.seconds`);
   if (typeof seconds !== 'number' || !Number.isInteger(seconds)) {
-    throw refusal('invalid_type', `${param}.seconds`, wrongType(`${param}.seconds`, 'an integer', seconds));
+    throw invalid(wrongType(`${param}.seconds`, 'an integer', seconds), `${param}.seconds`, 'invalid_type');
   }
-  const begin = `Invalid '${param}.seconds': integer`;
-  if (seconds < LEAST_EXPIRY_S) {
-    const message = `${begin} below minimum value. Expected a value >= ${LEAST_EXPIRY_S}, but got ${seconds} instead.`;
-    throw refusal('integer_below_min_value', `${param}.seconds`, message);
-  }
-  if (seconds > MOST_EXPIRY_S) {
-    const message = `${begin} above maximum value. Expected a value <= ${MOST_EXPIRY_S}, but got ${seconds} instead.`;
-    throw refusal('integer_above_max_value', `${param}.seconds`, message);
-  }
-  return seconds;
-}
-
-function refusal(code: string, param: string, message: string): GatewayError {
-  return new GatewayError('invalid_value', message, { param, code });
+  return expiryInRange(seconds, `${param}.seconds`);
 }

@@ -5,9 +5,9 @@ import type { Found } from './validation.ts';
 import { MORE, type ValidationAsked, type ValidationTold } from './validation-words.ts';
 
 /** Far more than the largest file takes on the slowest disk. */
-/** The flags of the process give its main thread three times as much, for the sake of tokens. */
-const YOUNG_MB = 12;
 const LIMIT_MS = 900_000;
+/** Of memory for what is young; the flags of the process would give it as much as the thread that streams. */
+const YOUNG_MB = 12;
 
 /** The file could not be read. */
 export class Unreadable extends Error {

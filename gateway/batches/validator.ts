@@ -27,8 +27,6 @@ export interface ValidatorContext {
   readonly pathOf: (file: string) => string;
   readonly modelsFor: (owner: Owner) => KnownModels;
   readonly rules: () => { readonly mostLines: number; readonly mostLineBytes: number; readonly mixesModels: boolean };
-  /** A batch is no longer `validating`. */
-  readonly onValidated: (row: BatchRow) => void;
   readonly onTrouble: (batch: string, message: string) => void;
 }
 
@@ -38,27 +36,10 @@ export class Validator {
   readonly #open = new Map<string, { readonly done: Promise<void>; readonly cancel: AbortController }>();
   readonly #again = new Map<string, Timer>();
   #last: Promise<void> = Promise.resolve();
-  #offWork: (() => void) | null = null;
   #isClosed = false;
 
   constructor(context: ValidatorContext) {
     this.#context = context;
-  }
-
-  /** Takes up what nobody has finished validating, then and whenever there may be work. */
-  start(): void {
-    this.#offWork = this.#context.records.onWork(() => void this.takeUp());
-    void this.takeUp();
-  }
-
-  /** Never rejects. */
-  async takeUp(): Promise<void> {
-    try {
-      for (const row of await this.#context.records.openBatches()) if (row.status === 'validating') void this.validate(row);
-    } catch (error) {
-      this.#context.onTrouble('', (error as Error).message);
-      this.#later('', () => void this.takeUp());
-    }
   }
 
   /** Looks at the input of a batch, after those before it. Of one that is under way it is the same answer. Never rejects. */
@@ -92,7 +73,6 @@ export class Validator {
   /** Gives up what is under way: it begins anew in another life. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#offWork?.();
     for (const timer of this.#again.values()) timer.cancel();
     this.#again.clear();
     for (const { cancel } of this.#open.values()) cancel.abort();
@@ -106,8 +86,7 @@ export class Validator {
     const epoch = await records.claimBatch(id, holder, clock.wall());
     if (epoch === null) return;
     const end = async (total: number, model: string | null, errors: readonly BatchError[] | null): Promise<void> => {
-      const ended = await records.endValidation(id, epoch, { total, model, errors }, clock.wall());
-      if (ended !== null) this.#context.onValidated(ended);
+      await records.endValidation(id, epoch, { total, model, errors }, clock.wall());
     };
     if (clock.wall() >= row.expiresAt) return end(0, null, [TOO_LATE]);
     if ((await files.fileOf(row.inputFile, row.owner, clock.wall())) === null) return end(0, null, [noFile(row.inputFile)]);

@@ -1,11 +1,10 @@
 import { GatewayError } from '../core/errors.ts';
+import { expiryInRange, invalid, missing } from '../openai/param-refusals.ts';
 
 /** What may be uploaded. What batches write is batch_output. */
 export const PURPOSES: readonly string[] = ['assistants', 'batch', 'fine-tune', 'vision', 'user_data', 'evals'];
 export const OUTPUT_PURPOSE = 'batch_output';
 
-const LEAST_EXPIRY_S = 3_600;
-const MOST_EXPIRY_S = 2_592_000;
 const MOST_NAME_CHARS = 1_024;
 const SHOWN_CHARS = 100;
 
@@ -27,23 +26,7 @@ export function expirySeconds(anchor: string | undefined, seconds: string | unde
   if (!/^[+-]?\d{1,15}$/.test(seconds)) {
     throw new GatewayError('invalid_type', `Invalid type for '${param}.seconds': expected an integer.`, { param: `${param}.seconds` });
   }
-  return inRange(Number(seconds), LEAST_EXPIRY_S, MOST_EXPIRY_S, `${param}.seconds`);
-}
-
-/** A whole number that is no smaller and no larger. @throws invalid_value with OpenAI's code */
-export function inRange(value: number, least: number, most: number, param: string): number {
-  const begin = `Invalid '${param}': integer`;
-  if (value < least) {
-    throw invalid(
-      `${begin} below minimum value. Expected a value >= ${least}, but got ${value} instead.`,
-      param,
-      'integer_below_min_value',
-    );
-  }
-  if (value > most) {
-    throw invalid(`${begin} above maximum value. Expected a value <= ${most}, but got ${value} instead.`, param, 'integer_above_max_value');
-  }
-  return value;
+  return expiryInRange(Number(seconds), `${param}.seconds`);
 }
 
 /**
@@ -78,15 +61,6 @@ function isObject(line: string): boolean {
   } catch {
     return false;
   }
-}
-
-export function missing(param: string): GatewayError {
-  return invalid(`Missing required parameter: '${param}'.`, param, 'missing_required_parameter');
-}
-
-/** @param code OpenAI's, where that is another than ours; null: it says none */
-export function invalid(message: string, param: string | null, code?: string | null): GatewayError {
-  return new GatewayError('invalid_value', message, code === undefined ? { param } : { param, code });
 }
 
 /** @throws as OpenAI: an unknown file, or another's */

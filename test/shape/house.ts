@@ -61,7 +61,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/files',
     idea: 'files that clients send, and that batches write: kept, listed, read, gone',
-    knows: ['gateway/core', 'gateway/state/store'],
+    knows: ['gateway/core', 'gateway/openai', 'gateway/state/store'],
   },
   {
     path: 'gateway/batches',

@@ -19,7 +19,7 @@ export const database = () =>
   z.strictObject({
     url: checked(databaseUrlProblem).default('auto').meta({
       description:
-        'Where it is kept who used how much, once there are keys or budgets: auto (headgate.db in supervisor.state_dir), or sqlite:PATH, a file on a disk of this machine.',
+        'Where it is kept who used how much, once there are keys or budgets, and what is known of files and batches: auto (headgate.db in supervisor.state_dir), or sqlite:PATH, a file on a disk of this machine.',
     }),
   });
 

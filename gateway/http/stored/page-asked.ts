@@ -1,4 +1,4 @@
-import { inRange, invalid } from '../../files/file-rules.ts';
+import { inRange, invalid } from '../../openai/param-refusals.ts';
 import type { Page } from '../../state/store/file-terms.ts';
 
 export interface PageRule {

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { Busboy, type BusboyFileStream, type BusboyInstance } from '@fastify/busboy';
 import type { Clock } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { invalid } from '../../files/file-rules.ts';
+import { invalid } from '../../openai/param-refusals.ts';
 import { watchUpload } from './upload-pace.ts';
 
 /** What busboy may hold of a file's bytes before the socket is read no further. */

@@ -2,7 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../../core/clock.ts';
 import type { Draft } from '../../files/draft.ts';
 import { batchTooLarge, type Files, fileTooLarge, type NewFile } from '../../files/files.ts';
-import { checkPurpose, expirySeconds, invalid, keptName, missing } from '../../files/file-rules.ts';
+import { checkPurpose, expirySeconds, keptName } from '../../files/file-rules.ts';
+import { invalid, missing } from '../../openai/param-refusals.ts';
 import type { FileRow, Owner } from '../../state/store/file-terms.ts';
 import { FORM_BYTES, readForm } from './read-form.ts';
 

@@ -26,7 +26,6 @@ function scene(lines: readonly string[] | null, purpose = 'batch') {
     new Validator({
       ...{ clock, records, files, holder, pathOf: (id) => join(folder, id), modelsFor: () => state },
       rules: () => ({ mostLines: 5_000, mostLineBytes: 10_000, mixesModels: true }),
-      onValidated: () => {},
       onTrouble: (_batch, message) => trouble.push(message),
     });
   const validator = validatorOf('one');

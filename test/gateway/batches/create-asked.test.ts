@@ -10,7 +10,7 @@ function refusal(body: object): { code: unknown; param: unknown; message: string
     return null;
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
-    return { code: error.details.code, param: error.details.param, message: error.message, status: error.status };
+    return { code: error.details.code ?? error.row.code, param: error.details.param, message: error.message, status: error.status };
   }
 }
 

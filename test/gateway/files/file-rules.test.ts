@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { GatewayError } from '../../../gateway/core/errors.ts';
-import { checkPurpose, expirySeconds, inputRefusal, inRange, keptName, PURPOSES } from '../../../gateway/files/file-rules.ts';
+import { checkPurpose, expirySeconds, inputRefusal, keptName, PURPOSES } from '../../../gateway/files/file-rules.ts';
+import { inRange } from '../../../gateway/openai/param-refusals.ts';
 import { errorBody } from '../../../gateway/openai/error-body.ts';
 
 function refused(act: () => unknown): unknown {

@@ -5,7 +5,7 @@ import type { AnswerOf, ArgsOf, DeskCall, DeskMethod, Desks } from './desks.ts';
 import { StoreFailed } from '../store-failed.ts';
 import type { StoreAnswer, StoreFailure, StoreQuestion } from '../words.ts';
 
-/** The flags of the process give its main thread eight times as much, for the sake of tokens. */
+/** Of memory for what is young; the flags of the process would give it as much as the thread that streams. */
 const YOUNG_MB = 6;
 /** At the end, what is under way may take so long. */
 const LAST_MS = 2_000;

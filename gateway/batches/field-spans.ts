@@ -1,28 +1,7 @@
 import { stringEnd } from '../openai/json-body.ts';
 
-/** What a line of an input file is run by. */
-export interface LineParts {
-  readonly customId: string;
-  readonly url: string;
-  /** The bytes of the line, not one changed: 64-bit numbers, `1.0`, order and spaces are what the client wrote. */
-  readonly body: Buffer;
-}
-
 const QUOTE = 0x22;
 const COLON = 0x3a;
-
-/**
- * Finds the parts of a line that was found valid. Where a name is written twice the last counts, as it does for a parser.
- * @param bytes a JSON object @returns null for a line that lacks one of them: the file is not what was validated
- */
-export function partsOf(bytes: Buffer): LineParts | null {
-  const spans = fieldSpans(bytes);
-  const [id, url, body] = [spans.get('custom_id'), spans.get('url'), spans.get('body')];
-  if (!id || !url || !body) return null;
-  const [customId, path] = [textAt(bytes, id), textAt(bytes, url)];
-  if (customId === null || path === null || bytes[body.start] !== 0x7b) return null;
-  return { customId, url: path, body: bytes.subarray(body.start, body.end) };
-}
 
 export interface Span {
   readonly start: number;
@@ -67,11 +46,6 @@ export function fieldSpans(bytes: Buffer): ReadonlyMap<string, Span> {
     }
   }
   return spans;
-}
-
-/** null: it is no string. */
-function textAt(bytes: Buffer, { start, end }: Span): string | null {
-  return bytes[start] === QUOTE ? (JSON.parse(bytes.toString('utf8', start, end)) as string) : null;
 }
 
 function skipSpace(bytes: Buffer, from: number): number {
