@@ -4,8 +4,8 @@ import { createApp, type AppContext } from './app.ts';
 import { openEarlyPolicies } from './early-policies.ts';
 import { controlPath } from './link/control-path.ts';
 import { adminAccess, apiAccess, metricsArePublic } from './config/access.ts';
-import { databaseFile } from './config/database-file.ts';
-import { filesDir } from './config/files-dir.ts';
+import { databasePlace } from './config/database-place.ts';
+import { filesPlace } from './config/files-place.ts';
 import { adminKey as findOrMakeAdminKey, type AdminKey } from './config/admin-key.ts';
 import { explainJson } from './config/explain.ts';
 import type { LoadedSettings } from './config/load.ts';
@@ -28,16 +28,8 @@ import type { ReloadAnswer } from './http/pages/admin.ts';
 import type { AdminStatus } from './http/pages/admin-answers.ts';
 import { adminStatus } from './http/pages/admin-status.ts';
 import { LiveStatus } from './http/pages/live-status.ts';
-import { BatchDesk } from './batches/batch-desk.ts';
-import { batchFigures, openBatches } from './batches/runner/open-batches.ts';
-import type { Runner } from './batches/runner/runner.ts';
-import { knownModels } from './batches/known-models.ts';
-import { Validator } from './batches/validator.ts';
-import { batchesApi } from './http/stored/batches.ts';
-import { filesApi } from './http/stored/files-api.ts';
+import { batchFigures } from './batches/runner/open-batches.ts';
 import { Guesses } from './http/guesses.ts';
-import { FileFolder } from './files/file-folder.ts';
-import { Files } from './files/files.ts';
 import { BodyMemory } from './http/body/read-body.ts';
 import { budgetsInForce } from './keys/key-ring.ts';
 import { HeldKeys } from './keys/held-keys.ts';
@@ -51,7 +43,7 @@ import { openProbeListener, type ProbeListener } from './http/probes/probe-liste
 import { probesNow } from './http/pages/operations.ts';
 import { Lifecycle } from './http/lifecycle.ts';
 import { Refusals } from './http/refusals.ts';
-import { RELAYED_BY_PATH, relayedRoute } from './http/routes.ts';
+import { relayedRoute } from './http/routes.ts';
 import { Visitors } from './http/visitors.ts';
 import { type ClientSide, serveCall, type ServeContext } from './http/serve-call.ts';
 import { answerPreflight, isPreflight } from './http/cors.ts';
@@ -70,7 +62,6 @@ import { watchEventLoop } from './telemetry/metrics/event-loop.ts';
 import { createEvents } from './telemetry/events/events.ts';
 import { lostEvent } from './telemetry/events/lost-event.ts';
 import { unaskedAnswer } from './telemetry/events/unasked-answer.ts';
-import { fileLog } from './telemetry/events/file-log.ts';
 import { linkLog } from './telemetry/events/link-log.ts';
 import { crowdLog, fewFiles, shortageLog } from './telemetry/events/shortage-log.ts';
 import { keysAtStart, tellKeys } from './telemetry/events/keys-log.ts';
@@ -86,9 +77,8 @@ import { Usage } from './usage/usage.ts';
 import { VERSION } from './core/version.ts';
 import { createDirectory } from './workers/directory.ts';
 import { startListedSource } from './workers/listed-source.ts';
-import type { BatchRecords, FileRecords } from './state/store/ports.ts';
-import { sqlitePorts } from './state/store/sqlite/sqlite-ports.ts';
-import { Store } from './state/store/sqlite/store.ts';
+import { openRecords, type Records } from './records.ts';
+import { openStored, type Stored } from './stored.ts';
 import { startScraper } from './workers/scraper.ts';
 import { startSupervisedSource } from './workers/supervised-source.ts';
 import type { WorkerListing } from './workers/worker-listing.ts';
@@ -106,10 +96,6 @@ const ALIVE_MS = 1_000;
 const KNOWS_WORKERS_MS = 5_000;
 /** Fewer than most systems grant, and than a busy day can take. */
 const FEW_FILES = 4_096;
-/** How long files that were being sent or fetched at the end may take to be let go of. */
-const LAST_FILES_MS = 1_000;
-/** What a line of a batch may hold beside its body. */
-const LINE_BESIDES_BYTES = 65_536;
 const NO_SOURCES: Settings['sessions']['from'] = [];
 
 interface GatewayOptions extends Reading {
@@ -122,8 +108,8 @@ interface GatewayOptions extends Reading {
   readonly log?: Log;
   /** The folder where what happens is taken down for later. Default: nowhere. */
   readonly historyDir?: string;
-  readonly fileRecords?: FileRecords;
-  readonly batchRecords?: BatchRecords;
+  readonly fileRecords?: Records['files'];
+  readonly batchRecords?: Records['batches'];
   /** This is one of several processes that are one gateway. */
   readonly kin?: Kin;
 }
@@ -177,12 +163,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const metrics = createMetrics({ clock, loop, version: VERSION, nodeVersion: process.versions.node });
   const holder = idMaker()();
   const budgets = new BudgetBooks(() => early.gateways ?? kin?.beginning.count ?? 1);
-  const database = databaseFile(settings, options.historyDir ?? null, options.cwd);
-  const store = database === null ? null : new Store(database, clock);
+  const stateDir = options.historyDir ?? null;
+  const database = databasePlace(settings, stateDir, options.cwd);
+  const records = openRecords(database, clock);
   const usage = new Usage({
     clock,
     log: ofAll,
-    store,
+    store: records?.usage ?? null,
     holder,
     budgets,
     sharedBudgets: () => early.sharedBudgets,
@@ -194,10 +181,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   };
   const refused = kept ? refusalSums(kept.history, clock) : null;
   const failures = lastFailures(options.historyDir ?? null);
-  let runner: Runner | null = null;
+  let stored: Stored | null = null;
   const lines = {
-    admitted: (call: Call) => runner?.admitted(call),
-    requestEnded: (call: Call) => runner?.requestEnded(call),
+    admitted: (call: Call) => stored?.runner?.admitted(call),
+    requestEnded: (call: Call) => stored?.runner?.requestEnded(call),
   };
   const withLines = settings.batches.enabled ? [lines] : [];
   const events = fanOut([books, failures, ...(refused ? [refused] : []), ...withLines], lostEvent(log));
@@ -283,7 +270,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     pressure: () => settings.pressure,
     timeouts: () => settings.timeouts,
     share: kin?.share,
-    short: (model, count) => runner?.onShort(model, count),
+    short: (model, count) => stored?.runner?.onShort(model, count),
     ...(supervised ? { wish: (model: string, waiting: number) => supervised.wish(model, waiting) } : {}),
   });
   const windows = new BatchWindows(clock, events, () => settings.batch_window);
@@ -340,7 +327,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     routed: () => dispatch.routed,
     cache: () => early.cached,
     sessions: () => dispatch.sessions,
-    batchLines: () => (runner === null ? null : batchFigures(runner)),
+    batchLines: () => (stored?.runner ? batchFigures(stored.runner) : null),
     storeUp: () => early.storeUp,
     limitsUsed: () => early.limitsUsed(),
   };
@@ -368,52 +355,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       dispatch.lookAfterWaiting();
     },
   );
-
-  // === files ===
-  const fileLines = fileLog(log, clock);
-  const folder = filesDir(settings, options.historyDir ?? null, options.cwd);
-  const records = store && sqlitePorts(store);
-  const fileRecords = options.fileRecords ?? records?.files ?? null;
-  const files =
-    folder === null || fileRecords === null
-      ? null
-      : new Files({
-          ...{ clock, newId, records: fileRecords, folder: new FileFolder(folder), settings: () => settings.files },
-          onTrouble: fileLines.trouble,
-        });
-  files?.start();
-
-  // === batches ===
-  const batchRecords = options.batchRecords ?? records?.batches ?? null;
-  const holderId = newId();
-  const validator =
-    files === null || fileRecords === null || batchRecords === null
-      ? null
-      : new Validator({
-          ...{ clock, records: batchRecords, files: fileRecords, holder: holderId, pathOf: (id) => files.folder.pathOf(id) },
-          modelsFor: (owner) => knownModels(directory, door.allowedTo(owner)),
-          rules: () => ({
-            mostLines: settings.files.batch_max_requests,
-            mostLineBytes: settings.server.max_body_bytes + LINE_BESIDES_BYTES,
-            mixesModels: settings.batches.allow_mixed_models,
-          }),
-          onTrouble: (batch, message) =>
-            log.warn('batch.validate', `A batch could not be validated yet, and is tried again: ${message}`, { batch }),
-        });
-  const desk = validator === null ? null : new BatchDesk({ clock, newId, validator, records: batchRecords!, files: fileRecords! });
-  if (settings.batches.enabled && files !== null && validator !== null) {
-    runner = openBatches({
-      ...{ clock, random, events, log, directory, newId, holderId, records: batchRecords!, folder: files.folder },
-      handler: () => handler,
-      routeOf: (endpoint) => RELAYED_BY_PATH.get(endpoint) ?? null,
-      spare: (model) => admission.spare(model),
-      sharesPlaces: kin !== undefined,
-      absent: (owner) => door.absent(owner),
-      settings: () => settings.batches,
-      filesExpireAfterMs: () => settings.files.expire_batch_files_after_ms,
-      validate: (row) => validator.validate(row),
-    });
-  }
 
   const requestTimeoutMs = (): number => settings.server.header_timeout_ms + settings.server.upload_timeout_ms;
 
@@ -499,6 +440,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       })[question](),
   });
   const refusals = new Refusals({ random, events, onUnexpected });
+  stored = openStored({
+    ...{ clock, random, events, log, directory, door, crowd, overload, lifecycle, newId },
+    settings: () => settings,
+    records: records && { files: options.fileRecords ?? records.files, batches: options.batchRecords ?? records.batches },
+    place: filesPlace(settings, database, stateDir, options.cwd),
+    handler: () => handler,
+    spare: (model) => admission.spare(model),
+    sharesPlaces: kin !== undefined,
+  });
   const serve: ServeContext = {
     clock,
     directory,
@@ -519,14 +469,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     refusals,
     onUnexpected,
   };
-  const stored = filesApi({
-    ...{ clock, files, door, overload, crowd, lifecycle: () => lifecycle.stage },
-    uploadTimeoutMs: () => settings.server.upload_timeout_ms,
-    told: fileLines,
-  });
   const context: Omit<AppContext, 'surface'> = {
-    files: stored,
-    batches: batchesApi({ clock, door, desk: () => (settings.batches.enabled ? desk : null) }),
+    files: stored.files,
+    batches: stored.batches,
     directory,
     lifecycle: () => lifecycle.stage,
     newId,
@@ -645,7 +590,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   /** Calls of clients, and of lines. */
   function* underWay(): Generator<{ readonly call: Call }> {
     yield* live;
-    yield* runner?.calls() ?? [];
+    yield* stored?.runner?.calls() ?? [];
   }
 
   async function free(): Promise<void> {
@@ -663,14 +608,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     (supervised ?? listed)?.close();
     await listeners?.close();
     await probes?.close();
-    // Those that were cut leave nothing.
-    await Promise.race([stored.idle(), sleep(clock, LAST_FILES_MS)]);
-    await validator?.close();
-    await runner?.close();
-    await files?.close();
+    await stored?.close();
     await directory.close();
     await usage.close();
-    await store?.close();
+    await records?.close();
     await early.close();
     loop.stop();
     log.flush();
@@ -690,8 +631,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     stopAccepting: () => listeners!.stopAccepting(),
     drain(settle) {
       liveStatus.close();
-      runner?.stop();
-      const othersIdle = async () => void (await Promise.all([stored.idle(), kin?.idle()]));
+      stored?.runner?.stop();
+      const othersIdle = async () => void (await Promise.all([stored?.files.idle(), kin?.idle()]));
       const takeIn = () => listeners!.takeIn();
       const drained = lifecycle.drain({
         clock,

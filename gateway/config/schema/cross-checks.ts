@@ -27,6 +27,7 @@ export function crossFindings(settings: Settings): CrossFinding[] {
     ...neverReached(settings),
     ...unusedSessions(settings),
     ...fileSizes(settings),
+    ...filesInDatabase(settings),
   ];
 }
 
@@ -194,6 +195,12 @@ function* fileSizes({ files }: Settings): Generator<CrossFinding> {
     const message = `max_total_bytes (${total}) is less than one file may have: max_file_bytes (${most})`;
     yield warning(['files', 'max_total_bytes'], [['files', 'max_file_bytes']], message);
   }
+}
+
+function* filesInDatabase({ files, database }: Settings): Generator<CrossFinding> {
+  if (files.dir !== 'database' || /^postgres(?:ql)?:/i.test(database.url)) return;
+  const message = 'keeping files in the database takes PostgreSQL, and database.url names none: set it, or name a folder';
+  yield error(['files', 'dir'], [['database', 'url']], message);
 }
 
 function error(path: Path, related: readonly Path[], message: string): CrossFinding {

@@ -1,13 +1,18 @@
 import { z } from 'zod';
+import { isMetadataHost } from './values/addresses.ts';
 import { checked, count, HOUR_MS, ms, share } from './values/kinds.ts';
 
 // What outlives a restart, beyond the state of engines: who used how much, files of clients, and batches that are made of them.
 
+/** As libpq means them. */
+const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-full'];
+
 /** What is wrong with the place of the database, or null. The value itself is never repeated: a URL may hold a password. */
 export function databaseUrlProblem(text: string): string | null {
   if (text === 'auto') return null;
-  if (/^postgres(?:ql)?:/i.test(text)) return 'PostgreSQL is not supported yet: use auto, or sqlite:PATH';
-  if (!text.startsWith('sqlite:')) return 'expected auto, or sqlite: and the path of a file, such as sqlite:/var/lib/headgate/headgate.db';
+  if (/^postgres(?:ql)?:/i.test(text)) return serverUrlProblem(text);
+  if (!text.startsWith('sqlite:'))
+    return 'expected auto, sqlite: and the path of a file, such as sqlite:/var/lib/headgate/headgate.db, or postgres://USER:PASSWORD@HOST/NAME';
   const path = text.slice('sqlite:'.length);
   if (path === '' || path.endsWith('/') || path.length > 4_096 || path.includes('\0')) return 'expected the path of a file after sqlite:';
   if (path.startsWith('//') || path.startsWith(':'))
@@ -15,11 +20,35 @@ export function databaseUrlProblem(text: string): string | null {
   return null;
 }
 
+function serverUrlProblem(text: string): string | null {
+  const url = URL.parse(text);
+  const form = 'expected a URL such as postgres://USER:PASSWORD@10.0.0.7:5432/headgate';
+  if (url === null || /,/.test(url.host) || !/^postgres(?:ql)?:\/\/[^/?#]/.test(text) || url.hostname === '')
+    return `${form}, with one host`;
+  if (!isWritten(url.username) || !isWritten(url.password)) return 'a % in a user name or password is written %25';
+  if (isMetadataHost(URL.parse(`http://${url.host}`)?.hostname ?? '')) return 'addresses of cloud metadata services are refused';
+  if (text.includes('#')) return 'a URL here has no fragment: # in a password is written %23';
+  if (!/^\/[^/]{1,63}$/.test(url.pathname)) return `after the host there is the name of a database: ${form}`;
+  const [unknown] = [...url.searchParams.keys()].filter((name) => name !== 'sslmode');
+  if (unknown !== undefined) return 'of parameters only sslmode is known here; ? in a password is written %3F';
+  const mode = url.searchParams.get('sslmode');
+  return mode === null || SSL_MODES.includes(mode) ? null : `sslmode is one of ${SSL_MODES.join(', ')}`;
+}
+
+function isWritten(part: string): boolean {
+  try {
+    decodeURIComponent(part);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export const database = () =>
   z.strictObject({
     url: checked(databaseUrlProblem).default('auto').meta({
       description:
-        'Where it is kept who used how much, once there are keys or budgets, and what is known of files and batches: auto (headgate.db in supervisor.state_dir), or sqlite:PATH, a file on a disk of this machine.',
+        'Where it is kept who used how much, once there are keys or budgets, and what is known of files and batches: auto (headgate.db in supervisor.state_dir); sqlite:PATH, a file on a disk of this machine; or postgres://USER:PASSWORD@HOST/NAME, a PostgreSQL that several gateways share.',
     }),
   });
 
@@ -29,16 +58,16 @@ const MOST_TOTAL_BYTES = 1024 ** 5;
 
 /** What is wrong with the folder of the files, or null. */
 export function filesDirProblem(text: string): string | null {
-  if (text === 'database')
-    return 'keeping files in the database takes PostgreSQL, which is not supported yet: use auto, or the path of a folder';
-  return /^[^\0]{1,4096}$/.test(text) ? null : 'expected auto, or the path of a folder';
+  return /^[^\0]{1,4096}$/.test(text) ? null : 'expected auto, the path of a folder, or database';
 }
 
 export const files = () =>
   z.strictObject({
     dir: checked(filesDirProblem)
       .default('auto')
-      .describe('Folder that holds what clients upload and what batches write: auto (files in supervisor.state_dir), or a path.'),
+      .describe(
+        'Folder that holds what clients upload and what batches write: auto (files in supervisor.state_dir, or the PostgreSQL of database.url where that is set), the path of a folder that all gateways see, or database: in that PostgreSQL.',
+      ),
     max_file_bytes: count(1, 8 * 1024 ** 3)
       .default(536_870_912)
       .describe('Largest file in bytes; an upload that goes on is cut with 413.'),

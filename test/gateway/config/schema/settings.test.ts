@@ -183,8 +183,8 @@ describe('ranges', () => {
       'admin.key: expected 16 to 512 visible ASCII characters, without spaces; openssl rand -hex 32 makes a good one',
     ],
     ['auth: { keys: [k] }', 'auth.keys[0]: expected'],
-    ['files: { dir: database }', 'files.dir: keeping files in the database takes PostgreSQL, which is not supported yet'],
-    ['files: { dir: "" }', 'files.dir: expected auto, or the path of a folder'],
+    ['files: { dir: database }', 'files.dir: keeping files in the database takes PostgreSQL'],
+    ['files: { dir: "" }', 'files.dir: expected auto, the path of a folder, or database'],
     ['files: { expire_batch_files_after_ms: 1000 }', 'files.expire_batch_files_after_ms: expected a whole number from 3600000'],
     ['batches: { when_busy: yeild }', 'batches.when_busy: expected yield or finish; got "yeild"; did you mean yield?'],
     [

@@ -1,0 +1,22 @@
+import type { DatabasePlace } from './config/database-place.ts';
+import type { Clock } from './core/clock.ts';
+import type { BatchRecords, FileRecords } from './state/store/ports.ts';
+import { postgresPorts } from './state/store/postgres/postgres-ports.ts';
+import { sqlitePorts } from './state/store/sqlite/sqlite-ports.ts';
+import { Store } from './state/store/sqlite/store.ts';
+
+/** What must be known after a restart, wherever it is kept. */
+export interface Records {
+  readonly files: FileRecords;
+  readonly batches: BatchRecords;
+  readonly usage: Store | null;
+  close(): Promise<void>;
+}
+
+/** Nothing is opened before something is asked. @returns null: nothing is kept here */
+export function openRecords(place: DatabasePlace | null, clock: Clock): Records | null {
+  if (place === null) return null;
+  if (place.kind === 'server') return { ...postgresPorts(place.url, clock), usage: null };
+  const store = new Store(place.path, clock);
+  return { ...sqlitePorts(store), usage: store, close: () => store.close() };
+}
