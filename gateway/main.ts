@@ -378,7 +378,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     folder === null || fileRecords === null
       ? null
       : new Files({
-          ...{ clock, newId, records: fileRecords, folder: new FileFolder(folder), settings: () => settings.files },
+          ...{ clock, newId, records: fileRecords, bytes: new FileFolder(folder), settings: () => settings.files },
           onTrouble: fileLines.trouble,
         });
   files?.start();
@@ -390,7 +390,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     files === null || fileRecords === null || batchRecords === null
       ? null
       : new Validator({
-          ...{ clock, records: batchRecords, files: fileRecords, holder: holderId, pathOf: (id) => files.folder.pathOf(id) },
+          ...{ clock, records: batchRecords, files: fileRecords, holder: holderId, bytes: files.bytes },
           modelsFor: (owner) => knownModels(directory, door.allowedTo(owner)),
           rules: () => ({
             mostLines: settings.files.batch_max_requests,
@@ -403,7 +403,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const desk = validator === null ? null : new BatchDesk({ clock, newId, validator, records: batchRecords!, files: fileRecords! });
   if (settings.batches.enabled && files !== null && validator !== null) {
     runner = openBatches({
-      ...{ clock, random, events, log, directory, newId, holderId, records: batchRecords!, folder: files.folder },
+      ...{ clock, random, events, log, directory, newId, holderId, records: batchRecords!, bytes: files.bytes },
       handler: () => handler,
       routeOf: (endpoint) => RELAYED_BY_PATH.get(endpoint) ?? null,
       spare: (model) => admission.spare(model),
