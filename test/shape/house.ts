@@ -59,6 +59,16 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/core', 'gateway/state/store'],
   },
   {
+    path: 'gateway/state/store/postgres/bytes',
+    idea: 'the bytes of files, and what batches write, in that server: in chunks, some at a time',
+    knows: ['gateway/core', 'gateway/state/store', 'gateway/state/store/postgres'],
+  },
+  {
+    path: 'gateway/state/store/postgres/postgres-ports.ts',
+    idea: 'all that this server is asked, by one link',
+    knows: ['gateway/core', 'gateway/state/store', 'gateway/state/store/postgres', 'gateway/state/store/postgres/bytes'],
+  },
+  {
     path: 'gateway/files',
     idea: 'files that clients send, and that batches write: kept, listed, read, gone',
     knows: ['gateway/core', 'gateway/openai', 'gateway/state/store'],
