@@ -55,8 +55,10 @@ function roomRules({ path, knows, pure, shuns = [] }: Room): OxlintOverride {
   const isFile = path.endsWith('.ts');
   const folder = isFile ? posix.dirname(path) : path;
   const unknown = ROOMS.filter((other) => other.path !== path && !knows.includes(other.path)).map((other) => specifier(folder, other.path));
+  // A file that is a room by itself may be known to those who do not know the folder that it lies in.
+  const known = knows.filter((other) => other.endsWith('.ts')).map((other) => `!${specifier(folder, other)}`);
   const patterns = [
-    { group: unknown, message: `${path} does not know that room: see test/shape/house.ts.` },
+    { group: [...unknown, ...known], message: `${path} does not know that room: see test/shape/house.ts.` },
     { group: [`${posix.relative(folder, 'test')}/**`], message: 'Nothing imports tests.' },
     ...(pure ? [{ group: ['node:*', 'execa', 'undici'], message: `${path} decides; others act.` }] : []),
     ...(shuns.length > 0 ? [{ group: [...shuns], message: `${path} knows no HTTP server and no client.` }] : []),

@@ -443,7 +443,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   stored = openStored({
     ...{ clock, random, events, log, directory, door, crowd, overload, lifecycle, newId },
     settings: () => settings,
-    records: records && { files: options.fileRecords ?? records.files, batches: options.batchRecords ?? records.batches },
+    records: records && { ...records, files: options.fileRecords ?? records.files, batches: options.batchRecords ?? records.batches },
     place: filesPlace(settings, database, stateDir, options.cwd),
     handler: () => handler,
     spare: (model) => admission.spare(model),

@@ -1,5 +1,6 @@
 import type { DatabasePlace } from './config/database-place.ts';
 import type { Clock } from './core/clock.ts';
+import type { FileBytes } from './state/store/file-bytes.ts';
 import type { BatchRecords, FileRecords } from './state/store/ports.ts';
 import { postgresPorts } from './state/store/postgres/postgres-ports.ts';
 import { sqlitePorts } from './state/store/sqlite/sqlite-ports.ts';
@@ -9,6 +10,8 @@ import { Store } from './state/store/sqlite/store.ts';
 export interface Records {
   readonly files: FileRecords;
   readonly batches: BatchRecords;
+  /** Where bytes of files can be, too; null: nowhere but in a folder. */
+  readonly bytes: FileBytes | null;
   readonly usage: Store | null;
   close(): Promise<void>;
 }
@@ -18,5 +21,5 @@ export function openRecords(place: DatabasePlace | null, clock: Clock): Records 
   if (place === null) return null;
   if (place.kind === 'server') return { ...postgresPorts(place.url, clock), usage: null };
   const store = new Store(place.path, clock);
-  return { ...sqlitePorts(store), usage: store, close: () => store.close() };
+  return { ...sqlitePorts(store), bytes: null, usage: store, close: () => store.close() };
 }

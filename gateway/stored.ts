@@ -20,6 +20,7 @@ import type { Overload } from './http/overload.ts';
 import { batchesApi } from './http/stored/batches.ts';
 import { type FilesApi, filesApi } from './http/stored/files-api.ts';
 import type { Door } from './keys/door.ts';
+import type { FileBytes } from './state/store/file-bytes.ts';
 import type { BatchRecords, FileRecords } from './state/store/ports.ts';
 import { fileLog } from './telemetry/events/file-log.ts';
 
@@ -27,6 +28,13 @@ import { fileLog } from './telemetry/events/file-log.ts';
 const LAST_FILES_MS = 1_000;
 /** What a line of a batch may hold beside its body. */
 const LINE_BESIDES_BYTES = 65_536;
+
+/** `bytes`: where those of files can be, too; null: nowhere but in a folder. */
+interface KeptRecords {
+  readonly files: FileRecords;
+  readonly batches: BatchRecords;
+  readonly bytes: FileBytes | null;
+}
 
 interface StoredContext {
   readonly clock: Clock;
@@ -42,7 +50,7 @@ interface StoredContext {
   readonly newId: () => string;
   readonly settings: () => Settings;
   /** null: nothing is written down here. */
-  readonly records: { readonly files: FileRecords; readonly batches: BatchRecords } | null;
+  readonly records: KeptRecords | null;
   /** null: there is no place for them. */
   readonly place: FilesPlace | null;
   /** The policies, as they are now. */
@@ -66,13 +74,11 @@ export interface Stored {
 export function openStored(context: StoredContext): Stored {
   const { clock, log, door, directory, newId, settings, records, place, lifecycle } = context;
   const told = fileLog(log, clock);
+  const bytes = place?.kind === 'folder' ? new FileFolder(place.path) : place && records && records.bytes;
   const files =
-    records === null || place === null || place.kind === 'database'
-      ? null
-      : new Files({
-          ...{ clock, newId, records: records.files, folder: new FileFolder(place.path), settings: () => settings().files },
-          onTrouble: told.trouble,
-        });
+    records &&
+    bytes &&
+    new Files({ ...{ clock, newId, records: records.files, bytes, settings: () => settings().files }, onTrouble: told.trouble });
   files?.start();
 
   const holderId = newId();
@@ -82,7 +88,7 @@ export function openStored(context: StoredContext): Stored {
     settings().batches.enabled && files && records && validator
       ? openBatches({
           ...{ clock, random: context.random, events: context.events, log, directory, newId, holderId },
-          ...{ records: records.batches, folder: files.folder, handler: context.handler, spare: context.spare },
+          ...{ records: records.batches, bytes: files.bytes, handler: context.handler, spare: context.spare },
           sharesPlaces: context.sharesPlaces,
           routeOf: (endpoint) => RELAYED_BY_PATH.get(endpoint) ?? null,
           absent: (owner) => door.absent(owner),
@@ -112,11 +118,11 @@ export function openStored(context: StoredContext): Stored {
 function validatorOf(
   { clock, log, door, directory, settings }: StoredContext,
   files: Files,
-  records: NonNullable<StoredContext['records']>,
+  records: KeptRecords,
   holder: string,
 ): Validator {
   return new Validator({
-    ...{ clock, records: records.batches, files: records.files, holder, pathOf: (id) => files.folder.pathOf(id) },
+    ...{ clock, records: records.batches, files: records.files, holder, bytes: files.bytes },
     modelsFor: (owner) => knownModels(directory, door.allowedTo(owner)),
     rules: () => ({
       mostLines: settings().files.batch_max_requests,

@@ -1,10 +1,9 @@
 import type { LineRow } from '../state/store/batch-terms.ts';
 import type { Found } from './validation.ts';
 
-// What a validation and its thread say to each other.
+// What a validation and its thread say to each other. The thread speaks first, and one at a time.
 
 export interface ValidationAsked {
-  readonly file: string;
   readonly endpoint: string;
   /** Every name of a model that may be used, and the id that it stands for. */
   readonly models: readonly (readonly [string, string])[];
@@ -13,13 +12,16 @@ export interface ValidationAsked {
   readonly mixesModels: boolean;
 }
 
-/** The thread ends after `found` with errors, after the last rows, and after `failed`. */
+/** The thread ends after `found` with errors, and after the last rows. */
 export type ValidationTold =
+  /** Asks for the next bytes of the file. */
+  | { readonly kind: 'reads' }
   | { readonly kind: 'found'; readonly found: Found }
   /** Sent when asked for; none: those before were the last. */
-  | { readonly kind: 'rows'; readonly rows: readonly LineRow[] }
-  /** @see code: of the system, as in ENOENT */
-  | { readonly kind: 'failed'; readonly code: string | null; readonly message: string };
+  | { readonly kind: 'rows'; readonly rows: readonly LineRow[] };
 
-/** Asks for the next rows. */
-export const MORE = 'more';
+export type ValidationHeard =
+  /** The next bytes; null: those before were the last. */
+  | { readonly kind: 'block'; readonly block: Uint8Array | null }
+  /** Asks for the next rows. */
+  | { readonly kind: 'more' };

@@ -1,8 +1,9 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import type { BatchError, BatchRow } from '../state/store/batch-terms.ts';
+import type { FileBytes, OpenBytes } from '../state/store/file-bytes.ts';
 import type { Owner } from '../state/store/file-terms.ts';
 import type { BatchRecords, FileRecords } from '../state/store/ports.ts';
-import { Unreadable, validateInThread } from './validate-in-thread.ts';
+import { validateInThread } from './validate-in-thread.ts';
 import type { ValidationAsked } from './validation-words.ts';
 
 /** How long a batch whose model nobody knows waits for workers that have not been reached. */
@@ -23,8 +24,7 @@ export interface ValidatorContext {
   readonly files: Pick<FileRecords, 'fileOf'>;
   /** This life of this process; whoever makes this says to the store that it lives. */
   readonly holder: string;
-  /** Where the bytes of a file are. */
-  readonly pathOf: (file: string) => string;
+  readonly bytes: Pick<FileBytes, 'open'>;
   readonly modelsFor: (owner: Owner) => KnownModels;
   readonly rules: () => { readonly mostLines: number; readonly mostLineBytes: number; readonly mixesModels: boolean };
   readonly onTrouble: (batch: string, message: string) => void;
@@ -94,16 +94,18 @@ export class Validator {
     const known = this.#context.modelsFor(row.owner);
     const asked: ValidationAsked = {
       ...this.#context.rules(),
-      file: this.#context.pathOf(row.inputFile),
       endpoint: row.endpoint,
       models: known.names,
     };
     // A model may be served by a worker that has not been reached yet.
     const mayBeServed = !known.isComplete && clock.wall() < row.createdAt + UNREACHED_MS;
     let waits = false;
+    const bytes = await this.#opened(row.inputFile);
+    if (bytes === null) return end(0, null, [noFile(row.inputFile)]);
     try {
       const found = await validateInThread(
         asked,
+        bytes,
         clock,
         cancelled,
         ({ errors, hasUnknownModel }) => {
@@ -119,9 +121,18 @@ export class Validator {
       }
       if (waits) return this.#later(id, () => void this.validate({ id }));
       if (found !== null) await end(found.total, found.model, found.errors);
+    } finally {
+      await bytes.close().catch(() => {});
+    }
+  }
+
+  /** null: they are gone. */
+  async #opened(file: string): Promise<OpenBytes | null> {
+    try {
+      return await this.#context.bytes.open(file);
     } catch (error) {
-      if (!(error instanceof Unreadable && error.code === 'ENOENT')) throw error;
-      await end(0, null, [noFile(row.inputFile)]);
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+      throw error;
     }
   }
 

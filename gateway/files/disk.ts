@@ -1,6 +1,13 @@
 import { constants } from 'node:fs';
 import { copyFile, type FileHandle, link, mkdir, open, opendir, rename, rm, stat } from 'node:fs/promises';
-import { DiskTurns } from './disk-turns.ts';
+import type { OpenBytes } from '../state/store/file-bytes.ts';
+import { Turns } from '../state/store/turns.ts';
+
+/**
+ * How many operations of files may be under way in this process. Each takes a thread of Node's pool, of which there are four, and which look
+ * up names of workers too: a disk that stands still must not have all of them.
+ */
+const AT_ONCE = 2;
 
 /** A file that is open. Everything rejects with what the system says. */
 export interface OpenFile {
@@ -34,7 +41,7 @@ export interface Disk {
 }
 
 /** The disk of this machine, of which all files of a process take turns. */
-export function diskWith(turns: DiskTurns): Disk {
+export function diskWith(turns: Turns): Disk {
   const openAs = async (path: string, flags: number, mode?: number): Promise<OpenFile> =>
     fileOf(await turns.run(() => open(path, flags, mode)), turns);
   return {
@@ -77,7 +84,18 @@ export function diskWith(turns: DiskTurns): Disk {
   };
 }
 
-export const systemDisk: Disk = diskWith(new DiskTurns());
+export const systemDisk: Disk = diskWith(new Turns(AT_ONCE));
+
+/** A file to be read, as it is by now. */
+export async function openBytes(disk: Pick<Disk, 'open'>, path: string): Promise<OpenBytes> {
+  const file = await disk.open(path);
+  try {
+    return { size: await file.size(), read: (into, position) => file.read(into, position), close: () => file.close() };
+  } catch (error) {
+    await file.close().catch(() => {});
+    throw error;
+  }
+}
 
 /** What systems say where a file cannot have two names. */
 const NO_LINKS: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV', 'EMLINK']);
@@ -85,7 +103,7 @@ const NO_LINKS: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP',
 /** What those say that take down names by themselves, and know no other way. */
 const NO_FOLDER_SYNC: ReadonlySet<string> = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP']);
 
-function fileOf(handle: FileHandle, turns: DiskTurns): OpenFile {
+function fileOf(handle: FileHandle, turns: Turns): OpenFile {
   return {
     append: (bytes) =>
       turns.run(async () => {

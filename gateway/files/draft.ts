@@ -1,5 +1,4 @@
-import type { OpenFile } from './disk.ts';
-import type { FileFolder } from './file-folder.ts';
+import type { DraftBytes, FileBytes } from '../state/store/file-bytes.ts';
 
 /** What of a file's beginning is kept in memory: enough for the first line of nearly all. */
 const HEAD_BYTES = 65_536;
@@ -7,9 +6,7 @@ const HEAD_BYTES = 65_536;
 /** A file that is being written. Sooner or later it is kept or discarded; whichever comes first counts. */
 export class Draft {
   readonly id: string;
-  readonly #folder: FileFolder;
-  readonly #file: OpenFile;
-  readonly #path: string;
+  readonly #draft: DraftBytes;
   readonly #head: Buffer[] = [];
   #headBytes = 0;
   #bytes = 0;
@@ -18,17 +15,14 @@ export class Draft {
   #pending: Promise<void> = Promise.resolve();
   #isBusy = false;
 
-  private constructor(id: string, folder: FileFolder, file: OpenFile, path: string) {
+  private constructor(id: string, draft: DraftBytes) {
     this.id = id;
-    this.#folder = folder;
-    this.#file = file;
-    this.#path = path;
+    this.#draft = draft;
   }
 
   /** @throws what the disk says */
-  static async begin(folder: FileFolder, id: string): Promise<Draft> {
-    const { file, path } = await folder.draft(id);
-    return new Draft(id, folder, file, path);
+  static async begin(bytes: Pick<FileBytes, 'draft'>, id: string): Promise<Draft> {
+    return new Draft(id, await bytes.draft(id));
   }
 
   get bytes(): number {
@@ -53,32 +47,22 @@ export class Draft {
       this.#head.push(part);
       this.#headBytes += part.length;
     }
-    return this.#ask(() => this.#file.append(bytes));
+    return this.#ask(() => this.#draft.append(bytes));
   }
 
   /** Makes it the bytes of its id. @throws what the disk says; nothing is left then */
   async keep(): Promise<void> {
-    if (this.#isOver) throw new Error('the draft was discarded');
-    try {
-      await this.#ask(() => this.#file.sync());
-      this.#isOver = true;
-      await this.#file.close();
-      await this.#folder.keep(this.#path, this.id);
-    } catch (error) {
-      this.#isOver = false;
-      await this.discard();
-      await this.#folder.remove(this.id).catch(() => {});
-      throw error;
-    }
+    if (this.#isOver) throw new Error('the draft was kept or discarded before');
+    this.#isOver = true;
+    await this.#ask(() => this.#draft.keep());
   }
 
-  /** Leaves nothing of it. Never rejects: what the disk does not let go of is removed at the next start. */
+  /** Leaves nothing of it. Never rejects: what the disk does not let go of is removed by whoever sweeps. */
   async discard(): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
     await this.#pending.catch(() => {});
-    await this.#file.close().catch(() => {});
-    await this.#folder.disk.remove(this.#path).catch(() => {});
+    await this.#draft.discard();
   }
 
   async #ask(operation: () => Promise<void>): Promise<void> {

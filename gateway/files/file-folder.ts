@@ -1,6 +1,9 @@
 import { join } from 'node:path';
 import { lifeOf, processOf } from '../state/store/process-life.ts';
-import { type Disk, type OpenFile, systemDisk } from './disk.ts';
+import type { DraftBytes, FileBytes, JournalBytes, OpenBytes } from '../state/store/file-bytes.ts';
+import { type Disk, openBytes, systemDisk } from './disk.ts';
+import { FolderDraft } from './folder-draft.ts';
+import { JournalFolder } from './journal-folder.ts';
 
 const ID = /^[a-z_]{1,16}-[0-9a-f]{32}$/;
 const DRAFT = /^[a-z_]{1,16}-[0-9a-f]{32}\.(\d{1,10})\.([\w-]{0,180})$/;
@@ -13,9 +16,10 @@ const NAMELESS_MS = 3_600_000;
  * The folder of the files. Below it: `<id>`, the bytes of each; `tmp`, what is being written, with its writer in its name;
  * `batches/<batch>`, what batches that run write. Names of clients are no part of it.
  */
-export class FileFolder {
+export class FileFolder implements FileBytes {
   readonly path: string;
   readonly disk: Disk;
+  readonly journals: JournalBytes = new JournalFolder(this);
   readonly #writer: string;
   #made: Promise<void> | null = null;
 
@@ -48,16 +52,15 @@ export class FileFolder {
     }
   }
 
-  /** A file to be written, which `keep` makes the bytes of `id`. */
-  async draft(id: string): Promise<{ readonly file: OpenFile; readonly path: string }> {
+  async draft(id: string): Promise<DraftBytes> {
     await this.make();
     const path = join(this.path, 'tmp', `${this.#checked(id)}.${this.#writer}`);
-    return { file: await this.disk.create(path), path };
+    return new FolderDraft(id, this, await this.disk.create(path), path);
   }
 
   /** What was written, and has been synced, is the file `id` from now on, whatever becomes of the machine. */
-  async keep(draft: string, id: string): Promise<void> {
-    await this.disk.rename(draft, this.pathOf(id));
+  async nameDraft(path: string, id: string): Promise<void> {
+    await this.disk.rename(path, this.pathOf(id));
     await this.disk.syncFolder(this.path);
   }
 
@@ -68,24 +71,32 @@ export class FileFolder {
     await this.disk.syncFolder(this.path);
   }
 
+  open(id: string): Promise<OpenBytes> {
+    return openBytes(this.disk, this.pathOf(id));
+  }
+
   remove(id: string): Promise<void> {
     return this.disk.remove(this.pathOf(id));
   }
 
-  /** Paths of drafts that nobody writes any more, `most` at most. @param now wall-clock milliseconds */
-  async deadDrafts(now: number, most: number): Promise<string[]> {
+  /** Drafts that nobody writes any more. */
+  async leftovers(now: number, most: number): Promise<string[]> {
     await this.make();
     const dead: string[] = [];
     for await (const name of this.disk.names(join(this.path, 'tmp'))) {
       if (dead.length === most) break;
-      const path = join(this.path, 'tmp', name);
       const life = writerLife(name);
-      if (life === 'gone' || (life === 'unknown' && isOlder(await this.disk.changedAt(path), now - STRANGE_DRAFT_MS))) dead.push(path);
+      const isDead =
+        life === 'gone' || (life === 'unknown' && isOlder(await this.disk.changedAt(join(this.path, 'tmp', name)), now - STRANGE_DRAFT_MS));
+      if (isDead) dead.push(name);
     }
     return dead;
   }
 
-  /** Ids of files that are so old that they must have a row by now, if they are to have one. @param known asked once, after the look */
+  removeLeftover(name: string): Promise<void> {
+    return this.disk.remove(join(this.path, 'tmp', name));
+  }
+
   async nameless(now: number, most: number, known: () => Promise<ReadonlySet<string>>): Promise<string[]> {
     await this.make();
     const there: string[] = [];

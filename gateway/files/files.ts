@@ -1,11 +1,10 @@
 import type { Clock } from '../core/clock.ts';
 import { GatewayError } from '../core/errors.ts';
+import type { FileBytes, OpenBytes } from '../state/store/file-bytes.ts';
 import type { FileRow, Listed, Owner, Page } from '../state/store/file-terms.ts';
 import type { FileRecords } from '../state/store/ports.ts';
-import type { OpenFile } from './disk.ts';
 import { fileTrouble } from './disk-trouble.ts';
 import { Draft } from './draft.ts';
-import type { FileFolder } from './file-folder.ts';
 import { inputRefusal, OUTPUT_PURPOSE, unknownFile } from './file-rules.ts';
 import { Sweeper } from './sweeper.ts';
 
@@ -19,7 +18,7 @@ export interface FileSettings {
 export interface FilesContext {
   readonly clock: Clock;
   readonly records: FileRecords;
-  readonly folder: FileFolder;
+  readonly bytes: FileBytes;
   readonly settings: () => FileSettings;
   /** 32 hexadecimal digits that nobody can guess. */
   readonly newId: () => string;
@@ -37,20 +36,20 @@ export interface NewFile {
 }
 
 /** A file that is read. Whoever has opened it closes it. */
-export type StoredBytes = Pick<OpenFile, 'read' | 'close'> & { readonly row: FileRow; readonly size: number };
+export type StoredBytes = OpenBytes & { readonly row: FileRow };
 
 /**
- * Files of clients: their bytes in a folder, what is known of them in the store. Every method rejects with a GatewayError that may be told to
+ * Files of clients: their bytes where those lie, what is known of them in the store. Every method rejects with a GatewayError that may be told to
  * the client.
  */
 export class Files {
-  readonly folder: FileFolder;
+  readonly bytes: FileBytes;
   readonly #context: FilesContext;
   readonly #sweeper: Sweeper;
 
   constructor(context: FilesContext) {
     this.#context = context;
-    this.folder = context.folder;
+    this.bytes = context.bytes;
     this.#sweeper = new Sweeper(context);
   }
 
@@ -78,11 +77,11 @@ export class Files {
     const { max_total_bytes: most } = this.settings;
     return this.#tell('beginning a file', async () => {
       if (most !== null && (await this.#context.records.totalBytes()) + Math.max(least, 1) > most) throw noRoom(most);
-      return Draft.begin(this.folder, this.newId());
+      return Draft.begin(this.bytes, this.newId());
     });
   }
 
-  /** Keeps what was written as a file: on the disk first, then in the store. Whatever it throws, nothing is left. */
+  /** Keeps what was written as a file: its bytes first, then its row. Whatever it throws, nothing is left. */
   async add(draft: Draft, { owner, filename, purpose, expiresAfterS }: NewFile): Promise<FileRow> {
     const { clock, records } = this.#context;
     const { max_total_bytes: most, batch_max_file_bytes: mostOfBatch } = this.settings;
@@ -106,7 +105,7 @@ export class Files {
         throw error;
       }
       if (added === 'added') return row;
-      await this.folder.remove(row.id).catch(() => {});
+      await this.bytes.remove(row.id).catch(() => {});
       throw noRoom(most!);
     });
   }
@@ -140,13 +139,8 @@ export class Files {
   /** The same of a file that may have been deleted since, for whoever needs its bytes still. @throws store_unavailable when they are gone */
   openRead(row: FileRow): Promise<StoredBytes> {
     return this.#tell(`reading ${row.id}`, async () => {
-      const file = await this.folder.disk.open(this.folder.pathOf(row.id));
-      try {
-        return { row, size: await file.size(), read: (into, position) => file.read(into, position), close: () => file.close() };
-      } catch (error) {
-        await file.close().catch(() => {});
-        throw error;
-      }
+      const bytes = await this.bytes.open(row.id);
+      return { row, size: bytes.size, read: (into, position) => bytes.read(into, position), close: () => bytes.close() };
     });
   }
 
@@ -167,7 +161,7 @@ export class Files {
     const { clock, records } = this.#context;
     try {
       // Where it was, the sweeper does the rest.
-      if (!(await records.deleteFile(id, null, clock.wall()))) await this.folder.remove(id);
+      if (!(await records.deleteFile(id, null, clock.wall()))) await this.bytes.remove(id);
     } catch {
       // It stays until it is so old that it must have a row.
     }

@@ -1,12 +1,12 @@
 import { repeat, sleep, type Clock, type Timer } from '../core/clock.ts';
+import type { FileBytes } from '../state/store/file-bytes.ts';
 import type { FileRecords } from '../state/store/ports.ts';
-import type { FileFolder } from './file-folder.ts';
 
 const SWEEP_MS = 60_000;
 /** Files that go at once; of more, the next follow soon. */
 const AT_ONCE = 100;
 const SOON_MS = 1_000;
-/** How often it is looked for what nobody has a name for. */
+/** In how many rounds it is looked for what nobody has a name for. */
 const TIDY_EVERY = 60;
 /** At the end, what is under way may take so long. */
 const LAST_MS = 2_000;
@@ -14,13 +14,13 @@ const LAST_MS = 2_000;
 interface SweeperContext {
   readonly clock: Clock;
   readonly records: FileRecords;
-  readonly folder: FileFolder;
+  readonly bytes: FileBytes;
   readonly onTrouble: (doing: string, what: string) => void;
 }
 
 /**
- * Removes the bytes of files that are deleted or expired, and, at the start and each hour, what processes that died have left. A few at a
- * time. Several processes may do so with one folder.
+ * Removes the bytes of files that are deleted or expired, what was begun and is nobody's any more, and, at the start and each hour, files
+ * without a name. A few at a time. Several processes may do so in one place.
  */
 export class Sweeper {
   readonly #context: SweeperContext;
@@ -66,6 +66,7 @@ export class Sweeper {
     const { onTrouble } = this.#context;
     try {
       if (this.#rounds++ % TIDY_EVERY === 0) await this.#tidy();
+      await this.#removeLeftovers();
       if ((await this.#removeUseless()) === AT_ONCE) this.poke();
     } catch (error) {
       if (!this.#isClosed) onTrouble('removing files that nobody needs', (error as Error).message);
@@ -73,18 +74,23 @@ export class Sweeper {
   }
 
   async #removeUseless(): Promise<number> {
-    const { clock, records, folder } = this.#context;
+    const { clock, records, bytes } = this.#context;
     const useless = await records.uselessFiles(clock.wall(), AT_ONCE);
     const gone: string[] = [];
-    for (const id of useless) if (await this.#remove(() => folder.remove(id))) gone.push(id);
+    for (const id of useless) if (await this.#remove(() => bytes.remove(id))) gone.push(id);
     if (gone.length > 0) await records.forgetFiles(gone);
     return gone.length;
   }
 
+  async #removeLeftovers(): Promise<void> {
+    const { clock, bytes } = this.#context;
+    for (const name of await bytes.leftovers(clock.wall(), AT_ONCE)) await this.#remove(() => bytes.removeLeftover(name));
+  }
+
   async #tidy(): Promise<void> {
-    const { clock, records, folder } = this.#context;
-    for (const path of await folder.deadDrafts(clock.wall(), AT_ONCE)) await this.#remove(() => folder.disk.remove(path));
-    for (const id of await folder.nameless(clock.wall(), AT_ONCE, () => records.fileIds())) await this.#remove(() => folder.remove(id));
+    const { clock, records, bytes } = this.#context;
+    const nameless = await bytes.nameless(clock.wall(), AT_ONCE, () => records.fileIds());
+    for (const id of nameless) await this.#remove(() => bytes.remove(id));
   }
 
   /** One that stays is no reason to leave the others. */

@@ -64,6 +64,7 @@ async function member(database: string, more: object = {}): Promise<Member> {
 
 /** In the database, and in a folder that both see. */
 const PLACES = [
+  ['the database', () => ({})],
   ['a shared folder', () => ({ files: { dir: scratchFolder() } })],
 ] as const;
 
@@ -106,38 +107,34 @@ test.skipIf(NO_POSTGRES_SERVER !== null)(
   },
 );
 
-test.skipIf(NO_POSTGRES_SERVER !== null)(
-  `while the server is away both wait, and then go on${NAME}`,
-  { timeout: 180_000 },
-  async () => {
-    const url = await server.database(`away_${databases++}`);
-    const more = { files: { dir: scratchFolder() } };
-    await using first = await member(url, more);
-    await using second = await member(url, more);
-    const id = await submit(first.url, LINES);
-    await until(() => first.asked() > 20 && second.asked() > 20, 'both have lines');
-    await server.stop();
-    const asked = (): number => first.asked() + second.asked();
-    // What they had claimed they may run; then they stand still.
-    let before = -1;
-    await until(async () => {
-      const isStill = asked() === before;
-      before = asked();
-      await new Promise((resolve) => setTimeout(resolve, 1_500));
-      return isStill && asked() === before;
-    }, 'both stand still');
-    expect(before).toBeLessThan(700);
-    const answer = await fetch(`${first.url}/v1/chat/completions`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'meanwhile' }] }),
-    });
-    expect(answer.status).toBe(200);
-    expect((await fetch(`${first.url}/v1/batches/${id}`)).status).toBe(503);
-    await server.start();
-    const { batch, output } = await ended(second, id);
-    expect(batch).toMatchObject({ status: 'completed', request_counts: { total: 700, completed: 700, failed: 0 } });
-    expect(new Set(output.map((line) => line.custom_id)).size).toBe(700);
-    expect(output).toHaveLength(700);
-  },
-);
+test.skipIf(NO_POSTGRES_SERVER !== null)(`while the server is away both wait, and then go on${NAME}`, { timeout: 180_000 }, async () => {
+  const url = await server.database(`away_${databases++}`);
+  const more = { files: { dir: scratchFolder() } };
+  await using first = await member(url, more);
+  await using second = await member(url, more);
+  const id = await submit(first.url, LINES);
+  await until(() => first.asked() > 20 && second.asked() > 20, 'both have lines');
+  await server.stop();
+  const asked = (): number => first.asked() + second.asked();
+  // What they had claimed they may run; then they stand still.
+  let before = -1;
+  await until(async () => {
+    const isStill = asked() === before;
+    before = asked();
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    return isStill && asked() === before;
+  }, 'both stand still');
+  expect(before).toBeLessThan(700);
+  const answer = await fetch(`${first.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'meanwhile' }] }),
+  });
+  expect(answer.status).toBe(200);
+  expect((await fetch(`${first.url}/v1/batches/${id}`)).status).toBe(503);
+  await server.start();
+  const { batch, output } = await ended(second, id);
+  expect(batch).toMatchObject({ status: 'completed', request_counts: { total: 700, completed: 700, failed: 0 } });
+  expect(new Set(output.map((line) => line.custom_id)).size).toBe(700);
+  expect(output).toHaveLength(700);
+});

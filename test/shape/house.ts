@@ -59,6 +59,16 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/core', 'gateway/state/store'],
   },
   {
+    path: 'gateway/state/store/postgres/bytes',
+    idea: 'the bytes of files, and what batches write, in that server: in chunks, some at a time',
+    knows: ['gateway/core', 'gateway/state/store', 'gateway/state/store/postgres'],
+  },
+  {
+    path: 'gateway/state/store/postgres/postgres-ports.ts',
+    idea: 'all that this server is asked, by one link',
+    knows: ['gateway/core', 'gateway/state/store', 'gateway/state/store/postgres', 'gateway/state/store/postgres/bytes'],
+  },
+  {
     path: 'gateway/files',
     idea: 'files that clients send, and that batches write: kept, listed, read, gone',
     knows: ['gateway/core', 'gateway/openai', 'gateway/state/store'],
@@ -251,7 +261,13 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/records.ts',
     idea: 'what must outlive a restart, in the file or the server that is set',
-    knows: ['gateway/config', 'gateway/core', 'gateway/state/store', 'gateway/state/store/postgres', 'gateway/state/store/sqlite'],
+    knows: [
+      'gateway/config',
+      'gateway/core',
+      'gateway/state/store',
+      'gateway/state/store/postgres/postgres-ports.ts',
+      'gateway/state/store/sqlite',
+    ],
   },
   {
     path: 'gateway/stored.ts',

@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileBytes, OpenBytes } from '../../state/store/file-bytes.ts';
 
 /** What is read at once: lines that run together mostly lie together. */
 const BLOCK_BYTES = 1_048_576;
@@ -6,21 +6,21 @@ const MOST_BLOCKS = 6;
 
 /** The input file of a batch, of which lines are read. Open as long as the batch runs: it may be deleted meanwhile. */
 export class InputFile {
-  readonly #file: FileHandle;
+  readonly #bytes: OpenBytes;
   readonly #blockBytes: number;
   /** By their number, the one used last at the end. */
   readonly #blocks = new Map<number, Promise<Buffer>>();
-  /** How often the disk was asked. */
+  /** How often the disk, or the server, was asked. */
   reads = 0;
 
-  private constructor(file: FileHandle, blockBytes: number) {
-    this.#file = file;
+  private constructor(bytes: OpenBytes, blockBytes: number) {
+    this.#bytes = bytes;
     this.#blockBytes = blockBytes;
   }
 
   /** @throws what the system says */
-  static async open(path: string, blockBytes = BLOCK_BYTES): Promise<InputFile> {
-    return new InputFile(await open(path, 'r'), blockBytes);
+  static async open(bytes: Pick<FileBytes, 'open'>, id: string, blockBytes = BLOCK_BYTES): Promise<InputFile> {
+    return new InputFile(await bytes.open(id), blockBytes);
   }
 
   /** @throws what the system says, and where the file is shorter than that */
@@ -42,7 +42,7 @@ export class InputFile {
 
   async close(): Promise<void> {
     this.#blocks.clear();
-    await this.#file.close();
+    await this.#bytes.close();
   }
 
   #block(number: number): Promise<Buffer> {
@@ -72,13 +72,7 @@ export class InputFile {
   /** As much of that as there is. */
   async #some(offset: number, length: number): Promise<Buffer> {
     const bytes = Buffer.allocUnsafeSlow(length);
-    let read = 0;
-    while (read < length) {
-      this.reads += 1;
-      const { bytesRead } = await this.#file.read(bytes, read, length - read, offset + read);
-      if (bytesRead === 0) break;
-      read += bytesRead;
-    }
-    return bytes.subarray(0, read);
+    this.reads += 1;
+    return bytes.subarray(0, await this.#bytes.read(bytes, offset));
   }
 }

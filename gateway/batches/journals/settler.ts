@@ -1,8 +1,8 @@
 import { backOffMs } from '../../core/back-off.ts';
 import type { Clock, Timer } from '../../core/clock.ts';
 import type { BatchRow, SettledLine } from '../../state/store/batch-terms.ts';
+import type { OpenJournal, Side } from '../../state/store/file-bytes.ts';
 import type { BatchRecords } from '../../state/store/ports.ts';
-import type { OpenJournal, Side } from './journal-folder.ts';
 
 /** What has come of a line, to be put on record. */
 export interface Result extends SettledLine {
@@ -17,7 +17,7 @@ interface SettlerOptions {
   readonly records: Pick<BatchRecords, 'settle'>;
   readonly batch: string;
   readonly holder: string;
-  readonly journal: Pick<OpenJournal, 'append' | 'commit' | 'close'>;
+  readonly journal: OpenJournal;
   /** These are on record now, for good. */
   readonly onSettled: (row: BatchRow, results: readonly Result[]) => void;
   /** These slices are another's by now: what had come of their lines is forgotten. */
@@ -35,7 +35,7 @@ const MOST_GROUP_BYTES = 16_777_216;
 const AGAIN = { firstMs: 250, longestMs: 30_000 };
 
 /**
- * Puts the results of one batch on record, in groups: written to the journals, onto the disk, and only then, in one, what has become of the
+ * Puts the results of one batch on record, in groups: written to the journals, to stay, and only then, in one, what has become of the
  * lines and how long the journals are. What fails is tried again for as long as it takes: results wait in memory, and whoever starts lines
  * looks at how much they are. A group that the store may have heard of is said again as it was, before any other.
  */

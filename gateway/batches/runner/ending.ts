@@ -1,7 +1,7 @@
 import type { BatchRow, LineEnd } from '../../state/store/batch-terms.ts';
+import type { Side } from '../../state/store/file-bytes.ts';
 import type { FileRow } from '../../state/store/file-terms.ts';
 import { InputFile } from '../journals/input-file.ts';
-import type { JournalFolder, Side } from '../journals/journal-folder.ts';
 import { unansweredLine } from '../output-line.ts';
 import { requestLine } from './request-line.ts';
 import type { RunnerParts } from './runner-parts.ts';
@@ -16,8 +16,7 @@ const NEVER_RAN = {
   cancelled: { code: 'batch_cancelled', message: 'This request was not executed, because the batch was cancelled.' },
 } as const;
 
-export type EndingParts = Pick<RunnerParts, 'clock' | 'records' | 'folder' | 'holder' | 'newId' | 'events' | 'filesExpireAfterMs'> & {
-  readonly journals: JournalFolder;
+export type EndingParts = Pick<RunnerParts, 'clock' | 'records' | 'bytes' | 'holder' | 'newId' | 'events' | 'filesExpireAfterMs'> & {
   readonly onTrouble: (error: unknown) => void;
   readonly onRecovered: () => void;
   readonly leaving: AbortSignal;
@@ -29,7 +28,8 @@ export type EndingParts = Pick<RunnerParts, 'clock' | 'records' | 'folder' | 'ho
  * @throws StoreFailed, and what the disk says
  */
 export async function endBatch(parts: EndingParts, row: BatchRow, how: End): Promise<BatchRow | null> {
-  const { clock, records, holder, journals, events } = parts;
+  const { clock, records, holder, events } = parts;
+  const { journals } = parts.bytes;
   if (how !== 'completed') await endLines(parts, row, how);
   const epoch = await records.claimBatch(row.id, holder.id, clock.wall());
   if (epoch === null) return null;
@@ -58,11 +58,11 @@ function fileRow({ clock, filesExpireAfterMs }: EndingParts, batch: BatchRow, si
 
 /** Every line that has not ended, and that nobody runs, ends. */
 async function endLines(parts: EndingParts, row: BatchRow, end: Exclude<LineEnd & End, 'completed'>): Promise<void> {
-  const { clock, records, holder, journals, events, folder, newId } = parts;
+  const { clock, records, holder, events, bytes: files, newId } = parts;
   let claimed = await records.claimSlice(row.id, holder.id, null, clock.wall());
   if (claimed === null) return;
   const own = (await records.journalsOf(row.id)).find((journal) => journal.holder === holder.id);
-  const journal = journals.open(row.id, holder.id, own ?? { outputBytes: 0, errorBytes: 0 });
+  const journal = files.journals.open(row.id, holder.id, own ?? { outputBytes: 0, errorBytes: 0 });
   const settler = new Settler({
     ...{ clock, records, batch: row.id, holder: holder.id, journal },
     onSettled: (_, results) => results.forEach(() => events.lineEnded(end, null)),
@@ -72,7 +72,7 @@ async function endLines(parts: EndingParts, row: BatchRow, end: Exclude<LineEnd 
   });
   const leave = (): void => void settler.close();
   parts.leaving.addEventListener('abort', leave);
-  const input = await InputFile.open(folder.pathOf(row.inputFile)).catch(() => null);
+  const input = await InputFile.open(files, row.inputFile).catch(() => null);
   try {
     for (; claimed !== null && !parts.leaving.aborted; claimed = await records.claimSlice(row.id, holder.id, null, clock.wall())) {
       const { claim, lines } = claimed;

@@ -1,7 +1,7 @@
 import { backOffMs } from '../../core/back-off.ts';
 import type { LineEnd } from '../../state/store/batch-terms.ts';
 import type { BatchWork } from './batch-work.ts';
-import type { Side } from '../journals/journal-folder.ts';
+import type { Side } from '../../state/store/file-bytes.ts';
 import type { Lanes } from './lanes.ts';
 import type { LineRun } from './line-run.ts';
 import { usageOf } from '../line-usage.ts';

@@ -7,8 +7,8 @@ import type { Principal } from '../../core/principal.ts';
 import type { Random } from '../../core/random.ts';
 import type { WorkerDirectory } from '../../core/worker.ts';
 import type { BatchRow, Holder } from '../../state/store/batch-terms.ts';
+import type { FileBytes } from '../../state/store/file-bytes.ts';
 import type { BatchRecords } from '../../state/store/ports.ts';
-import type { FilePlaces } from '../journals/journal-folder.ts';
 
 export interface RunnerSettings {
   readonly max_running: number;
@@ -29,7 +29,7 @@ export interface RunnerParts {
   readonly events: Pick<Events, 'lineEnded' | 'batchEnded' | 'batchPaused'>;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   readonly records: BatchRecords;
-  readonly folder: FilePlaces;
+  readonly bytes: Pick<FileBytes, 'open' | 'journals'>;
   /** This life of this process. */
   readonly holder: Holder;
   readonly directory: WorkerDirectory;

@@ -5,7 +5,6 @@ import { BatchWork, type Stop } from './batch-work.ts';
 import { ClaimsHeld } from './claims-held.ts';
 import type { End } from './ending.ts';
 import { Endings } from './endings.ts';
-import { JournalFolder } from '../journals/journal-folder.ts';
 import { Lanes } from './lanes.ts';
 import { LineStarter } from './line-starter.ts';
 import { openWork } from './open-work.ts';
@@ -20,6 +19,8 @@ const TICK_MS = 250;
 /** How often the store is asked what there is, while there is something, and else. */
 const LOOK_MS = 1_000;
 const IDLE_MS = 5_000;
+/** How often it is looked for what batches have left. */
+const TIDY_MS = 3_600_000;
 const UNREADABLE_MS = 30_000;
 /** How long last words to the store may take. */
 const LAST_MS = 2_000;
@@ -30,7 +31,6 @@ export class Runner {
   readonly #lanes: Lanes;
   readonly #starter: LineStarter;
   readonly #claims: ClaimsHeld;
-  readonly #journals: JournalFolder;
   readonly #works = new Map<string, BatchWork>();
   readonly #endings: Endings;
   readonly #validations = new Map<string, Promise<void>>();
@@ -42,7 +42,7 @@ export class Runner {
   #offWork: (() => void) | null = null;
   #isLooking = false;
   #isPoked = false;
-  #isTidy = false;
+  #tidiedAt = -Infinity;
   #lookedAt = -Infinity;
   #pacedAt = -Infinity;
 
@@ -54,10 +54,9 @@ export class Runner {
       onRecovered: () => this.#diskTrouble.recovered(),
     };
     this.#claims = new ClaimsHeld(parts);
-    this.#journals = new JournalFolder(parts.folder);
     this.#storeTrouble = new ToldOnce(parts.log);
     this.#diskTrouble = new ToldOnce(parts.log);
-    this.#endings = new Endings({ ...parts, ...trouble, journals: this.#journals, leaving: this.#leaving.signal }, () => this.poke());
+    this.#endings = new Endings({ ...parts, ...trouble, leaving: this.#leaving.signal }, () => this.poke());
     this.#starter = new LineStarter({
       ...parts,
       ...{ lanes: this.#lanes, works: this.#works },
@@ -173,10 +172,10 @@ export class Runner {
     const { clock, records } = this.#parts;
     this.#lookedAt = clock.now();
     try {
-      const left = this.#isTidy ? [] : await this.#journals.batches();
+      const left = clock.now() - this.#tidiedAt < TIDY_MS ? null : await this.#parts.bytes.journals.batches();
       const rows = await records.openBatches();
       this.#rows = rows;
-      await this.#tidy(left, rows);
+      if (left !== null) await this.#tidy(left, rows);
       if (rows.length > 0) await this.#claims.hold([...this.#works.values()]);
       await this.#claims.release();
       await this.#sort(rows);
@@ -187,11 +186,11 @@ export class Runner {
     this.#starter.pump();
   }
 
-  /** What a process has left that died when a batch had ended. */
+  /** What a process has left that died, or wrote on, when a batch had ended. */
   async #tidy(left: readonly string[], rows: readonly BatchRow[]): Promise<void> {
     const open = new Set(rows.map(({ id }) => id));
-    for (const id of left) if (!open.has(id)) await this.#journals.remove(id).catch(() => {});
-    this.#isTidy = true;
+    for (const id of left) if (!open.has(id)) await this.#parts.bytes.journals.remove(id).catch(() => {});
+    this.#tidiedAt = this.#parts.clock.now();
   }
 
   /** What is to become of each batch now. */
@@ -227,7 +226,6 @@ export class Runner {
     if (route === null || standing.kind === 'none') return;
     const opened = await openWork(
       this.#parts,
-      this.#journals,
       { row, route, principal: standing.principal },
       {
         onSettled: (work, now, results) => this.#onSettled(work, now, results),

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { BatchDesk } from '../../../gateway/batches/batch-desk.ts';
 import { batchObject } from '../../../gateway/batches/batch-object.ts';
 import { Validator } from '../../../gateway/batches/validator.ts';
+import { openBytes, systemDisk } from '../../../gateway/files/disk.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 import { MemoryBatches } from '../../support/memory-batches.ts';
 
@@ -24,7 +25,7 @@ function scene(lines: readonly string[] | null, purpose = 'batch') {
   let ids = 0;
   const validatorOf = (holder: string) =>
     new Validator({
-      ...{ clock, records, files, holder, pathOf: (id) => join(folder, id), modelsFor: () => state },
+      ...{ clock, records, files, holder, bytes: { open: (id) => openBytes(systemDisk, join(folder, id)) }, modelsFor: () => state },
       rules: () => ({ mostLines: 5_000, mostLineBytes: 10_000, mixesModels: true }),
       onTrouble: (_batch, message) => trouble.push(message),
     });

@@ -2,11 +2,11 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Disk, diskWith, type OpenFile } from '../../../gateway/files/disk.ts';
-import { DiskTurns } from '../../../gateway/files/disk-turns.ts';
+import { Turns } from '../../../gateway/state/store/turns.ts';
 
 /** A real disk of which the operation of that number, from 0 on, fails. Removing never does. */
 export function failingDisk(failAt: number, code: string): { readonly disk: Disk; readonly operations: string[] } {
-  const real = diskWith(new DiskTurns());
+  const real = diskWith(new Turns(2));
   const operations: string[] = [];
   async function maybe<T>(name: string, operation: () => Promise<T>): Promise<T> {
     operations.push(name);

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemDisk } from '../../../gateway/files/disk.ts';
 import { FileFolder } from '../../../gateway/files/file-folder.ts';
@@ -17,10 +17,12 @@ afterEach(() => temp[Symbol.dispose]());
 
 test('only its owner may look into it', async () => {
   const folder = new FileFolder(join(temp.path, 'deep', 'files'));
-  const { file, path } = await folder.draft(ID);
-  await file.close();
+  const draft = await folder.draft(ID);
+  const [path = ''] = filesBelow(folder.path);
   for (const each of ['', 'tmp', 'batches']) expect(statSync(join(folder.path, each)).mode & 0o777).toBe(0o700);
-  expect(statSync(path).mode & 0o777).toBe(0o600);
+  expect(statSync(join(folder.path, path)).mode & 0o777).toBe(0o600);
+  await draft.discard();
+  expect(filesBelow(folder.path)).toEqual([]);
 });
 
 test.each(['', '..', '../../etc/passwd', 'file-1', `${ID}/..`, `file-${'A'.repeat(32)}`, `file-${'a'.repeat(31)}\0`])(
@@ -40,9 +42,12 @@ describe('drafts that somebody has left', () => {
   };
 
   async function left(writer: keyof typeof writers, id: string): Promise<string> {
-    const { file, path } = await new FileFolder(temp.path, systemDisk, writers[writer]).draft(id);
-    await file.close();
-    return path;
+    const before = filesBelow(temp.path);
+    const draft = await new FileFolder(temp.path, systemDisk, writers[writer]).draft(id);
+    const path = filesBelow(temp.path).find((each) => !before.includes(each))!;
+    await draft.discard();
+    writeFileSync(join(temp.path, path), 'half');
+    return basename(path);
   }
 
   test('are those of processes that are gone, and of strangers after two days', async () => {
@@ -51,21 +56,21 @@ describe('drafts that somebody has left', () => {
     const dead = await left('dead', OTHER);
     const strange = await left('strange', ID);
     const now = Date.now();
-    expect(await folder.deadDrafts(now, 10)).toEqual([dead]);
-    expect((await folder.deadDrafts(now + 49 * HOUR_MS, 10)).toSorted()).toEqual([dead, strange].toSorted());
-    expect(await folder.deadDrafts(now + 49 * HOUR_MS, 1)).toHaveLength(1);
+    expect(await folder.leftovers(now, 10)).toEqual([dead]);
+    expect((await folder.leftovers(now + 49 * HOUR_MS, 10)).toSorted()).toEqual([dead, strange].toSorted());
+    expect(await folder.leftovers(now + 49 * HOUR_MS, 1)).toHaveLength(1);
   });
 
   test('are told by the process that wrote them, which may be a real one that has ended', async () => {
     const script = `
       const { FileFolder } = await import(${JSON.stringify(new URL('../../../gateway/files/file-folder.ts', import.meta.url).href)});
-      await (await new FileFolder(${JSON.stringify(temp.path)}).draft(${JSON.stringify(ID)})).file.append(Buffer.from('half'));
+      await (await new FileFolder(${JSON.stringify(temp.path)}).draft(${JSON.stringify(ID)})).append(Buffer.from('half'));
       process.kill(process.pid, 'SIGKILL');
     `;
     expect(() => execFileSync(process.execPath, ['--input-type=module', '-e', script], { stdio: 'ignore' })).toThrow();
     expect(filesBelow(temp.path)).toHaveLength(1);
-    const dead = await new FileFolder(temp.path).deadDrafts(Date.now(), 10);
-    expect(dead).toEqual(filesBelow(temp.path).map((path) => join(temp.path, path)));
+    const dead = await new FileFolder(temp.path).leftovers(Date.now(), 10);
+    expect(dead.map((name) => join('tmp', name))).toEqual(filesBelow(temp.path));
   });
 });
 

@@ -31,8 +31,8 @@ beforeEach(() => {
 afterEach(() => temp[Symbol.dispose]());
 
 function filesOf(records: FileRecords, disk = systemDisk, settings = SETTINGS): Files {
-  const folder = new FileFolder(temp.path, disk);
-  return new Files({ clock, records, folder, settings: () => settings, newId: idMaker(), onTrouble: (_, what) => troubles.push(what) });
+  const bytes = new FileFolder(temp.path, disk);
+  return new Files({ clock, records, bytes, settings: () => settings, newId: idMaker(), onTrouble: (_, what) => troubles.push(what) });
 }
 
 async function send(files: Files, text: string, about: Partial<NewFile> = {}) {

@@ -29,7 +29,7 @@ async function house(count: number, disk: Disk = systemDisk) {
     const row = { id, owner: 'app', bytes: 1, createdAt: clock.wall(), filename: 'a', purpose: 'batch', expiresAt: clock.wall() + 1_000 };
     await records.addFile(row, null);
   }
-  const sweeper = new Sweeper({ clock, records, folder, onTrouble: (doing, what) => troubles.push(`${doing}: ${what}`) });
+  const sweeper = new Sweeper({ clock, records, bytes: folder, onTrouble: (doing, what) => troubles.push(`${doing}: ${what}`) });
   return { clock, records, folder, sweeper };
 }
 
@@ -91,7 +91,7 @@ test('what a process left that died is gone after the start; a store that fails 
   expect(filesBelow(temp.path)).toHaveLength(2);
   await sweeper.close();
   const late = { ...clock, wall: () => Date.now() + 3 * 24 * 3_600_000 };
-  const later = new Sweeper({ clock: late, records, folder, onTrouble: (_, what) => troubles.push(what) });
+  const later = new Sweeper({ clock: late, records, bytes: folder, onTrouble: (_, what) => troubles.push(what) });
   records.uselessFiles = () => Promise.reject(new Error('the store is away'));
   await later.sweep();
   expect(filesBelow(temp.path)).toEqual([]);

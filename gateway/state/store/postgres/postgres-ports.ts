@@ -1,6 +1,8 @@
 import type { Clock } from '../../../core/clock.ts';
+import type { FileBytes } from '../file-bytes.ts';
 import type { BatchRecords, FileRecords } from '../ports.ts';
 import { BatchRows } from './batch-rows.ts';
+import { PostgresBytes } from './bytes/postgres-bytes.ts';
 import { Claims } from './claims.ts';
 import { Endings } from './endings.ts';
 import { LineLots } from './line-lots.ts';
@@ -15,6 +17,7 @@ const MOST_SWEEPS = 20;
 export interface PostgresPorts {
   readonly files: FileRecords;
   readonly batches: BatchRecords;
+  readonly bytes: FileBytes;
   close(): Promise<void>;
 }
 
@@ -39,6 +42,7 @@ export function postgresPorts(url: string, clock: Clock): PostgresPorts {
   };
   return {
     files: new PostgresFiles(link),
+    bytes: new PostgresBytes(link, clock),
     batches: {
       addBatch: (batch) => rows.addBatch(batch),
       batchOf: (id, owner) => rows.batchOf(id, owner),

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { JournalFolder } from '../../../../gateway/batches/journals/journal-folder.ts';
+import { JournalFolder } from '../../../../gateway/files/journal-folder.ts';
 import { Settler } from '../../../../gateway/batches/journals/settler.ts';
 import { StoreFailed } from '../../../../gateway/state/store/store-failed.ts';
 import type { BatchRow, Settled, Settling } from '../../../../gateway/state/store/batch-terms.ts';
@@ -22,7 +22,6 @@ test('what is committed is what was settled, each line once', async () => {
       const folder = mkdtempSync(join(tmpdir(), 'journals-'));
       const places = {
         path: folder,
-        pathOf: (id: string) => join(folder, id),
         batchFolder: () => join(folder, 'b'),
         adopt: async () => {},
       };

@@ -1,5 +1,4 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { link } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -9,6 +8,7 @@ import type { Call } from '../../../../gateway/core/call.ts';
 import { GatewayError } from '../../../../gateway/core/errors.ts';
 import { ANONYMOUS } from '../../../../gateway/core/principal.ts';
 import { Ending, type Reply } from '../../../../gateway/core/reply.ts';
+import { FileFolder } from '../../../../gateway/files/file-folder.ts';
 import type { BatchRecords } from '../../../../gateway/state/store/ports.ts';
 import { StoreFailed } from '../../../../gateway/state/store/store-failed.ts';
 import { CHAT } from '../../../support/fake-call.ts';
@@ -43,6 +43,7 @@ function replyOf(fate: Fate): Reply {
 }
 
 const BATCH = `batch_${'0'.repeat(32)}`;
+const INPUT = `file-${'f'.repeat(32)}`;
 
 test('each line ends once, in one file', { timeout: 120_000 }, async () => {
   const histories = fc.record({
@@ -88,12 +89,7 @@ test('each line ends once, in one file', { timeout: 120_000 }, async () => {
         const runner = new Runner({
           ...{ clock, random: { next: () => 0.5 }, events: new RecordedEvents(), records: seen },
           log: { info: () => {}, warn: () => {}, error: () => {} },
-          folder: {
-            path: folder,
-            pathOf: (id) => join(folder, id),
-            batchFolder: (batch) => join(folder, 'batches', batch),
-            adopt: (path, id) => link(path, join(folder, id)),
-          },
+          bytes: new FileFolder(folder),
           holder: { id: holder, process: null },
           directory: new FakeDirectory(clock, [new FakeWorker('w0')]),
           handler: () => answer,
@@ -158,9 +154,9 @@ async function begin(records: MemoryBatches, folder: string, count: number, now:
   const texts = names.map(
     (custom_id) => `${JSON.stringify({ custom_id, body: { model: MODEL, messages: [{ role: 'user', content: 'é' }] } })}\n`,
   );
-  writeFileSync(join(folder, 'input'), texts.join(''));
+  writeFileSync(join(folder, INPUT), texts.join(''));
   await records.addBatch({
-    ...{ id: BATCH, owner: '', endpoint: CHAT.path, inputFile: 'input', completionWindow: '24h', metadata: null },
+    ...{ id: BATCH, owner: '', endpoint: CHAT.path, inputFile: INPUT, completionWindow: '24h', metadata: null },
     ...{ outputExpiresAfterS: null, createdAt: now, expiresAt: now + windowMs },
   });
   const epoch = (await records.claimBatch(BATCH, 'validator', now))!;

@@ -1,40 +1,35 @@
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Journal } from '../../state/store/batch-terms.ts';
-
-/** What has been answered, and what has not. */
-export type Side = 'out' | 'err';
+import type { Journal } from '../state/store/batch-terms.ts';
+import type { JournalBytes, OpenJournal, Side } from '../state/store/file-bytes.ts';
 
 const PIECE_BYTES = 1_048_576;
 
 /** Where files lie. */
-export interface FilePlaces {
+interface JournalPlaces {
   readonly path: string;
-  /** The bytes of a file. @throws Error for what is no id */
-  pathOf(id: string): string;
   /** A folder for what a batch writes, which need not be there. */
   batchFolder(batch: string): string;
   /** The finished file at that path is the bytes of `id` from now on, too. */
   adopt(path: string, id: string): Promise<void>;
 }
 
-/** Where each holder writes the results of each batch that it runs, until they become its files. Everything rejects with what the system says. */
-export class JournalFolder {
-  readonly #places: FilePlaces;
+/** Journals as files. */
+export class JournalFolder implements JournalBytes {
+  readonly #places: JournalPlaces;
 
-  constructor(places: FilePlaces) {
+  constructor(places: JournalPlaces) {
     this.#places = places;
   }
 
-  /** A holder's two journals of a batch, of which that much has been committed. */
   open(batch: string, holder: string, { outputBytes, errorBytes }: Pick<Journal, 'outputBytes' | 'errorBytes'>): OpenJournal {
-    return new OpenJournal(this.#places.batchFolder(batch), holder, { out: outputBytes, err: errorBytes });
+    return new JournalFiles(this.#places.batchFolder(batch), holder, { out: outputBytes, err: errorBytes });
   }
 
   /**
-   * Makes the file `id` of the committed parts of all journals of one side. One that is all, and the asker's own, gets a second name, which
-   * takes no time; what another has written is copied: he may only seem to be gone, and write on. @returns its bytes; 0: there is nothing
+   * One that is all, and the asker's own, gets a second name, which takes no time; what another has written is copied: he may only seem to be
+   * gone, and write on.
    */
   async assemble(batch: string, journals: readonly Journal[], side: Side, id: string, asker: string): Promise<number> {
     const folder = this.#places.batchFolder(batch);
@@ -54,7 +49,6 @@ export class JournalFolder {
     return parts.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** Batches of which there is something. */
   async batches(): Promise<string[]> {
     try {
       return await readdir(join(this.#places.path, 'batches'));
@@ -64,7 +58,6 @@ export class JournalFolder {
     }
   }
 
-  /** Forgets what there is of a batch. */
   async remove(batch: string): Promise<void> {
     await rm(this.#places.batchFolder(batch), { recursive: true, force: true });
   }
@@ -74,8 +67,7 @@ function journalPath(folder: string, holder: string, side: Side): string {
   return join(folder, `${holder}.${side}`);
 }
 
-/** Two files that grow. What was written beyond what is committed never happened: it is written over. */
-export class OpenJournal {
+class JournalFiles implements OpenJournal {
   readonly #folder: string;
   readonly #holder: string;
   readonly #files: { [side in Side]?: FileHandle } = {};
@@ -87,7 +79,6 @@ export class OpenJournal {
     this.#committed = committed;
   }
 
-  /** Writes whole lines after what is committed, onto the disk. @returns how long the journals are with them @throws what the system says */
   async append(lines: Readonly<Record<Side, readonly Buffer[]>>): Promise<Record<Side, number>> {
     const lengths = { ...this.#committed };
     for (const side of ['out', 'err'] as const) {

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { DiskTurns } from '../../../gateway/files/disk-turns.ts';
+import { Turns } from '../../../../gateway/state/store/turns.ts';
 
 test('so many run at once, the others in their order, and one that fails gives its turn back', async () => {
-  const turns = new DiskTurns(2);
+  const turns = new Turns(2);
   const begun: number[] = [];
   const ends: ((fails: boolean) => void)[] = [];
   const run = (number: number) =>

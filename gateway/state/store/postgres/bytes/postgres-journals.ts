@@ -1,0 +1,68 @@
+import type { Journal } from '../../batch-terms.ts';
+import type { JournalBytes, OpenJournal, Side } from '../../file-bytes.ts';
+import { StoreFailed } from '../../store-failed.ts';
+import { assembled, type Committed } from './assemble.ts';
+import type { ByteLink } from './byte-link.ts';
+import { PostgresJournal } from './postgres-journal.ts';
+
+/** What one statement removes: 16 MiB at the most. */
+const PARTS_REMOVED = 64;
+/** Behind it no ticket comes. */
+const LAST_TICKET = Number.MAX_SAFE_INTEGER;
+
+/** Journals in the server. One a process, so that the tickets of each holder rise. */
+export class PostgresJournals implements JournalBytes {
+  readonly #link: ByteLink;
+  #tickets = 0;
+
+  constructor(link: ByteLink) {
+    this.#link = link;
+  }
+
+  open(batch: string, holder: string, { outputBytes, errorBytes }: Pick<Journal, 'outputBytes' | 'errorBytes'>): OpenJournal {
+    const writer = { batch, holder, nextTicket: () => ++this.#tickets };
+    return new PostgresJournal(this.#link, writer, { out: outputBytes, err: errorBytes });
+  }
+
+  async assemble(batch: string, journals: readonly Journal[], side: Side, id: string): Promise<number> {
+    const written = journals.filter((journal) => bytesOf(journal, side) > 0);
+    if (written.length === 0) return 0;
+    const rows = await this.#link.ask(
+      (sql) => sql<{ holder: string; seq: number }[]>`SELECT holder, seq FROM journal_bytes WHERE batch = ${batch} AND side = ${side}`,
+    );
+    const seqs = new Map(rows.map(({ holder, seq }) => [holder, seq]));
+    const committed = written.map((journal): Committed => {
+      const seq = seqs.get(journal.holder);
+      if (seq === undefined) throw new StoreFailed('error', 'a journal has been removed of which something is committed');
+      return { seq, bytes: bytesOf(journal, side) };
+    });
+    return assembled(this.#link, committed, id);
+  }
+
+  async batches(): Promise<readonly string[]> {
+    const rows = await this.#link.ask((sql) => sql<{ batch: string }[]>`SELECT DISTINCT batch FROM journal_bytes`);
+    return rows.map(({ batch }) => batch);
+  }
+
+  /** Nothing is written any more to those that are there, and then they go, some parts at a time. */
+  async remove(batch: string): Promise<void> {
+    const rows = await this.#link.ask(
+      (sql) => sql<{ seq: number }[]>`UPDATE journal_bytes SET ticket = ${LAST_TICKET} WHERE batch = ${batch} RETURNING seq`,
+    );
+    for (const { seq } of rows) {
+      for (let removed = PARTS_REMOVED; removed === PARTS_REMOVED;) {
+        ({ count: removed } = await this.#link.carry(
+          (sql) => sql`
+            DELETE FROM journal_parts WHERE journal = ${seq} AND first_byte IN (
+              SELECT first_byte FROM journal_parts WHERE journal = ${seq} ORDER BY first_byte LIMIT ${PARTS_REMOVED}
+            )`,
+        ));
+      }
+      await this.#link.ask((sql) => sql`DELETE FROM journal_bytes WHERE seq = ${seq}`);
+    }
+  }
+}
+
+function bytesOf({ outputBytes, errorBytes }: Journal, side: Side): number {
+  return side === 'out' ? outputBytes : errorBytes;
+}
