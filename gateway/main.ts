@@ -176,13 +176,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const loop = watchEventLoop(clock);
   const metrics = createMetrics({ clock, loop, version: VERSION, nodeVersion: process.versions.node });
   const holder = idMaker()();
-  const budgets = new BudgetBooks(() => early.gateways ?? kin?.beginning.count ?? 1);
+  const budgets = new BudgetBooks(() => early.gateways ?? usage.processes ?? kin?.beginning.count ?? 1);
   const database = databaseFile(settings, options.historyDir ?? null, options.cwd);
   const store = database === null ? null : new Store(database, clock);
+  const records = store && sqlitePorts(store);
   const usage = new Usage({
     clock,
     log: ofAll,
-    store,
+    records: records && records.usage,
     holder,
     budgets,
     sharedBudgets: () => early.sharedBudgets,
@@ -372,7 +373,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   // === files ===
   const fileLines = fileLog(log, clock);
   const folder = filesDir(settings, options.historyDir ?? null, options.cwd);
-  const records = store && sqlitePorts(store);
   const fileRecords = options.fileRecords ?? records?.files ?? null;
   const files =
     folder === null || fileRecords === null

@@ -55,7 +55,7 @@ export const ROOMS: readonly Room[] = [
   },
   {
     path: 'gateway/state/store/postgres',
-    idea: 'files and batches in a server that several machines share',
+    idea: 'all that in a server that several machines share',
     knows: ['gateway/core', 'gateway/state/store'],
   },
   {
@@ -92,7 +92,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/usage',
     idea: 'who used how much: taken down, written, reported',
-    knows: ['gateway/core', 'gateway/core/log', 'gateway/state/store', 'gateway/state/store/sqlite'],
+    knows: ['gateway/core', 'gateway/core/log', 'gateway/state/store'],
   },
   { path: 'gateway/policies/capacity', idea: 'what the workers can take', knows: ['gateway/core'], shuns: HTTP },
   { path: 'gateway/policies/limits', idea: 'how much a key, or an address, may ask for', knows: ['gateway/core'], shuns: HTTP, pure: true },

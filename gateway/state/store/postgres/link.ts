@@ -41,7 +41,8 @@ export class PostgresLink {
     return this.#inTime(async (sql) => {
       for (let tries = 1; ; tries++) {
         try {
-          return (await sql.begin(act)) as T;
+          // Whatever the server takes for a default: what follows a lock sees all that was done before it.
+          return (await sql.begin('ISOLATION LEVEL READ COMMITTED', act)) as T;
         } catch (error) {
           if (tries === TRIES || !isWorthAnotherTry(error)) throw error;
         }

@@ -1,6 +1,7 @@
 import type { Sql } from 'postgres';
 import type { Statements } from './statements.ts';
 import { BATCH_TABLES } from './tables.ts';
+import { USAGE_TABLES } from './usage-tables.ts';
 
 /** The schema was written by a newer Headgate, which may keep things that this one knows nothing of. */
 export class NewerSchema extends Error {
@@ -10,7 +11,7 @@ export class NewerSchema extends Error {
 }
 
 /** What makes each version of the schema of the one before. What has been released is never changed: another is added. */
-const MIGRATIONS: readonly string[] = [BATCH_TABLES];
+const MIGRATIONS: readonly string[] = [BATCH_TABLES, USAGE_TABLES];
 /** One at a time, on the whole server's database: "headgate" in ASCII. */
 const LOCK = '7522521982817924197';
 

@@ -1,11 +1,13 @@
 import type { Clock } from '../../../core/clock.ts';
-import type { BatchRecords, FileRecords } from '../ports.ts';
+import type { BatchRecords, FileRecords, UsageRecords } from '../ports.ts';
 import { BatchRows } from './batch-rows.ts';
 import { Claims } from './claims.ts';
 import { Endings } from './endings.ts';
 import { LineLots } from './line-lots.ts';
 import { PostgresLink } from './link.ts';
+import { placeOf } from './place.ts';
 import { PostgresFiles } from './postgres-files.ts';
+import { PostgresUsage } from './postgres-usage.ts';
 import { settleIn } from './settle.ts';
 import { Slices } from './slices.ts';
 
@@ -15,10 +17,11 @@ const MOST_SWEEPS = 20;
 export interface PostgresPorts {
   readonly files: FileRecords;
   readonly batches: BatchRecords;
+  readonly usage: UsageRecords;
   close(): Promise<void>;
 }
 
-/** Files and batches as a server knows them, which several machines may share. It is not asked before somebody asks. */
+/** All that is kept, as a server knows it, which several machines may share. It is not asked before somebody asks. */
 export function postgresPorts(url: string, clock: Clock): PostgresPorts {
   const link = new PostgresLink(url, clock);
   const claims = new Claims(link);
@@ -64,6 +67,7 @@ export function postgresPorts(url: string, clock: Clock): PostgresPorts {
       finish: (batch, epoch, end, now) => endings.finish(batch, epoch, end, now),
       onWork: (listener) => link.onWork(listener),
     },
+    usage: new PostgresUsage(link, placeOf(url), clock),
     close: () => link.close(),
   };
 }

@@ -4,6 +4,7 @@ import { NewerSchema } from './migrations.ts';
 /** By SQLSTATE: its class, or all of it where that says more. */
 const BY_STATE: Readonly<Record<string, StoreTrouble>> = {
   '08': 'unreachable',
+  25006: 'unwritable',
   '28': 'auth',
   '3D': 'auth',
   42501: 'auth',

@@ -16,6 +16,7 @@ test.each([
   ['57014', 'timeout'],
   ['57P01', 'unreachable'],
   ['53100', 'full'],
+  ['25006', 'unwritable'],
   ['ECONNREFUSED', 'unreachable'],
   ['CONNECT_TIMEOUT', 'unreachable'],
   ['42P01', 'error'],
@@ -55,11 +56,12 @@ describe.skipIf(NO_POSTGRES_SERVER !== null)(`a PostgreSQL${NO_POSTGRES_SERVER =
     await Promise.all(all.map(({ batches }) => batches.addBatch(batch)));
     expect(await all[0]!.batches.openBatches()).toHaveLength(1);
     await Promise.all(all.map((ports) => ports.close()));
+    const form = server.sql(url, 'SELECT version FROM headgate.form');
     server.sql(url, 'UPDATE headgate.form SET version = 99');
     const older = postgresPorts(url, systemClock);
     const failed = await older.batches.openBatches().catch((error: unknown) => error);
     expect(failed).toMatchObject({ trouble: 'newer', message: expect.stringContaining('99') as unknown });
-    server.sql(url, 'UPDATE headgate.form SET version = 1');
+    server.sql(url, `UPDATE headgate.form SET version = ${form}`);
     expect(await older.batches.openBatches()).toHaveLength(1);
     await older.close();
   });
