@@ -59,6 +59,16 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/core', 'gateway/state/store'],
   },
   {
+    path: 'gateway/state/store/postgres/usage',
+    idea: 'who used how much, and what is left of budgets, in that server: by leases, with locks in one order',
+    knows: ['gateway/core', 'gateway/state/store', 'gateway/state/store/postgres'],
+  },
+  {
+    path: 'gateway/state/store/postgres/postgres-ports.ts',
+    idea: 'all that this server is asked, by one link',
+    knows: ['gateway/core', 'gateway/state/store', 'gateway/state/store/postgres', 'gateway/state/store/postgres/usage'],
+  },
+  {
     path: 'gateway/files',
     idea: 'files that clients send, and that batches write: kept, listed, read, gone',
     knows: ['gateway/core', 'gateway/openai', 'gateway/state/store'],

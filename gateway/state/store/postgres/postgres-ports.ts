@@ -7,7 +7,7 @@ import { LineLots } from './line-lots.ts';
 import { PostgresLink } from './link.ts';
 import { placeOf } from './place.ts';
 import { PostgresFiles } from './postgres-files.ts';
-import { PostgresUsage } from './postgres-usage.ts';
+import { PostgresUsage } from './usage/postgres-usage.ts';
 import { settleIn } from './settle.ts';
 import { Slices } from './slices.ts';
 

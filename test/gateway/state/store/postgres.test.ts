@@ -2,6 +2,7 @@ import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../../../gateway/core/clock.ts';
 import { migrate, NewerSchema } from '../../../../gateway/state/store/postgres/migrations.ts';
+import { PostgresLink } from '../../../../gateway/state/store/postgres/link.ts';
 import { type PostgresPorts, postgresPorts } from '../../../../gateway/state/store/postgres/postgres-ports.ts';
 import { failureOf } from '../../../../gateway/state/store/postgres/trouble.ts';
 import { until } from '../../../support/gateway.ts';
@@ -122,6 +123,38 @@ describe.skipIf(NO_POSTGRES_SERVER !== null)(`a PostgreSQL${NO_POSTGRES_SERVER =
     };
     await until(() => claims().catch(() => false), 'the slice can be claimed');
     await ports.close();
+  });
+
+  test('whose end comes in the middle of a transaction ends that one, and nothing else', { timeout: 60_000 }, async () => {
+    const url = await server.database('middle');
+    const link = new PostgresLink(url, systemClock);
+    const isThere = () => link.ask((sql) => sql`SELECT 1`);
+    const inside = (act: () => Promise<unknown>) =>
+      link.together(async (sql) => {
+        await sql`CREATE TABLE half (x integer)`;
+        await act();
+        await Promise.all([sql`SELECT pg_sleep(3)`, sql`INSERT INTO half VALUES (1)`]);
+      });
+    // By itself, and as one of several that are ended by somebody.
+    await expect(inside(async () => setTimeout(() => void server.stop(), 200))).rejects.toMatchObject({ trouble: 'unreachable' });
+    await server.start();
+    const isBack = async (): Promise<boolean> => {
+      await isThere();
+      return true;
+    };
+    await until(() => isBack().catch(() => false), 'it is back');
+    const kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
+    await expect(inside(async () => setTimeout(() => server.sql(url, kill), 200))).rejects.toMatchObject({ trouble: 'unreachable' });
+    for (let i = 0; i < 10; i++) await isThere();
+    // Of a mistake the connections are left.
+    await expect(link.together(async (sql) => sql`NONSENSE`)).rejects.toMatchObject({ trouble: 'error' });
+    const fails = link.together(async (sql) => {
+      await sql`CREATE TABLE half (x integer)`;
+      await sql`NONSENSE`.catch(() => {});
+    });
+    await expect(fails).rejects.toMatchObject({ message: 'the transaction has been rolled back' });
+    await link.together((sql) => sql`CREATE TABLE half (x integer)`);
+    await link.close();
   });
 
   test('that does not let somebody in is told as such', async () => {

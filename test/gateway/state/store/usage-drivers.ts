@@ -2,7 +2,7 @@ import { DatabaseSync } from 'node:sqlite';
 import postgres from 'postgres';
 import { systemClock } from '../../../../gateway/core/clock.ts';
 import { PostgresLink } from '../../../../gateway/state/store/postgres/link.ts';
-import { PostgresUsage } from '../../../../gateway/state/store/postgres/postgres-usage.ts';
+import { PostgresUsage } from '../../../../gateway/state/store/postgres/usage/postgres-usage.ts';
 import { migrate } from '../../../../gateway/state/store/sqlite/migrations.ts';
 import { Records } from '../../../../gateway/state/store/sqlite/records.ts';
 import type { Exchange, Exchanged, StoreFailure, UsageSum } from '../../../../gateway/state/store/words.ts';

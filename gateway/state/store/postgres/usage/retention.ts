@@ -1,6 +1,6 @@
-import { HOLDER_KEPT_MS, keptSince, KEY_SUBJECT } from '../usage-rules.ts';
-import type { PostgresLink } from './link.ts';
-import type { Fragment, Statements } from './statements.ts';
+import { HOLDER_KEPT_MS, keptSince, KEY_SUBJECT } from '../../usage-rules.ts';
+import type { PostgresLink } from '../link.ts';
+import type { Fragment, Statements } from '../statements.ts';
 
 /** Rows that go at once, and how often that may be. */
 const GONE_ROWS = 5_000;

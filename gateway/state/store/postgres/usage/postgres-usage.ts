@@ -1,12 +1,12 @@
-import type { Clock } from '../../../core/clock.ts';
-import type { UsageRecords } from '../ports.ts';
-import { StoreFailed } from '../store-failed.ts';
-import { HOLDER_KEPT_MS, LEASE_MS, MOST_TOLD, PRUNE_MS } from '../usage-rules.ts';
-import type { Exchange, Exchanged, Spend, StoreFailure, UsageRow, UsageSum } from '../words.ts';
+import type { Clock } from '../../../../core/clock.ts';
+import type { UsageRecords } from '../../ports.ts';
+import { StoreFailed } from '../../store-failed.ts';
+import { HOLDER_KEPT_MS, LEASE_MS, MOST_TOLD, PRUNE_MS } from '../../usage-rules.ts';
+import type { Exchange, Exchanged, Spend, StoreFailure, UsageRow, UsageSum } from '../../words.ts';
 import { countSpent, grantIn, standingsOf } from './budget-grants.ts';
-import type { PostgresLink } from './link.ts';
-import type { Fragment, Statements } from './statements.ts';
-import { forgetOld } from './usage-retention.ts';
+import type { PostgresLink } from '../link.ts';
+import type { Fragment, Statements } from '../statements.ts';
+import { forgetOld } from './retention.ts';
 
 /** All who live say so within this time. */
 const SILENCE_MS = 10_000;

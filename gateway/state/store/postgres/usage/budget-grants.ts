@@ -1,7 +1,7 @@
 import type { PendingQuery } from 'postgres';
-import { LEASE_MS, shareOf } from '../usage-rules.ts';
-import type { Grant, Spend, Want } from '../words.ts';
-import type { Fragment, Statements } from './statements.ts';
+import { LEASE_MS, shareOf } from '../../usage-rules.ts';
+import type { Grant, Spend, Want } from '../../words.ts';
+import type { Fragment, Statements } from '../statements.ts';
 
 /** How a budget stands for one who wants of it. */
 export interface Standing {
