@@ -162,14 +162,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const loop = watchEventLoop(clock);
   const metrics = createMetrics({ clock, loop, version: VERSION, nodeVersion: process.versions.node });
   const holder = idMaker()();
-  const budgets = new BudgetBooks(() => early.gateways ?? kin?.beginning.count ?? 1);
+  const budgets = new BudgetBooks(() => early.gateways ?? usage.processes ?? kin?.beginning.count ?? 1);
   const stateDir = options.historyDir ?? null;
   const database = databasePlace(settings, stateDir, options.cwd);
   const records = openRecords(database, clock);
   const usage = new Usage({
     clock,
     log: ofAll,
-    store: records?.usage ?? null,
+    records: records && records.usage,
     holder,
     budgets,
     sharedBudgets: () => early.sharedBudgets,

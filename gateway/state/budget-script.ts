@@ -15,7 +15,7 @@ const SERVER_TIME = "redis.call('TIME')";
  * each process what it may use, and until when that counts.
  *
  * Sums only grow, and are the same however often they are told: whoever tells his again mends a loss of data. So does `known`, what all had
- * spent when that was last heard. Budgets are handed out by the rule of store/records.ts (`shareOf`).
+ * spent when that was last heard. Budgets are handed out by the rule of store/usage-rules.ts (`shareOf`).
  *
  * KEYS: the budget. ARGV: a database, what it says was spent there, known, for how many milliseconds more the budget is kept, the lease in
  * milliseconds; then, where something is wanted, the process, the number of its question, the whole budget, and what it holds, needs, and

@@ -1,31 +1,24 @@
 import { backOffMs } from '../core/back-off.ts';
 import { type Clock, repeat, sleep, type Timer } from '../core/clock.ts';
 import type { Log } from '../core/log/log.ts';
+import type { UsageRecords } from '../state/store/ports.ts';
 import { adviceFor } from '../state/store/trouble.ts';
-import type {
-  Batch,
-  Grant,
-  Spend,
-  StoreAnswer,
-  StoreFailure,
-  StoreQuestion,
-  StoreTrouble,
-  UsageRow,
-  UsageSum,
-  Want,
-} from '../state/store/words.ts';
+import type { Batch, Grant, Spend, StoreFailure, StoreTrouble, UsageRow, UsageSum, Want } from '../state/store/words.ts';
 import type { UsageBook } from './usage-book.ts';
 
 /** A kill takes what came since. */
 const WRITE_MS = 1_000;
-const BACK_OFF = { firstMs: 1_000, longestMs: 60_000 };
-/** An answer takes a millisecond, unless somebody keeps the file, or the disk has much to do. */
+/** What is wrong with a file lasts. A server is back at once, and keeps for a lease what whoever comes back in time had before. */
+const BACK_OFF = { file: { firstMs: 1_000, longestMs: 60_000 }, server: { firstMs: 1_000, longestMs: 5_000 } };
+/** A server hears so often from whoever has nothing to say. */
+const ALIVE_MS = 5_000;
+/** An answer takes a few milliseconds, unless somebody keeps the file, or disk or server have much to do. */
 const SLOW_MS = 150;
 /** Whoever looks at the records, or ends the gateway, waits so long for what is not written yet. */
 const FLUSH_MS = 800;
 const READ_MS = 5_000;
 
-/** Budgets, as far as the file has to know of them. */
+/** Budgets, as far as the records have to know of them. */
 export interface SpentBooks {
   /** There is nothing to be said of them. */
   readonly isQuiet: boolean;
@@ -50,10 +43,7 @@ export interface SharedBudgets {
 interface RecordKeeperOptions {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
-  readonly store: {
-    readonly file: string;
-    ask(question: StoreQuestion): Promise<StoreAnswer>;
-  };
+  readonly records: UsageRecords;
   /** No other life of any process has the same. */
   readonly holder: string;
   readonly usage: UsageBook;
@@ -77,7 +67,9 @@ export class RecordKeeper {
   #failures = 0;
   /** Monotonic ms since when an answer is waited for; null: for none. */
   #askedAt: number | null = null;
+  #endedAt = -Infinity;
   #hasWorked = false;
+  #processes: number | null = null;
   #againAt = -Infinity;
   #told: StoreTrouble | null = null;
   #lost = 0;
@@ -86,14 +78,19 @@ export class RecordKeeper {
     this.#options = options;
   }
 
-  /** Opens the file, and writes from now on. Calling it again changes nothing. */
+  /** Asks for the first time, and writes from now on. Calling it again changes nothing. */
   begin(): void {
     if (this.#timer !== null) return;
     void this.exchange();
     this.#timer = repeat(this.#options.clock, WRITE_MS, () => this.#tick());
   }
 
-  /** The file could not be used when that was last tried, or keeps whoever asks waiting now. */
+  /** Processes that write into the same records, as was last heard, this one among them; null: they are those of one machine. */
+  get processes(): number | null {
+    return this.#processes;
+  }
+
+  /** The records could not be used when that was last tried, or keep whoever asks waiting now. */
   get isAway(): boolean {
     return this.#failures > 0 || (this.#hasWorked && this.#askedAt !== null && this.#options.clock.now() - this.#askedAt > SLOW_MS);
   }
@@ -128,46 +125,48 @@ export class RecordKeeper {
     return [...usage.rows(), ...(this.#failures > 0 && this.#running === null ? (this.#batch?.usage ?? []) : [])];
   }
 
-  /** What the file has. */
-  async read(fromHour: number, key: string | null): Promise<readonly UsageSum[] | StoreFailure> {
-    const { clock, store } = this.#options;
-    const late = (): StoreAnswer => ({ ok: false, trouble: 'disk', message: `it does not answer within ${READ_MS / 1000} s` });
-    const answer = await Promise.race([store.ask({ kind: 'usage', fromHour, key }), sleep(clock, READ_MS).then(late)]);
-    return answer.ok ? answer.usage : answer;
+  /** What has been written. */
+  read(fromHour: number, key: string | null): Promise<readonly UsageSum[] | StoreFailure> {
+    const { clock, records } = this.#options;
+    const late = (): StoreFailure => ({ ok: false, trouble: 'timeout', message: `it does not answer within ${READ_MS / 1000} s` });
+    return Promise.race([records.usage(fromHour, key), sleep(clock, READ_MS).then(late)]);
   }
 
   async close(): Promise<void> {
-    const { log, store } = this.#options;
+    const { log, records } = this.#options;
     if (this.#timer === null) return;
     this.#timer.cancel();
     const left = await this.flush();
-    if (left.length > 0) log.warn('database.lost', `Usage of ${requestsIn(left)} requests could not be written to ${store.file}.`);
+    if (left.length > 0) log.warn('database.lost', `Usage of ${requestsIn(left)} requests could not be written to ${records.place}.`);
   }
 
   #tick(): void {
-    const { clock, usage, budgets, shared } = this.#options;
+    const { clock, records, usage, budgets, shared } = this.#options;
     if (clock.now() < this.#againAt) return;
-    if (this.#batch === null && usage.isEmpty && budgets.isQuiet && !shared()?.isBlank) return;
+    const isAwaited = records.kind === 'server' && clock.now() - this.#endedAt >= ALIVE_MS;
+    if (this.#batch === null && usage.isEmpty && budgets.isQuiet && !shared()?.isBlank && !isAwaited) return;
     void this.exchange();
   }
 
   async #run(): Promise<boolean> {
-    const { clock, store, holder, usage, budgets } = this.#options;
+    const { clock, records, holder, usage, budgets } = this.#options;
     const shared = this.#options.shared();
     this.#batch ??= { number: ++this.#batches, usage: usage.take(), spends: budgets.spends() };
     this.#askedAt = clock.now();
     const wants = budgets.wants();
     const asksSpent = shared?.isBlank ?? false;
-    const answer = await store.ask({ kind: 'exchange', holder, now: clock.wall(), batch: this.#batch, wants, asksSpent });
+    const answer = await records.exchange({ holder, now: clock.wall(), batch: this.#batch, wants, asksSpent });
     this.#askedAt = null;
-    if (!answer.ok) {
-      this.#againAt = clock.now() + backOffMs(BACK_OFF, this.#failures++);
+    this.#endedAt = clock.now();
+    if ('trouble' in answer) {
+      this.#againAt = clock.now() + backOffMs(BACK_OFF[records.kind], this.#failures++);
       this.#tell(answer);
       return false;
     }
     this.#batch = null;
     this.#failures = 0;
     this.#hasWorked = true;
+    this.#processes = answer.processes;
     this.#tellWell();
     if (shared === null) {
       budgets.told(answer.grants);
@@ -184,23 +183,29 @@ export class RecordKeeper {
   #tell({ trouble, message }: StoreFailure): void {
     // Another process has it for a moment: what counts is whether that lasts.
     if (trouble === this.#told || (trouble === 'locked' && this.#failures < 2)) return;
-    const { log, store } = this.#options;
+    const { log, records } = this.#options;
     this.#told = trouble;
     const meanwhile = 'Calls are served; what they use is kept in memory, and written when that is possible again.';
-    log.error('database.away', `${store.file} cannot be used: ${message}. ${meanwhile} What helps: ${adviceFor(trouble)}.`, {
+    const advice = adviceFor(trouble, records.kind);
+    log.error('database.away', `${atStart(records.place)} cannot be used: ${message}. ${meanwhile} What helps: ${advice}.`, {
       reason: trouble,
     });
   }
 
   #tellWell(): void {
-    const { log, store, usage } = this.#options;
+    const { log, records, usage } = this.#options;
     if (this.#told === null) return;
     this.#told = null;
     const lost = usage.lost - this.#lost;
     this.#lost = usage.lost;
     const cost = lost === 0 ? 'nothing is missing' : `the usage of ${lost} requests is missing, for which there was no room in memory`;
-    log.info('database.back', `${store.file} can be used again; ${cost}.`);
+    log.info('database.back', `${atStart(records.place)} can be used again; ${cost}.`);
   }
+}
+
+/** As the first words of a sentence. */
+function atStart(place: string): string {
+  return place.startsWith('the ') ? `T${place.slice(1)}` : place;
 }
 
 function requestsIn(rows: readonly UsageRow[]): number {

@@ -2,7 +2,7 @@ import type { Call } from '../core/call.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log/log.ts';
 import { ANONYMOUS_NAME, nameOf } from '../core/principal.ts';
-import type { Store } from '../state/store/sqlite/store.ts';
+import type { UsageRecords } from '../state/store/ports.ts';
 import type { UsageRow } from '../state/store/words.ts';
 import { RecordKeeper, type SharedBudgets, type SpentBooks } from './record-keeper.ts';
 import { type Counted, UsageBook } from './usage-book.ts';
@@ -13,8 +13,8 @@ const HOUR_MS = 3_600_000;
 interface UsageOptions {
   readonly clock: Clock;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
-  /** null: nothing is written down here. It is closed by whoever opened it. */
-  readonly store: Store | null;
+  /** null: nothing is written down here. They are closed by whoever opened them. */
+  readonly records: UsageRecords | null;
   readonly holder: string;
   readonly budgets: SpentBooks;
   /** Where they meet those of other machines; null: nowhere. Asked once calls are served. */
@@ -28,10 +28,10 @@ export class Usage {
   readonly #keeper: RecordKeeper | null;
   #isOn = false;
 
-  constructor({ clock, log, store, holder, budgets, sharedBudgets: shared }: UsageOptions) {
+  constructor({ clock, log, records, holder, budgets, sharedBudgets: shared }: UsageOptions) {
     this.#clock = clock;
     const usage = this.#book;
-    this.#keeper = store && new RecordKeeper({ clock, log, store, holder, usage, budgets, shared });
+    this.#keeper = records && new RecordKeeper({ clock, log, records, holder, usage, budgets, shared });
   }
 
   /** Whether it is to be taken down from now on. What was is known all the same. */
@@ -48,6 +48,11 @@ export class Usage {
   /** Where budgets are kept; null: in memory alone. */
   get records(): Pick<RecordKeeper, 'exchange' | 'isAway'> | null {
     return this.#isOn ? this.#keeper : null;
+  }
+
+  /** How many write where this one does, as was last heard; null: only processes of this machine can. */
+  get processes(): number | null {
+    return this.#isOn ? (this.#keeper?.processes ?? null) : null;
   }
 
   /** Writes down what there is. @returns what it could not */

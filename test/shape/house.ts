@@ -55,7 +55,7 @@ export const ROOMS: readonly Room[] = [
   },
   {
     path: 'gateway/state/store/postgres',
-    idea: 'files and batches in a server that several machines share',
+    idea: 'all that in a server that several machines share',
     knows: ['gateway/core', 'gateway/state/store'],
   },
   {
@@ -64,9 +64,20 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/core', 'gateway/state/store', 'gateway/state/store/postgres'],
   },
   {
+    path: 'gateway/state/store/postgres/usage',
+    idea: 'who used how much, and what is left of budgets, in that server: by leases, with locks in one order',
+    knows: ['gateway/core', 'gateway/state/store', 'gateway/state/store/postgres'],
+  },
+  {
     path: 'gateway/state/store/postgres/postgres-ports.ts',
     idea: 'all that this server is asked, by one link',
-    knows: ['gateway/core', 'gateway/state/store', 'gateway/state/store/postgres', 'gateway/state/store/postgres/bytes'],
+    knows: [
+      'gateway/core',
+      'gateway/state/store',
+      'gateway/state/store/postgres',
+      'gateway/state/store/postgres/bytes',
+      'gateway/state/store/postgres/usage',
+    ],
   },
   {
     path: 'gateway/files',
@@ -102,7 +113,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/usage',
     idea: 'who used how much: taken down, written, reported',
-    knows: ['gateway/core', 'gateway/core/log', 'gateway/state/store', 'gateway/state/store/sqlite'],
+    knows: ['gateway/core', 'gateway/core/log', 'gateway/state/store'],
   },
   { path: 'gateway/policies/capacity', idea: 'what the workers can take', knows: ['gateway/core'], shuns: HTTP },
   { path: 'gateway/policies/limits', idea: 'how much a key, or an address, may ask for', knows: ['gateway/core'], shuns: HTTP, pure: true },

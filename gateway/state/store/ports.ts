@@ -1,8 +1,10 @@
 import type { BatchError, BatchRow, Claim, ClaimedLine, Holder, Journal, LineRow, NewBatch, Settled, Settling } from './batch-terms.ts';
 import type { FileRow, Listed, Owner, Page } from './file-terms.ts';
+import type { Exchange, Exchanged, StoreFailure, UsageSum } from './words.ts';
 
-// What is asked of the store about files and batches. Times are wall-clock milliseconds. Every method rejects with StoreFailed, and with
-// nothing else; whether it has happened is not known then, and everything may be said again, with nothing counted twice.
+// What is asked of the store. Times are wall-clock milliseconds. Every method about files and batches rejects with StoreFailed, and with
+// nothing else; those about usage never reject. Whether it has happened is not known after a failure, and everything may be said again, with
+// nothing counted twice.
 
 export interface FileRecords {
   /** 'full': all files together, those among them whose bytes may go, would have more than `mostBytes`. An id is added once. */
@@ -87,4 +89,18 @@ export interface BatchRecords {
 
   /** Called when there may be work that was not there before: a hint, which may be missing. @returns to hear no more of it */
   onWork(listener: () => void): () => void;
+}
+
+export interface UsageRecords {
+  /** server: those who use it may be on several machines, and are to say at least every 5 s that they live. */
+  readonly kind: 'file' | 'server';
+  /** How messages call it: a file's path, or `the database at HOST/NAME`. */
+  readonly place: string;
+  /**
+   * Writes a batch, once, and hands out of each budget what it can: at every moment what is spent and what is granted to all processes that
+   * live is together at most the budget, but for what calls have used beyond their estimate. It may take as long as a disk does.
+   */
+  exchange(exchange: Exchange): Promise<Exchanged | StoreFailure>;
+  /** What was used from that hour on, by key and model. @param key null: of all */
+  usage(fromHour: number, key: string | null): Promise<readonly UsageSum[] | StoreFailure>;
 }

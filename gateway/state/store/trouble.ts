@@ -15,7 +15,16 @@ const ADVICE: Readonly<Record<StoreTrouble, string>> = {
   error: 'it is tried again',
 };
 
+/** Where it is another. */
+const OF_SERVER: Partial<Record<StoreTrouble, string>> = {
+  full: "make room on the server's disk",
+  corrupt: 'look into the log of the server, and put its data back from a backup',
+  newer: 'run the newer version, or let database.url name another database',
+  unwritable: 'let database.url name the server that takes writes, and not a copy of it',
+  disk: 'look after the disk that the server has; it is tried again',
+};
+
 /** What helps. */
-export function adviceFor(trouble: StoreTrouble): string {
-  return ADVICE[trouble];
+export function adviceFor(trouble: StoreTrouble, kind: 'file' | 'server'): string {
+  return (kind === 'server' ? OF_SERVER[trouble] : undefined) ?? ADVICE[trouble];
 }

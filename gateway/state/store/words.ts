@@ -41,10 +41,12 @@ export interface Exchange {
 export interface Exchanged {
   /** One for each want, in their order. */
   readonly grants: readonly Grant[];
-  /** Of this file, among those of all machines. */
+  /** Of this database, among all that there are: the same to all who use it. */
   readonly database: string;
   /** null: nobody has asked. */
   readonly spent: readonly Spend[] | null;
+  /** That use it, this one among them; null: that is not counted, they are those of one machine. */
+  readonly processes: number | null;
 }
 
 export type StoreQuestion =

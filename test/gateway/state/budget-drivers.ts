@@ -1,39 +1,35 @@
-import { DatabaseSync } from 'node:sqlite';
 import { Redis } from 'iovalkey';
 import type { Grant, Spend, Want } from '../../../gateway/core/budget-terms.ts';
 import { systemClock } from '../../../gateway/core/clock.ts';
 import { systemRandom } from '../../../gateway/core/random.ts';
 import { budgetScript } from '../../../gateway/state/budget-script.ts';
 import { SharedBudgets } from '../../../gateway/state/shared-budgets.ts';
-import { migrate } from '../../../gateway/state/store/sqlite/migrations.ts';
-import { Records } from '../../../gateway/state/store/sqlite/records.ts';
 import type { Exchanged } from '../../../gateway/state/store/words.ts';
 import { StoreLink } from '../../../gateway/state/store-link.ts';
 import { connectToValkey } from '../../../gateway/state/valkey-connection.ts';
 import { RecordedEvents } from '../../support/recorded-events.ts';
 import { NO_REDIS_SERVER, startRedisServer } from '../../support/redis-server.ts';
+import { IN_POSTGRES, inFile, type Kept, USAGE_DRIVERS } from './store/usage-drivers.ts';
 
 /** Where the test's own clock stands, in the server. */
 const TEST_TIME = "{ redis.call('GET', 'seconds'), redis.call('GET', 'microseconds') }";
 const FORGET = "for _, key in ipairs(redis.call('KEYS', '*:budget')) do redis.call('DEL', key) end";
 const EPOCH_S = 1_800_000_000;
-const DAY_MS = 86_400_000;
 
-/** A file in memory, with numbers for its batches. */
-export class File {
-  readonly #records: Records;
+/** Usage and budgets of a machine, or of several, with numbers for the batches. */
+class Numbered {
+  readonly #kept: Kept;
   readonly #batches = new Map<string, number>();
 
-  constructor() {
-    const db = new DatabaseSync(':memory:');
-    migrate(db);
-    this.#records = new Records(db);
+  constructor(kept: Kept) {
+    this.#kept = kept;
   }
 
-  exchange(holder: string, spends: readonly Spend[], wants: readonly Want[], asksSpent = false, at = 0): Exchanged {
+  async exchange(holder: string, spends: readonly Spend[], wants: readonly Want[], at: number): Promise<Exchanged> {
     const number = (this.#batches.get(holder) ?? 0) + 1;
     this.#batches.set(holder, number);
-    return this.#records.exchange({ holder, now: 0, batch: { number, usage: [], spends }, wants, asksSpent }, DAY_MS + at);
+    await this.#kept.setTime(at);
+    return this.#kept.exchange({ holder, now: 0, batch: { number, usage: [], spends }, wants, asksSpent: false });
   }
 }
 
@@ -95,31 +91,59 @@ interface BudgetDriverKind {
 }
 
 export const BUDGET_DRIVERS: readonly BudgetDriverKind[] = [
-  { name: 'a file', missing: null, open: () => Promise.resolve(oneFile()) },
+  ...USAGE_DRIVERS.map(({ name, missing, open }) => ({ name, missing, open: async () => alone(await open()) })),
   { name: 'a server, and a file for each process', missing: NO_REDIS_SERVER, open: serverAndFiles },
+  {
+    name: 'a server, and a PostgreSQL that all share',
+    missing: NO_REDIS_SERVER ?? IN_POSTGRES.missing,
+    open: serverAndPostgres,
+  },
 ];
 
-function oneFile(): BudgetDriver {
+type UsageDriver = Awaited<ReturnType<(typeof IN_POSTGRES)['open']>>;
+
+function alone(driver: UsageDriver): BudgetDriver {
   return {
-    fresh() {
-      const file = new File();
-      return Promise.resolve((holder, spends, wants, at) => Promise.resolve(file.exchange(holder, spends, wants, false, at).grants));
+    async fresh() {
+      const kept = new Numbered(await driver.fresh());
+      return async (holder, spends, wants, at) => (await kept.exchange(holder, spends, wants, at)).grants;
     },
-    [Symbol.asyncDispose]: () => Promise.resolve(),
+    [Symbol.asyncDispose]: () => driver[Symbol.asyncDispose](),
   };
 }
 
 async function serverAndFiles(): Promise<BudgetDriver> {
+  return withServer(() => Promise.resolve(() => new Numbered(inFile())));
+}
+
+async function serverAndPostgres(): Promise<BudgetDriver> {
+  const driver = await IN_POSTGRES.open();
+  const both = await withServer(async () => {
+    const one = new Numbered(await driver.fresh());
+    return () => one;
+  });
+  return {
+    fresh: () => both.fresh(),
+    async [Symbol.asyncDispose]() {
+      await both[Symbol.asyncDispose]();
+      await driver[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** @param begin what each process keeps its own in */
+async function withServer(begin: () => Promise<() => Numbered>): Promise<BudgetDriver> {
   const server = await openBudgetServer();
   return {
     async fresh() {
       await server.forget();
-      const machines = new Map<string, { readonly file: File; readonly budgets: SharedBudgets }>();
+      const keptBy = await begin();
+      const machines = new Map<string, { readonly kept: Numbered; readonly budgets: SharedBudgets }>();
       return async (holder, spends, wants, at) => {
-        const machine = machines.get(holder) ?? { file: new File(), budgets: server.budgets(holder) };
+        const machine = machines.get(holder) ?? { kept: keptBy(), budgets: server.budgets(holder) };
         machines.set(holder, machine);
         await server.setTime(at);
-        const { database, grants } = machine.file.exchange(holder, spends, wants);
+        const { database, grants } = await machine.kept.exchange(holder, spends, wants, at);
         return machine.budgets.share(database, wants, grants);
       };
     },

@@ -5,7 +5,7 @@ import type { SharedBudgets } from '../../../gateway/state/shared-budgets.ts';
 import type { StoreLink } from '../../../gateway/state/store-link.ts';
 import { migrate } from '../../../gateway/state/store/sqlite/migrations.ts';
 import { Records } from '../../../gateway/state/store/sqlite/records.ts';
-import type { StoreAnswer, StoreQuestion } from '../../../gateway/state/store/words.ts';
+import type { Exchange, Exchanged } from '../../../gateway/state/store/words.ts';
 import { RecordKeeper } from '../../../gateway/usage/record-keeper.ts';
 import { UsageBook } from '../../../gateway/usage/usage-book.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
@@ -24,9 +24,8 @@ export class Machine {
     this.#records = new Records(this.#db);
   }
 
-  ask(question: StoreQuestion): StoreAnswer {
-    if (question.kind !== 'exchange') throw new Error('that is not asked here');
-    return { ok: true, usage: [], ...this.#records.exchange(question, 86_400_000) };
+  exchange(said: Exchange): Exchanged {
+    return this.#records.exchange(said, 86_400_000);
   }
 
   spent(subject: string, window: string): number {
@@ -91,12 +90,14 @@ export class Process {
       usage: new UsageBook(),
       budgets: this.books,
       shared: () => shared,
-      store: {
-        file: 'headgate.db',
-        ask: async (question) => {
-          const answer = machine.ask(question);
-          return this.fault === 'deaf' ? { ok: false, trouble: 'disk', message: 'no' } : answer;
+      records: {
+        kind: 'file',
+        place: 'headgate.db',
+        exchange: (said) => {
+          const answer = machine.exchange(said);
+          return Promise.resolve(this.fault === 'deaf' ? { ok: false, trouble: 'disk', message: 'no' } : answer);
         },
+        usage: () => Promise.resolve([]),
       },
     });
   }

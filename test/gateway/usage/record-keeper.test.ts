@@ -1,17 +1,21 @@
 import { expect, test } from 'vitest';
 import { RecordKeeper, type SharedBudgets } from '../../../gateway/usage/record-keeper.ts';
 import { UsageBook } from '../../../gateway/usage/usage-book.ts';
-import type { StoreAnswer, StoreQuestion, StoreTrouble } from '../../../gateway/state/store/words.ts';
+import type { UsageRecords } from '../../../gateway/state/store/ports.ts';
+import type { Exchanged, StoreTrouble } from '../../../gateway/state/store/words.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 
-const WELL: StoreAnswer = { ok: true, grants: [], usage: [], database: 'here', spent: null };
+const WELL: Exchanged = { grants: [], database: 'here', spent: null, processes: null };
+type Place = Pick<UsageRecords, 'kind' | 'place'>;
+const FILE: Place = { kind: 'file', place: 'headgate.db' };
+const SERVER: Place = { kind: 'server', place: 'the database at db.example/headgate' };
 
 /** A store that does as it is told; what it has written, by the numbers of batches. */
-function scene(mostRows?: number, shared: SharedBudgets | null = null) {
+function scene(mostRows?: number, shared: SharedBudgets | null = null, place = FILE) {
   const clock = createFakeClock();
   const usage = new UsageBook(mostRows);
   const written = new Map<number, number>();
-  const state = { trouble: null as StoreTrouble | null, asked: 0, isSlow: false };
+  const state = { trouble: null as StoreTrouble | null, asked: 0, isSlow: false, processes: null as number | null };
   const lines: string[] = [];
   const tell = (event: string, message: string): void => void lines.push(`${event}: ${message}`);
   const keeper = new RecordKeeper({
@@ -21,22 +25,17 @@ function scene(mostRows?: number, shared: SharedBudgets | null = null) {
     usage,
     budgets: { isQuiet: true, spends: () => [], wants: () => [], told: () => {}, toldOfMachine: () => {} },
     shared: () => shared,
-    store: {
-      file: 'headgate.db',
-      async ask(question: StoreQuestion) {
+    records: {
+      ...place,
+      async exchange({ batch, asksSpent }) {
         state.asked++;
         if (state.isSlow) await new Promise(() => {});
         if (state.trouble !== null) return { ok: false, trouble: state.trouble, message: 'no' };
-        if (question.kind === 'exchange') {
-          const { number, usage: rows } = question.batch;
-          if (!written.has(number))
-            written.set(
-              number,
-              rows.reduce((sum, row) => sum + row.requests, 0),
-            );
-        }
-        return question.kind === 'exchange' && question.asksSpent ? { ...WELL, spent: [] } : WELL;
+        const requests = batch.usage.reduce((sum, row) => sum + row.requests, 0);
+        if (!written.has(batch.number)) written.set(batch.number, requests);
+        return { ...WELL, spent: asksSpent ? [] : null, processes: state.processes };
       },
+      usage: () => Promise.resolve([]),
     },
   });
   const call = (key = 'app') => usage.add(key, 'm', { input: 3, output: 2, cached: null }, clock.wall());
@@ -184,4 +183,42 @@ test('a server in which budgets meet is told all as soon as it may know nothing,
   state.trouble = null;
   await clock.advance(5_000);
   expect(told).toHaveLength(2);
+});
+
+test('a server is asked every five seconds though there is nothing to say, and again soon after it was away', async () => {
+  const { clock, keeper, state } = scene(undefined, null, SERVER);
+  state.processes = 3;
+  expect(keeper.processes).toBe(null);
+  keeper.begin();
+  await clock.advance(20_500);
+  expect(state.asked).toBe(5);
+  expect(keeper.processes).toBe(3);
+  state.trouble = 'unreachable';
+  await clock.advance(60_000);
+  const asked = state.asked;
+  await clock.advance(60_000);
+  expect(state.asked - asked).toBeGreaterThanOrEqual(10);
+  expect(keeper.processes).toBe(3);
+});
+
+test.each([
+  ['unreachable', 'see that the server runs and can be reached from here; it is tried again'],
+  ['corrupt', 'look into the log of the server, and put its data back from a backup'],
+  ['newer', 'run the newer version, or let database.url name another database'],
+  ['unwritable', 'let database.url name the server that takes writes, and not a copy of it'],
+] as const)('a server in trouble (%s) is told of as one', async (trouble, advice) => {
+  const { clock, keeper, state, lines, call } = scene(undefined, null, SERVER);
+  state.trouble = trouble;
+  keeper.begin();
+  await clock.advance(5_000);
+  state.trouble = null;
+  await clock.advance(10_000);
+  expect(lines).toEqual([
+    `database.away: The database at db.example/headgate cannot be used: no. Calls are served; what they use is kept in memory, and written when that is possible again. What helps: ${advice}.`,
+    'database.back: The database at db.example/headgate can be used again; nothing is missing.',
+  ]);
+  state.trouble = trouble;
+  call();
+  await keeper.close();
+  expect(lines.at(-1)).toBe('database.lost: Usage of 1 requests could not be written to the database at db.example/headgate.');
 });

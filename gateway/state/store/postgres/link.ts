@@ -1,8 +1,9 @@
-import type { Sql, TransactionSql } from 'postgres';
+import type { Sql } from 'postgres';
 import type { Clock } from '../../../core/clock.ts';
 import { StoreFailed } from '../store-failed.ts';
 import { migrate } from './migrations.ts';
 import { type Statements, WORK_CHANNEL } from './statements.ts';
+import { isUnconnected, transact } from './transact.ts';
 import { failureOf, isWorthAnotherTry } from './trouble.ts';
 
 /** A question is answered within this time, or fails. */
@@ -16,8 +17,8 @@ const CONNECTIONS = 4;
 const TRIES = 3;
 
 /**
- * The way to the server. Connections are made when something is asked, and again when they were lost; all of them are given up when an answer
- * takes too long, because one whose other end has vanished says nothing for a quarter of an hour.
+ * The way to the server. Connections are made when something is asked, and again when they were lost; all of them are given up when one is,
+ * or an answer takes too long, because one whose other end has vanished says nothing for a quarter of an hour.
  */
 export class PostgresLink {
   readonly #url: string;
@@ -37,11 +38,11 @@ export class PostgresLink {
   }
 
   /** All of it or nothing; it may be done several times, until it has been. @throws StoreFailed, within five seconds */
-  async together<T>(act: (sql: TransactionSql) => Promise<T>): Promise<T> {
+  async together<T>(act: (sql: Statements) => Promise<T>): Promise<T> {
     return this.#inTime(async (sql) => {
       for (let tries = 1; ; tries++) {
         try {
-          return (await sql.begin(act)) as T;
+          return await transact(sql, act);
         } catch (error) {
           if (tries === TRIES || !isWorthAnotherTry(error)) throw error;
         }
@@ -77,6 +78,8 @@ export class PostgresLink {
       return await Promise.race([asked, limit.promise]);
     } catch (error) {
       if (error instanceof StoreFailed) throw error;
+      // The library may keep back for ever what it writes to a connection that it makes in the place of one that was lost.
+      if (isUnconnected(error)) this.#giveUp(pool);
       const { trouble, message } = failureOf(error);
       throw new StoreFailed(trouble, message);
     } finally {

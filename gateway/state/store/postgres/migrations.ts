@@ -2,6 +2,8 @@ import type { Sql } from 'postgres';
 import type { Statements } from './statements.ts';
 import { BYTES_TABLES } from './bytes-tables.ts';
 import { BATCH_TABLES } from './tables.ts';
+import { transact } from './transact.ts';
+import { USAGE_TABLES } from './usage-tables.ts';
 
 /** The schema was written by a newer Headgate, which may keep things that this one knows nothing of. */
 export class NewerSchema extends Error {
@@ -11,14 +13,14 @@ export class NewerSchema extends Error {
 }
 
 /** What makes each version of the schema of the one before. What has been released is never changed: another is added. */
-const MIGRATIONS: readonly string[] = [BATCH_TABLES, BYTES_TABLES];
+const MIGRATIONS: readonly string[] = [BATCH_TABLES, BYTES_TABLES, USAGE_TABLES];
 /** One at a time, on the whole server's database: "headgate" in ASCII. */
 const LOCK = '7522521982817924197';
 
 /** Brings the schema `headgate` to the newest form, all of it or nothing; many may do so at once. @throws NewerSchema, and what the server says */
 export async function migrate(sql: Sql, migrations: readonly string[] = MIGRATIONS): Promise<void> {
   if ((await versionOf(sql, migrations)) === migrations.length) return;
-  await sql.begin(async (all) => {
+  await transact(sql, async (all) => {
     await all`SELECT pg_advisory_xact_lock(${LOCK}::bigint)`;
     const version = await versionOf(all, migrations);
     if (version === migrations.length) return;

@@ -1,13 +1,15 @@
 import type { Clock } from '../../../core/clock.ts';
 import type { FileBytes } from '../file-bytes.ts';
-import type { BatchRecords, FileRecords } from '../ports.ts';
+import type { BatchRecords, FileRecords, UsageRecords } from '../ports.ts';
 import { BatchRows } from './batch-rows.ts';
 import { PostgresBytes } from './bytes/postgres-bytes.ts';
 import { Claims } from './claims.ts';
 import { Endings } from './endings.ts';
 import { LineLots } from './line-lots.ts';
 import { PostgresLink } from './link.ts';
+import { placeOf } from './place.ts';
 import { PostgresFiles } from './postgres-files.ts';
+import { PostgresUsage } from './usage/postgres-usage.ts';
 import { settleIn } from './settle.ts';
 import { Slices } from './slices.ts';
 
@@ -18,10 +20,11 @@ export interface PostgresPorts {
   readonly files: FileRecords;
   readonly batches: BatchRecords;
   readonly bytes: FileBytes;
+  readonly usage: UsageRecords;
   close(): Promise<void>;
 }
 
-/** Files and batches as a server knows them, which several machines may share. It is not asked before somebody asks. */
+/** All that is kept, as a server knows it, which several machines may share. It is not asked before somebody asks. */
 export function postgresPorts(url: string, clock: Clock): PostgresPorts {
   const link = new PostgresLink(url, clock);
   const claims = new Claims(link);
@@ -68,6 +71,7 @@ export function postgresPorts(url: string, clock: Clock): PostgresPorts {
       finish: (batch, epoch, end, now) => endings.finish(batch, epoch, end, now),
       onWork: (listener) => link.onWork(listener),
     },
+    usage: new PostgresUsage(link, placeOf(url), clock),
     close: () => link.close(),
   };
 }

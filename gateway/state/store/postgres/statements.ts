@@ -1,7 +1,7 @@
-import type { PendingQuery, Row, Sql, TransactionSql } from 'postgres';
+import type { PendingQuery, Row, Sql } from 'postgres';
 
 /** What all may run statements on: the pool, or a transaction. */
-export type Statements = Sql | TransactionSql;
+export type Statements = Sql;
 /** A part of a statement, with its values. */
 export type Fragment = PendingQuery<Row[]>;
 

@@ -1,9 +1,11 @@
 import type { StoreTrouble } from '../words.ts';
 import { NewerSchema } from './migrations.ts';
+import { isUnconnected } from './transact.ts';
 
 /** By SQLSTATE: its class, or all of it where that says more. */
 const BY_STATE: Readonly<Record<string, StoreTrouble>> = {
   '08': 'unreachable',
+  25006: 'unwritable',
   '28': 'auth',
   '3D': 'auth',
   42501: 'auth',
@@ -18,10 +20,6 @@ const BY_STATE: Readonly<Record<string, StoreTrouble>> = {
   XX002: 'corrupt',
 };
 
-/** What the client library and the system say when there is no connection. */
-const NO_CONNECTION =
-  /^(?:CONNECT_TIMEOUT|CONNECTION_(?:CLOSED|ENDED|DESTROYED)|ECONN\w+|EHOST\w+|ENET\w+|ENOTFOUND|EAI_\w+|EPIPE|ETIMEDOUT|ENOENT|EACCES|CERT_\w+|ERR_TLS\w*)$/;
-
 /** Another transaction stood in the way of this one, and has gone on. */
 export function isWorthAnotherTry(error: unknown): boolean {
   return ['40001', '40P01'].includes(String((error as { code?: unknown }).code));
@@ -32,6 +30,6 @@ export function failureOf(error: unknown): { readonly trouble: StoreTrouble; rea
   const { message, code } = error as Error & { code?: unknown };
   const state = typeof code === 'string' ? code : '';
   if (error instanceof NewerSchema) return { trouble: 'newer', message };
-  if (NO_CONNECTION.test(state)) return { trouble: 'unreachable', message: message === '' ? state : message };
+  if (isUnconnected(error)) return { trouble: 'unreachable', message: message === '' ? state : message };
   return { trouble: BY_STATE[state] ?? BY_STATE[state.slice(0, 3)] ?? BY_STATE[state.slice(0, 2)] ?? 'error', message };
 }

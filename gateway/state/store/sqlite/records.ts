@@ -1,19 +1,6 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import { HOLDER_KEPT_MS, keptSince, KEY_SUBJECT, LEASE_MS, MOST_TOLD, PRUNE_MS, shareOf } from '../usage-rules.ts';
 import type { Batch, Exchange, Exchanged, Grant, Spend, UsageSum, Want } from '../words.ts';
-
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
-/** How long what was used is on record. */
-const KEPT_MS = 400 * DAY_MS;
-/** Past its end, what an address has spent: a clock may step back. */
-const ADDRESS_KEPT_MS = 2 * DAY_MS;
-const PRUNE_MS = HOUR_MS;
-/** A process that has said nothing for so long holds nothing any more. */
-export const LEASE_MS = 15_000;
-/** Budgets of which it is told what was spent, those that were used most. */
-const MOST_TOLD = 50_000;
-/** Subjects that are keys begin with it (core/principal.ts: flowOf). */
-const KEY_SUBJECT = 'key %';
 
 /** What is kept in the file. All of it is synchronous, and throws what SQLite says. */
 export class Records {
@@ -44,7 +31,7 @@ export class Records {
       const database = String(this.#get('SELECT id FROM identity')?.['id']);
       const spent = asksSpent ? this.#spent(now) : null;
       this.#db.exec('COMMIT');
-      return { grants, database, spent };
+      return { grants, database, spent, processes: null };
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;
@@ -89,7 +76,7 @@ export class Records {
         ...[subject, window, holder, uptime],
       )?.['tokens'] ?? 0,
     );
-    const granted = shareOf(Math.max(0, want.amount - spent - others), want);
+    const granted = shareOf(want, spent, others);
     if (granted === 0) this.#run('DELETE FROM grants WHERE subject = ? AND window = ? AND holder = ?', subject, window, holder);
     else {
       this.#run(
@@ -108,10 +95,11 @@ export class Records {
   }
 
   #prune(now: number, uptime: number): void {
-    this.#run('DELETE FROM usage WHERE hour < ?', Math.floor((now - KEPT_MS) / HOUR_MS));
-    this.#run('DELETE FROM spent WHERE ends_at < ?', now - KEPT_MS);
-    this.#run('DELETE FROM spent WHERE ends_at < ? AND subject NOT LIKE ?', now - ADDRESS_KEPT_MS, KEY_SUBJECT);
-    this.#run('DELETE FROM holders WHERE abs(seen_at - ?) > ?', uptime, DAY_MS);
+    const { hour, ofKeys, ofAddresses } = keptSince(now);
+    this.#run('DELETE FROM usage WHERE hour < ?', hour);
+    this.#run('DELETE FROM spent WHERE ends_at < ?', ofKeys);
+    this.#run('DELETE FROM spent WHERE ends_at < ? AND subject NOT LIKE ?', ofAddresses, KEY_SUBJECT);
+    this.#run('DELETE FROM holders WHERE abs(seen_at - ?) > ?', uptime, HOLDER_KEPT_MS);
     this.#run('DELETE FROM grants WHERE holder NOT IN (SELECT id FROM holders)');
     this.#prunedAt = now;
   }
@@ -129,16 +117,4 @@ export class Records {
     if (!statement) this.#statements.set(sql, (statement = this.#db.prepare(sql)));
     return statement;
   }
-}
-
-/**
- * The rule by which budgets are handed out, which budget-script.ts beside this room follows for several machines.
- *
- * What is held is never taken back; what calls need goes before what is only to be at hand, of which others are left half. Of the last tenth
- * nobody has any at hand: there each call asks, so that none is refused for what lies idle elsewhere.
- */
-function shareOf(free: number, { amount, held, need, spare }: Want): number {
-  const least = held + need;
-  if (least > free) return Math.max(held, Math.min(free, least));
-  return least + Math.min(spare, Math.floor(Math.max(0, free - least - amount / 10) / 2));
 }

@@ -1,11 +1,12 @@
-import type { BatchRecords, FileRecords } from '../ports.ts';
+import type { BatchRecords, FileRecords, UsageRecords } from '../ports.ts';
 import type { ArgsOf, DeskMethod } from './desks.ts';
 import type { Store } from './store.ts';
 
-/** Files and batches as the thread of a file knows them. */
+/** All that is kept, as the thread of a file knows it. */
 export interface SqlitePorts {
   readonly files: FileRecords;
   readonly batches: BatchRecords;
+  readonly usage: UsageRecords;
 }
 
 export function sqlitePorts(store: Store): SqlitePorts {
@@ -69,6 +70,20 @@ export function sqlitePorts(store: Store): SqlitePorts {
       onWork(listener) {
         listeners.add(listener);
         return () => void listeners.delete(listener);
+      },
+    },
+    usage: {
+      kind: 'file',
+      place: store.file,
+      async exchange(exchange) {
+        const answer = await store.ask({ kind: 'exchange', ...exchange });
+        if (!answer.ok) return answer;
+        const { grants, database, spent, processes } = answer;
+        return { grants, database, spent, processes };
+      },
+      async usage(fromHour, key) {
+        const answer = await store.ask({ kind: 'usage', fromHour, key });
+        return answer.ok ? answer.usage : answer;
       },
     },
   };

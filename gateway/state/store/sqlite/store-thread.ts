@@ -12,7 +12,7 @@ import type { StoreAnswer, StoreFailure, StoreQuestion } from '../words.ts';
 
 const { file } = workerData as { readonly file: string };
 const port = parentPort!;
-const NOTHING = { grants: [], database: '', spent: null };
+const NOTHING = { grants: [], database: '', spent: null, processes: null };
 // In older versions of Node the module says at every start that it is an experiment.
 process.removeAllListeners('warning');
 

@@ -11,7 +11,8 @@ import type { MeetingPlace } from '../../../../gateway/policies/budgets/ports.ts
 import { createFakeClock } from '../../../support/fake-clock.ts';
 import { jsonReply } from '../../../support/json-reply.ts';
 import { RecordedEvents } from '../../../support/recorded-events.ts';
-import { Process, sharedFile } from './kept.ts';
+import { inFile } from '../../state/store/usage-drivers.ts';
+import { Process } from './kept.ts';
 
 const DAY = 86_400_000;
 
@@ -20,7 +21,7 @@ type Mode = 'well' | 'away' | 'slow' | 'none';
 /** A layer whose calls run until they are told to end, at a file that is there, or not. */
 function scene(
   budgets: Partial<Budgets>,
-  { mode = 'well' as Mode, file = sharedFile(), processes = 1, meetingPlace = null as MeetingPlace | null } = {},
+  { mode = 'well' as Mode, file = inFile(), processes = 1, meetingPlace = null as MeetingPlace | null } = {},
 ) {
   const clock = createFakeClock();
   const events = new RecordedEvents();
@@ -33,7 +34,7 @@ function scene(
     async exchange() {
       state.exchanges++;
       if (state.mode === 'slow') await new Promise(() => {});
-      kept.exchange();
+      await kept.exchange();
       return true;
     },
   };
@@ -168,7 +169,7 @@ describe('a budget', () => {
   });
 
   test('is what another process, or the life before, has left of it', async () => {
-    const file = sharedFile();
+    const file = inFile();
     const first = scene({ tokens_per_day: 100 }, { file, processes: 2 });
     const second = scene({ tokens_per_day: 100 }, { file, processes: 2 });
     await first.send(60);
@@ -179,9 +180,9 @@ describe('a budget', () => {
     expect(second.running).toHaveLength(1);
     first.running[0]!.end({ inputTokens: 0, outputTokens: 30 });
     await first.clock.advance(0);
-    first.kept.exchange();
+    await first.kept.exchange();
     // It keeps a little at hand for calls like the last, until none has come.
-    first.kept.exchange();
+    await first.kept.exchange();
     const third = scene({ tokens_per_day: 100 }, { file });
     await third.send(31);
     await third.clock.advance(1_000);

@@ -98,5 +98,5 @@ test.each([
 ] as const)('%o is told as %s, with advice', (fields, trouble) => {
   const failure = failureOf(Object.assign(new Error('no'), fields));
   expect(failure).toEqual({ ok: false, trouble, message: 'no' });
-  expect(adviceFor(failure.trouble)).not.toBe('');
+  expect(adviceFor(failure.trouble, 'file')).not.toBe('');
 });

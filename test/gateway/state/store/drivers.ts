@@ -39,7 +39,7 @@ function openSqlite(): Driver {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-test-'));
   const file = join(folder, 'headgate.db');
   const stores = [0, 1, 2].map(() => new Store(file, systemClock));
-  const [one, two, three] = stores.map(sqlitePorts) as [Ports, Ports, Ports];
+  const [one, two, three] = stores.map(sqlitePorts) as unknown as [Ports, Ports, Ports];
   const run = <T>(act: (db: DatabaseSync) => T): Promise<T> => {
     const db = new DatabaseSync(file, { timeout: 10_000 });
     const result = act(db);

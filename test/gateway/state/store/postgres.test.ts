@@ -2,6 +2,7 @@ import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../../../gateway/core/clock.ts';
 import { migrate, NewerSchema } from '../../../../gateway/state/store/postgres/migrations.ts';
+import { PostgresLink } from '../../../../gateway/state/store/postgres/link.ts';
 import { type PostgresPorts, postgresPorts } from '../../../../gateway/state/store/postgres/postgres-ports.ts';
 import { failureOf } from '../../../../gateway/state/store/postgres/trouble.ts';
 import { until } from '../../../support/gateway.ts';
@@ -16,6 +17,7 @@ test.each([
   ['57014', 'timeout'],
   ['57P01', 'unreachable'],
   ['53100', 'full'],
+  ['25006', 'unwritable'],
   ['ECONNREFUSED', 'unreachable'],
   ['CONNECT_TIMEOUT', 'unreachable'],
   ['42P01', 'error'],
@@ -121,6 +123,37 @@ describe.skipIf(NO_POSTGRES_SERVER !== null)(`a PostgreSQL${NO_POSTGRES_SERVER =
     };
     await until(() => claims().catch(() => false), 'the slice can be claimed');
     await ports.close();
+  });
+
+  test('whose end comes in the middle of a transaction ends that one, and nothing else', { timeout: 60_000 }, async () => {
+    const url = await server.database('middle');
+    const link = new PostgresLink(url, systemClock);
+    const isThere = () => link.ask((sql) => sql`SELECT 1`);
+    /** @param end of the server's process that has it at the moment */
+    const inside = (end: (pid: number) => void) =>
+      link.together(async (sql) => {
+        await sql`CREATE TABLE half (x integer)`;
+        const [row] = await sql<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`;
+        setTimeout(() => end(row!.pid), 100);
+        await Promise.all([sql`SELECT pg_sleep(3)`, sql`INSERT INTO half VALUES (1)`]);
+      });
+    const isBack = async (): Promise<boolean> => {
+      await isThere();
+      return true;
+    };
+    await expect(inside((pid) => process.kill(pid, 'SIGKILL'))).rejects.toMatchObject({ trouble: 'unreachable' });
+    await until(() => isBack().catch(() => false), 'it has started again by itself');
+    await expect(inside((pid) => process.kill(pid, 'SIGTERM'))).rejects.toMatchObject({ trouble: 'unreachable' });
+    for (let i = 0; i < 10; i++) await isThere();
+    // Of a mistake the connections are left.
+    await expect(link.together(async (sql) => sql`NONSENSE`)).rejects.toMatchObject({ trouble: 'error' });
+    const fails = link.together(async (sql) => {
+      await sql`CREATE TABLE half (x integer)`;
+      await sql`NONSENSE`.catch(() => {});
+    });
+    await expect(fails).rejects.toMatchObject({ message: 'the transaction has been rolled back' });
+    await link.together((sql) => sql`CREATE TABLE half (x integer)`);
+    await link.close();
   });
 
   test('that does not let somebody in is told as such', async () => {
