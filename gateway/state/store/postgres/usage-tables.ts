@@ -1,5 +1,5 @@
 /**
- * The same as in a file (sqlite/migrations.ts), but for when a holder was seen, and that a budget of which something is wanted has a row from
+ * The same as in a file (sqlite/migrations.ts), but for when a holder was seen, which piece of a batch was written last, and that a budget of which something is wanted has a row from
  * then on, which those lock who take of it.
  */
 export const USAGE_TABLES = `
@@ -18,6 +18,8 @@ export const USAGE_TABLES = `
     subject text NOT NULL, period text NOT NULL, holder text NOT NULL, tokens bigint NOT NULL,
     PRIMARY KEY (subject, period, holder)
   ) WITH (fillfactor = 50);
-  CREATE TABLE usage_holders (id text PRIMARY KEY, last_batch bigint NOT NULL, seen_at timestamptz NOT NULL) WITH (fillfactor = 50);
+  CREATE TABLE usage_holders (
+    id text PRIMARY KEY, last_batch bigint NOT NULL, last_piece integer NOT NULL, seen_at timestamptz NOT NULL
+  ) WITH (fillfactor = 50);
   CREATE TABLE identity (id text NOT NULL);
   INSERT INTO identity VALUES (left(md5(random()::text || clock_timestamp()::text || pg_backend_pid()::text), 16));`;

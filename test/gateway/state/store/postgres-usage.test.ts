@@ -3,9 +3,13 @@ import postgres from 'postgres';
 import { systemClock } from '../../../../gateway/core/clock.ts';
 import type { UsageRecords } from '../../../../gateway/state/store/ports.ts';
 import { migrate } from '../../../../gateway/state/store/postgres/migrations.ts';
+import { PostgresLink } from '../../../../gateway/state/store/postgres/link.ts';
 import { placeOf } from '../../../../gateway/state/store/postgres/place.ts';
 import { postgresPorts } from '../../../../gateway/state/store/postgres/postgres-ports.ts';
 import { BATCH_TABLES } from '../../../../gateway/state/store/postgres/tables.ts';
+import { piecesOf } from '../../../../gateway/state/store/postgres/usage/pieces.ts';
+import { PostgresUsage } from '../../../../gateway/state/store/postgres/usage/postgres-usage.ts';
+import { StoreFailed } from '../../../../gateway/state/store/store-failed.ts';
 import type { Exchange, Exchanged, Spend, Want } from '../../../../gateway/state/store/words.ts';
 import { until } from '../../../support/gateway.ts';
 import { freePort } from '../../../support/ports.ts';
@@ -52,6 +56,30 @@ test('a server that is not there is an answer, and no rejection', async () => {
   expect(await ports.usage.exchange(saying('one', 1))).toMatchObject({ ok: false, trouble: 'unreachable' });
   await ports.close();
   expect(await ports.usage.usage(0, null)).toMatchObject({ ok: false, trouble: 'unreachable' });
+});
+
+test('an exchange of any size is cut into pieces, of which the last ones ask', () => {
+  const { batch } = saying('one', 1);
+  const of = (usage: number, spends: number, wants: number) =>
+    piecesOf(
+      {
+        batch: {
+          ...batch,
+          usage: Array.from({ length: usage }, () => row),
+          spends: Array.from({ length: spends }, (_, at) => spend(at, 1)),
+        },
+        wants: Array.from({ length: wants }, (_, at) => want(at, 1, 0, 0)),
+      },
+      10,
+    ).map((piece) => [piece.number, piece.usage.length, piece.spends.length, piece.wants.length]);
+  expect(of(0, 0, 0)).toEqual([[1, 0, 0, 0]]);
+  expect(of(10, 3, 10)).toEqual([[1, 10, 3, 10]]);
+  expect(of(11, 25, 12)).toEqual([
+    [1, 10, 10, 0],
+    [2, 1, 10, 0],
+    [3, 0, 5, 10],
+    [4, 0, 0, 2],
+  ]);
 });
 
 describe.skipIf(NO_POSTGRES_SERVER !== null)(`a PostgreSQL${NO_POSTGRES_SERVER === null ? '' : ` (${NO_POSTGRES_SERVER})`}`, () => {
@@ -190,6 +218,36 @@ describe.skipIf(NO_POSTGRES_SERVER !== null)(`a PostgreSQL${NO_POSTGRES_SERVER =
     expect(await requests(scene.usage[0]!)).toBe(batches);
     const { grants } = well(await scene.usage[0]!.exchange(saying('looks', 1, { wants: [want(0, 1, 0, 0), want(1, 1, 0, 0)] })));
     expect(grants.map(({ spent }) => spent)).toEqual([3 * batches, batches]);
+  });
+
+  test('counts each piece of a great batch once, though it fails in the middle', { timeout: 60_000 }, async () => {
+    await using scene = await open('pieces', 1);
+    const link = new PostgresLink(scene.url, systemClock);
+    let asked = 0;
+    const failing = {
+      ask: (act: Parameters<PostgresLink['ask']>[0]) => link.ask(act),
+      // What happens is not always heard of.
+      async together(act: Parameters<PostgresLink['together']>[0]) {
+        asked += 1;
+        if (asked === 2) throw new StoreFailed('timeout', 'no');
+        const result = await link.together(act);
+        if (asked === 4) throw new StoreFailed('timeout', 'no');
+        return result;
+      },
+    };
+    const records = new PostgresUsage(failing as unknown as PostgresLink, 'the database', systemClock);
+    const SIZE = 11_000;
+    const usage = Array.from({ length: 6_000 }, (_, i) => ({ ...row, key: `app-${i}` }));
+    const spends = Array.from({ length: SIZE }, (_, at) => spend(at, 3));
+    const wants = Array.from({ length: SIZE }, (_, at) => want(at, 100, 0, at % 90));
+    const said: Exchange = { holder: 'one', now: NOW, batch: { number: 1, usage, spends }, wants, asksSpent: false };
+    expect(await records.exchange(said)).toMatchObject({ trouble: 'timeout' });
+    expect(await records.exchange(said)).toMatchObject({ trouble: 'timeout' });
+    const { grants } = well(await records.exchange(said));
+    expect(grants).toEqual(wants.map(({ subject, window, need }) => ({ subject, window, granted: need, spent: 3 })));
+    const written = well(await records.usage(0, null));
+    expect([written.length, written.every((sum) => sum.requests === 1)]).toEqual([6_000, true]);
+    await link.close();
   });
 
   test('that was away for longer than a lease leaves to those who come back what they hold, and after one more to nobody', async () => {

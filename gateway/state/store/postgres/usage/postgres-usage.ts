@@ -2,10 +2,11 @@ import type { Clock } from '../../../../core/clock.ts';
 import type { UsageRecords } from '../../ports.ts';
 import { StoreFailed } from '../../store-failed.ts';
 import { HOLDER_KEPT_MS, LEASE_MS, MOST_TOLD, PRUNE_MS } from '../../usage-rules.ts';
-import type { Exchange, Exchanged, Spend, StoreFailure, UsageRow, UsageSum } from '../../words.ts';
+import type { Exchange, Exchanged, Grant, Spend, StoreFailure, UsageRow, UsageSum } from '../../words.ts';
 import { countSpent, grantIn, standingsOf } from './budget-grants.ts';
 import type { PostgresLink } from '../link.ts';
 import type { Fragment, Statements } from '../statements.ts';
+import { type Piece, piecesOf } from './pieces.ts';
 import { forgetOld } from './retention.ts';
 
 /** All who live say so within this time. */
@@ -37,10 +38,17 @@ export class PostgresUsage implements UsageRecords {
   exchange(exchange: Exchange): Promise<Exchanged | StoreFailure> {
     return answered(async () => {
       if (this.#clock.now() - this.#heardAt >= SILENCE_MS) await this.#renewLeases();
-      const exchanged = await this.#link.together((sql) => this.#exchangeIn(sql, exchange));
+      const grants: Grant[] = [];
+      let about: About | null = null;
+      for (const piece of piecesOf(exchange)) {
+        const done = await this.#link.together((sql) => this.#exchangeIn(sql, exchange, piece));
+        grants.push(...done.grants);
+        ({ about } = done);
+      }
+      const spent = exchange.asksSpent ? await this.#link.ask((sql) => spentIn(sql, exchange.now)) : null;
       this.#heardAt = this.#clock.now();
       this.#prune(exchange.now);
-      return exchanged;
+      return { ...about!, grants, spent };
     });
   }
 
@@ -57,24 +65,29 @@ export class PostgresUsage implements UsageRecords {
   }
 
   /** Locks are taken in one order by all: the holder, budgets, grants of his own, usage. */
-  async #exchangeIn(sql: Statements, { holder, now, batch, wants, asksSpent }: Exchange): Promise<Exchanged> {
+  async #exchangeIn(
+    sql: Statements,
+    { holder, batch }: Exchange,
+    { number, usage, spends, wants }: Piece,
+  ): Promise<{ readonly grants: readonly Grant[]; readonly about: About }> {
     const time = this.#timeOf(sql);
-    const [mine] = await sql<{ lastBatch: number }[]>`
-      INSERT INTO usage_holders (id, last_batch, seen_at) VALUES (${holder}, 0, ${time})
-      ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at RETURNING last_batch AS "lastBatch"`;
-    const isNew = batch.number > (mine?.lastBatch ?? 0);
-    const spends = isNew ? batch.spends : [];
-    const isBudgeted = spends.length + wants.length > 0;
+    const [mine] = await sql<{ isNew: boolean }[]>`
+      INSERT INTO usage_holders AS mine (id, last_batch, last_piece, seen_at) VALUES (${holder}, 0, 0, ${time})
+      ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at
+      RETURNING (last_batch, last_piece) < (${batch.number}, ${number}) AS "isNew"`;
+    const written = mine?.isNew ? { usage, spends } : { usage: [], spends: [] };
+    const isBudgeted = written.spends.length + wants.length > 0;
     // Sent in this order, without waiting in between: others wait for what is locked.
-    const counted = isBudgeted && countSpent(sql, spends, wants).execute();
+    const counted = isBudgeted && countSpent(sql, written.spends, wants).execute();
     const standing = isBudgeted && standingsOf(sql, holder, wants, time).execute();
-    const [, standings, about, spent] = await Promise.all([counted, standing, aboutIn(sql, time), asksSpent ? spentIn(sql, now) : null]);
+    const [, standings, about] = await Promise.all([counted, standing, aboutIn(sql, time)]);
     const [grants] = await Promise.all([
       grantIn(sql, holder, wants, standings || []),
-      isNew && batch.usage.length > 0 && writeUsage(sql, batch.usage),
-      isNew && sql`UPDATE usage_holders SET last_batch = ${batch.number} WHERE id = ${holder}`,
+      written.usage.length > 0 && writeUsage(sql, written.usage),
+      written.usage.length + written.spends.length > 0 &&
+        sql`UPDATE usage_holders SET last_batch = ${batch.number}, last_piece = ${number} WHERE id = ${holder}`,
     ]);
-    return { ...about, grants, spent };
+    return { grants, about };
   }
 
   /**
