@@ -9,7 +9,7 @@ export function fileTrouble(thrown: unknown): GatewayError {
   if (thrown instanceof StoreFailed) {
     return thrown.trouble === 'full'
       ? diskFull(thrown)
-      : new GatewayError('store_unavailable', 'What is known of files cannot be looked up or written down at the moment.', {
+      : new GatewayError('store_unavailable', 'Files, or what is known of them, cannot be read or written down at the moment.', {
           cause: thrown,
         });
   }

@@ -92,7 +92,7 @@ export const ROOMS: readonly Room[] = [
   },
   {
     path: 'gateway/batches/journals',
-    idea: 'what batches read from the disk, and write onto it: on record in groups, each line once',
+    idea: 'what batches read and write: blocks of their input; results on record in groups, each line once',
     knows: ['gateway/core', 'gateway/state/store'],
     shuns: HTTP,
   },

@@ -175,6 +175,24 @@ describe.skipIf(NO_POSTGRES_SERVER !== null)(
       await ports.close();
     });
 
+    test('what several remove at once is removed, and by each that begins when one has died in the middle', async () => {
+      const [one, other] = driver.processes;
+      const before = await driver.count();
+      const id = nextId();
+      const draft = await one.draft(id);
+      for (let at = 0; at < 150; at++) await draft.append(Buffer.alloc(CHUNK));
+      await draft.keep();
+      await one.remove(id);
+      await driver.client`UPDATE headgate.file_bytes SET used_at = used_at - interval '1 hour' WHERE id = ${id}`;
+      const [name] = await one.leftovers(0, 1);
+      // As whoever died has left it.
+      await driver.client`DELETE FROM headgate.file_chunks WHERE file = ${Number(name)} AND number < 20`;
+      expect(await other.leftovers(0, 1)).toEqual([name]);
+      await Promise.all([one.removeLeftover(name!), other.removeLeftover(name!)]);
+      expect(await one.leftovers(0, 1)).toEqual([]);
+      expect(await driver.count()).toBe(before);
+    });
+
     test('a range takes the chunks that it lies in, and no other', async () => {
       const [one] = driver.processes;
       const id = nextId();

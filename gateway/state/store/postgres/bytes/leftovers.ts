@@ -24,7 +24,7 @@ export async function dropLeftover(link: ByteLink, seq: number): Promise<void> {
   if (count > 0) await dropChunks(link, seq);
 }
 
-/** All chunks of what is nobody's, some at a time, and then itself. */
+/** All chunks of what is nobody's, some at a time, and then itself. Where two do so, it stays until all are gone. */
 export async function dropChunks(link: ByteLink, seq: number): Promise<void> {
   for (let removed = CHUNKS_REMOVED; removed === CHUNKS_REMOVED;) {
     ({ count: removed } = await link.carry(
@@ -34,7 +34,10 @@ export async function dropChunks(link: ByteLink, seq: number): Promise<void> {
         )`,
     ));
   }
-  await link.ask((sql) => sql`DELETE FROM file_bytes WHERE seq = ${seq} AND state = 2`);
+  await link.ask(
+    (sql) => sql`
+      DELETE FROM file_bytes WHERE seq = ${seq} AND state = 2 AND NOT EXISTS (SELECT 1 FROM file_chunks WHERE file = ${seq})`,
+  );
 }
 
 /** Bytes that were kept, and of which no row of a file has come. */

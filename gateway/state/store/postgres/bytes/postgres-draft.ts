@@ -1,5 +1,5 @@
 import type { DraftBytes } from '../../file-bytes.ts';
-import { type ByteLink, CHUNK_BYTES } from './byte-link.ts';
+import { type ByteLink, CHUNK_BYTES, TRAVEL } from './byte-link.ts';
 import { type DraftRow, isDead } from './draft-row.ts';
 
 /** Chunks of one draft that are on their way while another is being filled. */
@@ -74,7 +74,7 @@ export class PostgresDraft implements DraftBytes {
     const { count } = await this.#link.carry(
       (sql) => sql`
         INSERT INTO file_chunks
-        SELECT seq, ${number}::integer, ${data}::bytea FROM (SELECT seq FROM file_bytes WHERE seq = ${this.#row.seq} AND state = 0 FOR SHARE) AS draft`,
+        SELECT seq, ${number}::integer, decode(${data.toString(TRAVEL)}, 'base64') FROM (SELECT seq FROM file_bytes WHERE seq = ${this.#row.seq} AND state = 0 FOR SHARE) AS draft`,
     );
     if (count === 0) throw isDead();
   }

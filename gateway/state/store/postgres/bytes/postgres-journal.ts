@@ -1,6 +1,6 @@
 import type { OpenJournal, Side } from '../../file-bytes.ts';
 import { StoreFailed } from '../../store-failed.ts';
-import { type ByteLink, CHUNK_BYTES, CHUNKS_AT_ONCE } from './byte-link.ts';
+import { type ByteLink, CHUNK_BYTES, CHUNKS_AT_ONCE, TRAVEL } from './byte-link.ts';
 
 const STEP_BYTES = CHUNKS_AT_ONCE * CHUNK_BYTES;
 
@@ -71,11 +71,11 @@ export class PostgresJournal implements OpenJournal {
           INSERT INTO journal_bytes (batch, holder, side, ticket) VALUES (${batch}, ${holder}, ${side}, ${ticket})
           ON CONFLICT (batch, holder, side) DO UPDATE SET ticket = excluded.ticket WHERE journal_bytes.ticket <= excluded.ticket
           RETURNING seq
-        )
+        ), given AS MATERIALIZED (SELECT decode(${bytes.toString(TRAVEL)}, 'base64') AS data)
         INSERT INTO journal_parts
         SELECT seq, ${from}::bigint + part * ${CHUNK_BYTES}::integer,
-          substring(${bytes}::bytea FROM part * ${CHUNK_BYTES}::integer + 1 FOR ${CHUNK_BYTES}::integer)
-        FROM mine, generate_series(0, ${parts - 1}::integer) AS part
+          substring(data FROM part * ${CHUNK_BYTES}::integer + 1 FOR ${CHUNK_BYTES}::integer)
+        FROM mine, given, generate_series(0, ${parts - 1}::integer) AS part
         ON CONFLICT (journal, first_byte) DO UPDATE SET data = excluded.data`,
     );
     if (count !== parts) throw new StoreFailed('error', 'the journal has been written since, or its batch is over');

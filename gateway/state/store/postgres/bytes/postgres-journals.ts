@@ -44,7 +44,7 @@ export class PostgresJournals implements JournalBytes {
     return rows.map(({ batch }) => batch);
   }
 
-  /** Nothing is written any more to those that are there, and then they go, some parts at a time. */
+  /** Nothing is written any more to those that are there, and then they go, some parts at a time. Several may do so. */
   async remove(batch: string): Promise<void> {
     const rows = await this.#link.ask(
       (sql) => sql<{ seq: number }[]>`UPDATE journal_bytes SET ticket = ${LAST_TICKET} WHERE batch = ${batch} RETURNING seq`,
@@ -58,7 +58,10 @@ export class PostgresJournals implements JournalBytes {
             )`,
         ));
       }
-      await this.#link.ask((sql) => sql`DELETE FROM journal_bytes WHERE seq = ${seq}`);
+      await this.#link.ask(
+        (sql) => sql`
+          DELETE FROM journal_bytes WHERE seq = ${seq} AND NOT EXISTS (SELECT 1 FROM journal_parts WHERE journal = ${seq})`,
+      );
     }
   }
 }

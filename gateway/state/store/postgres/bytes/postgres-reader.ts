@@ -1,6 +1,6 @@
 import type { OpenBytes } from '../../file-bytes.ts';
 import { StoreFailed } from '../../store-failed.ts';
-import { type ByteLink, CHUNK_BYTES, CHUNKS_AT_ONCE } from './byte-link.ts';
+import { type ByteLink, CHUNK_BYTES, CHUNKS_AT_ONCE, TRAVEL } from './byte-link.ts';
 
 /** How often it is said that somebody reads; far more often than he would be taken to have left. */
 const SAID_EVERY_MS = 30_000;
@@ -56,13 +56,14 @@ export class PostgresReader implements OpenBytes {
   async #fetch(first: number, wanted: number): Promise<readonly Chunk[]> {
     await this.#isRead();
     const last = Math.min(wanted, first + CHUNKS_AT_ONCE - 1, Math.floor((this.size - 1) / CHUNK_BYTES));
-    const chunks = await this.#link.carry(
-      (sql) => sql<Chunk[]>`
-        SELECT number, data FROM file_chunks WHERE file = ${this.#seq} AND number BETWEEN ${first} AND ${last} ORDER BY number`,
+    const rows = await this.#link.carry(
+      (sql) => sql<{ number: number; text: string }[]>`
+        SELECT number, encode(data, 'base64') AS text FROM file_chunks WHERE file = ${this.#seq} AND number BETWEEN ${first} AND ${last} ORDER BY number`,
     );
+    const chunks = rows.map(({ number, text }): Chunk => ({ number, data: Buffer.from(text, TRAVEL) }));
     const isWhole = chunks.every(({ data, number }) => data.length === Math.min(CHUNK_BYTES, this.size - number * CHUNK_BYTES));
     if (chunks.length !== last - first + 1 || !isWhole) throw new StoreFailed('error', 'its bytes have been removed');
-    return [...chunks];
+    return chunks;
   }
 
   async #isRead(): Promise<void> {
