@@ -7,6 +7,7 @@ import { GatewayError } from '../../core/errors.ts';
 import { nameOf } from '../../core/principal.ts';
 import type { Door } from '../../keys/door.ts';
 import { parseJsonBody } from '../../openai/json-body.ts';
+import { idempotencyKeyOf } from '../../openai/param-refusals.ts';
 import type { Owner } from '../../state/store/file-terms.ts';
 import { checkDeclaredLength, discardBody, readBody } from '../body/read-body.ts';
 import { principalOf } from '../credentials.ts';
@@ -62,7 +63,10 @@ export function batchesApi({ clock, desk, door }: BatchesApiContext): BatchesApi
         checkDeclaredLength(incoming, MOST_BYTES);
         checkJsonType(incoming.headers['content-type'] ?? '');
         const { value } = parseJsonBody(await readBody(incoming, MOST_BYTES, clock));
-        return c.json(batchObject(await its.create(value, owner)));
+        const written = incoming.headers['idempotency-key'] as string | undefined;
+        if (written === undefined) return c.json(batchObject(await its.create(value, owner)));
+        const { row, isNew } = await its.createOnce(value, owner, idempotencyKeyOf(written));
+        return c.json(batchObject(row), isNew ? {} : { headers: { 'idempotent-replayed': 'true' } });
       } catch (error) {
         discardBody(incoming);
         throw error;
