@@ -96,6 +96,12 @@ export class BatchDesk {
     });
   }
 
+  /** What its input file is called; null: it is gone. */
+  inputName({ inputFile, owner }: Pick<BatchRow, 'inputFile' | 'owner'>): Promise<string | null> {
+    const { clock, files } = this.#context;
+    return told(async () => (await files.fileOf(inputFile, owner, clock.wall()))?.filename ?? null);
+  }
+
   /** Lines that wait and run, by model. */
   waiting(id: string): Promise<ReadonlyMap<string, number>> {
     return told(() => this.#context.records.waitingLines(id));

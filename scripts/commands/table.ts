@@ -137,7 +137,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'batch',
-    usage: 'batch submit FILE | list | show ID | cancel ID | results ID | compare A B [FLAGS]',
+    usage: 'batch submit FILE|- | list | show ID | cancel ID | results ID | compare A B [FLAGS]',
     summary: 'Sends batches of requests to the running gateway, tells how far they are, fetches their results, compares those of two.',
     flags: [
       ['--key KEY', "a client's; else $HEADGATE_API_KEY or $OPENAI_API_KEY. list, show: without one everybody's, by the admin key"],
@@ -149,7 +149,7 @@ export const COMMANDS: readonly Command[] = [
       ['-o FILE', 'results: into this file (default: standard output)'],
       ['--errors', 'results: the lines that failed'],
       ['--follow', 'results: waits until it has ended; its lines are there only then'],
-      ['--json', 'list, show, compare: as JSON'],
+      ['--json', 'show, compare: as JSON; list: an object a line'],
       [
         '--html FILE',
         'compare: writes a page with all that differs. A and B are ended batches, or files of results (of vllm run-batch, too)',

@@ -1,7 +1,10 @@
 import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { waitReason } from '../../gateway/batches/waits.ts';
@@ -10,6 +13,7 @@ import { batch } from '../../scripts/commands/batch.ts';
 import { cancel } from '../../scripts/commands/batches/cancel.ts';
 import { compare } from '../../scripts/commands/batches/compare.ts';
 import type { BatchContext } from '../../scripts/commands/batches/context.ts';
+import { lookAt } from '../../scripts/commands/batches/input.ts';
 import { list } from '../../scripts/commands/batches/list.ts';
 import { results } from '../../scripts/commands/batches/results.ts';
 import { show } from '../../scripts/commands/batches/show.ts';
@@ -138,6 +142,33 @@ test('a file is sent piece by piece and becomes a batch of what its first line i
   expect(row).toMatchObject({ filename: 'in.jsonl', bytes: Buffer.byteLength(`\ufeff\n${text}`) });
 });
 
+test('a pipe is sent as it comes', async () => {
+  const text = `\ufeff\n${Array.from({ length: 5_000 }, (_, i) => line(`line-${i}`)).join('\n')}`;
+  const pipe = join(folder, 'pipe.jsonl');
+  execFileSync('mkfifo', [pipe]);
+  const writing = writeFile(pipe, text);
+  const { context, said } = scene();
+  expect(await submit(context, { ...asked(''), file: pipe }), said.err).toBe(0);
+  await writing;
+  const id = said.out.trim();
+  await until(async () => (await records.batchOf(id, 'app'))?.status === 'in_progress', 'it was validated');
+  expect(await records.batchOf(id, 'app')).toMatchObject({ total: 5_000, endpoint: ENDPOINT });
+  const row = (await records.files.listFiles('app', 'batch', { limit: 1, order: 'desc', after: null }, 0)).rows[0]!;
+  expect(row).toMatchObject({ filename: 'pipe.jsonl', bytes: Buffer.byteLength(text) });
+  const stdin = await lookAt('-', () => Readable.from([Buffer.from('\n{"a":'), Buffer.from('1}\n{}')]));
+  if (stdin.kind === 'wrong') throw new Error(stdin.message);
+  expect(stdin.first.toString()).toBe('{"a":1}');
+  expect(await buffer(stdin.sent.open())).toEqual(Buffer.from('\n{"a":1}\n{}'));
+  expect(stdin.sent).toMatchObject({ name: 'stdin.jsonl', bytes: null });
+  for (const [pieces, message] of [
+    [[], 'standard input is empty.'],
+    [['\n'], 'standard input holds no line.'],
+  ] as const) {
+    expect(await lookAt('-', () => Readable.from(pieces.map((piece) => Buffer.from(piece))))).toEqual({ kind: 'wrong', message });
+  }
+  expect(await lookAt(folder)).toEqual({ kind: 'wrong', message: `${folder} is a folder, and no file.` });
+});
+
 test.each([
   ['{"messages": [', 'is no JSONL: its first line is not a JSON object'],
   ['[1]', 'is no JSONL'],
@@ -218,7 +249,13 @@ test('lists and shows what is one’s own, or everybody’s with the key of an o
   expect(own.said.out).toMatch(new RegExp(`${id} +in_progress +0 of 1 +0 +m +${ENDPOINT} .* UTC +nightly\n`));
   const operator = scene(null, { admin: true });
   expect(await list(operator.context, false)).toBe(0);
-  expect(operator.said.out).toMatch(new RegExp(`${id} +app +in_progress .*pauses: the quota of the day is used up`));
+  expect(operator.said.out).toMatch(
+    new RegExp(`${id} +app +in_progress +0 of 1 +0 +m .* nightly.* +pauses: the quota of the day is used up`),
+  );
+  const unnamed = await submitted(line('a'));
+  const all = scene(null, { admin: true });
+  expect(await list(all.context, false)).toBe(0);
+  expect(all.said.out).toMatch(new RegExp(`${unnamed} .* in.jsonl +-`));
   expect(await show(operator.context, id, false)).toBe(0);
   expect(operator.said.out).toMatch(/owner +app[^]*pauses +the quota of the day/);
   await records.setPause(id, { reason: waitReason('Limit 60 reached. Please try again in 12s.'), untilMs: Date.UTC(2026, 0, 1, 0, 0, 12) });
@@ -263,7 +300,7 @@ test('results go to standard output or to a file, at the end', async () => {
   expect(await results(early.context, { id, output: '/dev/null', errors: false, follow: false })).toBe(0);
   expect(statSync('/dev/null').isFile()).toBe(false);
   expect(await results(early.context, { id, output: join(folder, 'none', 'out'), errors: false, follow: false })).toBe(1);
-  expect(early.said.err).toContain('The results cannot be written: ENOENT');
+  expect(early.said.err).toContain(`The results cannot be written: there is no folder ${join(folder, 'none')}. Make it`);
 });
 
 test('a batch that has ended is compared with a file, by text, as JSON and as a page', async () => {

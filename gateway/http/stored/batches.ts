@@ -98,7 +98,10 @@ export function batchesApi({ clock, desk, door }: BatchesApiContext): BatchesApi
       const its = open();
       const { rows, hasMore, isKnown } = await its.list(null, page);
       checkAfter(isKnown, page.after);
-      const shown = rows.map(async (row) => operatorBatch(row, hasEnded(row.status) ? new Map() : await its.waiting(row.id), clock.wall()));
+      const shown = rows.map(async (row) => {
+        const waiting = hasEnded(row.status) ? new Map<string, number>() : await its.waiting(row.id);
+        return operatorBatch(row, waiting, await its.inputName(row), clock.wall());
+      });
       return c.json({ batches: await Promise.all(shown), has_more: hasMore } satisfies OperatorBatches);
     },
   };

@@ -51,7 +51,7 @@ function write(context: BatchContext, { isJson, all, head, rows, hasMore }: List
 }
 
 const HEAD = ['BATCH', 'STATUS', 'LINES', 'FAILED', 'MODEL', 'ENDPOINT', 'CREATED', 'NAME'];
-const OPERATOR_HEAD = ['BATCH', 'OWNER', 'STATUS', 'LINES', 'FAILED', 'ENDPOINT', 'CREATED', 'LEFT'];
+const OPERATOR_HEAD = ['BATCH', 'OWNER', 'STATUS', 'LINES', 'FAILED', 'MODEL', 'ENDPOINT', 'CREATED', 'NAME', 'LEFT'];
 
 function cells(batch: BatchObject): string[] {
   const { request_counts: counts, metadata } = batch;
@@ -71,7 +71,10 @@ function cells(batch: BatchObject): string[] {
 function operatorCells(batch: OperatorBatch, now: number): string[] {
   const { id, owner, status, endpoint, created_at: at, request_counts: counts, eta_seconds: eta, pause } = batch;
   const left = pause !== null ? pauseWords(pause, now).join(': ') : eta === null ? '-' : `about ${duration(eta)}`;
-  return [id, owner ?? '-', status, linesText(counts), String(counts.failed), endpoint, timeText(Date.parse(at) / 1_000), left];
+  return [
+    ...[id, owner ?? '-', status, linesText(counts), String(counts.failed), batch.model ?? '-', endpoint],
+    ...[timeText(Date.parse(at) / 1_000), batch.name ?? '-', left],
+  ];
 }
 
 /** What a batch does instead of going on, and why. @param now wall-clock ms */

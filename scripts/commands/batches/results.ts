@@ -1,4 +1,5 @@
 import { open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { finished } from 'node:stream/promises';
 import type { BatchObject } from '../../../gateway/batches/batch-object.ts';
 import { hasEnded } from '../../../gateway/batches/life.ts';
@@ -37,6 +38,12 @@ export async function results(context: BatchContext, { id, output, errors, follo
     return told.kind === 'failed' ? failed(context, told.message) : 0;
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' && output !== null) {
+      return failed(
+        context,
+        `The results cannot be written: there is no folder ${dirname(output)}. Make it, or name another file with -o.`,
+      );
+    }
     // Whoever read has had enough.
     return code === 'EPIPE' ? 0 : failed(context, `The results cannot be written: ${message}`);
   }

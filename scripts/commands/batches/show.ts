@@ -50,10 +50,11 @@ export function showText(batch: BatchObject | null, seen: OperatorBatch | null, 
   add('batch', either.id);
   add('status', either.status);
   add('owner', seen?.owner);
+  add('name', seen?.name);
   add('endpoint', either.endpoint);
   add(
     'model',
-    batch?.model ??
+    either.model ??
       Object.entries(seen?.models ?? {})
         .map(([model, lines]) => `${model} (${lines} lines left)`)
         .join(', '),
