@@ -4,7 +4,7 @@ import { GatewayError } from '../core/errors.ts';
 import type { JsonObject } from '../openai/json-body.ts';
 import { shownName } from '../openai/model-names.ts';
 import { idempotencyKeyReused } from '../openai/param-refusals.ts';
-import type { BatchRow } from '../state/store/batch-terms.ts';
+import type { BatchRow, Journal } from '../state/store/batch-terms.ts';
 import type { Listed, Owner, Page } from '../state/store/file-terms.ts';
 import type { BatchRecords, FileRecords } from '../state/store/ports.ts';
 import { StoreFailed } from '../state/store/store-failed.ts';
@@ -94,6 +94,11 @@ export class BatchDesk {
       validator.cancel(id);
       return row;
     });
+  }
+
+  /** What is on record of what it has written, until it has ended. */
+  journalsOf(id: string): Promise<readonly Journal[]> {
+    return told(() => this.#context.records.journalsOf(id));
   }
 
   /** What its input file is called; null: it is gone. */

@@ -148,7 +148,7 @@ export const COMMANDS: readonly Command[] = [
       ['--watch', 'submit: shows how far it is; ends with 0 when it is completed, otherwise with 1'],
       ['-o FILE', 'results: into this file (default: standard output)'],
       ['--errors', 'results: the lines that failed'],
-      ['--follow', 'results: waits until it has ended; its lines are there only then'],
+      ['--follow', 'results: writes each line as soon as it is on record, until the batch has ended (with -o: all of them then)'],
       ['--json', 'show, compare: as JSON; list: an object a line'],
       [
         '--html FILE',

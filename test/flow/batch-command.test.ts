@@ -7,7 +7,9 @@ import { Readable, Writable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { JournalFolder } from '../../gateway/batches/journals/journal-folder.ts';
 import { waitReason } from '../../gateway/batches/waits.ts';
+import { FileFolder } from '../../gateway/files/file-folder.ts';
 import type { FileRow } from '../../gateway/state/store/file-terms.ts';
 import { batch } from '../../scripts/commands/batch.ts';
 import { cancel } from '../../scripts/commands/batches/cancel.ts';
@@ -107,11 +109,11 @@ async function submitted(text: string, more: Partial<SubmitAsked> = {}): Promise
 }
 
 /** Ends one line of a batch. */
-async function settleOne(id: string): Promise<void> {
+async function settleOne(id: string, outputBytes = 0): Promise<void> {
   const claimed = (await records.claimSlice(id, 'h', null, Date.now()))!;
   const { slice, epoch } = claimed.claim;
   const lines = [{ slice, epoch, rank: claimed.lines[0]!.rank, end: 'completed', usage: TOKENS } as const];
-  await records.settle({ batch: id, holder: 'h', lines, outputBytes: 0, errorBytes: 0 });
+  await records.settle({ batch: id, holder: 'h', lines, outputBytes, errorBytes: 0 });
   await records.releaseSlice(claimed.claim, 'h');
 }
 
@@ -287,6 +289,8 @@ test('results go to standard output or to a file, at the end', async () => {
   });
   expect(await results(followed.context, { id, output: null, errors: false, follow: true })).toBe(0);
   expect(followed.said).toEqual({ out: `${resultOf('a', 'hi')}\n`, err: '' });
+  expect(await results(early.context, { id, output: null, errors: true, follow: true })).toBe(0);
+  expect(early.said.err).toContain('has no lines that failed');
   const file = join(folder, 'out.jsonl');
   expect(await results(early.context, { id, output: file, errors: false, follow: false })).toBe(0);
   expect(readFileSync(file, 'utf8')).toBe(`${resultOf('a', 'hi')}\n`);
@@ -301,6 +305,42 @@ test('results go to standard output or to a file, at the end', async () => {
   expect(statSync('/dev/null').isFile()).toBe(false);
   expect(await results(early.context, { id, output: join(folder, 'none', 'out'), errors: false, follow: false })).toBe(1);
   expect(early.said.err).toContain(`The results cannot be written: there is no folder ${join(folder, 'none')}. Make it`);
+});
+
+test('lines that are followed come as they are written, each once, and the rest at the end', async () => {
+  const id = await submitted(`${line('a')}\n${line('b')}\n${line('c')}`);
+  const [first, second, third] = ['a', 'b', 'c'].map((name) => `${resultOf(name, `it is ${name}`)}\n`) as [string, string, string];
+  const journals = new JournalFolder(new FileFolder(join(folder, 'files')));
+  const journal = journals.open(id, 'h', { outputBytes: 0, errorBytes: 0 });
+  const settle = async (text: string): Promise<void> => {
+    const lengths = await journal.append({ out: [Buffer.from(text)], err: [] });
+    journal.commit(lengths);
+    await settleOne(id, lengths.out);
+  };
+  const seen: string[] = [];
+  const { context, said } = scene(KEY, {
+    async onPause() {
+      seen.push(said.out);
+      if (seen.length === 2) await settle(first);
+      if (seen.length === 3) await settle(second);
+      if (seen.length === 4) {
+        await settle(third);
+        await finish(id, third + second + first);
+        await journal.close();
+        await journals.remove(id);
+      }
+    },
+  });
+  expect(await results(context, { id, output: null, errors: false, follow: true }), said.err).toBe(0);
+  expect(seen).toEqual(['', '', first, first + second]);
+  expect(said).toEqual({ out: first + second + third, err: '' });
+  const strange = { authorization: 'Bearer hg-other-0123456789abcdef' };
+  expect((await fetch(`${gateway.url}/v1/batches/${id}/output`, { headers: strange })).status).toBe(401);
+  const own = { authorization: `Bearer ${KEY}` };
+  const over = await fetch(`${gateway.url}/v1/batches/${id}/output`, { headers: own });
+  expect([over.status, await over.text(), over.headers.get('x-headgate-batch-status')]).toEqual([200, '', 'completed']);
+  const wrong = await fetch(`${gateway.url}/v1/batches/${id}/output?after=x`, { headers: own });
+  expect([wrong.status, await wrong.json()]).toMatchObject([400, { error: { param: 'after' } }]);
 });
 
 test('a batch that has ended is compared with a file, by text, as JSON and as a page', async () => {

@@ -7,6 +7,8 @@ import type { Journal } from '../../state/store/batch-terms.ts';
 export type Side = 'out' | 'err';
 
 const PIECE_BYTES = 1_048_576;
+const LINE_FEED = 0x0a;
+const NOTHING = Buffer.alloc(0);
 
 /** Where files lie. */
 export interface FilePlaces {
@@ -52,6 +54,32 @@ export class JournalFolder {
     else await joined(parts, (path = join(folder, `${asker}.whole.${side}`)));
     await this.#places.adopt(path, id);
     return parts.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /**
+   * Whole lines of a journal, of what is committed of it, from a byte on where one begins: some `most` bytes of them, one at least. None: there are
+   * no more, or the journal is gone, since its batch has ended.
+   */
+  async lines(batch: string, { holder, outputBytes, errorBytes }: Journal, side: Side, from: number, most: number): Promise<Buffer> {
+    const left = (side === 'out' ? outputBytes : errorBytes) - from;
+    if (left <= 0) return NOTHING;
+    let file: FileHandle;
+    try {
+      file = await open(journalPath(this.#places.batchFolder(batch), holder, side), 'r');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return NOTHING;
+      throw error;
+    }
+    try {
+      for (let wanted = Math.min(most, left); ; wanted = Math.min(2 * wanted, left)) {
+        const { buffer, bytesRead } = await file.read(Buffer.allocUnsafeSlow(wanted), 0, wanted, from);
+        const end = buffer.subarray(0, bytesRead).lastIndexOf(LINE_FEED) + 1;
+        // Of what is committed no line is cut off.
+        if (end > 0 || bytesRead < wanted || wanted === left) return buffer.subarray(0, end);
+      }
+    } finally {
+      await file.close();
+    }
   }
 
   /** Batches of which there is something. */

@@ -1,5 +1,7 @@
 import type { BatchDesk } from '../../batches/batch-desk.ts';
 import { batchObject } from '../../batches/batch-object.ts';
+import type { JournalFolder } from '../../batches/journals/journal-folder.ts';
+import { linesSoFar } from '../../batches/journals/lines-so-far.ts';
 import { hasEnded } from '../../batches/life.ts';
 import { type OperatorBatch, operatorBatch } from '../../batches/operator-view.ts';
 import type { Clock } from '../../core/clock.ts';
@@ -7,7 +9,7 @@ import { GatewayError } from '../../core/errors.ts';
 import { nameOf } from '../../core/principal.ts';
 import type { Door } from '../../keys/door.ts';
 import { parseJsonBody } from '../../openai/json-body.ts';
-import { idempotencyKeyOf } from '../../openai/param-refusals.ts';
+import { idempotencyKeyOf, invalid } from '../../openai/param-refusals.ts';
 import type { Owner } from '../../state/store/file-terms.ts';
 import { checkDeclaredLength, discardBody, readBody } from '../body/read-body.ts';
 import { principalOf } from '../credentials.ts';
@@ -19,6 +21,8 @@ import { checkAfter, pageAsked } from './page-asked.ts';
 /** Room for all metadata that there may be, however it is escaped. */
 const MOST_BYTES = 262_144;
 const LIST = { usualLimit: 20, mostLimit: 100 };
+/** Of lines, in one answer. */
+const SOME_BYTES = 1_048_576;
 
 export interface BatchesApiContext {
   readonly clock: Clock;
@@ -33,7 +37,10 @@ export interface OperatorBatches {
   readonly has_more: boolean;
 }
 
-export type BatchesApi = Record<'create' | 'list' | 'show' | 'cancel' | 'all', HttpAnswer>;
+export interface BatchesApi extends Record<'create' | 'list' | 'show' | 'cancel' | 'all', HttpAnswer> {
+  /** What a batch that runs has written so far. @param journals where that lies; null: nowhere here */
+  soFar(journals: JournalFolder | null): HttpAnswer;
+}
 
 /** OpenAI's Batch API, and what operators see of all batches (`all`; whoever serves that has checked who asks). */
 export function batchesApi({ clock, desk, door }: BatchesApiContext): BatchesApi {
@@ -91,6 +98,23 @@ export function batchesApi({ clock, desk, door }: BatchesApiContext): BatchesApi
       discardBody(c.env.incoming);
       const { desk: its, owner } = deskFor(c);
       return c.json(batchObject(await its.cancel(c.req.param('id') ?? '', owner)));
+    },
+
+    soFar: (journals) => async (c) => {
+      const { desk: its, owner } = deskFor(c);
+      const id = c.req.param('id') ?? '';
+      const { status } = await its.find(id, owner);
+      const after = c.req.query('after') ?? '';
+      const side = c.req.query('errors') === 'true' ? 'err' : 'out';
+      const written = journals === null ? [] : await its.journalsOf(id);
+      const found = journals && (await linesSoFar(journals, id, written, side, after, SOME_BYTES));
+      if (found === null) throw invalid("Invalid 'after': it is not what x-headgate-next said.", 'after');
+      return new Response(Buffer.concat(found.lines), {
+        headers: {
+          ...{ 'content-type': 'application/jsonl', 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' },
+          ...{ 'x-headgate-next': found.next, 'x-headgate-batch-status': status },
+        },
+      });
     },
 
     async all(c) {

@@ -1,5 +1,6 @@
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Clock } from '../../core/clock.ts';
+import { JournalFolder } from '../../batches/journals/journal-folder.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { nameOf } from '../../core/principal.ts';
 import type { Files } from '../../files/files.ts';
@@ -48,6 +49,8 @@ interface FileTold {
 const LIST = { usualLimit: 10_000, mostLimit: 10_000 };
 
 export interface FilesApi extends Record<'create' | 'list' | 'show' | 'remove' | 'content', HttpAnswer> {
+  /** Where batches write until what they write is a file; null: nowhere. */
+  readonly journals: JournalFolder | null;
   /** Resolves when no file is being sent or fetched. */
   idle(): Promise<void>;
 }
@@ -66,6 +69,7 @@ export function filesApi(context: FilesApiContext): FilesApi {
   }
 
   return {
+    journals: context.files === null ? null : new JournalFolder(context.files.folder),
     idle: async () => void (await Promise.all([uploads.idle(), downloads.idle()])),
 
     async create(c) {
