@@ -43,7 +43,7 @@ const OPERATORS = /^\/(?:admin|debug)\//;
 
 const ONE_MODEL = /^\/v1\/models\/[^]/;
 const ONE_FILE = /^\/v1\/files\/[^/]+(\/content)?$/;
-const ONE_BATCH = /^\/v1\/batches\/[^/]+(\/cancel)?$/;
+const ONE_BATCH = /^\/v1\/batches\/[^/]+(?:\/(cancel|output))?$/;
 const WHOLE_UPLOADS = /^(?:\/v1)?\/uploads(?:\/|$)/;
 
 /** The route table: every URL the gateway answers. What is not here is not reachable, at a worker or anywhere else. */
@@ -100,6 +100,7 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
     get('/v1/batches', batches.list);
     get('/v1/batches/:id', batches.show);
     post('/v1/batches/:id/cancel', batches.cancel);
+    get('/v1/batches/:id/output', batches.soFar);
   }
 
   // For machines
@@ -216,7 +217,7 @@ function fileMethods(path: string): string | null {
 function batchMethod(path: string): string | null {
   const match = ONE_BATCH.exec(path);
   if (!match) return null;
-  return match[1] === undefined ? 'GET, HEAD' : 'POST';
+  return match[1] === 'cancel' ? 'POST' : 'GET, HEAD';
 }
 
 /** Ids hold slashes; SDKs write them escaped, people do not. */

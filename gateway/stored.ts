@@ -104,7 +104,7 @@ export function openStored(context: StoredContext): Stored {
   });
   return {
     files: api,
-    batches: batchesApi({ clock, door, desk: () => (settings().batches.enabled ? desk : null) }),
+    batches: batchesApi({ clock, door, journals: bytes && bytes.journals, desk: () => (settings().batches.enabled ? desk : null) }),
     runner,
     async close() {
       await Promise.race([api.idle(), sleep(clock, LAST_FILES_MS)]);

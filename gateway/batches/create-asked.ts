@@ -1,4 +1,5 @@
 import type { JsonObject } from '../openai/json-body.ts';
+import type { BatchRow } from '../state/store/batch-terms.ts';
 import { BATCH_ENDPOINTS } from './endpoints.ts';
 import { shownName } from '../openai/model-names.ts';
 import { expiryInRange, invalid, missing, tooLong, wrongType } from '../openai/param-refusals.ts';
@@ -33,6 +34,15 @@ export function createAsked(body: JsonObject): CreateAsked {
   }
   const metadata = metadataOf(body['metadata'] ?? null);
   return { inputFile, endpoint, completionWindow, metadata, outputExpiresAfterS: expiryOf(body['output_expires_after'] ?? null) };
+}
+
+/** Whether a batch is what this asks for. */
+export function isAskedBy(row: BatchRow, asked: CreateAsked): boolean {
+  const terms = ({ inputFile, endpoint, completionWindow, metadata, outputExpiresAfterS }: CreateAsked): string => {
+    const pairs = metadata && Object.entries(metadata).toSorted(([one], [other]) => (one < other ? -1 : 1));
+    return JSON.stringify([inputFile, endpoint, completionWindow, pairs, outputExpiresAfterS]);
+  };
+  return terms(row) === terms(asked);
 }
 
 function required(body: JsonObject, param: string): string {

@@ -5,6 +5,10 @@ export interface OperatorBatch {
   readonly id: string;
   /** The name of a key; null: whoever comes without one. */
   readonly owner: string | null;
+  /** As whoever made it calls it (metadata.name), else its input file; null: neither is known any more. */
+  readonly name: string | null;
+  /** The one model of all lines; null: several, or not known yet. */
+  readonly model: string | null;
   readonly status: string;
   readonly endpoint: string;
   readonly created_at: string;
@@ -19,8 +23,8 @@ export interface OperatorBatch {
   readonly pause: { readonly reason: string; readonly until: string | null } | null;
 }
 
-/** @param now wall-clock ms */
-export function operatorBatch(row: BatchRow, waiting: ReadonlyMap<string, number>, now: number): OperatorBatch {
+/** @param filename of its input; null: it is gone @param now wall-clock ms */
+export function operatorBatch(row: BatchRow, waiting: ReadonlyMap<string, number>, filename: string | null, now: number): OperatorBatch {
   const { total, completed, failed, pause } = row;
   const ended = completed + failed;
   const runs = row.status === 'in_progress' && row.inProgressAt !== null;
@@ -28,6 +32,8 @@ export function operatorBatch(row: BatchRow, waiting: ReadonlyMap<string, number
   return {
     id: row.id,
     owner: row.owner === '' ? null : row.owner,
+    name: row.metadata?.['name'] ?? filename,
+    model: row.model,
     status: row.status,
     endpoint: row.endpoint,
     created_at: iso(row.createdAt),

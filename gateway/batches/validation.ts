@@ -61,7 +61,7 @@ export class Validation {
       this.#hasUnknownModel ||= found.isUnknownModel;
       return this.#wrong(number, found.faults);
     }
-    const id = hash('sha256', found.customId, 'base64');
+    const id = hashOf(found.customId);
     if (this.#ids.has(id)) return this.#wrong(number, [DUPLICATE]);
     this.#ids.add(id);
     let model = this.#models.indexOf(found.model);
@@ -115,6 +115,11 @@ export class Validation {
     for (const each of faults) if (this.#errors.length < MOST_ERRORS) this.#errors.push({ ...each, line });
     return this.#errors.length < MOST_ERRORS;
   }
+}
+
+/** Halves of surrogate pairs that stand alone all are one in UTF-8, and none is another's id. */
+function hashOf(id: string): string {
+  return hash('sha256', id.isWellFormed() ? id : Buffer.from(id, 'utf16le'), 'base64');
 }
 
 const DUPLICATE = fault('duplicate_custom_id', 'custom_id', 'The custom_id of this request is used by another line of the file.');

@@ -100,6 +100,8 @@ export interface Call {
   readonly model: string;
   readonly principal: Principal;
   readonly priority: Priority;
+  /** A line of a batch: nobody waits for its answer, and what is put off is tried again by whoever runs it. */
+  readonly isLine: boolean;
   /** The conversation that it belongs to, by a name of the client's own: it must not be shown. */
   readonly sessionId: string | null;
   /** The client's own name for what it asks, so that it is done once however often it is sent. */
@@ -126,6 +128,8 @@ export interface Call {
 export interface CallParts extends Pick<Call, 'id' | 'route' | 'body' | 'peek' | 'model' | 'principal' | 'arrivedAt'> {
   /** Default: interactive. */
   readonly priority?: Priority;
+  /** Default: false. */
+  readonly isLine?: boolean;
   /** Default: none. */
   readonly sessionId?: string | null;
   /** Default: none. */
@@ -148,6 +152,7 @@ export function makeCall(parts: CallParts): Call {
     model: parts.model,
     principal: parts.principal,
     priority: parts.priority ?? 'interactive',
+    isLine: parts.isLine ?? false,
     sessionId: parts.sessionId ?? null,
     idempotencyKey: parts.idempotencyKey ?? null,
     cacheControl: parts.cacheControl ?? null,

@@ -5,6 +5,7 @@ import type { Journal } from '../state/store/batch-terms.ts';
 import type { JournalBytes, OpenJournal, Side } from '../state/store/file-bytes.ts';
 
 const PIECE_BYTES = 1_048_576;
+const NOTHING = Buffer.alloc(0);
 
 /** Where files lie. */
 interface JournalPlaces {
@@ -47,6 +48,22 @@ export class JournalFolder implements JournalBytes {
     else await joined(parts, (path = join(folder, `${asker}.whole.${side}`)));
     await this.#places.adopt(path, id);
     return parts.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  async read(batch: string, holder: string, side: Side, from: number, most: number): Promise<Buffer> {
+    let file: FileHandle;
+    try {
+      file = await open(journalPath(this.#places.batchFolder(batch), holder, side), 'r');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return NOTHING;
+      throw error;
+    }
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.allocUnsafeSlow(most), 0, most, from);
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
   }
 
   async batches(): Promise<string[]> {

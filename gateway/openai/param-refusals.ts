@@ -57,3 +57,26 @@ function kindOf(value: unknown): string {
       return `a ${typeof value}`;
   }
 }
+
+const KEY = /^[\x21-\x7e]{1,255}$/;
+/** As the IETF's draft has it: a string in quotes (RFC 8941). */
+const QUOTED = /^"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"$/;
+
+/** The key that a header `idempotency-key` holds. @throws invalid_idempotency_key */
+export function idempotencyKeyOf(written: string): string {
+  const text = written.trim();
+  const quoted = QUOTED.exec(text)?.[1];
+  if (quoted !== undefined) return quoted.replaceAll(/\\(["\\])/g, '$1');
+  if (KEY.test(text)) return text;
+  throw new GatewayError(
+    'invalid_idempotency_key',
+    'The idempotency key must be 1 to 255 visible ASCII characters, bare or as a string in quotes.',
+  );
+}
+
+export function idempotencyKeyReused(): GatewayError {
+  return new GatewayError(
+    'idempotency_key_reused',
+    'This idempotency key was used for another request: one that asks for something else needs a key of its own.',
+  );
+}

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import type { LimitName } from '../core/errors.ts';
+import type { Limits } from '../core/principal.ts';
 import { type LateWriter, writeAtEndOfTurn } from '../core/turn/late-writes.ts';
 import {
   type Hold,
@@ -8,6 +9,7 @@ import {
   type Standing,
   type Taker,
   type Taking,
+  tokenLimitFor,
   tokensTaken,
   type UsedShare,
   type WhenUnavailable,
@@ -74,15 +76,15 @@ export class SharedLimiter implements Taker, LateWriter {
 
   take(limited: Limited, guessed: number, now: number, least = guessed): Taking | Promise<Taking> {
     const subject = this.#subjects.of(limited);
-    if (!this.#options.link.isUp) return this.#without(subject, guessed, now, least);
+    if (!this.#options.link.isUp) return this.#without(subject, limited, guessed, now, least);
     const tokens = tokensTaken(limited, guessed, least, limited.limits.tokens_per_minute);
-    return subject.refused.of(limited.limits, tokens, now) ?? this.#ask(subject, tokens, guessed, least);
+    const held = heldFor(limited, tokens);
+    return subject.refused.of(held, tokens, now) ?? this.#ask(subject, limited, held, tokens, guessed, least);
   }
 
-  async #ask(subject: SharedSubject, tokens: number, guessed: number, least: number): Promise<Taking> {
+  async #ask(subject: SharedSubject, limited: Limited, held: Limits, tokens: number, guessed: number, least: number): Promise<Taking> {
     const { clock, local } = this.#options;
-    const { limited } = subject;
-    const { requests_per_minute: requests, tokens_per_minute: most, concurrent_requests: places } = limited.limits;
+    const { requests_per_minute: requests, tokens_per_minute: most, concurrent_requests: places } = held;
     const lease = this.#newLease();
     const words = [lease, tokens, requests ?? -1, most ?? -1, places ?? -1];
     subject.asking += 1;
@@ -95,10 +97,14 @@ export class SharedLimiter implements Taker, LateWriter {
     if (told === null || told.verdict === null) {
       // It may have been let in, and only the answer be missing: nobody keeps that place.
       this.#ended(subject, lease, NO_ENTRY, 0, 0);
-      return this.#without(subject, guessed, now, least);
+      return this.#without(subject, limited, guessed, now, least);
     }
     subject.told = { used: told, at: now };
-    const standings = { requests: standingOf(told.requests, requests), tokens: standingOf(told.tokens, most) };
+    const { limits } = limited;
+    const standings = {
+      requests: standingOf(told.requests, limits.requests_per_minute),
+      tokens: standingOf(told.tokens, limits.tokens_per_minute),
+    };
     if (told.verdict === 'taken') {
       subject.running.add(lease);
       const noted = local.note(limited, tokens, now);
@@ -107,7 +113,7 @@ export class SharedLimiter implements Taker, LateWriter {
     const { refused: limit, waitUs } = told.verdict;
     const waitMs = waitUs === null ? Infinity : limit === 'concurrent' ? PLACE_WAIT_MS : waitUs / US_PER_MS;
     const refused = { kind: 'refused', limit, waitMs, standings } as const;
-    subject.refused.keep(refused, limited.limits, tokens, now);
+    subject.refused.keep(refused, held, tokens, now);
     return refused;
   }
 
@@ -132,11 +138,10 @@ export class SharedLimiter implements Taker, LateWriter {
   }
 
   /** The store cannot be asked. */
-  #without(subject: SharedSubject, guessed: number, now: number, least: number): Taking {
+  #without(subject: SharedSubject, limited: Limited, guessed: number, now: number, least: number): Taking {
     const { local, link, whenUnavailable, onMissed } = this.#options;
     onMissed();
     const lease = this.#newLease();
-    const { limited } = subject;
     switch (whenUnavailable()) {
       case 'deny':
         return { kind: 'unknown', waitMs: link.nextTryMs };
@@ -237,6 +242,14 @@ export class SharedLimiter implements Taker, LateWriter {
     const words = [this.#spanUs, LEASE_MS * US_PER_MS, told.length / 4, ...told, renewed.length, ...renewed, ...calls];
     return link.run(script, subject.keys, words);
   }
+}
+
+/** What a call of so many tokens is held to. */
+function heldFor({ limits, held }: Limited, tokens: number): Limits {
+  if (held === undefined) return limits;
+  const { tokens_per_minute: some } = held;
+  const most = tokenLimitFor(tokens, some, limits.tokens_per_minute);
+  return most === some ? held : { ...held, tokens_per_minute: most };
 }
 
 function standingOf({ amount, emptyInUs }: Used, limit: number | null): Standing | null {

@@ -137,7 +137,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'batch',
-    usage: 'batch submit FILE | list | show ID | cancel ID | results ID | compare A B [FLAGS]',
+    usage: 'batch submit FILE|- | list | show ID | cancel ID | results ID | compare A B [FLAGS]',
     summary: 'Sends batches of requests to the running gateway, tells how far they are, fetches their results, compares those of two.',
     flags: [
       ['--key KEY', "a client's; else $HEADGATE_API_KEY or $OPENAI_API_KEY. list, show: without one everybody's, by the admin key"],
@@ -148,8 +148,8 @@ export const COMMANDS: readonly Command[] = [
       ['--watch', 'submit: shows how far it is; ends with 0 when it is completed, otherwise with 1'],
       ['-o FILE', 'results: into this file (default: standard output)'],
       ['--errors', 'results: the lines that failed'],
-      ['--follow', 'results: waits until it has ended; its lines are there only then'],
-      ['--json', 'list, show, compare: as JSON'],
+      ['--follow', 'results: writes each line as soon as it is on record, until the batch has ended (with -o: all of them then)'],
+      ['--json', 'show, compare: as JSON; list: an object a line'],
       [
         '--html FILE',
         'compare: writes a page with all that differs. A and B are ended batches, or files of results (of vllm run-batch, too)',

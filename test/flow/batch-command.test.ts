@@ -1,14 +1,20 @@
 import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { waitReason } from '../../gateway/batches/waits.ts';
+import { FileFolder } from '../../gateway/files/file-folder.ts';
 import type { FileRow } from '../../gateway/state/store/file-terms.ts';
 import { batch } from '../../scripts/commands/batch.ts';
 import { cancel } from '../../scripts/commands/batches/cancel.ts';
 import { compare } from '../../scripts/commands/batches/compare.ts';
 import type { BatchContext } from '../../scripts/commands/batches/context.ts';
+import { lookAt } from '../../scripts/commands/batches/input.ts';
 import { list } from '../../scripts/commands/batches/list.ts';
 import { results } from '../../scripts/commands/batches/results.ts';
 import { show } from '../../scripts/commands/batches/show.ts';
@@ -102,11 +108,11 @@ async function submitted(text: string, more: Partial<SubmitAsked> = {}): Promise
 }
 
 /** Ends one line of a batch. */
-async function settleOne(id: string): Promise<void> {
+async function settleOne(id: string, outputBytes = 0): Promise<void> {
   const claimed = (await records.claimSlice(id, 'h', null, Date.now()))!;
   const { slice, epoch } = claimed.claim;
   const lines = [{ slice, epoch, rank: claimed.lines[0]!.rank, end: 'completed', usage: TOKENS } as const];
-  await records.settle({ batch: id, holder: 'h', lines, outputBytes: 0, errorBytes: 0 });
+  await records.settle({ batch: id, holder: 'h', lines, outputBytes, errorBytes: 0 });
   await records.releaseSlice(claimed.claim, 'h');
 }
 
@@ -135,6 +141,33 @@ test('a file is sent piece by piece and becomes a batch of what its first line i
   });
   const row = (await records.files.listFiles('app', 'batch', { limit: 1, order: 'desc', after: null }, 0)).rows[0]!;
   expect(row).toMatchObject({ filename: 'in.jsonl', bytes: Buffer.byteLength(`\ufeff\n${text}`) });
+});
+
+test('a pipe is sent as it comes', async () => {
+  const text = `\ufeff\n${Array.from({ length: 5_000 }, (_, i) => line(`line-${i}`)).join('\n')}`;
+  const pipe = join(folder, 'pipe.jsonl');
+  execFileSync('mkfifo', [pipe]);
+  const writing = writeFile(pipe, text);
+  const { context, said } = scene();
+  expect(await submit(context, { ...asked(''), file: pipe }), said.err).toBe(0);
+  await writing;
+  const id = said.out.trim();
+  await until(async () => (await records.batchOf(id, 'app'))?.status === 'in_progress', 'it was validated');
+  expect(await records.batchOf(id, 'app')).toMatchObject({ total: 5_000, endpoint: ENDPOINT });
+  const row = (await records.files.listFiles('app', 'batch', { limit: 1, order: 'desc', after: null }, 0)).rows[0]!;
+  expect(row).toMatchObject({ filename: 'pipe.jsonl', bytes: Buffer.byteLength(text) });
+  const stdin = await lookAt('-', () => Readable.from([Buffer.from('\n{"a":'), Buffer.from('1}\n{}')]));
+  if (stdin.kind === 'wrong') throw new Error(stdin.message);
+  expect(stdin.first.toString()).toBe('{"a":1}');
+  expect(await buffer(stdin.sent.open())).toEqual(Buffer.from('\n{"a":1}\n{}'));
+  expect(stdin.sent).toMatchObject({ name: 'stdin.jsonl', bytes: null });
+  for (const [pieces, message] of [
+    [[], 'standard input is empty.'],
+    [['\n'], 'standard input holds no line.'],
+  ] as const) {
+    expect(await lookAt('-', () => Readable.from(pieces.map((piece) => Buffer.from(piece))))).toEqual({ kind: 'wrong', message });
+  }
+  expect(await lookAt(folder)).toEqual({ kind: 'wrong', message: `${folder} is a folder, and no file.` });
 });
 
 test.each([
@@ -217,9 +250,21 @@ test('lists and shows what is one’s own, or everybody’s with the key of an o
   expect(own.said.out).toMatch(new RegExp(`${id} +in_progress +0 of 1 +0 +m +${ENDPOINT} .* UTC +nightly\n`));
   const operator = scene(null, { admin: true });
   expect(await list(operator.context, false)).toBe(0);
-  expect(operator.said.out).toMatch(new RegExp(`${id} +app +in_progress .*pauses: the quota of the day is used up`));
+  expect(operator.said.out).toMatch(
+    new RegExp(`${id} +app +in_progress +0 of 1 +0 +m .* nightly.* +pauses: the quota of the day is used up`),
+  );
+  const unnamed = await submitted(line('a'));
+  const all = scene(null, { admin: true });
+  expect(await list(all.context, false)).toBe(0);
+  expect(all.said.out).toMatch(new RegExp(`${unnamed} .* in.jsonl +-`));
   expect(await show(operator.context, id, false)).toBe(0);
   expect(operator.said.out).toMatch(/owner +app[^]*pauses +the quota of the day/);
+  await records.setPause(id, { reason: waitReason('Limit 60 reached. Please try again in 12s.'), untilMs: Date.UTC(2026, 0, 1, 0, 0, 12) });
+  const waiting = scene(null, { admin: true });
+  expect(await list(waiting.context, false)).toBe(0);
+  expect(waiting.said.out).toContain('waits: Limit 60 reached. It goes on in 12 s.');
+  expect(await show(waiting.context, id, false)).toBe(0);
+  expect(waiting.said.out).toMatch(/waits +Limit 60 reached. It goes on in 12 s.\n/);
   const json = scene();
   expect(await show(json.context, id, true)).toBe(0);
   expect(JSON.parse(json.said.out)).toMatchObject({ id, status: 'in_progress', metadata: { name: 'nightly\u001b[2J' } });
@@ -243,6 +288,8 @@ test('results go to standard output or to a file, at the end', async () => {
   });
   expect(await results(followed.context, { id, output: null, errors: false, follow: true })).toBe(0);
   expect(followed.said).toEqual({ out: `${resultOf('a', 'hi')}\n`, err: '' });
+  expect(await results(early.context, { id, output: null, errors: true, follow: true })).toBe(0);
+  expect(early.said.err).toContain('has no lines that failed');
   const file = join(folder, 'out.jsonl');
   expect(await results(early.context, { id, output: file, errors: false, follow: false })).toBe(0);
   expect(readFileSync(file, 'utf8')).toBe(`${resultOf('a', 'hi')}\n`);
@@ -256,7 +303,43 @@ test('results go to standard output or to a file, at the end', async () => {
   expect(await results(early.context, { id, output: '/dev/null', errors: false, follow: false })).toBe(0);
   expect(statSync('/dev/null').isFile()).toBe(false);
   expect(await results(early.context, { id, output: join(folder, 'none', 'out'), errors: false, follow: false })).toBe(1);
-  expect(early.said.err).toContain('The results cannot be written: ENOENT');
+  expect(early.said.err).toContain(`The results cannot be written: there is no folder ${join(folder, 'none')}. Make it`);
+});
+
+test('lines that are followed come as they are written, each once, and the rest at the end', async () => {
+  const id = await submitted(`${line('a')}\n${line('b')}\n${line('c')}`);
+  const [first, second, third] = ['a', 'b', 'c'].map((name) => `${resultOf(name, `it is ${name}`)}\n`) as [string, string, string];
+  const { journals } = new FileFolder(join(folder, 'files'));
+  const journal = journals.open(id, 'h', { outputBytes: 0, errorBytes: 0 });
+  const settle = async (text: string): Promise<void> => {
+    const lengths = await journal.append({ out: [Buffer.from(text)], err: [] });
+    journal.commit(lengths);
+    await settleOne(id, lengths.out);
+  };
+  const seen: string[] = [];
+  const { context, said } = scene(KEY, {
+    async onPause() {
+      seen.push(said.out);
+      if (seen.length === 2) await settle(first);
+      if (seen.length === 3) await settle(second);
+      if (seen.length === 4) {
+        await settle(third);
+        await finish(id, third + second + first);
+        await journal.close();
+        await journals.remove(id);
+      }
+    },
+  });
+  expect(await results(context, { id, output: null, errors: false, follow: true }), said.err).toBe(0);
+  expect(seen).toEqual(['', '', first, first + second]);
+  expect(said).toEqual({ out: first + second + third, err: '' });
+  const strange = { authorization: 'Bearer hg-other-0123456789abcdef' };
+  expect((await fetch(`${gateway.url}/v1/batches/${id}/output`, { headers: strange })).status).toBe(401);
+  const own = { authorization: `Bearer ${KEY}` };
+  const over = await fetch(`${gateway.url}/v1/batches/${id}/output`, { headers: own });
+  expect([over.status, await over.text(), over.headers.get('x-headgate-batch-status')]).toEqual([200, '', 'completed']);
+  const wrong = await fetch(`${gateway.url}/v1/batches/${id}/output?after=x`, { headers: own });
+  expect([wrong.status, await wrong.json()]).toMatchObject([400, { error: { param: 'after' } }]);
 });
 
 test('a batch that has ended is compared with a file, by text, as JSON and as a page', async () => {

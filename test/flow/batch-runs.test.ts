@@ -94,6 +94,37 @@ test('an interactive call waits for the end of no line: the newest gives way, an
   expect(errors).toEqual([]);
 });
 
+test('what has been answered is there for its owner before the batch has ended, and for nobody else', { timeout: 60_000 }, async () => {
+  let end = (): void => {};
+  worker.script = (request, response) => {
+    const answer = (): void => answers.completion('quick')(request, response);
+    if (contentOf(request.body) === 'last') end = answer;
+    else answer();
+  };
+  const keys = ['app', 'other'].map((name) => ({ name, key: `hg-${name}-0123456789abcdef` }));
+  const to = await withBatches({ auth: { keys } });
+  const [own, other] = keys.map(({ key }) => ({ authorization: `Bearer ${key}` }));
+  const id = await submit(to.url, [...numbered(3), inputLine('last', 'last')], own);
+  const soFar = (headers = own, after = '') => fetch(`${to.url}/v1/batches/${id}/output?after=${after}`, { headers: headers! });
+  const seen: string[] = [];
+  let [after, status] = ['', ''];
+  const look = async (): Promise<void> => {
+    const answer = await soFar(own, after);
+    seen.push(...(await answer.text()).split('\n').slice(0, -1));
+    [after, status] = [answer.headers.get('x-headgate-next')!, answer.headers.get('x-headgate-batch-status')!];
+  };
+  await until(async () => (await look(), seen.length === 3), 'three lines', 30_000);
+  expect(seen.map((line) => (JSON.parse(line) as { custom_id: string }).custom_id).toSorted()).toEqual(['line-0', 'line-1', 'line-2']);
+  expect(status).toBe('in_progress');
+  expect((await soFar(other)).status).toBe(404);
+  end();
+  const { output } = await ended(to, id, own);
+  expect(output).toHaveLength(4);
+  await until(async () => (await look(), status === 'completed'), 'word of its end', 30_000);
+  // Each came once at most: what was written last may be in the file alone.
+  expect(new Set(seen).size).toBe(seen.length);
+});
+
 test('a batch that is cancelled ends its lines: those that never ran say so', { timeout: 60_000 }, async () => {
   const held: (() => void)[] = [];
   worker.script = (request, response) => void held.push(() => answers.completion()(request, response));

@@ -49,9 +49,23 @@ test("OpenAI's client makes, looks at, lists and cancels batches, and no other k
     { code: 'invalid_json_line', message: 'This line is not parseable as valid JSON.', param: null, line: 2 },
   ]);
 
+  const headers = { authorization: 'Bearer hg-app-0123456789abcdef', 'content-type': 'application/json', 'idempotency-key': '"nightly"' };
+  const once = (metadata: object) =>
+    fetch(`${gateway.url}/v1/batches`, {
+      ...{ method: 'POST', headers },
+      body: JSON.stringify({ input_file_id: second.input_file_id, endpoint: ENDPOINT, completion_window: '24h', metadata }),
+    });
+  const [one, two, three] = [await once({ a: 'b' }), await once({ a: 'b' }), await once({})];
+  const third = (await one.json()) as { id: string };
+  expect(await two.json()).toMatchObject({ id: third.id });
+  expect([one, two].map((answer) => answer.headers.get('idempotent-replayed'))).toEqual([null, 'true']);
+  expect([three.status, await three.json()]).toMatchObject([422, { error: { code: 'idempotency_key_reused' } }]);
+  headers['idempotency-key'] = 'é';
+  expect(await (await once({})).json()).toMatchObject({ error: { code: 'invalid_idempotency_key' } });
+
   const ids: string[] = [];
   for await (const { id } of app.batches.list({ limit: 1 })) ids.push(id);
-  expect(ids).toEqual([second.id, batch.id]);
+  expect(ids).toEqual([third.id, second.id, batch.id]);
   expect((await client('other').batches.list()).data).toEqual([]);
   await expect(client('other').batches.retrieve(batch.id)).rejects.toThrow(NotFoundError);
 
@@ -76,6 +90,7 @@ test("OpenAI's client makes, looks at, lists and cancels batches, and no other k
   const admin = await fetch(`${gateway.url}/admin/batches`, { headers: { authorization: `Bearer ${ADMIN_KEY}` } });
   expect(await admin.json()).toMatchObject({
     batches: [
+      { id: third.id, owner: 'app' },
       { id: second.id, owner: 'app', status: 'failed', models: {} },
       { id: batch.id, owner: 'app', status: 'cancelling', models: { m: 2 } },
     ],

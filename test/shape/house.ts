@@ -244,6 +244,7 @@ export const ROOMS: readonly Room[] = [
     idea: 'files and batches by HTTP',
     knows: [
       'gateway/batches',
+      'gateway/batches/journals',
       'gateway/core',
       'gateway/files',
       'gateway/http',

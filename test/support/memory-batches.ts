@@ -58,6 +58,7 @@ export class MemoryBatches implements BatchRecords {
   }
 
   async addBatch(batch: NewBatch): Promise<void> {
+    if (this.#batches.has(batch.id)) return;
     const none = { errors: null, model: null, outputFile: null, errorFile: null, pause: null };
     const times = { inProgressAt: null, finalizingAt: null, completedAt: null, failedAt: null };
     const more = { expiredAt: null, cancellingAt: null, cancelledAt: null, total: 0, completed: 0, failed: 0, usage: NO_TOKENS };

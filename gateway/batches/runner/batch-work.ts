@@ -22,6 +22,8 @@ export interface Line {
 /** A line that runs. */
 export interface Running {
   readonly line: Line;
+  /** It holds a place at the workers. */
+  readonly hasPlace: boolean;
   takeBack(): void;
 }
 
@@ -141,6 +143,15 @@ export class BatchWork implements InTurn {
   /** It has stopped, and nothing of it is under way. */
   get isDone(): boolean {
     return this.stopped !== null && this.running.size === 0 && !this.isClaiming && this.settler.isIdle;
+  }
+
+  /** Its claims on slices of which every line that has not ended may start: nothing is under way of them. */
+  idleClaims(): Claim[] {
+    if (!this.settler.isIdle) return [];
+    const waiting = new Map<number, number>();
+    for (const lines of this.#waiting.values())
+      for (const { claim } of lines) waiting.set(claim.slice, (waiting.get(claim.slice) ?? 0) + 1);
+    return [...this.#slices].filter(([slice, { left }]) => waiting.get(slice) === left).map(([, { claim }]) => claim);
   }
 
   /** Its claims on lines that have not ended. */

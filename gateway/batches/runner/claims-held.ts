@@ -1,10 +1,13 @@
 import type { Claim } from '../../state/store/batch-terms.ts';
 import type { BatchWork } from './batch-work.ts';
+import type { OwnerRests } from './owner-rests.ts';
 import type { RunnerParts } from './runner-parts.ts';
 
 const HOLD_MS = 5_000;
 /** A claim may have been made of which nobody here has heard: then all are given back, when there are none, or after so long. */
 const UNSURE_MS = 60_000;
+/** Nobody else would have begun with it before. */
+const SOON_MS = 500;
 
 /** What this process has claimed: says that it lives, and gives back. */
 export class ClaimsHeld {
@@ -24,6 +27,18 @@ export class ClaimsHeld {
 
   unwanted(claims: readonly Claim[]): void {
     this.#unreleased.push(...claims);
+  }
+
+  /** What cannot run here, since its owner has to wait, is for others: their share of his limits may not be used up. */
+  giveBack(works: readonly BatchWork[], rests: Pick<OwnerRests, 'of'>): void {
+    const soon = this.#parts.clock.now() + SOON_MS;
+    for (const work of works) {
+      const rest = rests.of(work.owner);
+      if (rest === null || rest.untilMs < soon) continue;
+      const claims = work.idleClaims();
+      work.lose(claims.map(({ slice }) => slice));
+      this.unwanted(claims);
+    }
   }
 
   /** Nobody knows whether the store has given it something. */

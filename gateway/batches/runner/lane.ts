@@ -1,6 +1,5 @@
 import type { LineRun } from './line-run.ts';
-import { FREE_PACE, type Pace } from './pace.ts';
-import { Sight } from './sight.ts';
+import { FREE_PACE, type Pace, Sight } from './pace.ts';
 
 /** The lines of one model that this process has in hand. */
 export class Lane {

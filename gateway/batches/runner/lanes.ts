@@ -2,6 +2,7 @@ import type { Call } from '../../core/call.ts';
 import type { BatchWork, Line } from './batch-work.ts';
 import { allowance, Lane, toLoad } from './lane.ts';
 import type { LineRun } from './line-run.ts';
+import { OwnerRests } from './owner-rests.ts';
 import { paced } from './pace.ts';
 import type { RunnerParts } from './runner-parts.ts';
 import { Turns } from './turns.ts';
@@ -16,12 +17,12 @@ export class Lanes {
   readonly #parts: LanesParts;
   readonly #lanes = new Map<string, Lane>();
   readonly #turns = new Turns();
-  /** By owner: monotonic ms before which nothing of his starts. */
-  readonly #owners = new Map<string, number>();
+  readonly rests: OwnerRests;
   #bodyBytes = 0;
 
   constructor(parts: LanesParts) {
     this.#parts = parts;
+    this.rests = new OwnerRests(parts.clock, parts.sharesPlaces);
   }
 
   get running(): number {
@@ -44,7 +45,7 @@ export class Lanes {
       if (lane.restUntil > now || (lane.unservedSince !== null && model !== loading)) continue;
       const most = lane.unservedSince === null ? this.#allowed(model, lane) : 1;
       while (lane.running.size < most && (this.#bodyBytes < MOST_BODY_BYTES || this.running === 0)) {
-        const work = this.#turns.next(works.filter((each) => each.waiting(model) > 0 && this.#mayStart(each, now)));
+        const work = this.#turns.next(works.filter((each) => each.waiting(model) > 0 && this.#mayStart(each)));
         const line = work?.next(model) ?? null;
         if (work === null || line === null) break;
         yield { work, line };
@@ -66,10 +67,6 @@ export class Lanes {
   restModel(model: string, afterMs: number): void {
     const lane = this.#lane(model);
     lane.restUntil = Math.max(lane.restUntil, this.#parts.clock.now() + afterMs);
-  }
-
-  restOwner(owner: string, afterMs: number): void {
-    this.#owners.set(owner, Math.max(this.#owners.get(owner) ?? -Infinity, this.#parts.clock.now() + afterMs));
   }
 
   /** Calls that go first have to wait, or will at their worker: as many lines give way. */
@@ -99,8 +96,9 @@ export class Lanes {
       lane.pace = paced(lane.pace, lane.sight.take(), lane.running.size, now);
       if (lane.running.size === 0 && !models.has(model)) this.#lanes.delete(model);
     }
-    for (const [owner, until] of this.#owners) if (until <= now) this.#owners.delete(owner);
-    this.#turns.keep(new Set(works.map(({ owner }) => owner)));
+    const owners = new Set(works.map(({ owner }) => owner));
+    this.rests.keep(owners);
+    this.#turns.keep(owners);
   }
 
   #lane(model: string): Lane {
@@ -109,8 +107,8 @@ export class Lanes {
     return lane;
   }
 
-  #mayStart(work: BatchWork, now: number): boolean {
-    return work.stopped === null && !work.settler.isInTrouble && (this.#owners.get(work.owner) ?? -Infinity) <= now;
+  #mayStart(work: BatchWork): boolean {
+    return work.stopped === null && !work.settler.isInTrouble && this.rests.of(work.owner) === null;
   }
 
   #allowed(model: string, lane: Lane): number {

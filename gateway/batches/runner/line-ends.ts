@@ -15,7 +15,9 @@ const RETURNED = { firstMs: 250, longestMs: 30_000 };
 const JITTER = 0.2;
 
 interface EndsParts extends Pick<RunnerParts, 'clock' | 'random' | 'settings'> {
-  readonly lanes: Pick<Lanes, 'restModel' | 'restOwner'>;
+  readonly lanes: Pick<Lanes, 'restModel' | 'rests'>;
+  /** An owner has nothing left of a limit: others may have. */
+  readonly onLimited: () => void;
   /** The batch cannot go on; null: until somebody does something. Wall-clock ms. */
   readonly pause: (work: BatchWork, reason: string, untilMs: number | null) => void;
 }
@@ -29,9 +31,10 @@ export class LineEnds {
   }
 
   after(run: LineRun, sorted: Sorted): void {
-    const { clock, lanes, pause } = this.#parts;
+    const { clock, lanes, onLimited, pause } = this.#parts;
     const { work, line } = run;
     const now = clock.now();
+    if (sorted.kind !== 'limited' && sorted.kind !== 'taken back') lanes.rests.ran(work.owner);
     switch (sorted.kind) {
       case 'answered':
         return this.#end(run, 'completed', 'out', sorted.answer);
@@ -43,9 +46,12 @@ export class LineEnds {
         return work.giveBack(line, now);
       case 'later':
         if (sorted.whose === 'model') lanes.restModel(line.model, sorted.afterMs);
-        if (sorted.whose === 'owner') lanes.restOwner(work.owner, sorted.afterMs);
         if (sorted.whose === 'line') line.notBefore = now + this.#backOff(RETURNED, line.returns++);
         return work.giveBack(line, now);
+      case 'limited':
+        lanes.rests.begin(work.owner, sorted.afterMs, sorted.message);
+        work.giveBack(line, now);
+        return onLimited();
       case 'spent':
         return pause(work, sorted.message, clock.wall() + sorted.afterMs);
       case 'keyless':

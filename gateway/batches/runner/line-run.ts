@@ -72,7 +72,7 @@ export class LineRun {
     line.model = model.id;
     const call = makeCall({
       ...{ id: this.id, route: work.route, body: sent, peek: seen, model: model.id, principal: work.principal },
-      ...{ priority: 'batch', arrivedAt: clock.now() },
+      ...{ priority: 'batch', isLine: true, arrivedAt: clock.now() },
     });
     this.call = call;
     try {

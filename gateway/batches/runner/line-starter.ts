@@ -18,6 +18,8 @@ interface StarterParts extends RunnerParts {
   readonly works: ReadonlyMap<string, BatchWork>;
   /** The batch cannot go on; null: until somebody does something. Wall-clock ms. */
   readonly pause: (work: BatchWork, reason: string, untilMs: number | null) => void;
+  /** An owner has nothing left of a limit: others may have. */
+  readonly onLimited: () => void;
   /** Nothing is under way any more of a batch that has stopped. */
   readonly onDone: () => void;
   /** It was claimed for a batch that has stopped meanwhile. */
@@ -81,7 +83,9 @@ export class LineStarter {
 
   async #claim(work: BatchWork): Promise<void> {
     if (work.isClaiming || work.isExhausted || work.stopped !== null || work.settler.isInTrouble) return;
-    const { clock, records, holder, directory } = this.#parts;
+    const { clock, records, holder, directory, lanes } = this.#parts;
+    // Another process may have room for them.
+    if (lanes.rests.of(work.owner) !== null) return;
     work.isClaiming = true;
     try {
       const { id } = work.row;

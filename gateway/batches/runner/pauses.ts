@@ -1,4 +1,7 @@
 import type { BatchRow } from '../../state/store/batch-terms.ts';
+import { isWait, waitReason } from '../waits.ts';
+import type { BatchWork } from './batch-work.ts';
+import type { OwnerRests } from './owner-rests.ts';
 import type { RunnerParts } from './runner-parts.ts';
 
 type PausesParts = Pick<RunnerParts, 'records' | 'standingOf' | 'events'>;
@@ -17,7 +20,39 @@ export async function mayGoOn(
     return false;
   }
   if (pause === null) return true;
+  // Another process may have room for it.
+  if (isWait(pause) && pause.untilMs !== null && pause.untilMs > wall) return true;
   if (pause.untilMs !== null && pause.untilMs > wall) return false;
   await records.setPause(id, null);
   return true;
+}
+
+/** A shorter wait nobody has to be told of. */
+const LONG_MS = 5_000;
+
+/**
+ * Batches of which nothing runs here say that they wait for a limit of their owner, and until when; those that go on say it no more. Once for
+ * each time that he has to wait: where another process has room, it takes that back. @throws StoreFailed
+ */
+export async function tellWaits(
+  { clock, records }: Pick<RunnerParts, 'clock' | 'records'>,
+  works: Iterable<BatchWork>,
+  rows: readonly BatchRow[],
+  rests: Pick<OwnerRests, 'of'>,
+): Promise<void> {
+  const pauses = new Map(rows.map(({ id, pause }) => [id, pause]));
+  for (const { row, owner, running, settler, stopped } of works) {
+    const pause = pauses.get(row.id) ?? null;
+    if (stopped !== null || (pause !== null && !isWait(pause))) continue;
+    const rest = rests.of(owner);
+    if (running.size > 0) {
+      if (pause !== null && [...running].some((run) => run.hasPlace)) await records.setPause(row.id, null);
+    } else if (rest !== null && settler.isIdle && !rest.told.has(row.id) && rest.saidMs - clock.now() >= LONG_MS) {
+      rest.told.add(row.id);
+      const untilMs = clock.wall() + rest.saidMs - clock.now();
+      if (pause === null || pause.untilMs === null || pause.untilMs > untilMs) {
+        await records.setPause(row.id, { reason: waitReason(rest.why), untilMs });
+      }
+    }
+  }
 }

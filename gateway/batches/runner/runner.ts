@@ -8,7 +8,7 @@ import { Endings } from './endings.ts';
 import { Lanes } from './lanes.ts';
 import { LineStarter } from './line-starter.ts';
 import { openWork } from './open-work.ts';
-import { mayGoOn } from './pauses.ts';
+import { mayGoOn, tellWaits } from './pauses.ts';
 import type { RunnerParts } from './runner-parts.ts';
 import type { Result } from '../journals/settler.ts';
 import { ToldOnce } from './told-once.ts';
@@ -45,23 +45,24 @@ export class Runner {
   #tidiedAt = -Infinity;
   #lookedAt = -Infinity;
   #pacedAt = -Infinity;
+  readonly #trouble = {
+    onTrouble: (error: unknown) => this.#diskTrouble.failed(error),
+    onRecovered: () => this.#diskTrouble.recovered(),
+  };
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
     this.#lanes = new Lanes(parts);
-    const trouble = {
-      onTrouble: (error: unknown) => this.#diskTrouble.failed(error),
-      onRecovered: () => this.#diskTrouble.recovered(),
-    };
     this.#claims = new ClaimsHeld(parts);
     this.#storeTrouble = new ToldOnce(parts.log);
     this.#diskTrouble = new ToldOnce(parts.log);
-    this.#endings = new Endings({ ...parts, ...trouble, leaving: this.#leaving.signal }, () => this.poke());
+    this.#endings = new Endings({ ...parts, ...this.#trouble, leaving: this.#leaving.signal }, () => this.poke());
     this.#starter = new LineStarter({
       ...parts,
       ...{ lanes: this.#lanes, works: this.#works },
       pause: (work, reason, untilMs) => void this.#pause(work, reason, untilMs),
       onDone: () => this.poke(),
+      onLimited: () => this.poke(),
       onUnwanted: (claim) => this.#claims.unwanted([claim]),
       onUnsure: (error) => {
         this.#claims.unsure();
@@ -177,8 +178,10 @@ export class Runner {
       this.#rows = rows;
       if (left !== null) await this.#tidy(left, rows);
       if (rows.length > 0) await this.#claims.hold([...this.#works.values()]);
+      this.#claims.giveBack([...this.#works.values()], this.#lanes.rests);
       await this.#claims.release();
       await this.#sort(rows);
+      await tellWaits(this.#parts, this.#works.values(), rows, this.#lanes.rests);
       this.#storeTrouble.recovered();
     } catch (error) {
       this.#storeTrouble.failed(error);
@@ -227,11 +230,7 @@ export class Runner {
     const opened = await openWork(
       this.#parts,
       { row, route, principal: standing.principal },
-      {
-        onSettled: (work, now, results) => this.#onSettled(work, now, results),
-        onTrouble: (error) => this.#diskTrouble.failed(error),
-        onRecovered: () => this.#diskTrouble.recovered(),
-      },
+      { onSettled: (work, now, results) => this.#onSettled(work, now, results), ...this.#trouble },
     );
     if (opened instanceof BatchWork) this.#works.set(row.id, opened);
     else await this.#setPause(row.id, `Its input file cannot be read: ${opened.message}`, this.#parts.clock.wall() + UNREADABLE_MS);

@@ -11,8 +11,10 @@ export type Sorted =
   | { readonly kind: 'refused'; readonly answer: Answered }
   /** A worker failed it: it is tried again, so and so often. */
   | { readonly kind: 'failed'; readonly answer: Answered }
-  /** Not its fault: it goes back, and its model (or all lines of its owner) is left alone for `afterMs`. */
-  | { readonly kind: 'later'; readonly why: ErrorKind; readonly whose: 'line' | 'model' | 'owner'; readonly afterMs: number }
+  /** Not its fault: it goes back, and its model is left alone for `afterMs`. */
+  | { readonly kind: 'later'; readonly why: ErrorKind; readonly whose: 'line' | 'model'; readonly afterMs: number }
+  /** Its owner has nothing left of a limit: it goes back, and no line of him is tried for `afterMs`. */
+  | { readonly kind: 'limited'; readonly message: string; readonly afterMs: number }
   /** Its owner may have nothing for so long that its batch says so. */
   | { readonly kind: 'spent'; readonly message: string; readonly afterMs: number }
   /** Its owner's key is not good any more. */
@@ -63,7 +65,7 @@ export function sortedError(
   const { kind, row, details, message } = error;
   const afterMs = Math.max(SHORTEST_MS, details.retryAfterMs ?? USUAL_MS);
   if (kind === 'quota_exceeded' && details.retryAfterMs !== undefined) return { kind: 'spent', message, afterMs };
-  if (kind === 'rate_limited' && !details.hopeless) return { kind: 'later', why: kind, whose: 'owner', afterMs };
+  if (kind === 'rate_limited' && !details.hopeless) return { kind: 'limited', message, afterMs };
   if (kind === 'invalid_api_key') return { kind: 'keyless', message };
   const whose = EARLY.get(kind);
   if (whose !== undefined) return { kind: 'later', why: kind, whose, afterMs: Math.min(afterMs, LONGEST_MS) };

@@ -11,6 +11,8 @@ export interface Limited {
   /** How messages and metrics call it. */
   readonly name: string;
   readonly limits: Limits;
+  /** As much of them as this call may have, where it leaves some to others of the same subject; absent: all. */
+  readonly held?: Limits;
   /** How long its calls may wait to be let in; 0: they are refused. */
   readonly patienceMs: number;
 }
@@ -133,11 +135,13 @@ export class Limiter implements Taker {
 
   take(limited: Limited, guessed: number, now: number, least = guessed): KnownTaking {
     const subject = this.#subjectOf(limited, now);
-    const [requestLimit, tokenLimit, places] = this.#ownShare(limited.limits);
-    const tokens = tokensTaken(limited, guessed, least, tokenLimit);
+    const all = this.#ownShare(limited.limits);
+    const [requestLimit, heldTokens, places] = limited.held === undefined ? all : this.#ownShare(limited.held);
+    const tokens = tokensTaken(limited, guessed, least, all[1]);
+    const tokenLimit = tokenLimitFor(tokens, heldTokens, all[1]);
     const standings = (): Standings => ({
-      requests: standingOf(subject.requests, limited.limits.requests_per_minute, requestLimit, now),
-      tokens: standingOf(subject.tokens, limited.limits.tokens_per_minute, tokenLimit, now),
+      requests: standingOf(subject.requests, limited.limits.requests_per_minute, all[0], now),
+      tokens: standingOf(subject.tokens, limited.limits.tokens_per_minute, all[1], now),
     });
     // Where this process has no share of a small limit, another may.
     const isShared = this.#processes > 1;
@@ -212,6 +216,11 @@ export class Limiter implements Taker {
 export function tokensTaken({ limits }: Limited, guessed: number, least: number, own: number | null): number {
   const isTooLarge = own !== null && least > (limits.tokens_per_minute ?? 0);
   return own === null || isTooLarge ? guessed : Math.min(guessed, own);
+}
+
+/** Which limit of tokens such a call is held to: what alone is more than it may have would never run, and is held to all there is. */
+export function tokenLimitFor(tokens: number, held: number | null, all: number | null): number | null {
+  return held !== null && tokens > held ? all : held;
 }
 
 function isZero(limits: Limits, limit: LimitName): boolean {

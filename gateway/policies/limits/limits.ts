@@ -1,4 +1,4 @@
-import type { Call } from '../../core/call.ts';
+import type { Call, Priority } from '../../core/call.ts';
 import type { Clock } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Events } from '../../core/events.ts';
@@ -7,6 +7,7 @@ import { ANONYMOUS_NAME, flowOf, type Limits, type Principal } from '../../core/
 import type { Outcome, Reply } from '../../core/reply.ts';
 import { limitHeaders } from './limit-headers.ts';
 import { isInVain, LimitLines } from './limit-line.ts';
+import { leavingRoom } from './leaving-room.ts';
 import { limitRefusal, limitsUnknown } from './limit-refusal.ts';
 import type { Limited, Taker, Taking } from './limiter.ts';
 import { TokenEstimates } from './token-estimate.ts';
@@ -17,13 +18,30 @@ interface LimitsContext {
   readonly events: Pick<Events, 'limited'>;
   readonly limiter: Taker;
   /** null: nothing is limited. Asked for each call, so that what is set meanwhile holds. */
-  readonly limitsOf: (principal: Principal) => Limited | null;
+  readonly limitsOf: LimitsOf;
   /** Whether somebody's key has been taken out while his call waited. */
   readonly isGone: (principal: Principal) => boolean;
 }
 
-/** Limits as whoever knows the keys says. */
-export function limitsBy(door: { limitsOf(principal: Principal): Limits | null }): (principal: Principal) => Limited | null {
+export type LimitsOf = (principal: Principal, priority: Priority) => Limited | null;
+
+/**
+ * Limits as whoever knows the keys says. Calls of the lower class leave some of them to the others of the same key or address; a key all of
+ * whose calls are of it has no others.
+ */
+export function limitsBy(door: { limitsOf(principal: Principal): Limits | null }): LimitsOf {
+  const all = limitedBy(door, (limits) => ({ limits }));
+  const some = limitedBy(door, (limits) => ({ limits, held: leavingRoom(limits) }));
+  return (principal, priority) => {
+    const leaves = priority === 'batch' && !(principal.kind === 'key' && principal.isBatch);
+    return leaves ? some(principal) : all(principal);
+  };
+}
+
+function limitedBy(
+  door: { limitsOf(principal: Principal): Limits | null },
+  termsOf: (limits: Limits) => Pick<Limited, 'limits' | 'held'>,
+): (principal: Principal) => Limited | null {
   // What is set for a key is set anew with another holder.
   const ofKeys = new WeakMap<Principal, Limited>();
   return (principal) => {
@@ -32,8 +50,9 @@ export function limitsBy(door: { limitsOf(principal: Principal): Limits | null }
     const limits = door.limitsOf(principal);
     if (limits === null) return null;
     const subject = flowOf(principal);
-    if (principal.kind !== 'key') return { subject, isAddress: true, name: ANONYMOUS_NAME, limits, patienceMs: 0 };
-    const limited: Limited = { subject, isAddress: false, name: principal.name, limits, patienceMs: principal.patienceMs };
+    const terms = termsOf(limits);
+    if (principal.kind !== 'key') return { subject, isAddress: true, name: ANONYMOUS_NAME, ...terms, patienceMs: 0 };
+    const limited: Limited = { subject, isAddress: false, name: principal.name, ...terms, patienceMs: principal.patienceMs };
     ofKeys.set(principal, limited);
     return limited;
   };
@@ -99,7 +118,7 @@ export function limitLayer({ clock, events, limiter, limitsOf, isGone }: LimitsC
 
   return (next) =>
     function limitedCall(call) {
-      const limited = limitsOf(call.principal);
+      const limited = limitsOf(call.principal, call.priority);
       return limited === null ? next(call) : counted(next, call, limited);
     };
 }

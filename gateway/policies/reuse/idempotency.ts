@@ -5,6 +5,7 @@ import { GatewayError } from '../../core/errors.ts';
 import type { Handler, Layer } from '../../core/handler.ts';
 import { flowOf } from '../../core/principal.ts';
 import type { Reply } from '../../core/reply.ts';
+import { idempotencyKeyOf, idempotencyKeyReused } from '../../openai/param-refusals.ts';
 import type { RecordMemory } from './answer-record.ts';
 import { AnswerShelf, replay } from './answer-shelf.ts';
 import { type Field, Flight } from './flight.ts';
@@ -41,9 +42,6 @@ const PATHS: ReadonlySet<string> = new Set(['/v1/chat/completions', '/v1/complet
 /** A larger answer is made again. */
 const MOST_ENTRY_BYTES = 1_048_576;
 const MOST_ENTRIES = 10_000;
-const KEY = /^[\x21-\x7e]{1,255}$/;
-/** As the IETF's draft has it: a string in quotes (RFC 8941). */
-const QUOTED = /^"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"$/;
 const RETRY_MS = 1_000;
 /** Three fit into what a gateway is believed for that it is at it. */
 const RENEW_MS = 5_000;
@@ -91,7 +89,7 @@ export class Idempotency {
   }
 
   async #once(next: Handler, call: Call, written: string): Promise<Reply> {
-    const key = `${flowOf(call.principal)}\n${call.route.path}\n${keyOf(written)}`;
+    const key = `${flowOf(call.principal)}\n${call.route.path}\n${idempotencyKeyOf(written)}`;
     const fingerprint = createHash('sha256').update(`${call.model}\n`).update(call.body.bytes).digest('base64');
     const asked: Asked = { fingerprint, requestId: call.id };
     for (;;) {
@@ -111,7 +109,7 @@ export class Idempotency {
         if (claim.kind === 'ours') return this.#begun(next, call, key, asked);
         if (claim.kind === 'done') return repeated(claim.kept, call, fingerprint);
         // Another gateway is at it, whose answer cannot be waited for here.
-        throw claim.about.fingerprint === fingerprint ? inProgress() : reused();
+        throw claim.about.fingerprint === fingerprint ? inProgress() : idempotencyKeyReused();
       }
     }
   }
@@ -148,7 +146,7 @@ export class Idempotency {
 
 /** The answer that is being made; null: it failed, which is its first asker's own. Of those who waited one tries anew, and the others wait for that one. */
 async function joined({ flight, ...asked }: UnderWay, call: Call, fingerprint: string): Promise<Reply | null> {
-  if (asked.fingerprint !== fingerprint) throw reused();
+  if (asked.fingerprint !== fingerprint) throw idempotencyKeyReused();
   if (call.peek.stream || !flight.isOpen) throw inProgress();
   try {
     return marked(await flight.board(call), asked, call);
@@ -159,7 +157,7 @@ async function joined({ flight, ...asked }: UnderWay, call: Call, fingerprint: s
 }
 
 function repeated({ answer, about }: Kept<Asked>, call: Call, fingerprint: string): Reply {
-  if (about.fingerprint !== fingerprint) throw reused();
+  if (about.fingerprint !== fingerprint) throw idempotencyKeyReused();
   call.journey.bytesOut += answer.bytes.length;
   return marked(replay(answer, {}), about, call);
 }
@@ -167,25 +165,6 @@ function repeated({ answer, about }: Kept<Asked>, call: Call, fingerprint: strin
 function marked(reply: Reply, { requestId }: Asked, call: Call): Reply {
   call.journey.isReplay = true;
   return { ...reply, requestId, headers: { ...reply.headers, 'idempotent-replayed': 'true' } };
-}
-
-/** @throws invalid_idempotency_key */
-function keyOf(written: string): string {
-  const text = written.trim();
-  const quoted = QUOTED.exec(text)?.[1];
-  if (quoted !== undefined) return quoted.replaceAll(/\\(["\\])/g, '$1');
-  if (KEY.test(text)) return text;
-  throw new GatewayError(
-    'invalid_idempotency_key',
-    'The idempotency key must be 1 to 255 visible ASCII characters, bare or as a string in quotes.',
-  );
-}
-
-function reused(): GatewayError {
-  return new GatewayError(
-    'idempotency_key_reused',
-    'This idempotency key was used for another request: one that asks for something else needs a key of its own.',
-  );
 }
 
 function inProgress(): GatewayError {

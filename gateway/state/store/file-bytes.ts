@@ -48,6 +48,11 @@ export interface JournalBytes {
    * of it and changes nothing. @returns its bytes; 0: there is nothing, and no file
    */
   assemble(batch: string, journals: readonly Journal[], side: Side, id: string, asker: string): Promise<number>;
+  /**
+   * Of a holder's journal, from a byte on, of what is committed of it: `most` bytes, or fewer, one at least. None: it is gone, since its batch
+   * has ended.
+   */
+  read(batch: string, holder: string, side: Side, from: number, most: number): Promise<Buffer>;
   /** Batches of which there is something. */
   batches(): Promise<readonly string[]>;
   /** Forgets what there is of a batch. */

@@ -54,7 +54,7 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false,
         const counted = accountRequest(metrics, sizes, call, outcome, status, endedAt);
         if (outcome.kind !== 'refused') onCounted?.(call, counted);
       } finally {
-        const level = requestEndLevel(outcome, status);
+        const level = requestEndLevel(call, outcome, status);
         if (log.enabled(level)) {
           log.write(level, 'request.end', `request ${outcome.kind}`, requestEndFields(call, outcome, status, endedAt - call.arrivedAt));
         }
@@ -89,7 +89,12 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false,
     rejected(call, reason) {
       counters.admission_total.add(1, 'rejected', reason);
       counters.queue_rejections_total.add(1, reason);
-      log.info('admission', 'request rejected', { request_id: call.id, model: call.model, reason, priority: call.priority });
+      log.write(call.isLine ? 'debug' : 'info', 'admission', 'request rejected', {
+        request_id: call.id,
+        model: call.model,
+        reason,
+        priority: call.priority,
+      });
     },
 
     limited(call, name, limit) {

@@ -49,7 +49,8 @@ export function accountRequest(
   if (journey.isReplay) counters.idempotent_replays_total.add(1);
   histograms.request_size_bytes.observe(call.body.bytes.length);
   histograms.response_size_bytes.observe(journey.bytesOut);
-  if (outcome.kind === 'disconnected') counters.client_disconnects_total.add(1, outcome.phase);
+  // A line that is taken back has no client that has left.
+  if (outcome.kind === 'disconnected' && !call.isLine) counters.client_disconnects_total.add(1, outcome.phase);
   if (outcome.kind === 'broken') counters.streams_broken_total.add(1, outcome.error.reason);
   const counted = accountTokens(metrics, sizes, call, model, key);
   accountSpeed(metrics, call, outcome, model);

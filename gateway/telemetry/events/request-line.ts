@@ -59,12 +59,22 @@ export function outputTokensOf(call: Call): number | null {
   return last.outputTokens ?? (last.chunks > 0 ? last.chunks : null);
 }
 
-/** Info where all is well or the client is at fault, warn where it was turned away or let down, error where we are at fault. */
-export function requestEndLevel(outcome: Outcome, status: number): Exclude<LogLevel, 'silent'> {
+/**
+ * Info where all is well or the client is at fault, warn where it was turned away or let down, error where we are at fault. Of lines of batches,
+ * of which there are tens of thousands, what went well and what is only put off is told to whoever looks for it.
+ */
+export function requestEndLevel({ isLine }: Pick<Call, 'isLine'>, outcome: Outcome, status: number): Exclude<LogLevel, 'silent'> {
+  if (isLine && (isPutOff(outcome) || (outcome.kind === 'complete' && status < 400))) return 'debug';
   if (outcome.kind === 'disconnected') return 'info';
   if (outcome.kind === 'complete') return status >= 500 ? 'warn' : 'info';
   if (outcome.error.kind === 'internal') return 'error';
   return outcome.error.row.origin === 'client' && outcome.kind === 'refused' ? 'info' : 'warn';
+}
+
+/** It was taken back, or told to come again. */
+function isPutOff(outcome: Outcome): boolean {
+  if (outcome.kind === 'complete') return false;
+  return outcome.kind === 'disconnected' || (outcome.error.row.retry === true && outcome.error.details.hopeless !== true);
 }
 
 /**

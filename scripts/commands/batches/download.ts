@@ -17,15 +17,7 @@ export async function download(api: StoredApi, file: string, to: Writable): Prom
   } catch (error) {
     return notThere(api, error);
   }
-  if (response.statusCode !== 200) {
-    let text = '';
-    try {
-      for await (const piece of response.setEncoding('utf8')) if (text.length < MOST_REFUSAL_CHARS) text += piece as string;
-    } catch (error) {
-      return notThere(api, error);
-    }
-    return answered(api, response.statusCode ?? 0, text);
-  }
+  if (response.statusCode !== 200) return refusal(api, response);
   let bytes = 0;
   let trouble: Error | null = null;
   const hear = (error: Error): void => {
@@ -48,7 +40,8 @@ export async function download(api: StoredApi, file: string, to: Writable): Prom
   return { kind: 'told', body: bytes };
 }
 
-function ask({ base, key }: StoredApi, path: string): Promise<IncomingMessage> {
+/** The head of an answer with bytes, which are the caller's to read. @throws what the network says */
+export function ask({ base, key }: StoredApi, path: string): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const where = { ...urlToHttpOptions(new URL(base + path)), agent: false, timeout: SILENCE_MS, headers: authorization(key) };
     const outgoing = request(where, resolve);
@@ -56,4 +49,15 @@ function ask({ base, key }: StoredApi, path: string): Promise<IncomingMessage> {
     outgoing.on('error', reject);
     outgoing.end();
   });
+}
+
+/** What an answer says that is none of bytes. */
+export async function refusal<T>(api: StoredApi, response: IncomingMessage): Promise<Told<T>> {
+  let text = '';
+  try {
+    for await (const piece of response.setEncoding('utf8')) if (text.length < MOST_REFUSAL_CHARS) text += piece as string;
+  } catch (error) {
+    return notThere(api, error);
+  }
+  return answered(api, response.statusCode ?? 0, text);
 }

@@ -1,5 +1,6 @@
 import type { BatchObject } from '../../../gateway/batches/batch-object.ts';
 import type { OperatorBatch } from '../../../gateway/batches/operator-view.ts';
+import { whatWaitsFor } from '../../../gateway/batches/waits.ts';
 import { columns } from '../../../gateway/core/log/columns.ts';
 import { plainText } from '../../../gateway/core/secrets/plain-text.ts';
 import type { OperatorBatches } from '../../../gateway/http/stored/batches.ts';
@@ -16,7 +17,13 @@ export async function list(context: BatchContext, isJson: boolean): Promise<numb
     const told = await askAdmin<OperatorBatches>(api, api.admin, `/admin/batches?limit=${LAST}`);
     if (told.kind === 'told') {
       const { batches, has_more: hasMore } = told.body;
-      return write(context, { isJson, all: batches, rows: batches.map(operatorCells), head: OPERATOR_HEAD, hasMore });
+      return write(context, {
+        isJson,
+        all: batches,
+        rows: batches.map((batch) => operatorCells(batch, context.clock.wall())),
+        head: OPERATOR_HEAD,
+        hasMore,
+      });
     }
     // The key is that of another gateway; what is everybody's may be seen without one.
     if (told.status !== 401) return failed(context, told.message);
@@ -44,7 +51,7 @@ function write(context: BatchContext, { isJson, all, head, rows, hasMore }: List
 }
 
 const HEAD = ['BATCH', 'STATUS', 'LINES', 'FAILED', 'MODEL', 'ENDPOINT', 'CREATED', 'NAME'];
-const OPERATOR_HEAD = ['BATCH', 'OWNER', 'STATUS', 'LINES', 'FAILED', 'ENDPOINT', 'CREATED', 'LEFT'];
+const OPERATOR_HEAD = ['BATCH', 'OWNER', 'STATUS', 'LINES', 'FAILED', 'MODEL', 'ENDPOINT', 'CREATED', 'NAME', 'LEFT'];
 
 function cells(batch: BatchObject): string[] {
   const { request_counts: counts, metadata } = batch;
@@ -61,18 +68,21 @@ function cells(batch: BatchObject): string[] {
   ];
 }
 
-function operatorCells({
-  id,
-  owner,
-  status,
-  endpoint,
-  created_at: at,
-  request_counts: counts,
-  eta_seconds: eta,
-  pause,
-}: OperatorBatch): string[] {
-  const left = pause !== null ? `pauses: ${pause.reason}` : eta === null ? '-' : `about ${duration(eta)}`;
-  return [id, owner ?? '-', status, linesText(counts), String(counts.failed), endpoint, timeText(Date.parse(at) / 1_000), left];
+function operatorCells(batch: OperatorBatch, now: number): string[] {
+  const { id, owner, status, endpoint, created_at: at, request_counts: counts, eta_seconds: eta, pause } = batch;
+  const left = pause !== null ? pauseWords(pause, now).join(': ') : eta === null ? '-' : `about ${duration(eta)}`;
+  return [
+    ...[id, owner ?? '-', status, linesText(counts), String(counts.failed), batch.model ?? '-', endpoint],
+    ...[timeText(Date.parse(at) / 1_000), batch.name ?? '-', left],
+  ];
+}
+
+/** What a batch does instead of going on, and why. @param now wall-clock ms */
+export function pauseWords({ reason, until }: NonNullable<OperatorBatch['pause']>, now: number): readonly [does: string, why: string] {
+  const waitsFor = whatWaitsFor(reason);
+  if (waitsFor === null) return ['pauses', `${reason}${until === null ? '' : ` (until ${until})`}`];
+  const leftMs = until === null ? 0 : Date.parse(until) - now;
+  return ['waits', leftMs > 0 ? `${waitsFor} It goes on in ${duration(Math.ceil(leftMs / 1_000))}.` : waitsFor];
 }
 
 function linesText({ total, completed, failed: bad }: BatchObject['request_counts']): string {

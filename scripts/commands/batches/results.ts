@@ -1,9 +1,11 @@
 import { open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { finished } from 'node:stream/promises';
 import type { BatchObject } from '../../../gateway/batches/batch-object.ts';
 import { hasEnded } from '../../../gateway/batches/life.ts';
 import { type BatchContext, failed, note } from './context.ts';
 import { download } from './download.ts';
+import { EachOnce, follow as followed } from './follow.ts';
 import { askApi, type StoredApi, type Told } from './stored-api.ts';
 import { untilEnded } from './watch.ts';
 
@@ -13,13 +15,20 @@ export interface ResultsAsked {
   readonly output: string | null;
   /** Of the lines that failed. */
   readonly errors: boolean;
-  /** Waits until it has ended. */
+  /** Waits until it has ended; what goes to standard output comes as it is written. */
   readonly follow: boolean;
 }
 
 /** `headgate batch results ID`: the lines that it has written. */
 export async function results(context: BatchContext, { id, output, errors, follow }: ResultsAsked): Promise<number> {
   const api = await context.api();
+  const lines = new EachOnce(context.out);
+  try {
+    const stopped = follow && output === null ? await followed(context, api, id, errors, lines) : null;
+    if (stopped !== null) return failed(context, stopped.message);
+  } catch (error) {
+    return unwritten(context, error, output);
+  }
   const ended = follow ? await untilEnded(context, api, id, 'silently') : await now(api, id);
   if ('kind' in ended) return failed(context, ended.message);
   if (!hasEnded(ended.status)) {
@@ -33,13 +42,30 @@ export async function results(context: BatchContext, { id, output, errors, follo
     return 0;
   }
   try {
-    const told = await (output === null ? download(api, file, context.out) : saveTo(output, api, file));
+    const told = await (output === null ? rest(context, api, file, lines) : saveTo(output, api, file));
     return told.kind === 'failed' ? failed(context, told.message) : 0;
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    // Whoever read has had enough.
-    return code === 'EPIPE' ? 0 : failed(context, `The results cannot be written: ${message}`);
+    return unwritten(context, error, output);
   }
+}
+
+function unwritten(context: BatchContext, error: unknown, output: string | null): number {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT' && output !== null) {
+    return failed(context, `The results cannot be written: there is no folder ${dirname(output)}. Make it, or name another file with -o.`);
+  }
+  // Whoever read has had enough.
+  return code === 'EPIPE' ? 0 : failed(context, `The results cannot be written: ${message}`);
+}
+
+/** All of the file, but for lines that have been written. */
+async function rest({ out }: BatchContext, api: StoredApi, file: string, lines: EachOnce): Promise<Told<number>> {
+  if (lines.isEmpty) return download(api, file, out);
+  const stream = lines.stream();
+  const told = await download(api, file, stream);
+  stream.end();
+  await finished(stream);
+  return told;
 }
 
 async function now(api: StoredApi, id: string) {

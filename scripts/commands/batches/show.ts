@@ -4,7 +4,7 @@ import { columns } from '../../../gateway/core/log/columns.ts';
 import { plainText } from '../../../gateway/core/secrets/plain-text.ts';
 import type { OperatorBatches } from '../../../gateway/http/stored/batches.ts';
 import { type BatchContext, failed } from './context.ts';
-import { timeText } from './list.ts';
+import { pauseWords, timeText } from './list.ts';
 import { duration } from './progress.ts';
 import { askAdmin, askApi, type StoredApi } from './stored-api.ts';
 
@@ -20,7 +20,7 @@ export async function show(context: BatchContext, id: string, isJson: boolean): 
   if (told.kind === 'failed' && seen === null) return failed(context, told.message);
   const batch = told.kind === 'told' ? told.body : null;
   const json = { ...seen, ...batch };
-  context.out.write(isJson ? `${JSON.stringify(json)}\n` : showText(batch, seen));
+  context.out.write(isJson ? `${JSON.stringify(json)}\n` : showText(batch, seen, context.clock.wall()));
   return 0;
 }
 
@@ -39,8 +39,8 @@ async function operatorsView(api: StoredApi, id: string): Promise<OperatorBatch 
   return null;
 }
 
-/** For a terminal. One of the two is there. */
-export function showText(batch: BatchObject | null, seen: OperatorBatch | null): string {
+/** For a terminal. One of the two is there. @param now wall-clock ms */
+export function showText(batch: BatchObject | null, seen: OperatorBatch | null, now: number): string {
   const rows: string[][] = [];
   const add = (name: string, value: string | number | null | undefined): void => {
     if (value !== null && value !== undefined && value !== '') rows.push([name, plainText(String(value))]);
@@ -50,17 +50,17 @@ export function showText(batch: BatchObject | null, seen: OperatorBatch | null):
   add('batch', either.id);
   add('status', either.status);
   add('owner', seen?.owner);
+  add('name', seen?.name);
   add('endpoint', either.endpoint);
   add(
     'model',
-    batch?.model ??
+    either.model ??
       Object.entries(seen?.models ?? {})
         .map(([model, lines]) => `${model} (${lines} lines left)`)
         .join(', '),
   );
   add('lines', `${total}: ${completed} completed, ${bad} failed, ${total - completed - bad} not ended`);
-  if (seen !== null && seen.pause !== null)
-    add('pauses', `${seen.pause.reason}${seen.pause.until === null ? '' : ` (until ${seen.pause.until})`}`);
+  if (seen !== null && seen.pause !== null) add(...pauseWords(seen.pause, now));
   if (seen !== null && seen.lines_per_second !== null) add('rate', `${seen.lines_per_second} lines/s`);
   if (seen !== null && seen.eta_seconds !== null) add('left', `about ${duration(seen.eta_seconds)}`);
   if (batch === null) {

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
-import { basename } from 'node:path';
+import type { Readable } from 'node:stream';
 import { urlToHttpOptions } from 'node:url';
 import type { Clock, Timer } from '../../../gateway/core/clock.ts';
 import { answered, authorization, notThere, type StoredApi, type Told } from './stored-api.ts';
@@ -12,13 +11,30 @@ const { request } = process.getBuiltinModule('node:http');
 const WORD_MS = 3_000;
 /** A disk may take long to have it all. */
 const SILENCE_MS = 300_000;
-const PIECE_BYTES = 262_144;
 const MOST_ANSWER_CHARS = 1_048_576;
 
-/** Sends a file of so many bytes as the input of batches, piece by piece. Never throws. @returns its id */
-export function upload(api: StoredApi, clock: Clock, path: string, bytes: number): Promise<Told<{ readonly id: string }>> {
+/** What is sent. */
+export interface Sent {
+  /** As messages call it. */
+  readonly what: string;
+  /** As the file is called from then on. */
+  readonly name: string;
+  /** How many there will be, exactly; null: nobody knows yet. */
+  readonly bytes: number | null;
+  /** Called once, when they are wanted. */
+  readonly open: () => Readable;
+  /** Nothing more of it is wanted. */
+  readonly discard: () => void;
+}
+
+/** Sends the input of batches, piece by piece. Never throws. @returns the id of the file that it has become */
+export function upload(
+  api: StoredApi,
+  clock: Clock,
+  { what, name: called, bytes, open, discard }: Sent,
+): Promise<Told<{ readonly id: string }>> {
   const boundary = `headgate-${randomUUID()}`;
-  const name = basename(path).replaceAll(/["\r\n]/g, '_');
+  const name = called.replaceAll(/["\r\n]/g, '_');
   const head = Buffer.from(
     `--${boundary}\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nbatch\r\n` +
       `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="${name}"\r\ncontent-type: application/jsonl\r\n\r\n`,
@@ -33,19 +49,19 @@ export function upload(api: StoredApi, clock: Clock, path: string, bytes: number
       headers: {
         ...authorization(api.key),
         'content-type': `multipart/form-data; boundary=${boundary}`,
-        'content-length': head.length + bytes + tail.length,
+        ...(bytes === null ? { 'transfer-encoding': 'chunked' } : { 'content-length': head.length + bytes + tail.length }),
         // A refusal to one who sends could be lost.
         expect: '100-continue',
       },
     });
-    // No more than was promised, should somebody add to it meanwhile.
-    const file = createReadStream(path, { highWaterMark: PIECE_BYTES, start: 0, end: Math.max(0, bytes - 1) });
+    const file = open();
     const sent = { any: false };
     let word: Timer = { cancel() {} };
     const end = (told: Told<{ readonly id: string }>): void => {
       resolve(told);
       word.cancel();
       file.destroy();
+      discard();
       outgoing.destroy();
     };
     // It may come before all has been sent: a refusal.
@@ -61,7 +77,7 @@ export function upload(api: StoredApi, clock: Clock, path: string, bytes: number
       const broken = `The gateway on ${api.base} broke the upload off (${error.code ?? error.message}).`;
       end({ kind, message: sent.any ? broken : message, status, isAway });
     });
-    file.on('error', (error) => end({ kind: 'failed', message: `${path}: ${error.message}`, status: null, isAway: false }));
+    file.on('error', (error) => end({ kind: 'failed', message: `${what}: ${error.message}`, status: null, isAway: false }));
     file.on('end', () => outgoing.end(tail));
     const send = (): void => {
       if (sent.any || outgoing.destroyed) return;

@@ -149,3 +149,32 @@ test('to another it does not exist', async () => {
   await expect(desk.cancel(id, '')).rejects.toMatchObject(none);
   expect((await desk.list('another', { after: null, limit: 20, order: 'desc' })).rows).toEqual([]);
 });
+
+describe('under an idempotency key', () => {
+  const DAY_MS = 24 * 3_600_000;
+
+  test('a batch is made once for each owner, also by another process', async () => {
+    const { clock, records, validator, desk } = scene([line('a')]);
+    const other = new BatchDesk({ clock, records, validator, files: records.files, newId: () => 'x' });
+    const pairs = { b: '2', a: '1' };
+    const first = await desk.createOnce({ ...ASKED, metadata: pairs }, 'app', 'k');
+    const again = await other.createOnce({ ...ASKED, metadata: { a: '1', b: '2' } }, 'app', 'k');
+    expect([first.isNew, again.isNew, again.row.id]).toEqual([true, false, first.row.id]);
+    const made = await Promise.all([1, 2, 3].map(() => other.createOnce(ASKED, 'app', 'together')));
+    expect(new Set(made.map(({ row }) => row.id)).size).toBe(1);
+    const others = [await desk.createOnce(ASKED, 'other', 'k'), await desk.createOnce(ASKED, 'app', 'l')];
+    expect(new Set([first, ...others].map(({ row }) => row.id)).size).toBe(3);
+    expect((await desk.list(null, { limit: 10, order: 'desc', after: null })).rows).toHaveLength(4);
+  });
+
+  test('another body is refused, and after a day the key may name another batch', async () => {
+    const { clock, desk } = scene([line('a')]);
+    const first = await desk.createOnce(ASKED, 'app', 'k');
+    const changed = { ...ASKED, metadata: { a: 'b' } };
+    await expect(desk.createOnce(changed, 'app', 'k')).rejects.toMatchObject({ kind: 'idempotency_key_reused' });
+    await clock.advance(DAY_MS);
+    const second = await desk.createOnce(changed, 'app', 'k');
+    expect([second.isNew, second.row.id === first.row.id]).toEqual([true, false]);
+    expect((await desk.createOnce(changed, 'app', 'k')).row.id).toBe(second.row.id);
+  });
+});

@@ -66,6 +66,12 @@ describe('each fault has its code, its field and its line', () => {
     expect(errors).toEqual([expect.objectContaining({ code: 'duplicate_custom_id', param: 'custom_id', line: 3 })]);
   });
 
+  test('custom_ids that are half a letter each are not one', () => {
+    const ids = ['\\ud800', '\\udfff', '\ufffd'].map((id) => line().replace('"a"', `"${id}"`));
+    expect(validated(ids).found.errors).toBeNull();
+    expect(validated([...ids, ids[1]!]).found.errors).toMatchObject([{ code: 'duplicate_custom_id', line: 4 }]);
+  });
+
   test('several models, where one is allowed', () => {
     const lines = [line(), line({ custom_id: 'b' }, { model: 'alias' }), line({ custom_id: 'c' }, { model: 'n' })];
     expect(validated(lines).found).toMatchObject({ errors: null, total: 3, model: null });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Limits } from '../../../gateway/core/principal.ts';
+import { leavingRoom } from '../../../gateway/policies/limits/leaving-room.ts';
 import type { Hold, Taking } from '../../../gateway/policies/limits/limiter.ts';
 import { type Driver, DRIVERS } from './drivers.ts';
 
@@ -132,6 +133,35 @@ describe.each(DRIVERS)('limits $name', ({ missing, gateways, runs, open }) => {
     const third = holdOf(await limits.take(0, app, 10, 8_000));
     await limits.settle(0, third, 0, 100_000);
     expect(await remaining(100_000)).toBe(100);
+  });
+
+  it(`are left in part to others of the same subject by whoever leaves some, and all are told of the whole${needs}`, async () => {
+    const limits = await driver.fresh();
+    const app = limitedTo({ requests_per_minute: 10, tokens_per_minute: 1_000, concurrent_requests: 20 });
+    const line = { ...app, held: leavingRoom(app.limits) };
+    for (let i = 0; i < 9; i++) expect(told(await limits.take(i % gateways, line, 10, 0))).toBe('taken');
+    expect(await limits.take(other, line, 10, 0)).toMatchObject({
+      ...{ kind: 'refused', limit: 'requests', waitMs: MINUTE },
+      standings: { requests: { limit: 10, remaining: 1 }, tokens: { limit: 1_000, remaining: 910 } },
+    });
+    expect(told(await limits.take(other, app, 10, 0))).toBe('taken');
+    expect(told(await limits.take(0, app, 10, 0))).toBe('requests 60000');
+    const places = limitedTo({ concurrent_requests: 2 }, 'places');
+    const one = holdOf(await limits.take(0, { ...places, held: leavingRoom(places.limits) }, 0, 0));
+    expect(told(await limits.take(other, { ...places, held: leavingRoom(places.limits) }, 0, 0))).toBe('concurrent 1000');
+    expect(told(await limits.take(other, places, 0, 0))).toBe('taken');
+    await limits.settle(0, one, 0, 1);
+  });
+
+  it(`let through what is larger than the part that it may have, and not than the whole, as soon as that is free${needs}`, async () => {
+    const limits = await driver.fresh();
+    const app = limitedTo({ tokens_per_minute: 1_000 });
+    const line = { ...app, held: leavingRoom(app.limits) };
+    expect(told(await limits.take(0, app, 50, 0))).toBe('taken');
+    expect(told(await limits.take(0, line, 951, 10))).toBe('tokens 59990');
+    // Somebody always asks for a little.
+    expect(told(await limits.take(other, line, 950, 300))).toBe('taken');
+    expect(told(await limits.take(0, line, 1_001, 320))).toBe('tokens Infinity');
   });
 
   it(`do not go back with a clock that does, and go on from there${needs}`, async () => {

@@ -1,23 +1,18 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Runner } from '../../../../gateway/batches/runner/runner.ts';
 import type { Call } from '../../../../gateway/core/call.ts';
 import { GatewayError } from '../../../../gateway/core/errors.ts';
-import { ANONYMOUS } from '../../../../gateway/core/principal.ts';
 import { Ending, type Reply } from '../../../../gateway/core/reply.ts';
-import { FileFolder } from '../../../../gateway/files/file-folder.ts';
 import type { BatchRecords } from '../../../../gateway/state/store/ports.ts';
 import { StoreFailed } from '../../../../gateway/state/store/store-failed.ts';
-import { CHAT } from '../../../support/fake-call.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';
-import { FakeDirectory } from '../../../support/fake-directory.ts';
-import { FakeWorker, MODEL } from '../../../support/fake-worker.ts';
+import { MODEL } from '../../../support/fake-worker.ts';
 import { until } from '../../../support/gateway.ts';
 import { MemoryBatches } from '../../../support/memory-batches.ts';
-import { RecordedEvents } from '../../../support/recorded-events.ts';
+import { BATCH, begin, finished, runnerOn } from './runner-scene.ts';
 
 // The law of batches: whatever becomes of calls, of the store and of processes, each line ends exactly once, in exactly one file.
 
@@ -42,9 +37,6 @@ function replyOf(fate: Fate): Reply {
   return { status, headers: {}, body: { kind: 'bytes', bytes }, relayed: error === null, ended: new Ending(), outcome };
 }
 
-const BATCH = `batch_${'0'.repeat(32)}`;
-const INPUT = `file-${'f'.repeat(32)}`;
-
 test('each line ends once, in one file', { timeout: 120_000 }, async () => {
   const histories = fc.record({
     lines: fc.integer({ min: 1, max: 600 }),
@@ -60,6 +52,7 @@ test('each line ends once, in one file', { timeout: 120_000 }, async () => {
       const records = new MemoryBatches();
       const rows = await begin(records, folder, lines, clock.wall(), expires ? 30_000 : 86_400_000);
       let [asked, ids] = [0, 0];
+      const newId = () => String(++ids).padStart(32, '0');
       let isInTrouble = false;
       const answer = async (call: Call): Promise<Reply> => {
         const fate = fates[asked++ % fates.length]!;
@@ -86,22 +79,7 @@ test('each line ends once, in one file', { timeout: 120_000 }, async () => {
             };
           },
         }) as unknown as BatchRecords;
-        const runner = new Runner({
-          ...{ clock, random: { next: () => 0.5 }, events: new RecordedEvents(), records: seen },
-          log: { info: () => {}, warn: () => {}, error: () => {} },
-          bytes: new FileFolder(folder),
-          holder: { id: holder, process: null },
-          directory: new FakeDirectory(clock, [new FakeWorker('w0')]),
-          handler: () => answer,
-          newId: () => String(++ids).padStart(32, '0'),
-          routeOf: () => CHAT,
-          spare: () => 16 - runner.running,
-          sharesPlaces: false,
-          standingOf: () => ({ kind: 'good', principal: ANONYMOUS }),
-          settings: () => ({ max_running: 4, share: 1, when_busy: 'yield', cancel_grace_ms: 1_000, line_max_attempts: 3 }),
-          filesExpireAfterMs: () => 1_000_000,
-          validate: () => Promise.resolve(),
-        });
+        const runner = runnerOn({ clock, folder, records: seen, holder, handler: answer, newId });
         runner.start();
         const kill = (): void => {
           isDead = true;
@@ -140,33 +118,3 @@ test('each line ends once, in one file', { timeout: 120_000 }, async () => {
     { numRuns: 15 },
   );
 });
-
-async function finished(runner: Runner, clock: ReturnType<typeof createFakeClock>): Promise<void> {
-  let isClosed = false;
-  void runner.close().then(() => (isClosed = true));
-  await until(async () => (await clock.advance(500), isClosed), 'it is closed');
-}
-
-/** A batch that is validated. @returns the names of its lines */
-async function begin(records: MemoryBatches, folder: string, count: number, now: number, windowMs: number): Promise<string[]> {
-  mkdirSync(join(folder, 'batches'));
-  const names = Array.from({ length: count }, (_, at) => `line-${at}`);
-  const texts = names.map(
-    (custom_id) => `${JSON.stringify({ custom_id, body: { model: MODEL, messages: [{ role: 'user', content: 'é' }] } })}\n`,
-  );
-  writeFileSync(join(folder, INPUT), texts.join(''));
-  await records.addBatch({
-    ...{ id: BATCH, owner: '', endpoint: CHAT.path, inputFile: INPUT, completionWindow: '24h', metadata: null },
-    ...{ outputExpiresAfterS: null, createdAt: now, expiresAt: now + windowMs },
-  });
-  const epoch = (await records.claimBatch(BATCH, 'validator', now))!;
-  let offset = 0;
-  const lines = texts.map((text, rank) => {
-    const length = Buffer.byteLength(text) - 1;
-    offset += length + 1;
-    return { rank, number: rank + 1, offset: offset - length - 1, length, model: MODEL };
-  });
-  await records.addLines(BATCH, epoch, lines);
-  await records.endValidation(BATCH, epoch, { total: count, model: MODEL, errors: null }, now);
-  return names;
-}

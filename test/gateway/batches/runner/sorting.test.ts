@@ -39,7 +39,7 @@ test('a worker that dies is not the line’s fault', () =>
   expect(kindOf('upstream_disconnected', {}, 'broken')).toMatchObject({ kind: 'later', whose: 'line' }));
 
 test('over a limit its owner waits as long as was said; what no wait would help ends', () => {
-  expect(kindOf('rate_limited', { retryAfterMs: 40_000 })).toMatchObject({ kind: 'later', whose: 'owner', afterMs: 40_000 });
+  expect(kindOf('rate_limited', { retryAfterMs: 40_000 })).toMatchObject({ kind: 'limited', afterMs: 40_000 });
   expect(kindOf('rate_limited', { hopeless: true })).toMatchObject({ kind: 'refused' });
   expect(kindOf('quota_exceeded', { hopeless: true, retryAfterMs: 3_600_000 })).toMatchObject({ kind: 'spent', afterMs: 3_600_000 });
   expect(kindOf('quota_exceeded', { hopeless: true })).toMatchObject({ kind: 'refused' });

@@ -188,6 +188,30 @@ describe('the end of a request', () => {
     expect(line).toMatchObject({ level, status, ...fields });
   });
 
+  it.each<[what: string, Outcome, status: number, level: string]>([
+    ['has its answer', COMPLETE, 200, 'debug'],
+    ['is over a limit for now', { kind: 'refused', error: new GatewayError('rate_limited', 'later', { retryAfterMs: 1 }) }, 429, 'debug'],
+    ['finds the queue full', { kind: 'refused', error: new GatewayError('queue_full', 'later') }, 503, 'debug'],
+    ['finds no worker', { kind: 'refused', error: new GatewayError('breaker_open', 'later') }, 503, 'debug'],
+    ['is taken back', { kind: 'disconnected', phase: 'upstream' }, 499, 'debug'],
+    ['is larger than the limit', { kind: 'refused', error: new GatewayError('rate_limited', 'no', { hopeless: true }) }, 429, 'info'],
+    ['is refused by its worker', { kind: 'complete', status: 400 }, 400, 'info'],
+    ['is failed by its worker', { kind: 'refused', error: new GatewayError('upstream_error', 'oh') }, 502, 'warn'],
+    ['meets a fault of ours', { kind: 'refused', error: new GatewayError('internal', 'oh') }, 500, 'error'],
+  ])('of a line of a batch is told to everybody only where it failed: one that %s', async (_, outcome, status, level) => {
+    const { line } = await ended({}, outcome, status, { isLine: true, priority: 'batch' });
+    expect(line).toMatchObject({ level, status, priority: 'batch' });
+  });
+
+  it('does not take a line that is taken back for a client that left, nor tell everybody that there is no room for one', async () => {
+    const scene = createScene();
+    scene.events.requestEnded(callOf({}, { isLine: true }), { kind: 'disconnected', phase: 'upstream' }, 499);
+    expect(await scene.counted('client_disconnects_total')).toEqual({});
+    scene.events.rejected(callOf({}, { isLine: true }), 'queue_full');
+    scene.events.rejected(callOf(), 'queue_full');
+    expect(scene.lines('admission').map(({ level }) => level)).toEqual(['debug', 'info']);
+  });
+
   it('counts a broken stream by reason and a client that left by phase', async () => {
     const scene = createScene();
     scene.events.requestEnded(callOf(STREAMED), { kind: 'broken', error: new GatewayError('upstream_timeout', 'slow') }, 200);

@@ -152,6 +152,7 @@ export function callOf({ attempts = 0, worker = 'w0', ...story }: Story = {}, mo
     peek: { model: MODEL, stream: true, promptChars: 20, promptHead: SECRETS.prompt, maxTokens: 100, choices: 1, promptLogprobs: null },
     model: MODEL,
     priority: 'interactive',
+    isLine: false,
     sessionId: null,
     idempotencyKey: null,
     cacheControl: null,

@@ -2,7 +2,7 @@ import type { Journal } from '../../batch-terms.ts';
 import type { JournalBytes, OpenJournal, Side } from '../../file-bytes.ts';
 import { StoreFailed } from '../../store-failed.ts';
 import { assembled, type Committed } from './assemble.ts';
-import type { ByteLink } from './byte-link.ts';
+import { type ByteLink, CHUNK_BYTES, CHUNKS_AT_ONCE, TRAVEL } from './byte-link.ts';
 import { PostgresJournal } from './postgres-journal.ts';
 
 /** What one statement removes: 16 MiB at the most. */
@@ -37,6 +37,20 @@ export class PostgresJournals implements JournalBytes {
       return { seq, bytes: bytesOf(journal, side) };
     });
     return assembled(this.#link, committed, id);
+  }
+
+  /** Parts have at most the size of a chunk, and lie one behind the other. */
+  async read(batch: string, holder: string, side: Side, from: number, most: number): Promise<Buffer> {
+    const wanted = Math.min(most, (CHUNKS_AT_ONCE - 1) * CHUNK_BYTES);
+    const rows = await this.#link.carry(
+      (sql) => sql<{ text: string }[]>`
+        SELECT encode(substring(data FROM greatest(${from}::bigint - first_byte, 0)::integer + 1), 'base64') AS text
+        FROM journal_parts JOIN journal_bytes ON seq = journal
+        WHERE batch = ${batch} AND holder = ${holder} AND side = ${side}
+          AND first_byte > ${from - CHUNK_BYTES}::bigint AND first_byte < ${from + wanted}::bigint
+        ORDER BY first_byte`,
+    );
+    return Buffer.concat(rows.map(({ text }) => Buffer.from(text, TRAVEL))).subarray(0, wanted);
   }
 
   async batches(): Promise<readonly string[]> {
