@@ -14,6 +14,7 @@ import type { MemoryBatches } from '../../../support/memory-batches.ts';
 import { RecordedEvents } from '../../../support/recorded-events.ts';
 
 export const BATCH = `batch_${'0'.repeat(32)}`;
+const INPUT = `file-${'f'.repeat(32)}`;
 
 type Given = Pick<RunnerParts, 'records' | 'newId'> & {
   readonly clock: FakeClock;
@@ -50,9 +51,9 @@ export async function begin(records: MemoryBatches, folder: string, count: numbe
   const texts = names.map(
     (custom_id) => `${JSON.stringify({ custom_id, body: { model: MODEL, messages: [{ role: 'user', content: 'é' }] } })}\n`,
   );
-  writeFileSync(join(folder, 'input'), texts.join(''));
+  writeFileSync(join(folder, INPUT), texts.join(''));
   await records.addBatch({
-    ...{ id: BATCH, owner: '', endpoint: CHAT.path, inputFile: 'input', completionWindow: '24h', metadata: null },
+    ...{ id: BATCH, owner: '', endpoint: CHAT.path, inputFile: INPUT, completionWindow: '24h', metadata: null },
     ...{ outputExpiresAfterS: null, createdAt: now, expiresAt: now + windowMs },
   });
   const epoch = (await records.claimBatch(BATCH, 'validator', now))!;
