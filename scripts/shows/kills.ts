@@ -55,7 +55,7 @@ const LAST_SHARE = 0.03;
  */
 export async function killsShown({ lines, kills: count, victims, random, limitMs }: Asked): Promise<KillsShown> {
   const settings = { models: [{ id: MODEL, engine: { 'max-num-seqs': 16 } }], shutdown: { settle_ms: 0 }, log: { level: 'warn' } };
-  await using scene = await Scene.open(settings, { SIM_START_MS: '300', SIM_SPEED: '1' });
+  using scene = await Scene.open(settings, { SIM_START_MS: '300', SIM_SPEED: '1' });
   const gateway = new Gateway(scene);
   await scene.ready();
   const names = Array.from({ length: lines }, (_, at) => `line-${at}`);

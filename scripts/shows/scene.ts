@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,14 +16,11 @@ const START_MS = 60_000;
 const NODE_FLAGS = ['--max-semi-space-size=16', '--heap-growing-percent=100'];
 
 /** A folder with settings, and what runs in it: a gateway, its supervisor, simulated engines. Ends with it, killed. */
-export class Scene implements AsyncDisposable {
+export class Scene implements Disposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'headgate-show-'));
   readonly url: string;
   readonly #env: NodeJS.ProcessEnv;
-  readonly #children = new Set<ChildProcess>();
   #log = '';
-  /** As the supervisor said last. */
-  #last: SupervisorSnapshot | null = null;
   readonly #onExit = (): void => this.#end();
 
   private constructor(port: number, settings: object, env: NodeJS.ProcessEnv) {
@@ -45,11 +42,9 @@ export class Scene implements AsyncDisposable {
     const child = spawn(process.execPath, [...NODE_FLAGS, CLI, ...args], {
       cwd: this.folder,
       env: this.#env,
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'ignore'],
     });
     child.stdout!.setEncoding('utf8').on('data', (text: string) => (this.#log += text));
-    this.#children.add(child);
-    child.once('exit', () => this.#children.delete(child));
     return child;
   }
 
@@ -60,10 +55,8 @@ export class Scene implements AsyncDisposable {
   }
 
   /** What the supervisor says; null: none answers. */
-  async state(): Promise<SupervisorSnapshot | null> {
-    const state = await askState(join(this.folder, '.headgate', 'control.sock'));
-    this.#last = state ?? this.#last;
-    return state;
+  state(): Promise<SupervisorSnapshot | null> {
+    return askState(join(this.folder, '.headgate', 'control.sock'));
   }
 
   /** As an operator. @returns null: nobody answers */
@@ -76,22 +69,30 @@ export class Scene implements AsyncDisposable {
     return until(async () => (await this.admin('/readyz'))?.status === 200, 'the gateway is ready', START_MS);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.state();
+  [Symbol.dispose](): void {
     process.off('exit', this.#onExit);
     this.#end();
   }
 
   #end(): void {
-    for (const child of this.#children) child.kill('SIGKILL');
-    if (this.#last !== null) kill(this.#last.pid);
-    // An engine leads a group of its own.
-    for (const { pid } of this.#last?.workers ?? []) if (pid !== null) kill(-pid);
+    // Engines that sleep, and what they have started, too: all of them work in this folder.
+    for (const pid of workingIn(this.folder)) kill(pid);
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
-/** @param pid negative: its whole group. @returns whether it was there */
+function workingIn(folder: string): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.map(Number).filter((pid) => {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`) === folder;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** @returns whether it was there */
 export function kill(pid: number): boolean {
   try {
     return process.kill(pid, 'SIGKILL');

@@ -53,7 +53,7 @@ export async function swapsShown({ strategy, lines, busyMs, dwellMs, queueTimeou
     models: [FIRST, SECOND].map((id) => ({ id, swap: { strategy, dwell_ms: dwellMs } })),
     admission: { queue_timeout_ms: queueTimeoutMs },
   };
-  await using scene = await Scene.open(settings, { SIM_START_MS: '400', SIM_SPEED: '0.2' });
+  using scene = await Scene.open(settings, { SIM_START_MS: '400', SIM_SPEED: '0.2' });
   scene.start('serve', '--engine', 'sim');
   await scene.ready();
   const swaps = (): number => scene.logged('model.swap').filter(({ to }) => to !== null).length;
