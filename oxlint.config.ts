@@ -40,6 +40,7 @@ export default defineConfig({
         'supervisor/sim/**',
         'scripts/*.ts',
         'scripts/bench/**',
+        'scripts/shows/**',
         'scripts/vllm/*.ts',
         'test/**',
       ],

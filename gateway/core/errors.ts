@@ -118,6 +118,8 @@ export interface ErrorDetails {
   readonly namesTime?: boolean;
   /** The cause will stand for minutes, unless an operator acts: a client that tries again by itself in a few seconds tries in vain. */
   readonly hopeless?: boolean;
+  /** It is this request that has to wait: others of its model need not. */
+  readonly onlyThis?: boolean;
   readonly cause?: unknown;
   /** Which limit of a key or an address it was. */
   readonly limit?: LimitName | BudgetLimit;

@@ -109,6 +109,8 @@ export interface WorkerLoad {
 export interface WorkerLife {
   /** Monotonic ms at which it began. */
   readonly since: number;
+  /** The class of the failure that ended it, once its supervisor has said so. */
+  endedBy?: string;
 }
 
 /** A worker as the gateway keeps it: one long-lived object per id. */

@@ -33,6 +33,8 @@ export class DirectoryWorker implements Worker {
   readonly #options: DirectoryWorkerOptions;
   #apiKey: string | null;
   #transport: WorkerTransport | null = null;
+  /** The life that goes on or ended last, and the failure that was known when it began: any other is its end. */
+  #latest: { readonly life: WorkerLife; readonly failureAt: string | undefined } | null = null;
   /** Transports that close once no call is in flight. */
   readonly #retiring = new Map<WorkerTransport, Timer>();
   #left = false;
@@ -40,9 +42,9 @@ export class DirectoryWorker implements Worker {
   constructor(view: WorkerView, apiKey: string | null, options: DirectoryWorkerOptions) {
     this.id = view.id;
     this.view = view;
-    this.life = view.state === 'ready' ? { since: options.clock.now() } : null;
     this.#apiKey = apiKey;
     this.#options = options;
+    this.life = view.state === 'ready' ? this.#newLife(view) : null;
   }
 
   /** Made when first asked for: an idle worker may not have a port yet. */
@@ -75,8 +77,9 @@ export class DirectoryWorker implements Worker {
     // Its supervisor has asked it for a token in vain, or is content with it again.
     else if (before.state === 'ready' && isStalled(before, view)) this.load.withheldAt = this.#options.clock.now();
     else if (before.state !== 'ready' && view.state === 'ready') this.load.withheldAt = null;
+    this.#noteEnd(view);
     if (view.state !== 'ready') this.life = null;
-    else if (restarted || this.life === null) this.life = { since: this.#options.clock.now() };
+    else if (restarted || this.life === null) this.life = this.#newLife(view);
   }
 
   /** The worker is no longer one of ours: its transport closes when its calls have ended, at the latest after the limit. */
@@ -99,6 +102,18 @@ export class DirectoryWorker implements Worker {
     this.#retiring.clear();
     this.#transport = null;
     await Promise.all([...transports].map((transport) => transport.close()));
+  }
+
+  #newLife({ lastFailure }: WorkerView): WorkerLife {
+    const life: WorkerLife = { since: this.#options.clock.now() };
+    this.#latest = { life, failureAt: lastFailure?.at };
+    return life;
+  }
+
+  /** Its end may be seen here before its supervisor can say how it came about. */
+  #noteEnd({ lastFailure }: WorkerView): void {
+    if (lastFailure === null || this.#latest === null || lastFailure.at === this.#latest.failureAt) return;
+    this.#latest.life.endedBy ??= lastFailure.class;
   }
 
   #retire(transport: WorkerTransport): void {

@@ -25,12 +25,17 @@ export function inputLine(customId: string, content: string, model = 'm'): strin
 }
 
 /** Uploads the lines and makes a batch of them. @returns its id */
-export async function submit(url: string, lines: readonly string[], headers: Asked = {}): Promise<string> {
+export async function submit(
+  url: string,
+  lines: readonly string[],
+  headers: Asked = {},
+  endpoint = '/v1/chat/completions',
+): Promise<string> {
   const form = new FormData();
   form.append('purpose', 'batch');
   form.append('file', new Blob([`${lines.join('\n')}\n`]), 'input.jsonl');
   const file = (await (await fetch(`${url}/v1/files`, { method: 'POST', headers, body: form })).json()) as { id: string };
-  const body = JSON.stringify({ input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h' });
+  const body = JSON.stringify({ input_file_id: file.id, endpoint, completion_window: '24h' });
   const made = await fetch(`${url}/v1/batches`, { method: 'POST', headers: { ...headers, 'content-type': 'application/json' }, body });
   const batch = (await made.json()) as BatchSeen;
   if (made.status !== 200) throw new Error(JSON.stringify(batch));

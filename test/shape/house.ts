@@ -93,7 +93,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/batches/journals',
     idea: 'what batches read and write: blocks of their input; results on record in groups, each line once',
-    knows: ['gateway/core', 'gateway/state/store'],
+    knows: ['gateway/batches', 'gateway/core', 'gateway/state/store'],
     shuns: HTTP,
   },
   {
@@ -685,7 +685,16 @@ export const ROOMS: readonly Room[] = [
     ],
   },
   { path: 'scripts/vllm', idea: 'makes the environment of a real vLLM for CPUs, for tests alone', knows: [] },
-  { path: 'scripts', idea: 'the headgate command, the bench of supervision, packing', knows: ['scripts/bench', 'scripts/commands'] },
+  {
+    path: 'scripts/shows',
+    idea: 'what batches go through, to be seen again: kills, models that take turns, what they cost others',
+    knows: ['gateway/link'],
+  },
+  {
+    path: 'scripts',
+    idea: 'the headgate command, the bench of supervision, packing',
+    knows: ['scripts/bench', 'scripts/commands', 'scripts/shows'],
+  },
 ];
 
 /** The room that a file stands in, by its path from the root; null for what is no part of the house (tests, settings of tools). */

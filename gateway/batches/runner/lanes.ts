@@ -3,6 +3,7 @@ import type { BatchWork, Line } from './batch-work.ts';
 import { allowance, Lane, toLoad } from './lane.ts';
 import type { LineRun } from './line-run.ts';
 import { OwnerRests } from './owner-rests.ts';
+import { OthersUse } from './others-use.ts';
 import { paced } from './pace.ts';
 import type { RunnerParts } from './runner-parts.ts';
 import { Turns } from './turns.ts';
@@ -18,11 +19,13 @@ export class Lanes {
   readonly #lanes = new Map<string, Lane>();
   readonly #turns = new Turns();
   readonly rests: OwnerRests;
+  readonly #others: OthersUse;
   #bodyBytes = 0;
 
   constructor(parts: LanesParts) {
     this.#parts = parts;
     this.rests = new OwnerRests(parts.clock, parts.sharesPlaces);
+    this.#others = new OthersUse(parts.directory);
   }
 
   get running(): number {
@@ -81,11 +84,28 @@ export class Lanes {
   }
 
   admitted(call: Call): void {
+    this.#others.called(call, this.#parts.clock.now());
     this.#lanes.get(call.model)?.sight.admitted(call);
   }
 
   ended(call: Call): void {
+    this.#others.called(call, this.#parts.clock.now());
     this.#lanes.get(call.model)?.sight.ended(call);
+  }
+
+  /**
+   * All that is left of it to run is for models that would have to be loaded in place of one that somebody uses. @returns one of them, and for
+   * how many ms it is left alone at least; null: it can go on
+   */
+  heldBack(work: BatchWork): { readonly model: string; readonly restMs: number } | null {
+    let held: { readonly model: string; readonly restMs: number } | null = null;
+    if (work.running.size > 0) return null;
+    for (const model of work.models()) {
+      const restMs = this.#restMs(model);
+      if (restMs === 0) return null;
+      held = { model, restMs };
+    }
+    return held;
   }
 
   /** Sets the pace anew, by what was seen since. Once a second. */
@@ -129,7 +149,19 @@ export class Lanes {
       if (lane.unservedSince === null) isBusy = true;
       else unserved.push({ model, unservedSince: lane.unservedSince });
     }
-    for (const lane of this.#lanes.values()) if (lane.unservedSince === null && lane.running.size > 0) isBusy = true;
-    return toLoad(unserved, isBusy, now);
+    for (const [model, lane] of this.#lanes) {
+      if (lane.running.size === 0) continue;
+      if (lane.unservedSince === null) isBusy = true;
+      this.#others.ranLine(model, now);
+    }
+    const model = toLoad(unserved, isBusy, now);
+    return model !== null && this.#restMs(model) > 0 ? null : model;
+  }
+
+  /** Before it may be asked for, where another would have to go for it. */
+  #restMs(model: string): number {
+    const { clock, directory, settings } = this.#parts;
+    if (settings().when_busy !== 'yield' || directory.resolve(model)?.state !== 'available') return 0;
+    return this.#others.restMs(clock.now());
   }
 }

@@ -4,6 +4,7 @@ import type { BatchWork } from './batch-work.ts';
 import type { Lanes } from './lanes.ts';
 import { LineEnds } from './line-ends.ts';
 import { LineRun } from './line-run.ts';
+import { UNUSED_MS } from './others-use.ts';
 import type { RunnerParts } from './runner-parts.ts';
 
 /** Fewer lines that may start are no supply. */
@@ -11,6 +12,8 @@ const FEW_LINES = 64;
 /** What is not on record yet may have so much memory: beyond that nothing is started. */
 const MOST_UNSETTLED_BYTES = 67_108_864;
 const UNREADABLE_MS = 30_000;
+/** It is looked again at least so often whether a model has come free, or was loaded for somebody else. */
+const LONGEST_HOLD_MS = 5_000;
 
 interface StarterParts extends RunnerParts {
   readonly lanes: Lanes;
@@ -56,12 +59,21 @@ export class LineStarter {
     if (works.reduce((sum, { settler }) => sum + settler.bytes, 0) < MOST_UNSETTLED_BYTES) {
       for (const { work, line } of this.#parts.lanes.startable(works)) void this.#run(new LineRun(this.#parts, work, line));
     }
+    for (const work of works) this.#holdBack(work);
     const isReady = (model: string): boolean => this.#parts.directory.readyFor(model).length > 0;
     for (const work of works) {
       let supply = 0;
       for (const model of work.models()) if (isReady(model)) supply += work.waiting(model);
       if (supply < FEW_LINES) void this.#claim(work);
     }
+  }
+
+  /** A model is not taken from those who use it for the sake of a batch. */
+  #holdBack(work: BatchWork): void {
+    const held = work.stopped === null ? this.#parts.lanes.heldBack(work) : null;
+    if (held === null) return;
+    const reason = `Its lines are for ${held.model}, which is not loaded, and the model that would have to go for it is in use: it is changed once that has had nothing to do for ${UNUSED_MS / 1_000} s. headgate swap ${held.model} changes it now, and with batches.when_busy: finish models take turns for batches as they do for calls.`;
+    this.#parts.pause(work, reason, this.#parts.clock.wall() + Math.min(held.restMs, LONGEST_HOLD_MS));
   }
 
   async #run(run: LineRun): Promise<void> {

@@ -27,6 +27,32 @@ export async function mayGoOn(
   return true;
 }
 
+/** Writes down why batches do not go on, and tells each reason once, until a line of that batch has ended. */
+export class Pauses {
+  readonly #parts: Pick<RunnerParts, 'records' | 'events'>;
+  readonly #told = new Map<string, string>();
+
+  constructor(parts: Pick<RunnerParts, 'records' | 'events'>) {
+    this.#parts = parts;
+  }
+
+  /** @param untilMs wall-clock ms; null: until somebody does something. @throws StoreFailed */
+  async set(batch: string, reason: string, untilMs: number | null): Promise<void> {
+    await this.#parts.records.setPause(batch, { reason, untilMs });
+    if (this.#told.get(batch) !== reason) this.#parts.events.batchPaused(batch, reason);
+    this.#told.set(batch, reason);
+  }
+
+  wentOn(batch: string): void {
+    this.#told.delete(batch);
+  }
+
+  /** Batches that are not among these have ended. */
+  keep(rows: readonly BatchRow[]): void {
+    for (const id of this.#told.keys()) if (!rows.some((row) => row.id === id)) this.#told.delete(id);
+  }
+}
+
 /** A shorter wait nobody has to be told of. */
 const LONG_MS = 5_000;
 

@@ -8,7 +8,7 @@ import { Endings } from './endings.ts';
 import { Lanes } from './lanes.ts';
 import { LineStarter } from './line-starter.ts';
 import { openWork } from './open-work.ts';
-import { mayGoOn, tellWaits } from './pauses.ts';
+import { mayGoOn, Pauses, tellWaits } from './pauses.ts';
 import type { RunnerParts } from './runner-parts.ts';
 import type { Result } from '../journals/settler.ts';
 import { ToldOnce } from './told-once.ts';
@@ -31,6 +31,7 @@ export class Runner {
   readonly #lanes: Lanes;
   readonly #starter: LineStarter;
   readonly #claims: ClaimsHeld;
+  readonly #pauses: Pauses;
   readonly #works = new Map<string, BatchWork>();
   readonly #endings: Endings;
   readonly #validations = new Map<string, Promise<void>>();
@@ -54,6 +55,7 @@ export class Runner {
     this.#parts = parts;
     this.#lanes = new Lanes(parts);
     this.#claims = new ClaimsHeld(parts);
+    this.#pauses = new Pauses(parts);
     this.#storeTrouble = new ToldOnce(parts.log);
     this.#diskTrouble = new ToldOnce(parts.log);
     this.#endings = new Endings({ ...parts, ...this.#trouble, leaving: this.#leaving.signal }, () => this.poke());
@@ -91,13 +93,12 @@ export class Runner {
   // === as a listener: what others see ===
 
   admitted(call: Call): void {
-    if (this.#works.size > 0 && call.priority === 'interactive') this.#lanes.admitted(call);
+    if (call.priority === 'interactive') this.#lanes.admitted(call);
   }
 
   requestEnded(call: Call): void {
-    if (this.#works.size === 0) return;
     if (call.priority === 'interactive') this.#lanes.ended(call);
-    this.#starter.pumpSoon();
+    if (this.#works.size > 0) this.#starter.pumpSoon();
   }
 
   // === figures ===
@@ -176,6 +177,7 @@ export class Runner {
       const left = clock.now() - this.#tidiedAt < TIDY_MS ? null : await this.#parts.bytes.journals.batches();
       const rows = await records.openBatches();
       this.#rows = rows;
+      this.#pauses.keep(rows);
       if (left !== null) await this.#tidy(left, rows);
       if (rows.length > 0) await this.#claims.hold([...this.#works.values()]);
       this.#claims.giveBack([...this.#works.values()], this.#lanes.rests);
@@ -260,6 +262,7 @@ export class Runner {
 
   #onSettled(work: BatchWork, row: BatchRow, results: readonly Result[]): void {
     work.row = row;
+    this.#pauses.wentOn(row.id);
     for (const { slice, end, ms } of results) {
       if (end === 'again') continue;
       work.ended(slice);
@@ -275,12 +278,7 @@ export class Runner {
   }
 
   async #setPause(batch: string, reason: string, untilMs: number | null): Promise<void> {
-    try {
-      await this.#parts.records.setPause(batch, { reason, untilMs });
-      this.#parts.events.batchPaused(batch, reason);
-    } catch (error) {
-      this.#storeTrouble.failed(error);
-    }
+    await this.#pauses.set(batch, reason, untilMs).catch((error: unknown) => this.#storeTrouble.failed(error));
     this.poke();
   }
 

@@ -67,7 +67,7 @@ export function sortedError(
   if (kind === 'quota_exceeded' && details.retryAfterMs !== undefined) return { kind: 'spent', message, afterMs };
   if (kind === 'rate_limited' && !details.hopeless) return { kind: 'limited', message, afterMs };
   if (kind === 'invalid_api_key') return { kind: 'keyless', message };
-  const whose = EARLY.get(kind);
+  const whose = details.onlyThis ? 'line' : EARLY.get(kind);
   if (whose !== undefined) return { kind: 'later', why: kind, whose, afterMs: Math.min(afterMs, LONGEST_MS) };
   // An answer that had begun is none of a refusal.
   if (row.origin === 'client' && how === 'refused') return { kind: 'refused', answer };

@@ -11,7 +11,7 @@ import type { Blame } from './blame.ts';
 import type { Permit } from './circuit-breaker.ts';
 import type { Held, InHand } from './in-hand.ts';
 import type { Session, Sessions } from './sessions.ts';
-import type { Suspects } from './suspects.ts';
+import type { Suspects, Witness } from './suspects.ts';
 
 /** What learns from every attempt. */
 export interface Learners {
@@ -76,7 +76,7 @@ export class AttemptBooks implements AttemptObserver {
     const { life } = this.#attempt;
     const worker = this.#worker;
     losses.record(worker, life, now);
-    suspects.record(this.#call.body.bytes, life ?? worker, silent, now, (at) => livesOn(worker, life, now, at));
+    suspects.record(this.#call.body.bytes, life ?? worker, silent, now, (at) => witness(worker, life, now, at));
   }
 
   onBrokenOff(): void {
@@ -86,7 +86,7 @@ export class AttemptBooks implements AttemptObserver {
     const worker = this.#worker;
     // Whether it died of it others will have said by then: its supervisor, its health check.
     clock.after(NOTICE_MS, () => {
-      if (worker.life !== life) suspects.recordKey(suspect, life ?? worker, false, clock.now());
+      if (worker.life !== life) suspects.recordKey(suspect, life ?? worker, false, clock.now(), () => endOf(worker, life));
     });
   }
 
@@ -130,6 +130,19 @@ export class AttemptBooks implements AttemptObserver {
     const { answerId } = this.#attempt;
     if (answerId !== null) this.#learners.answers.note(answerId, this.#worker, this.#call.model, nameOf(this.#call.principal));
   }
+}
+
+/** What the end of a worker's life, seen at `sinceMs`, says of a request that it took, as known at `now`. */
+function witness(worker: Worker, life: WorkerLife | null, sinceMs: number, now: number): Witness {
+  return livesOn(worker, life, sinceMs, now) ? 'none' : endOf(worker, life);
+}
+
+/** What is killed from outside, or ends without a word, may have ended by no request; until its supervisor has spoken, so may any. */
+function endOf({ view }: Worker, life: WorkerLife | null): Witness {
+  if (life?.endedBy === 'stopped') return 'none';
+  if (life?.endedBy === 'killed') return 'weak';
+  const willBeTold = life !== null && life.endedBy === undefined && typeof view.logFile === 'string';
+  return willBeTold ? 'weak' : 'strong';
 }
 
 /** Whether it is known at `now` that a worker which broke off at `sinceMs` goes on in the same life: others will have said so by then. */

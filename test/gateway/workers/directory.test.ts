@@ -80,6 +80,29 @@ describe('workers', () => {
     }
   });
 
+  test('the end of a life is told with its class when its supervisor says so, which may be after it was seen', () => {
+    const { directory } = setUp();
+    const failure = (name: string, day: number) => ({
+      class: name,
+      phase: 'serving',
+      message: '',
+      advice: '',
+      at: `2026-01-0${day}T00:00:00.000Z`,
+    });
+    directory.apply([view('a', { pid: 1, lastFailure: failure('crash', 1) })]);
+    const worker = directory.worker('a')!;
+    const first = worker.life!;
+    directory.apply([view('a', { pid: 1, state: 'starting', lastFailure: failure('crash', 1) })]);
+    expect(first.endedBy).toBeUndefined();
+    directory.apply([view('a', { pid: null, state: 'backoff', lastFailure: failure('killed', 2) })]);
+    expect(first.endedBy).toBe('killed');
+    directory.apply([view('a', { pid: 2, lastFailure: failure('killed', 2) })]);
+    const second = worker.life!;
+    // Another life, whose beginning and end nobody saw.
+    directory.apply([view('a', { pid: 3, lastFailure: failure('stopped', 3) })]);
+    expect([first.endedBy, second.endedBy, worker.life!.endedBy]).toEqual(['killed', 'stopped', undefined]);
+  });
+
   test('only ready workers that serve the model are asked, and the answer is the same array until something changes', () => {
     const { directory } = setUp();
     const two = [served('m'), served('lora')];

@@ -27,6 +27,10 @@ test.each(['queue_full', 'queue_timeout', 'kv_pressure', 'breaker_open', 'worker
   (kind) => expect(kindOf(kind, { retryAfterMs: 300 })).toEqual({ kind: 'later', why: kind, whose: 'model', afterMs: 300 }),
 );
 
+test('what is said of one request holds up no other line of its model', () => {
+  expect(kindOf('worker_busy', { retryAfterMs: 300, onlyThis: true })).toMatchObject({ kind: 'later', whose: 'line' });
+});
+
 test.each(['upstream_error', 'upstream_timeout', 'deadline', 'internal'] as const)('%s counts', (kind) =>
   expect(kindOf(kind)).toMatchObject({ kind: 'failed', answer: { status: ERRORS[kind].status } }),
 );

@@ -76,6 +76,25 @@ describe('a request that kills workers', () => {
     expect(t.asked()).toEqual([1, 1, 0]);
   });
 
+  test('of a supervisor waits for its word: what was killed from outside, or told to stop, is not held against it', async () => {
+    for (const [endedBy, isSuspect] of [
+      ['crash', true],
+      ['killed', false],
+      ['stopped', false],
+    ] as const) {
+      const t = setUp({ workers: 3, max_attempts: 5 });
+      for (const worker of t.workers) worker.view = { ...worker.view, logFile: '/var/log/engine.log' };
+      const lives = t.workers.map(({ life }) => life!);
+      // It has been sent to nobody else meanwhile.
+      expect(kindOf(await t.sendTo(die, poison()))).toBe('upstream_disconnected');
+      expect(t.asked()).toEqual([1, 1, 0]);
+      for (const life of lives) life.endedBy = endedBy;
+      const again = await t.sendTo(good, poison());
+      if (isSuspect) expect(kindOf(again)).toBe('suspect');
+      else expect(textOf(again)).toContain('Yes.');
+    }
+  });
+
   test('is then refused at once for the same bytes, and only for those', async () => {
     const t = setUp({ workers: 3 });
     await t.sendTo(die, poison());

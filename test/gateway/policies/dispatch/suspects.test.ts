@@ -35,7 +35,7 @@ function dies(suspects: Suspects, body: Buffer, life: string, now: number): unkn
 
 describe('a life that was taken for ended, and goes on', () => {
   /** It is known to go on from `from` on. */
-  const goesOn = (from: number) => (now: number) => now >= from;
+  const goesOn = (from: number) => (now: number) => (now >= from ? 'none' : 'strong');
 
   test('is held against nobody', () => {
     const suspects = new Suspects();
@@ -184,12 +184,46 @@ describe('bodies that shared both deaths', () => {
       }
     };
     const waits = refusal(() => suspects.enter(first, 2));
-    expect(waits).toMatchObject({ status: 503, details: { retryAfterMs: 2_000 } });
+    expect(waits).toMatchObject({ status: 503, details: { retryAfterMs: 2_000, onlyThis: true } });
     suspects.record(BODY, lifeOf('w2'), true, 3);
     expect(refusal(() => suspects.mayGoOn(BODY, 3))).toMatchObject({
       status: 422,
       message: 'Workers died or broke off while they served this request (3 times); it is not tried again.',
     });
+  });
+});
+
+describe('a body whose workers may have been killed by somebody', () => {
+  const killed = () => 'weak' as const;
+  const dies = (suspects: Suspects, body: Buffer, life: string, now: number): unknown => {
+    suspects.record(body, lifeOf(life), true, now, killed);
+    return outcome(() => suspects.mayGoOn(body, now));
+  };
+
+  test('is not sent on at once after two, but tried alone, and is the one after three that it had to itself', () => {
+    const suspects = new Suspects();
+    expect(dies(suspects, BODY, 'k0', 0)).toBe(true);
+    expect(dies(suspects, BODY, 'k1', 1)).toBe(false);
+    expect(suspects.enter(BODY, 2)).not.toBeNull();
+    expect(dies(suspects, BODY, 'k2', 3)).toBe('suspect');
+  });
+
+  test('is not blamed for having been tried alone when somebody killed once more', () => {
+    const suspects = new Suspects();
+    for (const life of ['k0', 'k1']) for (const body of [...CROWD, BODY]) dies(suspects, body, life, 0);
+    const trial = suspects.enter(BODY, 1)!;
+    expect(dies(suspects, BODY, 'k2', 2)).toBe(false);
+    trial.release();
+    expect(outcome(() => suspects.enter(BODY, 3))).not.toBe('suspect');
+  });
+
+  test('is the one where a death that it had to itself turns out to be its worker’s own', () => {
+    const suspects = new Suspects();
+    let told: 'weak' | 'strong' = 'weak';
+    suspects.record(BODY, lifeOf('k0'), true, 0, () => told);
+    expect(dies(suspects, BODY, 'k1', 1)).toBe(false);
+    told = 'strong';
+    expect(outcome(() => suspects.enter(BODY, 2))).toBe('suspect');
   });
 });
 
