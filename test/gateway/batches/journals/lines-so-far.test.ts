@@ -32,7 +32,7 @@ function journalOf(holder: string) {
 }
 
 test('lines of all journals that are on record come once each, however few are asked for at once', async () => {
-  const [one, two] = [journalOf('one'), journalOf('two')];
+  const [one, two, three] = [journalOf('one'), journalOf('two'), journalOf('three')];
   const seen: string[] = [];
   let after = '';
   const ask = async (rows: Parameters<typeof linesSoFar>[2], most: number): Promise<number> => {
@@ -47,13 +47,13 @@ test('lines of all journals that are on record come once each, however few are a
   while ((await ask(rows, 7)) > 0);
   expect(seen.toSorted()).toEqual(['a line that is longer than all that was asked for', 'a1', 'a2', 'a3', 'b1']);
   expect(await ask(rows, 1_000)).toBe(0);
-  const later = [await one.write(['a4']), rows[1]!, await journalOf('three').write(['c1'])];
+  const later = [await one.write(['a4']), rows[1]!, await three.write(['c1'])];
   expect(await ask(later, 1_000)).toBe(2);
   expect(seen.slice(-2)).toEqual(['a4', 'c1']);
   const errors = await linesSoFar(journals, 'b', later, 'err', '', 1_000);
   expect(Buffer.concat(errors!.lines).toString()).toBe('x\n');
   // The batch has ended: its journals have become files.
-  await Promise.all([one.close(), two.close(), journals.remove('b')]);
+  await Promise.all([one.close(), two.close(), three.close(), journals.remove('b')]);
   expect(await linesSoFar(journals, 'b', later, 'out', '', 1_000)).toEqual({ lines: [], next: '' });
 });
 
