@@ -33,24 +33,25 @@ export async function validateInThread(
     resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
   });
   thread.unref();
+  const ended = endOf(thread);
   const blocks = new ReadAhead(bytes);
   const limit = clock.after(LIMIT_MS, () => void thread.terminate());
   const stop = (): void => void thread.terminate();
   cancelled.addEventListener('abort', stop, { once: true });
   try {
-    let told = await next(thread);
+    let told = await next(thread, ended);
     while (told.kind === 'reads') {
       const block = await blocks.next();
       if (cancelled.aborted) return null;
       say(thread, { kind: 'block', block });
-      told = await next(thread);
+      told = await next(thread, ended);
     }
     if (told.kind !== 'found') return null;
     const { found } = told;
     if (!(await onFound(found)) || found.errors !== null) return found;
     for (;;) {
       say(thread, { kind: 'more' });
-      const rows = await next(thread);
+      const rows = await next(thread, ended);
       if (rows.kind !== 'rows') return null;
       if (rows.rows.length === 0) return found;
       if (!(await onRows(rows.rows)) || cancelled.aborted) return null;
@@ -72,27 +73,17 @@ function say(thread: Worker, heard: ValidationHeard): void {
   thread.postMessage(heard, isBlock ? [heard.block!.buffer as ArrayBuffer] : []);
 }
 
-/** @throws where its thread ended */
-function next(thread: Worker): Promise<ValidationTold> {
-  return new Promise((resolve, reject) => {
-    thread.once('message', (told: ValidationTold) => {
-      free();
-      resolve(told);
-    });
-    thread.once('error', onError);
-    thread.once('exit', onExit);
-    function onError(error: unknown): void {
-      free();
-      reject(error instanceof Error ? error : new Error(String(error)));
-    }
-    function onExit(): void {
-      free();
-      reject(new Error(`its thread ended, or took longer than ${LIMIT_MS / 60_000} minutes`));
-    }
-    function free(): void {
-      thread.removeAllListeners('message');
-      thread.off('error', onError);
-      thread.off('exit', onExit);
-    }
+/** What the thread says next. @throws where it has ended, whenever that was */
+function next(thread: Worker, ended: Promise<never>): Promise<ValidationTold> {
+  return Promise.race([new Promise<ValidationTold>((resolve) => void thread.once('message', resolve)), ended]);
+}
+
+/** Rejects when it ends, whatever is waited for at that time. */
+function endOf(thread: Worker): Promise<never> {
+  const ended = new Promise<never>((_, reject) => {
+    thread.once('error', (error: unknown) => reject(error instanceof Error ? error : new Error(String(error))));
+    thread.once('exit', () => reject(new Error(`its thread ended, or took longer than ${LIMIT_MS / 60_000} minutes`)));
   });
+  ended.catch(() => {});
+  return ended;
 }

@@ -6,7 +6,9 @@ import { BatchDesk } from '../../../gateway/batches/batch-desk.ts';
 import { batchObject } from '../../../gateway/batches/batch-object.ts';
 import { Validator } from '../../../gateway/batches/validator.ts';
 import { openBytes, systemDisk } from '../../../gateway/files/disk.ts';
+import type { FileBytes, OpenBytes } from '../../../gateway/state/store/file-bytes.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
+import { until } from '../../support/gateway.ts';
 import { MemoryBatches } from '../../support/memory-batches.ts';
 
 const CHAT = '/v1/chat/completions';
@@ -16,6 +18,13 @@ let folder: string;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'batches-'))));
 afterEach(() => rmSync(folder, { recursive: true }));
 
+/** What becomes of reading its bytes. */
+interface Fault {
+  error: Error | null;
+  wait: Promise<void>;
+  isWaiting: boolean;
+}
+
 function scene(lines: readonly string[] | null, purpose = 'batch') {
   const clock = createFakeClock();
   const records = new MemoryBatches();
@@ -23,9 +32,22 @@ function scene(lines: readonly string[] | null, purpose = 'batch') {
   const state = { names: [['m', 'm']] as [string, string][], isComplete: true };
   const trouble: string[] = [];
   let ids = 0;
+  const fault: Fault = { error: null, wait: Promise.resolve(), isWaiting: false };
+  const bytes: Pick<FileBytes, 'open'> = {
+    async open(id) {
+      const file = await openBytes(systemDisk, join(folder, id));
+      const read: OpenBytes['read'] = async (into, position) => {
+        fault.isWaiting = true;
+        await fault.wait;
+        if (fault.error !== null) throw fault.error;
+        return file.read(into, position);
+      };
+      return { ...file, read };
+    },
+  };
   const validatorOf = (holder: string) =>
     new Validator({
-      ...{ clock, records, files, holder, bytes: { open: (id) => openBytes(systemDisk, join(folder, id)) }, modelsFor: () => state },
+      ...{ clock, records, files, holder, bytes, modelsFor: () => state },
       rules: () => ({ mostLines: 5_000, mostLineBytes: 10_000, mixesModels: true }),
       onTrouble: (_batch, message) => trouble.push(message),
     });
@@ -36,7 +58,7 @@ function scene(lines: readonly string[] | null, purpose = 'batch') {
     writeFileSync(join(folder, 'file-1'), lines.join('\n'));
     void files.addFile({ ...common, owner: 'app', purpose }, null);
   }
-  return { clock, records, validator, validatorOf, desk, state, trouble };
+  return { clock, records, validator, validatorOf, desk, state, trouble, fault };
 }
 
 const line = (id: string, model = 'm'): string =>
@@ -94,6 +116,41 @@ describe('a new batch', () => {
       { code: 'invalid_request', param: 'file_id', line: null, message: expect.stringContaining('Cannot find file file-1') as string },
     ];
     expect(await desk.find(row.id, owner ?? 'app')).toMatchObject({ status: 'failed', errors });
+  });
+
+  test('fails when the bytes of its file are gone', async () => {
+    const { desk, validator } = scene([line('a')]);
+    rmSync(join(folder, 'file-1'));
+    const row = await desk.create(ASKED, 'app');
+    await validator.validate(row);
+    expect(await desk.find(row.id, 'app')).toMatchObject({ status: 'failed', errors: [{ code: 'invalid_request', param: 'file_id' }] });
+  });
+
+  test('waits for bytes that cannot be read, and is looked at again', async () => {
+    const { desk, validator, fault, trouble, clock } = scene(Array.from({ length: 100 }, (_, at) => line(`${at}`)));
+    fault.error = new Error('the server is away');
+    const row = await desk.create(ASKED, 'app');
+    await validator.validate(row);
+    expect(trouble).toEqual(['the server is away']);
+    expect((await desk.find(row.id, 'app')).status).toBe('validating');
+    fault.error = null;
+    await clock.advance(5_000);
+    await validator.validate(row);
+    expect(await desk.find(row.id, 'app')).toMatchObject({ status: 'in_progress', total: 100 });
+  });
+
+  test('whose thread is ended for taking too long, while it waits for bytes, is looked at again', async () => {
+    const { desk, validator, fault, trouble, clock } = scene([line('a')]);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    fault.wait = promise;
+    const row = await desk.create(ASKED, 'app');
+    const validated = validator.validate(row);
+    await until(() => fault.isWaiting, 'it reads');
+    await clock.advance(900_000);
+    await new Promise((ended) => void setImmediate(ended));
+    resolve();
+    await validated;
+    expect(trouble).toEqual([expect.stringContaining('its thread ended')]);
   });
 
   test('is refused for a file of another purpose', async () => {

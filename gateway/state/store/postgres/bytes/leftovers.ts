@@ -26,12 +26,11 @@ export async function dropLeftover(link: ByteLink, seq: number): Promise<void> {
 
 /** All chunks of what is nobody's, some at a time, and then itself. Where two do so, it stays until all are gone. */
 export async function dropChunks(link: ByteLink, seq: number): Promise<void> {
-  for (let removed = CHUNKS_REMOVED; removed === CHUNKS_REMOVED;) {
+  for (let removed = 1; removed > 0;) {
     ({ count: removed } = await link.carry(
       (sql) => sql`
-        DELETE FROM file_chunks WHERE file = ${seq} AND number IN (
-          SELECT number FROM file_chunks WHERE file = ${seq} ORDER BY number LIMIT ${CHUNKS_REMOVED}
-        )`,
+        DELETE FROM file_chunks
+        WHERE file = ${seq} AND number < (SELECT min(number) FROM file_chunks WHERE file = ${seq}) + ${CHUNKS_REMOVED}::integer`,
     ));
   }
   await link.ask(

@@ -5,8 +5,8 @@ import { assembled, type Committed } from './assemble.ts';
 import { type ByteLink, CHUNK_BYTES, CHUNKS_AT_ONCE, TRAVEL } from './byte-link.ts';
 import { PostgresJournal } from './postgres-journal.ts';
 
-/** What one statement removes: 16 MiB at the most. */
-const PARTS_REMOVED = 64;
+/** What one statement removes, in however many parts. */
+const REMOVED_BYTES = 16_777_216;
 /** Behind it no ticket comes. */
 const LAST_TICKET = Number.MAX_SAFE_INTEGER;
 
@@ -64,12 +64,12 @@ export class PostgresJournals implements JournalBytes {
       (sql) => sql<{ seq: number }[]>`UPDATE journal_bytes SET ticket = ${LAST_TICKET} WHERE batch = ${batch} RETURNING seq`,
     );
     for (const { seq } of rows) {
-      for (let removed = PARTS_REMOVED; removed === PARTS_REMOVED;) {
+      for (let removed = 1; removed > 0;) {
         ({ count: removed } = await this.#link.carry(
           (sql) => sql`
-            DELETE FROM journal_parts WHERE journal = ${seq} AND first_byte IN (
-              SELECT first_byte FROM journal_parts WHERE journal = ${seq} ORDER BY first_byte LIMIT ${PARTS_REMOVED}
-            )`,
+            DELETE FROM journal_parts
+            WHERE journal = ${seq}
+              AND first_byte < (SELECT min(first_byte) FROM journal_parts WHERE journal = ${seq}) + ${REMOVED_BYTES}::integer`,
         ));
       }
       await this.#link.ask(
