@@ -25,8 +25,9 @@ beforeEach(async () => {
   worker.script = (request, response) => {
     const answer = (): void => {
       if (response.destroyed) return;
-      if (answered < most) return void (answered++, answers.completion(LONG)(request, response));
-      setTimeout(answer, 20);
+      if (answered >= most) return void setTimeout(answer, 20);
+      answered++;
+      answers.completion(LONG)(request, response);
     };
     answer();
   };

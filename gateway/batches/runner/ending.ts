@@ -3,7 +3,7 @@ import type { FileRow } from '../../state/store/file-terms.ts';
 import { InputFile } from '../journals/input-file.ts';
 import type { JournalFolder, Side } from '../journals/journal-folder.ts';
 import { unansweredLine } from '../output-line.ts';
-import { requestLine } from './request-line.ts';
+import { requestLine } from '../request-line.ts';
 import type { RunnerParts } from './runner-parts.ts';
 import { Settler } from '../journals/settler.ts';
 

@@ -4,7 +4,7 @@ import { GatewayError } from '../../core/errors.ts';
 import { jsonCallBody } from '../../openai/call-body.ts';
 import { errorReplyParts } from '../../openai/error-reply.ts';
 import type { BatchWork, Line } from './batch-work.ts';
-import { requestLine } from './request-line.ts';
+import { requestLine } from '../request-line.ts';
 import type { RunnerParts } from './runner-parts.ts';
 import type { Answered } from '../output-line.ts';
 import { type Sorted, sorted, sortedError } from './sorting.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fieldSpans } from '../../../gateway/batches/field-spans.ts';
-import { requestLine } from '../../../gateway/batches/runner/request-line.ts';
+import { requestLine } from '../../../gateway/batches/request-line.ts';
 
 describe('the body of a line', () => {
   test.each([

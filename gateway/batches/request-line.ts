@@ -1,4 +1,4 @@
-import { fieldSpans } from '../field-spans.ts';
+import { fieldSpans } from './field-spans.ts';
 
 /** What a line of an input file holds, as far as it is needed again. Its other fields were looked at when the file was validated. */
 export interface RequestLine {
