@@ -8,6 +8,8 @@ export class Endings {
   readonly #parts: EndingParts;
   readonly #onEnded: () => void;
   readonly #open = new Map<string, Promise<void>>();
+  /** Batches whose end has not worked so far. */
+  readonly #failed = new Set<string>();
 
   constructor(parts: EndingParts, onEnded: () => void) {
     this.#parts = parts;
@@ -28,7 +30,9 @@ export class Endings {
     let hasEnded = false;
     try {
       hasEnded = (await endBatch(this.#parts, row, how)) !== null;
+      if (this.#failed.delete(row.id)) this.#parts.onRecovered();
     } catch (error) {
+      this.#failed.add(row.id);
       this.#parts.onTrouble(error);
     }
     this.#open.delete(row.id);

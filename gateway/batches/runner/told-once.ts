@@ -1,5 +1,6 @@
 import type { Log } from '../../core/log/log.ts';
 import { StoreFailed } from '../../state/store/store-failed.ts';
+import { adviceFor } from '../../state/store/trouble.ts';
 
 const NO_ROOM: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
@@ -32,8 +33,7 @@ export class ToldOnce {
 function said(error: unknown): string {
   const { message, code = '' } = error as NodeJS.ErrnoException;
   if (error instanceof StoreFailed) {
-    const advice = error.trouble === 'full' ? ' Make room on the disk that database.url lies on.' : '';
-    return `Batches are at a standstill: the database does not do what it is asked (${message}).${advice}`;
+    return `Batches are at a standstill: the database does not do what it is asked (${message}). What helps: ${adviceFor(error.trouble, error.kind)}.`;
   }
   if (NO_ROOM.has(code))
     return 'Batches are at a standstill: there is no room left on the disk that files.dir lies on. Delete files, or make room.';

@@ -4,8 +4,12 @@ import type { StoreTrouble } from './words.ts';
 export class StoreFailed extends Error {
   readonly trouble: StoreTrouble;
 
-  constructor(trouble: StoreTrouble, message: string) {
+  /** What it is that could not be asked. */
+  readonly kind: 'file' | 'server';
+
+  constructor(trouble: StoreTrouble, message: string, kind: 'file' | 'server' = 'file') {
     super(message);
     this.trouble = trouble;
+    this.kind = kind;
   }
 }

@@ -2,7 +2,7 @@ import type { StoreTrouble } from './words.ts';
 
 const ADVICE: Readonly<Record<StoreTrouble, string>> = {
   locked: 'another program keeps it to itself; end that, or wait',
-  full: 'make room on its disk',
+  full: 'make room on the disk that database.url lies on',
   corrupt: 'move it away, and a new one is made; what it knew is then not counted',
   newer: 'run the newer version, or set database.url to another file',
   unwritable: 'let its folder and itself be writable for the user who runs the gateway, or set database.url',

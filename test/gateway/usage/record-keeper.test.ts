@@ -68,7 +68,7 @@ test('a file that cannot be used is told once, tried less and less often, and ha
   }
   expect(state.asked).toBeLessThan(15);
   expect(lines).toEqual([
-    'database.away: headgate.db cannot be used: no. Calls are served; what they use is kept in memory, and written when that is possible again. What helps: make room on its disk.',
+    'database.away: headgate.db cannot be used: no. Calls are served; what they use is kept in memory, and written when that is possible again. What helps: make room on the disk that database.url lies on.',
   ]);
   expect(keeper.isAway).toBe(true);
   state.trouble = null;

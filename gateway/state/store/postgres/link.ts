@@ -64,12 +64,12 @@ export class PostgresLink {
   }
 
   async #inTime<T>(act: (sql: Sql) => Promise<T>): Promise<T> {
-    if (this.#isClosed) throw new StoreFailed('unreachable', 'it is closed');
+    if (this.#isClosed) throw new StoreFailed('unreachable', 'it is closed', 'server');
     const limit = Promise.withResolvers<never>();
     const pool = (this.#pool ??= this.#open());
     const timer = this.#clock.after(ANSWER_MS, () => {
       this.#giveUp(pool);
-      limit.reject(new StoreFailed('timeout', `it does not answer within ${ANSWER_MS / 1_000} s`));
+      limit.reject(new StoreFailed('timeout', `it does not answer within ${ANSWER_MS / 1_000} s`, 'server'));
     });
     const asked = pool.then(act);
     // Whoever waits has been told.
@@ -81,7 +81,7 @@ export class PostgresLink {
       // The library may keep back for ever what it writes to a connection that it makes in the place of one that was lost.
       if (isUnconnected(error)) this.#giveUp(pool);
       const { trouble, message } = failureOf(error);
-      throw new StoreFailed(trouble, message);
+      throw new StoreFailed(trouble, message, 'server');
     } finally {
       timer.cancel();
     }
