@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { batchOf, chatLine, submitFile, upload, whenEnded } from './shows/batch.ts';
 import { freePort, say, Scene, until } from './shows/scene.ts';
@@ -33,6 +34,9 @@ interface Figures {
   readonly loopMax: number;
   readonly gapP50: number;
   readonly gapP99: number;
+  /** Of the thread of the event loop: % of the time that it ran, and that it could have run and had no core. */
+  readonly ran: number;
+  readonly waited: number;
 }
 
 /** The batch that was begun last. */
@@ -57,7 +61,7 @@ async function main(): Promise<void> {
     [BULK, bulk],
   ] as const)
     scene.start('sim', 'serve', model, '--port', String(port), '--host', '127.0.0.1');
-  scene.start('gateway');
+  const pid = scene.start('gateway').pid!;
   await scene.ready();
   const large = linesOf(LINES);
   const file = await upload(scene.url, large);
@@ -74,35 +78,51 @@ async function main(): Promise<void> {
     for (let at = 0; at < arms.length; at++) {
       const { name, before, run, after } = arms[(at + round) % arms.length]!;
       await before?.();
-      const figures = await measured(scene, run);
+      const figures = await measured(scene.url, pid, run);
       await after?.();
       seen.set(name, [...(seen.get(name) ?? []), figures]);
     }
   }
-  say(`${streams} streams, ${rounds} rounds; ms         event loop late p99   most   between tokens p50   p99`);
+  say(
+    `${streams} streams, ${rounds} rounds; ms         event loop late p99   most   between tokens p50   p99   ran %   waited for a core %`,
+  );
   for (const { name } of arms) {
     const of = (field: keyof Figures): string => median(seen.get(name)!.map((figures) => figures[field])).toFixed(1);
     say(
-      `${name.padEnd(38)}${of('loopP99').padStart(20)}${of('loopMax').padStart(7)}${of('gapP50').padStart(21)}${of('gapP99').padStart(6)}`,
+      `${name.padEnd(38)}${of('loopP99').padStart(20)}${of('loopMax').padStart(7)}${of('gapP50').padStart(21)}${of('gapP99').padStart(6)}${of('ran').padStart(8)}${of('waited').padStart(22)}`,
     );
   }
 }
 
 /** What streams and the event loop see while it runs. */
-async function measured(scene: Scene, run: () => Promise<unknown>): Promise<Figures> {
+async function measured(url: string, pid: number, run: () => Promise<unknown>): Promise<Figures> {
   const gaps: number[] = [];
   const stop = new AbortController();
-  const talking = Promise.all(Array.from({ length: streams }, () => talk(scene.url, gaps, stop.signal)));
+  const talking = Promise.all(Array.from({ length: streams }, () => talk(url, gaps, stop.signal)));
   await delay(WARM_MS);
-  await lateness(scene.url);
+  await lateness(url);
   gaps.length = 0;
+  const [begun, before] = [performance.now(), scheduled(pid)];
   await run();
+  const [ms, after] = [performance.now() - begun, scheduled(pid)];
   const sorted = gaps.toSorted((a, b) => a - b);
-  const late = await lateness(scene.url);
+  const late = await lateness(url);
   stop.abort();
   await talking;
-  const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? NaN;
-  return { ...late, gapP50: at(0.5), gapP99: at(0.99) };
+  const at = (part: number): number => sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? NaN;
+  const share = (from: number, to: number): number => (100 * (to - from)) / (1e6 * ms);
+  return {
+    ...late,
+    gapP50: at(0.5),
+    gapP99: at(0.99),
+    ...{ ran: share(before.ran, after.ran), waited: share(before.waited, after.waited) },
+  };
+}
+
+/** Of the main thread, by the scheduler's own account. Nanoseconds. */
+function scheduled(pid: number): { readonly ran: number; readonly waited: number } {
+  const [ran, waited] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ').map(Number);
+  return { ran: ran ?? NaN, waited: waited ?? NaN };
 }
 
 /** Of the gateway's event loop, since it was asked last: each answer of /metrics begins anew. */
