@@ -41,7 +41,7 @@ export async function validateInThread(
   try {
     let told = await next(thread, ended);
     while (told.kind === 'reads') {
-      const block = await blocks.next();
+      const block = await blocks.next(told.used);
       if (cancelled.aborted) return null;
       say(thread, { kind: 'block', block });
       told = await next(thread, ended);

@@ -10,7 +10,7 @@ const ROWS_AT_ONCE = 1_000;
 
 const asked = workerData as ValidationAsked;
 const port = parentPort!;
-const tell = (told: ValidationTold): void => port.postMessage(told);
+const tell = (told: ValidationTold, given: ArrayBuffer[] = []): void => port.postMessage(told, given);
 
 const validation = new Validation({ ...asked, models: new Map(asked.models) });
 const cutter = new LineCutter(asked.mostLineBytes);
@@ -18,10 +18,10 @@ let rank = 0;
 
 port.on('message', (heard: ValidationHeard) => {
   if (heard.kind === 'more') tellRows();
-  else if (takes(heard.block)) tell({ kind: 'reads' });
+  else if (takes(heard.block)) tell({ kind: 'reads', used: heard.block }, heard.block === null ? [] : [heard.block.buffer as ArrayBuffer]);
   else tellFound();
 });
-tell({ kind: 'reads' });
+tell({ kind: 'reads', used: null });
 
 /** @returns whether what comes after it can matter */
 function takes(block: Uint8Array | null): boolean {

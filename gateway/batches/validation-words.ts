@@ -14,14 +14,14 @@ export interface ValidationAsked {
 
 /** The thread ends after `found` with errors, and after the last rows. */
 export type ValidationTold =
-  /** Asks for the next bytes of the file. */
-  | { readonly kind: 'reads' }
+  /** Asks for the next bytes of the file, and gives the last ones back, to be written over; null: there were none. */
+  | { readonly kind: 'reads'; readonly used: Uint8Array | null }
   | { readonly kind: 'found'; readonly found: Found }
   /** Sent when asked for; none: those before were the last. */
   | { readonly kind: 'rows'; readonly rows: readonly LineRow[] };
 
 export type ValidationHeard =
-  /** The next bytes; null: those before were the last. */
+  /** The next bytes, the thread's from then on; null: those before were the last. */
   | { readonly kind: 'block'; readonly block: Uint8Array | null }
   /** Asks for the next rows. */
   | { readonly kind: 'more' };
