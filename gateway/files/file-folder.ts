@@ -55,7 +55,15 @@ export class FileFolder implements FileBytes {
   async draft(id: string): Promise<DraftBytes> {
     await this.make();
     const path = join(this.path, 'tmp', `${this.#checked(id)}.${this.#writer}`);
-    return new FolderDraft(id, this, await this.disk.create(path), path);
+    try {
+      return new FolderDraft(id, this, await this.disk.create(path), path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      // Somebody has removed the folders since.
+      this.#made = null;
+      await this.make();
+      return new FolderDraft(id, this, await this.disk.create(path), path);
+    }
   }
 
   /** What was written, and has been synced, is the file `id` from now on, whatever becomes of the machine. */

@@ -83,6 +83,11 @@ export class Settler {
     }
   }
 
+  /** What stood in the way may be gone: what waits for its next try has it now. */
+  retryNow(): void {
+    this.#wake?.();
+  }
+
   /** What is not on record by now is forgotten: its lines will run again. */
   async close(): Promise<void> {
     this.#isClosed = true;

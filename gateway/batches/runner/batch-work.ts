@@ -1,4 +1,5 @@
 import type { Route } from '../../core/call.ts';
+import type { WorkerLife } from '../../core/worker.ts';
 import type { Principal } from '../../core/principal.ts';
 import type { BatchRow, Claim, ClaimedLine } from '../../state/store/batch-terms.ts';
 import type { InputFile } from '../journals/input-file.ts';
@@ -15,6 +16,10 @@ export interface Line {
   attempts: number;
   /** Times in a row that it came back for another's. */
   returns: number;
+  /** When its worker had no room for it last. Monotonic ms; null: never. */
+  refusedAt: number | null;
+  /** The life of the worker that broke it off last; null: none has, or it is not known. */
+  brokenBy: WorkerLife | null;
   /** Monotonic ms before which it does not run again. */
   notBefore: number;
 }
@@ -82,7 +87,16 @@ export class BatchWork implements InTurn {
     this.#slices.set(claim.slice, { claim, left: lines.length });
     const byModel = Map.groupBy(lines, ({ model }) => idOf(model));
     for (const [model, rows] of byModel) {
-      const added = rows.map((row): Line => ({ row, claim, model, attempts: row.attempts, returns: 0, notBefore: -Infinity }));
+      const added = rows.map((row): Line => ({
+        row,
+        claim,
+        model,
+        attempts: row.attempts,
+        returns: 0,
+        refusedAt: null,
+        brokenBy: null,
+        notBefore: -Infinity,
+      }));
       this.#waiting.set(model, [...added.reverse(), ...(this.#waiting.get(model) ?? [])]);
     }
   }

@@ -8,6 +8,8 @@ export class Lane {
   pace: Pace = FREE_PACE;
   /** Monotonic ms before which nothing of it starts: somebody has said that it is too early. */
   restUntil = -Infinity;
+  /** When a line of it was answered last. Monotonic ms. */
+  answeredAt = -Infinity;
   /** Since when lines of it have waited for a worker that has the model; null: they do not. Monotonic ms. */
   unservedSince: number | null = null;
 

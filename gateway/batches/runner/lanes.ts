@@ -72,6 +72,16 @@ export class Lanes {
     lane.restUntil = Math.max(lane.restUntil, this.#parts.clock.now() + afterMs);
   }
 
+  /** A line of that model has its answer. */
+  answered(model: string): void {
+    this.#lane(model).answeredAt = this.#parts.clock.now();
+  }
+
+  /** Whether a line of that model has had its answer since, in monotonic ms. */
+  hasAnsweredSince(model: string, at: number): boolean {
+    return this.#lane(model).answeredAt > at;
+  }
+
   /** Calls that go first have to wait, or will at their worker: as many lines give way. */
   giveWay(model: string, count: number): void {
     const lane = this.#lanes.get(model);

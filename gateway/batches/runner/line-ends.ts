@@ -1,4 +1,5 @@
 import { backOffMs } from '../../core/back-off.ts';
+import type { WorkerLife } from '../../core/worker.ts';
 import type { LineEnd } from '../../state/store/batch-terms.ts';
 import type { BatchWork } from './batch-work.ts';
 import type { Side } from '../../state/store/file-bytes.ts';
@@ -13,9 +14,13 @@ import type { Sorted } from './sorting.ts';
 const FAILED = { firstMs: 1_000, longestMs: 60_000 };
 const RETURNED = { firstMs: 250, longestMs: 30_000 };
 const JITTER = 0.2;
+/** So often in a row a worker may have no room for a line while it answers others, before that is taken to be about this one. */
+const FEW_RETURNS = 3;
+/** After so many more than that, which take some quarter of an hour, it counts as the line's own failure. */
+const MANY_RETURNS = 30;
 
-interface EndsParts extends Pick<RunnerParts, 'clock' | 'random' | 'settings'> {
-  readonly lanes: Pick<Lanes, 'restModel' | 'rests'>;
+interface EndsParts extends Pick<RunnerParts, 'clock' | 'random' | 'settings' | 'directory'> {
+  readonly lanes: Pick<Lanes, 'answered' | 'hasAnsweredSince' | 'restModel' | 'rests'>;
   /** An owner has nothing left of a limit: others may have. */
   readonly onLimited: () => void;
   /** The batch cannot go on; null: until somebody does something. Wall-clock ms. */
@@ -37,6 +42,7 @@ export class LineEnds {
     if (sorted.kind !== 'limited' && sorted.kind !== 'taken back') lanes.rests.ran(work.owner);
     switch (sorted.kind) {
       case 'answered':
+        lanes.answered(line.model);
         return this.#end(run, 'completed', 'out', sorted.answer);
       case 'refused':
         return this.#end(run, 'failed', 'err', sorted.answer);
@@ -45,9 +51,7 @@ export class LineEnds {
       case 'taken back':
         return work.giveBack(line, now);
       case 'later':
-        if (sorted.whose === 'model') lanes.restModel(line.model, sorted.afterMs);
-        if (sorted.whose === 'line') line.notBefore = now + this.#backOff(RETURNED, line.returns++);
-        return work.giveBack(line, now);
+        return this.#later(run, sorted, now);
       case 'limited':
         lanes.rests.begin(work.owner, sorted.afterMs, sorted.message);
         work.giveBack(line, now);
@@ -57,6 +61,33 @@ export class LineEnds {
       case 'keyless':
         return pause(work, sorted.message, null);
     }
+  }
+
+  /**
+   * It was not its fault, and it comes again; unless there are witnesses: a worker that broke it off and lives on, whenever the next breaks it
+   * off as well, or one that answers others and has never room for it.
+   */
+  #later(run: LineRun, { why, whose, afterMs, answer }: Extract<Sorted, { kind: 'later' }>, now: number): void {
+    const { work, line } = run;
+    const { lanes } = this.#parts;
+    let isItsOwn = whose === 'line';
+    if (why === 'upstream_disconnected') {
+      const hasSurvived = line.brokenBy !== null && this.#livesOn(line.brokenBy);
+      line.brokenBy = run.call?.attempts.at(-1)?.life ?? null;
+      if (hasSurvived) return this.#failed(run, answer, now);
+    } else if (why === 'worker_busy' && whose === 'model') {
+      const isAlone = line.refusedAt !== null && lanes.hasAnsweredSince(line.model, line.refusedAt);
+      line.refusedAt = now;
+      isItsOwn = isAlone && ++line.returns > FEW_RETURNS;
+      if (isItsOwn && line.returns > MANY_RETURNS) return this.#failed(run, answer, now);
+    }
+    if (isItsOwn) line.notBefore = now + this.#backOff(RETURNED, line.returns++);
+    else if (whose === 'model') lanes.restModel(line.model, afterMs);
+    work.giveBack(line, now);
+  }
+
+  #livesOn(life: WorkerLife): boolean {
+    return this.#parts.directory.workers().some((worker) => worker.life === life);
   }
 
   /** A worker failed it: another time, or that was its answer. */

@@ -48,7 +48,7 @@ export class Runner {
   #pacedAt = -Infinity;
   readonly #trouble = {
     onTrouble: (error: unknown) => this.#diskTrouble.failed(error),
-    onRecovered: () => this.#diskTrouble.recovered(),
+    onRecovered: () => void this.#diskTrouble.recovered(),
   };
 
   constructor(parts: RunnerParts) {
@@ -184,7 +184,7 @@ export class Runner {
       await this.#claims.release();
       await this.#sort(rows);
       await tellWaits(this.#parts, this.#works.values(), rows, this.#lanes.rests);
-      this.#storeTrouble.recovered();
+      if (this.#storeTrouble.recovered()) for (const { settler } of this.#works.values()) settler.retryNow();
     } catch (error) {
       this.#storeTrouble.failed(error);
     }

@@ -12,7 +12,13 @@ export type Sorted =
   /** A worker failed it: it is tried again, so and so often. */
   | { readonly kind: 'failed'; readonly answer: Answered }
   /** Not its fault: it goes back, and its model is left alone for `afterMs`. */
-  | { readonly kind: 'later'; readonly why: ErrorKind; readonly whose: 'line' | 'model'; readonly afterMs: number }
+  | {
+      readonly kind: 'later';
+      readonly why: ErrorKind;
+      readonly whose: 'line' | 'model';
+      readonly afterMs: number;
+      readonly answer: Answered;
+    }
   /** Its owner has nothing left of a limit: it goes back, and no line of him is tried for `afterMs`. */
   | { readonly kind: 'limited'; readonly message: string; readonly afterMs: number }
   /** Its owner may have nothing for so long that its batch says so. */
@@ -68,7 +74,7 @@ export function sortedError(
   if (kind === 'rate_limited' && !details.hopeless) return { kind: 'limited', message, afterMs };
   if (kind === 'invalid_api_key') return { kind: 'keyless', message };
   const whose = details.onlyThis ? 'line' : EARLY.get(kind);
-  if (whose !== undefined) return { kind: 'later', why: kind, whose, afterMs: Math.min(afterMs, LONGEST_MS) };
+  if (whose !== undefined) return { kind: 'later', why: kind, whose, afterMs: Math.min(afterMs, LONGEST_MS), answer };
   // An answer that had begun is none of a refusal.
   if (row.origin === 'client' && how === 'refused') return { kind: 'refused', answer };
   return { kind: 'failed', answer };

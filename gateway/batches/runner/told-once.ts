@@ -23,10 +23,12 @@ export class ToldOnce {
     );
   }
 
-  recovered(): void {
-    if (this.#told === null) return;
+  /** @returns whether there was trouble before */
+  recovered(): boolean {
+    if (this.#told === null) return false;
     this.#told = null;
     this.#log.info('batch.trouble', 'Batches go on.');
+    return true;
   }
 }
 

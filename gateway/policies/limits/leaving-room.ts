@@ -10,6 +10,7 @@ export function leavingRoom({ requests_per_minute: requests, tokens_per_minute: 
   return { requests_per_minute: less(requests), tokens_per_minute: less(tokens), concurrent_requests: less(places) };
 }
 
-function less(limit: number | null): number | null {
+/** The same of one limit, or of a share of one. */
+export function less(limit: number | null): number | null {
   return limit === null || limit <= 1 ? limit : limit - Math.ceil(limit / LEFT_SHARE);
 }

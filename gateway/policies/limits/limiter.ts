@@ -1,5 +1,6 @@
 import type { LimitName } from '../../core/errors.ts';
 import type { Limits } from '../../core/principal.ts';
+import { less } from './leaving-room.ts';
 import { SlidingWindow, type Taken } from './sliding-window.ts';
 
 /** Whose limits hold for a call. */
@@ -72,6 +73,8 @@ const MOST_ADDRESSES = 20_000;
 /** Until another process of the gateway may have a place for it. */
 const ELSEWHERE_MS = 1_000;
 
+type Shares = readonly [requests: number | null, tokens: number | null, places: number | null];
+
 class Subject {
   readonly requests = new SlidingWindow(MINUTE_MS);
   readonly tokens = new SlidingWindow(MINUTE_MS);
@@ -136,7 +139,7 @@ export class Limiter implements Taker {
   take(limited: Limited, guessed: number, now: number, least = guessed): KnownTaking {
     const subject = this.#subjectOf(limited, now);
     const all = this.#ownShare(limited.limits);
-    const [requestLimit, heldTokens, places] = limited.held === undefined ? all : this.#ownShare(limited.held);
+    const [requestLimit, heldTokens, places] = limited.held === undefined ? all : this.#heldShare(limited.held, all);
     const tokens = tokensTaken(limited, guessed, least, all[1]);
     const tokenLimit = tokenLimitFor(tokens, heldTokens, all[1]);
     const standings = (): Standings => ({
@@ -177,11 +180,17 @@ export class Limiter implements Taker {
     }
   }
 
-  #ownShare(limits: Limits): readonly [requests: number | null, tokens: number | null, places: number | null] {
+  #ownShare(limits: Limits): Shares {
     // All shares together are the limit.
     const own = (limit: number | null): number | null =>
       limit === null ? null : Math.floor(limit / this.#processes) + (this.#index < limit % this.#processes ? 1 : 0);
     return [own(limits.requests_per_minute), own(limits.tokens_per_minute), own(limits.concurrent_requests)];
+  }
+
+  /** Of its own share each process leaves something, too: calls come to all of them. */
+  #heldShare(held: Limits, [requests, tokens, places]: Shares): Shares {
+    const [heldRequests, heldTokens, heldPlaces] = this.#ownShare(held);
+    return [least(heldRequests, less(requests)), least(heldTokens, less(tokens)), least(heldPlaces, less(places))];
   }
 
   #subjectOf(limited: Limited, now: number): Subject {
@@ -207,6 +216,11 @@ export class Limiter implements Taker {
     }
     if (all.size >= MOST_ADDRESSES) all.delete(all.keys().next().value!);
   }
+}
+
+/** null: no limit, of either. */
+function least(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? one : Math.min(one, other);
 }
 
 /**

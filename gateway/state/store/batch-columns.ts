@@ -8,6 +8,11 @@ export const BATCH_COLUMNS = `id, owner, endpoint, input_file AS "inputFile", co
   error_file AS "errorFile", total, completed, failed, input_tokens AS "input", cached_tokens AS "cached", output_tokens AS "output",
   reasoning_tokens AS "reasoning", pause_reason AS "pauseReason", pause_until AS "pauseUntil"`;
 
+/** As a column of whole numbers takes it: clocks and waits have parts of a millisecond. */
+export function wholeMs(ms: number | null | undefined): number | null {
+  return ms === null || ms === undefined ? null : Math.ceil(ms);
+}
+
 export interface BatchColumns extends Omit<BatchRow, 'metadata' | 'errors' | 'usage' | 'pause'> {
   /** Both as JSON. */
   readonly metadata: string | null;

@@ -60,21 +60,16 @@ export function outputTokensOf(call: Call): number | null {
 }
 
 /**
- * Info where all is well or the client is at fault, warn where it was turned away or let down, error where we are at fault. Of lines of batches,
- * of which there are tens of thousands, what went well and what is only put off is told to whoever looks for it.
+ * Info where all is well or the client is at fault, warn where it was turned away or let down, error where we are at fault. Of lines of batches
+ * there are tens of thousands, and each may be tried several times: what came of them stands in their files.
  */
 export function requestEndLevel({ isLine }: Pick<Call, 'isLine'>, outcome: Outcome, status: number): Exclude<LogLevel, 'silent'> {
-  if (isLine && (isPutOff(outcome) || (outcome.kind === 'complete' && status < 400))) return 'debug';
+  const isFaultOfOurs = outcome.kind !== 'disconnected' && outcome.kind !== 'complete' && outcome.error.kind === 'internal';
+  if (isLine && !isFaultOfOurs) return 'debug';
   if (outcome.kind === 'disconnected') return 'info';
   if (outcome.kind === 'complete') return status >= 500 ? 'warn' : 'info';
   if (outcome.error.kind === 'internal') return 'error';
   return outcome.error.row.origin === 'client' && outcome.kind === 'refused' ? 'info' : 'warn';
-}
-
-/** It was taken back, or told to come again. */
-function isPutOff(outcome: Outcome): boolean {
-  if (outcome.kind === 'complete') return false;
-  return outcome.kind === 'disconnected' || (outcome.error.row.retry === true && outcome.error.details.hopeless !== true);
 }
 
 /**

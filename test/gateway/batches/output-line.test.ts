@@ -12,6 +12,15 @@ test('an answer stands in its line byte for byte, with what breaks lines made sp
   expect(JSON.parse(line)).toMatchObject({ custom_id: 'my A', response: { body: { t: 'a\nb' } } });
 });
 
+test.each([
+  ['bytes that are no text', Buffer.concat([Buffer.from('{"a":"'), Buffer.from([0xff, 0xfe]), Buffer.from('"}')]), '{"a":"\ufffd\ufffd"}'],
+  ['a number that JSON has not', Buffer.from('{"logprob":NaN}'), '{"logprob":NaN}'],
+  ['what goes on behind its end', Buffer.from('{"a":1}{"b":2}'), '{"a":1}{"b":2}'],
+])('the file can be read whatever a worker answers: %s', (_, bytes, body) => {
+  const line = answerLine('r', '"x"', { status: 200, bytes });
+  expect(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(line))).toMatchObject({ response: { body } });
+});
+
 test('what is no JSON is a string, and what has no answer says why', () => {
   expect(JSON.parse(answerLine('r', '"x"', { status: 200, bytes: Buffer.from('plain\n') }).toString())).toMatchObject({
     response: { body: 'plain\n' },

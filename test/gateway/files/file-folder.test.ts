@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemDisk } from '../../../gateway/files/disk.ts';
@@ -14,6 +14,16 @@ const HOUR_MS = 3_600_000;
 let temp: ReturnType<typeof tempFolder>;
 beforeEach(() => void (temp = tempFolder()));
 afterEach(() => temp[Symbol.dispose]());
+
+test('is made again where somebody has removed it', async () => {
+  const folder = new FileFolder(join(temp.path, 'files'));
+  await (await folder.draft(ID)).discard();
+  rmSync(folder.path, { recursive: true });
+  const draft = await folder.draft(ID);
+  await draft.append(Buffer.from('again'));
+  await draft.keep();
+  expect(readFileSync(folder.pathOf(ID), 'utf8')).toBe('again');
+});
 
 test('only its owner may look into it', async () => {
   const folder = new FileFolder(join(temp.path, 'deep', 'files'));

@@ -1,4 +1,4 @@
-import { BATCH_COLUMNS, type BatchColumns, batchOfColumns } from '../batch-columns.ts';
+import { BATCH_COLUMNS, type BatchColumns, batchOfColumns, wholeMs } from '../batch-columns.ts';
 import type { BatchRow, NewBatch } from '../batch-terms.ts';
 import type { Listed, Owner, Page } from '../file-terms.ts';
 import type { PostgresLink } from './link.ts';
@@ -58,7 +58,7 @@ export class BatchRows {
   }
 
   async setPause(batch: string, pause: BatchRow['pause']): Promise<void> {
-    const [reason, until] = [pause?.reason ?? null, pause?.untilMs ?? null];
+    const [reason, until] = [pause?.reason ?? null, wholeMs(pause?.untilMs)];
     await this.#link.ask((sql) => sql`UPDATE batches SET pause_reason = ${reason}, pause_until = ${until} WHERE id = ${batch} AND is_open`);
   }
 }

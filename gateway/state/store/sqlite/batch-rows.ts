@@ -1,4 +1,4 @@
-import { BATCH_COLUMNS, type BatchColumns, batchOfColumns } from '../batch-columns.ts';
+import { BATCH_COLUMNS, type BatchColumns, batchOfColumns, wholeMs } from '../batch-columns.ts';
 import type { BatchRow, NewBatch } from '../batch-terms.ts';
 import type { Listed, Owner, Page } from '../file-terms.ts';
 import { pageOf } from './pages.ts';
@@ -61,7 +61,7 @@ export class BatchRows {
     this.#sql.together(() =>
       this.#sql.run(
         'UPDATE batches SET pause_reason = ?, pause_until = ? WHERE id = ? AND is_open = 1',
-        ...[pause?.reason ?? null, pause?.untilMs ?? null, batch],
+        ...[pause?.reason ?? null, wholeMs(pause?.untilMs), batch],
       ),
     );
   }

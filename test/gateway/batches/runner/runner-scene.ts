@@ -21,7 +21,7 @@ type Given = Pick<RunnerParts, 'records' | 'newId'> & {
   readonly folder: string;
   readonly holder: string;
   readonly handler: Handler;
-} & Partial<Pick<RunnerParts, 'sharesPlaces' | 'standingOf'>>;
+} & Partial<Pick<RunnerParts, 'directory' | 'sharesPlaces' | 'standingOf'>>;
 
 /** One process's runner, with room for 16 lines. */
 export function runnerOn({ clock, records, newId, folder, holder, handler, ...more }: Given): Runner {
@@ -49,7 +49,7 @@ export async function begin(records: MemoryBatches, folder: string, count: numbe
   mkdirSync(join(folder, 'batches'));
   const names = Array.from({ length: count }, (_, at) => `line-${at}`);
   const texts = names.map(
-    (custom_id) => `${JSON.stringify({ custom_id, body: { model: MODEL, messages: [{ role: 'user', content: 'é' }] } })}\n`,
+    (custom_id) => `${JSON.stringify({ custom_id, body: { model: MODEL, messages: [{ role: 'user', content: `é ${custom_id}` }] } })}\n`,
   );
   writeFileSync(join(folder, INPUT), texts.join(''));
   await records.addBatch({

@@ -24,7 +24,7 @@ test('what we cut ourselves counts for nothing', () => {
 
 test.each(['queue_full', 'queue_timeout', 'kv_pressure', 'breaker_open', 'worker_busy', 'model_loading', 'no_worker', 'draining'] as const)(
   '%s is waited out, by the whole model',
-  (kind) => expect(kindOf(kind, { retryAfterMs: 300 })).toEqual({ kind: 'later', why: kind, whose: 'model', afterMs: 300 }),
+  (kind) => expect(kindOf(kind, { retryAfterMs: 300 })).toMatchObject({ kind: 'later', why: kind, whose: 'model', afterMs: 300 }),
 );
 
 test('what is said of one request holds up no other line of its model', () => {

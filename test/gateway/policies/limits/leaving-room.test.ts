@@ -59,9 +59,14 @@ test('what several processes leave and have of a limit together is never more th
           return sum + count;
         }, 0);
       const limiters = Array.from({ length: processes }, (_, index) => new Limiter(processes, index));
+      const shares = limiters.map((_, index) => Math.floor(limit / processes) + (index < limit % processes ? 1 : 0));
       const lines = taken(limiters, line);
-      expect(lines).toBe(line.held.requests_per_minute);
-      expect(lines + taken(limiters, app)).toBe(limit);
+      expect(lines).toBeLessThanOrEqual(line.held.requests_per_minute!);
+      expect(lines).toBeGreaterThan(0);
+      // A call may come to any of them.
+      const left = limiters.map((limiter) => taken([limiter], app));
+      for (const [index, share] of shares.entries()) if (share > 1) expect(left[index]).toBeGreaterThan(0);
+      expect(lines + left.reduce((sum, count) => sum + count, 0)).toBe(limit);
     }),
   );
 });

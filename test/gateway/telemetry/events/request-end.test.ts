@@ -194,11 +194,11 @@ describe('the end of a request', () => {
     ['finds the queue full', { kind: 'refused', error: new GatewayError('queue_full', 'later') }, 503, 'debug'],
     ['finds no worker', { kind: 'refused', error: new GatewayError('breaker_open', 'later') }, 503, 'debug'],
     ['is taken back', { kind: 'disconnected', phase: 'upstream' }, 499, 'debug'],
-    ['is larger than the limit', { kind: 'refused', error: new GatewayError('rate_limited', 'no', { hopeless: true }) }, 429, 'info'],
-    ['is refused by its worker', { kind: 'complete', status: 400 }, 400, 'info'],
-    ['is failed by its worker', { kind: 'refused', error: new GatewayError('upstream_error', 'oh') }, 502, 'warn'],
+    ['is larger than the limit', { kind: 'refused', error: new GatewayError('rate_limited', 'no', { hopeless: true }) }, 429, 'debug'],
+    ['is refused by its worker', { kind: 'complete', status: 400 }, 400, 'debug'],
+    ['is failed by its worker', { kind: 'refused', error: new GatewayError('upstream_error', 'oh') }, 502, 'debug'],
     ['meets a fault of ours', { kind: 'refused', error: new GatewayError('internal', 'oh') }, 500, 'error'],
-  ])('of a line of a batch is told to everybody only where it failed: one that %s', async (_, outcome, status, level) => {
+  ])('of a line of a batch is told to everybody only where we are at fault: one that %s', async (_, outcome, status, level) => {
     const { line } = await ended({}, outcome, status, { isLine: true, priority: 'batch' });
     expect(line).toMatchObject({ level, status, priority: 'batch' });
   });
