@@ -33,7 +33,8 @@ export async function findGateway({ settings, origins }: LoadedSettings, cwd: st
   const living = records.filter((_, i) => answers[i]);
   const baseOf = (record: (typeof records)[number]) => (surface === 'admin' ? record.adminUrl : record.url);
   const chosen = isThere ? living.find((record) => baseOf(record) === base) : living[0];
-  const others = living.filter((record) => record !== chosen).map(({ url }) => url);
+  // One that was killed has left its record, and another may answer at its address by now.
+  const others = [...new Set(living.map(({ url }) => url))].filter((url) => url !== chosen?.url);
   if (isThere) return { base, others, isGuess: false };
   return chosen ? { base: baseOf(chosen), others, isGuess: false } : { base, others, isGuess: true };
 }

@@ -54,6 +54,7 @@ function unwritten(context: BatchContext, error: unknown, output: string | null)
   if (code === 'ENOENT' && output !== null) {
     return failed(context, `The results cannot be written: there is no folder ${dirname(output)}. Make it, or name another file with -o.`);
   }
+  if (code === 'EISDIR' && output !== null) return failed(context, `${output} is a folder: name a file with -o.`);
   // Whoever read has had enough.
   return code === 'EPIPE' ? 0 : failed(context, `The results cannot be written: ${message}`);
 }

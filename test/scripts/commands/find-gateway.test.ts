@@ -90,6 +90,13 @@ test('of several in one folder the newest is meant, and the others are told of',
   expect(await findGateway(settings(folder), '/', 'api')).toEqual({ base: newer.url, others: [older.url], isGuess: false });
 });
 
+test('one that was killed, and started again at the same address, is one', async () => {
+  const folder = scratchFolder();
+  await using gateway = await gatewayOf(folder);
+  noteWhereabouts(folder, { ...readWhereabouts(folder)[0]!, pid: 2_000_000_001, startedAt: '2020-01-01T00:00:00.000Z' });
+  expect(await findGateway(settings(folder), '/', 'api')).toEqual({ base: gateway.url, others: [], isGuess: false });
+});
+
 test('what killed gateways leave behind does not pile up, and listening everywhere is asked for here', () => {
   const folder = scratchFolder();
   for (let pid = 1; pid <= 40; pid++) {
