@@ -275,9 +275,12 @@ export const GATEWAY_BOARD: Board = {
           ],
           { max: 1 },
         ),
-        lines('Answers kept', 'short', 'How many are in memory (cache.max_entries).', [
-          query('answers', `sum(headgate_cache_entries{${OF_GATEWAY}})`),
-        ]),
+        lines(
+          'Answers kept',
+          'short',
+          'How many are in memory (cache.max_entries). With state.url they are in the store, and not counted here.',
+          [query('answers', `sum(headgate_cache_entries{${OF_GATEWAY}})`)],
+        ),
         lines('Memory of kept answers', 'bytes', 'As cache.max_bytes bounds it.', [
           query('bytes', `sum(headgate_cache_bytes{${OF_GATEWAY}})`),
         ]),

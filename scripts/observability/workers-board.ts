@@ -152,7 +152,12 @@ export const WORKERS_BOARD: Board = {
           byWorker('headgate_worker_kv_cache_usage_ratio'),
           { limits: [0.85, 0.95], max: 1 },
         ),
-        lines('KV cache in use', 'bytes', 'Its size times its usage.', byWorker('headgate_worker_kv_cache_bytes')),
+        lines(
+          'KV cache in use',
+          'bytes',
+          'Its size times its usage. Only of engines that were started with --kv-cache-memory-bytes: others do not tell the size.',
+          byWorker('headgate_worker_kv_cache_bytes'),
+        ),
         lines(
           'Age of these figures',
           's',

@@ -39,7 +39,7 @@ export interface House extends AsyncDisposable {
 export async function buildHouse(folder: string): Promise<House> {
   await using stack = new AsyncDisposableStack();
   const store = NO_REDIS_SERVER === null ? stack.use(await startRedisServer()) : null;
-  const engineOptions = { model: 'sim-1B', env: { SIM_SPEED: '0.3' } };
+  const engineOptions = { model: 'sim-1B', args: ['--kv-cache-memory-bytes', '1073741824'], env: { SIM_SPEED: '0.3' } };
   const engines = [stack.use(await startSim(engineOptions)), stack.use(await startSim(engineOptions))] as const;
   const enginePort = await freePort(11);
 
@@ -68,7 +68,7 @@ export async function buildHouse(folder: string): Promise<House> {
           { name: 'scarce', key: KEYS.scarce, limits: { requests_per_minute: 1 } },
         ],
       },
-      cache: { enabled: true, max_entries: 3 },
+      cache: { enabled: true },
       batch_window: { window_ms: 20 },
       load_balancer: { affinity: 'session' },
       sessions: { idle_ms: 1_000 },
@@ -84,6 +84,7 @@ export async function buildHouse(folder: string): Promise<House> {
       workers: engines.map(({ url }) => ({ url, max_num_seqs: 2 })),
       admission: { max_queue: 2, queue_timeout_ms: 2_000 },
       circuit_breaker: { open_ms: 1_500 },
+      cache: { enabled: true, max_entries: 2 },
     },
     {},
   );

@@ -108,13 +108,15 @@ async function faults({ front, engines }: House): Promise<void> {
   for (let i = 0; i < 12; i++) await chat(front, { model, max_tokens: 5 });
   for (const { url } of engines) await strike(url, { fault: 'none' });
   await pause(2_000);
+  // More than are kept.
+  for (const seed of [1, 2, 3, 4]) await chat(front, { model, max_tokens: 5, seed, temperature: 0 });
   for (let i = 0; i < 6; i++) await chat(front, { model, max_tokens: 5 });
 }
 
 async function batches(gateway: HouseGateway): Promise<void> {
   const app = { authorization: `Bearer ${KEYS.app}` };
   const model = await loaded(gateway);
-  const lines = Array.from({ length: 400 }, (_, at) => inputLine(`${at}`, `Line ${at}`, at % 40 === 39 ? 'nobody' : model));
+  const lines = Array.from({ length: 400 }, (_, at) => inputLine(`${at}`, `Line ${at}`, model));
   const id = await submit(gateway.url, lines, app);
   const open = async (): Promise<boolean> => {
     const batch = (await (await fetch(`${gateway.url}/v1/batches/${id}`, { headers: app })).json()) as { status: string };
