@@ -684,6 +684,11 @@ export const ROOMS: readonly Room[] = [
       'supervisor/system',
     ],
   },
+  {
+    path: 'scripts/observability',
+    idea: 'dashboards, and the page of metrics, made from the table of metrics',
+    knows: ['gateway/telemetry/metrics'],
+  },
   { path: 'scripts/vllm', idea: 'makes the environment of a real vLLM for CPUs, for tests alone', knows: [] },
   {
     path: 'scripts/shows',

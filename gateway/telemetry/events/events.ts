@@ -6,6 +6,7 @@ import type { Metrics } from '../metrics/metrics.ts';
 import { UNKNOWN_LABEL } from '../metrics/metrics.ts';
 import { labelFrom, methodLabel } from '../metrics/reason-label.ts';
 import { EventSizes } from './event-sizes.ts';
+import { keptTraceId } from './kept-trace.ts';
 import { PromptSizes } from './prompt-sizes.ts';
 import { accountRequest, type CountedTokens } from './request-account.ts';
 import { requestEndFields, requestEndLevel, rounded } from './request-line.ts';
@@ -51,7 +52,9 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false,
     requestEnded(call, outcome, status) {
       const endedAt = clock.now();
       try {
-        const counted = accountRequest(metrics, sizes, call, outcome, status, endedAt);
+        const traceId = keptTraceId(call);
+        const trace = traceId === null ? null : { traceId, at: clock.wall() };
+        const counted = accountRequest(metrics, sizes, call, outcome, status, endedAt, trace);
         if (outcome.kind !== 'refused') onCounted?.(call, counted);
       } finally {
         const level = requestEndLevel(call, outcome, status);

@@ -2,6 +2,7 @@ import type { Attempt } from '../../core/attempt.ts';
 import type { Call } from '../../core/call.ts';
 import { nameOf } from '../../core/principal.ts';
 import type { Outcome } from '../../core/reply.ts';
+import type { TraceMark } from '../metrics/distribution.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { EventSizes } from './event-sizes.ts';
 import type { PromptSizes } from './prompt-sizes.ts';
@@ -25,7 +26,8 @@ export interface CountedTokens {
 const NO_TOKENS: CountedTokens = { input: null, output: null, cached: null };
 
 /**
- * Books a request that has ended: every counter and histogram that hangs on its end. `endedAt` is monotonic ms.
+ * Books a request that has ended: every counter and histogram that hangs on its end. `endedAt` is monotonic ms; `trace` is one that
+ * somebody keeps, or null: a link to any other would lead nowhere.
  * @returns the tokens that it was booked with
  */
 export function accountRequest(
@@ -35,13 +37,14 @@ export function accountRequest(
   outcome: Outcome,
   status: number,
   endedAt: number,
+  trace: TraceMark | null,
 ): CountedTokens {
   const { counters, histograms } = metrics;
   const { journey } = call;
   const model = metrics.modelLabel(call.model);
   const code = String(status);
   counters.requests_total.add(1, call.route.path, methodOf(call), code, model, outcome.kind);
-  histograms.request_duration_seconds.observe(seconds(endedAt - call.arrivedAt), call.route.path, model);
+  histograms.request_duration_seconds.observeTraced(trace, seconds(endedAt - call.arrivedAt), call.route.path, model);
   const key = nameOf(call.principal);
   if (key !== null) counters.key_requests_total.add(1, key, code);
   if (journey.cache !== null) counters.cache_requests_total.add(1, journey.cache);
@@ -53,7 +56,7 @@ export function accountRequest(
   if (outcome.kind === 'disconnected' && !call.isLine) counters.client_disconnects_total.add(1, outcome.phase);
   if (outcome.kind === 'broken') counters.streams_broken_total.add(1, outcome.error.reason);
   const counted = accountTokens(metrics, sizes, call, model, key);
-  accountSpeed(metrics, call, outcome, model);
+  accountSpeed(metrics, call, outcome, model, trace);
   if (outcome.kind === 'complete' && call.attempts.length === 1) accountOverhead(metrics, call, endedAt);
   return counted;
 }
@@ -100,7 +103,7 @@ function inputTokensOf(prompts: PromptSizes, call: Call, { inputTokens, chunks }
   return inputTokens;
 }
 
-function accountSpeed(metrics: Metrics, call: Call, outcome: Outcome, model: string): void {
+function accountSpeed(metrics: Metrics, call: Call, outcome: Outcome, model: string, trace: TraceMark | null): void {
   const { histograms } = metrics;
   const last = call.attempts.at(-1);
   if (!last) return;
@@ -108,7 +111,7 @@ function accountSpeed(metrics: Metrics, call: Call, outcome: Outcome, model: str
   const tokens = outputTokensOf(call);
   const firstToken = firstTokenMs(call, outcome);
   if (firstToken !== null && firstByteAt !== null) {
-    histograms.time_to_first_token_seconds.observe(seconds(firstToken), model);
+    histograms.time_to_first_token_seconds.observeTraced(trace, seconds(firstToken), model);
     // The choices of a request are generated side by side, so one choice's share of the tokens took the whole time.
     const later = tokens === null ? 0 : tokens / Math.max(1, call.peek.choices) - 1;
     if (lastByteAt !== null && later >= 1) {

@@ -1,4 +1,7 @@
 import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client';
+import type { Exemplar } from './distribution.ts';
+
+type Marked = MetricValue<string> & { exemplar?: Exemplar | null };
 
 /** All metrics of one process, as data. */
 export type MetricPage = readonly MetricObjectWithValues<MetricValue<string>>[];
@@ -23,7 +26,29 @@ export function mergedPage(pages: readonly MetricPage[]): Registry {
   const openMetrics = Registry.OPENMETRICS_CONTENT_TYPE as unknown as typeof Registry.PROMETHEUS_CONTENT_TYPE;
   const merged = AggregatorRegistry.aggregate(ruled as unknown as object[]) as Registry;
   merged.setContentType(openMetrics);
+  markNewest(merged, pages);
   return merged;
+}
+
+/** Sums have no exemplars of their own: of each bucket the newest of those that the processes show. */
+function markNewest(merged: Registry, pages: readonly MetricPage[]): void {
+  const newest = new Map<string, Exemplar>();
+  for (const metric of pages.flat()) {
+    for (const value of metric.values as readonly Marked[]) {
+      const { exemplar } = value;
+      if (!exemplar) continue;
+      const key = keyOf(value);
+      if ((newest.get(key)?.timestamp ?? -Infinity) < exemplar.timestamp) newest.set(key, exemplar);
+    }
+  }
+  if (newest.size === 0) return;
+  for (const metric of merged.getMetricsAsArray() as unknown as readonly { readonly type: unknown; readonly values: Marked[] }[]) {
+    if (String(metric.type) !== 'histogram') continue;
+    for (const value of metric.values) {
+      const exemplar = newest.get(keyOf(value));
+      if (exemplar) value.exemplar = exemplar;
+    }
+  }
 }
 
 /**

@@ -5,7 +5,7 @@ import { GAUGES } from './gauges.ts';
 import { METRIC_PREFIX, METRICS } from './table.ts';
 import type { CounterName, GaugeName, HistogramName, MetricName, MetricRow } from './table.ts';
 import type { Ledger, MetricSources } from './sources.ts';
-import { meterOf, tallyOf } from './series.ts';
+import { MAX_SERIES, meterOf, tallyOf } from './series.ts';
 import type { Meter, Tally } from './series.ts';
 
 export interface Metrics {
@@ -86,7 +86,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
       collect() {
         gauge.reset();
         const facts = { ...sources, ledger, clock: options.clock, loop: options.loop, build: options };
-        read(facts, (value, ...labels) => gauge.labels(...labels).set(value));
+        let room = MAX_SERIES;
+        read(facts, (value, ...labels) => {
+          if (room-- > 0) gauge.labels(...labels).set(value);
+        });
       },
     });
   }

@@ -1,8 +1,8 @@
 import { Counter, type CounterConfiguration, type HistogramConfiguration } from 'prom-client';
-import { Distribution, ReadHistogram } from './distribution.ts';
+import { Distribution, ReadHistogram, type TraceMark } from './distribution.ts';
 
-/** Series of one metric before further label sets are folded into `other`: what a mistake at a call site may cost at most. */
-const MAX_SERIES = 2000;
+/** Series of one metric before further label sets are folded into `other` (gauges: left out): what a mistake at a call site may cost at most. */
+export const MAX_SERIES = 2000;
 const MAX_LABEL_CHARS = 128;
 export const OVERFLOW_LABEL = 'other';
 
@@ -99,6 +99,8 @@ export interface Tally {
 /** A histogram by label values. */
 export interface Meter {
   observe(value: number, ...labels: string[]): void;
+  /** The same; readers of OpenMetrics are shown the trace beside the bucket. */
+  observeTraced(trace: TraceMark | null, value: number, ...labels: string[]): void;
 }
 
 /** What has been counted of one series since the last scrape. */
@@ -158,5 +160,8 @@ export function meterOf(config: HistogramConfiguration<string> & { readonly buck
   // One without labels is on the page from the start.
   if (labelNames.length === 0) cache.get([]);
   new ReadHistogram(config, () => cache.bound());
-  return { observe: (value, ...labels) => cache.get(labels).observe(value) };
+  return {
+    observe: (value, ...labels) => cache.get(labels).observe(value),
+    observeTraced: (trace, value, ...labels) => cache.get(labels).observe(value, trace),
+  };
 }

@@ -339,7 +339,7 @@ export const METRICS = {
     kind: 'gauge',
     across: 'first',
     labels: ['worker'],
-    help: 'Bytes of KV cache in use: its size times its usage.',
+    help: 'Bytes of KV cache in use: its size times its usage. Only of engines that tell its size, which vLLM does where --kv-cache-memory-bytes is set.',
   },
   worker_scrape_age_seconds: { kind: 'gauge', across: 'max', labels: ['worker'], help: 'Time since the load of the worker was last read.' },
 

@@ -31,6 +31,12 @@ describe('gauges', () => {
     expect(await scene.samples('requests_in_flight')).toEqual({ requests_in_flight: 4 });
   });
 
+  it('stop growing at a bound', async () => {
+    const limitsUsed = () => Array.from({ length: 5000 }, (_, index) => ({ name: `key-${index}`, limit: 'day' as const, share: 1 }));
+    const scene = createScene({ figures: { ...idleFigures, limitsUsed } });
+    expect(Object.keys(await scene.samples('limit_used_ratio{'))).toHaveLength(2000);
+  });
+
   it('show how far each worker has come, and its load once that has been read', async () => {
     const starting = workerOf(viewOf({ id: 'w0', state: 'starting', stage: 'model_loaded' }));
     const ready = workerOf(viewOf({ id: 'w1', degradation: [{ setting: 'max_model_len', from: '8192', to: '4096', reason: 'too big' }] }), {

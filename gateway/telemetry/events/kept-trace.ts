@@ -1,0 +1,13 @@
+import type { Call } from '../../core/call.ts';
+
+const SAMPLED = 0x01;
+
+/**
+ * The trace that a call is a part of, where somebody is known to keep it: the worker is told so by the flag in its `traceparent`.
+ * null: none, or one that nobody may have kept.
+ */
+export function keptTraceId({ forward }: Pick<Call, 'forward'>): string | null {
+  const [, traceId, , flags] = forward['traceparent']?.split('-') ?? [];
+  if (traceId === undefined || flags === undefined) return null;
+  return (Number.parseInt(flags, 16) & SAMPLED) === 0 ? null : traceId;
+}
