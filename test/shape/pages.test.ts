@@ -10,7 +10,7 @@ import { COMMANDS } from '../../scripts/commands/table.ts';
 // What the pages say can be done can be done as it stands there.
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const PAGES = ['README.md', 'CONTRIBUTING.md', 'gateway/README.md', 'supervisor/README.md', 'profiles/README.md'];
+const PAGES = ['README.md', 'CONTRIBUTING.md', 'gateway/README.md', 'supervisor/README.md', 'profiles/README.md', 'deploy/README.md'];
 const text = (page: string): string => readFileSync(join(ROOT, page), 'utf8');
 
 /** Fenced blocks of a language. */
