@@ -1,0 +1,57 @@
+import type { Call } from '../../core/call.ts';
+import type { EarlyRefusal } from '../../core/events.ts';
+import type { Outcome } from '../../core/reply.ts';
+import type { CallTrace, Kept } from '../../core/trace/call-trace.ts';
+import { isPutOff } from '../events/request-line.ts';
+
+/** Errors that clients bring about are kept so often in a second: anybody can send wrong keys by the thousand. */
+const CLIENTS_PER_SECOND = 10;
+const SECOND_MS = 1_000;
+const LEFT = 499;
+
+/** Decides which traces are kept, once it is known how their requests ended. */
+export class Verdicts {
+  readonly #slowMs: number;
+  #secondBegan = -Infinity;
+  #inSecond = 0;
+
+  constructor(slowMs: number) {
+    this.#slowMs = slowMs;
+  }
+
+  /** `now` and `durationMs` by the monotonic clock. @returns why it is kept; null: it is not */
+  ofCall(call: Call, trace: CallTrace, outcome: Outcome, status: number, durationMs: number, now: number): Kept | null {
+    // A line that is only put off is tried again, thousands at a time.
+    const isError = call.isLine && isPutOff(outcome) ? false : isOurs(outcome, status) || (isClients(status) && this.#mayKeep(now));
+    return isError ? 'error' : this.#ofOthers(trace, durationMs);
+  }
+
+  /** Of what was refused before it became a call. */
+  ofRefusal({ status, durationMs }: EarlyRefusal, trace: CallTrace, now: number): Kept | null {
+    return status >= 500 || this.#mayKeep(now) ? 'error' : this.#ofOthers(trace, durationMs);
+  }
+
+  #ofOthers({ isSampled }: CallTrace, durationMs: number): Kept | null {
+    if (durationMs >= this.#slowMs) return 'slow';
+    return isSampled ? 'sampled' : null;
+  }
+
+  #mayKeep(now: number): boolean {
+    if (now - this.#secondBegan >= SECOND_MS) {
+      this.#secondBegan = now;
+      this.#inSecond = 0;
+    }
+    return ++this.#inSecond <= CLIENTS_PER_SECOND;
+  }
+}
+
+/** The gateway or a worker failed the request, or had no room for it (whatever status `reject_status` gives that). */
+export function isOurs(outcome: Outcome, status: number): boolean {
+  if (outcome.kind === 'disconnected') return false;
+  if (outcome.kind === 'complete') return status >= 500;
+  return outcome.kind === 'broken' || status >= 500 || outcome.error.row.origin !== 'client';
+}
+
+function isClients(status: number): boolean {
+  return status >= 400 && status !== LEFT;
+}
