@@ -1,8 +1,11 @@
 import { expect, test } from 'vitest';
+import { AS_ADMIN } from '../support/admin.ts';
 import { answers, startFakeVllm } from '../support/fake-vllm.ts';
 import { startTestGateway, type TestGateway, until } from '../support/gateway.ts';
 import { type OtlpCollector, type SeenSpan, startOtlpCollector } from '../support/otlp-collector.ts';
+import { scratchFolder } from '../supervisor/support/scratch.ts';
 import { ask, chat } from './asking.ts';
+import { ended, inputLine, submit } from './batch-scene.ts';
 import { endsOf } from './settled.ts';
 
 const CLIENTS = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7' };
@@ -216,6 +219,10 @@ test('what never becomes a call has a span of its own; of keys, prompts and head
   const right = await ask(gateway.url, body, { headers: { authorization: `Bearer ${secret}`, 'x-session-id': 'session-that-is-secret' } });
   expect(right.status).toBe(400);
   await right.text();
+  for (const path of ['/admin/config', '/admin/debug/bundle']) {
+    const shown = await (await fetch(`${gateway.url}${path}`, { headers: AS_ADMIN })).text();
+    expect(shown, path).not.toContain('token-of-the-collector');
+  }
   const spans = await spansOf(gateway, collector);
   const refused = spans.find(({ attributes }) => attributes['http.response.status_code'] === 401)!;
   expect(refused).toMatchObject({ kind: 2, status: 0, attributes: { 'headgate.code': 'invalid_api_key', 'headgate.kept': 'error' } });
@@ -225,6 +232,22 @@ test('what never becomes a call has a span of its own; of keys, prompts and head
   const written = collector.requests.map(({ text }) => text).join('\n');
   expect(written).not.toMatch(/that-is-secret|token-of-the-collector/);
   for (const request of collector.requests) expect(request).toMatchObject({ path: '/v1/traces', headers });
-  const explained = await (await fetch(`${gateway.url}/healthz`).catch(() => null))?.text();
-  expect(explained ?? '').not.toContain('token-of-the-collector');
+});
+
+test('lines of batches are traces of their own, with the name of their batch', { timeout: 60_000 }, async () => {
+  await using collector = await startOtlpCollector();
+  await using worker = await startFakeVllm();
+  await using gateway = await startTestGateway([worker.url], traced(collector), undefined, scratchFolder());
+  await gateway.gateway.firstReady;
+  const id = await submit(gateway.url, [inputLine('one', 'say one'), inputLine('two', 'say two')]);
+  await ended(gateway, id);
+  const spans = await spansOf(gateway, collector);
+  const lines = spans.filter(({ name }) => name === 'batch line');
+  expect(new Set(lines.map(({ traceId }) => traceId)).size).toBe(2);
+  for (const line of lines) {
+    expect(line).toMatchObject({ kind: 5, parentSpanId: '', attributes: { 'headgate.batch.id': id, 'headgate.priority': 'batch' } });
+    const attempt = spans.find(({ name, parentSpanId }) => name === 'chat m' && parentSpanId === line.spanId)!;
+    expect(worker.requests.map(({ headers }) => headers['traceparent'])).toContain(`00-${line.traceId}-${attempt.spanId}-01`);
+  }
+  expectWithin(spans);
 });
