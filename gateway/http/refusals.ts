@@ -63,7 +63,7 @@ export class Refusals {
       code: error.details.code ?? error.row.code,
       durationMs,
       key,
-      trace,
+      ...(trace === null ? {} : { trace }),
     });
     return parts;
   }

@@ -4,7 +4,7 @@ import { GatewayError } from '../../../../gateway/core/errors.ts';
 import type { Call } from '../../../../gateway/core/call.ts';
 import { noteWait } from '../../../../gateway/core/call.ts';
 import type { Outcome } from '../../../../gateway/core/reply.ts';
-import { FinishedSpan } from '../../../../gateway/telemetry/traces/finished-span.ts';
+import type { FinishedSpan } from '../../../../gateway/telemetry/traces/finished-span.ts';
 import { spanCount } from '../../../../gateway/telemetry/traces/request-spans.ts';
 import { Tracer } from '../../../../gateway/telemetry/traces/tracer.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';
