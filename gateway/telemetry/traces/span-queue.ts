@@ -8,7 +8,7 @@ const BATCH = 128;
 /** Requests on their way at once. */
 const AT_ONCE = 4;
 /** How long a span waits for others to go with. */
-const PAUSE_MS = 1_000;
+const PAUSE_MS = 2_000;
 
 /** queue_full: they came faster than the collector took them · failed: it did not take them · rejected: it refused some of a request's · shutdown */
 export type LossReason = 'queue_full' | 'failed' | 'rejected' | 'shutdown';

@@ -90,9 +90,15 @@ describe('of requests', () => {
     await clock.advance(1_000);
     await request(0, bad, 429);
     expect(kept).toHaveLength(11);
-    // What is ours is always kept, whatever status the settings give it.
+    // What is ours is kept more often, whatever status the settings give it; but a crowd that is turned away must not cost much.
     for (let n = 0; n < 50; n++) await request(0, { kind: 'refused', error: new GatewayError('queue_full', 'no room') }, 429);
     expect(kept).toHaveLength(61);
+    for (let n = 0; n < 300; n++) await request(0, { kind: 'refused', error: new GatewayError('queue_full', 'no room') }, 503);
+    expect(kept).toHaveLength(211);
+    // What a worker was asked in vain is kept without limit.
+    const attempts = [newAttempt('a', null)];
+    for (let n = 0; n < 300; n++) await request(0, { kind: 'refused', error: new GatewayError('upstream_error', 'no') }, 502, { attempts });
+    expect(kept).toHaveLength(511);
   });
 
   test('lines of batches have a root of their own kind, and one that is put off is no error', async () => {
