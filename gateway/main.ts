@@ -73,6 +73,7 @@ import { failureFields } from './telemetry/events/request-line.ts';
 import { createMetrics } from './telemetry/metrics/metrics.ts';
 import { runtimeBody } from './telemetry/runtime.ts';
 import { statsBody } from './telemetry/stats.ts';
+import { openTraces } from './telemetry/traces/open-traces.ts';
 import { Usage } from './usage/usage.ts';
 import { VERSION } from './core/version.ts';
 import { createDirectory } from './workers/directory.ts';
@@ -187,7 +188,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     requestEnded: (call: Call) => stored?.runner?.requestEnded(call),
   };
   const withLines = settings.batches.enabled ? [lines] : [];
-  const events = fanOut([books, failures, ...(refused ? [refused] : []), ...withLines], lostEvent(log));
+  const traces = await openTraces({
+    ...{ clock, log, metrics, newId: idMaker(), instance: holder, pid: process.pid, version: VERSION, settings: settings.telemetry },
+    urlOf: (worker) => directory.workers().find(({ id }) => id === worker)?.view.url ?? null,
+  });
+  const tracer = traces && traces.tracer;
+  const { trust_incoming: trustTrace } = settings.telemetry;
+  // First: who writes a request down says whether its trace is kept.
+  const traced = tracer === null ? [] : [tracer.listener];
+  const events = fanOut([...traced, books, failures, ...(refused ? [refused] : []), ...withLines], lostEvent(log));
   const onUnexpected = (error: unknown, requestId: string): void => {
     // Its place, not its text: that may quote what a client sent.
     const fields = failureFields(new GatewayError('internal', 'unexpected', { cause: error }));
@@ -442,6 +451,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const refusals = new Refusals({ random, events, onUnexpected });
   stored = openStored({
     ...{ clock, random, events, log, directory, door, crowd, overload, lifecycle, newId },
+    trace: tracer && tracer.line,
     settings: () => settings,
     records: records && { ...records, files: options.fileRecords ?? records.files, batches: options.batchRecords ?? records.batches },
     place: filesPlace(settings, database, stateDir, options.cwd),
@@ -453,10 +463,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     clock,
     directory,
     maxBodyBytes: () => settings.server.max_body_bytes,
-    trustTrace: () => settings.telemetry.trust_incoming,
+    trustTrace: () => trustTrace,
     handler: () => handler,
     lifecycle: () => lifecycle.stage,
     newId,
+    trace: tracer && tracer.request,
     live,
     bodies,
     turns: new Turns(),
@@ -613,6 +624,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await usage.close();
     await records?.close();
     await early.close();
+    await traces?.close();
     loop.stop();
     log.flush();
   }

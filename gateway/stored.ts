@@ -10,6 +10,7 @@ import type { Events } from './core/events.ts';
 import type { Handler } from './core/handler.ts';
 import type { Log } from './core/log/log.ts';
 import type { Random } from './core/random.ts';
+import type { CallTrace } from './core/trace/call-trace.ts';
 import type { WorkerDirectory } from './core/worker.ts';
 import { FileFolder } from './files/file-folder.ts';
 import { Files } from './files/files.ts';
@@ -48,6 +49,8 @@ interface StoredContext {
   readonly lifecycle: Pick<Lifecycle, 'stage'>;
   /** 32 hexadecimal digits that nobody can guess. */
   readonly newId: () => string;
+  /** Begins the trace of a line of a batch; null: nobody traces. */
+  readonly trace: ((batch: string) => CallTrace) | null;
   readonly settings: () => Settings;
   /** null: nothing is written down here. */
   readonly records: KeptRecords | null;
@@ -87,7 +90,7 @@ export function openStored(context: StoredContext): Stored {
   const runner =
     settings().batches.enabled && files && records && validator
       ? openBatches({
-          ...{ clock, random: context.random, events: context.events, log, directory, newId, holderId },
+          ...{ clock, random: context.random, events: context.events, log, directory, newId, holderId, trace: context.trace },
           ...{ records: records.batches, bytes: files.bytes, handler: context.handler, spare: context.spare },
           sharesPlaces: context.sharesPlaces,
           routeOf: (endpoint) => RELAYED_BY_PATH.get(endpoint) ?? null,

@@ -56,7 +56,7 @@ interface Line {
 }
 
 function explainValue(loaded: LoadedSettings, value: unknown, path: Path): Explained {
-  if (isGroup(value) && path.at(-1) !== 'engine') {
+  if (isGroup(value) && !isEmpty(value) && path.at(-1) !== 'engine') {
     return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, explainValue(loaded, each, [...path, key])]));
   }
   if (Array.isArray(value) && value.some(isGroup)) return value.map((each, i) => explainValue(loaded, each, [...path, i]));
@@ -64,10 +64,9 @@ function explainValue(loaded: LoadedSettings, value: unknown, path: Path): Expla
   return { value: shown(value, path), origin: originText(origin ?? { kind: 'default' }) };
 }
 
-/** Nothing (null, an empty list) is no secret: that a key is missing may be shown. A URL may hold a password wherever it stands. */
+/** Nothing (null, an empty list or group) is no secret: that a key is missing may be shown. A URL may hold a password wherever it stands. */
 function shown(value: unknown, path: Path): unknown {
-  const empty = value === null || (Array.isArray(value) && value.length === 0);
-  if (SETTINGS.root.hides(path) && !empty) return HIDDEN;
+  if (SETTINGS.root.hides(path) && !isEmpty(value)) return HIDDEN;
   if (typeof value === 'string') return withoutSecrets(value);
   if (isWords(value)) return shownArguments(value);
   if (Array.isArray(value)) return value.map((each, i) => shown(each, [...path, i]));
@@ -99,6 +98,10 @@ function isExplainedValue(explained: Explained): explained is ExplainedValue {
 
 function inline(value: unknown): string {
   return stringify(value, { collectionStyle: 'flow', lineWidth: 0, flowCollectionPadding: false }).trimEnd();
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === null || (typeof value === 'object' && Object.keys(value).length === 0);
 }
 
 function isWords(value: unknown): value is readonly string[] {

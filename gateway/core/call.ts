@@ -2,6 +2,7 @@ import type { Attempt } from './attempt.ts';
 import { Cancellation } from './cancellation.ts';
 import type { Lease } from './lease.ts';
 import type { Principal } from './principal.ts';
+import type { CallTrace, WaitKind } from './trace/call-trace.ts';
 
 export type Priority = 'interactive' | 'batch';
 
@@ -120,6 +121,8 @@ export interface Call {
   readonly attempts: Attempt[];
   /** The call whose answer it waits for or reads, which another brought about; null: none. Written by reuse only. */
   rides: Call | null;
+  /** null: nobody traces. */
+  readonly trace: CallTrace | null;
   /** The call's place at the workers, while it has one. Written by admission only. */
   place: Lease | null;
 }
@@ -140,6 +143,8 @@ export interface CallParts extends Pick<Call, 'id' | 'route' | 'body' | 'peek' |
   readonly forward?: Readonly<Record<string, string>>;
   /** Default: any worker. */
   readonly only?: OnlyAt | null;
+  /** Default: none. */
+  readonly trace?: CallTrace | null;
 }
 
 /** A call at its beginning, wherever it comes from: a request, or a line of a batch. */
@@ -163,6 +168,7 @@ export function makeCall(parts: CallParts): Call {
     journey: newJourney(),
     attempts: [],
     rides: null,
+    trace: parts.trace ?? null,
     place: null,
   };
 }
@@ -173,4 +179,11 @@ const NO_LIMITS: readonly string[] = [];
 
 export function newJourney(): Journey {
   return { phase: 'admission', queueMs: 0, windowMs: 0, bytesOut: 0, cache: null, isReplay: false, limitHeaders: NO_LIMITS };
+}
+
+/** The call has waited, from one moment to another (monotonic ms). */
+export function noteWait({ journey, trace }: Call, kind: WaitKind, from: number, to: number): void {
+  if (kind === 'window') journey.windowMs += to - from;
+  else journey.queueMs += to - from;
+  trace?.waits.push({ kind, from, to });
 }

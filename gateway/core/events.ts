@@ -2,6 +2,7 @@ import type { Attempt } from './attempt.ts';
 import type { Call, Priority } from './call.ts';
 import type { BudgetLimit, LimitName, RefusalReason } from './errors.ts';
 import type { Outcome } from './reply.ts';
+import type { CallTrace } from './trace/call-trace.ts';
 import type { WorkerView } from './worker.ts';
 
 export type BreakerState = 'closed' | 'open' | 'half_open';
@@ -81,6 +82,8 @@ export interface EarlyRefusal {
   readonly durationMs: number;
   /** The name of the key that it came with; null: none, or none that is known. */
   readonly key: string | null;
+  /** null or absent: nobody traces, or nobody traces such a request. */
+  readonly trace?: CallTrace | null;
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { makeCall, type Call, type OnlyAt, type Peek, type Priority, type Route } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { mayUse, nameOf, type Principal } from '../core/principal.ts';
+import { type CallTrace, readTraceParent } from '../core/trace/call-trace.ts';
 import type { WorkerDirectory } from '../core/worker.ts';
 import { type BodyRead, jsonCallBody } from '../openai/call-body.ts';
 import { modelMeant, shownName, unknownModel } from '../openai/model-names.ts';
@@ -19,6 +20,8 @@ export interface CallHead {
   readonly principal: Principal;
   /** Monotonic ms at which the request's head was complete. */
   readonly arrivedAt: number;
+  /** null: nobody traces. */
+  readonly trace: CallTrace | null;
 }
 
 export type SessionSource = 'header' | 'prompt_cache_key' | 'user';
@@ -43,7 +46,7 @@ export interface IdentifyContext {
   readonly answerPlace: (answer: string, asker: string | null) => { readonly worker: string; readonly model: string } | 'anothers' | null;
   /** What names the conversation that a call belongs to, the first that it has; empty: nobody asks for that. */
   readonly sessionSources: () => readonly SessionSource[];
-  /** Whether a client's own trace is continued with its sampling decision. */
+  /** Whether a client's own trace goes on to the worker with its sampling decision, where nobody traces here. */
   readonly trustTrace: () => boolean;
 }
 
@@ -52,7 +55,6 @@ const LARGE_BYTES = 262_144;
 const REQUEST_ID = /^[\w.-]{1,128}$/;
 const SESSION_ID = /^[\x21-\x7e]{1,256}$/;
 const ACCEPT = /^[\x20-\x7e]{1,256}$/;
-const TRACE_PARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 const TRACE_STATE = /^[\x20-\x7e]{1,512}$/;
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 const CHARSET = /;\s*charset=("?)([\w-]+)\1/i;
@@ -70,7 +72,7 @@ export function requestIdOf(headers: IncomingHttpHeaders, newId: () => string): 
 export async function identify(
   context: IdentifyContext,
   incoming: IncomingMessage,
-  { id, route, principal, arrivedAt }: CallHead,
+  { id, route, principal, arrivedAt, trace }: CallHead,
   reading: BodyReading,
 ): Promise<Call> {
   const { headers } = incoming;
@@ -103,9 +105,10 @@ export async function identify(
     sessionId: sessionOf(context.sessionSources(), headers, seen),
     idempotencyKey: (headers['idempotency-key'] as string | undefined) ?? null,
     cacheControl: headers['cache-control'] ?? null,
-    forward: forwarded(headers, context.trustTrace()),
+    forward: forwarded(headers, context.trustTrace(), trace),
     only: previousPlace(context, principal, seen.previous ?? null),
     arrivedAt,
+    trace,
   });
 }
 
@@ -175,14 +178,18 @@ function withoutMark(bytes: Buffer): Buffer {
   return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes;
 }
 
-function forwarded(headers: IncomingHttpHeaders, trustTrace: boolean): Record<string, string> {
+/** Of a trace that begins here each attempt gets a `traceparent` of its own, and the client's `tracestate` belongs to another. */
+function forwarded(headers: IncomingHttpHeaders, trustTrace: boolean, trace: CallTrace | null): Record<string, string> {
   const forward: Record<string, string> = {};
   const accept = checked(headers.accept, ACCEPT);
   if (accept !== null) forward['accept'] = accept;
-  const parent = checked(headers['traceparent'], TRACE_PARENT);
-  if (parent === null) return forward;
-  // A stranger's "sampled" must not decide how much we trace.
-  forward['traceparent'] = trustTrace ? parent : `${parent.slice(0, -2)}00`;
+  if (trace === null) {
+    const parent = readTraceParent(headers['traceparent']);
+    if (parent === null) return forward;
+    // A stranger's "sampled" must not decide how much is traced.
+    const given = headers['traceparent'] as string;
+    forward['traceparent'] = trustTrace ? given : `${given.slice(0, -2)}00`;
+  } else if (trace.parentId === null) return forward;
   const state = checked(headers['tracestate'], TRACE_STATE);
   if (state !== null) forward['tracestate'] = state;
   return forward;

@@ -4,6 +4,7 @@ import type { Dialect } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
 import type { Random } from '../core/random.ts';
+import type { CallTrace } from '../core/trace/call-trace.ts';
 import { errorReplyParts, type ErrorReplyParts } from '../openai/error-reply.ts';
 import { discardBody } from './body/read-body.ts';
 
@@ -26,6 +27,8 @@ export interface RefusedRequest {
   readonly durationMs: number;
   /** The name of the key that it came with, where that is known. */
   readonly key?: string | null;
+  /** Default: none. */
+  readonly trace?: CallTrace | null;
 }
 
 /** Refuses what never becomes a call: tells the books, and writes the answer. Errors of calls are answered by the rescue policy. */
@@ -44,7 +47,10 @@ export class Refusals {
   }
 
   /** Tells the books. Returns the answer, for a caller that has its own way to write it. */
-  record(error: GatewayError, { id, route, target, dialect, method, durationMs, key = null }: RefusedRequest): ErrorReplyParts {
+  record(
+    error: GatewayError,
+    { id, route, target, dialect, method, durationMs, key = null, trace = null }: RefusedRequest,
+  ): ErrorReplyParts {
     const parts = errorReplyParts(error, dialect, this.#context.random);
     // A query may hold a key.
     const path = target?.split('?', 1)[0] ?? null;
@@ -57,6 +63,7 @@ export class Refusals {
       code: error.details.code ?? error.row.code,
       durationMs,
       key,
+      ...(trace === null ? {} : { trace }),
     });
     return parts;
   }

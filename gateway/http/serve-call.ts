@@ -5,6 +5,7 @@ import { GatewayError } from '../core/errors.ts';
 import { ANONYMOUS, nameOf, type Principal } from '../core/principal.ts';
 import type { Handler } from '../core/handler.ts';
 import type { Reply } from '../core/reply.ts';
+import type { CallTrace } from '../core/trace/call-trace.ts';
 import { type LateWriter, writeAtEndOfTurn } from '../core/turn/late-writes.ts';
 import type { BodyMemory } from './body/read-body.ts';
 import { principalOf } from './credentials.ts';
@@ -23,6 +24,8 @@ export interface ServeContext extends IdentifyContext {
   readonly handler: () => Handler;
   readonly lifecycle: () => Stage;
   readonly newId: () => string;
+  /** Begins the trace of a request, by what its head says of one; null: nobody traces. */
+  readonly trace: ((traceParent: string | string[] | undefined) => CallTrace) | null;
   /** Every call in flight, so that the end of a drain can cut them. */
   readonly live: Bag<ClientSide>;
   readonly bodies: BodyMemory;
@@ -39,6 +42,7 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
   const { clock, live } = context;
   const arrivedAt = clock.now();
   const id = requestIdOf(incoming.headers, context.newId);
+  const trace = context.trace && context.trace(incoming.headers['traceparent']);
   const room = context.bodies.open();
   let call: Call;
   let principal: Principal = ANONYMOUS;
@@ -47,7 +51,7 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
     context.overload.check();
     context.crowd.check(incoming.socket);
     principal = principalOf(incoming, context.door);
-    const head: CallHead = { id, route, principal, arrivedAt };
+    const head: CallHead = { id, route, principal, arrivedAt, trace };
     call = route.stored
       ? identifyStored(context, incoming, head)
       : await identify(context, incoming, head, {
@@ -59,7 +63,7 @@ export async function serveCall(context: ServeContext, incoming: IncomingMessage
         });
   } catch (error) {
     room.release();
-    const head: CallHead = { id, route, principal, arrivedAt };
+    const head: CallHead = { id, route, principal, arrivedAt, trace };
     refuse(context, incoming, response, head, await context.mistakes.inTime(error, incoming));
     return;
   }
@@ -86,13 +90,13 @@ function refuse(
   { clock, refusals, lifecycle }: ServeContext,
   incoming: IncomingMessage,
   response: ServerResponse,
-  { id, route, principal, arrivedAt }: CallHead,
+  { id, route, principal, arrivedAt, trace }: CallHead,
   thrown: unknown,
 ): void {
   if (lifecycle() !== 'serving') response.shouldKeepAlive = false;
   const { path, dialect } = route;
   const durationMs = clock.now() - arrivedAt;
-  const request = { id, route: path, dialect, method: incoming.method ?? 'POST', durationMs, key: nameOf(principal) };
+  const request = { id, route: path, dialect, method: incoming.method ?? 'POST', durationMs, key: nameOf(principal), trace };
   refusals.answer(incoming, response, refusals.errorOf(thrown, id), request);
 }
 

@@ -20,10 +20,13 @@ export interface Case {
   readonly without?: string;
   /** A Valkey or Redis server is started for it, at the URL that STORE in `settings` stands for. */
   readonly needsStore?: true;
+  /** A collector of traces that keeps nothing is started for it, at the URL that COLLECTOR in `settings` stands for. */
+  readonly needsCollector?: true;
 }
 
-/** Where the URL of the store goes, and the path of a file with so many keys. */
+/** Where the URLs of the store and of the collector go, and the path of a file with so many keys. */
 export const STORE = 'STORE_URL';
+export const COLLECTOR = 'COLLECTOR_URL';
 export const KEYS_FILE = 'KEYS_FILE';
 const MANY = 10_000;
 
@@ -81,6 +84,10 @@ export const CASES: readonly Case[] = [
   {
     ...{ ...chat, name: 'cached', what: 'a chat answered from the cache, beside a relayed one' },
     ...{ load: { connections: 32, temperature: 0 }, settings: 'cache: { enabled: true }\n', without: ALONE },
+  },
+  {
+    ...{ ...chat, name: 'traced', what: 'a chat with traces (3 % kept) sent to a collector, beside one without', needsCollector: true },
+    ...{ load: { connections: 32, fresh: true }, settings: `telemetry: { otlp_endpoint: "${COLLECTOR}" }\n`, without: '' },
   },
   {
     ...{ name: 'light', what: 'a chat at 200 a second', kind: 'added', unit: 'call', stepUs: STEP_US },

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Case, filesNeeded, KEYS_FILE, manyKeys, STORE } from './cases.ts';
+import { type Case, COLLECTOR, filesNeeded, KEYS_FILE, manyKeys, STORE } from './cases.ts';
+import { startCollector } from './collector.ts';
 import { underLoad, warmUp, whileHeld, whileIdle } from './measure.ts';
 import { GATEWAY, type Proxy } from './proxies/proxies.ts';
 import type { CaseResult, Round } from './result.ts';
@@ -71,11 +72,15 @@ async function runCase(of: Case, running: readonly Running[], plan: Plan): Promi
   // Memory varies little, and each round starts every proxy anew.
   if (of.kind === 'held') return inRounds({ ...plan, rounds: Math.ceil(plan.rounds / 3) }, () => eachFresh(of, plan));
   const store = of.needsStore === true ? await startStore(starter) : null;
+  const collector = of.needsCollector === true ? await startCollector() : null;
   const start = async (settings: string | undefined): Promise<Running | null> => {
     if (settings === undefined) return null;
     const file = join(starter.folder, 'keys.yaml');
     if (settings.includes(KEYS_FILE)) writeFileSync(file, manyKeys(), { mode: 0o600 });
-    const written = settings.replace(STORE, store?.url ?? '').replace(KEYS_FILE, file);
+    const written = settings
+      .replace(STORE, store?.url ?? '')
+      .replace(COLLECTOR, collector?.url ?? '')
+      .replace(KEYS_FILE, file);
     const started = await startProxy(gatewayOf(plan), written, starter);
     await warmUp(null, started, starter.tools, seconds);
     return started;
@@ -102,6 +107,9 @@ async function runCase(of: Case, running: readonly Running[], plan: Plan): Promi
   await variant?.stop();
   await without?.stop();
   await store?.stop();
+  await collector?.stop();
+  // Else it was the gateway's cost of doing nothing that was measured.
+  if (collector?.bytes === 0) plan.note(`${of.name}: no trace came to the collector.`);
   return rounds;
 }
 

@@ -10,6 +10,7 @@ import type { AdminStatus, Stats } from '../../gateway/http/pages/admin-answers.
 import { AS_ADMIN } from '../support/admin.ts';
 import { event, startFakeVllm, type FakeVllm } from '../support/fake-vllm.ts';
 import { until } from '../support/gateway.ts';
+import { startOtlpCollector } from '../support/otlp-collector.ts';
 import { run, type RunningProcess } from '../support/process.ts';
 
 const CLI = fileURLToPath(new URL('../../scripts/headgate.ts', import.meta.url));
@@ -285,3 +286,23 @@ async function served(url: string): Promise<Answer> {
     if (answer.reason !== 'queue_full' || tries === 20) return answer;
   }
 }
+
+test('all processes send their traces, each by its own name, and all are told as one at the end', async () => {
+  await using collector = await startOtlpCollector();
+  await using worker = await startFakeVllm();
+  const box = await startBox([worker], { telemetry: { otlp_endpoint: collector.url, sample_ratio: 1 } });
+  const servers = await box.serving();
+  const roots = () => collector.spans.filter(({ kind }) => kind === 2);
+  const pids = () => new Set(roots().map(({ resource }) => resource['process.pid']));
+  let asked = 0;
+  await until(async () => {
+    expect((await chat(box.url)).status).toBe(200);
+    asked++;
+    return pids().size === 2;
+  }, 'spans of both');
+  expect([...pids()].sort()).toEqual([...servers].sort());
+  expect(new Set(roots().map(({ resource }) => resource['service.instance.id'])).size).toBe(2);
+  await box[Symbol.asyncDispose]();
+  // What had not been sent yet was sent before they ended.
+  expect(roots()).toHaveLength(asked);
+});

@@ -18,7 +18,12 @@ export interface Room {
 const HTTP = ['hono', 'hono/**', '@hono/**', 'undici', 'node:http'];
 
 export const ROOMS: readonly Room[] = [
-  { path: 'gateway/core', idea: 'call, reply, worker, errors, clock, chance: what every part means by these words', knows: [] },
+  { path: 'gateway/core/trace', idea: 'what is noted of a request while nobody knows whether its trace is kept', knows: [] },
+  {
+    path: 'gateway/core',
+    idea: 'call, reply, worker, errors, clock, chance: what every part means by these words',
+    knows: ['gateway/core/trace'],
+  },
   { path: 'gateway/core/turn', idea: 'turns of the event loop: what may wait for the end of one', knows: [] },
   { path: 'gateway/core/bag', idea: 'what is under way, by the thousand', knows: [] },
   { path: 'gateway/core/secrets', idea: 'what must not be shown, and how it is taken out; names that nobody can guess', knows: [] },
@@ -104,6 +109,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/batches/journals',
       'gateway/core',
       'gateway/core/log',
+      'gateway/core/trace',
       'gateway/core/turn',
       'gateway/openai',
       'gateway/state/store',
@@ -178,7 +184,13 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/telemetry/events',
     idea: 'turns what happens into counters and log lines',
-    knows: ['gateway/core', 'gateway/core/history', 'gateway/core/log', 'gateway/link', 'gateway/telemetry/metrics'],
+    knows: ['gateway/core', 'gateway/core/history', 'gateway/core/log', 'gateway/core/trace', 'gateway/link', 'gateway/telemetry/metrics'],
+  },
+  {
+    path: 'gateway/telemetry/traces',
+    idea: 'spans of the requests that are kept, on their way to a collector',
+    knows: ['gateway/core', 'gateway/core/log', 'gateway/core/trace', 'gateway/telemetry/events', 'gateway/telemetry/metrics'],
+    shuns: HTTP,
   },
   {
     path: 'gateway/telemetry',
@@ -231,6 +243,7 @@ export const ROOMS: readonly Room[] = [
     knows: [
       'gateway/core',
       'gateway/core/bag',
+      'gateway/core/trace',
       'gateway/core/turn',
       'gateway/http/body',
       'gateway/keys',
@@ -291,6 +304,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/config/schema',
       'gateway/core',
       'gateway/core/log',
+      'gateway/core/trace',
       'gateway/files',
       'gateway/http',
       'gateway/http/stored',
@@ -363,6 +377,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/telemetry',
       'gateway/telemetry/events',
       'gateway/telemetry/metrics',
+      'gateway/telemetry/traces',
       'gateway/usage',
       'gateway/workers',
       'gateway/workers/wire',

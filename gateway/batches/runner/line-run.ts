@@ -54,7 +54,7 @@ export class LineRun {
 
   /** @throws UnreadableInput */
   async outcome(): Promise<Sorted> {
-    const { clock, directory, handler } = this.#parts;
+    const { clock, directory, handler, trace } = this.#parts;
     const { work, line } = this;
     const request = requestLine(await this.#bytes());
     if (request === null) throw new UnreadableInput('it is not what was validated');
@@ -72,7 +72,7 @@ export class LineRun {
     line.model = model.id;
     const call = makeCall({
       ...{ id: this.id, route: work.route, body: sent, peek: seen, model: model.id, principal: work.principal },
-      ...{ priority: 'batch', isLine: true, arrivedAt: clock.now() },
+      ...{ priority: 'batch', isLine: true, arrivedAt: clock.now(), trace: trace ? trace(work.row.id) : null },
     });
     this.call = call;
     try {

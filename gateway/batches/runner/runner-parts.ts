@@ -5,6 +5,7 @@ import type { Handler } from '../../core/handler.ts';
 import type { Log } from '../../core/log/log.ts';
 import type { Principal } from '../../core/principal.ts';
 import type { Random } from '../../core/random.ts';
+import type { CallTrace } from '../../core/trace/call-trace.ts';
 import type { WorkerDirectory } from '../../core/worker.ts';
 import type { BatchRow, Holder } from '../../state/store/batch-terms.ts';
 import type { FileBytes } from '../../state/store/file-bytes.ts';
@@ -36,6 +37,8 @@ export interface RunnerParts {
   /** The policies, from the one that opens the books on. */
   readonly handler: () => Handler;
   readonly newId: () => string;
+  /** Begins the trace of a line of a batch. Absent or null: nobody traces. */
+  readonly trace?: ((batch: string) => CallTrace) | null | undefined;
   readonly routeOf: (endpoint: string) => Route | null;
   /** How many more calls of a model its workers can run at once. */
   readonly spare: (model: string) => number;

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { isLoopbackHost, isWildcardHost } from './values/addresses.ts';
 import { keyFindings } from './key-findings.ts';
 import { nearestName } from './nearest-name.ts';
@@ -168,10 +169,11 @@ function* neverReached({ timeouts, admin, telemetry }: Settings): Generator<Cros
     yield warning(['admin', 'host'], [['admin', 'port']], 'admin.host has no effect while admin.port is null');
   }
   const untouched = defaultSettings().telemetry;
-  for (const name of ['otlp_endpoint', 'sample_ratio', 'slow_ms'] as const) {
-    if (telemetry[name] === untouched[name]) continue;
-    const message = 'has no effect yet: this version sends no traces; a traceparent that comes in is passed on to the worker';
-    yield warning(['telemetry', name], [], message);
+  for (const name of ['headers', 'service_name', 'sample_ratio', 'slow_ms'] as const) {
+    if (telemetry.otlp_endpoint !== null || isDeepStrictEqual(telemetry[name], untouched[name])) continue;
+    const message =
+      'has no effect without telemetry.otlp_endpoint: a traceparent that comes in is passed on to the worker, and that is all';
+    yield warning(['telemetry', name], [['telemetry', 'otlp_endpoint']], message);
   }
 }
 

@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { auth, limits, metrics } from './client-keys.ts';
 import { batches, database, files } from './database.ts';
-import { controlProblem, originProblem, serverUrlProblem } from './values/addresses.ts';
+import { controlProblem, originProblem } from './values/addresses.ts';
 import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path, processes, share } from './values/kinds.ts';
-import { namedModel } from './named-model.ts';
+import { namedModel } from './values/named-model.ts';
 import { placement } from './placement.ts';
 import { listedWorker } from './listed-worker.ts';
 import { cache, idempotency, sessions, singleFlight } from './reuse.ts';
 import { state } from './state.ts';
+import { telemetry } from './telemetry.ts';
 
 // The one place that says which settings exist, their defaults and ranges. Rules between settings are in cross-checks.ts.
 
@@ -220,16 +221,6 @@ const log = z.strictObject({
     .enum(['auto', 'json', 'pretty'])
     .default('auto')
     .describe('json: one object a line. pretty: for people. auto: pretty on a terminal, json anywhere else.'),
-});
-
-const telemetry = z.strictObject({
-  otlp_endpoint: checked((text) => serverUrlProblem(text, 'any'))
-    .nullable()
-    .default(null)
-    .describe('OTLP/HTTP collector for traces, such as http://127.0.0.1:4318. null = no tracing.'),
-  sample_ratio: share().default(0.03).describe('Share of ordinary requests that are traced; errors and slow ones always are.'),
-  slow_ms: ms(0).default(10_000).describe('From this duration on a request is slow and always traced.'),
-  trust_incoming: z.boolean().default(false).describe("true continues the client's trace (traceparent) instead of starting a new one."),
 });
 
 export const settingsSchema = z.strictObject({

@@ -5,6 +5,9 @@
 const LOG_FIELDS = [
   // request
   'request_id',
+  'trace_id',
+  'span_id',
+  'traced',
   'method',
   'route',
   'path',

@@ -1,5 +1,5 @@
 import PQueue from 'p-queue';
-import type { Call, Priority } from '../../core/call.ts';
+import { type Call, noteWait, type Priority } from '../../core/call.ts';
 import type { Timer } from '../../core/clock.ts';
 import type { GatewayError } from '../../core/errors.ts';
 import { flowOf } from '../../core/principal.ts';
@@ -281,7 +281,7 @@ export class Room {
       probation?.cancel();
       this.#endProbation(waiting);
       this.#waiting.delete(waiting);
-      call.journey.queueMs += clock.now() - startedAt;
+      noteWait(call, 'queue', startedAt, clock.now());
       if (this.#line.size > 0) return;
       this.#lookAgain?.cancel();
       this.#lookAgain = null;

@@ -235,6 +235,7 @@ export class Dispatch {
   #request(call: Call, worker: Worker): UpstreamRequest {
     const { body, route } = call;
     const headers: Record<string, string> = { ...call.forward, 'x-request-id': this.#context.newRequestId() };
+    if (call.trace !== null) headers['traceparent'] = call.trace.beginAttempt(this.#context.clock.now());
     if (route.stored) return { method: route.stored, path: call.only?.target ?? route.path, headers, body: null };
     headers['content-type'] = body.contentType;
     return { method: 'POST', path: route.path, headers, body: bodyFor(call, worker) };

@@ -1,4 +1,4 @@
-import type { Call } from '../../core/call.ts';
+import { type Call, noteWait } from '../../core/call.ts';
 import type { Clock, Timer } from '../../core/clock.ts';
 import type { Taking } from './limiter.ts';
 
@@ -67,7 +67,7 @@ export class LimitLines {
       });
     } finally {
       offCancel();
-      call.journey.queueMs += this.#clock.now() - startedAt;
+      noteWait(call, 'limit', startedAt, this.#clock.now());
     }
   }
 

@@ -1,4 +1,4 @@
-import type { Call } from '../../core/call.ts';
+import { type Call, noteWait } from '../../core/call.ts';
 import type { Cancellation } from '../../core/cancellation.ts';
 import type { Clock } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -64,7 +64,7 @@ async function isKnownGone(clock: Clock, directory: WorkerDirectory, call: Call,
     if (error !== loss || loss.failure || clock.now() >= askUntil) throw error;
     return false;
   } finally {
-    call.journey.queueMs += clock.now() - startedAt;
+    noteWait(call, 'worker', startedAt, clock.now());
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Call } from '../../core/call.ts';
+import { type Call, noteWait } from '../../core/call.ts';
 import type { Layer } from '../../core/handler.ts';
 import type { Clock, Timer } from '../../core/clock.ts';
 import type { GatewayError } from '../../core/errors.ts';
@@ -132,7 +132,7 @@ export class BatchWindows {
         try {
           await lane.window.hold(call, lane.guard.widthMs, settings.max_batch_size);
         } finally {
-          call.journey.windowMs += this.#clock.now() - startedAt;
+          noteWait(call, 'window', startedAt, this.#clock.now());
         }
       }
       const reply = await next(call);

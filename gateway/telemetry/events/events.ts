@@ -9,7 +9,7 @@ import { EventSizes } from './event-sizes.ts';
 import { keptTraceId } from './kept-trace.ts';
 import { PromptSizes } from './prompt-sizes.ts';
 import { accountRequest, type CountedTokens } from './request-account.ts';
-import { requestEndFields, requestEndLevel, rounded } from './request-line.ts';
+import { requestEndFields, requestEndLevel, rounded, traceFields } from './request-line.ts';
 import { tellBatchEnd, tellDrain, tellReload, tellStore } from './process-lines.ts';
 import { FailureWatch } from './failure-watch.ts';
 import { createWorkerAccount } from './worker-account.ts';
@@ -64,13 +64,14 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false,
       }
     },
 
-    requestRefused({ id, route, path, method, status, code, durationMs, key }) {
+    requestRefused({ id, route, path, method, status, code, durationMs, key, trace }) {
       const label = methodLabel(method);
       counters.requests_total.add(1, route, label, String(status), UNKNOWN_LABEL, 'refused');
       histograms.request_duration_seconds.observe(durationMs / MS_PER_SECOND, route, UNKNOWN_LABEL);
       if (key !== null) counters.key_requests_total.add(1, key, String(status));
       log.write(status >= 500 ? 'warn' : 'info', 'request.end', 'request refused', {
         request_id: id,
+        ...traceFields(trace),
         method: label,
         route,
         ...(path !== null && (code === 'unknown_url' || code === 'method_not_allowed') ? { path: shownPath(path) } : {}),

@@ -2,6 +2,7 @@ import type { Call } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { nameOf } from '../../core/principal.ts';
 import type { Outcome } from '../../core/reply.ts';
+import type { CallTrace } from '../../core/trace/call-trace.ts';
 import type { LogFields } from '../../core/log/fields.ts';
 import type { LogLevel } from '../../core/log/log.ts';
 
@@ -17,6 +18,7 @@ export function requestEndFields(call: Call, outcome: Outcome, status: number, d
   const error = outcome.kind === 'refused' || outcome.kind === 'broken' ? outcome.error : null;
   return {
     request_id: call.id,
+    ...traceFields(call.trace),
     method: methodOf(call),
     route: call.route.path,
     model: call.model,
@@ -46,6 +48,13 @@ export function requestEndFields(call: Call, outcome: Outcome, status: number, d
   };
 }
 
+/** By which a line and the spans of the same request are found; `traced`: why these are kept, where they are. */
+export function traceFields(trace: CallTrace | null | undefined): LogFields {
+  return trace == null ? NO_FIELDS : { trace_id: trace.traceId, span_id: trace.spanId, traced: trace.kept };
+}
+
+const NO_FIELDS: LogFields = {};
+
 /** From arrival to the first of a stream that its client got; null where it got none. */
 export function firstTokenMs({ peek, attempts, arrivedAt }: Call, outcome: Outcome): number | null {
   const firstByteAt = attempts.at(-1)?.firstByteAt ?? null;
@@ -70,6 +79,12 @@ export function requestEndLevel({ isLine }: Pick<Call, 'isLine'>, outcome: Outco
   if (outcome.kind === 'complete') return status >= 500 ? 'warn' : 'info';
   if (outcome.error.kind === 'internal') return 'error';
   return outcome.error.row.origin === 'client' && outcome.kind === 'refused' ? 'info' : 'warn';
+}
+
+/** It was taken back, or told to come again. */
+export function isPutOff(outcome: Outcome): boolean {
+  if (outcome.kind === 'complete') return false;
+  return outcome.kind === 'disconnected' || (outcome.error.row.retry === true && outcome.error.details.hopeless !== true);
 }
 
 /**

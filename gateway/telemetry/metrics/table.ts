@@ -349,6 +349,20 @@ export const METRICS = {
   gpu_temperature_celsius: { kind: 'gauge', across: 'first', labels: ['gpu'], help: 'Temperature of the GPU.' },
   gpu_power_watts: { kind: 'gauge', across: 'first', labels: ['gpu'], help: 'Power drawn by the GPU.' },
 
+  traces_total: {
+    kind: 'counter',
+    labels: ['kept'],
+    zero: [['error'], ['slow'], ['sampled']],
+    help: 'Traces that are kept, by why: error, slow (from telemetry.slow_ms on), or sampled (telemetry.sample_ratio of the rest).',
+  },
+  spans_exported_total: { kind: 'counter', labels: [], zero: [[]], help: 'Spans that the collector has taken.' },
+  spans_lost_total: {
+    kind: 'counter',
+    labels: ['reason'],
+    zero: [['queue_full'], ['failed'], ['rejected'], ['shutdown']],
+    help: 'Spans that did not reach the collector: they came faster than it took them, it did not take them, it refused them, or the gateway stopped.',
+  },
+
   shutdown_duration_seconds: {
     kind: 'gauge',
     across: 'max',

@@ -53,6 +53,16 @@ describe('explaining settings', () => {
       expect(explainSettings(load(given), path)).toBeNull();
   });
 
+  test('hides the values of headers for a collector, each by its own name', () => {
+    const text = explainSettings(
+      load({ file: 'telemetry: { otlp_endpoint: http://127.0.0.1:4318, headers: { x-key: hunter2, x-other: hunter3 } }' }),
+    );
+    expect(text).not.toMatch(/hunter/);
+    expect(text).toMatch(/^ {4}x-key: \(hidden\) +# headgate\.yaml:1$/m);
+    expect(text).toMatch(/^ {4}x-other: \(hidden\) +# headgate\.yaml:1$/m);
+    expect(explainSettings(load({}))).toMatch(/^ {2}headers: \{\} +# default$/m);
+  });
+
   test('hides secrets, but not that there is none', () => {
     const text = explainSettings(load(given));
     expect(text).not.toContain('hunter2');

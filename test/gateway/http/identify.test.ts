@@ -40,7 +40,7 @@ async function made(body: string, headers: Record<string, string> = {}, route = 
   return identify(
     context,
     incoming as unknown as IncomingMessage,
-    { id: 'id-1', route, principal: ANONYMOUS, arrivedAt: 5 },
+    { id: 'id-1', route, principal: ANONYMOUS, arrivedAt: 5, trace: null },
     { onWanted() {}, onLength() {} },
   );
 }
@@ -117,7 +117,7 @@ describe('a large body', () => {
       sessionSources: () => SOURCES,
       answerPlace: () => null,
     };
-    const head = { id: 'id', route: CHAT, principal: ANONYMOUS, arrivedAt: 0 };
+    const head = { id: 'id', route: CHAT, principal: ANONYMOUS, arrivedAt: 0, trace: null };
     const kind = await identify(context, incoming as unknown as IncomingMessage, head, { onWanted() {}, onLength() {} }).then(
       () => 'call',
       (error: GatewayError) => error.kind,
@@ -242,7 +242,7 @@ describe('refusals', () => {
         sessionSources: () => SOURCES,
         answerPlace: () => null,
       };
-      const head = { id: 'id', route: CHAT, principal: ANONYMOUS, arrivedAt: 0 };
+      const head = { id: 'id', route: CHAT, principal: ANONYMOUS, arrivedAt: 0, trace: null };
       const reading = { onWanted: () => asked++, onLength() {} };
       await identify(context, incoming as unknown as IncomingMessage, head, reading).catch(() => {});
       expect(asked).toBe(wanted);

@@ -114,13 +114,15 @@ describe('settings that do nothing', () => {
   });
 
   test.each([
-    ['otlp_endpoint: http://127.0.0.1:4318', '1:29: telemetry.otlp_endpoint'],
+    ['headers: { a: b }', '1:23: telemetry.headers'],
+    ['service_name: x', '1:28: telemetry.service_name'],
     ['sample_ratio: 0.5', '1:28: telemetry.sample_ratio'],
     ['slow_ms: 1', '1:23: telemetry.slow_ms'],
-  ])('are warned of where nothing reads them yet: %s', (setting, where) => {
+  ])('are warned of where nothing is traced: %s', (setting, where) => {
     expect(load({ file: `telemetry: { ${setting} }` }).warnings).toEqual([
-      `headgate.yaml:${where}: has no effect yet: this version sends no traces; a traceparent that comes in is passed on to the worker`,
+      `headgate.yaml:${where}: has no effect without telemetry.otlp_endpoint: a traceparent that comes in is passed on to the worker, and that is all`,
     ]);
+    expect(load({ file: `telemetry: { otlp_endpoint: http://127.0.0.1:4318, ${setting} }` }).warnings).toEqual([]);
     expect(load({ file: 'telemetry: { otlp_endpoint: null, sample_ratio: 0.03, slow_ms: 10000, trust_incoming: true }' }).warnings).toEqual(
       [],
     );

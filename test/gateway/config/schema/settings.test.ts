@@ -97,7 +97,7 @@ describe('the schema of settings', () => {
       shutdown: { settle_ms: 3000, grace_ms: 30000 },
       log: { level: 'info', format: 'auto' },
       metrics: { public: null },
-      telemetry: { otlp_endpoint: null, sample_ratio: 0.03, slow_ms: 10000, trust_incoming: false },
+      telemetry: { otlp_endpoint: null, headers: {}, service_name: 'headgate', sample_ratio: 0.03, slow_ms: 10000, trust_incoming: false },
     });
   });
 

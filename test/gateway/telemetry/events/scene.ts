@@ -157,6 +157,7 @@ export function callOf({ attempts = 0, worker = 'w0', ...story }: Story = {}, mo
     idempotencyKey: null,
     cacheControl: null,
     rides: null,
+    trace: null,
     forward: { authorization: `Bearer ${SECRETS.key}` },
     only: null,
     arrivedAt: 1000,
