@@ -1,0 +1,5 @@
+import { html } from '../html.js';
+
+export function Batches() {
+  return html`<p>…</p>`;
+}

@@ -1,0 +1,5 @@
+import { html } from '../html.js';
+
+export function Calls() {
+  return html`<p>…</p>`;
+}

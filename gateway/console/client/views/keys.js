@@ -1,0 +1,5 @@
+import { html } from '../html.js';
+
+export function Keys() {
+  return html`<p>…</p>`;
+}

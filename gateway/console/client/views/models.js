@@ -1,0 +1,5 @@
+import { html } from '../html.js';
+
+export function Models() {
+  return html`<p>…</p>`;
+}
