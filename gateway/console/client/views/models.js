@@ -40,7 +40,7 @@ function ModelPanel({ model, supervised }) {
       <h2 title=${id}>${shortModel(id)}</h2>
       <${Pill} tone=${asleep && state !== 'ready' ? 'busy' : toneOf(state)}>${word}<//>
     </header>
-    <p class="sub mono">${id}</p>
+    ${shortModel(id) !== id && html`<p class="sub mono">${id}</p>`}
     <dl class="facts">
       <div>
         <dt>Context</dt>
@@ -55,6 +55,7 @@ function ModelPanel({ model, supervised }) {
         <dd>${state === 'ready' ? served(id) : model.eta_seconds === null ? '–' : seconds(model.eta_seconds)}</dd>
       </div>
     </dl>
+    ${model.fit && html`<${Fit} fit=${model.fit} />`}
     ${model.reason !== null && html`<div class=${`callout ${state === 'failed' ? 'bad' : 'warn'}`}><p>${model.reason}</p></div>`}
     <p class="tags">
       ${model.aliases.map((alias) => html`<span>${alias}</span>`)}
@@ -73,7 +74,6 @@ function ModelPanel({ model, supervised }) {
               />`
             : html`<${Ask}
                 label="Load"
-                tone="primary"
                 disabled=${state === 'loading' || state === 'failed'}
                 question=${`Load ${shortModel(id)}?`}
                 detail=${other ? `${shortModel(other.id)} makes room for it, once its calls have ended.` : 'It is loaded at once, if a card has room.'}
@@ -89,4 +89,38 @@ function ModelPanel({ model, supervised }) {
 function served(id) {
   const workers = store.status.value?.workers.filter(({ model, state }) => model === id && state === 'ready') ?? [];
   return workers.length === 1 ? workers[0].id : `${workers.length} workers`;
+}
+
+/** @type {Record<string, [string, string]>} */
+const VERDICTS = { fits: ['good', 'Fits the card'], tight: ['warn', 'Tight on the card'], no: ['bad', 'Does not fit the card'] };
+
+/** Where the card's memory goes. @param {{ fit: NonNullable<Model['fit']> }} props */
+function Fit({ fit }) {
+  const [tone, word] = VERDICTS[fit.verdict];
+  const whole = Math.max(fit.totalGib, fit.weightsGib + fit.otherGib + fit.kvCacheGib);
+  const parts = [
+    { tone: 'violet', name: 'weights', gib: fit.weightsGib },
+    { tone: 'amber', name: 'working memory', gib: fit.otherGib },
+    { tone: 'water', name: 'KV cache', gib: fit.kvCacheGib },
+  ];
+  return html`<div class="fit">
+    <p>
+      <strong class=${`tone-${tone}`}>${word}</strong
+      ><span>${number(fit.concurrency, 1)} calls of ${number(fit.contextTokens)} tokens at once</span>
+    </p>
+    <div
+      class="fall tall"
+      role="img"
+      aria-label=${`Of ${number(fit.totalGib, 1)} GiB: ${parts.map(({ name, gib }) => `${name} ${number(gib, 1)}`).join(', ')}`}
+    >
+      <div class="shares">
+        ${parts.map((part) => html`<b class=${`ink-${part.tone}`} style=${{ width: `${(part.gib / whole) * 100}%` }}></b>`)}
+      </div>
+    </div>
+    <ul class="legend">
+      ${parts.map((part) => html`<li><i class=${`ink-${part.tone}`}></i>${part.name} ${number(part.gib, 1)}</li>`)}
+      <li><i class="ink-raised"></i>of ${number(fit.totalGib, 1)} GiB</li>
+    </ul>
+    ${fit.verdict !== 'fits' && html`<p class="advice">${fit.reason}</p>`}
+  </div>`;
 }

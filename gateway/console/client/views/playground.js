@@ -64,7 +64,7 @@ export function Playground() {
       </div>
       <div class="row">
         <div>
-          <label for="most">Tokens at most</label
+          <label for="most">Max tokens</label
           ><input id="most" type="number" min="1" max="32768" value=${form.most} onInput=${field('most')} />
         </div>
         <div>

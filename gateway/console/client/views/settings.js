@@ -25,7 +25,7 @@ export function Settings() {
   const all = flat(value.settings);
   const words = wanted.trim().toLowerCase();
   const shown = all.filter(({ path, origin }) => (!changedOnly || origin !== 'default') && path.toLowerCase().includes(words));
-  const sections = Map.groupBy(shown, ({ path }) => path.split('.')[0]);
+  const sections = Map.groupBy(shown, ({ path }) => path.split(/[.[]/)[0]);
   return html`<p class="sub flush">
       ${value.file === null ? 'There is no settings file: these are the defaults, and what flags and the environment say.' : html`From <code>${value.file}</code>. Change it there, then read it anew: what can change live does, without a call lost.`}
     </p>
@@ -49,7 +49,7 @@ export function Settings() {
       />
     </div>
     ${shown.length === 0 && html`<p class="calm">No setting is called like that.</p>`}
-    <div class="grid two masonry">
+    <div class="masonry">
       ${[...sections].map(
         ([section, settings]) =>
           html`<${Panel} title=${sentence(section)}>
@@ -57,8 +57,8 @@ export function Settings() {
               ${settings.map(
                 ({ path, value: of, origin }) =>
                   html`<div class=${origin === 'default' ? '' : 'set'}>
-                    <dt>${path.slice(section.length + 1) || section}</dt>
-                    <dd><code>${text(of)}</code>${origin !== 'default' && html`<em>${origin}</em>`}</dd>
+                    <dt>${path.slice(section.length).replace(/^\./, '') || section}</dt>
+                    <dd><code>${text(of)}</code>${origin !== 'default' && html`<em title=${origin}>${origin.split('/').at(-1)}</em>`}</dd>
                   </div>`,
               )}
             </dl>

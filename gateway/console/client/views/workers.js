@@ -91,7 +91,10 @@ function WorkerPanel({ worker }) {
               text=${`${gib(gpu.memory_used_bytes)} of ${gib(gpu.memory_total_bytes)} GiB`}
             />`,
         )}
-        <${Spark} values=${history.column(`kv:${id}`)} />
+        <figure>
+          <${Spark} values=${history.column(`kv:${id}`)} />
+          <figcaption>KV cache, last minutes</figcaption>
+        </figure>
       </div>
       <dl class="facts">
         <div>
