@@ -113,7 +113,7 @@ function Stream() {
       ${workers.map(
         ({ id, model, state, kv_cache_usage_ratio: kv, in_flight: has, percent: done }) =>
           html`<li>
-            <a class=${`basin ${state}`} href="#/workers" aria-label=${`${id}: ${sentence(state)}, ${has} calls, KV cache ${percent(kv)}`}>
+            <a class=${`basin ${state}`} href="#/workers">
               <i class="level" style=${{ height: `${state === 'ready' ? Math.max(3, kv * 100) : (done ?? 0)}%` }} aria-hidden="true"></i>
               <span class="who">${id}</span>
               <span class="what">${shortModel(model)}</span>
