@@ -37,6 +37,7 @@ export default defineConfig({
       files: [
         'gateway/core/clock.ts',
         'gateway/core/random.ts',
+        'gateway/console/client/**',
         'supervisor/sim/**',
         'scripts/*.ts',
         'scripts/bench/**',

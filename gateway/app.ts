@@ -8,6 +8,7 @@ import { admin, checkAdmin, type AdminContext } from './http/pages/admin.ts';
 import type { Guesses } from './http/guesses.ts';
 import type { HttpAnswer, HttpContext, HttpEnv } from './http/http-env.ts';
 import { front } from './http/pages/front.ts';
+import { type ConsoleContext, consolePages } from './console/console.ts';
 import { operations, type OperationsContext } from './http/pages/operations.ts';
 import { meantBy } from './http/meant-path.ts';
 import { requestIdOf } from './http/identify.ts';
@@ -25,6 +26,7 @@ export interface AppContext {
   readonly newId: () => string;
   readonly operations: OperationsContext;
   readonly admin: AdminContext;
+  readonly console: ConsoleContext;
   /** api: all but admin (it has a listener of its own) · admin: that listener · both */
   readonly surface: 'api' | 'admin' | 'both';
   readonly refusals: Refusals;
@@ -105,13 +107,15 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
 
   // For machines
   const ops = operations(context.operations);
-  get('/', front(context.operations.version, context.surface));
+  const sign = front(context.operations.version, context.surface);
+  if (context.surface === 'api') get('/', sign);
   get('/health', ops.live);
   get('/livez', ops.live);
   get('/readyz', ops.ready);
   get('/startupz', ops.startup);
   get('/metrics', async (c) => {
-    if (!context.metricsArePublic()) await checkAdmin(c.env.incoming, context.admin.key(), context.guesses, context.door);
+    if (!context.metricsArePublic())
+      await checkAdmin(c.env.incoming, context.admin.key(), context.guesses, context.door, context.console.sessions);
     return ops.metrics(c);
   });
   get('/stats', ops.stats);
@@ -123,9 +127,17 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
     const guarded =
       (answer: HttpAnswer): HttpAnswer =>
       async (c) => {
-        await checkAdmin(c.env.incoming, context.admin.key(), context.guesses, context.door);
+        await checkAdmin(c.env.incoming, context.admin.key(), context.guesses, context.door, context.console.sessions);
         return answer(c);
       };
+    const pages = consolePages(context.console);
+    get('/', (c) => (asksForPage(c) ? pages.page(c) : sign(c)));
+    get('/console', pages.page);
+    get('/console/:file{[^]+}', pages.file);
+    post('/console/session', guarded(pages.signIn));
+    app.delete('/console/session', named(guarded(pages.signOut), '/console/session'));
+    get('/admin/events', guarded(pages.events));
+    get('/admin/workers/:id{[^]+}/log', guarded(pages.workerLog));
     get('/admin/status', guarded(answers.status));
     get('/admin/config', guarded(answers.config));
     get('/admin/usage', guarded(answers.usage));
@@ -204,6 +216,12 @@ function sized(answer: HttpAnswer): HttpAnswer {
     } else headers.set('content-length', String((await response.arrayBuffer()).byteLength));
     return new Response(null, { status, headers });
   };
+}
+
+/** It is a browser, with somebody who wants to see. */
+function asksForPage(c: HttpContext): boolean {
+  c.header('vary', 'accept');
+  return c.req.header('accept')?.includes('text/html') === true;
 }
 
 /** What the path of one file may be asked for; null: it is none. */

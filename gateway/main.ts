@@ -40,6 +40,10 @@ import { openFilesLimit } from './config/open-files.ts';
 import { ofThisThread, Overload } from './http/overload.ts';
 import { openListeners, type Listeners } from './http/listeners.ts';
 import { openProbeListener, type ProbeListener } from './http/probes/probe-listener.ts';
+import { Sessions } from './http/pages/sessions.ts';
+import { Feed } from './console/feed.ts';
+import { Observer } from './console/observer.ts';
+import { RecentCalls } from './console/recent-calls.ts';
 import { probesNow } from './http/pages/operations.ts';
 import { Lifecycle } from './http/lifecycle.ts';
 import { Refusals } from './http/refusals.ts';
@@ -49,7 +53,7 @@ import { type ClientSide, serveCall, type ServeContext } from './http/serve-call
 import { answerPreflight, isPreflight } from './http/cors.ts';
 import { createHttpServer } from './http/server.ts';
 import type { Kin } from './processes/kin.ts';
-import { booksOf, pageOfAll, reloadOfAll, spokenLog, statusOfAll } from './processes/of-all.ts';
+import { booksOf, pageOfAll, reloadOfAll, seenByAll, spokenLog, statusOfAll } from './processes/of-all.ts';
 import { noteOrWarn, tellListening } from './processes/start-lines.ts';
 import { pipeline } from './pipeline.ts';
 import { InFlight } from './policies/account.ts';
@@ -188,6 +192,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     requestEnded: (call: Call) => stored?.runner?.requestEnded(call),
   };
   const withLines = settings.batches.enabled ? [lines] : [];
+  const recent = new RecentCalls(clock);
   const traces = await openTraces({
     ...{ clock, log, metrics, newId: idMaker(), instance: holder, pid: process.pid, version: VERSION, settings: settings.telemetry },
     urlOf: (worker) => directory.workers().find(({ id }) => id === worker)?.view.url ?? null,
@@ -196,7 +201,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { trust_incoming: trustTrace } = settings.telemetry;
   // First: who writes a request down says whether its trace is kept.
   const traced = tracer === null ? [] : [tracer.listener];
-  const events = fanOut([...traced, books, failures, ...(refused ? [refused] : []), ...withLines], lostEvent(log));
+  const events = fanOut([...traced, books, failures, recent, ...(refused ? [refused] : []), ...withLines], lostEvent(log));
   const onUnexpected = (error: unknown, requestId: string): void => {
     // Its place, not its text: that may quote what a client sent.
     const fields = failureFields(new GatewayError('internal', 'unexpected', { cause: error }));
@@ -416,11 +421,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   );
   const lifecycle = new Lifecycle();
   const ownStatus = () => adminStatus(snapshot(), supervised !== null, supervised?.link() ?? null, directory, clock, VERSION, failures.of);
-  const liveStatus = new LiveStatus({
-    clock,
-    directory,
-    read: kin ? () => statusOfAll(kin, ownStatus()) : ownStatus,
+  const status = kin ? () => statusOfAll(kin, ownStatus()) : ownStatus;
+  const liveStatus = new LiveStatus({ clock, directory, read: status });
+  const observer = new Observer({
+    ...{ clock, recent, directory, figures, underWay },
+    gpus: () => snapshot()?.gpus ?? [],
+    tokens: () => metrics.ledger,
   });
+  const seen = kin ? seenByAll(kin, () => observer.moment()) : { moment: () => observer.moment(), past: () => observer.past() };
+  const feed = new Feed({ clock, directory, status, ...seen });
   const ownStats = () => statsBody({ figures, directory, ledger: metrics.ledger, clock });
   const ownRuntime = () => runtimeBody({ version: VERSION, clock, startedAt, loop });
   const ownPage = {
@@ -446,6 +455,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         runtime: ownRuntime,
         tail: () => log.tail(),
         usage: () => usage.unwritten(),
+        moment: () => observer.moment(),
+        past: () => observer.past(),
       })[question](),
   });
   const refusals = new Refusals({ random, events, onUnexpected });
@@ -480,7 +491,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     refusals,
     onUnexpected,
   };
+  const operatorKey = (): string | null => (adminKey.kind === 'none' ? null : adminKey.key);
   const context: Omit<AppContext, 'surface'> = {
+    console: { feed, sessions: new Sessions(clock, operatorKey, door), directory },
     files: stored.files,
     batches: stored.batches,
     directory,
@@ -505,7 +518,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     admin: {
       version: VERSION,
       clock,
-      key: () => (adminKey.kind === 'none' ? null : adminKey.key),
+      key: operatorKey,
       ...page,
       directory,
       snapshot,
@@ -613,6 +626,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     overload.close();
     heldKeys.close();
     refused?.close();
+    observer.close();
     readiness.close();
     offMark();
     scraper.close();
@@ -643,6 +657,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     stopAccepting: () => listeners!.stopAccepting(),
     drain(settle) {
       liveStatus.close();
+      feed.close();
       stored?.runner?.stop();
       const othersIdle = async () => void (await Promise.all([stored?.files.idle(), kin?.idle()]));
       const takeIn = () => listeners!.takeIn();

@@ -21,6 +21,12 @@ export function isOfAnotherSite(headers: IncomingHttpHeaders): boolean {
   return [headers.origin, headers.referer].some((page) => page !== undefined && !isOwn(page, headers));
 }
 
+/** Whether a page of the host that was asked had the browser send this, as the browser says in both ways that it has. */
+export function isOfOwnPage(headers: IncomingHttpHeaders): boolean {
+  const { origin, 'sec-fetch-site': site } = headers;
+  return origin !== undefined && isOwn(origin, headers) && (site === undefined || site === 'same-origin');
+}
+
 /** Whether a page is of the host that was asked: by the name that reached us, or by the one that a proxy says it was asked for. */
 function isOwn(page: string, headers: IncomingHttpHeaders): boolean {
   const url = URL.parse(page);

@@ -70,6 +70,14 @@ export class KeyRing {
     return null;
   }
 
+  /** What is kept of the key of that name, if it opens what is for operators; null: there is none, or it is over. @param now as above */
+  digestOf(name: string, now: number): string | null {
+    for (const [digest, { found }] of this.#entries) {
+      if (found.holder.name === name && found.holder.isAdmin && now < found.endsAt) return digest;
+    }
+    return null;
+  }
+
   get size(): number {
     return this.#entries.size;
   }

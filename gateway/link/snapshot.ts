@@ -40,6 +40,22 @@ export interface SwapView {
   readonly percent: number;
 }
 
+/** Where a card's memory would go with a model, beforehand and by arithmetic, in GiB. */
+export interface ModelFit {
+  readonly verdict: 'fits' | 'tight' | 'no';
+  readonly totalGib: number;
+  readonly weightsGib: number;
+  /** Activations, graphs and libraries. */
+  readonly otherGib: number;
+  /** 0 where nothing is left. */
+  readonly kvCacheGib: number;
+  readonly contextTokens: number;
+  /** Requests of the full length at once. */
+  readonly concurrency: number;
+  /** In plain words. */
+  readonly reason: string;
+}
+
 /** A model the supervisor knows, loaded or not. */
 export interface KnownModel {
   readonly id: string;
@@ -47,6 +63,8 @@ export interface KnownModel {
   readonly source: string;
   readonly capabilities: readonly string[];
   readonly maxModelLen: number | null;
+  /** null: its dimensions or the card's memory are not known. Absent: an older supervisor. */
+  readonly fit?: ModelFit | null;
 }
 
 /** An older supervisor does not say how its models stand. */

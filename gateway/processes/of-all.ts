@@ -6,6 +6,7 @@ import { type MetricPage, mergedPage } from '../telemetry/metrics/merged.ts';
 import type { Ledger } from '../telemetry/metrics/sources.ts';
 import type { UsageRow } from '../state/store/words.ts';
 import { mergedStats } from '../telemetry/merged-stats.ts';
+import { mergedMoment, mergedPast, type Moment, type Past } from '../console/observer.ts';
 import type { Kin } from './kin.ts';
 import type { PartOf } from './words.ts';
 
@@ -34,6 +35,17 @@ export function pageOfAll(kin: Kin, ownStats: () => Stats, ownRuntime: () => Adm
       const parts = partsIn<readonly string[]>((await kin.parts('tail')).parts);
       return Object.fromEntries(parts.map(({ pid, part }) => [`gateway process ${pid}`, part]));
     },
+  };
+}
+
+/** What all of them show in the console. */
+export function seenByAll(kin: Kin, ownMoment: () => Moment) {
+  return {
+    async moment(): Promise<Moment> {
+      const [first = ownMoment(), ...others] = partsIn<Moment>((await kin.parts('moment')).parts).map(({ part }) => part);
+      return mergedMoment([first, ...others]);
+    },
+    past: async (): Promise<Past> => mergedPast(partsIn<Past>((await kin.parts('past')).parts).map(({ part }) => part)),
   };
 }
 

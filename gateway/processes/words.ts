@@ -25,8 +25,8 @@ export interface Outlook {
   readonly status: unknown;
 }
 
-/** What each serving process can be asked for. usage: to write down what was used, and what of it it could not. */
-export type Part = 'metrics' | 'stats' | 'runtime' | 'tail' | 'usage';
+/** What each serving process can be asked for. usage: to write down what was used, and what of it it could not. moment, past: what the console shows. */
+export type Part = 'metrics' | 'stats' | 'runtime' | 'tail' | 'usage' | 'moment' | 'past';
 
 /** One process's answer; null: it did not come in time. */
 export interface PartOf {

@@ -1,6 +1,7 @@
+import type { Fit } from '../fit/fit.ts';
 import { nearestName } from '../../gateway/config/schema/nearest-name.ts';
 import type { ModelSettings, Settings } from '../../gateway/config/schema/settings.ts';
-import type { KnownModel } from '../../gateway/link/snapshot.ts';
+import type { KnownModel, ModelFit } from '../../gateway/link/snapshot.ts';
 import type { ModelRequest } from './engine-choice.ts';
 import type { GpuProfile, ModelProfile, Profiles } from '../profile/profile.ts';
 import { ProfileError } from '../profile/profile.ts';
@@ -59,6 +60,22 @@ function capabilitiesOf({ profile, engine }: Pick<AskedModel, 'profile' | 'engin
 }
 
 /** What the gateway is told of a model. `source` is the one that would run here. */
-export function toKnownModel(model: AskedModel, source: string, maxModelLen: number | null): KnownModel {
-  return { id: model.id, aliases: model.aliases, source, capabilities: capabilitiesOf(model), maxModelLen };
+export function toKnownModel(model: AskedModel, source: string, maxModelLen: number | null, fit: Fit | null): KnownModel {
+  return { id: model.id, aliases: model.aliases, source, capabilities: capabilitiesOf(model), maxModelLen, fit: fit && shownFit(fit) };
+}
+
+function shownFit({ verdict, budget, contextTokens, concurrency, reason }: Fit): ModelFit {
+  const { totalGib, weightsGib, activationsGib, graphsGib, otherGib, kvCacheGib } = budget;
+  return {
+    ...{ verdict, contextTokens, reason },
+    totalGib: rounded(totalGib),
+    weightsGib: rounded(weightsGib),
+    otherGib: rounded(activationsGib + graphsGib + otherGib),
+    kvCacheGib: rounded(Math.max(0, kvCacheGib)),
+    concurrency: rounded(concurrency),
+  };
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 100) / 100;
 }

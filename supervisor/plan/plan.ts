@@ -142,8 +142,8 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
   const models = asked.map((model, index) => {
     const choice = choices[index]!;
     return choice.kind === 'run'
-      ? toKnownModel(model, choice.source, numberIn(choice.engine, 'max_model_len'))
-      : toKnownModel(model, model.source ?? model.id, null);
+      ? toKnownModel(model, choice.source, numberIn(choice.engine, 'max_model_len'), choice.fit)
+      : toKnownModel(model, model.source ?? model.id, null, null);
   });
   const used = new Set(workers.flatMap((worker) => [...worker.models.values()].flatMap(({ gpuUuids }) => gpuUuids)));
   const { profile, reason: profileReason } = cardOf(workers[0]?.gpuUuids[0]);

@@ -284,6 +284,11 @@ export const ROOMS: readonly Room[] = [
     ],
   },
   {
+    path: 'gateway/console',
+    idea: 'what an operator looks at in a browser: the page, what was seen in fifteen minutes, and what happens now',
+    knows: ['gateway/core', 'gateway/core/secrets', 'gateway/http', 'gateway/http/pages', 'gateway/link'],
+  },
+  {
     path: 'gateway/records.ts',
     idea: 'what must outlive a restart, in the file or the server that is set',
     knows: [
@@ -316,7 +321,15 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/app.ts',
     idea: 'every URL on one page',
-    knows: ['gateway/core', 'gateway/http', 'gateway/http/pages', 'gateway/http/stored', 'gateway/keys', 'gateway/openai'],
+    knows: [
+      'gateway/console',
+      'gateway/core',
+      'gateway/http',
+      'gateway/http/pages',
+      'gateway/http/stored',
+      'gateway/keys',
+      'gateway/openai',
+    ],
   },
   {
     path: 'gateway/processes/ledger',
@@ -330,6 +343,7 @@ export const ROOMS: readonly Room[] = [
     knows: [
       'gateway/config',
       'gateway/config/schema',
+      'gateway/console',
       'gateway/core',
       'gateway/core/history',
       'gateway/core/log',
@@ -352,6 +366,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/batches/runner',
       'gateway/config',
       'gateway/config/schema',
+      'gateway/console',
       'gateway/core',
       'gateway/core/bag',
       'gateway/core/secrets',

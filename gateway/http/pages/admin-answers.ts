@@ -1,4 +1,5 @@
 import type { Degradation, ModelState, WorkerFailure, WorkerStage, WorkerState } from '../../core/worker.ts';
+import type { ModelFit } from '../../link/snapshot.ts';
 import type { debugBundleBody } from '../../telemetry/debug-bundle.ts';
 import type { runtimeBody } from '../../telemetry/runtime.ts';
 import type { statsBody } from '../../telemetry/stats.ts';
@@ -62,6 +63,8 @@ export interface ModelStatus {
   /** Why it has failed or cannot run here at all. */
   readonly reason: string | null;
   readonly asleep: boolean;
+  /** Where its card's memory would go; null where nobody can say. */
+  readonly fit: ModelFit | null;
 }
 
 export interface WorkerStatus {

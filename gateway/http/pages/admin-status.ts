@@ -94,8 +94,8 @@ function newsOf(failure: WorkerFailure | null, { state, startedAtMs }: Worker['v
 
 function modelStatus(model: ModelEntry, supervised: SupervisedModel | undefined): ModelStatus {
   const { id, aliases, state, maxModelLen, profile, capabilities, etaSeconds } = model;
-  const { reason = null, asleep = false } = supervised ?? {};
-  return { id, aliases, state, max_model_len: maxModelLen, profile, capabilities, eta_seconds: etaSeconds, reason, asleep };
+  const { reason = null, asleep = false, fit = null } = supervised ?? {};
+  return { id, aliases, state, max_model_len: maxModelLen, profile, capabilities, eta_seconds: etaSeconds, reason, asleep, fit };
 }
 
 function gpuStatus(gpu: GpuView): GpuStatus {

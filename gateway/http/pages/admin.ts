@@ -19,6 +19,7 @@ import type {
   WorkerVerb,
 } from './admin-answers.ts';
 import type { LiveStatus } from './live-status.ts';
+import type { Sessions } from './sessions.ts';
 import { nothingOfThatName } from './unknown-name.ts';
 import { type UsageQuestion, usageQuestion, type UsageReport } from '../../usage/usage-report.ts';
 import { givenKey, sameKey } from '../credentials.ts';
@@ -69,14 +70,22 @@ export interface AdminContext {
 
 /**
  * Lets a request to /admin or /debug in, or throws. Where it comes from proves nothing: a proxy on this machine passes on what a stranger
- * wants. `key` null: there is none that anybody could have.
+ * wants. `key` null: there is none that anybody could have. `sessions`: of those who have signed in in a browser.
  * @throws admin_only · invalid_api_key · conflicting_credentials · too_many_wrong_keys
  */
-export async function checkAdmin({ headers, socket }: IncomingMessage, key: string | null, guesses: Guesses, door: Door): Promise<void> {
+export async function checkAdmin(
+  incoming: IncomingMessage,
+  key: string | null,
+  guesses: Guesses,
+  door: Door,
+  sessions: Pick<Sessions, 'holds'> | null = null,
+): Promise<void> {
+  const { headers, socket } = incoming;
   if (isOfAnotherSite(headers)) throw new GatewayError('admin_only', 'Pages of other sites may not use /admin and /debug.');
   if (key === null && !door.ring.hasAdmin)
     throw new GatewayError('admin_only', 'There is no admin key, so /admin and /debug are closed. The log of the gateway says why.');
   const given = givenKey(headers);
+  if (given === null && sessions?.holds(incoming) === true) return;
   if (given === null) throw new GatewayError('invalid_api_key', NO_KEY);
   const address = socket.remoteAddress ?? '';
   guesses.check(address);

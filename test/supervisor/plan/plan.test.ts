@@ -34,6 +34,7 @@ describe('without any settings', () => {
         source: 'Qwen/Qwen2.5-1.5B-Instruct-AWQ',
         capabilities: ['chat', 'tools'],
         maxModelLen: 32768,
+        fit: null,
       },
     ]);
     const planned = plan.workers[0]!.spec.plan(18_000, 'mark');

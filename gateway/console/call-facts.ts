@@ -1,0 +1,80 @@
+import type { Attempt } from '../core/attempt.ts';
+import type { Call } from '../core/call.ts';
+import { nameOf } from '../core/principal.ts';
+import type { Outcome } from '../core/reply.ts';
+
+/** One attempt at a worker, in milliseconds since the call came; null: not yet, or never. */
+export interface AttemptFacts {
+  readonly worker: string;
+  readonly sent_ms: number | null;
+  readonly first_ms: number | null;
+  readonly last_ms: number | null;
+  readonly failure: string | null;
+}
+
+/** What is shown of a call: how long it took where. Nothing of what was asked or answered. */
+export interface CallFacts {
+  readonly id: string;
+  /** Wall-clock milliseconds at which it came. */
+  readonly at: number;
+  readonly route: string;
+  readonly model: string;
+  /** The name of a key; null: whoever comes without one. */
+  readonly key: string | null;
+  readonly priority: string;
+  readonly line: boolean;
+  readonly stream: boolean;
+  /** Where it is; `done` when it has ended. */
+  readonly phase: string;
+  /** null: it has not ended. */
+  readonly outcome: Outcome['kind'] | null;
+  readonly status: number | null;
+  readonly reason: string | null;
+  readonly queue_ms: number;
+  readonly window_ms: number;
+  readonly duration_ms: number;
+  readonly input_tokens: number | null;
+  readonly output_tokens: number | null;
+  readonly cached_tokens: number | null;
+  readonly cache: string | null;
+  readonly attempts: readonly AttemptFacts[];
+}
+
+/** @param now monotonic ms @param wall wall-clock ms of the same moment */
+export function callFacts(call: Call, now: number, wall: number, end: { outcome: Outcome; status: number } | null): CallFacts {
+  const { journey, peek, arrivedAt } = call;
+  const last = call.attempts.at(-1);
+  const error = end !== null && 'error' in end.outcome ? end.outcome.error : null;
+  return {
+    id: call.id,
+    at: Math.round(wall - (now - arrivedAt)),
+    route: call.route.path,
+    model: call.model,
+    key: nameOf(call.principal),
+    priority: call.priority,
+    line: call.isLine,
+    stream: peek.stream,
+    phase: journey.phase,
+    outcome: end?.outcome.kind ?? null,
+    status: end?.status ?? null,
+    reason: error?.reason ?? null,
+    queue_ms: whole(journey.queueMs),
+    window_ms: whole(journey.windowMs),
+    duration_ms: whole(now - arrivedAt),
+    input_tokens: last?.inputTokens ?? null,
+    output_tokens: last ? (last.outputTokens ?? (last.chunks > 0 ? last.chunks : null)) : null,
+    cached_tokens: last?.cachedTokens ?? null,
+    cache: journey.cache,
+    attempts: call.attempts.map((attempt) => attemptFacts(attempt, arrivedAt)),
+  };
+}
+
+function attemptFacts({ worker, sentAt, firstByteAt, lastByteAt, failure }: Attempt, arrivedAt: number): AttemptFacts {
+  const since = (at: number | null): number | null => (at === null ? null : whole(at - arrivedAt));
+  return { worker, sent_ms: since(sentAt), first_ms: since(firstByteAt), last_ms: since(lastByteAt), failure };
+}
+
+/** To a tenth of a millisecond. */
+function whole(ms: number): number {
+  return Math.round(ms * 10) / 10;
+}

@@ -1,0 +1,172 @@
+import { computed, signal } from '@preact/signals';
+import * as history from './history.js';
+
+/** @typedef {import('../../http/pages/admin-answers.ts').AdminStatus} Status */
+/** @typedef {import('../recent-calls.ts').EndedCall} Ended */
+/** @typedef {import('../call-facts.ts').CallFacts} Facts */
+
+const MOST_ENDED = 300;
+/** Three seconds without a word: what is shown may not be so any more. */
+const STALE_MS = 3_500;
+
+/** loading: nothing yet · out: who looks has not signed in · live · stale: what is shown is old · lost: nobody answers */
+export const link = signal(/** @type {'loading' | 'out' | 'live' | 'stale' | 'lost'} */ ('loading'));
+export const status = signal(/** @type {Status | null} */ (null));
+export const live = signal(/** @type {readonly Facts[]} */ ([]));
+/** Newest first. */
+export const ended = signal(/** @type {readonly Ended[]} */ ([]));
+export const breakers = signal(/** @type {Record<string, import('../observer.ts').Breaker>} */ ({}));
+export const limits = signal(/** @type {import('../observer.ts').Moment['limits']} */ ([]));
+/** When the status came, in the page's own milliseconds: what goes on by itself is counted from there. */
+export const statusAt = signal(0);
+/** What is said aloud, and shown for a while. */
+export const notice = signal(/** @type {{ text: string, bad: boolean, at: number } | null} */ (null));
+
+/** A name that is short where all begin alike. */
+export const workerIds = computed(() => (status.value?.workers ?? []).map(({ id }) => id));
+
+/** @type {EventSource | null} */
+let source = null;
+let heardAt = 0;
+
+export function connect() {
+  source?.close();
+  source = new EventSource('/admin/events');
+  source.addEventListener('snapshot', (event) => {
+    const data = JSON.parse(event.data);
+    history.begin(data.history);
+    history.add(data.point);
+    tellStatus(data.status);
+    live.value = data.live;
+    breakers.value = data.breakers;
+    limits.value = data.limits;
+    ended.value = newestFirst(data.ended);
+    heard();
+  });
+  source.addEventListener('delta', (event) => {
+    const data = JSON.parse(event.data);
+    history.add(data.point);
+    if (data.status) tellStatus({ ...status.value, ...data.status });
+    live.value = data.live;
+    if (data.breakers) breakers.value = data.breakers;
+    if (data.limits) limits.value = data.limits;
+    if (data.ended.length > 0) {
+      const known = new Set(ended.value.map(({ id, at }) => `${id} ${at}`));
+      const news = data.ended.filter((/** @type {Ended} */ { id, at }) => !known.has(`${id} ${at}`));
+      ended.value = newestFirst([...ended.value, ...news]);
+    }
+    heard();
+  });
+  source.addEventListener('error', () => void onTrouble());
+}
+
+/** @param {Ended[]} calls */
+function newestFirst(calls) {
+  return calls.toSorted((a, b) => b.at + b.duration_ms - (a.at + a.duration_ms)).slice(0, MOST_ENDED);
+}
+
+function heard() {
+  heardAt = performance.now();
+  link.value = 'live';
+}
+
+async function onTrouble() {
+  if (link.value === 'live') link.value = 'stale';
+  if (source?.readyState !== EventSource.CLOSED) return;
+  // It is over for the browser: because we may not look, or because nobody is there.
+  source = null;
+  const code = await fetch('/admin/status').then(
+    (answer) => answer.status,
+    () => 0,
+  );
+  if (code === 401 || code === 403) link.value = 'out';
+  else {
+    link.value = status.value === null ? 'loading' : 'lost';
+    setTimeout(connect, 2_000);
+  }
+}
+
+setInterval(() => {
+  if (link.value === 'live' && performance.now() - heardAt > STALE_MS) link.value = 'stale';
+}, 1_000);
+
+// Who does not look needs no news.
+document.addEventListener('visibilitychange', () => {
+  if (link.value === 'out') return;
+  if (document.hidden) {
+    source?.close();
+    source = null;
+  } else if (source === null) connect();
+});
+
+/** @param {Status} next */
+function tellStatus(next) {
+  const before = status.value;
+  status.value = next;
+  statusAt.value = performance.now();
+  if (before === null) return;
+  for (const worker of next.workers) {
+    const was = before.workers.find(({ id }) => id === worker.id);
+    if (!was || was.state === worker.state) continue;
+    if (worker.state === 'ready') say(`${worker.id} is ready.`);
+    if (['failed', 'backoff'].includes(worker.state)) say(`${worker.id}: ${worker.last_failure?.message ?? 'its engine has ended'}`, true);
+  }
+}
+
+/** @param {string} text @param {boolean} [bad] */
+export function say(text, bad = false) {
+  const mine = { text, bad, at: Date.now() };
+  notice.value = mine;
+  setTimeout(() => {
+    if (notice.value === mine) notice.value = null;
+  }, 7_000);
+}
+
+/**
+ * Reads what an operator may. @param {string} path @returns {Promise<any>}
+ */
+export async function read(path) {
+  const answer = await fetch(path);
+  if (answer.status === 401) link.value = 'out';
+  const body = await answer.json().catch(() => null);
+  if (!answer.ok) throw new Error(body?.error?.message ?? `The gateway answered ${answer.status}.`);
+  return body;
+}
+
+/** Tells the gateway to do something, and the operator what came of it. @param {string} path @returns {Promise<any>} */
+export async function order(path) {
+  try {
+    const answer = await fetch(path, { method: 'POST' });
+    if (answer.status === 401) link.value = 'out';
+    const body = await answer.json();
+    if (answer.ok) say(body.message ?? 'Done.');
+    else say(body.error.message, true);
+    return answer.ok ? body : null;
+  } catch {
+    say('The gateway does not answer.', true);
+    return null;
+  }
+}
+
+/** @param {string} key @returns {Promise<string | null>} why not; null: it is open */
+export async function signIn(key) {
+  try {
+    const answer = await fetch('/console/session', { method: 'POST', headers: { authorization: `Bearer ${key}` } });
+    if (answer.ok) {
+      link.value = 'loading';
+      connect();
+      return null;
+    }
+    return (await answer.json()).error.message;
+  } catch {
+    return 'The gateway does not answer.';
+  }
+}
+
+export async function signOut() {
+  await fetch('/console/session', { method: 'DELETE' }).catch(() => null);
+  source?.close();
+  source = null;
+  status.value = null;
+  link.value = 'out';
+}

@@ -1,0 +1,75 @@
+import type { Call } from '../core/call.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Listener } from '../core/fan-out.ts';
+import type { EarlyRefusal } from '../core/events.ts';
+import type { Outcome } from '../core/reply.ts';
+import { callFacts, type CallFacts } from './call-facts.ts';
+import { Spread } from './spread.ts';
+
+/** Calls that have ended and are still shown. */
+const MOST_ENDED = 300;
+
+/** A call that has ended, by its number in this process. */
+export interface EndedCall extends CallFacts {
+  readonly number: number;
+}
+
+/** Counts since the process started. */
+export interface Counts {
+  requests: number;
+  refused: number;
+  failed: number;
+  /** Refusals by the reason that the client was told. */
+  readonly reasons: Map<string, number>;
+}
+
+/** What ended lately, for whoever looks at the console: how many, how fast, and the last few hundred one by one. */
+export class RecentCalls implements Listener {
+  readonly counts: Counts = { requests: 0, refused: 0, failed: 0, reasons: new Map() };
+  /** Seconds to the first token, and for each after it. */
+  readonly firstToken: Spread;
+  readonly perToken: Spread;
+  readonly #clock: Clock;
+  readonly #ended: EndedCall[] = [];
+  #number = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.firstToken = new Spread(clock);
+    this.perToken = new Spread(clock);
+  }
+
+  requestEnded(call: Call, outcome: Outcome, status: number): void {
+    const now = this.#clock.now();
+    this.counts.requests += 1;
+    if (outcome.kind === 'refused') this.#refused(outcome.error.reason);
+    else if (outcome.kind === 'broken' || status >= 500) this.counts.failed += 1;
+    else this.#measure(call);
+    const ended: EndedCall = { ...callFacts(call, now, this.#clock.wall(), { outcome, status }), number: ++this.#number };
+    this.#ended[ended.number % MOST_ENDED] = ended;
+  }
+
+  requestRefused({ status }: EarlyRefusal): void {
+    this.counts.requests += 1;
+    this.#refused(status === 401 ? 'no_key' : 'client_error');
+  }
+
+  /** The last that ended, oldest first. @param most how many at most */
+  last(most = MOST_ENDED): EndedCall[] {
+    return this.#ended.filter((ended) => ended.number > this.#number - most).toSorted((a, b) => a.number - b.number);
+  }
+
+  #refused(reason: string): void {
+    this.counts.refused += 1;
+    const { reasons } = this.counts;
+    reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+  }
+
+  #measure({ peek, attempts, arrivedAt }: Call): void {
+    const last = attempts.at(-1);
+    if (!last || !peek.stream || last.firstByteAt === null) return;
+    this.firstToken.add(last.firstByteAt - arrivedAt);
+    const later = (last.outputTokens ?? last.chunks) / Math.max(1, peek.choices) - 1;
+    if (last.lastByteAt !== null && later >= 1) this.perToken.add((last.lastByteAt - last.firstByteAt) / later);
+  }
+}
