@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ALERT_CASES, type AlertCase, type SeriesOf } from './alert-cases.ts';
-import { boards, DEPLOY, filledIn, RULES, rules } from './asked.ts';
+import { boards, DEPLOY, filledIn, namesIn, RULES, rules } from './asked.ts';
 import { NO_PROMETHEUS } from './prometheus.ts';
 
 const suffix = NO_PROMETHEUS === null ? '' : ` (skipped: ${NO_PROMETHEUS})`;
@@ -44,6 +44,26 @@ function looks(alert: string, times: readonly (readonly [minute: number | null, 
 const input = (series: SeriesOf, pace: number) =>
   Object.entries(series).map(([name, values]) => ({ series: name, values: values.filter((__, minute) => minute % pace === 0).join(' ') }));
 
+interface Scene {
+  readonly alert: string;
+  readonly series: SeriesOf;
+  readonly looks: readonly (readonly [minute: number | null, on: boolean])[];
+}
+
+/** Scenes that may share a storage, since no alert of one reads a series of another: each storage takes promtool half a second. */
+function together(scenes: readonly Scene[]): Scene[][] {
+  const groups: { readonly names: Set<string>; readonly scenes: Scene[] }[] = [];
+  for (const scene of scenes) {
+    const expr = rules.find(({ alert }) => alert === scene.alert)!.expr;
+    const names = [...namesIn(expr), ...Object.keys(scene.series).map((series) => series.split('{', 1)[0]!)];
+    let group = groups.find((one) => names.every((name) => !one.names.has(name)));
+    if (!group) groups.push((group = { names: new Set(), scenes: [] }));
+    for (const name of names) group.names.add(name);
+    group.scenes.push(scene);
+  }
+  return groups.map((group) => group.scenes);
+}
+
 const takesDays = ({ on }: AlertCase): boolean => on > 1000;
 
 test('every alert has a case in which it comes, and one in which it does not', () => {
@@ -72,29 +92,28 @@ describe.skipIf(NO_PROMETHEUS !== null)(`promtool${suffix}`, () => {
     });
   });
 
-  // What takes days is looked at every five minutes.
-  test.each([
+  // Half a minute of CPU time, so `npm run test:observability` does it. What takes days is looked at every five minutes.
+  test.skipIf(process.env['OBSERVABILITY'] !== 'all').each([
     ['within hours', 1, ALERT_CASES.filter((one) => !takesDays(one))],
     ['over days', 5, ALERT_CASES.filter(takesDays)],
   ] as const)('sees each alert come and go %s, and keep still where it is only nearly so', (_, pace, cases) => {
-    const one = (name: string, series: SeriesOf, promql_expr_test: object[]) => ({
-      name,
-      interval: `${pace}m`,
-      input_series: input(series, pace),
-      promql_expr_test,
-    });
-    const tests = cases.flatMap(({ alert, series, quiet, on, off, near }) => [
-      one(
+    const scenes = cases.flatMap(({ alert, series, quiet, on, off, near }): Scene[] => [
+      {
         alert,
         series,
-        looks(alert, [
+        looks: [
           [quiet, false],
           [on, true],
           [off, false],
-        ]),
-      ),
-      ...near.map(([why, other, at]) => one(`${alert}: ${why}`, other, looks(alert, [[at, false]]))),
+        ],
+      },
+      ...near.map(([, other, at]): Scene => ({ alert, series: other, looks: [[at, false]] })),
     ]);
+    const tests = together(scenes).map((shared) => ({
+      interval: `${pace}m`,
+      input_series: shared.flatMap(({ series }) => input(series, pace)),
+      promql_expr_test: shared.flatMap((scene) => looks(scene.alert, scene.looks)),
+    }));
     const rule_files = [join(RULES, 'alerts.yml'), join(RULES, 'recording.yml')];
     withFile({ rule_files, evaluation_interval: `${pace}m`, tests }, (file) => {
       const { status, output } = promtool('test', 'rules', file);
