@@ -2,14 +2,16 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { gzipSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { brotliCompress, gzip } from 'node:zlib';
 import { VERSION } from '../core/version.ts';
 
 /** A file of the console as it is sent. */
 export interface Asset {
   readonly type: string;
   readonly bytes: Buffer;
-  readonly zipped: Buffer;
+  /** By the name that clients ask for it by: for those that they are sent to over TLS, or on this machine, and for any. */
+  readonly packed: { readonly br: Buffer; readonly gzip: Buffer };
 }
 
 export interface Assets {
@@ -39,29 +41,33 @@ const MODULES: Readonly<Record<string, () => string>> = {
   uplot: () => `${beside('uplot', 'uPlot.iife.min.js')}\nexport default uPlot;\n`,
 };
 
-let assets: Assets | null = null;
+let assets: Promise<Assets> | null = null;
 
-/** Read and packed when they are first asked for. @throws when a file of the installation is missing */
-export function consoleAssets(): Assets {
+/** Read when they are first asked for, and packed beside what else goes on. Rejects when a file of the installation is missing. */
+export function consoleAssets(): Promise<Assets> {
   return (assets ??= readAssets());
 }
 
-function readAssets(): Assets {
+async function readAssets(): Promise<Assets> {
   const texts = new Map<string, string>();
   for (const [name, read] of Object.entries(MODULES)) texts.set(`lib/${fileName(name)}`, withoutMap(read()));
   for (const path of readdirSync(CLIENT, { recursive: true, encoding: 'utf8' }).toSorted()) {
-    if (/\.(?:js|css|svg)$/.test(path)) texts.set(path.replaceAll('\\', '/'), readFileSync(join(CLIENT, path), 'utf8'));
+    if (/\.(?:js|css|svg)$/.test(path)) texts.set(path.replaceAll('\\', '/'), bare(readFileSync(join(CLIENT, path), 'utf8')));
   }
   const all = createHash('sha256').update(VERSION);
   for (const [path, text] of texts) all.update(path).update(text);
   const base = `/console/${all.digest('hex').slice(0, 12)}`;
-  const files = new Map([...texts].map(([path, text]) => [`${base}/${path}`, asset(TYPES[path.split('.').at(-1)!]!, text)]));
+  const files = new Map(
+    await Promise.all(
+      [...texts].map(async ([path, text]) => [`${base}/${path}`, await asset(TYPES[path.split('.').at(-1)!]!, text)] as const),
+    ),
+  );
   const map = JSON.stringify({
     imports: Object.fromEntries(Object.keys(MODULES).map((name) => [name, `${base}/lib/${fileName(name)}`])),
   });
   const own = [...texts.keys()].filter((path) => path.endsWith('.js') && !path.startsWith('lib/') && path !== 'theme.js');
-  const page = (door: 'open' | 'shut'): Asset => asset('text/html; charset=utf-8', pageText(base, map, own, door));
-  return { page: { open: page('open'), shut: page('shut') }, policy: policyFor(map), files };
+  const page = (door: 'open' | 'shut'): Promise<Asset> => asset('text/html; charset=utf-8', pageText(base, map, own, door));
+  return { page: { open: await page('open'), shut: await page('shut') }, policy: policyFor(map), files };
 }
 
 /** The one page. What is put in is ours. */
@@ -106,9 +112,10 @@ function policyFor(map: string): string {
   ].join('; ');
 }
 
-function asset(type: string, text: string): Asset {
+async function asset(type: string, text: string): Promise<Asset> {
   const bytes = Buffer.from(text);
-  return { type, bytes, zipped: gzipSync(bytes, { level: 9 }) };
+  const [br, zipped] = await Promise.all([promisify(brotliCompress)(bytes), promisify(gzip)(bytes)]);
+  return { type, bytes, packed: { br, gzip: zipped } };
 }
 
 function packaged(name: string): string {
@@ -126,4 +133,13 @@ function fileName(name: string): string {
 /** There is none at the address where a browser would look for it. */
 function withoutMap(text: string): string {
   return text.replace(/^\/\/# sourceMappingURL=.*$/m, '');
+}
+
+/** Without what only those read who open the source: comments that have lines of their own, and indents. */
+function bare(text: string): string {
+  return text
+    .replace(/^ *\/\*(?:(?!\*\/)[^])*\*\/ *\n/gm, '')
+    .replace(/^ *\/\/ .*\n/gm, '')
+    .replace(/ \/\*\* @type (?:(?!\*\/)[^])*\*\/ /g, ' ')
+    .replace(/^ +/gm, '');
 }

@@ -19,16 +19,16 @@ const YEAR = 'public, max-age=31536000, immutable';
 /** What a browser is sent of the console, and what it asks for that nobody else does. */
 export function consolePages({ feed, sessions, directory }: ConsoleContext) {
   return {
-    page: (c) => {
-      const { page, policy } = consoleAssets();
+    page: async (c) => {
+      const { page, policy } = await consoleAssets();
       c.header('content-security-policy', policy);
       c.header('referrer-policy', 'no-referrer');
       c.header('cross-origin-opener-policy', 'same-origin');
       // A page that was kept would not know that somebody has signed in since.
       return sent(c, sessions.holds(c.env.incoming) ? page.open : page.shut, 'no-store');
     },
-    file: (c) => {
-      const asset = consoleAssets().files.get(c.req.path);
+    file: async (c) => {
+      const asset = (await consoleAssets()).files.get(c.req.path);
       if (!asset) throw new GatewayError('unknown_url', 'The console has changed: load its page again.');
       return sent(c, asset, YEAR);
     },
@@ -59,12 +59,13 @@ export function consolePages({ feed, sessions, directory }: ConsoleContext) {
   } satisfies Record<string, HttpAnswer>;
 }
 
-function sent(c: HttpContext, { type, bytes, zipped }: Asset, keep: string): Response {
+function sent(c: HttpContext, { type, bytes, packed }: Asset, keep: string): Response {
   c.header('content-type', type);
   c.header('cache-control', keep);
   c.header('vary', 'accept-encoding');
   c.header('x-content-type-options', 'nosniff');
-  const takesZipped = /(?:^|[\s,])(?:gzip|\*)(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))/.test(c.req.header('accept-encoding') ?? '');
-  if (takesZipped) c.header('content-encoding', 'gzip');
-  return c.body(new Uint8Array(takesZipped ? zipped : bytes));
+  const taken = (c.req.header('accept-encoding') ?? '').split(',').map((word) => word.trim());
+  const way = (['br', 'gzip'] as const).find((one) => taken.includes(one));
+  if (way !== undefined) c.header('content-encoding', way);
+  return c.body(new Uint8Array(way === undefined ? bytes : packed[way]));
 }

@@ -35,7 +35,7 @@ function faint(found, share) {
 export function Chart({ label, lines, show }) {
   const host = useRef(/** @type {HTMLDivElement | null} */ (null));
   const plot = useRef(/** @type {uPlot | null} */ (null));
-  history.seconds.value;
+  void history.seconds.value;
   const shape = lines.map((line) => line.label).join('|');
   const data = () => /** @type {any} */ ([history.clock(), ...lines.map(({ values }) => values())]);
 

@@ -14,7 +14,10 @@ const MACHINES: readonly Signpost[] = [
   { path: '/metrics', what: 'for Prometheus' },
   { path: '/version', what: 'versions' },
 ];
-const OPERATORS: readonly Signpost[] = [{ path: '/admin/status', what: 'what "headgate status" shows; asks for the admin key' }];
+const OPERATORS: readonly Signpost[] = [
+  { path: '/console', what: 'the console, for a browser; asks for the admin key' },
+  { path: '/admin/status', what: 'what "headgate status" shows; asks for the admin key' },
+];
 
 /**
  * What answers at the address itself, where the line that says "ready" leads people: what this is, and where to go. A page for browsers, JSON

@@ -11,10 +11,15 @@ const SPANS = [
   ['30d', 'A month'],
 ];
 
+/** @type {any} */
+const NOTHING = { usage: [], problem: null };
+
 export function Keys() {
   const [since, setSince] = useState('24h');
   const config = useLoaded(() => store.read('/admin/config'), 0);
-  const usage = useLoaded(() => store.read(`/admin/usage?since=${since}`), 10_000, [since]);
+  // Without keys and budgets nothing is taken down, and to ask for it is an error.
+  const isKept = config.value !== null && takesDown(config.value.settings);
+  const usage = useLoaded(async () => (isKept ? await store.read(`/admin/usage?since=${since}`) : NOTHING), 10_000, [since, isKept]);
   const keys = keysIn(config.value?.settings?.auth?.keys);
   const limits = store.limits.value;
   const rows = usage.value?.usage ?? [];
@@ -101,6 +106,12 @@ function keysIn(list) {
     priority: plain(key.priority),
     expires: plain(key.expires_at) ?? null,
   }));
+}
+
+/** @param {any} settings */
+function takesDown({ auth, limits }) {
+  const { tokens_per_day: ofDay, tokens_per_month: ofMonth } = limits?.anonymous ?? {};
+  return keysIn(auth?.keys).length > 0 || [auth?.keys_file, ofDay, ofMonth].some((entry) => (plain(entry ?? null) ?? null) !== null);
 }
 
 /** @param {any} entry */

@@ -33,7 +33,7 @@ const LOAD = [
 ];
 
 export function Overview() {
-  history.seconds.value;
+  void history.seconds.value;
   return html`<${Words} />
     <${Stream} />
     <div class="tiles">

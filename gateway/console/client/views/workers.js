@@ -17,7 +17,7 @@ const STAGES = [
 
 export function Workers() {
   const { workers } = /** @type {store.Status} */ (store.status.value);
-  history.seconds.value;
+  void history.seconds.value;
   if (workers.length === 0) {
     return html`<${Empty} title="No worker yet"
       >Headgate launches one when it has found a card and an engine. "headgate doctor" tells what it would do.<//
