@@ -171,9 +171,6 @@ describe('the chart', () => {
   withHelm('helm refuses a value that is none', () => expect(() => template('--set', 'shap=card')).toThrow("'shap' not allowed"));
 });
 
-/** Rules and dashboards, which have tests of their own. */
-const BESIDE = ['../prometheus/rules', '../grafana'];
-
 describe('compose', () => {
   const file = (name: string) => Compose.parse(interpolated(text(`compose/${name}.yaml`)));
   const whole = {
@@ -196,7 +193,6 @@ describe('compose', () => {
       if (build) expect(stageOf(DOCKERFILE, build.target).length).toBeGreaterThan(0);
       for (const volume of volumes) {
         const [from] = volume.split(':') as [string];
-        if (BESIDE.includes(from)) continue;
         if (from.startsWith('.')) expect(existsSync(join(DEPLOY, 'compose', from)), `${name}: ${from}`).toBe(true);
         else expect(Object.keys(all.volumes ?? {})).toContain(from);
       }

@@ -41,8 +41,7 @@ export function startedWith(args: readonly string[], env: Record<string, string>
     const readFile = (path: string): Buffer | null =>
       path.endsWith('keys.yaml') ? Buffer.from(KEYS) : file === null || !path.endsWith('headgate.yaml') ? null : Buffer.from(file);
     const { settings, warnings } = loadSettings({ env, cwd: '/var/lib/headgate', readFile });
-    // A collector may be named before there is anything to send.
-    problems.push(...warnings.filter((warning) => !warning.includes('sends no traces')));
+    problems.push(...warnings);
     return { settings, problems };
   } catch (error) {
     return { settings: null, problems: [...problems, (error as Error).message] };

@@ -39,9 +39,9 @@ test('a request whose trace is kept stands beside its buckets of duration and fi
 
 test('one whose trace may be nowhere does not', async () => {
   expect((await ended('00')).open).not.toContain(TRACE);
-  expect(keptTraceId({ forward: {} })).toBeNull();
-  expect(keptTraceId(parent(TRACE, '03'))).toBe(TRACE);
-  expect(keptTraceId(parent(TRACE, '02'))).toBeNull();
+  expect(keptTraceId({ forward: {}, trace: null })).toBeNull();
+  expect(keptTraceId({ ...parent(TRACE, '03'), trace: null })).toBe(TRACE);
+  expect(keptTraceId({ ...parent(TRACE, '02'), trace: null })).toBeNull();
 });
 
 test('of several processes the newest of each bucket is shown, and the sums stay what they are', async () => {
