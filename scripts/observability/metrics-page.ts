@@ -44,6 +44,7 @@ const LABELS: Readonly<Record<string, string>> = {
   pp: 'pipeline parallelism',
   profile: 'profile that the engine was started by',
   quantization: 'as the profile or the model says',
+  kept: '`error`, `slow` or `sampled`',
   reason: 'one of a closed set, which the help names; for requests the `x-headgate-reason`',
   result: 'how it ended, as the help says',
   route: 'path of the API, as in the table of routes',
