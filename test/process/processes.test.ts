@@ -165,7 +165,7 @@ test('two processes give a worker no more calls than it has places, let as many 
   expect(sumOf(page, 'headgate_routed_requests_total')).toBe(20);
   // Each request is told of by one line, whoever served it, and each happening of all by one.
   await until(() => (box.process.output().match(/"event":"request.end"/g) ?? []).length === 80, 'every line is out');
-  expect(box.process.output().match(/"event":"worker.state"/g)).toHaveLength(1);
+  expect(box.process.output().match(/"event":"worker.state".*"state":"ready"/g)).toHaveLength(1);
   for (const line of box.process.output().trimEnd().split('\n')) expect(() => JSON.parse(line) as unknown).not.toThrow();
 });
 
