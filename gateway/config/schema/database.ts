@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isMetadataHost } from './values/addresses.ts';
+import { storeAddressProblem } from './values/store-address.ts';
 import { checked, count, HOUR_MS, ms, share } from './values/kinds.ts';
 
 // What outlives a restart, beyond the state of engines: who used how much, files of clients, and batches that are made of them.
@@ -25,23 +25,14 @@ function serverUrlProblem(text: string): string | null {
   const form = 'expected a URL such as postgres://USER:PASSWORD@10.0.0.7:5432/headgate';
   if (url === null || /,/.test(url.host) || !/^postgres(?:ql)?:\/\/[^/?#]/.test(text) || url.hostname === '')
     return `${form}, with one host`;
-  if (!isWritten(url.username) || !isWritten(url.password)) return 'a % in a user name or password is written %25';
-  if (isMetadataHost(URL.parse(`http://${url.host}`)?.hostname ?? '')) return 'addresses of cloud metadata services are refused';
+  const problem = storeAddressProblem(url);
+  if (problem !== null) return problem;
   if (text.includes('#')) return 'a URL here has no fragment: # in a password is written %23';
   if (!/^\/[^/]{1,63}$/.test(url.pathname)) return `after the host there is the name of a database: ${form}`;
   const [unknown] = [...url.searchParams.keys()].filter((name) => name !== 'sslmode');
   if (unknown !== undefined) return 'of parameters only sslmode is known here; ? in a password is written %3F';
   const mode = url.searchParams.get('sslmode');
   return mode === null || SSL_MODES.includes(mode) ? null : `sslmode is one of ${SSL_MODES.join(', ')}`;
-}
-
-function isWritten(part: string): boolean {
-  try {
-    decodeURIComponent(part);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 export const database = () =>

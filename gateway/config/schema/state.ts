@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isMetadataHost } from './values/addresses.ts';
+import { storeAddressProblem } from './values/store-address.ts';
 import { checked, ms } from './values/kinds.ts';
 
 // What several gateways share, and where.
@@ -10,21 +10,11 @@ export function storeUrlProblem(text: string): string | null {
   if (url === null || (url.protocol !== 'redis:' && url.protocol !== 'rediss:') || url.hostname === '') {
     return 'expected a URL such as redis://10.0.0.7:6379 (redis, or rediss for TLS)';
   }
-  if (!isWritten(url.username) || !isWritten(url.password)) return 'a % in a user name or password is written %25';
-  // Only of http a host is brought into one form.
-  if (isMetadataHost(URL.parse(`http://${url.host}`)?.hostname ?? '')) return 'addresses of cloud metadata services are refused';
+  const problem = storeAddressProblem(url);
+  if (problem !== null) return problem;
   if (/[?#]/.test(text)) return 'a URL here has no query and no fragment: ? and # in a password are written %3F and %23';
   if (!/^(?:\/\d{0,4})?$/.test(url.pathname)) return 'after the host there may be the number of a database, such as /0, and nothing else';
   return null;
-}
-
-function isWritten(part: string): boolean {
-  try {
-    decodeURIComponent(part);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 export const state = z.strictObject({
