@@ -58,9 +58,9 @@ export function callFacts(call: Call, now: number, wall: number, end: { outcome:
     outcome: end?.outcome.kind ?? null,
     status: end?.status ?? null,
     reason: error?.reason ?? null,
-    queue_ms: whole(journey.queueMs),
-    window_ms: whole(journey.windowMs),
-    duration_ms: whole(now - arrivedAt),
+    queue_ms: tenths(journey.queueMs),
+    window_ms: tenths(journey.windowMs),
+    duration_ms: tenths(now - arrivedAt),
     input_tokens: last?.inputTokens ?? null,
     output_tokens: last ? (last.outputTokens ?? (last.chunks > 0 ? last.chunks : null)) : null,
     cached_tokens: last?.cachedTokens ?? null,
@@ -70,11 +70,11 @@ export function callFacts(call: Call, now: number, wall: number, end: { outcome:
 }
 
 function attemptFacts({ worker, sentAt, firstByteAt, lastByteAt, failure }: Attempt, arrivedAt: number): AttemptFacts {
-  const since = (at: number | null): number | null => (at === null ? null : whole(at - arrivedAt));
+  const since = (at: number | null): number | null => (at === null ? null : tenths(at - arrivedAt));
   return { worker, sent_ms: since(sentAt), first_ms: since(firstByteAt), last_ms: since(lastByteAt), failure };
 }
 
-/** To a tenth of a millisecond. */
-function whole(ms: number): number {
+/** Milliseconds, to a tenth. */
+function tenths(ms: number): number {
   return Math.round(ms * 10) / 10;
 }

@@ -49,9 +49,9 @@ export class RecentCalls implements Listener {
     this.#ended[ended.number % MOST_ENDED] = ended;
   }
 
-  requestRefused({ status }: EarlyRefusal): void {
+  requestRefused({ status, code }: EarlyRefusal): void {
     this.counts.requests += 1;
-    this.#refused(status === 401 ? 'no_key' : 'client_error');
+    this.#refused(status === 401 ? 'no_key' : status < 500 ? 'client_error' : code);
   }
 
   /** The last that ended, oldest first. @param most how many at most */
