@@ -18,6 +18,8 @@ export interface Line {
   returns: number;
   /** When its worker had no room for it last. Monotonic ms; null: never. */
   refusedAt: number | null;
+  /** Times that it had none for it again, after it had answered others. */
+  refusals: number;
   /** The life of the worker that broke it off last; null: none has, or it is not known. */
   brokenBy: WorkerLife | null;
   /** Monotonic ms before which it does not run again. */
@@ -94,6 +96,7 @@ export class BatchWork implements InTurn {
         attempts: row.attempts,
         returns: 0,
         refusedAt: null,
+        refusals: 0,
         brokenBy: null,
         notBefore: -Infinity,
       }));

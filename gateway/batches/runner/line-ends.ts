@@ -14,10 +14,10 @@ import type { Sorted } from './sorting.ts';
 const FAILED = { firstMs: 1_000, longestMs: 60_000 };
 const RETURNED = { firstMs: 250, longestMs: 30_000 };
 const JITTER = 0.2;
-/** So often in a row a worker may have no room for a line while it answers others, before that is taken to be about this one. */
-const FEW_RETURNS = 3;
-/** After so many more than that, which take some quarter of an hour, it counts as the line's own failure. */
-const MANY_RETURNS = 30;
+/** So often a worker may have no room for a line while it answers others, before that is taken to be about this one. */
+const FEW_REFUSALS = 3;
+/** From the one after these on it counts as the line's own failure: a worker that is full for all refuses none of them so often. */
+const MANY_REFUSALS = 30;
 
 interface EndsParts extends Pick<RunnerParts, 'clock' | 'random' | 'settings' | 'directory'> {
   readonly lanes: Pick<Lanes, 'answered' | 'hasAnsweredSince' | 'restModel' | 'rests'>;
@@ -78,8 +78,9 @@ export class LineEnds {
     } else if (why === 'worker_busy' && whose === 'model') {
       const isAlone = line.refusedAt !== null && lanes.hasAnsweredSince(line.model, line.refusedAt);
       line.refusedAt = now;
-      isItsOwn = isAlone && ++line.returns > FEW_RETURNS;
-      if (isItsOwn && line.returns > MANY_RETURNS) return this.#failed(run, answer, now);
+      if (isAlone) line.refusals += 1;
+      isItsOwn = isAlone && line.refusals > FEW_REFUSALS;
+      if (isItsOwn && line.refusals > MANY_REFUSALS) return this.#failed(run, answer, now);
     }
     if (isItsOwn) line.notBefore = now + this.#backOff(RETURNED, line.returns++);
     else if (whose === 'model') lanes.restModel(line.model, afterMs);

@@ -6,6 +6,9 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Call } from '../../../../gateway/core/call.ts';
 import { GatewayError } from '../../../../gateway/core/errors.ts';
 import { newAttempt } from '../../../../gateway/core/attempt.ts';
+import { LineEnds } from '../../../../gateway/batches/runner/line-ends.ts';
+import type { LineRun } from '../../../../gateway/batches/runner/line-run.ts';
+import { OwnerRests } from '../../../../gateway/batches/runner/owner-rests.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';
 import { FakeDirectory } from '../../../support/fake-directory.ts';
 import { FakeWorker } from '../../../support/fake-worker.ts';
@@ -82,10 +85,45 @@ test('workers that die with a line are none', async () => {
   await close();
 });
 
-test('a line that a worker never has room for holds up no others, and ends at last', async () => {
+test('a line that a worker never has room for holds up no others', async () => {
   const { passes, row, asked, close } = await scene(() => new GatewayError('worker_busy', 'later', { retryAfterMs: 1_000 }));
   await passes(10_000);
   expect(await row()).toMatchObject({ completed: 9 });
   expect(asked()).toBeGreaterThan(0);
   await close();
+});
+
+test.each([
+  [true, 'ends after thirty times and its attempts', 'failed', 34],
+  [false, 'waits as long as it takes, where the worker answers nobody', 'waits', 100],
+])('a line that is refused for want of room, others answered meanwhile: %s, %s', (hasAnswered, _, end, times) => {
+  const clock = createFakeClock();
+  const line = { row: { rank: 0 }, claim: { batch: BATCH, slice: 0, epoch: 1 }, model: 'm', attempts: 0, returns: 0, refusals: 0 };
+  const settled: string[] = [];
+  const back: unknown[] = [];
+  const work = {
+    owner: '',
+    settler: { add: (result: { end: string }) => settled.push(result.end) },
+    giveBack: (one: unknown) => back.push(one),
+  };
+  const ends = new LineEnds({
+    ...{ clock, random: { next: () => 0.5 }, directory: new FakeDirectory(clock, []), onLimited: () => {}, pause: () => {} },
+    lanes: { answered: () => {}, hasAnsweredSince: () => hasAnswered, restModel: () => {}, rests: new OwnerRests(clock, false) },
+    settings: () => ({ max_running: 4, share: 1, when_busy: 'yield', cancel_grace_ms: 0, line_max_attempts: 4 }),
+  });
+  const answer = { status: 429, bytes: Buffer.from('{}') };
+  const run = {
+    work,
+    line: { ...line, refusedAt: null, brokenBy: null, notBefore: 0 },
+    id: 'r',
+    customId: '"c"',
+    startedAt: 0,
+    call: null,
+  };
+  for (let i = 0; i < 100 && settled.at(-1) !== 'failed'; i++) {
+    ends.after(run as unknown as LineRun, { kind: 'later', why: 'worker_busy', whose: 'model', afterMs: 1_000, answer });
+  }
+  expect(settled.at(-1) ?? 'waits').toBe(end);
+  // The first refusal has nobody to be compared with, the last is its end.
+  expect(back).toHaveLength(times);
 });
