@@ -81,12 +81,6 @@ export function requestEndLevel({ isLine }: Pick<Call, 'isLine'>, outcome: Outco
   return outcome.error.row.origin === 'client' && outcome.kind === 'refused' ? 'info' : 'warn';
 }
 
-/** It was taken back, or told to come again. */
-export function isPutOff(outcome: Outcome): boolean {
-  if (outcome.kind === 'complete') return false;
-  return outcome.kind === 'disconnected' || (outcome.error.row.retry === true && outcome.error.details.hopeless !== true);
-}
-
 /**
  * Where an error comes from, without its text: a parser's message quotes its input, a worker's may quote a prompt.
  * The stack, less its first lines (which are the message), is given for faults of our own only.

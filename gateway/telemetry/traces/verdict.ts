@@ -2,7 +2,6 @@ import type { Call } from '../../core/call.ts';
 import type { EarlyRefusal } from '../../core/events.ts';
 import type { Outcome } from '../../core/reply.ts';
 import type { CallTrace, Kept } from '../../core/trace/call-trace.ts';
-import { isPutOff } from '../events/request-line.ts';
 
 /** Errors that clients bring about are kept so often in a second: anybody can send wrong keys by the thousand. */
 const CLIENTS_PER_SECOND = 10;
@@ -71,4 +70,10 @@ export function isOurs(outcome: Outcome, status: number): boolean {
 
 function isClients(status: number): boolean {
   return status >= 400 && status !== LEFT;
+}
+
+/** It was taken back, or told to come again. */
+function isPutOff(outcome: Outcome): boolean {
+  if (outcome.kind === 'complete') return false;
+  return outcome.kind === 'disconnected' || (outcome.error.row.retry === true && outcome.error.details.hopeless !== true);
 }
