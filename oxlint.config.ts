@@ -41,6 +41,8 @@ export default defineConfig({
         'supervisor/sim/**',
         'scripts/*.ts',
         'scripts/bench/**',
+        'scripts/load/**',
+        'scripts/report/**',
         'scripts/shows/**',
         'scripts/vllm/*.ts',
         'test/**',

@@ -1,6 +1,6 @@
 import { say } from './shows/scene.ts';
 import { killsShown } from './shows/kills.ts';
-import { seeded } from './shows/seeded.ts';
+import { seeded } from './load/workload/seeded.ts';
 
 // That a batch outlives kill -9: `node scripts/show-batch-kills.ts [lines=2000] [kills=30] [seed]`. Ends with 1 where a line is missing, there
 // twice, or has failed.

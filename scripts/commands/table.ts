@@ -208,6 +208,15 @@ export const COMMANDS: readonly Command[] = [
     run: async (argv) => (await import('../../supervisor/sim/main.ts')).runSim([...argv], process.env),
   },
   {
+    name: 'load',
+    usage: 'load [URL] [FLAGS]',
+    summary: 'Sends calls as clients would, and says how long they waited: TTFT, time per token, whole answers, goodput; with a report.',
+    flags: [],
+    settings: [],
+    ownHelp: true,
+    run: async (argv) => (await import('../load/main.ts')).runLoadCommand(argv, (await import('./place.ts')).placeHere()),
+  },
+  {
     name: 'bench',
     usage: 'bench [--quick | --all] [FLAGS]',
     summary: 'Measures what the gateway costs on this machine, beside a bare relay, HAProxy, nginx and other gateways.',

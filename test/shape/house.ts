@@ -645,6 +645,24 @@ export const ROOMS: readonly Room[] = [
     idea: 'what the gateway costs beside other proxies',
     knows: ['scripts/bench/proxies', 'scripts/bench/tools'],
   },
+  { path: 'scripts/report', idea: 'what was measured, as a page, plots and lines for people', knows: [] },
+  { path: 'scripts/load/workload', idea: 'which calls come when, by chance of a seed or as recorded', knows: [], pure: true },
+  { path: 'scripts/load/calls', idea: 'calls sent at their moments, and each as its client sees it', knows: ['scripts/load/workload'] },
+  {
+    path: 'scripts/load/figures',
+    idea: 'what calls come to: times, rates, objectives, whether it may be believed',
+    knows: ['scripts/load/calls'],
+  },
+  {
+    path: 'scripts/load/report',
+    idea: 'the result of a load for people and for other programs',
+    knows: ['scripts/load/calls', 'scripts/load/figures', 'scripts/report'],
+  },
+  {
+    path: 'scripts/load',
+    idea: 'sends calls at their moments and says how long clients waited',
+    knows: ['scripts/load/calls', 'scripts/load/figures', 'scripts/load/report', 'scripts/load/workload', 'scripts/report'],
+  },
   {
     path: 'scripts/commands/past',
     idea: 'what has happened, and what engines have printed, for a terminal',
@@ -705,6 +723,7 @@ export const ROOMS: readonly Room[] = [
       'scripts/commands/keys',
       'scripts/commands/live',
       'scripts/commands/past',
+      'scripts/load',
       'supervisor/doctor',
       'supervisor/gpu',
       'supervisor/main.ts',
@@ -728,7 +747,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'scripts',
     idea: 'the headgate command, the bench of supervision, packing',
-    knows: ['scripts/bench', 'scripts/commands', 'scripts/shows'],
+    knows: ['scripts/bench', 'scripts/commands', 'scripts/load/workload', 'scripts/shows'],
   },
 ];
 

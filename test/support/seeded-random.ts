@@ -1,5 +1,5 @@
 import type { Random } from '../../gateway/core/random.ts';
-import { seeded } from '../../scripts/shows/seeded.ts';
+import { seeded } from '../../scripts/load/workload/seeded.ts';
 
 /** The same sequence for the same seed. */
 export function seededRandom(seed: number): Random {

@@ -1,5 +1,8 @@
+/** Numbers from 0 on below 1. */
+export type Uniform = () => number;
+
 /** Numbers from 0 on below 1, the same for the same seed (mulberry32). */
-export function seeded(seed: number): () => number {
+export function seeded(seed: number): Uniform {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -1,0 +1,257 @@
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import type { Endpoint } from './calls/target.ts';
+import { readSlo, type Slo } from './figures/slo.ts';
+import { type Lengths, readLengths } from './workload/lengths.ts';
+import type { RateStage } from './workload/rate.ts';
+import { readSpan } from './workload/span.ts';
+
+/** What the command line asks for; nothing of it has been looked up yet. */
+export interface LoadOptions {
+  /** null: the gateway that runs here. */
+  readonly url: string | null;
+  /** Where it is looked for: flags of the settings, as they were typed. */
+  readonly where: readonly string[];
+  readonly key: string | null;
+  /** null: the first model of the server. */
+  readonly model: string | null;
+  readonly endpoint: Endpoint;
+  readonly stream: boolean;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly extra: Readonly<Record<string, unknown>>;
+  readonly timeoutMs: number;
+  readonly schedule: Schedule;
+  readonly prompts: PromptOptions;
+  readonly cancelShare: number;
+  readonly warmup: number;
+  readonly seed: number;
+  readonly slo: Slo;
+  readonly label: string | null;
+  /** null: a folder of its own below experiments/runs. */
+  readonly out: string | null;
+  /** The result as JSON on standard output instead of a table. */
+  readonly json: boolean;
+  readonly withCalls: boolean;
+}
+
+export type Schedule =
+  /** `burstiness`: the shape of the gaps' gamma distribution; null: evenly. `loops` times the whole. */
+  | { readonly kind: 'rates'; readonly stages: readonly RateStage[]; readonly burstiness: number | null; readonly mostAtOnce: number }
+  | { readonly kind: 'clients'; readonly clients: number; readonly calls: number; readonly forMs: number }
+  /** `speed`: twice as fast is 2. */
+  | { readonly kind: 'trace'; readonly file: string; readonly speed: number; readonly mostAtOnce: number };
+
+export type PromptOptions =
+  | {
+      readonly kind: 'synthetic';
+      readonly input: Lengths;
+      readonly output: Lengths;
+      readonly prefixGroups: number;
+      readonly prefixTokens: number;
+    }
+  | { readonly kind: 'file'; readonly file: string };
+
+type ReadOptions =
+  | { readonly kind: 'options'; readonly options: LoadOptions }
+  | { readonly kind: 'help' }
+  | { readonly kind: 'usage'; readonly problem: string };
+
+const VALUES = [
+  'rate ramp steps clients duration calls burstiness most-at-once trace speed input output prefix-groups prefix-tokens prompts model endpoint',
+  'extra timeout cancel warmup seed slo label out key config host port',
+];
+const SWITCHES = ['constant', 'no-stream', 'json', 'save-calls'] as const;
+const FLAGS = {
+  ...Object.fromEntries(
+    VALUES.join(' ')
+      .split(' ')
+      .map((name) => [name, { type: 'string' } as const]),
+  ),
+  ...Object.fromEntries(SWITCHES.map((name) => [name, { type: 'boolean' } as const])),
+  header: { type: 'string', multiple: true },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+const USUAL_SECONDS = 30;
+const USUAL_RATE = 5;
+
+class UsageError extends Error {}
+
+/** Reads the command line of `headgate load`. `env` has the key where no flag has. */
+export function readLoadOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): ReadOptions {
+  try {
+    const { values, positionals } = parseArgs({ args: [...argv], options: FLAGS, allowPositionals: true });
+    const given = values as Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
+    if (given['help'] === true) return { kind: 'help' };
+    const text = (name: string): string | null => (given[name] as string | undefined) ?? null;
+    // --slo ttft:500 tpot:50: its further parts are words of their own to a shell.
+    const [sloParts, words] = [
+      positionals.filter((word) => /^(ttft|tpot|itl|e2el?):/.test(word)),
+      positionals.filter((word) => !/^(ttft|tpot|itl|e2el?):/.test(word)),
+    ];
+    if (words.length > 1) throw new UsageError(`one URL at most: ${words.join(' and ')} are too many`);
+    const slo = readSlo([text('slo') ?? '', ...sloParts].join(' '));
+    if (typeof slo === 'string') throw new UsageError(slo);
+    const endpoint = oneOf('endpoint', text('endpoint') ?? 'chat', ['chat', 'completions', 'embeddings'] as const);
+    return {
+      kind: 'options',
+      options: {
+        url: words[0] === undefined ? null : readUrl(words[0]),
+        where: ['config', 'host', 'port'].flatMap((name) => (text(name) === null ? [] : [`--${name}`, text(name)!])),
+        key: text('key') ?? (env['HEADGATE_API_KEY'] || env['OPENAI_API_KEY'] || null),
+        model: text('model'),
+        endpoint,
+        stream: given['no-stream'] !== true && endpoint !== 'embeddings',
+        headers: readHeaders((given['header'] as readonly string[] | undefined) ?? []),
+        extra: readExtra(text('extra')),
+        timeoutMs: span('timeout', text('timeout'), 600_000),
+        schedule: readSchedule(text, given['constant'] === true),
+        prompts: readPrompts(text),
+        cancelShare: number('cancel', text('cancel'), 0, 0, 1),
+        warmup: whole('warmup', text('warmup'), 1, 0),
+        seed: whole('seed', text('seed'), 1, 0),
+        slo,
+        label: text('label'),
+        out: text('out'),
+        json: given['json'] === true,
+        withCalls: given['save-calls'] === true,
+      },
+    };
+  } catch (error) {
+    return { kind: 'usage', problem: (error as Error).message };
+  }
+}
+
+type Text = (name: string) => string | null;
+
+function readSchedule(text: Text, isConstant: boolean): Schedule {
+  const ways = ['rate', 'ramp', 'steps', 'clients', 'trace'].filter((name) => text(name) !== null);
+  if (ways.length > 1) throw new UsageError(`--${ways.join(' and --')} are different loads; choose one`);
+  const mostAtOnce = whole('most-at-once', text('most-at-once'), 100_000, 1);
+  const [calls, duration] = [text('calls'), text('duration')];
+  if (text('trace') !== null) {
+    if (calls !== null || duration !== null) throw new UsageError('a trace has its own length; --speed makes it faster');
+    return { kind: 'trace', file: text('trace')!, speed: number('speed', text('speed'), 1, 0.001, 1000), mostAtOnce };
+  }
+  if (text('clients') !== null) {
+    const forMs = duration === null ? (calls === null ? USUAL_SECONDS * 1000 : Infinity) : span('duration', duration, 0);
+    return {
+      kind: 'clients',
+      clients: whole('clients', text('clients'), 1, 1),
+      calls: calls === null ? Infinity : whole('calls', calls, 1, 1),
+      forMs,
+    };
+  }
+  if (isConstant && text('burstiness') !== null) throw new UsageError('--constant has no bursts; leave out --burstiness');
+  const burstiness = isConstant ? null : number('burstiness', text('burstiness'), 1, 0.01, 1000);
+  return { kind: 'rates', stages: readStages(text, calls, duration), burstiness, mostAtOnce };
+}
+
+function readStages(text: Text, calls: string | null, duration: string | null): readonly RateStage[] {
+  const seconds = span('duration', duration, USUAL_SECONDS * 1000) / 1000;
+  const rateOf = (flag: string, value: string, least: number): number => number(flag, value, 0, least, 1_000_000);
+  const [ramp, steps] = [text('ramp'), text('steps')];
+  if (calls !== null && (ramp !== null || steps !== null))
+    throw new UsageError('--ramp and --steps last as --duration says; leave out --calls');
+  if (ramp !== null) {
+    const [from, to, ...rest] = ramp.split(':');
+    if (from === undefined || to === undefined || rest.length > 0)
+      throw new UsageError(`--ramp is written FROM:TO, such as 1:20; not ${ramp}`);
+    const stage = { from: rateOf('ramp', from, 0), to: rateOf('ramp', to, 0), seconds };
+    if (stage.from + stage.to === 0) throw new UsageError('--ramp 0:0 never sends a call');
+    return [stage];
+  }
+  if (steps !== null) {
+    return steps.split(',').map((step) => {
+      const [rate = '', length] = step.split(':');
+      const value = rateOf('steps', rate, 0);
+      return { from: value, to: value, seconds: length === undefined ? seconds : span('steps', length, 0) / 1000 };
+    });
+  }
+  const rate = rateOf('rate', text('rate') ?? String(USUAL_RATE), 0.001);
+  if (calls !== null && duration !== null) throw new UsageError('--rate, --calls and --duration are one too many');
+  return [{ from: rate, to: rate, seconds: calls === null ? seconds : whole('calls', calls, 1, 1) / rate }];
+}
+
+function readPrompts(text: Text): PromptOptions {
+  const file = text('prompts');
+  const own = ['input', 'output', 'prefix-groups', 'prefix-tokens'].filter((name) => text(name) !== null);
+  if (text('trace') !== null && (file !== null || own.length > 0))
+    throw new UsageError(`a trace says how long prompts are; leave out --${file === null ? own[0] : 'prompts'}`);
+  if (file !== null) {
+    if (own.length > 0) throw new UsageError(`--prompts has its own prompts; leave out --${own[0]}`);
+    return { kind: 'file', file };
+  }
+  const lengths = (name: string, usual: string): Lengths => {
+    const read = readLengths(text(name) ?? usual);
+    if (read === null)
+      throw new UsageError(`--${name} is a number of tokens, uniform:LEAST:MOST or lognormal:MEDIAN:SIGMA; not ${text(name)}`);
+    return read;
+  };
+  const prefixGroups = whole('prefix-groups', text('prefix-groups'), 0, 0);
+  if (prefixGroups === 0 && text('prefix-tokens') !== null) throw new UsageError('--prefix-tokens needs --prefix-groups N');
+  return {
+    kind: 'synthetic',
+    input: lengths('input', 'lognormal:128:0.5'),
+    output: lengths('output', 'lognormal:64:0.5'),
+    ...{ prefixGroups, prefixTokens: whole('prefix-tokens', text('prefix-tokens'), 256, 1) },
+  };
+}
+
+function readUrl(word: string): string {
+  const url = URL.canParse(word) ? new URL(word) : null;
+  if (url === null || !/^https?:$/.test(url.protocol)) throw new UsageError(`${word} is no URL; write for instance http://127.0.0.1:8080`);
+  if (url.username !== '' || url.password !== '') throw new UsageError('a URL with a password ends up in reports; use --key or --header');
+  return url.origin + url.pathname.replace(/\/$/, '');
+}
+
+function readHeaders(lines: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    lines.map((line) => {
+      const [, name, value] = /^([!#$%&'*+.^_`|~\w-]+):\s*(.*)$/.exec(line) ?? [];
+      if (name === undefined || value === undefined) throw new UsageError(`--header is written NAME: VALUE; not ${line.split(':')[0]}`);
+      return [name.toLowerCase(), value];
+    }),
+  );
+}
+
+/** `{…}` itself, or @FILE. */
+function readExtra(text: string | null): Readonly<Record<string, unknown>> {
+  if (text === null) return {};
+  const json = text.startsWith('@') ? readFileSync(text.slice(1), 'utf8') : text;
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch (error) {
+    throw new UsageError(`--extra is no JSON: ${(error as Error).message}`);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new UsageError('--extra must be a JSON object, such as {"temperature": 0}');
+  return value as Readonly<Record<string, unknown>>;
+}
+
+function oneOf<T extends string>(flag: string, value: string, known: readonly T[]): T {
+  const found = known.find((each) => each === value);
+  if (found === undefined) throw new UsageError(`--${flag} is one of ${known.join(', ')}; not ${value}`);
+  return found;
+}
+
+function span(flag: string, text: string | null, usual: number): number {
+  const ms = text === null ? usual : readSpan(text);
+  if (ms === null || ms > 7 * 86_400_000) throw new UsageError(`--${flag} is a time such as 30s, 5m or 1h, a week at most; not ${text}`);
+  return ms;
+}
+
+function number(flag: string, text: string | null, usual: number, least: number, most: number): number {
+  const value = text === null ? usual : Number(text);
+  if (text === '' || !(value >= least && value <= most))
+    throw new UsageError(`--${flag} must be a number from ${least} to ${most}, not ${text}`);
+  return value;
+}
+
+function whole(flag: string, text: string | null, usual: number, least: number): number {
+  const value = text === null ? usual : Number(text);
+  if (text === '' || !Number.isSafeInteger(value) || value < least)
+    throw new UsageError(`--${flag} must be a whole number from ${least} on, not ${text}`);
+  return value;
+}

@@ -1,0 +1,47 @@
+import { drawLength, type Lengths } from './lengths.ts';
+import { seeded, type Uniform } from './seeded.ts';
+import { wordsOfChance } from './words.ts';
+
+/** What one call asks. `fields` go into the body over what the run would put there (a line of a file may bring messages of its own). */
+export interface Prompt {
+  readonly text: string;
+  /** null: the engine decides when it has said enough. */
+  readonly outputTokens: number | null;
+  readonly fields: Readonly<Record<string, unknown>> | null;
+}
+
+export interface SyntheticPrompts {
+  readonly input: Lengths;
+  readonly output: Lengths;
+  /** Calls share the beginning of their prompt with the others of their group; 0: no two begin alike. */
+  readonly prefixGroups: number;
+  /** How many of the input's tokens the group has in common. */
+  readonly prefixTokens: number;
+}
+
+/** The prompt of each call by its number, the same for the same seed and number whoever asks and in whatever order. */
+export type PromptSource = (index: number) => Prompt;
+
+/** Prompts of chance. Each begins with words of its own, so that neither a cache of prefixes nor one of answers knows it, except for what its group shares. */
+export function syntheticPrompts(options: SyntheticPrompts, seed: number): PromptSource {
+  const { input, output, prefixGroups, prefixTokens } = options;
+  const prefixes = Array.from({ length: prefixGroups }, (_, group) => wordsOfChance(prefixTokens, ofIts(seed, -1 - group)));
+  return (index) => {
+    const uniform = ofIts(seed, index);
+    const outputTokens = drawLength(output, uniform);
+    const inputTokens = drawLength(input, uniform);
+    if (prefixGroups === 0) return { text: wordsOfChance(inputTokens, uniform), outputTokens, fields: null };
+    const prefix = prefixes[Math.floor(uniform() * prefixGroups)]!;
+    return { text: `${prefix} ${wordsOfChance(Math.max(1, inputTokens - prefixTokens), uniform)}`, outputTokens, fields: null };
+  };
+}
+
+/** Those of a file, over and over. */
+export function promptsInTurn(prompts: readonly Prompt[]): PromptSource {
+  return (index) => prompts[index % prompts.length]!;
+}
+
+/** Chance that belongs to one call: neighbours have seeds that lie far apart. */
+function ofIts(seed: number, index: number): Uniform {
+  return seeded(Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(index + 0x7f4a7c15, 0xc2b2ae35));
+}
