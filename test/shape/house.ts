@@ -653,6 +653,7 @@ export const ROOMS: readonly Room[] = [
     idea: 'what calls come to: times, rates, objectives, whether it may be believed',
     knows: ['scripts/load/calls'],
   },
+  { path: 'scripts/load/stub', idea: 'a server whose delays are known, to measure the measurement by', knows: ['scripts/load/workload'] },
   {
     path: 'scripts/load/report',
     idea: 'the result of a load for people and for other programs',
@@ -742,7 +743,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'scripts/shows',
     idea: 'what batches go through, to be seen again: kills, models that take turns, what they cost others',
-    knows: ['gateway/link'],
+    knows: ['gateway/link', 'scripts/load/calls', 'scripts/load/figures', 'scripts/load/stub', 'scripts/load/workload'],
   },
   {
     path: 'scripts',
