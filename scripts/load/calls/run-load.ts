@@ -3,7 +3,7 @@ import { Caller } from './caller.ts';
 import type { CallRecord } from './call-record.ts';
 import type { Target } from './target.ts';
 import type { PromptSource } from '../workload/prompts.ts';
-import { seeded } from '../workload/seeded.ts';
+import { leavesAfter } from '../workload/leaving.ts';
 
 /** When calls are sent: at their moments whatever the server does (open), or by so many clients that each wait for their answer (closed). */
 export type Pace =
@@ -54,7 +54,9 @@ export async function runLoad(plan: LoadPlan, { onEnd, signal }: LoadWatcher = {
   let mostAtOnce = 0;
   const send = async (number: number, scheduledMs: number): Promise<void> => {
     const index = (plan.firstIndex ?? 0) + number;
-    const ended = caller.send({ index, scheduledMs, prompt: plan.prompts(index), cancelAfter: cancelAfter(plan, index) });
+    const prompt = plan.prompts(index);
+    const cancelAfter = plan.target.stream ? leavesAfter(plan, index, prompt.outputTokens) : null;
+    const ended = caller.send({ index, scheduledMs, prompt, cancelAfter });
     mostAtOnce = Math.max(mostAtOnce, caller.underWay);
     const record = await ended;
     records.push(record);
@@ -110,14 +112,6 @@ async function closedLoop(
 async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   // Aborted: the loop looks for itself.
   await delay(ms, undefined, signal ? { signal } : {}).catch(() => {});
-}
-
-/** After how many events the client of this call hangs up: the same ones for the same seed. */
-function cancelAfter({ cancelShare, seed, prompts, target }: LoadPlan, index: number): number | null {
-  if (cancelShare === 0 || !target.stream) return null;
-  const uniform = seeded(Math.imul(seed + 1, 0x27d4eb2f) ^ Math.imul(index + 1, 0x165667b1));
-  if (uniform() >= cancelShare) return null;
-  return Math.max(1, Math.floor(uniform() * (prompts(index).outputTokens ?? 16)));
 }
 
 /** Asked anew each time: what is aborted comes to be so meanwhile. */

@@ -19,6 +19,14 @@ interface StubOptions {
   readonly seed: number;
 }
 
+const USUAL_TOKENS = 8;
+
+interface Asked {
+  readonly max_tokens?: number;
+  readonly max_completion_tokens?: number;
+  readonly stream?: boolean;
+}
+
 /** An OpenAI server that speaks so many tokens as it is asked for, at times which it keeps account of: what a measurement can be measured by. */
 export class KnownDelays {
   readonly #options: StubOptions;
@@ -63,7 +71,8 @@ export class KnownDelays {
     const arrived = performance.now();
     if (request.method === 'GET') return json(response, request.url === '/v1/models' ? { data: [{ id: 'known-delays' }] } : {});
     const body = await read(request);
-    const { max_tokens: tokens = 8, stream = false } = JSON.parse(body) as { readonly max_tokens?: number; readonly stream?: boolean };
+    const { stream = false, ...asked } = JSON.parse(body) as Asked;
+    const tokens = asked.max_completion_tokens ?? asked.max_tokens ?? USUAL_TOKENS;
     const { ttftMs, tokenMs, sigma } = this.#options;
     const first = arrived + ttftMs * Math.exp(sigma * normal(this.#uniform));
     await until(Math.max(first, this.#stalledUntil));

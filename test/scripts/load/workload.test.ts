@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { arrivals } from '../../../scripts/load/workload/arrivals.ts';
 import { gamma } from '../../../scripts/load/workload/distributions.ts';
+import { leavesAfter } from '../../../scripts/load/workload/leaving.ts';
 import { drawLength, readLengths } from '../../../scripts/load/workload/lengths.ts';
 import { promptsOf } from '../../../scripts/load/workload/prompt-file.ts';
 import { syntheticPrompts } from '../../../scripts/load/workload/prompts.ts';
@@ -127,6 +128,16 @@ describe('prompts', () => {
       expect(readLengths(text)).toBeNull();
     },
   );
+});
+
+test('who leaves, and when, belongs to seed and number', () => {
+  const of = (seed: number) => Array.from({ length: 4000 }, (_, i) => leavesAfter({ seed, cancelShare: 0.3 }, i, 10));
+  expect(of(5)).toEqual(of(5));
+  expect(of(5)).not.toEqual(of(6));
+  const left = of(5).filter((after) => after !== null);
+  expect(Math.abs(left.length / 4000 - 0.3)).toBeLessThan(0.03);
+  expect([Math.min(...left), Math.max(...left)]).toEqual([1, 9]);
+  expect(leavesAfter({ seed: 5, cancelShare: 0 }, 1, 10)).toBeNull();
 });
 
 describe('files', () => {
