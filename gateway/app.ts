@@ -145,6 +145,7 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
     get('/admin/debug/bundle', guarded(answers.bundle));
     get('/debug/runtime', guarded(answers.runtime));
     post('/admin/reload', guarded(answers.reload));
+    post('/admin/trial', guarded(answers.trial));
     post('/admin/workers/:id{[^]+}/:verb', guarded(answers.workerCommand));
     post('/admin/models/:id{[^]+}/:verb', guarded(answers.modelCommand));
   }

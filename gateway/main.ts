@@ -11,7 +11,8 @@ import { explainJson } from './config/explain.ts';
 import type { LoadedSettings } from './config/load.ts';
 import { whatItHas } from './link/contradictions.ts';
 import { supervisionMark } from './link/settings-mark.ts';
-import { type Reading, readAnew } from './config/reload.ts';
+import { type Reading, type ReloadAnswer, reloadAnswer } from './config/reload.ts';
+import { type TrialOrder, Trials } from './config/trial.ts';
 import { asksForKeys, supervisorIsOn, type Settings } from './config/schema/settings.ts';
 import { Bag } from './core/bag/bag.ts';
 import type { Call } from './core/call.ts';
@@ -24,7 +25,6 @@ import { recordingLog } from './core/history/recording-log.ts';
 import { systemRandom } from './core/random.ts';
 import { idMaker } from './core/secrets/id-maker.ts';
 import type { SupervisorSnapshot } from './link/snapshot.ts';
-import type { ReloadAnswer } from './http/pages/admin.ts';
 import type { AdminStatus } from './http/pages/admin-answers.ts';
 import { adminStatus } from './http/pages/admin-status.ts';
 import { LiveStatus } from './http/pages/live-status.ts';
@@ -65,6 +65,7 @@ import { PressureWatch } from './policies/capacity/pressure-watch.ts';
 import { watchEventLoop } from './telemetry/metrics/event-loop.ts';
 import { createEvents } from './telemetry/events/events.ts';
 import { lostEvent } from './telemetry/events/lost-event.ts';
+import { tellTrial } from './telemetry/events/process-lines.ts';
 import { unaskedAnswer } from './telemetry/events/unasked-answer.ts';
 import { linkLog } from './telemetry/events/link-log.ts';
 import { crowdLog, fewFiles, shortageLog } from './telemetry/events/shortage-log.ts';
@@ -373,16 +374,21 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const requestTimeoutMs = (): number => settings.server.header_timeout_ms + settings.server.upload_timeout_ms;
 
   // === reload ===
+  const trials = new Trials(options, clock, (owner) => void obeyTrial({ kind: 'end', owner }));
+
   function reload(): ReloadAnswer {
-    const read = readAnew(loaded, options);
-    if (!read.ok) {
-      events.configReloaded({ ok: false, changed: [], needsRestart: [], error: read.problems.join('; ') });
-      return { ok: false, changed: [], needsRestart: [], problems: read.problems };
-    }
-    const { changed, needsRestart } = read;
-    adopt(read.loaded, changed);
-    events.configReloaded({ ok: true, changed, needsRestart, error: null });
-    return { ok: true, changed, needsRestart, problems: [] };
+    const read = trials.reload(loaded);
+    if (read.ok) adopt(read.loaded, read.changed);
+    const { ok, changed, needsRestart, problems } = reloadAnswer(read);
+    events.configReloaded({ ok, changed, needsRestart, error: ok ? null : problems.join('; ') });
+    return reloadAnswer(read);
+  }
+
+  function obeyTrial(order: TrialOrder): ReloadAnswer {
+    const read = trials.obey(loaded, order);
+    if (read.ok) adopt(read.loaded, read.changed);
+    if (read.ok) tellTrial(log, order.owner, order.kind === 'try' ? order.seconds : null, read.changed);
+    return reloadAnswer(read);
   }
 
   /** From now on these hold. */
@@ -441,8 +447,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   };
   const page = kin ? pageOfAll(kin, ownStats, ownRuntime) : ownPage;
   kin?.lend({
-    adopt(next, changed) {
-      metrics.ledger.lastReloadOk = next !== null;
+    adopt(next, changed, isTrial) {
+      if (!isTrial) metrics.ledger.lastReloadOk = next !== null;
       if (next !== null) adopt(next, changed);
     },
     follow: (worker, finding) => dispatch.follow(worker, finding),
@@ -526,6 +532,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       status: liveStatus,
       explain: () => explainJson(loaded),
       reload: kin ? () => reloadOfAll(kin) : reload,
+      trial: kin ? (order) => reloadOfAll(kin, order) : obeyTrial,
       command(id, verb, reset) {
         if (supervised) return verb === 'restart' ? supervised.restart(id, reset) : supervised[verb](id);
         if (verb !== 'restart') {
@@ -637,6 +644,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await directory.close();
     await usage.close();
     await records?.close();
+    trials.close();
     await early.close();
     await traces?.close();
     loop.stop();

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { FixedSetting } from './layers/flag-layer.ts';
 import type { LoadedSettings } from './load.ts';
 import { type ModelSettings, type Settings, supervisorIsOn } from './schema/settings.ts';
 import { SETTINGS } from './schema/form.ts';
@@ -10,10 +11,33 @@ export type Reload =
   /** The old ones stay; what is wrong with the new ones, a line each. */
   | { readonly ok: false; readonly problems: readonly string[] };
 
+/** What came of a reload, or of a trial, for those who asked. */
+export interface ReloadAnswer {
+  readonly ok: boolean;
+  readonly changed: readonly string[];
+  readonly needsRestart: readonly string[];
+  /** What is wrong with the new settings, a line each. */
+  readonly problems: readonly string[];
+}
+
+export function reloadAnswer(read: Reload): ReloadAnswer {
+  return read.ok
+    ? { ok: true, changed: read.changed, needsRestart: read.needsRestart, problems: [] }
+    : { ok: false, changed: [], needsRestart: [], problems: read.problems };
+}
+
+/** How settings are to be read, if otherwise than from all their places. */
+export interface LoadWish {
+  /** Values that beat every layer for a while. */
+  readonly tried: readonly FixedSetting[];
+  /** false: files are as they were when they were read last. */
+  readonly afresh: boolean;
+}
+
 /** How settings are read anew. */
 export interface Reading {
   /** @throws SettingsError */
-  readonly load: () => LoadedSettings;
+  readonly load: (wish?: LoadWish) => LoadedSettings;
   /** What is wrong with them beyond what reading them shows: what they name is not there. */
   readonly examine?: ((loaded: LoadedSettings) => readonly SettingsProblem[]) | undefined;
 }

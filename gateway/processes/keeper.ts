@@ -1,18 +1,18 @@
 import { adminKey } from '../config/admin-key.ts';
 import type { LoadedSettings } from '../config/load.ts';
-import { type Reading, readAnew } from '../config/reload.ts';
+import { type Reading, type Reload, type ReloadAnswer, reloadAnswer } from '../config/reload.ts';
+import { type TrialOrder, Trials } from '../config/trial.ts';
 import { supervisorIsOn } from '../config/schema/settings.ts';
 import { repeat, sleep, stayAlive, systemClock, type Timer } from '../core/clock.ts';
 import { keepHistory } from '../core/history/keep-history.ts';
 import type { Log } from '../core/log/log.ts';
-import type { ReloadAnswer } from '../http/pages/admin.ts';
 import type { AdminStatus } from '../http/pages/admin-answers.ts';
 import { openProbeListener, type ProbeListener } from '../http/probes/probe-listener.ts';
 import type { Told } from '../http/probes/told.ts';
 import { commandSupervisor } from '../link/commands.ts';
 import { controlPath } from '../link/control-path.ts';
 import type { SupervisorSnapshot } from '../link/snapshot.ts';
-import { tellDrain, tellReload } from '../telemetry/events/process-lines.ts';
+import { tellDrain, tellReload, tellTrial } from '../telemetry/events/process-lines.ts';
 import { Crew } from './crew.ts';
 import { DrainLines } from './drain-lines.ts';
 import { Gathering } from './gathering.ts';
@@ -205,8 +205,8 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
     if (drains !== null && crew.all.every(({ number, isListening }) => idle.has(number) || !isListening)) crew.tell({ kind: 'allIdle' });
   }
 
-  async function answer(process: ServerProcess, { id, question }: Extract<ServerWord, { kind: 'ask' }>): Promise<void> {
-    const told = question === 'reload' ? await reload() : await gathering.parts(question, inOrder());
+  async function answer(process: ServerProcess, { id, question, trial }: Extract<ServerWord, { kind: 'ask' }>): Promise<void> {
+    const told = question === 'reload' ? await (trial ? obeyTrial(trial) : reload()) : await gathering.parts(question, inOrder());
     process.tell({ kind: 'answer', id, answer: told });
   }
 
@@ -216,22 +216,31 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
   }
 
   async function reload(): Promise<ReloadAnswer> {
-    const read = readAnew(loaded, options);
-    if (!read.ok) {
-      crew.tell({ kind: 'settings', loaded: null, changed: [] });
-      tellReload(log, { ok: false, changed: [], needsRestart: [], error: read.problems.join('; ') });
-      return { ok: false, changed: [], needsRestart: [], problems: read.problems };
-    }
-    const { changed, needsRestart } = read;
-    loaded = read.loaded;
-    log.level = loaded.settings.log.level;
-    crew.tell({ kind: 'settings', loaded, changed });
-    // Who answers this has taken them over before.
-    await gathering.parts('tail', inOrder());
-    tellReload(log, { ok: true, changed, needsRestart, error: null });
-    return { ok: true, changed, needsRestart, problems: [] };
+    const read = trials.reload(loaded);
+    if (read.ok) await adopt(read, false);
+    else crew.tell({ kind: 'settings', loaded: null, changed: [], isTrial: false });
+    const { ok, changed, needsRestart, problems } = reloadAnswer(read);
+    tellReload(log, { ok, changed, needsRestart, error: ok ? null : problems.join('; ') });
+    return reloadAnswer(read);
   }
 
+  async function obeyTrial(order: TrialOrder): Promise<ReloadAnswer> {
+    const read = trials.obey(loaded, order);
+    if (read.ok) await adopt(read, true);
+    if (read.ok) tellTrial(log, order.owner, order.kind === 'try' ? order.seconds : null, read.changed);
+    return reloadAnswer(read);
+  }
+
+  /** From now on these hold, for all. */
+  async function adopt(read: Extract<Reload, { ok: true }>, isTrial: boolean): Promise<void> {
+    loaded = read.loaded;
+    log.level = loaded.settings.log.level;
+    crew.tell({ kind: 'settings', loaded, changed: read.changed, isTrial });
+    // Who answers this has taken them over before.
+    await gathering.parts('tail', inOrder());
+  }
+
+  const trials = new Trials(options, clock, (owner) => void obeyTrial({ kind: 'end', owner }));
   // Between the end of one process and the start of the next only timers may be left, and those of the clock keep no process alive.
   const alive = stayAlive();
   const timer: Timer = repeat(clock, LOOK_MS, () => crew.look());
@@ -241,6 +250,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
   const keyFile = key.kind === 'file' ? key.file : null;
 
   async function free(): Promise<void> {
+    trials.close();
     held.close();
     alive.cancel();
     timer.cancel();

@@ -1,3 +1,4 @@
+import type { TrialOrder } from '../config/trial.ts';
 import type { Clock } from '../core/clock.ts';
 import type { History } from '../core/history/history-file.ts';
 import type { LoadedSettings } from '../config/load.ts';
@@ -10,7 +11,7 @@ const ANSWER_MS = 2_000;
 /** What a serving process does when it is told to, or asked. */
 export interface Hands {
   /** New settings hold; null: they were refused. */
-  readonly adopt: (loaded: LoadedSettings | null, changed: readonly string[]) => void;
+  readonly adopt: (loaded: LoadedSettings | null, changed: readonly string[], isTrial: boolean) => void;
   readonly follow: (worker: string, finding: SharedFinding) => void;
   readonly stored: (answer: string, place: { readonly worker: string; readonly model: string; readonly owner: string | null }) => void;
   readonly obey: (worker: string, order: Order) => void;
@@ -65,8 +66,8 @@ export class Kin {
   }
 
   /** What came of it for all of them; null: nobody can be asked. */
-  reload(): Promise<unknown> {
-    return this.#ask('reload');
+  reload(trial?: TrialOrder): Promise<unknown> {
+    return this.#ask('reload', trial);
   }
 
   /** Our own calls have ended. Resolves when those of all others have. */
@@ -93,7 +94,7 @@ export class Kin {
       case 'answer':
         return this.#questions.get(word.id)?.(word.answer);
       case 'settings':
-        return this.#hands?.adopt(word.loaded, word.changed);
+        return this.#hands?.adopt(word.loaded, word.changed, word.isTrial);
       case 'finding':
         return this.#hands?.follow(word.worker, word.finding);
       case 'stored':
@@ -113,7 +114,7 @@ export class Kin {
     this.#channel.send({ kind: 'part', id, part: (await this.#hands?.part(question)) ?? null });
   }
 
-  #ask(question: Part | 'reload'): Promise<unknown> {
+  #ask(question: Part | 'reload', trial?: TrialOrder): Promise<unknown> {
     const id = ++this.#asked;
     return new Promise((resolve) => {
       const timer = this.#clock.after(ANSWER_MS, () => done(null));
@@ -123,7 +124,7 @@ export class Kin {
         resolve(answer);
       };
       this.#questions.set(id, done);
-      this.#channel.send({ kind: 'ask', id, question });
+      this.#channel.send({ kind: 'ask', id, question, ...(trial && { trial }) });
     });
   }
 }

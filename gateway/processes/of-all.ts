@@ -1,6 +1,7 @@
 import type { Log } from '../core/log/log.ts';
 import type { Listener } from '../core/fan-out.ts';
-import type { ReloadAnswer } from '../http/pages/admin.ts';
+import type { ReloadAnswer } from '../config/reload.ts';
+import type { TrialOrder } from '../config/trial.ts';
 import type { AdminRuntime, AdminStatus, Stats } from '../http/pages/admin-answers.ts';
 import { type MetricPage, mergedPage } from '../telemetry/metrics/merged.ts';
 import type { Ledger } from '../telemetry/metrics/sources.ts';
@@ -61,14 +62,15 @@ export async function statusOfAll(kin: Kin, own: AdminStatus): Promise<AdminStat
   };
 }
 
-export async function reloadOfAll(kin: Kin): Promise<ReloadAnswer> {
+/** `trial`: settings that are tried, instead of those of the files. */
+export async function reloadOfAll(kin: Kin, trial?: TrialOrder): Promise<ReloadAnswer> {
   const nobody: ReloadAnswer = {
     ok: false,
     changed: [],
     needsRestart: [],
     problems: ['The process that keeps the others does not answer.'],
   };
-  return ((await kin.reload()) as ReloadAnswer | null) ?? nobody;
+  return ((await kin.reload(trial)) as ReloadAnswer | null) ?? nobody;
 }
 
 /** What a process books otherwise than one that is alone. */

@@ -1,3 +1,4 @@
+import type { TrialOrder } from '../config/trial.ts';
 import type { BreakerState } from '../core/events.ts';
 import type { LogFields } from '../core/log/fields.ts';
 import type { LoadedSettings } from '../config/load.ts';
@@ -68,7 +69,7 @@ export type ServerWord =
       readonly place: { readonly worker: string; readonly model: string; readonly owner: string | null };
     }
   | { readonly kind: 'order'; readonly worker: string; readonly order: Order }
-  | { readonly kind: 'ask'; readonly id: number; readonly question: Part | 'reload' }
+  | { readonly kind: 'ask'; readonly id: number; readonly question: Part | 'reload'; readonly trial?: TrialOrder }
   | { readonly kind: 'part'; readonly id: number; readonly part: unknown }
   /** Somebody has told it to end, who means all of them. */
   | { readonly kind: 'stop' };
@@ -101,7 +102,7 @@ export type KeeperWord =
   /** From now on this one tells what all see alike. */
   | { readonly kind: 'speak' }
   /** `loaded` null: new ones were refused. */
-  | { readonly kind: 'settings'; readonly loaded: LoadedSettings | null; readonly changed: readonly string[] }
+  | { readonly kind: 'settings'; readonly loaded: LoadedSettings | null; readonly changed: readonly string[]; readonly isTrial: boolean }
   | { readonly kind: 'drain'; readonly settle: boolean }
   /** None of them has calls any more. */
   | { readonly kind: 'allIdle' }

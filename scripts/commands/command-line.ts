@@ -2,7 +2,9 @@ import { checkCommand } from '../../gateway/config/check.ts';
 import { EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
 import { type OwnFlag, parseSettingsFlags } from '../../gateway/config/layers/flags.ts';
 import { loadSettings, salvageSettings, type LoadedSettings, type LoadInput } from '../../gateway/config/load.ts';
+import type { Reading } from '../../gateway/config/reload.ts';
 import { problemText, SettingsError, type SettingsProblem } from '../../gateway/config/schema/problems.ts';
+import { rememberFiles } from '../../gateway/config/layers/remembered-files.ts';
 import { systemInput } from '../../gateway/config/system.ts';
 
 type CommandLine =
@@ -10,7 +12,7 @@ type CommandLine =
       readonly kind: 'loaded';
       readonly loaded: LoadedSettings;
       /** Loads again, from the same places. @throws SettingsError */
-      readonly load: () => LoadedSettings;
+      readonly load: Reading['load'];
       readonly own: ReadonlyMap<string, string | true>;
       readonly positionals: readonly string[];
       readonly cwd: string;
@@ -51,7 +53,9 @@ export function readCommandLine(command: string, argv: readonly string[], shape:
     return { kind: 'ended', exitCode: EXIT_USAGE };
   }
   const input = { ...systemInput(), flags: parsed.flags, ...(shape.fixed === undefined ? {} : { fixed: shape.fixed }) };
-  const load = (): LoadedSettings => loadSettings(input);
+  const files = rememberFiles(input.readFile);
+  const load: Reading['load'] = ({ tried, afresh } = { tried: [], afresh: true }) =>
+    loadSettings({ ...input, readFile: afresh ? files.read : files.remembered, fixed: [...(shape.fixed ?? []), ...tried] });
   const ready = { load, own: parsed.own, positionals: parsed.positionals, cwd: input.cwd };
   if (shape.tolerant !== undefined) {
     const { loaded, problems } = salvageSettings(input);

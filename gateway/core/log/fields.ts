@@ -34,6 +34,7 @@ const LOG_FIELDS = [
   'cache',
   'replayed',
   'bytes_out',
+  'owner',
   'batch',
   'file',
   'bytes',

@@ -132,6 +132,13 @@ export interface Reloaded {
   readonly needs_restart: readonly string[];
 }
 
+/** POST /admin/trial, when these settings hold, or do not any more. Dotted paths. */
+export interface TrialTold {
+  readonly accepted: true;
+  readonly owner: string;
+  readonly changed: readonly string[];
+}
+
 export type WorkerVerb = 'restart' | 'drain' | 'undrain';
 
 /** POST /admin/workers/{id}/restart, /drain and /undrain */

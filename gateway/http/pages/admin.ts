@@ -5,6 +5,10 @@ import type { Clock } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { SupervisorSnapshot } from '../../link/snapshot.ts';
 import type { WorkerDirectory } from '../../core/worker.ts';
+import type { ReloadAnswer } from '../../config/reload.ts';
+import { readTrialOrder, type TrialOrder } from '../../config/trial.ts';
+import { parseJsonBody } from '../../openai/json-body.ts';
+import { readBody } from '../body/read-body.ts';
 import { debugBundleBody } from '../../telemetry/debug-bundle.ts';
 import { renderMetrics } from '../../telemetry/metrics/exposition.ts';
 import type {
@@ -15,6 +19,7 @@ import type {
   ModelTold,
   Reloaded,
   Stats,
+  TrialTold,
   WorkerTold,
   WorkerVerb,
 } from './admin-answers.ts';
@@ -36,13 +41,8 @@ interface CommandAnswer {
 
 type LogTails = Readonly<Record<string, readonly string[]>>;
 
-export interface ReloadAnswer {
-  readonly ok: boolean;
-  readonly changed: readonly string[];
-  readonly needsRestart: readonly string[];
-  /** What is wrong with the new settings, a line each. */
-  readonly problems: readonly string[];
-}
+/** A trial names a few settings. */
+const MOST_TRIAL_BYTES = 65_536;
 
 export interface AdminContext {
   readonly version: string;
@@ -63,6 +63,8 @@ export interface AdminContext {
   /** The effective settings with their origins, secrets hidden. */
   readonly explain: () => AdminConfig;
   readonly reload: () => ReloadAnswer | Promise<ReloadAnswer>;
+  /** Lays settings over those that hold, for a while. */
+  readonly trial: (order: TrialOrder) => ReloadAnswer | Promise<ReloadAnswer>;
   readonly command: (worker: string, verb: WorkerVerb, reset: boolean) => Promise<CommandAnswer> | CommandAnswer;
   /** null: there is no supervisor to tell. */
   readonly modelCommand: ((model: string, verb: 'load' | 'unload') => Promise<CommandAnswer>) | null;
@@ -140,6 +142,13 @@ export function admin(context: AdminContext) {
         throw new GatewayError('invalid_value', message, { code: 'invalid_settings' });
       }
       return answer<Reloaded>(c, { reloaded: true, changed, needs_restart: needsRestart }, 202);
+    },
+    trial: async (c) => {
+      const order = readTrialOrder(parseJsonBody(await readBody(c.env.incoming, MOST_TRIAL_BYTES, clock)).value);
+      if (typeof order === 'string') throw new GatewayError('invalid_value', `${order}.`, { code: 'invalid_trial' });
+      const { ok, changed, problems } = await context.trial(order);
+      if (!ok) throw new GatewayError('conflict', `These settings are not tried: ${problems.join('; ')}`, { code: 'trial_refused' });
+      return answer<TrialTold>(c, { accepted: true, owner: order.owner, changed }, 202);
     },
     workerCommand: async (c) => {
       const id = c.req.param('id') ?? '';

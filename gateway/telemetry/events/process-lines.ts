@@ -18,6 +18,12 @@ export function tellReload(log: Log, { ok, changed, needsRestart, error }: Param
   });
 }
 
+/** The line of settings that are tried, or (`seconds` null) are not any more. */
+export function tellTrial(log: Log, owner: string, seconds: number | null, changed: readonly string[]): void {
+  const what = seconds === null ? `${owner} tries no settings any more.` : `${owner} tries settings for ${seconds} s.`;
+  log.info('config.trial', what, { owner, changed });
+}
+
 /** The line of a stage of the drain. */
 export function tellDrain(log: Log, stage: keyof typeof DRAIN_WORDS, inFlight: number, durationMs: number): void {
   const cut = stage === 'cutting' && inFlight > 0;
