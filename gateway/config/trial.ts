@@ -1,4 +1,6 @@
 import type { Clock, Timer } from '../core/clock.ts';
+import { SETTINGS } from './schema/form.ts';
+import { nearestName } from './schema/nearest-name.ts';
 import type { FixedSetting } from './layers/flag-layer.ts';
 import type { LoadedSettings } from './load.ts';
 import { type Reading, readAnew, type Reload } from './reload.ts';
@@ -16,10 +18,13 @@ export interface TrialWish {
 export type TrialOrder = TrialWish | { readonly kind: 'end'; readonly owner: string };
 
 /** What belongs to how calls pass, and to nobody's safety: the rest is for whoever writes the settings. */
-export const TRIABLE: readonly string[] = [
+const TRIABLE: readonly string[] = [
   ...['batch_window', 'admission', 'pressure', 'circuit_breaker', 'load_balancer', 'retry'],
   ...['timeouts', 'stream', 'single_flight', 'cache', 'sessions'],
 ];
+const TRIABLE_PATHS: ReadonlySet<string> = new Set(
+  [...SETTINGS.root.leaves()].map(({ path }) => path.join('.')).filter((path) => TRIABLE.includes(path.split('.')[0]!)),
+);
 const MOST_SECONDS = 3_600;
 
 /**
@@ -54,8 +59,8 @@ export class Trials {
       return result;
     }
     if (other) return refused(`${this.#held!.owner} tries settings at the moment; it ends by itself when it is not asked for any more.`);
-    const stranger = Object.keys(order.settings).find((path) => !TRIABLE.includes(path.split('.')[0]!));
-    if (stranger !== undefined) return refused(`${stranger} cannot be tried: what can is below ${TRIABLE.join(', ')}.`);
+    const stranger = Object.keys(order.settings).find((path) => !isTriable(path));
+    if (stranger !== undefined) return refused(strangerText(stranger));
     if (!(order.seconds > 0 && order.seconds <= MOST_SECONDS))
       return refused(`A trial lasts between 0 and ${MOST_SECONDS} seconds, and may be renewed.`);
     const by = `tried by ${order.owner}`;
@@ -83,6 +88,16 @@ export class Trials {
   #with(tried: readonly FixedSetting[], afresh: boolean): Reading {
     return { ...this.#reading, load: () => this.#reading.load({ tried, afresh }) };
   }
+}
+
+/** A setting that there is: a path leads nowhere else. */
+function isTriable(path: string): boolean {
+  return TRIABLE_PATHS.has(path);
+}
+
+function strangerText(path: string): string {
+  const near = nearestName(path, [...TRIABLE_PATHS]);
+  return `${path} cannot be tried: what can are single settings below ${TRIABLE.join(', ')}${near === null ? '' : `; did you mean ${near}?`}`;
 }
 
 function refused(problem: string): Reload {

@@ -1,7 +1,6 @@
 import { adminKey } from '../config/admin-key.ts';
 import type { LoadedSettings } from '../config/load.ts';
-import { type Reading, type Reload, type ReloadAnswer, reloadAnswer } from '../config/reload.ts';
-import { type TrialOrder, Trials } from '../config/trial.ts';
+import type { Reading } from '../config/reload.ts';
 import { supervisorIsOn } from '../config/schema/settings.ts';
 import { repeat, sleep, stayAlive, systemClock, type Timer } from '../core/clock.ts';
 import { keepHistory } from '../core/history/keep-history.ts';
@@ -12,7 +11,7 @@ import type { Told } from '../http/probes/told.ts';
 import { commandSupervisor } from '../link/commands.ts';
 import { controlPath } from '../link/control-path.ts';
 import type { SupervisorSnapshot } from '../link/snapshot.ts';
-import { tellDrain, tellReload, tellTrial } from '../telemetry/events/process-lines.ts';
+import { tellDrain } from '../telemetry/events/process-lines.ts';
 import { Crew } from './crew.ts';
 import { DrainLines } from './drain-lines.ts';
 import { Gathering } from './gathering.ts';
@@ -20,6 +19,7 @@ import { HeldPorts } from './held-sockets.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { probesOfAll } from './probes-of-all.ts';
 import type { ServerProcess } from './server-process.ts';
+import { SharedSettings } from './shared-settings.ts';
 import { SharedFindings } from './shared-findings.ts';
 import { noteOrWarn, tellListening } from './start-lines.ts';
 import { Wishes } from './wishes.ts';
@@ -67,7 +67,7 @@ export interface Keeper {
 export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
   const clock = systemClock;
   const { cwd, stateDir, count } = options;
-  let { loaded } = options;
+  const { loaded } = options;
   const { log, history } = keepHistory(options.log, clock, stateDir, 'gateway', !supervisorIsOn(loaded.settings));
   const ledger = new Ledger();
   const gathering = new Gathering(clock);
@@ -96,7 +96,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
     log,
     count,
     beginning: (index) => ({
-      loaded,
+      loaded: settings.loaded,
       cwd,
       stateDir,
       live: options.live,
@@ -206,7 +206,8 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
   }
 
   async function answer(process: ServerProcess, { id, question, trial }: Extract<ServerWord, { kind: 'ask' }>): Promise<void> {
-    const told = question === 'reload' ? await (trial ? obeyTrial(trial) : reload()) : await gathering.parts(question, inOrder());
+    const told =
+      question === 'reload' ? await (trial ? settings.try(trial) : settings.reload()) : await gathering.parts(question, inOrder());
     process.tell({ kind: 'answer', id, answer: told });
   }
 
@@ -215,32 +216,13 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
     return crew.all.filter(({ isListening }) => isListening).toSorted((a, b) => Number(b === speaker) - Number(a === speaker));
   }
 
-  async function reload(): Promise<ReloadAnswer> {
-    const read = trials.reload(loaded);
-    if (read.ok) await adopt(read, false);
-    else crew.tell({ kind: 'settings', loaded: null, changed: [], isTrial: false });
-    const { ok, changed, needsRestart, problems } = reloadAnswer(read);
-    tellReload(log, { ok, changed, needsRestart, error: ok ? null : problems.join('; ') });
-    return reloadAnswer(read);
-  }
-
-  async function obeyTrial(order: TrialOrder): Promise<ReloadAnswer> {
-    const read = trials.obey(loaded, order);
-    if (read.ok) await adopt(read, true);
-    if (read.ok) tellTrial(log, order.owner, order.kind === 'try' ? order.seconds : null, read.changed);
-    return reloadAnswer(read);
-  }
-
-  /** From now on these hold, for all. */
-  async function adopt(read: Extract<Reload, { ok: true }>, isTrial: boolean): Promise<void> {
-    loaded = read.loaded;
-    log.level = loaded.settings.log.level;
-    crew.tell({ kind: 'settings', loaded, changed: read.changed, isTrial });
+  const settings = new SharedSettings({
+    ...options,
+    ...{ clock, log },
+    tell: (word) => crew.tell(word),
     // Who answers this has taken them over before.
-    await gathering.parts('tail', inOrder());
-  }
-
-  const trials = new Trials(options, clock, (owner) => void obeyTrial({ kind: 'end', owner }));
+    taken: () => gathering.parts('tail', inOrder()),
+  });
   // Between the end of one process and the start of the next only timers may be left, and those of the clock keep no process alive.
   const alive = stayAlive();
   const timer: Timer = repeat(clock, LOOK_MS, () => crew.look());
@@ -250,7 +232,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
   const keyFile = key.kind === 'file' ? key.file : null;
 
   async function free(): Promise<void> {
-    trials.close();
+    settings.close();
     held.close();
     alive.cancel();
     timer.cancel();
@@ -285,7 +267,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
       defaultModel: () => outlook.defaultModel,
       status: () => outlook.status as AdminStatus | null,
       adminKeyFile: () => keyFile,
-      reload: () => void reload(),
+      reload: () => void settings.reload(),
       drain: (settle) => (settling ??= drain(settle)),
       endAtOnce: () => crew.killAll(),
     };
@@ -301,7 +283,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
     const numbers = crew.all.map(({ number }) => number);
     drains = new DrainLines(numbers, (stage, inFlight, ms) => tellDrain(log, stage, inFlight, ms));
     crew.tell({ kind: 'drain', settle });
-    const { settle_ms, grace_ms } = loaded.settings.shutdown;
+    const { settle_ms, grace_ms } = settings.loaded.settings.shutdown;
     await Promise.race([crew.empty(), sleep(clock, (settle ? settle_ms : 0) + grace_ms + LAST_WORDS_MS)]);
     crew.killAll();
     await crew.empty();
