@@ -124,11 +124,15 @@ describe('the chart', () => {
     const made = {
       card: template(),
       gateway: template('--set', 'shape=gateway,serviceMonitor=true'),
+      rules: template('--set', 'rules=true,runbooks=https://wiki.example/headgate/'),
       settings: template('--set', 'shape=gateway', '--set-literal', `settings=${settings}`),
       l4: template('--set', 'gpu.profile=l4,gpu.products={NVIDIA-L4},image=registry/headgate-vllm:0.1.0,storage=90Gi,replicas=2'),
     };
     for (const found of Object.values(mistyped(made))) expect(found).toEqual([]);
     for (const manifests of Object.values(made)) expect(findings(manifests)).toEqual([]);
+    const pages = made.rules.flatMap((each) => [...JSON.stringify(each).matchAll(/"runbook_url":"([^"]+)\/\w+\.md"/g)].map(([, at]) => at));
+    expect(pages.length).toBe(readdirSync(join(DEPLOY, 'runbooks')).length);
+    expect([...new Set(pages)]).toEqual(['https://wiki.example/headgate']);
     const { spec } = made.l4.find(({ kind }) => kind === 'StatefulSet')!;
     expect(spec.replicas).toBe(2);
     expect(spec.template.spec.containers[0].env).toContainEqual({ name: 'HEADGATE_SUPERVISOR__PROFILE', value: 'l4' });
@@ -162,15 +166,12 @@ describe('compose', () => {
     gpu: () => laidOver(file('compose'), file('gpu')),
     observability: () => laidOver(file('compose'), file('observability')),
     fleet: () => file('fleet'),
+    fleetObservability: () => laidOver(file('fleet'), file('observability')),
   };
 
   test.each(Object.entries(whole))('%s: keys that there are, images that are pinned, files that are there', (name, services) => {
     const written = readdirSync(join(DEPLOY, 'compose')).filter((each) => each.endsWith('.yaml'));
-    expect(
-      Object.keys(whole)
-        .map((each) => `${each}.yaml`)
-        .toSorted(),
-    ).toEqual(written.toSorted());
+    expect(Object.keys(whole).map((each) => `${each}.yaml`)).toEqual(expect.arrayContaining(written));
     const all = services();
     for (const [service, { image, build, volumes = [], depends_on = [] }] of Object.entries(all.services)) {
       expect(image, service).toMatch(/^\S+:v?\d+\.[\d.]+(-alpine)?$|^postgres:17-alpine$/);
@@ -233,5 +234,13 @@ describe('the images', () => {
 test.skipIf(!has('caddy', 'version'))('caddy finds nothing wrong with the Caddyfile', () => {
   const args = ['validate', '--adapter', 'caddyfile', '--config', join(DEPLOY, 'caddy/Caddyfile')];
   const { status, stderr } = spawnSync('caddy', args, { encoding: 'utf8' });
+  expect(status, stderr).toBe(0);
+});
+
+test.skipIf(!has('nginx', '-v'))("nginx finds nothing wrong with the fleet's settings", () => {
+  const folder = mkdtempSync(join(tmpdir(), 'headgate-nginx-'));
+  for (const name of ['fleet.conf', 'headgate-proxy.conf']) writeFileSync(join(folder, name), text(`nginx/${name}`));
+  writeFileSync(join(folder, 'nginx.conf'), `pid ${folder}/pid; error_log stderr; events {} http { include fleet.conf; }`);
+  const { status, stderr } = spawnSync('nginx', ['-t', '-p', folder, '-c', join(folder, 'nginx.conf')], { encoding: 'utf8' });
   expect(status, stderr).toBe(0);
 });
