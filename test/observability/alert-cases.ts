@@ -158,7 +158,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
       [
         'the collector is started again',
         { [lost('failed')]: grows([0, 30], [40, 2], [0, 60]), [exported]: grows([40, 30], [0, 2], [40, 60]) },
-        45,
+        35,
       ],
       ['one in fifty is refused', { [lost('rejected')]: grows([2, 120]), [exported]: grows([98, 120]) }, 110],
       ['nothing is traced', { [lost('failed')]: level([0, 120]), [exported]: level([0, 120]) }, 110],
