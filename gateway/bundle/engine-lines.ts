@@ -30,7 +30,7 @@ const ABOUT_REQUESTS =
 /** Classes whose sentence quotes what was sent. */
 const QUOTING =
   /^(\s*[\w.]*(?:Validation|Decode|Encode|Template|Undefined|Http|HTTP|BadRequest|OpenAI|Parse|Syntax|Key|Json|JSON)\w*(?:Error|Exception|Warning)):.*$/;
-const MOST_LINE = 600;
+const MOST_LINE = 4_000;
 
 interface EngineLines {
   readonly lines: readonly string[];
@@ -52,7 +52,10 @@ export class EngineLineReader {
 
   read(raw: string): void {
     // A bar is drawn over itself: only its last state was seen.
-    const line = raw.replace(/\r+$/, '').replace(/^[^]*\r/, '');
+    const line = raw
+      .slice(0, MOST_LINE)
+      .replace(/\r+$/, '')
+      .replace(/^[^]*\r/, '');
     const head = HEAD.exec(line)![0];
     const logged = LOGGED.exec(line.slice(head.length))?.[0] ?? '';
     const said = line.slice(head.length + logged.length);
@@ -61,16 +64,16 @@ export class EngineLineReader {
     this.#isUnderFrame = isFrame;
     const isKnown = logged !== '' || isFrame || isCode || [TRACE_HEAD, MARKS, RAISED, SYSTEM, DATED].some((form) => form.test(said));
     if (said.trim() === '' && !isKnown) return;
-    if (!isKnown || isAboutRequests(logged, said)) {
+    const shown = said
+      .replace(ARGUMENTS, (_, name: string) => `${name} (left out)`)
+      .replace(ASKED, '$1')
+      .replace(QUOTING, '$1: (left out)');
+    if (!isKnown || isAboutRequests(logged, shown)) {
       this.#inARow += 1;
       this.#leftOut += 1;
       return;
     }
     this.#tellOfGap();
-    const shown = said
-      .replace(ASKED, '$1').replace(QUOTING, '$1: (left out)')
-      .replace(ARGUMENTS, (_, name: string) => `${name} (left out)`)
-      .slice(0, MOST_LINE);
     this.#lines.push(`${head}${logged}${isCode ? codeOnly(shown) : this.#veil.foreign(shown)}`);
   }
 

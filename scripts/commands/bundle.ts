@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Pace } from '../../gateway/bundle/pace.ts';
 import { ownNames } from '../../gateway/bundle/machine.ts';
@@ -9,13 +10,14 @@ import { examine } from '../../supervisor/doctor/doctor.ts';
 import { ask, type Answer, failed } from './asking/ask.ts';
 import { othersText } from './asking/find-gateway.ts';
 import { leftBehind } from './bundling/left-behind.ts';
-import { save } from './bundling/save.ts';
+import { isThere, save } from './bundling/save.ts';
 import { seenHere } from './bundling/seen-here.ts';
 import { cardsOf } from './cards.ts';
 import { readCommandLine } from './command-line.ts';
+import { outliveReaders } from './output.ts';
 
 /** A gateway that is busy takes some seconds; one that hangs is not waited for. */
-const LIMITS = { silenceMs: 20_000, totalMs: 30_000 };
+const LIMITS = { silenceMs: 12_000, totalMs: 30_000 };
 
 type Loaded = Extract<ReturnType<typeof readCommandLine>, { kind: 'loaded' }>;
 type Body = Readonly<Record<string, unknown>>;
@@ -25,15 +27,17 @@ export async function bundle(argv: readonly string[]): Promise<number> {
   const line = readCommandLine('bundle', argv, { tolerant: 'aloud', own: { o: 'value' } });
   if (line.kind === 'ended') return line.exitCode;
   const asked = line.own.get('o');
+  const path = asked === '-' ? null : typeof asked === 'string' ? resolve(line.cwd, asked) : join(line.cwd, usualName());
+  // Before anybody is put to work for it.
+  if (path !== null && existsSync(path)) return failed(isThere(path));
   const alive = stayAlive();
   try {
     const made = await make(line);
     if (made.kind === 'failed') return failed(made.message);
-    if (asked === '-') {
-      process.stdout.on('error', () => {});
+    if (path === null) {
+      outliveReaders();
       process.stdout.write(made.text);
     } else {
-      const path = typeof asked === 'string' ? resolve(line.cwd, asked) : join(line.cwd, usualName());
       const problem = await save(path, made.text);
       if (problem !== null) return failed(problem);
       process.stdout.write(`${path} (${sizeText(made.text)})\n`);

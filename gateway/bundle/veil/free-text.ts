@@ -16,6 +16,7 @@ const ENDPOINT =
 const CODE = /\/(?:(?:site|dist)-packages|node_modules|headgate|gateway|supervisor|scripts)\/.*$/;
 
 const MOST_CHARS = 1_000;
+const MARGIN = 4_000;
 /** Words of somebody, quoted: names of settings and of classes are shorter, or have no spaces. */
 const QUOTED = /'(?:[^'\\\n]|\\.){24,}'|"(?:[^"\\\n]|\\.){24,}"/g;
 
@@ -47,14 +48,15 @@ const FORMS: readonly (readonly [RegExp, (found: string, to: (kind: Kind, text: 
  */
 export function cleanText(text: string, known: KnownTexts, standIns: StandIns, quotes: 'leave' | 'hide' = 'leave'): string {
   const to = (kind: Kind, found: string): string => standIns.of(kind, found);
-  const cut = text.length > MOST_CHARS ? text.slice(0, MOST_CHARS) : text;
-  let shown = known.replace(plainText(cut), to);
+  // What is known is looked for in more than is shown: half of it would be known to nobody.
+  const replaced = known.replace(plainText(text.slice(0, MOST_CHARS + MARGIN)), to);
+  let shown = replaced.length > MOST_CHARS ? replaced.slice(0, MOST_CHARS).replace(/\S*$/, '') : replaced;
+  const cut = text.length > MOST_CHARS + MARGIN || shown.length < replaced.length ? '… (cut)' : '';
   if (quotes === 'hide')
     shown = shown.replace(QUOTED, (found) => (found.includes(' ') ? `${found[0]}${to('text', found)}${found[0]}` : found));
   shown = withoutSecrets(shown);
   for (const [form, replace] of FORMS) shown = shown.replace(form, (found: string) => replace(found, to));
-  // Behind the cut there may be the rest of a secret that shows itself as a whole only: the last word goes.
-  return text.length > MOST_CHARS ? `${shown.replace(/[^\s]*$/, '')}… (${text.length - MOST_CHARS} characters cut)` : shown;
+  return shown + cut;
 }
 
 /** Of a public place as it is, but for what is asked of it; on this machine its address; of any other nothing. */

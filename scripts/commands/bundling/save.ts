@@ -17,10 +17,14 @@ export async function save(path: string, text: string): Promise<string | null> {
   }
 }
 
+export function isThere(path: string): string {
+  return `${path} is there already, and is left as it is: name another file with -o.`;
+}
+
 function problemOf({ code, message }: NodeJS.ErrnoException, path: string): string {
   switch (code) {
     case 'EEXIST':
-      return `${path} is there already, and is left as it is: name another file with -o.`;
+      return isThere(path);
     case 'ENOENT':
       return `There is no folder ${dirname(path)} for ${basename(path)}: make it, or name another file with -o.`;
     case 'ENOSPC':
