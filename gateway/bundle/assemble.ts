@@ -45,7 +45,7 @@ export async function assemble(parts: readonly Part[], summary: Summary, veil: V
     await pace.rest();
     const { value, isCut } = bounded(made.value, Math.min(bytes, left));
     if (isCut) leftOut.push({ part: name, why: `cut to some ${Math.round(Math.min(bytes, left) / 1024)} KiB; marks say where` });
-    const text = asText(veil, value);
+    const text = await asText(veil, value, pace);
     const length = Buffer.byteLength(text);
     // What escapes take is not known before.
     if (length > left) {
@@ -56,18 +56,35 @@ export async function assemble(parts: readonly Part[], summary: Summary, veil: V
     texts.push(`  ${JSON.stringify(name)}: ${text}`);
     await pace.rest();
   }
-  const head = Object.entries({
+  const head: string[] = [];
+  const about = {
     headgate_bundle: 1,
     generated_at: new Date(clock.wall()).toISOString(),
     about: NOTE,
     summary: bounded(summary(), 16 * 1024).value,
     left_out: leftOut,
-  }).map(([name, value]) => `  ${JSON.stringify(name)}: ${asText(veil, value)}`);
+  };
+  for (const [name, value] of Object.entries(about)) head.push(`  ${JSON.stringify(name)}: ${await asText(veil, value, pace)}`);
   return `{\n${[...head, ...texts].join(',\n')}\n}\n`;
 }
 
-function asText(veil: Veil, value: unknown): string {
-  return veil.last(JSON.stringify(value, null, 2).replaceAll('\n', '\n  '));
+/** Deeper in, what is left is short. */
+const WHOLE_FROM = 3;
+
+/** Pretty JSON, in pieces between which others have their turn. */
+async function asText(veil: Veil, value: unknown, pace: Pace, depth = 1): Promise<string> {
+  const indent = '  '.repeat(depth);
+  if (depth > WHOLE_FROM || typeof value !== 'object' || value === null || Object.keys(value).length === 0)
+    return veil.last(JSON.stringify(value, null, 2).replaceAll('\n', `\n${indent}`));
+  const isList = Array.isArray(value);
+  const pieces: string[] = [];
+  for (const [name, inner] of Object.entries(value)) {
+    const text = await asText(veil, inner, pace, depth + 1);
+    pieces.push(`${indent}  ${isList ? '' : `${veil.last(JSON.stringify(name))}: `}${text}`);
+    await pace.rest();
+  }
+  const [open, close] = isList ? '[]' : '{}';
+  return `${open}\n${pieces.join(',\n')}\n${indent}${close}`;
 }
 
 type Made = { readonly kind: 'made'; readonly value: unknown } | { readonly kind: 'failed'; readonly why: string };
