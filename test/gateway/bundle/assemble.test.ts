@@ -54,7 +54,7 @@ test('a part that fails, hangs or is too long costs no other, and is told of wit
 
 test('one is made at a time, with a rest in between, also after one that failed', async () => {
   const clock = createFakeClock();
-  let end = (_: string): void => {};
+  let end: (text: string) => void = () => {};
   let makes = 0;
   const desk = new BundleDesk(clock, () => {
     makes += 1;
