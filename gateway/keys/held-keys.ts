@@ -38,6 +38,10 @@ export class HeldKeys {
     });
   }
 
+  get keys(): Loaded['keys'] {
+    return this.#loaded.keys;
+  }
+
   /** The settings have been read anew, and the file that they name with them. */
   adopt(loaded: Loaded): void {
     this.#loaded = loaded;

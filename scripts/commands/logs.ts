@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import { EXIT_FAILED, EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
 import { nearestName } from '../../gateway/config/schema/nearest-name.ts';
-import { failed } from './ask.ts';
+import { failed } from './asking/ask.ts';
 import { readCommandLine } from './command-line.ts';
 import { outliveReaders } from './output.ts';
-import { engineLogs, type EngineLog } from './past/engine-logs.ts';
+import { engineLogs, type EngineLog } from '../../gateway/core/history/engine-logs.ts';
 import { linewise, printable } from './past/printable.ts';
 import { follow, lastLines } from './past/tail.ts';
 

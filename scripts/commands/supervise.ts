@@ -8,7 +8,7 @@ import { runSupervisor } from '../../supervisor/main.ts';
 import { stayAlive, systemClock } from '../../gateway/core/clock.ts';
 import { createLog } from '../../gateway/core/log/log.ts';
 import { VERSION } from '../../gateway/core/version.ts';
-import { failed } from './ask.ts';
+import { failed } from './asking/ask.ts';
 import { cardsOf } from './cards.ts';
 import { readCommandLine } from './command-line.ts';
 import { isLiveTerminal } from './live/terminal.ts';

@@ -110,6 +110,14 @@ export const COMMANDS: readonly Command[] = [
     run: async (argv) => (await import('./logs.ts')).logs(argv),
   },
   {
+    name: 'bundle',
+    usage: 'bundle [-o FILE] [FLAGS]',
+    summary: 'One file to attach to an issue, without keys, addresses and prompts. Also while nothing runs, with what is on record.',
+    flags: [['-o FILE', 'into this file (default: headgate-bundle-TIME.json here); - is standard output']],
+    settings: WHERE,
+    run: async (argv) => (await import('./bundle.ts')).bundle(argv),
+  },
+  {
     name: 'key',
     usage: 'key new NAME | list | check [FLAGS]',
     summary: 'Makes a key for a client, tells which there are, or whose the key on standard input is.',
@@ -180,7 +188,7 @@ export const COMMANDS: readonly Command[] = [
     summary: 'Lets a worker finish what it has and take nothing new; an engine of ours then stops.',
     flags: [],
     settings: WHERE,
-    run: async (argv) => (await import('./ask.ts')).tellWorker(argv, 'drain'),
+    run: async (argv) => (await import('./tell.ts')).tellWorker(argv, 'drain'),
   },
   {
     name: 'undrain',
@@ -188,7 +196,7 @@ export const COMMANDS: readonly Command[] = [
     summary: 'Puts a drained worker back into service; an engine of ours loads its model anew.',
     flags: [],
     settings: WHERE,
-    run: async (argv) => (await import('./ask.ts')).tellWorker(argv, 'undrain'),
+    run: async (argv) => (await import('./tell.ts')).tellWorker(argv, 'undrain'),
   },
   {
     name: 'restart',
@@ -196,7 +204,7 @@ export const COMMANDS: readonly Command[] = [
     summary: 'Restarts a worker.',
     flags: [['--reset', 'with what its profile asks for, whatever was relaxed after failures']],
     settings: WHERE,
-    run: async (argv) => (await import('./ask.ts')).tellWorker(argv, 'restart'),
+    run: async (argv) => (await import('./tell.ts')).tellWorker(argv, 'restart'),
   },
   {
     name: 'sim',

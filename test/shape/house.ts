@@ -194,8 +194,8 @@ export const ROOMS: readonly Room[] = [
   },
   {
     path: 'gateway/telemetry',
-    idea: 'figures for people: stats, probes, the bundle',
-    knows: ['gateway/core', 'gateway/core/secrets', 'gateway/link', 'gateway/telemetry/events', 'gateway/telemetry/metrics'],
+    idea: 'figures for people: stats, probes',
+    knows: ['gateway/core', 'gateway/telemetry/events', 'gateway/telemetry/metrics'],
   },
   {
     path: 'gateway/state',
@@ -284,6 +284,28 @@ export const ROOMS: readonly Room[] = [
     ],
   },
   {
+    path: 'gateway/bundle/veil',
+    idea: 'what may go out to strangers: by lists of what is named, with stand-ins for the rest',
+    knows: ['gateway/core/secrets'],
+  },
+  {
+    path: 'gateway/bundle',
+    idea: 'the file that is attached to an issue: its parts, each within its bytes and its time',
+    knows: [
+      'gateway/bundle/veil',
+      'gateway/config',
+      'gateway/config/schema',
+      'gateway/core',
+      'gateway/core/history',
+      'gateway/core/log',
+      'gateway/core/secrets',
+      'gateway/core/turn',
+      'gateway/http/pages',
+      'gateway/link',
+      'gateway/state/store',
+    ],
+  },
+  {
     path: 'gateway/console',
     idea: 'what an operator looks at in a browser: the page, what was seen in fifteen minutes, and what happens now',
     knows: ['gateway/core', 'gateway/core/secrets', 'gateway/http', 'gateway/http/pages', 'gateway/link'],
@@ -364,6 +386,7 @@ export const ROOMS: readonly Room[] = [
     knows: [
       'gateway/app.ts',
       'gateway/batches/runner',
+      'gateway/bundle',
       'gateway/config',
       'gateway/config/schema',
       'gateway/console',
@@ -651,6 +674,16 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/core/history', 'gateway/core/secrets'],
   },
   {
+    path: 'scripts/commands/asking',
+    idea: 'finds the running gateway, and asks it',
+    knows: ['gateway/config', 'gateway/config/schema', 'gateway/core', 'gateway/link'],
+  },
+  {
+    path: 'scripts/commands/bundling',
+    idea: 'what can be said of a Headgate that does not answer, and the file for an issue',
+    knows: ['gateway/bundle', 'gateway/bundle/veil', 'gateway/config', 'gateway/config/schema', 'gateway/core', 'supervisor/doctor'],
+  },
+  {
     path: 'scripts/commands/keeping',
     idea: 'the supervisor as a process: started, listened to, ended',
     knows: ['gateway/config', 'gateway/config/schema', 'gateway/core', 'gateway/core/log', 'gateway/link', 'supervisor/fleet'],
@@ -687,6 +720,8 @@ export const ROOMS: readonly Room[] = [
     path: 'scripts/commands',
     idea: 'the command line: a program each',
     knows: [
+      'gateway/bundle',
+      'gateway/bundle/veil',
       'gateway/config',
       'gateway/config/layers',
       'gateway/config/schema',
@@ -700,7 +735,9 @@ export const ROOMS: readonly Room[] = [
       'gateway/telemetry/events',
       'gateway/usage',
       'scripts/bench',
+      'scripts/commands/asking',
       'scripts/commands/batches',
+      'scripts/commands/bundling',
       'scripts/commands/keeping',
       'scripts/commands/keys',
       'scripts/commands/live',

@@ -96,7 +96,7 @@ const LOG_FIELDS = [
   'stack',
 ] as const;
 
-type LogFieldName = (typeof LOG_FIELDS)[number];
+export type LogFieldName = (typeof LOG_FIELDS)[number];
 type LogValue = string | number | boolean | null | undefined | readonly string[];
 export type LogFields = { readonly [Name in LogFieldName]?: LogValue };
 

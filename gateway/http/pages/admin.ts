@@ -5,19 +5,7 @@ import type { Clock } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { SupervisorSnapshot } from '../../link/snapshot.ts';
 import type { WorkerDirectory } from '../../core/worker.ts';
-import { debugBundleBody } from '../../telemetry/debug-bundle.ts';
-import { renderMetrics } from '../../telemetry/metrics/exposition.ts';
-import type {
-  AdminBundle,
-  AdminConfig,
-  AdminRuntime,
-  AdminStatus,
-  ModelTold,
-  Reloaded,
-  Stats,
-  WorkerTold,
-  WorkerVerb,
-} from './admin-answers.ts';
+import type { AdminConfig, AdminRuntime, AdminStatus, ModelTold, Reloaded, Stats, WorkerTold, WorkerVerb } from './admin-answers.ts';
 import type { LiveStatus } from './live-status.ts';
 import type { Sessions } from './sessions.ts';
 import { nothingOfThatName } from './unknown-name.ts';
@@ -33,8 +21,6 @@ interface CommandAnswer {
   readonly kind: 'accepted' | 'unknown' | 'conflict' | 'failed';
   readonly message: string;
 }
-
-type LogTails = Readonly<Record<string, readonly string[]>>;
 
 export interface ReloadAnswer {
   readonly ok: boolean;
@@ -53,8 +39,8 @@ export interface AdminContext {
   readonly registry: () => Registry | Promise<Registry>;
   readonly stats: () => Stats | Promise<Stats>;
   readonly runtime: () => AdminRuntime | Promise<AdminRuntime>;
-  /** Last log lines by where they come from. */
-  readonly logTails: () => LogTails | Promise<LogTails>;
+  /** The text of a bundle, as JSON. @throws bundle_too_soon */
+  readonly bundle: () => Promise<string>;
   /** Who used what; null: nothing is taken down, since there are neither keys nor budgets. */
   readonly usage: (question: UsageQuestion) => Promise<UsageReport> | null;
   readonly directory: WorkerDirectory;
@@ -106,14 +92,15 @@ function asksToWatch(c: HttpContext): boolean {
   return c.req.header('accept')?.includes('text/event-stream') === true;
 }
 
+const BUNDLE_HEADERS = { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' };
+
 function answer<T extends object>(c: HttpContext, body: T, status: 200 | 202 = 200): Response {
   return c.json(body, status);
 }
 
 /** The operator's side of the gateway. */
 export function admin(context: AdminContext) {
-  const { directory, clock, version } = context;
-  let lastBundleAt = -Infinity;
+  const { directory, clock } = context;
 
   return {
     status: async (c) => {
@@ -168,24 +155,9 @@ export function admin(context: AdminContext) {
       return answer(c, obeyed(model.id, verb, accepted(await context.modelCommand(model.id, verb))), 202);
     },
     bundle: async (c) => {
-      const now = clock.now();
-      if (now - lastBundleAt < 10_000) throw new GatewayError('conflict', 'A bundle was made less than 10 s ago.');
-      lastBundleAt = now;
-      const page = await renderMetrics(await context.registry(), undefined);
-      return answer<AdminBundle>(
-        c,
-        debugBundleBody({
-          clock,
-          version,
-          settings: context.explain(),
-          metrics: page.body,
-          stats: await context.stats(),
-          runtime: await context.runtime(),
-          directory,
-          supervisor: context.snapshot(),
-          logTails: await context.logTails(),
-        }),
-      );
+      // Whoever asks how long it is does not want it made.
+      if (c.req.method === 'HEAD') return c.body(null, 200, BUNDLE_HEADERS);
+      return c.body(await context.bundle(), 200, BUNDLE_HEADERS);
     },
   } satisfies Record<string, HttpAnswer>;
 }
