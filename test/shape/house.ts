@@ -651,6 +651,18 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/core/history', 'gateway/core/secrets'],
   },
   {
+    path: 'scripts/commands/merged',
+    idea: 'all logs of a state folder as one, by time',
+    knows: [
+      'gateway/config/schema',
+      'gateway/core',
+      'gateway/core/history',
+      'gateway/core/log',
+      'gateway/core/secrets',
+      'scripts/commands/past',
+    ],
+  },
+  {
     path: 'scripts/commands/keeping',
     idea: 'the supervisor as a process: started, listened to, ended',
     knows: ['gateway/config', 'gateway/config/schema', 'gateway/core', 'gateway/core/log', 'gateway/link', 'supervisor/fleet'],
@@ -704,6 +716,7 @@ export const ROOMS: readonly Room[] = [
       'scripts/commands/keeping',
       'scripts/commands/keys',
       'scripts/commands/live',
+      'scripts/commands/merged',
       'scripts/commands/past',
       'supervisor/doctor',
       'supervisor/gpu',

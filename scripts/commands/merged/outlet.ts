@@ -1,0 +1,19 @@
+import { once } from 'node:events';
+
+/** Where lines go: standard output, no faster than it is read. */
+export class Outlet {
+  readonly #stream: NodeJS.WriteStream;
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.#stream = stream;
+  }
+
+  /** false: whoever read it is gone. */
+  async write(text: string): Promise<boolean> {
+    const stream = this.#stream;
+    if (stream.errored || stream.destroyed) return false;
+    if (text === '' || stream.write(text)) return true;
+    await Promise.race([once(stream, 'drain').catch(() => {}), once(stream, 'close')]);
+    return !stream.errored && !stream.destroyed;
+  }
+}
