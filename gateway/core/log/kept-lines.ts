@@ -84,8 +84,9 @@ export class KeptLines {
     const count = this.#count;
     try {
       this.#file.appendSync(this.#take());
-    } catch (error) {
-      this.#ended(error as Error, count);
+    } catch {
+      // Nobody is left to be told.
+      this.#missing += count;
     }
   }
 

@@ -29,6 +29,8 @@ export interface Question {
 
 const LOOK_MS = 250;
 const AT_ONCE = 512;
+/** What an engine may print in a row without saying when: a traceback, requests of ten seconds. */
+const UNSTAMPED_LINES = 2_000;
 
 /** Shows what is on record, and then, where that is asked for, what comes. @returns how many lines of the past were shown */
 export async function tell(clock: Clock, question: Question, signal?: AbortSignal): Promise<number> {
@@ -118,10 +120,10 @@ function isTooOld({ path }: Place, fromMs: number | null): boolean {
   return fromMs !== null && found !== undefined && found.mtimeMs < fromMs;
 }
 
-function beginOf({ path }: Place, lines: number | null): number {
+function beginOf({ path, isEngine }: Place, lines: number | null): number {
   if (lines === null) return 0;
   try {
-    return beginOfLast(path, lines);
+    return beginOfLast(path, isEngine ? lines + UNSTAMPED_LINES : lines);
   } catch {
     // Who reads it says why.
     return 0;

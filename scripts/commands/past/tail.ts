@@ -13,11 +13,12 @@ export function beginOfLast(path: string, lines: number): number {
   try {
     const { size } = fstatSync(file);
     const piece = Buffer.alloc(PIECE_BYTES);
-    // The last line has a break of its own.
-    for (let from = size, breaks = -1; from > 0;) {
+    for (let from = size, breaks = 0; from > 0;) {
       const length = Math.min(PIECE_BYTES, from);
       from -= length;
       const read = readSync(file, piece, 0, length, from);
+      // The last line may have a break of its own.
+      if (from + read === size && piece[read - 1] === 10) breaks = -1;
       for (let at = read - 1; at >= 0; at--) if (piece[at] === 10 && ++breaks >= lines) return from + at + 1;
       if (size - from >= MOST_BYTES) return from;
     }
