@@ -2,7 +2,7 @@ import { readEntry } from '../../../gateway/core/history/entry.ts';
 import { printableLine } from '../past/printable.ts';
 import type { Line, Parser } from './line.ts';
 
-const TIME = /"(?:time|at)":"([^"]{20,30})"/;
+const TIME = /"(?:time|at)":\s?"([^"]{20,30})"/;
 /** Where the time stands in a line that we have written. */
 const HEAD_CHARS = 100;
 

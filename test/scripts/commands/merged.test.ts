@@ -278,7 +278,8 @@ test.each<[object, string]>([
 test('colors are by level, and only where they are asked for', () => {
   const line: Line = { atMs: T0, source: 'worker-1', origin: 'engine', level: 'error', text: 'x', data: null };
   const showing = { json: false, width: 8 };
-  expect(shownLine(line, { ...showing, colors: true })).toMatch(/^\u001b\[31m.*x\u001b\[0m\n$/);
+  const colored = shownLine(line, { ...showing, colors: true });
+  expect(colored.startsWith('\u001b[31m') && colored.endsWith('x\u001b[0m\n')).toBe(true);
   expect(shownLine(line, { ...showing, colors: false })).not.toContain('\u001b');
   expect(shownLine({ ...line, level: 'info' }, { ...showing, colors: true })).not.toContain('\u001b');
   expect(shownLine(line, { ...showing, json: true, colors: true })).not.toContain('\u001b');
