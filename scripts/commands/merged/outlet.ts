@@ -13,7 +13,12 @@ export class Outlet {
     const stream = this.#stream;
     if (stream.errored || stream.destroyed) return false;
     if (text === '' || stream.write(text)) return true;
-    await Promise.race([once(stream, 'drain').catch(() => {}), once(stream, 'close')]);
+    const over = new AbortController();
+    const { signal } = over;
+    // Each is heard once, and none of them is left to listen.
+    const heard = ['drain', 'close'].map((event) => once(stream, event, { signal }).catch(() => {}));
+    await Promise.race(heard);
+    over.abort();
     return !stream.errored && !stream.destroyed;
   }
 }
