@@ -27,11 +27,11 @@ export const ROOMS: readonly Room[] = [
   { path: 'gateway/core/turn', idea: 'turns of the event loop: what may wait for the end of one', knows: [] },
   { path: 'gateway/core/bag', idea: 'what is under way, by the thousand', knows: [] },
   { path: 'gateway/core/secrets', idea: 'what must not be shown, and how it is taken out; names that nobody can guess', knows: [] },
-  { path: 'gateway/core/log', idea: 'the one log writer', knows: ['gateway/core'] },
+  { path: 'gateway/core/log', idea: 'the one log writer', knows: ['gateway/core', 'gateway/core/secrets'] },
   {
     path: 'gateway/core/history',
     idea: 'what has happened, in files that outlive every process',
-    knows: ['gateway/core', 'gateway/core/log'],
+    knows: ['gateway/core', 'gateway/core/log', 'gateway/core/secrets'],
   },
   { path: 'gateway/config/schema/values', idea: 'the kinds of values that settings have', knows: [] },
   {
@@ -684,6 +684,18 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/bundle', 'gateway/bundle/veil', 'gateway/config', 'gateway/config/schema', 'gateway/core', 'supervisor/doctor'],
   },
   {
+    path: 'scripts/commands/merged',
+    idea: 'all logs of a state folder as one, by time',
+    knows: [
+      'gateway/config/schema',
+      'gateway/core',
+      'gateway/core/history',
+      'gateway/core/log',
+      'gateway/core/secrets',
+      'scripts/commands/past',
+    ],
+  },
+  {
     path: 'scripts/commands/keeping',
     idea: 'the supervisor as a process: started, listened to, ended',
     knows: ['gateway/config', 'gateway/config/schema', 'gateway/core', 'gateway/core/log', 'gateway/link', 'supervisor/fleet'],
@@ -741,6 +753,7 @@ export const ROOMS: readonly Room[] = [
       'scripts/commands/keeping',
       'scripts/commands/keys',
       'scripts/commands/live',
+      'scripts/commands/merged',
       'scripts/commands/past',
       'supervisor/doctor',
       'supervisor/gpu',
