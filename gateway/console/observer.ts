@@ -3,7 +3,7 @@ import type { Call } from '../core/call.ts';
 import type { LiveFigures } from '../core/events.ts';
 import type { WorkerDirectory } from '../core/worker.ts';
 import type { GpuView } from '../link/snapshot.ts';
-import { callFacts, type CallFacts } from './call-facts.ts';
+import { type CallFacts, liveFacts } from './call-facts.ts';
 import { History } from './history.ts';
 import { mergedPoint, mergedPoints, type Point } from './point.ts';
 import type { EndedCall, RecentCalls } from './recent-calls.ts';
@@ -70,7 +70,7 @@ export class Observer {
     const live = [...this.#sources.underWay()].map(({ call }) => call).toSorted((a, b) => a.arrivedAt - b.arrivedAt);
     return {
       point: this.#history.last,
-      live: live.slice(0, MOST_LIVE).map((call) => callFacts(call, now, wall, null)),
+      live: live.slice(0, MOST_LIVE).map((call) => liveFacts(call, now, wall - now)),
       ended: [{ pid: process.pid, calls: recent.last(MOST_NEWS) }],
       breakers: Object.fromEntries(
         [...figures.breakers()].map(([worker, { state, consecutiveFailures, openUntilMs }]) => [
