@@ -522,6 +522,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       ...page,
       directory,
       snapshot,
+      keys: (most) => ({ ...heldKeys.listed(most), open: !door.asks || door.rules.admitsAnyone, usage_kept: takesDown(settings) }),
       usage: (question) => usage.report(question, page.unwritten),
       status: liveStatus,
       explain: () => explainJson(loaded),

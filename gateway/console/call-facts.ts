@@ -41,6 +41,11 @@ export interface CallFacts {
   readonly attempts: readonly AttemptFacts[];
 }
 
+/** A call that has ended, by its number in this process. */
+export interface EndedCall extends CallFacts {
+  readonly number: number;
+}
+
 /** Of a call, what facts are made of: no body, no socket, nothing that its client or a worker said. */
 export interface CallTraces extends Pick<
   Call,

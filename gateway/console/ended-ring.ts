@@ -1,7 +1,6 @@
 import type { Call } from '../core/call.ts';
 import type { Outcome } from '../core/reply.ts';
-import type { CallEnd, CallTraces } from './call-facts.ts';
-import type { EndedCall } from './recent-calls.ts';
+import type { CallEnd, CallTraces, EndedCall } from './call-facts.ts';
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 

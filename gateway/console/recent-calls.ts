@@ -3,17 +3,12 @@ import type { Clock } from '../core/clock.ts';
 import type { Listener } from '../core/fan-out.ts';
 import type { EarlyRefusal } from '../core/events.ts';
 import type { Outcome } from '../core/reply.ts';
-import { type CallFacts, endFacts } from './call-facts.ts';
+import { type EndedCall, endFacts } from './call-facts.ts';
 import { EndedRing } from './ended-ring.ts';
 import { Spread } from './spread.ts';
 
 /** Calls that have ended and are still shown. */
 const MOST_ENDED = 300;
-
-/** A call that has ended, by its number in this process. */
-export interface EndedCall extends CallFacts {
-  readonly number: number;
-}
 
 /** Counts since the process started. */
 export interface Counts {

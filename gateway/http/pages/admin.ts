@@ -10,6 +10,7 @@ import { renderMetrics } from '../../telemetry/metrics/exposition.ts';
 import type {
   AdminBundle,
   AdminConfig,
+  AdminKeys,
   AdminRuntime,
   AdminStatus,
   ModelTold,
@@ -34,6 +35,9 @@ interface CommandAnswer {
   readonly message: string;
 }
 
+/** More cannot be read in a page; "headgate key list" tells all. */
+const MOST_KEYS = 1_000;
+
 type LogTails = Readonly<Record<string, readonly string[]>>;
 
 export interface ReloadAnswer {
@@ -57,6 +61,7 @@ export interface AdminContext {
   readonly logTails: () => LogTails | Promise<LogTails>;
   /** Who used what; null: nothing is taken down, since there are neither keys nor budgets. */
   readonly usage: (question: UsageQuestion) => Promise<UsageReport> | null;
+  readonly keys: (most: number) => AdminKeys;
   readonly directory: WorkerDirectory;
   readonly snapshot: () => SupervisorSnapshot | null;
   readonly status: LiveStatus;
@@ -122,6 +127,7 @@ export function admin(context: AdminContext) {
       return RESPONSE_ALREADY_SENT;
     },
     config: (c) => answer<AdminConfig>(c, context.explain()),
+    keys: (c) => answer<AdminKeys>(c, context.keys(MOST_KEYS)),
     usage: async (c) => {
       const report = await context.usage(usageQuestion(c.req.query(), clock.wall()));
       if (report === null) {
