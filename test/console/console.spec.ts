@@ -36,7 +36,7 @@ describe.skipIf(CHROMIUM === null)(CHROMIUM === null ? 'no Chromium on the PATH,
       'relaxed',
     );
     await house.batch('labels', [...texts(SECOND, 8, 4), { model: SECOND, messages: 'nothing of the kind' }]);
-    running = await house.batch('summaries-of-every-night-of-november', texts(SECOND, 6_000, 160));
+    running = await house.batch('summaries-of-every-night-of-november', texts(SECOND, 1_500, 160));
     const asks = Array.from({ length: 24 }, (_, seed) => ({ model: seed % 3 ? SECOND : FIRST, seed, key: seed % 2 ? KEYS.web : null }));
     await Promise.all(asks.map((ask) => house.chat(ask)));
     await Promise.all([1, 2].map((seed) => house.chat({ model: 'gpt-4o', seed, key: KEYS.long })));
@@ -196,15 +196,17 @@ describe.skipIf(CHROMIUM === null)(CHROMIUM === null ? 'no Chromium on the PATH,
     await page.context().close();
   });
 
-  // The last one: it ends the gateway.
-  test('what is shown is marked as old when the gateway is gone', async () => {
+  // The last one: it ends the gateway for a while.
+  test('what is shown is marked as old when the gateway is gone, and goes on when it is back, without another sign-in', async () => {
     const { page } = await look(browser, url, 'dark', 1280);
     await signIn(page);
     await page.getByText('Live', { exact: true }).waitFor();
-    house.program.child.kill('SIGTERM');
-    await house.program.exited;
+    await house.stop();
     await page.getByText('The connection is lost. Trying again.').waitFor();
     await page.screenshot({ path: join(SHOTS, 'lost.png') });
+    await house.begin();
+    await page.getByText('Live', { exact: true }).waitFor();
+    expect(await page.locator('.lost').count()).toBe(0);
     await page.context().close();
   });
 });

@@ -17,7 +17,10 @@ export const LONG_NAME = 'a-team-that-gave-its-key-the-longest-name-that-a-key-c
 
 export interface House {
   readonly url: string;
-  readonly program: RunningProcess;
+  /** Ends the gateway. */
+  stop(): Promise<void>;
+  /** Starts it again, where it was. */
+  begin(): Promise<void>;
   /** A chat that streams, answered to its end. @returns its status */
   chat(ask: Ask): Promise<number>;
   /** What `/admin/status` answers. */
@@ -56,6 +59,8 @@ export async function runHeadgate(env: Readonly<Record<string, string>> = {}): P
       keys_file: 'keys.yaml',
     },
     limits: { anonymous: { tokens_per_minute: 1_000_000 } },
+    // A batch that is still under way when the last view has been looked at, and leaves the machine to the browser.
+    batches: { share: 0.1 },
   };
   const inFile = [
     { name: 'nightly-reports', key: KEYS.reports, priority: 'batch', limits: { tokens_per_day: 2_000_000 } },
@@ -73,7 +78,8 @@ export async function runHeadgate(env: Readonly<Record<string, string>> = {}): P
   writeFileSync(join(folder, 'headgate.yaml'), JSON.stringify(settings));
   writeFileSync(join(folder, 'keys.yaml'), JSON.stringify({ keys: inFile }));
   const simulated = { SIM_GPU: 'l4,l4', SIM_SPEED: '0.25', SIM_START_MS: '3000', SIM_RUNTIME_OOM_ABOVE_UTIL: String(ENOUGH) };
-  const program = run(process.execPath, [CLI, 'serve'], { cwd: folder, env: { ...simulated, ...env } });
+  const start = (): RunningProcess => run(process.execPath, [CLI, 'serve'], { cwd: folder, env: { ...simulated, ...env } });
+  let program = start();
   const url = `http://127.0.0.1:${port}`;
 
   async function workers() {
@@ -111,11 +117,21 @@ export async function runHeadgate(env: Readonly<Record<string, string>> = {}): P
     await fetch(`${url}/v1/batches/${id}/cancel`, { method: 'POST', headers: { authorization: `Bearer ${KEYS.reports}` } });
   }
 
-  const end = async (): Promise<void> => {
+  async function stop(): Promise<void> {
     program.child.kill('SIGTERM');
     await program.exited;
+  }
+
+  async function end(): Promise<void> {
+    await stop();
     rmSync(folder, { recursive: true, force: true });
-  };
+  }
+
+  async function begin(): Promise<void> {
+    program = start();
+    await until(async () => (await workers()).length > 0, 'it answers again');
+  }
+
   try {
     const ready = async () => {
       const all = await workers();
@@ -126,5 +142,5 @@ export async function runHeadgate(env: Readonly<Record<string, string>> = {}): P
     await end();
     throw new Error(program.output(), { cause: error });
   }
-  return { url, program, workers, chat, batch, cancel, end };
+  return { url, stop, begin, workers, chat, batch, cancel, end };
 }

@@ -13,7 +13,7 @@ const PARTS = [
   { label: 'first token', tone: 'ink-3' },
   { label: 'stream', tone: 'water' },
 ];
-const MOST_SHOWN = 120;
+const MOST_SHOWN = 60;
 
 export function Calls() {
   const [wanted, setWanted] = useState('');
