@@ -117,10 +117,10 @@ function Stream() {
           html`<li>
             <a class=${`basin ${state}`} href="#/workers">
               <i class="level" style=${{ height: `${state === 'ready' ? Math.max(3, kv * 100) : (done ?? 0)}%` }} aria-hidden="true"></i>
-              <span class="who">${id}</span>
+              <span class="who">${id}${degradation.length > 0 && html` <em>relaxed</em>`}</span>
               <span class="what">${shortModel(model)}</span>
               <span class="how">
-                ${state === 'ready' ? html`<b>${number(has)}</b> calls · KV ${percent(kv)}${degradation.length > 0 && html` · <em>relaxed</em>`}` : html`<${Pill} tone=${toneOf(state)}>${sentence(state)}${done === null ? '' : ` ${done} %`}<//>`}
+                ${state === 'ready' ? html`<b>${number(has)}</b> calls · KV ${percent(kv)}` : html`<${Pill} tone=${toneOf(state)}>${sentence(state)}${done === null ? '' : ` ${done} %`}<//>`}
               </span>
             </a>
           </li>`,
