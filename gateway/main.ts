@@ -533,6 +533,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       ...page,
       directory,
       snapshot,
+      keys: (most) => ({ ...heldKeys.listed(most), open: !door.asks || door.rules.admitsAnyone, usage_kept: takesDown(settings) }),
       usage: (question) => usage.report(question, page.unwritten),
       status: liveStatus,
       bundle: () => bundles.bundle(),

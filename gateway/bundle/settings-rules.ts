@@ -130,7 +130,7 @@ export const SETTINGS_RULES = {
   timeouts: TIMEOUTS,
   stream: { keep_alive_ms: 'plain' },
   shutdown: { settle_ms: 'plain', grace_ms: 'plain' },
-  log: { level: 'word', format: 'word' },
+  log: { level: 'word', format: 'word', keep_mb: 'plain' },
   metrics: { public: 'plain' },
   telemetry: {
     otlp_endpoint: 'url',

@@ -1,4 +1,5 @@
 import type { Degradation, ModelState, WorkerFailure, WorkerStage, WorkerState } from '../../core/worker.ts';
+import type { KeyList } from '../../keys/key-list.ts';
 import type { ModelFit } from '../../link/snapshot.ts';
 import type { runtimeBody } from '../../telemetry/runtime.ts';
 import type { statsBody } from '../../telemetry/stats.ts';
@@ -109,6 +110,9 @@ export interface AdminConfig {
   readonly warnings: readonly string[];
   readonly settings: ConfigEntry;
 }
+
+/** GET /admin/keys */
+export type AdminKeys = KeyList;
 
 export type ConfigEntry =
   | { readonly value: unknown; readonly origin: string }

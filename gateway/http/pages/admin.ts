@@ -5,7 +5,17 @@ import type { Clock } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { SupervisorSnapshot } from '../../link/snapshot.ts';
 import type { WorkerDirectory } from '../../core/worker.ts';
-import type { AdminConfig, AdminRuntime, AdminStatus, ModelTold, Reloaded, Stats, WorkerTold, WorkerVerb } from './admin-answers.ts';
+import type {
+  AdminConfig,
+  AdminKeys,
+  AdminRuntime,
+  AdminStatus,
+  ModelTold,
+  Reloaded,
+  Stats,
+  WorkerTold,
+  WorkerVerb,
+} from './admin-answers.ts';
 import type { LiveStatus } from './live-status.ts';
 import type { Sessions } from './sessions.ts';
 import { nothingOfThatName } from './unknown-name.ts';
@@ -21,6 +31,9 @@ interface CommandAnswer {
   readonly kind: 'accepted' | 'unknown' | 'conflict' | 'failed';
   readonly message: string;
 }
+
+/** More cannot be read in a page; "headgate key list" tells all. */
+const MOST_KEYS = 1_000;
 
 export interface ReloadAnswer {
   readonly ok: boolean;
@@ -43,6 +56,7 @@ export interface AdminContext {
   readonly bundle: () => Promise<string>;
   /** Who used what; null: nothing is taken down, since there are neither keys nor budgets. */
   readonly usage: (question: UsageQuestion) => Promise<UsageReport> | null;
+  readonly keys: (most: number) => AdminKeys;
   readonly directory: WorkerDirectory;
   readonly snapshot: () => SupervisorSnapshot | null;
   readonly status: LiveStatus;
@@ -109,6 +123,7 @@ export function admin(context: AdminContext) {
       return RESPONSE_ALREADY_SENT;
     },
     config: (c) => answer<AdminConfig>(c, context.explain()),
+    keys: (c) => answer<AdminKeys>(c, context.keys(MOST_KEYS)),
     usage: async (c) => {
       const report = await context.usage(usageQuestion(c.req.query(), clock.wall()));
       if (report === null) {
