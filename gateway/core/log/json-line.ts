@@ -5,6 +5,8 @@ import { KNOWN, capped, MAX_ITEMS, type LogFields } from './fields.ts';
 const KEYS: ReadonlyMap<string, string> = new Map([...KNOWN].map((name) => [name, `,"${name}":`]));
 /** Of each request anew: nothing is gained by remembering them. */
 const UNIQUE: ReadonlySet<string> = new Set(['request_id', 'trace_id', 'span_id']);
+/** As we make them: nothing that looks like a secret, and nothing that JSON would have to escape. */
+const OWN_ID = /^(?:req_)?[0-9a-f]{16,32}$/;
 /** Texts as they stand in lines: names of models, workers and keys come back with each request. Longer ones, and more, are not remembered. */
 const REMEMBERED = { chars: 128, texts: 1024 };
 const remembered = new Map<string, string>();
@@ -24,7 +26,7 @@ export function jsonLine(level: string, time: string, event: string, msg: string
     if (value === undefined || value === null) continue;
     const key = KEYS.get(name);
     if (key === undefined) continue;
-    if (typeof value === 'string') line += key + (UNIQUE.has(name) ? safe(value) : shown(value));
+    if (typeof value === 'string') line += key + (UNIQUE.has(name) ? idText(value) : shown(value));
     else if (typeof value === 'number') line += key + (Number.isFinite(value) ? value : null);
     else if (typeof value === 'boolean') line += key + value;
     else if (Array.isArray(value)) line += key + listOf(value);
@@ -48,6 +50,10 @@ function shown(text: string): string {
     remembered.set(text, known);
   }
   return known;
+}
+
+function idText(id: string): string {
+  return OWN_ID.test(id) ? `"${id}"` : safe(id);
 }
 
 /** Cut last: half a secret would not look like one. */
