@@ -140,6 +140,7 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
     get('/admin/workers/:id{[^]+}/log', guarded(pages.workerLog));
     get('/admin/status', guarded(answers.status));
     get('/admin/config', guarded(answers.config));
+    get('/admin/keys', guarded(answers.keys));
     get('/admin/usage', guarded(answers.usage));
     get('/admin/batches', guarded(context.batches.all));
     get('/admin/debug/bundle', guarded(answers.bundle));

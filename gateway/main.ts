@@ -7,12 +7,15 @@ import { adminAccess, apiAccess, metricsArePublic } from './config/access.ts';
 import { databasePlace } from './config/database-place.ts';
 import { filesPlace } from './config/files-place.ts';
 import { adminKey as findOrMakeAdminKey, type AdminKey } from './config/admin-key.ts';
+import { BundleDesk } from './bundle/desk.ts';
+import { gatewayBundle } from './bundle/gateway-bundle.ts';
 import { explainJson } from './config/explain.ts';
 import type { LoadedSettings } from './config/load.ts';
 import { whatItHas } from './link/contradictions.ts';
 import { supervisionMark } from './link/settings-mark.ts';
 import { type Reading, type ReloadAnswer, reloadAnswer } from './config/reload.ts';
 import { type TrialOrder, Trials } from './config/trial.ts';
+import { systemInput } from './config/system.ts';
 import { asksForKeys, supervisorIsOn, type Settings } from './config/schema/settings.ts';
 import { Bag } from './core/bag/bag.ts';
 import type { Call } from './core/call.ts';
@@ -498,6 +501,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onUnexpected,
   };
   const operatorKey = (): string | null => (adminKey.kind === 'none' ? null : adminKey.key);
+  const bundles = new BundleDesk(clock, () =>
+    gatewayBundle({
+      ...{ clock, stateDir, snapshot, place: database, env: systemInput().env, adminKey: operatorKey, ...page, status },
+      loaded: () => ({ ...loaded, keys: heldKeys.keys }),
+      storeUp: figures.storeUp,
+      batches: records && (options.batchRecords ?? records.batches),
+    }),
+  );
   const context: Omit<AppContext, 'surface'> = {
     console: { feed, sessions: new Sessions(clock, operatorKey, door), directory },
     files: stored.files,
@@ -528,8 +539,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       ...page,
       directory,
       snapshot,
+      keys: (most) => ({ ...heldKeys.listed(most), open: !door.asks || door.rules.admitsAnyone, usage_kept: takesDown(settings) }),
       usage: (question) => usage.report(question, page.unwritten),
       status: liveStatus,
+      bundle: () => bundles.bundle(),
       explain: () => explainJson(loaded),
       reload: kin ? () => reloadOfAll(kin) : reload,
       trial: kin ? (order) => reloadOfAll(kin, order) : obeyTrial,

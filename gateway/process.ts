@@ -8,6 +8,7 @@ enableCompileCache();
 const { startGateway } = await import('./main.ts');
 const { systemClock, stayAlive } = await import('./core/clock.ts');
 const { GatewayError } = await import('./core/errors.ts');
+const { keepingPlace } = await import('./core/log/kept-lines.ts');
 const { createLog } = await import('./core/log/log.ts');
 const { Kin } = await import('./processes/kin.ts');
 const { failureFields } = await import('./telemetry/events/request-line.ts');
@@ -26,7 +27,8 @@ async function begin(beginning: Extract<KeeperWord, { kind: 'begin' }>): Promise
   const { loaded, cwd, stateDir, live } = beginning;
   const { settings } = loaded;
   kin = new Kin(beginning, process.ppid, systemClock, { send: say });
-  const log = createLog({ ...settings.log, clock: systemClock, live });
+  const keep = keepingPlace(stateDir, 'gateway', settings.log.keep_mb);
+  const log = createLog({ ...settings.log, clock: systemClock, live, keep });
   const fault = (error: unknown): void =>
     log.error(
       'internal.error',

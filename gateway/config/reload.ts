@@ -84,6 +84,7 @@ const READ_AT_START: readonly string[] = [
   'batches.enabled',
   'supervisor',
   'log.format',
+  'log.keep_mb',
   'telemetry',
 ];
 

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { brotliCompress, gzip } from 'node:zlib';
 import { VERSION } from '../core/version.ts';
+import { asOneModule } from './one-module.ts';
 
 /** A file of the console as it is sent. */
 export interface Asset {
@@ -49,11 +50,15 @@ export function consoleAssets(): Promise<Assets> {
 }
 
 async function readAssets(): Promise<Assets> {
-  const texts = new Map<string, string>();
-  for (const [name, read] of Object.entries(MODULES)) texts.set(`lib/${fileName(name)}`, withoutMap(read()));
+  const texts = new Map(Object.entries(MODULES).map(([name, read]) => [`lib/${fileName(name)}`, withoutMap(read())]));
+  const own = new Map<string, string>();
   for (const path of readdirSync(CLIENT, { recursive: true, encoding: 'utf8' }).toSorted()) {
-    if (/\.(?:js|css|svg)$/.test(path)) texts.set(path.replaceAll('\\', '/'), bare(readFileSync(join(CLIENT, path), 'utf8')));
+    if (!/\.(?:js|css|svg)$/.test(path)) continue;
+    const text = bare(readFileSync(join(CLIENT, path), 'utf8'));
+    if (path.endsWith('.js') && path !== 'theme.js') own.set(path.replaceAll('\\', '/'), text);
+    else texts.set(path, path.endsWith('.css') ? tight(text) : text);
   }
+  texts.set('main.js', asOneModule(own, 'main.js'));
   const all = createHash('sha256').update(VERSION);
   for (const [path, text] of texts) all.update(path).update(text);
   const base = `/console/${all.digest('hex').slice(0, 12)}`;
@@ -65,14 +70,13 @@ async function readAssets(): Promise<Assets> {
   const map = JSON.stringify({
     imports: Object.fromEntries(Object.keys(MODULES).map((name) => [name, `${base}/lib/${fileName(name)}`])),
   });
-  const own = [...texts.keys()].filter((path) => path.endsWith('.js') && !path.startsWith('lib/') && path !== 'theme.js');
-  const page = (door: 'open' | 'shut'): Promise<Asset> => asset('text/html; charset=utf-8', pageText(base, map, own, door));
+  const page = (door: 'open' | 'shut'): Promise<Asset> => asset('text/html; charset=utf-8', pageText(base, map, door));
   return { page: { open: await page('open'), shut: await page('shut') }, policy: policyFor(map), files };
 }
 
 /** The one page. What is put in is ours. */
-function pageText(base: string, map: string, own: readonly string[], door: 'open' | 'shut'): string {
-  const ahead = [...Object.keys(MODULES).map((name) => `lib/${fileName(name)}`), ...own];
+function pageText(base: string, map: string, door: 'open' | 'shut'): string {
+  const ahead = [...Object.keys(MODULES).map((name) => `lib/${fileName(name)}`), 'main.js'];
   return `<!doctype html>
 <html lang="en" data-door="${door}">
 <meta charset="utf-8">
@@ -114,7 +118,7 @@ function policyFor(map: string): string {
 
 async function asset(type: string, text: string): Promise<Asset> {
   const bytes = Buffer.from(text);
-  const [br, zipped] = await Promise.all([promisify(brotliCompress)(bytes), promisify(gzip)(bytes)]);
+  const [br, zipped] = await Promise.all([promisify(brotliCompress)(bytes), promisify(gzip)(bytes, { level: 9 })]);
   return { type, bytes, packed: { br, gzip: zipped } };
 }
 
@@ -140,6 +144,14 @@ function bare(text: string): string {
   return text
     .replace(/^ *\/\*(?:(?!\*\/)[^])*\*\/ *\n/gm, '')
     .replace(/^ *\/\/ .*\n/gm, '')
-    .replace(/ \/\*\* @type (?:(?!\*\/)[^])*\*\/ /g, ' ')
+    .replace(/\/\*\* @(?:(?!\*\/)[^])*\*\/ ?/g, '')
     .replace(/^ +/gm, '');
+}
+
+/** Of a style sheet, without the spaces and line ends that mean nothing. No text in it has such signs. */
+function tight(text: string): string {
+  return text
+    .replace(/\s*([{};,>])\s*/g, '$1')
+    .replace(/:\s+/g, ':')
+    .replaceAll(';}', '}');
 }

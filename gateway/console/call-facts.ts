@@ -1,5 +1,6 @@
 import type { Attempt } from '../core/attempt.ts';
 import type { Call } from '../core/call.ts';
+import type { RefusalReason } from '../core/errors.ts';
 import { nameOf } from '../core/principal.ts';
 import type { Outcome } from '../core/reply.ts';
 
@@ -40,27 +41,57 @@ export interface CallFacts {
   readonly attempts: readonly AttemptFacts[];
 }
 
-/** @param now monotonic ms @param wall wall-clock ms of the same moment */
-export function callFacts(call: Call, now: number, wall: number, end: { outcome: Outcome; status: number } | null): CallFacts {
-  const { journey, peek, arrivedAt } = call;
+/** A call that has ended, by its number in this process. */
+export interface EndedCall extends CallFacts {
+  readonly number: number;
+}
+
+/** Of a call, what facts are made of: no body, no socket, nothing that its client or a worker said. */
+export interface CallTraces extends Pick<
+  Call,
+  'id' | 'route' | 'model' | 'principal' | 'priority' | 'isLine' | 'arrivedAt' | 'journey' | 'attempts'
+> {
+  readonly stream: boolean;
+}
+
+/** How a call ended. */
+export interface CallEnd {
+  readonly kind: Outcome['kind'];
+  readonly reason: RefusalReason | null;
+  readonly status: number;
+  /** Monotonic ms. */
+  readonly endedAt: number;
+}
+
+/** Of a call that has not ended. @param now monotonic ms @param ahead by how many ms the wall clock is ahead of that */
+export function liveFacts(call: Call, now: number, ahead: number): CallFacts {
+  return facts(call, call.peek.stream, now, ahead, null);
+}
+
+/** Of one that has. @param ahead as above */
+export function endFacts(call: CallTraces & CallEnd, ahead: number): CallFacts {
+  return facts(call, call.stream, call.endedAt, ahead, call);
+}
+
+function facts(call: Omit<CallTraces, 'stream'>, stream: boolean, until: number, ahead: number, end: CallEnd | null): CallFacts {
+  const { journey, arrivedAt } = call;
   const last = call.attempts.at(-1);
-  const error = end !== null && 'error' in end.outcome ? end.outcome.error : null;
   return {
     id: call.id,
-    at: Math.round(wall - (now - arrivedAt)),
+    at: Math.round(ahead + arrivedAt),
     route: call.route.path,
     model: call.model,
     key: nameOf(call.principal),
     priority: call.priority,
     line: call.isLine,
-    stream: peek.stream,
+    stream,
     phase: journey.phase,
-    outcome: end?.outcome.kind ?? null,
+    outcome: end?.kind ?? null,
     status: end?.status ?? null,
-    reason: error?.reason ?? null,
+    reason: end?.reason ?? null,
     queue_ms: tenths(journey.queueMs),
     window_ms: tenths(journey.windowMs),
-    duration_ms: tenths(now - arrivedAt),
+    duration_ms: tenths(until - arrivedAt),
     input_tokens: last?.inputTokens ?? null,
     output_tokens: last ? (last.outputTokens ?? (last.chunks > 0 ? last.chunks : null)) : null,
     cached_tokens: last?.cachedTokens ?? null,

@@ -3,16 +3,18 @@ import type { Call } from '../core/call.ts';
 import type { LiveFigures } from '../core/events.ts';
 import type { WorkerDirectory } from '../core/worker.ts';
 import type { GpuView } from '../link/snapshot.ts';
-import { callFacts, type CallFacts } from './call-facts.ts';
+import { type CallFacts, type EndedCall, liveFacts } from './call-facts.ts';
 import { History } from './history.ts';
 import { mergedPoint, mergedPoints, type Point } from './point.ts';
-import type { EndedCall, RecentCalls } from './recent-calls.ts';
+import type { RecentCalls } from './recent-calls.ts';
 
 const SECOND_MS = 1_000;
 /** Calls in flight that are shown, those that came first. */
 const MOST_LIVE = 200;
 /** Calls that have ended since a look before: more in a second cannot be read. */
 const MOST_NEWS = 100;
+/** Limits that are shown, those that are used up most. */
+const MOST_LIMITS = 200;
 
 export interface ObserverSources {
   readonly clock: Clock;
@@ -57,7 +59,9 @@ export class Observer {
   constructor(sources: ObserverSources) {
     this.#sources = sources;
     this.#before = { at: sources.clock.now(), sums: this.#sums() };
-    this.#timer = repeat(sources.clock, SECOND_MS, () => this.#history.add(this.#look()));
+    // In the middle of each second, so that a timer that is late leaves none out.
+    const untilNext = (): number => 1.5 * SECOND_MS - (sources.clock.wall() % SECOND_MS);
+    this.#timer = repeat(sources.clock, untilNext, () => this.#history.add(this.#look()));
   }
 
   close(): void {
@@ -70,7 +74,7 @@ export class Observer {
     const live = [...this.#sources.underWay()].map(({ call }) => call).toSorted((a, b) => a.arrivedAt - b.arrivedAt);
     return {
       point: this.#history.last,
-      live: live.slice(0, MOST_LIVE).map((call) => callFacts(call, now, wall, null)),
+      live: live.slice(0, MOST_LIVE).map((call) => liveFacts(call, now, wall - now)),
       ended: [{ pid: process.pid, calls: recent.last(MOST_NEWS) }],
       breakers: Object.fromEntries(
         [...figures.breakers()].map(([worker, { state, consecutiveFailures, openUntilMs }]) => [
@@ -78,7 +82,10 @@ export class Observer {
           { state, failures: consecutiveFailures, open_for_ms: openUntilMs === null ? null : Math.max(0, Math.round(openUntilMs - now)) },
         ]),
       ),
-      limits: [...figures.limitsUsed()].map(({ name, limit, share }) => ({ name, limit, share: Math.round(share * 1000) / 1000 })),
+      limits: [...figures.limitsUsed()]
+        .toSorted((a, b) => b.share - a.share)
+        .slice(0, MOST_LIMITS)
+        .map(({ name, limit, share }) => ({ name, limit, share: rounded(share, 1000) })),
     };
   }
 

@@ -3,16 +3,12 @@ import type { Clock } from '../core/clock.ts';
 import type { Listener } from '../core/fan-out.ts';
 import type { EarlyRefusal } from '../core/events.ts';
 import type { Outcome } from '../core/reply.ts';
-import { callFacts, type CallFacts } from './call-facts.ts';
+import { type EndedCall, endFacts } from './call-facts.ts';
+import { EndedRing } from './ended-ring.ts';
 import { Spread } from './spread.ts';
 
 /** Calls that have ended and are still shown. */
 const MOST_ENDED = 300;
-
-/** A call that has ended, by its number in this process. */
-export interface EndedCall extends CallFacts {
-  readonly number: number;
-}
 
 /** Counts since the process started. */
 export interface Counts {
@@ -30,8 +26,7 @@ export class RecentCalls implements Listener {
   readonly firstToken: Spread;
   readonly perToken: Spread;
   readonly #clock: Clock;
-  readonly #ended: EndedCall[] = [];
-  #number = 0;
+  readonly #ended = new EndedRing(MOST_ENDED);
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -44,9 +39,8 @@ export class RecentCalls implements Listener {
     this.counts.requests += 1;
     if (outcome.kind === 'refused') this.#refused(outcome.error.reason);
     else if (outcome.kind === 'broken' || status >= 500) this.counts.failed += 1;
-    else this.#measure(call);
-    const ended: EndedCall = { ...callFacts(call, now, this.#clock.wall(), { outcome, status }), number: ++this.#number };
-    this.#ended[ended.number % MOST_ENDED] = ended;
+    else this.#measure(call, now);
+    this.#ended.add(call, outcome, status, now);
   }
 
   requestRefused({ status, code }: EarlyRefusal): void {
@@ -56,7 +50,8 @@ export class RecentCalls implements Listener {
 
   /** The last that ended, oldest first. @param most how many at most */
   last(most = MOST_ENDED): EndedCall[] {
-    return this.#ended.filter((ended) => ended.number > this.#number - most).toSorted((a, b) => a.number - b.number);
+    const [now, wall] = [this.#clock.now(), this.#clock.wall()];
+    return this.#ended.last(most).map((slot) => (slot.shown ??= { ...endFacts(slot, wall - now), number: slot.number }));
   }
 
   #refused(reason: string): void {
@@ -65,11 +60,11 @@ export class RecentCalls implements Listener {
     reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
   }
 
-  #measure({ peek, attempts, arrivedAt }: Call): void {
+  #measure({ peek, attempts, arrivedAt }: Call, now: number): void {
     const last = attempts.at(-1);
     if (!last || !peek.stream || last.firstByteAt === null) return;
-    this.firstToken.add(last.firstByteAt - arrivedAt);
+    this.firstToken.add(last.firstByteAt - arrivedAt, now);
     const later = (last.outputTokens ?? last.chunks) / Math.max(1, peek.choices) - 1;
-    if (last.lastByteAt !== null && later >= 1) this.perToken.add((last.lastByteAt - last.firstByteAt) / later);
+    if (last.lastByteAt !== null && later >= 1) this.perToken.add((last.lastByteAt - last.firstByteAt) / later, now);
   }
 }

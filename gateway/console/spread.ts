@@ -15,9 +15,10 @@ export class Spread {
     this.#clock = clock;
   }
 
-  add(value: number): void {
+  /** @param now monotonic ms */
+  add(value: number, now: number): void {
     this.#values[this.#next] = value;
-    this.#at[this.#next] = this.#clock.now();
+    this.#at[this.#next] = now;
     this.#next = (this.#next + 1) % MOST_VALUES;
   }
 

@@ -71,6 +71,7 @@ export const ERRORS = {
   request_timeout: client(408, 'request_timeout'),
   invalid_api_key: client(401, 'invalid_api_key', 'authentication_error'),
   too_many_wrong_keys: { ...client(429, 'too_many_wrong_keys', 'rate_limit_error'), retry: true },
+  bundle_too_soon: { ...client(429, 'bundle_too_soon', 'rate_limit_error'), retry: true },
   rate_limited: { ...client(429, 'rate_limit_exceeded', 'rate_limit_error'), reason: 'rate_limit', retry: true },
   quota_exceeded: { ...client(429, 'insufficient_quota', 'rate_limit_error'), reason: 'quota', retry: true },
   admin_only: client(403, 'admin_only', 'permission_error'),

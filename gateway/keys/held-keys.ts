@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { LoadedSettings } from '../config/load.ts';
 import type { Clock } from '../core/clock.ts';
 import { Door, doorRules } from './door.ts';
+import { type ListedKey, listedKeys } from './key-list.ts';
 import { KeyRing } from './key-ring.ts';
 import type { KeysAsked, KeysTold } from './read-in-thread.ts';
 import { WatchedKeys } from './watched-keys.ts';
@@ -38,11 +39,20 @@ export class HeldKeys {
     });
   }
 
+  get keys(): Loaded['keys'] {
+    return this.#loaded.keys;
+  }
+
   /** The settings have been read anew, and the file that they name with them. */
   adopt(loaded: Loaded): void {
     this.#loaded = loaded;
     this.door.rules = doorRules(loaded.settings);
     this.door.ring = ringOf(loaded);
+  }
+
+  /** Without what is secret of them. @param most how many at most */
+  listed(most: number): { readonly keys: readonly ListedKey[]; readonly total: number } {
+    return { keys: listedKeys(this.#loaded, most, this.#options.clock.wall()), total: this.#loaded.keys.length };
   }
 
   close(): void {

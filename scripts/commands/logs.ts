@@ -1,42 +1,83 @@
 import { resolve } from 'node:path';
 import { EXIT_FAILED, EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
 import { nearestName } from '../../gateway/config/schema/nearest-name.ts';
-import { failed } from './ask.ts';
+import { systemClock } from '../../gateway/core/clock.ts';
+import { failed } from './asking/ask.ts';
 import { readCommandLine } from './command-line.ts';
+import { type Asked, mergedLogs } from './merged/merged-logs.ts';
 import { outliveReaders } from './output.ts';
-import { engineLogs, type EngineLog } from './past/engine-logs.ts';
+import { engineLogs, type EngineLog } from '../../gateway/core/history/engine-logs.ts';
 import { linewise, printable } from './past/printable.ts';
+import { momentOf } from './past/since.ts';
 import { follow, lastLines } from './past/tail.ts';
 
 const DEFAULT_LINES = 200;
+/** They are held before they are shown. */
+const MOST_LINES = 1_000_000;
+const MOST_WORKERS = 64;
 
-/** `headgate logs [WORKER]`: what the engine has printed last, from the state folder, whether or not anything runs. */
+const OWN = {
+  follow: 'switch',
+  failed: 'switch',
+  previous: 'switch',
+  json: 'switch',
+  lines: 'value',
+  since: 'value',
+  worker: 'value',
+  request: 'value',
+} as const;
+
+/**
+ * `headgate logs`: what gateway, supervisor and engines have said, by time, from the state folder, whether or not anything runs; of one
+ * WORKER, its engine's own words.
+ */
 export async function logs(argv: readonly string[]): Promise<number> {
-  const own = { follow: 'switch', failed: 'switch', previous: 'switch', lines: 'value' } as const;
-  const line = readCommandLine('logs', argv, { optional: 1, tolerant: 'aloud', own });
+  const line = readCommandLine('logs', argv, { optional: MOST_WORKERS, tolerant: 'aloud', own: OWN });
   if (line.kind === 'ended') return line.exitCode;
-  const lines = Number(line.own.get('lines') ?? DEFAULT_LINES);
-  if (!Number.isInteger(lines) || lines < 0) {
-    process.stderr.write('headgate: --lines takes a whole number.\n');
-    return EXIT_USAGE;
-  }
+  const { own, positionals } = line;
+  const text = (name: keyof typeof OWN): string | null => (own.has(name) ? String(own.get(name)) : null);
+  const lines = own.has('lines') ? Number(own.get('lines')) : null;
+  if (lines !== null && (!Number.isInteger(lines) || lines < 0 || lines > MOST_LINES))
+    return wrong(`--lines takes a whole number, up to ${MOST_LINES}.`);
+  const since = text('since');
+  const fromMs = since === null ? null : momentOf(since, systemClock.wall());
+  if (since !== null && fromMs === null) return wrong(`--since ${since} is no time; write 90m, 12h, 7d or an ISO time.`);
+  const kind = own.has('failed') ? 'failed' : own.has('previous') ? 'previous' : null;
+  const request = text('request');
+  if (kind !== null && request !== null) return wrong('--request looks everywhere; --failed and --previous name one log.');
   const stateDir = resolve(line.cwd, line.loaded.settings.supervisor.state_dir);
-  const kind = line.own.has('failed') ? 'failed' : line.own.has('previous') ? 'previous' : 'current';
-  const found = pick(engineLogs(stateDir), stateDir, line.positionals[0], kind);
-  if (typeof found === 'string') return failed(found);
+  const worker = text('worker');
   outliveReaders();
+  if (positionals.length === 1 && since === null && worker === null && request === null && !own.has('json'))
+    return ownWords(stateDir, positionals[0]!, kind ?? 'current', lines ?? DEFAULT_LINES, own.has('follow'));
+  const asked: Asked = {
+    ...{ stateDir, kind, fromMs, request },
+    workers: worker === null ? positionals : [...positionals, worker],
+    lines: lines ?? (since === null && request === null ? DEFAULT_LINES : null),
+    json: own.has('json'),
+    follow: own.has('follow'),
+    colors: process.stdout.isTTY === true && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb',
+  };
+  const nothing = await mergedLogs(asked, process.stdout);
+  return nothing === null ? 0 : failed(nothing);
+}
+
+/** The log of one engine as it is. */
+async function ownWords(stateDir: string, worker: string, kind: EngineLog['kind'], lines: number, follows: boolean): Promise<number> {
+  const found = pick(engineLogs(stateDir), stateDir, worker, kind);
+  if (typeof found === 'string') return failed(found);
   process.stderr.write(`${found.path}\n`);
   try {
     const { text, end } = lastLines(found.path, lines);
     process.stdout.write(printable(text));
-    if (!line.own.has('follow')) {
+    if (!follows) {
       if (text !== '' && !text.endsWith('\n')) process.stdout.write('\n');
       return 0;
     }
     await follow(
       found.path,
       end,
-      linewise((lines) => process.stdout.write(lines)),
+      linewise((shown) => process.stdout.write(shown)),
     );
     return 0;
   } catch (error) {
@@ -46,12 +87,10 @@ export async function logs(argv: readonly string[]): Promise<number> {
 }
 
 /** The log that is meant, or why there is none. */
-function pick(all: readonly EngineLog[], stateDir: string, worker: string | undefined, kind: EngineLog['kind']): EngineLog | string {
+function pick(all: readonly EngineLog[], stateDir: string, name: string, kind: EngineLog['kind']): EngineLog | string {
   const workers = [...new Set(all.map((log) => log.worker))].toSorted();
   if (workers.length === 0)
     return `no engine has run here: there are no logs in ${stateDir}. Workers that Headgate did not launch keep their own.`;
-  if (worker === undefined && workers.length > 1) return `there are logs of several workers; name one: ${workers.join(', ')}.`;
-  const name = worker ?? workers[0]!;
   if (!workers.includes(name)) {
     const near = nearestName(name, workers);
     return `there is no log of a worker ${name}${near === null ? '.' : `; did you mean ${near}?`} There are those of ${workers.join(', ')}.`;
@@ -60,4 +99,9 @@ function pick(all: readonly EngineLog[], stateDir: string, worker: string | unde
     all.find((log) => log.worker === name && log.kind === kind) ??
     `there is no ${kind === 'failed' ? 'log of a failure' : `${kind} log`} of ${name}.`
   );
+}
+
+function wrong(told: string): number {
+  process.stderr.write(`headgate: ${told}\n`);
+  return EXIT_USAGE;
 }

@@ -9,6 +9,7 @@ import { missingEngine } from '../../supervisor/plan/missing-engine.ts';
 import { stayAlive, systemClock } from '../../gateway/core/clock.ts';
 import { GatewayError } from '../../gateway/core/errors.ts';
 import { failureFields } from '../../gateway/telemetry/events/request-line.ts';
+import { keepingPlace } from '../../gateway/core/log/kept-lines.ts';
 import { createLog } from '../../gateway/core/log/log.ts';
 import type { Gateway } from '../../gateway/main.ts';
 import { type Keeper, startKeeper } from '../../gateway/processes/keeper.ts';
@@ -58,7 +59,8 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
   let isHearsay = false;
   const stateDir = resolve(line.cwd, settings.supervisor.state_dir);
   const live = isLiveTerminal();
-  const log = createLog({ ...settings.log, clock: systemClock, live });
+  const keep = keepingPlace(stateDir, 'gateway', settings.log.keep_mb);
+  const log = createLog({ ...settings.log, clock: systemClock, live, keep });
   const count = processCount(settings.server.processes);
   if (count > 1 && !canSharePorts()) {
     process.stderr.write(

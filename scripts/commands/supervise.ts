@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
 import type { Settings } from '../../gateway/config/schema/settings.ts';
@@ -6,9 +7,10 @@ import { commandSupervisor } from '../../gateway/link/commands.ts';
 import { controlPath } from '../../gateway/link/control-path.ts';
 import { runSupervisor } from '../../supervisor/main.ts';
 import { stayAlive, systemClock } from '../../gateway/core/clock.ts';
+import { keepingPlace } from '../../gateway/core/log/kept-lines.ts';
 import { createLog } from '../../gateway/core/log/log.ts';
 import { VERSION } from '../../gateway/core/version.ts';
-import { failed } from './ask.ts';
+import { failed } from './asking/ask.ts';
 import { cardsOf } from './cards.ts';
 import { readCommandLine } from './command-line.ts';
 import { isLiveTerminal } from './live/terminal.ts';
@@ -37,8 +39,9 @@ export async function supervise(argv: readonly string[]): Promise<number> {
   // Before it serves and after, only timers may be left, and those of the clock keep no process alive.
   const alive = stayAlive();
   const isHungUp = watchTerminal();
-  const { level, format } = settings.log;
-  const log = createLog({ level, format, clock: systemClock, promptly: true, live: isLiveTerminal() });
+  const { level, format, keep_mb: megabytes } = settings.log;
+  const keep = keepingPlace(resolve(line.cwd, settings.supervisor.state_dir), 'supervisor', megabytes);
+  const log = createLog({ level, format, clock: systemClock, promptly: true, live: isLiveTerminal(), keep });
   const { cards, env } = cardsOf(settings, process.env, line.cwd, true);
   const ended = runSupervisor(settings, { cwd: line.cwd, env, version: VERSION, log, cards, isHungUp });
   return ended.finally(() => {

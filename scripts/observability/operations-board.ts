@@ -138,6 +138,29 @@ export const OPERATIONS_BOARD: Board = {
       ],
     },
     {
+      title: 'Traces (telemetry.otlp_endpoint)',
+      panels: [
+        lines(
+          'Traces kept',
+          'reqps',
+          'error: every request that failed; slow: from telemetry.slow_ms on; sampled: telemetry.sample_ratio of the rest.',
+          [rateBy('kept', 'headgate_traces_total', OF_GATEWAY)],
+          { stacked: true },
+        ),
+        lines('Spans sent', 'reqps', 'That the collector took, and all that did not reach it.', [
+          query('taken', `sum(rate(headgate_spans_exported_total{${OF_GATEWAY}}[$__rate_interval]))`),
+          query('lost', `sum(rate(headgate_spans_lost_total{${OF_GATEWAY}}[$__rate_interval]))`),
+        ]),
+        lines(
+          'Spans lost',
+          'reqps',
+          'failed: the collector did not take them; rejected: it refused them; queue_full: they came faster than it takes them; shutdown: the gateway ended first.',
+          [rateBy('reason', 'headgate_spans_lost_total', OF_GATEWAY)],
+          { stacked: true },
+        ),
+      ],
+    },
+    {
       title: 'Batches and conversations',
       panels: [
         lines(

@@ -2,39 +2,55 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { AS_ADMIN } from '../support/admin.ts';
 import { CHROMIUM } from '../support/browser.ts';
 import { until } from '../support/gateway.ts';
-import { FIRST, look, openBrowser, runHeadgate, SECOND, seriousFaults, signIn, type Theme } from './looking.ts';
+import { FIRST, type House, KEYS, LONG_NAME, runHeadgate, SECOND, THIRD } from './house.ts';
+import { look, openBrowser, seriousFaults, signIn, type Theme } from './looking.ts';
 
 const SHOTS = join(import.meta.dirname, 'shots');
 const VIEWS = ['', 'workers', 'models', 'calls', 'try', 'batches', 'keys', 'settings'];
 const HEADS = ['Overview', 'Workers', 'Models', 'Calls', 'Try it', 'Batches', 'Keys', 'Settings'];
 
 describe.skipIf(CHROMIUM === null)(CHROMIUM === null ? 'no Chromium on the PATH, so not tried' : 'the console in Chromium', () => {
-  let house: Awaited<ReturnType<typeof runHeadgate>>;
+  let house: House;
   let browser: Browser;
   let url: string;
+  let running: string;
   beforeAll(async () => {
     mkdirSync(SHOTS, { recursive: true });
     house = await runHeadgate();
     ({ url } = house);
     browser = await openBrowser();
-    for (let i = 0; i < 6; i++) await chat(i);
+    await live();
   });
   afterAll(async () => {
     await browser?.close();
     await house?.end();
   });
 
-  async function chat(seed: number): Promise<void> {
-    const body = { model: FIRST, seed, stream: true, max_tokens: 20, messages: [{ role: 'user', content: 'What is a gate?' }] };
-    const answer = await fetch(`${url}/v1/chat/completions`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    });
-    await answer.text();
+  /** So that every view has something to show: memory that runs out, calls of all kinds, a batch that runs and one that has failed lines. */
+  async function live(): Promise<void> {
+    await house.chat({ model: FIRST, seed: 0 });
+    await until(
+      async () => (await house.workers()).some(({ state, degradation }) => state === 'ready' && degradation.length > 0),
+      'relaxed',
+    );
+    await house.batch('labels', [...texts(SECOND, 8, 4), { model: SECOND, messages: 'nothing of the kind' }]);
+    running = await house.batch('summaries-of-every-night-of-november', texts(SECOND, 1_500, 160));
+    const asks = Array.from({ length: 24 }, (_, seed) => ({ model: seed % 3 ? SECOND : FIRST, seed, key: seed % 2 ? KEYS.web : null }));
+    await Promise.all(asks.map((ask) => house.chat(ask)));
+    await Promise.all([1, 2].map((seed) => house.chat({ model: 'gpt-4o', seed, key: KEYS.long })));
+    expect(await house.chat({ model: SECOND, seed: 1, key: KEYS.long })).toBe(404);
+    expect(await house.chat({ model: FIRST, seed: 1, key: 'hg-console-of-nobody' })).toBe(401);
+  }
+
+  function texts(model: string, count: number, tokens: number): object[] {
+    return Array.from({ length: count }, (_, seed) => ({
+      model,
+      seed,
+      max_tokens: tokens,
+      messages: [{ role: 'user', content: 'Sum it up.' }],
+    }));
   }
 
   async function show(page: Page, view: string): Promise<void> {
@@ -104,6 +120,24 @@ describe.skipIf(CHROMIUM === null)(CHROMIUM === null ? 'no Chromium on the PATH,
     await page.context().close();
   });
 
+  test('keys of both places stand there with what they may and have used, and batches with how far they are', async () => {
+    const { page } = await look(browser, url, 'light', 1280);
+    await signIn(page);
+    await show(page, 'keys');
+    const row = (name: string) => page.getByRole('row', { name }).first();
+    await row('web-app').getByText('from settings').waitFor();
+    expect(await row('web-app').innerText()).toContain('600 requests/min, 200k tokens/min, 64 at once');
+    expect(await row(LONG_NAME).innerText()).toMatch(/from keys\.yaml[^]*3 requests\/min; then it waits/);
+    expect(await row('old-app').innerText()).toContain('over since 2026-01-31');
+    expect(await row('anonymous').innerText()).toContain('who has no key');
+    expect(await page.content()).not.toContain('hg-console');
+    await show(page, 'batches');
+    expect(await page.locator('.panel', { hasText: 'labels' }).innerText()).toMatch(/Completed[^]*9 of 9[^]*Failed\s+1/);
+    await house.cancel(running);
+    expect(await page.locator('.panel', { hasText: 'summaries' }).innerText()).toMatch(/of 1,500/);
+    await page.context().close();
+  });
+
   test('by keyboard alone: into the view, through a dialog and out of it', async () => {
     const { page } = await look(browser, url, 'light', 1280);
     await signIn(page);
@@ -134,12 +168,14 @@ describe.skipIf(CHROMIUM === null)(CHROMIUM === null ? 'no Chromium on the PATH,
     await signIn(page);
     await show(page, 'workers');
     await page.getByText('Ready', { exact: true }).first().waitFor();
-    const status = (await (await fetch(`${url}/admin/status`, { headers: AS_ADMIN })).json()) as { workers: { pid: number }[] };
-    process.kill(status.workers[0]!.pid, 'SIGKILL');
-    await page.locator('.start').waitFor();
-    await page.screenshot({ path: join(SHOTS, 'worker-died.png') });
-    await page.locator('.callout.bad').waitFor();
-    await page.locator('.worker.good').waitFor();
+    const victim = (await house.workers()).find(({ model }) => model === SECOND)!;
+    const panel = page.locator('.worker', { hasText: victim.id });
+    process.kill(victim.pid, 'SIGKILL');
+    await panel.locator('.start').waitFor();
+    await panel.locator('.callout.bad').waitFor();
+    await panel.locator('.start .meter').waitFor();
+    await page.screenshot({ path: join(SHOTS, 'worker-died.png'), fullPage: true });
+    await page.locator('.worker.good', { hasText: victim.id }).waitFor();
     expect(wrong).toEqual([]);
     await page.context().close();
   });
@@ -148,10 +184,11 @@ describe.skipIf(CHROMIUM === null)(CHROMIUM === null ? 'no Chromium on the PATH,
     const { page, wrong } = await look(browser, url, 'dark', 1280);
     await signIn(page);
     await show(page, 'models');
-    const panel = page.locator('.model', { hasText: SECOND });
+    const panel = page.locator('.model', { hasText: THIRD });
     await panel.getByRole('button', { name: 'Load' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Load' }).click();
     await page.getByText('changes its model').waitFor();
+    await page.locator('.swap ~ .meter-row [aria-valuenow]:not([aria-valuenow="0"])').waitFor();
     await page.screenshot({ path: join(SHOTS, 'swap.png') });
     await panel.getByText('Loaded', { exact: true }).waitFor();
     await page.getByText('changes its model').waitFor({ state: 'detached' });
@@ -159,14 +196,17 @@ describe.skipIf(CHROMIUM === null)(CHROMIUM === null ? 'no Chromium on the PATH,
     await page.context().close();
   });
 
-  // The last one: it ends the gateway.
-  test('what is shown is marked as old when the gateway is gone', async () => {
+  // The last one: it ends the gateway for a while.
+  test('what is shown is marked as old when the gateway is gone, and goes on when it is back, without another sign-in', async () => {
     const { page } = await look(browser, url, 'dark', 1280);
     await signIn(page);
     await page.getByText('Live', { exact: true }).waitFor();
-    house.program.child.kill('SIGTERM');
-    await house.program.exited;
-    await until(async () => (await page.locator('.pulse.stale, .pulse.lost').count()) === 1, 'marked as old');
+    await house.stop();
+    await page.getByText('The connection is lost. Trying again.').waitFor();
+    await page.screenshot({ path: join(SHOTS, 'lost.png') });
+    await house.begin();
+    await page.getByText('Live', { exact: true }).waitFor();
+    expect(await page.locator('.lost').count()).toBe(0);
     await page.context().close();
   });
 });

@@ -52,6 +52,9 @@ test('a stream is a waterfall: what was read, admitted, held and asked of a work
     headers: { traceparent: TRACEPARENT, tracestate: 'a=1' },
   });
   await answer.text();
+  await until(() => endsOf(gateway).length === 1, 'its end');
+  const page = await (await fetch(`${gateway.url}/metrics`)).text();
+  const overheadMs = Number(/^headgate_overhead_seconds_sum (\S+)$/m.exec(page)![1]) * 1_000;
   const spans = await spansOf(gateway, collector);
   expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1);
   const root = named(spans, 'POST /v1/chat/completions');
@@ -88,6 +91,10 @@ test('a stream is a waterfall: what was read, admitted, held and asked of a work
   expect(admission!.fromMs).toBe(receive!.toMs);
   expect(window!.fromMs).toBeGreaterThanOrEqual(admission!.toMs);
   expect(attempt!.fromMs).toBeGreaterThanOrEqual(window!.toMs);
+  // They add up to the request's time, but for what the gateway itself was busy with in between.
+  const between = root.toMs - root.fromMs - [receive, admission, window, attempt].reduce((sum, span) => sum + span!.toMs - span!.fromMs, 0);
+  expect(between).toBeGreaterThanOrEqual(0);
+  expect(between).toBeLessThanOrEqual(overheadMs + 0.02);
   expect(window!.toMs - window!.fromMs).toBeCloseTo(root.attributes['headgate.window_ms'] as number, 1);
   const sent = worker.requests[0]!.headers;
   expect(sent['traceparent']).toBe(`00-${root.traceId}-${attempt!.spanId}-01`);
@@ -160,6 +167,38 @@ test('each attempt is a span, which says why the one before failed; all errors o
     expect(first.attributes['headgate.worker.id']).not.toBe(attributes['headgate.worker.id']);
   }
   expectWithin(spans);
+});
+
+test('of 3,020 requests every one of 20 errors reaches the collector, and of the others those whose names say so: about 3 %', async () => {
+  await using collector = await startOtlpCollector();
+  await using worker = await startFakeVllm();
+  const [good, bad] = [answers.completion(), answers.error(500, { error: { message: 'boom', type: 'InternalServerError', code: 500 } })];
+  worker.script = (request, response) => (request.body.includes('bad') ? bad : good)(request, response);
+  await using gateway = await startTestGateway([worker.url], {
+    ...traced(collector, { sample_ratio: 0.03, slow_ms: 600_000 }),
+    ...ALONE,
+    circuit_breaker: { failures: 1000, min_requests: 10_000 },
+    retry: { max_attempts: 1 },
+  });
+  await gateway.gateway.firstReady;
+  const all = Array.from({ length: 3_020 }, (_, n) => (n % 151 === 0 ? 'bad' : 'good'));
+  for (let n = 0; n < all.length; n += 20) {
+    const some = all.slice(n, n + 20).map((content) => ask(gateway.url, chat({ messages: [{ role: 'user', content }] })));
+    for (const answer of await Promise.all(some)) await answer.text();
+  }
+  const roots = (await spansOf(gateway, collector)).filter(({ kind }) => kind === 2);
+  const names = (kept: string): string[] =>
+    roots.flatMap(({ attributes, traceId }) => (attributes['headgate.kept'] === kept ? traceId : [])).toSorted();
+  const ends = endsOf(gateway).map((end) => ({ status: end['status'], traceId: end['trace_id'] as string }));
+  expect(ends).toHaveLength(all.length);
+  const failed = ends.filter(({ status }) => status !== 200);
+  expect(failed).toHaveLength(20);
+  expect(names('error')).toEqual(failed.map(({ traceId }) => traceId).toSorted());
+  // The random part of its name is in the last 3 % of what it may be. Such a share strays: by more than half of itself once in ten million times.
+  const share = ends.filter(({ status, traceId }) => status === 200 && parseInt(traceId.slice(18, 26), 16) >= 0.97 * 2 ** 32);
+  expect(names('sampled')).toEqual(share.map(({ traceId }) => traceId).toSorted());
+  expect(share.length / 3_000).toBeGreaterThan(0.0135);
+  expect(share.length / 3_000).toBeLessThan(0.0465);
 });
 
 test('a call that waits in line, and one that is refused, say so', async () => {

@@ -32,6 +32,8 @@ const bad = `headgate_requests_total{${OF},code="503",outcome="refused"}`;
 const broken = `headgate_requests_total{${OF},code="200",outcome="broken"}`;
 const inTime = `headgate_time_to_first_token_seconds_bucket{${OF},le="5"}`;
 const streams = `headgate_time_to_first_token_seconds_count{${OF}}`;
+const lost = (reason: string): string => `headgate_spans_lost_total{${OF},reason="${reason}"}`;
+const exported = `headgate_spans_exported_total{${OF}}`;
 const DAY = 1440;
 
 /** A gauge that is well for 30 minutes, bad for 60, and well again. */
@@ -148,6 +150,20 @@ export const ALERT_CASES: readonly AlertCase[] = [
     near: [['seven tenths', { ...always(`process_open_fds{${OF}}`, 700), ...always(`process_max_fds{${OF}}`, 1000) }, 100]],
   },
   gauge('HeadgateStoreAway', `headgate_store_up{${OF}}`, 1, 0, 5, [['it is there', always(`headgate_store_up{${OF}}`, 1), 100]]),
+  {
+    alert: 'HeadgateSpansLost',
+    series: { [lost('failed')]: grows([0, 30], [40, 60], [0, 60]), [exported]: grows([40, 30], [0, 60], [40, 60]) },
+    ...{ quiet: 29, on: 45, off: 100 },
+    near: [
+      [
+        'the collector is started again',
+        { [lost('failed')]: grows([0, 30], [40, 2], [0, 60]), [exported]: grows([40, 30], [0, 2], [40, 60]) },
+        35,
+      ],
+      ['one in fifty is refused', { [lost('rejected')]: grows([2, 120]), [exported]: grows([98, 120]) }, 110],
+      ['nothing is traced', { [lost('failed')]: level([0, 120]), [exported]: level([0, 120]) }, 110],
+    ],
+  },
   gauge('HeadgateBudgetNearlyUsed', `headgate_limit_used_ratio{${OF},key="a",limit="day"}`, 0.5, 0.95, 5, [
     ['a limit of a minute', always(`headgate_limit_used_ratio{${OF},key="a",limit="requests"}`, 1), 100],
   ]),

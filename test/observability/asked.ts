@@ -8,6 +8,12 @@ import { parse } from 'yaml';
 export const DEPLOY = fileURLToPath(new URL('../../deploy', import.meta.url));
 export const RULES = join(DEPLOY, 'prometheus', 'rules');
 
+/**
+ * The one thing that `promtool check metrics` says, and may: this metric is named after its setting (batch_window.window_ms), and the name is
+ * promised. It is there where a window is on; without one promtool has nothing to say.
+ */
+export const LINT_OF_THE_WINDOW = 'headgate_batch_window_ms metric names should not contain abbreviated units';
+
 export interface Rule {
   readonly record?: string;
   readonly alert?: string;

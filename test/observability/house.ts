@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AS_ADMIN } from '../support/admin.ts';
+import { type OtlpCollector, startOtlpCollector } from '../support/otlp-collector.ts';
 import { freePort } from '../support/ports.ts';
 import { run } from '../support/process.ts';
 import { NO_REDIS_SERVER, startRedisServer } from '../support/redis-server.ts';
@@ -23,13 +24,15 @@ export interface HouseGateway {
 }
 
 /**
- * Two gateways: one with a supervisor, a pretended card, keys, a cache, a window, batches and, where there is one, a shared store; one in front
- * of two simulated engines that run already, with hardly any places.
+ * Two gateways: one with a supervisor, a pretended card, keys, a cache, a window, batches, a collector of its traces and, where there is one, a
+ * shared store; one in front of two simulated engines that run already, with hardly any places.
  */
 export interface House extends AsyncDisposable {
   readonly full: HouseGateway;
   readonly front: HouseGateway;
   readonly engines: readonly [RunningSim, RunningSim];
+  /** Takes the traces of `full`. */
+  readonly collector: OtlpCollector;
   /** Where the supervised engine listens, as host:port. */
   readonly supervised: string;
   /** What cannot be had here, and why. */
@@ -41,6 +44,7 @@ export async function buildHouse(folder: string): Promise<House> {
   const store = NO_REDIS_SERVER === null ? stack.use(await startRedisServer()) : null;
   const engineOptions = { model: 'sim-1B', args: ['--kv-cache-memory-bytes', '1073741824'], env: { SIM_SPEED: '0.3' } };
   const engines = [stack.use(await startSim(engineOptions)), stack.use(await startSim(engineOptions))] as const;
+  const collector = stack.use(await startOtlpCollector());
   const enginePort = await freePort(11);
 
   async function start(name: string, command: string, settings: object, env: Record<string, string>): Promise<HouseGateway> {
@@ -72,7 +76,7 @@ export async function buildHouse(folder: string): Promise<House> {
       batch_window: { window_ms: 20 },
       load_balancer: { affinity: 'session' },
       sessions: { idle_ms: 1_000 },
-      telemetry: { trust_incoming: true },
+      telemetry: { otlp_endpoint: collector.url, sample_ratio: 1, trust_incoming: true },
       ...(store ? { state: { url: store.url, timeout_ms: 1_000 } } : {}),
     },
     { SIM_GPU: 't4', SIM_SPEED: '0.05', SIM_START_MS: '300', SIM_STOP_MS: '100', SIM_FAULTS: '1' },
@@ -93,6 +97,7 @@ export async function buildHouse(folder: string): Promise<House> {
     full,
     front,
     engines,
+    collector,
     supervised: `127.0.0.1:${enginePort}`,
     missing: NO_REDIS_SERVER,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

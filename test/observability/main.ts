@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { boards, filledIn, namesIn, rules } from './asked.ts';
+import { boards, filledIn, LINT_OF_THE_WINDOW, namesIn, rules } from './asked.ts';
 import { buildHouse, type House } from './house.ts';
 import { NO_PROMETHEUS, type RunningPrometheus, startPrometheus } from './prometheus.ts';
 import { live } from './traffic.ts';
@@ -18,12 +18,12 @@ const problems: string[] = [];
 const startedAt = Date.now();
 const tell = (line: string): void => console.log(`${((Date.now() - startedAt) / 1000).toFixed(0).padStart(4)} s  ${line}`);
 
-/** What promtool has to say of a page, less what is known: one name is that of its setting. */
+/** What promtool has to say of a page, less what is known. */
 async function lint(url: string): Promise<void> {
   const page = await (await fetch(`${url}/metrics`)).text();
   const { stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: page, encoding: 'utf8' });
-  const known = 'headgate_batch_window_ms metric names should not contain abbreviated units';
-  for (const line of (stdout + stderr).split('\n')) if (line !== '' && line !== known) problems.push(`promtool check metrics: ${line}`);
+  for (const line of (stdout + stderr).split('\n'))
+    if (line !== '' && line !== LINT_OF_THE_WINDOW) problems.push(`promtool check metrics: ${line}`);
 }
 
 async function checkNames(prometheus: RunningPrometheus, house: House): Promise<void> {
@@ -72,6 +72,11 @@ async function checkPanels(prometheus: RunningPrometheus, house: House): Promise
     }
   }
   tell(`${queries} queries of panels were asked`);
+  // A panel that shows nothing but zeros looks as one of a metric that nobody counts.
+  for (const reason of ['failed', 'rejected']) {
+    const [found] = await prometheus.range(`max(headgate_spans_lost_total{reason="${reason}"})`);
+    if (!(Number(found?.values.at(-1)?.[1]) > 0)) problems.push(`spans were lost (${reason}), and none is counted`);
+  }
 }
 
 async function checkExemplars(prometheus: RunningPrometheus): Promise<void> {

@@ -32,6 +32,8 @@ export async function live(house: House, tell: Tell): Promise<void> {
   await batches(house.full);
   tell('an engine that is killed, one short of memory, a change of the model');
   await livesOfEngines(house.full);
+  tell('a collector that refuses, and one that takes some of what it is sent');
+  await troubleWithTraces(house);
   tell('settings that are refused');
   writeFileSync(house.full.file, '{"cache": {"enabled": "perhaps"}}');
   await asAdmin(house.full, '/admin/reload', 'POST');
@@ -111,6 +113,19 @@ async function faults({ front, engines }: House): Promise<void> {
   // More than are kept.
   for (const seed of [1, 2, 3, 4]) await chat(front, { model, max_tokens: 5, seed, temperature: 0 });
   for (let i = 0; i < 6; i++) await chat(front, { model, max_tokens: 5 });
+}
+
+async function troubleWithTraces({ full, collector }: House): Promise<void> {
+  const app = { authorization: `Bearer ${KEYS.app}` };
+  const sound = collector.answer;
+  // Not 503, with which spans are sent again.
+  for (const answer of [{ status: 401 }, { status: 200, body: { partialSuccess: { rejectedSpans: 1, errorMessage: 'too old' } } }]) {
+    collector.answer = answer;
+    const before = collector.requests.length;
+    await chat(full, { model: FIRST, max_tokens: 2 }, app);
+    await until(() => collector.requests.length > before, 'the collector was sent spans', 20_000);
+  }
+  collector.answer = sound;
 }
 
 async function batches(gateway: HouseGateway): Promise<void> {

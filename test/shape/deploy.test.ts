@@ -77,40 +77,6 @@ describe('Kubernetes', () => {
     expect(findings(rendered[name]!)).toEqual([]);
   });
 
-  const gateway = (all: any[]): any => all.find(({ kind }) => kind === 'Deployment').spec.template.spec;
-  const of = (all: any[], kind: string): any => all.find((each) => each.kind === kind).spec;
-  test.each<[string, (manifests: any[]) => void, string]>([
-    ['a grace as long as the drain', (all) => (gateway(all).terminationGracePeriodSeconds = 130), 'ends after 130 s'],
-    [
-      'a probe of another path',
-      (all) => (gateway(all).containers[0].livenessProbe.httpGet.path = '/readyz'),
-      'asks for /readyz, not /livez',
-    ],
-    ['a port that is not listened on', (all) => (gateway(all).containers[0].ports[0].containerPort = 8000), 'server.port is 8080'],
-    ['a variable that is no setting', (all) => gateway(all).containers[0].env.push({ name: 'HEADGATE_SERVER__POTR', value: '1' }), 'POTR'],
-    ['a value that is none', (all) => gateway(all).containers[0].env.push({ name: 'HEADGATE_LOG__LEVEL', value: 'loud' }), 'got "loud"'],
-    ['a flag that is none', (all) => gateway(all).containers[0].args.push('--worrker'), 'has no flag --worrker'],
-    ['an image of any version', (all) => (gateway(all).containers[0].image = 'headgate:latest'), 'is not pinned'],
-    ['a root that can be written', (all) => (gateway(all).containers[0].securityContext.readOnlyRootFilesystem = false), 'more rights'],
-    ['a heap as large as the memory', (all) => (gateway(all).containers[0].resources.limits.memory = '768Mi'), 'outgrow'],
-    ['a mount of nothing', (all) => gateway(all).volumes.pop(), 'mounts tmp'],
-    ['a start too short', (all) => (gateway(all).containers[0].startupProbe.failureThreshold = 30), 'given up'],
-    ['a Service of nobody', (all) => (of(all, 'Service').selector['app.kubernetes.io/component'] = 'x'), 'chooses 0 kinds'],
-    ['a Service to no port', (all) => (of(all, 'Service').ports[0].targetPort = 'web'), 'has no port web'],
-    ['a scaler of nothing', (all) => (of(all, 'HorizontalPodAutoscaler').scaleTargetRef.name = 'x'), 'there is no Deployment/x'],
-    [
-      'a pod that the gateway does not know',
-      (all) => (of(all, 'ScaledObject').maxReplicaCount = 5),
-      'does not know http://vllm-4.vllm:8000',
-    ],
-    ['a metric that is none', (all) => (of(all, 'ScaledObject').triggers[0].metadata.query = 'headgate_depth'), 'no metric headgate_depth'],
-  ])('finds %s', (_, change, message) => expect(findings(changed(change)).join('\n')).toContain(message));
-
-  test('finds an engine that is ended too early', () => {
-    const early = changed((all) => (of(all, 'StatefulSet').template.spec.terminationGracePeriodSeconds = 130), 't4');
-    expect(findings(early).join('\n')).toContain('ends after 130 s');
-  });
-
   test.each(OVERLAYS.filter((name) => name !== 'fleet'))('%s is for the cards that its profile is for', (name) => {
     const { match } = parse(readFileSync(join(DEPLOY, `../profiles/gpu/${name}.yaml`), 'utf8')) as { match: { name: string } };
     const { spec } = rendered[name]!.find(({ kind }) => kind === 'StatefulSet')!.spec.template;
@@ -158,17 +124,39 @@ describe('the chart', () => {
     const made = {
       card: template(),
       gateway: template('--set', 'shape=gateway,serviceMonitor=true'),
+      rules: template('--set', 'rules=true,runbooks=https://wiki.example/headgate/'),
       settings: template('--set', 'shape=gateway', '--set-literal', `settings=${settings}`),
       l4: template('--set', 'gpu.profile=l4,gpu.products={NVIDIA-L4},image=registry/headgate-vllm:0.1.0,storage=90Gi,replicas=2'),
     };
     for (const found of Object.values(mistyped(made))) expect(found).toEqual([]);
     for (const manifests of Object.values(made)) expect(findings(manifests)).toEqual([]);
+    const pages = made.rules.flatMap((each) => [...JSON.stringify(each).matchAll(/"runbook_url":"([^"]+)\/\w+\.md"/g)].map(([, at]) => at));
+    expect(pages.length).toBe(readdirSync(join(DEPLOY, 'runbooks')).length);
+    expect([...new Set(pages)]).toEqual(['https://wiki.example/headgate']);
     const { spec } = made.l4.find(({ kind }) => kind === 'StatefulSet')!;
     expect(spec.replicas).toBe(2);
     expect(spec.template.spec.containers[0].env).toContainEqual({ name: 'HEADGATE_SUPERVISOR__PROFILE', value: 'l4' });
     expect(spec.template.spec.affinity).toEqual(rendered['l4']!.find(({ kind }) => kind === 'StatefulSet')!.spec.template.spec.affinity);
   });
-  withHelm('helm refuses a value that is none', () => expect(() => template('--set', 'shap=card')).toThrow("'shap' not allowed"));
+  withHelm('helm makes of a base what kustomize makes of it, but for what says whose it is', { timeout: 60_000 }, () => {
+    const byName = (all: readonly Manifest[]) => Object.fromEntries(all.map((each) => [`${each.kind}/${each.metadata.name}`, each]));
+    for (const shape of ['card', 'gateway']) {
+      const theirs = structuredClone(template('--set', `shape=${shape}`));
+      for (const { kind, metadata, spec } of theirs) {
+        delete metadata.namespace;
+        for (const label of ['app.kubernetes.io/managed-by', 'helm.sh/chart']) delete metadata.labels![label];
+        if (Object.keys(metadata.labels!).length === 0) delete (metadata as { labels?: unknown }).labels;
+        if (kind !== 'Deployment' && kind !== 'StatefulSet') continue;
+        const { metadata: pod, spec: inPod } = spec.template;
+        expect(Object.keys(pod.annotations)).toEqual(['headgate/settings']);
+        delete pod.annotations;
+        const [container] = inPod.containers;
+        container.env = container.env.filter(({ name }: { name: string }) => name !== 'HEADGATE_SUPERVISOR__PROFILE');
+      }
+      expect(byName(theirs)).toEqual(byName(render(join(DEPLOY, 'kubernetes/bases', shape))));
+    }
+  });
+  withHelm('helm refuses a value that is none', () => expect(() => template('--set', 'shap=card')).toThrow(/\bshap\b.* not allowed/));
 });
 
 describe('compose', () => {
@@ -178,15 +166,12 @@ describe('compose', () => {
     gpu: () => laidOver(file('compose'), file('gpu')),
     observability: () => laidOver(file('compose'), file('observability')),
     fleet: () => file('fleet'),
+    fleetObservability: () => laidOver(file('fleet'), file('observability')),
   };
 
   test.each(Object.entries(whole))('%s: keys that there are, images that are pinned, files that are there', (name, services) => {
     const written = readdirSync(join(DEPLOY, 'compose')).filter((each) => each.endsWith('.yaml'));
-    expect(
-      Object.keys(whole)
-        .map((each) => `${each}.yaml`)
-        .toSorted(),
-    ).toEqual(written.toSorted());
+    expect(Object.keys(whole).map((each) => `${each}.yaml`)).toEqual(expect.arrayContaining(written));
     const all = services();
     for (const [service, { image, build, volumes = [], depends_on = [] }] of Object.entries(all.services)) {
       expect(image, service).toMatch(/^\S+:v?\d+\.[\d.]+(-alpine)?$|^postgres:17-alpine$/);
@@ -249,5 +234,13 @@ describe('the images', () => {
 test.skipIf(!has('caddy', 'version'))('caddy finds nothing wrong with the Caddyfile', () => {
   const args = ['validate', '--adapter', 'caddyfile', '--config', join(DEPLOY, 'caddy/Caddyfile')];
   const { status, stderr } = spawnSync('caddy', args, { encoding: 'utf8' });
+  expect(status, stderr).toBe(0);
+});
+
+test.skipIf(!has('nginx', '-v'))("nginx finds nothing wrong with the fleet's settings", () => {
+  const folder = mkdtempSync(join(tmpdir(), 'headgate-nginx-'));
+  for (const name of ['fleet.conf', 'headgate-proxy.conf']) writeFileSync(join(folder, name), text(`nginx/${name}`));
+  writeFileSync(join(folder, 'nginx.conf'), `pid ${folder}/pid; error_log stderr; events {} http { include fleet.conf; }`);
+  const { status, stderr } = spawnSync('nginx', ['-t', '-p', folder, '-c', join(folder, 'nginx.conf')], { encoding: 'utf8' });
   expect(status, stderr).toBe(0);
 });

@@ -27,11 +27,11 @@ export const ROOMS: readonly Room[] = [
   { path: 'gateway/core/turn', idea: 'turns of the event loop: what may wait for the end of one', knows: [] },
   { path: 'gateway/core/bag', idea: 'what is under way, by the thousand', knows: [] },
   { path: 'gateway/core/secrets', idea: 'what must not be shown, and how it is taken out; names that nobody can guess', knows: [] },
-  { path: 'gateway/core/log', idea: 'the one log writer', knows: ['gateway/core'] },
+  { path: 'gateway/core/log', idea: 'the one log writer', knows: ['gateway/core', 'gateway/core/secrets'] },
   {
     path: 'gateway/core/history',
     idea: 'what has happened, in files that outlive every process',
-    knows: ['gateway/core', 'gateway/core/log'],
+    knows: ['gateway/core', 'gateway/core/log', 'gateway/core/secrets'],
   },
   { path: 'gateway/config/schema/values', idea: 'the kinds of values that settings have', knows: [] },
   {
@@ -194,8 +194,8 @@ export const ROOMS: readonly Room[] = [
   },
   {
     path: 'gateway/telemetry',
-    idea: 'figures for people: stats, probes, the bundle',
-    knows: ['gateway/core', 'gateway/core/secrets', 'gateway/link', 'gateway/telemetry/events', 'gateway/telemetry/metrics'],
+    idea: 'figures for people: stats, probes',
+    knows: ['gateway/core', 'gateway/telemetry/events', 'gateway/telemetry/metrics'],
   },
   {
     path: 'gateway/state',
@@ -287,6 +287,28 @@ export const ROOMS: readonly Room[] = [
     ],
   },
   {
+    path: 'gateway/bundle/veil',
+    idea: 'what may go out to strangers: by lists of what is named, with stand-ins for the rest',
+    knows: ['gateway/core/secrets'],
+  },
+  {
+    path: 'gateway/bundle',
+    idea: 'the file that is attached to an issue: its parts, each within its bytes and its time',
+    knows: [
+      'gateway/bundle/veil',
+      'gateway/config',
+      'gateway/config/schema',
+      'gateway/core',
+      'gateway/core/history',
+      'gateway/core/log',
+      'gateway/core/secrets',
+      'gateway/core/turn',
+      'gateway/http/pages',
+      'gateway/link',
+      'gateway/state/store',
+    ],
+  },
+  {
     path: 'gateway/console',
     idea: 'what an operator looks at in a browser: the page, what was seen in fifteen minutes, and what happens now',
     knows: ['gateway/core', 'gateway/core/secrets', 'gateway/http', 'gateway/http/pages', 'gateway/link'],
@@ -367,6 +389,7 @@ export const ROOMS: readonly Room[] = [
     knows: [
       'gateway/app.ts',
       'gateway/batches/runner',
+      'gateway/bundle',
       'gateway/config',
       'gateway/config/schema',
       'gateway/console',
@@ -673,6 +696,28 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/core/history', 'gateway/core/secrets'],
   },
   {
+    path: 'scripts/commands/asking',
+    idea: 'finds the running gateway, and asks it',
+    knows: ['gateway/config', 'gateway/config/schema', 'gateway/core', 'gateway/link'],
+  },
+  {
+    path: 'scripts/commands/bundling',
+    idea: 'what can be said of a Headgate that does not answer, and the file for an issue',
+    knows: ['gateway/bundle', 'gateway/bundle/veil', 'gateway/config', 'gateway/config/schema', 'gateway/core', 'supervisor/doctor'],
+  },
+  {
+    path: 'scripts/commands/merged',
+    idea: 'all logs of a state folder as one, by time',
+    knows: [
+      'gateway/config/schema',
+      'gateway/core',
+      'gateway/core/history',
+      'gateway/core/log',
+      'gateway/core/secrets',
+      'scripts/commands/past',
+    ],
+  },
+  {
     path: 'scripts/commands/keeping',
     idea: 'the supervisor as a process: started, listened to, ended',
     knows: ['gateway/config', 'gateway/config/schema', 'gateway/core', 'gateway/core/log', 'gateway/link', 'supervisor/fleet'],
@@ -709,6 +754,8 @@ export const ROOMS: readonly Room[] = [
     path: 'scripts/commands',
     idea: 'the command line: a program each',
     knows: [
+      'gateway/bundle',
+      'gateway/bundle/veil',
       'gateway/config',
       'gateway/config/layers',
       'gateway/config/schema',
@@ -722,10 +769,13 @@ export const ROOMS: readonly Room[] = [
       'gateway/telemetry/events',
       'gateway/usage',
       'scripts/bench',
+      'scripts/commands/asking',
       'scripts/commands/batches',
+      'scripts/commands/bundling',
       'scripts/commands/keeping',
       'scripts/commands/keys',
       'scripts/commands/live',
+      'scripts/commands/merged',
       'scripts/commands/past',
       'scripts/load',
       'supervisor/doctor',

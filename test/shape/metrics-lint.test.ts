@@ -6,6 +6,7 @@ import { createEvents } from '../../gateway/telemetry/events/events.ts';
 import { renderMetrics } from '../../gateway/telemetry/metrics/exposition.ts';
 import { createLog } from '../../gateway/core/log/log.ts';
 import { createMetrics } from '../../gateway/telemetry/metrics/metrics.ts';
+import { LINT_OF_THE_WINDOW } from '../observability/asked.ts';
 import { callOf, directoryOf, idleFigures, MODEL, snapshotOf, viewOf, workerOf } from '../gateway/telemetry/events/scene.ts';
 
 const installed = spawnSync('promtool', ['--version']).status === 0;
@@ -63,7 +64,7 @@ describe.skipIf(!installed)('promtool check metrics (skipped where promtool is n
   });
 
   it('objects, where a batch window is on, to the one name that carries its unit in milliseconds like its setting', async () => {
-    expect(lint(await fullPage(20))).toBe('headgate_batch_window_ms metric names should not contain abbreviated units\n');
+    expect(lint(await fullPage(20))).toBe(`${LINT_OF_THE_WINDOW}\n`);
   });
 });
 

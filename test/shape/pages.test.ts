@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -10,7 +10,10 @@ import { COMMANDS } from '../../scripts/commands/table.ts';
 // What the pages say can be done can be done as it stands there.
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const PAGES = ['README.md', 'CONTRIBUTING.md', 'gateway/README.md', 'supervisor/README.md', 'profiles/README.md', 'deploy/README.md'];
+const PAGES = [
+  ...['README.md', 'CONTRIBUTING.md', 'gateway/README.md', 'supervisor/README.md', 'profiles/README.md', 'deploy/README.md'],
+  ...readdirSync(join(ROOT, 'deploy/runbooks')).map((name) => `deploy/runbooks/${name}`),
+];
 const text = (page: string): string => readFileSync(join(ROOT, page), 'utf8');
 
 /** Fenced blocks of a language. */

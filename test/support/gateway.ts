@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { examineAnywhere } from '../../scripts/commands/check.ts';
 import { loadSettings, type LoadedSettings } from '../../gateway/config/load.ts';
 import type { SettingsInput } from '../../gateway/config/schema/settings.ts';
@@ -42,7 +43,11 @@ export async function startTestGateway(
     return loadSettings({
       env: {},
       cwd: '/',
-      readFile: (path) => (path.endsWith('headgate.yaml') ? Buffer.from(JSON.stringify(all)) : null),
+      readFile(path) {
+        if (path.endsWith('headgate.yaml')) return Buffer.from(JSON.stringify(all));
+        // Of what else is asked for, only a file of keys may be a real one.
+        return path === all.auth?.keys_file ? readFileSync(path) : null;
+      },
     });
   };
   const gateway = await startGateway({

@@ -221,6 +221,11 @@ const log = z.strictObject({
     .enum(['auto', 'json', 'pretty'])
     .default('auto')
     .describe('json: one object a line. pretty: for people. auto: pretty on a terminal, json anywhere else.'),
+  keep_mb: count(0, 65_536)
+    .default(64)
+    .describe(
+      'Megabytes of the last lines that are kept for "headgate logs", in four files under supervisor.state_dir, older ones given up. 0 = none.',
+    ),
 });
 
 export const settingsSchema = z.strictObject({

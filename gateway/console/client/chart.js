@@ -4,7 +4,9 @@ import { html } from './html.js';
 import * as history from './history.js';
 import { theme } from './look.js';
 
-const HEIGHT = 168;
+const HEIGHT = 176;
+/** Between lines, where what is shown is counted. */
+const WHOLE = [1, 10, 100, 1_000, 10_000].flatMap((ten) => [ten, 2 * ten, 5 * ten]);
 /** So much of it at least; more as there is more to show. */
 const LEAST_S = 180;
 const MOST_S = 900;
@@ -30,9 +32,9 @@ function faint(found, share) {
 
 /**
  * Fifteen minutes, a second a point.
- * @param {{ label: string, lines: readonly Line[], show: (value: number | null) => string }} props
+ * @param {{ label: string, lines: readonly Line[], show: (value: number | null) => string, whole?: boolean }} props
  */
-export function Chart({ label, lines, show }) {
+export function Chart({ label, lines, show, whole = false }) {
   const host = useRef(/** @type {HTMLDivElement | null} */ (null));
   const plot = useRef(/** @type {uPlot | null} */ (null));
   void history.seconds.value;
@@ -56,7 +58,7 @@ export function Chart({ label, lines, show }) {
         },
         axes: [
           { ...axis, grid: { show: false }, size: 26, space: 90, values: (_, ticks) => ticks.map(timeOf) },
-          { ...axis, size: 52, space: 36, values: (_, ticks) => ticks.map((tick) => show(tick)) },
+          { ...axis, size: 52, space: 36, ...(whole ? { incrs: WHOLE } : {}), values: (_, ticks) => ticks.map((tick) => show(tick)) },
         ],
         series: [
           {},

@@ -11,6 +11,8 @@ export function number(value, digits = 0) {
 /** Three digits that mean something. @param {number | null | undefined} value */
 export function rate(value) {
   if (value == null) return NONE;
+  if (value >= 1_000_000_000) return `${number(value / 1e9, 1)}G`;
+  if (value >= 1_000_000) return `${number(value / 1e6, 1)}M`;
   if (value >= 100_000) return `${number(value / 1000)}k`;
   if (value >= 10_000) return `${number(value / 1000, 1)}k`;
   return number(value, value >= 100 ? 0 : value >= 10 ? 1 : 2);

@@ -46,7 +46,13 @@ export function clock() {
 
 /** @param {string} name @returns {(number | null)[]} */
 export function column(name) {
-  return columns.get(name) ?? times.map(() => null);
+  const values = columns.get(name);
+  if (!values) return times.map(() => null);
+  // A second that nobody told of is no gap: it is taken for the mean of those beside it.
+  return values.map((value, i) => {
+    const [before, after] = [values[i - 1] ?? null, values[i + 1] ?? null];
+    return value !== null || before === null || after === null ? value : (before + after) / 2;
+  });
 }
 
 /** Names that begin like this. @param {string} prefix */

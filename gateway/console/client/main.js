@@ -1,6 +1,7 @@
 import { render } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { signal } from '@preact/signals';
+import { clockTime } from './format.js';
 import { html } from './html.js';
 import { theme, turnTheme } from './look.js';
 import { Waves } from './parts.js';
@@ -22,7 +23,7 @@ const VIEWS = [
   { path: 'calls', name: 'Calls', view: Calls, icon: 'M3 4h6M6 8h8M8 12h9M5 16h5' },
   { path: 'try', name: 'Try it', view: Playground, icon: 'M3 4h14v10H9l-4 3v-3H3z' },
   { path: 'batches', name: 'Batches', view: Batches, icon: 'M4 3h9l3 3v11H4zM7 9h6M7 12h6' },
-  { path: 'keys', name: 'Keys', view: Keys, icon: 'M7 9a3.5 3.5 0 100 .1zM10 9h7v3M14 9v2' },
+  { path: 'keys', name: 'Keys', view: Keys, icon: 'M9.5 10a3.2 3.2 0 11-.01-.2M9.5 10H17v3M13.5 10v2.2' },
   { path: 'settings', name: 'Settings', view: Settings, icon: 'M3 6h8M15 6h2M3 14h2M9 14h8M13 4v4M7 12v4' },
 ];
 
@@ -39,7 +40,7 @@ function App() {
   if (store.status.value === null)
     return html`<main class="waiting" aria-busy="true">
       <${Waves} />
-      <p role="status">Asking the gateway…</p>
+      <p role="status">${store.link.value === 'loading' ? 'Asking the gateway…' : `${store.why.value} Trying again…`}</p>
     </main>`;
   const at = VIEWS.find(({ path }) => path === place.value) ?? VIEWS[0];
   return html`<a class="skip" href="#main" onClick=${toMain}>Skip to the view</a>
@@ -95,6 +96,7 @@ function Main({ at }) {
   useEffect(() => {
     document.title = `${at.name} · Headgate`;
     scrollTo(0, 0);
+    document.querySelector('nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
     // Whoever hears the page instead of seeing it is told that it is another now.
     if (!first.current) main.current?.focus({ preventScroll: true });
     first.current = false;
@@ -104,11 +106,21 @@ function Main({ at }) {
       <h1>${at.name}</h1>
       <${Pulse} />
     </div>
+    <${Lost} />
     <${at.view} />
   </main>`;
 }
 
-const LINK_WORDS = { live: 'Live', stale: 'No news, trying again', lost: 'The gateway does not answer', loading: 'Connecting', out: '' };
+const LINK_WORDS = { live: 'Live', stale: 'Not live', lost: 'Not live', loading: 'Connecting', out: '' };
+
+/** What is shown is old, and why. */
+function Lost() {
+  const link = store.link.value;
+  if (link === 'live' || link === 'loading') return '';
+  return html`<p class="callout bad lost" role="alert">
+    <strong>${store.why.value} Trying again.</strong> What is shown here is from ${clockTime(store.heardAt.value)}.
+  </p>`;
+}
 
 function Pulse() {
   const link = store.link.value;
@@ -124,7 +136,7 @@ function Notice() {
 
 function SignIn() {
   const [key, setKey] = useState('');
-  const [problem, setProblem] = useState(/** @type {string | null} */ (null));
+  const [problem, setProblem] = useState(store.whyOut.value);
   const [isBusy, setBusy] = useState(false);
   /** @param {Event} event */
   const go = async (event) => {
@@ -134,7 +146,7 @@ function SignIn() {
     setBusy(false);
   };
   return html`<main class="door">
-    <form onSubmit=${go}>
+    <form class="panel" onSubmit=${go}>
       <${Mark} />
       <h1>Headgate</h1>
       <label for="key">Admin key</label>

@@ -118,20 +118,30 @@ export function Problem({ problem }) {
   return html`<p class="problem" role="alert">${problem}</p>`;
 }
 
-/** A line of the last minutes, for the eye alone. @param {{ values: (number | null)[], tone?: string }} props */
-export function Spark({ values, tone = '' }) {
+/** A line of the last minutes, for the eye alone. `most`: what the top is; default: the most that there was. @param {{ values: (number | null)[], most?: number, caption?: string }} props */
+export function Spark({ values, most, caption }) {
   const seen = values.slice(-240);
-  const most = Math.max(1e-9, ...seen.map((value) => value ?? 0));
+  const top = most ?? Math.max(1e-9, ...seen.map((value) => value ?? 0));
   const step = 240 / Math.max(1, seen.length - 1);
-  let path = '';
-  let isOpen = false;
+  let [line, area, begun] = ['', '', ''];
   seen.forEach((value, i) => {
-    if (value === null) {
-      isOpen = false;
-      return;
+    if (value === null) return;
+    const x = (i * step).toFixed(1);
+    const at = `${x} ${(34 - (Math.min(top, value) / top) * 31).toFixed(1)}`;
+    const next = seen[i + 1] ?? null;
+    line += (begun === '' ? 'M' : 'L') + at;
+    area += begun === '' ? `M${x} 36L${at}` : `L${at}`;
+    begun = x;
+    if (next === null) {
+      area += `L${x} 36Z`;
+      begun = '';
     }
-    path += `${isOpen ? 'L' : 'M'}${(i * step).toFixed(1)} ${(33 - (value / most) * 30).toFixed(1)}`;
-    isOpen = true;
   });
-  return html`<svg class=${`spark ${tone}`} viewBox="0 0 240 36" preserveAspectRatio="none" aria-hidden="true"><path d=${path} /></svg>`;
+  return html`<figure>
+    <svg class="spark" viewBox="0 0 240 36" preserveAspectRatio="none" aria-hidden="true">
+      <path class="area" d=${area} />
+      <path d=${line} />
+    </svg>
+    ${caption && html`<figcaption>${caption}</figcaption>`}
+  </figure>`;
 }

@@ -2,15 +2,22 @@ import { computed, signal } from '@preact/signals';
 import * as history from './history.js';
 
 /** @typedef {import('../../http/pages/admin-answers.ts').AdminStatus} Status */
-/** @typedef {import('../recent-calls.ts').EndedCall} Ended */
+/** @typedef {import('../call-facts.ts').EndedCall} Ended */
 /** @typedef {import('../call-facts.ts').CallFacts} Facts */
 
 const MOST_ENDED = 300;
 /** Three seconds without a word: what is shown may not be so any more. */
 const STALE_MS = 3_500;
 
-/** loading: nothing yet · out: who looks has not signed in · live · stale: what is shown is old · lost: nobody answers */
+/** loading: nothing yet · out: who looks has not signed in · live · stale: what is shown is old · lost: it was refused, or nobody answers */
 export const link = signal(/** @type {'loading' | 'out' | 'live' | 'stale' | 'lost'} */ ('loading'));
+const LOST = 'The connection is lost.';
+/** Why nothing comes. */
+export const why = signal(LOST);
+/** Why who had signed in has to do so again. */
+export const whyOut = signal(/** @type {string | null} */ (null));
+/** The wall clock when something was heard last. */
+export const heardAt = signal(0);
 export const status = signal(/** @type {Status | null} */ (null));
 export const live = signal(/** @type {readonly Facts[]} */ ([]));
 /** Newest first. */
@@ -27,7 +34,7 @@ export const workerIds = computed(() => (status.value?.workers ?? []).map(({ id 
 
 /** @type {EventSource | null} */
 let source = null;
-let heardAt = 0;
+let heardNow = 0;
 
 export function connect() {
   source?.close();
@@ -66,28 +73,38 @@ function newestFirst(calls) {
 }
 
 function heard() {
-  heardAt = performance.now();
+  heardNow = performance.now();
+  heardAt.value = Date.now();
   link.value = 'live';
+  why.value = LOST;
 }
 
 async function onTrouble() {
-  if (link.value === 'live') link.value = 'stale';
-  if (source?.readyState !== EventSource.CLOSED) return;
-  // It is over for the browser: because we may not look, or because nobody is there.
-  source = null;
-  const code = await fetch('/admin/status').then(
-    (answer) => answer.status,
-    () => 0,
-  );
-  if (code === 401 || code === 403) link.value = 'out';
-  else {
-    link.value = status.value === null ? 'loading' : 'lost';
-    setTimeout(connect, 2_000);
+  if (source?.readyState !== EventSource.CLOSED) {
+    link.value = 'stale';
+    why.value = LOST;
+    return;
   }
+  // It is over for the browser, which does not tell why.
+  source = null;
+  const answer = await fetch('/admin/events').catch(() => null);
+  if (answer?.status === 401 || answer?.status === 403) return goOut(answer);
+  if (answer?.ok) void answer.body?.cancel();
+  const body = answer === null || answer.ok ? null : await answer.json().catch(() => null);
+  why.value = body?.error?.message ?? LOST;
+  link.value = 'lost';
+  setTimeout(connect, 2_000);
+}
+
+/** @param {Response} answer */
+async function goOut(answer) {
+  const body = answer.status === 403 ? await answer.json().catch(() => null) : null;
+  whyOut.value = body?.error?.message ?? 'You are signed out: the key is another now, or a week is over.';
+  link.value = 'out';
 }
 
 setInterval(() => {
-  if (link.value === 'live' && performance.now() - heardAt > STALE_MS) link.value = 'stale';
+  if (link.value === 'live' && performance.now() - heardNow > STALE_MS) link.value = 'stale';
 }, 1_000);
 
 // Who does not look needs no news.
@@ -127,7 +144,7 @@ export function say(text, bad = false) {
  */
 export async function read(path) {
   const answer = await fetch(path);
-  if (answer.status === 401) link.value = 'out';
+  if (answer.status === 401) await goOut(answer);
   const body = await answer.json().catch(() => null);
   if (!answer.ok) throw new Error(body?.error?.message ?? `The gateway answered ${answer.status}.`);
   return body;
@@ -137,7 +154,7 @@ export async function read(path) {
 export async function order(path) {
   try {
     const answer = await fetch(path, { method: 'POST' });
-    if (answer.status === 401) link.value = 'out';
+    if (answer.status === 401) return await goOut(answer).then(() => null);
     const body = await answer.json();
     if (answer.ok) say(body.message ?? 'Done.');
     else say(body.error.message, true);
@@ -168,5 +185,6 @@ export async function signOut() {
   source?.close();
   source = null;
   status.value = null;
+  whyOut.value = null;
   link.value = 'out';
 }

@@ -29,7 +29,7 @@ export function readEntry(line: string): HistoryEntry | null {
 }
 
 /** The text of a field; null where the entry has none. */
-export function textOf(entry: HistoryEntry, field: string): string | null {
+export function textOf(entry: Readonly<Record<string, unknown>>, field: string): string | null {
   const value = entry[field];
   return typeof value === 'string' ? value : null;
 }

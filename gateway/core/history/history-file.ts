@@ -2,6 +2,7 @@ import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, writeS
 import { dirname, join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { admitFields, capped, type LogFields } from '../log/fields.ts';
+import { withoutSecrets } from '../secrets/text.ts';
 import type { Historian } from './entry.ts';
 
 /** Takes down what happens, for whoever asks in the morning. */
@@ -44,7 +45,7 @@ export class HistoryFile implements History {
   add(level: string, event: string, msg: string, fields: LogFields = {}): void {
     const { by, clock, onUnwritten } = this.#options;
     const at = new Date(clock.wall()).toISOString();
-    const line = `${JSON.stringify({ at, by, process: process.pid, level, event, msg: capped(msg), ...admitFields(fields) })}\n`;
+    const line = `${JSON.stringify({ at, by, process: process.pid, level, event, msg: capped(withoutSecrets(msg)), ...admitFields(fields) })}\n`;
     try {
       this.#append(line);
       this.#isUnwritten = false;

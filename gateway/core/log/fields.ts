@@ -1,3 +1,5 @@
+import { withoutSecrets } from '../secrets/text.ts';
+
 /**
  * The fields that a log line may have besides time, level, event and msg. The list is closed: a header, a body, a prompt or a key
  * has no field to go into, and what is not listed is dropped. Numbers carry their unit in the key.
@@ -97,7 +99,7 @@ const LOG_FIELDS = [
   'stack',
 ] as const;
 
-type LogFieldName = (typeof LOG_FIELDS)[number];
+export type LogFieldName = (typeof LOG_FIELDS)[number];
 type LogValue = string | number | boolean | null | undefined | readonly string[];
 export type LogFields = { readonly [Name in LogFieldName]?: LogValue };
 
@@ -118,15 +120,15 @@ export function capped(text: string): string {
   return bytes.toString().replace(/\uFFFD+$/, '') + ellipsis;
 }
 
-/** What goes into the line: listed fields that have a value, strings and lists cut to size. */
+/** What goes into the line: listed fields that have a value, strings and lists cut to size, without what looks like a secret. */
 export function admitFields(fields: LogFields): Record<string, unknown> {
   const line: Record<string, unknown> = {};
   for (const name of Object.keys(fields)) {
     const value: unknown = fields[name as LogFieldName];
     if (value === undefined || value === null || !KNOWN.has(name)) continue;
-    if (typeof value === 'string') line[name] = capped(value);
+    if (typeof value === 'string') line[name] = capped(withoutSecrets(value));
     else if (typeof value === 'number' || typeof value === 'boolean') line[name] = value;
-    else if (Array.isArray(value)) line[name] = value.slice(0, MAX_ITEMS).map((item) => capped(String(item)));
+    else if (Array.isArray(value)) line[name] = value.slice(0, MAX_ITEMS).map((item) => capped(withoutSecrets(String(item))));
   }
   return line;
 }

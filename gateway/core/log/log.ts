@@ -1,7 +1,9 @@
 import type { Clock } from '../clock.ts';
+import { withoutSecrets } from '../secrets/text.ts';
 import { capped } from './fields.ts';
 import type { LogFields } from './fields.ts';
 import { jsonLine } from './json-line.ts';
+import { type KeepingPlace, KeptLines } from './kept-lines.ts';
 import { prettyLine, shownText } from './pretty.ts';
 import { type LogDestination, lostMessage, StandardOutput } from './standard-output.ts';
 
@@ -40,6 +42,8 @@ interface LogOptions {
   readonly live?: boolean;
   /** Default: the process's standard output. */
   readonly destination?: LogDestination;
+  /** Where each line is kept as JSON besides, whatever its form elsewhere. Default: nowhere. */
+  readonly keep?: KeepingPlace | null;
 }
 
 const RANK: Readonly<Record<LogLevel, number>> = { trace: 0, debug: 1, info: 2, warn: 3, error: 4, fatal: 5, silent: 6 };
@@ -53,6 +57,7 @@ export function createLog(options: LogOptions): Log {
   const format = options.format === 'auto' ? usualFormat(options.destination) : options.format;
   const isLive = options.live === true && format === 'pretty';
   const target = options.destination ?? new StandardOutput(clock, format === 'json' && !options.promptly, lostLines);
+  const kept = options.keep ? new KeptLines({ ...options.keep, clock, lost: lostLine, onUnkept }) : null;
   const clear = isLive ? CLEAR_LINE : '';
   const tail: string[] = [];
   let oldest = 0;
@@ -82,14 +87,24 @@ export function createLog(options: LogOptions): Log {
   function put(line: string): void {
     keep(line);
     target.write(shown(line));
+    kept?.write(line);
   }
 
   function shown(line: string): string {
     return format === 'pretty' ? clear + prettyLine(line) : line;
   }
 
+  function lostLine(count: number): string {
+    return jsonLine('warn', timestamp(), 'log.lost', lostMessage(count), {});
+  }
+
   function lostLines(count: number): string {
-    return shown(jsonLine('warn', timestamp(), 'log.lost', lostMessage(count), {}));
+    return shown(lostLine(count));
+  }
+
+  function onUnkept(reason: string): void {
+    const told = `Lines of this log cannot be kept for "headgate logs", and go on without that: ${reason}.`;
+    write('warn', 'log.unkept', told, { file: options.keep?.path });
   }
 
   function write(at: Exclude<LogLevel, 'silent'>, event: string, msg: string, fields: LogFields = {}): void {
@@ -110,14 +125,19 @@ export function createLog(options: LogOptions): Log {
     warn: (event, msg, fields) => write('warn', event, msg, fields),
     error: (event, msg, fields) => write('error', event, msg, fields),
     announce(event, msg) {
-      if (format === 'pretty') target.write(`${clear}${shownText(capped(msg))}\n`);
-      else put(jsonLine('info', timestamp(), event, msg, {}));
+      const line = jsonLine('info', timestamp(), event, msg, {});
+      if (format !== 'pretty') return put(line);
+      kept?.write(line);
+      target.write(`${clear}${shownText(capped(withoutSecrets(msg)))}\n`);
     },
     show(text) {
       if (isLive) target.write(`${CLEAR_LINE}${text}\r`);
     },
     tail: () => [...tail.slice(oldest), ...tail.slice(0, oldest)].map((line) => line.trimEnd()),
-    flush: () => target.flushSync?.(),
+    flush() {
+      target.flushSync?.();
+      kept?.flushSync();
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Degradation, ModelState, WorkerFailure, WorkerStage, WorkerState } from '../../core/worker.ts';
+import type { KeyList } from '../../keys/key-list.ts';
 import type { ModelFit } from '../../link/snapshot.ts';
-import type { debugBundleBody } from '../../telemetry/debug-bundle.ts';
 import type { runtimeBody } from '../../telemetry/runtime.ts';
 import type { statsBody } from '../../telemetry/stats.ts';
 
@@ -111,13 +111,13 @@ export interface AdminConfig {
   readonly settings: ConfigEntry;
 }
 
+/** GET /admin/keys */
+export type AdminKeys = KeyList;
+
 export type ConfigEntry =
   | { readonly value: unknown; readonly origin: string }
   | readonly ConfigEntry[]
   | { readonly [key: string]: ConfigEntry };
-
-/** GET /admin/debug/bundle */
-export type AdminBundle = ReturnType<typeof debugBundleBody>;
 
 /** GET /debug/runtime: the process that answers; `processes`: all of them, where several are one gateway. */
 export type AdminRuntime = ReturnType<typeof runtimeBody> & { readonly processes?: readonly ReturnType<typeof runtimeBody>[] };

@@ -9,11 +9,9 @@ import type { ReloadAnswer } from '../../config/reload.ts';
 import { readTrialOrder, type TrialOrder } from '../../config/trial.ts';
 import { parseJsonBody } from '../../openai/json-body.ts';
 import { readBody } from '../body/read-body.ts';
-import { debugBundleBody } from '../../telemetry/debug-bundle.ts';
-import { renderMetrics } from '../../telemetry/metrics/exposition.ts';
 import type {
-  AdminBundle,
   AdminConfig,
+  AdminKeys,
   AdminRuntime,
   AdminStatus,
   ModelTold,
@@ -39,7 +37,8 @@ interface CommandAnswer {
   readonly message: string;
 }
 
-type LogTails = Readonly<Record<string, readonly string[]>>;
+/** More cannot be read in a page; "headgate key list" tells all. */
+const MOST_KEYS = 1_000;
 
 /** A trial names a few settings. */
 const MOST_TRIAL_BYTES = 65_536;
@@ -53,10 +52,11 @@ export interface AdminContext {
   readonly registry: () => Registry | Promise<Registry>;
   readonly stats: () => Stats | Promise<Stats>;
   readonly runtime: () => AdminRuntime | Promise<AdminRuntime>;
-  /** Last log lines by where they come from. */
-  readonly logTails: () => LogTails | Promise<LogTails>;
+  /** The text of a bundle, as JSON. @throws bundle_too_soon */
+  readonly bundle: () => Promise<string>;
   /** Who used what; null: nothing is taken down, since there are neither keys nor budgets. */
   readonly usage: (question: UsageQuestion) => Promise<UsageReport> | null;
+  readonly keys: (most: number) => AdminKeys;
   readonly directory: WorkerDirectory;
   readonly snapshot: () => SupervisorSnapshot | null;
   readonly status: LiveStatus;
@@ -108,14 +108,15 @@ function asksToWatch(c: HttpContext): boolean {
   return c.req.header('accept')?.includes('text/event-stream') === true;
 }
 
+const BUNDLE_HEADERS = { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' };
+
 function answer<T extends object>(c: HttpContext, body: T, status: 200 | 202 = 200): Response {
   return c.json(body, status);
 }
 
 /** The operator's side of the gateway. */
 export function admin(context: AdminContext) {
-  const { directory, clock, version } = context;
-  let lastBundleAt = -Infinity;
+  const { directory, clock } = context;
 
   return {
     status: async (c) => {
@@ -124,6 +125,7 @@ export function admin(context: AdminContext) {
       return RESPONSE_ALREADY_SENT;
     },
     config: (c) => answer<AdminConfig>(c, context.explain()),
+    keys: (c) => answer<AdminKeys>(c, context.keys(MOST_KEYS)),
     usage: async (c) => {
       const report = await context.usage(usageQuestion(c.req.query(), clock.wall()));
       if (report === null) {
@@ -177,24 +179,9 @@ export function admin(context: AdminContext) {
       return answer(c, obeyed(model.id, verb, accepted(await context.modelCommand(model.id, verb))), 202);
     },
     bundle: async (c) => {
-      const now = clock.now();
-      if (now - lastBundleAt < 10_000) throw new GatewayError('conflict', 'A bundle was made less than 10 s ago.');
-      lastBundleAt = now;
-      const page = await renderMetrics(await context.registry(), undefined);
-      return answer<AdminBundle>(
-        c,
-        debugBundleBody({
-          clock,
-          version,
-          settings: context.explain(),
-          metrics: page.body,
-          stats: await context.stats(),
-          runtime: await context.runtime(),
-          directory,
-          supervisor: context.snapshot(),
-          logTails: await context.logTails(),
-        }),
-      );
+      // Whoever asks how long it is does not want it made.
+      if (c.req.method === 'HEAD') return c.body(null, 200, BUNDLE_HEADERS);
+      return c.body(await context.bundle(), 200, BUNDLE_HEADERS);
     },
   } satisfies Record<string, HttpAnswer>;
 }

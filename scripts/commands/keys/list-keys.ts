@@ -1,8 +1,9 @@
 import type { LoadedSettings } from '../../../gateway/config/load.ts';
-import { type ClientKeySettings, isOver } from '../../../gateway/config/schema/client-keys.ts';
+import type { ClientKeySettings } from '../../../gateway/config/schema/client-keys.ts';
 import { keyDigest } from '../../../gateway/config/schema/key-findings.ts';
 import { systemClock } from '../../../gateway/core/clock.ts';
 import { columns } from '../../../gateway/core/log/columns.ts';
+import { listedKeys } from '../../../gateway/keys/key-list.ts';
 
 /** So much of a key's SHA-256 tells it from others, and gives nothing away. */
 const FINGERPRINT_CHARS = 8;
@@ -10,17 +11,9 @@ const FINGERPRINT_CHARS = 8;
 /** `headgate key list`: the keys that hold, without the secrets. */
 export function listKeys({ keys, settings }: LoadedSettings, asJson: boolean): number {
   const now = systemClock.wall();
-  const rows = keys.map((key) => ({
-    name: key.name,
-    fingerprint: fingerprintOf(key),
-    priority: key.priority,
-    expires_at: key.expires_at,
-    expired: isOver(key, now),
-    admin: key.admin,
-    models: key.models,
-    limits: key.limits ?? settings.limits.default,
-    on_limit: key.on_limit,
-    from: settings.auth.keys.some(({ name }) => name === key.name) ? 'settings' : (settings.auth.keys_file ?? 'settings'),
+  const rows = listedKeys({ keys, settings }, keys.length, now).map(({ name, ...told }, i) => ({
+    ...{ name, fingerprint: fingerprintOf(keys[i]!) },
+    ...told,
   }));
   if (asJson) process.stdout.write(rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
   else if (rows.length === 0) process.stdout.write('No keys are set. "headgate key new NAME" makes one.\n');

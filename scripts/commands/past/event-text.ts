@@ -10,8 +10,10 @@ export function eventText(entry: HistoryEntry): string {
   return advice === null || advice === '' ? `${head}\n` : `${head}\n${' '.repeat(SECONDS_END + 3)}→ ${plainText(advice)}\n`;
 }
 
-function sentence(entry: HistoryEntry): string {
-  const { event, msg } = entry;
+/** What an entry, or a line of the log with the same fields, says; it may hold what a terminal would obey. */
+export function sentence(entry: Readonly<Record<string, unknown>>): string {
+  const { event } = entry;
+  const msg = textOf(entry, 'msg') ?? '';
   const of = (field: string): string | null => textOf(entry, field);
   switch (event) {
     case 'worker.failure': {
@@ -49,7 +51,7 @@ function sentence(entry: HistoryEntry): string {
   }
 }
 
-function list(entry: HistoryEntry, field: string): string {
+function list(entry: Readonly<Record<string, unknown>>, field: string): string {
   const value = entry[field];
   return Array.isArray(value) ? value.join(', ') : '';
 }

@@ -7,6 +7,27 @@ const PIECE_BYTES = 64 * 1024;
 const MOST_BYTES = 8 * 1024 * 1024;
 const LOOK_MS = 250;
 
+/** Where the last `lines` lines of a file begin, in bytes, or as many of them as are no more than 8 MiB. @throws Error with the system's code */
+export function beginOfLast(path: string, lines: number): number {
+  const file = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(file);
+    const piece = Buffer.alloc(PIECE_BYTES);
+    for (let from = size, breaks = 0; from > 0;) {
+      const length = Math.min(PIECE_BYTES, from);
+      from -= length;
+      const read = readSync(file, piece, 0, length, from);
+      // The last line may have a break of its own.
+      if (from + read === size && piece[read - 1] === 10) breaks = -1;
+      for (let at = read - 1; at >= 0; at--) if (piece[at] === 10 && ++breaks >= lines) return from + at + 1;
+      if (size - from >= MOST_BYTES) return from;
+    }
+    return 0;
+  } finally {
+    closeSync(file);
+  }
+}
+
 /** The last `lines` lines of a file, and where it ended. @throws Error with the system's code */
 export function lastLines(path: string, lines: number): { readonly text: string; readonly end: number } {
   const file = openSync(path, 'r');

@@ -45,6 +45,7 @@ describe('what a reload brings', () => {
     ['supervisor: { enabled: false }', 'supervisor.enabled'],
     ['models: [a]', 'models'],
     ['log: { format: pretty }', 'log.format'],
+    ['log: { keep_mb: 0 }', 'log.keep_mb'],
     ['files: { dir: /srv/files }', 'files.dir'],
     ['telemetry: { sample_ratio: 1 }', 'telemetry.sample_ratio'],
   ])('%s needs a restart', (file, path) => {
@@ -115,7 +116,7 @@ describe('the settings after a reload', () => {
     const after = settingsAfterReload(old, next);
     expect(after.server).toEqual({ ...old.server, max_body_bytes: 5 });
     expect(after.supervisor).toEqual(old.supervisor);
-    expect(after.log).toEqual({ level: 'debug', format: 'auto' });
+    expect(after.log).toEqual({ level: 'debug', format: 'auto', keep_mb: 64 });
     expect(after.models).toEqual(next.models);
   });
 

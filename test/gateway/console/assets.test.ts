@@ -3,12 +3,13 @@ import { consoleAssets } from '../../../gateway/console/assets.ts';
 import { startFakeVllm } from '../../support/fake-vllm.ts';
 import { startTestGateway } from '../../support/gateway.ts';
 
-const MOST_BYTES = 60 * 1024;
+/** Over TLS and on this machine browsers take brotli, and gzip elsewhere. */
+const MOST_BYTES = { br: 56 * 1024, gzip: 62 * 1024 };
 
-test('all that a browser has to load is at most 60 KiB, packed', async () => {
+test.each(['br', 'gzip'] as const)('all that a browser has to load is at most 60 KiB or close to it, packed by %s', async (way) => {
   const { page, files } = await consoleAssets();
-  const all = [page.open, ...files.values()].reduce((sum, { packed }) => sum + packed.br.length, 0);
-  expect(all).toBeLessThanOrEqual(MOST_BYTES);
+  const all = [page.open, ...files.values()].reduce((sum, { packed }) => sum + packed[way].length, 0);
+  expect(all).toBeLessThanOrEqual(MOST_BYTES[way]);
 });
 
 test('its policy lets in nothing but its own files, and the page names no other', async () => {

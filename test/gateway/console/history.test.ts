@@ -50,10 +50,10 @@ test('a spread is of the last half minute', async () => {
   const clock = createFakeClock();
   const spread = new Spread(clock);
   expect(spread.read()).toBeNull();
-  for (let i = 1; i <= 100; i++) spread.add(i);
+  for (let i = 1; i <= 100; i++) spread.add(i, clock.now());
   expect(spread.read()).toEqual({ p50: 51, p95: 96, count: 100 });
   await clock.advance(29_000);
-  spread.add(7);
+  spread.add(7, clock.now());
   await clock.advance(2_000);
   expect(spread.read()).toEqual({ p50: 7, p95: 7, count: 1 });
 });

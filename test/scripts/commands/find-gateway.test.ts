@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { loadSettings, type LoadedSettings } from '../../../gateway/config/load.ts';
 import { parseSettingsFlags } from '../../../gateway/config/layers/flags.ts';
 import { noteWhereabouts, readWhereabouts } from '../../../gateway/link/whereabouts.ts';
-import { findGateway } from '../../../scripts/commands/find-gateway.ts';
+import { findGateway } from '../../../scripts/commands/asking/find-gateway.ts';
 import { startFakeVllm } from '../../support/fake-vllm.ts';
 import { startTestGateway } from '../../support/gateway.ts';
 import { freePort } from '../../support/ports.ts';

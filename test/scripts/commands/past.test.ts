@@ -1,7 +1,7 @@
 import { appendFileSync, mkdirSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { engineLogs } from '../../../scripts/commands/past/engine-logs.ts';
+import { engineLogs } from '../../../gateway/core/history/engine-logs.ts';
 import { eventText } from '../../../scripts/commands/past/event-text.ts';
 import { linewise, printable } from '../../../scripts/commands/past/printable.ts';
 import { momentOf } from '../../../scripts/commands/past/since.ts';

@@ -1,10 +1,10 @@
-import { defaultSettings, type Settings } from '../../../gateway/config/schema/settings.ts';
-import { METRICS } from '../../../gateway/telemetry/metrics/table.ts';
-import { environmentOf, startedWith } from './containers.ts';
 import type { Manifest } from './kustomize.ts';
+import { ofDisruptions, ofScaling } from './numbers.ts';
+import { settingsOf } from './pod-settings.ts';
 
 // What the types of Kubernetes cannot know: whether the parts of a deployment agree with each other, and with Headgate.
 
+const PROBE_NAMES = ['livenessProbe', 'readinessProbe', 'startupProbe'];
 const PROBES = ['/livez', '/readyz', '/startupz'];
 /** What `headgate serve` gives its engines to end, beyond the grace of calls; the engines of vLLM themselves have a flag for it. */
 const ENGINES_END_S = 60;
@@ -16,7 +16,12 @@ type Labels = Record<string, string>;
 /** @returns what is wrong, a line each */
 export function findings(manifests: readonly Manifest[]): string[] {
   const pods = manifests.filter(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
-  return [...pods.flatMap((pod) => [...ofPod(pod, manifests)]), ...ofSelectors(manifests, pods), ...ofScaling(manifests, pods)];
+  return [
+    ...pods.flatMap((pod) => [...ofPod(pod, manifests)]),
+    ...ofSelectors(manifests, pods),
+    ...ofDisruptions(manifests, pods),
+    ...ofScaling(manifests, pods),
+  ];
 }
 
 function* ofPod(owner: Manifest, manifests: readonly Manifest[]): Generator<string> {
@@ -25,56 +30,52 @@ function* ofPod(owner: Manifest, manifests: readonly Manifest[]): Generator<stri
   const here = `${owner.kind}/${owner.metadata.name}`;
   if (more.length > 0) yield `${here}: only one container is looked at`;
   if (!/:v?\d+\.\d+\.\d+$/.test(container.image)) yield `${here}: ${container.image} is not pinned`;
-  const ports: Record<string, number> = Object.fromEntries(container.ports.map((each: any) => [each.name, each.containerPort]));
+  const ports: Record<string, number> = Object.fromEntries((container.ports ?? []).map((each: any) => [each.name, each.containerPort]));
   yield* ofSecurity(here, spec, container);
   yield* ofVolumes(here, owner, manifests);
 
-  const preStop = container.lifecycle.preStop.sleep.seconds;
+  const preStop = container.lifecycle?.preStop?.sleep?.seconds;
+  if (preStop === undefined) yield `${here}: is told to end while calls still come, for there is no preStop`;
   const grace = spec.terminationGracePeriodSeconds;
-  if (!/(^|\/)headgate/.test(container.image)) {
-    const end = Number(container.args.find((arg: string) => arg.startsWith('--shutdown-timeout='))?.split('=')[1]);
-    if (!(grace > preStop + end)) yield `${here}: ends after ${grace} s, preStop and --shutdown-timeout take ${preStop + end} s`;
-    return;
-  }
+  if (!/(^|\/)headgate/.test(container.image)) return yield* ofEngine(here, container, ports, grace, preStop ?? 0);
   const settings = settingsOf(owner, manifests);
   if (typeof settings === 'string') return yield `${here}: ${settings}`;
   const { server, shutdown, supervisor } = settings;
   const engines = container.args[0] === 'serve';
-  const needs = preStop + (shutdown.settle_ms + shutdown.grace_ms) / 1_000 + (engines ? ENGINES_END_S : 0);
+  const needs = (preStop ?? 0) + (shutdown.settle_ms + shutdown.grace_ms) / 1_000 + (engines ? ENGINES_END_S : 0);
   if (!(grace > needs)) yield `${here}: ends after ${grace} s, preStop and the drain take ${needs} s`;
   if (ports['http'] !== server.port) yield `${here}: port http is ${ports['http']}, server.port is ${server.port}`;
   if (ports['probes'] !== server.probe_port) yield `${here}: port probes is ${ports['probes']}, server.probe_port is ${server.probe_port}`;
-  for (const [at, name] of ['livenessProbe', 'readinessProbe', 'startupProbe'].entries()) {
-    const { path, port } = container[name].httpGet;
-    if (path !== PROBES[at]) yield `${here}: ${name} asks for ${path}, not ${PROBES[at]}`;
-    if (port !== 'probes') yield `${here}: ${name} asks at ${port}, which clients are on`;
-  }
-  const { periodSeconds, failureThreshold } = container.startupProbe;
+  for (const [at, name] of PROBE_NAMES.entries()) yield* ofProbe(here, name, container[name], PROBES[at]!, 'probes');
+  const { periodSeconds = 0, failureThreshold = 0 } = container.startupProbe ?? {};
   const start = (supervisor.start_timeout_ms / 1_000) * (engines ? STARTS : 1);
   if (periodSeconds * failureThreshold < start) yield `${here}: is given up while a model may still load (${start} s)`;
 }
 
-/** The settings that the container of a pod starts with, or why it would not. */
-export function settingsOf(owner: Manifest, manifests: readonly Manifest[]): Settings | string {
-  const { containers, volumes } = owner.spec.template.spec;
-  const [container] = containers;
-  const named = volumes.find(({ name }: any) => name === 'settings').configMap.name;
-  const file = manifests.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === named)?.data?.['headgate.yaml'];
-  if (file === undefined) return `there is no ConfigMap ${named} with headgate.yaml`;
-  const env = { ...environmentOf(container.env), HEADGATE_CONFIG: '/etc/headgate/headgate.yaml' };
-  const { settings, problems } = startedWith(container.args, env, file);
-  return problems.length > 0 ? problems.join('; ') : settings!;
+/** Of a container with vLLM itself. */
+function* ofEngine(here: string, container: any, ports: Record<string, number>, grace: number, preStop: number): Generator<string> {
+  const flag = (name: string): number => Number(container.args.find((arg: string) => arg.startsWith(`--${name}=`))?.split('=')[1]);
+  const needs = preStop + flag('shutdown-timeout');
+  if (!(grace > needs)) yield `${here}: ends after ${grace} s, preStop and --shutdown-timeout take ${needs} s`;
+  if (ports['http'] !== flag('port')) yield `${here}: port http is ${ports['http']}, --port is ${flag('port')}`;
+  for (const name of PROBE_NAMES) yield* ofProbe(here, name, container[name], '/health', 'http');
+}
+
+function* ofProbe(here: string, name: string, probe: any, path: string, port: string): Generator<string> {
+  if (!probe) return yield `${here}: there is no ${name}`;
+  if (probe.httpGet?.path !== path) yield `${here}: ${name} asks for ${probe.httpGet?.path}, not ${path}`;
+  if (probe.httpGet?.port !== port) yield `${here}: ${name} asks at ${probe.httpGet?.port}, not at ${port}`;
 }
 
 function* ofSecurity(here: string, spec: any, container: any): Generator<string> {
-  const { allowPrivilegeEscalation, readOnlyRootFilesystem, capabilities } = container.securityContext;
-  if (spec.securityContext.runAsNonRoot !== true || spec.securityContext.seccompProfile.type !== 'RuntimeDefault')
+  const { allowPrivilegeEscalation, readOnlyRootFilesystem, capabilities } = container.securityContext ?? {};
+  if (spec.securityContext?.runAsNonRoot !== true || spec.securityContext.seccompProfile?.type !== 'RuntimeDefault')
     yield `${here}: may run as root, or without seccomp`;
-  if (allowPrivilegeEscalation !== false || readOnlyRootFilesystem !== true || capabilities.drop[0] !== 'ALL')
+  if (allowPrivilegeEscalation !== false || readOnlyRootFilesystem !== true || capabilities?.drop?.[0] !== 'ALL')
     yield `${here}: has more rights than it needs`;
   if (spec.automountServiceAccountToken !== false) yield `${here}: has a token for the cluster that it does not need`;
   if (spec.enableServiceLinks !== false) yield `${here}: services put variables into its environment`;
-  const { requests, limits } = container.resources;
+  const { requests, limits } = container.resources ?? {};
   if (!requests?.cpu || !requests.memory || !limits?.memory) yield `${here}: says not what it needs`;
   const heap = /--max-old-space-size=(\d+)/.exec(JSON.stringify(container.env))?.[1];
   if (heap !== undefined && Number(heap) > 0.75 * mebibytes(limits.memory)) yield `${here}: its heap may outgrow its limit of memory`;
@@ -110,8 +111,10 @@ function* ofSelectors(manifests: readonly Manifest[], pods: readonly Manifest[])
         (each) => each.kind === 'Service' && Object.entries(labels!).every(([key, value]) => each.metadata.labels?.[key] === value),
       );
       if (services.length === 0) yield `${here}: chooses no Service`;
-      for (const { port } of spec.endpoints)
+      for (const { port, path } of spec.endpoints) {
+        if (path !== '/metrics') yield `${here}: asks for ${path}, not /metrics`;
         if (!services.every((each) => each.spec.ports.some(({ name }: any) => name === port))) yield `${here}: there is no port ${port}`;
+      }
       continue;
     }
     if (labels === undefined) continue;
@@ -137,30 +140,4 @@ function* ofSelectors(manifests: readonly Manifest[], pods: readonly Manifest[])
   for (const pod of pods)
     if (pod.kind === 'StatefulSet' && !manifests.some(({ kind, metadata }) => kind === 'Service' && metadata.name === pod.spec.serviceName))
       yield `${pod.kind}/${pod.metadata.name}: there is no Service ${pod.spec.serviceName} to name its pods`;
-}
-
-function* ofScaling(manifests: readonly Manifest[], pods: readonly Manifest[]): Generator<string> {
-  for (const { kind, metadata, spec } of manifests) {
-    if (kind !== 'HorizontalPodAutoscaler' && kind !== 'ScaledObject') continue;
-    const target = spec.scaleTargetRef;
-    const meant = pods.find((pod) => pod.kind === target.kind && pod.metadata.name === target.name);
-    if (!meant) yield `${kind}/${metadata.name}: there is no ${target.kind}/${target.name}`;
-    if (kind === 'HorizontalPodAutoscaler') {
-      if (meant?.spec.replicas !== undefined) yield `${kind}/${metadata.name}: each apply sets replicas back`;
-      continue;
-    }
-    for (const { metadata: trigger } of spec.triggers)
-      for (const [, name] of trigger.query.matchAll(/headgate_(\w+)/g))
-        if (!(name! in METRICS)) yield `${kind}/${metadata.name}: there is no metric headgate_${name}`;
-    const gateway = pods.find((pod) => pod.kind === 'Deployment');
-    const settings = gateway && settingsOf(gateway, manifests);
-    const workers = typeof settings === 'object' ? settings.workers : defaultSettings().workers;
-    const port = meant?.spec.template.spec.containers[0].ports[0].containerPort;
-    const wanted = Array.from(
-      { length: spec.maxReplicaCount },
-      (_, at) => `http://${target.name}-${at}.${meant?.spec.serviceName}:${port}`,
-    );
-    const missing = wanted.filter((url) => !workers.some((worker) => worker.url === url));
-    if (missing.length > 0) yield `${kind}/${metadata.name}: the gateway does not know ${missing.join(', ')}`;
-  }
 }

@@ -49,24 +49,27 @@ function BatchPanel({ batch }) {
         <dt>Failed</dt>
         <dd>${number(failed)}</dd>
       </div>
-      <div>
-        <dt>Speed</dt>
-        <dd>${batch.lines_per_second === null ? '–' : html`${number(batch.lines_per_second, 2)}<small> lines/s</small>`}</dd>
-      </div>
-      <div>
-        <dt>Left</dt>
-        <dd>${runs && batch.eta_seconds !== null ? seconds(batch.eta_seconds) : '–'}</dd>
-      </div>
-      <div>
-        <dt>Waiting, by model</dt>
-        <dd class="small">
-          ${
-            Object.entries(batch.models)
-              .map(([model, lines]) => `${shortModel(model)}: ${count(lines, 'line')}`)
-              .join(', ') || '–'
-          }
-        </dd>
-      </div>
+      ${
+        (runs || batch.pause) &&
+        html`<div>
+            <dt>Speed</dt>
+            <dd>${batch.lines_per_second === null ? '–' : html`${number(batch.lines_per_second, 2)}<small> lines/s</small>`}</dd>
+          </div>
+          <div>
+            <dt>Left</dt>
+            <dd>${runs && batch.eta_seconds !== null ? seconds(batch.eta_seconds) : '–'}</dd>
+          </div>
+          <div>
+            <dt>Waiting, by model</dt>
+            <dd class="small">
+              ${
+                Object.entries(batch.models)
+                  .map(([model, lines]) => `${shortModel(model)}: ${count(lines, 'line')}`)
+                  .join(', ') || '–'
+              }
+            </dd>
+          </div>`
+      }
     </dl>
     ${
       batch.pause &&

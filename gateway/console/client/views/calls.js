@@ -13,7 +13,7 @@ const PARTS = [
   { label: 'first token', tone: 'ink-3' },
   { label: 'stream', tone: 'water' },
 ];
-const MOST_SHOWN = 120;
+const MOST_SHOWN = 60;
 
 export function Calls() {
   const [wanted, setWanted] = useState('');
@@ -68,7 +68,7 @@ export function Calls() {
     <//>
     <${Panel}
       title="Ended"
-      aside=${html`<span class="aside">${number(ended.length)} of the last ${number(all.length)}; the longer a bar, the longer it took, by its square root</span>`}
+      aside=${html`<span class="aside">${number(ended.length)} of the last ${number(all.length)}; bars grow with the square root of the time</span>`}
     >
       ${ended.length === 0 ? html`<p class="calm">None of them is like that.</p>` : html`<${Table} rows=${rows(ended)} />`}
     <//>`;
@@ -106,13 +106,13 @@ function Table({ rows }) {
 function Row({ call, longest, isOpen, toggle }) {
   const [tone, word] = stateOf(call);
   return html`<tr class=${isOpen ? 'open' : ''}>
-      <td><button class="link" aria-expanded=${isOpen} onClick=${toggle}>${clockTime(call.at)}</button></td>
-      <td title=${call.model}>${shortModel(call.model)}${call.line && html` <span class="tag">batch</span>`}</td>
-      <td>${call.key ?? NONE}</td>
-      <td><${Pill} tone=${tone}>${word}<//></td>
+      <td class="at"><button class="link" aria-expanded=${isOpen} onClick=${toggle}>${clockTime(call.at)}</button></td>
+      <td class="model" title=${call.model}>${shortModel(call.model)}${call.line && html` <span class="tag">batch</span>`}</td>
+      <td class="key" title=${call.key}>${call.key ?? NONE}</td>
+      <td class="state"><${Pill} tone=${tone} title=${word}>${word}<//></td>
       <td class="way"><${Way} call=${call} longest=${longest} /></td>
-      <td class="num">${millis(call.duration_ms)}</td>
-      <td class="num">${number(call.output_tokens)}</td>
+      <td class="num took">${millis(call.duration_ms)}</td>
+      <td class="num tokens">${number(call.output_tokens)}</td>
     </tr>
     ${
       isOpen &&

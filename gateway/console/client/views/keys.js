@@ -1,8 +1,11 @@
 import { useState } from 'preact/hooks';
 import { html } from '../html.js';
-import { NONE, number, percent, shortModel } from '../format.js';
+import { count, NONE, number, percent, rate, shortModel } from '../format.js';
 import { Empty, Meter, Panel, Problem, useLoaded } from '../parts.js';
 import * as store from '../store.js';
+
+/** @typedef {import('../../../http/pages/admin-answers.ts').AdminKeys['keys'][number]} Key */
+/** @typedef {import('../../../usage/usage-report.ts').UsageReport['usage'][number]} Used */
 
 const SPANS = [
   ['1h', 'An hour'],
@@ -10,111 +13,162 @@ const SPANS = [
   ['7d', 'A week'],
   ['30d', 'A month'],
 ];
+const MOST_SHOWN = 100;
 
 /** @type {any} */
 const NOTHING = { usage: [], problem: null };
 
 export function Keys() {
   const [since, setSince] = useState('24h');
-  const config = useLoaded(() => store.read('/admin/config'), 0);
+  const [wanted, setWanted] = useState('');
+  const list = useLoaded(() => store.read('/admin/keys'), 10_000);
   // Without keys and budgets nothing is taken down, and to ask for it is an error.
-  const isKept = config.value !== null && takesDown(config.value.settings);
+  const isKept = list.value?.usage_kept === true;
   const usage = useLoaded(async () => (isKept ? await store.read(`/admin/usage?since=${since}`) : NOTHING), 10_000, [since, isKept]);
-  const keys = keysIn(config.value?.settings?.auth?.keys);
-  const limits = store.limits.value;
-  const rows = usage.value?.usage ?? [];
-  if (config.value !== null && keys.length === 0 && rows.length === 0 && limits.length === 0) {
+  if (list.value === null)
+    return list.problem === null ? html`<p class="calm" role="status">Reading…</p>` : html`<${Problem} problem=${list.problem} />`;
+  /** @type {{ keys: Key[], total: number, open: boolean }} */
+  const { keys, total, open } = list.value;
+  /** @type {Used[]} */
+  const used = usage.value?.usage ?? [];
+  if (total === 0 && used.length === 0 && store.limits.value.length === 0) {
     return html`<${Empty} title="No keys"
       >Anybody who reaches this gateway may use it. <code>headgate key new NAME</code> makes a key and shows the line for headgate.yaml.<//
     >`;
   }
-  const most = Math.max(1, ...rows.map((/** @type {any} */ row) => row.prompt_tokens + row.completion_tokens));
-  return html`<${Panel}
-      title="Used"
-      aside=${html`<div class="actions" role="group" aria-label="Since when">${SPANS.map(([span, name]) => html`<button aria-pressed=${since === span} onClick=${() => setSince(span)}>${name}</button>`)}</div>`}
+  const words = wanted.trim().toLowerCase();
+  const names = new Set(keys.map(({ name }) => name));
+  const strangers = [...new Set(used.map(({ key }) => key))].filter((name) => !names.has(name));
+  const rows = [...keys, ...(total > keys.length ? [] : strangers.map((name) => ({ name })))].filter(({ name }) =>
+    name.toLowerCase().includes(words),
+  );
+  const most = Math.max(1, ...used.map(tokensOf));
+  return html`<div class="filter">
+      <input
+        type="search"
+        aria-label="Find keys"
+        placeholder="Find a key"
+        value=${wanted}
+        onInput=${(/** @type {any} */ event) => setWanted(event.target.value)}
+      />
+      <div class="actions" role="group" aria-label="Used since">
+        ${SPANS.map(([span, name]) => html`<button aria-pressed=${since === span} onClick=${() => setSince(span)}>${name}</button>`)}
+      </div>
+    </div>
+    ${[list.problem, usage.problem, usage.value?.problem].map((problem) => problem && html`<${Problem} problem=${problem} />`)}
+    <${Panel}
+      title=${count(total, 'key')}
+      aside=${html`<span class="aside">${open ? 'whoever has none is served, too' : 'nobody else is served'}</span>`}
     >
-      ${usage.problem !== null && html`<p class="calm">${usage.problem}</p>`}
-      ${usage.value?.problem && html`<${Problem} problem=${usage.value.problem} />`}
-      ${
-        rows.length === 0
-          ? usage.problem === null && html`<p class="calm">Nothing yet.</p>`
-          : html`<div class="scroll">
-              <table>
-                <thead>
-                  <tr>
-                    <th>Key</th>
-                    <th>Model</th>
-                    <th class="num">Requests</th>
-                    <th class="num">Read</th>
-                    <th class="num">of which cached</th>
-                    <th class="num">Written</th>
-                    <th class="share">Share</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  ${rows.map(
-                    (/** @type {any} */ row) =>
-                      html`<tr>
-                        <td><strong>${row.key}</strong></td>
-                        <td>${shortModel(row.model)}</td>
-                        <td class="num">${number(row.requests)}</td>
-                        <td class="num">${number(row.prompt_tokens)}</td>
-                        <td class="num">${number(row.cached_tokens)}</td>
-                        <td class="num">${number(row.completion_tokens)}</td>
-                        <td class="share">
-                          <div class="meter" aria-hidden="true">
-                            <b style=${{ width: `${((row.prompt_tokens + row.completion_tokens) / most) * 100}%` }}></b>
-                          </div>
-                        </td>
-                      </tr>`,
-                  )}
-                </tbody>
-              </table>
-            </div>`
-      }
+      <div class="scroll">
+        <table class="cards">
+          <thead>
+            <tr>
+              <th>Key</th>
+              <th>May use</th>
+              <th>Limits</th>
+              <th>Nearest to a limit</th>
+              <th class="num">Requests</th>
+              <th class="num">Tokens</th>
+            </tr>
+          </thead>
+          <tbody>
+            ${rows.slice(0, MOST_SHOWN).map((key) => html`<${Row} key=${key.name} of=${key} used=${used.filter((row) => row.key === key.name)} isKept=${isKept} />`)}
+          </tbody>
+        </table>
+      </div>
+      ${rows.length === 0 && html`<p class="calm">None is called like that.</p>`}
+      ${(rows.length > MOST_SHOWN || total > keys.length) && html`<p class="calm">These are the first ${number(Math.min(rows.length, MOST_SHOWN))}; <code>headgate key list</code> tells all.</p>`}
     <//>
-    <div class="grid two">
-      <${Panel} title="Keys">
-        ${config.problem !== null && html`<${Problem} problem=${config.problem} />`}
-        ${keys.length === 0 && html`<p class="calm">None in the settings.</p>`}
-        <ul class="lines">
-          ${keys.map(
-            (key) =>
-              html`<li>
-                <strong>${key.name}</strong>
-                <span>${key.models.join(', ')}</span>
-                <span class="tags"
-                  >${key.admin && html`<span class="able">admin</span>`}${key.priority === 'batch' && html`<span class="able">batch</span>`}${key.expires && html`<span class="able">until ${key.expires.slice(0, 10)}</span>`}</span
-                >
-              </li>`,
-          )}
-        </ul>
-      <//>
-      <${Panel} title="Limits, how much is used">
-        ${limits.length === 0 ? html`<p class="calm">Nobody with a limit has called lately.</p>` : html`<div class="meters">${limits.map(({ name, limit, share }) => html`<${Meter} label=${`${name}`} value=${share} tone=${share > 0.95 ? 'bad' : share > 0.8 ? 'warn' : ''} text=${`${limit.replaceAll('_', ' ')} ${share === null ? NONE : percent(share)}`} />`)}</div>`}
-      <//>
-    </div>`;
+    ${
+      isKept &&
+      html`<${Panel} title="Used, by model">
+        ${
+          used.length === 0
+            ? html`<p class="calm">Nothing in that time.</p>`
+            : html`<div class="scroll">
+                <table class="cards">
+                  <thead>
+                    <tr>
+                      <th>Key</th>
+                      <th>Model</th>
+                      <th class="num">Requests</th>
+                      <th class="num">Read</th>
+                      <th class="num">Cached</th>
+                      <th class="num">Written</th>
+                      <th class="share">Share</th>
+                    </tr>
+                  </thead>
+                  <tbody>
+                    ${used
+                      .filter(({ key }) => key.toLowerCase().includes(words))
+                      .slice(0, MOST_SHOWN)
+                      .map(
+                        (row) =>
+                          html`<tr>
+                            <td><strong>${row.key}</strong></td>
+                            <td class="broad one" data-of="Model" title=${row.model}>${shortModel(row.model)}</td>
+                            <td class="num" data-of="Requests">${number(row.requests)}</td>
+                            <td class="num" data-of="Read">${number(row.prompt_tokens)}</td>
+                            <td class="num" data-of="Cached">${number(row.cached_tokens)}</td>
+                            <td class="num" data-of="Written">${number(row.completion_tokens)}</td>
+                            <td class="share" data-of="Share">
+                              <div class="meter" aria-hidden="true"><b style=${{ width: `${(tokensOf(row) / most) * 100}%` }}></b></div>
+                            </td>
+                          </tr>`,
+                      )}
+                  </tbody>
+                </table>
+              </div>`
+        }
+      <//>`
+    }`;
 }
 
-/** Settings come with their origin beside each. @param {any} list @returns {{ name: string, models: string[], admin: boolean, priority: string, expires: string | null }[]} */
-function keysIn(list) {
-  const all = Array.isArray(list) ? list : (list?.value ?? []);
-  return all.map((/** @type {any} */ key) => ({
-    name: plain(key.name),
-    models: [plain(key.models)].flat().map(plain),
-    admin: plain(key.admin) === true,
-    priority: plain(key.priority),
-    expires: plain(key.expires_at) ?? null,
-  }));
+/** @param {Used} row */
+function tokensOf(row) {
+  return row.prompt_tokens + row.completion_tokens;
 }
 
-/** @param {any} settings */
-function takesDown({ auth, limits }) {
-  const { tokens_per_day: ofDay, tokens_per_month: ofMonth } = limits?.anonymous ?? {};
-  return keysIn(auth?.keys).length > 0 || [auth?.keys_file, ofDay, ofMonth].some((entry) => (plain(entry ?? null) ?? null) !== null);
+/** `of`: a key, or the name alone of who has none, or has none any more. @param {{ of: Key | { name: string }, used: Used[], isKept: boolean }} props */
+function Row({ of, used, isKept }) {
+  const key = 'models' in of ? of : null;
+  const near = store.limits.value.filter(({ name }) => name === of.name).toSorted((a, b) => b.share - a.share)[0];
+  const sum = (/** @type {(row: Used) => number} */ what) => (isKept ? number(used.reduce((all, row) => all + what(row), 0)) : NONE);
+  return html`<tr>
+    <td>
+      <strong>${of.name}</strong>
+      <span class="tags">
+        ${key?.admin && html`<span class="able">admin</span>`} ${key?.priority === 'batch' && html`<span class="able">batch</span>`}
+        ${key?.expires_at && html`<span class=${key.expired ? 'able tone-bad' : 'able'}>${key.expired ? 'over since' : 'until'} ${key.expires_at.slice(0, 10)}</span>`}
+        <small
+          >${key === null ? (of.name === 'anonymous' ? 'who has no key' : 'no key any more') : `from ${key.from.split('/').at(-1)}`}</small
+        >
+      </span>
+    </td>
+    <td class="broad" data-of="May use">
+      ${key === null ? NONE : key.models.includes('*') ? 'every model' : key.models.slice(0, 4).join(', ') + (key.models.length > 4 ? ` and ${key.models.length - 4} more` : '')}
+    </td>
+    <td class="broad" data-of="Limits">${key === null ? NONE : limitsOf(key)}</td>
+    <td class="broad" data-of="Nearest to a limit">
+      ${near === undefined ? NONE : html`<${Meter} label=${PER[near.limit] ?? near.limit} value=${near.share} tone=${near.share > 0.95 ? 'bad' : near.share > 0.8 ? 'warn' : ''} text=${percent(near.share)} />`}
+    </td>
+    <td class="num" data-of="Requests">${sum((row) => row.requests)}</td>
+    <td class="num" data-of="Tokens">${sum(tokensOf)}</td>
+  </tr>`;
 }
 
-/** @param {any} entry */
-function plain(entry) {
-  return entry !== null && typeof entry === 'object' && 'value' in entry ? entry.value : entry;
+/** @type {Record<string, string>} */
+const PER = { requests: 'requests/min', tokens: 'tokens/min', concurrent: 'at once', day: 'tokens today', month: 'this month' };
+
+/** @param {Key} key */
+function limitsOf({ limits, on_limit: then }) {
+  const told = [
+    [limits.requests_per_minute, 'requests/min'],
+    [limits.tokens_per_minute, 'tokens/min'],
+    [limits.concurrent_requests, 'at once'],
+    [limits.tokens_per_day, 'tokens/day'],
+    [limits.tokens_per_month, 'tokens/month'],
+  ].flatMap(([most, of]) => (most === null ? [] : [`${rate(/** @type {number} */ (most))} ${of}`]));
+  return told.length === 0 ? 'none' : told.join(', ') + (then === 'wait' ? '; then it waits' : '');
 }

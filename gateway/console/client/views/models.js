@@ -91,6 +91,9 @@ function served(id) {
   return workers.length === 1 ? workers[0].id : `${workers.length} workers`;
 }
 
+/** @param {number} gib */
+const tenth = (gib) => gib.toFixed(1);
+
 /** @type {Record<string, [string, string]>} */
 const VERDICTS = { fits: ['good', 'Fits the card'], tight: ['warn', 'Tight on the card'], no: ['bad', 'Does not fit the card'] };
 
@@ -107,6 +110,7 @@ function Fit({ fit }) {
     <p>
       <strong class=${`tone-${tone}`}>${word}</strong
       ><span>${number(fit.concurrency, 1)} calls of ${number(fit.contextTokens)} tokens at once</span>
+      <em>${tenth(fit.totalGib)} GiB</em>
     </p>
     <div
       class="fall tall"
@@ -118,8 +122,7 @@ function Fit({ fit }) {
       </div>
     </div>
     <ul class="legend">
-      ${parts.map((part) => html`<li><i class=${`ink-${part.tone}`}></i>${part.name} ${number(part.gib, 1)}</li>`)}
-      <li><i class="ink-raised"></i>of ${number(fit.totalGib, 1)} GiB</li>
+      ${parts.map((part) => html`<li><i class=${`ink-${part.tone}`}></i>${part.name} ${tenth(part.gib)}</li>`)}
     </ul>
     ${fit.verdict !== 'fits' && html`<p class="advice">${fit.reason}</p>`}
   </div>`;

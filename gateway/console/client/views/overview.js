@@ -59,7 +59,7 @@ export function Overview() {
     </div>
     <div class="grid two">
       <${Plot} title="Tokens a second" lines=${TOKENS} show=${rate} />
-      <${Plot} title="In flight and queued" lines=${LOAD} show=${(/** @type {any} */ value) => number(value, 1)} />
+      <${Plot} title="In flight and queued" lines=${LOAD} show=${(/** @type {any} */ value) => number(value, 1)} whole />
       <${Plot} title="Time to the first token" lines=${FIRST} show=${millis} />
       <${Plot} title="Time for each token" lines=${EACH} show=${millis} />
       <${Refusals} />
@@ -77,6 +77,7 @@ function Words() {
   const { workers, models, engine, swaps } = /** @type {store.Status} */ (store.status.value);
   const ready = workers.filter(({ state }) => state === 'ready');
   const broken = workers.filter(({ state }) => state === 'failed' || state === 'backoff');
+  const less = ready.filter(({ degradation }) => degradation.length > 0).length;
   const coming = workers.filter(({ state }) => state === 'starting' || state === 'warming');
   const [tone, head] =
     ready.length > 0 && broken.length === 0
@@ -90,6 +91,7 @@ function Words() {
   const parts = [
     ready.length > 0 ? `${count(ready.length, 'worker')} ready with ${names}` : `${count(workers.length, 'worker')}, none ready`,
     broken.length > 0 ? `${number(broken.length)} in trouble` : null,
+    less > 0 ? `${number(less)} with less than its profile asks for` : null,
     models.length > 1 ? count(models.length, 'model') : null,
     engine?.simulated ? 'simulated engine' : engine?.version ? `vLLM ${engine.version}` : null,
   ].filter((part) => part !== null);
@@ -111,11 +113,11 @@ function Stream() {
     <div class=${`sluice ${flowing > 0 ? 'open' : ''}`} aria-hidden="true"><i></i><i></i><i></i></div>
     <ul class="basins">
       ${workers.map(
-        ({ id, model, state, kv_cache_usage_ratio: kv, in_flight: has, percent: done }) =>
+        ({ id, model, state, kv_cache_usage_ratio: kv, in_flight: has, percent: done, degradation }) =>
           html`<li>
             <a class=${`basin ${state}`} href="#/workers">
               <i class="level" style=${{ height: `${state === 'ready' ? Math.max(3, kv * 100) : (done ?? 0)}%` }} aria-hidden="true"></i>
-              <span class="who">${id}</span>
+              <span class="who">${id}${degradation.length > 0 && html` <em>relaxed</em>`}</span>
               <span class="what">${shortModel(model)}</span>
               <span class="how">
                 ${state === 'ready' ? html`<b>${number(has)}</b> calls · KV ${percent(kv)}` : html`<${Pill} tone=${toneOf(state)}>${sentence(state)}${done === null ? '' : ` ${done} %`}<//>`}
@@ -138,10 +140,10 @@ function Tile({ name, value, unit, values }) {
   </section>`;
 }
 
-/** @param {{ title: string, lines: readonly import('../chart.js').Line[], show: (value: number | null) => string }} props */
-function Plot({ title, lines, show }) {
+/** @param {{ title: string, lines: readonly import('../chart.js').Line[], show: (value: number | null) => string, whole?: boolean }} props */
+function Plot({ title, lines, show, whole }) {
   return html`<${Panel} title=${title} aside=${html`<${Legend} lines=${lines} />`}
-    ><${Chart} label=${title} lines=${lines} show=${show}
+    ><${Chart} label=${title} lines=${lines} show=${show} whole=${whole}
   /><//>`;
 }
 
@@ -162,6 +164,8 @@ const REASONS = {
   deadline: 'Time was over',
   draining: 'Shutting down',
   suspect: 'Two workers died of it',
+  store_unavailable: 'The shared store was away',
+  storage_full: 'No room for files',
   internal: 'A fault of the gateway',
 };
 
@@ -176,7 +180,7 @@ function Refusals() {
   return html`<${Panel} title="Turned away, in fifteen minutes" aside=${html`<span class="aside">of ${count(all, 'request')}</span>`}>
     ${
       rows.length === 0
-        ? html`<p class="calm">Nobody was turned away.</p>`
+        ? html`<p class="calm">Nobody was.</p>`
         : html`<ul class="bars">
             ${rows.map(
               ({ reason, count: of }) =>
@@ -197,11 +201,11 @@ function Cards() {
     ${gpus.map(
       (gpu) =>
         html`<div class="card">
-          <p><strong>${gpu.name}</strong> <span>${gpu.simulated ? 'simulated' : `card ${gpu.index}`}</span></p>
-          <dl class="facts">
+          <p><strong>${gpu.name}</strong> <span>card ${gpu.index}${gpu.simulated ? ', simulated' : ''}</span></p>
+          <dl class="facts four">
             <div>
               <dt>Memory</dt>
-              <dd>${gib(gpu.memory_used_bytes)}<small> of ${gib(gpu.memory_total_bytes)} GiB</small></dd>
+              <dd>${gib(gpu.memory_used_bytes)}<small> / ${gib(gpu.memory_total_bytes)} GiB</small></dd>
             </div>
             <div>
               <dt>In use</dt>
@@ -216,7 +220,7 @@ function Cards() {
               <dd>${gpu.power_watts === null ? '–' : `${number(gpu.power_watts)} W`}</dd>
             </div>
           </dl>
-          <${Spark} values=${history.column(`gpu:${gpu.index}:use`)} />
+          <${Spark} values=${history.column(`gpu:${gpu.index}:use`)} most=${1} caption="In use, last minutes" />
         </div>`,
     )}
   <//>`;

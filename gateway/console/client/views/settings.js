@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import { html } from '../html.js';
-import { number, sentence } from '../format.js';
+import { gib, number, seconds, sentence } from '../format.js';
 import { Ask, Panel, Problem, useLoaded } from '../parts.js';
 import * as store from '../store.js';
 
@@ -8,7 +8,8 @@ import * as store from '../store.js';
 
 export function Settings() {
   const [wanted, setWanted] = useState('');
-  const [changedOnly, setChangedOnly] = useState(false);
+  // All of them are a long way down on a phone.
+  const [changedOnly, setChangedOnly] = useState(matchMedia('(max-width: 760px)').matches);
   const { value, problem, again } = useLoaded(() => store.read('/admin/config'), 0);
   const reload = async () => {
     const told = await store.order('/admin/reload');
@@ -57,8 +58,11 @@ export function Settings() {
               ${settings.map(
                 ({ path, value: of, origin }) =>
                   html`<div class=${origin === 'default' ? '' : 'set'}>
-                    <dt>${path.slice(section.length).replace(/^\./, '') || section}</dt>
-                    <dd><code>${text(of)}</code>${origin !== 'default' && html`<em title=${origin}>${origin.split('/').at(-1)}</em>`}</dd>
+                    <dt>${breakable(path.slice(section.length).replace(/^\./, '') || section)}</dt>
+                    <dd>
+                      <code>${text(of)}</code
+                      >${hint(path, of)}${origin !== 'default' && html`<em title=${origin}>${origin.split('/').at(-1)}</em>`}
+                    </dd>
                   </div>`,
               )}
             </dl>
@@ -73,6 +77,19 @@ function flat(entry, path = '') {
   if ('origin' in entry && 'value' in entry) return [{ path, value: entry.value, origin: String(entry.origin) }];
   if (Array.isArray(entry)) return entry.flatMap((item, i) => flat(item, `${path}[${i}]`));
   return Object.entries(entry).flatMap(([name, inner]) => flat(inner, path === '' ? name : `${path}.${name}`));
+}
+
+/** A name that may go on in the next line after a dot, or an underscore. @param {string} name */
+function breakable(name) {
+  return name.replace(/[._]/g, '$&\u200b');
+}
+
+/** What a large number means. @param {string} path @param {unknown} value */
+function hint(path, value) {
+  if (typeof value !== 'number' || value < 1000) return '';
+  if (path.endsWith('_ms')) return html`<small>${seconds(value / 1000)}</small>`;
+  if (path.endsWith('_bytes')) return html`<small>${value < 2 ** 30 ? `${number(value / 2 ** 20, 1)} MiB` : `${gib(value)} GiB`}</small>`;
+  return '';
 }
 
 /** @param {unknown} value */

@@ -91,10 +91,7 @@ function WorkerPanel({ worker }) {
               text=${`${gib(gpu.memory_used_bytes)} of ${gib(gpu.memory_total_bytes)} GiB`}
             />`,
         )}
-        <figure>
-          <${Spark} values=${history.column(`kv:${id}`)} />
-          <figcaption>KV cache, last minutes</figcaption>
-        </figure>
+        <${Spark} values=${history.column(`kv:${id}`)} most=${1} caption="KV cache, last minutes" />
       </div>
       <dl class="facts">
         <div>
@@ -149,11 +146,7 @@ function Start({ worker }) {
     <ol aria-label="How far its start has come">
       ${STAGES.map(([, name], i) => html`<li class=${i < at || (i === at && worker.stage === 'ready') ? 'done' : i === at ? 'now' : ''} aria-current=${i === at ? 'step' : undefined}>${name}</li>`)}
     </ol>
-    <${Meter}
-      label=${sentence(worker.state)}
-      value=${(worker.percent ?? 0) / 100}
-      text=${left === null ? (worker.percent === null ? '' : `${worker.percent} %`) : `${worker.percent ?? 0} %, about ${seconds(left)}`}
-    />
+    ${worker.percent !== null && html`<${Meter} label=${sentence(worker.state)} value=${worker.percent / 100} text=${`${worker.percent} %${left === null ? '' : `, about ${seconds(left)}`}`} />`}
   </div>`;
 }
 
@@ -174,7 +167,7 @@ function Degraded({ worker }) {
       ${worker.degradation.map(({ setting, from, to, reason }) => html`<li><code>${setting}</code> ${from} → <strong>${to}</strong> <span>${reason}</span></li>`)}
     </ul>
     <p class="advice">
-      The way back: free the memory that was missing, then
+      The way back: free the memory that was missing, then${' '}
       <${Ask}
         label="start with the profile again"
         tone="link"

@@ -66,7 +66,7 @@ describe('variables that are wrong', () => {
     expect(problemsOf({ env })).toEqual([
       'environment HEADGATE_ADMIN__KEY: expected 16 to 512 visible ASCII characters, without spaces; openssl rand -hex 32 makes a good one',
       'environment HEADGATE_BATCH_WINDOW__GUARDRAIL: is a group of settings; set one of HEADGATE_BATCH_WINDOW__GUARDRAIL__P95_SLO_MS, HEADGATE_BATCH_WINDOW__GUARDRAIL__ENABLED',
-      'environment HEADGATE_LOG: is a group of settings; set one of HEADGATE_LOG__LEVEL, HEADGATE_LOG__FORMAT',
+      'environment HEADGATE_LOG: is a group of settings; set one of HEADGATE_LOG__LEVEL, HEADGATE_LOG__FORMAT, HEADGATE_LOG__KEEP_MB',
       'environment HEADGATE_QQQ__XXXXXXXXXX: no such setting; headgate explain lists them all',
       'environment HEADGATE_SERVER__PORT: expected a whole number from 0 to 65535; got "abc"',
       'environment HEADGATE_SERVER__PRT: no such setting; did you mean HEADGATE_SERVER__PORT?',

@@ -95,7 +95,7 @@ describe('the schema of settings', () => {
       },
       stream: { keep_alive_ms: 30000 },
       shutdown: { settle_ms: 3000, grace_ms: 30000 },
-      log: { level: 'info', format: 'auto' },
+      log: { level: 'info', format: 'auto', keep_mb: 64 },
       metrics: { public: null },
       telemetry: { otlp_endpoint: null, headers: {}, service_name: 'headgate', sample_ratio: 0.03, slow_ms: 10000, trust_incoming: false },
     });

@@ -65,6 +65,25 @@ describe('a log line', () => {
     }
   });
 
+  it.each<[string, LogFields]>([
+    ['a proxy at http://bob:s3cret-word@10.0.0.1:3128 refused', {}],
+    ['x', { message: 'started with --api-key s3cret-word --port 1' }],
+    ['x', { model: 'sk-proj-s3cret-word123456' }],
+    ['x', { request_id: 'sk-proj-s3cret-word123456' }],
+    ['x', { changed: ['HF_TOKEN=s3cret-word', 'log.level'] }],
+    ['x', { message: `${'x '.repeat(495)}password=s3cret-word ${'y'.repeat(5000)}` }],
+  ])('shows no secret, whoever has put it there: %s %j', (msg, fields) => {
+    for (const format of ['json', 'pretty'] as const) {
+      const { log, written } = open('info', format);
+      // What has been written before is remembered.
+      for (let times = 0; times < 2; times++) log.warn('worker.failure', msg, fields);
+      log.announce('ready', msg);
+      expect(written.join('')).not.toContain('s3cret');
+      expect(log.tail().join('')).not.toContain('s3cret');
+      expect(written[1]).toContain('[redacted]');
+    }
+  });
+
   it('keeps a string that just fits', () => {
     const { log, written } = open();
     log.info('start', '', { message: 'é'.repeat(MAX_STRING_BYTES / 2) });

@@ -110,6 +110,42 @@ describe('of requests', () => {
     expect(traces[0]![0]).toMatchObject({ name: 'batch line', kind: 4, attributes: { 'headgate.batch.id': 'batch_1' } });
   });
 
+  test('the spans of a request add up to its time', async () => {
+    const { clock, tracer, traces } = scene({ sampleRatio: 1 });
+    const call = callOf({}, { arrivedAt: clock.now(), trace: tracer.request(undefined) });
+    const wait = async (kind: 'queue' | 'window', ms: number): Promise<void> => {
+      await clock.advance(ms);
+      noteWait(call, kind, clock.now() - ms, clock.now());
+    };
+    await clock.advance(3);
+    tracer.listener.requestStarted!(call);
+    await wait('queue', 40);
+    tracer.listener.admitted!(call);
+    await wait('window', 20);
+    for (const [at, ms] of [50, 300].entries()) {
+      call.attempts.push(newAttempt(`w${at}`, null));
+      call.trace!.beginAttempt(clock.now());
+      await clock.advance(ms);
+      tracer.listener.attemptEnded!(call, call.attempts[at]!);
+    }
+    tracer.listener.requestEnded!(call, COMPLETE, 200);
+    const ms = ({ startTime, endTime }: FinishedSpan): number =>
+      Math.round((endTime[0] - startTime[0]) * 1e3 + (endTime[1] - startTime[1]) / 1e6);
+    const [root, ...children] = traces[0]!;
+    const below = (id: string) => children.filter((child) => child.parentSpanContext?.spanId === id);
+    const parts = below(root!.spanContext().spanId);
+    expect(parts.map((child) => [child.name.split(' ')[0], ms(child)])).toEqual([
+      ['receive', 3],
+      ['admission', 40],
+      ['window', 20],
+      ['chat', 50],
+      ['chat', 300],
+    ]);
+    expect(ms(root!)).toBe(parts.reduce((sum, child) => sum + ms(child), 0));
+    // What is within another one is no time of its own.
+    expect(below(parts[1]!.spanContext().spanId).map((child) => [child.name, ms(child)])).toEqual([['queue', 40]]);
+  });
+
   test('no span is made where the queue has no room, and as many are counted as would have been made', async () => {
     for (const hasRoom of [true, false]) {
       const { clock, tracer, asked, traces } = scene({ sampleRatio: 1, hasRoom });

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
-import type { LoadedSettings } from '../../gateway/config/load.ts';
-import { headgateAt } from '../../gateway/link/headgate-at.ts';
-import { readWhereabouts } from '../../gateway/link/whereabouts.ts';
+import type { LoadedSettings } from '../../../gateway/config/load.ts';
+import { headgateAt } from '../../../gateway/link/headgate-at.ts';
+import { readWhereabouts } from '../../../gateway/link/whereabouts.ts';
 
 export type Surface = 'admin' | 'api';
 

@@ -1,29 +1,12 @@
 import { urlToHttpOptions } from 'node:url';
-import { adminKeyFile, findAdminKey, type AdminKey } from '../../gateway/config/admin-key.ts';
-import type { LoadedSettings } from '../../gateway/config/load.ts';
-import type { Settings } from '../../gateway/config/schema/settings.ts';
-import { EXIT_FAILED } from '../../gateway/config/exit-codes.ts';
-import { exchange } from '../../gateway/core/exchange.ts';
-import type { WorkerTold, WorkerVerb } from '../../gateway/http/pages/admin-answers.ts';
-import { readCommandLine } from './command-line.ts';
+import { adminKeyFile, findAdminKey, type AdminKey } from '../../../gateway/config/admin-key.ts';
+import type { LoadedSettings } from '../../../gateway/config/load.ts';
+import type { Settings } from '../../../gateway/config/schema/settings.ts';
+import { EXIT_FAILED } from '../../../gateway/config/exit-codes.ts';
+import { exchange } from '../../../gateway/core/exchange.ts';
 import { findGateway, type Found, type Surface } from './find-gateway.ts';
 
 const LIMITS = { silenceMs: 5_000, totalMs: 10_000 };
-
-/** `headgate drain WORKER`, `headgate undrain WORKER` and `headgate restart WORKER [--reset]` */
-export async function tellWorker(argv: readonly string[], verb: WorkerVerb): Promise<number> {
-  const line = readCommandLine(verb, argv, {
-    words: ['WORKER'],
-    tolerant: 'aloud',
-    ...(verb === 'restart' ? { own: { reset: 'switch' } } : {}),
-  });
-  if (line.kind === 'ended') return line.exitCode;
-  const path = `/admin/workers/${encodeURIComponent(line.positionals[0]!)}/${verb}${line.own.has('reset') ? '?reset=true' : ''}`;
-  const answer = await ask<WorkerTold>(line.loaded, 'POST', path, 'admin');
-  if (answer.kind === 'failed') return failed(answer.message);
-  process.stdout.write(`${answer.body.message}\n`);
-  return 0;
-}
 
 export type Answer<T> =
   | { readonly kind: 'answered'; readonly body: T; readonly where: Found }
@@ -31,14 +14,20 @@ export type Answer<T> =
   | { readonly kind: 'failed'; readonly message: string; readonly isAway: boolean; readonly code: string | null };
 
 /** One question to the running gateway, whose answer has this shape. Never throws. */
-export async function ask<T>(loaded: LoadedSettings, method: 'GET' | 'POST', path: string, surface: Surface): Promise<Answer<T>> {
+export async function ask<T>(
+  loaded: LoadedSettings,
+  method: 'GET' | 'POST',
+  path: string,
+  surface: Surface,
+  limits: typeof LIMITS = LIMITS,
+): Promise<Answer<T>> {
   const { settings } = loaded;
   const where = await findGateway(loaded, process.cwd(), surface);
   const { base } = where;
   const found = surface === 'admin' ? findAdminKey(settings, process.cwd()) : null;
   try {
     const headers = found === null || found.kind === 'none' ? {} : { authorization: `Bearer ${found.key}` };
-    const { status, text } = await exchange({ ...urlToHttpOptions(new URL(base + path)), method, headers }, null, LIMITS);
+    const { status, text } = await exchange({ ...urlToHttpOptions(new URL(base + path)), method, headers }, null, limits);
     const body: unknown = JSON.parse(text);
     if (status < 300) return { kind: 'answered', body: body as T, where };
     if (status === 401)

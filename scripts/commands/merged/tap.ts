@@ -1,0 +1,77 @@
+import type { Line, Parser } from './line.ts';
+import { LineReader } from './line-reader.ts';
+
+interface TapOptions {
+  readonly path: string;
+  /** In bytes: where to begin. */
+  readonly offset: number;
+  readonly parser: Parser;
+  readonly onTrouble: (reason: string) => void;
+  /** Several processes write to it, each some lines at a time: what is a little late goes to its place among so many. */
+  readonly isShared: boolean;
+  /** The file goes on: what has no end yet is no line. */
+  readonly isLive: boolean;
+}
+
+const SHARED_LINES = 4_096;
+/** Later than that it is a clock that was set back, and the order of the file holds. */
+const LATE_MS = 2_000;
+
+/** The lines of one file, one at a time; what is held of it is bounded. */
+export class Tap {
+  readonly #options: TapOptions;
+  readonly #reader: LineReader;
+  #queue: Line[] = [];
+  #next = 0;
+
+  constructor(options: TapOptions) {
+    this.#options = options;
+    this.#reader = new LineReader(options.path, options.offset, options.onTrouble);
+  }
+
+  /** The next line, which stays the next until it is taken; null: there is none now. */
+  peek(): Line | null {
+    const ahead = this.#options.isShared ? SHARED_LINES : 1;
+    while (this.#queue.length - this.#next < ahead && this.#fill());
+    return this.#queue[this.#next] ?? null;
+  }
+
+  take(): void {
+    this.#next += 1;
+    if (this.#next < this.#queue.length && this.#next < SHARED_LINES) return;
+    this.#queue = this.#queue.slice(this.#next);
+    this.#next = 0;
+  }
+
+  close(): void {
+    this.#reader.close();
+  }
+
+  /** false: there is no more now. */
+  #fill(): boolean {
+    const { parser, isLive } = this.#options;
+    const reader = this.#reader;
+    const lines = reader.read();
+    if (lines !== null) {
+      for (const line of lines) this.#add(parser.parse(line, reader.latestMs));
+      return true;
+    }
+    const rest = isLive && !reader.goOn() ? null : reader.rest();
+    if (rest !== null) this.#add(parser.parse(rest, reader.latestMs));
+    this.#add(parser.rest(reader.latestMs));
+    return rest !== null;
+  }
+
+  #add(lines: readonly Line[]): void {
+    for (const line of lines) {
+      let at = this.#queue.length;
+      if (this.#options.isShared) while (at > this.#next && isLate(line, this.#queue[at - 1]!)) at -= 1;
+      if (at === this.#queue.length) this.#queue.push(line);
+      else this.#queue.splice(at, 0, line);
+    }
+  }
+}
+
+function isLate(line: Line, before: Line): boolean {
+  return line.atMs < before.atMs && before.atMs - line.atMs < LATE_MS;
+}

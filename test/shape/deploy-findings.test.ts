@@ -1,0 +1,89 @@
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { findings } from './deploy/findings.ts';
+import { type Manifest, render } from './deploy/kustomize.ts';
+
+// What is sound is changed in one place, and the place is told.
+
+const OVERLAYS = fileURLToPath(new URL('../../deploy/kubernetes/overlays/', import.meta.url));
+
+function changed(change: (manifests: any[]) => void, overlay = 'fleet'): Manifest[] {
+  const manifests = render(OVERLAYS + overlay);
+  change(manifests);
+  return manifests;
+}
+
+const gateway = (all: any[]): any => all.find(({ kind }) => kind === 'Deployment').spec.template.spec;
+const of = (all: any[], kind: string): any => all.find((each) => each.kind === kind).spec;
+const engine = (all: any[]): any => of(all, 'StatefulSet').template.spec.containers[0];
+const perPod = (name: string): object => ({
+  type: 'Pods',
+  pods: { metric: { name }, target: { type: 'AverageValue', averageValue: '8' } },
+});
+test.each<[string, (manifests: any[]) => void, string]>([
+  ['a grace as long as the drain', (all) => (gateway(all).terminationGracePeriodSeconds = 130), 'ends after 130 s'],
+  ['a probe of another path', (all) => (gateway(all).containers[0].livenessProbe.httpGet.path = '/readyz'), 'asks for /readyz, not /livez'],
+  ['a port that is not listened on', (all) => (gateway(all).containers[0].ports[0].containerPort = 8000), 'server.port is 8080'],
+  ['a variable that is no setting', (all) => gateway(all).containers[0].env.push({ name: 'HEADGATE_SERVER__POTR', value: '1' }), 'POTR'],
+  ['a value that is none', (all) => gateway(all).containers[0].env.push({ name: 'HEADGATE_LOG__LEVEL', value: 'loud' }), 'got "loud"'],
+  ['a flag that is none', (all) => gateway(all).containers[0].args.push('--worrker'), 'has no flag --worrker'],
+  ['an image of any version', (all) => (gateway(all).containers[0].image = 'headgate:latest'), 'is not pinned'],
+  ['a root that can be written', (all) => (gateway(all).containers[0].securityContext.readOnlyRootFilesystem = false), 'more rights'],
+  ['a heap as large as the memory', (all) => (gateway(all).containers[0].resources.limits.memory = '768Mi'), 'outgrow'],
+  ['a mount of nothing', (all) => gateway(all).volumes.pop(), 'mounts tmp'],
+  ['a start too short', (all) => (gateway(all).containers[0].startupProbe.failureThreshold = 30), 'given up'],
+  ['no word of rights', (all) => delete gateway(all).containers[0].securityContext, 'more rights'],
+  ['a pod that may be root', (all) => delete gateway(all).securityContext, 'may run as root'],
+  ['a probe that is missing', (all) => delete gateway(all).containers[0].readinessProbe, 'there is no readinessProbe'],
+  ['a probe at the port of clients', (all) => (gateway(all).containers[0].readinessProbe.httpGet.port = 'http'), 'asks at http'],
+  ['an end without warning', (all) => delete gateway(all).containers[0].lifecycle, 'there is no preStop'],
+  ['an engine on another port', (all) => (engine(all).args[2] = '--port=8080'), '--port is 8080'],
+  ['an engine asked for another path', (all) => (engine(all).readinessProbe.httpGet.path = '/healthz'), 'asks for /healthz, not /health'],
+  [
+    'a pod that its own owner does not choose',
+    (all) => (of(all, 'Deployment').selector.matchLabels['app.kubernetes.io/name'] = 'x'),
+    'Deployment/headgate: chooses 0 kinds',
+  ],
+  ['a budget that lets no pod go', (all) => (of(all, 'PodDisruptionBudget').maxUnavailable = 0), 'lets none of 2 pods be evicted'],
+  [
+    'one that wants as many as there are',
+    (all) => Object.assign(of(all, 'PodDisruptionBudget'), { minAvailable: 2, maxUnavailable: undefined }),
+    'lets none of 2 pods be evicted',
+  ],
+  [
+    'one that wants nearly all of one pod',
+    (all) =>
+      Object.assign(all.findLast(({ kind }) => kind === 'PodDisruptionBudget').spec, { minAvailable: '60%', maxUnavailable: undefined }),
+    'lets none of 1 pods be evicted',
+  ],
+  ['a budget of nobody', (all) => (of(all, 'PodDisruptionBudget').selector.matchLabels['app.kubernetes.io/name'] = 'x'), 'chooses 0 kinds'],
+  [
+    'a scaler by a metric that is none',
+    (all) => (of(all, 'HorizontalPodAutoscaler').metrics = [perPod('headgate_queue_length')]),
+    'no metric headgate_queue_length',
+  ],
+  ['one by a metric of others', (all) => (of(all, 'HorizontalPodAutoscaler').metrics = [perPod('queue')]), 'no metric of Headgate: queue'],
+  [
+    'one by what nobody measures',
+    (all) => (of(all, 'HorizontalPodAutoscaler').metrics[0].resource.name = 'cpus'),
+    'goes by cpus, which nobody measures',
+  ],
+  ['one by a share of nothing', (all) => delete gateway(all).containers[0].resources.requests.cpu, 'of which its pods request none'],
+  ['one that begins above its end', (all) => (of(all, 'HorizontalPodAutoscaler').minReplicas = 9), 'from 9 to 6 pods'],
+  ['a Service of nobody', (all) => (of(all, 'Service').selector['app.kubernetes.io/component'] = 'x'), 'chooses 0 kinds'],
+  ['a Service to no port', (all) => (of(all, 'Service').ports[0].targetPort = 'web'), 'has no port web'],
+  ['a scaler of nothing', (all) => (of(all, 'HorizontalPodAutoscaler').scaleTargetRef.name = 'x'), 'there is no Deployment/x'],
+  ['a pod that the gateway does not know', (all) => (of(all, 'ScaledObject').maxReplicaCount = 5), 'does not know http://vllm-4.vllm:8000'],
+  [
+    'a label that is none',
+    (all) => (of(all, 'ScaledObject').triggers[0].metadata.query = 'sum(headgate_queue_depth{klass="batch"})'),
+    'headgate_queue_depth has no label klass',
+  ],
+  ['metrics at another path', (all) => (of(all, 'ServiceMonitor').endpoints[0].path = '/stats'), 'asks for /stats, not /metrics'],
+  ['a metric that is none', (all) => (of(all, 'ScaledObject').triggers[0].metadata.query = 'headgate_depth'), 'no metric headgate_depth'],
+])('finds %s', (_, change, message) => expect(findings(changed(change)).join('\n')).toContain(message));
+
+test('finds an engine that is ended too early', () => {
+  const early = changed((all) => (of(all, 'StatefulSet').template.spec.terminationGracePeriodSeconds = 130), 't4');
+  expect(findings(early).join('\n')).toContain('ends after 130 s');
+});
