@@ -12,7 +12,7 @@ import { results } from './batches/results.ts';
 import { show } from './batches/show.ts';
 import type { StoredApi } from './batches/stored-api.ts';
 import { submit } from './batches/submit.ts';
-import { readCommandLine } from './command-line.ts';
+import { readCommandLine } from './line/command-line.ts';
 import { findGateway, othersText } from './asking/find-gateway.ts';
 import { isLiveTerminal, terminalColumns } from './live/terminal.ts';
 import { outliveReaders } from './output.ts';

@@ -13,7 +13,7 @@ import { leftBehind } from './bundling/left-behind.ts';
 import { isThere, save } from './bundling/save.ts';
 import { seenHere } from './bundling/seen-here.ts';
 import { cardsOf } from './cards.ts';
-import { readCommandLine } from './command-line.ts';
+import { readCommandLine } from './line/command-line.ts';
 import { outliveReaders } from './output.ts';
 
 /** A gateway that is busy takes some seconds; one that hangs is not waited for. */

@@ -19,7 +19,7 @@ import type { SettingsProblem } from '../../gateway/config/schema/problems.ts';
 import { type ModelSettings, type Settings, supervisorIsOn } from '../../gateway/config/schema/settings.ts';
 import { stayAlive, systemClock } from '../../gateway/core/clock.ts';
 import { cardsOf } from './cards.ts';
-import { readCommandLine } from './command-line.ts';
+import { readCommandLine } from './line/command-line.ts';
 
 /**
  * `headgate check`: what is wrong with the settings wherever they are used is an error. What only this machine's GPU cannot do is a

@@ -5,7 +5,7 @@ import { doctorText } from '../../supervisor/doctor/text.ts';
 import { ProfileError } from '../../supervisor/profile/profile.ts';
 import { stayAlive, systemClock } from '../../gateway/core/clock.ts';
 import { cardsOf } from './cards.ts';
-import { readCommandLine } from './command-line.ts';
+import { readCommandLine } from './line/command-line.ts';
 
 /** `headgate doctor`: 0 when nothing stands in the way of a start, 1 when something does. */
 export async function doctor(argv: readonly string[]): Promise<number> {

@@ -4,7 +4,7 @@ import { nearestName } from '../../gateway/config/schema/nearest-name.ts';
 import { systemClock } from '../../gateway/core/clock.ts';
 import { type HistoryEntry, textOf } from '../../gateway/core/history/entry.ts';
 import { readHistory } from '../../gateway/core/history/read-history.ts';
-import { readCommandLine } from './command-line.ts';
+import { readCommandLine } from './line/command-line.ts';
 import { eventText } from './past/event-text.ts';
 import { momentOf } from './past/since.ts';
 

@@ -9,7 +9,7 @@ import { explainEngines } from '../../supervisor/doctor/engine-flags.ts';
 import { visibleGpus } from '../../supervisor/gpu/visible.ts';
 import { ProfileError } from '../../supervisor/profile/profile.ts';
 import { cardsOf } from './cards.ts';
-import { readCommandLine } from './command-line.ts';
+import { readCommandLine } from './line/command-line.ts';
 
 /** `headgate explain [SECTION]` */
 export async function explain(argv: readonly string[]): Promise<number> {

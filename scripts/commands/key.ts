@@ -1,6 +1,6 @@
 import { EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
 import { nearestName } from '../../gateway/config/schema/nearest-name.ts';
-import { readCommandLine } from './command-line.ts';
+import { readCommandLine } from './line/command-line.ts';
 import { checkKey } from './keys/check-key.ts';
 import { listKeys } from './keys/list-keys.ts';
 import { newKey } from './keys/new-key.ts';

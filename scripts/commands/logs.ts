@@ -3,7 +3,7 @@ import { EXIT_FAILED, EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
 import { nearestName } from '../../gateway/config/schema/nearest-name.ts';
 import { systemClock } from '../../gateway/core/clock.ts';
 import { failed } from './asking/ask.ts';
-import { readCommandLine } from './command-line.ts';
+import { readCommandLine } from './line/command-line.ts';
 import { type Asked, mergedLogs } from './merged/merged-logs.ts';
 import { outliveReaders } from './output.ts';
 import { engineLogs, type EngineLog } from '../../gateway/core/history/engine-logs.ts';

@@ -1,7 +1,7 @@
 import type { Reloaded } from '../../gateway/http/pages/admin-answers.ts';
 import { EXIT_INVALID } from '../../gateway/config/exit-codes.ts';
 import { ask, failed } from './asking/ask.ts';
-import { readCommandLine } from './command-line.ts';
+import { readCommandLine } from './line/command-line.ts';
 import { othersText } from './asking/find-gateway.ts';
 
 /** `headgate reload`: has the running gateway read its settings anew, and tells what came of it. What is wrong with them the gateway says. */

@@ -17,7 +17,7 @@ import { canSharePorts, processCount } from '../../gateway/processes/process-cou
 import { EXIT_FAILED, EXIT_INTERRUPTED_TWICE, EXIT_INVALID, EXIT_PORT_IN_USE, EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
 import { cardsOf } from './cards.ts';
 import { examineAnywhere } from './check.ts';
-import { readCommandLine } from './command-line.ts';
+import { readCommandLine } from './line/command-line.ts';
 import { showProgress } from './live/progress-line.ts';
 import { loadingText } from './live/progress-text.ts';
 import { isLiveTerminal, terminalColumns } from './live/terminal.ts';

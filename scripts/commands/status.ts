@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { LoadedSettings } from '../../gateway/config/load.ts';
 import type { AdminStatus, Stats } from '../../gateway/http/pages/admin-answers.ts';
 import { type Answer, ask, failed } from './asking/ask.ts';
-import { readCommandLine } from './command-line.ts';
+import { readCommandLine } from './line/command-line.ts';
 import { othersText } from './asking/find-gateway.ts';
 import { CLEAR_SCREEN, isLiveTerminal } from './live/terminal.ts';
 import { statusText } from './live/status-text.ts';

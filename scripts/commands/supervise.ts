@@ -12,7 +12,7 @@ import { createLog } from '../../gateway/core/log/log.ts';
 import { VERSION } from '../../gateway/core/version.ts';
 import { failed } from './asking/ask.ts';
 import { cardsOf } from './cards.ts';
-import { readCommandLine } from './command-line.ts';
+import { readCommandLine } from './line/command-line.ts';
 import { isLiveTerminal } from './live/terminal.ts';
 import { watchTerminal } from './keeping/terminal.ts';
 import { leave, outliveReaders } from './output.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AdminStatus, ModelTold } from '../../gateway/http/pages/admin-answers.ts';
 import { ask, failed } from './asking/ask.ts';
-import { readCommandLine } from './command-line.ts';
+import { readCommandLine } from './line/command-line.ts';
 import { progressText } from './live/progress-text.ts';
 import { CLEAR_LINE, isLiveTerminal } from './live/terminal.ts';
 

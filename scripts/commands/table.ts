@@ -226,7 +226,7 @@ export const COMMANDS: readonly Command[] = [
     flags: [],
     settings: [],
     ownHelp: true,
-    run: async (argv) => (await import('../load/main.ts')).runLoadCommand(argv, (await import('./place.ts')).placeHere()),
+    run: async (argv) => (await import('../load/main.ts')).runLoadCommand(argv, (await import('./asking/place.ts')).placeHere()),
   },
   {
     name: 'bench',

@@ -1,6 +1,6 @@
 import type { WorkerTold, WorkerVerb } from '../../gateway/http/pages/admin-answers.ts';
 import { ask, failed } from './asking/ask.ts';
-import { readCommandLine } from './command-line.ts';
+import { readCommandLine } from './line/command-line.ts';
 
 /** `headgate drain WORKER`, `headgate undrain WORKER` and `headgate restart WORKER [--reset]` */
 export async function tellWorker(argv: readonly string[], verb: WorkerVerb): Promise<number> {

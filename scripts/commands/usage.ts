@@ -2,7 +2,7 @@ import { EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
 import { columns } from '../../gateway/core/log/columns.ts';
 import type { UsageReport } from '../../gateway/usage/usage-report.ts';
 import { ask, failed } from './asking/ask.ts';
-import { readCommandLine } from './command-line.ts';
+import { readCommandLine } from './line/command-line.ts';
 import { othersText } from './asking/find-gateway.ts';
 
 /** `headgate usage`: who used what of the running gateway, by key and model. */

@@ -696,9 +696,14 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/core/history', 'gateway/core/secrets'],
   },
   {
+    path: 'scripts/commands/line',
+    idea: 'the command line of a command, and the settings behind it',
+    knows: ['gateway/config', 'gateway/config/layers', 'gateway/config/schema'],
+  },
+  {
     path: 'scripts/commands/asking',
     idea: 'finds the running gateway, and asks it',
-    knows: ['gateway/config', 'gateway/config/schema', 'gateway/core', 'gateway/link'],
+    knows: ['gateway/config', 'gateway/config/schema', 'gateway/core', 'gateway/link', 'scripts/commands/line', 'scripts/load'],
   },
   {
     path: 'scripts/commands/bundling',
@@ -774,6 +779,7 @@ export const ROOMS: readonly Room[] = [
       'scripts/commands/bundling',
       'scripts/commands/keeping',
       'scripts/commands/keys',
+      'scripts/commands/line',
       'scripts/commands/live',
       'scripts/commands/merged',
       'scripts/commands/past',

@@ -1,8 +1,8 @@
 import { arch, availableParallelism, cpus, loadavg, platform, release, totalmem } from 'node:os';
-import { VERSION } from '../../gateway/core/version.ts';
-import type { Place } from '../load/place.ts';
-import { readCommandLine } from './command-line.ts';
-import { findGateway } from './asking/find-gateway.ts';
+import { VERSION } from '../../../gateway/core/version.ts';
+import type { Place } from '../../load/place.ts';
+import { readCommandLine } from '../line/command-line.ts';
+import { findGateway } from './find-gateway.ts';
 
 /** What programs that measure need to know of where they are run. */
 export function placeHere(): Place {

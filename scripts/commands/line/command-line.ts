@@ -1,11 +1,11 @@
-import { checkCommand } from '../../gateway/config/check.ts';
-import { EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
-import { type OwnFlag, parseSettingsFlags } from '../../gateway/config/layers/flags.ts';
-import { loadSettings, salvageSettings, type LoadedSettings, type LoadInput } from '../../gateway/config/load.ts';
-import type { Reading } from '../../gateway/config/reload.ts';
-import { problemText, SettingsError, type SettingsProblem } from '../../gateway/config/schema/problems.ts';
-import { rememberFiles } from '../../gateway/config/layers/remembered-files.ts';
-import { systemInput } from '../../gateway/config/system.ts';
+import { checkCommand } from '../../../gateway/config/check.ts';
+import { EXIT_USAGE } from '../../../gateway/config/exit-codes.ts';
+import { type OwnFlag, parseSettingsFlags } from '../../../gateway/config/layers/flags.ts';
+import { loadSettings, salvageSettings, type LoadedSettings, type LoadInput } from '../../../gateway/config/load.ts';
+import type { Reading } from '../../../gateway/config/reload.ts';
+import { problemText, SettingsError, type SettingsProblem } from '../../../gateway/config/schema/problems.ts';
+import { rememberFiles } from '../../../gateway/config/layers/remembered-files.ts';
+import { systemInput } from '../../../gateway/config/system.ts';
 
 type CommandLine =
   | {
