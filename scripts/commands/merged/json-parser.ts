@@ -31,7 +31,7 @@ export class LogParser implements Parser {
     const atMs = Date.parse(time);
     if (Number.isNaN(atMs)) return [];
     return [
-      { atMs, source: this.#source, origin: 'log', level: levelOf(level), text: printableLine(msg), data: clean({ event, ...rest, msg }) },
+      { atMs, source: this.#source, origin: 'log', level: levelOf(level), text: cleanText(msg), data: clean({ event, ...rest, msg }) },
     ];
   }
 
@@ -84,11 +84,26 @@ function levelOf(level: unknown): string | null {
 
 /** Somebody else may have written to the file. */
 function clean(data: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(data).map(([name, value]) => [printableLine(name), cleanValue(value)]));
+  return Object.fromEntries(Object.entries(data).map(([name, value]) => [cleanText(name), cleanValue(value)]));
 }
 
 function cleanValue(value: unknown): unknown {
-  if (typeof value === 'string') return printableLine(value);
+  if (typeof value === 'string') return cleanText(value);
   if (Array.isArray(value)) return value.map(cleanValue);
   return typeof value === 'object' && value !== null ? clean(value as Record<string, unknown>) : value;
+}
+
+/** Names of fields, of models and of workers come back with each line: to look at them once is half the time of a long night. */
+const REMEMBERED = { chars: 64, texts: 2_000 };
+const remembered = new Map<string, string>();
+
+function cleanText(text: string): string {
+  if (text.length > REMEMBERED.chars) return printableLine(text);
+  let known = remembered.get(text);
+  if (known === undefined) {
+    known = printableLine(text);
+    if (remembered.size >= REMEMBERED.texts) remembered.clear();
+    remembered.set(text, known);
+  }
+  return known;
 }
