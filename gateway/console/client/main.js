@@ -104,7 +104,7 @@ function Main({ at }) {
   return html`<main ref=${main} tabindex="-1" id="main" aria-label=${at.name}>
     <div class="top">
       <h1>${at.name}</h1>
-      <span class="zone" title="Times are those of this browser's clock. Logs and commands have them in UTC.">Times in ${zone()}</span>
+      <span class="aside zone" title="Logs and commands: UTC">Times in ${zone()}</span>
       <${Pulse} />
     </div>
     <${Lost} />

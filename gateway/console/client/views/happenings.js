@@ -8,29 +8,22 @@ import { Time } from '../when.js';
 /** What has happened here lately, as `headgate events` tells it, newest first. */
 export function Happenings() {
   const all = store.happenings.value;
-  return html`<${Panel}
-    title="Events"
-    wide
-    aside=${html`<span class="aside">the last ${all.length}; all: <code>headgate events</code></span>`}
-  >
+  return html`<${Panel} title="Events" wide aside=${html`<code>headgate events</code>`}>
     ${
       all.length === 0
         ? html`<p class="calm">Nothing is on record yet.</p>`
-        : html`<ol class="events" tabindex="0" aria-label="Events, newest first">
+        : html`<ul class="events" tabindex="0" aria-label="Events, newest first">
             ${all.map((one) => html`<${Line} key=${`${one.at} ${one.text}`} one=${one} />`)}
-          </ol>`
+          </ul>`
     }
   <//>`;
 }
 
 /** @param {{ one: Happening }} props */
 function Line({ one }) {
-  const tone = one.level === 'error' || one.level === 'fatal' ? 'bad' : one.level === 'warn' ? 'warn' : '';
-  return html`<li class=${tone}>
+  const { level, text, advice } = one;
+  return html`<li>
     <${Time} at=${one.at} />
-    <p>
-      ${tone !== '' && html`<b>${tone === 'bad' ? 'Error' : 'Warning'}</b>`} ${one.text}
-      ${one.advice !== null && html`<span>${one.advice}</span>`}
-    </p>
+    <p>${level !== 'info' && html`<b class=${level}>${level}</b>`} ${text} ${advice !== null && html`<span>${advice}</span>`}</p>
   </li>`;
 }

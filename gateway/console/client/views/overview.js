@@ -217,20 +217,18 @@ function Refusals() {
             )}
           </ul>`
     }
-    <p class=${`below ${broken > 0 ? 'bad' : ''}`}>
+    <p class="calm">
       ${broken === 0 ? 'No answer was cut off or failed.' : html`<a href="#/calls/broken">${count(broken, 'answer')} cut off or failed</a>, after a worker had the call.`}
     </p>
-    ${operators > 0 && html`<p class="below">Besides, at the operator's own pages: ${count(operators, 'request')} without the right key, or wrong.</p>`}
+    ${operators > 0 && html`<p class="calm">At the operator's own pages: ${count(operators, 'request')} more.</p>`}
   <//>`;
 }
 
 /** Why no card is shown. @param {store.Status} status */
 function whyNoCard({ engine, supervised, supervisor }) {
   if (engine?.simulated) return 'The engine is simulated and uses no card.';
-  if (supervisor !== null) return 'The supervisor has found no card on its machine.';
-  return supervised
-    ? 'Nothing has been heard of the supervisor yet, who tells of cards.'
-    : 'No supervisor tells of cards: the workers were started elsewhere.';
+  if (supervisor !== null) return 'The supervisor has found no card.';
+  return supervised ? 'The supervisor has not been heard of yet.' : 'The workers were started elsewhere.';
 }
 
 function Cards() {

@@ -4,7 +4,7 @@ import { gib, number, percent, seconds, sentence } from '../format.js';
 import * as history from '../history.js';
 import { Ask, Empty, Meter, Pill, Problem, Spark, toneOf, useLoaded } from '../parts.js';
 import * as store from '../store.js';
-import { ago, Time, zone } from '../when.js';
+import { ago, Time } from '../when.js';
 
 /** @typedef {store.Status['workers'][number]} Worker */
 
@@ -187,7 +187,7 @@ function Log({ worker }) {
   if (value === null) return html`<p class="calm">Reading…</p>`;
   if (value.lines.length === 0) return html`<p class="calm">There is no log here: Headgate has not launched this engine.</p>`;
   return html`<pre class="log" tabindex="0" aria-label=${`Log of ${worker}`} ref=${toEnd}>${value.lines.join('\n')}</pre>
-    <p class="calm">As the engine wrote it: its times are of the clock and the zone that it runs in. The console's are in ${zone()}.</p>`;
+    <p class="calm">As the engine wrote it, with the times of its own clock and zone.</p>`;
 }
 
 /** @param {HTMLElement | null} element */
