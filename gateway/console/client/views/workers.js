@@ -187,7 +187,7 @@ function Log({ worker }) {
   if (value === null) return html`<p class="calm">Reading…</p>`;
   if (value.lines.length === 0) return html`<p class="calm">There is no log here: Headgate has not launched this engine.</p>`;
   return html`<pre class="log" tabindex="0" aria-label=${`Log of ${worker}`} ref=${toEnd}>${value.lines.join('\n')}</pre>
-    <p class="calm">As the engine wrote it, with the times of its own clock and zone.</p>`;
+    <p class="calm">As the engine wrote it, with its own times.</p>`;
 }
 
 /** @param {HTMLElement | null} element */
