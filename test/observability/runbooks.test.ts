@@ -20,12 +20,8 @@ function sentTo(page: string): [board: string, panel: string][] {
   });
 }
 
-/** Parts of a model's settings, which are no settings by themselves. */
-const OF_MODELS: ReadonlySet<string> = new Set(
-  [...readFileSync(join(DEPLOY, '../headgate.example.yaml'), 'utf8').matchAll(/models\[\]\.([a-z_]+)\./g)]
-    .map(([, part]) => part!)
-    .concat('swap'),
-);
+/** A part of a model's settings, which is no setting by itself: `models[].swap`. */
+const OF_MODELS: ReadonlySet<string> = new Set(['swap']);
 
 /** Settings that a page names, whole, and those whose beginning it has left out. */
 function settingsIn(page: string): string[] {

@@ -103,7 +103,7 @@ function Words() {
       ? `${failed
           .map(({ id }) => id)
           .slice(0, 3)
-          .join(', ')} failed just now`
+          .join(', ')} failed lately`
       : null,
     less > 0 ? `${number(less)} with less than its profile asks for` : null,
     models.length > 1 ? count(models.length, 'model') : null,
