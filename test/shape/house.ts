@@ -308,7 +308,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/console',
     idea: 'what an operator looks at in a browser: the page, what was seen in fifteen minutes, and what happens now',
-    knows: ['gateway/core', 'gateway/core/secrets', 'gateway/http', 'gateway/http/pages', 'gateway/link'],
+    knows: ['gateway/core', 'gateway/core/history', 'gateway/core/secrets', 'gateway/http', 'gateway/http/pages', 'gateway/link'],
   },
   {
     path: 'gateway/records.ts',

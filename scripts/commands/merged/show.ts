@@ -1,8 +1,8 @@
 import { plainText } from '../../../gateway/core/secrets/plain-text.ts';
-import { sentence } from '../past/event-text.ts';
 import { printableLine } from '../past/printable.ts';
 import type { Line } from './line.ts';
-import { requestText } from './request-text.ts';
+import { sentence } from '../../../gateway/core/history/sentence.ts';
+import { requestText } from '../../../gateway/core/log/request-text.ts';
 
 export interface Showing {
   readonly json: boolean;

@@ -6,7 +6,7 @@ import type { Line } from '../../../scripts/commands/merged/line.ts';
 import { type Asked, mergedLogs } from '../../../scripts/commands/merged/merged-logs.ts';
 import { tell } from '../../../scripts/commands/merged/past-and-present.ts';
 import { enginePlaces, ourPlaces } from '../../../scripts/commands/merged/places.ts';
-import { requestText } from '../../../scripts/commands/merged/request-text.ts';
+import { requestText } from '../../../gateway/core/log/request-text.ts';
 import { shownLine } from '../../../scripts/commands/merged/show.ts';
 import { beginOfLast } from '../../../scripts/commands/past/tail.ts';
 import { systemClock } from '../../../gateway/core/clock.ts';
