@@ -3,7 +3,7 @@ import { stayAlive, systemClock } from '../../../gateway/core/clock.ts';
 import { type EngineLog, engineLogs } from '../../../gateway/core/history/engine-logs.ts';
 import { workerOf } from './line.ts';
 import { aroundRequest } from './one-request.ts';
-import { Outlet } from './outlet.ts';
+import type { Outlet } from './outlet.ts';
 import { type Question, tell } from './past-and-present.ts';
 import { enginePlaces, ourPlaces } from './places.ts';
 import { type Showing, shownLine } from './show.ts';
@@ -26,14 +26,13 @@ export interface Asked {
   readonly colors: boolean;
 }
 
-/** What gateway, supervisor and engines have said, by time. @returns what went wrong, or why there is nothing; null: lines were shown */
-export async function mergedLogs(asked: Asked, stream: NodeJS.WriteStream): Promise<string | null> {
+/** What gateway, supervisor and engines have said, by time, as long as somebody reads it. @returns what went wrong, or why there is nothing; null: lines were shown */
+export async function mergedLogs(asked: Asked, outlet: Outlet): Promise<string | null> {
   const { stateDir, workers, kind } = asked;
   const isMeant = (log: EngineLog): boolean =>
     (workers.length === 0 || workers.includes(log.worker)) && (kind === null || log.kind === kind);
   const places = () => [...(kind === null ? ourPlaces(stateDir) : []), ...enginePlaces(stateDir, isMeant)];
   const known = [...new Set(engineLogs(stateDir).map(({ worker }) => worker))].toSorted();
-  const outlet = new Outlet(stream);
   const showing: Showing = { ...asked, width: Math.max('supervisor'.length, ...known.map(({ length }) => length)) };
   const question: Question = {
     places,
@@ -49,8 +48,8 @@ export async function mergedLogs(asked: Asked, stream: NodeJS.WriteStream): Prom
   const alive = stayAlive();
   try {
     if (asked.request !== null) return await aroundRequest(systemClock, question, asked.request, stateDir);
-    const count = await tell(systemClock, question);
-    return count > 0 || asked.follow || asked.lines === 0 ? null : whyNothing(asked, known);
+    const count = await tell(systemClock, question, outlet.over);
+    return outlet.over.aborted || count > 0 || asked.follow || asked.lines === 0 ? null : whyNothing(asked, known);
   } finally {
     alive.cancel();
   }

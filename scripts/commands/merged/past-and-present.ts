@@ -1,6 +1,6 @@
-import { statSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { type Clock, sleep } from '../../../gateway/core/clock.ts';
+import { statOf } from '../past/open-file.ts';
 import { beginOfLast } from '../past/tail.ts';
 import type { Wanted } from './json-parser.ts';
 import type { Line } from './line.ts';
@@ -116,8 +116,8 @@ function lastOf(lines: Line[], most: number): Line[] {
 
 /** Nothing in it can be wanted. */
 function isTooOld({ path }: Place, fromMs: number | null): boolean {
-  const found = statSync(path, { throwIfNoEntry: false });
-  return fromMs !== null && found !== undefined && found.mtimeMs < fromMs;
+  const found = statOf(path);
+  return fromMs !== null && found !== null && found.mtimeMs < fromMs;
 }
 
 function beginOf({ path, isEngine }: Place, lines: number | null): number {
@@ -131,5 +131,5 @@ function beginOf({ path, isEngine }: Place, lines: number | null): number {
 }
 
 function sizeOf({ path }: Place): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  return statOf(path)?.size ?? 0;
 }

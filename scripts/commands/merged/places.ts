@@ -1,8 +1,8 @@
-import { statSync } from 'node:fs';
 import { historyPath } from '../../../gateway/core/history/history-file.ts';
 import { KEPT_FILES, keptPath } from '../../../gateway/core/log/kept-file.ts';
 import { keptLinesPath } from '../../../gateway/core/log/kept-lines.ts';
 import { type EngineLog, engineLogs } from '../../../gateway/core/history/engine-logs.ts';
+import { statOf } from '../past/open-file.ts';
 import { EngineParser } from './engine-parser.ts';
 import { HistoryParser, LogParser, type Wanted } from './json-parser.ts';
 import type { Parser } from './line.ts';
@@ -49,7 +49,7 @@ export function enginePlaces(stateDir: string, isMeant: (log: EngineLog) => bool
   return logs.flatMap(({ path, worker, kind }) =>
     // What was over the limit of a log.
     [`${path}.1`, path].flatMap((file) => {
-      const found = statSync(file, { throwIfNoEntry: false });
+      const found = statOf(file);
       const mark = `${found?.dev}:${found?.ino}`;
       if (!found || seen.has(mark)) return [];
       seen.add(mark);

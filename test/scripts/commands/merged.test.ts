@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { EngineParser } from '../../../scripts/commands/merged/engine-parser.ts';
 import type { Line } from '../../../scripts/commands/merged/line.ts';
 import { type Asked, mergedLogs } from '../../../scripts/commands/merged/merged-logs.ts';
+import { Outlet } from '../../../scripts/commands/merged/outlet.ts';
 import { tell } from '../../../scripts/commands/merged/past-and-present.ts';
 import { enginePlaces, ourPlaces } from '../../../scripts/commands/merged/places.ts';
 import { requestText } from '../../../gateway/core/log/request-text.ts';
@@ -42,8 +43,8 @@ const ASKED = { workers: [], kind: null, fromMs: null, lines: null, request: nul
 
 async function shown(stateDir: string, more: Partial<Asked> = {}): Promise<{ text: string; nothing: string | null }> {
   let text = '';
-  const stream = { errored: null, destroyed: false, write: (piece: string) => ((text += piece), true) };
-  const nothing = await mergedLogs({ ...ASKED, stateDir, ...more }, stream as unknown as NodeJS.WriteStream);
+  const stream = { on: () => {}, write: (piece: string) => ((text += piece), true) };
+  const nothing = await mergedLogs({ ...ASKED, stateDir, ...more }, new Outlet(stream as unknown as NodeJS.WriteStream));
   return { text, nothing };
 }
 
