@@ -677,7 +677,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'scripts/commands/asking',
     idea: 'finds the running gateway, and asks it',
-    knows: ['gateway/config', 'gateway/config/schema', 'gateway/core', 'gateway/link'],
+    knows: ['gateway/config', 'gateway/config/schema', 'gateway/core', 'gateway/core/history', 'gateway/link'],
   },
   {
     path: 'scripts/commands/bundling',

@@ -40,14 +40,15 @@ export function noteZone(log: string, zone: EngineZone | null): void {
 }
 
 /**
- * The zone of a process that is started from here with this TZ. null where that is another than our own and none of the tz database.
+ * The zone of a process that is started from here with this TZ. What is no name of the tz database is taken to be our own TZ, as the
+ * engine gets it from us; null for a rule that we do not understand.
  * @param nowMs wall-clock milliseconds
  */
 export function zoneOfChild(tz: string | undefined, nowMs: number): EngineZone | null {
-  if (tz !== process.env['TZ']) return tz !== undefined && isZone(tz) ? { name: tz, offsetMinutes: offsetIn(tz)(nowMs) } : null;
-  // A rule and no name is not among those that it lists; some of them it does not understand, either, and takes UTC.
-  const name = new Intl.DateTimeFormat().resolvedOptions().timeZone as string | undefined;
+  if (tz !== undefined && isZone(tz)) return { name: tz, offsetMinutes: offsetIn(tz)(nowMs) };
+  // Our own runtime takes UTC for such a one.
   if (tz?.startsWith('<') === true) return null;
+  const name = new Intl.DateTimeFormat().resolvedOptions().timeZone as string | undefined;
   return { name: name !== undefined && isZone(name) ? name : null, offsetMinutes: -new Date(nowMs).getTimezoneOffset() };
 }
 
