@@ -424,7 +424,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ofThisThread(() => live.size),
   );
   const lifecycle = new Lifecycle();
-  const ownStatus = () => adminStatus(snapshot(), supervised !== null, supervised?.link() ?? null, directory, clock, VERSION, failures.of);
+  const ownStatus = () => {
+    const draining = lifecycle.stage !== 'serving';
+    return adminStatus(snapshot(), supervised !== null, supervised?.link() ?? null, directory, clock, VERSION, failures.of, draining);
+  };
   const status = kin ? () => statusOfAll(kin, ownStatus()) : ownStatus;
   const liveStatus = new LiveStatus({ clock, directory, read: status });
   const observer = new Observer({

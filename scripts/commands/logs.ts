@@ -54,6 +54,8 @@ export async function logs(argv: readonly string[]): Promise<number> {
   const kind = own.has('failed') ? 'failed' : own.has('previous') ? 'previous' : null;
   const request = text('request');
   if (kind !== null && request !== null) return wrong('--request looks everywhere; --failed and --previous name one log.');
+  if (own.has('follow') && request !== null)
+    return wrong('--request shows a request that has ended, and what was said until then: there is nothing for --follow to wait for.');
   const stateDir = resolve(line.cwd, line.loaded.settings.supervisor.state_dir);
   const worker = text('worker');
   const closed = whyClosed(stateDir);
@@ -75,7 +77,9 @@ export async function logs(argv: readonly string[]): Promise<number> {
     colors: process.stdout.isTTY === true && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb',
   };
   const nothing = await mergedLogs(asked, outlet);
-  return ended(outlet, nothing);
+  if (nothing === null || nothing.isWrong) return ended(outlet, nothing === null ? null : nothing.why);
+  failed(nothing.why);
+  return 0;
 }
 
 /** The log of one engine as it is. */

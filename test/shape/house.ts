@@ -428,7 +428,7 @@ export const ROOMS: readonly Room[] = [
   },
 
   { path: 'supervisor/flags', idea: 'the flags of vllm serve, as data', knows: ['gateway/config/schema'], pure: true },
-  { path: 'supervisor/system', idea: 'processes, ports, files, memory of the host', knows: ['gateway/core'] },
+  { path: 'supervisor/system', idea: 'processes, ports, files, memory of the host', knows: ['gateway/core', 'gateway/core/history'] },
   {
     path: 'supervisor/gpu',
     idea: 'which cards there are, as the driver says',
@@ -476,6 +476,7 @@ export const ROOMS: readonly Room[] = [
     knows: [
       'gateway/config/schema',
       'gateway/core',
+      'gateway/core/history',
       'gateway/core/secrets',
       'supervisor/failure',
       'supervisor/flags',
@@ -676,7 +677,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'scripts/commands/asking',
     idea: 'finds the running gateway, and asks it',
-    knows: ['gateway/config', 'gateway/config/schema', 'gateway/core', 'gateway/link'],
+    knows: ['gateway/config', 'gateway/config/schema', 'gateway/core', 'gateway/core/history', 'gateway/link'],
   },
   {
     path: 'scripts/commands/bundling',

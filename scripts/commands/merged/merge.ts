@@ -8,8 +8,11 @@ const MOST_KEPT = 2_000;
 /** Of one thing, said again and again. */
 const MOST_OF_ONE = 100;
 
-/** All that the taps have now, by time. Each keeps its own order: a clock that was set back must not turn a story around. */
-export function* merge(taps: readonly Tap[]): Generator<Line> {
+/**
+ * All that the taps have now, by time, up to the first line that is to wait. Each keeps its own order: a clock that was set back must not
+ * turn a story around.
+ */
+export function* merge(taps: readonly Tap[], waits: (line: Line) => boolean = () => false): Generator<Line> {
   let last: Tap | null = null;
   for (;;) {
     let first: Tap | null = null;
@@ -22,7 +25,7 @@ export function* merge(taps: readonly Tap[]): Generator<Line> {
       at = line.atMs;
     }
     const line = first?.peek();
-    if (!first || !line) return;
+    if (!first || !line || waits(line)) return;
     first.take();
     last = first;
     yield line;
