@@ -45,6 +45,7 @@ import { openListeners, type Listeners } from './http/listeners.ts';
 import { openProbeListener, type ProbeListener } from './http/probes/probe-listener.ts';
 import { Sessions } from './http/pages/sessions.ts';
 import { Feed } from './console/feed.ts';
+import { Happenings } from './console/happenings.ts';
 import { Observer } from './console/observer.ts';
 import { RecentCalls } from './console/recent-calls.ts';
 import { probesNow } from './http/pages/operations.ts';
@@ -429,7 +430,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ofThisThread(() => live.size),
   );
   const lifecycle = new Lifecycle();
-  const ownStatus = () => adminStatus(snapshot(), supervised !== null, supervised?.link() ?? null, directory, clock, VERSION, failures.of);
+  const ownStatus = () => {
+    const draining = lifecycle.stage !== 'serving';
+    return adminStatus(snapshot(), supervised !== null, supervised?.link() ?? null, directory, clock, VERSION, failures.of, draining);
+  };
   const status = kin ? () => statusOfAll(kin, ownStatus()) : ownStatus;
   const liveStatus = new LiveStatus({ clock, directory, read: status });
   const observer = new Observer({
@@ -438,7 +442,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     tokens: () => metrics.ledger,
   });
   const seen = kin ? seenByAll(kin, () => observer.moment()) : { moment: () => observer.moment(), past: () => observer.past() };
-  const feed = new Feed({ clock, directory, status, ...seen });
+  const happenings = new Happenings(stateDir);
+  const feed = new Feed({ clock, directory, status, ...seen, happenings: () => happenings.last() });
   const ownStats = () => statsBody({ figures, directory, ledger: metrics.ledger, clock });
   const ownRuntime = () => runtimeBody({ version: VERSION, clock, startedAt, loop });
   const ownPage = {

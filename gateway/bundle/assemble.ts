@@ -12,6 +12,12 @@ export interface Part {
   readonly make: () => unknown;
 }
 
+/** What is not in it. */
+export interface LeftOut {
+  readonly part: string;
+  readonly why: string;
+}
+
 /** A whole bundle is no longer than this, in bytes. */
 export const MOST_BYTES = 5 * 1024 * 1024;
 /** What answers later is left out. */
@@ -25,10 +31,17 @@ const NOTE =
 
 /**
  * The text of a bundle: pretty JSON, whole at any length. Parts are made one after the other, each within its time and its bytes; one that
- * fails is told of and costs no other.
+ * fails is told of and costs no other. `missing`: what is not made at all, and why.
  */
-export async function assemble(parts: readonly Part[], summary: Summary, veil: Veil, clock: Clock, pace: Pace): Promise<string> {
-  const leftOut: { part: string; why: string }[] = [];
+export async function assemble(
+  parts: readonly Part[],
+  summary: Summary,
+  veil: Veil,
+  clock: Clock,
+  pace: Pace,
+  missing: readonly LeftOut[] = [],
+): Promise<string> {
+  const leftOut: LeftOut[] = [...missing];
   const texts: string[] = [];
   let left = MOST_BYTES - 64 * 1024;
   for (const { name, bytes, make } of parts) {

@@ -7,6 +7,7 @@ import type { AdminRuntime, AdminStatus, Stats } from '../http/pages/admin-answe
 import type { SupervisorSnapshot } from '../link/snapshot.ts';
 import type { BatchRecords } from '../state/store/ports.ts';
 import { assemble, type Part } from './assemble.ts';
+import { keptLogsPart } from './kept-logs.ts';
 import { shownJsonLine } from './log-lines.ts';
 import { machinePart, ownNames } from './machine.ts';
 import { metricsPart } from './metrics-part.ts';
@@ -92,6 +93,7 @@ export async function gatewayBundle(sources: GatewaySources): Promise<string> {
     { name: 'history', bytes: 640 * KIB, make: () => stateDir && historyPart(past, veil, pace) },
     { name: 'engine_logs', bytes: 1_280 * KIB, make: () => stateDir && engineLogsPart(stateDir, veil, pace) },
     { name: 'gateway_log', bytes: 512 * KIB, make: async () => logPart(await sources.logTails(), veil, pace) },
+    { name: 'kept_logs', bytes: 640 * KIB, make: () => stateDir && keptLogsPart(stateDir, veil, pace) },
     { name: 'metrics', bytes: 1_024 * KIB, make: async () => metricsPart(await sources.registry(), veil, clock, pace, 960 * KIB) },
   ];
   const summary = () => summaryOf(found.findings(loaded.warnings.length, troublesIn(past, clock.wall())));

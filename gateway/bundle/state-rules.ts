@@ -67,7 +67,7 @@ const WORKER = {
 /** Of the body of GET /admin/status. */
 export const STATUS_RULE = {
   version: 'word',
-  gateway: { pid: 'plain', processes: ['plain'] },
+  gateway: { pid: 'plain', processes: ['plain'], draining: 'plain' },
   supervised: 'plain',
   supervisor: { pid: 'plain', answers: 'plain', away_seconds: 'plain', reason: 'text' },
   engine: { kind: 'word', simulated: 'plain', reason: 'text', version: 'word' },

@@ -18,20 +18,21 @@ export interface Slot extends Writable<CallTraces & CallEnd> {
 export class EndedRing {
   readonly #slots: Slot[] = [];
   readonly #size: number;
-  #number = 0;
+  #next = 0;
 
   constructor(size: number) {
     this.#size = size;
   }
 
-  /** @param now monotonic ms */
-  add(call: Call, outcome: Outcome, status: number, now: number): void {
-    const number = ++this.#number;
+  /** @param now monotonic ms @param number among all that have ended in this process */
+  add(call: Call, outcome: Outcome, status: number, now: number, number: number): void {
+    const place = this.#next;
+    this.#next = (place + 1) % this.#size;
     const reason = 'error' in outcome ? outcome.error.reason : null;
-    const slot = this.#slots[number % this.#size];
+    const slot = this.#slots[place];
     if (slot === undefined) {
       const { id, route, model, principal, priority, isLine, arrivedAt, journey, attempts, peek } = call;
-      this.#slots[number % this.#size] = {
+      this.#slots[place] = {
         ...{ id, route, model, principal, priority, isLine, arrivedAt, journey, attempts, stream: peek.stream },
         ...{ kind: outcome.kind, reason, status, endedAt: now, number, shown: null },
       };
@@ -57,6 +58,6 @@ export class EndedRing {
 
   /** Oldest first. @param most how many at most */
   last(most: number): Slot[] {
-    return this.#slots.filter(({ number }) => number > this.#number - most).toSorted((a, b) => a.number - b.number);
+    return this.#slots.toSorted((a, b) => a.number - b.number).slice(-most);
   }
 }

@@ -6,6 +6,7 @@ import type { WorkerDirectory } from '../core/worker.ts';
 import { dropIfStalled } from '../http/stalled-client.ts';
 import type { AdminStatus } from '../http/pages/admin-answers.ts';
 import { columnsOf } from './history.ts';
+import type { Happening } from './happenings.ts';
 import type { Moment, Past } from './observer.ts';
 
 /** Connections that may look on at once. */
@@ -23,6 +24,8 @@ export interface FeedSources {
   readonly status: () => AdminStatus | Promise<AdminStatus>;
   readonly moment: () => Moment | Promise<Moment>;
   readonly past: () => Past | Promise<Past>;
+  /** What is on record, the same array until something has come. */
+  readonly happenings: () => Promise<readonly Happening[]>;
 }
 
 interface Looker {
@@ -43,6 +46,7 @@ export class Feed {
   readonly #told = new Map<number, number>();
   #status: AdminStatus | null = null;
   #moment: Moment | null = null;
+  #happenings: readonly Happening[] = [];
   #timer: Timer | null = null;
   #offChange: (() => void) | null = null;
   #beatAt = -Infinity;
@@ -105,15 +109,16 @@ export class Feed {
     this.#beating = true;
     this.#beatAt = clock.now();
     try {
-      const [status, moment] = await Promise.all([this.#sources.status(), this.#sources.moment()]);
+      const [status, moment, happenings] = await Promise.all([this.#sources.status(), this.#sources.moment(), this.#sources.happenings()]);
       const ready = [...this.#lookers].filter((looker) => this.#hasRead(looker));
       const news = ready.filter(({ follows }) => !follows);
       if (news.length > 0) {
         const { points, ended } = await past();
-        this.#tell(news, 'snapshot', { status, history: columnsOf(points), ...moment, ended: ended.flatMap(({ calls }) => calls) });
+        const calls = ended.flatMap((one) => one.calls);
+        this.#tell(news, 'snapshot', { status, history: columnsOf(points), ...moment, ended: calls, happenings });
       }
       const following = ready.filter((looker) => looker.follows && !news.includes(looker));
-      const delta = this.#delta(status, moment);
+      const delta = this.#delta(status, moment, happenings);
       this.#tell(following, 'delta', delta);
       for (const looker of news) looker.follows = true;
     } finally {
@@ -134,7 +139,7 @@ export class Feed {
   }
 
   /** What is other than at the beat before. */
-  #delta(status: AdminStatus, moment: Moment): object {
+  #delta(status: AdminStatus, moment: Moment, happenings: readonly Happening[]): object {
     const before = this.#status;
     const changed = (Object.keys(status) as (keyof AdminStatus)[]).filter(
       (key) => !isDeepStrictEqual(still(status[key]), still(before?.[key])),
@@ -151,9 +156,11 @@ export class Feed {
       ...(changed.length > 0 ? { status: Object.fromEntries(changed.map((key) => [key, status[key]])) } : {}),
       ...(isDeepStrictEqual(moment.breakers, this.#moment?.breakers) ? {} : { breakers: moment.breakers }),
       ...(isDeepStrictEqual(moment.limits, this.#moment?.limits) ? {} : { limits: moment.limits }),
+      ...(happenings === this.#happenings ? {} : { happenings }),
     };
     this.#status = status;
     this.#moment = moment;
+    this.#happenings = happenings;
     return delta;
   }
 

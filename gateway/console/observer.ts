@@ -138,6 +138,7 @@ export class Observer {
       requests: counts.requests,
       refused: counts.refused,
       failed: counts.failed,
+      operators: counts.operators,
       input: inputTokens,
       output: outputTokens + flowing,
       ...Object.fromEntries([...counts.reasons].map(([reason, count]) => [`refused:${reason}`, count])),

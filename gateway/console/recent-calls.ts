@@ -4,6 +4,7 @@ import type { Listener } from '../core/fan-out.ts';
 import type { EarlyRefusal } from '../core/events.ts';
 import type { Outcome } from '../core/reply.ts';
 import { type EndedCall, endFacts } from './call-facts.ts';
+import { EarlyRing, isOperators, MOST_EARLY } from './early-ring.ts';
 import { EndedRing } from './ended-ring.ts';
 import { Spread } from './spread.ts';
 
@@ -15,18 +16,22 @@ export interface Counts {
   requests: number;
   refused: number;
   failed: number;
+  /** Requests refused at the operator's own pages, which are none of those above. */
+  operators: number;
   /** Refusals by the reason that the client was told. */
   readonly reasons: Map<string, number>;
 }
 
 /** What ended lately, for whoever looks at the console: how many, how fast, and the last few hundred one by one. */
 export class RecentCalls implements Listener {
-  readonly counts: Counts = { requests: 0, refused: 0, failed: 0, reasons: new Map() };
+  readonly counts: Counts = { requests: 0, refused: 0, failed: 0, operators: 0, reasons: new Map() };
   /** Seconds to the first token, and for each after it. */
   readonly firstToken: Spread;
   readonly perToken: Spread;
   readonly #clock: Clock;
   readonly #ended = new EndedRing(MOST_ENDED);
+  readonly #early = new EarlyRing();
+  #number = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -40,18 +45,25 @@ export class RecentCalls implements Listener {
     if (outcome.kind === 'refused') this.#refused(outcome.error.reason);
     else if (outcome.kind === 'broken' || status >= 500) this.counts.failed += 1;
     else this.#measure(call, now);
-    this.#ended.add(call, outcome, status, now);
+    this.#ended.add(call, outcome, status, now, ++this.#number);
   }
 
-  requestRefused({ status, code }: EarlyRefusal): void {
+  requestRefused(refusal: EarlyRefusal): void {
+    if (isOperators(refusal)) {
+      this.counts.operators += 1;
+      return;
+    }
+    const { status, code } = refusal;
+    this.#early.add(refusal, this.#clock.wall(), ++this.#number);
     this.counts.requests += 1;
     this.#refused(status === 401 ? 'no_key' : status < 500 ? 'client_error' : code);
   }
 
   /** The last that ended, oldest first. @param most how many at most */
-  last(most = MOST_ENDED): EndedCall[] {
+  last(most = MOST_ENDED + MOST_EARLY): EndedCall[] {
     const [now, wall] = [this.#clock.now(), this.#clock.wall()];
-    return this.#ended.last(most).map((slot) => (slot.shown ??= { ...endFacts(slot, wall - now), number: slot.number }));
+    const calls = this.#ended.last(most).map((slot) => (slot.shown ??= { ...endFacts(slot, wall - now), number: slot.number }));
+    return [...calls, ...this.#early.all()].toSorted((a, b) => a.number - b.number).slice(-most);
   }
 
   #refused(reason: string): void {

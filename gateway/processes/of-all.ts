@@ -57,7 +57,7 @@ export async function statusOfAll(kin: Kin, own: AdminStatus): Promise<AdminStat
     parts.reduce((sum, { part }) => sum + (part.workers.find(({ id }) => id === worker)?.in_flight ?? 0), 0);
   return {
     ...own,
-    gateway: { pid: kin.pid, processes: parts.map(({ pid }) => pid).toSorted((a, b) => a - b) },
+    gateway: { ...own.gateway, pid: kin.pid, processes: parts.map(({ pid }) => pid).toSorted((a, b) => a - b) },
     workers: own.workers.map((worker) => ({ ...worker, in_flight: callsAt(worker.id) })),
   };
 }

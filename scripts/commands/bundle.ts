@@ -71,7 +71,7 @@ async function make(line: Loaded): Promise<Made> {
   } else if (answer.code === 'bundle_too_soon') return { kind: 'failed', message: answer.message };
   const why = whyNot(answer);
   process.stderr.write(
-    `headgate: ${why}\nheadgate: the bundle is made of what is on record in ${stateDir}, without status, metrics and log of the gateway.\n`,
+    `headgate: ${why}\nheadgate: the bundle is made of what is on record in ${stateDir}, without what only a gateway can say ("left_out").\n`,
   );
   const veil = await veilWith('');
   return { kind: 'made', text: await leftBehind({ loaded, stateDir, env: process.env, why, seen, clock: systemClock, veil, pace }) };
@@ -99,9 +99,14 @@ function sizeText(text: string): string {
   return `${Math.ceil(Buffer.byteLength(text) / 1024)} KiB`;
 }
 
+/** Parts with sentences of others. */
+const FREE_TEXT = ['engine_logs', 'gateway_log', 'kept_logs', 'history'];
+
 /** What somebody is to do before it is sent, and what looks wrong. */
 function advice(text: string): string {
-  const { summary } = JSON.parse(text) as { readonly summary?: readonly string[] };
+  const parts = JSON.parse(text) as { readonly summary?: readonly string[] };
+  const { summary } = parts;
+  const free = FREE_TEXT.filter((name) => Object.hasOwn(parts, name)).map((name) => `"${name}", `);
   const said = (summary ?? []).map((sentence) => `  - ${sentence}\n`).join('');
-  return `${said}headgate: look it over before you send it, above all "engine_logs", "gateway_log", "history" and names of models: keys, addresses, paths and names of clients have been replaced, prompts and answers are not in it.\n`;
+  return `${said}headgate: look it over before you send it, above all ${free.join('')}and names of models: keys, addresses, paths and names of clients have been replaced, prompts and answers are not in it.\n`;
 }

@@ -5,7 +5,10 @@ import { systemClock } from '../../gateway/core/clock.ts';
 import { type HistoryEntry, textOf } from '../../gateway/core/history/entry.ts';
 import { readHistory } from '../../gateway/core/history/read-history.ts';
 import { readCommandLine } from './line/command-line.ts';
+import { failed } from './asking/ask.ts';
+import { historyPath } from '../../gateway/core/history/history-file.ts';
 import { eventText } from './past/event-text.ts';
+import { whyClosed } from './past/open-file.ts';
 import { momentOf } from './past/since.ts';
 
 const DEFAULT_SINCE = '24h';
@@ -21,6 +24,11 @@ export async function events(argv: readonly string[]): Promise<number> {
     return EXIT_USAGE;
   }
   const stateDir = resolve(line.cwd, line.loaded.settings.supervisor.state_dir);
+  const closed = whyClosed(
+    stateDir,
+    (['supervisor', 'gateway'] as const).map((by) => historyPath(stateDir, by)),
+  );
+  if (closed !== null) return failed(closed);
   const all = readHistory(stateDir);
   const worker = line.own.get('worker');
   const wanted = all.filter((entry) => Date.parse(entry.at) >= from && (worker === undefined || entry['worker'] === worker));

@@ -1,13 +1,15 @@
 import { resolve } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { EXIT_FAILED, EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
 import { nearestName } from '../../gateway/config/schema/nearest-name.ts';
 import { systemClock } from '../../gateway/core/clock.ts';
 import { failed } from './asking/ask.ts';
 import { readCommandLine } from './line/command-line.ts';
 import { type Asked, mergedLogs } from './merged/merged-logs.ts';
-import { outliveReaders } from './output.ts';
+import { Outlet } from './merged/outlet.ts';
 import { engineLogs, type EngineLog } from '../../gateway/core/history/engine-logs.ts';
-import { linewise, printable } from './past/printable.ts';
+import { whyClosed } from './past/open-file.ts';
+import { linewise } from './past/printable.ts';
 import { momentOf } from './past/since.ts';
 import { follow, lastLines } from './past/tail.ts';
 
@@ -27,6 +29,13 @@ const OWN = {
   request: 'value',
 } as const;
 
+interface Named {
+  readonly stateDir: string;
+  readonly worker: string;
+  readonly kind: EngineLog['kind'];
+  readonly follows: boolean;
+}
+
 /**
  * `headgate logs`: what gateway, supervisor and engines have said, by time, from the state folder, whether or not anything runs; of one
  * WORKER, its engine's own words.
@@ -45,11 +54,20 @@ export async function logs(argv: readonly string[]): Promise<number> {
   const kind = own.has('failed') ? 'failed' : own.has('previous') ? 'previous' : null;
   const request = text('request');
   if (kind !== null && request !== null) return wrong('--request looks everywhere; --failed and --previous name one log.');
+  if (own.has('follow') && request !== null)
+    return wrong('--request shows a request that has ended, and what was said until then: there is nothing for --follow to wait for.');
   const stateDir = resolve(line.cwd, line.loaded.settings.supervisor.state_dir);
   const worker = text('worker');
-  outliveReaders();
+  const closed = whyClosed(stateDir);
+  if (closed !== null) return failed(closed);
+  process.stderr.on('error', () => {});
+  const outlet = new Outlet(process.stdout);
   if (positionals.length === 1 && since === null && worker === null && request === null && !own.has('json'))
-    return ownWords(stateDir, positionals[0]!, kind ?? 'current', lines ?? DEFAULT_LINES, own.has('follow'));
+    return ownWords(
+      { stateDir, worker: positionals[0]!, kind: kind ?? 'current', follows: own.has('follow') },
+      lines ?? DEFAULT_LINES,
+      outlet,
+    );
   const asked: Asked = {
     ...{ stateDir, kind, fromMs, request },
     workers: worker === null ? positionals : [...positionals, worker],
@@ -58,28 +76,30 @@ export async function logs(argv: readonly string[]): Promise<number> {
     follow: own.has('follow'),
     colors: process.stdout.isTTY === true && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb',
   };
-  const nothing = await mergedLogs(asked, process.stdout);
-  return nothing === null ? 0 : failed(nothing);
+  const nothing = await mergedLogs(asked, outlet);
+  if (nothing === null || nothing.isWrong) return ended(outlet, nothing === null ? null : nothing.why);
+  failed(nothing.why);
+  return 0;
 }
 
 /** The log of one engine as it is. */
-async function ownWords(stateDir: string, worker: string, kind: EngineLog['kind'], lines: number, follows: boolean): Promise<number> {
+async function ownWords(log: Named, lines: number, outlet: Outlet): Promise<number> {
+  const { stateDir, worker, kind, follows } = log;
   const found = pick(engineLogs(stateDir), stateDir, worker, kind);
   if (typeof found === 'string') return failed(found);
   process.stderr.write(`${found.path}\n`);
+  const show = linewise((shown) => void outlet.write(shown));
   try {
     const { text, end } = lastLines(found.path, lines);
-    process.stdout.write(printable(text));
-    if (!follows) {
-      if (text !== '' && !text.endsWith('\n')) process.stdout.write('\n');
-      return 0;
+    show(text);
+    if (follows) await follow(found.path, end, show, outlet.over);
+    else {
+      show(null);
+      if (text !== '' && !text.endsWith('\n')) await outlet.write('\n');
     }
-    await follow(
-      found.path,
-      end,
-      linewise((shown) => process.stdout.write(shown)),
-    );
-    return 0;
+    // It may not have heard yet that nobody reads.
+    await turn();
+    return ended(outlet, null);
   } catch (error) {
     process.stderr.write(`headgate: ${(error as Error).message}\n`);
     return EXIT_FAILED;
@@ -99,6 +119,11 @@ function pick(all: readonly EngineLog[], stateDir: string, name: string, kind: E
     all.find((log) => log.worker === name && log.kind === kind) ??
     `there is no ${kind === 'failed' ? 'log of a failure' : `${kind} log`} of ${name}.`
   );
+}
+
+function ended(outlet: Outlet, nothing: string | null): number {
+  const told = nothing ?? outlet.trouble;
+  return told === null ? 0 : failed(told);
 }
 
 function wrong(told: string): number {

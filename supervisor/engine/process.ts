@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import type { Clock, Timer } from '../../gateway/core/clock.ts';
 import { repeat } from '../../gateway/core/clock.ts';
+import { noteZone, zoneOfChild } from '../../gateway/core/history/engine-zone.ts';
 import type { Ending } from '../failure/ending.ts';
 import type { Failure } from '../failure/failure.ts';
 import type { Exit } from '../failure/row.ts';
@@ -101,6 +102,7 @@ export class EngineProcess {
     const { logs } = this.#options;
     this.#tail = new LogTail();
     rotate(logs);
+    noteZone(logs.current, zoneOfChild(plan.env['TZ'], this.#options.clock.wall()));
     this.#logFile = logs.current;
     const scratch = this.#options.scratchOf(birth.instanceId);
     makeScratch(scratch);

@@ -14,6 +14,7 @@ import {
 import { dirname, join } from 'node:path';
 import type { Clock, Timer } from '../../gateway/core/clock.ts';
 import { repeat } from '../../gateway/core/clock.ts';
+import { noteZone, readZone } from '../../gateway/core/history/engine-zone.ts';
 
 /** The log files of a worker's model: `<name>.log` of this start, `<name>.previous.log` of the one before, `<name>.failed.log` of the last that failed. */
 export interface LogFiles {
@@ -34,13 +35,16 @@ export function logFiles(directory: string, name: string): LogFiles {
 /** Makes room for a new start's log, and its folder anew where somebody has taken it away. */
 export function rotate(files: LogFiles): void {
   mkdirSync(dirname(files.current), { recursive: true, mode: 0o700 });
-  if (existsSync(files.current)) renameSync(files.current, files.previous);
+  if (!existsSync(files.current)) return;
+  renameSync(files.current, files.previous);
+  noteZone(files.previous, readZone(files.current));
 }
 
 /** Keeps a start's log beyond the next rotations: it shows the last failure. */
 export function keepAsFailed(log: string, { failed }: LogFiles): void {
   if (!existsSync(log)) return;
   rmSync(failed, { force: true });
+  noteZone(failed, readZone(log));
   try {
     linkSync(log, failed);
   } catch {

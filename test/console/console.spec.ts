@@ -67,6 +67,10 @@ describe.skipIf(CHROMIUM === null)(CHROMIUM === null ? 'no Chromium on the PATH,
     // The one error is what the browser says of the refusal itself.
     expect(wrong.filter((text) => !text.includes('401'))).toEqual([]);
     await page.screenshot({ path: join(SHOTS, 'sign-in.png') });
+    await page.fill('#key', 'another-wrong-one');
+    expect(await page.getByText('This is not the admin key.').count()).toBe(0);
+    // Whoever sees the mistake while it is judged need not wait for the verdict.
+    await page.keyboard.press('Enter');
     await signIn(page);
     await page.reload();
     await page.waitForSelector('nav.side');
@@ -117,6 +121,27 @@ describe.skipIf(CHROMIUM === null)(CHROMIUM === null ? 'no Chromium on the PATH,
     expect(await page.content()).not.toContain('headgate does');
     await page.screenshot({ path: join(SHOTS, 'calls-open.png') });
     expect(wrong).toEqual([]);
+    await page.context().close();
+  });
+
+  test('what has happened stands on the overview, with a mark at the worker, and requests refused at the door among the calls', async () => {
+    const { page } = await look(browser, url, 'light', 1280);
+    await signIn(page);
+    await show(page, '');
+    const events = page.getByRole('list', { name: 'Events, newest first' });
+    await events.getByText('is ready').first().waitFor();
+    await events
+      .getByText(/failed \(/)
+      .first()
+      .waitFor();
+    expect(await page.locator('.basin .fell').first().innerText()).toMatch(/^Failed (?:just now|\d+ min ago)$/);
+    expect(await page.locator('.panel', { hasText: 'Turned away or cut off' }).innerText()).toContain('operator');
+    await show(page, 'calls');
+    await page.getByRole('button', { name: 'Refused' }).click();
+    const row = page.getByRole('row', { name: '404 model not found' }).first();
+    await row.waitFor();
+    await page.getByText(/^401 /).first().waitFor();
+    await page.screenshot({ path: join(SHOTS, 'calls-refused.png') });
     await page.context().close();
   });
 

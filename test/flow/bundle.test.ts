@@ -118,6 +118,12 @@ function stateFolder(): string {
   writeFileSync(join(folder, 'logs', 'worker-1.test-model.log'), `${log}\n`.repeat(400));
   writeFileSync(join(folder, 'logs', 'worker-1.test-model.failed.log'), `${log}\n`);
   writeFileSync(join(folder, 'logs', 'worker-2.test-model.log'), Buffer.alloc(300_000, 0xc3));
+  const kept = all.map((text) => {
+    const said = { level: 'info', time: '2026-01-02T03:04:05.678Z', event: 'request.end', msg: 'request complete', key: PLANTED.tenant };
+    return `${JSON.stringify({ ...said, request_id: PLANTED.requestId, path: PLANTED.path, message: `no ${PLANTED.engineHost}: ${PLANTED.flagKey} of "${PLANTED.prompt}"`, prompt: text })}\n`;
+  });
+  writeFileSync(join(folder, 'logs', 'gateway.1.jsonl'), kept.join('').repeat(20));
+  writeFileSync(join(folder, 'logs', 'supervisor.jsonl'), `${kept.join('')}${all.join(' ')}\n`);
   return folder;
 }
 
@@ -149,6 +155,8 @@ test('the bundle of a gateway holds what explains it, and nothing that was plant
   expect(bundle.status.workers).toMatchObject([{ state: 'ready', in_flight: 0 }]);
   expect(bundle.metrics.lines.join('\n')).toContain('headgate_requests_total{');
   expect(bundle.gateway_log['process 1'].newest_first.map(({ event }: any) => event)).toContain('request.end');
+  expect(bundle.kept_logs.gateway.newest_first.length).toBeGreaterThan(100);
+  expect(bundle.kept_logs.supervisor).toMatchObject({ lines_left_out: 1 });
   expect(bundle.stores).toMatchObject({ shared_state: 'redis', shared_state_up: false });
 
   // The same text has the same number wherever it stands.

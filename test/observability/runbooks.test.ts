@@ -20,10 +20,13 @@ function sentTo(page: string): [board: string, panel: string][] {
   });
 }
 
-/** Settings that a page names, whole. */
+/** A part of a model's settings, which is no setting by itself: `models[].swap`. */
+const OF_MODELS: ReadonlySet<string> = new Set(['swap']);
+
+/** Settings that a page names, whole, and those whose beginning it has left out. */
 function settingsIn(page: string): string[] {
   const named = [...page.matchAll(/`([a-z_]+(?:\.[a-z_]+)+)[`:]/g)].map(([, path]) => path!);
-  return named.filter((path) => path.split('.', 1)[0]! in defaultSettings());
+  return named.filter((path) => path.split('.', 1)[0]! in defaultSettings() || OF_MODELS.has(path.split('.', 1)[0]!));
 }
 
 function isThere(path: string): boolean {
@@ -53,5 +56,9 @@ test('a panel and a setting that are none are told from those that are', () => {
     ['A', 'c'],
     ['D', 'e'],
   ]);
-  expect(settingsIn('`telemetry.slow_ms`, `telemetry.slow_ns: 1`, `traces.lost`').map(isThere)).toEqual([true, false]);
+  expect(settingsIn('`telemetry.slow_ms`, `telemetry.slow_ns: 1`, `traces.lost`, `swap.dwell_ms`').map(isThere)).toEqual([
+    true,
+    false,
+    false,
+  ]);
 });

@@ -88,6 +88,21 @@ test('where nothing runs it is made of the state folder, goes to standard output
     head: ['INFO 11-30 00:00:00 [core.py:1] loading'],
     tail: ['RuntimeError: CUDA error'],
   });
+  expect(found.kept_logs).toBeUndefined();
+  const parts = found.left_out.map(({ part }: { part: string }) => part);
+  expect(parts).toEqual(['status', 'stats', 'runtime', 'supervisor', 'stores', 'gateway_log', 'metrics', 'kept_logs']);
+  expect(made.err).not.toMatch(/"(?:gateway_log|kept_logs)"/);
+  const line = (event: string, msg: string) => `${JSON.stringify({ level: 'info', time: entry.at, event, msg })}\n`;
+  writeFileSync(join(logs, 'gateway.1.jsonl'), line('listening', 'of the life before'));
+  writeFileSync(join(logs, 'gateway.jsonl'), `${line('drain', 'of its end')}${line('nobody.knows', 'secret')}{half`);
+  writeFileSync(join(logs, 'supervisor.jsonl'), line('supervisor.start', 'x').repeat(5_000));
+  const kept = await bundle(folder, '-o', '-');
+  const { gateway, supervisor } = JSON.parse(kept.out).kept_logs as any;
+  expect(gateway).toMatchObject({ older_bytes_unread: 0, lines_left_out: 2 });
+  expect(gateway.newest_first.map(({ msg }: { msg: string }) => msg)).toEqual(['of its end', 'of the life before']);
+  expect(supervisor.older_bytes_unread).toBeGreaterThan(0);
+  expect(supervisor.newest_first.length).toBeGreaterThan(100);
+  expect(kept.err).toContain('"kept_logs"');
   expect((await bundle(folder, '-o', 'mine.json')).err).toContain('is there already');
 });
 

@@ -47,7 +47,7 @@ test('while a model loads every place tells the same time, and words and header 
   // oxlint-disable-next-line no-control-regex
   await headgate.prints(/\r\u001b\[2K\S+ · \w+ · \d+ % · about \d+ s left\r/);
   // oxlint-disable-next-line no-control-regex
-  expect(headgate.output()).toMatch(/^\r\u001b\[2K\d\d:\d\d:\d\d\.\d{3} INFO {2}listening · gateway on /m);
+  expect(headgate.output()).toMatch(/^\r\u001b\[2K\d\d:\d\d:\d\d\.\d{3}Z INFO {2}listening · gateway on /m);
   await using command = run(process.execPath, [CLI, 'status', ...flags]);
   await command.exited;
   expect(command.output()).toMatch(/worker-1 .* starting \(process, \d+ %, about \d+ s left\)/);

@@ -311,7 +311,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/console',
     idea: 'what an operator looks at in a browser: the page, what was seen in fifteen minutes, and what happens now',
-    knows: ['gateway/core', 'gateway/core/secrets', 'gateway/http', 'gateway/http/pages', 'gateway/link'],
+    knows: ['gateway/core', 'gateway/core/history', 'gateway/core/secrets', 'gateway/http', 'gateway/http/pages', 'gateway/link'],
   },
   {
     path: 'gateway/records.ts',
@@ -431,7 +431,7 @@ export const ROOMS: readonly Room[] = [
   },
 
   { path: 'supervisor/flags', idea: 'the flags of vllm serve, as data', knows: ['gateway/config/schema'], pure: true },
-  { path: 'supervisor/system', idea: 'processes, ports, files, memory of the host', knows: ['gateway/core'] },
+  { path: 'supervisor/system', idea: 'processes, ports, files, memory of the host', knows: ['gateway/core', 'gateway/core/history'] },
   {
     path: 'supervisor/gpu',
     idea: 'which cards there are, as the driver says',
@@ -479,6 +479,7 @@ export const ROOMS: readonly Room[] = [
     knows: [
       'gateway/config/schema',
       'gateway/core',
+      'gateway/core/history',
       'gateway/core/secrets',
       'supervisor/failure',
       'supervisor/flags',
@@ -703,7 +704,15 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'scripts/commands/asking',
     idea: 'finds the running gateway, and asks it',
-    knows: ['gateway/config', 'gateway/config/schema', 'gateway/core', 'gateway/link', 'scripts/commands/line', 'scripts/load'],
+    knows: [
+      'gateway/config',
+      'gateway/config/schema',
+      'gateway/core',
+      'gateway/core/history',
+      'gateway/link',
+      'scripts/commands/line',
+      'scripts/load',
+    ],
   },
   {
     path: 'scripts/commands/bundling',

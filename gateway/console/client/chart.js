@@ -3,6 +3,7 @@ import uPlot from 'uplot';
 import { html } from './html.js';
 import * as history from './history.js';
 import { theme } from './look.js';
+import { clockTime, zone } from './when.js';
 
 const HEIGHT = 176;
 /** Between lines, where what is shown is counted. */
@@ -125,6 +126,6 @@ function tell(self, host, lines, show) {
     return;
   }
   const at = self.data[0][idx];
-  tip.textContent = `${new Date(at * 1000).toLocaleTimeString('en-GB')}   ${lines.map(({ label }, i) => `${label} ${show(self.data[i + 1][idx] ?? null)}`).join('   ')}`;
+  tip.textContent = `${clockTime(at * 1000)} ${zone(at * 1000)}   ${lines.map(({ label }, i) => `${label} ${show(self.data[i + 1][idx] ?? null)}`).join('   ')}`;
   tip.hidden = false;
 }

@@ -50,11 +50,6 @@ export function percent(ratio) {
   return `${number(ratio * 100, ratio > 0 && ratio < 0.1 ? 1 : 0)} %`;
 }
 
-/** @param {number | string} at */
-export function clockTime(at) {
-  return new Date(at).toLocaleTimeString('en-GB');
-}
-
 /** @param {number} count @param {string} one @param {string} [many] */
 export function count(count, one, many = `${one}s`) {
   return `${number(count)} ${count === 1 ? one : many}`;

@@ -1,7 +1,6 @@
 import { render } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { signal } from '@preact/signals';
-import { clockTime } from './format.js';
 import { html } from './html.js';
 import { theme, turnTheme } from './look.js';
 import { Waves } from './parts.js';
@@ -14,6 +13,7 @@ import { Overview } from './views/overview.js';
 import { Playground } from './views/playground.js';
 import { Settings } from './views/settings.js';
 import { Workers } from './views/workers.js';
+import { Time, zone } from './when.js';
 
 /** @type {readonly { path: string, name: string, view: any, icon: string }[]} */
 const VIEWS = [
@@ -104,6 +104,7 @@ function Main({ at }) {
   return html`<main ref=${main} tabindex="-1" id="main" aria-label=${at.name}>
     <div class="top">
       <h1>${at.name}</h1>
+      <span class="aside zone" title="Logs and commands: UTC">Times in ${zone()}</span>
       <${Pulse} />
     </div>
     <${Lost} />
@@ -118,7 +119,7 @@ function Lost() {
   const link = store.link.value;
   if (link === 'live' || link === 'loading') return '';
   return html`<p class="callout bad lost" role="alert">
-    <strong>${store.why.value} Trying again.</strong> What is shown here is from ${clockTime(store.heardAt.value)}.
+    <strong>${store.why.value} Trying again.</strong> What is shown here is from <${Time} at=${store.heardAt.value} zoned />.
   </p>`;
 }
 
@@ -137,13 +138,22 @@ function Notice() {
 function SignIn() {
   const [key, setKey] = useState('');
   const [problem, setProblem] = useState(store.whyOut.value);
-  const [isBusy, setBusy] = useState(false);
+  /** The key that is being judged; null: none. */
+  const [judged, setJudged] = useState(/** @type {string | null} */ (null));
+  const turn = useRef(0);
   /** @param {Event} event */
   const go = async (event) => {
     event.preventDefault();
-    setBusy(true);
-    setProblem(await store.signIn(key.trim()));
-    setBusy(false);
+    const given = key.trim();
+    if (given === judged) return;
+    // Another key may come while one is judged: what is said is of the last.
+    const mine = ++turn.current;
+    setJudged(given);
+    setProblem(null);
+    const why = await store.signIn(given);
+    if (mine !== turn.current) return;
+    setProblem(why);
+    setJudged(null);
   };
   return html`<main class="door">
     <form class="panel" onSubmit=${go}>
@@ -157,11 +167,14 @@ function SignIn() {
         autofocus
         required
         value=${key}
-        onInput=${(/** @type {any} */ event) => setKey(event.target.value)}
+        onInput=${(/** @type {any} */ event) => {
+          setKey(event.target.value);
+          setProblem(null);
+        }}
         aria-describedby="key-help"
       />
       ${problem !== null && html`<p class="problem" role="alert">${problem}</p>`}
-      <button class="primary" disabled=${isBusy}>${isBusy ? 'Looking at it…' : 'Open'}</button>
+      <button class="primary" aria-busy=${judged !== null}>${judged !== null && judged === key.trim() ? 'Looking at it…' : 'Open'}</button>
       <p id="key-help" class="help">
         It is in <code>.headgate/admin.key</code> on the machine where Headgate runs, unless <code>admin.key</code> is set. A client's key
         with <code>admin: true</code> opens it as well.

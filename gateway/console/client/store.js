@@ -6,6 +6,8 @@ import * as history from './history.js';
 /** @typedef {import('../call-facts.ts').CallFacts} Facts */
 
 const MOST_ENDED = 300;
+/** Of those that were refused before they became calls: they must not push out the others. */
+const MOST_EARLY = 100;
 /** Three seconds without a word: what is shown may not be so any more. */
 const STALE_MS = 3_500;
 
@@ -24,6 +26,8 @@ export const live = signal(/** @type {readonly Facts[]} */ ([]));
 export const ended = signal(/** @type {readonly Ended[]} */ ([]));
 export const breakers = signal(/** @type {Record<string, import('../observer.ts').Breaker>} */ ({}));
 export const limits = signal(/** @type {import('../observer.ts').Moment['limits']} */ ([]));
+/** What is on record, newest first. */
+export const happenings = signal(/** @type {readonly import('../happenings.ts').Happening[]} */ ([]));
 /** When the status came, in the page's own milliseconds: what goes on by itself is counted from there. */
 export const statusAt = signal(0);
 /** What is said aloud, and shown for a while. */
@@ -48,6 +52,7 @@ export function connect() {
     breakers.value = data.breakers;
     limits.value = data.limits;
     ended.value = newestFirst(data.ended);
+    happenings.value = data.happenings.toReversed();
     heard();
   });
   source.addEventListener('delta', (event) => {
@@ -57,6 +62,7 @@ export function connect() {
     live.value = data.live;
     if (data.breakers) breakers.value = data.breakers;
     if (data.limits) limits.value = data.limits;
+    if (data.happenings) happenings.value = data.happenings.toReversed();
     if (data.ended.length > 0) {
       const known = new Set(ended.value.map(({ id, at }) => `${id} ${at}`));
       const news = data.ended.filter((/** @type {Ended} */ { id, at }) => !known.has(`${id} ${at}`));
@@ -69,7 +75,10 @@ export function connect() {
 
 /** @param {Ended[]} calls */
 function newestFirst(calls) {
-  return calls.toSorted((a, b) => b.at + b.duration_ms - (a.at + a.duration_ms)).slice(0, MOST_ENDED);
+  let [early, whole] = [0, 0];
+  return calls
+    .toSorted((a, b) => b.at + b.duration_ms - (a.at + a.duration_ms))
+    .filter(({ priority }) => (priority === '' ? ++early <= MOST_EARLY : ++whole <= MOST_ENDED));
 }
 
 function heard() {

@@ -8,7 +8,7 @@ import { entriesOf } from './read-history.ts';
  */
 export function lostLife(stateDir: string, by: Historian): { readonly pid: number; readonly startedAt: string } | null {
   const last = entriesOf(stateDir, by).findLast((entry) => isBeginning(entry, by) || isEnd(entry, by));
-  if (!last || isEnd(last, by) || last.process === process.pid || isAlive(last.process)) return null;
+  if (!last || isEnd(last, by) || last.process === process.pid || isOurs(last.process)) return null;
   return { pid: last.process, startedAt: last.at };
 }
 
@@ -22,8 +22,8 @@ function isEnd(entry: Entry, by: Historian): boolean {
   return by === 'supervisor' ? entry.event === 'supervisor.end' : entry.event === 'drain' && textOf(entry, 'stage') === 'end';
 }
 
-/** A pid is used again by others, and one that nobody has waited for yet has no command line any more. */
-function isAlive(pid: number): boolean {
+/** Whether it is a process of Headgate's: a pid is used again by others, and one that nobody has waited for yet has no command line any more. */
+export function isOurs(pid: number): boolean {
   try {
     if (existsSync('/proc/self/cmdline')) return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('headgate');
     return process.kill(pid, 0);

@@ -5,7 +5,7 @@ import { historyPath } from './history-file.ts';
 
 /** Everything that is on record in a state folder, oldest first. What cannot be read is left out. */
 export function readHistory(stateDir: string): HistoryEntry[] {
-  return merged(entriesOf(stateDir, 'supervisor'), entriesOf(stateDir, 'gateway'));
+  return mergedHistory(entriesOf(stateDir, 'supervisor'), entriesOf(stateDir, 'gateway'));
 }
 
 /** What one of the two has taken down, in the order of its writing. */
@@ -28,7 +28,7 @@ export function failuresIn(entries: readonly HistoryEntry[]): Map<string, Worker
 }
 
 /** By time, but each in its own order: a clock that was set back must not turn a story around. */
-function merged(a: readonly HistoryEntry[], b: readonly HistoryEntry[]): HistoryEntry[] {
+export function mergedHistory(a: readonly HistoryEntry[], b: readonly HistoryEntry[]): HistoryEntry[] {
   const all: HistoryEntry[] = [];
   let [i, j] = [0, 0];
   while (i < a.length || j < b.length) {

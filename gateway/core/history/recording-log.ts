@@ -17,6 +17,13 @@ const OF_WORKERS = [
   ...['worker.record', 'model.swap'],
 ];
 
+const OF_ALL: ReadonlySet<string> = new Set([...OF_BOTH, ...OF_THE_GATEWAY, ...OF_WORKERS, 'supervisor.plan']);
+
+/** Whether a line of the log with this event may stand in the history as well. */
+export function mayBeRecorded(event: string): boolean {
+  return OF_ALL.has(event);
+}
+
 /**
  * A log that also takes down what belongs into the history, whatever its level lets through. `workers`: whether lines about workers do;
  * a supervisor takes down its own.

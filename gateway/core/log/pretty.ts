@@ -1,3 +1,6 @@
+import { plainText } from '../secrets/plain-text.ts';
+import { requestText } from './request-text.ts';
+
 /** Keys that the head of a pretty line shows already. */
 const IN_HEAD: ReadonlySet<string> = new Set(['time', 'level', 'event', 'msg']);
 /** What a terminal might obey instead of showing. */
@@ -6,19 +9,28 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 const CLOCK_START = 'YYYY-MM-DDT'.length;
 const CLOCK_END = 'YYYY-MM-DDThh:mm:ss.mmm'.length;
 
-/** A JSON log line as one line for people: `12:34:56.789 INFO  request.end  message  key=value …`. */
+/** Of a request the line has what this leaves out, where it went wrong. */
+const CAUSES = ['error_name', 'cause_code', 'stack'];
+
+/**
+ * A JSON log line as one line for people: `12:34:56.789Z INFO  event · message key=value …`, in UTC as everywhere in the log. That of a
+ * request reads as `headgate logs` shows it.
+ */
 export function prettyLine(json: string): string {
   const { time, level, event, msg, ...rest } = JSON.parse(json) as Record<string, unknown>;
-  const head = [
-    String(time).slice(CLOCK_START, CLOCK_END),
-    String(level).toUpperCase().padEnd(5),
-    shown(event),
-    msg === undefined || msg === '' ? '' : `· ${shownText(String(msg))}`,
-  ];
+  const isRequest = event === 'request.end';
+  const head = [`${String(time).slice(CLOCK_START, CLOCK_END)}Z`, String(level).toUpperCase().padEnd(5)];
+  const told = isRequest
+    ? [plainText(requestText(rest)).replaceAll('\t', ' ')]
+    : [shown(event), isEmpty(msg) ? '' : `· ${shownText(String(msg))}`];
   const fields = Object.entries(rest)
-    .filter(([key]) => !IN_HEAD.has(key))
+    .filter(([key, value]) => (isRequest ? CAUSES.includes(key) : !IN_HEAD.has(key)) && !isEmpty(value))
     .map(([key, value]) => `${key}=${shown(value)}`);
-  return [...head, ...fields].filter((part) => part !== '').join(' ') + '\n';
+  return [...head, ...told, ...fields].filter((part) => part !== '').join(' ') + '\n';
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0);
 }
 
 function shown(value: unknown): string {

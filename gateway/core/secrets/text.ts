@@ -49,7 +49,7 @@ const FORMS: readonly (readonly [RegExp, string])[] = [
     /\bhf_(?=[A-Za-z\d]{8})(?:[a-z]{0,200}[A-Z\d][A-Za-z\d]{0,200}|(?!quantization|generation|transformers|compatible)[a-z]{10,200})(?![A-Za-z\d_])/g,
     REDACTED,
   ],
-  [/\bsk-[\w-]{12,300}/g, REDACTED],
+  [/\b(?:sk|hg)-[\w-]{12,300}/g, REDACTED],
   [/\b(?:[prs]k_(?:live|test)_|gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|nvapi-|npm_|pypi-|AIza|ya29\.)[\w-]{16,300}/g, REDACTED],
   [/\b(?:AKIA|ASIA|AROA|ABIA)[A-Z\d]{16}\b/g, REDACTED],
   [/\beyJ[\w-]{8,4000}\.[\w-]{8,4000}\.[\w-]{0,4000}/g, REDACTED],
@@ -59,7 +59,7 @@ const FORMS: readonly (readonly [RegExp, string])[] = [
 
 /** What every form above has some of: most texts have none of it, and are not looked at again. */
 const SUSPECT =
-  /@|key|token|secret|passw|passphrase|credential|authorization|bearer|basic|sig=|signature|policy=|hf_|sk-|[prs]k_(?:live|test)_|gh[pousr]_|github_pat_|glpat-|xox|nvapi-|npm_|pypi-|aiza|ya29\.|a(?:ki|si|ro|bi)a|eyj/i;
+  /@|key|token|secret|passw|passphrase|credential|authorization|bearer|basic|sig=|signature|policy=|hf_|sk-|hg-|[prs]k_(?:live|test)_|gh[pousr]_|github_pat_|glpat-|xox|nvapi-|npm_|pypi-|aiza|ya29\.|a(?:ki|si|ro|bi)a|eyj/i;
 
 /** What was taken out may have stood in the way of a word border; more often than this it does not happen in a row. */
 const ROUNDS = 8;

@@ -9,8 +9,11 @@ import type { statsBody } from '../../telemetry/stats.ts';
 /** GET /admin/status. Seconds are whole; null where nobody can say. */
 export interface AdminStatus {
   readonly version: string;
-  /** The process to send signals to; `processes`: those that serve, where several do. */
-  readonly gateway: { readonly pid: number; readonly processes?: readonly number[] };
+  /**
+   * The process to send signals to; `processes`: those that serve, where several do. `draining`: it ends, when what flows has ended or its
+   * time is up; an earlier version does not say.
+   */
+  readonly gateway: { readonly pid: number; readonly processes?: readonly number[]; readonly draining?: boolean };
   /** A supervisor launches the workers, whether or not it has been heard of yet. */
   readonly supervised: boolean;
   /** null: none, or not heard of yet. */

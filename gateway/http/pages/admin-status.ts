@@ -17,10 +17,11 @@ export function adminStatus(
   clock: Clock,
   version: string,
   recall: Recall = () => null,
+  draining = false,
 ): AdminStatus {
   return {
     version,
-    gateway: { pid: process.pid },
+    gateway: { pid: process.pid, draining },
     supervised,
     supervisor: snapshot === null ? null : supervisorStatus(snapshot.pid, link, clock),
     engine:

@@ -85,6 +85,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
       ...base,
       collect() {
         gauge.reset();
+        // prom-client gives a gauge without labels a 0 of its own, which would tell of what nobody has read.
+        if (base.labelNames?.length === 0) gauge.remove();
         const facts = { ...sources, ledger, clock: options.clock, loop: options.loop, build: options };
         let room = MAX_SERIES;
         read(facts, (value, ...labels) => {

@@ -1,11 +1,12 @@
 import { urlToHttpOptions } from 'node:url';
 import { adminKeyFile, findAdminKey, type AdminKey } from '../../../gateway/config/admin-key.ts';
 import type { LoadedSettings } from '../../../gateway/config/load.ts';
-import type { Settings } from '../../../gateway/config/schema/settings.ts';
 import { EXIT_FAILED } from '../../../gateway/config/exit-codes.ts';
 import { exchange } from '../../../gateway/core/exchange.ts';
+import { whatIsThere } from './absent.ts';
 import { findGateway, type Found, type Surface } from './find-gateway.ts';
 
+const THERE = '. Is it running there? --port and --config say where to ask.';
 const LIMITS = { silenceMs: 5_000, totalMs: 10_000 };
 
 export type Answer<T> =
@@ -38,16 +39,12 @@ export async function ask<T>(
     const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
     return {
       kind: 'failed',
-      message: `No gateway answers on ${base} (${code})${unknownHere(where, settings)}. Is it running there? --port and --config say where to ask.`,
+      message: `No gateway answers on ${base} (${code})${where.isGuess ? await whatIsThere(settings, process.cwd()) : THERE}`,
       // What is no JSON comes from somebody else.
       isAway: !(error instanceof SyntaxError),
       code: null,
     };
   }
-}
-
-function unknownHere({ isGuess }: Found, { supervisor }: Settings): string {
-  return isGuess ? `, and none that was started in this folder (${supervisor.state_dir})` : '';
 }
 
 /** Why the gateway does not know us, and what helps. */

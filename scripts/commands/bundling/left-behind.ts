@@ -1,4 +1,5 @@
 import { assemble, type Part } from '../../../gateway/bundle/assemble.ts';
+import { keptLogsPart } from '../../../gateway/bundle/kept-logs.ts';
 import { machinePart } from '../../../gateway/bundle/machine.ts';
 import type { Pace } from '../../../gateway/bundle/pace.ts';
 import { settingsPart } from '../../../gateway/bundle/settings-part.ts';
@@ -21,6 +22,11 @@ interface LeftBehind {
 }
 
 const KIB = 1024;
+/** What only a gateway that answers can say. */
+const OF_A_GATEWAY = ['status', 'stats', 'runtime', 'supervisor', 'stores', 'gateway_log', 'metrics'].map((part) => ({
+  part,
+  why: part === 'gateway_log' ? 'no gateway has answered: its last lines are in kept_logs, where they are kept' : 'no gateway has answered',
+}));
 
 /** The text of a bundle where no gateway answers: what is on record in the state folder, and what can be seen from outside. */
 export async function leftBehind({ loaded, stateDir, env, why, seen, clock, veil, pace }: LeftBehind): Promise<string> {
@@ -36,14 +42,15 @@ export async function leftBehind({ loaded, stateDir, env, why, seen, clock, veil
     { name: 'last_failures', bytes: 64 * KIB, make: () => failures },
     { name: 'history', bytes: 640 * KIB, make: () => historyPart(past, veil, pace) },
     { name: 'engine_logs', bytes: 1_280 * KIB, make: () => engineLogsPart(stateDir, veil, pace) },
+    { name: 'kept_logs', bytes: 640 * KIB, make: () => keptLogsPart(stateDir, veil, pace) },
   ];
-  return assemble(parts, summary, veil, clock, pace);
+  return assemble(parts, summary, veil, clock, pace, OF_A_GATEWAY);
 
   function summary(): string[] {
     const problems = (seen.doctor as { readonly problems?: readonly string[] }).problems ?? [];
     const troubles = [...troublesIn(past, clock.wall())].map(([name, count]) => `${name} (${count})`);
     return [
-      'No gateway has answered: this is made of what is on record in the state folder. It has no metrics, no status and no log of the gateway.',
+      'No gateway has answered: this is made of what is on record in the state folder. "left_out" says what is missing.',
       ...(seen.settings_problems.length > 0 ? [`The settings do not hold: ${seen.settings_problems.join('; ')}`] : []),
       ...problems.map((problem) => `The doctor says: ${problem}`),
       ...failures.map(({ worker, failure }) => `${String(worker)} failed last with ${wordsOf(failure)}.`),

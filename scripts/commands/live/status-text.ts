@@ -7,9 +7,13 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
   const lines: string[] = [];
   lines.push(`Headgate ${status.version} · ${engineText(status)}`);
   const supervisor = status.supervisor === null ? '' : ` · supervisor process ${status.supervisor.pid}`;
-  const { pid, processes = [] } = status.gateway;
+  const { pid, processes = [], draining = false } = status.gateway;
   const serving = processes.length > 0 ? ` (keeps ${processes.join(', ')}, which serve)` : '';
   lines.push(`gateway process ${pid}${serving}${supervisor}`);
+  if (draining)
+    lines.push(
+      `the gateway is ending: it takes no new calls, and is gone when the ${stats.queue.in_flight} in flight have ended or drain.grace_ms is over`,
+    );
   if (status.profile !== null) lines.push(`profile ${profilesText(status)} · tuning ${status.tuning}`);
   const isKnown = status.workers.some(({ gpus }) => gpus !== null);
   for (const gpu of status.gpus) {

@@ -1,29 +1,38 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
-import { StringDecoder } from 'node:string_decoder';
+import { type Clock, systemClock } from '../../../gateway/core/clock.ts';
+import { statOf } from '../past/open-file.ts';
+import { OpenLines } from './open-lines.ts';
 
-const PIECE_BYTES = 64 * 1024;
-/** What is kept of a line, in characters: more than the longest of ours. */
-const MOST_CHARS = 64 * 1024;
+/** Others write on to a file that has given way until they see it, in two seconds. */
+const STAY_MS = 5_000;
+/** Each is as large as a file may become: more in those seconds is no log. */
+const MOST_FORMER = 4;
+
+interface Former {
+  readonly lines: OpenLines;
+  /** Monotonic milliseconds. */
+  readonly untilMs: number;
+}
 
 /** The lines of a file that grows, is emptied, moved away and made anew, a piece at a time. */
 export class LineReader {
   readonly #path: string;
   readonly #onTrouble: (reason: string) => void;
-  readonly #piece = Buffer.allocUnsafe(PIECE_BYTES);
-  #letters = new StringDecoder('utf8');
-  #fd: number | null = null;
-  #inode = 0;
+  readonly #clock: Clock;
   #offset: number;
-  #held = '';
-  /** Characters of the line that were not held. */
-  #cut = 0;
+  #now: OpenLines | null = null;
+  /** What had the name before, the oldest first. */
+  #former: Former[] = [];
+  #inode = 0;
   #latestMs = 0;
+  /** What the one before ended with, without an end. */
+  #rest: string | null = null;
 
   /** @param onTrouble told why it cannot be read; not where it is only gone */
-  constructor(path: string, offset: number, onTrouble: (reason: string) => void) {
+  constructor(path: string, offset: number, onTrouble: (reason: string) => void, clock: Clock = systemClock) {
     this.#path = path;
     this.#offset = offset;
     this.#onTrouble = onTrouble;
+    this.#clock = clock;
     this.#open();
   }
 
@@ -34,81 +43,74 @@ export class LineReader {
 
   /** Lines that have an end, of the next piece; null where there is no more now. */
   read(): string[] | null {
-    if (this.#fd === null) return null;
-    try {
-      const { size, mtimeMs } = fstatSync(this.#fd);
-      this.#latestMs = mtimeMs;
-      // Somebody has emptied it.
-      if (size < this.#offset) this.#offset = 0;
-      const bytes = readSync(this.#fd, this.#piece, 0, PIECE_BYTES, this.#offset);
-      if (bytes === 0) return null;
-      this.#offset += bytes;
-      return this.#lines(this.#letters.write(this.#piece.subarray(0, bytes)));
-    } catch (error) {
-      this.#onTrouble((error as Error).message);
-      this.close();
-      return null;
+    for (const former of [...this.#former]) {
+      const lines = this.#readOf(former.lines);
+      if (lines !== null) return lines;
+      if (this.#clock.now() < former.untilMs) continue;
+      const rest = former.lines.rest();
+      this.#leave(former);
+      if (rest !== null) return [rest];
     }
+    return this.#now && this.#readOf(this.#now);
   }
 
   /** The last line, where it has no end; null where there is none. */
   rest(): string | null {
-    return this.#held === '' && this.#cut === 0 ? null : this.#take();
+    const rest = this.#rest;
+    this.#rest = null;
+    return rest ?? this.#now?.rest() ?? null;
   }
 
-  /** Where another file has the name now, goes on with that. To be asked when the old one is read to its end. */
+  /** Where another file has the name now, goes on with that, and stays with the old one for a while. To be asked when it is read to its end. */
   goOn(): boolean {
-    const inode = statSync(this.#path, { throwIfNoEntry: false })?.ino ?? this.#inode;
-    if (inode === this.#inode && this.#fd !== null) return false;
-    this.close();
+    const inode = statOf(this.#path)?.ino ?? this.#inode;
+    if (inode === this.#inode && this.#now !== null) return false;
     if (inode !== this.#inode) this.#offset = 0;
+    if (this.#now !== null) {
+      this.#rest = this.#now.rest();
+      this.#former.push({ lines: this.#now, untilMs: this.#clock.now() + STAY_MS });
+      this.#now = null;
+      if (this.#former.length > MOST_FORMER) this.#leave(this.#former[0]!);
+    }
     return this.#open();
   }
 
   close(): void {
-    if (this.#fd !== null) closeSync(this.#fd);
-    this.#fd = null;
+    this.#now?.close();
+    this.#now = null;
+    for (const former of [...this.#former]) this.#leave(former);
+  }
+
+  #readOf(lines: OpenLines): string[] | null {
+    try {
+      return lines.read();
+    } catch (error) {
+      this.#onTrouble((error as Error).message);
+      if (lines !== this.#now) return null;
+      this.#offset = lines.offset;
+      lines.close();
+      this.#now = null;
+      return null;
+    } finally {
+      this.#latestMs = lines.latestMs;
+    }
+  }
+
+  #leave(former: Former): void {
+    former.lines.close();
+    this.#former = this.#former.filter((one) => one !== former);
   }
 
   #open(): boolean {
     try {
-      this.#fd = openSync(this.#path, 'r');
-      const { ino, mtimeMs } = fstatSync(this.#fd);
-      this.#inode = ino;
-      this.#latestMs = mtimeMs;
-      this.#letters = new StringDecoder('utf8');
+      this.#now = new OpenLines(this.#path, this.#offset);
+      this.#inode = this.#now.inode;
+      this.#latestMs = this.#now.latestMs;
       return true;
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       if (code !== 'ENOENT') this.#onTrouble(message);
       return false;
     }
-  }
-
-  #lines(text: string): string[] {
-    const lines: string[] = [];
-    let from = 0;
-    for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', from)) {
-      this.#hold(text.slice(from, end));
-      lines.push(this.#take());
-      from = end + 1;
-    }
-    this.#hold(text.slice(from));
-    return lines;
-  }
-
-  #hold(part: string): void {
-    const all = this.#held + part;
-    // A progress bar that never ends its line: what is shown of it is the last.
-    const text = all.length > MOST_CHARS && all.includes('\r') ? all.slice(all.lastIndexOf('\r') + 1) : all;
-    this.#held = text.slice(0, MOST_CHARS);
-    this.#cut += text.length - this.#held.length;
-  }
-
-  #take(): string {
-    const line = this.#cut === 0 ? this.#held : `${this.#held}… (${this.#cut} more characters)`;
-    this.#held = '';
-    this.#cut = 0;
-    return line;
   }
 }

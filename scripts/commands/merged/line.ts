@@ -5,6 +5,8 @@ export type Origin = 'engine' | 'log' | 'history';
 export interface Line {
   /** Wall-clock milliseconds. Lines of engines are known to the second. */
   readonly atMs: number;
+  /** Of a line without a stamp: it was printed between then and `atMs`. */
+  readonly sinceMs?: number;
   /** `gateway`, `supervisor`, or the id of the worker whose engine has printed it. */
   readonly source: string;
   readonly origin: Origin;

@@ -1,6 +1,6 @@
-import { statSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { type Clock, sleep } from '../../../gateway/core/clock.ts';
+import { statOf } from '../past/open-file.ts';
 import { beginOfLast } from '../past/tail.ts';
 import type { Wanted } from './json-parser.ts';
 import type { Line } from './line.ts';
@@ -28,6 +28,8 @@ export interface Question {
 }
 
 const LOOK_MS = 250;
+/** Ours write some lines at a time, so that one of now may come behind one that others say next. */
+const LATE_MS = 300;
 const AT_ONCE = 512;
 /** What an engine may print in a row without saying when: a traceback, requests of ten seconds. */
 const UNSTAMPED_LINES = 2_000;
@@ -67,7 +69,7 @@ export async function tell(clock: Clock, question: Question, signal?: AbortSigna
     while (!signal?.aborted) {
       await sleep(clock, LOOK_MS);
       for (const place of question.places()) if (place.isLive && !taps.has(place.path)) open(place, passedOver.get(place.path) ?? 0);
-      if (!(await showNews(question, [...taps.values()], isWanted))) break;
+      if (!(await showNews(clock, question, [...taps.values()], isWanted))) break;
     }
     return count;
   } finally {
@@ -98,9 +100,12 @@ async function showPast(question: Question, taps: readonly Tap[], isWanted: (lin
   return most === null ? count : Math.min(most, count);
 }
 
-async function showNews({ show }: Question, taps: readonly Tap[], isWanted: (line: Line) => boolean): Promise<boolean> {
+async function showNews(clock: Clock, { show }: Question, taps: readonly Tap[], isWanted: (line: Line) => boolean): Promise<boolean> {
   let some: Line[] = [];
-  for (const line of merge(taps)) {
+  const now = clock.wall();
+  // One of the time to come is of another clock, and would wait for ever.
+  const isFresh = ({ atMs }: Line): boolean => atMs <= now && now - atMs < LATE_MS;
+  for (const line of merge(taps, isFresh)) {
     if (isWanted(line)) some.push(line);
     if (some.length < AT_ONCE) continue;
     if (!(await show(some))) return false;
@@ -116,8 +121,8 @@ function lastOf(lines: Line[], most: number): Line[] {
 
 /** Nothing in it can be wanted. */
 function isTooOld({ path }: Place, fromMs: number | null): boolean {
-  const found = statSync(path, { throwIfNoEntry: false });
-  return fromMs !== null && found !== undefined && found.mtimeMs < fromMs;
+  const found = statOf(path);
+  return fromMs !== null && found !== null && found.mtimeMs < fromMs;
 }
 
 function beginOf({ path, isEngine }: Place, lines: number | null): number {
@@ -131,5 +136,5 @@ function beginOf({ path, isEngine }: Place, lines: number | null): number {
 }
 
 function sizeOf({ path }: Place): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  return statOf(path)?.size ?? 0;
 }

@@ -1,11 +1,13 @@
-import { statSync } from 'node:fs';
 import { historyPath } from '../../../gateway/core/history/history-file.ts';
 import { KEPT_FILES, keptPath } from '../../../gateway/core/log/kept-file.ts';
 import { keptLinesPath } from '../../../gateway/core/log/kept-lines.ts';
 import { type EngineLog, engineLogs } from '../../../gateway/core/history/engine-logs.ts';
+import { readZone } from '../../../gateway/core/history/engine-zone.ts';
+import { statOf } from '../past/open-file.ts';
 import { EngineParser } from './engine-parser.ts';
 import { HistoryParser, LogParser, type Wanted } from './json-parser.ts';
 import type { Parser } from './line.ts';
+import { RouteFold } from './route-fold.ts';
 
 /** A file that has lines, and who reads them. */
 export interface Place {
@@ -39,8 +41,11 @@ export function ourPlaces(stateDir: string): Place[] {
   ]);
 }
 
-/** Logs of engines, each once: that of a failure may be another name of one that is there. */
-export function enginePlaces(stateDir: string, isMeant: (log: EngineLog) => boolean): Place[] {
+/**
+ * Logs of engines, each once: that of a failure may be another name of one that is there. `folds`: the list of an engine's routes is one
+ * line.
+ */
+export function enginePlaces(stateDir: string, isMeant: (log: EngineLog) => boolean, folds = false): Place[] {
   const seen = new Set<string>();
   const kinds = ['current', 'previous', 'failed'];
   const logs = engineLogs(stateDir)
@@ -49,14 +54,17 @@ export function enginePlaces(stateDir: string, isMeant: (log: EngineLog) => bool
   return logs.flatMap(({ path, worker, kind }) =>
     // What was over the limit of a log.
     [`${path}.1`, path].flatMap((file) => {
-      const found = statSync(file, { throwIfNoEntry: false });
+      const found = statOf(file);
       const mark = `${found?.dev}:${found?.ino}`;
       if (!found || seen.has(mark)) return [];
       seen.add(mark);
       return [
         {
           path: file,
-          parser: () => new EngineParser(worker),
+          parser() {
+            const parser = new EngineParser(worker, readZone(file));
+            return folds ? new RouteFold(parser) : parser;
+          },
           isLive: kind === 'current' && file === path,
           isShared: false,
           isEngine: true,

@@ -1,8 +1,8 @@
 import { plainText } from '../../../gateway/core/secrets/plain-text.ts';
-import { sentence } from '../past/event-text.ts';
-import { printableLine } from '../past/printable.ts';
+import { printableBeginning, printableLine } from '../past/printable.ts';
 import type { Line } from './line.ts';
-import { requestText } from './request-text.ts';
+import { sentence } from '../../../gateway/core/history/sentence.ts';
+import { requestText } from '../../../gateway/core/log/request-text.ts';
 
 export interface Showing {
   readonly json: boolean;
@@ -51,6 +51,6 @@ function objectOf(line: Line): object {
 }
 
 function engineText({ text }: Line): string {
-  const shown = text.length > MOST_CHARS ? `${text.slice(0, MOST_CHARS)}… (${text.length - MOST_CHARS} more characters)` : text;
-  return printableLine(shown);
+  if (text.length <= MOST_CHARS) return printableLine(text);
+  return `${printableBeginning(text, MOST_CHARS)}… (${text.length - MOST_CHARS} more characters)`;
 }

@@ -56,10 +56,11 @@ export class Tap {
       for (const line of lines) this.#add(parser.parse(line, reader.latestMs));
       return true;
     }
-    const rest = isLive && !reader.goOn() ? null : reader.rest();
+    const isAnother = isLive && reader.goOn();
+    const rest = isLive && !isAnother ? null : reader.rest();
     if (rest !== null) this.#add(parser.parse(rest, reader.latestMs));
     this.#add(parser.rest(reader.latestMs));
-    return rest !== null;
+    return isAnother || rest !== null;
   }
 
   #add(lines: readonly Line[]): void {

@@ -1,6 +1,7 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, readSync } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as delay } from 'node:timers/promises';
+import { openFile, statOf } from './open-file.ts';
 
 const PIECE_BYTES = 64 * 1024;
 /** No terminal wants more of the past at once. */
@@ -9,7 +10,7 @@ const LOOK_MS = 250;
 
 /** Where the last `lines` lines of a file begin, in bytes, or as many of them as are no more than 8 MiB. @throws Error with the system's code */
 export function beginOfLast(path: string, lines: number): number {
-  const file = openSync(path, 'r');
+  const file = openFile(path);
   try {
     const { size } = fstatSync(file);
     const piece = Buffer.alloc(PIECE_BYTES);
@@ -30,7 +31,7 @@ export function beginOfLast(path: string, lines: number): number {
 
 /** The last `lines` lines of a file, and where it ended. @throws Error with the system's code */
 export function lastLines(path: string, lines: number): { readonly text: string; readonly end: number } {
-  const file = openSync(path, 'r');
+  const file = openFile(path);
   try {
     const { size } = fstatSync(file);
     const pieces: Buffer[] = [];
@@ -72,7 +73,7 @@ export async function follow(path: string, end: number, write: (text: string) =>
 }
 
 function readOn(path: string, offset: number, write: (bytes: Buffer) => void): number {
-  const file = openSync(path, 'r');
+  const file = openFile(path);
   try {
     const { size } = fstatSync(file);
     let from = size < offset ? 0 : offset;
@@ -88,5 +89,5 @@ function readOn(path: string, offset: number, write: (bytes: Buffer) => void): n
 }
 
 function inodeOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.ino ?? 0;
+  return statOf(path)?.ino ?? 0;
 }

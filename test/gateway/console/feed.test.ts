@@ -73,6 +73,12 @@ test('a refusal is counted by its reason, and the feed has a limit', async () =>
   const { told, stop } = await listen(gateway.url);
   await fetch(`${gateway.url}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{' });
   await until(() => told.some(({ data }) => data.point?.values['refused:client_error'] > 0), 'the refusal');
+  const ended = () => told.flatMap(({ data }) => data.ended);
+  await until(() => ended().length > 0, 'it stands among the calls');
+  expect(ended()).toMatchObject([{ route: '/v1/chat/completions', outcome: 'refused', status: 400, id: expect.stringMatching(/./) }]);
+  await (await fetch(`${gateway.url}/admin/status`)).text();
+  await until(() => told.some(({ data }) => data.point?.values.operators > 0), 'a refusal of the operator');
+  expect(ended()).toHaveLength(1);
   stop();
   const all = await Promise.all(Array.from({ length: MOST_LOOKING }, () => listen(gateway.url)));
   const refused = await fetch(`${gateway.url}/admin/events`, { headers: AS_ADMIN });

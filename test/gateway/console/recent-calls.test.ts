@@ -38,6 +38,38 @@ test('how a refused one ended is shown, and counted by its reason', () => {
   expect(recent.counts.reasons).toEqual(new Map([['queue_full', 1]]));
 });
 
+const refusal = (id: string, status: number, code: string, route = '/v1/chat/completions') => ({
+  ...{ id, status, code, route, path: null, method: 'POST', durationMs: 2, key: null },
+});
+
+test('what is refused before it is a call is shown too, the last hundred, in its place among the others and without pushing them out', async () => {
+  const clock = createFakeClock();
+  const recent = new RecentCalls(clock);
+  recent.requestEnded(fakeCall({ id: 'before' }), DONE, 200);
+  for (let i = 1; i <= 500; i++) {
+    await clock.advance(5);
+    recent.requestRefused(refusal(`early-${i}`, 401, 'invalid_api_key'));
+  }
+  recent.requestRefused(refusal('wrong', 404, 'model_not_found'));
+  recent.requestEnded(fakeCall({ id: 'after' }), DONE, 200);
+  const ids = recent.last().map(({ id }) => id);
+  expect(ids).toHaveLength(102);
+  expect([ids[0], ids[1], ...ids.slice(-2)]).toEqual(['before', 'early-402', 'wrong', 'after']);
+  expect(recent.last(2).map(({ number }) => number)).toEqual([502, 503]);
+  expect(recent.last().at(-2)).toMatchObject({ status: 404, reason: 'model_not_found', outcome: 'refused', duration_ms: 2, attempts: [] });
+  expect(recent.counts).toMatchObject({ requests: 503, refused: 501, operators: 0 });
+});
+
+test("what is refused at the operator's pages is none of the clients' trouble", () => {
+  const recent = new RecentCalls(createFakeClock());
+  for (const route of ['/admin/status', '/console/session', '/metrics', '/debug/runtime'])
+    recent.requestRefused(refusal('x', 401, 'invalid_admin_key', route));
+  expect(recent.counts).toMatchObject({ requests: 0, refused: 0, failed: 0, operators: 4 });
+  expect(recent.last()).toEqual([]);
+  recent.requestRefused(refusal('y', 404, 'unknown_url', 'unknown'));
+  expect(recent.counts).toMatchObject({ requests: 1, refused: 1 });
+});
+
 test('neither bodies nor connections are kept by what is shown of a call', async () => {
   const clock = createFakeClock();
   const recent = new RecentCalls(clock);

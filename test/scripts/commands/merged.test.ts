@@ -4,9 +4,10 @@ import { expect, test } from 'vitest';
 import { EngineParser } from '../../../scripts/commands/merged/engine-parser.ts';
 import type { Line } from '../../../scripts/commands/merged/line.ts';
 import { type Asked, mergedLogs } from '../../../scripts/commands/merged/merged-logs.ts';
+import { Outlet } from '../../../scripts/commands/merged/outlet.ts';
 import { tell } from '../../../scripts/commands/merged/past-and-present.ts';
 import { enginePlaces, ourPlaces } from '../../../scripts/commands/merged/places.ts';
-import { requestText } from '../../../scripts/commands/merged/request-text.ts';
+import { requestText } from '../../../gateway/core/log/request-text.ts';
 import { shownLine } from '../../../scripts/commands/merged/show.ts';
 import { beginOfLast } from '../../../scripts/commands/past/tail.ts';
 import { systemClock } from '../../../gateway/core/clock.ts';
@@ -40,11 +41,11 @@ function stateFolder(files: Readonly<Record<string, string | Buffer>>): string {
 
 const ASKED = { workers: [], kind: null, fromMs: null, lines: null, request: null, json: false, follow: false, colors: false } as const;
 
-async function shown(stateDir: string, more: Partial<Asked> = {}): Promise<{ text: string; nothing: string | null }> {
+async function shown(stateDir: string, more: Partial<Asked> = {}): Promise<{ text: string; nothing: string | null; isWrong: boolean }> {
   let text = '';
-  const stream = { errored: null, destroyed: false, write: (piece: string) => ((text += piece), true) };
-  const nothing = await mergedLogs({ ...ASKED, stateDir, ...more }, stream as unknown as NodeJS.WriteStream);
-  return { text, nothing };
+  const stream = { on: () => {}, write: (piece: string) => ((text += piece), true) };
+  const nothing = await mergedLogs({ ...ASKED, stateDir, ...more }, new Outlet(stream as unknown as NodeJS.WriteStream));
+  return { text, nothing: nothing?.why ?? null, isWrong: nothing?.isWrong ?? false };
 }
 
 function parsed(lines: readonly string[], latestMs: number): Line[] {
@@ -67,7 +68,6 @@ test('a line without a stamp stays with the one before, those at the very beginn
     [
       'a banner',
       '(EngineCore pid=9) INFO 03-04 02:13:04 [core.py:1] begins',
-      'INFO:     127.0.0.1:1 - "GET /health HTTP/1.1" 200 OK',
       'Traceback (most recent call last):',
       '  File "a.py", line 1',
       'ValueError: no',
@@ -78,7 +78,6 @@ test('a line without a stamp stays with the one before, those at the very beginn
   expect(lines.map(({ atMs, level, text }) => [atMs - T0, level, text])).toEqual([
     [0, null, 'a banner'],
     [0, 'info', '(EngineCore pid=9) [core.py:1] begins'],
-    [0, 'info', '127.0.0.1:1 - "GET /health HTTP/1.1" 200 OK'],
     [0, 'error', 'Traceback (most recent call last):'],
     [0, 'error', '  File "a.py", line 1'],
     [0, 'error', 'ValueError: no'],
@@ -186,8 +185,9 @@ test.runIf(process.getuid?.() !== 0)('a file without permission is told of and l
   expect((await shown(folder)).text).toContain('there');
 });
 
-test.each<[string, Record<string, string>, Partial<Asked>, RegExp]>([
-  ['nothing at all', {}, {}, /nothing is on record in .*--config/],
+test.each<[string, Record<string, string>, Partial<Asked>, RegExp, boolean?]>([
+  ['nothing at all', {}, {}, /nothing is on record in .*--config/, false],
+  ['nothing since, nor before', {}, { fromMs: T0 }, /nothing is on record in .*--config/, false],
   [
     'an unknown worker',
     { 'logs/worker-1.m.log': 'x\n' },
@@ -195,10 +195,16 @@ test.each<[string, Record<string, string>, Partial<Asked>, RegExp]>([
     /worker workr-1; did you mean worker-1\? There are logs of worker-1\./,
   ],
   ['no failure', { 'logs/worker-1.m.log': 'x\n' }, { kind: 'failed' }, /no log of a start that failed/],
-  ['nothing since', { 'logs/gateway.jsonl': logLine(T0, 'x', 'm') }, { fromMs: T0 + 1 }, /nothing was said since .*--since 7d/],
+  [
+    'nothing since',
+    { 'logs/gateway.jsonl': logLine(T0, 'x', 'm') },
+    { fromMs: T0 + 1 },
+    /nothing was said since .*; the last was of \d{4}-/,
+    false,
+  ],
   ['no such request', { 'logs/gateway.jsonl': logLine(T0, 'x', 'm') }, { request: 'r-1' }, /no line of the gateway is about r-1/],
-])('there is a word for it where there is %s', async (_, files, more, told) => {
-  expect(await shown(stateFolder(files), more)).toEqual({ text: '', nothing: expect.stringMatching(told) as string });
+])('there is a word for it where there is %s', async (_, files, more, told, isWrong = true) => {
+  expect(await shown(stateFolder(files), more)).toEqual({ text: '', nothing: expect.stringMatching(told) as string, isWrong });
 });
 
 test('the last lines are those of the whole, over files that gave way', async () => {
@@ -230,7 +236,7 @@ test('one request is found by its id or that of its trace, with what was said wh
       logLine(T0 + 300, 'request.end', 'request broken', request) +
       logLine(T0 + 1_000, 'breaker', 'breaker open', { worker: 'worker-1', reason: 'failures' }),
     'events-supervisor.jsonl': entry(T0 - 90_000, 'supervisor', 'x', 'long before') + entry(T0 + 4_000, 'supervisor', 'x', 'soon after'),
-    'logs/worker-1.m.log': `INFO ${stamp(T0 - 22_000)} [a.py:1] as it began\nINFO:     127.0.0.1:1 - "POST /v1/x HTTP/1.1" 200 OK\nERROR ${stamp(T0)} [a.py:1] dies\nINFO ${stamp(T0 + 9_000)} [a.py:1] long after\n`,
+    'logs/worker-1.m.log': `INFO ${stamp(T0 - 20_000)} [a.py:1] as it began\nINFO:     127.0.0.1:1 - "POST /v1/x HTTP/1.1" 200 OK\nERROR ${stamp(T0)} [a.py:1] dies\nINFO ${stamp(T0 + 9_000)} [a.py:1] long after\n`,
     'logs/worker-2.m.log': `INFO ${stamp(T0)} [a.py:1] elsewhere\n`,
   });
   const { text } = await shown(folder, { request: 'r-7' });

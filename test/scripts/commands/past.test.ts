@@ -1,9 +1,10 @@
-import { appendFileSync, mkdirSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdirSync, renameSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { engineLogs } from '../../../gateway/core/history/engine-logs.ts';
 import { eventText } from '../../../scripts/commands/past/event-text.ts';
-import { linewise, printable } from '../../../scripts/commands/past/printable.ts';
+import { statOf, whyClosed } from '../../../scripts/commands/past/open-file.ts';
+import { linewise, printable, printableBeginning } from '../../../scripts/commands/past/printable.ts';
 import { momentOf } from '../../../scripts/commands/past/since.ts';
 import { follow, lastLines } from '../../../scripts/commands/past/tail.ts';
 import { until } from '../../support/gateway.ts';
@@ -20,7 +21,7 @@ test.each([
 
 test('--since takes an ISO time, and nothing that is no time', () => {
   expect(momentOf('2026-01-02T03:04:05Z', 0)).toBe(Date.UTC(2026, 0, 2, 3, 4, 5));
-  for (const bad of ['', 'yesterday', '12', '12x', '2026-99-99', '-5h']) expect(momentOf(bad, 0)).toBeNull();
+  for (const bad of ['', 'yesterday', '12', '12x', '2026-99-99', '-5h', '999999999999d', '300000000d']) expect(momentOf(bad, 0)).toBeNull();
 });
 
 test.each<[object, string]>([
@@ -67,11 +68,49 @@ test('what follows is shown by whole lines, so that nothing cut in two gets thro
   expect(shown).toBe('ab\n');
   take('er abcdefghijkl\n');
   expect(shown).toBe('ab\nAuthorization: Bearer [redacted]\n');
-  take('x'.repeat(20_000));
-  expect(shown).toHaveLength('ab\nAuthorization: Bearer [redacted]\n'.length + 20_000);
+  take('x'.repeat(21_000));
+  expect(shown.length).toBeGreaterThan(16_000);
   take('rest');
   take(null);
-  expect(shown).toMatch(/rest$/);
+  expect(shown).toBe(`ab\nAuthorization: Bearer [redacted]\n${'x'.repeat(21_000)}rest`);
+});
+
+test.each([16_370, 16_380, 20_470, 24_560])('no secret is cut in two at the end of a piece or of what is shown: %i', (at) => {
+  const secret = 'hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345';
+  const line = `${'y '.repeat(at / 2)}password=${secret} ${'z'.repeat(30_000)}`;
+  let shown = '';
+  const take = linewise((lines) => (shown += lines));
+  for (let from = 0; from < line.length; from += 1_000) take(line.slice(from, from + 1_000));
+  take(null);
+  expect(shown).toBe(printable(line));
+  expect(shown).toContain('[redacted]');
+  expect(printableBeginning(line, 16_384)).not.toMatch(/hf_|AbCd/);
+  expect(printable(line).startsWith(printableBeginning(line, 16_384))).toBe(true);
+  expect(printableBeginning(line, 16_384).length).toBeGreaterThan(12_000);
+});
+
+test('what has no place to be cut is held no longer than so much', () => {
+  let shown = '';
+  const take = linewise((lines) => (shown += lines));
+  for (let piece = 0; piece < 200; piece += 1) take('https://a:'.repeat(100));
+  expect(shown.length).toBeGreaterThan(0);
+});
+
+test('a state folder that cannot be read is told of, and one that is not there is none', () => {
+  const folder = scratchFolder();
+  expect(whyClosed(folder)).toBeNull();
+  expect(whyClosed(join(folder, 'nowhere'))).toBeNull();
+  symlinkSync('loop', join(folder, 'loop'));
+  expect(statOf(join(folder, 'loop'))).toBeNull();
+  expect(whyClosed(join(folder, 'loop'))).toMatch(/loop cannot be read: ELOOP/);
+  expect(whyClosed(folder, [join(folder, 'loop')])).toMatch(/ELOOP/);
+});
+
+test.runIf(process.getuid?.() !== 0)('a folder without permission is told of in plain words', () => {
+  const folder = scratchFolder();
+  chmodSync(folder, 0);
+  expect(whyClosed(folder)).toMatch(/may not be read by this user/);
+  chmodSync(folder, 0o700);
 });
 
 test('the last lines of a log, also where the last has no end, a line is very long, or there are fewer', () => {

@@ -24,6 +24,9 @@ test('names the processes, which is where signals go', () => {
   const supervisor: SupervisorStatus = { pid: 7, answers: true, away_seconds: null, reason: null };
   expect(statusText({ ...STATUS, supervisor }, STATS)).toContain('\ngateway process 21 · supervisor process 7\n');
   expect(statusText({ ...STATUS, supervisor: null }, STATS)).toContain('\ngateway process 21\n');
+  const ending = { ...STATUS, supervisor, gateway: { pid: 21, draining: true } };
+  expect(statusText(ending, STATS)).toContain('\nthe gateway is ending: ');
+  expect(statusText({ ...STATUS, supervisor }, STATS)).not.toContain('ending');
   const several = { ...STATUS, supervisor, gateway: { pid: 21, processes: [22, 23] } };
   expect(statusText(several, STATS)).toContain('\ngateway process 21 (keeps 22, 23, which serve) · supervisor process 7\n');
 });

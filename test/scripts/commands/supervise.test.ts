@@ -25,6 +25,6 @@ test("the supervisor's lines are as the gateway's: the same keys in the same ord
 });
 
 test("the supervisor's lines heed the format and the level of the settings", () => {
-  expect(printedBy({ format: 'pretty' })).toMatch(/^\d\d:\d\d:\d\d\.\d{3} ERROR supervisor\.failed · The supervisor cannot run: /);
+  expect(printedBy({ format: 'pretty' })).toMatch(/^\d\d:\d\d:\d\d\.\d{3}Z ERROR supervisor\.failed · The supervisor cannot run: /);
   expect(printedBy({ level: 'fatal' })).toBe('');
 });

@@ -1,7 +1,8 @@
 import { html } from '../html.js';
-import { clockTime, count, number, seconds, sentence, shortModel } from '../format.js';
+import { count, number, seconds, sentence, shortModel } from '../format.js';
 import { Empty, Meter, Pill, Problem, toneOf, useLoaded } from '../parts.js';
 import * as store from '../store.js';
+import { Time } from '../when.js';
 
 /** @typedef {import('../../../batches/operator-view.ts').OperatorBatch} Batch */
 
@@ -31,7 +32,7 @@ function BatchPanel({ batch }) {
         <h2>${batch.name ?? batch.id}</h2>
         <${Pill} tone=${batch.pause ? 'warn' : toneOf(batch.status)}>${batch.pause ? 'Waits' : sentence(batch.status)}<//>
       </div>
-      <span class="aside">${batch.owner === null ? 'no key' : `key ${batch.owner}`} · made ${clockTime(batch.created_at)}</span>
+      <span class="aside">${batch.owner === null ? 'no key' : `key ${batch.owner}`} · made <${Time} at=${batch.created_at} /></span>
     </header>
     <p class="sub mono">${batch.id} · ${batch.endpoint}${batch.model === null ? '' : ` · ${shortModel(batch.model)}`}</p>
     <${Meter}
@@ -75,7 +76,7 @@ function BatchPanel({ batch }) {
       batch.pause &&
       html`<div class="callout warn">
         <p>${batch.pause.reason}</p>
-        ${batch.pause.until && html`<p class="advice">It is tried again at ${clockTime(batch.pause.until)}.</p>`}
+        ${batch.pause.until && html`<p class="advice">It is tried again at <${Time} at=${batch.pause.until} />.</p>`}
       </div>`
     }
   </section>`;

@@ -1,8 +1,9 @@
 import { useState } from 'preact/hooks';
 import { html } from '../html.js';
-import { clockTime, millis, NONE, number, sentence, shortModel } from '../format.js';
+import { millis, NONE, number, sentence, shortModel } from '../format.js';
 import { Empty, Panel, Pill } from '../parts.js';
 import * as store from '../store.js';
+import { clockTime, exactly, zone } from '../when.js';
 
 /** @typedef {store.Facts} Facts */
 
@@ -14,25 +15,34 @@ const PARTS = [
   { label: 'stream', tone: 'water' },
 ];
 const MOST_SHOWN = 60;
+const KINDS = ['all', 'answered', 'refused', 'broken'];
 
 export function Calls() {
   const [wanted, setWanted] = useState('');
-  const [kind, setKind] = useState('all');
+  // Where another view leads here, it says which.
+  const asked = location.hash.split('/')[2] ?? '';
+  const [kind, setKind] = useState(KINDS.includes(asked) ? asked : 'all');
   const [open, setOpen] = useState('');
   const live = store.live.value;
   const all = store.ended.value;
   const words = wanted.trim().toLowerCase();
   const fits = (/** @type {Facts} */ call) =>
     (words === '' ||
-      [call.id, call.model, call.key ?? '', call.route, call.reason ?? '', call.attempts.at(-1)?.worker ?? ''].some((text) =>
-        text.toLowerCase().includes(words),
-      )) &&
+      [
+        call.id,
+        call.model,
+        call.key ?? '',
+        call.route,
+        call.reason ?? '',
+        String(call.status ?? ''),
+        call.attempts.at(-1)?.worker ?? '',
+      ].some((text) => text.toLowerCase().includes(words))) &&
     (kind === 'all' || kindOf(call) === kind);
   const ended = all.filter(fits).slice(0, MOST_SHOWN);
   if (all.length === 0 && live.length === 0) {
     return html`<${Empty} title="No call yet"
-      >Each one shows here while it lasts, and the last three hundred after they have ended: when and where, never what was said.
-      <a href="#/try">Try one</a>.<//
+      >Each one shows here while it lasts, and the last three hundred after they have ended, with a hundred that were refused at the door:
+      when and where, never what was said. <a href="#/try">Try one</a>.<//
     >`;
   }
   const flowing = live.filter((call) => kind === 'all' && fits(call));
@@ -60,7 +70,7 @@ export function Calls() {
         onInput=${(/** @type {any} */ event) => setWanted(event.target.value)}
       />
       <div class="actions" role="group" aria-label="Which calls">
-        ${['all', 'answered', 'refused', 'broken'].map((name) => html`<button aria-pressed=${kind === name} onClick=${() => setKind(name)}>${sentence(name)}</button>`)}
+        ${KINDS.map((name) => html`<button aria-pressed=${kind === name} onClick=${() => setKind(name)}>${sentence(name)}</button>`)}
       </div>
     </div>
     <${Panel} title=${`In flight: ${number(live.length)}`} aside=${legend}>
@@ -86,7 +96,7 @@ function Table({ rows }) {
     <table class="calls">
       <thead>
         <tr>
-          <th>Came at</th>
+          <th title=${`In ${zone()}`}>Came at</th>
           <th>Model</th>
           <th>Key</th>
           <th>State</th>
@@ -106,8 +116,12 @@ function Table({ rows }) {
 function Row({ call, longest, isOpen, toggle }) {
   const [tone, word] = stateOf(call);
   return html`<tr class=${isOpen ? 'open' : ''}>
-      <td class="at"><button class="link" aria-expanded=${isOpen} onClick=${toggle}>${clockTime(call.at)}</button></td>
-      <td class="model" title=${call.model}>${shortModel(call.model)}${call.line && html` <span class="tag">batch</span>`}</td>
+      <td class="at">
+        <button class="link" title=${exactly(call.at)} aria-expanded=${isOpen} onClick=${toggle}>${clockTime(call.at)}</button>
+      </td>
+      <td class="about" title=${call.model || call.route}>
+        ${call.model ? shortModel(call.model) : html`<small>${call.route === 'unknown' ? 'no such URL' : call.route}</small>`}${call.line && html` <span class="tag">batch</span>`}
+      </td>
       <td class="key" title=${call.key}>${call.key ?? NONE}</td>
       <td class="state"><${Pill} tone=${tone} title=${word}>${word}<//></td>
       <td class="way"><${Way} call=${call} longest=${longest} /></td>
@@ -174,7 +188,7 @@ function More({ call }) {
       </div>
       <div>
         <dt>Class</dt>
-        <dd class="small">${call.priority}${call.stream ? ', stream' : ''}</dd>
+        <dd class="small">${call.priority || NONE}${call.stream ? ', stream' : ''}</dd>
       </div>
       <div>
         <dt>Read</dt>

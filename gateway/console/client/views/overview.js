@@ -4,9 +4,15 @@ import { count, gib, millis, number, percent, rate, sentence, shortModel } from 
 import * as history from '../history.js';
 import { Panel, Pill, Spark, toneOf } from '../parts.js';
 import * as store from '../store.js';
+import { ago, exactly } from '../when.js';
+import { Happenings } from './happenings.js';
 
 /** Seconds over which what comes in ones is averaged. */
 const SMOOTH_S = 10;
+/** So long a failure is marked at its worker. */
+const FRESH_MS = 24 * 3_600_000;
+/** So long it is worth a word before all others. */
+const NEWS_MS = 15 * 60_000;
 
 const perSecond = (/** @type {string} */ name) => history.smooth(history.column(name), SMOOTH_S);
 
@@ -64,6 +70,7 @@ export function Overview() {
       <${Plot} title="Time for each token" lines=${EACH} show=${millis} />
       <${Refusals} />
       <${Cards} />
+      <${Happenings} />
     </div>`;
 }
 
@@ -87,10 +94,17 @@ function Words() {
         : coming.length > 0 || swaps.length > 0
           ? ['busy', 'Getting ready']
           : ['bad', 'Not serving'];
+  const failed = workers.filter((worker) => worker.state === 'ready' && freshFailure(worker, NEWS_MS) !== null);
   const names = [...new Set(ready.map(({ model }) => shortModel(model)))].slice(0, 3).join(', ');
   const parts = [
     ready.length > 0 ? `${count(ready.length, 'worker')} ready with ${names}` : `${count(workers.length, 'worker')}, none ready`,
     broken.length > 0 ? `${number(broken.length)} in trouble` : null,
+    failed.length > 0
+      ? `${failed
+          .map(({ id }) => id)
+          .slice(0, 3)
+          .join(', ')} failed lately`
+      : null,
     less > 0 ? `${number(less)} with less than its profile asks for` : null,
     models.length > 1 ? count(models.length, 'model') : null,
     engine?.simulated ? 'simulated engine' : engine?.version ? `vLLM ${engine.version}` : null,
@@ -112,22 +126,29 @@ function Stream() {
     <div class="bay"><b>${number(flowing)}</b><span>in flight</span></div>
     <div class=${`sluice ${flowing > 0 ? 'open' : ''}`} aria-hidden="true"><i></i><i></i><i></i></div>
     <ul class="basins">
-      ${workers.map(
-        ({ id, model, state, kv_cache_usage_ratio: kv, in_flight: has, percent: done, degradation }) =>
-          html`<li>
-            <a class=${`basin ${state}`} href="#/workers">
-              <i class="level" style=${{ height: `${state === 'ready' ? Math.max(3, kv * 100) : (done ?? 0)}%` }} aria-hidden="true"></i>
-              <span class="who">${id}${degradation.length > 0 && html` <em>relaxed</em>`}</span>
-              <span class="what">${shortModel(model)}</span>
-              <span class="how">
-                ${state === 'ready' ? html`<b>${number(has)}</b> calls · KV ${percent(kv)}` : html`<${Pill} tone=${toneOf(state)}>${sentence(state)}${done === null ? '' : ` ${done} %`}<//>`}
-              </span>
-            </a>
-          </li>`,
-      )}
+      ${workers.map((worker) => {
+        const { id, model, state, kv_cache_usage_ratio: kv, in_flight: has, percent: done, degradation } = worker;
+        const failure = freshFailure(worker, FRESH_MS);
+        return html`<li>
+          <a class=${`basin ${state}`} href="#/workers">
+            <i class="level" style=${{ height: `${state === 'ready' ? Math.max(3, kv * 100) : (done ?? 0)}%` }} aria-hidden="true"></i>
+            <span class="who">${id}${degradation.length > 0 && html` <em>relaxed</em>`}</span>
+            <span class="what">${shortModel(model)}</span>
+            <span class="how">
+              ${state === 'ready' ? html`<b>${number(has)}</b> calls · KV ${percent(kv)}` : html`<${Pill} tone=${toneOf(state)}>${sentence(state)}${done === null ? '' : ` ${done} %`}<//>`}
+            </span>
+            ${failure !== null && html`<span class="fell" title=${`${failure.class}: ${failure.message} (${exactly(failure.at)})`}>Failed ${ago(failure.at)}</span>`}
+          </a>
+        </li>`;
+      })}
       ${workers.length === 0 && html`<li class="nobody">No worker yet</li>`}
     </ul>
   </section>`;
+}
+
+/** The last failure of a worker, unless it is older. @param {store.Status['workers'][number]} worker @param {number} within */
+function freshFailure({ last_failure: last }, within) {
+  return last !== null && Date.now() - Date.parse(last.at) < within ? last : null;
 }
 
 /** @param {{ name: string, value: string, unit: string, values: (number | null)[] }} props */
@@ -177,10 +198,15 @@ function Refusals() {
     .toSorted((a, b) => b.count - a.count);
   const all = history.total('requests');
   const most = rows[0]?.count ?? 1;
-  return html`<${Panel} title="Turned away, in fifteen minutes" aside=${html`<span class="aside">of ${count(all, 'request')}</span>`}>
+  const broken = history.total('failed');
+  const operators = history.total('operators');
+  return html`<${Panel}
+    title="Turned away or cut off, in fifteen minutes"
+    aside=${html`<span class="aside">of ${count(all, 'request')}</span>`}
+  >
     ${
       rows.length === 0
-        ? html`<p class="calm">Nobody was.</p>`
+        ? html`<p class="calm">Nobody was turned away.</p>`
         : html`<ul class="bars">
             ${rows.map(
               ({ reason, count: of }) =>
@@ -191,13 +217,25 @@ function Refusals() {
             )}
           </ul>`
     }
+    <p class="calm">
+      ${broken === 0 ? 'No answer was cut off or failed.' : html`<a href="#/calls/broken">${count(broken, 'answer')} cut off or failed</a>, after a worker had the call.`}
+    </p>
+    ${operators > 0 && html`<p class="calm">At the operator's own pages: ${count(operators, 'request')} more.</p>`}
   <//>`;
 }
 
+/** Why no card is shown. @param {store.Status} status */
+function whyNoCard({ engine, supervised, supervisor }) {
+  if (engine?.simulated) return 'The engine is simulated and uses no card.';
+  if (supervisor !== null) return 'The supervisor has found no card.';
+  return supervised ? 'The supervisor has not been heard of yet.' : 'The workers were started elsewhere.';
+}
+
 function Cards() {
-  const { gpus } = /** @type {store.Status} */ (store.status.value);
+  const status = /** @type {store.Status} */ (store.status.value);
+  const { gpus } = status;
   return html`<${Panel} title="Cards">
-    ${gpus.length === 0 && html`<p class="calm">No card is known here: the workers are somewhere else.</p>`}
+    ${gpus.length === 0 && html`<p class="calm">${whyNoCard(status)}</p>`}
     ${gpus.map(
       (gpu) =>
         html`<div class="card">

@@ -1,9 +1,10 @@
 import { useState } from 'preact/hooks';
 import { html } from '../html.js';
-import { clockTime, gib, number, percent, seconds, sentence } from '../format.js';
+import { gib, number, percent, seconds, sentence } from '../format.js';
 import * as history from '../history.js';
 import { Ask, Empty, Meter, Pill, Problem, Spark, toneOf, useLoaded } from '../parts.js';
 import * as store from '../store.js';
+import { ago, Time } from '../when.js';
 
 /** @typedef {store.Status['workers'][number]} Worker */
 
@@ -153,7 +154,7 @@ function Start({ worker }) {
 /** @param {{ failure: NonNullable<Worker['last_failure']> }} props */
 function Failure({ failure }) {
   return html`<div class="callout bad">
-    <h3>Last failure, ${clockTime(failure.at)}</h3>
+    <h3>Last failure, <${Time} at=${failure.at} zoned /> (${ago(failure.at)})</h3>
     <p>${failure.message}</p>
     <p class="advice">${failure.advice}</p>
   </div>`;
@@ -185,7 +186,8 @@ function Log({ worker }) {
   if (problem !== null) return html`<${Problem} problem=${problem} />`;
   if (value === null) return html`<p class="calm">Reading…</p>`;
   if (value.lines.length === 0) return html`<p class="calm">There is no log here: Headgate has not launched this engine.</p>`;
-  return html`<pre class="log" tabindex="0" aria-label=${`Log of ${worker}`} ref=${toEnd}>${value.lines.join('\n')}</pre>`;
+  return html`<pre class="log" tabindex="0" aria-label=${`Log of ${worker}`} ref=${toEnd}>${value.lines.join('\n')}</pre>
+    <p class="calm">As the engine wrote it, with its own times.</p>`;
 }
 
 /** @param {HTMLElement | null} element */

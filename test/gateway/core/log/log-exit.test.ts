@@ -59,6 +59,6 @@ describe('the log on standard output', () => {
 
   it('is plain text for people where that is asked for', async () => {
     const lines = await outputOf(`log.info('start', 'ready', { port: 8080 }); process.exit(0);`, 'pretty');
-    expect(lines).toEqual([expect.stringMatching(/^\d\d:\d\d:\d\d\.\d{3} INFO {2}start · ready port=8080$/)]);
+    expect(lines).toEqual([expect.stringMatching(/^\d\d:\d\d:\d\d\.\d{3}Z INFO {2}start · ready port=8080$/)]);
   });
 });

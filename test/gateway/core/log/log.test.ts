@@ -129,9 +129,28 @@ describe('a log', () => {
 describe('the pretty form', () => {
   it('is one compact line for people', () => {
     const { log, written } = open('info', 'pretty');
-    log.info('request.end', 'request complete', { status: 200, duration_ms: 12.5, route: '/v1/chat/completions', stream: true });
+    log.info('start', 'listening', { file: '/a', worker: '', reason: null, changed: [], in_flight: 0, stream: false });
+    expect(written).toEqual(['00:00:00.000Z INFO  start · listening file=/a in_flight=0 stream=false\n']);
+  });
+
+  it('tells of a request as "headgate logs" does, and where it comes from when it is a fault', () => {
+    const { log, written } = open('info', 'pretty');
+    const request = {
+      ...{ request_id: 'req-1', method: 'POST', route: '/v1/chat/completions', model: 'm', status: 200, outcome: 'complete' },
+      ...{ stream: true, worker: 'worker-0', attempts: 1, queue_ms: 0, window_ms: 0, ttft_ms: 9.5, duration_ms: 812.345, input_tokens: 7 },
+      ...{ output_tokens: 20, bytes_out: 4096, finish_reason: 'stop', priority: 'interactive', key: 'app' },
+    };
+    log.info('request.end', 'request complete', request);
+    log.error('request.end', 'request refused', {
+      status: 500,
+      outcome: 'refused',
+      code: 'internal_error',
+      cause_code: 'EBADF',
+      stack: 'at x',
+    });
     expect(written).toEqual([
-      '00:00:00.000 INFO  request.end · request complete status=200 duration_ms=12.5 route=/v1/chat/completions stream=true\n',
+      '00:00:00.000Z INFO  200 POST /v1/chat/completions · m · worker-0 · 812 ms (first token 9.5 ms) · 7 → 20 tokens · stop · key app · req-1\n',
+      '00:00:00.000Z ERROR 500 · refused: internal_error cause_code=EBADF stack="at x"\n',
     ]);
   });
 
@@ -140,8 +159,11 @@ describe('the pretty form', () => {
     const line = prettyLine(
       JSON.stringify({ time: '2026-01-01T00:00:00.000Z', level: 'warn', event: 'x', msg: bytes, message: bytes, list: [bytes] }),
     );
+    const request = prettyLine(
+      JSON.stringify({ time: '2026-01-01T00:00:00.000Z', level: 'warn', event: 'request.end', path: bytes, key: bytes }),
+    );
     // oxlint-disable-next-line no-control-regex
-    expect(line.slice(0, -1)).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+    for (const one of [line, request]) expect(one.slice(0, -1)).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
   });
 });
 
@@ -172,7 +194,7 @@ describe('a line that is shown and taken back', () => {
     log.show('loading');
     log.info('start', 'one');
     log.announce('ready', 'two');
-    expect(written).toEqual(['\r\u001b[2Kloading\r', '\r\u001b[2K00:00:00.000 INFO  start · one\n', '\r\u001b[2Ktwo\n']);
+    expect(written).toEqual(['\r\u001b[2Kloading\r', '\r\u001b[2K00:00:00.000Z INFO  start · one\n', '\r\u001b[2Ktwo\n']);
   });
 
   it.each([

@@ -35,6 +35,7 @@ describe('a text with secrets', () => {
     ['https://cdn.hf.co/x?Expires=1&Signature=abc~&Key-Pair-Id=K1', 'https://cdn.hf.co/x?Expires=1&Signature=[redacted]&Key-Pair-Id=K1'],
     ['HEADGATE_ADMIN__KEY=abcdefg', 'HEADGATE_ADMIN__KEY=[redacted]'],
     ['invalid key sk-proj-abcDEF123456.', 'invalid key [redacted].'],
+    ['it came as hg-app-a-Zx3kPq9LmN2v', 'it came as [redacted]'],
   ])('%s', (text, shown) => expect(withoutSecrets(text)).toBe(shown));
 
   const word = (alphabet: string, min: number, max = 40) =>

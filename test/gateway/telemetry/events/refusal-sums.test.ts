@@ -14,28 +14,49 @@ function scene() {
   return { clock, told, sums, refuse };
 }
 
-test('the first refusal is taken down at once, those of the next minute in sum', async () => {
+test('the first are taken down within a second, those that follow in sum, less and less often', async () => {
   const { clock, told, refuse } = scene();
-  refuse('queue_full');
-  expect(told).toEqual(['1 call was refused or cut off: queue_full']);
+  refuse('queue_full', 3);
+  await clock.advance(999);
+  expect(told).toEqual([]);
+  await clock.advance(1);
+  expect(told).toEqual(['3 calls were refused (queue_full) in 1 s']);
   refuse('queue_full', 2);
   refuse('draining', 40);
-  await clock.advance(59_999);
+  await clock.advance(4_999);
   expect(told).toHaveLength(1);
   await clock.advance(1);
-  expect(told.slice(1)).toEqual(['42 calls were refused or cut off in 60 s: 40 draining, 2 queue_full']);
+  expect(told.slice(1)).toEqual(['42 calls were refused (40 draining, 2 queue_full) in 5 s']);
+  refuse('queue_full');
+  await clock.advance(15_000);
+  expect(told.slice(2)).toEqual(['1 call was refused (queue_full)']);
   await clock.advance(600_000);
-  expect(told).toHaveLength(2);
+  expect(told).toHaveLength(3);
   expect(clock.pending).toBe(0);
+  // It was quiet: as at first.
+  refuse('queue_full');
+  await clock.advance(1_000);
+  expect(told).toHaveLength(4);
 });
 
-test('ten thousand refusals an hour are sixty entries', async () => {
+test('streams that a worker takes with it are told together, and apart from what was refused', async () => {
+  const { clock, told, sums, refuse } = scene();
+  for (let i = 0; i < 3; i += 1) {
+    sums.requestEnded?.({} as Call, { kind: 'broken', error: new GatewayError('draining', 'cut') }, 200);
+    await clock.advance(200);
+  }
+  refuse('queue_full');
+  await clock.advance(400);
+  expect(told).toEqual(['1 call was refused (queue_full), 3 calls were cut off (draining) in 1 s']);
+});
+
+test('ten thousand refusals an hour are some sixty entries', async () => {
   const { clock, told, refuse } = scene();
   for (let minute = 0; minute < 60; minute += 1) {
     refuse('queue_full', 170);
     await clock.advance(60_000);
   }
-  expect(told.length).toBeLessThanOrEqual(61);
+  expect(told.length).toBeLessThanOrEqual(64);
 });
 
 test('a client’s own mistake is no refusal, a broken answer is one', () => {
@@ -54,12 +75,13 @@ test('a client’s own mistake is no refusal, a broken answer is one', () => {
   sums.requestEnded?.({} as Call, { kind: 'complete', status: 200 }, 200);
   expect(told).toEqual([]);
   sums.requestEnded?.({} as Call, { kind: 'broken', error: new GatewayError('draining', 'cut') }, 200);
-  expect(told).toEqual(['1 call was refused or cut off: draining']);
+  sums.close();
+  expect(told).toEqual(['1 call was cut off (draining)']);
 });
 
 test('what has not been told is told at the end', () => {
   const { told, sums, refuse } = scene();
   refuse('queue_full', 3);
   sums.close();
-  expect(told).toEqual(['1 call was refused or cut off: queue_full', '2 calls were refused or cut off in 0 s: queue_full']);
+  expect(told).toEqual(['3 calls were refused (queue_full)']);
 });

@@ -31,6 +31,19 @@ describe('gauges', () => {
     expect(await scene.samples('requests_in_flight')).toEqual({ requests_in_flight: 4 });
   });
 
+  it('without labels are not there either where nothing is to be read of them', async () => {
+    const without = createScene({ figures: { ...idleFigures, storeUp: () => null, batchLines: () => null } });
+    expect(await without.samples('store_up')).toEqual({});
+    expect([await without.samples('batch_lines_waiting'), await without.samples('batch_lines_running')]).toEqual([{}, {}]);
+    let isUp: boolean | null = false;
+    const scene = createScene({ figures: { ...idleFigures, storeUp: () => isUp } });
+    expect(await scene.samples('store_up')).toEqual({ store_up: 0 });
+    isUp = true;
+    expect(await scene.samples('store_up')).toEqual({ store_up: 1 });
+    isUp = null;
+    expect(await scene.samples('store_up')).toEqual({});
+  });
+
   it('stop growing at a bound', async () => {
     const limitsUsed = () => Array.from({ length: 5000 }, (_, index) => ({ name: `key-${index}`, limit: 'day' as const, share: 1 }));
     const scene = createScene({ figures: { ...idleFigures, limitsUsed } });

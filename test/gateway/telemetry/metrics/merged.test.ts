@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { renderMetrics } from '../../../../gateway/telemetry/metrics/exposition.ts';
 import { mergedPage, type MetricPage, remembered } from '../../../../gateway/telemetry/metrics/merged.ts';
 import { createMetrics } from '../../../../gateway/telemetry/metrics/metrics.ts';
+import { idleFigures } from '../events/scene.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';
 
 const loop = { read: () => ({ meanMs: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 }), stop: () => {} };
@@ -43,6 +44,13 @@ test('counters and histograms are summed; of a gauge the table says what counts'
   expect(text).toContain('headgate_event_loop_delay_seconds 0.03\n');
   expect(text).toContain('headgate_config_last_reload_successful 0\n');
   expect(text).toContain('headgate_build_info{version="1",node="26"} 1\n');
+});
+
+test('a gauge that no process has anything to say of has no sample; where one has, that counts', async () => {
+  const [a, b] = [processOf(), processOf()];
+  expect(await textOf([await a.page(), await b.page()])).not.toMatch(/^headgate_(?:store_up|batch_lines_\w+ing) /m);
+  b.metrics.attach({ figures: { ...idleFigures, storeUp: () => true } });
+  expect(await textOf([await a.page(), await b.page()])).toContain('headgate_store_up 1\n');
 });
 
 test('what processes that are gone have counted stays in the sums, less what was of workers that nobody has any more', async () => {
