@@ -35,7 +35,7 @@ const LEAST_SLOT_MS = 100;
 export function readAbtestOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): ReadOptions {
   try {
     const { own, rest } = parted(argv);
-    const foreign = rest.find((word) => WHOLE_LOADS.has(word.replace(/^--/, '')) && word.startsWith('--'));
+    const foreign = rest.map((word) => word.split('=')[0]!).find((word) => word.startsWith('--') && WHOLE_LOADS.has(word.slice(2)));
     if (foreign !== undefined) throw new UsageError(`${foreign} is one load as a whole; slots want a steady one: --rate or --clients`);
     const last = (name: (typeof OWN)[number]): string | null => own.get(name)?.at(-1) ?? null;
     const [slotMs, settleMs] = [span('slot', last('slot'), 10_000), span('settle', last('settle'), 2_000)];

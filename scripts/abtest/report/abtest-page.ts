@@ -21,8 +21,10 @@ export function abtestPage(result: AbtestResult): string {
   const { arms, asked, comparisons, watched, decision, trust } = result;
   const at = new Date(result.startedAt).toISOString().slice(0, 16).replace('T', ' ');
   const time: TimeOf = asked.stream ? { name: 'first token', of: ttftOf } : { name: 'whole answer', of: e2eOf };
-  const metrics = [...Map.groupBy([...comparisons, ...watched], ({ metric }) => metric).values()];
-  const [head, ...rows] = tableRows(result, [...comparisons, ...watched]);
+  // Where nothing failed there is no picture of it.
+  const all = [...comparisons, ...watched.filter(({ pairs }) => pairs.flat().some((share) => share > 0))];
+  const metrics = [...Map.groupBy(all, ({ metric }) => metric).values()];
+  const [head, ...rows] = tableRows(result, all);
   return page({
     title: asked.label ?? arms.map(({ name }) => name).join(' against '),
     subtitle: `${asked.models.join(', ')} · ${asked.pace} · ${asked.prompts} · ${at} UTC · ${asked.urls.join(', ')}`,
@@ -37,8 +39,8 @@ export function abtestPage(result: AbtestResult): string {
         { name: 'Slots', value: `${asked.slotMs / 1000} s`, note: `after ${asked.settleMs / 1000} s to settle` },
         { name: 'Confidence', value: `${asked.confidence * 100} %`, note: 'of all judged intervals together' },
       ]),
-      section('Against the baseline, ' + arms[0]!.name, plots(...metrics.map((all) => forestOf(all, result)))),
-      section('Block by block', plots(...metrics.map((all) => pairsPlot(all, arms)))),
+      section('Against the baseline, ' + arms[0]!.name, plots(...metrics.map((one) => forestOf(one, result)))),
+      section('Block by block', plots(...metrics.map((one) => pairsPlot(one, arms)))),
       section('Call by call', plots(callsPlot(result, time), percentilePlot(result, time))),
       section('In figures', table(head!, rows), armsTable(result)),
       facts('How it was measured', factsOf(result)),

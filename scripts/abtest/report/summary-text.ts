@@ -30,10 +30,10 @@ export function tableRows({ arms }: AbtestResult, comparisons: readonly Comparis
     ...[figure(one, one.base), figure(one, one.other), percent(one.effect), bounds(one.interval, percent)],
     MARKS[one.shown],
   ]);
-  return [['', '', arms[0]!.name, 'it', 'difference', 'interval', ''], ...rows];
+  return [['', '', arms[0]!.name, 'arm', 'difference', 'interval', ''], ...rows];
 }
 
 function figure({ metric }: Comparison, value: number): string {
   if (metric.kind === 'time') return shownMs(value);
-  return metric.kind === 'errors' ? `${shown(value * 100)} %` : `${shown(value)}/s`;
+  return metric.kind === 'errors' ? `${shown(value * 100)} %` : `${shown(value)} ${metric.kind === 'goodput' ? 'calls' : 'tokens'}/s`;
 }
