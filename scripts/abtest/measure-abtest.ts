@@ -129,7 +129,7 @@ async function runShown(
   const line = new BlockLine(
     arms.map(({ name }) => name),
     blocks,
-    blocks * arms.length * lengthMs,
+    lengthMs,
   );
   const started = performance.now();
   const shown = new Shown(() => line.text(performance.now() - started));
@@ -140,7 +140,7 @@ async function runShown(
       {
         lay: async (arm) => tried?.trial.lay(arms[arm]!.settings ?? {}, secondsOf(lengthMs)),
         look: async (arm) => (tried?.asksWindow === true ? windowOf(tried.door, targets[arm]!.model) : null),
-        onSlot: (slot) => line.slot(slot),
+        onSlot: (slot) => line.slot(slot, performance.now() - started),
         onEnd: (record, underWay) => line.note(record, underWay),
         signal,
       },

@@ -3,7 +3,7 @@ import { readAbtestOptions } from '../abtest/options.ts';
 import type { AbtestResult } from '../abtest/figures/result.ts';
 import { verdictLines, warningLines } from '../abtest/report/words.ts';
 import { calledDifferent, isCalled, TAILS } from './abtest-chance.ts';
-import { Scene, say } from './scene.ts';
+import { type Scene, say } from './scene.ts';
 
 const CONFIDENCE = 0.95;
 /** Of so many that ought to be none. */
@@ -29,7 +29,7 @@ export function showChance(tests: number): boolean {
 
 /** A window that holds calls for 200 ms against none, on the simulated engine. @returns whether it was found */
 export async function showPlanted(scene: Scene): Promise<boolean> {
-  const result = await tested(scene, `--window 0,200 --slot 2s --settle 1s --slots 12 ${BURSTY}`);
+  const result = await tested(scene, `--window 0,200 --slot 2s --settle 1s --slots 12 --judge ttft:p50,ttft:p95 ${BURSTY}`);
   for (const line of [...warningLines(result), ...verdictLines(result)]) say(`  ${line}`);
   const isFound = result.comparisons.some(({ metric, shown }) => metric.kind === 'time' && metric.time === 'ttft' && shown === 'worse');
   return isFound && result.decision.keep === 0 && result.trust.problems.length === 0;

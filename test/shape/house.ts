@@ -729,7 +729,6 @@ export const ROOMS: readonly Room[] = [
       'scripts/abtest/report',
       'scripts/load',
       'scripts/load/calls',
-      'scripts/load/figures',
       'scripts/load/workload',
       'scripts/report',
     ],

@@ -7,21 +7,24 @@ import { isError } from '../figures/slot.ts';
 export class BlockLine {
   readonly #arms: readonly string[];
   readonly #blocks: number;
-  readonly #lengthMs: number;
+  readonly #slotMs: number;
   #slot: PlannedSlot | null = null;
+  #slotAtMs = 0;
   #calls = 0;
   #errors = 0;
   #underWay = 0;
 
-  /** `lengthMs`: of all slots together. */
-  constructor(arms: readonly string[], blocks: number, lengthMs: number) {
+  /** `slotMs`: of one slot, with its settling. */
+  constructor(arms: readonly string[], blocks: number, slotMs: number) {
     this.#arms = arms;
     this.#blocks = blocks;
-    this.#lengthMs = lengthMs;
+    this.#slotMs = slotMs;
   }
 
-  slot(slot: PlannedSlot): void {
+  /** It begins. `elapsedMs`: since the first did. */
+  slot(slot: PlannedSlot, elapsedMs: number): void {
     this.#slot = slot;
+    this.#slotAtMs = elapsedMs;
   }
 
   note(record: CallRecord, underWay: number): void {
@@ -33,9 +36,11 @@ export class BlockLine {
   /** `elapsedMs`: since the first slot. */
   text(elapsedMs: number): string {
     if (this.#slot === null) return 'the first slot begins';
-    const { block, arm } = this.#slot;
-    const done = Math.min(1, elapsedMs / this.#lengthMs);
-    const left = shownSpan(this.#lengthMs - elapsedMs);
+    const { number, block, arm } = this.#slot;
+    const slots = this.#blocks * this.#arms.length;
+    const done = (number + Math.min(1, (elapsedMs - this.#slotAtMs) / this.#slotMs)) / slots;
+    // Slots have some time between them, which only those that have been can tell.
+    const left = shownSpan(number === 0 ? slots * this.#slotMs - elapsedMs : (this.#slotAtMs / number) * slots * (1 - done));
     return `${Math.floor(done * 100)} % · block ${block + 1} of ${this.#blocks} · ${this.#arms[arm]} · ${shown(this.#calls)} calls · ${this.#underWay} under way · ${this.#errors} errors · ${left} left`;
   }
 }

@@ -110,7 +110,7 @@ function guardrailLines({ guardrail, arms }: AbtestResult): string[] {
   const opinion =
     broken.length === 0
       ? `all keep to the guardrail's ${slo}`
-      : `${broken.join(', ')} ${broken.length === 1 ? 'breaks' : 'break'} the guardrail's ${slo}`;
+      : `${broken.join(', ')} ${broken.length === 1 ? 'breaks' : 'break'} the guardrail's ${slo}, for which it narrows windows`;
   const did = narrowed.map(
     ({ arm, narrowestMs, narrowed: times, looked }) =>
       `It narrowed ${arms[arm]!.name} to ${narrowestMs} ms in ${times} of ${looked} slots, so the test is of less than it says.`,
