@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { makeRunFolder, writeWhole } from '../report/run-folder.ts';
+import { fewestBlocksOf } from './figures/comparison.ts';
 import type { AbtestResult } from './figures/result.ts';
 import { ABTEST_HELP } from './help.ts';
 import { measureAbtest } from './measure-abtest.ts';
@@ -26,9 +27,10 @@ export async function runAbtestCommand(argv: readonly string[], place: AbtestPla
     process.stderr.write(`headgate abtest: ${read.problem}\n"headgate abtest --help" tells its usage.\n`);
     return EXIT_USAGE;
   }
+  sayWhenTooFew(read.options);
   const stopping = new AbortController();
-  // What was measured is told; whoever does not want that either says it twice, and what was tried ends by itself.
-  const interrupt = (): void => (stopping.signal.aborted ? process.exit(EXIT_INTERRUPTED) : stopping.abort());
+  // What was measured is told; whoever does not want that either says it twice.
+  const interrupt = (): void => (stopping.signal.aborted ? leave(read.options) : stopping.abort());
   for (const signal of SIGNALS) process.on(signal, interrupt);
   try {
     const result = await measureAbtest(read.options, place, stopping.signal);
@@ -39,6 +41,20 @@ export async function runAbtestCommand(argv: readonly string[], place: AbtestPla
   } finally {
     for (const signal of SIGNALS) process.off(signal, interrupt);
   }
+}
+
+/** Before anybody has waited for it. */
+function sayWhenTooFew({ arms, judged, confidence, blocks }: AbtestOptions): void {
+  const fewest = fewestBlocksOf({ arms: arms.length, judged, confidence });
+  if (blocks >= fewest) return;
+  const said = `${blocks} ${blocks === 1 ? 'block is' : 'blocks are'} too few to show any difference with such confidence: ${fewest} are the fewest`;
+  process.stderr.write(`headgate abtest: ${said}.\n`);
+}
+
+function leave({ arms }: AbtestOptions): never {
+  if (arms[0]?.settings)
+    process.stderr.write('headgate abtest: what was laid over the settings ends by itself, half a minute after its slot.\n');
+  process.exit(EXIT_INTERRUPTED);
 }
 
 function tell(result: AbtestResult, { load }: AbtestOptions, { cwd }: AbtestPlace): number {

@@ -47,6 +47,7 @@ export async function runSlots(plan: SlotPlan, watcher: SlotWatcher): Promise<Sl
   const ended: Promise<Slot | null>[] = [];
   let stopped: string | null = null;
   for (const planned of plan.slots) {
+    if (signal.aborted) break;
     try {
       await watcher.lay(planned.arm);
     } catch (error) {

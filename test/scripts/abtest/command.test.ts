@@ -90,6 +90,7 @@ describe('headgate abtest on a gateway that runs', () => {
     });
     await command.exited;
     expect(told('twice')).toMatchObject({ blocks: { whole: 2, fewest: 6 }, comparisons: [{ shown: 'unknown' }], why: 'unknown' });
+    expect(command.output()).toContain('2 blocks are too few to show any difference with such confidence: 6 are the fewest');
     expect(command.output()).toContain('2 blocks are too few to show anything: 6 are the fewest');
     await using strange = abtest([url, '--models', 'fake,nobody']);
     expect(await strange.exited).toBe(1);
