@@ -40,6 +40,7 @@ export default defineConfig({
         'gateway/console/client/**',
         'supervisor/sim/**',
         'scripts/*.ts',
+        'scripts/abtest/**',
         'scripts/bench/**',
         'scripts/load/**',
         'scripts/report/**',

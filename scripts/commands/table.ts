@@ -229,6 +229,18 @@ export const COMMANDS: readonly Command[] = [
     run: async (argv) => (await import('../load/main.ts')).runLoadCommand(argv, (await import('./asking/place.ts')).placeHere()),
   },
   {
+    name: 'abtest',
+    usage: 'abtest [URL] --window 0,20,50 [FLAGS]',
+    summary: 'Compares settings, models or servers under load on one live system, and says which to keep; with a report.',
+    flags: [],
+    settings: [],
+    ownHelp: true,
+    run: async (argv) => {
+      const [{ placeHere }, { findAdmin }] = await Promise.all([import('./asking/place.ts'), import('./asking/admin-door.ts')]);
+      return (await import('../abtest/main.ts')).runAbtestCommand(argv, { ...placeHere(), findAdmin });
+    },
+  },
+  {
     name: 'bench',
     usage: 'bench [--quick | --all] [FLAGS]',
     summary: 'Measures what the gateway costs on this machine, beside a bare relay, HAProxy, nginx and other gateways.',

@@ -61,7 +61,8 @@ const VALUES = [
   'extra timeout cancel warmup seed slo label out key config host port',
 ];
 const SWITCHES = ['constant', 'no-stream', 'json', 'save-calls'] as const;
-const FLAGS = {
+/** Every flag of `headgate load`, for commands that take them beside their own. */
+export const LOAD_FLAGS = {
   ...Object.fromEntries(
     VALUES.join(' ')
       .split(' ')
@@ -75,12 +76,13 @@ const FLAGS = {
 const USUAL_SECONDS = 30;
 const USUAL_RATE = 5;
 
-class UsageError extends Error {}
+/** What is wrong with a command line, in words. */
+export class UsageError extends Error {}
 
 /** Reads the command line of `headgate load`. `env` has the key where no flag has. */
 export function readLoadOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): ReadOptions {
   try {
-    const { values, positionals } = parseArgs({ args: [...argv], options: FLAGS, allowPositionals: true });
+    const { values, positionals } = parseArgs({ args: [...argv], options: LOAD_FLAGS, allowPositionals: true });
     const given = values as Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
     if (given['help'] === true) return { kind: 'help' };
     const text = (name: string): string | null => (given[name] as string | undefined) ?? null;
@@ -198,7 +200,7 @@ function readPrompts(text: Text): PromptOptions {
   };
 }
 
-function readUrl(word: string): string {
+export function readUrl(word: string): string {
   const url = URL.canParse(word) ? new URL(word) : null;
   if (url === null || !/^https?:$/.test(url.protocol)) throw new UsageError(`${word} is no URL; write for instance http://127.0.0.1:8080`);
   if (url.username !== '' || url.password !== '') throw new UsageError('a URL with a password ends up in reports; use --key or --header');
@@ -236,20 +238,21 @@ function oneOf<T extends string>(flag: string, value: string, known: readonly T[
   return found;
 }
 
-function span(flag: string, text: string | null, usual: number): number {
+/** A time in milliseconds, of a flag that may be left out. @throws UsageError */
+export function span(flag: string, text: string | null, usual: number): number {
   const ms = text === null ? usual : readSpan(text);
   if (ms === null || ms > 7 * 86_400_000) throw new UsageError(`--${flag} is a time such as 30s, 5m or 1h, a week at most; not ${text}`);
   return ms;
 }
 
-function number(flag: string, text: string | null, usual: number, least: number, most: number): number {
+export function number(flag: string, text: string | null, usual: number, least: number, most: number): number {
   const value = text === null ? usual : Number(text);
   if (text === '' || !(value >= least && value <= most))
     throw new UsageError(`--${flag} must be a number from ${least} to ${most}, not ${text}`);
   return value;
 }
 
-function whole(flag: string, text: string | null, usual: number, least: number): number {
+export function whole(flag: string, text: string | null, usual: number, least: number): number {
   const value = text === null ? usual : Number(text);
   if (text === '' || !Number.isSafeInteger(value) || value < least)
     throw new UsageError(`--${flag} must be a whole number from ${least} on, not ${text}`);

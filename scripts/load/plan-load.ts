@@ -24,7 +24,7 @@ export interface PlannedLoad {
 export function planLoad({ schedule, prompts, seed }: LoadOptions): PlannedLoad {
   if (schedule.kind === 'trace') {
     const { file, speed, mostAtOnce } = schedule;
-    const trace = traceOf(read(file), file, seed);
+    const trace = traceOf(readWorkload(file), file, seed);
     const at = trace.at.map((ms) => ms / speed);
     const paceText = `the ${shown(at.length)} calls of ${file}${speed === 1 ? '' : `, ${speed} times as fast`}`;
     return {
@@ -35,7 +35,8 @@ export function planLoad({ schedule, prompts, seed }: LoadOptions): PlannedLoad 
       ...rates(at, null, mostAtOnce),
     };
   }
-  const source = prompts.kind === 'file' ? promptsInTurn(promptsOf(read(prompts.file), prompts.file)) : syntheticPrompts(prompts, seed);
+  const source =
+    prompts.kind === 'file' ? promptsInTurn(promptsOf(readWorkload(prompts.file), prompts.file)) : syntheticPrompts(prompts, seed);
   const told = { prompts: source, promptsText: promptsText(prompts), paceText: paceText(schedule) };
   if (schedule.kind === 'clients')
     return { ...told, pace: { ...schedule, kind: 'closed' }, requestRate: null, burstiness: null, mostAtOnce: schedule.clients };
@@ -68,7 +69,8 @@ function paceText(schedule: Exclude<Schedule, { kind: 'trace' }>): string {
   return `${each.length > 4 ? `${each.slice(0, 3).join(', ')} and ${each.length - 3} stages more` : each.join(', ')}, ${spacing}`;
 }
 
-function promptsText(prompts: PromptOptions): string {
+/** Which prompts are sent, in words. */
+export function promptsText(prompts: PromptOptions): string {
   if (prompts.kind === 'file') return `prompts of ${prompts.file}`;
   const { input, output, prefixGroups, prefixTokens } = prompts;
   const shared = prefixGroups === 0 ? '' : `, ${prefixGroups} groups that share ${prefixTokens}`;
@@ -86,7 +88,8 @@ function lengthText(lengths: Lengths): string {
   }
 }
 
-function read(file: string): string {
+/** @throws WorkloadError */
+export function readWorkload(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {

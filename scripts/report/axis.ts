@@ -20,7 +20,7 @@ export function linearAxis(low: number, high: number, length: number, ticks = 5)
 /** By powers of ten, from `low` (above 0) to `high`. */
 export function logAxis(low: number, high: number, length: number): Axis {
   const [from, to] = [Math.floor(Math.log10(low)), Math.max(Math.ceil(Math.log10(high)), Math.floor(Math.log10(low)) + 1)];
-  const at = (value: number): number => ((Math.log10(Math.max(value, low)) - from) / (to - from)) * length;
+  const at = (value: number): number => ((Math.max(Math.log10(value), from) - from) / (to - from)) * length;
   return { at, ticks: Array.from({ length: to - from + 1 }, (_, i) => tick(10 ** (from + i), at)) };
 }
 

@@ -69,5 +69,6 @@ details{margin:14px 0 30px;background:var(--card);border:1px solid var(--rule);b
 svg text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;fill:var(--dim)}svg .title{font-size:14px;font-weight:600;fill:var(--ink)}.tick.y{text-anchor:end}.tick.x,.axis,.empty{text-anchor:middle}
 .grid{stroke:var(--rule);fill:none}path.mark{stroke:var(--bad);stroke-dasharray:5 4;fill:none}text.mark{fill:var(--bad);text-anchor:end}
 .line{fill:none;stroke:var(--c);stroke-width:2;stroke-linejoin:round}.area{fill:var(--c);opacity:.22}.dots circle{fill:var(--c);opacity:.55}.bars rect,.legend rect{fill:var(--c)}.cell text{fill:var(--ink);text-anchor:middle}
+.forest path{stroke:var(--c);stroke-width:2.5;fill:none}.forest circle{fill:var(--c)}.forest text{fill:var(--ink)}.forest text.end{text-anchor:end;fill:var(--c);font-variant-numeric:tabular-nums}.forest.good{--c:var(--good)}.forest.bad{--c:var(--bad)}.forest.plain{--c:var(--dim)}.zero{stroke:var(--dim);stroke-dasharray:2 3;fill:none}
 .t-1{--c:var(--t1)}.t-2{--c:var(--t2)}.t-3{--c:var(--t3)}.t-4{--c:var(--t4)}.t-5{--c:var(--t5)}.t-6{--c:var(--t6)}.t-bad{--c:var(--bad)}
 @media print{body{background:#fff}details{break-inside:avoid}}`.trim();

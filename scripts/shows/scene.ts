@@ -19,6 +19,7 @@ const NODE_FLAGS = ['--max-semi-space-size=16', '--heap-growing-percent=100'];
 export class Scene implements Disposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'headgate-show-'));
   readonly url: string;
+  readonly adminKey = ADMIN_KEY;
   readonly #env: NodeJS.ProcessEnv;
   #log = '';
   readonly #onExit = (): void => this.#end();

@@ -2,7 +2,7 @@ import type { Pace } from '../calls/run-load.ts';
 import type { Summary } from './summary.ts';
 
 /** A load whose own calls were later than this, for one of a hundred, measured itself. Milliseconds; inference-perf has the same. */
-const MOST_DELAY_MS = 50;
+export const MOST_DELAY_MS = 50;
 /** The least share of its rate that a load must have kept up. */
 const LEAST_RATE = 0.98;
 

@@ -28,7 +28,7 @@ export function resultJson(result: LoadResult, withCalls: boolean): string {
 }
 
 /** Times to the hundredth of a millisecond: more is noise, and megabytes of it. */
-function rounded(record: object): unknown {
+export function rounded(record: object): unknown {
   const round = (value: unknown): unknown =>
     typeof value === 'number' ? Math.round(value * 100) / 100 : Array.isArray(value) ? value.map(round) : value;
   return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, round(value)]));

@@ -22,16 +22,20 @@ export interface SyntheticPrompts {
 /** The prompt of each call by its number, the same for the same seed and number whoever asks and in whatever order. */
 export type PromptSource = (index: number) => Prompt;
 
-/** Prompts of chance. Each begins with words of its own, so that neither a cache of prefixes nor one of answers knows it, except for what its group shares. */
-export function syntheticPrompts(options: SyntheticPrompts, seed: number): PromptSource {
+/**
+ * Prompts of chance. Each begins with words of its own, so that neither a cache of prefixes nor one of answers knows it, except for what its
+ * group shares. `alike`: calls for which it gives the same number are as long as each other, for comparisons.
+ */
+export function syntheticPrompts(options: SyntheticPrompts, seed: number, alike?: (index: number) => number): PromptSource {
   const { input, output, prefixGroups, prefixTokens } = options;
   const prefixes = Array.from({ length: prefixGroups }, (_, group) => wordsOfChance(prefixTokens, ofIts(seed, -1 - group)));
   return (index) => {
     const uniform = ofIts(seed, index);
-    const outputTokens = drawLength(output, uniform);
-    const inputTokens = drawLength(input, uniform);
+    const shared = alike === undefined ? uniform : ofIts(~seed, alike(index));
+    const outputTokens = drawLength(output, shared);
+    const inputTokens = drawLength(input, shared);
     if (prefixGroups === 0) return { text: wordsOfChance(inputTokens, uniform), outputTokens, fields: null };
-    const prefix = prefixes[Math.floor(uniform() * prefixGroups)]!;
+    const prefix = prefixes[Math.floor(shared() * prefixGroups)]!;
     return { text: `${prefix} ${wordsOfChance(Math.max(1, inputTokens - prefixTokens), uniform)}`, outputTokens, fields: null };
   };
 }

@@ -1,0 +1,45 @@
+import { percentile } from '../../load/figures/distribution.ts';
+import { scheduleDelayOf } from '../../load/figures/times.ts';
+import { MOST_DELAY_MS } from '../../load/figures/validity.ts';
+import { counted, type Slot } from './slot.ts';
+
+/** Whether what was measured may be believed. */
+export interface Trust {
+  /** Why nothing may be concluded; empty for a valid test. */
+  readonly problems: readonly string[];
+  /** What a reader should know besides. */
+  readonly notes: readonly string[];
+}
+
+/** A call of so many may last into the counted part of the next slot. */
+const MOST_CARRIED = 0.02;
+
+export function trustOf(blocks: readonly (readonly Slot[])[], arms: readonly string[], settleMs: number): Trust {
+  const slots = blocks.flat();
+  const problems: string[] = [];
+  if (slots.length === 0) return { problems: ['not one block was finished'], notes: [] };
+  for (const [arm, name] of arms.entries()) {
+    const own = slots.filter((slot) => slot.arm === arm);
+    const calls = own.flatMap(counted);
+    const delays = calls.map(scheduleDelayOf).toSorted((a, b) => a - b);
+    const late = percentile(delays, 0.99);
+    if (calls.length === 0) problems.push(`${name}: no call fell into its slots: longer ones (--slot), or more calls (--rate)`);
+    else if (calls.every(({ outcome }) => outcome !== 'ok')) problems.push(`${name}: no call was answered`);
+    if (late > MOST_DELAY_MS)
+      problems.push(
+        `${name}: one call of a hundred was sent ${Math.round(late)} ms late or more (${MOST_DELAY_MS} allowed): the machine that sends is too slow or too busy`,
+      );
+  }
+  return { problems, notes: carriedOver(slots, settleMs) };
+}
+
+/** Calls that were still on their way when the settling of the next slot was over stand beside those of another arm. */
+function carriedOver(slots: readonly Slot[], settleMs: number): string[] {
+  const over = slots.flatMap((slot) => counted(slot).map(({ endMs }) => endMs - slot.endMs)).toSorted((a, b) => a - b);
+  const share = over.filter((ms) => ms > settleMs).length / over.length;
+  if (!(share > MOST_CARRIED)) return [];
+  const enough = Math.ceil(percentile(over, 1 - MOST_CARRIED) / 1000);
+  return [
+    `${Math.round(share * 100)} % of the calls lasted into what was counted of the next slot, so arms had part in each other: --settle ${enough}s would keep them apart`,
+  ];
+}
