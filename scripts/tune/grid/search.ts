@@ -111,13 +111,20 @@ function isCuredByMore(flag: string, { outcome, failureClass }: PointResult): bo
 
 /** Moves to the first neighbour that is better. @returns whether it moved */
 function climb(axes: readonly Axis[], at: number[], look: (place: readonly number[]) => Look): boolean {
-  for (const [axis, { values }] of axes.entries()) {
-    for (const index of [at[axis]! + 1, at[axis]! - 1]) {
-      if (index < 0 || index >= values.length) continue;
-      if (!isBetter(look(at.with(axis, index)).result, look(at).result)) continue;
-      at[axis] = index;
-      return true;
-    }
+  const isThere = (axis: number, index: number): boolean => index >= 0 && index < axes[axis]!.values.length;
+  const move = (place: readonly number[]): boolean => {
+    if (!isBetter(look(place).result, look(at).result)) return false;
+    at.splice(0, at.length, ...place);
+    return true;
+  };
+  for (const [axis, own] of at.entries()) {
+    for (const index of [own + 1, own - 1]) if (isThere(axis, index) && move(at.with(axis, index))) return true;
+  }
+  // What memory forbids on one axis, less on another may pay for.
+  for (const [axis, own] of at.entries()) {
+    if (!isThere(axis, own + 1) || look(at.with(axis, own + 1)).speaks.outcome !== 'oom') continue;
+    for (const [payer, has] of at.entries())
+      if (payer !== axis && isThere(payer, has - 1) && move(at.with(axis, own + 1).with(payer, has - 1))) return true;
   }
   return false;
 }
