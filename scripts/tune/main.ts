@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { stayAlive } from '../../gateway/core/clock.ts';
 import type { Place } from '../load/place.ts';
@@ -144,9 +144,7 @@ function folderFor(
   if (named !== null && !existsSync(named)) throw new GroundError(`There is no folder ${named} to go on with.`, EXIT_USAGE);
   const folder = named ?? (fresh ? null : unfinishedRun(join(cwd, 'experiments/runs'), subject));
   if (folder === null) {
-    const made = makeRunFolder(cwd, 'tune', new Date());
-    writeFileSync(join(made, '.gitignore'), '*\n');
-    return { folder: made, past: null };
+    return { folder: makeRunFolder(cwd, 'tune', new Date()), past: null };
   }
   const past = readJournal(folder);
   if (past === null) throw new GroundError(`${folder} has no journal of "headgate tune" to go on with.`, EXIT_USAGE);

@@ -21,14 +21,17 @@ export function tunePage(found: Found): string {
     verdict: { text: verdict(found).join('\n'), tone: best === null || found.overlay?.problem ? 'bad' : 'good' },
     parts: [
       tiles([
-        { name: 'Output, best point', value: figures ? `${shown(figures.outputTokenRate)}/s` : '–', note: 'tokens' },
+        {
+          name: 'Output, best point',
+          value: figures ? `${shown(figures.outputTokenRate)}/s` : '–',
+          note: `tokens, ${shown((figures?.errorShare ?? NaN) * 100)} % errors`,
+        },
         {
           name: 'Whole answer, p95',
           value: shownMs(figures?.p95.e2e ?? NaN),
           note: objectives.slo.e2e === undefined ? '' : `at most ${shownMs(objectives.slo.e2e)}`,
         },
         { name: 'First token, p95', value: shownMs(figures?.p95.ttft ?? NaN) },
-        { name: 'Errors', value: `${shown((figures?.errorShare ?? NaN) * 100)} %`, note: `at most ${shown(objectives.maxErrors * 100)} %` },
         {
           name: 'Launched',
           value: `${results.length} of ${found.points}`,
