@@ -25,7 +25,7 @@ export function tuneText(found: Found): string {
 
 /** The last lines, and the first of the report. */
 export function verdict({ best, usual, overlay, wasInterrupted, objectives, results }: Found): readonly string[] {
-  const cut = wasInterrupted ? ['It was interrupted: the same command goes on where it stood.'] : [];
+  const cut = wasInterrupted ? ['It was interrupted: the same command, without --fresh, goes on where it stood.'] : [];
   if (best === null) {
     const none =
       results.length === 0
