@@ -45,6 +45,7 @@ export default defineConfig({
         'scripts/load/**',
         'scripts/report/**',
         'scripts/shows/**',
+        'scripts/tune/**',
         'scripts/vllm/*.ts',
         'test/**',
       ],

@@ -241,6 +241,20 @@ export const COMMANDS: readonly Command[] = [
     },
   },
   {
+    name: 'tune',
+    usage: 'tune [--grid FLAG=VALUES …] [FLAGS]',
+    summary: 'Finds the best engine settings of a model on this card: launches, loads and measures each point; writes a tuning.',
+    flags: [],
+    settings: [],
+    ownHelp: true,
+    run: async (argv) =>
+      (await import('../tune/main.ts')).runTuneCommand(
+        argv,
+        (await import('./asking/place.ts')).placeHere(),
+        (await import('./cards.ts')).cardsOf,
+      ),
+  },
+  {
     name: 'bench',
     usage: 'bench [--quick | --all] [FLAGS]',
     summary: 'Measures what the gateway costs on this machine, beside a bare relay, HAProxy, nginx and other gateways.',

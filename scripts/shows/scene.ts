@@ -82,7 +82,8 @@ export class Scene implements Disposable {
   }
 }
 
-function workingIn(folder: string): number[] {
+/** Processes whose folder it is. */
+export function workingIn(folder: string): number[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
   return pids.map(Number).filter((pid) => {
     try {

@@ -59,9 +59,14 @@ export function chooseEngine(
   const checked = checkFlags(dividedCard({ ...profiled, ...model.engine }, card), model.engine, vllm);
   if (checked.kind === 'refused') return checked;
   const { profile, source } = model;
-  const variants = profile?.variants.filter((variant) => source === null || variant.source === source) ?? [];
+  const { measured } = tuning;
+  const isMeasured = measured?.model === model.id && measured.gpu === gpu.name && (source === null || source === measured.source);
+  const weights = isMeasured ? measured.source : source;
+  const variants = profile?.variants.filter((variant) => weights === null || variant.source === weights) ?? [];
   const choice =
-    profile && variants.length > 0 ? chooseKnown(model, profile, variants, gpu, card, checked) : chooseOwn(model, gpu, card, checked);
+    profile && variants.length > 0
+      ? chooseKnown({ model, profile, variants, gpu, card, checked, isMeasured })
+      : chooseOwn(model, gpu, card, checked);
   if (choice.kind === 'refused') return { ...choice, reason: `${choice.reason}${alternative(model, others, gpu, tuning, card)}` };
   const spread = gpusOf(choice.engine) > 1;
   return {
@@ -83,15 +88,32 @@ function chooseOwn(model: ModelRequest, gpu: GpuProfile, card: CardFacts, { engi
   return { kind: 'run', source, variant: null, weightsGib: null, engine: way, env: {}, fit: null, notes };
 }
 
-function chooseKnown(
-  { engine: own, source }: ModelRequest,
-  profile: ModelProfile,
-  variants: readonly ModelVariant[],
-  gpu: GpuProfile,
-  card: CardFacts,
-  checked: Checked,
-): Choice {
-  const fitted = fitVariant(profile, variants, profile.on[gpu.name]?.variant ?? null, checked.engine, own, card, source !== null);
+interface KnownRequest {
+  readonly model: ModelRequest;
+  readonly profile: ModelProfile;
+  readonly variants: readonly ModelVariant[];
+  readonly gpu: GpuProfile;
+  readonly card: CardFacts;
+  readonly checked: Checked;
+  /** The tuning was measured with it on such a card: what has run there is known better than by arithmetic. */
+  readonly isMeasured: boolean;
+}
+
+/** What the arithmetic would relax although no layer names it. */
+const UNRELAXED: EngineSettings = { max_num_seqs: null, max_num_batched_tokens: null, max_model_len: null, enforce_eager: null };
+
+function chooseKnown({ model, profile, variants, gpu, card, checked, isMeasured }: KnownRequest): Choice {
+  const { source } = model;
+  const decided = isMeasured ? { ...checked.engine, ...UNRELAXED } : model.engine;
+  const fitted = fitVariant(
+    profile,
+    variants,
+    profile.on[gpu.name]?.variant ?? null,
+    checked.engine,
+    decided,
+    card,
+    isMeasured || source !== null,
+  );
   if (fitted.kind === 'refused') return fitted;
   const { variant, engine, fit, changes } = fitted;
   const notes = [

@@ -93,6 +93,13 @@ export const gpuSchema = z.strictObject({
     .describe('Laid over them for a worker that uses several of these cards.'),
   steps: z.array(stepSchema).default([]).describe('Further layers, each for the cards or vLLM versions it names; in order.'),
   swap: gpuSwapSchema,
+  tune: z
+    .record(
+      z.string().regex(/^[a-z][a-z0-9_]*$/, 'expected the name of a vllm serve flag, underscores for dashes'),
+      z.array(z.number()).min(1),
+    )
+    .default({})
+    .describe('The values of flags that "headgate tune" tries on such a card when it is told none.'),
   why: reasons.default({}),
   deny: z
     .array(z.strictObject({ pattern: pattern('i'), reason: z.string() }))
@@ -110,6 +117,17 @@ const changeSchema = z.union([
 export const tuningSchema = z.strictObject({
   title: z.string(),
   engine: z.record(z.string(), changeSchema).describe('Changes to the profile: set, times, add or at_least, bounded by min and max.'),
+  measured: z
+    .strictObject({
+      model: z.string().describe('Its id in the settings.'),
+      gpu: z.string().describe('The GPU profile.'),
+      source: z.string().describe('Repository or folder of the weights.'),
+      at: z.string().optional().describe('When, as ISO time.'),
+    })
+    .optional()
+    .describe(
+      'What its values were measured with. For that model on such a card they are taken as they are: no arithmetic relaxes what has run.',
+    ),
 });
 
 const variantSchema = z.strictObject({

@@ -1,0 +1,69 @@
+import type { Point } from './axes.ts';
+
+/** What one load of a point came to. Times in milliseconds, rates a second. */
+export interface Figures {
+  /** Tokens that clients got a second while every place was taken; of the load itself where the caller chose it. */
+  readonly outputTokenRate: number;
+  readonly requestRate: number;
+  /** Of the load that the objectives are held against. */
+  readonly p95: { readonly e2e: number; readonly ttft: number; readonly tpot: number; readonly itl: number };
+  /** From 0 to 1 of all calls. */
+  readonly errorShare: number;
+  readonly calls: number;
+  /** How often the engine threw a sequence out of its cache, to compute it anew. */
+  readonly preemptions: number;
+  /** Why nothing may be concluded of it; empty for a valid load. */
+  readonly problems: readonly string[];
+}
+
+/** ok: within the objectives · slo: it broke one · oom: it ran out of memory, or ran only with other settings · failed: for another reason */
+export type Outcome = 'ok' | 'slo' | 'oom' | 'failed';
+
+export interface PointResult {
+  readonly point: Point;
+  readonly outcome: Outcome;
+  /** Of an oom or a failure, by the supervisor's names. */
+  readonly failureClass: string | null;
+  /** In plain words; null for ok. */
+  readonly reason: string | null;
+  /** Medians of the repeats; null where none was finished. */
+  readonly figures: Figures | null;
+  readonly repeats: readonly Figures[];
+  /** Launch, load and stop, in milliseconds. */
+  readonly tookMs: number;
+}
+
+/** From so many preemptions a call on more sequences cannot help: the cache is full, not the list of sequences. */
+const THRASH_SHARE = 0.05;
+
+/** The cache is so full that work is thrown away. */
+export function isThrashing({ figures }: PointResult): boolean {
+  return figures !== null && figures.calls > 0 && figures.preemptions / figures.calls >= THRASH_SHARE;
+}
+
+/** The middle one of each figure, each by itself. @throws Error without any */
+export function medianFigures(repeats: readonly Figures[]): Figures {
+  const of = (figure: (each: Figures) => number): number => median(repeats.map(figure));
+  return {
+    outputTokenRate: of((each) => each.outputTokenRate),
+    requestRate: of((each) => each.requestRate),
+    p95: {
+      e2e: of(({ p95 }) => p95.e2e),
+      ttft: of(({ p95 }) => p95.ttft),
+      tpot: of(({ p95 }) => p95.tpot),
+      itl: of(({ p95 }) => p95.itl),
+    },
+    errorShare: of((each) => each.errorShare),
+    calls: of((each) => each.calls),
+    preemptions: of((each) => each.preemptions),
+    problems: [...new Set(repeats.flatMap(({ problems }) => problems))],
+  };
+}
+
+function median(values: readonly number[]): number {
+  if (values.length === 0) throw new Error('there is no middle of nothing');
+  const known = values.filter((value) => !Number.isNaN(value)).toSorted((a, b) => a - b);
+  if (known.length === 0) return NaN;
+  const half = Math.floor(known.length / 2);
+  return known.length % 2 === 1 ? known[half]! : (known[half - 1]! + known[half]!) / 2;
+}

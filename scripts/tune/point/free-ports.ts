@@ -1,0 +1,26 @@
+import { createServer } from 'node:net';
+
+/** Others may take a port between our look and its use; so many looks are enough for any machine. */
+const MOST_LOOKS = 200;
+
+/** The first of so many ports in a row on which nobody listens just now. @throws Error where there are none */
+export async function freePorts(count: number): Promise<number> {
+  for (let look = 0; look < MOST_LOOKS; look++) {
+    const first = await freeAt(0);
+    if (first === null || first + count > 65_536) continue;
+    const others = await Promise.all(Array.from({ length: count - 1 }, (_, at) => freeAt(first + at + 1)));
+    if (!others.includes(null)) return first;
+  }
+  throw new Error(`There are no ${count} free ports in a row on this machine.`);
+}
+
+function freeAt(port: number): Promise<number | null> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(null));
+    server.listen(port, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : null));
+    });
+  });
+}
