@@ -63,6 +63,7 @@ import { InFlight } from './policies/account.ts';
 import { Admission } from './policies/admission/admission.ts';
 import { BatchWindows } from './policies/window/batch-window.ts';
 import { Dispatch } from './policies/dispatch/dispatch.ts';
+import { GroupSplit } from './policies/dispatch/group-split.ts';
 import { BudgetBooks } from './policies/budgets/budgets.ts';
 import { PressureWatch } from './policies/capacity/pressure-watch.ts';
 import { watchEventLoop } from './telemetry/metrics/event-loop.ts';
@@ -280,7 +281,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const newId = idMaker();
   const inFlight = new InFlight();
   const pressureWatch = new PressureWatch(events);
+  const groups = new GroupSplit(random, directory);
   const admission = new Admission({
+    groups,
     clock,
     events,
     directory,
@@ -293,6 +296,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const windows = new BatchWindows(clock, events, () => settings.batch_window);
   const dispatch = new Dispatch({
+    groups,
     clock,
     random,
     events,
@@ -707,7 +711,7 @@ function takesDown({ auth, limits }: Settings): boolean {
 }
 
 function listings({ workers }: Settings): WorkerListing[] {
-  return workers.map(({ url, api_key, models, max_num_seqs, scheduling_policy }) => ({
-    ...{ url, apiKey: api_key, models, maxNumSeqs: max_num_seqs, scheduling: scheduling_policy },
+  return workers.map(({ url, api_key, models, max_num_seqs, scheduling_policy, group }) => ({
+    ...{ url, apiKey: api_key, models, maxNumSeqs: max_num_seqs, scheduling: scheduling_policy, group },
   }));
 }
