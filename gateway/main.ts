@@ -7,6 +7,7 @@ import { adminAccess, apiAccess, metricsArePublic } from './config/access.ts';
 import { databasePlace } from './config/database-place.ts';
 import { filesPlace } from './config/files-place.ts';
 import { adminKey as findOrMakeAdminKey, type AdminKey } from './config/admin-key.ts';
+import { Canary } from './canary/canary.ts';
 import { BundleDesk } from './bundle/desk.ts';
 import { gatewayBundle } from './bundle/gateway-bundle.ts';
 import { explainJson } from './config/explain.ts';
@@ -22,7 +23,7 @@ import type { Call } from './core/call.ts';
 import { repeat, sleep, systemClock } from './core/clock.ts';
 import { GatewayError } from './core/errors.ts';
 import type { LiveFigures } from './core/events.ts';
-import { fanOut } from './core/fan-out.ts';
+import { fanOut, type Listener } from './core/fan-out.ts';
 import { keepHistory } from './core/history/keep-history.ts';
 import { recordingLog } from './core/history/recording-log.ts';
 import { systemRandom } from './core/random.ts';
@@ -197,6 +198,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     requestEnded: (call: Call) => stored?.runner?.requestEnded(call),
   };
   const withLines = settings.batches.enabled ? [lines] : [];
+  // Calls are none of a canary's business while none runs.
+  let isWatched = false;
+  const watched: Listener = {
+    routed: (call, worker) => isWatched && canary.routed(call, worker),
+    attemptEnded: (call, attempt) => isWatched && canary.attemptEnded(call, attempt),
+  };
   const recent = new RecentCalls(clock);
   const traces = await openTraces({
     ...{ clock, log, metrics, newId: idMaker(), instance: holder, pid: process.pid, version: VERSION, settings: settings.telemetry },
@@ -206,7 +213,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { trust_incoming: trustTrace } = settings.telemetry;
   // First: who writes a request down says whether its trace is kept.
   const traced = tracer === null ? [] : [tracer.listener];
-  const events = fanOut([...traced, books, failures, recent, ...(refused ? [refused] : []), ...withLines], lostEvent(log));
+  const events = fanOut([...traced, books, failures, recent, ...(refused ? [refused] : []), ...withLines, watched], lostEvent(log));
   const onUnexpected = (error: unknown, requestId: string): void => {
     // Its place, not its text: that may quote what a client sent.
     const fields = failureFields(new GatewayError('internal', 'unexpected', { cause: error }));
@@ -316,6 +323,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     onStopping: ({ id }) => (supervised ?? listed!).observe(id, 'stopping'),
     newRequestId: newId,
   });
+  const canary = new Canary({
+    ...{ clock, events, directory, split: groups },
+    breakers: () => dispatch.breakers,
+    watch: (isOn) => (isWatched = isOn),
+    isOneOfSeveral: (kin?.beginning.count ?? 1) > 1,
+  });
   let relaySettings = { ...settings.timeouts, ...settings.stream };
   const early = await openEarlyPolicies({
     ...{ clock, random, events, log, directory, door, budgets, usage, holder },
@@ -409,6 +422,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     heldKeys.adopt(loaded);
     directory.setModels(settings.models);
     listed?.update(listings(settings));
+    if (changed.includes('workers')) canary.workersChanged();
     dispatch.configure();
     early.configure();
     usage.configure(takesDown(settings));
@@ -549,6 +563,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       bundle: () => bundles.bundle(),
       explain: () => explainJson(loaded),
       reload: kin ? () => reloadOfAll(kin) : reload,
+      canary: (order) => canary.obey(order),
       trial: kin ? (order) => reloadOfAll(kin, order) : obeyTrial,
       command(id, verb, reset) {
         if (supervised) return verb === 'restart' ? supervised.restart(id, reset) : supervised[verb](id);
@@ -646,6 +661,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     alive?.cancel();
     kin?.share.close();
     pressureTimer.cancel();
+    canary.close();
     dispatch.close();
     overload.close();
     heldKeys.close();

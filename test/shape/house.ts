@@ -169,6 +169,12 @@ export const ROOMS: readonly Room[] = [
     shuns: HTTP,
   },
   {
+    path: 'gateway/canary',
+    idea: 'a group of workers on trial: what it does beside the others, and whether it gets all calls',
+    knows: ['gateway/config/schema', 'gateway/config/schema/values', 'gateway/core', 'gateway/policies/dispatch'],
+    shuns: HTTP,
+  },
+  {
     path: 'gateway/policies',
     idea: 'the thin policies: account, rescue, deadline',
     knows: ['gateway/core', 'gateway/openai'],
@@ -272,6 +278,7 @@ export const ROOMS: readonly Room[] = [
     path: 'gateway/http/pages',
     idea: 'what the gateway answers by itself: health, metrics, admin',
     knows: [
+      'gateway/canary',
       'gateway/config',
       'gateway/config/schema',
       'gateway/core',
@@ -390,6 +397,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/app.ts',
       'gateway/batches/runner',
       'gateway/bundle',
+      'gateway/canary',
       'gateway/config',
       'gateway/config/schema',
       'gateway/console',
