@@ -699,6 +699,11 @@ export const ROOMS: readonly Room[] = [
     knows: ['scripts/load/calls', 'scripts/load/figures', 'scripts/load/report', 'scripts/load/workload', 'scripts/report'],
   },
   {
+    path: 'scripts/criteria',
+    idea: 'the criteria of a release, as a command line asks for them',
+    knows: ['gateway/canary', 'gateway/config/layers', 'gateway/config/schema'],
+  },
+  {
     path: 'scripts/commands/past',
     idea: 'what has happened, and what engines have printed, for a terminal',
     knows: ['gateway/core/history', 'gateway/core/secrets'],
@@ -738,7 +743,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'scripts/commands/live',
     idea: 'what a terminal is shown while it changes',
-    knows: ['gateway/core', 'gateway/core/log', 'gateway/http/pages'],
+    knows: ['gateway/canary', 'gateway/core', 'gateway/core/log', 'gateway/http/pages'],
   },
   {
     path: 'scripts/commands/batches/compare',
@@ -769,6 +774,7 @@ export const ROOMS: readonly Room[] = [
     knows: [
       'gateway/bundle',
       'gateway/bundle/veil',
+      'gateway/canary',
       'gateway/config',
       'gateway/config/layers',
       'gateway/config/schema',
@@ -791,7 +797,9 @@ export const ROOMS: readonly Room[] = [
       'scripts/commands/live',
       'scripts/commands/merged',
       'scripts/commands/past',
+      'scripts/criteria',
       'scripts/load',
+      'scripts/report',
       'supervisor/doctor',
       'supervisor/gpu',
       'supervisor/main.ts',
