@@ -42,6 +42,7 @@ export default defineConfig({
         'scripts/*.ts',
         'scripts/bench/**',
         'scripts/load/**',
+        'scripts/release-gate/**',
         'scripts/report/**',
         'scripts/shows/**',
         'scripts/vllm/*.ts',

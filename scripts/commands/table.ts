@@ -244,6 +244,16 @@ export const COMMANDS: readonly Command[] = [
     run: async (argv) => (await import('../load/main.ts')).runLoadCommand(argv, (await import('./asking/place.ts')).placeHere()),
   },
   {
+    name: 'release-gate',
+    usage: 'release-gate [URL] [--preset personal|team | --criteria FILE] [FLAGS]',
+    summary: 'Puts a server through steps, a spike, cancellations, drains and a soak, and says whether it may be released; with a report.',
+    flags: [],
+    settings: [],
+    ownHelp: true,
+    run: async (argv) =>
+      (await import('../release-gate/main.ts')).runGateCommand(argv, (await import('./asking/place.ts')).gatePlaceHere()),
+  },
+  {
     name: 'bench',
     usage: 'bench [--quick | --all] [FLAGS]',
     summary: 'Measures what the gateway costs on this machine, beside a bare relay, HAProxy, nginx and other gateways.',

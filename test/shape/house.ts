@@ -704,6 +704,28 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/canary', 'gateway/config/layers', 'gateway/config/schema'],
   },
   {
+    path: 'scripts/release-gate/judging',
+    idea: 'what was measured, against the criteria: pure, in words',
+    knows: ['gateway/canary', 'scripts/load/calls', 'scripts/load/figures', 'scripts/report'],
+    pure: true,
+  },
+  {
+    path: 'scripts/release-gate',
+    idea: 'puts a server through profiles of load, and says whether it may be released',
+    knows: [
+      'gateway/canary',
+      'gateway/config',
+      'gateway/config/schema',
+      'scripts/criteria',
+      'scripts/load',
+      'scripts/load/calls',
+      'scripts/load/figures',
+      'scripts/load/workload',
+      'scripts/release-gate/judging',
+      'scripts/report',
+    ],
+  },
+  {
     path: 'scripts/commands/past',
     idea: 'what has happened, and what engines have printed, for a terminal',
     knows: ['gateway/core/history', 'gateway/core/secrets'],
@@ -716,7 +738,15 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'scripts/commands/asking',
     idea: 'finds the running gateway, and asks it',
-    knows: ['gateway/config', 'gateway/config/schema', 'gateway/core', 'gateway/link', 'scripts/commands/line', 'scripts/load'],
+    knows: [
+      'gateway/config',
+      'gateway/config/schema',
+      'gateway/core',
+      'gateway/link',
+      'scripts/commands/line',
+      'scripts/load',
+      'scripts/release-gate',
+    ],
   },
   {
     path: 'scripts/commands/bundling',
@@ -799,6 +829,7 @@ export const ROOMS: readonly Room[] = [
       'scripts/commands/past',
       'scripts/criteria',
       'scripts/load',
+      'scripts/release-gate',
       'scripts/report',
       'supervisor/doctor',
       'supervisor/gpu',
