@@ -849,7 +849,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'scripts/shows',
     idea: 'what batches go through, to be seen again: kills, models that take turns, what they cost others',
-    knows: ['gateway/link', 'scripts/load/calls', 'scripts/load/figures', 'scripts/load/stub', 'scripts/load/workload'],
+    knows: ['gateway/canary', 'gateway/link', 'scripts/load/calls', 'scripts/load/figures', 'scripts/load/stub', 'scripts/load/workload'],
   },
   {
     path: 'scripts',
