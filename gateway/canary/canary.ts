@@ -157,7 +157,7 @@ export class Canary {
 
   #promoteNow(): CanaryAnswer {
     if (this.#run === null) return conflict('No canary runs that could be promoted.');
-    this.#promote('on an operator’s word');
+    this.#promote('an operator has said so');
     return { kind: 'accepted', status: this.status() };
   }
 
@@ -214,7 +214,7 @@ export class Canary {
     this.#end(
       'promoted',
       group,
-      `All calls go to ${group}, ${why}. That holds until the list of workers changes or the gateway ends: give its workers group: ${MAIN_GROUP} in the settings to make it last.`,
+      `All calls go to ${group}: ${why}. That holds until the list of workers changes or the gateway ends: give its workers group: ${MAIN_GROUP} in the settings to make it last.`,
     );
   }
 

@@ -80,7 +80,9 @@ async function follow(loaded: LoadedSettings, first: CanaryStatus): Promise<Cana
   process.on('SIGINT', interrupt);
   try {
     while (missed < MOST_MISSED) {
-      for (const { at, message } of status.history.slice(told)) shown.say(`${at.slice(11, 19)} UTC  ${message}`);
+      // How it ended is said on standard output.
+      const news = status.history.slice(told, status.state === 'running' ? undefined : -1);
+      for (const { at, message } of news) shown.say(`${at.slice(11, 19)} UTC  ${message}`);
       told = status.history.length;
       if (status.state !== 'running') return status;
       await delay(LOOK_MS);

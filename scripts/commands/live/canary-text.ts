@@ -5,11 +5,11 @@ import { columns } from '../../../gateway/core/log/columns.ts';
 export function canaryLine({ state, group, percent, step, canary, main }: CanaryStatus): string {
   if (state !== 'running' || step === null || canary === null || main === null) return `canary: ${state.replace('_', ' ')}`;
   const parts = [
-    `${group} ${percent} % (step ${step.number} of ${step.of})`,
+    `${group} ${percent} %`,
     `${step.elapsed_seconds} of ${step.seconds} s`,
     `${canary.calls} of ${step.min_calls} calls`,
     `${canary.failed} failed`,
-    `p95 TTFT ${ms(canary.p95_ttft_ms)}, others ${ms(main.p95_ttft_ms)}`,
+    `TTFT ${ms(canary.p95_ttft_ms)}, others ${ms(main.p95_ttft_ms)}`,
   ];
   return parts.join(' · ');
 }
