@@ -43,6 +43,7 @@ export default defineConfig({
         'scripts/abtest/**',
         'scripts/bench/**',
         'scripts/load/**',
+        'scripts/release-gate/**',
         'scripts/report/**',
         'scripts/shows/**',
         'scripts/tune/**',

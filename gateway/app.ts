@@ -147,6 +147,8 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
     get('/debug/runtime', guarded(answers.runtime));
     post('/admin/reload', guarded(answers.reload));
     post('/admin/trial', guarded(answers.trial));
+    get('/admin/canary', guarded(answers.canary));
+    post('/admin/canary', guarded(answers.orderCanary));
     post('/admin/workers/:id{[^]+}/:verb', guarded(answers.workerCommand));
     post('/admin/models/:id{[^]+}/:verb', guarded(answers.modelCommand));
   }

@@ -7,6 +7,7 @@ import { adminAccess, apiAccess, metricsArePublic } from './config/access.ts';
 import { databasePlace } from './config/database-place.ts';
 import { filesPlace } from './config/files-place.ts';
 import { adminKey as findOrMakeAdminKey, type AdminKey } from './config/admin-key.ts';
+import { Canary } from './canary/canary.ts';
 import { BundleDesk } from './bundle/desk.ts';
 import { gatewayBundle } from './bundle/gateway-bundle.ts';
 import { explainJson } from './config/explain.ts';
@@ -22,7 +23,7 @@ import type { Call } from './core/call.ts';
 import { repeat, sleep, systemClock } from './core/clock.ts';
 import { GatewayError } from './core/errors.ts';
 import type { LiveFigures } from './core/events.ts';
-import { fanOut } from './core/fan-out.ts';
+import { fanOut, type Listener } from './core/fan-out.ts';
 import { keepHistory } from './core/history/keep-history.ts';
 import { recordingLog } from './core/history/recording-log.ts';
 import { systemRandom } from './core/random.ts';
@@ -64,6 +65,7 @@ import { InFlight } from './policies/account.ts';
 import { Admission } from './policies/admission/admission.ts';
 import { BatchWindows } from './policies/window/batch-window.ts';
 import { Dispatch } from './policies/dispatch/dispatch.ts';
+import { GroupSplit } from './policies/dispatch/group-split.ts';
 import { BudgetBooks } from './policies/budgets/budgets.ts';
 import { PressureWatch } from './policies/capacity/pressure-watch.ts';
 import { watchEventLoop } from './telemetry/metrics/event-loop.ts';
@@ -197,6 +199,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     requestEnded: (call: Call) => stored?.runner?.requestEnded(call),
   };
   const withLines = settings.batches.enabled ? [lines] : [];
+  // Calls are none of a canary's business while none runs.
+  let isWatched = false;
+  const watched: Listener = {
+    routed: (call, worker) => isWatched && canary.routed(call, worker),
+    attemptEnded: (call, attempt) => isWatched && canary.attemptEnded(call, attempt),
+  };
   const recent = new RecentCalls(clock);
   const traces = await openTraces({
     ...{ clock, log, metrics, newId: idMaker(), instance: holder, pid: process.pid, version: VERSION, settings: settings.telemetry },
@@ -206,7 +214,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { trust_incoming: trustTrace } = settings.telemetry;
   // First: who writes a request down says whether its trace is kept.
   const traced = tracer === null ? [] : [tracer.listener];
-  const events = fanOut([...traced, books, failures, recent, ...(refused ? [refused] : []), ...withLines], lostEvent(log));
+  const events = fanOut([...traced, books, failures, recent, ...(refused ? [refused] : []), ...withLines, watched], lostEvent(log));
   const onUnexpected = (error: unknown, requestId: string): void => {
     // Its place, not its text: that may quote what a client sent.
     const fields = failureFields(new GatewayError('internal', 'unexpected', { cause: error }));
@@ -281,7 +289,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const newId = idMaker();
   const inFlight = new InFlight();
   const pressureWatch = new PressureWatch(events);
+  const groups = new GroupSplit(random, directory);
   const admission = new Admission({
+    groups,
     clock,
     events,
     directory,
@@ -294,6 +304,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const windows = new BatchWindows(clock, events, () => settings.batch_window);
   const dispatch = new Dispatch({
+    groups,
     clock,
     random,
     events,
@@ -312,6 +323,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     relay: () => relaySettings,
     onStopping: ({ id }) => (supervised ?? listed!).observe(id, 'stopping'),
     newRequestId: newId,
+  });
+  const canary = new Canary({
+    ...{ clock, events, directory, split: groups },
+    breakers: () => dispatch.breakers,
+    watch: (isOn) => (isWatched = isOn),
+    isOneOfSeveral: (kin?.beginning.count ?? 1) > 1,
   });
   let relaySettings = { ...settings.timeouts, ...settings.stream };
   const early = await openEarlyPolicies({
@@ -406,6 +423,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     heldKeys.adopt(loaded);
     directory.setModels(settings.models);
     listed?.update(listings(settings));
+    if (changed.includes('workers')) canary.workersChanged();
     dispatch.configure();
     early.configure();
     usage.configure(takesDown(settings));
@@ -550,6 +568,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       bundle: () => bundles.bundle(),
       explain: () => explainJson(loaded),
       reload: kin ? () => reloadOfAll(kin) : reload,
+      canary: (order) => canary.obey(order),
       trial: kin ? (order) => reloadOfAll(kin, order) : obeyTrial,
       command(id, verb, reset) {
         if (supervised) return verb === 'restart' ? supervised.restart(id, reset) : supervised[verb](id);
@@ -647,6 +666,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     alive?.cancel();
     kin?.share.close();
     pressureTimer.cancel();
+    canary.close();
     dispatch.close();
     overload.close();
     heldKeys.close();
@@ -712,7 +732,7 @@ function takesDown({ auth, limits }: Settings): boolean {
 }
 
 function listings({ workers }: Settings): WorkerListing[] {
-  return workers.map(({ url, api_key, models, max_num_seqs, scheduling_policy }) => ({
-    ...{ url, apiKey: api_key, models, maxNumSeqs: max_num_seqs, scheduling: scheduling_policy },
+  return workers.map(({ url, api_key, models, max_num_seqs, scheduling_policy, group }) => ({
+    ...{ url, apiKey: api_key, models, maxNumSeqs: max_num_seqs, scheduling: scheduling_policy, group },
   }));
 }

@@ -7,7 +7,7 @@ import type { Veil } from './veil/veil.ts';
 /** Every event that the log knows. A test holds it against the sources. */
 const EVENTS: ReadonlySet<string> = new Set(
   (
-    'admin admin.key admission attempt auth batch batch.end batch.line batch.paused batch.trouble batch.validate breaker cache config.reload config.trial ' +
+    'admin admin.key admission attempt auth batch batch.end batch.line batch.paused batch.trouble batch.validate breaker cache canary config.reload config.trial ' +
     'database.away database.back database.lost drain file.added file.deleted files.clients files.few files.none files.trouble gateway.lost ' +
     'gateway.start history internal.error keys keys.changed keys.refused limit listening log.lost log.unkept model.swap overload pressure probes.lost ' +
     'process.exit process.given_up process.hung process.start ready refusals request.end request.start retry route session store store.away ' +

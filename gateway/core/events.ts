@@ -70,6 +70,17 @@ export interface SessionFigures {
   readonly moved: number;
 }
 
+/** A canary begins, goes on to its next step, or has ended. */
+export interface CanaryChange {
+  readonly result: 'started' | 'step' | 'promoted' | 'rolled_back' | 'aborted';
+  /** Of the workers on trial. */
+  readonly group: string;
+  /** Of the calls, that it gets from now on as one on trial; 0 to 1. */
+  readonly share: number;
+  /** What was decided, and why, in sentences. */
+  readonly message: string;
+}
+
 export interface EarlyRefusal {
   readonly id: string;
   /** A path of the table, or 'unknown'. */
@@ -122,6 +133,7 @@ export interface Events {
   sessionsEnded(reason: SessionEnd, count: number): void;
   breakerChanged(worker: string, from: BreakerState, to: BreakerState, reason: string): void;
   workerChanged(view: WorkerView, previous: WorkerView | null): void;
+  canaryChanged(change: CanaryChange): void;
   pressureChanged(worker: string, from: string, to: string, kvUsage: number): void;
   configReloaded(result: { ok: boolean; changed: readonly string[]; needsRestart: readonly string[]; error: string | null }): void;
   draining(stage: 'begin' | 'refusing' | 'cutting' | 'end', inFlight: number, durationMs: number): void;

@@ -26,6 +26,7 @@ const NAMES: Readonly<Record<keyof Events, true>> = {
   sessionsEnded: true,
   breakerChanged: true,
   workerChanged: true,
+  canaryChanged: true,
   pressureChanged: true,
   configReloaded: true,
   draining: true,

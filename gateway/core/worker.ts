@@ -55,6 +55,8 @@ export interface WorkerView {
   readonly maxNumSeqs: number;
   /** In which order it takes up what waits in it. Absent: nobody knows, which is as it comes. */
   readonly scheduling?: SchedulingPolicy;
+  /** Those of one group share what comes to it. Absent: main. */
+  readonly group?: string;
   readonly pid: number | null;
   readonly port: number | null;
   readonly startedAtMs: number | null;
@@ -76,6 +78,13 @@ export interface WorkerView {
   readonly args: readonly string[];
   /** Where the engine's output goes. Absent or null: not launched by our supervisor, or by an older one. */
   readonly logFile?: string | null;
+}
+
+/** The group whose workers get calls when nobody says otherwise. */
+export const MAIN_GROUP = 'main';
+
+export function groupOf({ view }: { readonly view: WorkerView }): string {
+  return view.group ?? MAIN_GROUP;
 }
 
 /** What the scraper read last from the worker's /metrics. */

@@ -1,6 +1,6 @@
 import { backOffMs } from '../core/back-off.ts';
 import type { Clock, Timer } from '../core/clock.ts';
-import type { WorkerView } from '../core/worker.ts';
+import { MAIN_GROUP, type WorkerView } from '../core/worker.ts';
 import type { Sight } from '../vllm/sight.ts';
 import { listedFailure, troubleOf } from './listed-failure.ts';
 import { type Finding, type GetPage, lookAt, modelNamed } from './look.ts';
@@ -65,6 +65,7 @@ export class ListedWorker {
       stage: null,
       maxNumSeqs: listing.maxNumSeqs,
       scheduling: listing.scheduling ?? 'fcfs',
+      group: listing.group ?? MAIN_GROUP,
       pid: null,
       startedAtMs: null,
       restarts: 0,
@@ -79,13 +80,13 @@ export class ListedWorker {
 
   /** Takes over a line that names the same worker, which stays as ready as it is. @returns whether the line says anything new */
   relist(listing: WorkerListing): boolean {
-    const { apiKey, models, maxNumSeqs, scheduling } = this.#listing;
+    const { apiKey, models, maxNumSeqs, scheduling, group } = this.#listing;
     const sameModels = JSON.stringify(listing.models) === JSON.stringify(models);
     const sameEngine = listing.maxNumSeqs === maxNumSeqs && listing.scheduling === scheduling;
-    if (listing.apiKey === apiKey && sameEngine && sameModels) return false;
+    if (listing.apiKey === apiKey && sameEngine && sameModels && listing.group === group) return false;
     this.#listing = listing;
     this.apiKey = listing.apiKey;
-    const told = { maxNumSeqs: listing.maxNumSeqs, scheduling: listing.scheduling ?? 'fcfs' };
+    const told = { maxNumSeqs: listing.maxNumSeqs, scheduling: listing.scheduling ?? 'fcfs', group: listing.group ?? MAIN_GROUP };
     this.view = { ...this.view, ...told, models: listing.models?.map(modelNamed) ?? this.view.models };
     return true;
   }

@@ -10,6 +10,8 @@ export interface WorkerListing {
   readonly maxNumSeqs: number;
   /** Default: fcfs. */
   readonly scheduling?: SchedulingPolicy;
+  /** Default: main. */
+  readonly group?: string;
 }
 
 /** Where a listed worker is, and what it is called for that. */

@@ -211,6 +211,21 @@ export const COMMANDS: readonly Command[] = [
     run: async (argv) => (await import('./tell.ts')).tellWorker(argv, 'restart'),
   },
   {
+    name: 'canary',
+    usage: 'canary start [GROUP] | status | abort | promote [FLAGS]',
+    summary: 'Tries a group of workers with 10, 50 and 100 % of the calls; it is promoted, or rolled back, by what comes of them.',
+    flags: [
+      ['--steps 10,50,100', 'start: percents of the calls'],
+      ['--step-time 60s', 'start: how long each step takes at least'],
+      ['--preset NAME', 'start: the criteria: personal (default) or team'],
+      ['--criteria FILE', 'start: or those of a file, limits: and canary: of it, as for release-gate'],
+      ['--detach', 'start: does not wait for its end; otherwise exit code 0 is promoted, and 1 is not'],
+      ['--json', 'as JSON'],
+    ],
+    settings: WHERE,
+    run: async (argv) => (await import('./canary.ts')).canary(argv),
+  },
+  {
     name: 'sim',
     usage: 'sim serve MODEL [FLAGS OF vllm serve]',
     summary: 'The simulated vLLM server by itself.',
@@ -253,6 +268,16 @@ export const COMMANDS: readonly Command[] = [
         (await import('./asking/place.ts')).placeHere(),
         (await import('./cards.ts')).cardsOf,
       ),
+  },
+  {
+    name: 'release-gate',
+    usage: 'release-gate [URL] [--preset personal|team | --criteria FILE] [FLAGS]',
+    summary: 'Puts a server through steps, a spike, cancellations, drains and a soak, and says whether it may be released; with a report.',
+    flags: [],
+    settings: [],
+    ownHelp: true,
+    run: async (argv) =>
+      (await import('../release-gate/main.ts')).runGateCommand(argv, (await import('./asking/place.ts')).gatePlaceHere()),
   },
   {
     name: 'bench',

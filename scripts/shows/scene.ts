@@ -27,7 +27,7 @@ export class Scene implements Disposable {
   private constructor(port: number, settings: object, env: NodeJS.ProcessEnv) {
     this.url = `http://127.0.0.1:${port}`;
     this.#env = { ...process.env, HEADGATE_ADMIN__KEY: ADMIN_KEY, ...env };
-    writeFileSync(join(this.folder, 'headgate.yaml'), JSON.stringify({ server: { port }, log: { format: 'json' }, ...settings }));
+    this.set(settings);
     process.once('exit', this.#onExit);
   }
 
@@ -38,11 +38,22 @@ export class Scene implements Disposable {
     return new Scene(first, { ...settings, supervisor }, env);
   }
 
+  /** Settings for what is started from now on. */
+  set(settings: object): void {
+    const server = { port: Number(new URL(this.url).port) };
+    writeFileSync(join(this.folder, 'headgate.yaml'), JSON.stringify({ server, log: { format: 'json' }, ...settings }));
+  }
+
   /** Starts a command of headgate, such as `serve --engine sim`. */
   start(...args: readonly string[]): ChildProcess {
+    return this.startWith({}, ...args);
+  }
+
+  /** The same, with variables of its own. */
+  startWith(env: NodeJS.ProcessEnv, ...args: readonly string[]): ChildProcess {
     const child = spawn(process.execPath, [...NODE_FLAGS, CLI, ...args], {
       cwd: this.folder,
-      env: this.#env,
+      env: { ...this.#env, ...env },
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     child.stdout!.setEncoding('utf8').on('data', (text: string) => (this.#log += text));
@@ -61,8 +72,9 @@ export class Scene implements Disposable {
   }
 
   /** As an operator. @returns null: nobody answers */
-  async admin(path: string, method: 'GET' | 'POST' = 'GET'): Promise<Response | null> {
-    return fetch(`${this.url}${path}`, { method, headers: { 'x-api-key': ADMIN_KEY } }).catch(() => null);
+  async admin(path: string, method: 'GET' | 'POST' = 'GET', body?: object): Promise<Response | null> {
+    const json = body === undefined ? {} : { body: JSON.stringify(body) };
+    return fetch(`${this.url}${path}`, { method, headers: { 'x-api-key': ADMIN_KEY }, ...json }).catch(() => null);
   }
 
   /** Resolves when the gateway serves the default model. */

@@ -169,6 +169,12 @@ export const ROOMS: readonly Room[] = [
     shuns: HTTP,
   },
   {
+    path: 'gateway/canary',
+    idea: 'a group of workers on trial: what it does beside the others, and whether it gets all calls',
+    knows: ['gateway/config/schema', 'gateway/config/schema/values', 'gateway/core', 'gateway/policies/dispatch'],
+    shuns: HTTP,
+  },
+  {
     path: 'gateway/policies',
     idea: 'the thin policies: account, rescue, deadline',
     knows: ['gateway/core', 'gateway/openai'],
@@ -272,6 +278,7 @@ export const ROOMS: readonly Room[] = [
     path: 'gateway/http/pages',
     idea: 'what the gateway answers by itself: health, metrics, admin',
     knows: [
+      'gateway/canary',
       'gateway/config',
       'gateway/config/schema',
       'gateway/core',
@@ -390,6 +397,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/app.ts',
       'gateway/batches/runner',
       'gateway/bundle',
+      'gateway/canary',
       'gateway/config',
       'gateway/config/schema',
       'gateway/console',
@@ -731,6 +739,32 @@ export const ROOMS: readonly Room[] = [
       'scripts/load',
       'scripts/load/calls',
       'scripts/load/workload',
+    ],
+  },
+  {
+    path: 'scripts/criteria',
+    idea: 'the criteria of a release, as a command line asks for them',
+    knows: ['gateway/canary', 'gateway/config/layers', 'gateway/config/schema'],
+  },
+  {
+    path: 'scripts/release-gate/judging',
+    idea: 'what was measured, against the criteria: pure, in words',
+    knows: ['gateway/canary', 'scripts/load/calls', 'scripts/load/figures', 'scripts/report'],
+    pure: true,
+  },
+  {
+    path: 'scripts/release-gate',
+    idea: 'puts a server through profiles of load, and says whether it may be released',
+    knows: [
+      'gateway/canary',
+      'gateway/config',
+      'gateway/config/schema',
+      'scripts/criteria',
+      'scripts/load',
+      'scripts/load/calls',
+      'scripts/load/figures',
+      'scripts/load/workload',
+      'scripts/release-gate/judging',
       'scripts/report',
     ],
   },
@@ -816,6 +850,7 @@ export const ROOMS: readonly Room[] = [
       'scripts/abtest/live',
       'scripts/commands/line',
       'scripts/load',
+      'scripts/release-gate',
     ],
   },
   {
@@ -843,7 +878,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'scripts/commands/live',
     idea: 'what a terminal is shown while it changes',
-    knows: ['gateway/core', 'gateway/core/log', 'gateway/http/pages'],
+    knows: ['gateway/canary', 'gateway/core', 'gateway/core/log', 'gateway/http/pages'],
   },
   {
     path: 'scripts/commands/batches/compare',
@@ -874,6 +909,7 @@ export const ROOMS: readonly Room[] = [
     knows: [
       'gateway/bundle',
       'gateway/bundle/veil',
+      'gateway/canary',
       'gateway/config',
       'gateway/config/layers',
       'gateway/config/schema',
@@ -897,7 +933,10 @@ export const ROOMS: readonly Room[] = [
       'scripts/commands/live',
       'scripts/commands/merged',
       'scripts/commands/past',
+      'scripts/criteria',
       'scripts/load',
+      'scripts/release-gate',
+      'scripts/report',
       'scripts/tune',
       'supervisor/doctor',
       'supervisor/gpu',
@@ -918,6 +957,7 @@ export const ROOMS: readonly Room[] = [
     path: 'scripts/shows',
     idea: 'what batches go through, to be seen again: kills, models that take turns, what they cost others',
     knows: [
+      'gateway/canary',
       'gateway/link',
       'scripts/abtest',
       'scripts/abtest/figures',

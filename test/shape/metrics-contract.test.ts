@@ -18,6 +18,7 @@ const PROMISED = `
   batch_size batch_window_wait_seconds batch_window_ms{model}
   breaker_state{worker,state} breaker_transitions_total{worker,from,to,reason}
   retries_total{reason} client_disconnects_total{phase} streams_broken_total{reason} routed_requests_total{worker}
+  canary_share_ratio canary_decisions_total{result}
   sessions_active sessions_evicted_total{reason}
   worker_ready{worker} worker_stage{worker,stage} worker_restarts_total{worker,reason} worker_oom_total{worker,class}
   worker_degradation_level{worker} worker_start_seconds model_swaps_total{from,to} model_swap_seconds

@@ -39,6 +39,7 @@ export class RecordedEvents implements Events {
   readonly sessionsEnded = this.#recorder('sessionsEnded');
   readonly breakerChanged = this.#recorder('breakerChanged');
   readonly workerChanged = this.#recorder('workerChanged');
+  readonly canaryChanged = this.#recorder('canaryChanged');
   readonly pressureChanged = this.#recorder('pressureChanged');
   readonly configReloaded = this.#recorder('configReloaded');
   readonly draining = this.#recorder('draining');

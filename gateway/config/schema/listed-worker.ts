@@ -15,4 +15,9 @@ export const listedWorker = () =>
       .enum(['fcfs', 'priority'])
       .default('fcfs')
       .describe('What the worker was started with (vllm serve --scheduling-policy). priority: it is told which calls have time.'),
+    group: z
+      .string()
+      .regex(/^[a-z][a-z0-9_-]{0,31}$/, 'expected a name of small letters, digits, dashes and underscores, such as canary')
+      .default('main')
+      .describe('Workers of any group but main get calls only in a canary (headgate canary), or when none of main may be asked.'),
   });

@@ -7,7 +7,7 @@ const PASSING: ReadonlySet<unknown> = new Set(['warming', 'backoff', 'stopping']
 
 const OF_BOTH = ['supervisor.start', 'supervisor.stop', 'supervisor.end', 'supervisor.lost', 'supervisor.failed'];
 const OF_THE_GATEWAY = [
-  ...['gateway.start', 'gateway.lost', 'breaker', 'pressure', 'config.reload', 'drain', 'worker.told', 'worker.kept'],
+  ...['gateway.start', 'gateway.lost', 'breaker', 'pressure', 'canary', 'config.reload', 'drain', 'worker.told', 'worker.kept'],
   ...['process.exit', 'process.hung', 'process.start', 'process.given_up'],
   ...['files.few', 'files.clients', 'files.none', 'admin.key', 'keys.changed', 'keys.refused'],
   ...['supervisor.exit', 'supervisor.hung', 'supervisor.found', 'supervisor.away', 'supervisor.back'],

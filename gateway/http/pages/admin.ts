@@ -6,6 +6,9 @@ import { GatewayError } from '../../core/errors.ts';
 import type { SupervisorSnapshot } from '../../link/snapshot.ts';
 import type { WorkerDirectory } from '../../core/worker.ts';
 import type { ReloadAnswer } from '../../config/reload.ts';
+import type { CanaryAnswer } from '../../canary/canary.ts';
+import { type CanaryOrder, readCanaryOrder } from '../../canary/order.ts';
+import type { CanaryStatus } from '../../canary/status.ts';
 import { readTrialOrder, type TrialOrder } from '../../config/trial.ts';
 import { parseJsonBody } from '../../openai/json-body.ts';
 import { readBody } from '../body/read-body.ts';
@@ -40,8 +43,8 @@ interface CommandAnswer {
 /** More cannot be read in a page; "headgate key list" tells all. */
 const MOST_KEYS = 1_000;
 
-/** A trial names a few settings. */
-const MOST_TRIAL_BYTES = 65_536;
+/** A trial names a few settings, and a canary a few criteria. */
+const MOST_ORDER_BYTES = 65_536;
 
 export interface AdminContext {
   readonly version: string;
@@ -65,6 +68,8 @@ export interface AdminContext {
   readonly reload: () => ReloadAnswer | Promise<ReloadAnswer>;
   /** Lays settings over those that hold, for a while. */
   readonly trial: (order: TrialOrder) => ReloadAnswer | Promise<ReloadAnswer>;
+  /** Tries a group of workers with a share of the calls. */
+  readonly canary: (order: CanaryOrder) => CanaryAnswer;
   readonly command: (worker: string, verb: WorkerVerb, reset: boolean) => Promise<CommandAnswer> | CommandAnswer;
   /** null: there is no supervisor to tell. */
   readonly modelCommand: ((model: string, verb: 'load' | 'unload') => Promise<CommandAnswer>) | null;
@@ -146,11 +151,17 @@ export function admin(context: AdminContext) {
       return answer<Reloaded>(c, { reloaded: true, changed, needs_restart: needsRestart }, 202);
     },
     trial: async (c) => {
-      const order = readTrialOrder(parseJsonBody(await readBody(c.env.incoming, MOST_TRIAL_BYTES, clock)).value);
+      const order = readTrialOrder(parseJsonBody(await readBody(c.env.incoming, MOST_ORDER_BYTES, clock)).value);
       if (typeof order === 'string') throw new GatewayError('invalid_value', `${order}.`, { code: 'invalid_trial' });
       const { ok, changed, problems } = await context.trial(order);
       if (!ok) throw new GatewayError('conflict', `These settings are not tried: ${problems.join('; ')}`, { code: 'trial_refused' });
       return answer<TrialTold>(c, { accepted: true, owner: order.owner, changed }, 202);
+    },
+    canary: (c) => answer<CanaryStatus>(c, statusAfter(context.canary({ action: 'status' }))),
+    orderCanary: async (c) => {
+      const order = readCanaryOrder(parseJsonBody(await readBody(c.env.incoming, MOST_ORDER_BYTES, clock)).value);
+      if (typeof order === 'string') throw new GatewayError('invalid_value', `${order}.`, { code: 'invalid_canary' });
+      return answer<CanaryStatus>(c, statusAfter(context.canary(order)), order.action === 'status' ? 200 : 202);
     },
     workerCommand: async (c) => {
       const id = c.req.param('id') ?? '';
@@ -184,6 +195,12 @@ export function admin(context: AdminContext) {
       return c.body(await context.bundle(), 200, BUNDLE_HEADERS);
     },
   } satisfies Record<string, HttpAnswer>;
+}
+
+/** @throws conflict */
+function statusAfter(answered: CanaryAnswer): CanaryStatus {
+  if (answered.kind === 'conflict') throw new GatewayError('conflict', answered.message, { code: 'canary_refused' });
+  return answered.status;
 }
 
 function obeyed(model: string, action: 'load' | 'unload', message: string): ModelTold {

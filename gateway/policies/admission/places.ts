@@ -23,6 +23,8 @@ export interface AdmissionContext {
   readonly timeouts: () => TotalSettings;
   /** What this process may use, where several are one gateway. Absent: everything. */
   readonly share?: Share | undefined;
+  /** Between which groups of workers calls are divided. Absent: all get them. */
+  readonly groups?: { sum(workers: readonly Worker[], amountOf: (worker: Worker) => number): number } | undefined;
   /** Calls wait for a model that no worker has, but whose entry says that it can be loaded. Called again and again while they do. */
   readonly wish?: (model: string, waiting: number) => void;
   /**
@@ -43,12 +45,7 @@ export function placesOf(worker: Worker, context: Pick<AdmissionContext, 'admiss
 
 /** Calls of a model that its ready workers can run at once. `share`: as many of them as are ours. */
 export function slotsOf(workers: readonly Worker[], context: AdmissionContext, now: number, share?: Share): number {
-  let slots = 0;
-  for (const worker of workers) {
-    const places = placesOf(worker, context, now);
-    slots += share === undefined ? places : Math.min(places, share.places(worker.id));
-  }
-  return slots;
+  return sumOf(workers, context, (worker) => ownPlaces(worker, context, now, share));
 }
 
 /**
@@ -57,10 +54,15 @@ export function slotsOf(workers: readonly Worker[], context: AdmissionContext, n
  */
 export function seatsOf(workers: readonly Worker[], context: AdmissionContext, now: number, share?: Share): number {
   const more = 1 + context.admission().headroom;
-  let seats = 0;
-  for (const worker of workers) {
-    const places = placesOf(worker, context, now);
-    seats += Math.ceil((share === undefined ? places : Math.min(places, share.places(worker.id))) / more);
-  }
-  return seats;
+  return sumOf(workers, context, (worker) => Math.ceil(ownPlaces(worker, context, now, share) / more));
+}
+
+function ownPlaces(worker: Worker, context: AdmissionContext, now: number, share?: Share): number {
+  const places = placesOf(worker, context, now);
+  return share === undefined ? places : Math.min(places, share.places(worker.id));
+}
+
+function sumOf(workers: readonly Worker[], { groups }: AdmissionContext, amountOf: (worker: Worker) => number): number {
+  if (groups !== undefined) return groups.sum(workers, amountOf);
+  return workers.reduce((sum, worker) => sum + amountOf(worker), 0);
 }

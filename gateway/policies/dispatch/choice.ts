@@ -9,6 +9,7 @@ import type { Share } from '../capacity/share.ts';
 import type { Losses } from '../lost/loss.ts';
 import type { AskedForRest } from './asked-for-rest.ts';
 import type { Breakers } from './breakers.ts';
+import type { GroupSplit } from './group-split.ts';
 
 /** Who is to be asked next? */
 export interface Question {
@@ -40,6 +41,8 @@ export function filters(
   breakers: Breakers,
   losses: Losses,
   rest: AskedForRest,
+  groups: GroupSplit,
+  keyOf: (call: Call) => string | null,
 ): readonly Filter[] {
   return [
     {
@@ -66,6 +69,7 @@ export function filters(
         return new GatewayError('worker_busy', message, { retryAfterMs: rest.leftMs(before, now) });
       },
     },
+    { keep: (workers, { call, tried }) => groups.keep(workers, call, tried.length > 0, keyOf) },
     { keep: (workers, { now }) => calm(workers, pressure(), now) },
     ...(share === undefined ? [] : [{ keep: (workers: readonly Worker[]) => notFull(workers, share) }]),
   ];

@@ -21,6 +21,7 @@ import { Blame } from './blame.ts';
 import { type BreakerKin, Breakers } from './breakers.ts';
 import { candidates, type Filter, filters } from './choice.ts';
 import type { BreakerSettings, CircuitBreaker, Finding, Permit } from './circuit-breaker.ts';
+import { GroupSplit } from './group-split.ts';
 import { InHand } from './in-hand.ts';
 import { LoadBalancer, type BalancerSettings } from './load-balancer.ts';
 import { RetryBudget } from './retry-budget.ts';
@@ -41,6 +42,8 @@ export interface DispatchContext {
   readonly random: Random;
   readonly events: Events;
   readonly directory: WorkerDirectory;
+  /** Absent: its own, which divides nothing. */
+  readonly groups?: GroupSplit;
   readonly breaker: () => BreakerSettings;
   readonly balancer: () => BalancerSettings;
   readonly sessions: () => SessionSettings;
@@ -61,6 +64,8 @@ export interface DispatchContext {
 interface Failed {
   readonly error: GatewayError;
   readonly cause: FailureCause;
+  /** At a worker of a group that is on trial. */
+  readonly isOnTrial: boolean;
 }
 
 interface Chosen {
@@ -86,6 +91,7 @@ export class Dispatch {
   readonly #silenced: SilencedCalls;
   readonly #learners: Learners;
   readonly answers: AnswerPlaces;
+  readonly groups: GroupSplit;
   readonly #sessions: Sessions;
   readonly #routed = new Map<string, number>();
 
@@ -106,7 +112,8 @@ export class Dispatch {
       ...{ suspects: this.#suspects, losses: this.#losses, blame: this.#blame, inHand: this.#inHand },
       ...{ sessions: this.#sessions },
     };
-    this.#filters = filters(context, this.#breakers, this.#losses, this.#rest);
+    this.groups = context.groups ?? new GroupSplit(context.random, context.directory);
+    this.#filters = filters(context, this.#breakers, this.#losses, this.#rest, this.groups, (call) => this.#keyOf(call));
     context.directory.onChange(() => this.#forgetWorkers());
   }
 
@@ -164,6 +171,7 @@ export class Dispatch {
     const isKnownToFail = this.#blame.hasFailedBefore(bytes, clock.now());
     const tried: Worker[] = [];
     let failed: Failed | null = null;
+    let onTrial = 0;
     for (;;) {
       call.cancellation.throwIfCancelled();
       const { worker, permit, session } = this.#choose(call, tried, failed);
@@ -184,12 +192,15 @@ export class Dispatch {
       if (cause === 'busy' && retryAfterMs > 0) this.#rest.note(worker.id, retryAfterMs, this.#suspects.keyOf(bytes), clock.now());
       if (cause === 'stopping') this.#context.onStopping(worker);
       if (cause === 'final') throw error;
-      if (cause === 'failed' && isKnownToFail) throw error;
+      // What is on trial may cost a call time, and nothing else.
+      const isOnTrial = this.groups.isOnTrial(worker);
+      if (isOnTrial) onTrial++;
+      if (cause === 'failed' && isKnownToFail && !isOnTrial) throw error;
       if (cause === 'died' && !this.#suspects.mayGoOn(bytes, clock.now())) throw error;
-      if (attemptsThatCount(call) >= max_attempts) throw error;
+      if (attemptsThatCount(call) >= max_attempts + onTrial) throw error;
       // Whatever a worker fails with that is on its way out, its next life may do better.
       const isLost = isLoss(cause) || worker.life !== life;
-      failed = { cause, error: isLost ? new LostError(error, worker, life, cause) : error };
+      failed = { cause, isOnTrial, error: isLost ? new LostError(error, worker, life, cause) : error };
     }
   }
 
@@ -198,7 +209,7 @@ export class Dispatch {
     const now = this.#context.clock.now();
     const workers = candidates(this.#filters, { call, tried, now });
     if (workers instanceof GatewayError) throw failed?.error ?? workers;
-    if (failed && !this.#mayRetry(failed.cause)) throw failed.error;
+    if (failed && !failed.isOnTrial && !this.#mayRetry(failed.cause)) throw failed.error;
     const settings = this.#context.balancer();
     const key = settings.affinity === 'session' ? this.#sessions.keyOf(call) : null;
     const known = key === null ? null : this.#sessions.find(key, now);
@@ -206,6 +217,11 @@ export class Dispatch {
     // Its breaker has just said that it would admit a call, and nothing has happened since.
     const permit = this.#breakers.of(worker.id).acquire(now)!;
     return { worker, permit, session: key === null ? null : this.#sessions.place(key, known, worker, now) };
+  }
+
+  #keyOf(call: Call): string | null {
+    const settings = this.#context.balancer();
+    return settings.affinity === 'session' ? this.#sessions.keyOf(call) : prefixOf(call, settings);
   }
 
   /** A call that its worker never had, or lost by dying, is not what a budget guards against: every worker is asked at most once. */

@@ -1,5 +1,6 @@
 import type { Random } from '../../core/random.ts';
 import type { Worker } from '../../core/worker.ts';
+import { hash32 } from './hash.ts';
 
 export interface BalancerSettings {
   readonly policy: 'p2c' | 'round_robin' | 'least_loaded';
@@ -107,19 +108,4 @@ function preferred(candidates: readonly Worker[], key: string): Worker {
     }
   }
   return best;
-}
-
-/** Of both, a line each: FNV-1a with a final mix. */
-function hash32(worker: string, key: string): number {
-  let h = fnv(fnv(fnv(0x811c9dc5, worker), '\n'), key);
-  h ^= h >>> 16;
-  h = Math.imul(h, 0x85ebca6b);
-  h ^= h >>> 13;
-  return h >>> 0;
-}
-
-function fnv(from: number, text: string): number {
-  let h = from;
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
-  return h;
 }

@@ -10,7 +10,7 @@ import { keptTraceId } from './kept-trace.ts';
 import { PromptSizes } from './prompt-sizes.ts';
 import { accountRequest, type CountedTokens } from './request-account.ts';
 import { requestEndFields, requestEndLevel, rounded, traceFields } from './request-line.ts';
-import { tellBatchEnd, tellDrain, tellReload, tellStore } from './process-lines.ts';
+import { tellBatchEnd, tellCanary, tellDrain, tellReload, tellStore } from './process-lines.ts';
 import { FailureWatch } from './failure-watch.ts';
 import { createWorkerAccount } from './worker-account.ts';
 import { logWorkerChange } from './worker-lines.ts';
@@ -204,6 +204,12 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false,
         to,
         kv_usage_ratio: rounded(kvUsage),
       });
+    },
+
+    canaryChanged(change) {
+      counters.canary_decisions_total.add(1, change.result);
+      ledger.canaryShare = change.share;
+      tellCanary(log, change);
     },
 
     configReloaded(result) {

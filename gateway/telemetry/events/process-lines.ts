@@ -1,4 +1,4 @@
-import type { EndedBatch, Events, StoreState } from '../../core/events.ts';
+import type { CanaryChange, EndedBatch, Events, StoreState } from '../../core/events.ts';
 import type { Log } from '../../core/log/log.ts';
 import { rounded } from './request-line.ts';
 
@@ -22,6 +22,11 @@ export function tellReload(log: Log, { ok, changed, needsRestart, error }: Param
 export function tellTrial(log: Log, owner: string, seconds: number | null, changed: readonly string[]): void {
   const what = seconds === null ? `${owner} tries no settings any more.` : `${owner} tries settings for ${seconds} s.`;
   log.info('config.trial', what, { owner, changed });
+}
+
+/** The line of what was decided of a canary. */
+export function tellCanary(log: Log, { result, message }: CanaryChange): void {
+  log.write(result === 'rolled_back' ? 'warn' : 'info', 'canary', message, { state: result });
 }
 
 /** The line of a stage of the drain. */

@@ -43,7 +43,15 @@ export function createMetrics(options: MetricsOptions): Metrics {
   // The registry speaks OpenMetrics for good: see exposition.ts. (The type of the method knows only the other format.)
   const registry = new Registry();
   registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE as unknown as typeof Registry.PROMETHEUS_CONTENT_TYPE);
-  const ledger: Ledger = { lastReloadOk: true, shutdownMs: 0, retries: 0, inputTokens: 0, outputTokens: 0, cachedTokens: 0 };
+  const ledger: Ledger = {
+    lastReloadOk: true,
+    shutdownMs: 0,
+    canaryShare: 0,
+    retries: 0,
+    inputTokens: 0,
+    outputTokens: 0,
+    cachedTokens: 0,
+  };
   let sources: MetricSources = { directory: null, figures: null, supervisor: () => null };
   const models = new Set<string>();
   const counters: Partial<Record<CounterName, Tally>> = {};

@@ -13,6 +13,8 @@ export interface MetricSources {
 /** Facts that have no better home: written by events, read by gauges and /stats. */
 export interface Ledger {
   lastReloadOk: boolean;
+  /** Of the calls, that goes to workers on trial; 0 to 1. */
+  canaryShare: number;
   shutdownMs: number;
   retries: number;
   inputTokens: number;

@@ -279,6 +279,19 @@ export const METRICS = {
     help: 'Conversations no longer kept at a worker: idle, full (others took their place), worker_gone (or its life has ended), off (by a reload).',
   },
 
+  canary_share_ratio: {
+    kind: 'gauge',
+    across: 'first',
+    labels: [],
+    help: 'Share of the calls that go to workers on trial (headgate canary).',
+  },
+  canary_decisions_total: {
+    kind: 'counter',
+    labels: ['result'],
+    zero: [['started'], ['step'], ['promoted'], ['rolled_back'], ['aborted']],
+    help: 'What came of canaries: started, step (on to the next share), promoted, rolled_back, aborted (by an operator, or new settings).',
+  },
+
   worker_ready: { kind: 'gauge', across: 'first', labels: ['worker'], help: '1 while the worker takes requests, else 0.' },
   worker_stage: {
     kind: 'gauge',

@@ -14,13 +14,14 @@ export type Answer<T> =
   /** `code`: of the error that was answered. `isAway`: nobody is there to answer, or is about to go; that may pass. */
   | { readonly kind: 'failed'; readonly message: string; readonly isAway: boolean; readonly code: string | null };
 
-/** One question to the running gateway, whose answer has this shape. Never throws. */
+/** One question to the running gateway, whose answer has this shape. `body`: sent as JSON; null: none. Never throws. */
 export async function ask<T>(
   loaded: LoadedSettings,
   method: 'GET' | 'POST',
   path: string,
   surface: Surface,
   limits: typeof LIMITS = LIMITS,
+  body: unknown = null,
 ): Promise<Answer<T>> {
   const { settings } = loaded;
   const where = await findGateway(loaded, process.cwd(), surface);
@@ -28,12 +29,12 @@ export async function ask<T>(
   const found = surface === 'admin' ? findAdminKey(settings, process.cwd()) : null;
   try {
     const headers = found === null || found.kind === 'none' ? {} : { authorization: `Bearer ${found.key}` };
-    const { status, text } = await exchange({ ...urlToHttpOptions(new URL(base + path)), method, headers }, null, limits);
-    const body: unknown = JSON.parse(text);
-    if (status < 300) return { kind: 'answered', body: body as T, where };
+    const { status, text } = await exchange({ ...urlToHttpOptions(new URL(base + path)), method, headers }, body, limits);
+    const said: unknown = JSON.parse(text);
+    if (status < 300) return { kind: 'answered', body: said as T, where };
     if (status === 401)
       return { kind: 'failed', message: keyAdvice(found, adminKeyFile(settings, process.cwd()), base), isAway: false, code: null };
-    const { message, code = null } = (body as { error?: { message?: string; code?: string | null } } | null)?.error ?? {};
+    const { message, code = null } = (said as { error?: { message?: string; code?: string | null } } | null)?.error ?? {};
     return { kind: 'failed', message: message ?? `The gateway answered with status ${status}.`, isAway: status >= 500, code };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;

@@ -1,12 +1,26 @@
 import { arch, availableParallelism, cpus, loadavg, platform, release, totalmem } from 'node:os';
+import { findAdminKey } from '../../../gateway/config/admin-key.ts';
 import { VERSION } from '../../../gateway/core/version.ts';
 import type { Place } from '../../load/place.ts';
+import type { GatePlace } from '../../release-gate/gate.ts';
 import { readCommandLine } from '../line/command-line.ts';
 import { findGateway } from './find-gateway.ts';
 
 /** What programs that measure need to know of where they are run. */
 export function placeHere(): Place {
   return { version: VERSION, cwd: process.cwd(), env: process.env, findGateway: runningGateway, machine };
+}
+
+/** The same, and what it takes to tell the gateway here something. */
+export function gatePlaceHere(): GatePlace {
+  return { ...placeHere(), adminKey };
+}
+
+function adminKey(where: readonly string[]): string | null {
+  const line = readCommandLine('release-gate', where, { tolerant: 'silently' });
+  if (line.kind === 'ended') return null;
+  const found = findAdminKey(line.loaded.settings, line.cwd);
+  return found === null || found.kind === 'none' ? null : found.key;
 }
 
 /** @throws Error in words */

@@ -3,7 +3,7 @@ import { statsBody } from '../../../gateway/telemetry/stats.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 import { directoryOf, idleFigures, MODEL, viewOf, workerOf } from './events/scene.ts';
 
-const ledger = { lastReloadOk: true, shutdownMs: 0, retries: 2, inputTokens: 100, outputTokens: 50, cachedTokens: 30 };
+const ledger = { lastReloadOk: true, canaryShare: 0, shutdownMs: 0, retries: 2, inputTokens: 100, outputTokens: 50, cachedTokens: 30 };
 
 describe('/stats', () => {
   it('has the keys that scripts rely on', () => {

@@ -18,6 +18,7 @@ export function view(id: string, over: Partial<WorkerView> = {}): WorkerView {
     stage: null,
     maxNumSeqs: 16,
     scheduling: 'fcfs',
+    group: 'main',
     pid: null,
     port: null,
     startedAtMs: null,

@@ -125,7 +125,7 @@ describe('the schema of settings', () => {
     ['http://[fd00::1]:8000', 'http://[fd00::1]:8000'],
   ])('writes the worker URL %s as %s', (given, expected) => {
     expect(settingsSchema.parse({ workers: [{ url: given }] }).workers).toEqual([
-      { url: expected, api_key: null, models: null, max_num_seqs: 256, scheduling_policy: 'fcfs' },
+      { url: expected, api_key: null, models: null, max_num_seqs: 256, scheduling_policy: 'fcfs', group: 'main' },
     ]);
   });
 

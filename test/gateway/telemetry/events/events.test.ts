@@ -183,6 +183,12 @@ const CASES: readonly Case[] = [
     samples: {},
   },
   {
+    name: 'canaryChanged',
+    fire: (events) => events.canaryChanged({ result: 'rolled_back', group: 'canary', share: 0, message: 'All calls go to main again.' }),
+    line: { level: 'warn', event: 'canary', msg: 'All calls go to main again.', state: 'rolled_back' },
+    samples: { 'canary_decisions_total{result="rolled_back"}': 1, canary_share_ratio: 0 },
+  },
+  {
     name: 'configReloaded',
     fire: (events) => events.configReloaded({ ok: false, changed: [], needsRestart: [], error: 'headgate.yaml:3:5 no such key' }),
     line: { level: 'error', event: 'config.reload', message: 'headgate.yaml:3:5 no such key' },

@@ -1,0 +1,68 @@
+import { request } from 'undici';
+
+/** What is asked of the gateway beside calls. Throws for nothing but what is said. */
+export interface Asked {
+  /** Whether there is a key for /admin. */
+  readonly hasAdmin: boolean;
+  /** Calls of clients at the workers, by /stats; null: it does not say. */
+  inFlight(): Promise<number | null>;
+  /** Of its own process, by /metrics; null: it does not say. */
+  process(): Promise<{ readonly rssBytes: number; readonly files: number | null } | null>;
+  workers(): Promise<readonly { readonly id: string; readonly state: string }[]>;
+  /** @throws Error in the gateway's words */
+  tell(worker: string, verb: 'drain' | 'undrain'): Promise<void>;
+}
+
+const LIMIT_MS = 10_000;
+
+export function askedOf(base: string, key: string | null, adminKey: string | null): Asked {
+  const root = base.replace(/\/(v1\/?)?$/, '');
+  const ask = async (path: string, by: string | null, method: 'GET' | 'POST' = 'GET'): Promise<{ status: number; text: string }> => {
+    const headers = by === null ? {} : { authorization: `Bearer ${by}` };
+    const { statusCode, body } = await request(root + path, { method, headers, signal: AbortSignal.timeout(LIMIT_MS) });
+    return { status: statusCode, text: await body.text() };
+  };
+  const json = async <T>(path: string, by: string | null): Promise<T | null> => {
+    const { status, text } = await ask(path, by).catch(() => ({ status: 0, text: '' }));
+    return status === 200 ? (parsed(text) as T | null) : null;
+  };
+  return {
+    hasAdmin: adminKey !== null,
+    async inFlight() {
+      const stats = await json<{ workers?: { in_flight?: number }[] }>('/stats', key);
+      return stats?.workers?.reduce((sum, { in_flight: calls = 0 }) => sum + calls, 0) ?? null;
+    },
+    async process() {
+      const { status, text } = await ask('/metrics', adminKey ?? key).catch(() => ({ status: 0, text: '' }));
+      return status === 200 ? processIn(text) : null;
+    },
+    async workers() {
+      return (await json<{ workers?: { id: string; state: string }[] }>('/admin/status', adminKey))?.workers ?? [];
+    },
+    async tell(worker, verb) {
+      const { status, text } = await ask(`/admin/workers/${encodeURIComponent(worker)}/${verb}`, adminKey, 'POST');
+      const { error } = (parsed(text) ?? {}) as { error?: { message?: string } };
+      if (status >= 300) throw new Error(error?.message ?? `the gateway answered with status ${status}`);
+    },
+  };
+}
+
+/** What a page of metrics says of the process; of several together. null: nothing. */
+export function processIn(page: string): { readonly rssBytes: number; readonly files: number | null } | null {
+  const sum = (name: string): number | null => {
+    const values = [...page.matchAll(new RegExp(`^(?:headgate_)?${name}(?:\\{[^}]*\\})? ([0-9.e+]+)$`, 'gm'))].map(([, value]) =>
+      Number(value),
+    );
+    return values.length === 0 ? null : values.reduce((all, value) => all + value, 0);
+  };
+  const rssBytes = sum('process_resident_memory_bytes');
+  return rssBytes === null ? null : { rssBytes, files: sum('process_open_fds') };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
