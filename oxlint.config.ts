@@ -41,6 +41,7 @@ export default defineConfig({
         'supervisor/sim/**',
         'scripts/*.ts',
         'scripts/bench/**',
+        'scripts/chaos/**',
         'scripts/load/**',
         'scripts/report/**',
         'scripts/shows/**',

@@ -25,6 +25,7 @@ export class Traffic {
   readonly #underWay = new Set<Promise<void>>();
   #timer: NodeJS.Timeout | null = null;
   #at = 0;
+  #isOver = false;
 
   constructor(options: TrafficOptions) {
     this.#options = options;
@@ -37,6 +38,7 @@ export class Traffic {
 
   start(): void {
     const next = (): void => {
+      if (this.#isOver) return;
       this.send();
       this.#timer = setTimeout(next, this.#options.everyMs * (0.5 + this.#options.chance()));
     };
@@ -48,9 +50,16 @@ export class Traffic {
     for (let i = 0; i < count; i++) this.#send(change);
   }
 
+  /** No call is sent any more. */
+  stop(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#isOver = true;
+  }
+
   /** No call is sent any more. Resolves when all have ended. */
   async end(): Promise<void> {
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.stop();
     await Promise.all(this.#underWay);
   }
 

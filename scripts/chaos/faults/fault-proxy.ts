@@ -110,8 +110,18 @@ export class FaultProxy {
 
   #pass(from: Socket, to: Socket, isAnswer: boolean): void {
     let passed = 0;
+    // Pieces that are held back; whatever comes meanwhile stays behind them.
+    let held = 0;
+    const holdBack = (piece: Buffer): void => {
+      held++;
+      setTimeout(() => {
+        held--;
+        write(from, to, piece);
+      }, this.#lateMs);
+    };
     from.on('data', (piece: Buffer) => {
       const fault = this.#fault;
+      if (held > 0) return holdBack(piece);
       if (fault === null || fault === 'reset-new' || fault === 'half-open') return write(from, to, piece);
       this.struck++;
       if (fault === 'blackhole') return;
@@ -122,10 +132,7 @@ export class FaultProxy {
         to.write(piece.subarray(0, 40), () => to.resetAndDestroy());
         return void from.resetAndDestroy();
       }
-      if (fault === 'late') {
-        setTimeout(() => write(from, to, piece), this.#lateMs);
-        return;
-      }
+      if (fault === 'late') return holdBack(piece);
       if (fault === 'slices') return slice(from, to, piece);
       if (fault === 'slow') return drip(from, to, piece);
       write(from, to, piece);

@@ -43,7 +43,7 @@ export class FaultyWorker {
   /** How often it was asked each mark. */
   readonly asked = new Map<string, number>();
 
-  constructor(options: WorkerOptions = {}, chance: () => number = Math.random) {
+  constructor(options: WorkerOptions = {}, chance: () => number = () => 0) {
     this.#options = { model: 'm', gapMs: 4, ...options };
     this.model = this.#options.model;
     this.#chance = chance;

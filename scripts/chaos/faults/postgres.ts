@@ -32,6 +32,7 @@ export function whyNoPostgres(): string | null {
 export class Postgres {
   readonly port: number;
   readonly #folder = mkdtempSync(join(tmpdir(), 'headgate-chaos-postgres-'));
+  readonly #onExit = (): void => void this.#child?.kill('SIGQUIT');
   #child: ChildProcess | null = null;
 
   private constructor(port: number) {
@@ -40,6 +41,7 @@ export class Postgres {
 
   static async start(): Promise<Postgres> {
     const made = new Postgres(await freePort());
+    process.once('exit', made.#onExit);
     const ids = user()!;
     if (ids.uid !== undefined && ids.gid !== undefined) chownSync(made.#folder, ids.uid, ids.gid);
     const words = ['-D', made.#data, '-U', USER, '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'];
@@ -56,7 +58,7 @@ export class Postgres {
   async launch(): Promise<void> {
     const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off', 'max_connections=60', 'shared_buffers=16MB'];
     const words = ['-D', this.#data, '-p', String(this.port), ...settings.flatMap((setting) => ['-c', setting])];
-    this.#child = spawn(join(programs()!, 'postgres'), words, { ...this.#options, stdio: 'ignore' });
+    this.#child = spawn(join(programs()!, 'postgres'), words, { ...this.#options, stdio: 'ignore', detached: true });
     const ready = ['-q', '-h', '127.0.0.1', '-p', String(this.port)];
     await until(() => spawnSync(join(programs()!, 'pg_isready'), ready).status === 0, 'PostgreSQL answers', START_MS);
   }
@@ -71,6 +73,7 @@ export class Postgres {
   }
 
   async stop(): Promise<void> {
+    process.off('exit', this.#onExit);
     await this.kill();
     rmSync(this.#folder, { recursive: true, force: true });
   }

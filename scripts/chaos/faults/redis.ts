@@ -22,6 +22,7 @@ export function whyNoRedis(): string | null {
 export class Redis {
   readonly port: number;
   readonly #folder = mkdtempSync(join(tmpdir(), 'headgate-chaos-redis-'));
+  readonly #onExit = (): void => void this.#child?.kill('SIGKILL');
   #child: ChildProcess | null = null;
 
   private constructor(port: number) {
@@ -30,13 +31,15 @@ export class Redis {
 
   static async start(): Promise<Redis> {
     const made = new Redis(await freePort());
+    process.once('exit', made.#onExit);
     const words = ['--port', String(made.port), '--bind', '127.0.0.1', '--dir', made.#folder, '--save', '', '--appendonly', 'no'];
-    made.#child = spawn(redisProgram()!, words, { stdio: 'ignore' });
+    made.#child = spawn(redisProgram()!, words, { stdio: 'ignore', detached: true });
     await until(() => answers(made.port), 'Redis answers', START_MS);
     return made;
   }
 
   async stop(): Promise<void> {
+    process.off('exit', this.#onExit);
     const child = this.#child;
     if (child !== null && child.exitCode === null) {
       const gone = once(child, 'exit');

@@ -12,7 +12,7 @@ export class WorkerProcess {
 
   /** On the port that it had, if it had one. */
   async start(): Promise<void> {
-    const child = spawn(process.execPath, [PROGRAM, String(this.port)], { stdio: ['pipe', 'pipe', 'ignore'] });
+    const child = spawn(process.execPath, [PROGRAM, String(this.port)], { stdio: ['pipe', 'pipe', 'ignore'], detached: true });
     this.#child = child;
     const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string];
     this.port = Number(line);

@@ -109,6 +109,8 @@ export class GatewayProcess implements AsyncDisposable {
       cwd: this.folder,
       env: { ...process.env, HEADGATE_ADMIN__KEY: ADMIN_KEY, HEADGATE_LOG__FORMAT: 'json', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A Ctrl-C at the terminal is not for it.
+      detached: true,
     });
     this.#child = child;
     let rest = '';

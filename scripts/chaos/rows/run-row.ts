@@ -14,8 +14,8 @@ import { LIMIT_MS } from './settings.ts';
 import { Stage } from './stage.ts';
 
 const BEFORE_MS = 500;
-const HOLD_MS = 1_200;
-const RECOVER_MS = 20_000;
+const HOLD_MS = 2_500;
+const RECOVER_MS = 45_000;
 const READY_MS = 30_000;
 const LINES = 12;
 const LINES_MS = 45_000;
@@ -112,7 +112,7 @@ async function hasRecovered(stage: Stage, healedMs: number): Promise<boolean> {
 function watchStats(stage: Stage): { stop(): void } {
   let isStopped = false;
   void (async () => {
-    while (!isStopped && stage.toldMs === null) {
+    while (!isStopped && !stage.isOver && stage.toldMs === null) {
       const stats = await statsOf(stage.gateway);
       if (stats && !isWell(stats)) stage.toldMs ??= performance.now();
       await delay(LOOK_MS);

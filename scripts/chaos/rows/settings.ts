@@ -2,10 +2,10 @@ type Section = Readonly<Record<string, unknown>>;
 
 /** Short limits, so that a fault is over in seconds; everything else is what a gateway has by itself. */
 const CHAOS_SETTINGS: Readonly<Record<string, Section>> = {
-  admission: { max_queue: 60, queue_timeout_ms: 2_000 },
+  admission: { max_queue: 60, queue_timeout_ms: 4_000 },
   timeouts: {
-    ...{ connect_ms: 500, first_token_ms: 800, idle_ms: 800, stream_total_ms: 4_000 },
-    ...{ request_total_ms: 2_500, stream_max_ms: 6_000, request_max_ms: 5_000 },
+    ...{ connect_ms: 1_000, first_token_ms: 2_000, idle_ms: 2_000, stream_total_ms: 8_000 },
+    ...{ request_total_ms: 5_000, stream_max_ms: 10_000, request_max_ms: 8_000 },
   },
   circuit_breaker: { failures: 3, open_ms: 500, success_to_close: 1 },
   batch_window: { window_ms: 10, max_batch_size: 4 },
@@ -16,7 +16,7 @@ const CHAOS_SETTINGS: Readonly<Record<string, Section>> = {
 };
 
 /** What a client may wait at most by these settings: in the queue, then for its answer; the rest is for a busy machine. */
-export const LIMIT_MS = 2_000 + 6_000 + 4_000;
+export const LIMIT_MS = 4_000 + 10_000 + 6_000;
 
 /** Settings with these sections laid over. A list, such as that of workers, is taken whole. */
 export function settingsWith(over: Readonly<Record<string, unknown>> = {}): Readonly<Record<string, unknown>> {

@@ -44,6 +44,7 @@ export class Stage implements AsyncDisposable {
   readonly noted = { enginePid: 0, statuses: [] as number[], exitCode: null as number | string | null, uploadError: null as string | null };
   gateway!: GatewayProcess;
   traffic!: Traffic;
+  isOver = false;
   /** When the gateway first said that something was wrong, after `listenFrom`. */
   toldMs: number | null = null;
   listenFrom = Infinity;
@@ -93,6 +94,7 @@ export class Stage implements AsyncDisposable {
     const everyMs = this.setting.everyMs ?? 30;
     const base = (): string => this.gateway.url;
     const onEnd = (call: CallSeen): void => this.#seen(call);
+    (this.traffic as Traffic | undefined)?.stop();
     this.traffic = new Traffic({ base, name, everyMs, limitMs: LIMIT_MS * 2, chance: this.chance, onEnd, ...options });
     return this.traffic;
   }
@@ -117,6 +119,8 @@ export class Stage implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.isOver = true;
+    (this.traffic as Traffic | undefined)?.stop();
     this.odd.end();
     await this.gateway?.[Symbol.asyncDispose]();
     this.line.heal();
