@@ -8,8 +8,8 @@ export interface Asked {
   readonly stream: boolean;
   /** After so long the client goes away. */
   readonly leaveMs?: number;
-  /** It reads a piece of the answer only every so many milliseconds. */
-  readonly readEveryMs?: number;
+  /** It rests for so many milliseconds after each 64 KiB of the answer. */
+  readonly restMs?: number;
   readonly headers?: Readonly<Record<string, string>>;
   /** Other fields of the body. */
   readonly extra?: Readonly<Record<string, unknown>>;
@@ -18,6 +18,8 @@ export interface Asked {
   /** A call that has not ended by then is given up, as late. */
   readonly limitMs: number;
 }
+
+const REST_AFTER = 64 * 1024;
 
 /** One chat, by a client that looks closely. Never rejects. */
 export function ask(base: string, asked: Asked): Promise<CallSeen> {
@@ -52,7 +54,7 @@ type End = (ending: Ending | null, code: string | null, isWhole?: boolean) => vo
 function send(
   base: string,
   body: string,
-  { mark, headers, readEveryMs }: Asked,
+  { mark, headers, restMs }: Asked,
   end: End,
   begin: (status: number, type: string) => AnswerReader,
 ): ClientRequest {
@@ -61,11 +63,14 @@ function send(
   const options = { hostname, port, path: '/v1/chat/completions', method: 'POST', headers: all, agent: false };
   const sent = request(options, (response) => {
     const reader = begin(response.statusCode ?? 0, response.headers['content-type'] ?? '');
+    let unrested = 0;
     response.on('data', (piece: Buffer) => {
       reader.take(piece);
-      if (readEveryMs === undefined) return;
+      unrested += piece.length;
+      if (restMs === undefined || unrested < REST_AFTER) return;
+      unrested = 0;
       response.pause();
-      setTimeout(() => response.resume(), readEveryMs).unref();
+      setTimeout(() => response.resume(), restMs).unref();
     });
     response.once('end', () => end(null, null, response.complete));
     response.once('error', (error: NodeJS.ErrnoException) => end(null, error.code ?? error.message));

@@ -75,7 +75,7 @@ export const sound: Way = async ({ words, stream, response, gapMs }) => {
   }
   response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
   for (const [at, word] of words.entries()) {
-    await delay(gapMs);
+    if (gapMs > 0) await delay(gapMs);
     if (response.destroyed) return;
     response.write(eventOf(word, at === words.length - 1 ? 'stop' : null));
   }

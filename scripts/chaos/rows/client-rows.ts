@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { CallSeen } from '../law/call-seen.ts';
 import type { Row } from './row.ts';
 import type { Stage } from './stage.ts';
 
@@ -21,6 +22,12 @@ async function abortStorm({ traffic, chance }: Stage): Promise<void> {
 function possibleConnections(): number {
   const found = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
   return Math.min(IDLE_CONNECTIONS, Number(found ?? 1_024) - KEPT_FILES);
+}
+
+/** Calls of clients that read as they should. */
+function heldUp(calls: readonly CallSeen[]): string[] {
+  const others = calls.filter(({ mark, ending }) => mark.words !== LONG_ANSWER && ending !== 'ok');
+  return others.map(({ id, ending, status, code }) => `${id} was held up: ${ending} (${status} ${code})`);
 }
 
 /** Rows in which clients are at fault. */
@@ -83,16 +90,15 @@ export const CLIENT_ROWS: readonly Row[] = [
   {
     name: 'slow-readers',
     fault: 'clients that read slowly',
-    how: `20 streams of ${LONG_ANSWER.toLocaleString('en')} words, read a piece each 20 ms`,
-    holds: 'every call answered',
+    how: `10 streams of ${LONG_ANSWER.toLocaleString('en')} words, 64 KiB read each 100 ms`,
+    holds: 'no other call is held up',
     setting: { gapMs: 0, maxSeqs: 64 },
     strike: (stage) => {
-      stage.traffic.send(20, (asked) => ({ ...asked, stream: true, mark: { ...asked.mark, words: LONG_ANSWER }, readEveryMs: 20 }));
-      stage.struck += 20;
+      stage.traffic.send(10, (asked) => ({ ...asked, stream: true, mark: { ...asked.mark, words: LONG_ANSWER }, restMs: 100 }));
+      stage.struck += 10;
     },
     heal: () => undefined,
-    terms: { limitMs: 40_000 },
-    allOk: true,
+    check: ({ stage }) => heldUp(stage.calls),
   },
   {
     name: 'burst',

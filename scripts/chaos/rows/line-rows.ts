@@ -23,7 +23,7 @@ export const LINE_ROWS: readonly Row[] = TOLD.map(([name, fault, lateMs, title, 
   strike: ({ line }) => {
     line.fail(fault, lateMs);
     // Only new connections would notice.
-    if (fault === 'reset-new') line.cutAll();
+    if (fault === 'reset-new' || fault === 'half-open') line.cutAll();
   },
   heal: ({ line }) => line.heal(),
   ...over,

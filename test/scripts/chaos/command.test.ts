@@ -56,7 +56,7 @@ test('the table tells what was broken, and why a row was skipped', () => {
   const results: readonly RowResult[] = [
     { ...head, ...common, verdict: 'survived', notes: [] },
     { ...head, ...common, verdict: 'broken', notes: ['one', 'two'] },
-    { ...head, ...common, tally: null, verdict: 'skipped', notes: ['no Redis'] },
+    { ...head, ...common, tally: null, lines: null, verdict: 'skipped', notes: ['no Redis'] },
   ];
   const [columns, , survived, broken, skipped] = markdownTable(results).split('\n');
   expect(columns).toBe(`| ${COLUMNS.join(' | ')} |`);
