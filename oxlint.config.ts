@@ -42,6 +42,7 @@ export default defineConfig({
         'scripts/*.ts',
         'scripts/abtest/**',
         'scripts/bench/**',
+        'scripts/chaos/**',
         'scripts/load/**',
         'scripts/release-gate/**',
         'scripts/report/**',

@@ -9,7 +9,10 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const OUT = join(ROOT, 'dist');
 /** The tests, the other benchmarks and this program need a checkout. */
-const PACKED = ['gateway', 'supervisor', 'scripts/bench', 'scripts/commands', 'scripts/headgate.ts'];
+const PACKED = [
+  ...['gateway', 'supervisor', 'scripts/headgate.ts'],
+  ...['bench', 'chaos', 'commands', 'load', 'report', 'shows'].map((name) => `scripts/${name}`),
+];
 
 rmSync(OUT, { recursive: true, force: true });
 let files = 0;

@@ -280,6 +280,15 @@ export const COMMANDS: readonly Command[] = [
       (await import('../release-gate/main.ts')).runGateCommand(argv, (await import('./asking/place.ts')).gatePlaceHere()),
   },
   {
+    name: 'chaos',
+    usage: 'chaos [--rows NAME,… | --quick | --random N] [FLAGS]',
+    summary: 'Injects faults around a gateway that serves calls, and tells what each has cost: the table of faults survived.',
+    flags: [],
+    settings: [],
+    ownHelp: true,
+    run: async (argv) => (await import('../chaos/main.ts')).runChaosCommand(argv, (await import('./asking/place.ts')).placeHere()),
+  },
+  {
     name: 'bench',
     usage: 'bench [--quick | --all] [FLAGS]',
     summary: 'Measures what the gateway costs on this machine, beside a bare relay, HAProxy, nginx and other gateways.',

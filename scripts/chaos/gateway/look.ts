@@ -1,0 +1,62 @@
+import type { Left } from '../law/leaks.ts';
+import type { GatewayProcess } from './gateway-process.ts';
+import { filesOf, socketsOf } from './sockets.ts';
+
+/** GET /stats, as far as it is read here. */
+export interface Stats {
+  readonly batcher: { readonly pending_requests: number };
+  readonly queue: { readonly in_flight: number; readonly depth: { readonly interactive: number; readonly batch: number } };
+  readonly breakers: Readonly<Record<string, { readonly state: string }>>;
+  readonly workers: readonly { readonly id: string; readonly state: string; readonly in_flight: number }[];
+  readonly routing: { readonly retries: unknown };
+}
+
+/** null: nobody answers. */
+export async function statsOf(gateway: GatewayProcess): Promise<Stats | null> {
+  const response = await gateway.admin('/stats');
+  return response?.ok ? ((await response.json().catch(() => null)) as Stats | null) : null;
+}
+
+/** Whether each worker is ready and no breaker keeps calls from one. */
+export function isWell({ workers, breakers }: Stats): boolean {
+  return workers.every(({ state }) => state === 'ready') && Object.values(breakers).every(({ state }) => state === 'closed');
+}
+
+/** How many files a gateway has open that are no sockets. */
+export function plainFiles(gateway: GatewayProcess): number {
+  return filesOf(gateway.pid).filter((target) => !target.startsWith('socket:')).length;
+}
+
+interface Known {
+  /** Files, not sockets, that it had open at rest. */
+  readonly restFiles: number;
+  readonly openAtWorkers: () => number;
+}
+
+/** What is left of calls just now. null: nobody answers. */
+export async function leftNow(gateway: GatewayProcess, { restFiles, openAtWorkers }: Known): Promise<Left | null> {
+  const stats = await statsOf(gateway);
+  const page = await (await gateway.admin('/metrics'))?.text().catch(() => null);
+  if (!stats || typeof page !== 'string') return null;
+  const told = /^headgate_requests_in_flight(?:\{[^}]*\})? (\d+)/m.exec(page)?.[1];
+  const sockets = socketsOf(gateway.pid);
+  // Connections that this process still holds are its own: it asks by them just now.
+  const ours = new Set(socketsOf(process.pid).flatMap(({ localPort, remotePort }) => (remotePort === gateway.port ? [localPort] : [])));
+  const atClients = sockets.filter(
+    ({ localPort, remotePort, state }) => localPort === gateway.port && state !== 'listen' && !ours.has(remotePort),
+  );
+  const halfClosed = sockets.filter(({ localPort, state }) => localPort !== gateway.port && state === 'close-wait');
+  return {
+    inFlight: stats.queue.in_flight,
+    queued: stats.queue.depth.interactive + stats.queue.depth.batch,
+    held: stats.batcher.pending_requests,
+    atWorkers: stats.workers.reduce((sum, { in_flight: calls }) => sum + calls, 0),
+    metricsInFlight: Number(told ?? NaN),
+    openAtWorkers: openAtWorkers(),
+    sockets: atClients.length + halfClosed.length,
+    files: Math.max(0, plainFiles(gateway) - restFiles - SLACK_FILES),
+  };
+}
+
+/** Databases, segments of history and pipes come and go by themselves. */
+const SLACK_FILES = 12;

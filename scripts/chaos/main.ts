@@ -1,0 +1,123 @@
+import { mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Place } from '../load/place.ts';
+import { makeRunFolder, writeWhole } from '../report/run-folder.ts';
+import { Shown } from '../report/shown.ts';
+import { CHAOS_HELP } from './help.ts';
+import { type ChaosOptions, readChaosOptions } from './options.ts';
+import { runRandom } from './random/run-random.ts';
+import { scheduleText } from './random/schedule.ts';
+import { chaosPage, type RunFacts } from './report/chaos-page.ts';
+import { markdownTable, summaryLine } from './report/markdown.ts';
+import { ALL_ROWS, QUICK_ROWS } from './rows/all-rows.ts';
+import { runRows } from './rows/run-rows.ts';
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+const EXIT_INTERRUPTED = 130;
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
+/** `headgate chaos` from its command line to its last line. @returns the exit code */
+export async function runChaosCommand(argv: readonly string[], place: Place): Promise<number> {
+  const names = ALL_ROWS.map(({ name }) => name);
+  const read = readChaosOptions(argv, names, QUICK_ROWS);
+  if (read.kind === 'help') {
+    process.stdout.write(CHAOS_HELP);
+    return 0;
+  }
+  if (read.kind === 'usage') {
+    process.stderr.write(`headgate chaos: ${read.problem}\n"headgate chaos --help" tells its usage.\n`);
+    return EXIT_USAGE;
+  }
+  if (read.options.list) return list();
+  const stopping = new AbortController();
+  // What is being played is played to its end and told; whoever does not want that either says it twice.
+  const interrupt = (): void => (stopping.signal.aborted ? process.exit(EXIT_INTERRUPTED) : stopping.abort());
+  for (const signal of SIGNALS) process.on(signal, interrupt);
+  try {
+    const isGood = await (read.options.random === null ? table : random)(read.options, place, stopping.signal);
+    return isGood && !stopping.signal.aborted ? 0 : EXIT_FAILED;
+  } finally {
+    for (const signal of SIGNALS) process.off(signal, interrupt);
+  }
+}
+
+function list(): number {
+  const width = Math.max(...ALL_ROWS.map(({ name }) => name.length));
+  for (const { name, fault, how } of ALL_ROWS) process.stdout.write(`${name.padEnd(width)}  ${fault}: ${how}\n`);
+  return 0;
+}
+
+/** @returns whether nothing was broken */
+async function table(options: ChaosOptions, place: Place, signal: AbortSignal): Promise<boolean> {
+  const rows = ALL_ROWS.filter(({ name }) => options.rows?.includes(name) ?? true);
+  const startedAt = new Date();
+  const begun = performance.now();
+  const machine = place.machine();
+  const playing = new Set<string>();
+  let done = 0;
+  const shown = new Shown(() => `${done} of ${rows.length} faults; now ${[...playing].join(', ')}`);
+  const results = await runRows(rows, {
+    ...{ seed: options.seed, atOnce: options.atOnce, signal },
+    onStart: ({ name }) => void playing.add(name),
+    onEnd: ({ name, verdict, notes }) => {
+      playing.delete(name);
+      done++;
+      shown.say(`${verdict.padEnd(8)} ${name}${notes.length > 0 ? `: ${notes.slice(0, 3).join('; ')}` : ''}`);
+    },
+  }).finally(() => shown.end());
+  const facts = factsOf(options, place, startedAt, machine, performance.now() - begun, signal);
+  const markdown = `${markdownTable(results)}\n\n${summaryLine(results)}.\n`;
+  const json = { kind: 'chaos', ...facts, summary: summaryLine(results), rows: results };
+  tell(options, place, startedAt, { 'result.json': json, 'table.md': markdown, 'report.html': chaosPage(results, facts) }, markdown);
+  return results.every(({ verdict }) => verdict === 'survived' || verdict === 'skipped');
+}
+
+/** @returns whether nothing was broken */
+async function random(options: ChaosOptions, place: Place, signal: AbortSignal): Promise<boolean> {
+  const { seed, atOnce, random: count } = options as ChaosOptions & { readonly random: number };
+  const startedAt = new Date();
+  const begun = performance.now();
+  const machine = place.machine();
+  const all = { done: 0, broken: 0, calls: 0, lines: 0 };
+  const shown = new Shown(() => `${all.done} of ${count} schedules, ${all.calls} calls; ${all.broken} broke something`);
+  const results = await runRandom({
+    ...{ seed, count, atOnce, signal },
+    onEnd: ({ schedule, notes, calls, lines }) => {
+      all.done++;
+      all.calls += calls;
+      all.lines += lines;
+      if (notes.length === 0) return;
+      all.broken++;
+      shown.say(`seed ${schedule.seed} broke something: headgate chaos --seed ${schedule.seed} --random 1`);
+      shown.say(`  ${scheduleText(schedule)}`);
+      for (const note of notes.slice(0, 5)) shown.say(`  ${note}`);
+    },
+  }).finally(() => shown.end());
+  const facts = factsOf(options, place, startedAt, machine, performance.now() - begun, signal);
+  const seeds = results.filter(({ notes }) => notes.length > 0).map(({ schedule }) => schedule.seed);
+  const said = `${all.done} random schedules (seeds from ${seed}), ${all.calls.toLocaleString('en')} calls and ${all.lines} lines of batches: `;
+  const text = `${said}${seeds.length === 0 ? 'nothing was broken' : `broken by the seeds ${seeds.join(', ')}`}.\n`;
+  tell(options, place, startedAt, { 'result.json': { kind: 'chaos-random', ...facts, schedules: results } }, text);
+  return seeds.length === 0;
+}
+
+function factsOf(
+  { seed }: ChaosOptions,
+  { version }: Place,
+  startedAt: Date,
+  machine: RunFacts['machine'],
+  ms: number,
+  signal: AbortSignal,
+): RunFacts {
+  return { startedAt: startedAt.toISOString(), seed, version, machine, ms, wasInterrupted: signal.aborted };
+}
+
+function tell({ out, json }: ChaosOptions, { cwd }: Place, at: Date, files: Readonly<Record<string, unknown>>, text: string): void {
+  const folder = out === null ? makeRunFolder(cwd, 'chaos', at) : resolve(cwd, out);
+  mkdirSync(folder, { recursive: true });
+  for (const [name, content] of Object.entries(files))
+    writeWhole(join(folder, name), typeof content === 'string' ? content : `${JSON.stringify(content, null, 2)}\n`);
+  process.stdout.write(json ? `${JSON.stringify(files['result.json'], null, 2)}\n` : text);
+  process.stderr.write(`headgate chaos: ${folder}\n`);
+}

@@ -1,0 +1,148 @@
+import { ask } from '../calls/ask.ts';
+import { OddClients } from '../calls/odd-clients.ts';
+import { Traffic } from '../calls/traffic.ts';
+import { FaultProxy } from '../faults/fault-proxy.ts';
+import { FaultyWorker } from '../faults/faulty-worker.ts';
+import { WorkerProcess } from '../faults/worker-process.ts';
+import { type GatewayOptions, GatewayProcess, type LogLine } from '../gateway/gateway-process.ts';
+import type { CallSeen } from '../law/call-seen.ts';
+import { LIMIT_MS, settingsWith, workersAt } from './settings.ts';
+
+/** What stands on a stage before the fault. */
+export interface Setting {
+  /** Laid over the settings of all rows. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  /** The first worker is a process of its own. */
+  readonly isProcess?: boolean;
+  /** Between two words of a worker, in milliseconds. */
+  readonly gapMs?: number;
+  /** Workers that the gateway may count on for so many calls each. */
+  readonly maxSeqs?: number;
+  readonly gateway?: Partial<Pick<GatewayOptions, 'openFiles' | 'env' | 'folder'>>;
+  /** Under `headgate serve` with so many simulated engines instead of the two workers. */
+  readonly engines?: number;
+  readonly everyMs?: number;
+}
+
+/**
+ * A gateway in front of two workers, the first behind a line that can fail, with calls that keep coming. A stage lasts for one row, or for
+ * some schedules of random faults.
+ */
+export class Stage implements AsyncDisposable {
+  readonly setting: Setting;
+  readonly a: FaultyWorker;
+  readonly b: FaultyWorker;
+  readonly program: WorkerProcess | null;
+  readonly line: FaultProxy;
+  readonly odd = new OddClients();
+  readonly chance: () => number;
+  readonly calls: CallSeen[] = [];
+  readonly internalErrors: string[] = [];
+  /** What a row does to a process, where no worker and no line counts it. */
+  struck = 0;
+  /** What a row has seen while it struck, for its own check. */
+  readonly noted = { enginePid: 0, statuses: [] as number[], exitCode: null as number | string | null, uploadError: null as string | null };
+  gateway!: GatewayProcess;
+  traffic!: Traffic;
+  isOver = false;
+  /** When the gateway first said that something was wrong, after `listenFrom`. */
+  toldMs: number | null = null;
+  listenFrom = Infinity;
+
+  private constructor(setting: Setting, chance: () => number) {
+    this.setting = setting;
+    this.chance = chance;
+    const gapMs = setting.gapMs ?? 4;
+    this.a = new FaultyWorker({ gapMs }, chance);
+    this.b = new FaultyWorker({ gapMs }, chance);
+    this.program = setting.isProcess === true ? new WorkerProcess() : null;
+    this.line = new FaultProxy(this.program ?? this.a);
+  }
+
+  static async open(setting: Setting, chance: () => number): Promise<Stage> {
+    const stage = new Stage(setting, chance);
+    try {
+      await Promise.all([stage.a.listen(), stage.b.listen(), stage.program?.start()]);
+      await stage.line.listen();
+      const { engines, gateway = {} } = setting;
+      stage.gateway = await GatewayProcess.start({
+        settings: stage.settings(),
+        command: engines === undefined ? 'gateway' : 'serve',
+        ...gateway,
+      });
+      stage.gateway.onLine = (line) => stage.#heard(line);
+      return stage;
+    } catch (error) {
+      await stage[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  get workers(): readonly FaultyWorker[] {
+    return [this.a, this.b];
+  }
+
+  /** Settings of its gateway, with others laid over. */
+  settings(over: Readonly<Record<string, unknown>> = {}): Readonly<Record<string, unknown>> {
+    const { engines, maxSeqs } = this.setting;
+    const workers = engines === undefined ? { workers: workersAt([this.line.url, this.b.url], maxSeqs) } : {};
+    return { ...settingsWith({ ...workers, ...this.setting.settings, ...over }) };
+  }
+
+  /** Begins to send calls. */
+  begin(name: string, options: Partial<ConstructorParameters<typeof Traffic>[0]> = {}): Traffic {
+    const everyMs = this.setting.everyMs ?? 30;
+    const base = (): string => this.gateway.url;
+    const onEnd = (call: CallSeen): void => this.#seen(call);
+    (this.traffic as Traffic | undefined)?.stop();
+    this.traffic = new Traffic({ base, name, everyMs, limitMs: LIMIT_MS * 2, chance: this.chance, onEnd, ...options });
+    return this.traffic;
+  }
+
+  /** One call beside the others, which counts as they do. */
+  async askAlone(id: string, options: Partial<Parameters<typeof ask>[1]> = {}): Promise<CallSeen> {
+    const call = await ask(this.gateway.url, { mark: { id, words: 6 }, stream: false, limitMs: LIMIT_MS * 2, ...options });
+    this.#seen(call);
+    return call;
+  }
+
+  /** Has the gateway read these settings. @returns the status of its answer; 0: none */
+  async reload(settings: Readonly<Record<string, unknown>> | string): Promise<number> {
+    this.gateway.configure(settings);
+    const answer = await this.gateway.admin('/admin/reload', 'POST', 10_000);
+    await answer?.arrayBuffer();
+    return answer?.status ?? 0;
+  }
+
+  get strikes(): number {
+    return this.a.struck + this.b.struck + this.line.struck + this.odd.opened + this.struck;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.isOver = true;
+    (this.traffic as Traffic | undefined)?.stop();
+    this.odd.end();
+    await this.gateway?.[Symbol.asyncDispose]();
+    this.line.heal();
+    const closing = [this.line.close(), this.a.die(), this.b.die(), this.program?.kill() ?? Promise.resolve()];
+    await Promise.allSettled(closing);
+  }
+
+  #seen(call: CallSeen): void {
+    this.calls.push(call);
+    if (call.ending !== 'ok' && call.ending !== 'left') this.#told();
+  }
+
+  #heard(line: LogLine): void {
+    const { event, level } = line;
+    if (event === 'internal.error') this.internalErrors.push(JSON.stringify(line).slice(0, 400));
+    const isTrouble = level === 'warn' || level === 'error' || event === 'breaker' || event === 'worker.state';
+    // Lines come in pieces, some of them late: what counts is when they were written.
+    if (isTrouble || (event === 'request.end' && Number(line['attempts'] ?? 1) > 1))
+      this.#told(Date.parse(String(line['time'])) - performance.timeOrigin);
+  }
+
+  #told(atMs = performance.now()): void {
+    if (atMs >= this.listenFrom && atMs < (this.toldMs ?? Infinity)) this.toldMs = Math.min(atMs, performance.now());
+  }
+}
