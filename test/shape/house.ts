@@ -739,6 +739,7 @@ export const ROOMS: readonly Room[] = [
       'scripts/load',
       'scripts/load/calls',
       'scripts/load/workload',
+      'scripts/report',
     ],
   },
   {
