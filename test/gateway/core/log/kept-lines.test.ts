@@ -27,7 +27,14 @@ function scene(path = join(scratchFolder(), 'logs', 'gateway.jsonl'), maxBytes =
       await clock.advance(200);
       return condition();
     }, what);
-  const text = (age = 0) => (existsSync(keptPath(path, age)) ? readFileSync(keptPath(path, age), 'utf8') : '');
+  // It may give way to the next between a look whether it is there and one into it.
+  const text = (age = 0): string => {
+    try {
+      return readFileSync(keptPath(path, age), 'utf8');
+    } catch {
+      return '';
+    }
+  };
   return { path, clock, kept, troubles, text, settled: until200 };
 }
 
