@@ -18,7 +18,7 @@ test('a slice whose claim is answered too late is free again', async () => {
   const { batches, files } = sqlitePorts(store);
   const id = await validBatch({ batches, files }, lineRows(3));
   const holder = await holderAt({ batches, files });
-  const keeper = new DatabaseSync(file);
+  const keeper = new DatabaseSync(file, { timeout: 10_000 });
   keeper.exec('BEGIN IMMEDIATE');
   const late = batches.claimSlice(id, holder, null, NOW).catch((error: unknown) => error);
   await clock.advance(10_000);
