@@ -24,6 +24,7 @@ Judged by:
   --judge NAME,…        ttft, tpot, itl or e2e with mean, p50, p90, p95 or p99 (ttft:p95, tpot:mean), throughput, goodput, errors
                         (default throughput,ttft:p95,e2e:p95, and goodput where --slo is given). Fewer are judged more sharply
   --confidence C        of all intervals together (default 0.95)
+  --admin-key KEY       the gateway's, with which settings are tried; that of the gateway here is found
   --slo NAME:MS …       objectives of each call for goodput: ttft, tpot, itl, e2e
 
 The load, as "headgate load --help" tells: --rate (default 5 a second), --burstiness, --constant, --clients, --most-at-once, --model, --endpoint,

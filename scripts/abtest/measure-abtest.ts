@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Target } from '../load/calls/target.ts';
+import type { AdminDoor, Place } from '../load/place.ts';
 import { serverFacts } from '../load/server-facts.ts';
 import { Shown } from '../report/shown.ts';
 import { compare, fewestBlocksOf, type Judging, wholeBlocks } from './figures/comparison.ts';
@@ -10,10 +11,9 @@ import type { AbtestResult } from './figures/result.ts';
 import { trustOf } from './figures/trust.ts';
 import { type GatewayView, viewOf, windowOf } from './live/gateway-view.ts';
 import { runSlots, type SlotRun } from './live/run-slots.ts';
-import { type AdminDoor, Trial } from './live/trial.ts';
+import { Trial } from './live/trial.ts';
 import { warmUp } from './live/warm-up.ts';
 import type { AbtestOptions } from './options.ts';
-import type { AbtestPlace } from './place.ts';
 import { type PlannedAbtest, planAbtest } from './plan-abtest.ts';
 import { BlockLine } from './report/block-line.ts';
 
@@ -29,7 +29,7 @@ interface Tried {
 }
 
 /** Finds whom to ask, runs every slot, and compares. @throws Error in words for what stands in the way of a start */
-export async function measureAbtest(options: AbtestOptions, place: AbtestPlace, signal: AbortSignal): Promise<AbtestResult> {
+export async function measureAbtest(options: AbtestOptions, place: Place, signal: AbortSignal): Promise<AbtestResult> {
   const { arms, load, slotMs, settleMs, blocks, judged, confidence } = options;
   const planned = planAbtest(options);
   const headers = { ...(load.key === null ? {} : { authorization: `Bearer ${load.key}` }), ...load.headers };
@@ -98,10 +98,15 @@ async function targetsOf(
 }
 
 /** Lays the baseline, so that a test which may not be made does not begin. null: no settings are compared. */
-async function openTrial({ arms, load, slotMs, settleMs }: AbtestOptions, place: AbtestPlace, own: string | null): Promise<Tried | null> {
+async function openTrial(
+  { arms, load, slotMs, settleMs, adminKey }: AbtestOptions,
+  place: Place,
+  own: string | null,
+): Promise<Tried | null> {
   const paths = Object.keys(arms[0]!.settings ?? {});
   if (paths.length === 0 || own === null) return null;
-  const door = await place.findAdmin(load.where, own);
+  const found = await place.findAdmin(load.where, own);
+  const door = adminKey === null ? found : { ...found, key: adminKey };
   const trial = new Trial(door, `abtest-${randomBytes(4).toString('hex')}`);
   try {
     const view = await viewOf(door, paths);

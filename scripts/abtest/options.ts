@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
-import { LOAD_FLAGS, type LoadOptions, number, readLoadOptions, readUrl, span, UsageError, whole } from '../load/options.ts';
+import { LOAD_FLAGS, type LoadOptions, readLoadOptions } from '../load/options.ts';
+import { number, readUrl, span, UsageError, whole } from '../program/flags.ts';
 import { type Arm, armsOfModels, armsOfSettings, armsOfUrls, type SettingValues } from './design/arm.ts';
 import { CALLS_OF_A_SLOT } from './design/prompts.ts';
 import { type Metric, metricKey, readMetric } from './figures/metric.ts';
@@ -13,6 +14,8 @@ export interface AbtestOptions {
   readonly blocks: number;
   readonly judged: readonly Metric[];
   readonly confidence: number;
+  /** With which settings are tried; null: that of the gateway here. */
+  readonly adminKey: string | null;
   /** The rest, as `headgate load` takes it: its schedule is that of one block. */
   readonly load: LoadOptions;
 }
@@ -22,7 +25,7 @@ type ReadOptions =
   | { readonly kind: 'help' }
   | { readonly kind: 'usage'; readonly problem: string };
 
-const OWN = ['window', 'set', 'models', 'urls', 'slot', 'slots', 'duration', 'settle', 'judge', 'confidence'] as const;
+const OWN = ['window', 'set', 'models', 'urls', 'slot', 'slots', 'duration', 'settle', 'judge', 'confidence', 'admin-key'] as const;
 /** Loads that are one whole, and cannot be had again for each arm. */
 const WHOLE_LOADS: ReadonlySet<string> = new Set(['trace', 'speed', 'ramp', 'steps', 'calls']);
 const WINDOW = 'batch_window.window_ms';
@@ -52,7 +55,11 @@ export function readAbtestOptions(argv: readonly string[], env: Readonly<Record<
     checkLoad(load, slotMs);
     return {
       kind: 'options',
-      options: { arms, slotMs, settleMs, blocks, judged, confidence: number('confidence', last('confidence'), 0.95, 0.5, 0.9999), load },
+      options: {
+        ...{ arms, slotMs, settleMs, blocks, judged, load },
+        confidence: number('confidence', last('confidence'), 0.95, 0.5, 0.9999),
+        adminKey: last('admin-key'),
+      },
     };
   } catch (error) {
     return { kind: 'usage', problem: (error as Error).message };

@@ -1,6 +1,9 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Place } from '../load/place.ts';
+import { EXIT_FAILED } from '../../gateway/config/exit-codes.ts';
+import { interruptible } from '../program/interruptible.ts';
+import { usageProblem } from '../program/usage-problem.ts';
 import { makeRunFolder, writeWhole } from '../report/run-folder.ts';
 import { Shown } from '../report/shown.ts';
 import { CHAOS_HELP } from './help.ts';
@@ -12,11 +15,6 @@ import { markdownTable, summaryLine } from './report/markdown.ts';
 import { ALL_ROWS, QUICK_ROWS } from './rows/all-rows.ts';
 import { runRows } from './rows/run-rows.ts';
 
-const EXIT_FAILED = 1;
-const EXIT_USAGE = 2;
-const EXIT_INTERRUPTED = 130;
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
-
 /** `headgate chaos` from its command line to its last line. @returns the exit code */
 export async function runChaosCommand(argv: readonly string[], place: Place): Promise<number> {
   const names = ALL_ROWS.map(({ name }) => name);
@@ -25,21 +23,14 @@ export async function runChaosCommand(argv: readonly string[], place: Place): Pr
     process.stdout.write(CHAOS_HELP);
     return 0;
   }
-  if (read.kind === 'usage') {
-    process.stderr.write(`headgate chaos: ${read.problem}\n"headgate chaos --help" tells its usage.\n`);
-    return EXIT_USAGE;
-  }
-  if (read.options.list) return list();
-  const stopping = new AbortController();
-  // What is being played is played to its end and told; whoever does not want that either says it twice.
-  const interrupt = (): void => (stopping.signal.aborted ? process.exit(EXIT_INTERRUPTED) : stopping.abort());
-  for (const signal of SIGNALS) process.on(signal, interrupt);
-  try {
-    const isGood = await (read.options.random === null ? table : random)(read.options, place, stopping.signal);
-    return isGood && !stopping.signal.aborted ? 0 : EXIT_FAILED;
-  } finally {
-    for (const signal of SIGNALS) process.off(signal, interrupt);
-  }
+  if (read.kind === 'usage') return usageProblem('chaos', read.problem);
+  const { options } = read;
+  if (options.list) return list();
+  // At the first interruption, what is being played is played to its end.
+  return await interruptible('chaos', async (signal) => {
+    const isGood = await (options.random === null ? table : random)(options, place, signal);
+    return isGood && !signal.aborted ? 0 : EXIT_FAILED;
+  });
 }
 
 function list(): number {

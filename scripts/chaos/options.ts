@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { UsageError, whole } from '../program/flags.ts';
 
 /** What the command line asks for. */
 export interface ChaosOptions {
@@ -41,16 +42,16 @@ export function readChaosOptions(argv: readonly string[], known: readonly string
     const { values } = parseArgs({ args: [...argv], options: FLAGS });
     if (values.help === true) return { kind: 'help' };
     if (values.random !== undefined && (values.rows !== undefined || values.quick === true))
-      throw new Error('--random plays schedules instead of rows: leave out --rows and --quick');
+      throw new UsageError('--random plays schedules instead of rows: leave out --rows and --quick');
     const rows = values.rows === undefined ? (values.quick === true ? quick : null) : named(values.rows, known);
     return {
       kind: 'options',
       options: {
         rows,
         list: values.list === true,
-        random: values.random === undefined ? null : whole('random', values.random, 1, 1_000_000),
-        seed: whole('seed', values.seed ?? '1', 0, 2 ** 31),
-        atOnce: whole('at-once', values['at-once'] ?? String(Math.min(USUAL_AT_ONCE, availableParallelism())), 1, MOST_AT_ONCE),
+        random: values.random === undefined ? null : whole('random', values.random, 0, 1, 1_000_000),
+        seed: whole('seed', values.seed ?? null, 1, 0, 2 ** 31),
+        atOnce: whole('at-once', values['at-once'] ?? null, Math.min(USUAL_AT_ONCE, availableParallelism()), 1, MOST_AT_ONCE),
         out: values.out ?? null,
         json: values.json === true,
       },
@@ -63,13 +64,6 @@ export function readChaosOptions(argv: readonly string[], known: readonly string
 function named(text: string, known: readonly string[]): readonly string[] {
   const names = text.split(',').map((name) => name.trim());
   const unknown = names.find((name) => !known.includes(name));
-  if (unknown !== undefined) throw new Error(`there is no row "${unknown}"; "headgate chaos --list" names them`);
+  if (unknown !== undefined) throw new UsageError(`there is no row "${unknown}"; "headgate chaos --list" names them`);
   return names;
-}
-
-function whole(name: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < least || value > most || text.trim() === '')
-    throw new Error(`--${name} is a whole number from ${least} to ${most}, not "${text}"`);
-  return value;
 }

@@ -2,6 +2,7 @@ import { EXIT_INVALID, EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
 import { SETTINGS_FLAGS } from '../../gateway/config/layers/flags.ts';
 import { nearestName } from '../../gateway/config/schema/nearest-name.ts';
 import { VERSION } from '../../gateway/core/version.ts';
+import { outliveReaders } from './output.ts';
 import { COMMANDS, type Command } from './table.ts';
 
 /** The `headgate` command: finds the program and hands over. @returns the exit code */
@@ -28,6 +29,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
   const rest = named ? argv.slice(1) : argv;
   if (!command.ownHelp && (rest.includes('--help') || rest.includes('-h'))) return help(name);
+  // What was begun is brought to its end, and what was measured is kept, also when nobody reads what is said of it.
+  if (command.ownHelp) outliveReaders();
   try {
     return await command.run(rest);
   } catch (error) {

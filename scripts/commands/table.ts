@@ -250,10 +250,7 @@ export const COMMANDS: readonly Command[] = [
     flags: [],
     settings: [],
     ownHelp: true,
-    run: async (argv) => {
-      const [{ placeHere }, { findAdmin }] = await Promise.all([import('./asking/place.ts'), import('./asking/admin-door.ts')]);
-      return (await import('../abtest/main.ts')).runAbtestCommand(argv, { ...placeHere(), findAdmin });
-    },
+    run: async (argv) => (await import('../abtest/main.ts')).runAbtestCommand(argv, (await import('./asking/place.ts')).placeHere()),
   },
   {
     name: 'tune',
@@ -276,8 +273,7 @@ export const COMMANDS: readonly Command[] = [
     flags: [],
     settings: [],
     ownHelp: true,
-    run: async (argv) =>
-      (await import('../release-gate/main.ts')).runGateCommand(argv, (await import('./asking/place.ts')).gatePlaceHere()),
+    run: async (argv) => (await import('../release-gate/main.ts')).runGateCommand(argv, (await import('./asking/place.ts')).placeHere()),
   },
   {
     name: 'chaos',

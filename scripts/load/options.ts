@@ -4,7 +4,7 @@ import type { Endpoint } from './calls/target.ts';
 import { readSlo, type Slo } from './figures/slo.ts';
 import { type Lengths, readLengths } from './workload/lengths.ts';
 import type { RateStage } from './workload/rate.ts';
-import { readSpan } from './workload/span.ts';
+import { number, oneOf, readUrl, span, UsageError, whole } from '../program/flags.ts';
 
 /** What the command line asks for; nothing of it has been looked up yet. */
 export interface LoadOptions {
@@ -76,9 +76,6 @@ export const LOAD_FLAGS = {
 const USUAL_SECONDS = 30;
 const USUAL_RATE = 5;
 
-/** What is wrong with a command line, in words. */
-export class UsageError extends Error {}
-
 /** Reads the command line of `headgate load`. `env` has the key where no flag has. */
 export function readLoadOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): ReadOptions {
   try {
@@ -99,8 +96,8 @@ export function readLoadOptions(argv: readonly string[], env: Readonly<Record<st
       kind: 'options',
       options: {
         url: words[0] === undefined ? null : readUrl(words[0]),
-        where: ['config', 'host', 'port'].flatMap((name) => (text(name) === null ? [] : [`--${name}`, text(name)!])),
-        key: text('key') ?? (env['HEADGATE_API_KEY'] || env['OPENAI_API_KEY'] || null),
+        where: whereOf(text),
+        key: keyOf(text, env),
         model: text('model'),
         endpoint,
         stream: given['no-stream'] !== true && endpoint !== 'embeddings',
@@ -184,27 +181,33 @@ function readPrompts(text: Text): PromptOptions {
     if (own.length > 0) throw new UsageError(`--prompts has its own prompts; leave out --${own[0]}`);
     return { kind: 'file', file };
   }
-  const lengths = (name: string, usual: string): Lengths => {
-    const read = readLengths(text(name) ?? usual);
-    if (read === null)
-      throw new UsageError(`--${name} is a number of tokens, uniform:LEAST:MOST or lognormal:MEDIAN:SIGMA; not ${text(name)}`);
-    return read;
-  };
   const prefixGroups = whole('prefix-groups', text('prefix-groups'), 0, 0);
   if (prefixGroups === 0 && text('prefix-tokens') !== null) throw new UsageError('--prefix-tokens needs --prefix-groups N');
   return {
     kind: 'synthetic',
-    input: lengths('input', 'lognormal:128:0.5'),
-    output: lengths('output', 'lognormal:64:0.5'),
+    input: lengths('input', text('input')),
+    output: lengths('output', text('output')),
     ...{ prefixGroups, prefixTokens: whole('prefix-tokens', text('prefix-tokens'), 256, 1) },
   };
 }
 
-export function readUrl(word: string): string {
-  const url = URL.canParse(word) ? new URL(word) : null;
-  if (url === null || !/^https?:$/.test(url.protocol)) throw new UsageError(`${word} is no URL; write for instance http://127.0.0.1:8080`);
-  if (url.username !== '' || url.password !== '') throw new UsageError('a URL with a password ends up in reports; use --key or --header');
-  return url.origin + url.pathname.replace(/\/$/, '');
+const USUAL_LENGTHS = { input: 'lognormal:128:0.5', output: 'lognormal:64:0.5' } as const;
+
+/** How many tokens prompts and answers have. @throws UsageError */
+export function lengths(name: keyof typeof USUAL_LENGTHS, text: string | null): Lengths {
+  const read = readLengths(text ?? USUAL_LENGTHS[name]);
+  if (read === null) throw new UsageError(`--${name} is a number of tokens, uniform:LEAST:MOST or lognormal:MEDIAN:SIGMA; not ${text}`);
+  return read;
+}
+
+/** The flags of the settings that say where the gateway is, as they were typed. */
+export function whereOf(text: Text): readonly string[] {
+  return ['config', 'host', 'port'].flatMap((name) => (text(name) === null ? [] : [`--${name}`, text(name)!]));
+}
+
+/** With which calls are made: of a flag, or of the environment. */
+export function keyOf(text: Text, env: Readonly<Record<string, string | undefined>>): string | null {
+  return text('key') ?? (env['HEADGATE_API_KEY'] || env['OPENAI_API_KEY'] || null);
 }
 
 function readHeaders(lines: readonly string[]): Record<string, string> {
@@ -230,31 +233,4 @@ function readExtra(text: string | null): Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new UsageError('--extra must be a JSON object, such as {"temperature": 0}');
   return value as Readonly<Record<string, unknown>>;
-}
-
-function oneOf<T extends string>(flag: string, value: string, known: readonly T[]): T {
-  const found = known.find((each) => each === value);
-  if (found === undefined) throw new UsageError(`--${flag} is one of ${known.join(', ')}; not ${value}`);
-  return found;
-}
-
-/** A time in milliseconds, of a flag that may be left out. @throws UsageError */
-export function span(flag: string, text: string | null, usual: number): number {
-  const ms = text === null ? usual : readSpan(text);
-  if (ms === null || ms > 7 * 86_400_000) throw new UsageError(`--${flag} is a time such as 30s, 5m or 1h, a week at most; not ${text}`);
-  return ms;
-}
-
-export function number(flag: string, text: string | null, usual: number, least: number, most: number): number {
-  const value = text === null ? usual : Number(text);
-  if (text === '' || !(value >= least && value <= most))
-    throw new UsageError(`--${flag} must be a number from ${least} to ${most}, not ${text}`);
-  return value;
-}
-
-export function whole(flag: string, text: string | null, usual: number, least: number): number {
-  const value = text === null ? usual : Number(text);
-  if (text === '' || !Number.isSafeInteger(value) || value < least)
-    throw new UsageError(`--${flag} must be a whole number from ${least} on, not ${text}`);
-  return value;
 }

@@ -1,3 +1,10 @@
+/** Where a gateway takes orders of its operator. */
+export interface AdminDoor {
+  readonly base: string;
+  /** null: there was none to be found. */
+  readonly key: string | null;
+}
+
 /** What a program of this kind needs of the place where it is run. */
 export interface Place {
   /** Of this Headgate. */
@@ -6,6 +13,11 @@ export interface Place {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The gateway that runs here, by the flags of the settings that say where. @throws Error in words when there is none */
   findGateway(where: readonly string[]): Promise<string>;
+  /**
+   * Where operators are heard of the gateway whose API is at `base`, by the flags of the settings that say where. The key of this folder is
+   * for the gateway of this folder only. @throws Error in words when there is a key that cannot be read
+   */
+  findAdmin(where: readonly string[], base: string): Promise<AdminDoor>;
   /** The machine it runs on. */
   machine(): Readonly<Record<string, string | number>>;
 }

@@ -1,4 +1,5 @@
 import { request } from 'undici';
+import type { AdminDoor } from '../load/place.ts';
 
 /** What is asked of the gateway beside calls. Throws for nothing but what is said. */
 export interface Asked {
@@ -15,32 +16,34 @@ export interface Asked {
 
 const LIMIT_MS = 10_000;
 
-export function askedOf(base: string, key: string | null, adminKey: string | null): Asked {
+/** Asks the gateway at `base` with a client's key, and its operator's side at `admin`. */
+export function askedOf(base: string, key: string | null, admin: AdminDoor): Asked {
   const root = base.replace(/\/(v1\/?)?$/, '');
-  const ask = async (path: string, by: string | null, method: 'GET' | 'POST' = 'GET'): Promise<{ status: number; text: string }> => {
-    const headers = by === null ? {} : { authorization: `Bearer ${by}` };
-    const { statusCode, body } = await request(root + path, { method, headers, signal: AbortSignal.timeout(LIMIT_MS) });
+  const own: AdminDoor = { base: root, key };
+  const ask = async (path: string, by: AdminDoor, method: 'GET' | 'POST' = 'GET'): Promise<{ status: number; text: string }> => {
+    const headers = by.key === null ? {} : { authorization: `Bearer ${by.key}` };
+    const { statusCode, body } = await request(by.base + path, { method, headers, signal: AbortSignal.timeout(LIMIT_MS) });
     return { status: statusCode, text: await body.text() };
   };
-  const json = async <T>(path: string, by: string | null): Promise<T | null> => {
+  const json = async <T>(path: string, by: AdminDoor): Promise<T | null> => {
     const { status, text } = await ask(path, by).catch(() => ({ status: 0, text: '' }));
     return status === 200 ? (parsed(text) as T | null) : null;
   };
   return {
-    hasAdmin: adminKey !== null,
+    hasAdmin: admin.key !== null,
     async inFlight() {
-      const stats = await json<{ workers?: { in_flight?: number }[] }>('/stats', key);
+      const stats = await json<{ workers?: { in_flight?: number }[] }>('/stats', own);
       return stats?.workers?.reduce((sum, { in_flight: calls = 0 }) => sum + calls, 0) ?? null;
     },
     async process() {
-      const { status, text } = await ask('/metrics', adminKey ?? key).catch(() => ({ status: 0, text: '' }));
+      const { status, text } = await ask('/metrics', admin.key === null ? own : admin).catch(() => ({ status: 0, text: '' }));
       return status === 200 ? processIn(text) : null;
     },
     async workers() {
-      return (await json<{ workers?: { id: string; state: string }[] }>('/admin/status', adminKey))?.workers ?? [];
+      return (await json<{ workers?: { id: string; state: string }[] }>('/admin/status', admin))?.workers ?? [];
     },
     async tell(worker, verb) {
-      const { status, text } = await ask(`/admin/workers/${encodeURIComponent(worker)}/${verb}`, adminKey, 'POST');
+      const { status, text } = await ask(`/admin/workers/${encodeURIComponent(worker)}/${verb}`, admin, 'POST');
       const { error } = (parsed(text) ?? {}) as { error?: { message?: string } };
       if (status >= 300) throw new Error(error?.message ?? `the gateway answered with status ${status}`);
     },

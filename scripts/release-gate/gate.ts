@@ -11,12 +11,6 @@ import type { ProfileName } from './profile-names.ts';
 import { spike, step } from './profile-loads.ts';
 import { cancel, drain, fair, soak } from './profile-others.ts';
 
-/** What the gate needs of the place where it is run. */
-export interface GatePlace extends Place {
-  /** The admin key of the gateway that the flags of the settings mean; null: there is none here. */
-  adminKey(where: readonly string[]): string | null;
-}
-
 export interface GateResult {
   readonly startedAt: number;
   readonly wasInterrupted: boolean;
@@ -50,7 +44,7 @@ interface GateWatch {
 export async function runGate(
   options: GateOptions,
   { criteria, from }: Pick<GateResult, 'criteria' | 'from'>,
-  place: GatePlace,
+  place: Place,
   { signal, show, say, onEnd }: GateWatch,
 ): Promise<GateResult> {
   const startedAt = Date.now();
@@ -61,8 +55,8 @@ export async function runGate(
   if (model === undefined) throw new Error(`${base} serves no model yet; name one: --model ID.`);
   const target: Target = { base, endpoint: 'chat', model, stream: true, headers, extra: {}, timeoutMs: CALL_LIMIT_MS };
   const { input, output, seed, scale, soakMs, floodKey, adminKey } = options;
-  // The key of the gateway here is for no other server.
-  const asked = askedOf(base, options.key, adminKey ?? (options.url === null ? place.adminKey(options.where) : null));
+  const door = await place.findAdmin(options.where, base);
+  const asked = askedOf(base, options.key, adminKey === null ? door : { ...door, key: adminKey });
   const prompts = syntheticPrompts({ input, output, prefixGroups: 0, prefixTokens: 0 }, seed);
   const ground = new Ground({ target, prompts, seed, criteria, scale, soakMs, asked, floodKey, signal, show });
   const capacity = options.capacity === null ? await measureCapacity(ground) : ({ rate: options.capacity, given: true } as const);

@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util';
 import { nearestName } from '../../gateway/config/schema/nearest-name.ts';
-import { type Lengths, readLengths } from '../load/workload/lengths.ts';
-import { readSpan } from '../load/workload/span.ts';
+import { keyOf, lengths, whereOf } from '../load/options.ts';
+import type { Lengths } from '../load/workload/lengths.ts';
+import { number, readUrl, span, UsageError, whole } from '../program/flags.ts';
 import { isProfile, PROFILE_NAMES, type ProfileName } from './profile-names.ts';
 
 /** What the command line asks for; nothing of it has been looked up yet. */
@@ -45,8 +46,6 @@ const FLAGS = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-class UsageError extends Error {}
-
 /** Reads the command line of `headgate release-gate`. `env` has the keys where no flag has. */
 export function readGateOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): ReadOptions {
   try {
@@ -60,20 +59,20 @@ export function readGateOptions(argv: readonly string[], env: Readonly<Record<st
       kind: 'options',
       options: {
         url: positionals[0] === undefined ? null : readUrl(positionals[0]),
-        where: ['config', 'host', 'port'].flatMap((name) => (text(name) === null ? [] : [`--${name}`, text(name)!])),
+        where: whereOf(text),
         preset: text('preset'),
         criteria: text('criteria'),
         only: readOnly(text('only')),
         scale: isQuick ? QUICK : 1,
         soakMs: span('soak', text('soak'), isQuick ? QUICK_SOAK_MS : SOAK_MS),
-        capacity: text('capacity') === null ? null : positive('capacity', text('capacity')!),
+        capacity: text('capacity') === null ? null : number('capacity', text('capacity'), 0, 0.001, 1_000_000),
         model: text('model'),
-        key: text('key') ?? (env['HEADGATE_API_KEY'] || env['OPENAI_API_KEY'] || null),
+        key: keyOf(text, env),
         floodKey: text('flood-key'),
         adminKey: text('admin-key'),
-        input: lengths('input', text('input') ?? 'lognormal:128:0.5'),
-        output: lengths('output', text('output') ?? 'lognormal:64:0.5'),
-        seed: whole('seed', text('seed') ?? '1'),
+        input: lengths('input', text('input')),
+        output: lengths('output', text('output')),
+        seed: whole('seed', text('seed'), 1, 0),
         out: text('out'),
         json: given['json'] === true,
       },
@@ -94,35 +93,4 @@ function readOnly(asked: string | null): ProfileName[] {
     );
   }
   return PROFILE_NAMES.filter((name) => names.includes(name));
-}
-
-function readUrl(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  if (url === null || !/^https?:$/.test(url.protocol)) throw new UsageError(`${text} is no URL such as http://127.0.0.1:8080`);
-  return text.replace(/\/$/, '');
-}
-
-function span(name: string, text: string | null, usual: number): number {
-  if (text === null) return usual;
-  const ms = readSpan(text);
-  if (ms === null || ms <= 0) throw new UsageError(`--${name} ${text} is no time; write for instance 30m or 24h`);
-  return ms;
-}
-
-function positive(name: string, text: string): number {
-  const value = Number(text);
-  if (!(value > 0 && value < 1e6)) throw new UsageError(`--${name} ${text} is no number of calls a second`);
-  return value;
-}
-
-function whole(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new UsageError(`--${name} ${text} is no whole number`);
-  return value;
-}
-
-function lengths(name: string, text: string): Lengths {
-  const read = readLengths(text);
-  if (read === null) throw new UsageError(`--${name} ${text} is no length; write 256, uniform:10:500 or lognormal:256:0.5`);
-  return read;
 }

@@ -1,16 +1,20 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
+import { EXIT_FAILED, EXIT_USAGE } from '../../gateway/config/exit-codes.ts';
 import { stayAlive } from '../../gateway/core/clock.ts';
 import type { Place } from '../load/place.ts';
 import { planLoad } from '../load/plan-load.ts';
 import { readCommandLine } from '../commands/line/command-line.ts';
+import { interruptible } from '../program/interruptible.ts';
+import { ProgramError } from '../program/program-error.ts';
+import { usageProblem } from '../program/usage-problem.ts';
 import { makeRunFolder, writeWhole } from '../report/run-folder.ts';
 import { shown, shownMs, shownSpan } from '../report/numbers.ts';
 import { pointsOf } from './grid/axes.ts';
 import { bestOf } from './grid/best.ts';
 import { objectivesText } from './grid/objectives.ts';
 import type { PointResult } from './grid/outcome.ts';
-import { type CardsOf, type Ground, GroundError, lookAround } from './asked/ground.ts';
+import { type CardsOf, type Ground, lookAround } from './asked/ground.ts';
 import { TUNE_HELP } from './help.ts';
 import { differences, type Past, readJournal, type Subject, unfinishedRun } from './asked/journal.ts';
 import { readTuneOptions, type TuneOptions } from './asked/options.ts';
@@ -23,11 +27,6 @@ import { tunePage } from './report/tune-page.ts';
 import { tuneText } from './report/tune-text.ts';
 import { tune } from './tune.ts';
 
-const EXIT_FAILED = 1;
-const EXIT_USAGE = 2;
-const EXIT_INTERRUPTED = 130;
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
-
 /** `headgate tune` from its command line to its last line. @returns the exit code */
 export async function runTuneCommand(argv: readonly string[], place: Place, cardsOf: CardsOf): Promise<number> {
   const read = readTuneOptions(argv, place.env);
@@ -35,27 +34,19 @@ export async function runTuneCommand(argv: readonly string[], place: Place, card
     process.stdout.write(TUNE_HELP);
     return 0;
   }
-  if (read.kind === 'usage') {
-    process.stderr.write(`headgate tune: ${read.problem}\n"headgate tune --help" tells its usage.\n`);
-    return EXIT_USAGE;
-  }
-  const line = readCommandLine('tune', read.options.where);
+  if (read.kind === 'usage') return usageProblem('tune', read.problem);
+  const { options } = read;
+  const line = readCommandLine('tune', options.where);
   if (line.kind === 'ended') return line.exitCode;
-  const stopping = new AbortController();
-  // The engine is stopped and what was measured is told; whoever does not want that either says it twice.
-  const interrupt = (): void => (stopping.signal.aborted ? process.exit(EXIT_INTERRUPTED) : stopping.abort());
-  for (const signal of SIGNALS) process.on(signal, interrupt);
   const alive = stayAlive();
   try {
-    const ground = await lookAround(line.loaded, read.options, line.cwd, cardsOf);
-    return await run(ground, read.options, place, stopping.signal);
-  } catch (error) {
-    process.stderr.write(`headgate tune: ${(error as Error).message}\n`);
-    if ((error as Error).name === 'ProfileError') throw error;
-    return error instanceof GroundError ? error.exitCode : EXIT_FAILED;
+    const { loaded, cwd } = line;
+    return await interruptible(
+      'tune',
+      async (signal) => await run(await lookAround(loaded, options, cwd, cardsOf), options, place, signal),
+    );
   } finally {
     alive.cancel();
-    for (const signal of SIGNALS) process.off(signal, interrupt);
   }
 }
 
@@ -134,24 +125,24 @@ function subjectOf({ subject, engine, engineVersion, cards, axes }: Ground, opti
   };
 }
 
-/** A folder for this run: that of a run about the same which was cut short, or a new one. @throws GroundError in words */
+/** A folder for this run: that of a run about the same which was cut short, or a new one. @throws ProgramError in words */
 function folderFor(
   { cwd }: Ground,
   { resume, fresh }: TuneOptions,
   subject: Subject,
 ): { readonly folder: string; readonly past: Past | null } {
   const named = resume === null ? null : resolve(cwd, resume);
-  if (named !== null && !existsSync(named)) throw new GroundError(`There is no folder ${named} to go on with.`, EXIT_USAGE);
+  if (named !== null && !existsSync(named)) throw new ProgramError(`There is no folder ${named} to go on with.`, EXIT_USAGE);
   const folder = named ?? (fresh ? null : unfinishedRun(join(cwd, 'experiments/runs'), subject));
   if (folder === null) {
     return { folder: makeRunFolder(cwd, 'tune', new Date()), past: null };
   }
   const past = readJournal(folder);
-  if (past === null) throw new GroundError(`${folder} has no journal of "headgate tune" to go on with.`, EXIT_USAGE);
-  if (isAlive(past.by)) throw new GroundError(`Process ${past.by.pid} is at work on ${folder} and has the card.`, EXIT_FAILED);
+  if (past === null) throw new ProgramError(`${folder} has no journal of "headgate tune" to go on with.`, EXIT_USAGE);
+  if (isAlive(past.by)) throw new ProgramError(`Process ${past.by.pid} is at work on ${folder} and has the card.`, EXIT_FAILED);
   const other = differences(past.subject, subject);
   if (other.length > 0)
-    throw new GroundError(
+    throw new ProgramError(
       `${folder} is about something else (${other.join(', ')}): give the same flags, or leave out --resume.`,
       EXIT_USAGE,
     );

@@ -680,6 +680,11 @@ export const ROOMS: readonly Room[] = [
     idea: 'what the gateway costs beside other proxies',
     knows: ['scripts/bench/proxies', 'scripts/bench/tools'],
   },
+  {
+    path: 'scripts/program',
+    idea: 'what programs have in common that measure: their flags, how they are interrupted, how they end',
+    knows: ['gateway/config'],
+  },
   { path: 'scripts/report', idea: 'what was measured, as a page, plots and lines for people', knows: [] },
   { path: 'scripts/load/workload', idea: 'which calls come when, by chance of a seed or as recorded', knows: [], pure: true },
   { path: 'scripts/load/calls', idea: 'calls sent at their moments, and each as its client sees it', knows: ['scripts/load/workload'] },
@@ -697,7 +702,15 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'scripts/load',
     idea: 'sends calls at their moments and says how long clients waited',
-    knows: ['scripts/load/calls', 'scripts/load/figures', 'scripts/load/report', 'scripts/load/workload', 'scripts/report'],
+    knows: [
+      'gateway/config',
+      'scripts/load/calls',
+      'scripts/load/figures',
+      'scripts/load/report',
+      'scripts/load/workload',
+      'scripts/program',
+      'scripts/report',
+    ],
   },
   {
     path: 'scripts/abtest/design',
@@ -714,7 +727,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'scripts/abtest/live',
     idea: 'slots one after another on a live system, each with its arm in force',
-    knows: ['scripts/abtest/design', 'scripts/abtest/figures', 'scripts/load/calls', 'scripts/load/workload'],
+    knows: ['scripts/abtest/design', 'scripts/abtest/figures', 'scripts/load', 'scripts/load/calls', 'scripts/load/workload'],
   },
   {
     path: 'scripts/abtest/report',
@@ -732,6 +745,7 @@ export const ROOMS: readonly Room[] = [
     path: 'scripts/abtest',
     idea: 'compares settings, models and servers under load on one live system',
     knows: [
+      'gateway/config',
       'scripts/abtest/design',
       'scripts/abtest/figures',
       'scripts/abtest/live',
@@ -739,6 +753,7 @@ export const ROOMS: readonly Room[] = [
       'scripts/load',
       'scripts/load/calls',
       'scripts/load/workload',
+      'scripts/program',
       'scripts/report',
     ],
   },
@@ -765,6 +780,7 @@ export const ROOMS: readonly Room[] = [
       'scripts/load/calls',
       'scripts/load/figures',
       'scripts/load/workload',
+      'scripts/program',
       'scripts/release-gate/judging',
       'scripts/report',
     ],
@@ -830,7 +846,15 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'scripts/chaos',
     idea: 'injects faults around a gateway that serves calls, and says what each has cost',
-    knows: ['scripts/chaos/random', 'scripts/chaos/report', 'scripts/chaos/rows', 'scripts/load', 'scripts/report'],
+    knows: [
+      'gateway/config',
+      'scripts/chaos/random',
+      'scripts/chaos/report',
+      'scripts/chaos/rows',
+      'scripts/load',
+      'scripts/program',
+      'scripts/report',
+    ],
   },
   {
     path: 'scripts/commands/past',
@@ -858,7 +882,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/link',
       'scripts/load',
       'scripts/load/figures',
-      'scripts/load/workload',
+      'scripts/program',
       'scripts/tune/grid',
       'supervisor/doctor',
       'supervisor/engine',
@@ -892,9 +916,11 @@ export const ROOMS: readonly Room[] = [
     path: 'scripts/tune',
     idea: 'finds the best engine settings of a model on this card',
     knows: [
+      'gateway/config',
       'gateway/core',
       'scripts/commands/line',
       'scripts/load',
+      'scripts/program',
       'scripts/report',
       'scripts/tune/asked',
       'scripts/tune/grid',
@@ -911,10 +937,8 @@ export const ROOMS: readonly Room[] = [
       'gateway/core',
       'gateway/core/history',
       'gateway/link',
-      'scripts/abtest/live',
       'scripts/commands/line',
       'scripts/load',
-      'scripts/release-gate',
     ],
   },
   {

@@ -1,5 +1,6 @@
 import type { GuardrailSettings } from '../figures/guardrail.ts';
-import { type AdminDoor, askAdmin } from './trial.ts';
+import type { AdminDoor } from '../../load/place.ts';
+import { askAdmin } from './trial.ts';
 
 /** What a gateway says of the settings before a test, of those that matter to it. */
 export interface GatewayView {

@@ -1,11 +1,5 @@
 import { request } from 'undici';
-
-/** Where a gateway takes orders of its operator. */
-export interface AdminDoor {
-  readonly base: string;
-  /** null: there was none to be found. */
-  readonly key: string | null;
-}
+import type { AdminDoor } from '../../load/place.ts';
 
 const LIMIT_MS = 10_000;
 
@@ -78,7 +72,7 @@ function parsed(text: string): unknown {
 function refusalText({ base, key }: AdminDoor, status: number, body: unknown): string {
   if (status === 401 || status === 403) {
     const what = key === null ? 'asks for its admin key, and none was found' : 'has another admin key';
-    return `${base} ${what}: run this in the folder of the gateway with its --config, or set HEADGATE_ADMIN__KEY`;
+    return `${base} ${what}: run this in the folder of the gateway with its --config, or give its key: --admin-key KEY`;
   }
   const message = (body as { readonly error?: { readonly message?: unknown } } | null)?.error?.message;
   if (typeof message === 'string' && (status === 409 || status === 400)) return message.replace(/\.$/, '');

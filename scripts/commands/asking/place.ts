@@ -1,26 +1,14 @@
 import { arch, availableParallelism, cpus, loadavg, platform, release, totalmem } from 'node:os';
-import { findAdminKey } from '../../../gateway/config/admin-key.ts';
 import { VERSION } from '../../../gateway/core/version.ts';
 import type { Place } from '../../load/place.ts';
-import type { GatePlace } from '../../release-gate/gate.ts';
 import { readCommandLine } from '../line/command-line.ts';
+import { whatIsThere } from './absent.ts';
+import { findAdmin } from './admin-door.ts';
 import { findGateway } from './find-gateway.ts';
 
 /** What programs that measure need to know of where they are run. */
 export function placeHere(): Place {
-  return { version: VERSION, cwd: process.cwd(), env: process.env, findGateway: runningGateway, machine };
-}
-
-/** The same, and what it takes to tell the gateway here something. */
-export function gatePlaceHere(): GatePlace {
-  return { ...placeHere(), adminKey };
-}
-
-function adminKey(where: readonly string[]): string | null {
-  const line = readCommandLine('release-gate', where, { tolerant: 'silently' });
-  if (line.kind === 'ended') return null;
-  const found = findAdminKey(line.loaded.settings, line.cwd);
-  return found === null || found.kind === 'none' ? null : found.key;
+  return { version: VERSION, cwd: process.cwd(), env: process.env, findGateway: runningGateway, findAdmin, machine };
 }
 
 /** @throws Error in words */
@@ -29,9 +17,7 @@ async function runningGateway(where: readonly string[]): Promise<string> {
   if (line.kind === 'ended') throw new Error('which gateway is meant cannot be told');
   const found = await findGateway(line.loaded, line.cwd, 'api');
   if (found.isGuess)
-    throw new Error(
-      `No gateway answers on ${found.base}, and none that was started in this folder. Start one, or name a server: headgate load URL.`,
-    );
+    throw new Error(`No gateway answers on ${found.base}${await whatIsThere(line.loaded.settings, line.cwd)} Or name a server by its URL.`);
   return found.base;
 }
 

@@ -11,6 +11,7 @@ import { isKnownFlag, nearestFlag } from '../../../supervisor/flags/known-flags.
 import type { CardSurveyor } from '../../../supervisor/gpu/pretended.ts';
 import { ownProfiles, profileFolders } from '../../../supervisor/profile/folders.ts';
 import { loadProfiles } from '../../../supervisor/profile/profile.ts';
+import { ProgramError } from '../../program/program-error.ts';
 import type { Axis } from '../grid/axes.ts';
 import { quickGrid, USUAL_GRID } from '../grid/axes.ts';
 import type { TuneOptions } from './options.ts';
@@ -41,24 +42,15 @@ export interface Ground {
   readonly startTimeoutMs: number;
 }
 
-/** Why nothing can be tuned here; `exitCode` as of every command. */
-export class GroundError extends Error {
-  readonly exitCode: number;
-  constructor(message: string, exitCode = EXIT_INVALID) {
-    super(message);
-    this.exitCode = exitCode;
-  }
-}
-
-/** Looks at everything that a start depends on, and starts nothing. @throws GroundError in words; ProfileError for profiles that are wrong */
+/** Looks at everything that a start depends on, and starts nothing. @throws ProgramError in words; ProfileError for profiles that are wrong */
 export async function lookAround({ settings }: LoadedSettings, options: TuneOptions, cwd: string, cardsOf: CardsOf): Promise<Ground> {
   if (!supervisorIsOn(settings))
-    throw new GroundError(
+    throw invalid(
       'These settings list workers that others run, or have the supervisor off: tune launches what it measures. Give it settings of its own with --config.',
     );
   const control = controlPath(settings, cwd);
   if (await isAnswered(control))
-    throw new GroundError(
+    throw invalid(
       `A supervisor runs in this folder (${control}) and holds the card that every point needs for itself. Stop it first: Ctrl-C of "headgate serve", or "headgate supervise --stop".`,
     );
   const { cards, env } = cardsOf(settings, process.env, cwd, false);
@@ -66,18 +58,18 @@ export async function lookAround({ settings }: LoadedSettings, options: TuneOpti
   const report = await examine({ ...settings, server: { ...settings.server, port: 0 } }, { cwd, env, clock: systemClock, cards });
   const { directory, leftovers } = report.state;
   if (leftovers.length > 0)
-    throw new GroundError(
+    throw invalid(
       `Engines of an earlier run are still there (processes ${leftovers.join(', ')}) and hold memory of the card: "headgate serve" here takes them over, and its Ctrl-C ends them.`,
     );
   const model = report.models.find(({ wanted }) => wanted);
   if (!model?.source || report.problems.length > 0)
-    throw new GroundError(
+    throw invalid(
       `Nothing can be launched here as it is; "headgate doctor" says more. ${[...report.problems, ...(model?.source ? [] : (model?.notes ?? []))].join(' ')}`,
     );
   const profiles = loadProfiles(...profileFolders(settings, cwd));
   const gpu = model.profile ?? report.profile.name;
   const base = profiles.tunings.get(settings.supervisor.tuning);
-  if (!base) throw new GroundError(`supervisor.tuning: there is no tuning ${settings.supervisor.tuning}`);
+  if (!base) throw invalid(`supervisor.tuning: there is no tuning ${settings.supervisor.tuning}`);
   const own = ownProfiles(settings, cwd);
   return {
     cwd,
@@ -113,14 +105,19 @@ function axesFor(
   for (const { flag } of axes) {
     if (!isKnownFlag(flag)) {
       const near = nearestFlag(flag);
-      throw new GroundError(
+      throw invalid(
         `--grid: vLLM has no flag --${flag.replaceAll('_', '-')}${near === null ? '' : `; did you mean ${near.replaceAll('_', '-')}?`}`,
       );
     }
     if (Object.keys(own).some((key) => key.replaceAll('-', '_') === flag))
-      throw new GroundError(
+      throw invalid(
         `models[].engine of ${model} sets ${flag}, which goes before every tuning: take it out of the settings, or ${flag} out of the grid.`,
       );
   }
   return axes;
+}
+
+/** Another start would end in the same way. */
+function invalid(message: string): ProgramError {
+  return new ProgramError(message, EXIT_INVALID);
 }

@@ -1,6 +1,6 @@
 import { readSlo } from '../../load/figures/slo.ts';
 import { type LoadOptions, readLoadOptions } from '../../load/options.ts';
-import { readSpan } from '../../load/workload/span.ts';
+import { oneOf, span, UsageError, whole } from '../../program/flags.ts';
 import { type Axis, MOST_POINTS, pointsOf, readAxis } from '../grid/axes.ts';
 import type { Objectives } from '../grid/objectives.ts';
 import type { SearchKind } from '../grid/search.ts';
@@ -57,8 +57,6 @@ const [USUAL_WARMUP_MS, QUICK_WARMUP_MS] = [5_000, 1_000];
 const USUAL_SLO = 'e2e:5000';
 const USUAL_MAX_ERRORS = 0.001;
 
-class UsageError extends Error {}
-
 /** Reads the command line of `headgate tune`. */
 export function readTuneOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): ReadOptions {
   if (argv.includes('--help') || argv.includes('-h')) return { kind: 'help' };
@@ -78,7 +76,7 @@ function read(argv: readonly string[], env: Readonly<Record<string, string | und
   if (!hasOwnPace && others.some((word) => /^--calls(=|$)/.test(word)))
     throw new UsageError('--calls goes with --rate or --clients; --duration says how long each load is');
   const quick = switches.has('quick');
-  const loadMs = span(one('duration'), quick ? QUICK_MS : USUAL_MS);
+  const loadMs = span('duration', one('duration'), quick ? QUICK_MS : USUAL_MS);
   const length = hasOwnPace && !isTrace && !others.some((word) => /^--calls(=|$)/.test(word)) ? ['--duration', `${loadMs}ms`] : [];
   // Where the calls go is known only when a point has been launched.
   const load = readLoadOptions([...others, ...length], { ...env, HEADGATE_API_KEY: undefined, OPENAI_API_KEY: undefined });
@@ -97,8 +95,7 @@ function read(argv: readonly string[], env: Readonly<Record<string, string | und
     throw new UsageError(`this grid has ${pointsOf(axes).length} points; ${MOST_POINTS} are the most`);
   const slo = readSlo(values.get('slo')?.join(' ') ?? USUAL_SLO);
   if (typeof slo === 'string') throw new UsageError(slo);
-  const search = one('search') ?? 'grid';
-  if (search !== 'grid' && search !== 'halving') throw new UsageError(`--search is grid or halving; not ${search}`);
+  const search = oneOf('search', one('search') ?? 'grid', ['grid', 'halving'] as const);
   const name = one('name');
   if (name !== null && !/^[a-z0-9][a-z0-9._-]{0,80}$/.test(name))
     throw new UsageError(`--name ${name} cannot be the name of a file of profiles: letters, digits, dots and dashes, in small letters`);
@@ -106,7 +103,7 @@ function read(argv: readonly string[], env: Readonly<Record<string, string | und
   return {
     axes,
     objectives: { slo, maxErrors: share(one('max-errors')) },
-    repeats: repeats(one('repeats'), quick ? 1 : 3),
+    repeats: whole('repeats', one('repeats'), quick ? 1 : 3, 1, 99),
     quick,
     search,
     prunes: !switches.has('no-prune'),
@@ -150,23 +147,11 @@ function sorted(argv: readonly string[]): Sorted {
   return { values, switches, others };
 }
 
-function span(text: string | null, usual: number): number {
-  const ms = text === null ? usual : readSpan(text);
-  if (ms === null || ms > 86_400_000) throw new UsageError(`--duration is a time such as 30s or 5m, a day at most; not ${text}`);
-  return ms;
-}
-
 /** `0.1%` or `0.001`. */
 function share(text: string | null): number {
   if (text === null) return USUAL_MAX_ERRORS;
   const [, number, percent] = /^(\d+(?:\.\d+)?)(%?)$/.exec(text) ?? [];
   const value = Number(number) / (percent === '%' ? 100 : 1);
   if (!(value >= 0 && value <= 1)) throw new UsageError(`--max-errors is a share such as 0.1% or 0.001; not ${text}`);
-  return value;
-}
-
-function repeats(text: string | null, usual: number): number {
-  const value = text === null ? usual : Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > 99) throw new UsageError(`--repeats is a whole number from 1 to 99; not ${text}`);
   return value;
 }

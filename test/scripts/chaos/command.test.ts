@@ -33,7 +33,7 @@ test('the command line', () => {
   expect(read('--random', '40')).toMatchObject({ options: { rows: null, random: 40, seed: 1 } });
   expect(read('--rows', 'stal')).toMatchObject({ kind: 'usage', problem: expect.stringContaining('no row "stal"') });
   expect(read('--random', '4', '--quick')).toMatchObject({ kind: 'usage' });
-  expect(read('--random', '0')).toMatchObject({ kind: 'usage', problem: '--random is a whole number from 1 to 1000000, not "0"' });
+  expect(read('--random', '0')).toMatchObject({ kind: 'usage', problem: '--random must be a whole number from 1 to 1000000, not 0' });
   expect(read('--nonsense')).toMatchObject({ kind: 'usage' });
 });
 

@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import { loadSettings, type LoadedSettings } from '../../../gateway/config/load.ts';
 import { parseSettingsFlags } from '../../../gateway/config/layers/flags.ts';
 import { noteWhereabouts, readWhereabouts } from '../../../gateway/link/whereabouts.ts';
+import { adminDoor } from '../../../scripts/commands/asking/admin-door.ts';
 import { findGateway } from '../../../scripts/commands/asking/find-gateway.ts';
 import { startFakeVllm } from '../../support/fake-vllm.ts';
 import { startTestGateway } from '../../support/gateway.ts';
@@ -50,6 +51,24 @@ test('a gateway is found by its folder whatever its port, and takes its address 
   }
   expect(records(folder)).toEqual([]);
   expect(await findGateway(settings(folder), '/', 'api')).toEqual({ base: 'http://127.0.0.1:8080', others: [], isGuess: true });
+});
+
+test('the key of this folder is for the gateway of this folder, by whatever name it is called', async () => {
+  const [folder, elsewhere] = [scratchFolder(), scratchFolder()];
+  const adminPort = await freePort();
+  await using here = await gatewayOf(folder, { admin: { key: 'k'.repeat(24), port: adminPort } });
+  await using there = await gatewayOf(elsewhere);
+  const admin = { key: 'k'.repeat(24) };
+  const door = async (base: string, more: object = {}) => await adminDoor(settings(folder, { admin: { ...admin, ...more } }), '/', base);
+  expect(await door(here.url)).toEqual({ base: here.url, key: admin.key });
+  expect(await door(`http://localhost:${here.port}/v1`, { port: adminPort })).toEqual({
+    base: `http://127.0.0.1:${adminPort}`,
+    key: admin.key,
+  });
+  expect(await door(there.url)).toEqual({ base: there.url, key: null });
+  expect(await door('http://198.51.100.7:8080/v1', { port: adminPort })).toEqual({ base: 'http://198.51.100.7:8080', key: null });
+  await here.stop();
+  expect(await door(here.url)).toEqual({ base: here.url, key: null });
 });
 
 test('what a flag names is meant; what the settings name is meant where Headgate answers there', async () => {

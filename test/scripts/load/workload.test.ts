@@ -7,7 +7,7 @@ import { promptsOf } from '../../../scripts/load/workload/prompt-file.ts';
 import { syntheticPrompts } from '../../../scripts/load/workload/prompts.ts';
 import { rateCurve } from '../../../scripts/load/workload/rate.ts';
 import { seeded } from '../../../scripts/load/workload/seeded.ts';
-import { readSpan } from '../../../scripts/load/workload/span.ts';
+import { readSpan } from '../../../scripts/program/span.ts';
 import { traceOf } from '../../../scripts/load/workload/trace-file.ts';
 
 const steady = (rate: number, seconds: number) => [{ from: rate, to: rate, seconds }];

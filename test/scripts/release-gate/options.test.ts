@@ -22,9 +22,10 @@ test('has all profiles, and half an hour of soak', () => {
 test.each([
   [['--only', 'step,spik'], /did you mean spike\?/],
   [['--only', 'x'], /there are step, spike/],
-  [['--soak', 'long'], /--soak long is no time/],
-  [['--capacity', '0'], /--capacity 0/],
-  [['--input', 'many'], /--input many is no length/],
+  [['--soak', 'long'], /--soak is a time such as .*not long/],
+  [['http://user:secret@127.0.0.1:8080'], /a URL with a password ends up in reports/],
+  [['--capacity', '0'], /--capacity must be a number from 0.001 to 1000000, not 0/],
+  [['--input', 'many'], /--input is a number of tokens.*not many/],
   [['--seed', '1.5'], /--seed/],
   [['--steps', '5'], /--steps/],
   [['nonsense'], /nonsense is no URL/],

@@ -214,7 +214,7 @@ describe('the command line', () => {
     ['http://127.0.0.1:1', /launches what it measures/],
     ['--port 1', /no meaning here/],
     ['--grid a=1 --grid a=2', /names a twice/],
-    ['--search random', /grid or halving/],
+    ['--search random', /one of grid, halving/],
     ['--name ../x', /cannot be the name/],
     ['--resume x --fresh', /contradict/],
     ['--calls 5', /goes with --rate/],
