@@ -71,7 +71,7 @@ import { PressureWatch } from './policies/capacity/pressure-watch.ts';
 import { watchEventLoop } from './telemetry/metrics/event-loop.ts';
 import { createEvents } from './telemetry/events/events.ts';
 import { lostEvent } from './telemetry/events/lost-event.ts';
-import { tellTrial } from './telemetry/events/process-lines.ts';
+import { tellTrial, tellTrialStays } from './telemetry/events/process-lines.ts';
 import { unaskedAnswer } from './telemetry/events/unasked-answer.ts';
 import { linkLog } from './telemetry/events/link-log.ts';
 import { crowdLog, fewFiles, shortageLog } from './telemetry/events/shortage-log.ts';
@@ -204,6 +204,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const watched: Listener = {
     routed: (call, worker) => isWatched && canary.routed(call, worker),
     attemptEnded: (call, attempt) => isWatched && canary.attemptEnded(call, attempt),
+    requestEnded: (call) => isWatched && canary.requestEnded(call),
   };
   const recent = new RecentCalls(clock);
   const traces = await openTraces({
@@ -407,7 +408,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   function obeyTrial(order: TrialOrder): ReloadAnswer {
     const read = trials.obey(loaded, order);
-    if (read.ok) adopt(read.loaded, read.changed);
+    // Files are none of a trial's: the keys of theirs may have changed since they were read for the settings.
+    if (read.ok) adopt({ ...read.loaded, keys: heldKeys.keys }, read.changed);
+    else if (order.kind === 'end') tellTrialStays(log, order.owner, read.problems);
     if (read.ok) tellTrial(log, order.owner, order.kind === 'try' ? order.seconds : null, read.changed);
     return reloadAnswer(read);
   }
@@ -475,7 +478,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   kin?.lend({
     adopt(next, changed, isTrial) {
       if (!isTrial) metrics.ledger.lastReloadOk = next !== null;
-      if (next !== null) adopt(next, changed);
+      if (next !== null) adopt(isTrial ? { ...next, keys: heldKeys.keys } : next, changed);
     },
     follow: (worker, finding) => dispatch.follow(worker, finding),
     stored: (answer, place) => dispatch.answers.take(answer, place),

@@ -77,7 +77,14 @@ export class Canary {
 
   attemptEnded(call: Call, attempt: Attempt): void {
     if (this.#run === null) return;
-    this.#sampleOf(this.#run, attempt.worker)?.ended(call, attempt, this.#context.clock.now());
+    // Where it began: its worker may have gone since, or belong to others.
+    for (const sample of [this.#run.own, this.#run.others]) sample.ended(call, attempt, this.#context.clock.now());
+  }
+
+  /** What a call leaves open that was given up in the middle of an attempt is nothing that hangs. */
+  requestEnded(call: Call): void {
+    if (this.#run === null) return;
+    for (const sample of [this.#run.own, this.#run.others]) sample.dropped(call);
   }
 
   // === what it is told ===
@@ -95,10 +102,10 @@ export class Canary {
     }
   }
 
-  /** The list of workers has been read anew: what was promoted is the settings' to say from now on. */
+  /** The list of workers has been read anew: who gets the calls is the settings' to say from now on, and what ran was about other workers. */
   workersChanged(): void {
-    if (this.#base === MAIN_GROUP || this.#run !== null) return;
-    const group = this.#base;
+    const group = this.#run?.group ?? (this.#base === MAIN_GROUP ? null : this.#base);
+    if (group === null) return;
     this.#base = MAIN_GROUP;
     this.#end('aborted', group, `The list of workers has changed, so it decides again: what is of ${MAIN_GROUP} gets the calls.`);
   }

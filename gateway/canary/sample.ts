@@ -60,6 +60,11 @@ export class Sample {
     if (tokens > 1) keep(this.#tpot, (endedAt - firstByteAt) / (tokens - 1));
   }
 
+  /** Nothing comes of a call any more. */
+  dropped(call: Call): void {
+    this.#open.delete(call);
+  }
+
   /** `now`: monotonic ms */
   observed(now: number): Observed {
     const open = [...this.#open];

@@ -30,7 +30,7 @@ export function reloadAnswer(read: Reload): ReloadAnswer {
 export interface LoadWish {
   /** Values that beat every layer for a while. */
   readonly tried: readonly FixedSetting[];
-  /** false: files are as they were when they were read last. */
+  /** false: files are as they were when settings were last taken from them. */
   readonly afresh: boolean;
 }
 
@@ -38,6 +38,8 @@ export interface LoadWish {
 export interface Reading {
   /** @throws SettingsError */
   readonly load: (wish?: LoadWish) => LoadedSettings;
+  /** The files are remembered as they were read last: what was read of them holds from now on. */
+  readonly keep?: (() => void) | undefined;
   /** What is wrong with them beyond what reading them shows: what they name is not there. */
   readonly examine?: ((loaded: LoadedSettings) => readonly SettingsProblem[]) | undefined;
 }

@@ -26,6 +26,8 @@ const TRIABLE_PATHS: ReadonlySet<string> = new Set(
   [...SETTINGS.root.leaves()].map(({ path }) => path.join('.')).filter((path) => TRIABLE.includes(path.split('.')[0]!)),
 );
 const MOST_SECONDS = 3_600;
+/** After which a trial is ended once more that could not be. */
+const AGAIN_MS = 5_000;
 
 /**
  * The settings as they are read anew, with those that are tried laid over every other layer. A trial ends by itself: who began it may
@@ -46,16 +48,23 @@ export class Trials {
 
   /** For a reload: the files are read. What is tried stays. Never throws. */
   reload(before: LoadedSettings): Reload {
-    return readAnew(before, this.#with(this.#held?.tried ?? [], true));
+    const result = readAnew(before, { ...this.#with(this.#held?.tried ?? [], true), examine: this.#reading.examine });
+    if (result.ok) this.#reading.keep?.();
+    return result;
   }
 
-  /** Begins or ends a trial, where nothing is wrong with it. Files are not looked at: somebody may be half through an edit. Never throws. */
+  /**
+   * Begins or ends a trial, where nothing is wrong with it. Files are not looked at, nor what they name: somebody may be half through an edit.
+   * A trial that cannot be ended goes on until that succeeds. Never throws.
+   */
   obey(before: LoadedSettings, order: TrialOrder): Reload {
     const other = this.#held !== null && this.#held.owner !== order.owner;
     if (order.kind === 'end') {
       // It has ended by itself meanwhile, and another may have begun.
       const result = readAnew(before, this.#with(other ? this.#held!.tried : [], false));
-      if (!other) this.#let();
+      if (other || this.#held === null) return result;
+      if (result.ok) this.#let();
+      else this.#hold(this.#held.owner, this.#held.tried, AGAIN_MS);
       return result;
     }
     if (other) return refused(`${this.#held!.owner} tries settings at the moment; it ends by itself when it is not asked for any more.`);
@@ -69,9 +78,7 @@ export class Trials {
     if (!result.ok) return result;
     const late = result.needsRestart.find((path) => path in order.settings);
     if (late !== undefined) return refused(`${late} holds from the next start on only, so it cannot be tried.`);
-    this.#let();
-    const over = this.#clock.after(order.seconds * 1000, () => this.#onOver(order.owner));
-    this.#held = { owner: order.owner, tried, over };
+    this.#hold(order.owner, tried, order.seconds * 1000);
     return result;
   }
 
@@ -80,13 +87,18 @@ export class Trials {
     this.#let();
   }
 
+  #hold(owner: string, tried: readonly FixedSetting[], ms: number): void {
+    this.#let();
+    this.#held = { owner, tried, over: this.#clock.after(ms, () => this.#onOver(owner)) };
+  }
+
   #let(): void {
     this.#held?.over.cancel();
     this.#held = null;
   }
 
   #with(tried: readonly FixedSetting[], afresh: boolean): Reading {
-    return { ...this.#reading, load: () => this.#reading.load({ tried, afresh }) };
+    return { load: () => this.#reading.load({ tried, afresh }) };
   }
 }
 

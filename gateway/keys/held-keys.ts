@@ -68,7 +68,7 @@ export class HeldKeys {
     const { settings, keys: before } = this.#loaded;
     const { keys_file: file, keys: inSettings } = settings.auth;
     // A reload has named another meanwhile, or other keys beside it.
-    if (asked.file !== file || asked.inSettings !== inSettings) return;
+    if (asked.file !== file || !isDeepStrictEqual(asked.inSettings, inSettings)) return;
     const keys = told.kind === 'keys' ? [...inSettings, ...told.keys] : null;
     if (isFirst && keys !== null && isDeepStrictEqual(keys, before)) return;
     this.#options.onChange(told, asked.file);

@@ -3,7 +3,7 @@ import { type Reading, type Reload, type ReloadAnswer, reloadAnswer } from '../c
 import { type TrialOrder, Trials } from '../config/trial.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log/log.ts';
-import { tellReload, tellTrial } from '../telemetry/events/process-lines.ts';
+import { tellReload, tellTrial, tellTrialStays } from '../telemetry/events/process-lines.ts';
 import type { KeeperWord } from './words.ts';
 
 interface SharedSettingsOptions extends Reading {
@@ -43,7 +43,7 @@ export class SharedSettings {
     if (read.ok) {
       await this.#adopt(read, true);
       tellTrial(this.#options.log, order.owner, order.kind === 'try' ? order.seconds : null, read.changed);
-    }
+    } else if (order.kind === 'end') tellTrialStays(this.#options.log, order.owner, read.problems);
     return reloadAnswer(read);
   }
 

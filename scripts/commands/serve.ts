@@ -71,7 +71,7 @@ export async function serve(argv: readonly string[], command: 'serve' | 'gateway
   let gateway: Gateway | Keeper;
   try {
     const examine = (loaded: LoadedSettings) => examineAnywhere(loaded, line.cwd);
-    const options = { loaded: line.loaded, load: line.load, examine, cwd: line.cwd, log };
+    const options = { loaded: line.loaded, load: line.load, keep: line.keep, examine, cwd: line.cwd, log };
     gateway =
       count === 1
         ? // Who only keeps others needs nothing of it.

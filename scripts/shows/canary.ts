@@ -27,6 +27,12 @@ export async function showCanary(slowness: number, rate: number, stepSeconds: nu
   scene.set({ workers });
   scene.start('gateway');
   await scene.ready();
+  // One worker makes a gateway ready; a call that is lost before there are others says nothing of a canary.
+  const isReady = async (): Promise<boolean> => {
+    const { workers: all } = (await (await scene.admin('/admin/status'))!.json()) as { workers: { state: string }[] };
+    return all.length === workers.length && all.every(({ state }) => state === 'ready');
+  };
+  await until(isReady, 'all workers are ready', 30_000);
   const over = new AbortController();
   const loading = runLoad(
     {

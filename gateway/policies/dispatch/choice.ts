@@ -69,7 +69,10 @@ export function filters(
         return new GatewayError('worker_busy', message, { retryAfterMs: rest.leftMs(before, now) });
       },
     },
-    { keep: (workers, { call, tried }) => groups.keep(workers, call, tried.length > 0, keyOf) },
+    {
+      keep: (workers, { call, tried, now }) =>
+        groups.keep(workers, call, tried.length > 0, keyOf, ({ load }) => pressureOf(pressure(), load, now) === 'critical'),
+    },
     { keep: (workers, { now }) => calm(workers, pressure(), now) },
     ...(share === undefined ? [] : [{ keep: (workers: readonly Worker[]) => notFull(workers, share) }]),
   ];

@@ -73,6 +73,8 @@ interface Chosen {
   readonly permit: Permit;
   /** The conversation that the call belongs to; null: it is not kept anywhere. */
   readonly session: Session | null;
+  /** It is of a group that is on trial as the call goes there; what is decided of the group meanwhile is not the call's fault. */
+  readonly isOnTrial: boolean;
 }
 
 /** The one decision: leave out → balance → relay, repeated for each attempt. */
@@ -174,7 +176,7 @@ export class Dispatch {
     let onTrial = 0;
     for (;;) {
       call.cancellation.throwIfCancelled();
-      const { worker, permit, session } = this.#choose(call, tried, failed);
+      const { worker, permit, session, isOnTrial } = this.#choose(call, tried, failed);
       if (failed) events.retried(call, failed.cause);
       if (call.attempts.length === 0) this.#budget.deposit(budget_ratio);
       tried.push(worker);
@@ -193,7 +195,6 @@ export class Dispatch {
       if (cause === 'stopping') this.#context.onStopping(worker);
       if (cause === 'final') throw error;
       // What is on trial may cost a call time, and nothing else.
-      const isOnTrial = this.groups.isOnTrial(worker);
       if (isOnTrial) onTrial++;
       if (cause === 'failed' && isKnownToFail && !isOnTrial) throw error;
       if (cause === 'died' && !this.#suspects.mayGoOn(bytes, clock.now())) throw error;
@@ -216,7 +217,8 @@ export class Dispatch {
     const worker = this.#balancer.choose(workers, settings, key ?? prefixOf(call, settings), now, known?.worker);
     // Its breaker has just said that it would admit a call, and nothing has happened since.
     const permit = this.#breakers.of(worker.id).acquire(now)!;
-    return { worker, permit, session: key === null ? null : this.#sessions.place(key, known, worker, now) };
+    const session = key === null ? null : this.#sessions.place(key, known, worker, now);
+    return { worker, permit, session, isOnTrial: this.groups.isOnTrial(worker) };
   }
 
   #keyOf(call: Call): string | null {
@@ -277,5 +279,5 @@ function isLoss(cause: FailureCause): boolean {
 
 /** One that found a kept connection gone, and was made again on a fresh one, was none. */
 function attemptsThatCount({ attempts }: Call): number {
-  return attempts.filter(({ failure, life }, at) => failure !== 'stale' || attempts[at + 1]?.life !== life).length;
+  return attempts.filter(({ failure, worker }, at) => failure !== 'stale' || attempts[at + 1]?.worker !== worker).length;
 }

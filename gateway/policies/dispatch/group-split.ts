@@ -54,15 +54,23 @@ export class GroupSplit {
 
   /**
    * Of workers that may be asked, those that a call goes to; the list itself when that is all of them. Never empty. `isAgain`: the call has
-   * been tried, and is not to be tried on trial. `keyOf`: what calls that belong together share; null: it belongs to none.
+   * been tried, and is not to be tried on trial. `keyOf`: what calls that belong together share; null: it belongs to none. `isFull`: a worker
+   * has room for nothing more; a group on trial of which all are gets nothing while the others are there.
    */
-  keep(workers: readonly Worker[], call: Call, isAgain: boolean, keyOf: (call: Call) => string | null): readonly Worker[] {
+  keep(
+    workers: readonly Worker[],
+    call: Call,
+    isAgain: boolean,
+    keyOf: (call: Call) => string | null,
+    isFull: (worker: Worker) => boolean = () => false,
+  ): readonly Worker[] {
     if (this.#isPlain) return workers;
     const { base, onTrial } = this.#split;
     const steady = workers.filter((worker) => groupOf(worker) === base);
     if (onTrial !== null && !isAgain) {
       const tried = workers.filter((worker) => groupOf(worker) === onTrial.group);
-      if (tried.length > 0 && (steady.length === 0 || this.#goesOnTrial(keyOf(call), onTrial.share))) return tried;
+      const isFit = tried.length > 0 && (steady.length === 0 || !tried.every(isFull));
+      if (isFit && (steady.length === 0 || this.#goesOnTrial(keyOf(call), onTrial.share))) return tried;
     }
     return steady.length > 0 ? steady : workers;
   }
@@ -72,13 +80,14 @@ export class GroupSplit {
     if (this.#isPlain) return workers.reduce((sum, worker) => sum + amountOf(worker), 0);
     const of = (group: string): number => workers.reduce((sum, worker) => (groupOf(worker) === group ? sum + amountOf(worker) : sum), 0);
     const { base, onTrial } = this.#split;
+    const has = (group: string): boolean => workers.some((worker) => groupOf(worker) === group);
+    const trial = onTrial !== null && has(onTrial.group) ? onTrial : null;
+    if (!has(base)) return trial === null ? workers.reduce((sum, worker) => sum + amountOf(worker), 0) : of(trial.group);
     const steady = of(base);
-    const tried = onTrial === null ? 0 : of(onTrial.group);
-    if (steady + tried === 0) return workers.reduce((sum, worker) => sum + amountOf(worker), 0);
-    if (onTrial === null || tried === 0) return steady;
-    if (steady === 0) return tried;
+    const tried = trial === null ? 0 : of(trial.group);
+    if (trial === null || tried === 0) return steady;
     // Each group gets its share of what is admitted, so the one that would be full first is the measure.
-    const { share } = onTrial;
+    const { share } = trial;
     return Math.floor(Math.min(share === 1 ? Infinity : steady / (1 - share), share === 0 ? Infinity : tried / share));
   }
 

@@ -24,6 +24,11 @@ export function tellTrial(log: Log, owner: string, seconds: number | null, chang
   log.info('config.trial', what, { owner, changed });
 }
 
+/** The line of a trial that is over and cannot be ended: the settings that it was laid over do not hold any more. */
+export function tellTrialStays(log: Log, owner: string, problems: readonly string[]): void {
+  log.warn('config.trial', `What ${owner} tries cannot be taken back yet, and is in a moment again: ${problems.join('; ')}`, { owner });
+}
+
 /** The line of what was decided of a canary. */
 export function tellCanary(log: Log, { result, message }: CanaryChange): void {
   log.write(result === 'rolled_back' ? 'warn' : 'info', 'canary', message, { state: result });

@@ -13,6 +13,8 @@ type CommandLine =
       readonly loaded: LoadedSettings;
       /** Loads again, from the same places. @throws SettingsError */
       readonly load: Reading['load'];
+      /** What was read last is what holds. */
+      readonly keep: () => void;
       readonly own: ReadonlyMap<string, string | true>;
       readonly positionals: readonly string[];
       readonly cwd: string;
@@ -55,8 +57,8 @@ export function readCommandLine(command: string, argv: readonly string[], shape:
   const input = { ...systemInput(), flags: parsed.flags, ...(shape.fixed === undefined ? {} : { fixed: shape.fixed }) };
   const files = rememberFiles(input.readFile);
   const load: Reading['load'] = ({ tried, afresh } = { tried: [], afresh: true }) =>
-    loadSettings({ ...input, readFile: afresh ? files.read : files.remembered, fixed: [...(shape.fixed ?? []), ...tried] });
-  const ready = { load, own: parsed.own, positionals: parsed.positionals, cwd: input.cwd };
+    loadSettings({ ...input, readFile: afresh ? files.afresh() : files.remembered, fixed: [...(shape.fixed ?? []), ...tried] });
+  const ready = { load, keep: files.keep, own: parsed.own, positionals: parsed.positionals, cwd: input.cwd };
   if (shape.tolerant !== undefined) {
     const { loaded, problems } = salvageSettings(input);
     const own = problems.filter(({ where }) => where.startsWith('flag '));
@@ -67,6 +69,7 @@ export function readCommandLine(command: string, argv: readonly string[], shape:
   }
   try {
     const loaded = load();
+    files.keep();
     for (const warning of loaded.warnings) process.stderr.write(`headgate: warning: ${warning}\n`);
     return { kind: 'loaded', loaded, problems: [], ...ready };
   } catch (error) {

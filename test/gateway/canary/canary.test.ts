@@ -39,6 +39,20 @@ function scene({ groups = ['main', 'canary'], isOneOfSeveral = false } = {}) {
     canary.attemptEnded(asked, attempt);
   }
 
+  /** A call that a worker has been sent. @returns what ends it well */
+  function begin(worker: string): (() => void) & { giveUp: () => void } {
+    const asked = fakeCall({ stream: true });
+    const attempt = newAttempt(worker, null);
+    asked.attempts.push(attempt);
+    canary.routed(asked, worker);
+    const end = (): void => {
+      const now = clock.now();
+      Object.assign(attempt, { verdict: { kind: 'success' }, firstByteAt: now + 50, lastByteAt: now + 500, outputTokens: 10 });
+      canary.attemptEnded(asked, attempt);
+    };
+    return Object.assign(end, { giveUp: () => canary.requestEnded(asked) });
+  }
+
   /** Seconds in which as many calls go as the split says, ten a second. */
   async function seconds(count: number, ttft: { main: number; canary: number }, verdict?: Verdict): Promise<void> {
     for (let i = 0; i < count && canary.status().state === 'running'; i++) {
@@ -52,7 +66,7 @@ function scene({ groups = ['main', 'canary'], isOneOfSeveral = false } = {}) {
   }
 
   const results = () => events.of('canaryChanged').map(([change]) => (change as { result: string }).result);
-  return { canary, clock, events, workers, directory, split, breakers, seconds, call, results, isWatched: () => isWatched };
+  return { canary, clock, events, workers, directory, split, breakers, seconds, call, begin, results, isWatched: () => isWatched };
 }
 
 describe('a canary that is as good', () => {
@@ -85,6 +99,38 @@ describe('a canary that is as good', () => {
     expect(t.canary.obey({ action: 'abort' })).toMatchObject({ status: { state: 'aborted', serving: 'main' } });
     expect(t.canary.obey({ action: 'abort' })).toMatchObject({ kind: 'conflict' });
     expect(t.canary.obey({ action: 'promote' })).toMatchObject({ kind: 'conflict' });
+  });
+});
+
+describe('workers that change while it runs', () => {
+  test('end it: what it was to be held against is not there any more', () => {
+    const t = scene();
+    t.canary.obey(START);
+    t.canary.workersChanged();
+    expect(t.canary.status()).toMatchObject({ state: 'aborted', serving: 'main', message: expect.stringContaining('list of workers') });
+    expect(t.split.split).toEqual({ base: 'main', onTrial: null });
+    expect([t.isWatched(), t.clock.pending]).toEqual([false, 0]);
+  });
+
+  test('leave no call open for ever that began at one which is gone', async () => {
+    const t = scene({ groups: ['main', 'canary', 'canary'] });
+    t.canary.obey(START);
+    const gone = Array.from({ length: 12 }, () => t.begin('w2'));
+    t.directory.setWorkers(t.workers.slice(0, 2));
+    for (const end of gone) end();
+    expect(t.canary.status().canary).toMatchObject({ calls: 12, failed: 0 });
+    await t.seconds(60, { main: 50, canary: 50 });
+    expect(t.results().slice(0, 2)).toEqual(['started', 'step']);
+    expect(t.results()).not.toContain('rolled_back');
+  });
+
+  test('nor one that was given up in the middle of an attempt', async () => {
+    const t = scene();
+    t.canary.obey(START);
+    for (let i = 0; i < 12; i++) t.begin('w1').giveUp();
+    await t.seconds(60, { main: 50, canary: 50 });
+    expect(t.results().slice(0, 2)).toEqual(['started', 'step']);
+    expect(t.results()).not.toContain('rolled_back');
   });
 });
 

@@ -6,15 +6,22 @@ import { readTrialOrder, type TrialOrder, Trials } from '../../../gateway/config
 import { createFakeClock } from '../../support/fake-clock.ts';
 import { inputOf } from './loading.ts';
 
+function fails(): never {
+  throw new Error('the disk is gone');
+}
+
 /** A gateway whose settings file can be edited, as far as its settings go. */
-function house(file: string, argv: readonly string[] = []) {
-  const state = { file };
+function house(file: string, argv: readonly string[] = [], examine?: Reading['examine']) {
+  const state = { file, fails: false };
   const clock = createFakeClock();
   const files = rememberFiles((path) => (path === '/srv/headgate.yaml' ? Buffer.from(state.file) : null));
   const load: Reading['load'] = ({ tried, afresh } = { tried: [], afresh: true }) =>
-    loadSettings({ ...inputOf({ argv }), readFile: afresh ? files.read : files.remembered, fixed: tried });
+    loadSettings({ ...inputOf({ argv }), readFile: afresh ? files.afresh() : files.remembered, fixed: tried });
   let loaded = load();
-  const trials = new Trials({ load }, clock, (owner) => obey({ kind: 'end', owner }));
+  files.keep();
+  const trials = new Trials({ load: (by) => (state.fails ? fails() : load(by)), keep: files.keep, examine }, clock, (owner) =>
+    obey({ kind: 'end', owner }),
+  );
   const take = (read: ReturnType<Trials['reload']>) => {
     if (read.ok) loaded = read.loaded;
     return read;
@@ -27,6 +34,7 @@ function house(file: string, argv: readonly string[] = []) {
     obey,
     wish,
     edit: (text: string) => (state.file = text),
+    fail: (isOn: boolean) => (state.fails = isOn),
     reload: () => take(trials.reload(loaded)),
     now: () => loaded,
   };
@@ -70,6 +78,37 @@ describe('settings that are tried', () => {
     expect(now().settings.admission.max_queue).toBe(5);
     expect(reload()).toMatchObject({ ok: true, changed: ['admission.max_queue'] });
     expect(now().settings.admission.max_queue).toBe(6);
+  });
+
+  test('end also after an edit was refused, which is not what they are laid over', async () => {
+    const { wish, edit, now, reload, clock } = house('admission: { max_queue: 5 }');
+    wish({ 'batch_window.window_ms': 20 });
+    edit('admission: { max_queue: [');
+    expect(reload().ok).toBe(false);
+    await clock.advance(60_000);
+    expect([now().settings.batch_window.window_ms, now().settings.admission.max_queue, clock.pending]).toEqual([0, 5, 0]);
+    expect(wish({ 'batch_window.window_ms': 50 }, 60, 'two').ok).toBe(true);
+  });
+
+  test('look at nothing that the settings name', async () => {
+    const { wish, now, clock } = house('', [], () => [{ where: 'profiles', message: 'half an edit' } as never]);
+    expect(wish({ 'batch_window.window_ms': 20 }).ok).toBe(true);
+    await clock.advance(60_000);
+    expect(now().settings.batch_window.window_ms).toBe(0);
+  });
+
+  test('that cannot be ended are held until they can', async () => {
+    const { trials, wish, obey, clock, now, fail } = house('');
+    wish({ 'batch_window.window_ms': 20 });
+    fail(true);
+    expect(obey({ kind: 'end', owner: 'abtest' }).ok).toBe(false);
+    expect(clock.pending).toBe(1);
+    await clock.advance(5_000);
+    expect(now().settings.batch_window.window_ms).toBe(20);
+    fail(false);
+    await clock.advance(5_000);
+    expect([now().settings.batch_window.window_ms, clock.pending]).toEqual([0, 0]);
+    trials.close();
   });
 
   test('stay over a reload, which brings the rest', () => {

@@ -180,6 +180,17 @@ describe('a kept connection that was gone', () => {
     expect(t.asked()).toEqual([2, 1]);
   });
 
+  test('leaves the other worker to be asked, also when its own is started anew meanwhile', async () => {
+    const t = setUp();
+    const sent = await t.sendTo((exchange, attempt) => {
+      if (attempt > 2) return void good(exchange);
+      t.workers[0]!.life = { since: attempt };
+      void (attempt === 1 ? stale(exchange) : refuse(exchange));
+    });
+    expect(textOf(sent)).toContain('Yes.');
+    expect(t.asked()).toEqual([2, 1]);
+  });
+
   test('is no failure of the worker, even where it is its only one', async () => {
     const t = setUp({ workers: 1, max_attempts: 1 });
     const sent = Array.from({ length: 20 }, () => t.send());

@@ -110,6 +110,23 @@ describe('on trial', () => {
     expect(split.sum([workers[1]!], () => 12)).toBe(12);
   });
 
+  test('a group without room gets nothing, and is no measure, while main is there', () => {
+    for (const share of [0.1, 1]) {
+      const { split, workers } = scene(['main', 'canary'], onTrial(share));
+      const isFull = ({ id }: { id: string }) => id === 'w1';
+      expect(split.keep(workers, CALL, false, () => null, isFull)).toEqual([workers[0]]);
+      expect(split.sum(workers, ({ id }) => (id === 'w1' ? 0 : 12))).toBe(12);
+    }
+  });
+
+  test('where main has no room its share of calls is not admitted', () => {
+    const sum = (share: number) => {
+      const { split, workers } = scene(['main', 'canary'], onTrial(share));
+      return split.sum(workers, ({ id }) => (id === 'w0' ? 0 : 12));
+    };
+    expect([sum(0.1), sum(1)]).toEqual([0, 12]);
+  });
+
   test('follows workers that come later', () => {
     const [first, second] = [new FakeWorker('w0', { group: 'main' }), new FakeWorker('w1', { group: 'canary' })];
     const directory = new FakeDirectory(createFakeClock(), [first]);
@@ -148,6 +165,20 @@ describe('a call that fails on trial', () => {
     const t = setTrial({ max_attempts: 1, budget_ratio: 0 });
     expect(kindOf(await t.sendTo(fail500))).toBe('upstream_error');
     expect(t.asked()).toEqual([1, 1]);
+  });
+
+  test.each([
+    ['rolled back', 'main'],
+    ['promoted', 'canary'],
+  ])('while its group is %s is answered by main all the same', async (_, base) => {
+    const t = setTrial({ max_attempts: 1, budget_ratio: 0 });
+    const sent = await t.sendTo(
+      once((exchange) => {
+        t.dispatch.groups.split = { base, onTrial: null };
+        fail500(exchange);
+      }),
+    );
+    expect(textOf(sent)).toContain('Yes.');
   });
 
   test('is no reason for more attempts once nothing is on trial', async () => {
