@@ -785,9 +785,10 @@ export const ROOMS: readonly Room[] = [
       'scripts/report',
     ],
   },
+  { path: 'scripts/vllm', idea: 'makes the environment of a real vLLM for CPUs, for tests and shows alone', knows: [] },
   {
     path: 'scripts/shows',
-    idea: 'what batches go through, to be seen again: kills, models that take turns, what they cost others',
+    idea: 'what the product promises, to be seen again: batches through kills, canaries, tunings, loads beside known delays',
     knows: [
       'gateway/canary',
       'gateway/link',
@@ -798,6 +799,7 @@ export const ROOMS: readonly Room[] = [
       'scripts/load/figures',
       'scripts/load/stub',
       'scripts/load/workload',
+      'scripts/vllm',
     ],
   },
   { path: 'scripts/chaos/law', idea: 'the law of calls: what no fault may cost, held against what clients saw', knows: [], pure: true },
@@ -1041,7 +1043,6 @@ export const ROOMS: readonly Room[] = [
     idea: 'dashboards, and the page of metrics, made from the table of metrics',
     knows: ['gateway/telemetry/metrics'],
   },
-  { path: 'scripts/vllm', idea: 'makes the environment of a real vLLM for CPUs, for tests alone', knows: [] },
   {
     path: 'scripts',
     idea: 'the headgate command, the bench of supervision, packing',
