@@ -252,8 +252,12 @@ describe.skipIf(CHROMIUM === null)(CHROMIUM === null ? 'no Chromium on the PATH,
     await page.context().clearCookies();
     await page.evaluate(`location.hash = '#/settings'`);
     await page.getByText('You are signed out').waitFor();
-    // News that were on their way do not open it again.
-    await page.waitForTimeout(2_500);
+    // News that are still told do not open it again, however briefly.
+    await page.evaluate(
+      `globalThis.told = []; new MutationObserver(() => document.querySelector('nav.side') && told.push('open')).observe(document.body, { childList: true, subtree: true })`,
+    );
+    await page.waitForTimeout(4_000);
+    expect(await page.evaluate('told')).toEqual([]);
     expect(await page.locator('#key').count()).toBe(1);
     await page.context().close();
   });
