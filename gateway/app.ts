@@ -14,7 +14,7 @@ import { meantBy } from './http/meant-path.ts';
 import { requestIdOf } from './http/identify.ts';
 import type { BatchesApi } from './http/stored/batches.ts';
 import type { FilesApi } from './http/stored/files-api.ts';
-import { RELAYED_ROUTES, storedMethod } from './http/routes.ts';
+import { isOperatorsPath, RELAYED_ROUTES, storedMethod } from './http/routes.ts';
 import type { Refusals } from './http/refusals.ts';
 import type { Stage } from './http/lifecycle.ts';
 import { modelFor, unknownModel } from './openai/model-names.ts';
@@ -40,8 +40,10 @@ export interface AppContext {
   readonly metricsArePublic: () => boolean;
 }
 
-/** Nobody is led to these. */
-const OPERATORS = /^\/(?:admin|debug)\//;
+/** Nobody is led to pages of operators, but for the one that is for people. */
+function isHidden(path: string): boolean {
+  return path !== '/console' && isOperatorsPath(path);
+}
 
 const ONE_MODEL = /^\/v1\/models\/[^]/;
 const ONE_FILE = /^\/v1\/files\/[^/]+(\/content)?$/;
@@ -173,7 +175,7 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
       return new GatewayError('method_not_allowed', `${method} is not allowed here; use ${allow.replace(', HEAD', '')}.`, { allow });
     }
     const asked = `${method} ${path.slice(0, 200)}`;
-    const meant = context.surface === 'admin' ? null : meantBy(path, (other) => methods.has(other) && !OPERATORS.test(other));
+    const meant = context.surface === 'admin' ? null : meantBy(path, (other) => methods.has(other) && !isHidden(other));
     switch (meant?.kind) {
       case 'slashes': {
         const { url = '' } = c.env.incoming;

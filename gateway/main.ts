@@ -531,6 +531,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     gatewayBundle({
       ...{ clock, stateDir, snapshot, place: database, env: systemInput().env, adminKey: operatorKey, ...page, status },
       loaded: () => ({ ...loaded, keys: heldKeys.keys }),
+      canary: () => canary.status(),
       storeUp: figures.storeUp,
       batches: records && (options.batchRecords ?? records.batches),
     }),

@@ -60,7 +60,7 @@ export async function assemble(
     if (isCut) leftOut.push({ part: name, why: `cut to some ${Math.round(Math.min(bytes, left) / 1024)} KiB; marks say where` });
     const text = await asText(veil, value, pace);
     const length = Buffer.byteLength(text);
-    // What escapes take is not known before.
+    // What a stand-in takes that is longer than its secret is not known before.
     if (length > left) {
       leftOut.push({ part: name, why: 'no room was left for it' });
       continue;

@@ -1,22 +1,25 @@
 import type { Registry } from 'prom-client';
 import type { DatabasePlace } from '../config/database-place.ts';
 import type { LoadedSettings } from '../config/load.ts';
+import type { CanaryStatus } from '../canary/status.ts';
 import type { Clock } from '../core/clock.ts';
 import { VERSION } from '../core/version.ts';
 import type { AdminRuntime, AdminStatus, Stats } from '../http/pages/admin-answers.ts';
 import type { SupervisorSnapshot } from '../link/snapshot.ts';
 import type { BatchRecords } from '../state/store/ports.ts';
 import { assemble, type Part } from './assemble.ts';
-import { keptLogsPart } from './kept-logs.ts';
+import { FAILURE } from './common-rules.ts';
+import { KIB, OnRecord, setUpParts } from './common-parts.ts';
 import { shownJsonLine } from './log-lines.ts';
-import { machinePart, ownNames } from './machine.ts';
+import { ownNames } from './machine.ts';
 import { metricsPart } from './metrics-part.ts';
 import { Pace } from './pace.ts';
-import { privateTexts, settingsPart } from './settings-part.ts';
-import { engineLogsPart, failuresPart, historyPart, readPast, troublesIn } from './state-folder.ts';
-import { RUNTIME_RULE, SNAPSHOT_RULE, STATS_RULE, STATUS_RULE } from './state-rules.ts';
+import { privateTexts } from './settings-part.ts';
+import { SNAPSHOT_RULE } from './snapshot-rule.ts';
+import { troublesIn } from './state-folder.ts';
+import { CANARY_RULE, RUNTIME_RULE, STATS_RULE, STATUS_RULE } from './state-rules.ts';
 import { storedPart } from './stored-part.ts';
-import { summaryOf } from './summary.ts';
+import { type FailureSaid, summaryOf } from './summary.ts';
 import { allowed } from './veil/rule.ts';
 import { Veil } from './veil/veil.ts';
 
@@ -32,6 +35,7 @@ export interface GatewaySources {
   readonly stats: () => Stats | Promise<Stats>;
   readonly runtime: () => AdminRuntime | Promise<AdminRuntime>;
   readonly status: () => AdminStatus | Promise<AdminStatus>;
+  readonly canary: () => CanaryStatus;
   /** Last log lines by where they come from. */
   readonly logTails: () => Readonly<Record<string, readonly string[]>> | Promise<Readonly<Record<string, readonly string[]>>>;
   readonly snapshot: () => SupervisorSnapshot | null;
@@ -39,8 +43,6 @@ export interface GatewaySources {
   readonly place: DatabasePlace | null;
   readonly batches: Pick<BatchRecords, 'listBatches'> | null;
 }
-
-const KIB = 1024;
 
 /** The text of a bundle of a gateway that runs. */
 export async function gatewayBundle(sources: GatewaySources): Promise<string> {
@@ -52,7 +54,7 @@ export async function gatewayBundle(sources: GatewaySources): Promise<string> {
   const veil = await Veil.over(privateTexts(loaded, sources.env, [...admin, ...ownNames()]), () => pace.rest());
   const found = new Found(veil);
   const snapshot = sources.snapshot();
-  let past: Awaited<ReturnType<typeof readPast>> = { entries: [], broken: 0, unread: 0 };
+  const onRecord = new OnRecord(stateDir, veil, pace);
 
   const parts: Part[] = [
     {
@@ -65,12 +67,11 @@ export async function gatewayBundle(sources: GatewaySources): Promise<string> {
         vllm: snapshot?.vllmVersion ?? null,
       }),
     },
-    { name: 'machine', bytes: 8 * KIB, make: () => machinePart(sources.env) },
-    { name: 'settings', bytes: 384 * KIB, make: () => settingsPart(loaded, veil) },
-    { name: 'settings_check', bytes: 32 * KIB, make: () => ({ warnings: loaded.warnings.map((warning) => veil.text(warning)) }) },
+    ...setUpParts(loaded, sources.env, veil),
     { name: 'status', bytes: 512 * KIB, make: async () => allowed((found.status = await sources.status()), STATUS_RULE, veil) },
     { name: 'stats', bytes: 256 * KIB, make: async () => allowed((found.stats = await sources.stats()), STATS_RULE, veil) },
     { name: 'runtime', bytes: 128 * KIB, make: async () => allowed((found.runtime = await sources.runtime()), RUNTIME_RULE, veil) },
+    { name: 'canary', bytes: 32 * KIB, make: () => allowed(sources.canary(), CANARY_RULE, veil) },
     { name: 'supervisor', bytes: 384 * KIB, make: () => snapshot && allowed(snapshot, SNAPSHOT_RULE, veil) },
     {
       name: 'stores',
@@ -82,25 +83,17 @@ export async function gatewayBundle(sources: GatewaySources): Promise<string> {
         return { shared_state: loaded.settings.state.url === null ? 'none' : 'redis', shared_state_up: found.storeUp, ...stored };
       },
     },
-    {
-      name: 'last_failures',
-      bytes: 64 * KIB,
-      async make() {
-        if (stateDir !== null) past = await readPast(stateDir, pace);
-        return failuresPart(past, veil);
-      },
-    },
-    { name: 'history', bytes: 640 * KIB, make: () => stateDir && historyPart(past, veil, pace) },
-    { name: 'engine_logs', bytes: 1_280 * KIB, make: () => stateDir && engineLogsPart(stateDir, veil, pace) },
+    ...onRecord.events(),
+    onRecord.engineLogs(),
     { name: 'gateway_log', bytes: 512 * KIB, make: async () => logPart(await sources.logTails(), veil, pace) },
-    { name: 'kept_logs', bytes: 640 * KIB, make: () => stateDir && keptLogsPart(stateDir, veil, pace) },
+    onRecord.keptLogs(),
     { name: 'metrics', bytes: 1_024 * KIB, make: async () => metricsPart(await sources.registry(), veil, clock, pace, 960 * KIB) },
   ];
-  const summary = () => summaryOf(found.findings(loaded.warnings.length, troublesIn(past, clock.wall())));
+  const summary = () => summaryOf(found.findings(loaded.warnings.length, troublesIn(onRecord.past, clock.wall(), veil)));
   return assemble(parts, summary, veil, clock, pace);
 }
 
-/** The last lines first: where there are too many, the oldest are cut. */
+/** Of each process the last lines first. Where they are too many, the last processes lose theirs. */
 async function logPart(tails: Readonly<Record<string, readonly string[]>>, veil: Veil, pace: Pace) {
   const shown: Record<string, unknown> = {};
   let process = 0;
@@ -140,7 +133,7 @@ class Found {
         name: name(worker.id),
         state: worker.state,
         restarts: worker.restarts,
-        failure: worker.last_failure && { ...worker.last_failure, advice: this.#veil.text(worker.last_failure.advice) },
+        failure: allowed(worker.last_failure, FAILURE, this.#veil) as FailureSaid | null,
         relaxed: worker.degradation.map(({ setting }) => this.#veil.text(setting)),
         kvUsage: worker.kv_cache_usage_ratio,
         waiting: worker.requests_waiting,

@@ -1,6 +1,6 @@
+import { fileEnds } from '../core/history/file-ends.ts';
 import { KEPT_FILES, keptPath } from '../core/log/kept-file.ts';
 import { keptLinesPath } from '../core/log/kept-lines.ts';
-import { fileEnds } from './file-ends.ts';
 import { shownJsonLine } from './log-lines.ts';
 import type { Pace } from './pace.ts';
 import type { Veil } from './veil/veil.ts';

@@ -22,8 +22,8 @@ export function isKnownEvent(event: string): boolean {
   return EVENTS.has(event);
 }
 
-/** Names of keys that are gone are known to nobody any more, so these sentences are not shown. */
-const OF_NAMES: ReadonlySet<string> = new Set(['keys.changed', 'keys.refused']);
+/** Names of keys that are gone, and of whoever tries settings, are known to nobody, so these sentences are not shown. */
+const OF_NAMES: ReadonlySet<string> = new Set(['config.trial', 'keys.changed', 'keys.refused']);
 
 /** Ids of requests are ours, or a client's own. */
 const REQUEST_ID = /^[0-9a-f]{16,32}(?:-\d{1,4})?$/;
@@ -31,7 +31,7 @@ const REQUEST_ID = /^[0-9a-f]{16,32}(?:-\d{1,4})?$/;
 /** What a line may say, field by field. `null`: never. */
 const FIELDS: Readonly<Record<LogFieldName, LeafRule | null>> = {
   request_id: 'id',
-  owner: 'word',
+  owner: 'name',
   trace_id: 'id',
   span_id: 'id',
   traced: 'word',

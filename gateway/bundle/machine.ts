@@ -31,15 +31,26 @@ export function machinePart(env: Readonly<Record<string, string | undefined>>) {
   };
 }
 
+interface Owner {
+  readonly host: string;
+  readonly home: string;
+  /** null: it has no name. */
+  readonly user: string | null;
+  readonly cwd: string;
+}
+
+function thisOwner(): Owner {
+  return { host: hostname(), home: homedir(), user: nameOfUser(), cwd: process.cwd() };
+}
+
 /** Whose machine this is, so that it is recognized where it stands. */
-export function ownNames(): PrivateText[] {
-  const user = nameOfUser();
+export function ownNames({ host, home, user, cwd }: Owner = thisOwner()): PrivateText[] {
   return [
-    { kind: 'host' as const, text: hostname() },
-    ...(homedir() === '/' ? [] : [{ kind: 'path' as const, text: homedir() }]),
+    { kind: 'host' as const, text: host },
+    ...(home === '/' ? [] : [{ kind: 'path' as const, text: home }]),
     ...(user === null ? [] : [{ kind: 'user' as const, text: user }]),
-    { kind: 'path' as const, text: process.cwd() },
-  ].filter(({ text }) => text.length > 3 && !/^\/(?:root|tmp|app|var\/lib\/headgate)$/.test(text));
+    { kind: 'path' as const, text: cwd },
+  ].filter(({ text }) => text.length >= 3 && !/^\/(?:root|tmp|app|var\/lib\/headgate)$/.test(text));
 }
 
 function nameOfUser(): string | null {

@@ -1,5 +1,6 @@
 import type { Registry } from 'prom-client';
 import type { Clock } from '../core/clock.ts';
+import { jsonBytes } from './bounded.ts';
 import { allowed, type LeafRule } from './veil/rule.ts';
 import type { Pace } from './pace.ts';
 import type { Veil } from './veil/veil.ts';
@@ -60,6 +61,9 @@ interface Series {
   readonly labels: Readonly<Record<string, string | number>>;
 }
 
+/** What stands around each line: its indent, a comma and a break. */
+const LINE_BYTES = 8;
+
 /** A card's index says nothing; an id does. */
 const INDEX = /^\d{1,3}$/;
 
@@ -82,11 +86,12 @@ export async function metricsPart(registry: Registry, veil: Veil, clock: Clock, 
       last = series;
       if (isEmptyBucket) continue;
       const line = `${series.metricName ?? name}${labelsText(series.labels, veil)} ${series.value}`;
-      if (bytes + line.length > mostBytes) {
+      const takes = jsonBytes(line) + LINE_BYTES;
+      if (bytes + takes > mostBytes) {
         missing += 1;
         continue;
       }
-      bytes += line.length + 8;
+      bytes += takes;
       lines.push(line);
       await pace.rest();
     }

@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isSecretName } from '../core/secrets/data.ts';
 import type { LoadedSettings } from '../config/load.ts';
-import { defaultSettings } from '../config/schema/settings.ts';
+import { defaultSettings, settingsSchema } from '../config/schema/settings.ts';
+import { SchemaNode } from '../config/schema/walk.ts';
 import { type Path, pathText } from '../config/schema/origins.ts';
 import { SETTINGS_RULES } from './settings-rules.ts';
 import type { PrivateText } from './veil/known-texts.ts';
@@ -70,7 +71,7 @@ export function* privateTexts(
   env: Readonly<Record<string, string | undefined>>,
   home: readonly PrivateText[],
 ): Generator<PrivateText> {
-  for (const texts of [hidden(settings, SETTINGS_RULES), keyTexts(keys), variables(env), home]) {
+  for (const texts of [hidden(settings, SETTINGS_RULES, ROOT), keyTexts(keys), variables(env), home]) {
     for (const found of texts) {
       const { kind, text } = found;
       if (COMMON.has(text.toLowerCase())) continue;
@@ -80,19 +81,31 @@ export function* privateTexts(
   }
 }
 
-function* hidden(value: unknown, rule: Rule): Generator<PrivateText> {
+/** Not what is at its default: everybody has that, and its words are used for other things. `node`: where it is written. */
+function* hidden(value: unknown, rule: Rule, node: SchemaNode | null): Generator<PrivateText> {
   if (value === null || value === undefined) return;
+  // A word in place of a list or a group is one of ours.
+  if (typeof rule !== 'string' && typeof value !== 'object') return;
   if (typeof rule === 'string') {
     if (rule === 'flags') yield* inFlags(value, '');
-    else if (STANDS_IN.has(rule)) yield* textsIn(value, rule as Kind);
+    else if (STANDS_IN.has(rule) && !(node && isDeepStrictEqual(value, standardOf(node)))) yield* textsIn(value, rule as Kind);
   } else if (rule instanceof Each) {
     for (const [name, inner] of Object.entries(value as object)) {
       if (rule.name === 'name' || rule.name === 'key') yield { kind: rule.name, text: name };
-      yield* hidden(inner, rule.value);
+      yield* hidden(inner, rule.value, node && node.at([name]));
     }
   } else if (Array.isArray(rule)) {
-    for (const inner of value as readonly unknown[]) yield* hidden(inner, (rule as readonly [Rule])[0]);
-  } else for (const [name, inner] of Object.entries(rule)) yield* hidden(at(value, name), inner);
+    for (const inner of value as readonly unknown[]) yield* hidden(inner, (rule as readonly [Rule])[0], node && node.at([0]));
+  } else for (const [name, inner] of Object.entries(rule)) yield* hidden(at(value, name), inner, node && node.at([name]));
+}
+
+const ROOT = new SchemaNode(settingsSchema);
+const standards = new Map<SchemaNode, unknown>();
+
+/** What is set where nobody sets anything; undefined where something has to be. */
+function standardOf(node: SchemaNode): unknown {
+  if (!standards.has(node)) standards.set(node, node.schema.safeParse(undefined).data);
+  return standards.get(node);
 }
 
 function* textsIn(value: unknown, kind: Kind): Generator<PrivateText> {
@@ -118,7 +131,7 @@ function* keyTexts(keys: LoadedSettings['keys']): Generator<PrivateText> {
   }
 }
 
-/** By their names, and those of our own. */
+/** Whatever by its name is a secret or a place. */
 function* variables(env: Readonly<Record<string, string | undefined>>): Generator<PrivateText> {
   for (const [name, text] of Object.entries(env)) {
     if (text === undefined || text.length < 4) continue;

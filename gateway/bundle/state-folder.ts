@@ -1,11 +1,12 @@
-import { textOf, type HistoryEntry, readEntry } from '../core/history/entry.ts';
+import { type Historian, type HistoryEntry, readEntry, textOf } from '../core/history/entry.ts';
 import { engineLogs, type EngineLog } from '../core/history/engine-logs.ts';
+import { fileEnds } from '../core/history/file-ends.ts';
 import { historyPath } from '../core/history/history-file.ts';
+import { failuresIn, mergedHistory } from '../core/history/read-history.ts';
 import type { WorkerFailure } from '../core/worker.ts';
-import { failuresIn } from '../core/history/read-history.ts';
+import { FAILURE } from './common-rules.ts';
 import { EngineLineReader } from './engine-lines.ts';
-import { fileEnds } from './file-ends.ts';
-import { shownLine } from './log-lines.ts';
+import { isKnownEvent, shownLine } from './log-lines.ts';
 import type { Pace } from './pace.ts';
 import { allowed } from './veil/rule.ts';
 import type { Veil } from './veil/veil.ts';
@@ -19,8 +20,8 @@ const LOG_TAIL_BYTES = 48 * 1024;
 /** The latest news first; of more workers the rest is alike. */
 const MOST_LOGS = 12;
 
-interface Past {
-  /** As they were taken down, oldest first. */
+export interface Past {
+  /** By time, but each historian's in its own order. */
   readonly entries: readonly HistoryEntry[];
   /** Lines that are none. */
   readonly broken: number;
@@ -29,7 +30,7 @@ interface Past {
 
 /** The last entries of both historians. */
 export async function readPast(stateDir: string, pace: Pace): Promise<Past> {
-  const entries: HistoryEntry[] = [];
+  const taken: Readonly<Record<Historian, HistoryEntry[]>> = { supervisor: [], gateway: [] };
   let broken = 0;
   let unread = 0;
   for (const by of ['supervisor', 'gateway'] as const) {
@@ -39,13 +40,13 @@ export async function readPast(stateDir: string, pace: Pace): Promise<Past> {
       unread += found?.between ?? 0;
       for (const line of found?.tail ?? []) {
         const entry = readEntry(line);
-        if (entry) entries.push(entry);
+        if (entry) taken[by].push(entry);
         else if (line.trim() !== '') broken += 1;
         await pace.rest();
       }
     }
   }
-  return { entries: entries.toSorted((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0)), broken, unread };
+  return { entries: mergedHistory(taken.supervisor, taken.gateway), broken, unread };
 }
 
 /** What of it may go out. */
@@ -69,8 +70,6 @@ export async function historyPart({ entries, broken, unread }: Past, veil: Veil,
   };
 }
 
-const FAILURE = { class: 'word', phase: 'word', message: 'foreign', advice: 'text', at: 'time' } as const;
-
 /** The last failure of each worker that is on record. */
 export function failuresPart({ entries }: Past, veil: Veil): { worker: unknown; failure: unknown }[] {
   return [...failuresIn(entries)].map(([worker, failure]: [string, WorkerFailure]) => ({
@@ -79,13 +78,14 @@ export function failuresPart({ entries }: Past, veil: Veil): { worker: unknown; 
   }));
 }
 
-/** How often what has happened, of warnings and errors in the last day before `now`. */
-export function troublesIn({ entries }: Past, now: number): Map<string, number> {
+/** How often what has happened, of warnings and errors in the last day before `now`. null: nothing was read. What is none of ours is not named. */
+export function troublesIn(past: Past | null, now: number, veil: Veil): Map<string, number> {
   const counts = new Map<string, number>();
-  for (const entry of entries) {
+  for (const entry of past?.entries ?? []) {
+    if (!isKnownEvent(entry.event)) continue;
     if ((entry.level !== 'warn' && entry.level !== 'error') || now - Date.parse(entry.at) > 86_400_000) continue;
-    const worker = entry.event === 'worker.failure' ? (textOf(entry, 'class') ?? '') : '';
-    const name = worker === '' ? entry.event : `${entry.event} ${worker}`;
+    const failure = entry.event === 'worker.failure' ? textOf(entry, 'class') : null;
+    const name = failure === null || failure === '' ? entry.event : `${entry.event} ${String(allowed(failure, 'word', veil))}`;
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   return counts;

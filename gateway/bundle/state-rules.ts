@@ -1,50 +1,31 @@
-import { Each, type Rule } from './veil/rule.ts';
+import type { CanaryFigures, CanaryStatus } from '../canary/status.ts';
+import type { AdminRuntime, AdminStatus, GpuStatus, ModelStatus, Stats, WorkerStatus } from '../http/pages/admin-answers.ts';
+import { CARD, DEGRADATION, FAILURE, FIT } from './common-rules.ts';
+import { Each } from './veil/rule.ts';
+import type { RuleOf } from './veil/rule-of.ts';
 
 // What may go out of what runs, each field by name.
 
-const FAILURE = { class: 'word', phase: 'word', message: 'foreign', advice: 'text', at: 'time' } as const satisfies Rule;
-const DEGRADATION = { setting: 'word', from: 'word', to: 'word', reason: 'text' } as const satisfies Rule;
-const FIT = {
-  verdict: 'word',
-  totalGib: 'plain',
-  weightsGib: 'plain',
-  otherGib: 'plain',
-  kvCacheGib: 'plain',
-  contextTokens: 'plain',
-  concurrency: 'plain',
-  reason: 'text',
-} as const satisfies Rule;
-
-const GPU = {
-  index: 'plain',
-  uuid: 'gpu',
-  name: 'text',
-  memory_total_bytes: 'plain',
-  memory_used_bytes: 'plain',
-  utilization_ratio: 'plain',
-  temperature_celsius: 'plain',
-  power_watts: 'plain',
-  simulated: 'plain',
-} as const satisfies Rule;
+const GPU = { ...CARD, memory_total_bytes: 'plain', memory_used_bytes: 'plain' } as const satisfies RuleOf<GpuStatus>;
 
 const MODEL = {
   id: 'model',
   aliases: 'model',
   state: 'word',
   max_model_len: 'plain',
-  profile: 'word',
+  profile: 'model',
   capabilities: ['word'],
   eta_seconds: 'plain',
   reason: 'text',
   asleep: 'plain',
   fit: FIT,
-} as const satisfies Rule;
+} as const satisfies RuleOf<ModelStatus>;
 
 const WORKER = {
   id: 'worker',
   model: 'model',
   gpus: ['plain'],
-  profile: 'word',
+  profile: 'model',
   state: 'word',
   stage: 'word',
   pid: 'plain',
@@ -62,7 +43,7 @@ const WORKER = {
   requests_running: 'plain',
   requests_waiting: 'plain',
   kv_cache_usage_ratio: 'plain',
-} as const satisfies Rule;
+} as const satisfies RuleOf<WorkerStatus>;
 
 /** Of the body of GET /admin/status. */
 export const STATUS_RULE = {
@@ -72,12 +53,12 @@ export const STATUS_RULE = {
   supervisor: { pid: 'plain', answers: 'plain', away_seconds: 'plain', reason: 'text' },
   engine: { kind: 'word', simulated: 'plain', reason: 'text', version: 'word' },
   gpus: [GPU],
-  profile: 'word',
-  tuning: 'word',
+  profile: 'model',
+  tuning: 'model',
   models: [MODEL],
   workers: [WORKER],
   swaps: [{ worker: 'worker', from: 'model', to: 'model', since_seconds: 'plain', eta_seconds: 'plain', percent: 'plain' }],
-} as const satisfies Rule;
+} as const satisfies RuleOf<AdminStatus>;
 
 /** Of the body of GET /stats. */
 export const STATS_RULE = {
@@ -105,7 +86,28 @@ export const STATS_RULE = {
   routing: { total: 'plain', by_worker: new Each('worker', 'plain'), retries: 'plain' },
   sessions: { active: 'plain', by_worker: new Each('worker', 'plain'), kept: 'plain', moved: 'plain' },
   tokens: { input: 'plain', output: 'plain', cached_input: 'plain' },
-} as const satisfies Rule;
+} as const satisfies RuleOf<Stats>;
+
+const FIGURES = {
+  calls: 'plain',
+  failed: 'plain',
+  p95_ttft_ms: 'plain',
+  p95_tpot_ms: 'plain',
+  p95_e2e_ms: 'plain',
+} as const satisfies RuleOf<CanaryFigures>;
+
+/** Of the body of GET /admin/canary. */
+export const CANARY_RULE = {
+  state: 'word',
+  group: 'name',
+  serving: 'name',
+  percent: 'plain',
+  step: { number: 'plain', of: 'plain', elapsed_seconds: 'plain', seconds: 'plain', min_calls: 'plain' },
+  canary: FIGURES,
+  main: FIGURES,
+  message: 'text',
+  history: [{ at: 'time', message: 'text' }],
+} as const satisfies RuleOf<CanaryStatus>;
 
 const PROCESS = {
   version: 'word',
@@ -124,48 +126,7 @@ const PROCESS = {
   },
   event_loop_delay: { mean_ms: 'plain', p50_ms: 'plain', p99_ms: 'plain', max_ms: 'plain' },
   active_resources: new Each('word', 'plain'),
-} as const satisfies Rule;
+} as const satisfies RuleOf<Omit<AdminRuntime, 'processes'>>;
 
 /** Of the body of GET /debug/runtime. */
-export const RUNTIME_RULE = { ...PROCESS, processes: [PROCESS] } as const satisfies Rule;
-
-/** Of what the supervisor said last, beside what the status has of it. */
-export const SNAPSHOT_RULE = {
-  revision: 'plain',
-  pid: 'plain',
-  version: 'word',
-  engine: 'word',
-  engineReason: 'text',
-  vllmVersion: 'word',
-  profile: 'word',
-  tuning: 'word',
-  models: [
-    {
-      id: 'model',
-      source: 'model',
-      capabilities: ['word'],
-      maxModelLen: 'plain',
-      fit: FIT,
-      state: 'word',
-      loadable: 'plain',
-      etaSeconds: 'plain',
-      reason: 'text',
-      asleep: 'plain',
-    },
-  ],
-  workers: [
-    {
-      id: 'worker',
-      state: 'word',
-      stage: 'word',
-      maxNumSeqs: 'plain',
-      scheduling: 'word',
-      restarts: 'plain',
-      degradation: [DEGRADATION],
-      refuses: ['word'],
-      lastFailure: FAILURE,
-      engine: 'word',
-      args: 'args',
-    },
-  ],
-} as const satisfies Rule;
+export const RUNTIME_RULE = { ...PROCESS, processes: [PROCESS] } as const satisfies RuleOf<AdminRuntime>;

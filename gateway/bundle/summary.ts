@@ -1,10 +1,17 @@
+/** What of a failure is told in a sentence. */
+export interface FailureSaid {
+  readonly class: string;
+  readonly phase: string;
+  readonly advice: string;
+}
+
 /** What a summary goes by: figures that are there already. null where nobody says. */
 export interface Findings {
   readonly workers: readonly {
     readonly name: string;
     readonly state: string;
     readonly restarts: number;
-    readonly failure: { readonly class: string; readonly phase: string; readonly advice: string } | null;
+    readonly failure: FailureSaid | null;
     readonly relaxed: readonly string[];
     readonly kvUsage: number;
     readonly waiting: number;
@@ -34,13 +41,22 @@ const MOST_TROUBLES = 12;
 export function summaryOf(found: Findings): string[] {
   const said = [...workersSaid(found), ...serversSaid(found), ...loadSaid(found)];
   if (found.warnings > 0) said.push(`The settings hold, with ${times(found.warnings, 'warning')}: see "settings_check".`);
-  const troubles = [...found.troubles].toSorted((a, b) => b[1] - a[1]);
-  if (troubles.length > 0) {
-    const shown = troubles.slice(0, MOST_TROUBLES).map(([name, count]) => `${name} (${count})`);
-    said.push(`Warnings and errors on record of the last day: ${shown.join(', ')}${troubles.length > MOST_TROUBLES ? ', and more' : ''}.`);
-  }
+  said.push(...troublesSaid(found.troubles));
   const quiet = said.length === 0 ? ['Nothing looks wrong to Headgate itself.'] : said;
   return found.simulated ? [...quiet, 'The engine is the simulated one: no model runs.'] : quiet;
+}
+
+/** A sentence, if there was any. `troubles`: by what happened, how often in the last day. */
+export function troublesSaid(troubles: ReadonlyMap<string, number>): string[] {
+  const all = [...troubles].toSorted((a, b) => b[1] - a[1]);
+  if (all.length === 0) return [];
+  const shown = all.slice(0, MOST_TROUBLES).map(([name, count]) => `${name} (${count})`);
+  return [`Warnings and errors on record of the last day: ${shown.join(', ')}${all.length > MOST_TROUBLES ? ', and more' : ''}.`];
+}
+
+/** The end of a sentence about a worker. */
+export function failureSaid({ class: name, phase, advice }: FailureSaid): string {
+  return `failed last with ${name} at ${phase}${advice === '' ? '' : ` (${advice})`}`;
 }
 
 function* workersSaid({ workers, isSupervised, supervisorAwaySeconds: away }: Findings): Generator<string> {
@@ -55,7 +71,7 @@ function* workersSaid({ workers, isSupervised, supervisorAwaySeconds: away }: Fi
     if (failure === null && restarts === 0 && relaxed.length === 0) continue;
     told += 1;
     const parts = [
-      ...(failure ? [`failed last with ${failure.class} at ${failure.phase}${failure.advice === '' ? '' : ` (${failure.advice})`}`] : []),
+      ...(failure ? [failureSaid(failure)] : []),
       ...(restarts > 0 ? [`was started again ${times(restarts, 'time')}`] : []),
       ...(relaxed.length > 0 ? [`runs with less than its profile asks for (${relaxed.join(', ')})`] : []),
     ];

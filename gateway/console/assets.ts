@@ -139,13 +139,14 @@ function withoutMap(text: string): string {
   return text.replace(/^\/\/# sourceMappingURL=.*$/m, '');
 }
 
-/** Without what only those read who open the source: comments that have lines of their own, and indents. */
+/** Without what only those read who open the source: comments that have lines of their own, indents, and line ends between tags. */
 function bare(text: string): string {
   return text
     .replace(/^ *\/\*(?:(?!\*\/)[^])*\*\/ *\n/gm, '')
     .replace(/^ *\/\/ .*\n/gm, '')
     .replace(/\/\*\* @(?:(?!\*\/)[^])*\*\/ ?/g, '')
-    .replace(/^ +/gm, '');
+    .replace(/^ +/gm, '')
+    .replace(/([>}])\n</g, '$1<');
 }
 
 /** Of a style sheet, without the spaces and line ends that mean nothing. No text in it has such signs. */

@@ -106,6 +106,6 @@ function attemptFacts({ worker, sentAt, firstByteAt, lastByteAt, failure }: Atte
 }
 
 /** Milliseconds, to a tenth. */
-function tenths(ms: number): number {
+export function tenths(ms: number): number {
   return Math.round(ms * 10) / 10;
 }

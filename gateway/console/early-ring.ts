@@ -1,15 +1,16 @@
 import type { EarlyRefusal } from '../core/events.ts';
-import type { EndedCall } from './call-facts.ts';
+import { isOperatorsPath } from '../http/routes.ts';
+import { type EndedCall, tenths } from './call-facts.ts';
 
-/** Pages of the operator: who is refused there is none of the clients. */
-const OPERATORS = /^\/(?:admin|console|debug|metrics|stats)(?:\/|$)/;
+/** Who is refused there is none of the clients either. */
+const OF_MACHINES = new Set(['/metrics', '/stats']);
 
 /** Requests that never became calls, and are still shown: few, so that whoever tries keys all day does not push out what else there is. */
 export const MOST_EARLY = 100;
 
 /** Whether it was refused at a page that no client has any business at. */
 export function isOperators({ route }: Pick<EarlyRefusal, 'route'>): boolean {
-  return OPERATORS.test(route);
+  return isOperatorsPath(route) || OF_MACHINES.has(route);
 }
 
 /** The last requests that were refused before they became calls: when, where and why, and nothing of what they held. */
@@ -27,7 +28,7 @@ export class EarlyRing {
         reason: code,
         queue_ms: 0,
         window_ms: 0,
-        duration_ms: Math.round(durationMs * 10) / 10,
+        duration_ms: tenths(durationMs),
       },
       ...{ input_tokens: null, output_tokens: null, cached_tokens: null, cache: null, attempts: [] },
     });

@@ -1,5 +1,6 @@
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { type Historian, type HistoryEntry, readEntry, textOf } from '../core/history/entry.ts';
+import { fileEnds } from '../core/history/file-ends.ts';
 import { historyPath } from '../core/history/history-file.ts';
 import { mergedHistory } from '../core/history/read-history.ts';
 import { sentence } from '../core/history/sentence.ts';
@@ -70,17 +71,6 @@ async function markOf(path: string): Promise<string> {
 }
 
 async function tailOf(paths: readonly string[]): Promise<HistoryEntry[]> {
-  return (await Promise.all(paths.map(endOf))).flatMap((text) => text.split('\n')).flatMap((line) => readEntry(line) ?? []);
-}
-
-/** The end of a file; its first line may not be whole, and is then none. */
-async function endOf(path: string): Promise<string> {
-  try {
-    await using file = await open(path, 'r');
-    const { size } = await file.stat();
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.min(size, TAIL_BYTES)), { position: Math.max(0, size - TAIL_BYTES) });
-    return buffer.toString('utf8', 0, bytesRead);
-  } catch {
-    return '';
-  }
+  const ends = await Promise.all(paths.map((path) => fileEnds(path, 0, TAIL_BYTES)));
+  return ends.flatMap((found) => found?.tail ?? []).flatMap((line) => readEntry(line) ?? []);
 }

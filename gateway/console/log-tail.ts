@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { fileEnds } from '../core/history/file-ends.ts';
 import { plainText } from '../core/secrets/plain-text.ts';
 import { withoutSecrets } from '../core/secrets/text.ts';
 
@@ -9,17 +9,9 @@ const MOST_CHARS = 1_000;
 
 /** The last lines of an engine's log, without secrets. Empty where there is no file, or it cannot be read. */
 export async function logTail(path: string): Promise<readonly string[]> {
-  try {
-    await using file = await open(path, 'r');
-    const { size } = await file.stat();
-    const from = Math.max(0, size - MOST_BYTES);
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.min(size, MOST_BYTES)), { position: from });
-    const lines = buffer.toString('utf8', 0, bytesRead).trimEnd().split('\n');
-    // The first began before what was read.
-    return (from === 0 ? lines : lines.slice(1)).slice(-MOST_LINES).map(shown);
-  } catch {
-    return [];
-  }
+  const { tail = [] } = (await fileEnds(path, 0, MOST_BYTES)) ?? {};
+  const end = tail.findLastIndex((line) => line.trim() !== '') + 1;
+  return tail.slice(Math.max(0, end - MOST_LINES), end).map(shown);
 }
 
 /** What a terminal would obey goes first: it may stand in the middle of a secret. Cut last: half a secret would not look like one. */

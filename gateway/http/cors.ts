@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { requestIdOf } from './identify.ts';
+import { isOperatorsPath } from './routes.ts';
 
-/** What pages may not see of the gateway: its own pages for machines and operators. */
-const OWN = /^\/(?:(?:admin|debug|console)(?:[/?]|$)|(?:health|livez|readyz|startupz|metrics|stats|version)?(?:\?|$))/;
+/** With those of operators, what pages of others may not see of the gateway. */
+const FOR_MACHINES = /^\/(?:health|livez|readyz|startupz|metrics|stats|version)?(?:\?|$)/;
 
 /** Headers of answers that a page may read besides those that it always may. Named one by one: some browsers do not know `*`. */
 const READABLE = [
@@ -25,7 +26,7 @@ const NAMES = /^[\w!#$%&'*+.^`|~, -]{1,8192}$/;
 
 /** Whether a request target is one of those that pages may have to do with. */
 export function isOfApi(target: string): boolean {
-  return !OWN.test(target);
+  return !isOperatorsPath(target) && !FOR_MACHINES.test(target);
 }
 
 /** Whether a browser asks for leave to send what a page of another origin wants sent to the API. */

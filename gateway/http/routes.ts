@@ -50,6 +50,13 @@ export function relayedRoute(method: string | undefined, path: string): Route | 
   return (method === 'POST' && RELAYED_BY_PATH.get(path)) || storedRoute(method, path);
 }
 
+const OPERATORS = /^\/(?:admin|console|debug)(?:[/?]|$)/;
+
+/** Whether a path is one of the pages for operators, which no client and no page of others has any business with. */
+export function isOperatorsPath(path: string): boolean {
+  return OPERATORS.test(path);
+}
+
 /** An answer that a worker has kept, and what is still being made: as relayed as what made it, but from the one worker that has it. */
 const RETRIEVE: Route = { path: '/v1/responses/{id}', dialect: 'openai', body: 'json', streamEnd: 'end-of-body', stored: 'GET' };
 const CANCEL: Route = { ...RETRIEVE, path: '/v1/responses/{id}/cancel', stored: 'POST' };

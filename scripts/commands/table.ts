@@ -98,7 +98,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'logs',
-    usage: 'logs [WORKER] [--since TIME] [--follow] [FLAGS]',
+    usage: 'logs [WORKER …] [--since TIME] [--follow] [FLAGS]',
     summary: 'What gateway, supervisor and engines have said, by time, or a WORKER by its engine. Also while nothing runs.',
     flags: [
       ['--since TIME', 'all since then: 90m, 12h, 7d or an ISO time; with WORKER also what is said of it'],

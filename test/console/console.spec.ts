@@ -221,6 +221,47 @@ describe.skipIf(CHROMIUM === null)(CHROMIUM === null ? 'no Chromium on the PATH,
     await page.context().close();
   });
 
+  test('a tab that comes back tells of no lost connection, and goes on', async () => {
+    const { page, wrong } = await look(browser, url, 'dark', 1280);
+    await signIn(page);
+    await page.getByText('Live', { exact: true }).waitFor();
+    const turn = (hidden: boolean) =>
+      page.evaluate(
+        `Object.defineProperty(document, 'hidden', { value: ${hidden}, configurable: true }); document.dispatchEvent(new Event('visibilitychange'))`,
+      );
+    // However briefly it is shown.
+    await page.evaluate(
+      `globalThis.told = []; new MutationObserver(() => document.querySelector('.lost') && told.push('lost')).observe(document.body, { childList: true, subtree: true })`,
+    );
+    await turn(true);
+    // Longer than may pass without a word while somebody looks.
+    await page.waitForTimeout(6_000);
+    const asked = page.waitForRequest(/\/admin\/events$/);
+    await turn(false);
+    await asked;
+    await page.getByText('Live', { exact: true }).waitFor();
+    expect(await page.evaluate('told')).toEqual([]);
+    expect(wrong).toEqual([]);
+    await page.context().close();
+  });
+
+  test('where the sign-in is over there is the door, and it stays', async () => {
+    const { page } = await look(browser, url, 'dark', 1280);
+    await signIn(page);
+    await page.getByText('Live', { exact: true }).waitFor();
+    await page.context().clearCookies();
+    await page.evaluate(`location.hash = '#/settings'`);
+    await page.getByText('You are signed out').waitFor();
+    // News that are still told do not open it again, however briefly.
+    await page.evaluate(
+      `globalThis.told = []; new MutationObserver(() => document.querySelector('nav.side') && told.push('open')).observe(document.body, { childList: true, subtree: true })`,
+    );
+    await page.waitForTimeout(4_000);
+    expect(await page.evaluate('told')).toEqual([]);
+    expect(await page.locator('#key').count()).toBe(1);
+    await page.context().close();
+  });
+
   // The last one: it ends the gateway for a while.
   test('what is shown is marked as old when the gateway is gone, and goes on when it is back, without another sign-in', async () => {
     const { page } = await look(browser, url, 'dark', 1280);

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { defaultSettings } from '../../gateway/config/schema/settings.ts';
+import { settingsSchema } from '../../gateway/config/schema/settings.ts';
+import { SchemaNode } from '../../gateway/config/schema/walk.ts';
 import { boards, DEPLOY } from './asked.ts';
 
 // What an operator who was woken is sent to is there. (That the commands are, test/shape/pages.test.ts holds.)
@@ -21,21 +22,20 @@ function sentTo(page: string): [board: string, panel: string][] {
 }
 
 /** A part of a model's settings, which is no setting by itself: `models[].swap`. */
-const OF_MODELS: ReadonlySet<string> = new Set(['swap']);
+const OF_MODELS = 'swap';
+const SCHEMA = new SchemaNode(settingsSchema);
+const SECTIONS: ReadonlySet<string> = new Set([...SCHEMA.names!, OF_MODELS]);
 
 /** Settings that a page names, whole, and those whose beginning it has left out. */
 function settingsIn(page: string): string[] {
-  const named = [...page.matchAll(/`([a-z_]+(?:\.[a-z_]+)+)[`:]/g)].map(([, path]) => path!);
-  return named.filter((path) => path.split('.', 1)[0]! in defaultSettings() || OF_MODELS.has(path.split('.', 1)[0]!));
+  const named = [...page.matchAll(/`([a-z_\d]+(?:\[\])?(?:\.[a-z_\d]+(?:\[\])?)+)[`:]/g)].map(([, path]) => path!);
+  return named.filter((path) => SECTIONS.has(path.split(/[.[]/, 1)[0]!));
 }
 
+/** As `models[].swap.dwell_ms`. */
 function isThere(path: string): boolean {
-  let place: unknown = defaultSettings();
-  for (const step of path.split('.')) {
-    if (typeof place !== 'object' || place === null || !(step in place)) return false;
-    place = (place as Record<string, unknown>)[step];
-  }
-  return true;
+  const steps = path.split('.').flatMap((step) => (step.endsWith('[]') ? [step.slice(0, -2), 0] : [step]));
+  return SCHEMA.at(steps) !== null;
 }
 
 describe.each(PAGES)('%s', (name) => {
@@ -50,15 +50,24 @@ describe.each(PAGES)('%s', (name) => {
   });
 });
 
+test('the pages do send to panels and name settings, as they are looked for here', () => {
+  const texts = PAGES.map((name) => readFileSync(join(DEPLOY, name), 'utf8'));
+  const runbooks = texts.slice(0, -1);
+  expect(runbooks.length).toBeGreaterThan(20);
+  expect(texts.flatMap(sentTo).length).toBeGreaterThan(runbooks.length);
+  expect(new Set(texts.flatMap(settingsIn)).size).toBeGreaterThan(20);
+  expect(texts.flatMap(settingsIn)).toContain('models[].swap.idle_unload_ms');
+});
+
 test('a panel and a setting that are none are told from those that are', () => {
   expect(sentTo('- dashboard *A*, "b" and "c"; dashboard *D*, "e"\n"f"')).toEqual([
     ['A', 'b'],
     ['A', 'c'],
     ['D', 'e'],
   ]);
-  expect(settingsIn('`telemetry.slow_ms`, `telemetry.slow_ns: 1`, `traces.lost`, `swap.dwell_ms`').map(isThere)).toEqual([
-    true,
-    false,
-    false,
-  ]);
+  expect(
+    settingsIn(
+      '`telemetry.slow_ms`, `telemetry.slow_ns: 1`, `traces.lost`, `swap.dwell_ms`, `models[].swap.dwell_ms`, `models[].swap.dwell`',
+    ).map(isThere),
+  ).toEqual([true, false, false, true, false]);
 });

@@ -90,7 +90,7 @@ test('where nothing runs it is made of the state folder, goes to standard output
   });
   expect(found.kept_logs).toBeUndefined();
   const parts = found.left_out.map(({ part }: { part: string }) => part);
-  expect(parts).toEqual(['status', 'stats', 'runtime', 'supervisor', 'stores', 'gateway_log', 'metrics', 'kept_logs']);
+  expect(parts).toEqual(['status', 'stats', 'runtime', 'canary', 'supervisor', 'stores', 'gateway_log', 'metrics', 'kept_logs']);
   expect(made.err).not.toMatch(/"(?:gateway_log|kept_logs)"/);
   const line = (event: string, msg: string) => `${JSON.stringify({ level: 'info', time: entry.at, event, msg })}\n`;
   writeFileSync(join(logs, 'gateway.1.jsonl'), line('listening', 'of the life before'));

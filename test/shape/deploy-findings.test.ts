@@ -7,8 +7,10 @@ import { type Manifest, render } from './deploy/kustomize.ts';
 
 const OVERLAYS = fileURLToPath(new URL('../../deploy/kubernetes/overlays/', import.meta.url));
 
-function changed(change: (manifests: any[]) => void, overlay = 'fleet'): Manifest[] {
-  const manifests = render(OVERLAYS + overlay);
+const rendered = { fleet: render(`${OVERLAYS}fleet`), t4: render(`${OVERLAYS}t4`) };
+
+function changed(change: (manifests: any[]) => void, overlay: keyof typeof rendered = 'fleet'): Manifest[] {
+  const manifests = structuredClone(rendered[overlay]);
   change(manifests);
   return manifests;
 }

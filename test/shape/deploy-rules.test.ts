@@ -1,9 +1,9 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { scratchFolder } from '../supervisor/support/scratch.ts';
 import { documents } from './deploy/kustomize.ts';
 import { mistyped } from './deploy/typed.ts';
 
@@ -26,7 +26,7 @@ const PAGES = RUNBOOKS.map((name) => `https://YOUR-HOST/PATH/${name}`).toSorted(
 
 test('what stands there for a cluster makes rules that its types know, and hands out every dashboard', { timeout: 60_000 }, () => {
   const script = /```sh\n(for name in recording[^]*?)```/.exec(PAGE)![1]!;
-  const folder = mkdtempSync(join(tmpdir(), 'headgate-kubectl-'));
+  const folder = scratchFolder();
   // In place of kubectl: writes down what it is asked, and what it is to apply.
   const kubectl = join(folder, 'kubectl');
   writeFileSync(
@@ -64,7 +64,7 @@ test.each([
   ['the rules themselves', readFileSync(join(ROOT, 'deploy/prometheus/rules/alerts.yml'), 'utf8')],
 ])('the sed of %s puts the address of the runbooks into every alert', (_, text) => {
   const expression = /sed -i '(s\|https:\/\/runbooks[^']*)'/.exec(text)![1]!;
-  const folder = mkdtempSync(join(tmpdir(), 'headgate-sed-'));
+  const folder = scratchFolder();
   const file = join(folder, 'alerts.yml');
   writeFileSync(file, execFileSync('sed', [expression, 'deploy/prometheus/rules/alerts.yml'], { cwd: ROOT }));
   const [{ groups }] = documents(file) as [Rules['spec']];

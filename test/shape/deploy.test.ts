@@ -1,6 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -9,6 +8,7 @@ import { EXIT_INVALID } from '../../gateway/config/exit-codes.ts';
 import { defaultSettings } from '../../gateway/config/schema/settings.ts';
 import { VERSION } from '../../gateway/core/version.ts';
 import { COMMANDS } from '../../scripts/commands/table.ts';
+import { scratchFolder } from '../supervisor/support/scratch.ts';
 import { Compose, laidOver } from './deploy/compose.ts';
 import { environmentOfImage, interpolated, listOf, stageOf, startedWith } from './deploy/containers.ts';
 import { findings } from './deploy/findings.ts';
@@ -42,7 +42,7 @@ describe.each(UNITS)('%s', (name) => {
 });
 
 test.skipIf(!has('systemd-analyze', '--version'))('systemd finds nothing wrong with the units', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'headgate-units-'));
+  const folder = scratchFolder();
   // Where it is installed is not where it will be: any program that is there does for the check.
   for (const unit of UNITS) writeFileSync(join(folder, unit), text(`systemd/${unit}`).replace('/usr/local/bin/headgate', '/bin/true'));
   const { status, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', ...UNITS.map((unit) => join(folder, unit))], {
@@ -238,7 +238,7 @@ test.skipIf(!has('caddy', 'version'))('caddy finds nothing wrong with the Caddyf
 });
 
 test.skipIf(!has('nginx', '-v'))("nginx finds nothing wrong with the fleet's settings", () => {
-  const folder = mkdtempSync(join(tmpdir(), 'headgate-nginx-'));
+  const folder = scratchFolder();
   for (const name of ['fleet.conf', 'headgate-proxy.conf']) writeFileSync(join(folder, name), text(`nginx/${name}`));
   writeFileSync(join(folder, 'nginx.conf'), `pid ${folder}/pid; error_log stderr; events {} http { include fleet.conf; }`);
   const { status, stderr } = spawnSync('nginx', ['-t', '-p', folder, '-c', join(folder, 'nginx.conf')], { encoding: 'utf8' });

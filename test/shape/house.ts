@@ -303,6 +303,7 @@ export const ROOMS: readonly Room[] = [
     idea: 'the file that is attached to an issue: its parts, each within its bytes and its time',
     knows: [
       'gateway/bundle/veil',
+      'gateway/canary',
       'gateway/config',
       'gateway/config/schema',
       'gateway/core',
@@ -861,7 +862,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'scripts/commands/past',
     idea: 'what has happened, and what engines have printed, for a terminal',
-    knows: ['gateway/core/history', 'gateway/core/secrets'],
+    knows: ['gateway/core', 'gateway/core/history', 'gateway/core/secrets'],
   },
   {
     path: 'scripts/commands/line',

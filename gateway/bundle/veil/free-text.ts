@@ -1,19 +1,13 @@
 import { plainText } from '../../core/secrets/plain-text.ts';
 import { withoutSecrets } from '../../core/secrets/text.ts';
 import type { KnownTexts } from './known-texts.ts';
+import { ENDPOINT, shownPath } from './paths.ts';
 import type { Kind, StandIns } from './stand-ins.ts';
 
 /** Places that everybody may know of, and that say what was asked for: a model of the hub, a page of documentation. */
 const PUBLIC =
   /(?:^|\.)(?:huggingface\.co|hf\.co|vllm\.ai|github\.com|pypi\.org|pytorch\.org|nvidia\.com|python\.org|nodejs\.org|ray\.io|modelscope\.cn)$/i;
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|0\.0\.0\.0|\[?::1?\]?)$/i;
-/** Folders of the system, in which no person's name lies. */
-const SYSTEM = /^\/(?:usr|opt|proc|sys|dev|lib|lib64|bin|sbin|etc|run|tmp|var\/(?:lib|log|run|tmp)|app|workspace|vllm-workspace)(?:\/|$)/;
-/** What is a path of an API, and of no disk. */
-const ENDPOINT =
-  /^\/(?:v1|admin|debug|console|metrics|stats|health|livez|readyz|startupz|version|ping|tokenize|detokenize|wake_up|sleep|is_sleeping|pause|resume|docs|openapi\.json|redoc|invocations|load|server_info)(?:[/?]|$)/;
-/** From here on a path says what the code is, and not whose. */
-const CODE = /\/(?:(?:site|dist)-packages|node_modules|headgate|gateway|supervisor|scripts)\/.*$/;
 
 const MOST_CHARS = 1_000;
 const MARGIN = 4_000;
@@ -73,15 +67,6 @@ function shownPlace(text: string, to: (kind: Kind, text: string) => string): str
   if (PUBLIC.test(url.hostname)) return `${url.origin}${url.pathname}`;
   if (!LOOPBACK.test(url.hostname)) return to('url', text);
   return ENDPOINT.test(url.pathname) ? `${url.protocol}//${url.host}${url.pathname}` : `${url.protocol}//${url.host}`;
-}
-
-/** Of code and of the system as it is; of the rest nothing. */
-export function shownPath(text: string, to: (kind: Kind, text: string) => string): string {
-  if (ENDPOINT.test(text) || SYSTEM.test(text)) return text;
-  const code = CODE.exec(text)?.[0];
-  if (code !== undefined) return `…${code}`;
-  // A fraction, or a unit: no path.
-  return (text.match(/[\\/]/g)?.length ?? 0) < 2 && !/^[~A-Za-z]/.test(text) ? text : to('path', text);
 }
 
 /** Names of code are long, too: words with underscores, dashes or slashes between, none of them a heap of digits and letters. */

@@ -16,7 +16,7 @@ import type { Veil } from './veil.ts';
  *   args    the same as a command line
  *   or a kind: something that stands in its place
  */
-export type LeafRule = 'plain' | 'word' | 'time' | 'model' | 'worker' | 'text' | 'foreign' | 'place' | 'flags' | 'args' | 'count' | Kind;
+export type LeafRule = 'plain' | 'word' | 'time' | 'model' | 'worker' | 'text' | 'foreign' | 'place' | 'flags' | 'args' | Kind;
 
 export type Rule = LeafRule | readonly [Rule] | { readonly [field: string]: Rule } | Each;
 
@@ -57,7 +57,6 @@ export function allowed(value: unknown, rule: Rule, veil: Veil): unknown {
 }
 
 function leaf(value: unknown, rule: LeafRule, veil: Veil): unknown {
-  if (rule === 'count') return Array.isArray(value) ? value.length : isGroup(value) ? Object.keys(value).length : OUT;
   if (rule === 'args') return Array.isArray(value) ? shownArgs(value.map(String), veil) : OUT;
   if (rule === 'flags') return isGroup(value) ? shownFlags(value, veil) : OUT;
   if (Array.isArray(value)) return value.map((inner) => leaf(inner, rule, veil));

@@ -99,7 +99,7 @@ export function Chart({ label, lines, show, whole = false }) {
   </div>`;
 }
 
-/** @param {{ lines: readonly Line[] }} props */
+/** @param {{ lines: readonly { label: string, tone: string }[] }} props */
 export function Legend({ lines }) {
   return html`<ul class="legend">
     ${lines.map(({ label, tone }) => html`<li><i class=${`ink-${tone}`}></i>${label}</li>`)}

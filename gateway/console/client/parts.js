@@ -61,6 +61,24 @@ export function Waves() {
   </svg>`;
 }
 
+/** Where words are typed that what is shown must have. @param {{ label: string, hint: string, value: string, set: (text: string) => void }} props */
+export function Find({ label, hint, value, set }) {
+  return html`<input
+    type="search"
+    aria-label=${label}
+    placeholder=${hint}
+    value=${value}
+    onInput=${(/** @type {any} */ event) => set(event.target.value)}
+  />`;
+}
+
+/** One of several, each with its word. @param {{ label: string, of: string[][], value: string, set: (one: string) => void }} props */
+export function Choice({ label, of, value, set }) {
+  return html`<div class="actions" role="group" aria-label=${label}>
+    ${of.map(([one, word]) => html`<button aria-pressed=${value === one} onClick=${() => set(one)}>${word}</button>`)}
+  </div>`;
+}
+
 /**
  * A button that asks before it does what cannot be taken back.
  * @param {{ label: string, question: string, detail?: string, act: () => any, tone?: string, disabled?: boolean }} props

@@ -14,6 +14,7 @@ const STALE_MS = 3_500;
 /** loading: nothing yet · out: who looks has not signed in · live · stale: what is shown is old · lost: it was refused, or nobody answers */
 export const link = signal(/** @type {'loading' | 'out' | 'live' | 'stale' | 'lost'} */ ('loading'));
 const LOST = 'The connection is lost.';
+const SILENT = 'The gateway does not answer.';
 /** Why nothing comes. */
 export const why = signal(LOST);
 /** Why who had signed in has to do so again. */
@@ -41,7 +42,9 @@ let source = null;
 let heardNow = 0;
 
 export function connect() {
-  source?.close();
+  leave();
+  // Until the first word comes it has as long as for any other.
+  heardNow = performance.now();
   source = new EventSource('/admin/events');
   source.addEventListener('snapshot', (event) => {
     const data = JSON.parse(event.data);
@@ -73,6 +76,17 @@ export function connect() {
   source.addEventListener('error', () => void onTrouble());
 }
 
+function leave() {
+  source?.close();
+  source = null;
+}
+
+/** Who does not look needs no news. */
+function attend() {
+  if (document.hidden) leave();
+  else if (source === null && link.value !== 'out') connect();
+}
+
 /** @param {Ended[]} calls */
 function newestFirst(calls) {
   let [early, whole] = [0, 0];
@@ -102,28 +116,23 @@ async function onTrouble() {
   const body = answer === null || answer.ok ? null : await answer.json().catch(() => null);
   why.value = body?.error?.message ?? LOST;
   link.value = 'lost';
-  setTimeout(connect, 2_000);
+  setTimeout(attend, 2_000);
 }
 
 /** @param {Response} answer */
 async function goOut(answer) {
+  // It would go on, and open the door again.
+  leave();
   const body = answer.status === 403 ? await answer.json().catch(() => null) : null;
   whyOut.value = body?.error?.message ?? 'You are signed out: the key is another now, or a week is over.';
   link.value = 'out';
 }
 
 setInterval(() => {
-  if (link.value === 'live' && performance.now() - heardNow > STALE_MS) link.value = 'stale';
+  if (link.value === 'live' && !document.hidden && performance.now() - heardNow > STALE_MS) link.value = 'stale';
 }, 1_000);
 
-// Who does not look needs no news.
-document.addEventListener('visibilitychange', () => {
-  if (link.value === 'out') return;
-  if (document.hidden) {
-    source?.close();
-    source = null;
-  } else if (source === null) connect();
-});
+document.addEventListener('visibilitychange', attend);
 
 /** @param {Status} next */
 function tellStatus(next) {
@@ -148,11 +157,10 @@ export function say(text, bad = false) {
   }, 7_000);
 }
 
-/**
- * Reads what an operator may. @param {string} path @returns {Promise<any>}
- */
-export async function read(path) {
-  const answer = await fetch(path);
+/** Asks for what an operator may have. @param {string} path @param {RequestInit} [how] @returns {Promise<any>} */
+export async function read(path, how) {
+  const answer = await fetch(path, how).catch(() => null);
+  if (answer === null) throw new Error(SILENT);
   if (answer.status === 401) await goOut(answer);
   const body = await answer.json().catch(() => null);
   if (!answer.ok) throw new Error(body?.error?.message ?? `The gateway answered ${answer.status}.`);
@@ -162,14 +170,11 @@ export async function read(path) {
 /** Tells the gateway to do something, and the operator what came of it. @param {string} path @returns {Promise<any>} */
 export async function order(path) {
   try {
-    const answer = await fetch(path, { method: 'POST' });
-    if (answer.status === 401) return await goOut(answer).then(() => null);
-    const body = await answer.json();
-    if (answer.ok) say(body.message ?? 'Done.');
-    else say(body.error.message, true);
-    return answer.ok ? body : null;
-  } catch {
-    say('The gateway does not answer.', true);
+    const body = await read(path, { method: 'POST' });
+    say(body?.message ?? 'Done.');
+    return body;
+  } catch (error) {
+    if (link.value !== 'out') say(/** @type {Error} */ (error).message, true);
     return null;
   }
 }
@@ -185,14 +190,13 @@ export async function signIn(key) {
     }
     return (await answer.json()).error.message;
   } catch {
-    return 'The gateway does not answer.';
+    return SILENT;
   }
 }
 
 export async function signOut() {
   await fetch('/console/session', { method: 'DELETE' }).catch(() => null);
-  source?.close();
-  source = null;
+  leave();
   status.value = null;
   whyOut.value = null;
   link.value = 'out';

@@ -1,3 +1,4 @@
+import { CARD } from '../../../gateway/bundle/common-rules.ts';
 import { allowed, type Rule } from '../../../gateway/bundle/veil/rule.ts';
 import type { Veil } from '../../../gateway/bundle/veil/veil.ts';
 import { problemText, type SettingsProblem } from '../../../gateway/config/schema/problems.ts';
@@ -8,20 +9,14 @@ const DOCTOR_MS = 10_000;
 
 const PROFILE = { name: 'model', title: 'text', reason: 'text', tuning: 'model' } as const satisfies Rule;
 const GPU = {
-  index: 'plain',
-  uuid: 'gpu',
-  name: 'text',
+  ...CARD,
   memory_gib: 'plain',
   usable_gib: 'plain',
   free_gib: 'plain',
   compute_cap: 'plain',
   driver: 'word',
   driver_advice: 'text',
-  utilization_ratio: 'plain',
-  temperature_celsius: 'plain',
-  power_watts: 'plain',
   display: 'plain',
-  simulated: 'plain',
   fault: 'text',
   held_by: [{ pid: 'plain', memory_gib: 'plain' }],
 } as const satisfies Rule;

@@ -13,6 +13,7 @@ const MOST_OF_ONE = 100;
  * turn a story around.
  */
 export function* merge(taps: readonly Tap[], waits: (line: Line) => boolean = () => false): Generator<Line> {
+  for (const tap of taps) tap.look();
   let last: Tap | null = null;
   for (;;) {
     let first: Tap | null = null;

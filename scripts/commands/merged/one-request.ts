@@ -12,6 +12,8 @@ const LOOKED_INTO_MS = 5_000;
 const MOST_LINES = 200;
 /** Of the engine's lines for requests, which name none: where more may be its own, they say nothing of it. */
 const MOST_ACCESSES = 8;
+/** Until it is known how many there are, what stands behind the first is held: more than this is told without them. */
+const MOST_HELD = 100_000;
 
 /** Shows what is known of one request, and what others said while it ran. @returns why there is nothing; null: it was found */
 export async function aroundRequest(clock: Clock, question: Question, id: string, stateDir: string): Promise<string | null> {
@@ -38,23 +40,42 @@ export async function aroundRequest(clock: Clock, question: Question, id: string
   const told = ended + (own.some(isTrouble) ? LOOKED_INTO_MS : 0);
   const workers = new Set(own.map(workerOf));
   const asked = new Set(own.map(({ data }) => `${String(data?.['method'])} ${String(data?.['route'])}`));
-  const isAccess = ({ origin, source, text, atMs, sinceMs = atMs }: Line): boolean => {
-    const [, method, path] = (origin === 'engine' && workers.has(source) && ACCESS.exec(text)) || [];
+  const isAsked = ({ source, text, atMs, sinceMs = atMs }: Line): boolean => {
+    const [, method, path] = (workers.has(source) && ACCESS.exec(text)) || [];
     if (method === undefined || !asked.has(`${method} ${String(path).split('?')[0]}`)) return false;
     return sinceMs <= ended + AROUND_MS && atMs >= began - AROUND_MS;
   };
-  const rest = { ...question, fromMs: began - AROUND_MS, isPlain: false, follow: false };
-  const none = () => Promise.resolve(true);
-  const accesses = await tell(clock, { ...rest, isWanted: isAccess, lines: MOST_ACCESSES + 1, show: none });
+  let accesses = 0;
+  let held: Line[] = [];
+  const { lines: most, show } = question;
+  const showHeld = (): Promise<boolean> => {
+    const some = accesses > MOST_ACCESSES ? held.filter((line) => !isAccess(line)) : held;
+    held = [];
+    return show(most === null ? some : some.slice(Math.max(0, some.length - most)));
+  };
   await tell(clock, {
-    ...rest,
+    ...question,
+    fromMs: began - AROUND_MS,
+    lines: most === null ? null : most + MOST_ACCESSES,
+    isPlain: false,
+    follow: false,
     isWanted(line) {
       if (isOwn(line)) return true;
-      if (ACCESS.test(line.text) && line.origin === 'engine') return accesses <= MOST_ACCESSES && isAccess(line);
+      if (isAccess(line)) return isAsked(line) && ++accesses <= MOST_ACCESSES;
       return (line.sinceMs ?? line.atMs) <= (line.origin === 'engine' ? ended : told) + AROUND_MS && isSurrounding(line, workers);
     },
+    async show(lines) {
+      for (const line of lines) held.push(line);
+      if (held.length > MOST_HELD) accesses = Infinity;
+      return accesses > 0 && accesses <= MOST_ACCESSES ? true : showHeld();
+    },
   });
+  await showHeld();
   return null;
+}
+
+function isAccess({ origin, text }: Line): boolean {
+  return origin === 'engine' && ACCESS.test(text);
 }
 
 function beganAt({ atMs, data }: Line): number {

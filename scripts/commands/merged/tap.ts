@@ -1,5 +1,5 @@
+import { LineReader } from '../past/line-reader.ts';
 import type { Line, Parser } from './line.ts';
-import { LineReader } from './line-reader.ts';
 
 interface TapOptions {
   readonly path: string;
@@ -23,16 +23,23 @@ export class Tap {
   readonly #reader: LineReader;
   #queue: Line[] = [];
   #next = 0;
+  /** It is read to its end, and need not be asked for each line of others. */
+  #isDry = false;
 
   constructor(options: TapOptions) {
     this.#options = options;
     this.#reader = new LineReader(options.path, options.offset, options.onTrouble);
   }
 
-  /** The next line, which stays the next until it is taken; null: there is none now. */
+  /** A file that goes on may have more by now. */
+  look(): void {
+    if (this.#options.isLive) this.#isDry = false;
+  }
+
+  /** The next line, which stays the next until it is taken; null: there is none until the next look. */
   peek(): Line | null {
     const ahead = this.#options.isShared ? SHARED_LINES : 1;
-    while (this.#queue.length - this.#next < ahead && this.#fill());
+    while (!this.#isDry && this.#queue.length - this.#next < ahead) this.#isDry = !this.#fill();
     return this.#queue[this.#next] ?? null;
   }
 

@@ -7,18 +7,44 @@ import { GatewayError } from '../../../gateway/core/errors.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 import { veilOver } from './veil-over.ts';
 
+/** What a part of this value takes, in bytes. */
+function takes(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify({ x: value }, null, 2)) - Buffer.byteLength('{\n  "x": \n}');
+}
+
 test.each([
   ['a list', Array.from({ length: 10_000 }, (_, i) => `line ${i}`)],
   ['a group', Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`n${i}`, i]))],
-  ['groups in lists', Array.from({ length: 5_000 }, (_, i) => ({ a: i, b: ['x'.repeat(50)] }))],
-  ['quotes and signs that take more bytes', Array.from({ length: 5_000 }, () => 'ü€𝄞')],
-  ['one long text', 'x𝄞'.repeat(100_000)],
-])('%s is cut with a mark, and what is first stays', (_, value) => {
-  const cut = bounded(value, 20_000);
+  ['groups in lists', Array.from({ length: 5_000 }, (_, i) => ({ a: i, b: ['x'.repeat(50)], c: {}, d: [] }))],
+  ['signs that take more bytes', Array.from({ length: 5_000 }, () => 'ü€𝄞')],
+  ['quotes, which JSON writes with escapes', Array.from({ length: 5_000 }, () => 'metric{a="b",c="d"} \\ \u0001 1')],
+  ['names with escapes', Object.fromEntries(Array.from({ length: 5_000 }, (_, i) => [`"\t${i}"`, 1.123456789012345]))],
+])('%s is cut with a mark at its bytes, as JSON has them, and what is first stays', (_, value) => {
+  for (const bytes of [20_000, 20_001, 20_050]) {
+    const cut = bounded(value, bytes);
+    expect(cut.isCut).toBe(true);
+    expect(takes(cut.value)).toBeLessThanOrEqual(bytes);
+    // No more is missing than one more would have taken.
+    expect(takes(cut.value)).toBeGreaterThan(bytes - 450);
+    expect(JSON.stringify(cut.value)).toMatch(/\d+ more/);
+  }
+});
+
+test('what takes exactly its bytes and a mark is whole', () => {
+  const value = { a: [1, 'two "2"', null, true, { b: {} }] };
+  const most = Array.from({ length: 400 }, (_, bytes) => bytes).find((bytes) => !bounded(value, bytes).isCut)!;
+  expect(bounded(value, most).value).toEqual(value);
+  // So much is kept for the marks of three groups.
+  expect(most - takes(value)).toBeLessThan(150);
+  for (let bytes = 0; bytes < most; bytes += 1)
+    expect(takes(bounded(value, bytes).value)).toBeLessThanOrEqual(Math.max(bytes, '"(cut)"'.length));
+});
+
+test('a long text is cut, says so, and stays text', () => {
+  const cut = bounded(['x𝄞'.repeat(100_000)], 20_000);
   expect(cut.isCut).toBe(true);
-  const text = JSON.stringify(cut.value, null, 2);
-  expect(Buffer.byteLength(text)).toBeLessThan(40_000);
-  expect(text).toMatch(/\d+ (?:more|characters)/);
+  const text = JSON.stringify(cut.value);
+  expect(text).toMatch(/\d+ characters cut/);
   expect(text.isWellFormed()).toBe(true);
 });
 
@@ -45,9 +71,10 @@ test('a part that fails, hangs or is too long costs no other, and is told of wit
     { part: 'fails', why: 'it could not be made (TypeError ENOENT)' },
     { part: 'hangs', why: 'it was not there within 3 s' },
     { part: 'none', why: 'there is none here' },
-    { part: 'huge', why: expect.stringMatching(/cut|no room/) as unknown },
-    ...(bundle['huge'] === undefined ? [{ part: 'huge', why: 'no room was left for it' }] : []),
+    { part: 'huge', why: 'cut to some 5056 KiB; marks say where' },
   ]);
+  expect((bundle['huge'] as string[]).at(-1)).toMatch(/^\(\d+ more cut\)$/);
+  expect(Buffer.byteLength(text)).toBeGreaterThan(MOST_BYTES - 65 * 1024);
   expect(bundle['late']).toBe('there');
   expect(text).not.toContain('10.0.0.1');
 });

@@ -66,4 +66,8 @@ test('an id that a client chose is not shown, and a sentence about keys that are
   const veil = await veilOver([]);
   expect(shownLine({ event: 'request.end', request_id: 'bob@example.com' }, veil)).toMatchObject({ request_id: '<id #1, 15 characters>' });
   expect(shownLine({ event: 'keys.changed', msg: 'old-tenant is gone' }, veil)).toEqual({ event: 'keys.changed' });
+  expect(shownLine({ event: 'config.trial', owner: 'bob-smith', msg: 'bob-smith tries settings for 9 s.' }, veil)).toEqual({
+    event: 'config.trial',
+    owner: '<name #1, 9 characters>',
+  });
 });

@@ -149,6 +149,25 @@ test('following a log goes on through a cut and through a new start', async () =
   expect(seen).toBe('more\ncut\na new start that says more\né\n');
 });
 
+test('what is said between the last look and the moment at which a file gives way is not lost', async () => {
+  const path = join(scratchFolder(), 'a.log');
+  writeFileSync(path, 'old\n');
+  let seen = '';
+  const over = new AbortController();
+  const done = follow(path, lastLines(path, 1).end, (text) => (seen += text), over.signal);
+  appendFileSync(path, 'one\n');
+  await until(() => seen === 'one\n', 'the first line is shown');
+  appendFileSync(path, 'last words\nno end');
+  renameSync(path, `${path}.1`);
+  writeFileSync(path, 'a new start\n');
+  await until(() => seen.endsWith('a new start\n'), 'the new start is shown');
+  appendFileSync(`${path}.1`, ', but for this\n');
+  await until(() => seen.endsWith('this\n'), 'so is what comes to the old one');
+  over.abort();
+  await done;
+  expect(seen).toBe('one\nlast words\nno end\na new start\n, but for this\n');
+});
+
 test('logs are found by worker, those of several models by the latest, and nothing else is taken for one', () => {
   const folder = scratchFolder();
   mkdirSync(join(folder, 'logs'));

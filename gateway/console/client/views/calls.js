@@ -1,7 +1,8 @@
 import { useState } from 'preact/hooks';
+import { Legend } from '../chart.js';
 import { html } from '../html.js';
 import { millis, NONE, number, sentence, shortModel } from '../format.js';
-import { Empty, Panel, Pill } from '../parts.js';
+import { Choice, Empty, Find, Panel, Pill } from '../parts.js';
 import * as store from '../store.js';
 import { clockTime, exactly, zone } from '../when.js';
 
@@ -58,22 +59,11 @@ export function Calls() {
           toggle=${() => setOpen(open === call.id ? '' : call.id)}
         />`,
     );
-  const legend = html`<ul class="legend">
-    ${PARTS.map(({ label, tone }) => html`<li><i class=${`ink-${tone}`}></i>${label}</li>`)}
-  </ul>`;
   return html`<div class="filter">
-      <input
-        type="search"
-        aria-label="Find calls"
-        placeholder="Id, model, key, worker…"
-        value=${wanted}
-        onInput=${(/** @type {any} */ event) => setWanted(event.target.value)}
-      />
-      <div class="actions" role="group" aria-label="Which calls">
-        ${KINDS.map((name) => html`<button aria-pressed=${kind === name} onClick=${() => setKind(name)}>${sentence(name)}</button>`)}
-      </div>
+      <${Find} label="Find calls" hint="Id, model, key, worker…" value=${wanted} set=${setWanted} />
+      <${Choice} label="Which calls" of=${KINDS.map((name) => [name, sentence(name)])} value=${kind} set=${setKind} />
     </div>
-    <${Panel} title=${`In flight: ${number(live.length)}`} aside=${legend}>
+    <${Panel} title=${`In flight: ${number(live.length)}`} aside=${html`<${Legend} lines=${PARTS} />`}>
       ${flowing.length === 0 ? html`<p class="calm">Nothing at the moment.</p>` : html`<${Table} rows=${rows(flowing)} />`}
     <//>
     <${Panel}

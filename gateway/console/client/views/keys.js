@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import { html } from '../html.js';
 import { count, NONE, number, percent, rate, shortModel } from '../format.js';
-import { Empty, Meter, Panel, Problem, useLoaded } from '../parts.js';
+import { Choice, Empty, Find, Meter, Panel, Problem, useLoaded } from '../parts.js';
 import * as store from '../store.js';
 
 /** @typedef {import('../../../http/pages/admin-answers.ts').AdminKeys['keys'][number]} Key */
@@ -44,16 +44,8 @@ export function Keys() {
   );
   const most = Math.max(1, ...used.map(tokensOf));
   return html`<div class="filter">
-      <input
-        type="search"
-        aria-label="Find keys"
-        placeholder="Find a key"
-        value=${wanted}
-        onInput=${(/** @type {any} */ event) => setWanted(event.target.value)}
-      />
-      <div class="actions" role="group" aria-label="Used since">
-        ${SPANS.map(([span, name]) => html`<button aria-pressed=${since === span} onClick=${() => setSince(span)}>${name}</button>`)}
-      </div>
+      <${Find} label="Find keys" hint="Find a key" value=${wanted} set=${setWanted} />
+      <${Choice} label="Used since" of=${SPANS} value=${since} set=${setSince} />
     </div>
     ${[list.problem, usage.problem, usage.value?.problem].map((problem) => problem && html`<${Problem} problem=${problem} />`)}
     <${Panel}

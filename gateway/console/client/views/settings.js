@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import { html } from '../html.js';
 import { gib, number, seconds, sentence } from '../format.js';
-import { Ask, Panel, Problem, useLoaded } from '../parts.js';
+import { Ask, Find, Panel, Problem, useLoaded } from '../parts.js';
 import * as store from '../store.js';
 
 /** @typedef {{ path: string, value: unknown, origin: string }} Setting */
@@ -32,13 +32,7 @@ export function Settings() {
     </p>
     ${value.warnings.map((/** @type {string} */ warning) => html`<div class="callout warn"><p>${warning}</p></div>`)}
     <div class="filter">
-      <input
-        type="search"
-        aria-label="Find settings"
-        placeholder="Find a setting"
-        value=${wanted}
-        onInput=${(/** @type {any} */ event) => setWanted(event.target.value)}
-      />
+      <${Find} label="Find settings" hint="Find a setting" value=${wanted} set=${setWanted} />
       <button aria-pressed=${changedOnly} onClick=${() => setChangedOnly(!changedOnly)}>
         Only what was set (${number(all.filter(({ origin }) => origin !== 'default').length)})
       </button>

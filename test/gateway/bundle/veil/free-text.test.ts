@@ -16,6 +16,18 @@ describe('a free text', () => {
     ['POST /v1/chat/completions took 0.11.0 s, 3/4 of it', 'POST /v1/chat/completions took 0.11.0 s, 3/4 of it'],
     ['see https://docs.vllm.ai/en/latest/usage.html', 'see https://docs.vllm.ai/en/latest/usage.html'],
     ['/usr/lib/python3/x.py', '/usr/lib/python3/x.py'],
+    ['no space in /tmp, /dev/shm and /var/lib/headgate', 'no space in /tmp, /dev/shm and /var/lib/headgate'],
+    ['/proc/self/limits, /sys/fs/cgroup/memory.max and /dev/nvidia0', '/proc/self/limits, /sys/fs/cgroup/memory.max and /dev/nvidia0'],
+    ['/usr/local/bin/headgate reads /etc/headgate/headgate.yaml', '/usr/local/bin/headgate reads …/headgate.yaml'],
+    ['at /opt/headgate/dist/scripts/headgate.js:3:1', 'at …/scripts/headgate.js:3:1'],
+    // A folder that everybody has may hold one that is named after a client.
+    ['no file /opt/acme-bank/weights', 'no file /opt/<path #1, 17 characters>'],
+    ['/tmp/acme-bank.sock, /etc/acme-bank/ca.pem', '/tmp/<path #1, 14 characters>, /etc/<path #2, 16 characters>'],
+    ['/var/lib/headgate/acme-bank/x', '/var/lib/headgate/<path #1, 11 characters>'],
+    ['/proc/1/root/acme-bank', '<path #1, 22 characters>'],
+    ['/dev/acme-bank/x, /usr/local/acme-bank', '<path #1, 16 characters>, /usr/local/<path #2, 9 characters>'],
+    ['/home/bob/headgate/acme-bank/x.py', '<path #1, 33 characters>'],
+    ['/acme-bank is full', '<path #1, 10 characters> is full'],
     ['/home/bob/venv/lib/site-packages/vllm/engine.py', '…/site-packages/vllm/engine.py'],
     ['2026-01-02T03:04:05Z 00:00:01<00:02 worker-1 is ready', '2026-01-02T03:04:05Z 00:00:01<00:02 worker-1 is ready'],
   ])('%s', async (text, shown) => expect((await veilOver([])).text(text)).toBe(shown));

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
-import { openFile } from '../past/open-file.ts';
+import { openFile } from './open-file.ts';
 
 const PIECE_BYTES = 64 * 1024;
 /** What is kept of a line, in characters: more than the longest of ours. */

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 
 interface FileEnds {
@@ -14,7 +15,8 @@ interface FileEnds {
  */
 export async function fileEnds(path: string, headBytes: number, tailBytes: number): Promise<FileEnds | null> {
   try {
-    await using file = await open(path, 'r');
+    // A pipe by that name would be waited for without end.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const info = await file.stat();
     if (!info.isFile()) return null;
     const { size } = info;

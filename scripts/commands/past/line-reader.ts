@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../../../gateway/core/clock.ts';
-import { statOf } from '../past/open-file.ts';
+import { statOf } from './open-file.ts';
 import { OpenLines } from './open-lines.ts';
 
 /** Others write on to a file that has given way until they see it, in two seconds. */
