@@ -1,4 +1,5 @@
 import type { Pace } from '../calls/run-load.ts';
+import { meanRate } from './mean-rate.ts';
 import type { Summary } from './summary.ts';
 
 /** A load whose own calls were later than this, for one of a hundred, measured itself. Milliseconds; inference-perf has the same. */
@@ -23,7 +24,8 @@ export function validityOf(pace: Pace, sentMs: readonly number[], { scheduleDela
   if (pace.kind === 'closed') return { wantedRate: null, achievedRate: null, problems };
   const { at } = pace;
   const spanMs = (at.at(-1) ?? 0) - (at[0] ?? 0);
-  const [wantedRate, achievedRate] = spanMs === 0 ? [null, null] : [rate(at.length, spanMs), rateOf(sentMs, spanMs)];
+  const wantedRate = meanRate(at);
+  const achievedRate = wantedRate === null ? null : (meanRate(sentMs.toSorted(ascending), spanMs) ?? 0);
   if (scheduleDelay.p99 > MOST_DELAY_MS)
     problems.push(
       `one call of a hundred was sent ${Math.round(scheduleDelay.p99)} ms late or more (${MOST_DELAY_MS} allowed): the machine that sends is too slow or too busy`,
@@ -35,11 +37,6 @@ export function validityOf(pace: Pace, sentMs: readonly number[], { scheduleDela
   return { wantedRate, achievedRate, problems };
 }
 
-function rateOf(sentMs: readonly number[], spanMs: number): number {
-  const sent = sentMs.toSorted((a, b) => a - b);
-  return rate(sent.length, Math.max(spanMs, (sent.at(-1) ?? 0) - (sent[0] ?? 0)));
-}
-
-function rate(calls: number, spanMs: number): number {
-  return (calls / spanMs) * 1000;
+function ascending(a: number, b: number): number {
+  return a - b;
 }

@@ -6,6 +6,8 @@ import { isGood, readSlo } from '../../../scripts/load/figures/slo.ts';
 import { summaryOf } from '../../../scripts/load/figures/summary.ts';
 import { validityOf } from '../../../scripts/load/figures/validity.ts';
 import { vllmKeys } from '../../../scripts/load/figures/vllm-keys.ts';
+import { readLoadOptions } from '../../../scripts/load/options.ts';
+import { planLoad } from '../../../scripts/load/plan-load.ts';
 
 const BASE: CallRecord = {
   ...{
@@ -97,12 +99,17 @@ describe('whether it may be believed', () => {
   test('a load that kept up is valid', () => {
     const { problems, wantedRate, achievedRate } = told(() => 3);
     expect(problems).toEqual([]);
-    expect([wantedRate, achievedRate]).toEqual([10.1, 10.1]);
+    // A hundred and one calls have a hundred gaps.
+    expect([wantedRate, achievedRate]).toEqual([10, 10]);
+  });
+  test('the rate that is told beforehand is the one that was asked for', () => {
+    const read = readLoadOptions(['--rate', '10', '--duration', '10s', '--constant'], {});
+    expect(read.kind === 'options' && planLoad(read.options).requestRate).toBeCloseTo(10, 9);
   });
   test('one that was late is not', () =>
     expect(told((i) => (i % 40 === 0 ? 80 : 0)).problems).toEqual([expect.stringContaining('ms late')]));
   test('one that fell behind is not', () =>
-    expect(told((i) => i * 4).problems).toContainEqual(expect.stringContaining('instead of 10.10')));
+    expect(told((i) => i * 4).problems).toContainEqual(expect.stringContaining('instead of 10.00')));
   test('one that nobody answered is not', () => {
     const records = [call({ outcome: 'failed', status: 0, code: 'ECONNREFUSED' })];
     expect(validityOf({ kind: 'closed', clients: 1, calls: 1, forMs: 1 }, [0], summaryOf(records, 1, {})).problems).toEqual([
