@@ -39,7 +39,7 @@ export interface LoadRun {
   readonly wasInterrupted: boolean;
 }
 
-/** A call that is due within this is sent now: a timer is no finer. Milliseconds. */
+/** A timer is no finer than this; the rest is waited for turn by turn. Milliseconds. */
 const NEAR_MS = 0.5;
 /** After so many that were due at once, answers are looked at: they would count as late for our own fault. */
 const AT_ONCE = 32;
@@ -85,8 +85,7 @@ async function openLoop(
   const under = new Set<Promise<void>>();
   for (let i = 0; i < at.length && isOn(signal); i++) {
     const due = at[i]!;
-    const early = due - now();
-    if (early > NEAR_MS) await pause(early, signal);
+    if (now() < due) await until(due, now, signal);
     else if (i % AT_ONCE === 0) await turn();
     while (under.size >= mostAtOnce && isOn(signal)) await Promise.race(under);
     if (!isOn(signal)) break;
@@ -107,6 +106,12 @@ async function closedLoop(
     while (next < calls && now() < forMs && isOn(signal)) await send(next++, now());
   };
   await Promise.all(Array.from({ length: clients }, client));
+}
+
+/** Until this moment or an abort. A timer may fire before its time, and a call that is sent too early would look faster than it was. */
+async function until(due: number, now: () => number, signal?: AbortSignal): Promise<void> {
+  for (let early = due - now(); early > 0 && isOn(signal); early = due - now())
+    await (early > NEAR_MS ? pause(early, signal) : turn());
 }
 
 async function pause(ms: number, signal?: AbortSignal): Promise<void> {

@@ -64,6 +64,14 @@ describe('against a server whose delays are known', () => {
     expect(opened.mean).toBeGreaterThan(closed.mean);
   });
 
+  test('no call is sent before its moment', async () => {
+    // Moments that no timer hits: its steps are whole milliseconds.
+    const at = Float64Array.from({ length: 300 }, (_, i) => i * 3.3 + 0.9);
+    const { records } = await load(target(base, { stream: false }), { kind: 'open', at, mostAtOnce: 1e5 });
+    expect(records.map(({ sentMs, scheduledMs }) => sentMs - scheduledMs).filter((late) => late < 0)).toEqual([]);
+    expect(records).toHaveLength(300);
+  });
+
   test('a call that is held back counts from the moment at which it was due', async () => {
     const { records, mostAtOnce } = await runLoad({
       target: target(base),
