@@ -83,13 +83,18 @@ async function openLoop(
   signal?: AbortSignal,
 ): Promise<void> {
   const under = new Set<Promise<void>>();
+  let onFree = (): void => {};
   for (let i = 0; i < at.length && isOn(signal); i++) {
     const due = at[i]!;
     if (now() < due) await until(due, now, signal);
     else if (i % AT_ONCE === 0) await turn();
-    while (under.size >= mostAtOnce && isOn(signal)) await Promise.race(under);
+    // A race of all that are under way would look at each of them for each that ends.
+    while (under.size >= mostAtOnce && isOn(signal)) await new Promise<void>((resolve) => void (onFree = resolve));
     if (!isOn(signal)) break;
-    const sent = send(i, due).finally(() => under.delete(sent));
+    const sent = send(i, due).finally(() => {
+      under.delete(sent);
+      onFree();
+    });
     under.add(sent);
   }
   await Promise.all(under);

@@ -1,6 +1,6 @@
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { CallRecord } from '../../../scripts/load/calls/call-record.ts';
 import { type Pace, runLoad } from '../../../scripts/load/calls/run-load.ts';
 import type { Target } from '../../../scripts/load/calls/target.ts';
@@ -84,6 +84,17 @@ describe('against a server whose delays are known', () => {
     const last = records.toSorted((a, b) => b.scheduledMs - a.scheduledMs)[0]!;
     expect(last.sentMs - last.scheduledMs).toBeGreaterThan(1000);
     expect(ttftOf(last)).toBeGreaterThan(1000);
+  });
+
+  test('of calls that wait for a place each is looked at so many times, however many are under way', async () => {
+    const looks = vi.spyOn(Promise.prototype, 'then');
+    const at = new Float64Array(400);
+    const { records } = await load(target(base, { stream: false }), { kind: 'open', at, mostAtOnce: 100 });
+    const seen = looks.mock.calls.length;
+    looks.mockRestore();
+    expect(records).toHaveLength(400);
+    // A race of a hundred for each of three hundred that end would be 30,000.
+    expect(seen).toBeLessThan(400 * 30);
   });
 
   test('some leave in the middle', async () => {
