@@ -31,7 +31,7 @@ export async function measureLoad(options: LoadOptions, place: Place, signal: Ab
   const { paceText: pace, promptsText: prompts, requestRate, burstiness, mostAtOnce } = planned;
   return {
     ...{ startedAt: run.startedAt, wasInterrupted: run.wasInterrupted, summary, records: run.records, slo, machine },
-    validity: validityOf(planned.pace, sentMs, summary),
+    validity: validityOf(planned.pace, sentMs, summary, run.wasInterrupted),
     asked: { url: base, endpoint, model, stream, label, seed, pace, prompts, requestRate, burstiness, mostAtOnce, cancelShare },
     versions: { headgate: place.version, server: facts.version },
   };

@@ -106,9 +106,10 @@ export class Call implements Dispatcher.DispatchHandler {
     if (outcome === 'cancelled' || outcome === 'timeout' || outcome === 'unfinished' || code === 'too_large')
       this.#controller?.abort(new Error('the client has gone'));
     const tokensAt = this.#tokensAt;
-    const { index, scheduledMs } = this.#terms.plan;
+    const { index, scheduledMs, heldMs } = this.#terms.plan;
     this.#onEnd({
       ...{ index, scheduledMs, sentMs: this.#sentMs, headMs: this.#headMs, endMs },
+      ...(heldMs > 0 && { heldMs }),
       ...{ firstTokenMs: tokensAt[0] ?? NaN, lastTokenMs: tokensAt.at(-1) ?? NaN, tokensAt },
       ...{ outcome, status: this.#status, code, worker: this.#worker, queueMs: this.#queueMs, windowMs: this.#windowMs },
       inputTokens: this.#usage?.inputTokens ?? 0,

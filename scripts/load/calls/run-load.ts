@@ -52,11 +52,11 @@ export async function runLoad(plan: LoadPlan, { onEnd, signal }: LoadWatcher = {
   const caller = new Caller(plan.target, now);
   const records: CallRecord[] = [];
   let mostAtOnce = 0;
-  const send = async (number: number, scheduledMs: number): Promise<void> => {
+  const send = async (number: number, scheduledMs: number, heldMs = 0): Promise<void> => {
     const index = (plan.firstIndex ?? 0) + number;
     const prompt = plan.prompts(index);
     const cancelAfter = plan.target.stream ? leavesAfter(plan, index, prompt.outputTokens) : null;
-    const ended = caller.send({ index, scheduledMs, prompt, cancelAfter });
+    const ended = caller.send({ index, scheduledMs, heldMs, prompt, cancelAfter });
     mostAtOnce = Math.max(mostAtOnce, caller.underWay);
     const record = await ended;
     records.push(record);
@@ -73,7 +73,7 @@ export async function runLoad(plan: LoadPlan, { onEnd, signal }: LoadWatcher = {
   }
 }
 
-type Send = (number: number, scheduledMs: number) => Promise<void>;
+type Send = (number: number, scheduledMs: number, heldMs?: number) => Promise<void>;
 
 /** Nothing that the server does moves a call's moment; one that comes late all the same counts from the moment at which it was due. */
 async function openLoop(
@@ -84,14 +84,19 @@ async function openLoop(
 ): Promise<void> {
   const under = new Set<Promise<void>>();
   let onFree = (): void => {};
+  let [freeMs, heldUntilMs] = [-Infinity, -Infinity];
   for (let i = 0; i < at.length && isOn(signal); i++) {
     const due = at[i]!;
     if (now() < due) await until(due, now, signal);
     else if (i % AT_ONCE === 0) await turn();
     // A race of all that are under way would look at each of them for each that ends.
-    while (under.size >= mostAtOnce && isOn(signal)) await new Promise<void>((resolve) => void (onFree = resolve));
+    while (under.size >= mostAtOnce && isOn(signal)) {
+      await new Promise<void>((resolve) => void (onFree = resolve));
+      heldUntilMs = freeMs;
+    }
     if (!isOn(signal)) break;
-    const sent = send(i, due).finally(() => {
+    const sent = send(i, due, Math.max(0, heldUntilMs - due)).finally(() => {
+      freeMs = now();
       under.delete(sent);
       onFree();
     });

@@ -24,7 +24,17 @@ export function itlMeanOf({ firstTokenMs, lastTokenMs, tokensAt }: CallRecord): 
   return tokensAt.length > 1 ? (lastTokenMs - firstTokenMs) / (tokensAt.length - 1) : NaN;
 }
 
-/** How late the load itself was, in milliseconds. */
+/** How late it was sent, in milliseconds, whosever fault that was. */
 export function scheduleDelayOf({ sentMs, scheduledMs }: CallRecord): number {
   return Math.max(0, sentMs - scheduledMs);
+}
+
+/** The part of it for which it was held back, because all places of the run were taken. */
+export function heldOf({ heldMs = 0 }: CallRecord): number {
+  return heldMs;
+}
+
+/** The rest: how late the load itself was. */
+export function ownDelayOf(record: CallRecord): number {
+  return Math.max(0, scheduleDelayOf(record) - heldOf(record));
 }

@@ -52,6 +52,7 @@ export function loadPage(result: LoadResult): string {
         ...asked,
         ...validity,
         schedule_delay_p99_ms: summary.scheduleDelay.p99,
+        held_back_p99_ms: summary.held.p99,
         ...result.machine,
         ...result.versions,
       }),

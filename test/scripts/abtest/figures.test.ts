@@ -172,6 +172,10 @@ describe('trust', () => {
     expect(trustOf([[slot(0, 0, [call(1100, 100)]), late]], ['a', 'b'], 1000).problems).toEqual([
       expect.stringContaining('b: one call of a hundred was sent 100 ms late'),
     ]);
+    const held = slot(0, 1, [call(1100, 100, { sentMs: 1200, heldMs: 99 })]);
+    expect(trustOf([[slot(0, 0, [call(1100, 100)]), held]], ['a', 'b'], 1000).problems).toEqual([
+      expect.stringContaining('b: --most-at-once held calls back, one of a hundred until 99 ms late'),
+    ]);
     expect(trustOf([[slot(0, 0, [call(1100, 100)]), slot(0, 1, [call(1100, 100)])]], ['a', 'b'], 1000)).toEqual({
       problems: [],
       notes: [],

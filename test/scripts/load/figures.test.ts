@@ -110,6 +110,35 @@ describe('whether it may be believed', () => {
     expect(told((i) => (i % 40 === 0 ? 80 : 0)).problems).toEqual([expect.stringContaining('ms late')]));
   test('one that fell behind is not', () =>
     expect(told((i) => i * 4).problems).toContainEqual(expect.stringContaining('instead of 10.00')));
+  test('one that was held back says so, and does not blame the machine that sends', () => {
+    const held = [...pace.at].map((scheduledMs, i) => call({ scheduledMs, sentMs: scheduledMs + i * 4, heldMs: i * 4 }));
+    const of = (records: readonly CallRecord[]) =>
+      validityOf(
+        pace,
+        records.map(({ sentMs }) => sentMs),
+        summaryOf(records, 10_000, {}),
+      ).problems;
+    expect(of(held)).toEqual([
+      expect.stringMatching(/^--most-at-once held calls back, one of a hundred until 396 ms late or more/),
+      expect.stringMatching(/instead of 10\.00 .* because --most-at-once held calls back$/),
+    ]);
+    // Half of it by its own fault: both are told.
+    expect(of(held.map((record) => ({ ...record, heldMs: record.heldMs! / 2 }))).slice(0, 2)).toEqual([
+      expect.stringContaining('sent 198 ms late or more (50 allowed): the machine that sends'),
+      expect.stringContaining('--most-at-once held calls back'),
+    ]);
+    // Neither of the two alone is too much.
+    const each = [...pace.at].map((scheduledMs) => call({ scheduledMs, sentMs: scheduledMs + 60, heldMs: 30 }));
+    expect(of(each)).toEqual([expect.stringContaining('sent 60 ms late or more (50 allowed)')]);
+  });
+  test('one that was interrupted is held against what it came to of its schedule', () => {
+    const records = [...pace.at].slice(0, 31).map((scheduledMs) => call({ scheduledMs, sentMs: scheduledMs + 1 }));
+    const sent = records.map(({ sentMs }) => sentMs);
+    expect(validityOf(pace, sent, summaryOf(records, 3000, {}), true)).toEqual({ wantedRate: 10, achievedRate: 10, problems: [] });
+    const unfinished = [call({ outcome: 'unfinished' })];
+    expect(validityOf(pace, [0], summaryOf(unfinished, 10, {}), true).problems).toEqual(['it was interrupted before a call was answered']);
+    expect(validityOf(pace, [], summaryOf([], 10, {}), true).problems).toEqual(['it was interrupted before a call was sent']);
+  });
   test('one that nobody answered is not', () => {
     const records = [call({ outcome: 'failed', status: 0, code: 'ECONNREFUSED' })];
     expect(validityOf({ kind: 'closed', clients: 1, calls: 1, forMs: 1 }, [0], summaryOf(records, 1, {})).problems).toEqual([

@@ -5,7 +5,7 @@ import type { CallRecord } from '../../../scripts/load/calls/call-record.ts';
 import { type Pace, runLoad } from '../../../scripts/load/calls/run-load.ts';
 import type { Target } from '../../../scripts/load/calls/target.ts';
 import { distributionOf } from '../../../scripts/load/figures/distribution.ts';
-import { e2eOf, tpotOf, ttftOf } from '../../../scripts/load/figures/times.ts';
+import { e2eOf, heldOf, tpotOf, ttftOf } from '../../../scripts/load/figures/times.ts';
 import { KnownDelays } from '../../../scripts/load/stub/known-delays.ts';
 import { arrivals } from '../../../scripts/load/workload/arrivals.ts';
 import { seeded } from '../../../scripts/load/workload/seeded.ts';
@@ -84,6 +84,10 @@ describe('against a server whose delays are known', () => {
     const last = records.toSorted((a, b) => b.scheduledMs - a.scheduledMs)[0]!;
     expect(last.sentMs - last.scheduledMs).toBeGreaterThan(1000);
     expect(ttftOf(last)).toBeGreaterThan(1000);
+    // Nearly all of it is the server's doing, and the record says so.
+    expect(heldOf(last)).toBeGreaterThan(1000);
+    expect(heldOf(last)).toBeLessThanOrEqual(last.sentMs - last.scheduledMs);
+    expect(records.filter(({ heldMs }) => heldMs === undefined).length).toBeGreaterThanOrEqual(2);
   });
 
   test('of calls that wait for a place each is looked at so many times, however many are under way', async () => {
