@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { armsOfModels, armsOfSettings } from '../../../scripts/abtest/design/arm.ts';
-import { plannedSlots, seedOfBlock } from '../../../scripts/abtest/design/blocks.ts';
+import { chanceOfBlock, plannedSlots } from '../../../scripts/abtest/design/blocks.ts';
 import { CALLS_OF_A_SLOT, twinPrompts, twinsOfFile } from '../../../scripts/abtest/design/prompts.ts';
 import { comparePairs, compare, type Comparison, type Judging, wholeBlocks } from '../../../scripts/abtest/figures/comparison.ts';
 import { decide } from '../../../scripts/abtest/figures/decision.ts';
@@ -26,7 +26,7 @@ describe('the design', () => {
     expect(Math.min(...counts.values())).toBeGreaterThan(15);
     expect(plannedSlots(3, 200, 7)).toEqual(slots);
     expect(plannedSlots(3, 200, 8)).not.toEqual(slots);
-    expect(new Set(Array.from({ length: 500 }, (_, block) => seedOfBlock(1, block))).size).toBe(500);
+    expect(new Set(Array.from({ length: 500 }, (_, block) => chanceOfBlock(1, block)())).size).toBe(500);
   });
 
   test('prompts of a block are as long for each arm and never the same', () => {
