@@ -80,6 +80,14 @@ describe('arrivals', () => {
     expect(at.length).toBe(120);
   });
 
+  test('nothing is sent in a pause, neither where it begins nor before the first rate', () => {
+    const pauses = [...steady(0, 3), ...steady(0.1, 30), ...steady(0, 10), ...steady(5, 4)];
+    const at = arrivals(pauses, { kind: 'constant' }, seeded(1));
+    const expected = [3, 13, 23, ...Array.from({ length: 20 }, (_, i) => 43 + i / 5)];
+    expect([...at].map((ms) => Math.round(ms) / 1000)).toEqual(expected.map((second) => Math.round(second * 1000) / 1000));
+    expect(Math.max(...arrivals([...steady(2, 5), ...steady(0, 5)], { kind: 'constant' }, seeded(1)))).toBeLessThan(5000);
+  });
+
   test('the curve solves what it says, stage by stage', () => {
     const curve = rateCurve([
       { from: 2, to: 8, seconds: 10 },
