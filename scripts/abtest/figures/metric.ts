@@ -1,8 +1,8 @@
-import type { CallRecord } from '../../load/calls/call-record.ts';
+import { type CallRecord, isError } from '../../load/calls/call-record.ts';
 import { distributionOf } from '../../load/figures/distribution.ts';
 import { isGood, type Slo } from '../../load/figures/slo.ts';
 import { e2eOf, itlMeanOf, tpotOf, ttftOf } from '../../load/figures/times.ts';
-import { counted, isError, type Slot } from './slot.ts';
+import { counted, type Slot } from './slot.ts';
 
 const TIMES = { ttft: ttftOf, e2e: e2eOf, tpot: tpotOf, itl: itlMeanOf } as const;
 const SHAPES = ['mean', 'p50', 'p90', 'p95', 'p99'] as const;

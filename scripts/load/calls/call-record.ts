@@ -14,6 +14,11 @@ export interface CallPlan {
 /** How a call ended. `cancelled`: by the load itself, on purpose. */
 export type Outcome = 'ok' | 'refused' | 'failed' | 'broken' | 'timeout' | 'cancelled' | 'unfinished';
 
+/** Whether a call ended otherwise than it should; not those that the load itself broke off. */
+export function isError({ outcome }: Pick<CallRecord, 'outcome'>): boolean {
+  return outcome !== 'ok' && outcome !== 'cancelled' && outcome !== 'unfinished';
+}
+
 /** One call as its client saw it. Times are milliseconds from the start of the run, by a monotonic clock; NaN where there was none. */
 export interface CallRecord {
   readonly index: number;

@@ -1,4 +1,4 @@
-import type { CallRecord, Outcome } from '../calls/call-record.ts';
+import { type CallRecord, isError, type Outcome } from '../calls/call-record.ts';
 import { type Distribution, distributionOf } from './distribution.ts';
 import { isGood, type Slo } from './slo.ts';
 import { type Lateness, latenessOf } from './lateness.ts';
@@ -34,7 +34,7 @@ export function summaryOf(records: readonly CallRecord[], durationMs: number, sl
   const whole = records.filter(({ outcome }) => outcome === 'ok');
   const seconds = durationMs / 1000;
   const [inputTokens, outputTokens, cachedTokens] = [sum(whole, 'inputTokens'), sum(whole, 'outputTokens'), sum(whole, 'cachedTokens')];
-  const errors = records.filter(({ outcome }) => outcome !== 'ok' && outcome !== 'cancelled' && outcome !== 'unfinished');
+  const errors = records.filter(isError);
   return {
     calls: records.length,
     ok: whole.length,

@@ -1,13 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import type { CallRecord } from '../../../scripts/load/calls/call-record.ts';
+import { type CallRecord, isError } from '../../../scripts/load/calls/call-record.ts';
 import { EventReader, factsOf } from '../../../scripts/load/calls/events.ts';
 import { distributionOf } from '../../../scripts/load/figures/distribution.ts';
+import type { LoadResult } from '../../../scripts/load/figures/load-result.ts';
 import { isGood, readSlo } from '../../../scripts/load/figures/slo.ts';
 import { summaryOf } from '../../../scripts/load/figures/summary.ts';
 import { validityOf } from '../../../scripts/load/figures/validity.ts';
 import { vllmKeys } from '../../../scripts/load/figures/vllm-keys.ts';
 import { readLoadOptions } from '../../../scripts/load/options.ts';
 import { planLoad } from '../../../scripts/load/plan-load.ts';
+import { LiveLine } from '../../../scripts/load/report/live-line.ts';
+import { loadPage } from '../../../scripts/load/report/load-page.ts';
 
 const BASE: CallRecord = {
   ...{
@@ -34,6 +37,15 @@ const BASE: CallRecord = {
 };
 const call = (over: Partial<CallRecord>): CallRecord => ({ ...BASE, ...over });
 
+const RESULT: Omit<LoadResult, 'records' | 'summary'> = {
+  ...{ startedAt: 0, wasInterrupted: true, slo: {}, machine: {}, versions: {} },
+  validity: { wantedRate: null, achievedRate: null, problems: [] },
+  asked: {
+    ...{ url: 'http://a', endpoint: 'chat', model: 'm', stream: true, label: null, seed: 1, pace: '', prompts: '' },
+    ...{ requestRate: null, burstiness: null, mostAtOnce: null, cancelShare: 0 },
+  },
+};
+
 describe('what calls come to', () => {
   test('times count from the moment at which a call was due, not from that at which it was sent', () => {
     const { ttft, e2e, tpot, itl, scheduleDelay } = summaryOf([BASE], 2000, {});
@@ -56,6 +68,21 @@ describe('what calls come to', () => {
       ['broken 200 no_end', 1],
     ]);
     expect([summary.e2e.count, summary.requestRate, summary.outputTokenRate, summary.totalTokenRate]).toEqual([1, 0.5, 2, 12]);
+  });
+
+  test('what an interruption left unfinished is no error, wherever errors are told', () => {
+    const records = (['ok', 'unfinished', 'unfinished', 'cancelled', 'failed'] as const).map((outcome) => call({ outcome }));
+    const line = new LiveLine(10, 1000);
+    for (const record of records) line.note(record, 0);
+    expect(line.text(500)).toContain(' 1 errors ');
+    expect(records.filter(isError)).toHaveLength(1);
+    expect(summaryOf(records, 1000, {}).errors).toBe(1);
+    const page = (of: readonly CallRecord[]): string => loadPage({ ...RESULT, records: of, summary: summaryOf(of, 1000, {}) });
+    // The line of errors in the plot of rates lies where it would lie without them.
+    const errorLine = (html: string) => /<path class="line t-bad" d="([^"]*)"/.exec(html)![1];
+    const few = [call({ outcome: 'ok' }), call({ outcome: 'unfinished' })];
+    expect(errorLine(page(few))).toBe(errorLine(page([call({ outcome: 'ok' }), call({ outcome: 'cancelled' })])));
+    expect(errorLine(page(few))).not.toBe(errorLine(page([call({ outcome: 'ok' }), call({ outcome: 'failed' })])));
   });
 
   test('good is what was answered whole and kept to every objective', () => {
@@ -183,6 +210,15 @@ test("the result has the keys of vLLM's own benchmark", () => {
     max_output_tokens_per_s: 4,
     max_concurrent_requests: 1,
   });
+});
+
+test.each([
+  ['chat', 'openai-chat'],
+  ['completions', 'openai'],
+  ['embeddings', 'openai-embeddings'],
+] as const)('the backend of %s is called %s there, under both names', (endpoint, name) => {
+  const asked = { startedAt: 0, endpoint, model: 'm', label: null, requestRate: null, burstiness: null, mostAtOnce: null };
+  expect(vllmKeys(summaryOf([BASE], 1000, {}), [BASE], asked)).toMatchObject({ backend: name, endpoint_type: name });
 });
 
 describe('events', () => {
