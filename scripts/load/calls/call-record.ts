@@ -39,6 +39,7 @@ export interface CallRecord {
   /** The error's code, or the system's, or what was wrong with the answer; null where all was well. */
   readonly code: string | null;
   readonly inputTokens: number;
+  /** As the server counts them; where it does not tell, the events with a choice. */
   readonly outputTokens: number;
   readonly cachedTokens: number;
   /** By the gateway's headers; null and NaN where there are none. */

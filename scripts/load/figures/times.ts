@@ -10,7 +10,10 @@ export function e2eOf({ endMs, scheduledMs }: CallRecord): number {
   return endMs - scheduledMs;
 }
 
-/** The time of each token after the first, in milliseconds, as `vllm bench serve` has it; NaN for fewer than two. */
+/**
+ * The time of each token after the first, in milliseconds, as `vllm bench serve` has it; NaN for fewer than two. Of a server that does not tell
+ * how many tokens there were it is the time of each event of the stream, which may bring several.
+ */
 export function tpotOf({ firstTokenMs, lastTokenMs, outputTokens }: CallRecord): number {
   return outputTokens > 1 ? (lastTokenMs - firstTokenMs) / (outputTokens - 1) : NaN;
 }
