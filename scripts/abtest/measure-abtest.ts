@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Target } from '../load/calls/target.ts';
+import { warmUp } from '../load/calls/warm-up.ts';
 import type { AdminDoor, Place } from '../load/place.ts';
 import { serverFacts } from '../load/server-facts.ts';
 import { Shown } from '../report/shown.ts';
@@ -12,7 +13,6 @@ import { trustOf } from './figures/trust.ts';
 import { type GatewayView, viewOf, windowOf } from './live/gateway-view.ts';
 import { runSlots, type SlotRun } from './live/run-slots.ts';
 import { Trial } from './live/trial.ts';
-import { warmUp } from './live/warm-up.ts';
 import type { AbtestOptions } from './options.ts';
 import { type PlannedAbtest, planAbtest } from './plan-abtest.ts';
 import { BlockLine } from './report/block-line.ts';
