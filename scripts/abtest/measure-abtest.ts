@@ -4,6 +4,7 @@ import { warmUp } from '../load/calls/warm-up.ts';
 import type { AdminDoor, Place } from '../load/place.ts';
 import { serverFacts } from '../load/server-facts.ts';
 import { Shown } from '../report/shown.ts';
+import { armSummaries } from './figures/arm-summaries.ts';
 import { compare, fewestBlocksOf, type Judging, wholeBlocks } from './figures/comparison.ts';
 import { decide } from './figures/decision.ts';
 import { opinionsOf } from './figures/guardrail.ts';
@@ -59,6 +60,7 @@ export async function measureAbtest(options: AbtestOptions, place: Place, signal
       durationMs: performance.now() - began,
       arms,
       slots: ran.slots,
+      summaries: armSummaries(arms.length, ran.slots, load.slo),
       comparisons,
       watched,
       slo: load.slo,

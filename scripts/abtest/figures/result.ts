@@ -1,5 +1,6 @@
 import type { Endpoint } from '../../load/calls/target.ts';
 import type { Slo } from '../../load/figures/slo.ts';
+import type { Summary } from '../../load/figures/summary.ts';
 import type { Arm } from '../design/arm.ts';
 import type { Comparison } from './comparison.ts';
 import type { Decision } from './decision.ts';
@@ -14,6 +15,8 @@ export interface AbtestResult {
   readonly arms: readonly Arm[];
   /** All that ended, also those of a block that did not. */
   readonly slots: readonly Slot[];
+  /** Of each arm. */
+  readonly summaries: readonly Summary[];
   readonly wholeBlocks: number;
   readonly wantedBlocks: number;
   /** The fewest of which anything could be shown. */
