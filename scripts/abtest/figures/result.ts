@@ -8,6 +8,11 @@ import type { GuardrailOpinion, GuardrailSettings } from './guardrail.ts';
 import type { Slot } from './slot.ts';
 import type { Trust } from './trust.ts';
 
+/** Whether anything may be concluded from it. */
+export function isValid({ trust, stopped, wasInterrupted }: Pick<AbtestResult, 'trust' | 'stopped' | 'wasInterrupted'>): boolean {
+  return trust.problems.length === 0 && stopped === null && !wasInterrupted;
+}
+
 /** A finished test: what was compared, what came of it, and each slot. */
 export interface AbtestResult {
   readonly startedAt: number;

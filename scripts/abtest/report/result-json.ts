@@ -1,7 +1,7 @@
 import { rounded } from '../../load/report/result-json.ts';
 import type { Comparison } from '../figures/comparison.ts';
 import { metricKey } from '../figures/metric.ts';
-import type { AbtestResult } from '../figures/result.ts';
+import { type AbtestResult, isValid } from '../figures/result.ts';
 import { verdictLines, warningLines } from './words.ts';
 
 /** The result for other programs. Ends of intervals that are not known are null. `withCalls`: each call besides, by slot. */
@@ -16,7 +16,7 @@ export function resultJson(result: AbtestResult, withCalls: boolean): string {
       kind: 'abtest',
       started_at: new Date(result.startedAt).toISOString(),
       duration_s: result.durationMs / 1000,
-      valid: trust.problems.length === 0 && result.stopped === null && !result.wasInterrupted,
+      valid: isValid(result),
       problems: trust.problems,
       notes: trust.notes,
       interrupted: result.wasInterrupted,
