@@ -2,9 +2,9 @@
 export const ABTEST_HELP = `Usage: headgate abtest [URL] --window 0,20,50 [FLAGS]
 
 Compares settings, models or servers under load on one system that runs, and says which to keep. Each block holds every arm once, in an order
-of chance, with the same arrivals and lengths but prompts that no cache knows. The first is the baseline. Each other is compared with it block by
-block; what is called different is so with the confidence asked for, all judged figures of all arms together. Without URL: the gateway that
-runs here. Results: a verdict, and below experiments/runs a result.json and a report.html.
+of chance, with the same arrivals and lengths but prompts that no cache knows (beyond --prefix-groups). The first is the baseline. Each other
+is compared with it block by block; what is called different is so with the confidence asked for, all judged figures of all arms together.
+Without URL: the gateway that runs here. Results: a verdict, and below experiments/runs a result.json and a report.html.
 
 What is compared (one of these; two values or more):
   --window A,B,…        batch_window.window_ms

@@ -6,7 +6,7 @@ import { interruptible } from '../program/interruptible.ts';
 import { usageProblem } from '../program/usage-problem.ts';
 import { makeRunFolder, writeWhole } from '../report/run-folder.ts';
 import { fewestBlocksOf } from './figures/comparison.ts';
-import type { AbtestResult } from './figures/result.ts';
+import { type AbtestResult, isValid } from './figures/result.ts';
 import { ABTEST_HELP } from './help.ts';
 import { measureAbtest } from './measure-abtest.ts';
 import { type AbtestOptions, readAbtestOptions } from './options.ts';
@@ -52,5 +52,5 @@ function tell(result: AbtestResult, { load }: AbtestOptions, { cwd }: Place): nu
   writeWhole(join(folder, 'result.json'), json);
   writeWhole(join(folder, 'report.html'), abtestPage(result));
   process.stderr.write(`headgate abtest: ${join(folder, 'report.html')}\n`);
-  return result.wasInterrupted || result.stopped !== null || result.trust.problems.length > 0 ? EXIT_FAILED : 0;
+  return isValid(result) ? 0 : EXIT_FAILED;
 }

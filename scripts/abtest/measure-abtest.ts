@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Target } from '../load/calls/target.ts';
+import { warmUp } from '../load/calls/warm-up.ts';
 import type { AdminDoor, Place } from '../load/place.ts';
 import { serverFacts } from '../load/server-facts.ts';
 import { Shown } from '../report/shown.ts';
+import { armSummaries } from './figures/arm-summaries.ts';
 import { compare, fewestBlocksOf, type Judging, wholeBlocks } from './figures/comparison.ts';
 import { decide } from './figures/decision.ts';
 import { opinionsOf } from './figures/guardrail.ts';
@@ -12,7 +14,6 @@ import { trustOf } from './figures/trust.ts';
 import { type GatewayView, viewOf, windowOf } from './live/gateway-view.ts';
 import { runSlots, type SlotRun } from './live/run-slots.ts';
 import { Trial } from './live/trial.ts';
-import { warmUp } from './live/warm-up.ts';
 import type { AbtestOptions } from './options.ts';
 import { type PlannedAbtest, planAbtest } from './plan-abtest.ts';
 import { BlockLine } from './report/block-line.ts';
@@ -59,6 +60,7 @@ export async function measureAbtest(options: AbtestOptions, place: Place, signal
       durationMs: performance.now() - began,
       arms,
       slots: ran.slots,
+      summaries: armSummaries(arms.length, ran.slots, load.slo),
       comparisons,
       watched,
       slo: load.slo,

@@ -3,9 +3,8 @@ import { promptsText, readWorkload } from '../load/plan-load.ts';
 import { arrivals } from '../load/workload/arrivals.ts';
 import { promptsOf } from '../load/workload/prompt-file.ts';
 import type { PromptSource } from '../load/workload/prompts.ts';
-import { seeded } from '../load/workload/seeded.ts';
 import { shown } from '../report/numbers.ts';
-import { plannedSlots, type PlannedSlot, seedOfBlock } from './design/blocks.ts';
+import { chanceOfBlock, plannedSlots, type PlannedSlot } from './design/blocks.ts';
 import { twinPrompts, twinsOfFile } from './design/prompts.ts';
 import type { AbtestOptions } from './options.ts';
 
@@ -36,7 +35,7 @@ export function planAbtest({ arms, blocks, load }: AbtestOptions): PlannedAbtest
   const how = burstiness === null ? 'evenly' : burstiness === 1 ? 'Poisson' : `gamma of shape ${burstiness}`;
   return {
     ...told,
-    paceOf: (block) => ({ kind: 'open', at: arrivals(stages, spacing, seeded(seedOfBlock(seed, block))), mostAtOnce }),
+    paceOf: (block) => ({ kind: 'open', at: arrivals(stages, spacing, chanceOfBlock(seed, block)), mostAtOnce }),
     paceText: `${shown(stages[0]!.from)} calls a second, ${how}`,
   };
 }

@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { machineFacts } from '../program/machine.ts';
 import { CASES } from './cases.ts';
 import { Children } from './children.ts';
 import { coresHere, UNPINNED } from './cores.ts';
+import { filesMost } from './files-most.ts';
 import { helpText } from './help.ts';
-import { filesMost, machineFacts } from './machine.ts';
 import { type Options, readOptions } from './options.ts';
 import { installPeers } from './proxies/install-peers.ts';
 import { PEERS } from './proxies/peers.ts';

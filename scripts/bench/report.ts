@@ -80,7 +80,7 @@ export function reportText(result: BenchResult): string {
       : `each proxy on CPU ${cores.proxy}, stub on CPU ${cores.stub}, load on CPU ${cores.load}`;
   const lines = [
     `Median of ${rounds} rounds of ${seconds} s, the proxies in turn; ± how far its rounds were apart, (×) CPU time beside the bare relay's in the same round.`,
-    `${machine['cpu']}, ${machine['cores']} CPUs, Linux ${machine['kernel']}, Node ${machine['node']}, Headgate ${result.version}; ${pins}; load average before: ${machine['load_before']}.`,
+    `${machine['cpu']}, ${machine['cores']} CPUs, ${machine['kernel']}, Node ${machine['node']}, Headgate ${result.version}; ${pins}; load average before: ${machine['load_before']}.`,
     ...result.proxies.map(({ name, what, version }) => `${name}: ${what}${version === null ? '' : ` (${version})`}`),
     ...(tools === 'Node'
       ? ['Stub and load generator ran in Node, for want of a C compiler: latencies and rates then include more of the tools than with gcc.']

@@ -14,7 +14,7 @@ import type { StoredApi } from './batches/stored-api.ts';
 import { submit } from './batches/submit.ts';
 import { readCommandLine } from './line/command-line.ts';
 import { findGateway, othersText } from './asking/find-gateway.ts';
-import { isLiveTerminal, terminalColumns } from './live/terminal.ts';
+import { isLiveTerminal, terminalColumns } from '../report/terminal.ts';
 import { outliveReaders } from './output.ts';
 
 /** The words that each needs, and its own flags; `key` is of all. */

@@ -20,7 +20,7 @@ import { examineAnywhere } from './check.ts';
 import { readCommandLine } from './line/command-line.ts';
 import { showProgress } from './live/progress-line.ts';
 import { loadingText } from './live/progress-text.ts';
-import { isLiveTerminal, terminalColumns } from './live/terminal.ts';
+import { isLiveTerminal, terminalColumns } from '../report/terminal.ts';
 import { watchTerminal } from './keeping/terminal.ts';
 import { leave, outliveReaders } from './output.ts';
 import { anotherPort, portHolder, portSetting } from './keeping/port-holder.ts';

@@ -4,7 +4,7 @@ import type { AdminStatus, Stats } from '../../gateway/http/pages/admin-answers.
 import { type Answer, ask, failed } from './asking/ask.ts';
 import { readCommandLine } from './line/command-line.ts';
 import { othersText } from './asking/find-gateway.ts';
-import { CLEAR_SCREEN, isLiveTerminal } from './live/terminal.ts';
+import { CLEAR_SCREEN, isLiveTerminal } from '../report/terminal.ts';
 import { statusText } from './live/status-text.ts';
 
 const WATCH_MS = 1_000;

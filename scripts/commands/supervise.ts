@@ -13,7 +13,7 @@ import { VERSION } from '../../gateway/core/version.ts';
 import { failed } from './asking/ask.ts';
 import { cardsOf } from './cards.ts';
 import { readCommandLine } from './line/command-line.ts';
-import { isLiveTerminal } from './live/terminal.ts';
+import { isLiveTerminal } from '../report/terminal.ts';
 import { watchTerminal } from './keeping/terminal.ts';
 import { leave, outliveReaders } from './output.ts';
 

@@ -3,7 +3,7 @@ import type { AdminStatus, ModelTold } from '../../gateway/http/pages/admin-answ
 import { ask, failed } from './asking/ask.ts';
 import { readCommandLine } from './line/command-line.ts';
 import { progressText } from './live/progress-text.ts';
-import { CLEAR_LINE, isLiveTerminal } from './live/terminal.ts';
+import { CLEAR_LINE, isLiveTerminal } from '../report/terminal.ts';
 
 const LOOK_MS = 500;
 

@@ -8,10 +8,8 @@ import { type PlannedLoad, planLoad } from './plan-load.ts';
 import { LiveLine } from './report/live-line.ts';
 import { Shown } from '../report/shown.ts';
 import { type LoadRun, runLoad } from './calls/run-load.ts';
+import { warmUp } from './calls/warm-up.ts';
 import { serverFacts } from './server-facts.ts';
-
-/** Numbers of warm-up calls lie beyond those of any run, so that no prompt of theirs comes again. */
-const WARM_UP_INDEX = 1_000_000_000;
 
 /** Finds whom to ask, warms up, and runs the load to its end. @throws Error in words for what stands in the way of a start */
 export async function measureLoad(options: LoadOptions, place: Place, signal: AbortSignal): Promise<LoadResult> {
@@ -24,28 +22,17 @@ export async function measureLoad(options: LoadOptions, place: Place, signal: Ab
   const { endpoint, stream, extra, timeoutMs, slo, seed, cancelShare, label } = options;
   const target: Target = { base, endpoint, model, stream, headers, extra, timeoutMs };
   const machine = place.machine();
-  await warmUp(target, planned, options, signal);
+  await warmUp([target], planned.prompts, options, signal);
   const run = await runShown(target, planned, options, signal);
   const summary = summaryOf(run.records, run.durationMs, slo);
   const sentMs = run.records.map(({ sentMs: at }) => at);
   const { paceText: pace, promptsText: prompts, requestRate, burstiness, mostAtOnce } = planned;
   return {
     ...{ startedAt: run.startedAt, wasInterrupted: run.wasInterrupted, summary, records: run.records, slo, machine },
-    validity: validityOf(planned.pace, sentMs, summary),
+    validity: validityOf(planned.pace, sentMs, summary, run.wasInterrupted),
     asked: { url: base, endpoint, model, stream, label, seed, pace, prompts, requestRate, burstiness, mostAtOnce, cancelShare },
     versions: { headgate: place.version, server: facts.version },
   };
-}
-
-async function warmUp(target: Target, { prompts }: PlannedLoad, { warmup, seed }: LoadOptions, signal: AbortSignal): Promise<void> {
-  if (warmup === 0) return;
-  const pace = { kind: 'closed', clients: Math.min(warmup, 8), calls: warmup, forMs: Infinity } as const;
-  const { records } = await runLoad({ target, pace, prompts, seed, cancelShare: 0, firstIndex: WARM_UP_INDEX }, { signal });
-  const failed = records.find(({ outcome }) => outcome !== 'ok' && outcome !== 'refused' && outcome !== 'unfinished');
-  if (failed)
-    throw new Error(
-      `The first call to ${target.base} failed (${[failed.status || null, failed.code].filter((part) => part !== null).join(' ')}); nothing was measured.`,
-    );
 }
 
 async function runShown(

@@ -35,7 +35,7 @@ export interface LoadOptions {
 }
 
 export type Schedule =
-  /** `burstiness`: the shape of the gaps' gamma distribution; null: evenly. `loops` times the whole. */
+  /** `burstiness`: the shape of the gaps' gamma distribution; null: evenly. */
   | { readonly kind: 'rates'; readonly stages: readonly RateStage[]; readonly burstiness: number | null; readonly mostAtOnce: number }
   | { readonly kind: 'clients'; readonly clients: number; readonly calls: number; readonly forMs: number }
   /** `speed`: twice as fast is 2. */

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { shown, shownSpan } from '../report/numbers.ts';
 import type { LoadOptions, PromptOptions, Schedule } from './options.ts';
 import type { Pace } from './calls/run-load.ts';
+import { meanRate } from './figures/mean-rate.ts';
 import { arrivals } from './workload/arrivals.ts';
 import type { Lengths } from './workload/lengths.ts';
 import { promptsOf, WorkloadError } from './workload/prompt-file.ts';
@@ -51,8 +52,7 @@ function rates(
   burstiness: number | null,
   mostAtOnce: number,
 ): Pick<PlannedLoad, 'requestRate' | 'burstiness' | 'mostAtOnce'> {
-  const spanMs = (at.at(-1) ?? 0) - (at[0] ?? 0);
-  return { requestRate: spanMs === 0 ? null : (at.length / spanMs) * 1000, burstiness, mostAtOnce };
+  return { requestRate: meanRate(at), burstiness, mostAtOnce };
 }
 
 function paceText(schedule: Exclude<Schedule, { kind: 'trace' }>): string {

@@ -1,4 +1,4 @@
-import { request } from 'undici';
+import { askServer } from './calls/ask-server.ts';
 
 /** What a server says of itself. */
 export interface ServerFacts {
@@ -8,38 +8,18 @@ export interface ServerFacts {
   readonly version: Readonly<Record<string, unknown>> | null;
 }
 
-const LIMIT_MS = 10_000;
-
 /** Asks an OpenAI server for its models. @throws Error in words, when it does not answer or wants another key */
 export async function serverFacts(base: string, headers: Readonly<Record<string, string>>): Promise<ServerFacts> {
   const root = base.replace(/\/(v1\/?)?$/, '');
-  const models = await ask(`${root}/v1/models`, headers);
+  const models = await askServer(`${root}/v1/models`, { headers });
   if (models.status === 401 || models.status === 403)
     throw new Error(`${base} asks for another key (${models.status}): --key KEY, or set HEADGATE_API_KEY or OPENAI_API_KEY.`);
   const { data } = (models.body ?? {}) as { readonly data?: unknown };
   if (models.status !== 200 || !Array.isArray(data))
     throw new Error(`${base} answers /v1/models with status ${models.status} and no list of models: is it an OpenAI server?`);
   const ids = data.map((model) => (model as { readonly id?: unknown } | null)?.id).filter((id) => typeof id === 'string');
-  const version = await ask(`${root}/version`, headers).catch(() => null);
+  const version = await askServer(`${root}/version`, { headers }).catch(() => null);
   const told =
     version?.status === 200 && typeof version.body === 'object' ? (version.body as Readonly<Record<string, unknown>> | null) : null;
   return { models: ids, version: told };
-}
-
-async function ask(url: string, headers: Readonly<Record<string, string>>): Promise<{ readonly status: number; readonly body: unknown }> {
-  const { statusCode, body } = await request(url, {
-    headers,
-    headersTimeout: LIMIT_MS,
-    bodyTimeout: LIMIT_MS,
-    signal: AbortSignal.timeout(LIMIT_MS),
-  }).catch((error: unknown) => {
-    const { code, name } = error as NodeJS.ErrnoException;
-    throw new Error(`Nothing answers on ${new URL(url).origin} (${code ?? name}).`);
-  });
-  const text = await body.text();
-  try {
-    return { status: statusCode, body: JSON.parse(text) };
-  } catch {
-    return { status: statusCode, body: null };
-  }
 }

@@ -9,7 +9,7 @@ export function makeRunFolder(cwd: string, kind: string, at: Date): string {
   return folder;
 }
 
-/** Writes a file whole or not at all: a run that is killed leaves no half of a result. NaN and infinities become null, as JSON has it. */
+/** Writes a file whole or not at all: a run that is killed leaves no half of a result. @throws Error with the system's code */
 export function writeWhole(path: string, content: string): void {
   writeFileSync(`${path}.part`, content);
   renameSync(`${path}.part`, path);

@@ -1,14 +1,14 @@
+import { CLEAR_LINE, isLiveTerminal, terminalColumns } from './terminal.ts';
+
 const AGAIN_MS = 500;
 /** Where no line can be taken back (a file, a CI), a line is written this often instead. */
 const PLAIN_MS = 15_000;
-const CLEAR_LINE = '\r\u001b[2K';
-const USUAL_COLUMNS = 80;
 
 /** Keeps one line on standard error while something runs: on a terminal always the same one, elsewhere a new one now and then. */
 export class Shown {
   readonly #text: () => string;
   readonly #timer: NodeJS.Timeout;
-  readonly #isLive = process.stderr.isTTY === true && process.env['TERM'] !== 'dumb';
+  readonly #isLive = isLiveTerminal(process.stderr);
 
   constructor(text: () => string) {
     this.#text = text;
@@ -28,7 +28,7 @@ export class Shown {
   #show(): void {
     const text = this.#text();
     if (!this.#isLive) return void process.stderr.write(`${text}\n`);
-    const columns = process.stderr.columns || USUAL_COLUMNS;
+    const columns = terminalColumns(process.stderr);
     process.stderr.write(CLEAR_LINE + (text.length < columns ? text : `${text.slice(0, columns - 2)}…`));
   }
 }

@@ -674,19 +674,19 @@ export const ROOMS: readonly Room[] = [
     knows: ['supervisor/sim/card', 'supervisor/sim/settings', 'supervisor/sim/start'],
   },
 
+  {
+    path: 'scripts/program',
+    idea: 'what programs have in common that measure: their flags, the machine, how they are interrupted, how they end',
+    knows: ['gateway/config'],
+  },
   { path: 'scripts/bench/tools', idea: 'a worker that costs nothing, what calls it, and the floor of a relay', knows: [] },
   { path: 'scripts/bench/proxies', idea: 'how each proxy is found, installed and started', knows: [] },
   {
     path: 'scripts/bench',
     idea: 'what the gateway costs beside other proxies',
-    knows: ['scripts/bench/proxies', 'scripts/bench/tools'],
+    knows: ['scripts/bench/proxies', 'scripts/bench/tools', 'scripts/program'],
   },
-  {
-    path: 'scripts/program',
-    idea: 'what programs have in common that measure: their flags, how they are interrupted, how they end',
-    knows: ['gateway/config'],
-  },
-  { path: 'scripts/report', idea: 'what was measured, as a page, plots and lines for people', knows: [] },
+  { path: 'scripts/report', idea: 'what was measured, as a page, plots and lines for people; the rules of a terminal', knows: [] },
   { path: 'scripts/load/workload', idea: 'which calls come when, by chance of a seed or as recorded', knows: [], pure: true },
   { path: 'scripts/load/calls', idea: 'calls sent at their moments, and each as its client sees it', knows: ['scripts/load/workload'] },
   {
@@ -942,6 +942,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/link',
       'scripts/commands/line',
       'scripts/load',
+      'scripts/program',
     ],
   },
   {
@@ -986,7 +987,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/core/secrets',
       'gateway/http/stored',
       'scripts/commands/batches/compare',
-      'scripts/commands/live',
+      'scripts/report',
     ],
   },
   {

@@ -1,4 +1,4 @@
-import { seeded } from '../../load/workload/seeded.ts';
+import { seededFor, type Uniform } from '../../load/workload/seeded.ts';
 
 /** A piece of the test in which one arm is in force. */
 export interface PlannedSlot {
@@ -14,8 +14,8 @@ export interface PlannedSlot {
  * and go) meets all arms alike, and the order itself is what the intervals' chance is taken from.
  */
 export function plannedSlots(arms: number, blocks: number, seed: number): PlannedSlot[] {
-  const uniform = seeded(Math.imul(seed + 1, 0x2c1b3c6d));
   return Array.from({ length: blocks }, (_, block) => {
+    const uniform = seededFor(seed, block, 'order');
     const order = Array.from({ length: arms }, (_arm, arm) => arm);
     // Fisher and Yates.
     for (let last = arms - 1; last > 0; last--) {
@@ -26,7 +26,7 @@ export function plannedSlots(arms: number, blocks: number, seed: number): Planne
   }).flat();
 }
 
-/** The chance of one block: of its arrivals, which all of its arms have in common. */
-export function seedOfBlock(seed: number, block: number): number {
-  return Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(block + 1, 0x85ebca77);
+/** The chance of the arrivals of one block, which all of its arms have in common. */
+export function chanceOfBlock(seed: number, block: number): Uniform {
+  return seededFor(seed, block, 'arrivals');
 }

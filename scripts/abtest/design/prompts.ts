@@ -1,5 +1,5 @@
 import { type Prompt, type PromptSource, promptsInTurn, type SyntheticPrompts, syntheticPrompts } from '../../load/workload/prompts.ts';
-import { seeded } from '../../load/workload/seeded.ts';
+import { seededFor } from '../../load/workload/seeded.ts';
 import { wordsOfChance } from '../../load/workload/words.ts';
 
 /** Numbers of calls that a slot has for itself: a prime, so that blocks begin at other lines of a file of prompts. */
@@ -24,7 +24,7 @@ export function twinsOfFile(prompts: readonly Prompt[], seed: number, arms: numb
   const inTurn = promptsInTurn(prompts);
   return (index) => {
     const { text, outputTokens, fields } = inTurn(twinOf(index, arms));
-    const mark = wordsOfChance(MARK_WORDS, seeded(Math.imul(seed + 1, 0x1b873593) ^ Math.imul(index + 1, 0xcc9e2d51)));
+    const mark = wordsOfChance(MARK_WORDS, seededFor(seed, index, 'words'));
     return { text: `${mark}: ${text}`, outputTokens, fields: marked(fields, mark) };
   };
 }

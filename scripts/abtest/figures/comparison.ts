@@ -1,6 +1,6 @@
 import { distributionOf } from '../../load/figures/distribution.ts';
 import type { Slo } from '../../load/figures/slo.ts';
-import { seeded } from '../../load/workload/seeded.ts';
+import { seededFor } from '../../load/workload/seeded.ts';
 import { centreInterval, fewestBlocks, type Interval } from './interval.ts';
 import { goodSign, isRatio, type Metric, valueOf } from './metric.ts';
 import { blocksNeeded } from './needed.ts';
@@ -76,7 +76,7 @@ export function comparePairs(metric: Metric, arm: number, all: Comparison['pairs
   const mean = ratio ? geometricMean : arithmeticMean;
   const [base, other] = [mean(pairs.map(([value]) => value)), mean(pairs.map(([, value]) => value))];
   const apart = pairs.map(ratio ? logRatio : difference);
-  const inLogs = centreInterval(apart, confidence, seeded(judging.seed + arm));
+  const inLogs = centreInterval(apart, confidence, seededFor(judging.seed, arm, 'subsets'));
   const { mean: centre, std } = distributionOf(apart);
   // Of a share of nothing nothing can be said.
   const unit = ratio || metric.kind === 'errors' || base === 0 ? 1 : base;

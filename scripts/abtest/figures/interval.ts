@@ -11,10 +11,10 @@ export interface Interval {
 
 /**
  * Where the centre of these differences lies, with this confidence (J. A. Hartigan, "Using subsample values as typical values", 1969): the
- * means of all subsets, without the outermost. It is the test by flipping signs turned around, so it covers exactly as often as it says, for
- * any distribution that is symmetric about its centre, however heavy its tails and however few the differences. That of two arms which are
- * the same is symmetric by the chance of their order. Intervals by the bootstrap are not exact with a dozen pairs: percentile and BCa call
- * far too much, bootstrap-t far too little. Infinite where there are too few differences to say anything.
+ * means of all subsets, without the outermost. It is the test by flipping signs turned around: of differences that are independent and each
+ * symmetric about the centre it covers that as often as it says, or a little more often, because only whole subsets can be left out; however
+ * heavy their tails and however few they are. Those of two arms that are the same are symmetric by the chance of their order. Those of arms
+ * that differ need not be, and then it holds only nearly. Infinite where there are too few differences to say anything.
  */
 export function centreInterval(differences: readonly number[], confidence: number, uniform: Uniform): Interval {
   const means = subsetMeans(differences, uniform);

@@ -1,8 +1,9 @@
-import type { CallRecord } from '../../load/calls/call-record.ts';
+import { type CallRecord, isError } from '../../load/calls/call-record.ts';
 import { distributionOf } from '../../load/figures/distribution.ts';
 import { isGood, type Slo } from '../../load/figures/slo.ts';
 import { e2eOf, itlMeanOf, tpotOf, ttftOf } from '../../load/figures/times.ts';
-import { counted, isError, type Slot } from './slot.ts';
+import { tokensWithin } from '../../load/figures/tokens-within.ts';
+import { counted, type Slot } from './slot.ts';
 
 const TIMES = { ttft: ttftOf, e2e: e2eOf, tpot: tpotOf, itl: itlMeanOf } as const;
 const SHAPES = ['mean', 'p50', 'p90', 'p95', 'p99'] as const;
@@ -64,10 +65,9 @@ export function valueOf(metric: Metric, slot: Slot, slo: Slo): number {
   }
 }
 
-/** What of an answer came while its slot counted: tokens by the events that brought them. */
-function answeredWithin({ outcome, endMs, outputTokens, tokensAt }: CallRecord, slot: Slot): number {
-  const within = (at: number): boolean => at >= slot.settleMs && at < slot.endMs;
-  if (outcome !== 'ok') return 0;
-  if (tokensAt.length === 0) return within(endMs) ? outputTokens || 1 : 0;
-  return (outputTokens / tokensAt.length) * tokensAt.filter(within).length;
+/** What of an answer came while its slot counted: tokens; of one that has none, such as an embedding, itself. */
+function answeredWithin(record: CallRecord, { settleMs, endMs }: Slot): number {
+  if (record.outcome !== 'ok') return 0;
+  const hasNone = record.tokensAt.length === 0 && record.outputTokens === 0;
+  return tokensWithin(hasNone ? { ...record, outputTokens: 1 } : record, settleMs, endMs);
 }

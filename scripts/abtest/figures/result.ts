@@ -1,11 +1,17 @@
 import type { Endpoint } from '../../load/calls/target.ts';
 import type { Slo } from '../../load/figures/slo.ts';
+import type { Summary } from '../../load/figures/summary.ts';
 import type { Arm } from '../design/arm.ts';
 import type { Comparison } from './comparison.ts';
 import type { Decision } from './decision.ts';
 import type { GuardrailOpinion, GuardrailSettings } from './guardrail.ts';
 import type { Slot } from './slot.ts';
 import type { Trust } from './trust.ts';
+
+/** Whether anything may be concluded from it. */
+export function isValid({ trust, stopped, wasInterrupted }: Pick<AbtestResult, 'trust' | 'stopped' | 'wasInterrupted'>): boolean {
+  return trust.problems.length === 0 && stopped === null && !wasInterrupted;
+}
 
 /** A finished test: what was compared, what came of it, and each slot. */
 export interface AbtestResult {
@@ -14,6 +20,8 @@ export interface AbtestResult {
   readonly arms: readonly Arm[];
   /** All that ended, also those of a block that did not. */
   readonly slots: readonly Slot[];
+  /** Of each arm. */
+  readonly summaries: readonly Summary[];
   readonly wholeBlocks: number;
   readonly wantedBlocks: number;
   /** The fewest of which anything could be shown. */

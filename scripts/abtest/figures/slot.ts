@@ -20,8 +20,3 @@ export interface Slot {
 export function counted({ records, settleMs, endMs }: Slot): CallRecord[] {
   return records.filter(({ scheduledMs }) => scheduledMs >= settleMs && scheduledMs < endMs);
 }
-
-/** Whether a call ended otherwise than it should; not those that the load itself broke off. */
-export function isError({ outcome }: CallRecord): boolean {
-  return outcome !== 'ok' && outcome !== 'cancelled' && outcome !== 'unfinished';
-}

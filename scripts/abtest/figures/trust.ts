@@ -1,6 +1,5 @@
 import { percentile } from '../../load/figures/distribution.ts';
-import { scheduleDelayOf } from '../../load/figures/times.ts';
-import { MOST_DELAY_MS } from '../../load/figures/validity.ts';
+import { latenessOf, lateProblems } from '../../load/figures/lateness.ts';
 import { counted, type Slot } from './slot.ts';
 
 /** Whether what was measured may be believed. */
@@ -21,14 +20,9 @@ export function trustOf(blocks: readonly (readonly Slot[])[], arms: readonly str
   for (const [arm, name] of arms.entries()) {
     const own = slots.filter((slot) => slot.arm === arm);
     const calls = own.flatMap(counted);
-    const delays = calls.map(scheduleDelayOf).toSorted((a, b) => a - b);
-    const late = percentile(delays, 0.99);
     if (calls.length === 0) problems.push(`${name}: no call fell into its slots: longer ones (--slot), or more calls (--rate)`);
     else if (calls.every(({ outcome }) => outcome !== 'ok')) problems.push(`${name}: no call was answered`);
-    if (late > MOST_DELAY_MS)
-      problems.push(
-        `${name}: one call of a hundred was sent ${Math.round(late)} ms late or more (${MOST_DELAY_MS} allowed): the machine that sends is too slow or too busy`,
-      );
+    problems.push(...lateProblems(latenessOf(calls)).map((problem) => `${name}: ${problem}`));
   }
   return { problems, notes: carriedOver(slots, settleMs) };
 }

@@ -12,7 +12,7 @@ export interface GatewayView {
 /** @throws Error in words, where nothing answers */
 export async function viewOf(door: AdminDoor, paths: readonly string[]): Promise<GatewayView> {
   const { status, body } = await askAdmin(door, '/admin/config');
-  const settings = status === 200 ? (body as { readonly settings?: unknown }).settings : null;
+  const settings = status === 200 ? (body as { readonly settings?: unknown } | null)?.settings : null;
   const value = (path: string): unknown => entryAt(settings, path)?.['value'];
   const [sloMs, enabled] = [value('batch_window.guardrail.p95_slo_ms'), value('batch_window.guardrail.enabled')];
   return {
@@ -30,7 +30,7 @@ function entryAt(settings: unknown, path: string): Readonly<Record<string, unkno
 /** The width of a model's batch window that is in force; null where there is none or it cannot be told. Never throws. */
 export async function windowOf(door: AdminDoor, model: string): Promise<number | null> {
   const answer = await askAdmin(door, '/metrics').catch(() => null);
-  return answer?.status === 200 && typeof answer.body === 'string' ? windowIn(answer.body, model) : null;
+  return answer?.status === 200 ? windowIn(answer.text, model) : null;
 }
 
 /** From a page of metrics. */

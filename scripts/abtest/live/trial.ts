@@ -1,7 +1,5 @@
-import { request } from 'undici';
+import { askServer, type NoAnswer, type ServerAnswer } from '../../load/calls/ask-server.ts';
 import type { AdminDoor } from '../../load/place.ts';
-
-const LIMIT_MS = 10_000;
 
 /** Settings tried on a gateway that serves, one set after another, by one owner. Others are kept out meanwhile. */
 export class Trial {
@@ -36,37 +34,16 @@ export class Trial {
     return `the trial of ${this.owner} could not be ended; it ends by itself within ${Math.ceil(leftMs / 1000)} s`;
   }
 
-  async #post(order: object): Promise<{ readonly status: number; readonly body: unknown }> {
+  async #post(order: object): Promise<ServerAnswer> {
     return await askAdmin(this.#door, '/admin/trial', order);
   }
 }
 
 /** One question to the operator's side. @throws Error in words, where nothing answers */
-export async function askAdmin(
-  { base, key }: AdminDoor,
-  path: string,
-  order: object | null = null,
-): Promise<{ readonly status: number; readonly body: unknown }> {
-  const answer = await request(base + path, {
-    method: order === null ? 'GET' : 'POST',
-    headers: { 'content-type': 'application/json', ...(key === null ? {} : { authorization: `Bearer ${key}` }) },
-    body: order === null ? null : JSON.stringify(order),
-    ...{ headersTimeout: LIMIT_MS, bodyTimeout: LIMIT_MS, signal: AbortSignal.timeout(LIMIT_MS) },
-  }).catch((error: unknown) => {
-    const { code, name } = error as NodeJS.ErrnoException;
-    throw new Error(`the gateway on ${base} does not answer any more (${code ?? name})`);
+export async function askAdmin({ base, key }: AdminDoor, path: string, order: object | null = null): Promise<ServerAnswer> {
+  return await askServer(base + path, { key, order }).catch((error: unknown) => {
+    throw new Error(`the gateway on ${base} does not answer any more (${(error as NoAnswer).code})`);
   });
-  const text = await answer.body.text();
-  return { status: answer.statusCode, body: parsed(text) };
-}
-
-/** As JSON, or as it is. */
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
 }
 
 function refusalText({ base, key }: AdminDoor, status: number, body: unknown): string {

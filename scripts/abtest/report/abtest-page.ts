@@ -1,6 +1,5 @@
 import type { CallRecord } from '../../load/calls/call-record.ts';
 import { percentile } from '../../load/figures/distribution.ts';
-import { summaryOf } from '../../load/figures/summary.ts';
 import { e2eOf, ttftOf } from '../../load/figures/times.ts';
 import { forest } from '../../report/forest.ts';
 import { shown, shownMs, shownSpan } from '../../report/numbers.ts';
@@ -112,11 +111,9 @@ function percentilePlot(result: AbtestResult, { name, of }: TimeOf): string {
   });
 }
 
-function armsTable({ arms, slots, slo }: AbtestResult): string {
+function armsTable({ arms, summaries }: AbtestResult): string {
   const rows = arms.map(({ name }, arm) => {
-    const own = slots.filter((slot) => slot.arm === arm);
-    const ms = own.reduce((sum, { endMs, settleMs }) => sum + endMs - settleMs, 0);
-    const { calls, errors, ttft, tpot, e2e } = summaryOf(own.flatMap(counted), ms, slo);
+    const { calls, errors, ttft, tpot, e2e } = summaries[arm]!;
     return [name, shown(calls), shown(errors), ...[ttft.p50, ttft.p95, tpot.p50, e2e.p50, e2e.p95].map(shownMs)];
   });
   return table(

@@ -1,7 +1,6 @@
-import type { CallRecord } from '../../load/calls/call-record.ts';
+import { type CallRecord, isError } from '../../load/calls/call-record.ts';
 import { shown, shownSpan } from '../../report/numbers.ts';
 import type { PlannedSlot } from '../design/blocks.ts';
-import { isError } from '../figures/slot.ts';
 
 /** What a terminal is shown while a test runs: where it is, and nothing of who is ahead. Who looks at that stops when he likes what he sees. */
 export class BlockLine {

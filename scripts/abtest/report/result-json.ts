@@ -1,25 +1,22 @@
 import { rounded } from '../../load/report/result-json.ts';
-import { summaryOf } from '../../load/figures/summary.ts';
 import type { Comparison } from '../figures/comparison.ts';
 import { metricKey } from '../figures/metric.ts';
-import type { AbtestResult } from '../figures/result.ts';
-import { counted } from '../figures/slot.ts';
+import { type AbtestResult, isValid } from '../figures/result.ts';
 import { verdictLines, warningLines } from './words.ts';
 
 /** The result for other programs. Ends of intervals that are not known are null. `withCalls`: each call besides, by slot. */
 export function resultJson(result: AbtestResult, withCalls: boolean): string {
-  const { arms, slots, slo, trust, decision, comparisons, watched, asked } = result;
+  const { arms, slots, summaries, slo, trust, decision, comparisons, watched, asked } = result;
   const perArm = arms.map(({ name, settings, model, url }, arm) => {
     const own = slots.filter((slot) => slot.arm === arm);
-    const countedMs = own.reduce((sum, { endMs, settleMs }) => sum + endMs - settleMs, 0);
-    return { name, settings, model, url, slots: own.length, summary: summaryOf(own.flatMap(counted), countedMs, slo) };
+    return { name, settings, model, url, slots: own.length, summary: summaries[arm] };
   });
   return `${JSON.stringify(
     {
       kind: 'abtest',
       started_at: new Date(result.startedAt).toISOString(),
       duration_s: result.durationMs / 1000,
-      valid: trust.problems.length === 0 && result.stopped === null && !result.wasInterrupted,
+      valid: isValid(result),
       problems: trust.problems,
       notes: trust.notes,
       interrupted: result.wasInterrupted,

@@ -1,6 +1,6 @@
-import { arch, availableParallelism, cpus, loadavg, platform, release, totalmem } from 'node:os';
 import { VERSION } from '../../../gateway/core/version.ts';
 import type { Place } from '../../load/place.ts';
+import { machineFacts } from '../../program/machine.ts';
 import { readCommandLine } from '../line/command-line.ts';
 import { whatIsThere } from './absent.ts';
 import { findAdmin } from './admin-door.ts';
@@ -8,7 +8,7 @@ import { findGateway } from './find-gateway.ts';
 
 /** What programs that measure need to know of where they are run. */
 export function placeHere(): Place {
-  return { version: VERSION, cwd: process.cwd(), env: process.env, findGateway: runningGateway, findAdmin, machine };
+  return { version: VERSION, cwd: process.cwd(), env: process.env, findGateway: runningGateway, findAdmin, machine: machineFacts };
 }
 
 /** @throws Error in words */
@@ -19,17 +19,4 @@ async function runningGateway(where: readonly string[]): Promise<string> {
   if (found.isGuess)
     throw new Error(`No gateway answers on ${found.base}${await whatIsThere(line.loaded.settings, line.cwd)} Or name a server by its URL.`);
   return found.base;
-}
-
-/** The machine that measures; what is measured may run elsewhere. */
-function machine(): Readonly<Record<string, string | number>> {
-  return {
-    cpu: cpus()[0]?.model.trim() ?? 'unknown',
-    cores: availableParallelism(),
-    memory_gib: Math.round(totalmem() / 2 ** 30),
-    kernel: `${platform()} ${release()}`,
-    arch: arch(),
-    node: process.versions.node,
-    load_before: Number((loadavg()[0] ?? 0).toFixed(2)),
-  };
 }

@@ -1,6 +1,6 @@
 import type { BatchObject } from '../../../gateway/batches/batch-object.ts';
 import { hasEnded } from '../../../gateway/batches/life.ts';
-import { CLEAR_LINE } from '../live/terminal.ts';
+import { CLEAR_LINE } from '../../report/terminal.ts';
 import { type BatchContext, failed, note } from './context.ts';
 import { Progress } from './progress.ts';
 import { askApi, type NotTold, type StoredApi } from './stored-api.ts';

@@ -106,13 +106,15 @@ export class Call implements Dispatcher.DispatchHandler {
     if (outcome === 'cancelled' || outcome === 'timeout' || outcome === 'unfinished' || code === 'too_large')
       this.#controller?.abort(new Error('the client has gone'));
     const tokensAt = this.#tokensAt;
-    const { index, scheduledMs } = this.#terms.plan;
+    const { index, scheduledMs, heldMs } = this.#terms.plan;
     this.#onEnd({
       ...{ index, scheduledMs, sentMs: this.#sentMs, headMs: this.#headMs, endMs },
+      ...(heldMs > 0 && { heldMs }),
       ...{ firstTokenMs: tokensAt[0] ?? NaN, lastTokenMs: tokensAt.at(-1) ?? NaN, tokensAt },
       ...{ outcome, status: this.#status, code, worker: this.#worker, queueMs: this.#queueMs, windowMs: this.#windowMs },
       inputTokens: this.#usage?.inputTokens ?? 0,
-      // Of what was broken off nobody has told the count: its events that had a piece of the answer are the nearest there is.
+      // Where nobody told the count (it was broken off, or the server does not tell) its events are the nearest there is: as many tokens or
+      // fewer, for one event may bring several.
       outputTokens: this.#usage?.outputTokens ?? tokensAt.length,
       cachedTokens: this.#usage?.cachedTokens ?? 0,
     });

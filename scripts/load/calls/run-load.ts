@@ -39,7 +39,7 @@ export interface LoadRun {
   readonly wasInterrupted: boolean;
 }
 
-/** A call that is due within this is sent now: a timer is no finer. Milliseconds. */
+/** A timer is no finer than this; the rest is waited for turn by turn. Milliseconds. */
 const NEAR_MS = 0.5;
 /** After so many that were due at once, answers are looked at: they would count as late for our own fault. */
 const AT_ONCE = 32;
@@ -52,11 +52,11 @@ export async function runLoad(plan: LoadPlan, { onEnd, signal }: LoadWatcher = {
   const caller = new Caller(plan.target, now);
   const records: CallRecord[] = [];
   let mostAtOnce = 0;
-  const send = async (number: number, scheduledMs: number): Promise<void> => {
+  const send = async (number: number, scheduledMs: number, heldMs = 0): Promise<void> => {
     const index = (plan.firstIndex ?? 0) + number;
     const prompt = plan.prompts(index);
     const cancelAfter = plan.target.stream ? leavesAfter(plan, index, prompt.outputTokens) : null;
-    const ended = caller.send({ index, scheduledMs, prompt, cancelAfter });
+    const ended = caller.send({ index, scheduledMs, heldMs, prompt, cancelAfter });
     mostAtOnce = Math.max(mostAtOnce, caller.underWay);
     const record = await ended;
     records.push(record);
@@ -73,7 +73,7 @@ export async function runLoad(plan: LoadPlan, { onEnd, signal }: LoadWatcher = {
   }
 }
 
-type Send = (number: number, scheduledMs: number) => Promise<void>;
+type Send = (number: number, scheduledMs: number, heldMs?: number) => Promise<void>;
 
 /** Nothing that the server does moves a call's moment; one that comes late all the same counts from the moment at which it was due. */
 async function openLoop(
@@ -83,14 +83,23 @@ async function openLoop(
   signal?: AbortSignal,
 ): Promise<void> {
   const under = new Set<Promise<void>>();
+  let onFree = (): void => {};
+  let [freeMs, heldUntilMs] = [-Infinity, -Infinity];
   for (let i = 0; i < at.length && isOn(signal); i++) {
     const due = at[i]!;
-    const early = due - now();
-    if (early > NEAR_MS) await pause(early, signal);
+    if (now() < due) await until(due, now, signal);
     else if (i % AT_ONCE === 0) await turn();
-    while (under.size >= mostAtOnce && isOn(signal)) await Promise.race(under);
+    // A race of all that are under way would look at each of them for each that ends.
+    while (under.size >= mostAtOnce && isOn(signal)) {
+      await new Promise<void>((resolve) => void (onFree = resolve));
+      heldUntilMs = freeMs;
+    }
     if (!isOn(signal)) break;
-    const sent = send(i, due).finally(() => under.delete(sent));
+    const sent = send(i, due, Math.max(0, heldUntilMs - due)).finally(() => {
+      freeMs = now();
+      under.delete(sent);
+      onFree();
+    });
     under.add(sent);
   }
   await Promise.all(under);
@@ -107,6 +116,12 @@ async function closedLoop(
     while (next < calls && now() < forMs && isOn(signal)) await send(next++, now());
   };
   await Promise.all(Array.from({ length: clients }, client));
+}
+
+/** Until this moment or an abort. A timer may fire before its time, and a call that is sent too early would look faster than it was. */
+async function until(due: number, now: () => number, signal?: AbortSignal): Promise<void> {
+  for (let early = due - now(); early > 0 && isOn(signal); early = due - now())
+    await (early > NEAR_MS ? pause(early, signal) : turn());
 }
 
 async function pause(ms: number, signal?: AbortSignal): Promise<void> {

@@ -1,10 +1,11 @@
-import type { CallRecord, Outcome } from '../calls/call-record.ts';
+import { type CallRecord, isError, type Outcome } from '../calls/call-record.ts';
 import { type Distribution, distributionOf } from './distribution.ts';
 import { isGood, type Slo } from './slo.ts';
-import { e2eOf, itlsOf, scheduleDelayOf, tpotOf, ttftOf } from './times.ts';
+import { type Lateness, latenessOf } from './lateness.ts';
+import { e2eOf, itlsOf, tpotOf, ttftOf } from './times.ts';
 
 /** What a set of calls came to. Times in milliseconds, rates a second; times are of calls that were answered whole. */
-export interface Summary {
+export interface Summary extends Lateness {
   readonly calls: number;
   readonly ok: number;
   /** Those that ended otherwise, but not those that the load itself hung up on. */
@@ -26,7 +27,6 @@ export interface Summary {
   readonly itl: Distribution;
   readonly e2e: Distribution;
   readonly queue: Distribution;
-  readonly scheduleDelay: Distribution;
 }
 
 /** `durationMs`: the time that rates are taken over. */
@@ -34,7 +34,7 @@ export function summaryOf(records: readonly CallRecord[], durationMs: number, sl
   const whole = records.filter(({ outcome }) => outcome === 'ok');
   const seconds = durationMs / 1000;
   const [inputTokens, outputTokens, cachedTokens] = [sum(whole, 'inputTokens'), sum(whole, 'outputTokens'), sum(whole, 'cachedTokens')];
-  const errors = records.filter(({ outcome }) => outcome !== 'ok' && outcome !== 'cancelled' && outcome !== 'unfinished');
+  const errors = records.filter(isError);
   return {
     calls: records.length,
     ok: whole.length,
@@ -52,7 +52,7 @@ export function summaryOf(records: readonly CallRecord[], durationMs: number, sl
     itl: distributionOf(gapsOf(whole)),
     e2e: distributionOf(whole.map(e2eOf)),
     queue: distributionOf(whole.map(({ queueMs }) => queueMs)),
-    scheduleDelay: distributionOf(records.map(scheduleDelayOf)),
+    ...latenessOf(records),
   };
 }
 

@@ -10,7 +10,10 @@ export function e2eOf({ endMs, scheduledMs }: CallRecord): number {
   return endMs - scheduledMs;
 }
 
-/** The time of each token after the first, in milliseconds, as `vllm bench serve` has it; NaN for fewer than two. */
+/**
+ * The time of each token after the first, in milliseconds, as `vllm bench serve` has it; NaN for fewer than two. Of a server that does not tell
+ * how many tokens there were it is the time of each event of the stream, which may bring several.
+ */
 export function tpotOf({ firstTokenMs, lastTokenMs, outputTokens }: CallRecord): number {
   return outputTokens > 1 ? (lastTokenMs - firstTokenMs) / (outputTokens - 1) : NaN;
 }
@@ -24,7 +27,17 @@ export function itlMeanOf({ firstTokenMs, lastTokenMs, tokensAt }: CallRecord): 
   return tokensAt.length > 1 ? (lastTokenMs - firstTokenMs) / (tokensAt.length - 1) : NaN;
 }
 
-/** How late the load itself was, in milliseconds. */
+/** How late it was sent, in milliseconds, whosever fault that was. */
 export function scheduleDelayOf({ sentMs, scheduledMs }: CallRecord): number {
   return Math.max(0, sentMs - scheduledMs);
+}
+
+/** The part of it for which it was held back, because all places of the run were taken. */
+export function heldOf({ heldMs = 0 }: CallRecord): number {
+  return heldMs;
+}
+
+/** The rest: how late the load itself was. */
+export function ownDelayOf(record: CallRecord): number {
+  return Math.max(0, scheduleDelayOf(record) - heldOf(record));
 }

@@ -1,8 +1,8 @@
 import type { Pace } from '../calls/run-load.ts';
+import { isHeldBack, lateProblems } from './lateness.ts';
+import { meanRate } from './mean-rate.ts';
 import type { Summary } from './summary.ts';
 
-/** A load whose own calls were later than this, for one of a hundred, measured itself. Milliseconds; inference-perf has the same. */
-export const MOST_DELAY_MS = 50;
 /** The least share of its rate that a load must have kept up. */
 const LEAST_RATE = 0.98;
 
@@ -16,30 +16,32 @@ export interface Validity {
   readonly problems: readonly string[];
 }
 
-export function validityOf(pace: Pace, sentMs: readonly number[], { scheduleDelay, calls, ok }: Summary): Validity {
+/**
+ * `sentMs`: of all calls that were sent. Calls are sent in the order of their schedule, so a run that was interrupted is held against the part
+ * of it that it came to.
+ */
+export function validityOf(pace: Pace, sentMs: readonly number[], summary: Summary, wasInterrupted = false): Validity {
+  const { calls, ok } = summary;
   const problems: string[] = [];
-  if (calls === 0) problems.push('no call was sent');
-  else if (ok === 0) problems.push('no call was answered');
+  if (ok === 0) {
+    const what = calls === 0 ? 'sent' : 'answered';
+    problems.push(wasInterrupted ? `it was interrupted before a call was ${what}` : `no call was ${what}`);
+  }
   if (pace.kind === 'closed') return { wantedRate: null, achievedRate: null, problems };
-  const { at } = pace;
+  const at = pace.at.subarray(0, sentMs.length);
   const spanMs = (at.at(-1) ?? 0) - (at[0] ?? 0);
-  const [wantedRate, achievedRate] = spanMs === 0 ? [null, null] : [rate(at.length, spanMs), rateOf(sentMs, spanMs)];
-  if (scheduleDelay.p99 > MOST_DELAY_MS)
+  const wantedRate = meanRate(at);
+  const achievedRate = wantedRate === null ? null : meanRate(sentMs.toSorted(ascending), spanMs);
+  problems.push(...lateProblems(summary));
+  if (wantedRate !== null && achievedRate !== null && achievedRate < LEAST_RATE * wantedRate) {
+    const why = isHeldBack(summary) ? ', because --most-at-once held calls back' : '';
     problems.push(
-      `one call of a hundred was sent ${Math.round(scheduleDelay.p99)} ms late or more (${MOST_DELAY_MS} allowed): the machine that sends is too slow or too busy`,
+      `${achievedRate.toFixed(2)} calls a second were sent instead of ${wantedRate.toFixed(2)} (${LEAST_RATE * 100} % asked for)${why}`,
     );
-  if (wantedRate !== null && achievedRate !== null && achievedRate < LEAST_RATE * wantedRate)
-    problems.push(
-      `${achievedRate.toFixed(2)} calls a second were sent instead of ${wantedRate.toFixed(2)} (${LEAST_RATE * 100} % asked for)`,
-    );
+  }
   return { wantedRate, achievedRate, problems };
 }
 
-function rateOf(sentMs: readonly number[], spanMs: number): number {
-  const sent = sentMs.toSorted((a, b) => a - b);
-  return rate(sent.length, Math.max(spanMs, (sent.at(-1) ?? 0) - (sent[0] ?? 0)));
-}
-
-function rate(calls: number, spanMs: number): number {
-  return (calls / spanMs) * 1000;
+function ascending(a: number, b: number): number {
+  return a - b;
 }

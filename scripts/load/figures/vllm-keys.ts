@@ -1,10 +1,11 @@
 import type { CallRecord } from '../calls/call-record.ts';
+import type { Endpoint } from '../calls/target.ts';
 import type { Distribution } from './distribution.ts';
 import type { Summary } from './summary.ts';
 
 interface Asked {
   readonly startedAt: number;
-  readonly endpoint: string;
+  readonly endpoint: Endpoint;
   readonly model: string;
   readonly label: string | null;
   /** null: as fast as clients can. */
@@ -13,13 +14,17 @@ interface Asked {
   readonly mostAtOnce: number | null;
 }
 
+/** What `vllm bench serve --backend` calls that which asks such an endpoint. */
+const BACKENDS: Readonly<Record<Endpoint, string>> = { chat: 'openai-chat', completions: 'openai', embeddings: 'openai-embeddings' };
+
 /** The result by the keys of `vllm bench serve --save-result`, so that what reads those reads this too. Times in milliseconds. */
 export function vllmKeys(summary: Summary, records: readonly CallRecord[], asked: Asked): Record<string, unknown> {
   const { mostTokens, mostCalls } = peaks(records);
   return {
     date: new Date(asked.startedAt).toISOString().replaceAll(/[-:]/g, '').replace('T', '-').slice(0, 15),
-    endpoint_type: asked.endpoint === 'chat' ? 'openai-chat' : asked.endpoint === 'embeddings' ? 'openai-embeddings' : 'openai',
-    backend: asked.endpoint === 'chat' ? 'openai-chat' : 'openai',
+    // vLLM writes the same under both names.
+    endpoint_type: BACKENDS[asked.endpoint],
+    backend: BACKENDS[asked.endpoint],
     label: asked.label,
     model_id: asked.model,
     tokenizer_id: asked.model,

@@ -1,5 +1,5 @@
 import { shown, shownMs, shownSpan } from '../../report/numbers.ts';
-import type { CallRecord } from '../calls/call-record.ts';
+import { type CallRecord, isError } from '../calls/call-record.ts';
 import { percentile } from '../figures/distribution.ts';
 import { ttftOf } from '../figures/times.ts';
 
@@ -23,7 +23,7 @@ export class LiveLine {
 
   note(record: CallRecord, underWay: number): void {
     this.#ended += 1;
-    if (record.outcome !== 'ok' && record.outcome !== 'cancelled') this.#errors += 1;
+    if (isError(record)) this.#errors += 1;
     this.#underWay = underWay;
     const ttft = ttftOf(record);
     if (Number.isNaN(ttft)) return;

@@ -3,7 +3,7 @@ import { facts, page, plots, section, table, tiles } from '../../report/page.ts'
 import { plot, type Point, type Series } from '../../report/plot.ts';
 import { percentile } from '../figures/distribution.ts';
 import { e2eOf, itlsOf, ttftOf } from '../figures/times.ts';
-import type { CallRecord } from '../calls/call-record.ts';
+import { type CallRecord, isError } from '../calls/call-record.ts';
 import type { LoadResult } from '../figures/load-result.ts';
 import { distributions, figures, sloText } from './summary-text.ts';
 
@@ -52,6 +52,7 @@ export function loadPage(result: LoadResult): string {
         ...asked,
         ...validity,
         schedule_delay_p99_ms: summary.scheduleDelay.p99,
+        held_back_p99_ms: summary.held.p99,
         ...result.machine,
         ...result.versions,
       }),
@@ -71,7 +72,7 @@ function verdict({ summary, validity, wasInterrupted }: LoadResult): string {
 
 function latencyPlot(records: readonly CallRecord[], slo: LoadResult['slo']): string {
   const whole = records.filter(({ outcome }) => outcome === 'ok');
-  const lost = records.filter(({ outcome }) => ['refused', 'failed', 'broken', 'timeout'].includes(outcome));
+  const lost = records.filter(isError);
   const dots = (name: string, tone: Series['tone'], of: (record: CallRecord) => number, from: readonly CallRecord[]): Series[] =>
     from.length === 0 ? [] : [{ name, tone, as: 'dots', points: from.map((record): Point => [record.scheduledMs / 1000, of(record)]) }];
   return plot({
@@ -106,12 +107,7 @@ function ratePlot(records: readonly CallRecord[]): string {
     series: [
       { name: 'sent', tone: 1, as: 'area', points: count(({ sentMs }) => sentMs) },
       { name: 'answered', tone: 2, as: 'line', points: count(({ outcome, endMs }) => (outcome === 'ok' ? endMs : null)) },
-      {
-        name: 'errors',
-        tone: 'bad',
-        as: 'line',
-        points: count(({ outcome, endMs }) => (outcome === 'ok' || outcome === 'cancelled' ? null : endMs)),
-      },
+      { name: 'errors', tone: 'bad', as: 'line', points: count((record) => (isError(record) ? record.endMs : null)) },
     ],
   });
 }

@@ -14,6 +14,7 @@ export function resultJson(result: LoadResult, withCalls: boolean): string {
     wanted_rate: validity.wantedRate,
     achieved_rate: validity.achievedRate,
     schedule_delay_ms: summary.scheduleDelay,
+    held_back_ms: summary.held,
     queue_ms: summary.queue,
     outcomes: summary.outcomes,
     errors: Object.fromEntries(summary.errorKinds),

@@ -4,7 +4,7 @@ import type { Summary } from '../figures/summary.ts';
 import type { LoadResult } from '../figures/load-result.ts';
 
 /** The result for a terminal. */
-export function summaryText({ summary, validity, asked, slo }: LoadResult): string {
+export function summaryText({ summary, validity, asked, slo, wasInterrupted }: LoadResult): string {
   const { calls, ok, errors, errorKinds } = summary;
   const lines = [
     `${asked.model} at ${asked.url}: ${asked.pace}; ${asked.prompts}; seed ${asked.seed}`,
@@ -25,6 +25,7 @@ export function summaryText({ summary, validity, asked, slo }: LoadResult): stri
       '',
       `schedule     ${shown(validity.achievedRate)} of ${shown(validity.wantedRate)} calls/s sent; late by ${shownMs(late.p50)} (p50), ${shownMs(late.p99)} (p99)`,
     );
+  if (wasInterrupted) lines.push('INTERRUPTED  before its end: this is what there was until then');
   for (const problem of validity.problems) lines.push(`INVALID      ${problem}`);
   return `${lines.join('\n')}\n`;
 }

@@ -1,4 +1,4 @@
-import { seeded } from './seeded.ts';
+import { seededFor } from './seeded.ts';
 
 /** Where nobody says how long an answer is to be, a client that leaves does so within its beginning. */
 const USUAL_TOKENS = 16;
@@ -12,7 +12,7 @@ interface Leaving {
 /** After how many pieces of its answer the client of this call leaves; null for one that stays. The same for the same seed. */
 export function leavesAfter({ seed, cancelShare }: Leaving, index: number, outputTokens: number | null): number | null {
   if (cancelShare === 0) return null;
-  const uniform = seeded(Math.imul(seed + 1, 0x27d4eb2f) ^ Math.imul(index + 1, 0x165667b1));
+  const uniform = seededFor(seed, index, 'leaving');
   if (uniform() >= cancelShare) return null;
   return Math.max(1, Math.floor(uniform() * (outputTokens ?? USUAL_TOKENS)));
 }

@@ -1,5 +1,5 @@
 import { drawLength, type Lengths } from './lengths.ts';
-import { seeded, type Uniform } from './seeded.ts';
+import { seededFor } from './seeded.ts';
 import { wordsOfChance } from './words.ts';
 
 /** What one call asks. `fields` go into the body over what the run would put there (a line of a file may bring messages of its own). */
@@ -26,16 +26,16 @@ export type PromptSource = (index: number) => Prompt;
  * Prompts of chance. Each begins with words of its own, so that neither a cache of prefixes nor one of answers knows it, except for what its
  * group shares. `alike`: calls for which it gives the same number are as long as each other, for comparisons.
  */
-export function syntheticPrompts(options: SyntheticPrompts, seed: number, alike?: (index: number) => number): PromptSource {
+export function syntheticPrompts(options: SyntheticPrompts, seed: number, alike = (index: number): number => index): PromptSource {
   const { input, output, prefixGroups, prefixTokens } = options;
-  const prefixes = Array.from({ length: prefixGroups }, (_, group) => wordsOfChance(prefixTokens, ofIts(seed, -1 - group)));
+  const prefixes = Array.from({ length: prefixGroups }, (_, group) => wordsOfChance(prefixTokens, seededFor(seed, group, 'prefixes')));
   return (index) => {
-    const uniform = ofIts(seed, index);
-    const shared = alike === undefined ? uniform : ofIts(~seed, alike(index));
-    const outputTokens = drawLength(output, shared);
-    const inputTokens = drawLength(input, shared);
+    const uniform = seededFor(seed, index, 'words');
+    const shape = seededFor(seed, alike(index), 'lengths');
+    const outputTokens = drawLength(output, shape);
+    const inputTokens = drawLength(input, shape);
     if (prefixGroups === 0) return { text: wordsOfChance(inputTokens, uniform), outputTokens, fields: null };
-    const prefix = prefixes[Math.floor(shared() * prefixGroups)]!;
+    const prefix = prefixes[Math.floor(shape() * prefixGroups)]!;
     return { text: `${prefix} ${wordsOfChance(Math.max(1, inputTokens - prefixTokens), uniform)}`, outputTokens, fields: null };
   };
 }
@@ -43,9 +43,4 @@ export function syntheticPrompts(options: SyntheticPrompts, seed: number, alike?
 /** Those of a file, over and over. */
 export function promptsInTurn(prompts: readonly Prompt[]): PromptSource {
   return (index) => prompts[index % prompts.length]!;
-}
-
-/** Chance that belongs to one call: neighbours have seeds that lie far apart. */
-function ofIts(seed: number, index: number): Uniform {
-  return seeded(Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(index + 0x7f4a7c15, 0xc2b2ae35));
 }

@@ -10,9 +10,12 @@ export interface RateCurve {
   readonly seconds: number;
   /** The calls expected over the whole time; not a whole number in general. */
   readonly calls: number;
-  /** The second by which `calls` calls have been expected; `calls` from 0 to all of them. */
+  /** The second from which on more than `calls` calls are expected: the next is due then; `calls` from 0 to all of them. */
   secondOf(calls: number): number;
 }
+
+/** Sums of rates are as near as this to whole calls. */
+const NEARLY = 1e-9;
 
 /** The curve of these stages, one after another. */
 export function rateCurve(stages: readonly RateStage[]): RateCurve {
@@ -27,10 +30,11 @@ export function rateCurve(stages: readonly RateStage[]): RateCurve {
     seconds: second,
     calls,
     secondOf(wanted) {
-      const found = ends.findIndex((end) => wanted <= end.calls);
+      // What is due when a stage ends belongs to the next that has a rate, not to a pause between them.
+      const found = ends.findIndex((end) => wanted < end.calls - NEARLY);
       const at = found < 0 ? ends.length - 1 : found;
       const start = ends[at - 1] ?? { calls: 0, second: 0 };
-      return start.second + withinStage(stages[at]!, Math.min(wanted, calls) - start.calls);
+      return start.second + withinStage(stages[at]!, Math.max(0, Math.min(wanted, calls) - start.calls));
     },
   };
 }

@@ -1,6 +1,6 @@
 import { jsonLines, raise } from './prompt-file.ts';
 import type { Prompt, PromptSource } from './prompts.ts';
-import { seeded } from './seeded.ts';
+import { seededFor } from './seeded.ts';
 import { wordsOfChance } from './words.ts';
 
 /** Arrivals that were recorded somewhere: when, how long, and what the prompts have in common. */
@@ -67,8 +67,8 @@ function azure(text: string, name: string): Arrival[] {
 function promptOf({ inputTokens, outputTokens, blocks }: Arrival, index: number, seed: number): Prompt {
   const shared = blocks
     .slice(0, Math.floor(inputTokens / BLOCK_TOKENS))
-    .map((id) => wordsOfChance(BLOCK_TOKENS, seeded(seed ^ Math.imul(id + 1, 0x9e3779b9))));
+    .map((id) => wordsOfChance(BLOCK_TOKENS, seededFor(seed, id, 'blocks')));
   const rest = Math.max(1, inputTokens - shared.length * BLOCK_TOKENS);
-  const own = wordsOfChance(rest, seeded(Math.imul(seed + index + 1, 0x85ebca6b)));
+  const own = wordsOfChance(rest, seededFor(seed, index, 'words'));
   return { text: [...shared, own].join(' '), outputTokens: Math.max(1, outputTokens), fields: null };
 }

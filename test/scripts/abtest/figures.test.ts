@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { armsOfModels, armsOfSettings } from '../../../scripts/abtest/design/arm.ts';
-import { plannedSlots, seedOfBlock } from '../../../scripts/abtest/design/blocks.ts';
+import { chanceOfBlock, plannedSlots } from '../../../scripts/abtest/design/blocks.ts';
 import { CALLS_OF_A_SLOT, twinPrompts, twinsOfFile } from '../../../scripts/abtest/design/prompts.ts';
+import { armSummaries } from '../../../scripts/abtest/figures/arm-summaries.ts';
 import { comparePairs, compare, type Comparison, type Judging, wholeBlocks } from '../../../scripts/abtest/figures/comparison.ts';
 import { decide } from '../../../scripts/abtest/figures/decision.ts';
 import { opinionsOf } from '../../../scripts/abtest/figures/guardrail.ts';
@@ -26,7 +27,7 @@ describe('the design', () => {
     expect(Math.min(...counts.values())).toBeGreaterThan(15);
     expect(plannedSlots(3, 200, 7)).toEqual(slots);
     expect(plannedSlots(3, 200, 8)).not.toEqual(slots);
-    expect(new Set(Array.from({ length: 500 }, (_, block) => seedOfBlock(1, block))).size).toBe(500);
+    expect(new Set(Array.from({ length: 500 }, (_, block) => chanceOfBlock(1, block)())).size).toBe(500);
   });
 
   test('prompts of a block are as long for each arm and never the same', () => {
@@ -95,6 +96,13 @@ describe('figures of a slot', () => {
     expect(valueOf({ kind: 'throughput' }, over, {})).toBe(2);
     const whole = slot(0, 0, [call(1000, 60, { tokensAt: [], outputTokens: 0 })]);
     expect(valueOf({ kind: 'throughput' }, whole, {})).toBe(1);
+  });
+
+  test('each arm is summed up over its slots, and over the time in which they counted', () => {
+    const slots = [slot(0, 0, [call(500, 100), call(1100, 100)]), slot(0, 1, []), slot(1, 0, [call(1500, 300)])];
+    const [a, b] = armSummaries(2, slots, {});
+    expect(a).toMatchObject({ calls: 2, ok: 2, durationMs: 2000, requestRate: 1, ttft: { p50: 200 } });
+    expect(b).toMatchObject({ calls: 0, durationMs: 1000 });
   });
 
   test.each(['ttft', 'ttft:p42', 'speed', 'ttft:p95:x'])('%s is no metric', (name) => expect(readMetric(name)).toBeNull());
@@ -171,6 +179,10 @@ describe('trust', () => {
     const late = slot(0, 1, [call(1100, 100, { sentMs: 1200 })]);
     expect(trustOf([[slot(0, 0, [call(1100, 100)]), late]], ['a', 'b'], 1000).problems).toEqual([
       expect.stringContaining('b: one call of a hundred was sent 100 ms late'),
+    ]);
+    const held = slot(0, 1, [call(1100, 100, { sentMs: 1200, heldMs: 99 })]);
+    expect(trustOf([[slot(0, 0, [call(1100, 100)]), held]], ['a', 'b'], 1000).problems).toEqual([
+      expect.stringContaining('b: --most-at-once held calls back, one of a hundred until 99 ms late'),
     ]);
     expect(trustOf([[slot(0, 0, [call(1100, 100)]), slot(0, 1, [call(1100, 100)])]], ['a', 'b'], 1000)).toEqual({
       problems: [],

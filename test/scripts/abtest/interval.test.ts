@@ -6,6 +6,7 @@ import { blocksNeeded, normalQuantile } from '../../../scripts/abtest/figures/ne
 import { normal } from '../../../scripts/load/workload/distributions.ts';
 import { seeded } from '../../../scripts/load/workload/seeded.ts';
 import { calledDifferent, isCalled, madeTest, TAILS } from '../../../scripts/shows/abtest-chance.ts';
+import { quietOf } from '../../../scripts/shows/abtest-finds.ts';
 
 const E2E: Metric = { kind: 'time', time: 'e2e', shape: 'p95' };
 const JUDGING: Judging = { arms: 2, judged: [E2E], confidence: 0.95, slo: {}, seed: 1 };
@@ -60,6 +61,27 @@ describe('tests of nothing', () => {
     // One interval of six at this confidence is one of 95 % by itself.
     expect(confidenceOfEach({ arms: 3, judged: [E2E, E2E, E2E], confidence: 0.7 })).toBeCloseTo(0.95);
     expect(calledDifferent({ arms: 3, blocks: 8, tail, effect: 0, confidence: 0.7 }, 1000, 3)).toBeGreaterThan(0.1);
+  });
+});
+
+describe('a show of tests of nothing', () => {
+  const pairs = (other: number) => Array.from({ length: 8 }, (_, i) => [100 + i, (100 + i) * other] as const);
+  const result = (problems: readonly string[], other = 1, stopped: string | null = null) => ({
+    ...{ comparisons: [comparePairs(E2E, 1, pairs(other), JUDGING)], trust: { problems, notes: [] }, stopped, wasInterrupted: false },
+  });
+  const quiet = (count: number) => Array.from({ length: count }, () => result([]));
+
+  test('holds where nearly all are valid and call nothing', () => {
+    expect(quietOf(quiet(20))).toEqual({ called: 0, invalid: 0, isQuiet: true });
+    expect(quietOf([...quiet(18), result([], 2), result([], 2)])).toEqual({ called: 2, invalid: 0, isQuiet: true });
+    expect(quietOf([...quiet(15), ...Array.from({ length: 5 }, () => result(['late']))])).toMatchObject({ invalid: 5, isQuiet: true });
+  });
+  test('does not hold where more than a quarter were not valid, or stopped, however quiet they were', () => {
+    expect(quietOf([...quiet(14), ...Array.from({ length: 6 }, () => result(['late']))])).toMatchObject({ invalid: 6, isQuiet: false });
+    expect(quietOf(Array.from({ length: 4 }, () => result([], 1, 'it does not answer')))).toMatchObject({ invalid: 4, isQuiet: false });
+  });
+  test('does not hold where more than two called something, valid or not', () => {
+    expect(quietOf([...quiet(17), result([], 2), result([], 2), result(['late'], 2)])).toMatchObject({ called: 3, isQuiet: false });
   });
 });
 

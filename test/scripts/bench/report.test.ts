@@ -12,7 +12,7 @@ function rounds(costs: readonly number[], more: Record<string, number> = {}, err
 function result(cases: BenchResult['cases'], names = ['headgate', 'bare', 'haproxy']): BenchResult {
   return {
     ...{ version: '1.2.3', at: '2026-11-29T04:00:00.000Z', tools: 'C', rounds: 3, seconds: 2, notes: [], cases },
-    machine: { cpu: 'a CPU', cores: 2, kernel: '6.1', node: '26.10.0', load_before: 0.1 },
+    machine: { cpu: 'a CPU', cores: 2, kernel: 'Linux 6.1', node: '26.10.0', load_before: 0.1 },
     cores: { proxy: 0, stub: 1, load: 1 },
     proxies: names.map((name) => ({ name, what: `what ${name} is`, version: null, startMs: 100 })),
   };

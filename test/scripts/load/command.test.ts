@@ -51,8 +51,11 @@ describe('headgate load', () => {
     await expect.poll(() => stub.told().e2e.length).toBeGreaterThan(60);
     load.child.kill('SIGINT');
     expect(await load.exited, load.output()).toBe(1);
-    const { headgate: own } = JSON.parse(readFileSync(join(cwd, 'cut/result.json'), 'utf8')) as { headgate: { interrupted: boolean } };
-    expect(own.interrupted).toBe(true);
+    const { headgate: own } = JSON.parse(readFileSync(join(cwd, 'cut/result.json'), 'utf8')) as { headgate: Record<string, unknown> };
+    expect(own['interrupted']).toBe(true);
+    expect(load.output()).toContain('INTERRUPTED  before its end');
+    // Of ten minutes only the first seconds were sent: over the whole of them that would be one call in ten seconds.
+    expect(own['achieved_rate']).toBeGreaterThan(2);
   });
 
   test('a first call that fails ends it before anything is measured', async () => {

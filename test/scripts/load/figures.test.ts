@@ -1,11 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import type { CallRecord } from '../../../scripts/load/calls/call-record.ts';
+import { type CallRecord, isError } from '../../../scripts/load/calls/call-record.ts';
 import { EventReader, factsOf } from '../../../scripts/load/calls/events.ts';
 import { distributionOf } from '../../../scripts/load/figures/distribution.ts';
+import type { LoadResult } from '../../../scripts/load/figures/load-result.ts';
 import { isGood, readSlo } from '../../../scripts/load/figures/slo.ts';
 import { summaryOf } from '../../../scripts/load/figures/summary.ts';
 import { validityOf } from '../../../scripts/load/figures/validity.ts';
 import { vllmKeys } from '../../../scripts/load/figures/vllm-keys.ts';
+import { readLoadOptions } from '../../../scripts/load/options.ts';
+import { planLoad } from '../../../scripts/load/plan-load.ts';
+import { LiveLine } from '../../../scripts/load/report/live-line.ts';
+import { loadPage } from '../../../scripts/load/report/load-page.ts';
 
 const BASE: CallRecord = {
   ...{
@@ -32,6 +37,15 @@ const BASE: CallRecord = {
 };
 const call = (over: Partial<CallRecord>): CallRecord => ({ ...BASE, ...over });
 
+const RESULT: Omit<LoadResult, 'records' | 'summary'> = {
+  ...{ startedAt: 0, wasInterrupted: true, slo: {}, machine: {}, versions: {} },
+  validity: { wantedRate: null, achievedRate: null, problems: [] },
+  asked: {
+    ...{ url: 'http://a', endpoint: 'chat', model: 'm', stream: true, label: null, seed: 1, pace: '', prompts: '' },
+    ...{ requestRate: null, burstiness: null, mostAtOnce: null, cancelShare: 0 },
+  },
+};
+
 describe('what calls come to', () => {
   test('times count from the moment at which a call was due, not from that at which it was sent', () => {
     const { ttft, e2e, tpot, itl, scheduleDelay } = summaryOf([BASE], 2000, {});
@@ -54,6 +68,21 @@ describe('what calls come to', () => {
       ['broken 200 no_end', 1],
     ]);
     expect([summary.e2e.count, summary.requestRate, summary.outputTokenRate, summary.totalTokenRate]).toEqual([1, 0.5, 2, 12]);
+  });
+
+  test('what an interruption left unfinished is no error, wherever errors are told', () => {
+    const records = (['ok', 'unfinished', 'unfinished', 'cancelled', 'failed'] as const).map((outcome) => call({ outcome }));
+    const line = new LiveLine(10, 1000);
+    for (const record of records) line.note(record, 0);
+    expect(line.text(500)).toContain(' 1 errors ');
+    expect(records.filter(isError)).toHaveLength(1);
+    expect(summaryOf(records, 1000, {}).errors).toBe(1);
+    const page = (of: readonly CallRecord[]): string => loadPage({ ...RESULT, records: of, summary: summaryOf(of, 1000, {}) });
+    // The line of errors in the plot of rates lies where it would lie without them.
+    const errorLine = (html: string) => /<path class="line t-bad" d="([^"]*)"/.exec(html)![1];
+    const few = [call({ outcome: 'ok' }), call({ outcome: 'unfinished' })];
+    expect(errorLine(page(few))).toBe(errorLine(page([call({ outcome: 'ok' }), call({ outcome: 'cancelled' })])));
+    expect(errorLine(page(few))).not.toBe(errorLine(page([call({ outcome: 'ok' }), call({ outcome: 'failed' })])));
   });
 
   test('good is what was answered whole and kept to every objective', () => {
@@ -97,12 +126,46 @@ describe('whether it may be believed', () => {
   test('a load that kept up is valid', () => {
     const { problems, wantedRate, achievedRate } = told(() => 3);
     expect(problems).toEqual([]);
-    expect([wantedRate, achievedRate]).toEqual([10.1, 10.1]);
+    // A hundred and one calls have a hundred gaps.
+    expect([wantedRate, achievedRate]).toEqual([10, 10]);
+  });
+  test('the rate that is told beforehand is the one that was asked for', () => {
+    const read = readLoadOptions(['--rate', '10', '--duration', '10s', '--constant'], {});
+    expect(read.kind === 'options' && planLoad(read.options).requestRate).toBeCloseTo(10, 9);
   });
   test('one that was late is not', () =>
     expect(told((i) => (i % 40 === 0 ? 80 : 0)).problems).toEqual([expect.stringContaining('ms late')]));
   test('one that fell behind is not', () =>
-    expect(told((i) => i * 4).problems).toContainEqual(expect.stringContaining('instead of 10.10')));
+    expect(told((i) => i * 4).problems).toContainEqual(expect.stringContaining('instead of 10.00')));
+  test('one that was held back says so, and does not blame the machine that sends', () => {
+    const held = [...pace.at].map((scheduledMs, i) => call({ scheduledMs, sentMs: scheduledMs + i * 4, heldMs: i * 4 }));
+    const of = (records: readonly CallRecord[]) =>
+      validityOf(
+        pace,
+        records.map(({ sentMs }) => sentMs),
+        summaryOf(records, 10_000, {}),
+      ).problems;
+    expect(of(held)).toEqual([
+      expect.stringMatching(/^--most-at-once held calls back, one of a hundred until 396 ms late or more/),
+      expect.stringMatching(/instead of 10\.00 .* because --most-at-once held calls back$/),
+    ]);
+    // Half of it by its own fault: both are told.
+    expect(of(held.map((record) => ({ ...record, heldMs: record.heldMs! / 2 }))).slice(0, 2)).toEqual([
+      expect.stringContaining('sent 198 ms late or more (50 allowed): the machine that sends'),
+      expect.stringContaining('--most-at-once held calls back'),
+    ]);
+    // Neither of the two alone is too much.
+    const each = [...pace.at].map((scheduledMs) => call({ scheduledMs, sentMs: scheduledMs + 60, heldMs: 30 }));
+    expect(of(each)).toEqual([expect.stringContaining('sent 60 ms late or more (50 allowed)')]);
+  });
+  test('one that was interrupted is held against what it came to of its schedule', () => {
+    const records = [...pace.at].slice(0, 31).map((scheduledMs) => call({ scheduledMs, sentMs: scheduledMs + 1 }));
+    const sent = records.map(({ sentMs }) => sentMs);
+    expect(validityOf(pace, sent, summaryOf(records, 3000, {}), true)).toEqual({ wantedRate: 10, achievedRate: 10, problems: [] });
+    const unfinished = [call({ outcome: 'unfinished' })];
+    expect(validityOf(pace, [0], summaryOf(unfinished, 10, {}), true).problems).toEqual(['it was interrupted before a call was answered']);
+    expect(validityOf(pace, [], summaryOf([], 10, {}), true).problems).toEqual(['it was interrupted before a call was sent']);
+  });
   test('one that nobody answered is not', () => {
     const records = [call({ outcome: 'failed', status: 0, code: 'ECONNREFUSED' })];
     expect(validityOf({ kind: 'closed', clients: 1, calls: 1, forMs: 1 }, [0], summaryOf(records, 1, {})).problems).toEqual([
@@ -147,6 +210,15 @@ test("the result has the keys of vLLM's own benchmark", () => {
     max_output_tokens_per_s: 4,
     max_concurrent_requests: 1,
   });
+});
+
+test.each([
+  ['chat', 'openai-chat'],
+  ['completions', 'openai'],
+  ['embeddings', 'openai-embeddings'],
+] as const)('the backend of %s is called %s there, under both names', (endpoint, name) => {
+  const asked = { startedAt: 0, endpoint, model: 'm', label: null, requestRate: null, burstiness: null, mostAtOnce: null };
+  expect(vllmKeys(summaryOf([BASE], 1000, {}), [BASE], asked)).toMatchObject({ backend: name, endpoint_type: name });
 });
 
 describe('events', () => {

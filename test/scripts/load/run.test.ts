@@ -1,11 +1,11 @@
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { CallRecord } from '../../../scripts/load/calls/call-record.ts';
 import { type Pace, runLoad } from '../../../scripts/load/calls/run-load.ts';
 import type { Target } from '../../../scripts/load/calls/target.ts';
 import { distributionOf } from '../../../scripts/load/figures/distribution.ts';
-import { e2eOf, tpotOf, ttftOf } from '../../../scripts/load/figures/times.ts';
+import { e2eOf, heldOf, tpotOf, ttftOf } from '../../../scripts/load/figures/times.ts';
 import { KnownDelays } from '../../../scripts/load/stub/known-delays.ts';
 import { arrivals } from '../../../scripts/load/workload/arrivals.ts';
 import { seeded } from '../../../scripts/load/workload/seeded.ts';
@@ -64,6 +64,14 @@ describe('against a server whose delays are known', () => {
     expect(opened.mean).toBeGreaterThan(closed.mean);
   });
 
+  test('no call is sent before its moment', async () => {
+    // Moments that no timer hits: its steps are whole milliseconds.
+    const at = Float64Array.from({ length: 300 }, (_, i) => i * 3.3 + 0.9);
+    const { records } = await load(target(base, { stream: false }), { kind: 'open', at, mostAtOnce: 1e5 });
+    expect(records.map(({ sentMs, scheduledMs }) => sentMs - scheduledMs).filter((late) => late < 0)).toEqual([]);
+    expect(records).toHaveLength(300);
+  });
+
   test('a call that is held back counts from the moment at which it was due', async () => {
     const { records, mostAtOnce } = await runLoad({
       target: target(base),
@@ -76,6 +84,21 @@ describe('against a server whose delays are known', () => {
     const last = records.toSorted((a, b) => b.scheduledMs - a.scheduledMs)[0]!;
     expect(last.sentMs - last.scheduledMs).toBeGreaterThan(1000);
     expect(ttftOf(last)).toBeGreaterThan(1000);
+    // Nearly all of it is the server's doing, and the record says so.
+    expect(heldOf(last)).toBeGreaterThan(1000);
+    expect(heldOf(last)).toBeLessThanOrEqual(last.sentMs - last.scheduledMs);
+    expect(records.filter(({ heldMs }) => heldMs === undefined).length).toBeGreaterThanOrEqual(2);
+  });
+
+  test('of calls that wait for a place each is looked at so many times, however many are under way', async () => {
+    const looks = vi.spyOn(Promise.prototype, 'then');
+    const at = new Float64Array(400);
+    const { records } = await load(target(base, { stream: false }), { kind: 'open', at, mostAtOnce: 100 });
+    const seen = looks.mock.calls.length;
+    looks.mockRestore();
+    expect(records).toHaveLength(400);
+    // A race of a hundred for each of three hundred that end would be 30,000.
+    expect(seen).toBeLessThan(400 * 30);
   });
 
   test('some leave in the middle', async () => {

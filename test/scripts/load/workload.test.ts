@@ -6,7 +6,7 @@ import { drawLength, readLengths } from '../../../scripts/load/workload/lengths.
 import { promptsOf } from '../../../scripts/load/workload/prompt-file.ts';
 import { syntheticPrompts } from '../../../scripts/load/workload/prompts.ts';
 import { rateCurve } from '../../../scripts/load/workload/rate.ts';
-import { seeded } from '../../../scripts/load/workload/seeded.ts';
+import { seeded, seededFor } from '../../../scripts/load/workload/seeded.ts';
 import { readSpan } from '../../../scripts/program/span.ts';
 import { traceOf } from '../../../scripts/load/workload/trace-file.ts';
 
@@ -14,6 +14,31 @@ const steady = (rate: number, seconds: number) => [{ from: rate, to: rate, secon
 const gapsOf = (at: Float64Array) => [...at].slice(1).map((ms, i) => ms - at[i]!);
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
 const variation = (values: readonly number[]) => Math.sqrt(mean(values.map((value) => (value - mean(values)) ** 2))) / mean(values);
+
+describe('chance', () => {
+  const first = (seed: number, index: number, matter: Parameters<typeof seededFor>[2] = 'words') => {
+    const uniform = seededFor(seed, index, matter);
+    return `${uniform()} ${uniform()}`;
+  };
+  test('of seeds, numbers and matters is not that of their neighbours, and the same again for the same', () => {
+    const all: string[] = [];
+    for (let seed = 0; seed < 40; seed++)
+      for (let index = 0; index < 40; index++) all.push(first(seed, index), first(seed, index, 'leaving'), first(seed, index, 'lengths'));
+    expect(new Set(all).size).toBe(40 * 40 * 3);
+    expect(first(3, 7)).toBe(first(3, 7));
+  });
+
+  test('is even over numbers, seeds and matters', () => {
+    const matters = ['words', 'lengths', 'order'] as const;
+    const draws = [
+      Array.from({ length: 4000 }, (_, i) => seededFor(1, i, 'words')()),
+      Array.from({ length: 4000 }, (_, i) => seededFor(i, 0, 'words')()),
+      Array.from({ length: 4000 }, (_, i) => seededFor(i, i, matters[i % 3]!)()),
+    ];
+    // Four deviations of the mean of so many.
+    for (const values of draws) expect(Math.abs(mean(values) - 0.5)).toBeLessThan(4 * Math.sqrt(1 / 12 / 4000));
+  });
+});
 
 describe('arrivals', () => {
   test.each([
@@ -53,6 +78,14 @@ describe('arrivals', () => {
     expect(at.filter((ms) => ms < 10_000).length).toBe(10);
     expect(at.filter((ms) => ms >= 10_000 && ms < 12_000).length).toBe(100);
     expect(at.length).toBe(120);
+  });
+
+  test('nothing is sent in a pause, neither where it begins nor before the first rate', () => {
+    const pauses = [...steady(0, 3), ...steady(0.1, 30), ...steady(0, 10), ...steady(5, 4)];
+    const at = arrivals(pauses, { kind: 'constant' }, seeded(1));
+    const expected = [3, 13, 23, ...Array.from({ length: 20 }, (_, i) => 43 + i / 5)];
+    expect([...at].map((ms) => Math.round(ms) / 1000)).toEqual(expected.map((second) => Math.round(second * 1000) / 1000));
+    expect(Math.max(...arrivals([...steady(2, 5), ...steady(0, 5)], { kind: 'constant' }, seeded(1)))).toBeLessThan(5000);
   });
 
   test('the curve solves what it says, stage by stage', () => {
@@ -191,6 +224,15 @@ describe('files', () => {
     expect([first, second].map(({ text }) => text.split(' ').length)).toEqual([600, 1100]);
     expect(first.text.split(' ').slice(0, 512)).toEqual(second.text.split(' ').slice(0, 512));
     expect(first.text.split(' ').slice(512, 530)).not.toEqual(second.text.split(' ').slice(512, 530));
+  });
+
+  test('a trace of another seed has other prompts, at whatever place', () => {
+    const line = JSON.stringify({ timestamp: 0, input_length: 30, output_length: 5, hash_ids: [] });
+    const of = (seed: number) => {
+      const { prompts } = traceOf(line, 'trace', seed);
+      return Array.from({ length: 50 }, (_, i) => prompts(i).text);
+    };
+    expect(new Set([1, 2, 3].flatMap(of)).size).toBe(150);
   });
 
   test("Azure's traces", () => {

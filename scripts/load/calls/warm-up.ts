@@ -1,12 +1,15 @@
-import { runLoad } from '../../load/calls/run-load.ts';
-import type { Target } from '../../load/calls/target.ts';
-import type { PromptSource } from '../../load/workload/prompts.ts';
+import type { PromptSource } from '../workload/prompts.ts';
+import { runLoad } from './run-load.ts';
+import type { Target } from './target.ts';
 
-/** Numbers of warm-up calls lie beyond those of any slot, so that no prompt of theirs comes again. */
+/** Numbers of warm-up calls lie beyond those of any run, so that no prompt of theirs comes again. */
 const WARM_UP_INDEX = 1_000_000_000;
 const AT_ONCE = 8;
 
-/** Calls to each server and model that do not count. @throws Error in words where one fails: there is nothing to compare */
+/**
+ * Calls to each server and model that do not count, so many to each. @throws Error in words where one fails: there is nothing to measure. A
+ * server that is full is no failure, nor is an interruption.
+ */
 export async function warmUp(
   targets: readonly Target[],
   prompts: PromptSource,
@@ -22,6 +25,6 @@ export async function warmUp(
     const failed = records.find(({ outcome }) => outcome !== 'ok' && outcome !== 'refused' && outcome !== 'unfinished');
     if (failed === undefined) continue;
     const how = [failed.status || null, failed.code].filter((part) => part !== null).join(' ');
-    throw new Error(`The first call for ${target.model} to ${target.base} failed (${how}); nothing was compared.`);
+    throw new Error(`The first call for ${target.model} to ${target.base} failed (${how}); nothing was measured.`);
   }
 }
