@@ -24,7 +24,8 @@ export function page({ title, subtitle, verdict, parts }: PageOptions): string {
 /** Large figures side by side. */
 export function tiles(figures: readonly { readonly name: string; readonly value: string; readonly note?: string }[]): string {
   const each = figures.map(
-    ({ name, value, note = '' }) => `<div><dt>${escaped(name)}</dt><dd>${escaped(value)}</dd><small>${escaped(note)}</small></div>`,
+    ({ name, value, note = '' }) =>
+      `<div><dt>${escaped(name)}</dt><dd>${escaped(value)}</dd>${note === '' ? '' : `<dd class="note">${escaped(note)}</dd>`}</div>`,
   );
   return `<dl class="tiles">${each.join('')}</dl>`;
 }
@@ -61,7 +62,7 @@ header,main{max-width:1120px;margin:auto;padding:0 20px}header{padding-top:28px}
 h2{font-size:16px;margin:30px 0 10px}.verdict{padding:14px 18px;border-radius:10px;background:var(--card);border:1px solid var(--rule);border-left:5px solid var(--dim);font-size:16px;white-space:pre-line}
 .verdict.good{border-left-color:var(--good)}.verdict.bad{border-left-color:var(--bad)}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(210px,1fr));gap:12px;margin:18px 0}.tiles div{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:12px 14px}
-.tiles dt{color:var(--dim);font-size:13px}.tiles dd{margin:2px 0;font-size:24px;font-weight:600;font-variant-numeric:tabular-nums}.tiles small{color:var(--dim)}
+.tiles dt{color:var(--dim);font-size:13px}.tiles dd{margin:2px 0;font-size:24px;font-weight:600;font-variant-numeric:tabular-nums}.tiles dd.note{margin:0;color:var(--dim);font-size:13px;font-weight:400}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr));gap:14px}figure{margin:0;background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:6px}svg{display:block;width:100%;height:auto}
 .scroll{overflow-x:auto;background:var(--card);border:1px solid var(--rule);border-radius:10px}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th,td{padding:7px 14px;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}tr:last-child td{border-bottom:0}
 th:first-child,td:first-child{text-align:left}th{color:var(--dim);font-weight:500;font-size:13px}caption{text-align:left;padding:10px 14px 4px;color:var(--dim)}

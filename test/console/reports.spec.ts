@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ADMIN_KEY } from '../support/admin.ts';
 import { CHROMIUM } from '../support/browser.ts';
 import { freePort } from '../support/ports.ts';
 import { run, type RunningProcess } from '../support/process.ts';
@@ -17,11 +18,38 @@ const SHORT = ['--output', '8', '--input', '16'];
 const PROGRAMS: Readonly<Record<string, { readonly args: (url: string) => readonly string[]; readonly title: RegExp }>> = {
   load: { args: (url) => [url, '--rate', '20', '--duration', '3s', '--slo', 'ttft:500', 'e2e:5000', ...SHORT], title: /load/i },
   abtest: {
-    args: (url) => [url, '--window', '0,20', '--slot', '400ms', '--settle', '100ms', '--slots', '6', '--rate', '20', ...SHORT],
+    args: (url) => [
+      url,
+      '--admin-key',
+      ADMIN_KEY,
+      '--window',
+      '0,20',
+      '--slot',
+      '400ms',
+      '--settle',
+      '100ms',
+      '--slots',
+      '6',
+      '--rate',
+      '20',
+      ...SHORT,
+    ],
     title: /20 ms/,
   },
   'release-gate': {
-    args: (url) => [url, '--quick', '--soak', '5s', '--capacity', '10', '--only', 'step,spike,cancel,soak', ...SHORT],
+    args: (url) => [
+      url,
+      '--admin-key',
+      ADMIN_KEY,
+      '--quick',
+      '--soak',
+      '5s',
+      '--capacity',
+      '10',
+      '--only',
+      'step,cancel,soak',
+      ...SHORT,
+    ],
     title: /release/i,
   },
   tune: {
@@ -39,8 +67,8 @@ describe.skipIf(CHROMIUM === null)(CHROMIUM === null ? 'no Chromium on the PATH,
   beforeAll(async () => {
     const port = await freePort(12);
     gateway = run(process.execPath, [CLI, 'serve', '--engine', 'sim', '--model', MODEL, '--port', String(port)], {
-      cwd: folder,
-      env: { ...SIM, HEADGATE_SUPERVISOR__PORT_RANGE: `[${port + 1}, ${port + 11}]` },
+      cwd: mkdtempSync(join(folder, 'gateway-')),
+      env: { ...SIM, HEADGATE_ADMIN__KEY: ADMIN_KEY, HEADGATE_SUPERVISOR__PORT_RANGE: `[${port + 1}, ${port + 11}]` },
     });
     await gateway.prints(/is ready on http/, 60_000);
     url = `http://127.0.0.1:${port}`;

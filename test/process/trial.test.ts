@@ -59,34 +59,38 @@ test.each([1, 2])('settings are tried on %d process(es) that serve, and end by t
   rmSync(folder, { recursive: true, force: true });
 });
 
-test.each([1, 2])('settings that are tried bring no key back that was taken away, on %d process(es)', async (processes) => {
-  await using worker = await startFakeVllm();
-  const folder = mkdtempSync(join(tmpdir(), 'headgate-trial-'));
-  const keys = join(folder, 'keys.yaml');
-  writeFileSync(keys, stringify({ keys: [{ name: 'gone', key: 'hg-gone-before-the-trial' }] }));
-  writeFileSync(
-    join(folder, 'headgate.yaml'),
-    stringify({ server: { port: 0, processes }, workers: [{ url: worker.url }], auth: { keys_file: 'keys.yaml' } }),
-  );
-  await using gateway = run(process.execPath, [CLI, 'gateway'], { cwd: folder });
-  const [, url = ''] = await gateway.prints(/is ready on (http:\/\/[\d.:]+)/);
-  // A connection each, so that several processes are asked.
-  const statuses = async (key: string) => {
-    const headers = { authorization: `Bearer ${key}`, connection: 'close' };
-    return [...new Set(await Promise.all(Array.from({ length: 6 }, async () => (await fetch(`${url}/v1/models`, { headers })).status)))];
-  };
-  const trial = async (body: object) => {
-    const headers = { ...AS_ADMIN, 'content-type': 'application/json' };
-    return (await fetch(`${url}/admin/trial`, { method: 'POST', headers, body: JSON.stringify({ owner: 'test', ...body }) })).status;
-  };
-  expect(await statuses('hg-gone-before-the-trial')).toEqual([200]);
-  writeFileSync(keys, stringify({ keys: [{ name: 'new', key: 'hg-here-since-then' }] }));
-  await until(async () => (await statuses('hg-here-since-then')).join() === '200', 'the new key holds');
+test.each([1, 2])(
+  'settings that are tried bring no key back that was taken away, on %d process(es)',
+  async (processes) => {
+    await using worker = await startFakeVllm();
+    const folder = mkdtempSync(join(tmpdir(), 'headgate-trial-'));
+    const keys = join(folder, 'keys.yaml');
+    writeFileSync(keys, stringify({ keys: [{ name: 'gone', key: 'hg-gone-before-the-trial' }] }));
+    writeFileSync(
+      join(folder, 'headgate.yaml'),
+      stringify({ server: { port: 0, processes }, workers: [{ url: worker.url }], auth: { keys_file: 'keys.yaml' } }),
+    );
+    await using gateway = run(process.execPath, [CLI, 'gateway'], { cwd: folder });
+    const [, url = ''] = await gateway.prints(/is ready on (http:\/\/[\d.:]+)/);
+    // A connection each, so that several processes are asked.
+    const statuses = async (key: string) => {
+      const headers = { authorization: `Bearer ${key}`, connection: 'close' };
+      return [...new Set(await Promise.all(Array.from({ length: 6 }, async () => (await fetch(`${url}/v1/models`, { headers })).status)))];
+    };
+    const trial = async (body: object) => {
+      const headers = { ...AS_ADMIN, 'content-type': 'application/json' };
+      return (await fetch(`${url}/admin/trial`, { method: 'POST', headers, body: JSON.stringify({ owner: 'test', ...body }) })).status;
+    };
+    expect(await statuses('hg-gone-before-the-trial')).toEqual([200]);
+    writeFileSync(keys, stringify({ keys: [{ name: 'new', key: 'hg-here-since-then' }] }));
+    await until(async () => (await statuses('hg-here-since-then')).join() === '200', 'the new key holds');
 
-  expect(await trial({ settings: { 'batch_window.window_ms': 5 }, seconds: 60 })).toBe(202);
-  expect([await statuses('hg-gone-before-the-trial'), await statuses('hg-here-since-then')]).toEqual([[401], [200]]);
-  expect(await trial({ end: true })).toBe(202);
-  expect([await statuses('hg-gone-before-the-trial'), await statuses('hg-here-since-then')]).toEqual([[401], [200]]);
-  await gateway[Symbol.asyncDispose]();
-  rmSync(folder, { recursive: true });
-}, 120_000);
+    expect(await trial({ settings: { 'batch_window.window_ms': 5 }, seconds: 60 })).toBe(202);
+    expect([await statuses('hg-gone-before-the-trial'), await statuses('hg-here-since-then')]).toEqual([[401], [200]]);
+    expect(await trial({ end: true })).toBe(202);
+    expect([await statuses('hg-gone-before-the-trial'), await statuses('hg-here-since-then')]).toEqual([[401], [200]]);
+    await gateway[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true });
+  },
+  120_000,
+);
