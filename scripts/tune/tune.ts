@@ -4,8 +4,10 @@ import { Shown } from '../report/shown.ts';
 import { shown, shownMs } from '../report/numbers.ts';
 import type { Ground } from './asked/ground.ts';
 import { type Point, pointsOf } from './grid/axes.ts';
-import type { PointResult } from './grid/outcome.ts';
-import { nextPoint, type SearchState, skippedPoints } from './grid/search.ts';
+import { together } from './grid/judged.ts';
+import type { SearchState } from './grid/look.ts';
+import { launchesOf, type PointResult } from './grid/outcome.ts';
+import { launchesLeft, nextPoint, skippedPoints } from './grid/search.ts';
 import { Journal, type Past, type Subject } from './asked/journal.ts';
 import { TuneLine } from './live.ts';
 import type { TuneOptions } from './asked/options.ts';
@@ -59,20 +61,17 @@ export async function tune({ folder, ground, options, subject, past, signal }: T
       const tuning = `point-${number}`;
       const title = `${point.key}, on trial`;
       writeFileSync(join(profiles, 'tuning', `${tuning}.yaml`), overlayText(overlayOf(ground.subject, point, title, null)));
-      line.next(
-        point.key,
-        pointsOf(ground.axes).length - results.length - skippedPoints(state()).length,
-        meanMs(results),
-        performance.now() - began,
-      );
+      line.next(point.key, launchesLeft(options.search, state()), meanMs(results), performance.now() - began);
       launches += 1;
       const { cwd, vllmCache, startTimeoutMs } = ground;
       const stateDir = join(folder, 'points', `${number}`);
       const settings = { cwd, where: options.where, profiles, tuning, stateDir, vllmCache, startTimeoutMs };
-      const result = await runPoint({ point, settings, ground, options, journal }, { signal, onPhase: (phase) => line.phase(phase) });
-      if (result === null) break;
+      const ran = await runPoint({ point, settings, ground, options, journal }, { signal, onPhase: (phase) => line.phase(phase) });
+      if (ran === null) break;
+      const known = results.findIndex((result) => result.point.key === point.key);
+      const result = known === -1 ? ran : together(results[known]!, ran, options.objectives);
       journal.add({ kind: 'result', result });
-      results.push(result);
+      results.splice(known === -1 ? results.length : known, 1, result);
       line.ended();
       say.say(resultLine(result));
     }
@@ -103,13 +102,15 @@ async function cleanUp({ open }: Past, journal: Journal, say: (text: string) => 
   }
 }
 
+/** Of a launch. */
 function meanMs(results: readonly PointResult[]): number {
-  return results.reduce((sum, { tookMs }) => sum + tookMs, 0) / results.length;
+  return results.reduce((sum, { tookMs }) => sum + tookMs, 0) / launchesOf(results);
 }
 
-function resultLine({ point, outcome, reason, figures }: PointResult): string {
+function resultLine({ point, outcome, reason, figures, launches }: PointResult): string {
   const said = figures === null ? '' : `${shown(figures.outputTokenRate)} tokens/s, p95 e2e ${shownMs(figures.p95.e2e)}`;
   const preempted = figures !== null && figures.preemptions > 0 ? `, ${shown(figures.preemptions)} preemptions` : '';
   const why = reason === null ? '' : `${outcome}: ${reason.split('\n')[0]}`;
-  return `${point.key}: ${[`${said}${preempted}`, why].filter((part) => part !== '').join('; ')}`;
+  const again = launches > 1 ? ` (launched ${launches} times)` : '';
+  return `${point.key}${again}: ${[`${said}${preempted}`, why].filter((part) => part !== '').join('; ')}`;
 }

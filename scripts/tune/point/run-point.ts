@@ -1,7 +1,7 @@
 import type { Ground } from '../asked/ground.ts';
 import type { Point } from '../grid/axes.ts';
-import { brokenBy } from '../grid/objectives.ts';
-import { type Figures, medianFigures, type PointResult } from '../grid/outcome.ts';
+import { judged } from '../grid/judged.ts';
+import type { Figures, PointResult } from '../grid/outcome.ts';
 import type { Journal } from '../asked/journal.ts';
 import type { TuneOptions } from '../asked/options.ts';
 import { forgetState } from './leftovers.ts';
@@ -17,7 +17,7 @@ interface PointRun {
 }
 
 /** What became of a point, as far as it was measured; null: interrupted before there was anything. */
-type Judged = Omit<PointResult, 'point' | 'tookMs'> | null;
+type Judged = Omit<PointResult, 'point' | 'launches' | 'tookMs'> | null;
 
 /**
  * Launches a point, measures it and stops it, whatever happens. @returns null when it was interrupted. @throws Error when it cannot be
@@ -37,7 +37,7 @@ export async function runPoint(run: PointRun, progress: Progress): Promise<Point
   const { value } = judged;
   // The logs of one that failed are worth keeping.
   if (value?.outcome !== 'failed') forgetState(settings.stateDir);
-  return value && { point, ...value, tookMs: performance.now() - began };
+  return value && { point, ...value, launches: 1, tookMs: performance.now() - began };
 }
 
 async function judgePoint(server: PointServer, { point, ground, options, journal }: PointRun, progress: Progress): Promise<Judged> {
@@ -58,9 +58,7 @@ async function judgePoint(server: PointServer, { point, ground, options, journal
     if (figures === null) return null;
     repeats.push(figures);
   }
-  const figures = medianFigures(repeats);
-  const broken = brokenBy(figures, options.objectives);
-  return { outcome: broken === null ? 'ok' : 'slo', failureClass: null, reason: broken, figures, repeats };
+  return judged(repeats, options.objectives);
 }
 
 function ended({

@@ -27,7 +27,7 @@ const SUBJECT: Subject = {
 };
 const POINT = pointOf({ max_num_seqs: 8 });
 const RESULT: PointResult = {
-  ...{ point: POINT, outcome: 'ok', failureClass: null, reason: null, repeats: [], tookMs: 5 },
+  ...{ point: POINT, outcome: 'ok', failureClass: null, reason: null, repeats: [], launches: 1, tookMs: 5 },
   figures: {
     ...{ outputTokenRate: 10, requestRate: 1, errorShare: 0, calls: 3, preemptions: 0, problems: [] },
     p95: { e2e: 7, ttft: NaN, tpot: 1, itl: 1 },
