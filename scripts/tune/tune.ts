@@ -1,5 +1,6 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { PlannedLoad } from '../load/plan-load.ts';
 import { Shown } from '../report/shown.ts';
 import { shown, shownMs } from '../report/numbers.ts';
 import type { Ground } from './asked/ground.ts';
@@ -12,7 +13,6 @@ import { Journal, type Past, type Subject } from './asked/journal.ts';
 import { TuneLine } from './live.ts';
 import type { TuneOptions } from './asked/options.ts';
 import { overlayOf, overlayText } from './asked/overlay.ts';
-import { endPoint, forgetState } from './point/leftovers.ts';
 import { markOf } from './point/marks.ts';
 import { runPoint } from './point/run-point.ts';
 
@@ -20,6 +20,7 @@ export interface TuneRun {
   readonly folder: string;
   readonly ground: Ground;
   readonly options: TuneOptions;
+  readonly planned: PlannedLoad;
   readonly subject: Subject;
   /** What an earlier life of this run has on record; null: it begins. */
   readonly past: Past | null;
@@ -29,25 +30,21 @@ export interface TuneRun {
 export interface TuneOutcome {
   readonly results: readonly PointResult[];
   readonly skipped: readonly { readonly point: Point; readonly why: string }[];
-  /** Of this life of the run. */
-  readonly launches: number;
   readonly wasInterrupted: boolean;
 }
 
 /** Runs the search to its end, or to where it is interrupted. @throws Error in words where a point cannot be launched or ended at all */
-export async function tune({ folder, ground, options, subject, past, signal }: TuneRun): Promise<TuneOutcome> {
+export async function tune({ folder, ground, options, planned, subject, past, signal }: TuneRun): Promise<TuneOutcome> {
   using journal = new Journal(folder);
   journal.add({ kind: past === null ? 'begun' : 'resumed', at: new Date().toISOString(), subject, by: markOf(process.pid) });
   const results: PointResult[] = [...(past?.results ?? [])];
   const told = new Set(past?.skipped);
   const began = performance.now();
-  const line = new TuneLine();
+  const line = new TuneLine(launchesOf(results));
   const say = new Shown(() => line.text(performance.now() - began));
   const profiles = prepareProfiles(folder, ground);
   const state = (): SearchState => ({ axes: ground.axes, results, prunes: options.prunes, isSaturating: !options.hasOwnPace });
-  let launches = 0;
   try {
-    if (past !== null) await cleanUp(past, journal, (text) => say.say(text));
     for (;;) {
       const point = signal.aborted ? null : nextPoint(options.search, state());
       for (const { point: at, skip } of skippedPoints(state())) {
@@ -62,11 +59,10 @@ export async function tune({ folder, ground, options, subject, past, signal }: T
       const title = `${point.key}, on trial`;
       writeFileSync(join(profiles, 'tuning', `${tuning}.yaml`), overlayText(overlayOf(ground.subject, point, title, null)));
       line.next(point.key, launchesLeft(options.search, state()), meanMs(results), performance.now() - began);
-      launches += 1;
       const { cwd, vllmCache, startTimeoutMs } = ground;
       const stateDir = join(folder, 'points', `${number}`);
       const settings = { cwd, where: options.where, profiles, tuning, stateDir, vllmCache, startTimeoutMs };
-      const ran = await runPoint({ point, settings, ground, options, journal }, { signal, onPhase: (phase) => line.phase(phase) });
+      const ran = await runPoint({ point, settings, ground, options, planned, journal }, { signal, onPhase: (phase) => line.phase(phase) });
       if (ran === null) break;
       const known = results.findIndex((result) => result.point.key === point.key);
       const result = known === -1 ? ran : together(results[known]!, ran, options.objectives);
@@ -75,12 +71,11 @@ export async function tune({ folder, ground, options, subject, past, signal }: T
       line.ended();
       say.say(resultLine(result));
     }
-    if (!signal.aborted) journal.add({ kind: 'done', at: new Date().toISOString() });
   } finally {
     say.end();
   }
   const skipped = skippedPoints(state()).map(({ point, skip }) => ({ point, why: skip.why }));
-  return { results, skipped, launches, wasInterrupted: signal.aborted };
+  return { results, skipped, wasInterrupted: signal.aborted };
 }
 
 /** Each point sees the operator's own profiles, and its own tuning beside them. */
@@ -89,17 +84,6 @@ function prepareProfiles(folder: string, { ownProfiles }: Ground): string {
   if (ownProfiles !== null) cpSync(ownProfiles, profiles, { recursive: true, force: true });
   mkdirSync(join(profiles, 'tuning'), { recursive: true });
   return profiles;
-}
-
-/** What a life of the run that was killed has left running would hold the card. @throws Error where it cannot be ended */
-async function cleanUp({ open }: Past, journal: Journal, say: (text: string) => void): Promise<void> {
-  for (const launched of open) {
-    say(`${launched.point} was under way when this run was cut short: what is left of it is ended.`);
-    const left = await endPoint(launched);
-    if (left !== null) throw new Error(`${launched.point} cannot be ended: ${left}.`);
-    forgetState(launched.stateDir);
-    journal.add({ kind: 'ended', stateDir: launched.stateDir });
-  }
 }
 
 /** Of a launch. */

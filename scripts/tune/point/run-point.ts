@@ -1,3 +1,4 @@
+import type { PlannedLoad } from '../../load/plan-load.ts';
 import type { Ground } from '../asked/ground.ts';
 import type { Point } from '../grid/axes.ts';
 import { judged } from '../grid/judged.ts';
@@ -13,6 +14,7 @@ interface PointRun {
   readonly settings: PointSettings;
   readonly ground: Ground;
   readonly options: TuneOptions;
+  readonly planned: PlannedLoad;
   readonly journal: Journal;
 }
 
@@ -40,13 +42,17 @@ export async function runPoint(run: PointRun, progress: Progress): Promise<Point
   return value && { point, ...value, launches: 1, tookMs: performance.now() - began };
 }
 
-async function judgePoint(server: PointServer, { point, ground, options, journal }: PointRun, progress: Progress): Promise<Judged> {
+async function judgePoint(
+  server: PointServer,
+  { point, ground, options, planned, journal }: PointRun,
+  progress: Progress,
+): Promise<Judged> {
   journal.add({ kind: 'launched', point: point.key, ...server.launched });
   const ready = await server.ready(point, progress.signal, (stage) => progress.onPhase(`starts: ${stage}`));
   if (ready.kind === 'interrupted') return null;
   if (ready.kind === 'over') return { ...ended(ready), figures: null, repeats: [] };
   const { model, usual } = ground.subject;
-  const on = { url: server.url, workerUrl: ready.workerUrl, model, sequences: sequencesOf(point, usual) };
+  const on = { url: server.url, workerUrl: ready.workerUrl, model, planned, sequences: sequencesOf(point, usual) };
   const repeats: Figures[] = [];
   const callMs = await warmUp(on, options, progress);
   if (callMs === null) return null;
