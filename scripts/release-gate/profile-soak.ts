@@ -35,11 +35,13 @@ export async function soak(ground: Ground): Promise<ProfileResult> {
   return { kind: 'ran', verdicts, figures: { moments }, parts: [{ name: '70 % of capacity', summary }], records: sums.sample };
 }
 
+type Sliced = Pick<Ground, 'capacity' | 'open'> & { readonly options: Pick<Ground['options'], 'soakMs' | 'signal'> };
+
 /** The next slice begins when the schedule of the last is over, not when its answers are. @returns how long it all took, in milliseconds */
-async function inSlices(ground: Ground, sums: SoakSums): Promise<number> {
+export async function inSlices(ground: Sliced, sums: Pick<SoakSums, 'add'>, leastMs = SLICE_MS): Promise<number> {
   const { soakMs, signal } = ground.options;
   const rate = ground.capacity * SOAK_SHARE;
-  const sliceMs = Math.max(SLICE_MS, (LEAST_SLICE_CALLS / rate) * 1000);
+  const sliceMs = Math.max(leastMs, (LEAST_SLICE_CALLS / rate) * 1000);
   const started = performance.now();
   const slices: Promise<void>[] = [];
   for (let at = 0; at < soakMs && !signal.aborted; at += sliceMs) {

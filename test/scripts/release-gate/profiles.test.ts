@@ -3,9 +3,12 @@ import { presetCriteria } from '../../../gateway/canary/criteria.ts';
 import type { ProfileResult } from '../../../scripts/release-gate/ground.ts';
 import type { Verdict } from '../../../scripts/release-gate/judging/verdict.ts';
 import { settle } from '../../../scripts/release-gate/profile-clients.ts';
+import type { LoadRun } from '../../../scripts/load/calls/run-load.ts';
 import { takeTurn } from '../../../scripts/release-gate/profile-drain.ts';
+import { inSlices } from '../../../scripts/release-gate/profile-soak.ts';
 import type { ProfileName } from '../../../scripts/release-gate/profile-names.ts';
 import { gateVerdict, mayRelease } from '../../../scripts/release-gate/report.ts';
+import { call } from './made-calls.ts';
 
 describe('whether it may be released', () => {
   const ran = (...of: Verdict['outcome'][]): ProfileResult => ({
@@ -90,6 +93,41 @@ describe('a worker that is drained', () => {
     await expect(done).rejects.toThrow('w may be out of service still (not now): headgate undrain w');
     expect(told).toEqual(['drain', ...Array.from({ length: 5 }, () => 'undrain')]);
     expect([...outOfService]).toEqual(['w']);
+  });
+});
+
+describe('a soak in slices', () => {
+  const ground = (soakMs: number, signal = new AbortController().signal) => {
+    const asked: number[] = [];
+    let [answering, most] = [0, 0];
+    const open = async ([stage]: readonly { readonly seconds: number }[]) => {
+      asked.push(Math.round(stage!.seconds * 1000));
+      most = Math.max(most, ++answering);
+      // Its answers come long after its schedule.
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      answering--;
+      return { records: [call()], durationMs: 400 } as unknown as LoadRun;
+    };
+    return { asked, most: () => most, ground: { capacity: 10_000, open, options: { soakMs, signal } } };
+  };
+
+  test('has the next begin when the schedule of the last is over, and adds each at its moment', async () => {
+    const { asked, most, ground: of } = ground(250);
+    const offsets: number[] = [];
+    const tookMs = await inSlices(of, { add: (_, offsetMs) => void offsets.push(offsetMs) }, 100);
+    expect(asked).toEqual([100, 100, 50]);
+    expect(most()).toBeGreaterThan(1);
+    expect(offsets).toHaveLength(3);
+    expect(offsets[1]! - offsets[0]!).toBeGreaterThan(50);
+    expect(tookMs).toBeGreaterThanOrEqual(395);
+  });
+
+  test('ends with an interruption, and with what goes wrong in one', async () => {
+    const { asked, ground: of } = ground(10_000, AbortSignal.abort());
+    await inSlices(of, { add: () => {} }, 100);
+    expect(asked).toEqual([]);
+    const broken = { ...of, options: { soakMs: 250, signal: new AbortController().signal }, open: () => Promise.reject(new Error('no')) };
+    await expect(inSlices(broken, { add: () => {} }, 100)).rejects.toThrow('no');
   });
 });
 
