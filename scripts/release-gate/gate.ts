@@ -9,7 +9,9 @@ import { Ground, type ProfileResult } from './ground.ts';
 import type { GateOptions } from './options.ts';
 import type { ProfileName } from './profile-names.ts';
 import { spike, step } from './profile-loads.ts';
-import { cancel, drain, fair, soak } from './profile-others.ts';
+import { cancel, fair } from './profile-clients.ts';
+import { drain } from './profile-drain.ts';
+import { soak } from './profile-soak.ts';
 
 export interface GateResult {
   readonly startedAt: number;
@@ -34,6 +36,8 @@ const PROFILES: Readonly<Record<ProfileName, (ground: Ground) => Promise<Profile
 
 interface GateWatch {
   readonly signal: AbortSignal;
+  /** Filled with the workers that are away for our sake. */
+  readonly outOfService: Set<string>;
   readonly show: (doing: string) => void;
   readonly say: (line: string) => void;
   /** A profile has ended. */
@@ -45,7 +49,7 @@ export async function runGate(
   options: GateOptions,
   { criteria, from }: Pick<GateResult, 'criteria' | 'from'>,
   place: Place,
-  { signal, show, say, onEnd }: GateWatch,
+  { signal, outOfService, show, say, onEnd }: GateWatch,
 ): Promise<GateResult> {
   const startedAt = Date.now();
   const base = options.url ?? (await place.findGateway(options.where));
@@ -58,7 +62,7 @@ export async function runGate(
   const door = await place.findAdmin(options.where, base);
   const asked = askedOf(base, options.key, adminKey === null ? door : { ...door, key: adminKey });
   const prompts = syntheticPrompts({ input, output, prefixGroups: 0, prefixTokens: 0 }, seed);
-  const ground = new Ground({ target, prompts, seed, criteria, scale, soakMs, asked, floodKey, signal, show });
+  const ground = new Ground({ target, prompts, seed, criteria, scale, soakMs, asked, floodKey, outOfService, signal, show });
   const capacity = options.capacity === null ? await measureCapacity(ground) : ({ rate: options.capacity, given: true } as const);
   ground.capacity = capacity.rate;
   if (!signal.aborted) say(capacityText(capacity));

@@ -23,6 +23,8 @@ export interface GroundOptions {
   readonly asked: Asked;
   /** The key of another client; null: there is none. */
   readonly floodKey: string | null;
+  /** Workers that are away for our sake: whoever leaves at once says which. */
+  readonly outOfService: Set<string>;
   readonly signal: AbortSignal;
   /** What goes on, for whoever watches. */
   readonly show: (doing: string) => void;

@@ -8,7 +8,7 @@ calls a second the server can do, and runs in turn, as shares of that:
   CANCEL  30 % of the clients leave in the middle: soon no worker works for them any more
   FAIR    one key floods, another is answered as before (needs --flood-key)
   DRAIN   each worker is drained and comes back under load: no stream breaks (needs the admin key, and two workers)
-  SOAK    70 % for long: memory, open files and p99 do not grow
+  SOAK    70 % for long: memory (from 10 minutes on), open files and p99 do not grow
 What cannot be run is skipped by name, and what cannot be told is not called passed. Without URL: the gateway that runs here. Results:
 below experiments/runs, a result.json and a report.html. It loads the server fully: not for one that people use at the moment.
 

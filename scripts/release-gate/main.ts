@@ -28,21 +28,28 @@ export async function runGateCommand(argv: readonly string[], place: Place): Pro
     process.stderr.write(`${asked.join('\n')}\n`);
     return EXIT_INVALID;
   }
-  return await interruptible('release-gate', async (signal) => tell(await runShown(options, asked, place, signal), options, place));
+  const outOfService = new Set<string>();
+  const tellOut = (): void =>
+    outOfService.forEach((id) => process.stderr.write(`${id} may be out of service still: headgate undrain ${id}\n`));
+  return await interruptible(
+    'release-gate',
+    async (signal) => tell(await runShown(options, asked, place, { signal, outOfService }).finally(tellOut), options, place),
+    tellOut,
+  );
 }
 
 async function runShown(
   options: GateOptions,
   asked: Pick<GateResult, 'criteria' | 'from'>,
   place: Place,
-  signal: AbortSignal,
+  watched: { readonly signal: AbortSignal; readonly outOfService: Set<string> },
 ): Promise<GateResult> {
   let doing = 'looks at the server';
   const started = performance.now();
   const shown = new Shown(() => `release-gate: ${doing} · ${shownSpan(performance.now() - started)}`);
   try {
     return await runGate(options, asked, place, {
-      signal,
+      ...watched,
       show: (what) => (doing = what),
       say: (line) => shown.say(line),
       onEnd: (profile, ended) => profileLines({ profile, result: ended }).forEach((line) => shown.say(line)),

@@ -7,8 +7,11 @@ import type { Outcome } from './judging/verdict.ts';
 
 const MARKS: Readonly<Record<Outcome, string>> = { passed: 'passed', failed: 'FAILED', open: 'not told' };
 
-/** Whether it may be released: nothing failed, something was told, and all of it ran. */
-export function mayRelease({ profiles, wasInterrupted }: GateResult): boolean {
+/**
+ * Whether it may be released: something was told, nothing failed, and it was not interrupted. What was skipped or could not be told does not
+ * stand in the way: the verdict names it.
+ */
+export function mayRelease({ profiles, wasInterrupted }: Pick<GateResult, 'profiles' | 'wasInterrupted'>): boolean {
   const verdicts = verdictsOf(profiles);
   return !wasInterrupted && verdicts.some(({ outcome }) => outcome === 'passed') && verdicts.every(({ outcome }) => outcome !== 'failed');
 }
@@ -21,7 +24,7 @@ export function profileLines({ profile, result }: Pick<GateResult['profiles'][nu
 }
 
 /** The whole in one sentence, with what was not told named. */
-export function gateVerdict(result: GateResult): string {
+export function gateVerdict(result: Pick<GateResult, 'profiles' | 'from' | 'wasInterrupted'>): string {
   const { profiles, from, wasInterrupted } = result;
   const verdicts = verdictsOf(profiles);
   const failed = verdicts.filter(({ outcome }) => outcome === 'failed');

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KnownDelays } from '../load/stub/known-delays.ts';
 import { MODEL, SEATS, startEngines } from './engines.ts';
@@ -23,7 +23,9 @@ export async function showGate(slowMs: number | null, args: readonly string[]): 
     await scene.ready();
     const gate = scene.start('release-gate', '--preset', 'personal', '--out', 'result', ...args);
     const [exitCode] = (await once(gate, 'exit')) as [number];
-    const result = JSON.parse(readFileSync(join(scene.folder, 'result', 'result.json'), 'utf8')) as {
+    const file = join(scene.folder, 'result', 'result.json');
+    if (!existsSync(file)) throw new Error(`headgate release-gate ended with ${exitCode} and left no result`);
+    const result = JSON.parse(readFileSync(file, 'utf8')) as {
       verdict: string;
       profiles: { profile: string; skipped?: string; verdicts?: { criterion: string; outcome: string; said: string }[] }[];
     };

@@ -10,8 +10,10 @@ a result.json and a report.html with heat maps.
 What is tried:
   --grid FLAG=V,V,…     values of a flag of vllm serve (repeatable): --grid max-num-seqs=64,128 --grid gpu-memory-utilization=0.88,0.92.
                         Default: "tune" of the GPU profile, else max-num-seqs 64, 128, 256 by max-num-batched-tokens 4096, 8192, 16384
-  --search grid|halving grid (default): every point. halving: halves the range of one flag after the other, then looks at the neighbours;
-                        a third to a half of the launches, and right where a card gets better with a flag until something ends it
+  --search grid|halving grid (default): every point. halving: halves the range of one flag after the other, then launches once more what the
+                        noise of loads may have put into its order, and what lies beside it: half of the launches at most (as many as it
+                        takes to halve every flag, where a grid is small), and right where a card gets better with a flag until something
+                        ends it
   --no-prune            launches also what must be worse
   --quick               at most three values a flag, loads of 5 s, one repeat
 
@@ -30,7 +32,7 @@ How each is measured:
 The run:
   --resume FOLDER       goes on with that run, which must be about the same. A run about the same that was cut short in this folder is gone on
                         with by itself, and what it left running is ended; --fresh begins anew
-  --name NAME           of the tuning (default: tuned-MODEL-PROFILE)
+  --name NAME           of the tuning (default: tuned-MODEL-PROFILE); one that "headgate tune" has not written is left alone
   --no-check            does not start the engine once more with the tuning in the end
   --json                result.json on standard output instead of the table
   --config, --model, --profile, --engine   as for "headgate serve"

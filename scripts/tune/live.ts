@@ -2,12 +2,17 @@ import { shownSpan } from '../report/numbers.ts';
 
 /** What a terminal is shown while a run goes on. Times in milliseconds since its start. */
 export class TuneLine {
-  #done = 0;
+  #done: number;
   #left = 0;
   #point = '';
   #phase = '';
   #pointBegan = 0;
   #meanMs = NaN;
+
+  /** `done`: points that an earlier life of the run has measured. */
+  constructor(done: number) {
+    this.#done = done;
+  }
 
   /** `left`: launches that there may be, this one among them; `meanMs`: how long one takes as far as is known. */
   next(point: string, left: number, meanMs: number, nowMs: number): void {

@@ -1,16 +1,18 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { PlannedLoad } from '../load/plan-load.ts';
 import { Shown } from '../report/shown.ts';
 import { shown, shownMs } from '../report/numbers.ts';
 import type { Ground } from './asked/ground.ts';
 import { type Point, pointsOf } from './grid/axes.ts';
-import type { PointResult } from './grid/outcome.ts';
-import { nextPoint, type SearchState, skippedPoints } from './grid/search.ts';
+import { together } from './grid/judged.ts';
+import type { SearchState } from './grid/look.ts';
+import { launchesOf, type PointResult } from './grid/outcome.ts';
+import { launchesLeft, nextPoint, skippedPoints } from './grid/search.ts';
 import { Journal, type Past, type Subject } from './asked/journal.ts';
 import { TuneLine } from './live.ts';
 import type { TuneOptions } from './asked/options.ts';
 import { overlayOf, overlayText } from './asked/overlay.ts';
-import { endPoint, forgetState } from './point/leftovers.ts';
 import { markOf } from './point/marks.ts';
 import { runPoint } from './point/run-point.ts';
 
@@ -18,6 +20,7 @@ export interface TuneRun {
   readonly folder: string;
   readonly ground: Ground;
   readonly options: TuneOptions;
+  readonly planned: PlannedLoad;
   readonly subject: Subject;
   /** What an earlier life of this run has on record; null: it begins. */
   readonly past: Past | null;
@@ -27,25 +30,21 @@ export interface TuneRun {
 export interface TuneOutcome {
   readonly results: readonly PointResult[];
   readonly skipped: readonly { readonly point: Point; readonly why: string }[];
-  /** Of this life of the run. */
-  readonly launches: number;
   readonly wasInterrupted: boolean;
 }
 
 /** Runs the search to its end, or to where it is interrupted. @throws Error in words where a point cannot be launched or ended at all */
-export async function tune({ folder, ground, options, subject, past, signal }: TuneRun): Promise<TuneOutcome> {
+export async function tune({ folder, ground, options, planned, subject, past, signal }: TuneRun): Promise<TuneOutcome> {
   using journal = new Journal(folder);
   journal.add({ kind: past === null ? 'begun' : 'resumed', at: new Date().toISOString(), subject, by: markOf(process.pid) });
   const results: PointResult[] = [...(past?.results ?? [])];
   const told = new Set(past?.skipped);
   const began = performance.now();
-  const line = new TuneLine();
+  const line = new TuneLine(launchesOf(results));
   const say = new Shown(() => line.text(performance.now() - began));
   const profiles = prepareProfiles(folder, ground);
   const state = (): SearchState => ({ axes: ground.axes, results, prunes: options.prunes, isSaturating: !options.hasOwnPace });
-  let launches = 0;
   try {
-    if (past !== null) await cleanUp(past, journal, (text) => say.say(text));
     for (;;) {
       const point = signal.aborted ? null : nextPoint(options.search, state());
       for (const { point: at, skip } of skippedPoints(state())) {
@@ -59,29 +58,24 @@ export async function tune({ folder, ground, options, subject, past, signal }: T
       const tuning = `point-${number}`;
       const title = `${point.key}, on trial`;
       writeFileSync(join(profiles, 'tuning', `${tuning}.yaml`), overlayText(overlayOf(ground.subject, point, title, null)));
-      line.next(
-        point.key,
-        pointsOf(ground.axes).length - results.length - skippedPoints(state()).length,
-        meanMs(results),
-        performance.now() - began,
-      );
-      launches += 1;
+      line.next(point.key, launchesLeft(options.search, state()), meanMs(results), performance.now() - began);
       const { cwd, vllmCache, startTimeoutMs } = ground;
       const stateDir = join(folder, 'points', `${number}`);
       const settings = { cwd, where: options.where, profiles, tuning, stateDir, vllmCache, startTimeoutMs };
-      const result = await runPoint({ point, settings, ground, options, journal }, { signal, onPhase: (phase) => line.phase(phase) });
-      if (result === null) break;
+      const ran = await runPoint({ point, settings, ground, options, planned, journal }, { signal, onPhase: (phase) => line.phase(phase) });
+      if (ran === null) break;
+      const known = results.findIndex((result) => result.point.key === point.key);
+      const result = known === -1 ? ran : together(results[known]!, ran, options.objectives);
       journal.add({ kind: 'result', result });
-      results.push(result);
+      results.splice(known === -1 ? results.length : known, 1, result);
       line.ended();
       say.say(resultLine(result));
     }
-    if (!signal.aborted) journal.add({ kind: 'done', at: new Date().toISOString() });
   } finally {
     say.end();
   }
   const skipped = skippedPoints(state()).map(({ point, skip }) => ({ point, why: skip.why }));
-  return { results, skipped, launches, wasInterrupted: signal.aborted };
+  return { results, skipped, wasInterrupted: signal.aborted };
 }
 
 /** Each point sees the operator's own profiles, and its own tuning beside them. */
@@ -92,24 +86,15 @@ function prepareProfiles(folder: string, { ownProfiles }: Ground): string {
   return profiles;
 }
 
-/** What a life of the run that was killed has left running would hold the card. @throws Error where it cannot be ended */
-async function cleanUp({ open }: Past, journal: Journal, say: (text: string) => void): Promise<void> {
-  for (const launched of open) {
-    say(`${launched.point} was under way when this run was cut short: what is left of it is ended.`);
-    const left = await endPoint(launched);
-    if (left !== null) throw new Error(`${launched.point} cannot be ended: ${left}.`);
-    forgetState(launched.stateDir);
-    journal.add({ kind: 'ended', stateDir: launched.stateDir });
-  }
-}
-
+/** Of a launch. */
 function meanMs(results: readonly PointResult[]): number {
-  return results.reduce((sum, { tookMs }) => sum + tookMs, 0) / results.length;
+  return results.reduce((sum, { tookMs }) => sum + tookMs, 0) / launchesOf(results);
 }
 
-function resultLine({ point, outcome, reason, figures }: PointResult): string {
+function resultLine({ point, outcome, reason, figures, launches }: PointResult): string {
   const said = figures === null ? '' : `${shown(figures.outputTokenRate)} tokens/s, p95 e2e ${shownMs(figures.p95.e2e)}`;
   const preempted = figures !== null && figures.preemptions > 0 ? `, ${shown(figures.preemptions)} preemptions` : '';
   const why = reason === null ? '' : `${outcome}: ${reason.split('\n')[0]}`;
-  return `${point.key}: ${[`${said}${preempted}`, why].filter((part) => part !== '').join('; ')}`;
+  const again = launches > 1 ? ` (launched ${launches} times)` : '';
+  return `${point.key}${again}: ${[`${said}${preempted}`, why].filter((part) => part !== '').join('; ')}`;
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -37,7 +37,8 @@ function place() {
   const cwd = mkdtempSync(join(tmpdir(), 'headgate-tune-'));
   onTestFinished(() => rmSync(cwd, { recursive: true, force: true, maxRetries: 5 }));
   const tune = (...more: readonly string[]) => run(process.execPath, [PROGRAM, 'tune', ...FLAGS, ...more], { cwd, env: SIM });
-  const runs = () => readdirSync(join(cwd, 'experiments/runs')).map((name) => join(cwd, 'experiments/runs', name));
+  const below = join(cwd, 'experiments/runs');
+  const runs = () => (existsSync(below) ? readdirSync(below).map((name) => join(below, name)) : []);
   const resultOf = (folder: string) => JSON.parse(readFileSync(join(folder, 'result.json'), 'utf8')) as Result;
   /** Processes that work in the folder, but for this one. */
   const there = () =>
@@ -91,6 +92,66 @@ describe('headgate tune on a simulated card', { timeout: 300_000 }, () => {
     expect(flag('--max-num-batched-tokens')).toBe('1024');
   });
 
+  test('killed while it tries the tuning, only that is done again, and what it left is ended; a run of another kind ends it, too', async () => {
+    const { runs, resultOf, there, cwd } = place();
+    const flags = [...FLAGS.filter((flag) => !GRID.includes(flag)), '--grid', 'max-num-seqs=4', '--grid', 'max-num-batched-tokens=1024'];
+    const small = () => run(process.execPath, [PROGRAM, 'tune', ...flags], { cwd, env: SIM });
+    const launches = (folder: string) => journal(folder).filter(({ kind }) => kind === 'launched').length;
+    const killInProof = async (signal: NodeJS.Signals) => {
+      await using first = small();
+      await expect
+        .poll(
+          () =>
+            runs()
+              .flatMap((folder) => journal(folder))
+              .filter(({ point }) => point?.startsWith('--tuning')).length,
+          { timeout: 120_000 },
+        )
+        .toBeGreaterThan(proofs);
+      first.child.kill(signal);
+      await first.exited;
+      proofs++;
+      return first.output();
+    };
+    let proofs = 0;
+    await killInProof('SIGKILL');
+    const [folder] = runs();
+    expect(launches(folder!)).toBe(2);
+    expect(there()).not.toEqual([]);
+
+    // Another run, which must not find the card taken.
+    await using other = run(process.execPath, [PROGRAM, 'tune', ...flags, '--seed', '2', '--no-check'], { cwd, env: SIM });
+    await other.exited;
+    expect(other.output()).toMatch(
+      /--tuning tuned-qwen2\.5-14b-instruct-t4 was under way when .* was cut short: what is left of it is ended/,
+    );
+    expect(there()).toEqual([]);
+
+    const interrupted = await killInProof('SIGINT');
+    expect(interrupted).toMatch(/goes on with .*, which was cut short after 1 of 1 points/);
+    expect(interrupted).toMatch(/It was interrupted before the tuning had been tried: the same command/);
+    expect(interrupted).not.toMatch(/does not serve/);
+    expect(resultOf(folder!)).toMatchObject({ interrupted: true, overlay: { serves: null, problem: null } });
+    expect(launches(folder!)).toBe(3);
+
+    await using last = small();
+    expect(await last.exited, last.output()).toBe(0);
+    expect(launches(folder!)).toBe(4);
+    expect(resultOf(folder!)).toMatchObject({ launches: 1, interrupted: false, overlay: { serves: true } });
+    expect(there()).toEqual([]);
+  });
+
+  test('leaves a tuning alone that it has not written', async () => {
+    const { tune, cwd } = place();
+    const folder = join(cwd, 'profiles/tuning');
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'mine.yaml'), 'title: by hand\nengine: {}\n');
+    await using refused = tune('--name', 'mine');
+    expect(await refused.exited).toBe(2);
+    expect(refused.output()).toMatch(/There is a tuning mine \(by hand\) that "headgate tune" has not written.*another --name/);
+    expect(readFileSync(join(folder, 'mine.yaml'), 'utf8')).toContain('by hand');
+  });
+
   test('Ctrl-C stops the engine, and leaves what was measured', async () => {
     const { tune, runs, resultOf, there } = place();
     await using one = tune();
@@ -114,9 +175,8 @@ describe('headgate tune on a simulated card', { timeout: 300_000 }, () => {
   });
 });
 
-function journal(folder: string): { readonly kind: string }[] {
-  const lines = readFileSync(join(folder, 'journal.jsonl'), 'utf8')
-    .split('\n')
-    .filter((line) => line.endsWith('}'));
-  return lines.map((line) => JSON.parse(line) as { readonly kind: string });
+function journal(folder: string): { readonly kind: string; readonly point?: string }[] {
+  const file = join(folder, 'journal.jsonl');
+  const lines = (existsSync(file) ? readFileSync(file, 'utf8') : '').split('\n').filter((line) => line.endsWith('}'));
+  return lines.map((line) => JSON.parse(line) as { readonly kind: string; readonly point?: string });
 }

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { systemClock } from '../../../gateway/core/clock.ts';
-import { EXIT_INVALID } from '../../../gateway/config/exit-codes.ts';
+import { EXIT_INVALID, EXIT_USAGE } from '../../../gateway/config/exit-codes.ts';
 import type { LoadedSettings } from '../../../gateway/config/load.ts';
 import { type Settings, supervisorIsOn } from '../../../gateway/config/schema/settings.ts';
 import { isAnswered } from '../../../gateway/link/ask-state.ts';
@@ -15,7 +15,7 @@ import { ProgramError } from '../../program/program-error.ts';
 import type { Axis } from '../grid/axes.ts';
 import { quickGrid, USUAL_GRID } from '../grid/axes.ts';
 import type { TuneOptions } from './options.ts';
-import type { OverlaySubject } from './overlay.ts';
+import { overlayName, type OverlaySubject } from './overlay.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -34,8 +34,9 @@ export interface Ground {
   readonly cards: readonly string[];
   /** The operator's own profiles, which every point sees too; null: none. */
   readonly ownProfiles: string | null;
-  /** Where `--tuning` looks for one of the operator's own. */
+  /** Where `--tuning` looks for one of the operator's own, and what the one that comes out is called. */
   readonly tuningFolder: string;
+  readonly tuningName: string;
   /** What vLLM was once asked, so that not every point asks it again. */
   readonly vllmCache: string;
   /** How long a start may take, in milliseconds. */
@@ -71,6 +72,13 @@ export async function lookAround({ settings }: LoadedSettings, options: TuneOpti
   const base = profiles.tunings.get(settings.supervisor.tuning);
   if (!base) throw invalid(`supervisor.tuning: there is no tuning ${settings.supervisor.tuning}`);
   const own = ownProfiles(settings, cwd);
+  const tuningName = options.name ?? overlayName(model.id, gpu);
+  const namesake = profiles.tunings.get(tuningName);
+  if (namesake && namesake.measured === undefined)
+    throw new ProgramError(
+      `There is a tuning ${tuningName} (${namesake.title}) that "headgate tune" has not written, and would lay its own over: give another --name.`,
+      EXIT_USAGE,
+    );
   return {
     cwd,
     axes: axesFor(options, profiles.gpus.get(gpu)?.tune ?? {}, settings, model.id),
@@ -86,6 +94,7 @@ export async function lookAround({ settings }: LoadedSettings, options: TuneOpti
     engineVersion: report.engine.kind === 'vllm' ? (report.vllm?.version ?? null) : null,
     cards: report.gpus.map(({ name, simulated }) => (simulated ? `${name} (simulated)` : name)),
     ownProfiles: own,
+    tuningName,
     tuningFolder: resolve(own ?? resolve(cwd, settings.supervisor.state_dir, '..', 'profiles'), 'tuning'),
     vllmCache: resolve(directory, VLLM_CACHE_FILE),
     startTimeoutMs: settings.supervisor.start_timeout_ms,

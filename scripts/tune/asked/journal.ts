@@ -27,6 +27,9 @@ export interface Subject {
   /** The load and the objectives, in words. */
   readonly load: string;
   readonly objectives: string;
+  /** Of all that the words leave out of what is sent, and of what the engine has below the grid: a hash, since it may hold secrets. */
+  readonly requests: string;
+  readonly settings: string;
 }
 
 export type Entry =
@@ -69,6 +72,8 @@ export class Journal implements Disposable {
 /** What is on record of a run; null where there is no run, or none of this version. */
 export interface Past {
   readonly subject: Subject;
+  /** Its last life: when that began, as ISO time, and who it was. */
+  readonly at: string;
   readonly by: ProcessMark;
   readonly results: readonly PointResult[];
   /** Launched, and never told to have ended. */
@@ -85,7 +90,8 @@ export function readJournal(folder: string): Past | null {
 
 /** Lines that are none are left out: a kill may have cut one. NaN became null in JSON and is NaN again. */
 export function pastOf(text: string): Past | null {
-  let [subject, by, isDone]: [Subject | null, ProcessMark | null, boolean] = [null, null, false];
+  let begun: Extract<Entry, { kind: 'begun' | 'resumed' }> | null = null;
+  let isDone = false;
   const results = new Map<string, PointResult>();
   const open = new Map<string, Extract<Entry, { kind: 'launched' }>>();
   const skipped = new Set<string>();
@@ -94,8 +100,7 @@ export function pastOf(text: string): Past | null {
     switch (entry?.kind) {
       case 'begun':
       case 'resumed':
-        ({ subject, by } = entry);
-        isDone = false;
+        [begun, isDone] = [entry, false];
         break;
       case 'launched':
         open.set(entry.stateDir, entry);
@@ -115,8 +120,9 @@ export function pastOf(text: string): Past | null {
       case undefined:
     }
   }
-  if (subject === null || by === null) return null;
-  return { subject, by, results: [...results.values()], open: [...open.values()], skipped, isDone };
+  if (begun === null) return null;
+  const { subject, at, by } = begun;
+  return { subject, at, by, results: [...results.values()], open: [...open.values()], skipped, isDone };
 }
 
 function readEntry(line: string): Entry | null {
@@ -130,15 +136,21 @@ function readEntry(line: string): Entry | null {
 /** Figures, of which JSON knows no NaN. */
 const MEASURED: ReadonlySet<string> = new Set(['e2e', 'ttft', 'tpot', 'itl', 'outputTokenRate', 'requestRate', 'errorShare']);
 
-/** The newest run of this kind below a folder of runs that has not come to its end and is about the same; null: none. */
-export function unfinishedRun(runs: string, subject: Subject): string | null {
+/** Every run of this kind below a folder of runs that has a record, the one that was last begun or gone on with last. */
+export function runsBelow(runs: string): readonly { readonly folder: string; readonly past: Past }[] {
   const names = existsSync(runs) ? readdirSync(runs).filter((name) => name.includes('-tune-')) : [];
   const found = names.flatMap((name) => {
     const folder = join(runs, name);
     const past = readJournal(folder);
-    return past !== null && !past.isDone && differences(past.subject, subject).length === 0 ? [folder] : [];
+    return past === null ? [] : [{ folder, past }];
   });
-  return found.toSorted().at(-1) ?? null;
+  return found.toSorted((a, b) => (a.past.at < b.past.at ? -1 : 1));
+}
+
+/** The newest run below a folder of runs that has not come to its end and is about the same; null: none. */
+export function unfinishedRun(runs: string, subject: Subject): string | null {
+  const found = runsBelow(runs).findLast(({ past }) => !past.isDone && differences(past.subject, subject).length === 0);
+  return found?.folder ?? null;
 }
 
 /** What two runs are not the same about, by name. */

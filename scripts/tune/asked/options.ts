@@ -71,13 +71,12 @@ export function readTuneOptions(argv: readonly string[], env: Readonly<Record<st
 function read(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): TuneOptions {
   const { values, switches, others } = sorted(argv);
   const one = (name: string): string | null => values.get(name)?.at(-1) ?? null;
-  const hasOwnPace = others.some((word) => PACES.some((name) => word === `--${name}` || word.startsWith(`--${name}=`)));
-  const isTrace = others.some((word) => word === '--trace' || word.startsWith('--trace='));
-  if (!hasOwnPace && others.some((word) => /^--calls(=|$)/.test(word)))
-    throw new UsageError('--calls goes with --rate or --clients; --duration says how long each load is');
+  const has = (name: string): boolean => others.some((word) => word === `--${name}` || word.startsWith(`--${name}=`));
+  const hasOwnPace = PACES.some(has);
+  if (!hasOwnPace && has('calls')) throw new UsageError('--calls goes with --rate or --clients; --duration says how long each load is');
   const quick = switches.has('quick');
   const loadMs = span('duration', one('duration'), quick ? QUICK_MS : USUAL_MS);
-  const length = hasOwnPace && !isTrace && !others.some((word) => /^--calls(=|$)/.test(word)) ? ['--duration', `${loadMs}ms`] : [];
+  const length = hasOwnPace && !has('trace') && !has('calls') ? ['--duration', `${loadMs}ms`] : [];
   // Where the calls go is known only when a point has been launched.
   const load = readLoadOptions([...others, ...length], { ...env, HEADGATE_API_KEY: undefined, OPENAI_API_KEY: undefined });
   if (load.kind === 'usage') throw new UsageError(load.problem);

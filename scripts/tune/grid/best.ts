@@ -20,7 +20,8 @@ export function isBetter(a: PointResult | null, b: PointResult | null): boolean 
   return waitOf(a) < waitOf(b);
 }
 
-function rateOf({ figures }: PointResult): number {
+/** Output tokens a second. */
+export function rateOf({ figures }: PointResult): number {
   return figures?.outputTokenRate ?? -Infinity;
 }
 

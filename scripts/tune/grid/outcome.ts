@@ -29,8 +29,14 @@ export interface PointResult {
   /** Medians of the repeats; null where none was finished. */
   readonly figures: Figures | null;
   readonly repeats: readonly Figures[];
-  /** Launch, load and stop, in milliseconds. */
+  /** How often it was launched. */
+  readonly launches: number;
+  /** Launch, load and stop, in milliseconds, of all launches. */
   readonly tookMs: number;
+}
+
+export function launchesOf(results: readonly PointResult[]): number {
+  return results.reduce((sum, { launches }) => sum + launches, 0);
 }
 
 /** From so many preemptions a call on more sequences cannot help: the cache is full, not the list of sequences. */

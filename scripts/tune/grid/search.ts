@@ -1,18 +1,11 @@
-import { type Axis, type Point, pointOf, pointsOf } from './axes.ts';
+import { type Axis, type Point, pointsOf } from './axes.ts';
 import { bestOf, isBetter } from './best.ts';
-import type { PointResult } from './outcome.ts';
-import { type Skip, skipOf, wantsMoreShare } from './prune.ts';
+import { nextOfFinal } from './final.ts';
+import { type Look, lookAt, pointAt, type SearchState, skipIn } from './look.ts';
+import { launchesOf, type PointResult } from './outcome.ts';
+import { type Skip, wantsMoreShare } from './prune.ts';
 
 export type SearchKind = 'grid' | 'halving';
-
-/** What a search knows: all that was measured, in the order in which it was. */
-export interface SearchState {
-  readonly axes: readonly Axis[];
-  readonly results: readonly PointResult[];
-  /** Whether results speak for points that were not launched. */
-  readonly prunes: boolean;
-  readonly isSaturating: boolean;
-}
 
 /**
  * The point to launch next; null: the search is over. It depends on nothing but the results, so that a run that was killed goes on where it
@@ -31,8 +24,10 @@ export function skippedPoints(state: SearchState): readonly { readonly point: Po
   });
 }
 
-function skipIn({ results, prunes, isSaturating }: SearchState, point: Point): Skip | null {
-  return prunes ? skipOf(point, results, isSaturating) : null;
+/** How many launches there will be at most, the next one among them. */
+export function launchesLeft(kind: SearchKind, state: SearchState): number {
+  const grid = pointsOf(state.axes).length - state.results.length - skippedPoints(state).length;
+  return kind === 'grid' ? grid : Math.max(1, mostOf(state.axes) - launchesOf(state.results));
 }
 
 function nextOfGrid(state: SearchState): Point | null {
@@ -51,46 +46,47 @@ class Needed extends Error {
 
 /**
  * Halves the range of one axis after the other: two neighbours in its middle tell in which half the best lies, as what a card can do rises
- * with a flag until memory, cache or objectives end it. When no axis moves any more, the neighbours of where it stands are looked at, so
- * that axes that depend on each other do not mislead it.
+ * with a flag until memory, cache or objectives end it. Then what lies within the noise of the best is looked at, as long as there are
+ * launches left: `nextOfFinal`.
  */
 function nextOfHalving(state: SearchState): Point | null {
-  const known = new Map(state.results.map((result) => [result.point.key, result]));
-  const at = state.axes.map(({ values }) => Math.floor((values.length - 1) / 2));
+  const { axes, results } = state;
+  if (bestOf(results) !== null && launchesOf(results) >= mostOf(axes)) return null;
+  const at = axes.map(({ values }) => Math.floor((values.length - 1) / 2));
   const look = (place: readonly number[]): Look => {
-    const point = pointOf(Object.fromEntries(state.axes.map(({ flag, values }, axis) => [flag, values[place[axis]!]!])));
-    const result = known.get(point.key);
-    if (result) return { result, speaks: result };
-    const skip = skipIn(state, point);
-    if (skip) return { result: null, speaks: skip.because };
-    throw new Needed(point);
+    const seen = lookAt(state, place);
+    if (seen === null) throw new Needed(pointAt(axes, place));
+    return seen;
   };
   try {
-    for (const axis of state.axes.keys()) at[axis] = halve(state.axes[axis]!, (index) => look(at.with(axis, index)));
-    // Of points that are alike each may be better than the next in a round: none is stood on twice.
-    const stoodOn = new Set<string>();
-    do stoodOn.add(at.join());
-    while (climb(state.axes, at, look) && !stoodOn.has(at.join()));
+    for (const axis of axes.keys()) at[axis] = halve(axes[axis]!, (index) => look(at.with(axis, index)));
+    look(at);
     // A card that bears nothing of all this may bear the least of it.
-    if (bestOf(state.results) === null) look(state.axes.map(() => 0));
-    return null;
+    if (bestOf(results) === null) look(axes.map(() => 0));
   } catch (error) {
     if (error instanceof Needed) return error.point;
     throw error;
   }
+  return nextOfFinal(state);
 }
 
-interface Look {
-  /** null: not launched. */
-  readonly result: PointResult | null;
-  /** Whose failure it is, where it is one. */
-  readonly speaks: PointResult;
+/** So many launches halving takes at most once it knows a point that runs: half of the grid, or what it takes to halve every axis of a small one. */
+export function mostOf(axes: readonly Axis[]): number {
+  const each = axes.map(({ values }) => (isOrdered(values) ? Math.ceil(Math.log2(values.length)) : values.length - 1));
+  return Math.max(
+    Math.ceil(pointsOf(axes).length / 2),
+    each.reduce((sum, launches) => sum + launches, 1),
+  );
+}
+
+/** Words have no order. */
+function isOrdered(values: Axis['values']): boolean {
+  return values.every((value) => typeof value === 'number');
 }
 
 function halve({ flag, values }: Axis, look: (index: number) => Look): number {
   let [low, high] = [0, values.length - 1];
-  // Words have no order: each is looked at.
-  if (!values.every((value) => typeof value === 'number'))
+  if (!isOrdered(values))
     return [...values.keys()].reduce((best, index) => (isBetter(look(index).result, look(best).result) ? index : best), 0);
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
@@ -107,24 +103,4 @@ function halve({ flag, values }: Axis, look: (index: number) => Look): number {
 
 function isCuredByMore(flag: string, { outcome, failureClass }: PointResult): boolean {
   return flag === 'gpu_memory_utilization' && outcome === 'oom' && wantsMoreShare(failureClass);
-}
-
-/** Moves to the first neighbour that is better. @returns whether it moved */
-function climb(axes: readonly Axis[], at: number[], look: (place: readonly number[]) => Look): boolean {
-  const isThere = (axis: number, index: number): boolean => index >= 0 && index < axes[axis]!.values.length;
-  const move = (place: readonly number[]): boolean => {
-    if (!isBetter(look(place).result, look(at).result)) return false;
-    at.splice(0, at.length, ...place);
-    return true;
-  };
-  for (const [axis, own] of at.entries()) {
-    for (const index of [own + 1, own - 1]) if (isThere(axis, index) && move(at.with(axis, index))) return true;
-  }
-  // What memory forbids on one axis, less on another may pay for.
-  for (const [axis, own] of at.entries()) {
-    if (!isThere(axis, own + 1) || look(at.with(axis, own + 1)).speaks.outcome !== 'oom') continue;
-    for (const [payer, has] of at.entries())
-      if (payer !== axis && isThere(payer, has - 1) && move(at.with(axis, own + 1).with(payer, has - 1))) return true;
-  }
-  return false;
 }

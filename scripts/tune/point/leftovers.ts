@@ -4,15 +4,17 @@ import { createLog } from '../../../gateway/core/log/log.ts';
 import { askState, isAnswered } from '../../../gateway/link/ask-state.ts';
 import { commandSupervisor } from '../../../gateway/link/commands.ts';
 import { endLeftovers } from '../../../supervisor/fleet/leftovers.ts';
-import { signal } from '../../../supervisor/system/processes.ts';
+import { listProcesses, signal } from '../../../supervisor/system/processes.ts';
 import type { ProcessMark } from '../asked/journal.ts';
-import { isAlive, markOf } from './marks.ts';
+import { enginesOf, isAlive, isStartedFor, markOf, startedFor } from './marks.ts';
 
 /** What a gateway has for its last calls and its engine's end. */
 const GATEWAY_MS = 60_000;
 /** A supervisor that is told to stop while vLLM loads waits for that. */
 const SUPERVISOR_MS = 60_000;
 const LOOK_MS = 100;
+/** Nobody reads what ending says. */
+const UNHEARD = createLog({ level: 'silent', format: 'json', clock: systemClock, destination: { write() {} } });
 
 /** One point as it was launched. */
 export interface Launched {
@@ -23,28 +25,32 @@ export interface Launched {
 
 /**
  * Ends whatever is left of a point: its gateway, then a supervisor that has outlived that, then engines that bear the mark of its state
- * folder. Only processes that are certainly the point's own. @returns what could not be ended, in words; null: nothing is left
+ * folder. Only processes that are certainly the point's own: its port may be another's by now. @returns what could not be ended, in words;
+ * null: nothing is left
  */
 export async function endPoint({ process: gateway, stateDir, control }: Launched): Promise<string | null> {
   if (isAlive(gateway)) {
     signal(gateway.pid, 'SIGINT');
-    if (!(await gone(gateway, GATEWAY_MS))) {
-      signal(gateway.pid, 'SIGKILL');
-      await gone(gateway, SUPERVISOR_MS);
-    }
+    await gone(gateway, GATEWAY_MS);
+    // Its supervisor would not be told anything else while it lives.
+    if (isAlive(gateway)) signal(gateway.pid, 'SIGKILL');
+    await gone(gateway, SUPERVISOR_MS);
   }
   const pid = (await askState(control))?.pid;
-  if (pid !== undefined) {
+  if (pid !== undefined && isStartedFor(stateDir, pid)) {
     const supervisor = markOf(pid);
     await commandSupervisor(systemClock, control, '/v1/stop');
-    if (!(await gone(supervisor, SUPERVISOR_MS)) && isAlive(supervisor)) {
-      signal(pid, 'SIGKILL');
-      await gone(supervisor, SUPERVISOR_MS);
-    }
+    await gone(supervisor, SUPERVISOR_MS);
   }
-  if (await isAnswered(control)) return `somebody still answers on ${control}`;
-  await endLeftovers(systemClock, stateDir, createLog({ level: 'silent', format: 'json', clock: systemClock }));
-  return isAlive(gateway) ? `process ${gateway.pid} cannot be ended` : null;
+  // A supervisor that does not hear, or does not end, would start its engines again.
+  const deaf = startedFor(stateDir);
+  for (const each of deaf) signal(each.pid, 'SIGKILL');
+  for (const each of deaf) await gone(each, SUPERVISOR_MS);
+  await endLeftovers(systemClock, stateDir, UNHEARD);
+  const left = [...startedFor(stateDir), ...enginesOf(stateDir)];
+  if (left.length > 0) return `${left.map((each) => `process ${each.pid}`).join(', ')} will not end`;
+  // Where processes cannot be told from one another nobody was ended.
+  return listProcesses().length === 0 && (await isAnswered(control)) ? `somebody still answers on ${control}` : null;
 }
 
 /** The folder of a point that needs no looking at any more. */
@@ -52,7 +58,7 @@ export function forgetState(stateDir: string): void {
   rmSync(stateDir, { recursive: true, force: true, maxRetries: 3 });
 }
 
-async function gone(mark: ProcessMark, limitMs: number): Promise<boolean> {
-  for (const end = performance.now() + limitMs; isAlive(mark); await sleep(systemClock, LOOK_MS)) if (performance.now() > end) return false;
-  return true;
+/** Waits for its end, no longer than so many milliseconds. */
+async function gone(mark: ProcessMark, limitMs: number): Promise<void> {
+  for (const end = performance.now() + limitMs; isAlive(mark) && performance.now() < end;) await sleep(systemClock, LOOK_MS);
 }

@@ -4,7 +4,9 @@ import { type LoadRun, runLoad } from '../../load/calls/run-load.ts';
 import type { Target } from '../../load/calls/target.ts';
 import { type Summary, summaryOf } from '../../load/figures/summary.ts';
 import { validityOf } from '../../load/figures/validity.ts';
-import { type PlannedLoad, planLoad } from '../../load/plan-load.ts';
+import type { PlannedLoad } from '../../load/plan-load.ts';
+import { arrivals } from '../../load/workload/arrivals.ts';
+import { seeded } from '../../load/workload/seeded.ts';
 import type { Point } from '../grid/axes.ts';
 import type { Figures } from '../grid/outcome.ts';
 import type { TuneOptions } from '../asked/options.ts';
@@ -14,6 +16,8 @@ import { type SteadyRates, steadyRates } from './steady.ts';
 const CLIENTS_A_SEQUENCE = 1.1;
 /** Of the calls a second that a point manages when every place is taken: as much as one would ask of it. */
 const OPEN_SHARE = 0.8;
+/** As of "headgate load". */
+const MOST_AT_ONCE = 100_000;
 /** A point whose calls take longer is no point anyway. */
 const MOST_RISE_MS = 120_000;
 /** Loads that follow one another do not repeat prompts. */
@@ -27,6 +31,7 @@ export interface Measured {
   readonly workerUrl: string;
   readonly model: string;
   readonly sequences: number;
+  readonly planned: PlannedLoad;
 }
 
 export interface Progress {
@@ -60,9 +65,9 @@ export async function measure(
   const first = (2 + repeat * 2) * CALLS_APART;
   const before = await preemptions(on.workerUrl);
   const finished = async (run: LoadRun, pace: Pace, rates: SteadyRates | null): Promise<Figures> =>
-    figuresOf(run, pace, options, rates, (await preemptions(on.workerUrl)) - before);
+    figuresOf(run, pace, rates, (await preemptions(on.workerUrl)) - before);
   if (options.hasOwnPace) {
-    const { pace } = planLoad(options.load);
+    const { pace } = on.planned;
     onPhase('is loaded');
     const run = await load(on, options, pace, first, signal);
     return run.wasInterrupted ? null : finished(run, pace, null);
@@ -77,13 +82,13 @@ export async function measure(
   if (!(rates.requestRate > 0)) return finished(filled, full, rates);
   onPhase('is asked');
   const open = openPace(options, rates.requestRate * OPEN_SHARE);
-  const run = await load(on, options, open.pace, first + CALLS_APART, signal);
-  return run.wasInterrupted ? null : finished(run, open.pace, rates);
+  const run = await load(on, options, open, first + CALLS_APART, signal);
+  return run.wasInterrupted ? null : finished(run, open, rates);
 }
 
 /** `rates`: of the closed loop before; null: the load speaks for itself. */
-function figuresOf(run: LoadRun, pace: Pace, { load: { slo } }: TuneOptions, rates: SteadyRates | null, preempted: number): Figures {
-  const summary = summaryOf(run.records, run.durationMs, slo);
+function figuresOf(run: LoadRun, pace: Pace, rates: SteadyRates | null, preempted: number): Figures {
+  const summary = summaryOf(run.records, run.durationMs, {});
   const { problems } = validityOf(
     pace,
     run.records.map(({ sentMs }) => sentMs),
@@ -104,25 +109,26 @@ function errorShare({ calls, errors }: Summary): number {
   return calls === 0 ? 1 : errors / calls;
 }
 
-function openPace({ load, loadMs }: TuneOptions, rate: number): PlannedLoad {
-  // At least one call, however slow the point is.
+/** A Poisson process of at least two calls, however slow the point is. */
+function openPace({ load: { seed }, loadMs }: TuneOptions, rate: number): Pace {
   const seconds = Math.max(loadMs / 1000, 2 / rate);
-  return planLoad({
-    ...load,
-    schedule: { kind: 'rates', stages: [{ from: rate, to: rate, seconds }], burstiness: 1, mostAtOnce: 100_000 },
-  });
+  return {
+    kind: 'open',
+    at: arrivals([{ from: rate, to: rate, seconds }], { kind: 'gamma', shape: 1 }, seeded(seed)),
+    mostAtOnce: MOST_AT_ONCE,
+  };
 }
 
 function load(
-  { url, model }: Measured,
+  { url, model, planned }: Measured,
   { load: options }: TuneOptions,
   pace: Pace,
   firstIndex: number,
   signal: AbortSignal,
 ): Promise<LoadRun> {
   const { endpoint, stream, headers, extra, timeoutMs, seed, cancelShare } = options;
-  const target: Target = { base: url, endpoint, model: options.model ?? model, stream, headers, extra, timeoutMs };
-  return runLoad({ target, pace, prompts: planLoad(options).prompts, seed, cancelShare, firstIndex }, { signal });
+  const target: Target = { base: url, endpoint, model, stream, headers, extra, timeoutMs };
+  return runLoad({ target, pace, prompts: planned.prompts, seed, cancelShare, firstIndex }, { signal });
 }
 
 function clientsFor({ sequences }: Measured): number {

@@ -8,7 +8,7 @@ import { askState } from '../../../gateway/link/ask-state.ts';
 import type { Point } from '../grid/axes.ts';
 import { freePorts } from './free-ports.ts';
 import { endPoint, type Launched } from './leftovers.ts';
-import { markOf } from './marks.ts';
+import { markOf, STATE_DIR_VARIABLE } from './marks.ts';
 import { judge, type Look } from './verdict.ts';
 
 /** One for the gateway, the others for the engine: vLLM binds more than the one that it is told. */
@@ -131,7 +131,7 @@ const LIMITS = ['REQUESTS_PER_MINUTE', 'TOKENS_PER_MINUTE', 'CONCURRENT_REQUESTS
 /** What of the settings is a point's own: where it lies and listens, and whatever would keep its calls from the engine or its doings in other hands. */
 function overrides({ stateDir, profiles, control, ports }: Places): Record<string, string> {
   return {
-    HEADGATE_SUPERVISOR__STATE_DIR: stateDir,
+    [STATE_DIR_VARIABLE]: stateDir,
     ...(profiles === null ? {} : { HEADGATE_SUPERVISOR__PROFILES_DIR: profiles }),
     HEADGATE_SUPERVISOR__CONTROL: control,
     HEADGATE_SUPERVISOR__PORT_RANGE: JSON.stringify(ports),

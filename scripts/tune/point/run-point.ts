@@ -1,7 +1,8 @@
+import type { PlannedLoad } from '../../load/plan-load.ts';
 import type { Ground } from '../asked/ground.ts';
 import type { Point } from '../grid/axes.ts';
-import { brokenBy } from '../grid/objectives.ts';
-import { type Figures, medianFigures, type PointResult } from '../grid/outcome.ts';
+import { judged } from '../grid/judged.ts';
+import type { Figures, PointResult } from '../grid/outcome.ts';
 import type { Journal } from '../asked/journal.ts';
 import type { TuneOptions } from '../asked/options.ts';
 import { forgetState } from './leftovers.ts';
@@ -13,11 +14,12 @@ interface PointRun {
   readonly settings: PointSettings;
   readonly ground: Ground;
   readonly options: TuneOptions;
+  readonly planned: PlannedLoad;
   readonly journal: Journal;
 }
 
 /** What became of a point, as far as it was measured; null: interrupted before there was anything. */
-type Judged = Omit<PointResult, 'point' | 'tookMs'> | null;
+type Judged = Omit<PointResult, 'point' | 'launches' | 'tookMs'> | null;
 
 /**
  * Launches a point, measures it and stops it, whatever happens. @returns null when it was interrupted. @throws Error when it cannot be
@@ -37,16 +39,20 @@ export async function runPoint(run: PointRun, progress: Progress): Promise<Point
   const { value } = judged;
   // The logs of one that failed are worth keeping.
   if (value?.outcome !== 'failed') forgetState(settings.stateDir);
-  return value && { point, ...value, tookMs: performance.now() - began };
+  return value && { point, ...value, launches: 1, tookMs: performance.now() - began };
 }
 
-async function judgePoint(server: PointServer, { point, ground, options, journal }: PointRun, progress: Progress): Promise<Judged> {
+async function judgePoint(
+  server: PointServer,
+  { point, ground, options, planned, journal }: PointRun,
+  progress: Progress,
+): Promise<Judged> {
   journal.add({ kind: 'launched', point: point.key, ...server.launched });
   const ready = await server.ready(point, progress.signal, (stage) => progress.onPhase(`starts: ${stage}`));
   if (ready.kind === 'interrupted') return null;
   if (ready.kind === 'over') return { ...ended(ready), figures: null, repeats: [] };
   const { model, usual } = ground.subject;
-  const on = { url: server.url, workerUrl: ready.workerUrl, model, sequences: sequencesOf(point, usual) };
+  const on = { url: server.url, workerUrl: ready.workerUrl, model, planned, sequences: sequencesOf(point, usual) };
   const repeats: Figures[] = [];
   const callMs = await warmUp(on, options, progress);
   if (callMs === null) return null;
@@ -58,9 +64,7 @@ async function judgePoint(server: PointServer, { point, ground, options, journal
     if (figures === null) return null;
     repeats.push(figures);
   }
-  const figures = medianFigures(repeats);
-  const broken = brokenBy(figures, options.objectives);
-  return { outcome: broken === null ? 'ok' : 'slo', failureClass: null, reason: broken, figures, repeats };
+  return judged(repeats, options.objectives);
 }
 
 function ended({

@@ -7,7 +7,7 @@ import type { Subject } from '../asked/journal.ts';
 export interface Written {
   readonly name: string;
   readonly file: string;
-  /** null: nobody has tried it. */
+  /** null: nobody has tried it, or not to the end. */
   readonly serves: boolean | null;
   /** Why it does not. */
   readonly problem: string | null;

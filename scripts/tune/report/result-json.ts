@@ -1,3 +1,4 @@
+import { launchesOf } from '../grid/outcome.ts';
 import type { Found } from './found.ts';
 
 /** The result for other programs. Times in milliseconds, rates a second, shares from 0 to 1; what was not measured is null. */
@@ -11,7 +12,7 @@ export function tuneJson(found: Found): string {
     subject,
     slo: { p95_ms: found.objectives.slo, max_error_share: found.objectives.maxErrors },
     points: found.points,
-    launches: results.length,
+    launches: launchesOf(results),
     best: best && { point: best.point, figures: best.figures },
     usual: usual && { point: usual.point, figures: usual.figures },
     overlay,

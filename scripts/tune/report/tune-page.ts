@@ -5,7 +5,7 @@ import { plot } from '../../report/plot.ts';
 import { type Axis, type Point, pointOf, pointsOf } from '../grid/axes.ts';
 import { isThrashing } from '../grid/outcome.ts';
 import type { Found } from './found.ts';
-import { figureCells, note, verdict } from './tune-text.ts';
+import { againText, figureCells, note, verdict } from './tune-text.ts';
 
 /** Maps beyond this are no picture any more; the table has all points. */
 const MOST_MAPS = 12;
@@ -35,7 +35,7 @@ export function tunePage(found: Found): string {
         {
           name: 'Launched',
           value: `${results.length} of ${found.points}`,
-          note: `${skipped.length} ruled out, in ${shownSpan(found.tookMs)}`,
+          note: `points${againText(results)}; ${skipped.length} ruled out, in ${shownSpan(found.tookMs)}`,
         },
       ]),
       section('Output tokens a second', plots(...maps(found))),

@@ -1,6 +1,6 @@
 import { shown, shownMs, shownSpan } from '../../report/numbers.ts';
 import { objectivesText } from '../grid/objectives.ts';
-import { isThrashing, type PointResult } from '../grid/outcome.ts';
+import { isThrashing, launchesOf, type PointResult } from '../grid/outcome.ts';
 import type { Found } from './found.ts';
 
 /** The result for a terminal. */
@@ -12,7 +12,7 @@ export function tuneText(found: Found): string {
     `${name.padEnd(width)}${cells.map((cell) => cell.padStart(11)).join('')}  ${note}`.trimEnd();
   const lines = [
     `${subject.model} on ${subject.cards.join(', ') || 'no card'} (profile ${subject.profile}); ${subject.load}; seed ${subject.seed}`,
-    `within ${subject.objectives}; ${shown(results.length)} of ${shown(points)} points launched (${subject.search}), ${shown(skipped.length)} ruled out, in ${shownSpan(tookMs)}`,
+    `within ${subject.objectives}; ${shown(results.length)} of ${shown(points)} points launched (${subject.search}${againText(results)}), ${shown(skipped.length)} ruled out, in ${shownSpan(tookMs)}`,
     '',
     row('', head.slice(1), ''),
     ...results.map((result) => row(result.point.key, figureCells(result), note(result, found.best))),
@@ -23,9 +23,16 @@ export function tuneText(found: Found): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** Points that were launched once more. */
+export function againText(results: readonly PointResult[]): string {
+  const again = launchesOf(results) - results.length;
+  return again === 0 ? '' : `, ${shown(again)} of them once more`;
+}
+
 /** The last lines, and the first of the report. */
 export function verdict({ best, usual, overlay, wasInterrupted, objectives, results }: Found): readonly string[] {
-  const cut = wasInterrupted ? ['It was interrupted: the same command, without --fresh, goes on where it stood.'] : [];
+  const where = overlay === null ? '' : ' before the tuning had been tried';
+  const cut = wasInterrupted ? [`It was interrupted${where}: the same command, without --fresh, goes on where it stood.`] : [];
   if (best === null) {
     const none =
       results.length === 0

@@ -1,45 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { presetCriteria } from '../../../gateway/canary/criteria.ts';
-import type { CallRecord, Outcome } from '../../../scripts/load/calls/call-record.ts';
+import type { CallRecord } from '../../../scripts/load/calls/call-record.ts';
 import { summaryOf } from '../../../scripts/load/figures/summary.ts';
 import { answeredRate } from '../../../scripts/release-gate/capacity.ts';
 import { processIn } from '../../../scripts/release-gate/asked.ts';
 import { cancelVerdicts, drainVerdicts, fairVerdicts } from '../../../scripts/release-gate/judging/others.ts';
-import { slopeOf, soakVerdicts } from '../../../scripts/release-gate/judging/soak.ts';
 import { recoveredAfterMs, spikeVerdicts } from '../../../scripts/release-gate/judging/spike.ts';
 import { steadyVerdicts } from '../../../scripts/release-gate/judging/steady.ts';
 import { collapseVerdict } from '../../../scripts/release-gate/judging/step.ts';
-import type { Verdict } from '../../../scripts/release-gate/judging/verdict.ts';
+import { call, calls, outcomes } from './made-calls.ts';
 
 const TEAM = presetCriteria('team');
-
-interface Made {
-  readonly at?: number;
-  readonly ttft?: number;
-  readonly outcome?: Outcome;
-  readonly status?: number;
-}
-
-function call({ at = 0, ttft = 50, outcome = 'ok', status = 200 }: Made = {}): CallRecord {
-  return {
-    ...{
-      index: 0,
-      scheduledMs: at,
-      sentMs: at,
-      headMs: at + 1,
-      firstTokenMs: outcome === 'ok' ? at + ttft : NaN,
-      lastTokenMs: at + ttft + 90,
-    },
-    ...{ endMs: at + (outcome === 'ok' ? ttft + 100 : ttft), outcome, status, code: outcome === 'ok' ? null : 'x' },
-    ...{ inputTokens: 10, outputTokens: 10, cachedTokens: 0, worker: null, queueMs: NaN, windowMs: NaN, tokensAt: [] },
-  };
-}
-
-function calls(count: number, made: (i: number) => Made): CallRecord[] {
-  return Array.from({ length: count }, (_, i) => call(made(i)));
-}
-
-const outcomes = (verdicts: readonly Verdict[]) => Object.fromEntries(verdicts.map(({ criterion, outcome }) => [criterion, outcome]));
 
 describe('a steady load', () => {
   test('keeps to its limits or not, each in words', () => {
@@ -139,98 +110,47 @@ describe('a spike', () => {
   });
 });
 
-describe('a soak', () => {
-  const HOUR = 3_600_000;
-  const moments = (mbPerHour: number, noise: number, filesAt: (i: number) => number = () => 40) =>
-    Array.from({ length: 200 }, (_, i) => ({
-      atMs: (i / 200) * HOUR,
-      rssBytes: 1e6 * (150 + (mbPerHour * i) / 200 + (i % 2 === 0 ? noise : -noise)),
-      files: filesAt(i),
-    }));
-  const steady = calls(2_000, (i) => ({ at: i * 100, ttft: 50 + (i % 40) }));
-
-  test('finds the slope of a line, and how sure it is', () => {
-    expect(
-      slopeOf([
-        [0, 1],
-        [1, 3],
-        [2, 5],
-      ]),
-    ).toEqual({ slope: 2, give: 0 });
-    expect(slopeOf([[0, 1]])).toEqual({ slope: 0, give: Infinity });
-  });
-
-  test.each([
-    [0, 0.05, 'passed'],
-    [5, 0.05, 'failed'],
-    // As much as it jumps, an hour cannot tell.
-    [1, 20, 'open'],
-  ])('memory of %d MB an hour with ± %d: %s', (slope, noise, outcome) => {
-    expect(outcomes(soakVerdicts(steady, moments(slope, noise), TEAM))['memory']).toBe(outcome);
-  });
-
-  test('what grew in the warm-up alone is no leak, of files neither', () => {
-    expect(
-      outcomes(
-        soakVerdicts(
-          steady,
-          moments(0, 0.05, (i) => (i < 40 ? i : 40)),
-          TEAM,
-        ),
-      )['open files'],
-    ).toBe('passed');
-    expect(
-      outcomes(
-        soakVerdicts(
-          steady,
-          moments(0, 0.05, (i) => i),
-          TEAM,
-        ),
-      )['open files'],
-    ).toBe('failed');
-  });
-
-  test('p99 may drift by chance, and by no more', () => {
-    expect(outcomes(soakVerdicts(steady, moments(0, 0), TEAM))['p99 drift']).toBe('passed');
-    const slower = calls(2_000, (i) => ({ at: i * 100, ttft: 50 + (i % 40) + (i >= 1_500 ? 30 : 0) }));
-    expect(outcomes(soakVerdicts(slower, moments(0, 0), TEAM))['p99 drift']).toBe('failed');
-    const unlucky = calls(2_000, (i) => ({ at: i * 100, ttft: i > 1_993 ? 500 : 50 }));
-    expect(outcomes(soakVerdicts(unlucky, moments(0, 0), TEAM))['p99 drift']).toBe('open');
-    expect(outcomes(soakVerdicts(steady.slice(0, 300), moments(0, 0), TEAM))['p99 drift']).toBe('open');
-  });
-});
-
 describe('the others', () => {
   test('a drain', () => {
     const records = [...calls(50, () => ({})), call({ outcome: 'unfinished' })];
-    expect(outcomes(drainVerdicts(records, 2, 2, TEAM))).toEqual({
+    expect(outcomes(drainVerdicts(records, { turned: 2, of: 2, trouble: null }, TEAM))).toEqual({
       'every worker in turn': 'passed',
       'no broken stream': 'passed',
       'no failed call': 'passed',
     });
-    expect(outcomes(drainVerdicts([...records, call({ outcome: 'broken' }), call({ outcome: 'failed' })], 1, 2, TEAM))).toEqual({
-      ...{ 'every worker in turn': 'failed', 'no broken stream': 'failed', 'no failed call': 'failed' },
-    });
+    const bad = [...records, call({ outcome: 'broken' }), call({ outcome: 'failed' })];
+    const verdicts = drainVerdicts(bad, { turned: 1, of: 2, trouble: 'w2 is deaf' }, TEAM);
+    expect(outcomes(verdicts)).toEqual({ 'every worker in turn': 'failed', 'no broken stream': 'failed', 'no failed call': 'failed' });
+    expect(verdicts[0]!.said).toBe('1 of 2 workers were drained and came back. w2 is deaf.');
   });
 
   test('cancellations', () => {
     const of = (made: readonly CallRecord[]) => summaryOf(made, 1_000, {});
     const left = of([...calls(7, () => ({})), ...calls(3, () => ({ outcome: 'cancelled' }))]);
-    expect(outcomes(cancelVerdicts(left, 300, 0, TEAM))).toEqual({ settled: 'passed', 'nobody else harmed': 'passed' });
-    expect(outcomes(cancelVerdicts(left, null, 4, TEAM))).toMatchObject({ settled: 'failed' });
-    expect(outcomes(cancelVerdicts(of(calls(7, () => ({}))), 1_200, 0, TEAM))).toEqual({ settled: 'failed', cancelled: 'open' });
+    const after = (settledMs: number | null, busyMs = 0) => outcomes(cancelVerdicts(left, { settledMs, busyMs, left: 4 }, TEAM));
+    expect(after(300)).toEqual({ settled: 'passed', 'nobody else harmed': 'passed' });
+    expect(after(1_001)).toMatchObject({ settled: 'failed' });
+    expect(after(null, 15_000)).toMatchObject({ settled: 'failed' });
+    // Silence is no zero, and what was seen within the time says nothing of its end.
+    expect(after(null)).toMatchObject({ settled: 'open' });
+    expect(after(null, 900)).toMatchObject({ settled: 'open' });
+    const stayed = cancelVerdicts(of(calls(7, () => ({}))), { settledMs: 1_200, busyMs: 0, left: 0 }, TEAM);
+    expect(outcomes(stayed)).toEqual({ settled: 'failed', cancelled: 'open' });
   });
 
   test('a flood', () => {
-    const of = (ttft: number) =>
-      summaryOf(
-        calls(100, () => ({ ttft })),
-        1_000,
-        {},
-      );
-    expect(outcomes(fairVerdicts(of(50), of(190), TEAM))['latency beside a flood']).toBe('passed');
-    expect(outcomes(fairVerdicts(of(50), of(260), TEAM))['latency beside a flood']).toBe('failed');
-    expect(outcomes(fairVerdicts(of(200), of(260), TEAM))['latency beside a flood']).toBe('passed');
+    const of = (made: readonly CallRecord[]) => summaryOf(made, 1_000, {});
+    const quick = (ttft: number) => of(calls(100, () => ({ ttft })));
+    const flood = of([call(), ...calls(9, () => ({ outcome: 'refused', status: 429 }))]);
+    const beside = (alone: number, ttft: number, taken = flood) => fairVerdicts(quick(alone), quick(ttft), taken, TEAM);
+    const latency = (verdicts: ReturnType<typeof beside>) => outcomes(verdicts)['latency beside a flood'];
+    expect(latency(beside(50, 190))).toBe('passed');
+    expect(latency(beside(50, 260))).toBe('failed');
+    expect(latency(beside(200, 260))).toBe('passed');
+    expect(latency(beside(50, 190, of([call({ outcome: 'unfinished' })])))).toBe('passed');
+    const unheard = beside(50, 190, of(calls(9, () => ({ outcome: 'failed', status: 401 }))));
+    expect(outcomes(unheard)).toEqual({ 'latency beside a flood': 'open' });
+    expect(unheard[0]!.said).toBe('There was no flood: not one of its 9 calls was taken (failed 401 x).');
   });
 });
 

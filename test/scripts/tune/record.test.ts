@@ -7,6 +7,7 @@ import { heatMap } from '../../../scripts/report/heat-map.ts';
 import { pointOf } from '../../../scripts/tune/grid/axes.ts';
 import type { PointResult } from '../../../scripts/tune/grid/outcome.ts';
 import { differences, Journal, pastOf, readJournal, type Subject, unfinishedRun } from '../../../scripts/tune/asked/journal.ts';
+import { TuneLine } from '../../../scripts/tune/live.ts';
 import { readTuneOptions } from '../../../scripts/tune/asked/options.ts';
 import { overlayName, overlayOf, overlayText } from '../../../scripts/tune/asked/overlay.ts';
 import { isAlive, markOf } from '../../../scripts/tune/point/marks.ts';
@@ -23,11 +24,11 @@ import { loadProfiles } from '../../../supervisor/profile/profile.ts';
 const SUBJECT: Subject = {
   ...{ model: 'm', profile: 't4', engine: 'sim', engineVersion: null, cards: ['T4'], search: 'grid', prunes: true, repeats: 1, seed: 1 },
   axes: [{ flag: 'max_num_seqs', values: [8, 16] }],
-  ...{ load: 'some', objectives: 'some' },
+  ...{ load: 'some', objectives: 'some', requests: 'h', settings: 'h' },
 };
 const POINT = pointOf({ max_num_seqs: 8 });
 const RESULT: PointResult = {
-  ...{ point: POINT, outcome: 'ok', failureClass: null, reason: null, repeats: [], tookMs: 5 },
+  ...{ point: POINT, outcome: 'ok', failureClass: null, reason: null, repeats: [], launches: 1, tookMs: 5 },
   figures: {
     ...{ outputTokenRate: 10, requestRate: 1, errorShare: 0, calls: 3, preemptions: 0, problems: [] },
     p95: { e2e: 7, ttft: NaN, tpot: 1, itl: 1 },
@@ -73,19 +74,25 @@ describe('the journal', () => {
     expect(pastOf('nonsense\n{"kind":"done"}\n')).toBeNull();
   });
 
-  test('finds the run to go on with: the newest about the same that has not come to its end', () => {
+  test('finds the run to go on with: the one that was last at work of those about the same that have not come to their end', () => {
     const runs = folder();
-    const record = (name: string, subject: Subject, isDone: boolean): void => {
+    const record = (name: string, at: string, subject: Subject, isDone: boolean): void => {
       mkdirSync(join(runs, name));
       using journal = new Journal(join(runs, name));
-      journal.add({ ...begun, subject });
+      journal.add({ ...begun, at, subject });
       if (isDone) journal.add({ kind: 'done', at: 'then' });
     };
-    record('2026-01-01-tune-a', SUBJECT, false);
-    record('2026-01-02-tune-b', SUBJECT, false);
-    record('2026-01-03-tune-c', SUBJECT, true);
-    record('2026-01-04-tune-d', { ...SUBJECT, seed: 2 }, false);
-    expect(unfinishedRun(runs, SUBJECT)).toBe(join(runs, '2026-01-02-tune-b'));
+    // Of one day the names say nothing.
+    record('2026-01-01-tune-c', '2026-01-01T08:00:00Z', SUBJECT, false);
+    record('2026-01-01-tune-a', '2026-01-01T09:00:00Z', SUBJECT, false);
+    record('2026-01-01-tune-d', '2026-01-01T10:00:00Z', SUBJECT, true);
+    record('2026-01-01-tune-e', '2026-01-01T11:00:00Z', { ...SUBJECT, seed: 2 }, false);
+    expect(unfinishedRun(runs, SUBJECT)).toBe(join(runs, '2026-01-01-tune-a'));
+    {
+      using journal = new Journal(join(runs, '2026-01-01-tune-c'));
+      journal.add({ ...begun, kind: 'resumed', at: '2026-01-02T00:00:00Z' });
+    }
+    expect(unfinishedRun(runs, SUBJECT)).toBe(join(runs, '2026-01-01-tune-c'));
     expect(unfinishedRun(runs, { ...SUBJECT, seed: 3 })).toBeNull();
     expect(differences({ ...SUBJECT, seed: 3, model: 'x' }, SUBJECT)).toEqual(['model', 'seed']);
   });
@@ -96,6 +103,15 @@ describe('the journal', () => {
     expect(isAlive({ ...own, startTicks: (own.startTicks ?? 0) - 1 })).toBe(false);
     expect(isAlive({ ...own, startTicks: null })).toBe(false);
   });
+});
+
+test('a run that has been gone on with counts what it had measured', () => {
+  const line = new TuneLine(3);
+  line.next('p', 2, 1_000, 0);
+  expect(line.text(500)).toBe('3 of at most 5 points · p  (1 s) · 2 s left at most');
+  line.ended();
+  line.next('q', 1, NaN, 0);
+  expect(line.text(0)).toBe('4 of at most 5 points · q  (0 s)');
 });
 
 describe('the tuning', () => {

@@ -2,27 +2,11 @@ import { describe, expect, test } from 'vitest';
 import { type Axis, pointOf, pointsOf, quickGrid, readAxis } from '../../../scripts/tune/grid/axes.ts';
 import { bestOf } from '../../../scripts/tune/grid/best.ts';
 import { brokenBy } from '../../../scripts/tune/grid/objectives.ts';
-import { type Figures, medianFigures, type PointResult } from '../../../scripts/tune/grid/outcome.ts';
+import { medianFigures, type PointResult } from '../../../scripts/tune/grid/outcome.ts';
 import { skipOf } from '../../../scripts/tune/grid/prune.ts';
-import { nextPoint, type SearchKind, type SearchState, skippedPoints } from '../../../scripts/tune/grid/search.ts';
+import { mostOf, nextPoint } from '../../../scripts/tune/grid/search.ts';
+import { card, figures, oom, result, search } from './cards.ts';
 
-const figures = (more: Partial<Figures> = {}): Figures => ({
-  outputTokenRate: 100,
-  requestRate: 2,
-  p95: { e2e: 1000, ttft: 100, tpot: 10, itl: 10 },
-  errorShare: 0,
-  calls: 100,
-  preemptions: 0,
-  problems: [],
-  ...more,
-});
-
-function result(flags: Record<string, number | string>, more: Partial<PointResult> = {}): PointResult {
-  return { point: pointOf(flags), outcome: 'ok', failureClass: null, reason: null, figures: figures(), repeats: [], tookMs: 1, ...more };
-}
-
-const oom = (flags: Record<string, number | string>, failureClass: string): PointResult =>
-  result(flags, { outcome: 'oom', failureClass, reason: 'no memory', figures: null });
 const isSkipped = (flags: Record<string, number | string>, results: readonly PointResult[], saturating = true): boolean =>
   skipOf(pointOf(flags), results, saturating) !== null;
 
@@ -118,34 +102,10 @@ describe('the best', () => {
   });
 });
 
-/** Runs a search against a card that is a function, to its end. */
-function search(kind: SearchKind, axes: readonly Axis[], card: (flags: Record<string, number>) => PointResult, prunes = true) {
-  const state = (results: readonly PointResult[]): SearchState => ({ axes, results, prunes, isSaturating: true });
-  const results: PointResult[] = [];
-  for (;;) {
-    const point = nextPoint(kind, state(results));
-    if (point === null)
-      return { results, launches: results.length, best: bestOf(results)?.point.key, skipped: skippedPoints(state(results)) };
-    if (results.some((known) => known.point.key === point.key)) throw new Error(`${point.key} twice`);
-    results.push(card(point.flags as Record<string, number>));
-  }
-}
-
 const AXES: readonly Axis[] = [
   { flag: 'max_num_seqs', values: [16, 32, 64, 128] },
   { flag: 'max_num_batched_tokens', values: [1024, 2048, 4096, 8192] },
 ];
-
-/** Tokens rise with sequences until `knee`, a little with the step until its middle; memory ends at a budget. */
-function card(knee: number, budget: number, steepness = 0.02) {
-  return (flags: Record<string, number>): PointResult => {
-    const [seqs, tokens] = [flags['max_num_seqs']!, flags['max_num_batched_tokens']!];
-    if (seqs * 8 + tokens > budget) return oom(flags, 'kv-too-small');
-    const rise = Math.min(seqs, knee) - 0.1 * Math.max(0, seqs - knee);
-    const outputTokenRate = 10 * rise * (1 - steepness * Math.abs(Math.log2(tokens / 2048)));
-    return result(flags, { figures: figures({ outputTokenRate, p95: { e2e: 100 * seqs, ttft: 1, tpot: 1, itl: 1 } }) });
-  };
-}
 
 describe('searches', () => {
   test('the grid launches all that nothing speaks against, and finds what every point would have', () => {
@@ -183,10 +143,18 @@ describe('searches', () => {
   });
 
   test('one that was cut short goes on where it stood: the next point depends on the results alone', () => {
-    const { results } = search('halving', AXES, card(64, 9000));
-    results.forEach((each, i) => {
-      const before = results.slice(0, i);
-      expect(nextPoint('halving', { axes: AXES, results: before, prunes: true, isSaturating: true })?.key).toBe(each.point.key);
+    const { launched } = search('halving', AXES, card(64, 9000));
+    launched.forEach(({ point, before }) => {
+      expect(nextPoint('halving', { axes: AXES, results: before, prunes: true, isSaturating: true })?.key).toBe(point.key);
     });
+  });
+
+  test('of a small grid is worth as many launches as every axis takes to be halved', () => {
+    const axis = (count: number): Axis => ({ flag: `f${count}`, values: Array.from({ length: count }, (_, i) => i) });
+    expect(mostOf([axis(4), axis(3)])).toBe(6);
+    expect(mostOf([axis(3), { ...axis(3), flag: 'g' }])).toBe(5);
+    expect(mostOf([axis(4)])).toBe(3);
+    expect(mostOf([axis(2)])).toBe(2);
+    expect(mostOf([{ flag: 'w', values: ['a', 'b', 'c'] }])).toBe(3);
   });
 });
