@@ -120,8 +120,7 @@ async function closedLoop(
 
 /** Until this moment or an abort. A timer may fire before its time, and a call that is sent too early would look faster than it was. */
 async function until(due: number, now: () => number, signal?: AbortSignal): Promise<void> {
-  for (let early = due - now(); early > 0 && isOn(signal); early = due - now())
-    await (early > NEAR_MS ? pause(early, signal) : turn());
+  for (let early = due - now(); early > 0 && isOn(signal); early = due - now()) await (early > NEAR_MS ? pause(early, signal) : turn());
 }
 
 async function pause(ms: number, signal?: AbortSignal): Promise<void> {

@@ -34,6 +34,8 @@ export function lateProblems(lateness: Lateness): string[] {
     problems.push(`one call of a hundred was sent ${late(own.p99)}: the machine that sends is too slow or too busy`);
   }
   if (isHeld)
-    problems.push(`--most-at-once held calls back, one of a hundred until ${late(held.p99)}: the server does not keep up with so many calls`);
+    problems.push(
+      `--most-at-once held calls back, one of a hundred until ${late(held.p99)}: the server does not keep up with so many calls`,
+    );
   return problems;
 }
