@@ -22,7 +22,8 @@ const MATTERS = ['words', 'lengths', 'prefixes', 'blocks', 'leaving', 'arrivals'
  */
 export function seededFor(seed: number, index: number, matter: (typeof MATTERS)[number]): Uniform {
   const key = mixed((mixed(seed) + MATTERS.indexOf(matter) + 1) | 0);
-  return seeded(mixed(mixed(index) ^ key));
+  // Numbers, seeds and matters are all small: what they are turned into must not be the same.
+  return seeded(mixed(mixed(index + 0x5bd1e995) ^ key));
 }
 
 /** Turns each number of 32 bits into another one, so that neighbours lie far apart (the end of MurmurHash3). */

@@ -13,7 +13,10 @@ import { traceOf } from '../../../scripts/load/workload/trace-file.ts';
 const steady = (rate: number, seconds: number) => [{ from: rate, to: rate, seconds }];
 const gapsOf = (at: Float64Array) => [...at].slice(1).map((ms, i) => ms - at[i]!);
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
-const variation = (values: readonly number[]) => Math.sqrt(mean(values.map((value) => (value - mean(values)) ** 2))) / mean(values);
+const variation = (values: readonly number[]) => {
+  const middle = mean(values);
+  return Math.sqrt(mean(values.map((value) => (value - middle) ** 2))) / middle;
+};
 
 describe('chance', () => {
   const first = (seed: number, index: number, matter: Parameters<typeof seededFor>[2] = 'words') => {
