@@ -37,19 +37,7 @@ const PROGRAMS: Readonly<Record<string, { readonly args: (url: string) => readon
     title: /20 ms/,
   },
   'release-gate': {
-    args: (url) => [
-      url,
-      '--admin-key',
-      ADMIN_KEY,
-      '--quick',
-      '--soak',
-      '5s',
-      '--capacity',
-      '10',
-      '--only',
-      'step,cancel,soak',
-      ...SHORT,
-    ],
+    args: (url) => [url, '--admin-key', ADMIN_KEY, '--quick', '--soak', '5s', '--capacity', '10', '--only', 'step,cancel,soak', ...SHORT],
     title: /release/i,
   },
   tune: {

@@ -1,7 +1,8 @@
 import type { CallRecord, Outcome } from '../../load/calls/call-record.ts';
+import type { Lateness } from '../../load/figures/lateness.ts';
 import type { Slo } from '../../load/figures/slo.ts';
 import { type Summary, summaryOf } from '../../load/figures/summary.ts';
-import { e2eOf, itlsOf, scheduleDelayOf, tpotOf, ttftOf } from '../../load/figures/times.ts';
+import { e2eOf, heldOf, itlsOf, ownDelayOf, scheduleDelayOf, tpotOf, ttftOf } from '../../load/figures/times.ts';
 import { Histogram } from './histogram.ts';
 
 /** Single calls that a picture can show. */
@@ -25,6 +26,8 @@ export class SoakSums {
     e2e: new Histogram(),
     queue: new Histogram(),
     scheduleDelay: new Histogram(),
+    held: new Histogram(),
+    ownDelay: new Histogram(),
   };
   readonly #counts = { calls: 0, ok: 0, errors: 0, inputTokens: 0, outputTokens: 0, cachedTokens: 0, good: 0 };
   readonly #outcomes: Partial<Record<Outcome, number>> = {};
@@ -65,7 +68,7 @@ export class SoakSums {
       outputTokenRate: counts.outputTokens / seconds,
       totalTokenRate: (counts.inputTokens + counts.outputTokens) / seconds,
       goodput: Object.keys(this.#slo).length === 0 ? null : good / seconds,
-      ...(Object.fromEntries(times) as Pick<Summary, 'ttft' | 'tpot' | 'itl' | 'e2e' | 'queue' | 'scheduleDelay'>),
+      ...(Object.fromEntries(times) as Pick<Summary, 'ttft' | 'tpot' | 'itl' | 'e2e' | 'queue' | keyof Lateness>),
     };
   }
 
@@ -76,6 +79,8 @@ export class SoakSums {
 
   #time(record: CallRecord, offsetMs: number): void {
     this.#times.scheduleDelay.add(scheduleDelayOf(record));
+    this.#times.held.add(heldOf(record));
+    this.#times.ownDelay.add(ownDelayOf(record));
     if (record.outcome !== 'ok') return;
     const ttft = ttftOf(record);
     this.#times.ttft.add(ttft);
