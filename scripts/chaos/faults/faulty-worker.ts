@@ -52,6 +52,10 @@ export class FaultyWorker {
   figuresAsked = 0;
   /** How often it was asked which models it serves while that was another. */
   otherModelTold = 0;
+  /** How often it was asked for an answer then. */
+  otherModelAsked = 0;
+  /** Seconds since the epoch. */
+  #bornAt = Date.now() / 1_000;
   /** The longest that it had to wait until somebody read what it said. */
   longestHeldMs = 0;
   /** What went wrong while it came back by itself; null: nothing. */
@@ -113,6 +117,7 @@ export class FaultyWorker {
   /** Again on the same port, after `die`. */
   async revive(): Promise<void> {
     this.#server = this.#make();
+    this.#bornAt = Date.now() / 1_000;
     await this.listen();
   }
 
@@ -137,6 +142,7 @@ export class FaultyWorker {
     request.on('end', () => {
       const body = bodyOf(pieces);
       if (body === null) return void response.destroy();
+      if (this.model !== this.#options.model) this.otherModelAsked++;
       if (body.model !== undefined && body.model !== this.model) return notFound(response, body.model);
       const mark = markOf(body.messages?.[0]?.content ?? '') ?? { id: 'none', words: 3 };
       this.asked.set(mark.id, (this.asked.get(mark.id) ?? 0) + 1);
@@ -189,7 +195,7 @@ export class FaultyWorker {
       kv_cache_usage_perc: isFull ? 0.99 : 0.1,
     };
     const lines = Object.entries(figures).map(([name, value]) => `vllm:${name}{engine="0",model_name="${this.model}"} ${value}`);
-    response.writeHead(200, { 'content-type': 'text/plain' }).end(`${lines.join('\n')}\nprocess_start_time_seconds 1000\n`);
+    response.writeHead(200, { 'content-type': 'text/plain' }).end(`${lines.join('\n')}\nprocess_start_time_seconds ${this.#bornAt}\n`);
   }
 }
 

@@ -38,14 +38,15 @@ function struckCalls({ calls, strikes }: Facts): CallSeen[] {
   return [...new Set(strikes.map(({ id }) => id))].flatMap((id) => byId.get(id) ?? []);
 }
 
-function saidOf({ id, ending, status, code }: CallSeen): string {
-  return `${id} was ${ending} (${status} ${code})`;
+function saidOf({ id, stream, sentMs, endMs, ending, status, code }: CallSeen, { struckMs }: Facts): string {
+  const [from, to] = [sentMs, endMs].map((ms) => Math.round(ms - struckMs));
+  return `${id} (${stream ? 'a stream' : 'no stream'}, from ${from} to ${to} ms) was ${ending} (${status} ${code})`;
 }
 
 /** All of these are as they should be, and there are some. */
-function all(calls: readonly CallSeen[], who: string, isRight: (call: CallSeen) => boolean, least = 1): string[] {
+function all(facts: Facts, calls: readonly CallSeen[], who: string, isRight: (call: CallSeen) => boolean, least = 1): string[] {
   if (calls.length < least) return [`there were ${calls.length} ${who}, too few to tell anything`];
-  return calls.filter((call) => !isRight(call)).map((call) => `of ${who} ${saidOf(call)}`);
+  return calls.filter((call) => !isRight(call)).map((call) => `of ${who} ${saidOf(call, facts)}`);
 }
 
 const isOk = ({ ending }: CallSeen): boolean => ending === 'ok';
@@ -74,10 +75,11 @@ export const GOES_ELSEWHERE: Proof = (facts) =>
 export const STAYS: Proof = (facts) =>
   struckCalls(facts)
     .filter(({ id }) => facts.asked[1].has(id))
-    .map((call) => `${saidOf(call)} after it had been sent to the other worker too`);
+    .map((call) => `${saidOf(call, facts)} after it had been sent to the other worker too`);
 
 export const STRUCK_STREAMS_OK: Proof = (facts) =>
   all(
+    facts,
     struckCalls(facts).filter(({ stream }) => stream),
     'streams that the fault met',
     isOk,
@@ -85,6 +87,7 @@ export const STRUCK_STREAMS_OK: Proof = (facts) =>
 
 export const STRUCK_BODIES_OK: Proof = (facts) =>
   all(
+    facts,
     struckCalls(facts).filter(({ stream }) => !stream),
     'calls without a stream that the fault met',
     isOk,
@@ -93,6 +96,7 @@ export const STRUCK_BODIES_OK: Proof = (facts) =>
 /** Each ended with an error event, after some of its words. */
 export const STRUCK_STREAMS_BROKEN: Proof = (facts) =>
   all(
+    facts,
     struckCalls(facts).filter(({ stream }) => stream),
     'streams that the fault met',
     ({ ending, text }) => ending === 'broken' && text !== '',
@@ -100,12 +104,13 @@ export const STRUCK_STREAMS_BROKEN: Proof = (facts) =>
 
 /** Each came whole, or ended with an error event. */
 export const STRUCK_WHOLE_OR_BROKEN: Proof = (facts) =>
-  all(struckCalls(facts), 'calls that the fault met', ({ ending, stream }) => ending === 'ok' || (stream && ending === 'broken'));
+  all(facts, struckCalls(facts), 'calls that the fault met', ({ ending, stream }) => ending === 'ok' || (stream && ending === 'broken'));
 
 /** Those that the fault did not meet are answered. */
 export const OTHERS_OK: Proof = (facts) => {
   const struck = new Set(facts.strikes.map(({ id }) => id));
   return all(
+    facts,
     facts.calls.filter(({ id, ending }) => !struck.has(id) && ending !== 'left'),
     'calls that the fault did not meet',
     isOk,
@@ -120,8 +125,8 @@ export function firstElsewhere(status: number): Proof {
     const [first, rest] = [struck.slice(0, RETRIES), struck.slice(RETRIES)];
     const refused = ({ ending, status: got }: CallSeen): boolean => ending === 'refused' && got === status;
     return [
-      ...all(first, `the first ${RETRIES} that the fault met`, isOk, RETRIES),
-      ...all(rest, 'the others that the fault met', (call) => isOk(call) || refused(call), 0),
+      ...all(facts, first, `the first ${RETRIES} that the fault met`, isOk, RETRIES),
+      ...all(facts, rest, 'the others that the fault met', (call) => isOk(call) || refused(call), 0),
       ...OTHERS_OK(facts),
       ...GOES_ELSEWHERE(facts),
     ];
@@ -135,13 +140,14 @@ const RETRIES = 10;
  * Once the gateway leaves the worker alone, all calls are answered, but for those by which it tries whether the worker is well again: at most
  * one for each try.
  */
-export const OK_ONCE_AWAY: Proof = ({ calls, awayMs, healedMs, triesMs }) => {
+export const OK_ONCE_AWAY: Proof = (facts) => {
+  const { calls, awayMs, healedMs, triesMs } = facts;
   if (awayMs === null) return ['the worker was never left alone'];
   const since = calls.filter(({ sentMs }) => sentMs > awayMs + LOG_MS && sentMs < healedMs);
   if (since.length < ENOUGH) return [`only ${since.length} calls came while the worker was left alone`];
   const wrong = since.filter((call) => !isOk(call));
   const tries = triesMs.filter((ms) => ms >= awayMs && ms <= healedMs).length;
-  return wrong.length <= tries ? [] : wrong.map((call) => `while the worker was left alone (${tries} tries) ${saidOf(call)}`);
+  return wrong.length <= tries ? [] : wrong.map((call) => `while the worker was left alone (${tries} tries) ${saidOf(call, facts)}`);
 };
 
 /** The clock of the log is that of the wall, in whole milliseconds. */
@@ -149,9 +155,10 @@ const LOG_MS = 50;
 
 /** All that are sent so long after the fault has begun, and before its end, are answered. */
 export function okAfter(ms: number): Proof {
-  return ({ calls, struckMs, healedMs }) =>
+  return (facts) =>
     all(
-      calls.filter(({ sentMs }) => sentMs >= struckMs + ms && sentMs < healedMs),
+      facts,
+      facts.calls.filter(({ sentMs }) => sentMs >= facts.struckMs + ms && sentMs < facts.healedMs),
       `calls later than ${ms} ms`,
       isOk,
       ENOUGH,
@@ -161,9 +168,10 @@ export function okAfter(ms: number): Proof {
 /** All are answered but streams that were under way when something was cut, at these moments. */
 export function okBut(momentsMs: readonly number[]): Proof {
   const isCaught = ({ stream, sentMs, endMs }: CallSeen): boolean => stream && momentsMs.some((ms) => sentMs <= ms && endMs >= ms);
-  return ({ calls }) =>
+  return (facts) =>
     all(
-      calls.filter((call) => !isCaught(call)),
+      facts,
+      facts.calls.filter((call) => !isCaught(call)),
       'calls that were not caught by it',
       isOk,
       ENOUGH,

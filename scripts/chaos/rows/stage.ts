@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { askState } from '../../../gateway/link/ask-state.ts';
 import type { SupervisorSnapshot } from '../../../gateway/link/snapshot.ts';
-import { ask } from '../calls/ask.ts';
+import { ask, type Asked } from '../calls/ask.ts';
 import { OddClients } from '../calls/odd-clients.ts';
 import { Traffic } from '../calls/traffic.ts';
 import { FaultProxy } from '../faults/fault-proxy.ts';
@@ -29,6 +29,8 @@ export interface Setting {
   /** Under `headgate serve` with so many simulated engines instead of the two workers. */
   readonly engines?: number;
   readonly everyMs?: number;
+  /** What calls name as their model; absent: they name none. */
+  readonly model?: string;
 }
 
 /**
@@ -99,11 +101,12 @@ export class Stage implements AsyncDisposable {
 
   /** Begins to send calls. */
   begin(name: string, options: Partial<ConstructorParameters<typeof Traffic>[0]> = {}): Traffic {
-    const everyMs = this.setting.everyMs ?? 30;
+    const { everyMs = 30, model } = this.setting;
+    const change = (asked: Asked): Asked => (model === undefined ? asked : { ...asked, extra: { model } });
     const base = (): string => this.gateway.url;
     const onEnd = (call: CallSeen): void => this.#seen(call);
     (this.traffic as Traffic | undefined)?.stop();
-    this.traffic = new Traffic({ base, name, everyMs, limitMs: LIMIT_MS * 2, chance: this.chance, onEnd, ...options });
+    this.traffic = new Traffic({ base, name, everyMs, limitMs: LIMIT_MS * 2, chance: this.chance, onEnd, change, ...options });
     this.#traffics.push(this.traffic);
     return this.traffic;
   }
