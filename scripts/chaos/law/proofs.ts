@@ -1,4 +1,4 @@
-import type { CallSeen } from './call-seen.ts';
+import type { CallSeen, Span } from './call-seen.ts';
 
 /** A request that a fault has met. Milliseconds by the clock of calls. */
 export interface Strike {
@@ -18,9 +18,9 @@ export interface Facts {
   readonly strikes: readonly Strike[];
   /** How often each mark was asked at the first worker, and at the second. */
   readonly asked: readonly [ReadonlyMap<string, number>, ReadonlyMap<string, number>];
-  /** When the gateway first left a worker alone after the fault had begun: it was not ready, or its breaker opened. null: never. */
-  readonly awayMs: number | null;
-  /** When it let calls try whether such a worker is well again. */
+  /** When the gateway left the first worker alone after the fault had begun: it was not ready, or its breaker was not closed. */
+  readonly away: readonly Span[];
+  /** When it let calls try whether that worker is well again. */
   readonly triesMs: readonly number[];
   /** Attempts of each call, as the log tells at its end. */
   readonly attempts: ReadonlyMap<string, number>;
@@ -137,16 +137,17 @@ export function firstElsewhere(status: number): Proof {
 const RETRIES = 10;
 
 /**
- * Once the gateway leaves the worker alone, all calls are answered, but for those by which it tries whether the worker is well again: at most
+ * While the gateway leaves the worker alone, all calls are answered, but for those by which it tries whether the worker is well again: at most
  * one for each try.
  */
 export const OK_ONCE_AWAY: Proof = (facts) => {
-  const { calls, awayMs, healedMs, triesMs } = facts;
-  if (awayMs === null) return ['the worker was never left alone'];
-  const since = calls.filter(({ sentMs }) => sentMs > awayMs + LOG_MS && sentMs < healedMs);
+  const { calls, away, healedMs, triesMs } = facts;
+  if (away.length === 0) return ['the worker was never left alone'];
+  const isMeanwhile = (ms: number): boolean => ms < healedMs && away.some(([from, to]) => ms > from + LOG_MS && ms < to - LOG_MS);
+  const since = calls.filter(({ sentMs }) => isMeanwhile(sentMs));
   if (since.length < ENOUGH) return [`only ${since.length} calls came while the worker was left alone`];
   const wrong = since.filter((call) => !isOk(call));
-  const tries = triesMs.filter((ms) => ms >= awayMs && ms <= healedMs).length;
+  const tries = triesMs.filter((ms) => ms >= away[0]![0] && ms <= healedMs).length;
   return wrong.length <= tries ? [] : wrong.map((call) => `while the worker was left alone (${tries} tries) ${saidOf(call, facts)}`);
 };
 
@@ -186,7 +187,7 @@ export const RETRIED: Proof = ({ calls, attempts, struckMs }) =>
 
 /** The gateway has left the worker alone, or has asked another for it. */
 export const NOTICED: Proof = (facts) =>
-  facts.awayMs !== null || RETRIED(facts).length === 0 ? [] : ['nothing shows that the gateway has met the fault'];
+  facts.away.length > 0 || RETRIED(facts).length === 0 ? [] : ['nothing shows that the gateway has met the fault'];
 
 /** A worker that asked for rest was left alone for about so long, while calls went on. */
 export function leftAloneFor(ms: number): Proof {

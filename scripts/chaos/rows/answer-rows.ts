@@ -31,7 +31,7 @@ const TOLD_MIDWAY: Promised = {
 };
 /** Only time tells. */
 const SILENT: Promised = {
-  holds: 'once the worker is left alone, every call is answered by the other',
+  holds: 'while the worker is left alone, every call is answered by the other',
   proofs: [OK_ONCE_AWAY],
   hold: untilLeftAlone,
   setting: { everyMs: 20 },

@@ -79,6 +79,7 @@ export const CLIENT_ROWS: readonly Row[] = [
     heal: () => undefined,
     holdMs: 0,
     setting: { maxSeqs: 64 },
+    alone: true,
     allOk: true,
   },
   {

@@ -113,7 +113,7 @@ async function notAdopted(stage: Stage): Promise<string[]> {
 const KILLS = 3;
 const KILL_MS = 100;
 const USUAL = { noLines: true, recoverMs: RESTART_MS } as const;
-const STARTS_AGAIN = 'once it is not ready every call is answered by the other engine; it is started again';
+const STARTS_AGAIN = 'while it is not ready every call is answered by the other engine; it is started again';
 
 /** Rows under `headgate serve` with simulated engines: what happens to engines and their supervisor. */
 export const ENGINE_ROWS: readonly Row[] = [

@@ -1,4 +1,5 @@
 import type { LogLine } from '../gateway/gateway-process.ts';
+import type { Span } from '../law/call-seen.ts';
 
 /** A line of the log that tells of something else than the end of a call, and when it was written, in milliseconds by the clock of calls. */
 export interface Told {
@@ -47,14 +48,22 @@ export class GatewayLog {
     return this.lines.filter(({ atMs, line }) => atMs >= fromMs && line['event'] === event);
   }
 
-  /** When the gateway began to leave this worker alone: it was not ready, or its breaker opened. null: it has not since then. */
-  leftAlone(worker: string, fromMs: number): number | null {
-    const left = this.lines.find(({ atMs, line }) => {
-      if (atMs < fromMs || line['worker'] !== worker) return false;
-      const isUnready = line['event'] === 'worker.state' && line['state'] !== 'ready';
-      return isUnready || (line['event'] === 'breaker' && line['to'] === 'open');
-    });
-    return left?.atMs ?? null;
+  /** When the gateway left this worker alone, but for tries: from when it was not ready, or its breaker opened, until neither was so. */
+  leftAlone(worker: string, fromMs: number): Span[] {
+    const spans: Span[] = [];
+    let [isUnready, isOpen, since] = [false, false, Infinity];
+    for (const { atMs, line } of this.lines) {
+      if (atMs < fromMs || line['worker'] !== worker) continue;
+      if (line['event'] === 'worker.state') isUnready = line['state'] !== 'ready';
+      if (line['event'] === 'breaker') isOpen = line['to'] !== 'closed';
+      const isAlone = isUnready || isOpen;
+      if (isAlone) since = Math.min(since, atMs);
+      else if (since !== Infinity) {
+        spans.push([since, atMs]);
+        since = Infinity;
+      }
+    }
+    return since === Infinity ? spans : [...spans, [since, Infinity]];
   }
 
   /** When it let a call try whether this worker is well again. */

@@ -11,7 +11,7 @@ const HOLD_MS = 2_500;
 const EVERY_CALL = { holds: 'every call answered', allOk: true } as const;
 /** Only time tells. */
 const SILENT = {
-  holds: 'once the worker is left alone, every call is answered by the other',
+  holds: 'while the worker is left alone, every call is answered by the other',
   proofs: [OK_ONCE_AWAY],
   hold: untilLeftAlone,
   setting: { everyMs: 20 },

@@ -129,7 +129,7 @@ function factsOf(stage: Stage, first: string, moments: Pick<Facts, 'struckMs' | 
     calls,
     strikes: [...a.strikes, ...b.strikes, ...line.strikes].toSorted((x, y) => x.atMs - y.atMs),
     asked: [a.asked, b.asked],
-    awayMs: log.leftAlone(first, moments.struckMs),
+    away: log.leftAlone(first, moments.struckMs),
     triesMs: log.tries(first),
     attempts: log.attempts,
   };

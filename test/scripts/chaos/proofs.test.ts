@@ -40,7 +40,7 @@ function facts(calls: readonly CallSeen[], struck: readonly string[] = [], over:
     ...{ struckMs: 1_000, healedMs: 5_000, soundMs: 5_100 },
     strikes: struck.map((id, at) => ({ id, atMs: 1_500 + at })),
     asked: [new Map(struck.map((id) => [id, 1])), new Map()],
-    ...{ awayMs: null, triesMs: [], attempts: new Map() },
+    ...{ away: [], triesMs: [], attempts: new Map() },
     ...over,
   };
 }
@@ -101,15 +101,16 @@ test('the first ten that a fault met are answered by the other worker, later one
   expect(proof(facts([...times(5, 'o'), ...times(9, 'c')], ids.slice(0, 9), { asked: other }))).toHaveLength(1);
 });
 
-test('once a worker is left alone only those that try it may fail, one each time', () => {
-  const away = { awayMs: 2_000 };
+test('while a worker is left alone only those that try it may fail, one each time', () => {
+  const away: Partial<Facts> = { away: [[2_000, 4_000]] };
   const after = times(6, 'c', { sentMs: 3_000 });
   const failed = call('x', { sentMs: 3_000, ...refused(504) });
   expect(OK_ONCE_AWAY(facts(after, [], away))).toEqual([]);
   expect(OK_ONCE_AWAY(facts([...after, failed], [], away))).toHaveLength(1);
   expect(OK_ONCE_AWAY(facts([...after, failed], [], { ...away, triesMs: [2_500] }))).toEqual([]);
   expect(OK_ONCE_AWAY(facts([...after, failed], [], { ...away, triesMs: [1_500, 6_000] }))).toHaveLength(1);
-  expect(OK_ONCE_AWAY(facts([...after, call('y', { sentMs: 1_500, ...refused(504) })], [], away))).toEqual([]);
+  for (const sentMs of [1_500, 4_100])
+    expect(OK_ONCE_AWAY(facts([...after, call('y', { sentMs, ...refused(504) })], [], away))).toEqual([]);
   expect(OK_ONCE_AWAY(facts(after))).toEqual(['the worker was never left alone']);
   expect(OK_ONCE_AWAY(facts(after.slice(2), [], away))).toHaveLength(1);
 });
@@ -133,7 +134,7 @@ test('a second attempt, or a worker that is left alone, shows that a fault was m
   expect(RETRIED(retried)).toEqual([]);
   expect(RETRIED(facts([call('c-1')], [], { attempts: new Map([['c-1', 1]]) }))).toHaveLength(1);
   expect(RETRIED(facts([call('c-1', { sentMs: 1, endMs: 2 })], [], { attempts: new Map([['c-1', 2]]) }))).toHaveLength(1);
-  expect([NOTICED(retried), NOTICED(facts([], [], { awayMs: 2_000 }))]).toEqual([[], []]);
+  expect([NOTICED(retried), NOTICED(facts([], [], { away: [[2_000, 3_000]] }))]).toEqual([[], []]);
   expect(NOTICED(facts([call('c-1')]))).toHaveLength(1);
 });
 

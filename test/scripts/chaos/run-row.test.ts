@@ -90,7 +90,7 @@ test('a row that leaves a call behind is broken', { timeout: 40_000 }, async () 
 
 test('a row whose gateway does not end well is broken, and so is one with a promise that does not hold', async () => {
   expect(await played({}, { exitCode: 1 })).toMatchObject({ verdict: 'broken', notes: ['the gateway, told to stop, ended with 1'] });
-  const promised = await played({ proofs: [({ awayMs }) => (awayMs === null ? ['never left alone'] : [])] });
+  const promised = await played({ proofs: [({ away }) => (away.length === 0 ? ['never left alone'] : [])] });
   expect(promised).toMatchObject({ verdict: 'broken', notes: ['never left alone'] });
 });
 
@@ -130,7 +130,7 @@ const JUDGED: Judged = {
   facts: {
     calls: [call('c-1', 500)],
     ...{ struckMs: 400, healedMs: 900, soundMs: 1_000, strikes: [], asked: [new Map(), new Map()] },
-    ...{ awayMs: null, triesMs: [], attempts: new Map() },
+    ...{ away: [], triesMs: [], attempts: new Map() },
   },
   ...{
     strikes: 1,
@@ -174,4 +174,24 @@ test('what a fault may cost it may cost while it lasts', () => {
   const spoilt = call('c-1', 500, { text: 'c-1.0 \ufffd' });
   expect(broken({ terms: { isSpoilt: true } }, withCalls(spoilt))).toEqual([]);
   expect(broken({}, withCalls(spoilt))).toHaveLength(1);
+});
+
+test('a worker is left alone from when it is not ready, or its breaker opens, until neither is so', () => {
+  const log = new GatewayLog();
+  const hear = (ms: number, line: Record<string, unknown>): void =>
+    log.hear({ time: new Date(performance.timeOrigin + ms).toISOString(), worker: 'a', ...line });
+  const at = Math.floor(performance.now());
+  hear(at - 20, { event: 'breaker', to: 'open' });
+  expect(log.leftAlone('a', 0)).toEqual([[expect.closeTo(at - 20, -1), Infinity]]);
+  hear(at - 19, { event: 'breaker', to: 'half_open' });
+  hear(at - 18, { event: 'worker.state', state: 'starting' });
+  hear(at - 17, { event: 'breaker', to: 'closed' });
+  hear(at - 16, { event: 'worker.state', state: 'starting', worker: 'b' });
+  hear(at - 10, { event: 'worker.state', state: 'ready' });
+  hear(at - 5, { event: 'breaker', to: 'open' });
+  hear(at - 4, { event: 'breaker', to: 'closed' });
+  const spans = log.leftAlone('a', 0);
+  expect(spans).toHaveLength(2);
+  expect(spans[0]![1] - spans[0]![0]).toBeCloseTo(10, 3);
+  expect([log.leftAlone('a', at - 12), log.leftAlone('c', 0), log.tries('a').length]).toEqual([[expect.any(Array)], [], 1]);
 });
