@@ -66,6 +66,11 @@ export class FaultProxy {
     return `http://127.0.0.1:${this.port}`;
   }
 
+  /** That there are just now. */
+  get connections(): number {
+    return this.#pairs.size;
+  }
+
   get #fault(): LineFault | null {
     return this.#faults.at(-1)?.fault ?? null;
   }

@@ -95,7 +95,13 @@ const failing = (fault: LineFault, lateMs = 0): Pick<Parts, 'strike' | 'heal'> =
   strike: ({ line }) => line.fail(fault, lateMs),
   heal: ({ line }) => line.heal(),
 });
-const closing: Pick<Parts, 'strike' | 'heal'> = { strike: ({ line }) => line.close(), heal: ({ line }) => line.reopen() };
+const closing: Pick<Parts, 'strike' | 'heal'> = {
+  strike: async ({ line }) => {
+    await until(() => line.connections > 0, 'a connection that is to be cut', MEETS_MS);
+    await line.close();
+  },
+  heal: ({ line }) => line.reopen(),
+};
 
 async function killed({ postgres }: Beside): Promise<void> {
   if (!(await postgres!.kill())) throw new Error('PostgreSQL did not run');
@@ -141,7 +147,7 @@ export const STATE_ROWS: readonly Row[] = [
   ),
   row(
     { name: 'otlp-silent', fault: 'collector of traces silent', how: 'it accepts and never answers', ...TRACED },
-    { make: withCollector, ...failing('half-open'), ...spansLost },
+    { make: withCollector, ...failing('blackhole'), ...spansLost },
   ),
   {
     name: 'disk-full',
