@@ -70,27 +70,33 @@ async function random(options: ChaosOptions, place: Place, signal: AbortSignal):
   const startedAt = new Date();
   const begun = performance.now();
   const machine = place.machine();
-  const all = { done: 0, broken: 0, calls: 0, lines: 0 };
+  const all = { done: 0, broken: 0, calls: 0, lines: 0, struck: 0 };
   const shown = new Shown(() => `${all.done} of ${count} schedules, ${all.calls} calls; ${all.broken} broke something`);
-  const results = await runRandom({
+  const { schedules, failures } = await runRandom({
     ...{ seed, count, atOnce, signal },
-    onEnd: ({ schedule, notes, calls, lines }) => {
+    onEnd: ({ schedule, firstSeed, notes, calls, lines, struck }) => {
       all.done++;
       all.calls += calls;
       all.lines += lines;
+      all.struck += struck;
       if (notes.length === 0) return;
       all.broken++;
-      shown.say(`seed ${schedule.seed} broke something: headgate chaos --seed ${schedule.seed} --random 1`);
+      const before = schedule.seed - firstSeed;
+      const alone = `headgate chaos --seed ${schedule.seed} --random 1`;
+      const withThose = `; with the ${before} before it at the same gateway: headgate chaos --seed ${firstSeed} --random ${before + 1} --at-once 1`;
+      shown.say(`seed ${schedule.seed} broke something: ${alone}${before > 0 ? withThose : ''}`);
       shown.say(`  ${scheduleText(schedule)}`);
       for (const note of notes.slice(0, 5)) shown.say(`  ${note}`);
     },
   }).finally(() => shown.end());
   const facts = factsOf(options, place, startedAt, machine, performance.now() - begun, signal);
-  const seeds = results.filter(({ notes }) => notes.length > 0).map(({ schedule }) => schedule.seed);
-  const said = `${all.done} random schedules (seeds from ${seed}), ${all.calls.toLocaleString('en')} calls and ${all.lines} lines of batches: `;
-  const text = `${said}${seeds.length === 0 ? 'nothing was broken' : `broken by the seeds ${seeds.join(', ')}`}.\n`;
-  tell(options, place, startedAt, { 'result.json': { kind: 'chaos-random', ...facts, schedules: results } }, text);
-  return seeds.length === 0;
+  const seeds = schedules.filter(({ notes }) => notes.length > 0).map(({ schedule }) => schedule.seed);
+  const amount = `${all.calls.toLocaleString('en')} calls and ${all.lines} lines of batches, struck ${all.struck.toLocaleString('en')}×`;
+  const outcome = seeds.length === 0 ? 'nothing was broken' : `broken by the seeds ${seeds.join(', ')}`;
+  const unplayed = failures.map((failure) => `Not played ${failure}\n`).join('');
+  const text = `${all.done} random schedules (seeds from ${seed}), ${amount}: ${outcome}.\n${unplayed}`;
+  tell(options, place, startedAt, { 'result.json': { kind: 'chaos-random', ...facts, schedules, failures } }, text);
+  return seeds.length === 0 && failures.length === 0 && all.struck > 0;
 }
 
 function factsOf(

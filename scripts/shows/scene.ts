@@ -1,14 +1,19 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { askState } from '../../gateway/link/ask-state.ts';
 import type { SupervisorSnapshot } from '../../gateway/link/snapshot.ts';
+import { sweep } from './left-behind.ts';
+import { freePort } from './own-ports.ts';
 
-const CLI = fileURLToPath(new URL('../headgate.ts', import.meta.url));
+export { kill, workingIn } from './left-behind.ts';
+export { freePort } from './own-ports.ts';
+
+const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+const CLI = fileURLToPath(new URL(`../headgate.${EXTENSION}`, import.meta.url));
 const ADMIN_KEY = 'shows-of-batches-1';
 const LOOK_MS = 50;
 const START_MS = 60_000;
@@ -51,11 +56,7 @@ export class Scene implements Disposable {
 
   /** The same, with variables of its own. */
   startWith(env: NodeJS.ProcessEnv, ...args: readonly string[]): ChildProcess {
-    const child = spawn(process.execPath, [...NODE_FLAGS, CLI, ...args], {
-      cwd: this.folder,
-      env: { ...this.#env, ...env },
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
+    const child = startHeadgate(args, { cwd: this.folder, env: { ...this.#env, ...env }, stdio: ['ignore', 'pipe', 'ignore'] });
     child.stdout!.setEncoding('utf8').on('data', (text: string) => (this.#log += text));
     return child;
   }
@@ -74,12 +75,12 @@ export class Scene implements Disposable {
   /** As an operator. @returns null: nobody answers */
   async admin(path: string, method: 'GET' | 'POST' = 'GET', body?: object): Promise<Response | null> {
     const json = body === undefined ? {} : { body: JSON.stringify(body) };
-    return fetch(`${this.url}${path}`, { method, headers: { 'x-api-key': ADMIN_KEY }, ...json }).catch(() => null);
+    return askAdmin(`${this.url}${path}`, ADMIN_KEY, { method, ...json });
   }
 
   /** Resolves when the gateway serves the default model. */
   ready(): Promise<void> {
-    return until(async () => (await this.admin('/readyz'))?.status === 200, 'the gateway is ready', START_MS);
+    return until(() => isServing((path) => this.admin(path)), 'the gateway is ready', START_MS);
   }
 
   [Symbol.dispose](): void {
@@ -89,30 +90,36 @@ export class Scene implements Disposable {
 
   #end(): void {
     // Engines that sleep, and what they have started, too: all of them work in this folder.
-    for (const pid of workingIn(this.folder)) kill(pid);
+    sweep(this.folder);
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
-/** Processes whose folder it is. */
-export function workingIn(folder: string): number[] {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  return pids.map(Number).filter((pid) => {
-    try {
-      return readlinkSync(`/proc/${pid}/cwd`) === folder;
-    } catch {
-      return false;
-    }
-  });
+interface Started {
+  readonly cwd: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly stdio: StdioOptions;
+  /** Ctrl-C at the terminal is not for it. */
+  readonly detached?: boolean;
+  /** How many files it may have open. */
+  readonly openFiles?: number | undefined;
 }
 
-/** @returns whether it was there */
-export function kill(pid: number): boolean {
-  try {
-    return process.kill(pid, 'SIGKILL');
-  } catch {
-    return false;
-  }
+/** Starts a command of headgate as a process, with the flags of Node that `npm start` gives it. */
+export function startHeadgate(args: readonly string[], { openFiles, ...options }: Started): ChildProcess {
+  const words = [...NODE_FLAGS, CLI, ...args];
+  if (openFiles === undefined) return spawn(process.execPath, words, options);
+  return spawn('bash', ['-c', `ulimit -n ${openFiles} && exec "$0" "$@"`, process.execPath, ...words], options);
+}
+
+/** As an operator. @returns null: nobody answers */
+export function askAdmin(url: string, key: string, { headers, ...init }: RequestInit = {}): Promise<Response | null> {
+  return fetch(url, { ...init, headers: { 'x-api-key': key, ...(headers as Record<string, string> | undefined) } }).catch(() => null);
+}
+
+/** Whether a gateway, asked so, serves its default model. */
+export async function isServing(ask: (path: string) => Promise<Response | null>): Promise<boolean> {
+  return (await ask('/readyz'))?.status === 200;
 }
 
 /** Children of a process. */
@@ -129,25 +136,6 @@ export async function until(condition: () => Promise<boolean> | boolean, what: s
   for (const end = performance.now() + limitMs; !(await condition()); await delay(LOOK_MS)) {
     if (performance.now() > end) throw new Error(`never came about: ${what}`);
   }
-}
-
-/** The first of so many ports in a row that are free just now. */
-export async function freePort(count = 1): Promise<number> {
-  for (;;) {
-    const { server, port } = await listening(0);
-    const others = await Promise.allSettled(Array.from({ length: count - 1 }, (_, at) => listening(port + at + 1)));
-    server.close();
-    for (const other of others) if (other.status === 'fulfilled') other.value.server.close();
-    if (port + count < 65_536 && others.every(({ status }) => status === 'fulfilled')) return port;
-  }
-}
-
-function listening(port: number): Promise<{ readonly server: ReturnType<typeof createServer>; readonly port: number }> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(port, '127.0.0.1', () => resolve({ server, port: (server.address() as AddressInfo).port }));
-  });
 }
 
 export function say(text: string): void {

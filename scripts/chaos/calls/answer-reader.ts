@@ -8,7 +8,12 @@ export interface Answer {
   readonly text: string;
   readonly ends: number;
   readonly surplus: number;
+  /** Events that were no JSON. */
+  readonly garbage: number;
 }
+
+/** What is known of an answer that has not begun. */
+export const NO_ANSWER = { text: '', ends: 0, surplus: 0, garbage: 0 } as const;
 
 interface Chunk {
   readonly error?: { readonly code?: string | number | null; readonly message?: string; readonly type?: string };
@@ -23,10 +28,11 @@ export class AnswerReader {
   readonly #status: number;
   readonly #isStream: boolean;
   readonly #decoder = new StringDecoder('utf8');
-  #rest = '';
+  readonly #pieces: string[] = [];
   #text = '';
   #ends = 0;
   #surplus = 0;
+  #garbage = 0;
   #error: string | null = null;
   #unread: string | null = null;
 
@@ -38,17 +44,18 @@ export class AnswerReader {
   }
 
   take(bytes: Buffer): void {
-    this.#rest += this.#decoder.write(bytes);
-    if (!this.#isStream) return;
-    const lines = this.#rest.split('\n');
-    this.#rest = lines.pop()!;
+    const text = this.#decoder.write(bytes);
+    // A line of megabytes is put together once, not again with each piece of it.
+    if (!this.#isStream || !text.includes('\n')) return void this.#pieces.push(text);
+    const lines = (this.#pieces.splice(0).join('') + text).split('\n');
+    this.#pieces.push(lines.pop()!);
     for (const line of lines) if (line.startsWith('data:')) this.#event(line.slice(5).trim());
   }
 
   /** @param isWhole whether the server ended the body; otherwise it was cut, or its client had enough */
   end(isWhole: boolean): Answer {
     if (!this.#isStream) return this.#endOfBody(isWhole);
-    const said = { text: this.#text, ends: this.#ends, surplus: this.#surplus };
+    const said = { text: this.#text, ends: this.#ends, surplus: this.#surplus, garbage: this.#garbage };
     if (!isWhole) return { ending: 'cut', code: 'cut', ...said };
     if (this.#unread !== null) return { ending: 'nonsense', code: this.#unread, ...said };
     if (this.#error !== null) return { ending: 'broken', code: this.#error, ...said };
@@ -59,7 +66,9 @@ export class AnswerReader {
   #event(data: string): void {
     if (this.#ends > 0 && data !== '[DONE]') this.#surplus++;
     if (data === '[DONE]') return void this.#ends++;
-    const { error, choices } = parsed(data);
+    const chunk = parsed(data);
+    if (chunk === null) return void this.#garbage++;
+    const { error, choices } = chunk;
     if (error) {
       this.#ends++;
       this.#error ??= codeOf(error);
@@ -68,17 +77,16 @@ export class AnswerReader {
   }
 
   #endOfBody(isWhole: boolean): Answer {
-    const nothing = { text: '', ends: 0, surplus: 0 };
-    if (!isWhole) return { ending: 'cut', code: 'cut', ...nothing };
-    const { error, choices } = parsed(this.#rest);
+    if (!isWhole) return { ending: 'cut', code: 'cut', ...NO_ANSWER };
+    const { error, choices } = parsed(this.#pieces.join('')) ?? {};
     if (this.#status !== 200) {
       if (typeof error?.message !== 'string' || typeof error.type !== 'string')
-        return { ending: 'nonsense', code: 'an error without the body of one', ...nothing };
-      return { ending: 'refused', code: codeOf(error), ...nothing };
+        return { ending: 'nonsense', code: 'an error without the body of one', ...NO_ANSWER };
+      return { ending: 'refused', code: codeOf(error), ...NO_ANSWER };
     }
     const text = choices?.[0]?.message?.content;
-    if (typeof text !== 'string') return { ending: 'nonsense', code: 'a body without an answer', ...nothing };
-    return { ending: 'ok', code: null, ...nothing, text };
+    if (typeof text !== 'string') return { ending: 'nonsense', code: 'a body without an answer', ...NO_ANSWER };
+    return { ending: 'ok', code: null, ...NO_ANSWER, text };
   }
 }
 
@@ -86,11 +94,12 @@ function codeOf({ code, type }: NonNullable<Chunk['error']>): string {
   return String(code ?? type ?? 'none');
 }
 
-function parsed(text: string): Chunk {
+/** null: that is no JSON, or no object. */
+function parsed(text: string): Chunk | null {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? value : {};
+    return typeof value === 'object' ? value : null;
   } catch {
-    return {};
+    return null;
   }
 }

@@ -1,7 +1,7 @@
 import { type ClientRequest, request } from 'node:http';
 import type { CallSeen, Ending } from '../law/call-seen.ts';
 import { type Mark, promptOf } from '../law/mark.ts';
-import { AnswerReader } from './answer-reader.ts';
+import { AnswerReader, NO_ANSWER } from './answer-reader.ts';
 
 export interface Asked {
   readonly mark: Mark;
@@ -27,28 +27,29 @@ export function ask(base: string, asked: Asked): Promise<CallSeen> {
   const sentMs = performance.now();
   return new Promise((resolve) => {
     let reader: AnswerReader | null = null;
-    let status = 0;
+    let head: Head = { status: 0, retryAfter: null, reason: null };
     let hasEnded = false;
     const end = (ending: Ending | null, code: string | null, isWhole = false): void => {
       if (hasEnded) return;
       hasEnded = true;
       for (const timer of timers) clearTimeout(timer);
-      const answer = reader?.end(isWhole) ?? { ending: 'cut' as const, code, text: '', ends: 0, surplus: 0 };
+      const answer = reader?.end(isWhole) ?? { ending: 'cut' as const, code, ...NO_ANSWER };
       sent.destroy();
-      const common = { id: mark.id, mark, stream, sentMs, endMs: performance.now(), status };
+      const common = { id: mark.id, mark, stream, sentMs, endMs: performance.now(), ...head };
       resolve({ ...common, ...answer, ending: ending ?? answer.ending, code: ending === null && reader ? answer.code : code });
     };
     const messages = [{ role: 'user', content: prompt ?? promptOf(mark) }];
     const body = JSON.stringify({ messages, stream, max_tokens: mark.words, ...extra });
     const sent = send(base, body, asked, end, (given, type) => {
-      status = given;
-      return (reader = new AnswerReader(given, type, stream));
+      head = given;
+      return (reader = new AnswerReader(given.status, type, stream));
     });
     const timers = [setTimeout(() => end('late', 'late'), limitMs)];
     if (leaveMs !== undefined) timers.push(setTimeout(() => end('left', null), leaveMs));
   });
 }
 
+type Head = Pick<CallSeen, 'status' | 'retryAfter' | 'reason'>;
 type End = (ending: Ending | null, code: string | null, isWhole?: boolean) => void;
 
 function send(
@@ -56,13 +57,15 @@ function send(
   body: string,
   { mark, headers, restMs }: Asked,
   end: End,
-  begin: (status: number, type: string) => AnswerReader,
+  begin: (head: Head, type: string) => AnswerReader,
 ): ClientRequest {
   const { hostname, port } = new URL(base);
   const all = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), 'x-request-id': mark.id, ...headers };
   const options = { hostname, port, path: '/v1/chat/completions', method: 'POST', headers: all, agent: false };
   const sent = request(options, (response) => {
-    const reader = begin(response.statusCode ?? 0, response.headers['content-type'] ?? '');
+    const { 'retry-after': retryAfter = null, 'x-headgate-reason': reason = null } = response.headers;
+    const head = { status: response.statusCode ?? 0, retryAfter, reason: reason === null ? null : String(reason) };
+    const reader = begin(head, response.headers['content-type'] ?? '');
     let unrested = 0;
     response.on('data', (piece: Buffer) => {
       reader.take(piece);

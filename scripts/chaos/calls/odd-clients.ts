@@ -6,11 +6,13 @@ export class OddClients {
   readonly #timers = new Set<NodeJS.Timeout>();
   /** How many of them the gateway has closed. */
   closed = 0;
+  /** How many of them it has accepted. */
   opened = 0;
 
-  /** So many connections without a word. Resolves when they are there, or have been refused. */
-  async idle(port: number, count: number): Promise<void> {
-    await Promise.all(Array.from({ length: count }, () => this.#open(port)));
+  /** So many connections without a word. Resolves with what ends them when they are there, or have been refused. */
+  async idle(port: number, count: number): Promise<() => void> {
+    const sockets = await Promise.all(Array.from({ length: count }, () => this.#open(port)));
+    return () => sockets.forEach((socket) => this.#drop(socket));
   }
 
   /** So many requests whose head comes a byte at a time. */
@@ -40,8 +42,13 @@ export class OddClients {
 
   end(): void {
     for (const timer of this.#timers) clearInterval(timer);
-    for (const socket of this.#sockets) socket.destroy();
-    this.#sockets.clear();
+    for (const socket of [...this.#sockets]) this.#drop(socket);
+  }
+
+  /** We have had enough of it; it is not the gateway that closes it. */
+  #drop(socket: Socket): void {
+    this.#sockets.delete(socket);
+    socket.destroy();
   }
 
   #every(ms: number, what: () => unknown): void {

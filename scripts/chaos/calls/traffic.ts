@@ -14,7 +14,7 @@ interface TrafficOptions {
   readonly onEnd?: (call: CallSeen) => void;
 }
 
-const MOST_AT_ONCE = 600;
+const MOST_AT_ONCE = 1_000;
 const SHARE_OF_STREAMS = 0.6;
 const SHARE_OF_LOWER_CLASS = 0.2;
 
@@ -26,6 +26,8 @@ export class Traffic {
   #timer: NodeJS.Timeout | null = null;
   #at = 0;
   #isOver = false;
+  /** Calls that were never sent, because too many were under way. */
+  dropped = 0;
 
   constructor(options: TrafficOptions) {
     this.#options = options;
@@ -64,7 +66,7 @@ export class Traffic {
   }
 
   #send(change: (asked: Asked, at: number) => Asked): void {
-    if (this.#underWay.size >= MOST_AT_ONCE) return;
+    if (this.#underWay.size >= MOST_AT_ONCE) return void this.dropped++;
     const { base, name, limitMs, chance, onEnd } = this.#options;
     const at = this.#at++;
     const isLower = chance() < SHARE_OF_LOWER_CLASS;

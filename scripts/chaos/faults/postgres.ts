@@ -1,11 +1,15 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { tmpdir } from 'node:os';
+import { promisify } from 'node:util';
+import { clearAtEnd } from '../../shows/left-behind.ts';
 import { freePort, until } from '../../shows/scene.ts';
 
 const DEBIAN = '/usr/lib/postgresql';
+/** Other rows are played meanwhile: nothing here may hold them up. */
+const execute = promisify(execFile);
 const USER = 'headgate';
 const START_MS = 20_000;
 
@@ -32,7 +36,7 @@ export function whyNoPostgres(): string | null {
 export class Postgres {
   readonly port: number;
   readonly #folder = mkdtempSync(join(tmpdir(), 'headgate-chaos-postgres-'));
-  readonly #onExit = (): void => void this.#child?.kill('SIGQUIT');
+  readonly #clear = clearAtEnd({ folder: this.#folder });
   #child: ChildProcess | null = null;
 
   private constructor(port: number) {
@@ -41,13 +45,21 @@ export class Postgres {
 
   static async start(): Promise<Postgres> {
     const made = new Postgres(await freePort());
-    process.once('exit', made.#onExit);
-    const ids = user()!;
-    if (ids.uid !== undefined && ids.gid !== undefined) chownSync(made.#folder, ids.uid, ids.gid);
-    const words = ['-D', made.#data, '-U', USER, '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'];
-    execFileSync(join(programs()!, 'initdb'), words, { ...made.#options, stdio: 'ignore' });
-    await made.launch();
+    try {
+      await made.#begin();
+    } catch (error) {
+      await made.stop();
+      throw error;
+    }
     return made;
+  }
+
+  async #begin(): Promise<void> {
+    const ids = user()!;
+    if (ids.uid !== undefined && ids.gid !== undefined) chownSync(this.#folder, ids.uid, ids.gid);
+    const words = ['-D', this.#data, '-U', USER, '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'];
+    await execute(join(programs()!, 'initdb'), words, this.#options);
+    await this.launch();
   }
 
   urlBy(port: number): string {
@@ -60,22 +72,27 @@ export class Postgres {
     const words = ['-D', this.#data, '-p', String(this.port), ...settings.flatMap((setting) => ['-c', setting])];
     this.#child = spawn(join(programs()!, 'postgres'), words, { ...this.#options, stdio: 'ignore', detached: true });
     const ready = ['-q', '-h', '127.0.0.1', '-p', String(this.port)];
-    await until(() => spawnSync(join(programs()!, 'pg_isready'), ready).status === 0, 'PostgreSQL answers', START_MS);
+    const isReady = (): Promise<boolean> =>
+      execute(join(programs()!, 'pg_isready'), ready).then(
+        () => true,
+        () => false,
+      );
+    await until(isReady, 'PostgreSQL answers', START_MS);
   }
 
-  /** It ends at once, whatever is under way. */
-  async kill(): Promise<void> {
+  /** It ends at once, whatever is under way. @returns whether it ran */
+  async kill(): Promise<boolean> {
     const child = this.#child;
-    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return false;
     const gone = once(child, 'exit');
     child.kill('SIGQUIT');
     await gone;
+    return true;
   }
 
   async stop(): Promise<void> {
-    process.off('exit', this.#onExit);
     await this.kill();
-    rmSync(this.#folder, { recursive: true, force: true });
+    this.#clear();
   }
 
   get #data(): string {

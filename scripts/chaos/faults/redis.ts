@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { clearAtEnd } from '../../shows/left-behind.ts';
 import { freePort, until } from '../../shows/scene.ts';
 
 const START_MS = 10_000;
@@ -22,7 +23,7 @@ export function whyNoRedis(): string | null {
 export class Redis {
   readonly port: number;
   readonly #folder = mkdtempSync(join(tmpdir(), 'headgate-chaos-redis-'));
-  readonly #onExit = (): void => void this.#child?.kill('SIGKILL');
+  readonly #clear = clearAtEnd({ folder: this.#folder });
   #child: ChildProcess | null = null;
 
   private constructor(port: number) {
@@ -31,22 +32,25 @@ export class Redis {
 
   static async start(): Promise<Redis> {
     const made = new Redis(await freePort());
-    process.once('exit', made.#onExit);
     const words = ['--port', String(made.port), '--bind', '127.0.0.1', '--dir', made.#folder, '--save', '', '--appendonly', 'no'];
-    made.#child = spawn(redisProgram()!, words, { stdio: 'ignore', detached: true });
-    await until(() => answers(made.port), 'Redis answers', START_MS);
+    made.#child = spawn(redisProgram()!, words, { cwd: made.#folder, stdio: 'ignore', detached: true });
+    try {
+      await until(() => answers(made.port), 'Redis answers', START_MS);
+    } catch (error) {
+      await made.stop();
+      throw error;
+    }
     return made;
   }
 
   async stop(): Promise<void> {
-    process.off('exit', this.#onExit);
     const child = this.#child;
-    if (child !== null && child.exitCode === null) {
+    if (child !== null && child.exitCode === null && child.signalCode === null) {
       const gone = once(child, 'exit');
       child.kill('SIGKILL');
       await gone;
     }
-    rmSync(this.#folder, { recursive: true, force: true });
+    this.#clear();
   }
 }
 

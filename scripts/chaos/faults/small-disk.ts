@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { clearAtEnd } from '../../shows/left-behind.ts';
 
 const PIECE = Buffer.alloc(4_096);
 
@@ -17,22 +18,25 @@ export function whyNoDisk(): string | null {
 export class SmallDisk {
   readonly path = mkdtempSync(join(tmpdir(), 'headgate-chaos-disk-'));
   readonly isMounted: boolean;
+  readonly #clear: () => void;
 
   constructor(size: string) {
+    this.#clear = clearAtEnd({ folder: this.path, isMounted: true });
     this.isMounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', this.path]).status === 0;
   }
 
-  /** Until not a byte is free. */
-  fill(): void {
+  /** Until not a byte is free. @returns whether that is so */
+  fill(): boolean {
     const file = openSync(join(this.path, 'ballast'), 'a');
     try {
       for (;;) {
         const { bavail } = statfsSync(this.path);
-        if (bavail === 0) return;
+        if (bavail === 0) return true;
         writeSync(file, PIECE);
       }
     } catch {
       // Somebody else has taken the last piece.
+      return statfsSync(this.path).bavail === 0;
     } finally {
       closeSync(file);
     }
@@ -43,7 +47,6 @@ export class SmallDisk {
   }
 
   remove(): void {
-    if (this.isMounted) spawnSync('umount', ['-l', this.path]);
-    rmSync(this.path, { recursive: true, force: true });
+    this.#clear();
   }
 }

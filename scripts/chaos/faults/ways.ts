@@ -8,6 +8,10 @@ export interface Exchange {
   readonly response: ServerResponse;
   /** Between two words of a stream. */
   readonly gapMs: number;
+  /** What each event of a sound stream carries besides its word. */
+  readonly padding: string;
+  /** Whoever reads has not made room for so long. */
+  readonly onHeld: (ms: number) => void;
 }
 
 export type Way = (exchange: Exchange) => unknown;
@@ -16,9 +20,10 @@ const DONE = 'data: [DONE]\n\n';
 const OVERSIZED_BYTES = 12 * 2 ** 20;
 const HUGE_HEADER_BYTES = 200_000;
 
-export function eventOf(content: string, finish: string | null = null): string {
+export function eventOf(content: string, finish: string | null = null, padding = ''): string {
   const choice = { index: 0, delta: { content }, logprobs: null, finish_reason: finish };
-  return `data: ${JSON.stringify({ id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [choice] })}\n\n`;
+  const chunk = { id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [choice] };
+  return `data: ${JSON.stringify(padding === '' ? chunk : { ...chunk, padding })}\n\n`;
 }
 
 function completionOf(words: readonly string[]): string {
@@ -64,8 +69,23 @@ function raw(text: string): Way {
 
 const died = plain(500, { error: { message: 'engine died', type: 'InternalServerError', code: 500 } });
 
+/** Writes, and waits until there is room for more: many megabytes at once would be nobody's turn but ours. */
+async function writeWithRoom({ response, onHeld }: Exchange, text: string): Promise<void> {
+  if (response.write(text) || response.destroyed) return;
+  const since = performance.now();
+  await new Promise<void>((resolve) => {
+    const go = (): void => {
+      response.off('drain', go).off('close', go);
+      resolve();
+    };
+    response.once('drain', go).once('close', go);
+  });
+  onHeld(performance.now() - since);
+}
+
 /** A sound answer. */
-export const sound: Way = async ({ words, stream, response, gapMs }) => {
+export const sound: Way = async (exchange) => {
+  const { words, stream, response, gapMs, padding } = exchange;
   if (!stream) {
     await delay(gapMs);
     const body = completionOf(words);
@@ -77,7 +97,7 @@ export const sound: Way = async ({ words, stream, response, gapMs }) => {
   for (const [at, word] of words.entries()) {
     if (gapMs > 0) await delay(gapMs);
     if (response.destroyed) return;
-    response.write(eventOf(word, at === words.length - 1 ? 'stop' : null));
+    await writeWithRoom(exchange, eventOf(word, at === words.length - 1 ? 'stop' : null, padding));
   }
   response.end(DONE);
 };

@@ -1,17 +1,15 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { freePort, kill, until } from '../../shows/scene.ts';
+import { clearAtEnd, sweep } from '../../shows/left-behind.ts';
+import { askAdmin, freePort, isServing, startHeadgate, until } from '../../shows/scene.ts';
 
-const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-const CLI = fileURLToPath(new URL(`../../headgate.${EXTENSION}`, import.meta.url));
 const ADMIN_KEY = 'faults-survived-1';
 const START_MS = 60_000;
-const NODE_FLAGS = ['--max-semi-space-size=16', '--heap-growing-percent=100'];
+/** What it said last is waited for so long: a supervisor that it leaves behind may keep its output open. */
+const LAST_WORDS_MS = 1_000;
 /** Of what it says that is no line of its log. */
 const MOST_TAIL = 4_000;
 
@@ -35,8 +33,10 @@ export class GatewayProcess implements AsyncDisposable {
   readonly port: number;
   readonly #options: GatewayOptions;
   readonly #ended = new Map<string, number>();
-  readonly #onExit = (): void => this.#sweep();
+  /** null: its folder is another's to clear away. */
+  readonly #clear: (() => void) | null;
   #child: ChildProcess | null = null;
+  #closed: Promise<unknown> = Promise.resolve();
   #tail = '';
   /** Told of each line of the log. */
   onLine: (line: LogLine) => void = () => {};
@@ -45,7 +45,7 @@ export class GatewayProcess implements AsyncDisposable {
     this.folder = folder;
     this.port = port;
     this.#options = options;
-    process.once('exit', this.#onExit);
+    this.#clear = options.folder === undefined ? clearAtEnd({ folder }) : null;
   }
 
   /** Starts one and waits until it serves. @throws Error with what it has said when it does not */
@@ -103,30 +103,30 @@ export class GatewayProcess implements AsyncDisposable {
   /** Starts it, or starts it again after its end. */
   launch(): void {
     const { command, openFiles, env } = this.#options;
-    const words = [...NODE_FLAGS, CLI, command, ...(command === 'serve' ? ['--engine', 'sim'] : [])];
-    const limited = ['-c', `ulimit -n ${openFiles} && exec "$0" "$@"`, process.execPath, ...words];
-    const child = spawn(openFiles === undefined ? process.execPath : 'bash', openFiles === undefined ? words : limited, {
+    const child = startHeadgate([command, ...(command === 'serve' ? ['--engine', 'sim'] : [])], {
       cwd: this.folder,
       env: { ...process.env, HEADGATE_ADMIN__KEY: ADMIN_KEY, HEADGATE_LOG__FORMAT: 'json', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
-      // A Ctrl-C at the terminal is not for it.
       detached: true,
+      openFiles,
     });
+    this.#closed = once(child, 'close');
+    this.#closed.catch(() => {});
     this.#child = child;
     let rest = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    child.stdout!.setEncoding('utf8').on('data', (text: string) => {
       const lines = (rest + text).split('\n');
       rest = lines.pop()!;
       for (const line of lines) this.#line(line);
     });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => this.#keep(text));
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => this.#keep(text));
   }
 
   async ready(limitMs = START_MS): Promise<void> {
     await until(
       async () => {
         if (!this.isRunning) throw new Error(`the gateway ended before it was ready:\n${this.#tail}`);
-        return (await this.admin('/readyz'))?.status === 200;
+        return isServing((path) => this.admin(path));
       },
       'the gateway is ready',
       limitMs,
@@ -136,27 +136,26 @@ export class GatewayProcess implements AsyncDisposable {
   /** As an operator. null: nobody answers. */
   async admin(path: string, method: 'GET' | 'POST' = 'GET', limitMs = 3_000): Promise<Response | null> {
     const signal = AbortSignal.timeout(limitMs);
-    return fetch(`${this.url}${path}`, { method, signal, headers: { 'x-api-key': ADMIN_KEY, connection: 'close' } }).catch(() => null);
+    return askAdmin(`${this.url}${path}`, ADMIN_KEY, { method, signal, headers: { connection: 'close' } });
   }
 
   signal(name: NodeJS.Signals): void {
     this.#child?.kill(name);
   }
 
-  /** Its exit code, or the signal that ended it; null: it has not ended in time. */
+  /** Its exit code, or the signal that ended it, once its last words are read; null: it has not ended in time. */
   async exit(limitMs: number): Promise<number | string | null> {
     const child = this.#child;
-    if (child === null || !this.isRunning) return child === null ? null : (child.exitCode ?? child.signalCode);
-    await Promise.race([once(child, 'exit'), new Promise((resolve) => setTimeout(resolve, limitMs).unref())]);
+    if (child === null) return null;
+    if (this.isRunning) await within(once(child, 'exit'), limitMs);
+    if (!this.isRunning) await within(this.#closed, LAST_WORDS_MS);
     return child.exitCode ?? child.signalCode;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    process.off('exit', this.#onExit);
-    const child = this.#child;
-    this.#sweep();
-    if (child !== null && child.exitCode === null && child.signalCode === null) await this.exit(5_000);
-    if (this.#options.folder === undefined) rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+    if (this.#clear === null) sweep(this.folder);
+    else this.#clear();
+    if (this.isRunning) await this.exit(5_000);
   }
 
   #line(line: string): void {
@@ -177,31 +176,11 @@ export class GatewayProcess implements AsyncDisposable {
     if (text.includes('"request.end"')) return;
     this.#tail = (this.#tail + text).slice(-MOST_TAIL);
   }
-
-  /** It, its supervisor and engines: all that work in its folder. */
-  #sweep(): void {
-    if (this.isRunning) this.#child!.kill('SIGKILL');
-    for (const pid of workingIn(this.folder)) kill(pid);
-  }
 }
 
-/** Processes whose working folder this is. */
-export function workingIn(folder: string): number[] {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  return pids.map(Number).filter((pid) => {
-    try {
-      return readlinkSync(`/proc/${pid}/cwd`) === folder;
-    } catch {
-      return false;
-    }
-  });
-}
-
-/** The words of a process's command line. */
-export function commandOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-  } catch {
-    return '';
-  }
+/** Resolves when that has come about, or the time is over. */
+async function within(what: Promise<unknown>, limitMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise((resolve) => (timer = setTimeout(resolve, limitMs)));
+  await Promise.race([what, over]).finally(() => clearTimeout(timer));
 }

@@ -27,10 +27,23 @@ export function plainFiles(gateway: GatewayProcess): number {
   return filesOf(gateway.pid).filter((target) => !target.startsWith('socket:')).length;
 }
 
+/** How many requests a worker that is a process of its own, or an engine, runs or has waiting, as its metrics say. NaN: they do not say. */
+export async function requestsAt(url: string): Promise<number> {
+  const page = await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(LOOK_MS) }).then(
+    (response) => response.text(),
+    () => '',
+  );
+  const found = [...page.matchAll(/^vllm:num_requests_(?:running|waiting)\{[^}]*\} (\S+)/gm)];
+  return found.length === 0 ? NaN : found.reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+const LOOK_MS = 3_000;
+
 interface Known {
   /** Files, not sockets, that it had open at rest. */
   readonly restFiles: number;
-  readonly openAtWorkers: () => number;
+  /** Requests that workers still have, as they say. NaN: one of them does not say. */
+  readonly openAtWorkers: () => number | Promise<number>;
 }
 
 /** What is left of calls just now. null: nobody answers. */
@@ -52,7 +65,7 @@ export async function leftNow(gateway: GatewayProcess, { restFiles, openAtWorker
     held: stats.batcher.pending_requests,
     atWorkers: stats.workers.reduce((sum, { in_flight: calls }) => sum + calls, 0),
     metricsInFlight: Number(told ?? NaN),
-    openAtWorkers: openAtWorkers(),
+    openAtWorkers: await openAtWorkers(),
     sockets: atClients.length + halfClosed.length,
     files: Math.max(0, plainFiles(gateway) - restFiles - SLACK_FILES),
   };

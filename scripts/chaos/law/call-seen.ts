@@ -25,4 +25,17 @@ export interface CallSeen {
   readonly ends: number;
   /** Data that came after its end was said. */
   readonly surplus: number;
+  /** Events of its stream that were no JSON. */
+  readonly garbage: number;
+  /** Headers of its answer: `retry-after` and `x-headgate-reason`. null: it had none. */
+  readonly retryAfter: string | null;
+  readonly reason: string | null;
+}
+
+/** From one moment to another, in milliseconds by the clock of calls. */
+export type Span = readonly [fromMs: number, toMs: number];
+
+/** Whether a call was under way at any moment of one of these. */
+export function isWithin({ sentMs, endMs }: Pick<CallSeen, 'sentMs' | 'endMs'>, spans: readonly Span[]): boolean {
+  return spans.some(([from, to]) => sentMs <= to && endMs >= from);
 }

@@ -11,6 +11,8 @@ export interface Tally {
   readonly left: number;
   /** Ended without a word; lawful only where the gateway itself was killed. */
   readonly cut: number;
+  /** Answered with what is no answer; lawful only where it was spoilt on its way. */
+  readonly nonsense: number;
   readonly worstMs: number;
 }
 
@@ -26,7 +28,8 @@ export function tallyOf(calls: readonly CallSeen[]): Tally {
     errors,
     broken: count('broken'),
     left: count('left'),
-    cut: count('cut', 'late', 'nonsense'),
+    cut: count('cut', 'late'),
+    nonsense: count('nonsense'),
     worstMs: calls.reduce((most, { sentMs, endMs, ending }) => (ending === 'left' ? most : Math.max(most, endMs - sentMs)), 0),
   };
 }

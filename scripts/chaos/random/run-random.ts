@@ -2,9 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { linesSeen, submitLines } from '../calls/batch-lines.ts';
 import { WAYS, type WayName } from '../faults/ways.ts';
 import { isWell, leftNow, plainFiles, statsOf } from '../gateway/look.ts';
-import type { CallSeen } from '../law/call-seen.ts';
+import type { CallSeen, Span } from '../law/call-seen.ts';
 import { breaches } from '../law/law.ts';
 import { leaks } from '../law/leaks.ts';
+import { notDoubled } from '../law/proofs.ts';
 import { seeded } from '../../load/workload/seeded.ts';
 import { until } from '../../shows/scene.ts';
 import { Stage } from '../rows/stage.ts';
@@ -14,12 +15,23 @@ import { begin, HASTY_LIMIT_MS, HASTY_SETTINGS } from './trouble.ts';
 /** What came of one schedule. */
 export interface ScheduleResult {
   readonly schedule: Schedule;
+  /** The seed of the first schedule that the same gateway has served: what broke something may have begun before. */
+  readonly firstSeed: number;
   readonly calls: number;
   readonly lines: number;
+  /** How many requests, connections and processes its troubles have met. */
+  readonly struck: number;
   /** Calls by how they ended. */
   readonly endings: Readonly<Record<string, number>>;
   /** What has been broken, in words. */
   readonly notes: readonly string[];
+}
+
+/** What came of all. */
+export interface RandomResult {
+  readonly schedules: readonly ScheduleResult[];
+  /** Why schedules could not be played. */
+  readonly failures: readonly string[];
 }
 
 interface Running {
@@ -35,53 +47,89 @@ const SLOW_WAYS: readonly string[] = ['drip', 'oversized-line'];
 const RANDOM_WAYS = (Object.keys(WAYS) as WayName[]).filter((name) => !SLOW_WAYS.includes(name));
 /** A gateway serves so many, then comes a new one. */
 const PER_GATEWAY = 100;
+/** So often in a row a gateway is started in vain before its schedules are given up. */
+const MOST_FAILURES = 3;
 const WELL_MS = 20_000;
 const LINES_MS = 30_000;
 const LOG_MS = 5_000;
 const STATUSES = [429, 502, 503, 504];
 
-/** Plays the schedules of seeds from `seed` on, some at a time, and goes on after one that broke something. */
-export async function runRandom({ seed, count, atOnce, signal, onEnd }: Running): Promise<ScheduleResult[]> {
-  const results: ScheduleResult[] = [];
-  let next = 0;
+/** Plays the schedules of seeds from `seed` on, some at a time, and goes on after one that broke something. Never rejects. */
+export async function runRandom({ seed, count, atOnce, signal, onEnd }: Running): Promise<RandomResult> {
+  const schedules: ScheduleResult[] = [];
+  const failures: string[] = [];
+  // A gateway serves seeds that follow each other, so that they can be played again in the same order.
+  const size = Math.min(PER_GATEWAY, Math.ceil(count / atOnce));
+  const stretches = Array.from({ length: Math.ceil(count / size) }, (_, at) => ({
+    next: seed + at * size,
+    end: seed + Math.min(count, (at + 1) * size),
+    failed: 0,
+  }));
   const lane = async (): Promise<void> => {
-    while (next < count && !signal.aborted) {
-      await using stage = await Stage.open({ settings: HASTY_SETTINGS }, seeded(seed));
-      for (let played = 0; played < PER_GATEWAY && next < count && !signal.aborted; played++) {
-        const result = await runSchedule(scheduleOf(seed + next++, RANDOM_WAYS), stage);
-        results.push(result);
-        onEnd?.(result);
-        // What is left of it would be found at the next.
-        if (result.notes.length > 0) break;
+    for (let stretch = stretches.shift(); stretch !== undefined; stretch = stretches.shift()) {
+      while (stretch.next < stretch.end && stretch.failed < MOST_FAILURES && !signal.aborted) {
+        try {
+          await playStretch(stretch, signal, (result) => {
+            schedules.push(result);
+            onEnd?.(result);
+          });
+          stretch.failed = 0;
+        } catch (error) {
+          stretch.failed++;
+          failures.push(`from seed ${stretch.next} on: ${(error as Error).message}`);
+        }
       }
     }
   };
   await Promise.all(Array.from({ length: Math.min(atOnce, count) }, lane));
-  return results.toSorted((x, y) => x.schedule.seed - y.schedule.seed);
+  return { schedules: schedules.toSorted((x, y) => x.schedule.seed - y.schedule.seed), failures };
 }
 
-async function runSchedule(schedule: Schedule, stage: Stage): Promise<ScheduleResult> {
+/** Plays on one gateway until the end of the stretch, or until something is broken: what is left of that would be found at the next. */
+async function playStretch(
+  stretch: { next: number; readonly end: number },
+  signal: AbortSignal,
+  onEnd: (result: ScheduleResult) => void,
+): Promise<void> {
+  const firstSeed = stretch.next;
+  await using stage = await Stage.open({ settings: HASTY_SETTINGS }, seeded(firstSeed));
+  await well(stage, `u${firstSeed}`);
+  // Once: of what each schedule leaves a little would never be much.
+  const restFiles = plainFiles(stage.gateway);
+  while (stretch.next < stretch.end && !signal.aborted) {
+    const result = await runSchedule(scheduleOf(stretch.next++, RANDOM_WAYS), stage, firstSeed, restFiles);
+    onEnd(result);
+    if (result.notes.length > 0) return;
+  }
+}
+
+async function runSchedule(schedule: Schedule, stage: Stage, firstSeed: number, restFiles: number): Promise<ScheduleResult> {
   const notes: string[] = [];
+  const { seed } = schedule;
   const from = stage.calls.length;
+  const before = stage.strikes + stage.line.hits;
   let lines = 0;
+  let spoilt: readonly Span[] = [];
+  // All that is left to chance is left to the chance of this seed, whatever was played before.
+  stage.reseed(seeded(seed));
   try {
-    await well(stage, `v${schedule.seed}`);
-    const known = { restFiles: plainFiles(stage.gateway), openAtWorkers: () => stage.a.openRequests + stage.b.openRequests };
-    const options = { everyMs: schedule.everyMs, chance: seeded(schedule.seed), limitMs: HASTY_LIMIT_MS * 2 };
-    const traffic = stage.begin(`r${schedule.seed}`, options);
-    const batch = schedule.lines === 0 ? null : await submitLines(stage.gateway.url, schedule.lines, `l${schedule.seed}`);
+    await well(stage, `v${seed}`);
+    const options = { everyMs: schedule.everyMs, chance: seeded(seed), limitMs: HASTY_LIMIT_MS * 2 };
+    const traffic = stage.begin(`r${seed}`, options);
+    const batch = schedule.lines === 0 ? null : await submitLines(stage.gateway.url, schedule.lines, `l${seed}`);
     traffic.start();
-    await playTroubles(schedule, stage);
+    spoilt = await playTroubles(schedule, stage);
     await traffic.end();
+    if (traffic.dropped > 0) notes.push(`${traffic.dropped} calls were never sent: too many were under way`);
     if (batch !== null) {
-      const seen = await linesSeen(stage.gateway.url, batch, LINES_MS);
+      const seen = await linesSeen(stage.gateway.url, batch, LINES_MS, spoilt.length === 0);
       lines = seen.lines;
       notes.push(...seen.faults);
     }
-    await well(stage, `w${schedule.seed}`);
-    const sound = await stage.askAlone(`s${schedule.seed}-0`, { limitMs: HASTY_LIMIT_MS });
+    await well(stage, `w${seed}`);
+    const sound = await stage.askAlone(`s${seed}-0`, { limitMs: HASTY_LIMIT_MS });
     if (sound.ending !== 'ok') notes.push(`after all that a call was ${sound.ending} (${sound.status} ${sound.code})`);
-    notes.push(...(await leaksAtLast(stage, known)));
+    notes.push(...(await leaksAtLast(stage, { restFiles, openAtWorkers: () => stage.openAtWorkers() })));
     // The log is written in pieces.
     const hasAll = (): boolean => stage.calls.slice(from).every(({ id, ending }) => ending === 'left' || stage.gateway.ended.has(id));
     await until(hasAll, 'the end of each call in the log', LOG_MS).catch(() => {});
@@ -89,27 +137,38 @@ async function runSchedule(schedule: Schedule, stage: Stage): Promise<ScheduleRe
     notes.push((error as Error).message);
   }
   const calls = stage.calls.slice(from);
-  const isSpoilt = schedule.troubles.some(({ trouble }) => trouble.kind === 'line' && trouble.fault === 'corrupt');
-  const terms = { limitMs: HASTY_LIMIT_MS, statuses: STATUSES, isKilled: false, mayRefuse: false, isSpoilt };
-  notes.push(...breaches(calls, stage.gateway.ended, terms), ...stage.internalErrors.splice(0));
-  return { schedule, calls: calls.length, lines, endings: endingsOf(calls), notes };
+  const terms = { limitMs: HASTY_LIMIT_MS, statuses: STATUSES, killed: [], refusing: [], spoilt };
+  notes.push(
+    ...breaches(calls, stage.gateway.ended, terms),
+    ...notDoubled(calls, [stage.a.asked, stage.b.asked]),
+    ...stage.log.internalErrors.splice(0),
+  );
+  const struck = stage.strikes + stage.line.hits - before;
+  return { schedule, firstSeed, calls: calls.length, lines, struck, endings: endingsOf(calls), notes };
 }
 
-/** Each trouble from its moment on, as long as it has; all of them are over in the end, whatever overlapped. */
-async function playTroubles({ troubles, lengthMs }: Schedule, stage: Stage): Promise<void> {
+/** Each trouble from its moment on, as long as it has; all are over in the end, whatever overlapped. @returns when words were spoilt */
+async function playTroubles({ troubles, lengthMs }: Schedule, stage: Stage): Promise<readonly Span[]> {
+  const spoilt: Span[] = [];
   const each = troubles.map(async ({ atMs, forMs, trouble }) => {
     await delay(atMs);
+    const fromMs = performance.now();
     const end = await begin(trouble, stage);
     await delay(forMs);
     await end();
+    if (trouble.kind === 'line' && trouble.fault === 'corrupt') spoilt.push([fromMs, performance.now()]);
   });
   const ended = await Promise.allSettled([...each, delay(lengthMs)]);
-  for (const worker of stage.workers) worker.heal();
+  for (const worker of stage.workers) {
+    worker.heal();
+    if (!worker.isListening) await worker.revive();
+  }
   stage.line.heal();
   stage.odd.end();
   await stage.reload(stage.settings());
   const failed = ended.find(({ status }) => status === 'rejected');
   if (failed?.status === 'rejected') throw failed.reason;
+  return spoilt;
 }
 
 /** Calls go on meanwhile: only they close a breaker. They are held to the law as all others are. */

@@ -2,44 +2,49 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Stage } from '../rows/stage.ts';
 import type { Trouble } from './schedule.ts';
 
-/** Makes the trouble. @returns what ends it */
+/** Makes the trouble. @returns what ends it, and no other */
 export async function begin(trouble: Trouble, stage: Stage): Promise<() => unknown> {
   const { workers, line, traffic, odd, gateway, chance } = stage;
   switch (trouble.kind) {
     case 'way':
-      workers[trouble.worker]!.behave(trouble.way, { share: trouble.share });
-      return () => workers[trouble.worker]!.heal();
+      return workers[trouble.worker]!.behave(trouble.way, { share: trouble.share });
     case 'line':
-      line.fail(trouble.fault, trouble.lateMs);
-      return () => line.heal();
+      return line.fail(trouble.fault, trouble.lateMs);
     case 'down': {
       const worker = workers[trouble.worker]!;
       if (!worker.isListening) return () => undefined;
       await worker.die();
+      stage.struck++;
       return () => worker.revive();
     }
     case 'figures':
       workers[trouble.worker]!.figures = trouble.figures;
-      return () => (workers[trouble.worker]!.figures = 'sound');
+      return () => {
+        const worker = workers[trouble.worker]!;
+        // Others may have begun meanwhile.
+        if (worker.figures === trouble.figures) worker.figures = 'sound';
+      };
     case 'leave':
       traffic.send(trouble.calls, (asked) => ({ ...asked, leaveMs: chance() * trouble.withinMs }));
+      stage.struck += trouble.calls;
       return () => undefined;
     case 'burst':
       traffic.send(trouble.calls);
+      stage.struck += trouble.calls;
       return () => undefined;
     case 'idle':
-      void odd.idle(gateway.port, trouble.clients);
-      return () => odd.end();
+      return await odd.idle(gateway.port, trouble.clients);
     case 'reload': {
       const over = { batch_window: { window_ms: trouble.windowMs }, admission: { ...ADMISSION, max_queue: trouble.maxQueue } };
-      await stage.reload(stage.settings(over));
+      if ((await stage.reload(stage.settings(over))) !== 0) stage.struck++;
       return () => stage.reload(stage.settings());
     }
     case 'bad-reload':
-      await stage.reload('server: [');
+      if ((await stage.reload('server: [')) !== 0) stage.struck++;
       return () => stage.gateway.configure(stage.settings());
     case 'freeze':
       gateway.signal('SIGSTOP');
+      stage.struck++;
       await delay(80);
       gateway.signal('SIGCONT');
       return () => undefined;

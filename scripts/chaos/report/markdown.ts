@@ -28,6 +28,7 @@ export function cellsOf(result: RowResult): string[] {
   }
   const errors = Object.entries(tally.errors).map(([code, times]) => `${times} (${code})`);
   if (tally.cut > 0) errors.push(`${tally.cut} cut`);
+  if (tally.nonsense > 0) errors.push(`${tally.nonsense} unreadable`);
   const requests = `${tally.requests}${lines === null ? '' : ` + ${lines.lines} lines`}`;
   const ok = `${tally.ok}${lines === null ? '' : ` + ${lines.lines - lines.failed}`}${tally.left > 0 ? ` (${tally.left} left)` : ''}`;
   return [

@@ -3,6 +3,7 @@ import { CLIENT_ROWS } from './client-rows.ts';
 import { ENGINE_ROWS } from './engine-rows.ts';
 import { GATEWAY_ROWS } from './gateway-rows.ts';
 import { LINE_ROWS } from './line-rows.ts';
+import { LISTED_ROWS } from './listed-rows.ts';
 import type { Row } from './row.ts';
 import { STATE_ROWS } from './state-rows.ts';
 import { WORKER_ROWS } from './worker-rows.ts';
@@ -12,6 +13,7 @@ export const ALL_ROWS: readonly Row[] = [
   ...ANSWER_ROWS,
   ...LINE_ROWS,
   ...WORKER_ROWS,
+  ...LISTED_ROWS,
   ...ENGINE_ROWS,
   ...CLIENT_ROWS,
   ...GATEWAY_ROWS,

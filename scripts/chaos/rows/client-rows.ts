@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CallSeen } from '../law/call-seen.ts';
+import { refusedFor } from '../law/proofs.ts';
+import { until } from '../../shows/scene.ts';
 import type { Row } from './row.ts';
 import type { Stage } from './stage.ts';
 
@@ -9,7 +11,16 @@ const IDLE_CONNECTIONS = 2_000;
 /** Those of this process that are left to everything else. */
 const KEPT_FILES = 400;
 const BURST = 300;
-const LONG_ANSWER = 8_000;
+const LONG_ANSWER = 3_000;
+/** Of each word, in bytes: more than systems keep between two programs that do not read. */
+const PADDING = 3_000;
+const SLOW_READERS = 10;
+/** 64 KiB each time. */
+const REST_MS = 25;
+/** A slow reader takes longer than that for its answer, and holds its worker up for so long at least. */
+const SLOW_MS = 2_000;
+const HELD_MS = 200;
+const CLOSED_MS = 20_000;
 
 async function abortStorm({ traffic, chance }: Stage): Promise<void> {
   for (let i = 0; i < 30; i++) {
@@ -24,10 +35,33 @@ function possibleConnections(): number {
   return Math.min(IDLE_CONNECTIONS, Number(found ?? 1_024) - KEPT_FILES);
 }
 
-/** Calls of clients that read as they should. */
-function heldUp(calls: readonly CallSeen[]): string[] {
-  const others = calls.filter(({ mark, ending }) => mark.words !== LONG_ANSWER && ending !== 'ok');
-  return others.map(({ id, ending, status, code }) => `${id} was held up: ${ending} (${status} ${code})`);
+/** The gateway has let all of these go by itself. */
+async function untilClosed({ odd }: Stage, count: number): Promise<void> {
+  await until(() => odd.closed >= count, `the gateway has closed ${count} connections of slow clients`, CLOSED_MS);
+}
+
+/** Slow readers had their answers whole, at their own pace; meanwhile their worker was not read, and nobody else waited as long. */
+function heldUp({ a, b }: Stage, calls: readonly CallSeen[]): string[] {
+  const msOf = ({ sentMs, endMs }: CallSeen): number => endMs - sentMs;
+  const slow = calls.filter(({ mark }) => mark.words === LONG_ANSWER);
+  const others = calls.filter(({ mark }) => mark.words !== LONG_ANSWER);
+  const fastest = Math.min(...slow.map(msOf));
+  const heldMs = Math.max(a.longestHeldMs, b.longestHeldMs);
+  return [
+    ...calls.filter(({ ending }) => ending !== 'ok').map(({ id, ending, status, code }) => `${id} was ${ending} (${status} ${code})`),
+    ...(slow.length === SLOW_READERS ? [] : [`there were ${slow.length} slow readers`]),
+    ...(fastest >= SLOW_MS ? [] : [`a slow reader had its answer after ${Math.round(fastest)} ms`]),
+    ...(heldMs >= HELD_MS ? [] : [`a worker waited for readers ${Math.round(heldMs)} ms at most: nothing was held back`]),
+    ...others
+      .filter((call) => msOf(call) >= fastest)
+      .map((call) => `${call.id} waited ${Math.round(msOf(call))} ms, as long as a slow reader`),
+  ];
+}
+
+/** There were refusals, each says when to come back, and nothing else went wrong. */
+function refusedInTime(calls: readonly CallSeen[]): string[] {
+  const wrong = calls.filter(({ ending }) => ending !== 'ok' && ending !== 'refused');
+  return wrong.map(({ id, ending, status, code }) => `${id} was ${ending} (${status} ${code})`);
 }
 
 /** Rows in which clients are at fault. */
@@ -39,20 +73,23 @@ export const CLIENT_ROWS: readonly Row[] = [
     holds: 'every other call answered',
     strike: async (stage) => {
       await abortStorm(stage);
+      await delay(200);
       stage.struck += stage.calls.filter(({ ending }) => ending === 'left').length;
     },
     heal: () => undefined,
-    holdMs: 200,
+    holdMs: 0,
     setting: { maxSeqs: 64 },
+    alone: true,
     allOk: true,
   },
   {
     name: 'slow-heads',
     fault: `slowloris ×${SLOW_CLIENTS}`,
     how: 'heads that come a byte at a time',
-    holds: 'every other call answered',
+    holds: 'every other call answered, the slow ones closed',
     setting: { settings: { server: { header_timeout_ms: 1_000 } } },
     strike: ({ odd, gateway }) => odd.slowHeads(gateway.port, SLOW_CLIENTS),
+    hold: (stage) => untilClosed(stage, SLOW_CLIENTS),
     heal: ({ odd }) => odd.end(),
     allOk: true,
   },
@@ -60,9 +97,10 @@ export const CLIENT_ROWS: readonly Row[] = [
     name: 'slow-bodies',
     fault: `slow bodies ×${SLOW_CLIENTS}`,
     how: 'bodies that come a byte at a time',
-    holds: 'every other call answered',
+    holds: 'every other call answered, the slow ones closed',
     setting: { settings: { server: { upload_timeout_ms: 1_000 } } },
     strike: ({ odd, gateway }) => odd.slowBodies(gateway.port, SLOW_CLIENTS),
+    hold: (stage) => untilClosed(stage, SLOW_CLIENTS),
     heal: ({ odd }) => odd.end(),
     allOk: true,
   },
@@ -73,6 +111,7 @@ export const CLIENT_ROWS: readonly Row[] = [
     holds: 'every call answered',
     strike: ({ odd, gateway }) => odd.idle(gateway.port, possibleConnections()),
     heal: ({ odd }) => odd.end(),
+    alone: true,
     allOk: true,
   },
   {
@@ -90,15 +129,18 @@ export const CLIENT_ROWS: readonly Row[] = [
   {
     name: 'slow-readers',
     fault: 'clients that read slowly',
-    how: `10 streams of ${LONG_ANSWER.toLocaleString('en')} words, 64 KiB read each 100 ms`,
-    holds: 'no other call is held up',
-    setting: { gapMs: 0, maxSeqs: 64 },
+    how: `${SLOW_READERS} streams of 9 MB, 64 KiB read each ${REST_MS} ms`,
+    holds: 'they have their answers at their own pace, their worker waits, no other call is held up',
+    setting: { gapMs: 0, maxSeqs: 64, padding: PADDING, everyMs: 100 },
+    alone: true,
+    noLines: true,
     strike: (stage) => {
-      stage.traffic.send(10, (asked) => ({ ...asked, stream: true, mark: { ...asked.mark, words: LONG_ANSWER }, restMs: 100 }));
-      stage.struck += 10;
+      const slowly = { stream: true, restMs: REST_MS };
+      stage.traffic.send(SLOW_READERS, (asked) => ({ ...asked, ...slowly, mark: { ...asked.mark, words: LONG_ANSWER } }));
+      stage.struck += SLOW_READERS;
     },
     heal: () => undefined,
-    check: ({ stage }) => heldUp(stage.calls),
+    check: ({ stage, facts }) => heldUp(stage, facts.calls),
   },
   {
     name: 'burst',
@@ -113,5 +155,7 @@ export const CLIENT_ROWS: readonly Row[] = [
     },
     heal: () => undefined,
     terms: { statuses: [503] },
+    proofs: [refusedFor('queue_full')],
+    check: ({ facts }) => refusedInTime(facts.calls),
   },
 ];

@@ -1,10 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Row } from './row.ts';
+import { workersAt } from './settings.ts';
 import type { Stage } from './stage.ts';
 
 const FEW_FILES = 160;
 const MANY_CLIENTS = 250;
 const RELOADS = 10;
+const MANY_PLACES = 64;
+/** Nobody listens there. */
+const NOBODY = 'http://127.0.0.1:9';
 
 async function killed(stage: Stage): Promise<void> {
   stage.gateway.signal('SIGKILL');
@@ -15,6 +19,12 @@ async function killed(stage: Stage): Promise<void> {
 async function again(stage: Stage): Promise<void> {
   stage.gateway.launch();
   await stage.gateway.ready();
+}
+
+/** What the gateway itself lacks is no fault of a worker's. */
+function unblamed({ log }: Stage, struckMs: number): string[] {
+  const blamed = [...log.since(struckMs, 'breaker'), ...log.since(struckMs, 'worker.state'), ...log.since(struckMs, 'worker.failure')];
+  return blamed.map(({ line }) => `a worker was blamed: ${JSON.stringify(line).slice(0, 200)}`);
 }
 
 /** Rows in which the gateway itself is ended, told something new, or left without what it needs. */
@@ -37,12 +47,16 @@ export const GATEWAY_ROWS: readonly Row[] = [
   {
     name: 'reload-storm',
     fault: 'reloads under load',
-    how: `${RELOADS} reloads, each with other limits, window, breaker and workers`,
+    how: `${RELOADS} reloads, each with another window, breaker, and as many workers as before or one more`,
     holds: 'every call answered, each reload taken',
-    setting: { maxSeqs: 64 },
+    setting: { maxSeqs: MANY_PLACES },
     strike: async (stage) => {
       for (let i = 0; i < RELOADS; i++) {
-        const over = { batch_window: { window_ms: i % 2 === 0 ? 20 : 0 }, admission: { max_queue: 60 + i } };
+        const workers = [stage.line.url, stage.b.url, ...(i % 2 === 0 ? [NOBODY] : [])];
+        const over = {
+          ...{ batch_window: { window_ms: i % 2 === 0 ? 20 : 0 }, admission: { max_queue: 60 + i } },
+          ...{ circuit_breaker: { failures: 3 + (i % 3) }, workers: workersAt(workers, MANY_PLACES) },
+        };
         stage.noted.statuses.push(await stage.reload(stage.settings(over)));
         stage.struck++;
         await delay(100);
@@ -112,16 +126,21 @@ export const GATEWAY_ROWS: readonly Row[] = [
     strike: ({ odd, gateway }) => odd.idle(gateway.port, MANY_CLIENTS),
     heal: ({ odd }) => odd.end(),
     terms: { mayRefuse: true },
+    check: ({ stage, facts }) => unblamed(stage, facts.struckMs),
   },
   {
     name: 'frozen-gateway',
     fault: 'a gateway that is stopped for a while',
-    how: 'SIGSTOP, SIGCONT a second later, with calls on their way',
+    how: 'SIGSTOP, SIGCONT 2.5 s later, with calls on their way',
     holds: 'calls end within their limits',
     strike: (stage) => {
       stage.gateway.signal('SIGSTOP');
       stage.struck++;
     },
     heal: ({ gateway }) => gateway.signal('SIGCONT'),
+    check: ({ facts: { calls, struckMs, healedMs } }) =>
+      calls.some(({ sentMs, endMs }) => sentMs < healedMs && sentMs >= struckMs && endMs >= healedMs)
+        ? []
+        : ['no call waited while the gateway stood still'],
   },
 ];

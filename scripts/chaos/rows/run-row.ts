@@ -1,17 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Asked } from '../calls/ask.ts';
-import { type Lines, linesSeen, type LinesSeen, submitLines } from '../calls/batch-lines.ts';
-import { isWell, leftNow, plainFiles, statsOf } from '../gateway/look.ts';
+import { linesSeen, submitLines } from '../calls/batch-lines.ts';
+import { isWell, leftNow, plainFiles, type Stats, statsOf } from '../gateway/look.ts';
 import { recoveryMs, tallyOf } from '../law/call-tally.ts';
-import type { CallSeen } from '../law/call-seen.ts';
-import { breaches, type Terms } from '../law/law.ts';
+import type { Terms } from '../law/law.ts';
 import { leaks, type Left } from '../law/leaks.ts';
+import type { Facts } from '../law/proofs.ts';
 import { until } from '../../shows/scene.ts';
 import { seeded } from '../../load/workload/seeded.ts';
+import { judge } from './judge.ts';
 import type { CleanUp, Row } from './row.ts';
 import type { RowResult } from './row-result.ts';
-import { LIMIT_MS } from './settings.ts';
-import { Stage } from './stage.ts';
+import { type Setting, Stage } from './stage.ts';
 
 const BEFORE_MS = 500;
 const HOLD_MS = 2_500;
@@ -24,80 +24,115 @@ const EXIT_MS = 15_000;
 /** So many calls in a row that are well are called a recovery. */
 const SOUND_CALLS = 15;
 const LOOK_MS = 40;
-const USUAL: Terms = { limitMs: LIMIT_MS, statuses: [429, 502, 503, 504], isKilled: false, mayRefuse: false, isSpoilt: false };
+
+/** Sets a stage up. */
+export type OpenStage = (setting: Setting, chance: () => number) => Promise<Stage>;
 
 /** Plays one row on a stage of its own. Never rejects. `seed`: of what is left to chance. */
-export async function runRow(row: Row, seed: number): Promise<RowResult> {
+export async function runRow(row: Row, seed: number, open: OpenStage = (...given) => Stage.open(...given)): Promise<RowResult> {
   const begun = performance.now();
   const ends: (() => unknown)[] = [];
   const head = { name: row.name, fault: row.fault, how: row.how, holds: row.holds };
   const nothing = { struck: 0, tally: null, lines: null, detectMs: null, recoverMs: null, left: null };
-  const missing = row.missing?.() ?? null;
-  if (missing !== null) return { ...head, ...nothing, verdict: 'skipped', notes: [missing], ms: 0 };
+  const failed = (message: string): RowResult => ({
+    ...{ ...head, ...nothing, verdict: 'failed', notes: [message], ms: performance.now() - begun },
+  });
+  let result: RowResult;
   try {
-    const result = await play(row, seed, (end) => void ends.push(end));
-    return { ...head, ...result, verdict: result.notes.length > 0 ? 'broken' : 'survived', ms: performance.now() - begun };
+    const missing = row.missing?.() ?? null;
+    if (missing !== null) return { ...head, ...nothing, verdict: 'skipped', notes: [missing], ms: 0 };
+    const played = await play(row, seed, open, (end) => void ends.push(end));
+    result = { ...head, ...played, verdict: played.notes.length > 0 ? 'broken' : 'survived', ms: performance.now() - begun };
   } catch (error) {
-    return { ...head, ...nothing, verdict: 'failed', notes: [(error as Error).message], ms: performance.now() - begun };
-  } finally {
-    for (const end of ends.reverse()) await end();
+    result = failed((error as Error).message);
   }
+  const unended: string[] = [];
+  for (const end of ends.reverse()) {
+    try {
+      await end();
+    } catch (error) {
+      unended.push(`something that was started for the row could not be ended: ${(error as Error).message}`);
+    }
+  }
+  if (unended.length === 0) return result;
+  return { ...result, verdict: result.verdict === 'survived' ? 'failed' : result.verdict, notes: [...result.notes, ...unended] };
 }
 
 type Played = Omit<RowResult, 'name' | 'fault' | 'how' | 'holds' | 'verdict' | 'ms'>;
 
-async function play(row: Row, seed: number, cleanUp: CleanUp): Promise<Played> {
+async function play(row: Row, seed: number, open: OpenStage, cleanUp: CleanUp): Promise<Played> {
   const setting = typeof row.setting === 'function' ? await row.setting(cleanUp) : (row.setting ?? {});
-  await using stage = await Stage.open(setting, seeded(seed));
-  await until(async () => isWell((await statsOf(stage.gateway)) ?? UNWELL), 'every worker is ready', READY_MS);
-  const known = { restFiles: plainFiles(stage.gateway), openAtWorkers: () => stage.a.openRequests + stage.b.openRequests };
+  await using stage = await open(setting, seeded(seed));
+  const first = await firstOfAll(stage);
+  const known = { restFiles: plainFiles(stage.gateway), openAtWorkers: () => stage.openAtWorkers() };
   const isEngine = setting.engines !== undefined;
-  const terms: Terms = { ...USUAL, ...(isEngine ? await referenceTerms(stage) : {}), ...row.terms };
+  const expected = isEngine ? await referenceAnswers(stage) : undefined;
   const traffic = stage.begin('c', isEngine ? { change: aboutTopic } : {});
   traffic.start();
   const lines = row.noLines === true || isEngine ? null : await submitLines(stage.gateway.url, LINES, 'l');
   await delay(BEFORE_MS);
 
   const struckMs = performance.now();
-  stage.listenFrom = struckMs;
+  stage.log.listenFrom = struckMs;
   const watch = watchStats(stage);
   await row.strike(stage);
-  await delay(row.holdMs ?? HOLD_MS);
+  await (row.hold?.(stage, struckMs) ?? delay(row.holdMs ?? HOLD_MS));
   const strikes = stage.strikes;
   const healedMs = performance.now();
   await row.heal(stage);
+  const soundMs = performance.now();
   const notes: string[] = [];
   await until(() => hasRecovered(stage, healedMs), 'recovery', row.recoverMs ?? RECOVER_MS).catch(() => {
     notes.push(`calls were not well again ${row.recoverMs ?? RECOVER_MS} ms after the fault`);
   });
   watch.stop();
-  await stage.traffic.end();
-  const seen = await seenLines(stage, lines);
+  await stage.endTraffic();
+  const seen = lines === null ? null : await linesSeen(stage.gateway.url, lines, LINES_MS, row.terms?.isSpoilt !== true);
   const left = await whatIsLeft(stage, known);
   stage.odd.end();
-  notes.push(...(await (row.check?.({ stage, struckMs, healedMs }) ?? [])), ...(seen?.faults ?? []));
+  const facts = (): Facts => factsOf(stage, first, { struckMs, healedMs, soundMs });
+  notes.push(...((await row.check?.({ stage, facts: facts() })) ?? []), ...stage.noted.said);
   // The log is written in pieces: the last of it comes with the gateway's end.
   const end = await stopped(stage);
-  notes.push(...breaches(stage.calls, stage.gateway.ended, terms), ...costs(row, stage.calls), ...stage.internalErrors);
-  notes.push(...(left === null ? ['nobody answers GET /stats and /metrics'] : leaks(left)), ...end);
-  if (strikes === 0) notes.push('the fault has struck nothing');
+  const { dropped, gateway, log } = stage;
+  const judged = { strikes, dropped, lines: seen, left, ended: gateway.ended, internalErrors: log.internalErrors };
+  notes.push(...judge(row, { ...judged, facts: facts(), ...(expected && { expected }) }), ...end);
   return {
     notes,
     struck: strikes,
     tally: tallyOf(stage.calls),
     lines: seen && { lines: seen.lines, failed: seen.failed },
-    detectMs: stage.toldMs === null ? null : stage.toldMs - struckMs,
+    detectMs: log.toldMs === null ? null : log.toldMs - struckMs,
     recoverMs: recoveryMs(stage.calls, healedMs),
     left,
   };
 }
 
-const UNWELL = { workers: [{ id: '', state: 'starting', in_flight: 0 }], breakers: {} } as never;
+/** The name of the first worker, once all are ready. */
+async function firstOfAll(stage: Stage): Promise<string> {
+  let stats: Stats | null = null;
+  await until(
+    async () => {
+      stats = await statsOf(stage.gateway);
+      return stats !== null && isWell(stats);
+    },
+    'every worker is ready',
+    READY_MS,
+  );
+  return stats!.workers[0]?.id ?? '';
+}
 
-/** What the row itself promises of its calls. */
-function costs({ allOk }: Row, calls: readonly CallSeen[]): string[] {
-  const wrong = allOk === true ? calls.filter(({ ending }) => ending !== 'ok' && ending !== 'left') : [];
-  return wrong.map(({ id, ending, status, code }) => `${id} was to be answered, and was ${ending} (${status} ${code})`);
+function factsOf(stage: Stage, first: string, moments: Pick<Facts, 'struckMs' | 'healedMs' | 'soundMs'>): Facts {
+  const { a, b, line, log, calls } = stage;
+  return {
+    ...moments,
+    calls,
+    strikes: [...a.strikes, ...b.strikes, ...line.strikes].toSorted((x, y) => x.atMs - y.atMs),
+    asked: [a.asked, b.asked],
+    away: log.leftAlone(first, moments.struckMs),
+    triesMs: log.tries(first),
+    attempts: log.attempts,
+  };
 }
 
 /** Calls that were sent after the fault are well, the last so many without an exception, and so are workers and breakers. */
@@ -112,17 +147,13 @@ async function hasRecovered(stage: Stage, healedMs: number): Promise<boolean> {
 function watchStats(stage: Stage): { stop(): void } {
   let isStopped = false;
   void (async () => {
-    while (!isStopped && !stage.isOver && stage.toldMs === null) {
+    while (!isStopped && !stage.isOver && stage.log.toldMs === null) {
       const stats = await statsOf(stage.gateway);
-      if (stats && !isWell(stats)) stage.toldMs ??= performance.now();
+      if (stats && !isWell(stats)) stage.log.told();
       await delay(LOOK_MS);
     }
   })();
   return { stop: () => (isStopped = true) };
-}
-
-async function seenLines(stage: Stage, lines: Lines | null): Promise<LinesSeen | null> {
-  return lines === null ? null : linesSeen(stage.gateway.url, lines, LINES_MS);
 }
 
 async function whatIsLeft(stage: Stage, known: Parameters<typeof leftNow>[1]): Promise<Left | null> {
@@ -154,7 +185,7 @@ function about(at: number): Pick<Asked, 'prompt' | 'extra'> {
   return { prompt: `Tell of ${TOPICS[at % TOPICS.length]}.`, extra: { seed: 7, ignore_eos: true } };
 }
 
-async function referenceTerms(stage: Stage): Promise<Pick<Terms, 'expected'>> {
+async function referenceAnswers(stage: Stage): Promise<NonNullable<Terms['expected']>> {
   const texts: string[] = [];
   for (const at of TOPICS.keys()) {
     const mark = { id: `reference-${at}`, words: TOPIC_WORDS };
@@ -162,5 +193,5 @@ async function referenceTerms(stage: Stage): Promise<Pick<Terms, 'expected'>> {
     if (call.ending !== 'ok') throw new Error(`a simulated engine did not answer before the fault: ${call.status} ${call.code}`);
     texts.push(call.text);
   }
-  return { expected: ({ id }) => (/^(?:c|reference)-\d+$/.test(id) ? texts[Number(id.split('-')[1]) % TOPICS.length]! : null) };
+  return ({ id }) => (/^(?:c|reference)-\d+$/.test(id) ? texts[Number(id.split('-')[1]) % TOPICS.length]! : null);
 }

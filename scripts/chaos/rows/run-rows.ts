@@ -11,11 +11,10 @@ interface Running {
   readonly onEnd?: (result: RowResult) => void;
 }
 
-/** Plays rows, some at a time. @returns results in the order of the rows, those alone that were played when it was stopped */
+/** Plays rows, some at a time, and then those that are to be played alone. @returns results in the order of the rows, those alone that were played when it was stopped */
 export async function runRows(rows: readonly Row[], { seed, atOnce, signal, onStart, onEnd }: Running): Promise<RowResult[]> {
   const results = new Map<string, RowResult>();
-  const waiting = [...rows];
-  const lane = async (): Promise<void> => {
+  const lane = async (waiting: Row[]): Promise<void> => {
     for (let row = waiting.shift(); row !== undefined && !signal.aborted; row = waiting.shift()) {
       onStart?.(row);
       const result = await runRow(row, seed);
@@ -23,6 +22,8 @@ export async function runRows(rows: readonly Row[], { seed, atOnce, signal, onSt
       onEnd?.(result);
     }
   };
-  await Promise.all(Array.from({ length: atOnce }, lane));
+  const together = rows.filter(({ alone }) => alone !== true);
+  await Promise.all(Array.from({ length: atOnce }, () => lane(together)));
+  await lane(rows.filter(({ alone }) => alone === true));
   return rows.flatMap(({ name }) => results.get(name) ?? []);
 }

@@ -1,15 +1,20 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { upload } from '../../shows/batch.ts';
 import { FaultProxy, type LineFault } from '../faults/fault-proxy.ts';
+import { listenOn } from '../faults/listen-on.ts';
 import { Postgres, whyNoPostgres } from '../faults/postgres.ts';
 import { Redis, whyNoRedis } from '../faults/redis.ts';
 import { SmallDisk, whyNoDisk } from '../faults/small-disk.ts';
+import { until } from '../../shows/scene.ts';
 import type { CleanUp, Row } from './row.ts';
 import type { Setting, Stage } from './stage.ts';
 
+const HOLD_MS = 2_500;
+const MEETS_MS = 20_000;
 const UNLIMITED = { requests_per_minute: 1_000_000, concurrent_requests: 10_000 };
 
 /** What a row needs besides workers, made with its stage; a row's parts are made anew each time it is played. */
@@ -20,6 +25,8 @@ interface Beside {
 
 function row(over: Omit<Row, 'setting' | 'strike' | 'heal'>, parts: Parts): Row {
   let beside: Beside;
+  let before = 0;
+  const met = (stage: Stage): number => parts.met?.(beside, stage) ?? beside.line.hits - before;
   return {
     ...over,
     setting: async (cleanUp) => {
@@ -27,9 +34,15 @@ function row(over: Omit<Row, 'setting' | 'strike' | 'heal'>, parts: Parts): Row 
       beside = made.beside;
       return made.setting;
     },
-    strike: async (stage) => {
-      await parts.strike(beside, stage);
-      stage.struck++;
+    strike: (stage) => {
+      before = beside.line.hits;
+      return parts.strike(beside, stage);
+    },
+    hold: async (stage) => {
+      await delay(HOLD_MS);
+      // By far not everything is asked for at each moment.
+      await until(() => met(stage) > 0, 'something meets the fault', MEETS_MS).catch(() => {});
+      stage.struck += met(stage);
     },
     heal: (stage) => parts.heal(beside, stage),
   };
@@ -39,6 +52,8 @@ interface Parts {
   readonly make: (cleanUp: CleanUp) => Promise<{ readonly beside: Beside; readonly setting: Setting }>;
   readonly strike: (beside: Beside, stage: Stage) => unknown;
   readonly heal: (beside: Beside, stage: Stage) => unknown;
+  /** How often something has met the fault; absent: whatever was on the line. */
+  readonly met?: (beside: Beside, stage: Stage) => number;
 }
 
 async function lineTo(to: { readonly port: number }, cleanUp: CleanUp): Promise<FaultProxy> {
@@ -65,7 +80,14 @@ async function withPostgres(cleanUp: CleanUp): Promise<{ readonly beside: Beside
 }
 
 async function withCollector(cleanUp: CleanUp): Promise<{ readonly beside: Beside; readonly setting: Setting }> {
-  const line = await lineTo({ port: 9 }, cleanUp);
+  const collector = createServer((request, response) => request.resume().once('end', () => response.writeHead(200).end()));
+  const port = await listenOn(
+    () => collector,
+    0,
+    () => {},
+  );
+  cleanUp(() => void collector.close());
+  const line = await lineTo({ port }, cleanUp);
   return { beside: { line }, setting: { settings: { telemetry: { otlp_endpoint: line.url, sample_ratio: 1 } } } };
 }
 
@@ -73,11 +95,27 @@ const failing = (fault: LineFault, lateMs = 0): Pick<Parts, 'strike' | 'heal'> =
   strike: ({ line }) => line.fail(fault, lateMs),
   heal: ({ line }) => line.heal(),
 });
-const closing: Pick<Parts, 'strike' | 'heal'> = { strike: ({ line }) => line.close(), heal: ({ line }) => line.reopen() };
+const closing: Pick<Parts, 'strike' | 'heal'> = {
+  strike: async ({ line }) => {
+    await until(() => line.connections > 0, 'a connection that is to be cut', MEETS_MS);
+    await line.close();
+  },
+  heal: ({ line }) => line.reopen(),
+};
+
+async function killed({ postgres }: Beside): Promise<void> {
+  if (!(await postgres!.kill())) throw new Error('PostgreSQL did not run');
+}
+
+/** The collector was to have spans, and the log tells that it has not. */
+const spansLost: Pick<Parts, 'met'> = { met: (_, { log }) => log.since(log.listenFrom, 'traces.lost').length };
+const TRACED = { allOk: true, holds: 'every call answered; the log tells that spans are lost' } as const;
 const ALL_OK = { allOk: true, holds: 'every call answered' } as const;
 
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 const HOUR_MS = 3_600_000;
+/** A line comes so late at most. */
+const CLOCK_MS = 120_000;
 let clockFile = '';
 let disk: SmallDisk | null = null;
 
@@ -97,19 +135,19 @@ export const STATE_ROWS: readonly Row[] = [
   ),
   row(
     { name: 'postgres-down', fault: 'PostgreSQL killed', how: 'SIGQUIT to it, started again', missing: whyNoPostgres, ...ALL_OK },
-    { make: withPostgres, strike: ({ postgres }) => postgres!.kill(), heal: ({ postgres }) => postgres!.launch() },
+    { make: withPostgres, strike: killed, heal: ({ postgres }) => postgres!.launch() },
   ),
   row(
     { name: 'postgres-silent', fault: 'PostgreSQL silent', how: 'a proxy that swallows everything', missing: whyNoPostgres, ...ALL_OK },
     { make: withPostgres, ...failing('blackhole') },
   ),
   row(
-    { name: 'otlp-down', fault: 'collector of traces down', how: 'its port closed; every call is traced', ...ALL_OK },
-    { make: withCollector, strike: ({ line }) => line.close(), heal: ({ line }) => line.reopen() },
+    { name: 'otlp-down', fault: 'collector of traces down', how: 'its port closed; every call is traced', ...TRACED },
+    { make: withCollector, ...closing, ...spansLost },
   ),
   row(
-    { name: 'otlp-silent', fault: 'collector of traces silent', how: 'it accepts and never answers', ...ALL_OK },
-    { make: withCollector, ...failing('half-open') },
+    { name: 'otlp-silent', fault: 'collector of traces silent', how: 'it accepts and never answers', ...TRACED },
+    { make: withCollector, ...failing('blackhole'), ...spansLost },
   ),
   {
     name: 'disk-full',
@@ -123,12 +161,11 @@ export const STATE_ROWS: readonly Row[] = [
       return { gateway: { folder: made.path } };
     },
     strike: async (stage) => {
-      disk!.fill();
+      if (disk!.fill()) stage.struck++;
       stage.noted.uploadError = await upload(stage.gateway.url, ['x'.repeat(200_000)]).then(
         () => null,
         (error: Error) => error.message,
       );
-      stage.struck++;
     },
     heal: () => disk!.makeRoom(),
     check: ({ stage: { noted } }) =>
@@ -153,6 +190,8 @@ export const STATE_ROWS: readonly Row[] = [
     strike: async (stage) => {
       for (const hours of [1, -1]) {
         writeFileSync(clockFile, String(hours * HOUR_MS));
+        const isSet = (): boolean => (hours > 0 ? stage.log.aheadMs : stage.log.behindMs) > HOUR_MS - CLOCK_MS;
+        await until(isSet, 'a line of the log an hour off', MEETS_MS);
         stage.struck++;
         await delay(600);
       }

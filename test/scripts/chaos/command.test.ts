@@ -51,7 +51,7 @@ test('a seed has one schedule, whose faults lie within it and overlap', () => {
 
 test('the table tells what was broken, and why a row was skipped', () => {
   const head = { name: 'x', fault: 'a | b', how: 'how', holds: 'every call answered', ms: 1 };
-  const tally = { requests: 9, ok: 7, errors: { '502 upstream_error': 1 }, broken: 1, left: 0, cut: 0, worstMs: 1_234 };
+  const tally = { requests: 9, ok: 7, errors: { '502 upstream_error': 1 }, broken: 1, left: 0, cut: 0, nonsense: 0, worstMs: 1_234 };
   const common = { struck: 3, tally, lines: { lines: 4, failed: 1 }, detectMs: 12, recoverMs: 0, left: NOTHING_LEFT };
   const results: readonly RowResult[] = [
     { ...head, ...common, verdict: 'survived', notes: [] },
@@ -85,5 +85,7 @@ test('plays rows, and leaves the table as JSON, Markdown and a page', async () =
 test('plays random schedules', async () => {
   await using played = chaos('--random', '4', '--seed', '11', '--out', 'random');
   expect(await played.exited, played.output()).toBe(0);
-  expect(played.output()).toMatch(/4 random schedules \(seeds from 11\), \d+ calls and \d+ lines of batches: nothing was broken/);
+  expect(played.output()).toMatch(
+    /4 random schedules \(seeds from 11\), \d+ calls and \d+ lines of batches, struck [\d,]+×: nothing was broken/,
+  );
 });

@@ -6,7 +6,10 @@ import { breaches, type Terms } from '../../../scripts/chaos/law/law.ts';
 import { leakedText, leaks, NOTHING_LEFT } from '../../../scripts/chaos/law/leaks.ts';
 import { answerOf, markOf, promptOf } from '../../../scripts/chaos/law/mark.ts';
 
-const TERMS: Terms = { limitMs: 1_000, statuses: [502, 503], isKilled: false, mayRefuse: false, isSpoilt: false };
+const TERMS: Terms = { limitMs: 1_000, statuses: [502, 503], killed: [], refusing: [], spoilt: [] };
+/** A call of `seen` is under way from 0 to 100. */
+const MEANWHILE = [[50, 60]] as const;
+const LATER = [[2_000, 3_000]] as const;
 
 function seen(over: Partial<CallSeen> = {}): CallSeen {
   const mark = { id: 'c-1', words: 3 };
@@ -21,7 +24,7 @@ function seen(over: Partial<CallSeen> = {}): CallSeen {
     code: null,
     text: answerOf(mark),
     ends: 1,
-    surplus: 0,
+    ...{ surplus: 0, garbage: 0, retryAfter: null, reason: null },
     ...over,
   };
 }
@@ -40,7 +43,7 @@ describe('the law of calls', () => {
   test('has nothing against what may be', () => {
     expect(found({})).toEqual([]);
     expect(found({ ending: 'broken', code: 'timeout', text: 'c-1.0 ' })).toEqual([]);
-    expect(found({ ending: 'refused', status: 503, code: 'server_is_overloaded', text: '', ends: 0 })).toEqual([]);
+    expect(found({ ending: 'refused', status: 503, code: 'server_is_overloaded', retryAfter: '3', text: '', ends: 0 })).toEqual([]);
     expect(found({ ending: 'left', text: 'c-1.0 ', ends: 0 }, {}, 0)).toEqual([]);
   });
 
@@ -52,6 +55,7 @@ describe('the law of calls', () => {
     ['a broken stream with a stranger’s word', { ending: 'broken', text: 'c-1.0 c-2.1 ' }, /beginning of another answer/],
     ['an end that is said twice', { ends: 2 }, /told its end 2 times/],
     ['words after the end', { surplus: 1 }, /1 events after its end/],
+    ['an event that nobody can read', { garbage: 1 }, /1 events that are no JSON/],
     ['silence', { ending: 'cut', code: 'ECONNRESET' }, /cut without a word \(ECONNRESET\)/],
     ['a call that never ends', { ending: 'late', endMs: 9_000 }, /had not ended after 9000 ms/],
     ['a call that takes too long', { endMs: 1_001 }, /took 1001 ms of 1000/],
@@ -70,19 +74,34 @@ describe('the law of calls', () => {
   test('finds a call that ends twice in the log, or never', () => {
     expect(found({}, {}, 2)).toEqual(['c-1 ends 2 times in the log']);
     expect(found({}, {}, 0)).toEqual(['c-1 never ends in the log']);
-    expect(found({}, { isKilled: true }, 0)).toEqual([]);
-    expect(found({}, { isKilled: true }, 2)).toEqual(['c-1 ends 2 times in the log']);
+    expect(found({}, { killed: MEANWHILE }, 0)).toEqual([]);
+    // What had been told a moment before may not have been written yet.
+    expect(found({}, { killed: [[900, 950]] }, 0)).toEqual([]);
+    expect(found({}, { killed: LATER }, 0)).toEqual(['c-1 never ends in the log']);
+    expect(found({}, { killed: MEANWHILE }, 2)).toEqual(['c-1 ends 2 times in the log']);
   });
 
-  test('lets calls of a gateway that was killed be cut, and connections be refused where nobody may listen', () => {
-    expect(found({ ending: 'cut', status: 200, text: 'c-1.0 ' }, { isKilled: true }, 0)).toEqual([]);
-    expect(found({ ending: 'cut', status: 0, text: '' }, { mayRefuse: true }, 0)).toEqual([]);
-    expect(found({ ending: 'cut', status: 200, text: '' }, { mayRefuse: true })).toHaveLength(1);
+  test('lets calls of a gateway that was killed be cut, and connections be refused where nobody may listen, but at no other time', () => {
+    const cut = { ending: 'cut', status: 200, text: 'c-1.0 ' } as const;
+    const refused = { ending: 'cut', status: 0, text: '' } as const;
+    expect(found(cut, { killed: MEANWHILE }, 0)).toEqual([]);
+    expect(found(cut, { killed: LATER })).toHaveLength(1);
+    expect(found(refused, { refusing: MEANWHILE })).toEqual([]);
+    expect(found(refused, { refusing: LATER })).toHaveLength(1);
+    expect(found({ ...cut, text: '' }, { refusing: MEANWHILE })).toHaveLength(1);
   });
 
   test('of what was spoilt on the way asks only that it is nobody else’s', () => {
-    expect(found({ text: 'c-1.0 \u00ff c-1.2 ' }, { isSpoilt: true })).toEqual([]);
-    expect(found({ text: 'c-1.0 c-2.1 ' }, { isSpoilt: true })).toEqual(['c-1 was given words of c-2']);
+    expect(found({ text: 'c-1.0 \u00ff c-1.2 ' }, { spoilt: MEANWHILE })).toEqual([]);
+    expect(found({ text: 'c-1.0 \u00ff c-1.2 ' }, { spoilt: LATER })).toHaveLength(1);
+    expect(found({ text: 'c-1.0 c-2.1 ' }, { spoilt: MEANWHILE })).toEqual(['c-1 was given words of c-2']);
+    expect(found({ garbage: 2, ending: 'broken' }, { spoilt: MEANWHILE })).toEqual([]);
+    expect(found({ ending: 'nonsense', text: '' }, { spoilt: MEANWHILE })).toEqual([]);
+  });
+
+  test.each([null, '0', '100', 'Mon, 30 Nov 2026 00:00:00 GMT'])('finds a refusal that says to come back after %s', (retryAfter) => {
+    const notes = found({ ending: 'refused', status: 503, code: 'no_worker', text: '', ends: 0, retryAfter });
+    expect(notes).toEqual([`c-1 was answered 503 with Retry-After ${retryAfter ?? 'missing'}`]);
   });
 
   test('takes the answer that it is told to expect', () => {
@@ -107,7 +126,16 @@ test('a tally counts calls by how they ended, and a recovery ends with the last 
     seen({ ending: 'left', sentMs: 500, endMs: 9_000 }),
     seen({ ending: 'cut', status: 0, sentMs: 100, endMs: 110 }),
   ];
-  expect(tallyOf(calls)).toEqual({ requests: 5, ok: 1, errors: { '503 no_worker': 1 }, broken: 1, left: 1, cut: 1, worstMs: 700 });
+  expect(tallyOf(calls)).toEqual({
+    requests: 5,
+    ok: 1,
+    errors: { '503 no_worker': 1 },
+    broken: 1,
+    left: 1,
+    cut: 1,
+    nonsense: 0,
+    worstMs: 700,
+  });
   expect(recoveryMs(calls, 250)).toBe(50);
   expect(recoveryMs(calls, 350)).toBe(0);
 });
@@ -135,6 +163,10 @@ describe('an answer, as its client reads it', () => {
     expect(read(200, SSE, true, `${event('a ')}data: [DONE]\n\n`, false)).toMatchObject({ ending: 'cut' });
     expect(read(200, SSE, true, `data: [DONE]\n\n${event('a ')}data: [DONE]\n\n`)).toMatchObject({ ends: 2, surplus: 1 });
     expect(read(200, 'text/html', true, '<html>')).toMatchObject({ ending: 'nonsense' });
+    expect(read(200, SSE, true, `data: {"cho\n\ndata: \u0000\n\n${event('a ')}data: [DONE]\n\n`)).toMatchObject({
+      ending: 'ok',
+      garbage: 2,
+    });
   });
 
   test('a body is an answer, an error with the body of one, or nonsense', () => {
