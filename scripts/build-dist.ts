@@ -11,7 +11,9 @@ const OUT = join(ROOT, 'dist');
 /** The tests, the other benchmarks and this program need a checkout. */
 const PACKED = [
   ...['gateway', 'supervisor', 'scripts/headgate.ts'],
-  ...['bench', 'chaos', 'commands', 'load', 'report', 'shows'].map((name) => `scripts/${name}`),
+  ...['abtest', 'bench', 'chaos', 'commands', 'criteria', 'load', 'program', 'release-gate', 'report', 'shows', 'tune', 'vllm'].map(
+    (name) => `scripts/${name}`,
+  ),
 ];
 
 rmSync(OUT, { recursive: true, force: true });

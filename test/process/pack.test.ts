@@ -24,6 +24,12 @@ test('the packed headgate works where it is installed: --version, bench, sim ser
   const version = execFileSync(headgate, ['--version'], { env: { ...process.env, PATH }, encoding: 'utf8' });
   expect(version).toMatch(/^headgate \d+\.\d+\.\d+\n$/);
 
+  // Their code is loaded when they run, so one that was left out would be missed only then.
+  for (const name of ['load', 'abtest', 'tune', 'release-gate', 'chaos']) {
+    const help = execFileSync(headgate, [name, '--help'], { cwd: folder, env: { ...process.env, PATH }, encoding: 'utf8' });
+    expect(help).toContain(`headgate ${name}`);
+  }
+
   const measured = join(folder, 'bench.json');
   const bench = ['bench', '--proxies', 'headgate,bare', '--only', 'stream-1', '--rounds', '1', '--seconds', '0.2', '--json', measured];
   execFileSync(headgate, bench, { cwd: folder, env: { ...process.env, PATH }, stdio: 'pipe' });

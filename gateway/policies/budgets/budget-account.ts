@@ -25,6 +25,9 @@ export class BudgetAccount {
   /** What all have spent, as was last heard. */
   #spent = 0;
   #need = 0;
+  /** What the last question needed, and whether less than that was granted: then there is no more. */
+  #asked = 0;
+  #isScarce = false;
   #demand = 0;
   /** It has been heard what was spent before. */
   isKnown = false;
@@ -104,6 +107,11 @@ export class BudgetAccount {
     this.#need += tokens;
   }
 
+  /** The records have granted less than was needed: asking again brings no more. */
+  get isScarce(): boolean {
+    return this.#isScarce;
+  }
+
   /** What is to be told now; null: nothing. */
   say(): Spend | null {
     if (this.#unsaid === 0) return null;
@@ -119,12 +127,14 @@ export class BudgetAccount {
     this.#demand = 0;
     this.#granted = this.#own;
     const held = this.held + this.#unsaid;
+    this.#asked = held + this.#need;
     const { name: window, endsAt } = this.window;
     return { subject: this.subject, window, amount: this.amount, held, need: this.#need, spare, known: this.#spent, endsAt };
   }
 
   told({ granted, spent }: Grant): void {
     this.#granted = granted;
+    this.#isScarce = granted < this.#asked;
     this.#spent = spent;
     this.#said = 0;
     this.isKnown = true;

@@ -54,16 +54,19 @@ export function budgetLayer({ clock, events, books, records, meetingPlace, budge
     // Where the others are away the file says at least what was spent here.
     if (kept.isAway || (isKnown && meetingPlace?.isAway)) return alone(parts, name);
     const wait = books.wait(parts);
+    const until = clock.now() + (isKnown ? ASK_MS : FIRST_ASK_MS);
     let isAnswered: boolean;
     try {
-      isAnswered = await answerWithin(isKnown ? ASK_MS : FIRST_ASK_MS, call, kept.exchange());
+      // While an answer was slow, calls may have helped themselves to what it granted: it takes another to say that there is no more.
+      do isAnswered = await answerWithin(until - clock.now(), call, kept.exchange());
+      while (isAnswered && wait.taking === null && !books.isScarce(parts) && clock.now() < until);
     } catch (reason) {
       wait.taking?.hold.settle(0);
       throw reason;
     } finally {
       books.leave(wait);
     }
-    return wait.taking ?? (isAnswered ? books.takeAgain(parts, false, clock.now()) : alone(parts, name));
+    return wait.taking ?? (isAnswered && books.isScarce(parts) ? books.takeAgain(parts, false, clock.now()) : alone(parts, name));
   }
 
   /** Nobody says what is left. @throws store_unavailable */

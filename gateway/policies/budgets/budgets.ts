@@ -128,6 +128,11 @@ export class BudgetBooks {
     for (const { account, tokens } of wait.parts) account.await(-tokens);
   }
 
+  /** Whether there is not enough for these because the records had no more, and not because others have taken meanwhile what was granted. */
+  isScarce(parts: readonly Part[]): boolean {
+    return parts.some(({ account, tokens }) => !account.isFree(tokens) && account.isScarce);
+  }
+
   /** Once more, when the records have been asked, or cannot be (`isAlone`). */
   takeAgain(parts: readonly Part[], isAlone: boolean, now: number): Exclude<BudgetTaking, { kind: 'short' }> {
     const short = parts.find(

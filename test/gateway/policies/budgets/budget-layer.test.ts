@@ -26,7 +26,7 @@ function scene(
   const clock = createFakeClock();
   const events = new RecordedEvents();
   const kept = new Process(file, `life ${Math.random()}`, processes);
-  const state = { mode, wallSteps: 0, exchanges: 0 };
+  const state = { mode, wallSteps: 0, exchanges: 0, delayMs: 0 };
   const records = {
     get isAway() {
       return state.mode === 'away';
@@ -34,6 +34,8 @@ function scene(
     async exchange() {
       state.exchanges++;
       if (state.mode === 'slow') await new Promise(() => {});
+      kept.say();
+      if (state.delayMs > 0) await new Promise<void>((resolve) => void clock.after(state.delayMs, resolve));
       await kept.exchange();
       return true;
     },
@@ -116,6 +118,19 @@ describe('a budget', () => {
     expect(refusal().message).toBe(
       'Quota exceeded for app on tokens per day: limit 100, used 100, requested 60. The next day begins at 2026-01-02T00:00:00Z.',
     );
+  });
+
+  test('of which there is plenty refuses nobody because a call used more, while the records were asked, than it had taken', async () => {
+    const { clock, state, running, outcomes, send } = scene({ tokens_per_day: 1e12 });
+    await send(10);
+    state.delayMs = 50;
+    await send(1_000);
+    expect(running).toHaveLength(1);
+    await clock.advance(25);
+    running[0]!.end({ inputTokens: 10, outputTokens: 500_000 });
+    await clock.advance(1_000);
+    expect(outcomes).toEqual(['replied']);
+    expect(running).toHaveLength(2);
   });
 
   test('gets back all that a call held that failed, or that nobody answered', async () => {
