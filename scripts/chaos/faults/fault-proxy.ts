@@ -173,22 +173,23 @@ export class FaultProxy {
   #pass(pair: Pair, from: Socket, to: Socket, isAnswer: boolean): (then: () => void) => void {
     const spoiler = new Spoiler();
     let passed = 0;
-    // Pieces that are held back; whatever comes meanwhile stays behind them.
-    let held = 0;
+    // Pieces that are held back, in their order, which timers of one moment need not keep; whatever comes meanwhile stays behind them.
+    const held: Buffer[] = [];
     let dueMs = 0;
+    let whenOut = (): void => {};
     const holdBack = (piece: Buffer): void => {
-      held++;
+      held.push(piece);
       const now = performance.now();
       dueMs = Math.max(dueMs, now + (this.#faults.at(-1)?.lateMs ?? 0));
       setTimeout(() => {
-        held--;
-        write(from, to, piece);
+        write(from, to, held.shift()!);
+        if (held.length === 0) whenOut();
       }, dueMs - now);
     };
     from.on('data', (piece: Buffer) => {
       const fault = this.#fault;
       if (!isAnswer) pair.hears(piece);
-      if (held > 0) return holdBack(piece);
+      if (held.length > 0) return holdBack(piece);
       if (fault === null || fault === 'reset-new' || fault === 'half-open') return write(from, to, piece);
       if (fault === 'blackhole') return this.#hit(pair);
       if (!isAnswer && fault !== 'late') return write(from, to, piece);
@@ -209,8 +210,8 @@ export class FaultProxy {
       drip(from, to, piece);
     });
     return (then) => {
-      if (held === 0) then();
-      else setTimeout(then, dueMs - performance.now() + 1);
+      if (held.length === 0) then();
+      else whenOut = then;
     };
   }
 }

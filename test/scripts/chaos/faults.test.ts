@@ -131,3 +131,33 @@ test('a server takes another port where somebody has taken the one it was to hav
     taken.close();
   }
 });
+
+test('what is held back comes in its order, also when the line is well again meanwhile', async () => {
+  const numbers = Array.from({ length: 60 }, (_, i) => `${i} `);
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    numbers.forEach((number, i) => setTimeout(() => (i === numbers.length - 1 ? socket.end(number) : socket.write(number)), i));
+  });
+  const port = await listenOn(
+    () => server,
+    0,
+    () => server,
+  );
+  const line = new FaultProxy({ port });
+  await line.listen();
+  try {
+    const end = line.fail('late', 40);
+    const texts = Array.from({ length: 8 }, async () => {
+      const socket = connect(line.port, '127.0.0.1').setEncoding('utf8');
+      let text = '';
+      socket.on('data', (piece: string) => (text += piece));
+      await once(socket, 'close');
+      return text;
+    });
+    setTimeout(end, 30);
+    expect(new Set(await Promise.all(texts))).toEqual(new Set([numbers.join('')]));
+  } finally {
+    await line.close();
+    server.close();
+  }
+});
