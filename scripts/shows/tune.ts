@@ -64,7 +64,7 @@ async function showCard(card: string): Promise<boolean> {
       [halved.launches * 2 <= POINTS, `halving: ${halved.launches} launches of ${POINTS}, ${halved.skipped.length} ruled out`],
       [
         a?.point.key === b?.point.key || loss <= 0.02,
-        `its best: ${b?.point.key}${a?.point.key === b?.point.key ? ', the same' : `, by the grid's own figures ${(loss * 100).toFixed(1)} % below`}`,
+        `its best: ${b?.point.key}, ${a?.point.key === b?.point.key ? 'the same' : besideText(loss)}`,
       ],
       [halved.overlay?.serves === true, `headgate serve --tuning ${halved.overlay?.name}: serves with these flags`],
       [before > 0 && left === 0, `left of the killed run and of all others: ${left} processes`],
@@ -109,4 +109,9 @@ function journals(folder: string): readonly string[] {
 
 function count(text: string, part: string): number {
   return text.split(part).length - 1;
+}
+
+/** What another point is worth, by the figures of the whole grid. */
+function besideText(loss: number): string {
+  return loss < 0.0005 ? "as good by the grid's own figures" : `by the grid's own figures ${(loss * 100).toFixed(1)} % below`;
 }

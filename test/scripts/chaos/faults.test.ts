@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { FaultProxy } from '../../../scripts/chaos/faults/fault-proxy.ts';
 import { FaultyWorker } from '../../../scripts/chaos/faults/faulty-worker.ts';
@@ -136,7 +137,13 @@ test('what is held back comes in its order, also when the line is well again mea
   const numbers = Array.from({ length: 60 }, (_, i) => `${i} `);
   const server = createServer((socket) => {
     socket.on('error', () => {});
-    numbers.forEach((number, i) => setTimeout(() => (i === numbers.length - 1 ? socket.end(number) : socket.write(number)), i));
+    void (async () => {
+      for (const number of numbers) {
+        socket.write(number);
+        await delay(1);
+      }
+      socket.end();
+    })();
   });
   const port = await listenOn(
     () => server,
