@@ -12,7 +12,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(`headgate ${VERSION}\n`);
     return 0;
   }
-  if (first === 'help' || first === '--help' || first === '-h') return help(argv[1]);
+  if (first === 'help' || first === '--help' || first === '-h') return await help(argv[1]);
   // Flags alone mean serve.
   const named = first !== undefined && !first.startsWith('-');
   const name = named ? first : 'serve';
@@ -28,7 +28,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     return EXIT_USAGE;
   }
   const rest = named ? argv.slice(1) : argv;
-  if (!command.ownHelp && (rest.includes('--help') || rest.includes('-h'))) return help(name);
+  if (!command.ownHelp && (rest.includes('--help') || rest.includes('-h'))) return await help(name);
   // What was begun is brought to its end, and what was measured is kept, also when nobody reads what is said of it.
   if (command.ownHelp) outliveReaders();
   try {
@@ -41,12 +41,13 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-function help(name: string | undefined): number {
+async function help(name: string | undefined): Promise<number> {
   const command = COMMANDS.find((candidate) => candidate.name === name);
   if (name !== undefined && !command) {
     process.stderr.write(`headgate: unknown command ${name}\n`);
     return EXIT_USAGE;
   }
+  if (command?.ownHelp) return await command.run(['--help']);
   process.stdout.write(command ? commandHelp(command) : overview());
   return 0;
 }

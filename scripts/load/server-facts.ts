@@ -13,7 +13,9 @@ export async function serverFacts(base: string, headers: Readonly<Record<string,
   const root = base.replace(/\/(v1\/?)?$/, '');
   const models = await askServer(`${root}/v1/models`, { headers });
   if (models.status === 401 || models.status === 403)
-    throw new Error(`${base} asks for another key (${models.status}): --key KEY, or set HEADGATE_API_KEY or OPENAI_API_KEY.`);
+    throw new Error(
+      `${base} ${headers['authorization'] === undefined ? 'asks for a key' : 'does not take this key'} (${models.status}): --key KEY, or set HEADGATE_API_KEY or OPENAI_API_KEY.`,
+    );
   const { data } = (models.body ?? {}) as { readonly data?: unknown };
   if (models.status !== 200 || !Array.isArray(data))
     throw new Error(`${base} answers /v1/models with status ${models.status} and no list of models: is it an OpenAI server?`);

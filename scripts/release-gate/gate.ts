@@ -7,7 +7,7 @@ import { askedOf } from './asked.ts';
 import { type Capacity, measureCapacity } from './capacity.ts';
 import { Ground, type ProfileResult } from './ground.ts';
 import type { GateOptions } from './options.ts';
-import type { ProfileName } from './profile-names.ts';
+import { PROFILE_NAMES, type ProfileName } from './profile-names.ts';
 import { spike, step } from './profile-loads.ts';
 import { cancel, fair } from './profile-clients.ts';
 import { drain } from './profile-drain.ts';
@@ -22,6 +22,10 @@ export interface GateResult {
   readonly from: string;
   readonly capacity: Capacity | { readonly rate: number; readonly given: true };
   readonly profiles: readonly { readonly profile: ProfileName; readonly result: ProfileResult; readonly seconds: number }[];
+  /** Profiles that were not asked for. */
+  readonly leftOut: readonly ProfileName[];
+  /** All times were shorter than they should be. */
+  readonly isQuick: boolean;
   readonly options: Readonly<Record<string, unknown>>;
   readonly machine: Readonly<Record<string, string | number>>;
   readonly versions: { readonly headgate: string; readonly server: Readonly<Record<string, unknown>> | null };
@@ -79,6 +83,8 @@ export async function runGate(
   }
   return {
     ...{ startedAt, wasInterrupted: signal.aborted, url: base, model, criteria, from, capacity, profiles },
+    leftOut: PROFILE_NAMES.filter((name) => !options.only.includes(name)),
+    isQuick: scale < 1,
     options: { only: options.only, scale, soak_ms: soakMs, seed, input, output },
     machine: place.machine(),
     versions: { headgate: place.version, server: facts.version },

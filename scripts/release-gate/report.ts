@@ -24,13 +24,15 @@ export function profileLines({ profile, result }: Pick<GateResult['profiles'][nu
 }
 
 /** The whole in one sentence, with what was not told named. */
-export function gateVerdict(result: Pick<GateResult, 'profiles' | 'from' | 'wasInterrupted'>): string {
-  const { profiles, from, wasInterrupted } = result;
+export function gateVerdict(result: Pick<GateResult, 'profiles' | 'from' | 'wasInterrupted' | 'leftOut' | 'isQuick'>): string {
+  const { profiles, from, wasInterrupted, leftOut, isQuick } = result;
   const verdicts = verdictsOf(profiles);
   const failed = verdicts.filter(({ outcome }) => outcome === 'failed');
   const skipped = profiles.filter(({ result: { kind } }) => kind === 'skipped').map(({ profile }) => profile.toUpperCase());
   const open = verdicts.filter(({ outcome }) => outcome === 'open');
   const notTold = [
+    ...(isQuick ? ['Of a quick run, which is to try it and not to rely on.'] : []),
+    ...(leftOut.length === 0 ? [] : [`Not asked for, and so not shown: ${leftOut.map((name) => name.toUpperCase()).join(', ')}.`]),
     ...(skipped.length === 0 ? [] : [`Skipped, and so not shown: ${skipped.join(', ')}.`]),
     ...(open.length === 0
       ? []

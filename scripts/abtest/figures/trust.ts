@@ -10,8 +10,9 @@ export interface Trust {
   readonly notes: readonly string[];
 }
 
-/** A call of so many may last into the counted part of the next slot. */
+/** A call of so many may last into the counted part of the next slot; beyond the second share arms are not told apart any more. */
 const MOST_CARRIED = 0.02;
+const TOO_MANY_CARRIED = 0.25;
 
 export function trustOf(blocks: readonly (readonly Slot[])[], arms: readonly string[], settleMs: number): Trust {
   const slots = blocks.flat();
@@ -24,16 +25,16 @@ export function trustOf(blocks: readonly (readonly Slot[])[], arms: readonly str
     else if (calls.every(({ outcome }) => outcome !== 'ok')) problems.push(`${name}: no call was answered`);
     problems.push(...lateProblems(latenessOf(calls)).map((problem) => `${name}: ${problem}`));
   }
-  return { problems, notes: carriedOver(slots, settleMs) };
+  const { share, words } = carriedOver(slots, settleMs);
+  if (share > TOO_MANY_CARRIED) problems.push(`${words}, and if the server cannot keep up, a lower --rate`);
+  return { problems, notes: share > MOST_CARRIED && share <= TOO_MANY_CARRIED ? [words] : [] };
 }
 
 /** Calls that were still on their way when the settling of the next slot was over stand beside those of another arm. */
-function carriedOver(slots: readonly Slot[], settleMs: number): string[] {
+function carriedOver(slots: readonly Slot[], settleMs: number): { readonly share: number; readonly words: string } {
   const over = slots.flatMap((slot) => counted(slot).map(({ endMs }) => endMs - slot.endMs)).toSorted((a, b) => a - b);
   const share = over.filter((ms) => ms > settleMs).length / over.length;
-  if (!(share > MOST_CARRIED)) return [];
   const enough = Math.ceil(percentile(over, 1 - MOST_CARRIED) / 1000);
-  return [
-    `${Math.round(share * 100)} % of the calls lasted into what was counted of the next slot, so arms had part in each other: --settle ${enough}s would keep them apart`,
-  ];
+  const what = `${Math.round(share * 100)} % of the calls lasted into what was counted of the next slot`;
+  return { share, words: `${what}, so arms had part in each other: --settle ${enough}s would keep them apart` };
 }

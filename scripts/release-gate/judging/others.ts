@@ -47,7 +47,11 @@ export function cancelVerdicts(summary: Summary, settling: Settling, criteria: R
 function settledVerdict({ settledMs, busyMs, left }: Settling, { cancel: { settled_ms: most } }: ReleaseCriteria): Verdict {
   const asked = `${shownMs(most)} allowed`;
   if (settledMs !== null)
-    return verdict('settled', settledMs <= most, `No worker had a call in flight ${shownMs(settledMs)} after the last (${asked}).`);
+    return verdict(
+      'settled',
+      settledMs <= most,
+      `No worker had a call in flight ${settledMs < 1 ? 'right' : shownMs(settledMs)} after the last (${asked}).`,
+    );
   if (busyMs > most)
     return verdict('settled', false, `${left} calls were still in flight at the workers ${shownMs(busyMs)} after the last (${asked}).`);
   return undecided('settled', `/stats did not tell which calls the workers had after the last (${asked}).`);

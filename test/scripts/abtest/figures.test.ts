@@ -193,7 +193,19 @@ describe('trust', () => {
 
   test('calls that last into what counts of the next slot are spoken of', () => {
     const long = [slot(0, 0, [call(1900, 1000)]), slot(0, 1, [call(1100, 100)])];
-    expect(trustOf([long], ['a', 'b'], 1000).notes).toEqual([expect.stringMatching(/^50 % of the calls lasted .* --settle 2s/)]);
+    const some = [long, ...Array.from({ length: 9 }, () => [slot(0, 0, [call(1100, 100)]), slot(0, 1, [call(1100, 100)])])];
+    expect(trustOf(some, ['a', 'b'], 1000)).toMatchObject({
+      problems: [],
+      notes: [expect.stringMatching(/^5 % of the calls lasted .* --settle/)],
+    });
+  });
+
+  test('where they are many no arm can be told from another', () => {
+    const long = [slot(0, 0, [call(1900, 1000)]), slot(0, 1, [call(1100, 100)])];
+    expect(trustOf([long], ['a', 'b'], 1000)).toMatchObject({
+      problems: [expect.stringMatching(/^50 % of the calls lasted .* --settle 2s .*a lower --rate/)],
+      notes: [],
+    });
   });
 });
 

@@ -67,6 +67,13 @@ describe('steps', () => {
       'failed',
     ],
     [[{ share: 1, goodput: 40 }], 'open'],
+    [
+      [
+        { share: 1, goodput: 8 },
+        { share: 1.5, goodput: 12 },
+      ],
+      'open',
+    ],
   ] as const)('%j: %s', (steps, outcome) => expect(collapseVerdict(steps, TEAM).outcome).toBe(outcome));
 });
 

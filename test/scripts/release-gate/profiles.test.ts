@@ -17,7 +17,7 @@ describe('whether it may be released', () => {
   });
   const skipped: ProfileResult = { kind: 'skipped', why: 'no key' };
   const gate = (results: Partial<Record<ProfileName, ProfileResult>>, wasInterrupted = false) => ({
-    ...{ from: 'preset team', wasInterrupted },
+    ...{ from: 'preset team', wasInterrupted, leftOut: [] as ProfileName[], isQuick: false },
     profiles: Object.entries(results).map(([profile, result]) => ({ profile: profile as ProfileName, result, seconds: 1 })),
   });
 
@@ -32,6 +32,12 @@ describe('whether it may be released', () => {
     ['one criterion failed', gate({ step: ran('passed', 'failed') }), false, 'Not to be released by preset team: c1 (STEP).'],
     ['nothing was told', gate({ step: ran('open') }), false, 'Nothing can be said by preset team. Not told: c0 (STEP).'],
     ['nothing ran', gate({ drain: skipped }), false, 'Nothing can be said by preset team. Skipped, and so not shown: DRAIN.'],
+    [
+      'some was not asked for, and the rest was quick',
+      { ...gate({ step: ran('passed') }), leftOut: ['spike', 'soak'] as ProfileName[], isQuick: true },
+      true,
+      'It may be released by preset team: 1 criteria are kept. Of a quick run, which is to try it and not to rely on. Not asked for, and so not shown: SPIKE, SOAK.',
+    ],
     ['it was interrupted', gate({ step: ran('passed') }, true), false, 'Nothing can be said by preset team. It was interrupted.'],
   ])('where %s', (_, result, may, words) => {
     expect(mayRelease(result)).toBe(may);
