@@ -29,7 +29,7 @@ const UNFIT_LOOKS = 3;
 /** A step that has too few calls goes on for so many times its length. */
 const LONGEST_STEPS = 10;
 const MOST_HISTORY = 100;
-const NOBODY: Observed = { ok: 0, failed: 0, ttft: [], tpot: [], e2e: [], unheard: [], unended: [] };
+const NOBODY: Observed = { ok: 0, failed: 0, streams: 0, mute: 0, ttft: [], tpot: [], e2e: [], unheard: [], unended: [] };
 
 /** A canary that runs. */
 interface Run extends CanaryStart {

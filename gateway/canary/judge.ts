@@ -52,7 +52,11 @@ const MEASURES: readonly Measure[] = [
  * `alpha` if the canary were as good as it has to be; and of those beside it the worst is believed that they may be.
  */
 export function faultsOf(canary: Observed, main: Observed, criteria: CanaryCriteria, alpha: number): string[] {
-  return [...failures(canary, main, criteria, alpha), ...MEASURES.flatMap((measure) => tooLong(measure, canary, main, criteria, alpha))];
+  return [
+    ...failures(canary, main, criteria, alpha),
+    ...silences(canary, main, criteria, alpha),
+    ...MEASURES.flatMap((measure) => tooLong(measure, canary, main, criteria, alpha)),
+  ];
 }
 
 function failures(canary: Observed, main: Observed, criteria: CanaryCriteria, alpha: number): string[] {
@@ -61,6 +65,14 @@ function failures(canary: Observed, main: Observed, criteria: CanaryCriteria, al
   const allowed = Math.max(limits.error_rate, (others === 0 ? 0 : likelyShareAtMost(main.failed, others)) + terms.error_rate_increase);
   if (chanceOfAtLeast(canary.failed, calls, Math.min(1, allowed)) >= alpha) return [];
   return [`${canary.failed} of its ${calls} calls failed, and ${main.failed} of ${others} at the others.`];
+}
+
+/** Streams that end well and say nothing have no times that could be too long. */
+function silences(canary: Observed, main: Observed, { canary: terms }: CanaryCriteria, alpha: number): string[] {
+  if (main.streams === 0) return [];
+  const allowed = likelyShareAtMost(main.mute, main.streams) + terms.error_rate_increase;
+  if (chanceOfAtLeast(canary.mute, canary.streams, Math.min(1, allowed)) >= alpha) return [];
+  return [`${canary.mute} of its ${canary.streams} streams ended without a token, and ${main.mute} of ${main.streams} at the others.`];
 }
 
 function tooLong(measure: Measure, canary: Observed, main: Observed, criteria: CanaryCriteria, alpha: number): string[] {

@@ -28,6 +28,7 @@ export function readCanaryOrder(body: unknown): CanaryOrder | string {
     return `${JSON.stringify(stranger.slice(0, 40))} is not known; a start has group, steps, step_seconds and criteria`;
   if (typeof group !== 'string' || !GROUP.test(group)) return '"group" is the name of a group of workers, as in workers[].group';
   if (!areSteps(steps)) return `"steps" are percents of the calls that grow, from 1 to 100, ${MOST_STEPS} at most, such as [10, 50, 100]`;
+  if (steps[0]! >= 100) return '"steps" begin below 100, so that others have calls that the group is held against, such as [50, 100]';
   if (typeof stepSeconds !== 'number' || !(stepSeconds >= 1 && stepSeconds <= MOST_SECONDS))
     return `"step_seconds" is how long each step takes at least: 1 to ${MOST_SECONDS}`;
   const read = readCriteria(criteria);

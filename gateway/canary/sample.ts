@@ -6,6 +6,9 @@ export interface Observed {
   /** Answered whole. */
   readonly ok: number;
   readonly failed: number;
+  /** Streams among those that were answered whole, and of them those that ended without a token. */
+  readonly streams: number;
+  readonly mute: number;
   readonly ttft: readonly number[];
   readonly tpot: readonly number[];
   readonly e2e: readonly number[];
@@ -29,6 +32,8 @@ export class Sample {
   readonly #left: number[] = [];
   #ok = 0;
   #failed = 0;
+  #streams = 0;
+  #mute = 0;
 
   begun(call: Call, now: number): void {
     this.#open.set(call, now);
@@ -54,7 +59,12 @@ export class Sample {
     this.#ok++;
     const endedAt = lastByteAt ?? now;
     keep(this.#e2e, endedAt - since);
-    if (!call.peek.stream || firstByteAt === null) return;
+    if (!call.peek.stream) return;
+    this.#streams++;
+    if (firstByteAt === null) {
+      this.#mute++;
+      return;
+    }
     keep(this.#ttft, firstByteAt - since);
     const tokens = outputTokens ?? chunks;
     if (tokens > 1) keep(this.#tpot, (endedAt - firstByteAt) / (tokens - 1));
@@ -69,7 +79,8 @@ export class Sample {
   observed(now: number): Observed {
     const open = [...this.#open];
     return {
-      ...{ ok: this.#ok, failed: this.#failed, ttft: this.#ttft, tpot: this.#tpot, e2e: this.#e2e },
+      ...{ ok: this.#ok, failed: this.#failed, streams: this.#streams, mute: this.#mute },
+      ...{ ttft: this.#ttft, tpot: this.#tpot, e2e: this.#e2e },
       unheard: [...this.#leftUnheard, ...open.filter(([call]) => isUnheard(call)).map(([, since]) => now - since)],
       unended: [...this.#left, ...open.map(([, since]) => now - since)],
     };

@@ -121,6 +121,7 @@ export function readTrialOrder(body: unknown): TrialOrder | string {
   const { owner, settings, seconds, end } = (body ?? {}) as Readonly<Record<string, unknown>>;
   if (typeof owner !== 'string' || !/^[\w .:-]{1,64}$/.test(owner)) return '"owner" says who tries, in up to 64 letters, digits and .:_-';
   if (end === true) return { kind: 'end', owner };
+  if (end !== undefined && end !== false) return '"end" is true, or left out';
   if (typeof settings !== 'object' || settings === null || Array.isArray(settings))
     return '"settings" must be an object of values by dotted path, such as {"batch_window.window_ms": 20}';
   if (typeof seconds !== 'number') return '"seconds" says how long they hold unless they are asked for again';

@@ -1,10 +1,9 @@
-import { mkdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { EXIT_FAILED } from '../../gateway/config/exit-codes.ts';
 import type { Place } from '../load/place.ts';
 import { interruptible } from '../program/interruptible.ts';
 import { usageProblem } from '../program/usage-problem.ts';
-import { makeRunFolder, writeWhole } from '../report/run-folder.ts';
+import { makeRunFolder, outFolder, writeWhole } from '../report/run-folder.ts';
 import { fewestBlocksOf } from './figures/comparison.ts';
 import { type AbtestResult, isValid } from './figures/result.ts';
 import { ABTEST_HELP } from './help.ts';
@@ -26,7 +25,10 @@ export async function runAbtestCommand(argv: readonly string[], place: Place): P
   sayWhenTooFew(options);
   return await interruptible(
     'abtest',
-    async (signal) => tell(await measureAbtest(options, place, signal), options, place),
+    async (signal) => {
+      if (options.load.out !== null) outFolder(place.cwd, options.load.out);
+      return tell(await measureAbtest(options, place, signal), options, place);
+    },
     () => sayWhatStays(options),
   );
 }
@@ -47,8 +49,7 @@ function sayWhatStays({ arms }: AbtestOptions): void {
 function tell(result: AbtestResult, { load }: AbtestOptions, { cwd }: Place): number {
   const json = resultJson(result, load.withCalls);
   process.stdout.write(load.json ? json : summaryText(result));
-  const folder = load.out === null ? makeRunFolder(cwd, 'abtest', new Date(result.startedAt)) : resolve(cwd, load.out);
-  mkdirSync(folder, { recursive: true });
+  const folder = load.out === null ? makeRunFolder(cwd, 'abtest', new Date(result.startedAt)) : outFolder(cwd, load.out);
   writeWhole(join(folder, 'result.json'), json);
   writeWhole(join(folder, 'report.html'), abtestPage(result));
   process.stderr.write(`headgate abtest: ${join(folder, 'report.html')}\n`);

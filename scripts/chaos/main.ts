@@ -1,10 +1,9 @@
-import { mkdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { Place } from '../load/place.ts';
 import { EXIT_FAILED } from '../../gateway/config/exit-codes.ts';
 import { interruptible } from '../program/interruptible.ts';
 import { usageProblem } from '../program/usage-problem.ts';
-import { makeRunFolder, writeWhole } from '../report/run-folder.ts';
+import { makeRunFolder, outFolder, writeWhole } from '../report/run-folder.ts';
 import { Shown } from '../report/shown.ts';
 import { CHAOS_HELP } from './help.ts';
 import { type ChaosOptions, readChaosOptions } from './options.ts';
@@ -28,6 +27,7 @@ export async function runChaosCommand(argv: readonly string[], place: Place): Pr
   if (options.list) return list();
   // At the first interruption, what is being played is played to its end.
   return await interruptible('chaos', async (signal) => {
+    if (options.out !== null) outFolder(place.cwd, options.out);
     const isGood = await (options.random === null ? table : random)(options, place, signal);
     return isGood && !signal.aborted ? 0 : EXIT_FAILED;
   });
@@ -111,8 +111,7 @@ function factsOf(
 }
 
 function tell({ out, json }: ChaosOptions, { cwd }: Place, at: Date, files: Readonly<Record<string, unknown>>, text: string): void {
-  const folder = out === null ? makeRunFolder(cwd, 'chaos', at) : resolve(cwd, out);
-  mkdirSync(folder, { recursive: true });
+  const folder = out === null ? makeRunFolder(cwd, 'chaos', at) : outFolder(cwd, out);
   for (const [name, content] of Object.entries(files))
     writeWhole(join(folder, name), typeof content === 'string' ? content : `${JSON.stringify(content, null, 2)}\n`);
   process.stdout.write(json ? `${JSON.stringify(files['result.json'], null, 2)}\n` : text);

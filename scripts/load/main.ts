@@ -1,9 +1,8 @@
-import { mkdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { EXIT_FAILED } from '../../gateway/config/exit-codes.ts';
 import { interruptible } from '../program/interruptible.ts';
 import { usageProblem } from '../program/usage-problem.ts';
-import { makeRunFolder, writeWhole } from '../report/run-folder.ts';
+import { makeRunFolder, outFolder, writeWhole } from '../report/run-folder.ts';
 import { LOAD_HELP } from './help.ts';
 import type { LoadResult } from './figures/load-result.ts';
 import { measureLoad } from './measure-load.ts';
@@ -22,14 +21,16 @@ export async function runLoadCommand(argv: readonly string[], place: Place): Pro
   }
   if (read.kind === 'usage') return usageProblem('load', read.problem);
   const { options } = read;
-  return await interruptible('load', async (signal) => tell(await measureLoad(options, place, signal), options, place));
+  return await interruptible('load', async (signal) => {
+    if (options.out !== null) outFolder(place.cwd, options.out);
+    return tell(await measureLoad(options, place, signal), options, place);
+  });
 }
 
 function tell(result: LoadResult, options: LoadOptions, { cwd }: Place): number {
   const json = resultJson(result, options.withCalls);
   process.stdout.write(options.json ? json : summaryText(result));
-  const folder = options.out === null ? makeRunFolder(cwd, 'load', new Date(result.startedAt)) : resolve(cwd, options.out);
-  mkdirSync(folder, { recursive: true });
+  const folder = options.out === null ? makeRunFolder(cwd, 'load', new Date(result.startedAt)) : outFolder(cwd, options.out);
   writeWhole(join(folder, 'result.json'), json);
   writeWhole(join(folder, 'report.html'), loadPage(result));
   process.stderr.write(`headgate load: ${join(folder, 'report.html')}\n`);

@@ -75,6 +75,9 @@ export const LOAD_FLAGS = {
 
 const USUAL_SECONDS = 30;
 const USUAL_RATE = 5;
+const MOST_CLIENTS = 100_000;
+/** Each is planned before the first is sent, and kept until the last has ended. */
+const MOST_CALLS = 10_000_000;
 
 /** Reads the command line of `headgate load`. `env` has the key where no flag has. */
 export function readLoadOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): ReadOptions {
@@ -136,8 +139,8 @@ function readSchedule(text: Text, isConstant: boolean): Schedule {
     const forMs = duration === null ? (calls === null ? USUAL_SECONDS * 1000 : Infinity) : span('duration', duration, 0);
     return {
       kind: 'clients',
-      clients: whole('clients', text('clients'), 1, 1),
-      calls: calls === null ? Infinity : whole('calls', calls, 1, 1),
+      clients: whole('clients', text('clients'), 1, 1, MOST_CLIENTS),
+      calls: calls === null ? Infinity : whole('calls', calls, 1, 1, MOST_CALLS),
       forMs,
     };
   }
@@ -169,7 +172,7 @@ function readStages(text: Text, calls: string | null, duration: string | null): 
   }
   const rate = rateOf('rate', text('rate') ?? String(USUAL_RATE), 0.001);
   if (calls !== null && duration !== null) throw new UsageError('--rate, --calls and --duration are one too many');
-  return [{ from: rate, to: rate, seconds: calls === null ? seconds : whole('calls', calls, 1, 1) / rate }];
+  return [{ from: rate, to: rate, seconds: calls === null ? seconds : whole('calls', calls, 1, 1, MOST_CALLS) / rate }];
 }
 
 function readPrompts(text: Text): PromptOptions {

@@ -1,12 +1,11 @@
-import { mkdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { EXIT_FAILED, EXIT_INVALID } from '../../gateway/config/exit-codes.ts';
 import { askedCriteria } from '../criteria/read-criteria.ts';
 import type { Place } from '../load/place.ts';
 import { interruptible } from '../program/interruptible.ts';
 import { usageProblem } from '../program/usage-problem.ts';
 import { shownSpan } from '../report/numbers.ts';
-import { makeRunFolder, writeWhole } from '../report/run-folder.ts';
+import { makeRunFolder, outFolder, writeWhole } from '../report/run-folder.ts';
 import { Shown } from '../report/shown.ts';
 import { type GateResult, runGate } from './gate.ts';
 import { GATE_HELP } from './help.ts';
@@ -33,7 +32,10 @@ export async function runGateCommand(argv: readonly string[], place: Place): Pro
     outOfService.forEach((id) => process.stderr.write(`${id} may be out of service still: headgate undrain ${id}\n`));
   return await interruptible(
     'release-gate',
-    async (signal) => tell(await runShown(options, asked, place, { signal, outOfService }).finally(tellOut), options, place),
+    async (signal) => {
+      if (options.out !== null) outFolder(place.cwd, options.out);
+      return tell(await runShown(options, asked, place, { signal, outOfService }).finally(tellOut), options, place);
+    },
     tellOut,
   );
 }
@@ -61,8 +63,7 @@ async function runShown(
 
 function tell(result: GateResult, options: GateOptions, { cwd }: Place): number {
   const json = gateJson(result);
-  const folder = options.out === null ? makeRunFolder(cwd, 'release-gate', new Date(result.startedAt)) : resolve(cwd, options.out);
-  mkdirSync(folder, { recursive: true });
+  const folder = options.out === null ? makeRunFolder(cwd, 'release-gate', new Date(result.startedAt)) : outFolder(cwd, options.out);
   writeWhole(join(folder, 'result.json'), json);
   writeWhole(join(folder, 'report.html'), gatePage(result));
   process.stdout.write(options.json ? json : `${gateVerdict(result)}\n`);

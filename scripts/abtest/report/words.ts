@@ -15,6 +15,7 @@ function signed(value: number, digits: number): string {
 
 /** The effect and its interval: times in ms, the rest in percent (of errors: of all calls). */
 export function effectText({ metric, base, effect, interval }: Comparison): string {
+  if (Number.isNaN(effect)) return `${metricName(metric)} not measured`;
   if (metric.kind !== 'time') return `${percent(effect)} ${metricName(metric)} ${bounds(interval, (value) => signed(value * 100, 1))}`;
   const ms = (share: number): string => (Number.isFinite(share) ? signed(base * share, Math.abs(base * share) < 10 ? 1 : 0) : shown(share));
   return `${metricName(metric)} ${ms(effect)} ms ${bounds(interval, ms)}`;
@@ -43,7 +44,8 @@ function armText(name: string, all: readonly Comparison[]): string {
   const different = all.filter(({ shown: is }) => is === 'better' || is === 'worse');
   // Errors that nobody judges are worth a word where there are more of them.
   const others = all.filter(
-    ({ shown: is, metric, effect }) => (is === 'none' || is === 'unknown') && (metric.kind !== 'errors' || effect !== 0),
+    ({ shown: is, metric, effect }) =>
+      (is === 'none' || is === 'unknown') && (metric.kind !== 'errors' || (effect !== 0 && !Number.isNaN(effect))),
   );
   if (different.length > 0) {
     const besides = others.length === 0 ? '' : `; no difference shown in ${others.map(({ metric }) => metricName(metric)).join(', ')}`;
@@ -107,8 +109,9 @@ function guardrailLines({ guardrail, arms }: AbtestResult): string[] {
   const measured = opinions.map(({ arm, p95Ms }) => `${arms[arm]!.name} ${shownMs(p95Ms)}`).join(', ');
   const broken = opinions.filter(({ isWithin }) => !isWithin).map(({ arm }) => arms[arm]!.name);
   const narrowed = opinions.filter((one) => one.narrowed > 0);
-  const opinion =
-    broken.length === 0
+  const opinion = opinions.some(({ p95Ms }) => Number.isNaN(p95Ms))
+    ? `not all were measured, of a guardrail of ${slo}`
+    : broken.length === 0
       ? `all keep to the guardrail's ${slo}`
       : `${broken.join(', ')} ${broken.length === 1 ? 'breaks' : 'break'} the guardrail's ${slo}, for which it narrows windows`;
   const did = narrowed.map(

@@ -83,7 +83,9 @@ export class Call implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     if (this.#reader !== null) {
       if (this.#error !== null) return this.end('broken', this.#error);
-      return this.#isDone ? this.end('ok', null) : this.end('broken', 'no_end');
+      if (!this.#isDone) return this.end('broken', 'no_end');
+      // As vllm bench serve has it: there is no time to a first token that never came.
+      return this.#tokensAt.length === 0 ? this.end('broken', 'no_token') : this.end('ok', null);
     }
     const body = this.#body();
     if (this.#status !== 200) return this.end(this.#status === 429 || this.#status === 503 ? 'refused' : 'failed', errorCodeOf(body));

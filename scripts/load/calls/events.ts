@@ -42,10 +42,23 @@ export function factsOf(data: string): EventFacts {
   const { choices, error } = (body ?? {}) as { readonly choices?: unknown; readonly error?: unknown };
   return {
     isDone: false,
-    hasChoice: Array.isArray(choices) && choices.length > 0,
+    hasChoice: Array.isArray(choices) && isPiece(choices[0]),
     usage: usageOf(body),
     error: error === undefined || error === null ? null : errorCodeOf(body),
   };
+}
+
+/** Text, or what has changed of a message. */
+function isPiece(choice: unknown): boolean {
+  const { text, delta } = (choice ?? {}) as { readonly text?: unknown; readonly delta?: unknown };
+  return typeof text === 'string' || (typeof delta === 'object' && delta !== null);
+}
+
+/** More tokens than any answer has, or what is no count, is no usage. */
+const MOST_TOKENS = 1e8;
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= MOST_TOKENS;
 }
 
 /** The counts of an answer or of an event, by OpenAI's names; null where it has none. */
@@ -60,7 +73,9 @@ export function usageOf(body: unknown): Usage | null {
     | undefined;
   if (typeof usage !== 'object' || usage === null) return null;
   const { prompt_tokens = 0, completion_tokens = 0, prompt_tokens_details: details } = usage;
-  return { inputTokens: prompt_tokens, outputTokens: completion_tokens, cachedTokens: details?.cached_tokens ?? 0 };
+  const cached = details?.cached_tokens ?? 0;
+  if (![prompt_tokens, completion_tokens, cached].every(isCount)) return null;
+  return { inputTokens: prompt_tokens, outputTokens: completion_tokens, cachedTokens: cached };
 }
 
 /** The code of an error of OpenAI's shape, or its type; never what a message says. */

@@ -5,13 +5,21 @@ import type { Observed } from '../../../gateway/canary/sample.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
 
 const CRITERIA = presetCriteria('team');
-const NONE: Observed = { ok: 0, failed: 0, ttft: [], tpot: [], e2e: [], unheard: [], unended: [] };
+const NONE: Observed = { ok: 0, failed: 0, streams: 0, mute: 0, ttft: [], tpot: [], e2e: [], unheard: [], unended: [] };
 
 /** Calls whose times are drawn from a wide distribution about `median`. */
 function calls(count: number, median: number, seed: number, failed = 0): Observed {
   const random = seededRandom(seed);
   const drawn = () => Array.from({ length: count }, () => median * Math.exp(random.next() - 0.5 + random.next() - 0.5));
-  return { ...NONE, ok: count, failed, ttft: drawn(), tpot: drawn().map((ms) => ms / 10), e2e: drawn().map((ms) => ms * 10) };
+  return {
+    ...NONE,
+    ok: count,
+    failed,
+    streams: count,
+    ttft: drawn(),
+    tpot: drawn().map((ms) => ms / 10),
+    e2e: drawn().map((ms) => ms * 10),
+  };
 }
 
 describe('a canary that is as good as the others', () => {
@@ -28,12 +36,25 @@ describe('a canary that is as good as the others', () => {
     expect(faultsOf(calls(20, 50, 1, 2), calls(180, 50, 2), CRITERIA, SURE.during)).toEqual([]);
   });
 
+  test('is not blamed for a stream without a token, nor for many where the others have as many', () => {
+    const mute = (of: Observed, count: number): Observed => ({ ...of, mute: count, ttft: of.ttft.slice(count) });
+    expect(faultsOf(mute(calls(20, 50, 1), 1), calls(180, 50, 2), CRITERIA, SURE.atEnd)).toEqual([]);
+    expect(faultsOf(mute(calls(20, 50, 1), 12), mute(calls(180, 50, 2), 100), CRITERIA, SURE.atEnd)).toEqual([]);
+  });
+
   test('is not blamed for a limit that the others do not keep to either', () => {
     expect(faultsOf(calls(200, 500, 1), calls(200, 500, 2), CRITERIA, SURE.atEnd)).toEqual([]);
   });
 });
 
 describe('a canary that is worse', () => {
+  test('is found out when its streams end well and say nothing', () => {
+    const empty: Observed = { ...NONE, ok: 10, streams: 10, mute: 10, e2e: Array.from({ length: 10 }, () => 5) };
+    expect(faultsOf(empty, calls(90, 50, 2), CRITERIA, SURE.during)).toEqual([
+      '10 of its 10 streams ended without a token, and 0 of 90 at the others.',
+    ]);
+  });
+
   test('is found out after some calls', () => {
     const [first] = faultsOf(calls(10, 500, 1), calls(90, 50, 2), CRITERIA, SURE.during);
     expect(first).toMatch(

@@ -168,4 +168,5 @@ test.each([
   { owner: 'a', settings: [] },
   { owner: 'a', settings: {} },
   { owner: 'a\nb', end: true },
+  { owner: 'a', settings: {}, seconds: 3, end: 'yes' },
 ])('%j is no order', (body) => expect(readTrialOrder(body)).toBeTypeOf('string'));
