@@ -138,8 +138,15 @@ async function runSchedule(schedule: Schedule, stage: Stage, firstSeed: number, 
   }
   const calls = stage.calls.slice(from);
   const terms = { limitMs: HASTY_LIMIT_MS, statuses: STATUSES, killed: [], refusing: [], spoilt };
+  // Two workers that die with a call are two witnesses against it, though here it was chance.
+  const isAccused = ({ id, status }: CallSeen): boolean => status === 422 && stage.a.asked.has(id) && stage.b.asked.has(id);
   notes.push(
-    ...breaches(calls, stage.gateway.ended, terms),
+    ...breaches(
+      calls.filter((call) => !isAccused(call)),
+      stage.gateway.ended,
+      terms,
+    ),
+    ...breaches(calls.filter(isAccused), stage.gateway.ended, { ...terms, statuses: [422] }),
     ...notDoubled(calls, [stage.a.asked, stage.b.asked]),
     ...stage.log.internalErrors.splice(0),
   );
