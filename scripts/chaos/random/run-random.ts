@@ -138,8 +138,8 @@ async function runSchedule(schedule: Schedule, stage: Stage, firstSeed: number, 
   }
   const calls = stage.calls.slice(from);
   const terms = { limitMs: HASTY_LIMIT_MS, statuses: STATUSES, killed: [], refusing: [], spoilt };
-  // Two workers that die with a call are two witnesses against it, though here it was chance.
-  const isAccused = ({ id, status }: CallSeen): boolean => status === 422 && stage.a.asked.has(id) && stage.b.asked.has(id);
+  // Two workers that die with a call are two witnesses against it, though here it was chance; what dies early has not noted its mark.
+  const isAccused = ({ id, status }: CallSeen): boolean => status === 422 && (stage.log.attempts.get(id) ?? 0) > 1;
   notes.push(
     ...breaches(
       calls.filter((call) => !isAccused(call)),
