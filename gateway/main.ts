@@ -282,6 +282,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
   });
   const { door } = heldKeys;
+  /** Their file may have changed since it was read for these settings, and is none of a trial's. */
+  const withHeldKeys = (of: LoadedSettings): LoadedSettings => ({ ...of, keys: heldKeys.keys });
   const guesses = new Guesses(clock, kin?.beginning.count);
   // Apart, so that wrong keys of clients keep no operator out.
   const mistakes = new Guesses(clock, kin?.beginning.count);
@@ -408,9 +410,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   function obeyTrial(order: TrialOrder): ReloadAnswer {
     const read = trials.obey(loaded, order);
-    // Files are none of a trial's: the keys of theirs may have changed since they were read for the settings.
-    if (read.ok) adopt({ ...read.loaded, keys: heldKeys.keys }, read.changed);
-    else if (order.kind === 'end') tellTrialStays(log, order.owner, read.problems);
+    if (read.ok) adopt(withHeldKeys(read.loaded), read.changed);
+    else if (order.kind === 'end' && trials.owner === order.owner) tellTrialStays(log, order.owner, read.problems);
     if (read.ok) tellTrial(log, order.owner, order.kind === 'try' ? order.seconds : null, read.changed);
     return reloadAnswer(read);
   }
@@ -478,7 +479,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   kin?.lend({
     adopt(next, changed, isTrial) {
       if (!isTrial) metrics.ledger.lastReloadOk = next !== null;
-      if (next !== null) adopt(isTrial ? { ...next, keys: heldKeys.keys } : next, changed);
+      if (next !== null) adopt(isTrial ? withHeldKeys(next) : next, changed);
     },
     follow: (worker, finding) => dispatch.follow(worker, finding),
     stored: (answer, place) => dispatch.answers.take(answer, place),
@@ -530,7 +531,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const bundles = new BundleDesk(clock, () =>
     gatewayBundle({
       ...{ clock, stateDir, snapshot, place: database, env: systemInput().env, adminKey: operatorKey, ...page, status },
-      loaded: () => ({ ...loaded, keys: heldKeys.keys }),
+      loaded: () => withHeldKeys(loaded),
       canary: () => canary.status(),
       storeUp: figures.storeUp,
       batches: records && (options.batchRecords ?? records.batches),

@@ -34,7 +34,7 @@ export function bounded(value: unknown, bytes: number): { readonly value: unknow
   function copy(each: unknown, before: number, depth: number): unknown {
     if (typeof each !== 'object' || each === null) {
       const leaf = typeof each === 'string' ? shortened(each) : (each ?? null);
-      if (leaf !== each) isCut ||= typeof each === 'string';
+      if (typeof each === 'string' && leaf !== each) isCut = true;
       return take(before + jsonBytes(leaf)) ? leaf : NO_ROOM;
     }
     const isList = Array.isArray(each);

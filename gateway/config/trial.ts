@@ -46,6 +46,11 @@ export class Trials {
     this.#onOver = onOver;
   }
 
+  /** Who tries settings now; null: nobody. */
+  get owner(): string | null {
+    return this.#held?.owner ?? null;
+  }
+
   /** For a reload: the files are read. What is tried stays. Never throws. */
   reload(before: LoadedSettings): Reload {
     const result = readAnew(before, { ...this.#with(this.#held?.tried ?? [], true), examine: this.#reading.examine });

@@ -58,6 +58,6 @@ export class EndedRing {
 
   /** Oldest first. @param most how many at most */
   last(most: number): Slot[] {
-    return this.#slots.toSorted((a, b) => a.number - b.number).slice(-most);
+    return [...this.#slots.slice(this.#next), ...this.#slots.slice(0, this.#next)].slice(-most);
   }
 }

@@ -43,7 +43,7 @@ export class SharedSettings {
     if (read.ok) {
       await this.#adopt(read, true);
       tellTrial(this.#options.log, order.owner, order.kind === 'try' ? order.seconds : null, read.changed);
-    } else if (order.kind === 'end') tellTrialStays(this.#options.log, order.owner, read.problems);
+    } else if (order.kind === 'end' && this.#trials.owner === order.owner) tellTrialStays(this.#options.log, order.owner, read.problems);
     return reloadAnswer(read);
   }
 

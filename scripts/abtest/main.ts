@@ -1,9 +1,8 @@
-import { join } from 'node:path';
 import { EXIT_FAILED } from '../../gateway/config/exit-codes.ts';
 import type { Place } from '../load/place.ts';
 import { interruptible } from '../program/interruptible.ts';
 import { usageProblem } from '../program/usage-problem.ts';
-import { makeRunFolder, outFolder, writeWhole } from '../report/run-folder.ts';
+import { makeRunFolder, outFolder, writeReport } from '../report/run-folder.ts';
 import { fewestBlocksOf } from './figures/comparison.ts';
 import { type AbtestResult, isValid } from './figures/result.ts';
 import { ABTEST_HELP } from './help.ts';
@@ -50,8 +49,6 @@ function tell(result: AbtestResult, { load }: AbtestOptions, { cwd }: Place): nu
   const json = resultJson(result, load.withCalls);
   process.stdout.write(load.json ? json : summaryText(result));
   const folder = load.out === null ? makeRunFolder(cwd, 'abtest', new Date(result.startedAt)) : outFolder(cwd, load.out);
-  writeWhole(join(folder, 'result.json'), json);
-  writeWhole(join(folder, 'report.html'), abtestPage(result));
-  process.stderr.write(`headgate abtest: ${join(folder, 'report.html')}\n`);
+  writeReport('abtest', folder, json, abtestPage(result));
   return isValid(result) ? 0 : EXIT_FAILED;
 }

@@ -107,8 +107,7 @@ async function openTrial(
 ): Promise<Tried | null> {
   const paths = Object.keys(arms[0]!.settings ?? {});
   if (paths.length === 0 || own === null) return null;
-  const found = await place.findAdmin(load.where, own);
-  const door = adminKey === null ? found : { ...found, key: adminKey };
+  const door = await place.findAdmin(load.where, own, adminKey);
   const trial = new Trial(door, `abtest-${randomBytes(4).toString('hex')}`);
   try {
     const view = await viewOf(door, paths);

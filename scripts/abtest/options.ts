@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { LOAD_FLAGS, type LoadOptions, readLoadOptions } from '../load/options.ts';
-import { number, readUrl, span, UsageError, whole } from '../program/flags.ts';
+import { number, type Read, readUrl, span, UsageError, whole } from '../program/flags.ts';
 import { type Arm, armsOfModels, armsOfSettings, armsOfUrls, type SettingValues } from './design/arm.ts';
 import { CALLS_OF_A_SLOT } from './design/prompts.ts';
 import { type Metric, metricKey, readMetric } from './figures/metric.ts';
@@ -20,11 +20,6 @@ export interface AbtestOptions {
   readonly load: LoadOptions;
 }
 
-type ReadOptions =
-  | { readonly kind: 'options'; readonly options: AbtestOptions }
-  | { readonly kind: 'help' }
-  | { readonly kind: 'usage'; readonly problem: string };
-
 const OWN = ['window', 'set', 'models', 'urls', 'slot', 'slots', 'duration', 'settle', 'judge', 'confidence', 'admin-key'] as const;
 /** Loads that are one whole, and cannot be had again for each arm. */
 const WHOLE_LOADS: ReadonlySet<string> = new Set(['trace', 'speed', 'ramp', 'steps', 'calls']);
@@ -35,7 +30,7 @@ const MOST_SLOT_MS = 30 * 60_000;
 const LEAST_SLOT_MS = 100;
 
 /** Reads the command line. Flags that it does not know are those of `headgate load`. */
-export function readAbtestOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): ReadOptions {
+export function readAbtestOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Read<AbtestOptions> {
   try {
     const { own, rest } = parted(argv);
     const foreign = rest.map((word) => word.split('=')[0]!).find((word) => word.startsWith('--') && WHOLE_LOADS.has(word.slice(2)));

@@ -20,5 +20,5 @@ is sent to workers more often than it may be tried. A row shows that its fault h
 
 What needs a program that is not on this machine (Redis, PostgreSQL, openssl) or a right that this user has not is skipped by name.
 
-Exit codes: 0 nothing was broken, 1 something was (or could not be played, or was interrupted), 2 wrong usage, 130 interrupted twice.
+Exit codes: 0 nothing was broken, 1 something was (or nothing was met, or could not be played, or it was interrupted), 2 wrong usage, 130 interrupted twice.
 `;

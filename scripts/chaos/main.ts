@@ -92,7 +92,8 @@ async function random(options: ChaosOptions, place: Place, signal: AbortSignal):
   const facts = factsOf(options, place, startedAt, machine, performance.now() - begun, signal);
   const seeds = schedules.filter(({ notes }) => notes.length > 0).map(({ schedule }) => schedule.seed);
   const amount = `${all.calls.toLocaleString('en')} calls and ${all.lines} lines of batches, struck ${all.struck.toLocaleString('en')}×`;
-  const outcome = seeds.length === 0 ? 'nothing was broken' : `broken by the seeds ${seeds.join(', ')}`;
+  const unbroken = all.struck > 0 ? 'nothing was broken' : 'no fault has met anything, which shows nothing';
+  const outcome = seeds.length === 0 ? unbroken : `broken by the seeds ${seeds.join(', ')}`;
   const unplayed = failures.map((failure) => `Not played ${failure}\n`).join('');
   const text = `${all.done} random schedules (seeds from ${seed}), ${amount}: ${outcome}.\n${unplayed}`;
   tell(options, place, startedAt, { 'result.json': { kind: 'chaos-random', ...facts, schedules, failures } }, text);

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { UsageError, whole } from '../program/flags.ts';
+import { type Read, UsageError, whole } from '../program/flags.ts';
 
 /** What the command line asks for. */
 export interface ChaosOptions {
@@ -15,11 +15,6 @@ export interface ChaosOptions {
   readonly out: string | null;
   readonly json: boolean;
 }
-
-type Read =
-  | { readonly kind: 'options'; readonly options: ChaosOptions }
-  | { readonly kind: 'help' }
-  | { readonly kind: 'usage'; readonly problem: string };
 
 const FLAGS = {
   rows: { type: 'string' },
@@ -37,7 +32,7 @@ const MOST_AT_ONCE = 16;
 const USUAL_AT_ONCE = 4;
 
 /** Reads the command line of `headgate chaos`. `known`: the names of all rows; `quick`: those of a quick look. */
-export function readChaosOptions(argv: readonly string[], known: readonly string[], quick: readonly string[]): Read {
+export function readChaosOptions(argv: readonly string[], known: readonly string[], quick: readonly string[]): Read<ChaosOptions> {
   try {
     const { values } = parseArgs({ args: [...argv], options: FLAGS });
     if (values.help === true) return { kind: 'help' };

@@ -1,8 +1,7 @@
-import { join } from 'node:path';
 import { EXIT_FAILED } from '../../gateway/config/exit-codes.ts';
 import { interruptible } from '../program/interruptible.ts';
 import { usageProblem } from '../program/usage-problem.ts';
-import { makeRunFolder, outFolder, writeWhole } from '../report/run-folder.ts';
+import { makeRunFolder, outFolder, writeReport } from '../report/run-folder.ts';
 import { LOAD_HELP } from './help.ts';
 import type { LoadResult } from './figures/load-result.ts';
 import { measureLoad } from './measure-load.ts';
@@ -31,8 +30,6 @@ function tell(result: LoadResult, options: LoadOptions, { cwd }: Place): number 
   const json = resultJson(result, options.withCalls);
   process.stdout.write(options.json ? json : summaryText(result));
   const folder = options.out === null ? makeRunFolder(cwd, 'load', new Date(result.startedAt)) : outFolder(cwd, options.out);
-  writeWhole(join(folder, 'result.json'), json);
-  writeWhole(join(folder, 'report.html'), loadPage(result));
-  process.stderr.write(`headgate load: ${join(folder, 'report.html')}\n`);
+  writeReport('load', folder, json, loadPage(result));
   return result.wasInterrupted || result.validity.problems.length > 0 ? EXIT_FAILED : 0;
 }

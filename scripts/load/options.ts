@@ -4,7 +4,7 @@ import type { Endpoint } from './calls/target.ts';
 import { readSlo, type Slo } from './figures/slo.ts';
 import { type Lengths, readLengths } from './workload/lengths.ts';
 import type { RateStage } from './workload/rate.ts';
-import { number, oneOf, readUrl, span, UsageError, whole } from '../program/flags.ts';
+import { number, oneOf, type Read, readUrl, span, UsageError, whole } from '../program/flags.ts';
 
 /** What the command line asks for; nothing of it has been looked up yet. */
 export interface LoadOptions {
@@ -51,11 +51,6 @@ export type PromptOptions =
     }
   | { readonly kind: 'file'; readonly file: string };
 
-type ReadOptions =
-  | { readonly kind: 'options'; readonly options: LoadOptions }
-  | { readonly kind: 'help' }
-  | { readonly kind: 'usage'; readonly problem: string };
-
 const VALUES = [
   'rate ramp steps clients duration calls burstiness most-at-once trace speed input output prefix-groups prefix-tokens prompts model endpoint',
   'extra timeout cancel warmup seed slo label out key config host port',
@@ -76,11 +71,13 @@ export const LOAD_FLAGS = {
 const USUAL_SECONDS = 30;
 const USUAL_RATE = 5;
 const MOST_CLIENTS = 100_000;
+/** Calls under way, unless --most-at-once says otherwise. */
+export const MOST_AT_ONCE = 100_000;
 /** Each is planned before the first is sent, and kept until the last has ended. */
 const MOST_CALLS = 10_000_000;
 
 /** Reads the command line of `headgate load`. `env` has the key where no flag has. */
-export function readLoadOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): ReadOptions {
+export function readLoadOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Read<LoadOptions> {
   try {
     const { values, positionals } = parseArgs({ args: [...argv], options: LOAD_FLAGS, allowPositionals: true });
     const given = values as Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
@@ -129,7 +126,7 @@ type Text = (name: string) => string | null;
 function readSchedule(text: Text, isConstant: boolean): Schedule {
   const ways = ['rate', 'ramp', 'steps', 'clients', 'trace'].filter((name) => text(name) !== null);
   if (ways.length > 1) throw new UsageError(`--${ways.join(' and --')} are different loads; choose one`);
-  const mostAtOnce = whole('most-at-once', text('most-at-once'), 100_000, 1);
+  const mostAtOnce = whole('most-at-once', text('most-at-once'), MOST_AT_ONCE, 1);
   const [calls, duration] = [text('calls'), text('duration')];
   if (text('trace') !== null) {
     if (calls !== null || duration !== null) throw new UsageError('a trace has its own length; --speed makes it faster');

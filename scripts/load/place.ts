@@ -15,9 +15,10 @@ export interface Place {
   findGateway(where: readonly string[]): Promise<string>;
   /**
    * Where operators are heard of the gateway whose API is at `base`, by the flags of the settings that say where. The key of this folder is
-   * for the gateway of this folder only. @throws Error in words when there is a key that cannot be read
+   * for the gateway of this folder only. `given`: the key to use instead; null: none was named. @throws Error in words when there is a key that
+   * cannot be read, and it is needed
    */
-  findAdmin(where: readonly string[], base: string): Promise<AdminDoor>;
+  findAdmin(where: readonly string[], base: string, given: string | null): Promise<AdminDoor>;
   /** The machine it runs on. */
   machine(): Readonly<Record<string, string | number>>;
 }

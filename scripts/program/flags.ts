@@ -3,6 +3,12 @@ import { readSpan } from './span.ts';
 /** What is wrong with a command line, in words. */
 export class UsageError extends Error {}
 
+/** What a program reads of its command line. */
+export type Read<Options> =
+  | { readonly kind: 'options'; readonly options: Options }
+  | { readonly kind: 'help' }
+  | { readonly kind: 'usage'; readonly problem: string };
+
 const WEEK_MS = 7 * 86_400_000;
 
 /** A time in milliseconds, of a flag that may be left out. @throws UsageError */

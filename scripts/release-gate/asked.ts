@@ -1,4 +1,4 @@
-import { request } from 'undici';
+import { askServer, type ServerAnswer } from '../load/calls/ask-server.ts';
 import type { AdminDoor } from '../load/place.ts';
 
 /** What is asked of the gateway beside calls. Throws for nothing but what is said. */
@@ -14,21 +14,17 @@ export interface Asked {
   tell(worker: string, verb: 'drain' | 'undrain'): Promise<void>;
 }
 
-const LIMIT_MS = 10_000;
-
 /** Asks the gateway at `base` with a client's key, and its operator's side at `admin`. */
 export function askedOf(base: string, key: string | null, admin: AdminDoor): Asked {
   const root = base.replace(/\/(v1\/?)?$/, '');
   const own: AdminDoor = { base: root, key };
-  const ask = async (path: string, by: AdminDoor, method: 'GET' | 'POST' = 'GET'): Promise<{ status: number; text: string }> => {
-    const headers = by.key === null ? {} : { authorization: `Bearer ${by.key}` };
-    const { statusCode, body } = await request(by.base + path, { method, headers, signal: AbortSignal.timeout(LIMIT_MS) });
-    return { status: statusCode, text: await body.text() };
+  const ask = (path: string, by: AdminDoor, method: 'GET' | 'POST' = 'GET'): Promise<ServerAnswer> =>
+    askServer(by.base + path, { key: by.key, method });
+  const page = async (path: string, by: AdminDoor): Promise<ServerAnswer | null> => {
+    const answer = await ask(path, by).catch(() => null);
+    return answer?.status === 200 ? answer : null;
   };
-  const json = async <T>(path: string, by: AdminDoor): Promise<T | null> => {
-    const { status, text } = await ask(path, by).catch(() => ({ status: 0, text: '' }));
-    return status === 200 ? (parsed(text) as T | null) : null;
-  };
+  const json = async <T>(path: string, by: AdminDoor): Promise<T | null> => ((await page(path, by))?.body ?? null) as T | null;
   return {
     hasAdmin: admin.key !== null,
     async inFlight() {
@@ -36,15 +32,15 @@ export function askedOf(base: string, key: string | null, admin: AdminDoor): Ask
       return stats?.workers?.reduce((sum, { in_flight: calls = 0 }) => sum + calls, 0) ?? null;
     },
     async process() {
-      const { status, text } = await ask('/metrics', admin.key === null ? own : admin).catch(() => ({ status: 0, text: '' }));
-      return status === 200 ? processIn(text) : null;
+      const metrics = await page('/metrics', admin.key === null ? own : admin);
+      return metrics && processIn(metrics.text);
     },
     async workers() {
       return (await json<{ workers?: { id: string; state: string }[] }>('/admin/status', admin))?.workers ?? [];
     },
     async tell(worker, verb) {
-      const { status, text } = await ask(`/admin/workers/${encodeURIComponent(worker)}/${verb}`, admin, 'POST');
-      const { error } = (parsed(text) ?? {}) as { error?: { message?: string } };
+      const { status, body } = await ask(`/admin/workers/${encodeURIComponent(worker)}/${verb}`, admin, 'POST');
+      const { error } = (body ?? {}) as { error?: { message?: string } };
       if (status >= 300) throw new Error(error?.message ?? `the gateway answered with status ${status}`);
     },
   };
@@ -60,12 +56,4 @@ export function processIn(page: string): { readonly rssBytes: number; readonly f
   };
   const rssBytes = sum('process_resident_memory_bytes');
   return rssBytes === null ? null : { rssBytes, files: sum('process_open_fds') };
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -63,8 +63,8 @@ export async function runGate(
   if (model === undefined) throw new Error(`${base} serves no model yet; name one: --model ID.`);
   const target: Target = { base, endpoint: 'chat', model, stream: true, headers, extra: {}, timeoutMs: CALL_LIMIT_MS };
   const { input, output, seed, scale, soakMs, floodKey, adminKey } = options;
-  const door = await place.findAdmin(options.where, base);
-  const asked = askedOf(base, options.key, adminKey === null ? door : { ...door, key: adminKey });
+  const door = await place.findAdmin(options.where, base, adminKey);
+  const asked = askedOf(base, options.key, door);
   const prompts = syntheticPrompts({ input, output, prefixGroups: 0, prefixTokens: 0 }, seed);
   const ground = new Ground({ target, prompts, seed, criteria, scale, soakMs, asked, floodKey, outOfService, signal, show });
   const capacity = options.capacity === null ? await measureCapacity(ground) : ({ rate: options.capacity, given: true } as const);

@@ -34,5 +34,6 @@ Whom:
   --admin-key KEY       the gateway's; that of the gateway here is found
   --config, --host, --port  where the gateway of this machine is looked for
 
-Exit codes: 0 it may be released, 1 it may not (or nothing could be told, or it was interrupted), 2 wrong usage, 64 wrong criteria.
+Exit codes: 0 it may be released, 1 it may not (or nothing could be told, or it was interrupted), 2 wrong usage, 64 wrong criteria,
+130 interrupted twice.
 `;

@@ -1,11 +1,10 @@
-import { join } from 'node:path';
 import { EXIT_FAILED, EXIT_INVALID } from '../../gateway/config/exit-codes.ts';
 import { askedCriteria } from '../criteria/read-criteria.ts';
 import type { Place } from '../load/place.ts';
 import { interruptible } from '../program/interruptible.ts';
 import { usageProblem } from '../program/usage-problem.ts';
 import { shownSpan } from '../report/numbers.ts';
-import { makeRunFolder, outFolder, writeWhole } from '../report/run-folder.ts';
+import { makeRunFolder, outFolder, writeReport } from '../report/run-folder.ts';
 import { Shown } from '../report/shown.ts';
 import { type GateResult, runGate } from './gate.ts';
 import { GATE_HELP } from './help.ts';
@@ -64,9 +63,7 @@ async function runShown(
 function tell(result: GateResult, options: GateOptions, { cwd }: Place): number {
   const json = gateJson(result);
   const folder = options.out === null ? makeRunFolder(cwd, 'release-gate', new Date(result.startedAt)) : outFolder(cwd, options.out);
-  writeWhole(join(folder, 'result.json'), json);
-  writeWhole(join(folder, 'report.html'), gatePage(result));
+  writeReport('release-gate', folder, json, gatePage(result));
   process.stdout.write(options.json ? json : `${gateVerdict(result)}\n`);
-  process.stderr.write(`headgate release-gate: ${join(folder, 'report.html')}\n`);
   return mayRelease(result) ? 0 : EXIT_FAILED;
 }

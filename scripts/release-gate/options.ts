@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { nearestName } from '../../gateway/config/schema/nearest-name.ts';
 import { keyOf, lengths, whereOf } from '../load/options.ts';
 import type { Lengths } from '../load/workload/lengths.ts';
-import { number, readUrl, span, UsageError, whole } from '../program/flags.ts';
+import { number, type Read, readUrl, span, UsageError, whole } from '../program/flags.ts';
 import { isProfile, PROFILE_NAMES, type ProfileName } from './profile-names.ts';
 
 /** What the command line asks for; nothing of it has been looked up yet. */
@@ -30,11 +30,6 @@ export interface GateOptions {
   readonly json: boolean;
 }
 
-type ReadOptions =
-  | { readonly kind: 'options'; readonly options: GateOptions }
-  | { readonly kind: 'help' }
-  | { readonly kind: 'usage'; readonly problem: string };
-
 const QUICK = 0.15;
 const SOAK_MS = 1_800_000;
 const QUICK_SOAK_MS = 60_000;
@@ -47,7 +42,7 @@ const FLAGS = {
 } as const;
 
 /** Reads the command line of `headgate release-gate`. `env` has the keys where no flag has. */
-export function readGateOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): ReadOptions {
+export function readGateOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Read<GateOptions> {
   try {
     const { values, positionals } = parseArgs({ args: [...argv], options: FLAGS, allowPositionals: true });
     const given = values as Readonly<Record<string, string | boolean | undefined>>;

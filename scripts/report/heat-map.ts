@@ -4,9 +4,9 @@ import { escaped } from './escape.ts';
 export interface HeatCell {
   /** What is written into it, a line each, two at most. */
   readonly lines: readonly string[];
-  /** How strong it is coloured; null: it has no value, and is hatched. */
+  /** How strong it is coloured; null: it has none, and is an empty box. */
   readonly value: number | null;
-  /** `best` has a frame, `bad` is crossed out in the colour of what went wrong, `none` was not looked at. */
+  /** `best` has a frame, `bad` an edge in the colour of what went wrong, `none`, which was not looked at, a dashed one. */
   readonly mark?: 'best' | 'bad' | 'none';
   /** For whoever points at it. */
   readonly hint?: string;

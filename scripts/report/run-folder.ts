@@ -31,6 +31,13 @@ function makeEach(folder: string): void {
   mkdirSync(folder);
 }
 
+/** Writes result and report of the program `name`, and says where they lie. @throws Error with the system's code */
+export function writeReport(name: string, folder: string, json: string, page: string): void {
+  writeWhole(join(folder, 'result.json'), json);
+  writeWhole(join(folder, 'report.html'), page);
+  process.stderr.write(`headgate ${name}: ${join(folder, 'report.html')}\n`);
+}
+
 /** Writes a file whole or not at all: a run that is killed leaves no half of a result. @throws Error with the system's code */
 export function writeWhole(path: string, content: string): void {
   writeFileSync(`${path}.part`, content);

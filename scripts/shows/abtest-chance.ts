@@ -1,6 +1,6 @@
 import { type Comparison, comparePairs, type Judging } from '../abtest/figures/comparison.ts';
 import type { Metric } from '../abtest/figures/metric.ts';
-import { gamma, normal } from '../load/workload/distributions.ts';
+import { exponential, normal } from '../load/workload/distributions.ts';
 import { seeded, type Uniform } from '../load/workload/seeded.ts';
 
 const TTFT: Metric = { kind: 'time', time: 'ttft', shape: 'p95' };
@@ -9,14 +9,10 @@ const METRICS: readonly Metric[] = [TTFT, { kind: 'time', time: 'e2e', shape: 'p
 /** How the figures of one slot scatter: as the logarithm of a time, of deviation 1 where it has one. */
 export const TAILS = {
   'lognormal, of deviation 1': normal,
-  'with tails of Student’s t of 2 degrees': (uniform: Uniform): number => normal(uniform) / Math.sqrt(exponentialMean(uniform)),
+  'with tails of Student’s t of 2 degrees': (uniform: Uniform): number => normal(uniform) / Math.sqrt(exponential(uniform)),
   'with tails of Cauchy': (uniform: Uniform): number => Math.tan(Math.PI * (uniform() - 0.5)),
   'one slot of eight ten times as slow': (uniform: Uniform): number => 0.1 * normal(uniform) + (uniform() < 0.125 ? Math.log(10) : 0),
 } as const;
-
-function exponentialMean(uniform: Uniform): number {
-  return gamma(uniform, 1);
-}
 
 export interface MadeTest {
   readonly arms: number;

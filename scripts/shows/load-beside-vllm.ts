@@ -66,7 +66,9 @@ async function byVllm({ command, model }: VllmEnvironment, base: string): Promis
     const args = ['bench', 'serve', ...where, ...what, ...pace, ...out, '--result-filename', 'result.json'];
     const { code, output } = await runCommand(command, args, { limitMs: LIMIT_MS });
     if (code !== 0) throw new Error(`vllm bench serve ended with ${code}: ${output.slice(-500)}`);
-    return JSON.parse(readFileSync(join(folder, 'result.json'), 'utf8')) as Figures;
+    const result = JSON.parse(readFileSync(join(folder, 'result.json'), 'utf8')) as Figures & { readonly completed: number };
+    if (result.completed !== CALLS) throw new Error(`vllm bench serve had ${result.completed} of ${CALLS} calls answered`);
+    return result;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -81,6 +83,8 @@ async function byUs(base: string): Promise<Figures> {
     prompts: syntheticPrompts({ ...length, prefixGroups: 0, prefixTokens: 1 }, 1),
     ...{ seed: 1, cancelShare: 0 },
   });
+  const answered = records.filter(({ outcome }) => outcome === 'ok').length;
+  if (answered !== records.length) throw new Error(`headgate load had ${answered} of ${records.length} calls answered`);
   return figuresOf(records.map(ttftOf), records.map(tpotOf));
 }
 

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { askState } from '../../gateway/link/ask-state.ts';
 import type { SupervisorSnapshot } from '../../gateway/link/snapshot.ts';
-import { sweep } from './left-behind.ts';
+import { clear } from './left-behind.ts';
 import { freePort } from './own-ports.ts';
 
 export { kill, workingIn } from './left-behind.ts';
@@ -90,8 +90,7 @@ export class Scene implements Disposable {
 
   #end(): void {
     // Engines that sleep, and what they have started, too: all of them work in this folder.
-    sweep(this.folder);
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+    clear({ folder: this.folder });
   }
 }
 

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { kill, say, until, workingIn } from './scene.ts';
+import { clear } from './left-behind.ts';
+import { say, until, workingIn } from './scene.ts';
 
 const CLI = fileURLToPath(new URL('../headgate.ts', import.meta.url));
 const MODELS: Readonly<Record<string, string>> = { t4: 'qwen2.5-14b-instruct', 'rtx-4080': 'gemma-3-12b-it' };
@@ -72,8 +73,7 @@ async function showCard(card: string): Promise<boolean> {
     for (const [isSo, text] of findings) say(`  ${isSo ? 'yes' : 'NO '}  ${text}`);
     return findings.every(([isSo]) => isSo);
   } finally {
-    for (const pid of workingIn(folder)) kill(pid);
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    clear({ folder });
   }
 }
 

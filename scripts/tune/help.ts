@@ -38,5 +38,5 @@ The run:
   --config, --model, --profile, --engine   as for "headgate serve"
 
 It needs the card for itself: no supervisor may run in this folder. Ctrl-C stops the engine and leaves what was measured.
-Exit codes: 0 a best point was found, 1 none (or interrupted), 2 wrong usage, 64 settings invalid, 130 interrupted twice.
+Exit codes: 0 a best point was found, 1 none (or its tuning does not serve, or interrupted), 2 wrong usage, 64 settings invalid, 130 interrupted twice.
 `;

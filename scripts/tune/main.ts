@@ -7,7 +7,7 @@ import { planLoad } from '../load/plan-load.ts';
 import { readCommandLine } from '../commands/line/command-line.ts';
 import { interruptible } from '../program/interruptible.ts';
 import { usageProblem } from '../program/usage-problem.ts';
-import { writeWhole } from '../report/run-folder.ts';
+import { writeReport, writeWhole } from '../report/run-folder.ts';
 import { shown, shownMs } from '../report/numbers.ts';
 import { pointsOf } from './grid/axes.ts';
 import { bestOf } from './grid/best.ts';
@@ -80,9 +80,7 @@ async function run(ground: Ground, options: TuneOptions, place: Place, signal: A
   };
   const json = tuneJson(found);
   process.stdout.write(options.json ? json : tuneText(found));
-  writeWhole(join(folder, 'result.json'), json);
-  writeWhole(join(folder, 'report.html'), tunePage(found));
-  process.stderr.write(`headgate tune: ${join(folder, 'report.html')}\n`);
+  writeReport('tune', folder, json, tunePage(found));
   return best === null || wasInterrupted || (overlay?.problem ?? null) !== null ? EXIT_FAILED : 0;
 }
 

@@ -65,7 +65,9 @@ export function offsetIn(zone: string): (ms: number) => number {
 function isZone(name: string): boolean {
   if (name === 'Etc/Unknown') return false;
   try {
-    return offsetIn(name) !== null;
+    // It throws where there is none.
+    offsetIn(name);
+    return true;
   } catch {
     return false;
   }

@@ -57,7 +57,7 @@ export function budgetLayer({ clock, events, books, records, meetingPlace, budge
     const until = clock.now() + (isKnown ? ASK_MS : FIRST_ASK_MS);
     let isAnswered: boolean;
     try {
-      // While an answer was slow, calls may have helped themselves to what it granted: it takes another to say that there is no more.
+      // Meanwhile a call may have used more than it had taken: it takes another answer to say that there is no more.
       do isAnswered = await answerWithin(until - clock.now(), call, kept.exchange());
       while (isAnswered && wait.taking === null && !books.isScarce(parts) && clock.now() < until);
     } catch (reason) {

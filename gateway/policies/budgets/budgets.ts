@@ -128,16 +128,18 @@ export class BudgetBooks {
     for (const { account, tokens } of wait.parts) account.await(-tokens);
   }
 
-  /** Whether there is not enough for these because the records had no more, and not because others have taken meanwhile what was granted. */
+  /** Whether there is not enough for these because the records had no more, and not because a call has used more meanwhile than it had taken. */
   isScarce(parts: readonly Part[]): boolean {
     return parts.some(({ account, tokens }) => !account.isFree(tokens) && account.isScarce);
   }
 
   /** Once more, when the records have been asked, or cannot be (`isAlone`). */
   takeAgain(parts: readonly Part[], isAlone: boolean, now: number): Exclude<BudgetTaking, { kind: 'short' }> {
-    const short = parts.find(
+    const shorts = parts.filter(
       ({ account, tokens }) => !account.isFree(tokens) && !(isAlone && account.isFreeAlone(tokens, this.#processes())),
     );
+    // With the next question under way nothing is free; what the records had no more of is why.
+    const short = (isAlone ? undefined : shorts.find(({ account }) => account.isScarce)) ?? shorts[0];
     if (short === undefined) return taken(parts);
     if (!isAlone) short.account.refused(short.tokens, now);
     return { kind: 'refused', shortage: shortageOf(short.account, short.tokens) };

@@ -69,10 +69,7 @@ export function filters(
         return new GatewayError('worker_busy', message, { retryAfterMs: rest.leftMs(before, now) });
       },
     },
-    {
-      keep: (workers, { call, tried, now }) =>
-        groups.keep(workers, call, tried.length > 0, keyOf, ({ load }) => pressureOf(pressure(), load, now) === 'critical'),
-    },
+    { keep: (workers, { call, tried, now }) => groups.keep(workers, call, tried.length > 0, keyOf, isCritical(pressure(), now)) },
     { keep: (workers, { now }) => calm(workers, pressure(), now) },
     ...(share === undefined ? [] : [{ keep: (workers: readonly Worker[]) => notFull(workers, share) }]),
   ];
@@ -104,10 +101,15 @@ function untried(workers: readonly Worker[], tried: readonly Worker[]): readonly
   return tried.length === 0 ? workers : workers.filter((worker) => !tried.includes(worker));
 }
 
+function isCritical(settings: PressureSettings, now: number): (worker: Worker) => boolean {
+  return ({ load }) => pressureOf(settings, load, now) === 'critical';
+}
+
 /** Leaves workers under critical pressure out, unless all of them are. */
 function calm(workers: readonly Worker[], settings: PressureSettings, now: number): readonly Worker[] {
   if (workers.length < 2) return workers;
-  const others = workers.filter(({ load }) => pressureOf(settings, load, now) !== 'critical');
+  const isFull = isCritical(settings, now);
+  const others = workers.filter((worker) => !isFull(worker));
   return others.length > 0 ? others : workers;
 }
 

@@ -62,15 +62,15 @@ export class GroupSplit {
     call: Call,
     isAgain: boolean,
     keyOf: (call: Call) => string | null,
-    isFull: (worker: Worker) => boolean = () => false,
+    isFull: (worker: Worker) => boolean,
   ): readonly Worker[] {
     if (this.#isPlain) return workers;
     const { base, onTrial } = this.#split;
     const steady = workers.filter((worker) => groupOf(worker) === base);
     if (onTrial !== null && !isAgain) {
       const tried = workers.filter((worker) => groupOf(worker) === onTrial.group);
-      const isFit = tried.length > 0 && (steady.length === 0 || !tried.every(isFull));
-      if (isFit && (steady.length === 0 || this.#goesOnTrial(keyOf(call), onTrial.share))) return tried;
+      const goes = (): boolean => steady.length === 0 || (!tried.every(isFull) && this.#goesOnTrial(keyOf(call), onTrial.share));
+      if (tried.length > 0 && goes()) return tried;
     }
     return steady.length > 0 ? steady : workers;
   }

@@ -1,5 +1,6 @@
 import { percentile } from '../../load/figures/distribution.ts';
 import { latenessOf, lateProblems } from '../../load/figures/lateness.ts';
+import { CALLS_OF_A_SLOT } from '../design/prompts.ts';
 import { counted, type Slot } from './slot.ts';
 
 /** Whether what was measured may be believed. */
@@ -23,6 +24,8 @@ export function trustOf(blocks: readonly (readonly Slot[])[], arms: readonly str
     const calls = own.flatMap(counted);
     if (calls.length === 0) problems.push(`${name}: no call fell into its slots: longer ones (--slot), or more calls (--rate)`);
     else if (calls.every(({ outcome }) => outcome !== 'ok')) problems.push(`${name}: no call was answered`);
+    if (own.some(({ records }) => records.length > CALLS_OF_A_SLOT))
+      problems.push(`${name}: a slot had more calls than prompts of its own, so that some were sent again: shorter ones (--slot)`);
     problems.push(...lateProblems(latenessOf(calls)).map((problem) => `${name}: ${problem}`));
   }
   const { share, words } = carriedOver(slots, settleMs);

@@ -21,7 +21,6 @@ const SHARE_OF_LOWER_CLASS = 0.2;
 /** Calls one after another, streams and others, of both classes, whether or not those before have ended. */
 export class Traffic {
   readonly #options: TrafficOptions;
-  readonly #calls: CallSeen[] = [];
   readonly #underWay = new Set<Promise<void>>();
   #timer: NodeJS.Timeout | null = null;
   #at = 0;
@@ -31,11 +30,6 @@ export class Traffic {
 
   constructor(options: TrafficOptions) {
     this.#options = options;
-  }
-
-  /** Those that have ended, in the order of their ends. */
-  get calls(): readonly CallSeen[] {
-    return this.#calls;
   }
 
   start(): void {
@@ -78,7 +72,6 @@ export class Traffic {
     };
     const asked = change(this.#options.change?.(usual, at) ?? usual, at);
     const ended = ask(base(), asked).then((call) => {
-      this.#calls.push(call);
       this.#underWay.delete(ended);
       onEnd?.(call);
     });

@@ -181,10 +181,10 @@ export const WAYS = {
   'two-lengths': raw('HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\ncontent-length: 40\r\n\r\n{}'),
   'bad-chunk': raw('HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\nzz\r\ndata: x\r\n'),
   'no-http': raw('SSH-2.0-OpenSSH_9.2\r\n'),
-  'early-hints': ({ response }) => void response.socket?.write('HTTP/1.1 102 Processing\r\n\r\n'.repeat(20_000)),
+  'endless-hints': ({ response }) => void response.socket?.write('HTTP/1.1 102 Processing\r\n\r\n'.repeat(20_000)),
   packed: ({ response }) => {
     response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' });
-    response.end(Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0]));
+    response.end(Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0]));
   },
   twice: async (exchange) => {
     const { response, words } = exchange;
@@ -196,7 +196,7 @@ export const WAYS = {
       if (socket?.writable) socket.write(again);
     });
   },
-  'other-words': async (exchange) => {
+  'bad-bytes': async (exchange) => {
     if (!exchange.stream) {
       died(exchange);
       return;

@@ -107,7 +107,9 @@ async function runSchedule(schedule: Schedule, stage: Stage, firstSeed: number, 
   const notes: string[] = [];
   const { seed } = schedule;
   const from = stage.calls.length;
-  const before = stage.strikes + stage.line.hits;
+  // What the line has met is counted by its hits, whatever it carried.
+  const struckSoFar = (): number => stage.strikes - stage.line.strikes.length + stage.line.hits;
+  const before = struckSoFar();
   let lines = 0;
   let spoilt: readonly Span[] = [];
   // All that is left to chance is left to the chance of this seed, whatever was played before.
@@ -141,16 +143,11 @@ async function runSchedule(schedule: Schedule, stage: Stage, firstSeed: number, 
   // Two workers that die with a call are two witnesses against it, though here it was chance; what dies early has not noted its mark.
   const isAccused = ({ id, status }: CallSeen): boolean => status === 422 && (stage.log.attempts.get(id) ?? 0) > 1;
   notes.push(
-    ...breaches(
-      calls.filter((call) => !isAccused(call)),
-      stage.gateway.ended,
-      terms,
-    ),
-    ...breaches(calls.filter(isAccused), stage.gateway.ended, { ...terms, statuses: [422] }),
+    ...calls.flatMap((call) => breaches([call], stage.gateway.ended, isAccused(call) ? { ...terms, statuses: [422] } : terms)),
     ...notDoubled(calls, [stage.a.asked, stage.b.asked]),
     ...stage.log.internalErrors.splice(0),
   );
-  const struck = stage.strikes + stage.line.hits - before;
+  const struck = struckSoFar() - before;
   return { schedule, firstSeed, calls: calls.length, lines, struck, endings: endingsOf(calls), notes };
 }
 

@@ -131,7 +131,7 @@ const TOLD: readonly (readonly [Promised, ...(readonly Told[])])[] = [
     ['bad-chunk', 'bad-chunk', 'a chunk that is none', 'a chunk size of zz'],
     ['no-http', 'no-http', 'no HTTP at all', 'the greeting of an SSH server'],
   ],
-  [SILENT, ['endless-hints', 'early-hints', 'informational answers without end', '20,000 times 102, then nothing']],
+  [SILENT, ['endless-hints', 'endless-hints', 'informational answers without end', '20,000 times 102, then nothing']],
   [bad(502), ['packed', 'packed', 'an answer that nobody can unpack', 'content-encoding gzip, ten bytes of it']],
   [
     { holds: 'every call answered, once', allOk: true },
@@ -141,7 +141,7 @@ const TOLD: readonly (readonly [Promised, ...(readonly Told[])])[] = [
     TOLD_MIDWAY,
     [
       'bad-bytes',
-      'other-words',
+      'bad-bytes',
       'bytes that are no text',
       'half of a stream, then bytes that are no UTF-8, FIN; 500 to who asked for none',
     ],

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -80,11 +80,12 @@ async function withPostgres(cleanUp: CleanUp): Promise<{ readonly beside: Beside
 }
 
 async function withCollector(cleanUp: CleanUp): Promise<{ readonly beside: Beside; readonly setting: Setting }> {
-  const collector = createServer((request, response) => request.resume().once('end', () => response.writeHead(200).end()));
+  const make = (): Server => createServer((request, response) => request.resume().once('end', () => response.writeHead(200).end()));
+  let collector = make();
   const port = await listenOn(
     () => collector,
     0,
-    () => {},
+    () => (collector = make()),
   );
   cleanUp(() => void collector.close());
   const line = await lineTo({ port }, cleanUp);

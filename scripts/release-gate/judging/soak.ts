@@ -1,6 +1,6 @@
 import type { ReleaseCriteria } from '../../../gateway/canary/criteria.ts';
 import { chanceOfAtLeast } from '../../../gateway/canary/statistics.ts';
-import { percentile } from '../../load/figures/distribution.ts';
+import { distributionOf } from '../../load/figures/distribution.ts';
 import { shown, shownMs, shownSpan } from '../../report/numbers.ts';
 import type { SoakSums } from './soak-sums.ts';
 import { percent } from './steady.ts';
@@ -55,12 +55,7 @@ export function growthOf(points: readonly (readonly [x: number, y: number])[]): 
     points.filter(([x]) => Math.min(PARTS - 1, Math.floor((x - from) / width)) === part).map(([, y]) => y),
   );
   if (parts.some((of) => of.length === 0)) return null;
-  const medians = parts.map((of) =>
-    percentile(
-      of.toSorted((a, b) => a - b),
-      0.5,
-    ),
-  );
+  const medians = parts.map((of) => distributionOf(of).p50);
   const middle = (PARTS - 1) / 2;
   const spread = medians.reduce((sum, _, part) => sum + (part - middle) ** 2, 0);
   const slope = medians.reduce((sum, value, part) => sum + (part - middle) * value, 0) / spread;
@@ -86,12 +81,7 @@ function files(moments: readonly ProcessMoment[], { sockets_growth: most }: Rele
   const known = moments.flatMap(({ files: open }) => (open === null ? [] : [open]));
   if (known.length < LEAST_MOMENTS) return undecided('open files', 'The gateway does not say how many files it has open.');
   const quarter = Math.ceil(known.length / 4);
-  const [first, last] = [known.slice(0, quarter), known.slice(-quarter)].map((of) =>
-    percentile(
-      of.toSorted((a, b) => a - b),
-      0.5,
-    ),
-  );
+  const [first, last] = [known.slice(0, quarter), known.slice(-quarter)].map((of) => distributionOf(of).p50);
   const said = `${shown(first)} files and sockets were open after the warm-up, ${shown(last)} at the end (${shown(most)} more allowed).`;
   return verdict('open files', last! - first! <= most, said);
 }

@@ -1,6 +1,6 @@
 import { readSlo } from '../../load/figures/slo.ts';
 import { type LoadOptions, readLoadOptions } from '../../load/options.ts';
-import { oneOf, span, UsageError, whole } from '../../program/flags.ts';
+import { oneOf, type Read, span, UsageError, whole } from '../../program/flags.ts';
 import { type Axis, MOST_POINTS, pointsOf, readAxis } from '../grid/axes.ts';
 import type { Objectives } from '../grid/objectives.ts';
 import type { SearchKind } from '../grid/search.ts';
@@ -33,11 +33,6 @@ export interface TuneOptions {
   readonly json: boolean;
 }
 
-type ReadOptions =
-  | { readonly kind: 'options'; readonly options: TuneOptions }
-  | { readonly kind: 'help' }
-  | { readonly kind: 'usage'; readonly problem: string };
-
 const OWN_VALUES = new Set(['grid', 'repeats', 'search', 'duration', 'max-errors', 'slo', 'resume', 'name']);
 const SETTINGS = new Set(['config', 'model', 'profile', 'engine']);
 const SWITCHES = new Set(['quick', 'no-prune', 'fresh', 'no-check', 'json']);
@@ -58,7 +53,7 @@ const USUAL_SLO = 'e2e:5000';
 const USUAL_MAX_ERRORS = 0.001;
 
 /** Reads the command line of `headgate tune`. */
-export function readTuneOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): ReadOptions {
+export function readTuneOptions(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Read<TuneOptions> {
   if (argv.includes('--help') || argv.includes('-h')) return { kind: 'help' };
   try {
     return { kind: 'options', options: read(argv, env) };
@@ -134,8 +129,10 @@ function sorted(argv: readonly string[]): Sorted {
     const word = argv[i]!;
     const [, name, written] = /^--([a-z-]+)(?:=(.*))?$/s.exec(word) ?? [];
     if (name !== undefined && NOT_HERE[name] !== undefined) throw new UsageError(`--${name} has no meaning here: ${NOT_HERE[name]}`);
-    if (name !== undefined && SWITCHES.has(name)) switches.add(name);
-    else if (name !== undefined && (OWN_VALUES.has(name) || SETTINGS.has(name))) {
+    if (name !== undefined && SWITCHES.has(name)) {
+      if (written !== undefined) throw new UsageError(`--${name} takes no value`);
+      switches.add(name);
+    } else if (name !== undefined && (OWN_VALUES.has(name) || SETTINGS.has(name))) {
       const value = written ?? argv[++i];
       if (value === undefined) throw new UsageError(`--${name} needs a value`);
       values.set(name, [...(values.get(name) ?? []), value]);

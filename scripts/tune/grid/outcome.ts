@@ -1,3 +1,4 @@
+import { distributionOf } from '../../load/figures/distribution.ts';
 import type { Point } from './axes.ts';
 
 /** What one load of a point came to. Times in milliseconds, rates a second. */
@@ -47,9 +48,9 @@ export function isThrashing({ figures }: PointResult): boolean {
   return figures !== null && figures.calls > 0 && figures.preemptions / figures.calls >= THRASH_SHARE;
 }
 
-/** The middle one of each figure, each by itself. @throws Error without any */
+/** The middle one of each figure, each by itself; NaN of what no load has told. */
 export function medianFigures(repeats: readonly Figures[]): Figures {
-  const of = (figure: (each: Figures) => number): number => median(repeats.map(figure));
+  const of = (figure: (each: Figures) => number): number => distributionOf(repeats.map(figure)).p50;
   return {
     outputTokenRate: of((each) => each.outputTokenRate),
     requestRate: of((each) => each.requestRate),
@@ -64,12 +65,4 @@ export function medianFigures(repeats: readonly Figures[]): Figures {
     preemptions: of((each) => each.preemptions),
     problems: [...new Set(repeats.flatMap(({ problems }) => problems))],
   };
-}
-
-function median(values: readonly number[]): number {
-  if (values.length === 0) throw new Error('there is no middle of nothing');
-  const known = values.filter((value) => !Number.isNaN(value)).toSorted((a, b) => a - b);
-  if (known.length === 0) return NaN;
-  const half = Math.floor(known.length / 2);
-  return known.length % 2 === 1 ? known[half]! : (known[half - 1]! + known[half]!) / 2;
 }

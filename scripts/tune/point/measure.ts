@@ -1,9 +1,10 @@
-import { request } from 'undici';
+import { askServer } from '../../load/calls/ask-server.ts';
 import type { Pace } from '../../load/calls/run-load.ts';
 import { type LoadRun, runLoad } from '../../load/calls/run-load.ts';
 import type { Target } from '../../load/calls/target.ts';
 import { type Summary, summaryOf } from '../../load/figures/summary.ts';
 import { validityOf } from '../../load/figures/validity.ts';
+import { MOST_AT_ONCE } from '../../load/options.ts';
 import type { PlannedLoad } from '../../load/plan-load.ts';
 import { arrivals } from '../../load/workload/arrivals.ts';
 import { seeded } from '../../load/workload/seeded.ts';
@@ -16,8 +17,6 @@ import { type SteadyRates, steadyRates } from './steady.ts';
 const CLIENTS_A_SEQUENCE = 1.1;
 /** Of the calls a second that a point manages when every place is taken: as much as one would ask of it. */
 const OPEN_SHARE = 0.8;
-/** As of "headgate load". */
-const MOST_AT_ONCE = 100_000;
 /** A point whose calls take longer is no point anyway. */
 const MOST_RISE_MS = 120_000;
 /** Loads that follow one another do not repeat prompts. */
@@ -135,13 +134,10 @@ function clientsFor({ sequences }: Measured): number {
   return Math.max(1, Math.ceil(sequences * CLIENTS_A_SEQUENCE));
 }
 
-const LIMIT_MS = 10_000;
-
 /** 0 where the engine does not count them, or does not answer. */
 async function preemptions(workerUrl: string): Promise<number> {
   try {
-    const { body } = await request(`${workerUrl}/metrics`, { headersTimeout: LIMIT_MS, bodyTimeout: LIMIT_MS });
-    return preemptionsIn(await body.text());
+    return preemptionsIn((await askServer(`${workerUrl}/metrics`)).text);
   } catch {
     return 0;
   }

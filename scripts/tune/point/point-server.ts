@@ -22,8 +22,8 @@ export interface PointSettings {
   readonly cwd: string;
   /** Flags of the settings, as they were typed. */
   readonly where: readonly string[];
-  /** Folder of profiles that has the tuning; null: as the settings say. */
-  readonly profiles: string | null;
+  /** Folder of profiles that has the tuning. */
+  readonly profiles: string;
   readonly tuning: string;
   readonly stateDir: string;
   readonly vllmCache: string;
@@ -121,7 +121,7 @@ export class PointServer {
 
 interface Places {
   readonly stateDir: string;
-  readonly profiles: string | null;
+  readonly profiles: string;
   readonly control: string;
   readonly ports: readonly [number, number];
 }
@@ -132,7 +132,7 @@ const LIMITS = ['REQUESTS_PER_MINUTE', 'TOKENS_PER_MINUTE', 'CONCURRENT_REQUESTS
 function overrides({ stateDir, profiles, control, ports }: Places): Record<string, string> {
   return {
     [STATE_DIR_VARIABLE]: stateDir,
-    ...(profiles === null ? {} : { HEADGATE_SUPERVISOR__PROFILES_DIR: profiles }),
+    HEADGATE_SUPERVISOR__PROFILES_DIR: profiles,
     HEADGATE_SUPERVISOR__CONTROL: control,
     HEADGATE_SUPERVISOR__PORT_RANGE: JSON.stringify(ports),
     HEADGATE_SUPERVISOR__REPLICAS: '1',

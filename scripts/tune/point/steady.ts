@@ -1,4 +1,5 @@
 import type { CallRecord } from '../../load/calls/call-record.ts';
+import { tokensWithin } from '../../load/figures/tokens-within.ts';
 
 export interface SteadyRates {
   readonly outputTokenRate: number;
@@ -12,15 +13,15 @@ export interface SteadyRates {
  */
 export function steadyRates(records: readonly CallRecord[], from: number, to: number): SteadyRates {
   const seconds = (to - from) / 1000;
-  const isIn = (at: number): boolean => at >= from && at < to;
   let [tokens, requests] = [0, 0];
-  for (const { outcome, outputTokens, tokensAt, endMs, sentMs } of records) {
+  for (const record of records) {
+    const { outcome, tokensAt, endMs, sentMs } = record;
     if (outcome !== 'ok') continue;
+    tokens += tokensWithin(record, from, to);
     if (tokensAt.length === 0) {
-      if (isIn(endMs)) [tokens, requests] = [tokens + outputTokens, requests + 1];
+      if (endMs >= from && endMs < to) requests += 1;
       continue;
     }
-    tokens += (outputTokens * tokensAt.filter(isIn).length) / tokensAt.length;
     // The part of the call that lay within: whole calls are few in a short load.
     const inside = Math.max(0, Math.min(endMs, to) - Math.max(sentMs, from));
     requests += endMs > sentMs ? inside / (endMs - sentMs) : 0;

@@ -57,7 +57,13 @@ function scene({ groups = ['main', 'canary'], isOneOfSeveral = false } = {}) {
   async function seconds(count: number, ttft: { main: number; canary: number }, verdict?: Verdict): Promise<void> {
     for (let i = 0; i < count && canary.status().state === 'running'; i++) {
       for (let n = 0; n < 10; n++) {
-        const [worker] = split.keep(workers, fakeCall(), false, () => null);
+        const [worker] = split.keep(
+          workers,
+          fakeCall(),
+          false,
+          () => null,
+          () => false,
+        );
         const isCanary = worker!.view.group === 'canary';
         call(worker!.id, isCanary ? ttft.canary : ttft.main, isCanary ? verdict : undefined);
       }

@@ -68,7 +68,8 @@ describe('headgate abtest on a gateway that runs', () => {
   });
 
   test('is refused while another tries settings, with his name', async () => {
-    expect((await order({ owner: 'somebody', settings: {}, seconds: 60 })).status).toBe(202);
+    expect((await order({ owner: 'somebody', settings: { 'batch_window.window_ms': 5 }, seconds: 60 })).status).toBe(202);
+    expect(await isTried()).toBe(true);
     await using command = abtest([url, '--window', '0,20', '--out', 'refused']);
     expect(await command.exited).toBe(1);
     expect(command.output()).toContain('somebody tries settings at the moment');

@@ -121,6 +121,15 @@ test('a server takes another port where somebody has taken the one it was to hav
   try {
     // Below what systems hand out to outgoing connections.
     expect(port).toBeLessThan(32_768);
+    let server = taken;
+    const another = await listenOn(
+      () => server,
+      0,
+      () => (server = createServer()),
+    );
+    expect(server).not.toBe(taken);
+    expect(another).not.toBe(port);
+    server.close();
     await expect(
       listenOn(
         () => createServer(),

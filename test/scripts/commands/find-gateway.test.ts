@@ -59,7 +59,8 @@ test('the key of this folder is for the gateway of this folder, by whatever name
   await using here = await gatewayOf(folder, { admin: { key: 'k'.repeat(24), port: adminPort } });
   await using there = await gatewayOf(elsewhere);
   const admin = { key: 'k'.repeat(24) };
-  const door = async (base: string, more: object = {}) => await adminDoor(settings(folder, { admin: { ...admin, ...more } }), '/', base);
+  const door = async (base: string, more: object = {}, given: string | null = null) =>
+    await adminDoor(settings(folder, { admin: { ...admin, ...more } }), '/', base, given);
   expect(await door(here.url)).toEqual({ base: here.url, key: admin.key });
   expect(await door(`http://localhost:${here.port}/v1`, { port: adminPort })).toEqual({
     base: `http://127.0.0.1:${adminPort}`,
@@ -67,6 +68,11 @@ test('the key of this folder is for the gateway of this folder, by whatever name
   });
   expect(await door(there.url)).toEqual({ base: there.url, key: null });
   expect(await door('http://198.51.100.7:8080/v1', { port: adminPort })).toEqual({ base: 'http://198.51.100.7:8080', key: null });
+  // Who names a key means it, whatever lies in the folder.
+  expect(await door(there.url, {}, 'named')).toEqual({ base: there.url, key: 'named' });
+  writeFileSync(join(folder, 'admin.key'), 'half a key', { mode: 0o600 });
+  expect(await door(here.url, { key: null }, 'named')).toEqual({ base: here.url, key: 'named' });
+  await expect(door(here.url, { key: null })).rejects.toThrow('admin.key');
   await here.stop();
   expect(await door(here.url)).toEqual({ base: here.url, key: null });
 });

@@ -332,3 +332,23 @@ test('addresses that are forgotten are those that were used longest ago, and non
   expect(first.kind).toBe('taken');
   expect([...books.used(0)]).toEqual([]);
 });
+
+test('what is refused is told of the budget that is used up, also where the next question is under way and nothing is free', async () => {
+  const kept = new Process(inFile(), 'life of books');
+  const { books } = kept;
+  const budgeted = { subject: 'key app', isAddress: false, name: 'app', budgets: { tokens_per_day: 100, tokens_per_month: 1_000_000 } };
+  const ask = async (tokens: number) => {
+    const taking = books.take(budgeted, tokens, 0, 0, 0);
+    if (taking.kind !== 'short') throw new Error(taking.kind);
+    const wait = books.wait(taking.parts);
+    await kept.exchange();
+    books.leave(wait);
+    return { wait, parts: taking.parts };
+  };
+  expect((await ask(90)).wait.taking?.kind).toBe('taken');
+  const { wait, parts } = await ask(60);
+  expect(wait.taking).toBeNull();
+  kept.say();
+  expect(books.isScarce(parts)).toBe(true);
+  expect(books.takeAgain(parts, false, 0)).toMatchObject({ kind: 'refused', shortage: { window: { limit: 'day' }, amount: 100 } });
+});

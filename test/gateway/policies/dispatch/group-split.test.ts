@@ -8,13 +8,14 @@ import { seededRandom } from '../../../support/seeded-random.ts';
 import { die, fail500, good, kindOf, once, setUp, textOf } from './dispatch-scene.ts';
 
 const CALL = fakeCall();
+const hasRoom = () => false;
 
 function scene(groups: readonly string[], split?: Split) {
   const workers = groups.map((group, i) => new FakeWorker(`w${i}`, { group }));
   const groupSplit = new GroupSplit(seededRandom(7), new FakeDirectory(createFakeClock(), workers));
   if (split) groupSplit.split = split;
   const idsKept = (keyOf: () => string | null = () => null, isAgain = false) =>
-    groupSplit.keep(workers, CALL, isAgain, keyOf).map(({ id }) => id);
+    groupSplit.keep(workers, CALL, isAgain, keyOf, hasRoom).map(({ id }) => id);
   return { workers, split: groupSplit, idsKept };
 }
 
@@ -30,7 +31,7 @@ function shareOf({ idsKept }: ReturnType<typeof scene>, count: number, keyOf?: (
 describe('with one group', () => {
   test('the list itself is left', () => {
     const { split, workers } = scene(['main', 'main']);
-    expect(split.keep(workers, CALL, false, () => null)).toBe(workers);
+    expect(split.keep(workers, CALL, false, () => null, hasRoom)).toBe(workers);
     expect(split.sum(workers, () => 4)).toBe(8);
   });
 
@@ -48,14 +49,14 @@ describe('while nothing is on trial', () => {
 
   test('but where no worker of main is left', () => {
     const { split, workers } = scene(['main', 'canary']);
-    expect(split.keep([workers[1]!], CALL, false, () => null)).toEqual([workers[1]]);
+    expect(split.keep([workers[1]!], CALL, false, () => null, hasRoom)).toEqual([workers[1]]);
     expect(split.sum([workers[1]!], () => 4)).toBe(4);
   });
 
   test('a group that has been promoted is the base', () => {
     const { split, workers, idsKept } = scene(['main', 'canary'], { base: 'canary', onTrial: null });
     expect(idsKept()).toEqual(['w1']);
-    expect(split.keep([workers[0]!], CALL, false, () => null)).toEqual([workers[0]]);
+    expect(split.keep([workers[0]!], CALL, false, () => null, hasRoom)).toEqual([workers[0]]);
   });
 });
 
@@ -94,9 +95,9 @@ describe('on trial', () => {
   test('a call that has been tried goes to main, and where main is away to whoever is there', () => {
     const { split, workers, idsKept } = scene(['main', 'canary'], onTrial(1));
     expect(idsKept(undefined, true)).toEqual(['w0']);
-    expect(split.keep([workers[1]!], CALL, true, () => null)).toEqual([workers[1]]);
+    expect(split.keep([workers[1]!], CALL, true, () => null, hasRoom)).toEqual([workers[1]]);
     // And where the group on trial is away all goes to main.
-    expect(split.keep([workers[0]!], CALL, false, () => null)).toEqual([workers[0]]);
+    expect(split.keep([workers[0]!], CALL, false, () => null, hasRoom)).toEqual([workers[0]]);
   });
 
   test.each([
@@ -132,7 +133,7 @@ describe('on trial', () => {
     const directory = new FakeDirectory(createFakeClock(), [first]);
     const split = new GroupSplit(seededRandom(7), directory);
     directory.setWorkers([first, second]);
-    expect(split.keep([first, second], CALL, false, () => null)).toEqual([first]);
+    expect(split.keep([first, second], CALL, false, () => null, hasRoom)).toEqual([first]);
   });
 });
 
