@@ -872,7 +872,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'scripts/tune/grid',
     idea: 'which settings to try next, what may be left out, which were best',
-    knows: ['scripts/report'],
+    knows: ['scripts/load/figures', 'scripts/report'],
     pure: true,
   },
   {

@@ -4,6 +4,7 @@ import { StoreFailed } from '../store-failed.ts';
 import { migrate } from './migrations.ts';
 import { type Statements, WORK_CHANNEL } from './statements.ts';
 import { isUnconnected, transact } from './transact.ts';
+import { TYPES } from './types.ts';
 import { failureOf, isWorthAnotherTry } from './trouble.ts';
 
 /** A question is answered within this time, or fails. */
@@ -94,8 +95,8 @@ export class PostgresLink {
       connect_timeout: CONNECT_S,
       backoff: (attempt: number) => Math.min(LONGEST_WAIT_S, 0.05 * 2 ** attempt),
       onnotice: () => {},
-      // Times and sums are far from where numbers lose digits.
-      types: { bigint: { to: 20, from: [20], parse: Number, serialize: String } },
+      types: TYPES,
+      fetch_types: false,
       connection: {
         application_name: 'headgate',
         search_path: 'headgate',
