@@ -139,12 +139,7 @@ const TOLD: readonly (readonly [Promised, ...(readonly Told[])])[] = [
   ],
   [
     TOLD_MIDWAY,
-    [
-      'bad-bytes',
-      'bad-bytes',
-      'bytes that are no text',
-      'half of a stream, then bytes that are no UTF-8, FIN; 500 to who asked for none',
-    ],
+    ['bad-bytes', 'bad-bytes', 'bytes that are no text', 'half of a stream, then bytes that are no UTF-8, FIN; 500 to who asked for none'],
   ],
 ];
 
