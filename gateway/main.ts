@@ -16,6 +16,7 @@ import { whatItHas } from './link/contradictions.ts';
 import { supervisionMark } from './link/settings-mark.ts';
 import { type Reading, type ReloadAnswer, reloadAnswer } from './config/reload.ts';
 import { type TrialOrder, Trials } from './config/trial.ts';
+import { kubernetesPlace } from './config/kubernetes-place.ts';
 import { systemInput } from './config/system.ts';
 import { asksForKeys, supervisorIsOn, type Settings } from './config/schema/settings.ts';
 import { Bag } from './core/bag/bag.ts';
@@ -30,7 +31,7 @@ import { systemRandom } from './core/random.ts';
 import { idMaker } from './core/secrets/id-maker.ts';
 import type { SupervisorSnapshot } from './link/snapshot.ts';
 import type { AdminStatus } from './http/pages/admin-answers.ts';
-import { adminStatus } from './http/pages/admin-status.ts';
+import { adminStatus, sourceStatus } from './http/pages/admin-status.ts';
 import { LiveStatus } from './http/pages/live-status.ts';
 import { batchFigures } from './batches/runner/open-batches.ts';
 import { Guesses } from './http/guesses.ts';
@@ -87,13 +88,14 @@ import { statsBody } from './telemetry/stats.ts';
 import { openTraces } from './telemetry/traces/open-traces.ts';
 import { Usage } from './usage/usage.ts';
 import { VERSION } from './core/version.ts';
+import { startDiscovery } from './discovery/discovery.ts';
+import { ownAddress } from './discovery/own-address.ts';
 import { createDirectory } from './workers/directory.ts';
 import { startListedSource } from './workers/listed-source.ts';
 import { openRecords, type Records } from './records.ts';
 import { openStored, type Stored } from './stored.ts';
 import { startScraper } from './workers/scraper.ts';
 import { startSupervisedSource } from './workers/supervised-source.ts';
-import type { WorkerListing } from './workers/worker-listing.ts';
 import { createTransport } from './workers/wire/transport.ts';
 import { watchReadiness } from './workers/readiness.ts';
 import { watchSettingsMismatch } from './workers/settings-mismatch.ts';
@@ -260,7 +262,18 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     : null;
   const onKept = (id: string): void =>
     ofAll.info('worker.kept', `${id} is not listed any more, and serves on until a worker in its place is ready.`, { worker: id });
-  const listed = supervised ? null : startListedSource({ clock, directory, workers: listings(settings), onKept });
+  const { env, readFile } = systemInput();
+  const discovery = supervised
+    ? null
+    : startDiscovery({
+        ...{ clock, random, events, readFile },
+        settings: () => settings,
+        kubernetes: () => kubernetesPlace(settings, env, readFile),
+        isOwn: ownAddress(() => [...(listeners?.servers ?? [])].map((server) => server.address())),
+        onListings: (found) => listed?.update(found),
+      });
+  const drained = kin?.beginning.drained ?? [];
+  const listed = discovery && startListedSource({ clock, directory, workers: discovery.listings(), onKept, drained });
   const scraper = startScraper({
     clock,
     directory,
@@ -368,11 +381,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     sessions: () => dispatch.sessions,
     batchLines: () => (stored?.runner ? batchFigures(stored.runner) : null),
     storeUp: () => early.storeUp,
+    sources: () => discovery?.sources() ?? [],
     limitsUsed: () => early.limitsUsed(),
   };
   kin?.share.start(directory);
   for (const [worker, finding] of kin?.beginning.findings ?? []) dispatch.follow(worker, finding);
-  for (const worker of kin?.beginning.drained ?? []) listed?.drain(worker);
   metrics.attach({ directory, figures, supervisor: snapshot });
 
   const readiness = watchReadiness(directory, kin?.beginning.everReady);
@@ -426,7 +439,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     access = { api: apiAccess(settings), admin: adminAccess(settings) };
     heldKeys.adopt(loaded);
     directory.setModels(settings.models);
-    listed?.update(listings(settings));
+    discovery?.configure();
+    if (discovery) listed?.update(discovery.listings());
     if (changed.includes('workers')) canary.workersChanged();
     dispatch.configure();
     early.configure();
@@ -454,7 +468,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const lifecycle = new Lifecycle();
   const ownStatus = () => {
     const draining = lifecycle.stage !== 'serving';
-    return adminStatus(snapshot(), supervised !== null, supervised?.link() ?? null, directory, clock, VERSION, failures.of, draining);
+    const status = adminStatus(
+      snapshot(),
+      supervised !== null,
+      supervised?.link() ?? null,
+      directory,
+      clock,
+      VERSION,
+      failures.of,
+      draining,
+    );
+    return { ...status, sources: sourceStatus(discovery?.sources() ?? []) };
   };
   const status = kin ? () => statusOfAll(kin, ownStatus()) : ownStatus;
   const liveStatus = new LiveStatus({ clock, directory, read: status });
@@ -680,6 +704,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     readiness.close();
     offMark();
     scraper.close();
+    discovery?.close();
     (supervised ?? listed)?.close();
     await listeners?.close();
     await probes?.close();
@@ -734,10 +759,4 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 /** Whether there is anybody of whom it is to be known what he used. */
 function takesDown({ auth, limits }: Settings): boolean {
   return asksForKeys(auth) || budgetsInForce(limits.anonymous) !== null;
-}
-
-function listings({ workers }: Settings): WorkerListing[] {
-  return workers.map(({ url, api_key, models, max_num_seqs, scheduling_policy, group }) => ({
-    ...{ url, apiKey: api_key, models, maxNumSeqs: max_num_seqs, scheduling: scheduling_policy, group },
-  }));
 }

@@ -8,6 +8,7 @@ import type { Veil } from './veil/veil.ts';
 /** What a label may say. Names of keys and ids of others' workers get a stand-in; those of models, which operators choose, are shown. */
 const LABELS: Readonly<Record<string, LeafRule>> = {
   batch: 'id',
+  change: 'word',
   class: 'word',
   code: 'word',
   decision: 'word',
@@ -32,6 +33,7 @@ const LABELS: Readonly<Record<string, LeafRule>> = {
   reason: 'text',
   result: 'word',
   route: 'text',
+  source: 'name',
   stage: 'word',
   state: 'word',
   status: 'word',

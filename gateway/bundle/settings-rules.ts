@@ -36,6 +36,13 @@ const KEY: Rule = {
   admin: 'plain',
 };
 
+const KUBERNETES: Rule = { namespace: 'name', service: 'name', selector: 'name', port: 'name', scheme: 'word' };
+
+const DISCOVERY: Rule = {
+  kubernetes: { api: 'url', token_file: 'path', ca_file: 'path', idle_ms: 'plain' },
+  dns: { servers: 'address', interval_ms: 'plain' },
+};
+
 const SUPERVISOR: Rule = {
   enabled: 'word',
   engine: 'word',
@@ -103,7 +110,19 @@ export const SETTINGS_RULES = {
   auth: { allow_anonymous: 'plain', keys: [KEY], keys_file: 'path' },
   limits: { default: LIMIT, anonymous: LIMIT, trusted_proxies: 'address' },
   state: { url: 'url', prefix: 'name', timeout_ms: 'plain', when_unavailable: 'word' },
-  workers: [{ url: 'url', api_key: 'secret', models: 'model', max_num_seqs: 'plain', scheduling_policy: 'word', group: 'name' }],
+  workers: [
+    {
+      url: 'url',
+      kubernetes: KUBERNETES,
+      dns: 'host',
+      api_key: 'secret',
+      models: 'model',
+      max_num_seqs: 'plain',
+      scheduling_policy: 'word',
+      group: 'name',
+    },
+  ],
+  discovery: DISCOVERY,
   supervisor: SUPERVISOR,
   models: [MODEL],
   batch_window: { window_ms: 'plain', max_batch_size: 'plain', guardrail: { p95_slo_ms: 'plain', enabled: 'plain' } },

@@ -17,7 +17,19 @@ const MODEL = {
   asleep: 'plain',
 } as const satisfies RuleOf<Omit<SupervisedModel, 'aliases'>>;
 
-type InStatus = 'url' | 'models' | 'pid' | 'port' | 'startedAtMs' | 'etaSeconds' | 'percent' | 'profile' | 'gpus' | 'logFile';
+type InStatus =
+  | 'url'
+  | 'models'
+  | 'pid'
+  | 'port'
+  | 'startedAtMs'
+  | 'etaSeconds'
+  | 'percent'
+  | 'profile'
+  | 'gpus'
+  | 'logFile'
+  | 'source'
+  | 'uid';
 const WORKER = {
   id: 'worker',
   state: 'word',

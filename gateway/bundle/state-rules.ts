@@ -31,6 +31,7 @@ const WORKER = {
   pid: 'plain',
   port: 'plain',
   url: 'place',
+  source: 'name',
   uptime_seconds: 'plain',
   restarts: 'plain',
   percent: 'plain',
@@ -57,6 +58,7 @@ export const STATUS_RULE = {
   tuning: 'model',
   models: [MODEL],
   workers: [WORKER],
+  sources: [{ source: 'name', answers: 'plain', message: 'foreign', workers: 'plain', ending: 'plain' }],
   swaps: [{ worker: 'worker', from: 'model', to: 'model', since_seconds: 'plain', eta_seconds: 'plain', percent: 'plain' }],
 } as const satisfies RuleOf<AdminStatus>;
 

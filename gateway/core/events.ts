@@ -1,5 +1,6 @@
 import type { Attempt } from './attempt.ts';
 import type { Call, Priority } from './call.ts';
+import type { FindingChanges, SourceState } from './discovery.ts';
 import type { BudgetLimit, LimitName, RefusalReason } from './errors.ts';
 import type { Outcome } from './reply.ts';
 import type { CallTrace } from './trace/call-trace.ts';
@@ -133,6 +134,11 @@ export interface Events {
   sessionsEnded(reason: SessionEnd, count: number): void;
   breakerChanged(worker: string, from: BreakerState, to: BreakerState, reason: string): void;
   workerChanged(view: WorkerView, previous: WorkerView | null): void;
+  /** Where workers are looked for can be asked, or cannot any more, or for another reason. */
+  sourceChanged(state: SourceState): void;
+  workersFound(changes: FindingChanges): void;
+  /** What a source names and is not taken: sentences that go on from its name, each once as long as it holds. */
+  findingsLeftOut(source: string, sentences: readonly string[]): void;
   canaryChanged(change: CanaryChange): void;
   pressureChanged(worker: string, from: string, to: string, kvUsage: number): void;
   configReloaded(result: { ok: boolean; changed: readonly string[]; needsRestart: readonly string[]; error: string | null }): void;
@@ -155,6 +161,8 @@ export interface LiveFigures {
   batchLines(): BatchFigures | null;
   /** Whether the store that gateways share answers; null: there is none. */
   storeUp(): boolean | null;
+  /** Where workers are looked for, in the order of the settings. */
+  sources(): readonly SourceState[];
   /** How much of its limits and budgets each key has used, 1 for all. */
   limitsUsed(): Iterable<{ readonly name: string; readonly limit: LimitName | BudgetLimit; readonly share: number }>;
 }

@@ -76,6 +76,10 @@ export interface WorkerView {
   readonly engine: string | null;
   /** The engine's command line after `vllm serve`, when the supervisor launched it. */
   readonly args: readonly string[];
+  /** What found it: "kubernetes default/vllm", "dns vllm.example:8000". Absent: the settings name it, or our supervisor launched it. */
+  readonly source?: string;
+  /** What tells this life at its address from others, as its source says (a pod's uid). Absent: nobody says. */
+  readonly uid?: string;
   /** Where the engine's output goes. Absent or null: not launched by our supervisor, or by an older one. */
   readonly logFile?: string | null;
 }

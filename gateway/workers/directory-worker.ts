@@ -61,8 +61,9 @@ export class DirectoryWorker implements Worker {
   /** Takes over what is known now. Calls in flight keep the transport that they began on. */
   update(view: WorkerView, apiKey: string | null): void {
     const before = this.view;
-    const moved = view.url !== before.url || apiKey !== this.#apiKey;
-    const restarted = view.url !== before.url || view.pid !== before.pid || view.startedAtMs !== before.startedAtMs;
+    const isAnother = view.uid !== undefined && before.uid !== undefined && view.uid !== before.uid;
+    const moved = view.url !== before.url || apiKey !== this.#apiKey || isAnother;
+    const restarted = isAnother || view.url !== before.url || view.pid !== before.pid || view.startedAtMs !== before.startedAtMs;
     if (moved && this.#transport) {
       this.#retire(this.#transport);
       this.#transport = null;

@@ -7,12 +7,17 @@ import { Outgoing } from './outgoing.ts';
 import { addressOf, type WorkerListing } from './worker-listing.ts';
 import type { WorkerSource } from './worker-source.ts';
 
+/** How long after the start a worker that is found is taken to be one that was found before: its address may be another's later. */
+const DRAINED_BEFORE_MS = 60_000;
+
 interface ListedSourceOptions {
   readonly clock: Clock;
   readonly directory: LiveDirectory;
   readonly workers: readonly WorkerListing[];
   /** A worker was taken out of the list and serves on, because nobody in its place is ready yet. */
   readonly onKept?: (id: string) => void;
+  /** Workers that an operator had taken out of service before this process began: they are as soon as they are listed. */
+  readonly drained?: readonly string[];
 }
 
 export interface ListedSource extends WorkerSource {
@@ -26,13 +31,15 @@ export interface ListedSource extends WorkerSource {
 }
 
 /** Puts the workers of the settings into the directory, and finds out by asking them which are well and what they serve. */
-export function startListedSource({ clock, directory, workers, onKept }: ListedSourceOptions): ListedSource {
+export function startListedSource({ clock, directory, workers, onKept, drained = [] }: ListedSourceOptions): ListedSource {
   let listed = new Map<string, ListedWorker>();
   let closed = false;
+  const startedAt = clock.now();
   const outgoing = new Outgoing({ clock, listed: () => listed.values(), changed: publish });
 
   function publish(): void {
     if (closed) return;
+    for (const worker of listed.values()) if (worker.hasEnded) drop(worker);
     outgoing.review();
     const all = [...listed.values(), ...outgoing.all()];
     const keys = new Map(all.flatMap(({ view, apiKey }) => (apiKey === null ? [] : [[view.id, apiKey] as const])));
@@ -51,11 +58,11 @@ export function startListedSource({ clock, directory, workers, onKept }: ListedS
       const address = addressOf(listing.url, listed);
       const { id } = address;
       const known = before.get(id) ?? outgoing.takeBack(id);
-      if (known && known.view.url === address.url) {
+      if (known && known.view.url === address.url && !known.isAnother(listing)) {
         before.delete(id);
         if (known.relist(listing)) fresh.push(known);
         listed.set(id, known);
-      } else {
+      } else if (listing.isEnding !== true) {
         const get = (path: string, timeoutMs: number) => transportOf(id).get(path, timeoutMs);
         const inFlight = () => directory.worker(id)?.inFlight ?? 0;
         const worker = new ListedWorker(address, listing, { clock, get, inFlight, changed: publish });
@@ -63,10 +70,20 @@ export function startListedSource({ clock, directory, workers, onKept }: ListedS
         listed.set(id, worker);
       }
     }
-    for (const gone of before.values()) if (outgoing.add(gone)) onKept?.(gone.view.id);
+    for (const gone of before.values()) {
+      // Who found it knows that it is gone.
+      if (gone.isFound) gone.close();
+      else if (outgoing.add(gone)) onKept?.(gone.view.id);
+    }
     // The directory makes the transports through which the first questions go.
     publish();
+    if (clock.now() - startedAt <= DRAINED_BEFORE_MS) for (const worker of fresh) if (drained.includes(worker.view.id)) worker.drain();
     for (const worker of fresh) worker.lookNow();
+  }
+
+  function drop(worker: ListedWorker): void {
+    worker.close();
+    listed.delete(worker.view.id);
   }
 
   function find(id: string): ListedWorker | undefined {
@@ -89,12 +106,14 @@ export function startListedSource({ clock, directory, workers, onKept }: ListedS
     drain(id) {
       const worker = find(id);
       if (!worker) return { kind: 'unknown', message: `${id} has left the list.` };
+      if (worker.isEnding) return { kind: 'conflict', message: `${id} is about to end, and takes no new requests any more.` };
       if (!worker.drain()) return { kind: 'conflict', message: `${id} is ${worker.view.state} already; ${wayBack(id)}.` };
       const isDone = worker.view.state === 'drained';
       const message = `It takes no new requests${isDone ? '' : ' and finishes those it has'}; ${wayBack(id)}, as does a restart of the gateway.`;
       return { kind: 'accepted', message };
     },
     undrain(id) {
+      if (find(id)?.isEnding) return { kind: 'conflict', message: `${id} is about to end, as whoever found it says.` };
       if (!find(id)?.undrain()) return { kind: 'conflict', message: `${id} is not drained.` };
       return { kind: 'accepted', message: 'It takes requests again as soon as it is seen to be well.' };
     },

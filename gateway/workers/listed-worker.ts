@@ -4,7 +4,7 @@ import { MAIN_GROUP, type WorkerView } from '../core/worker.ts';
 import type { Sight } from '../vllm/sight.ts';
 import { listedFailure, troubleOf } from './listed-failure.ts';
 import { type Finding, type GetPage, lookAt, modelNamed } from './look.ts';
-import type { ListedAddress, WorkerListing } from './worker-listing.ts';
+import { isAnother, type ListedAddress, type WorkerListing } from './worker-listing.ts';
 
 interface ListedWorkerOptions {
   readonly clock: Clock;
@@ -47,6 +47,8 @@ export class ListedWorker {
   #missedScrapes = 0;
   /** An operator has taken it out of service. */
   #isHeld = false;
+  /** Whoever found it says that it is about to end. */
+  #isEnding = false;
   /** As its process tells; null where it does not. */
   #startedAt: number | null = null;
   /** Until when it is not asked again after it said that it is about to end, unless it has ended; null while it has not said so. */
@@ -75,7 +77,29 @@ export class ListedWorker {
       profile: null,
       engine: null,
       args: [],
+      ...(listing.source === undefined ? {} : { source: listing.source }),
+      ...(listing.uid == null ? {} : { uid: listing.uid }),
     };
+  }
+
+  /** It was found, and is not named by the settings. */
+  get isFound(): boolean {
+    return this.#listing.source !== undefined;
+  }
+
+  /** Whoever found it says that it ends. */
+  get isEnding(): boolean {
+    return this.#isEnding;
+  }
+
+  /** Nothing more is to come of it: it ends, and what it had is done. */
+  get hasEnded(): boolean {
+    return this.#isEnding && this.view.state === 'drained';
+  }
+
+  /** Whether the line speaks of another life at this address. */
+  isAnother(listing: WorkerListing): boolean {
+    return isAnother(this.#listing, listing);
   }
 
   /** Takes over a line that names the same worker, which stays as ready as it is. @returns whether the line says anything new */
@@ -83,9 +107,13 @@ export class ListedWorker {
     const { apiKey, models, maxNumSeqs, scheduling, group } = this.#listing;
     const sameModels = JSON.stringify(listing.models) === JSON.stringify(models);
     const sameEngine = listing.maxNumSeqs === maxNumSeqs && listing.scheduling === scheduling;
-    if (listing.apiKey === apiKey && sameEngine && sameModels && listing.group === group) return false;
+    const sameFinding = listing.source === this.#listing.source && (listing.isEnding ?? false) === this.#isEnding;
+    if (listing.apiKey === apiKey && sameEngine && sameModels && listing.group === group && sameFinding) return false;
     this.#listing = listing;
     this.apiKey = listing.apiKey;
+    if ((listing.isEnding ?? false) !== this.#isEnding) this.#setEnding(!this.#isEnding);
+    const { source: _, ...view } = this.view;
+    this.view = listing.source === undefined ? view : { ...view, source: listing.source };
     const told = { maxNumSeqs: listing.maxNumSeqs, scheduling: listing.scheduling ?? 'fcfs', group: listing.group ?? MAIN_GROUP };
     this.view = { ...this.view, ...told, models: listing.models?.map(modelNamed) ?? this.view.models };
     return true;
@@ -108,7 +136,7 @@ export class ListedWorker {
 
   /** Takes it out of service: it gets nothing new, and is drained once what it has is done. Looks go on. @returns false where it is already */
   drain(): boolean {
-    if (this.#isHeld) return false;
+    if (this.#isHeld || this.#isEnding) return false;
     this.#isHeld = true;
     this.#empty();
     return true;
@@ -116,7 +144,7 @@ export class ListedWorker {
 
   /** Puts it back: it is ready as soon as it is seen to be well. @returns false where it was not out */
   undrain(): boolean {
-    if (!this.#isHeld) return false;
+    if (!this.#isHeld || this.#isEnding) return false;
     this.#isHeld = false;
     this.#emptying?.cancel();
     this.#show({ ...this.view, state: 'starting', stage: null });
@@ -128,6 +156,19 @@ export class ListedWorker {
   lookNow(): void {
     this.#timer?.cancel();
     if (!this.#looking && !this.#closed) void this.#look();
+  }
+
+  /** Shown by whoever has asked for it, together with what else is new. */
+  #setEnding(isEnding: boolean): void {
+    this.#isEnding = isEnding;
+    if (this.#isHeld) return;
+    this.#emptying?.cancel();
+    if (!isEnding) this.view = { ...this.view, state: 'starting', stage: null };
+    else if (this.#options.inFlight() === 0) this.view = { ...this.view, state: 'drained', stage: null };
+    else {
+      this.view = { ...this.view, state: 'draining', stage: null };
+      this.#emptying = this.#options.clock.after(EMPTY_LOOK_MS, () => this.#empty());
+    }
   }
 
   close(): void {
@@ -174,7 +215,7 @@ export class ListedWorker {
     }
     this.#startedAt = startedAt ?? this.#startedAt;
     this.version = version;
-    const found = this.#isHeld ? {} : ({ state: 'ready', stage: 'ready' } as const);
+    const found = this.#isHeld || this.#isEnding ? {} : ({ state: 'ready', stage: 'ready' } as const);
     this.#show({ ...this.view, ...found, models, engine });
   }
 

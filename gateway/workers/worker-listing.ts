@@ -1,6 +1,6 @@
 import type { SchedulingPolicy } from '../core/worker.ts';
 
-/** One line of `workers` in the settings. */
+/** One line of `workers` in the settings, or one worker of those that a line finds. */
 export interface WorkerListing {
   /** http(s)://host[:port] */
   readonly url: string;
@@ -12,6 +12,17 @@ export interface WorkerListing {
   readonly scheduling?: SchedulingPolicy;
   /** Default: main. */
   readonly group?: string;
+  /** What found it: "kubernetes default/vllm". Absent: the settings name it. */
+  readonly source?: string;
+  /** What tells this life at its address from others (a pod's uid). Absent or null: nobody says. */
+  readonly uid?: string | null;
+  /** It is about to end: it gets nothing new, finishes what it has, and leaves. */
+  readonly isEnding?: boolean;
+}
+
+/** Whether what is at the address now is another than before: a pod that was given the address of one that has gone. */
+export function isAnother(before: WorkerListing, after: WorkerListing): boolean {
+  return before.uid != null && after.uid != null && before.uid !== after.uid;
 }
 
 /** Where a listed worker is, and what it is called for that. */

@@ -12,6 +12,7 @@ const SECTIONS: Readonly<Partial<Record<MetricName, string>>> = {
   key_requests_total: 'Keys and limits',
   cache_requests_total: 'Asked before',
   store_up: 'What gateways share',
+  discovery_up: 'Workers that are found',
   overhead_seconds: 'The gateway itself',
   queue_depth: 'Queue and admission',
   batch_lines_total: 'Batches',
@@ -26,6 +27,7 @@ const SECTIONS: Readonly<Partial<Record<MetricName, string>>> = {
 /** What each label may be: none of them is free text of a client's. */
 const LABELS: Readonly<Record<string, string>> = {
   batch: 'id of a batch in progress; gone when it ends',
+  change: 'joined, left, ending, replaced',
   class: '`queue_depth`: interactive, batch; `worker_oom_total`: what was short',
   code: 'HTTP status that was sent; 499: the client left first',
   decision: 'admitted, rejected',
@@ -48,6 +50,7 @@ const LABELS: Readonly<Record<string, string>> = {
   reason: 'one of a closed set, which the help names; for requests the `x-headgate-reason`',
   result: 'how it ended, as the help says',
   route: 'path of the API, as in the table of routes',
+  source: 'where workers are found: kubernetes NAMESPACE/SERVICE, dns NAME:PORT',
   stage: 'process, model_loaded, cuda_graphs, warmup, ready',
   state: 'closed, open, half_open',
   status: 'validating, in_progress, finalizing, cancelling',

@@ -186,6 +186,24 @@ export const ROOMS: readonly Room[] = [
     idea: 'which workers there are: listed, supervised, scraped',
     knows: ['gateway/core', 'gateway/link', 'gateway/vllm'],
   },
+  {
+    path: 'gateway/discovery/kubernetes',
+    idea: 'pods that are workers, as the EndpointSlices of a cluster name them: listed, watched, and listed again after every end',
+    knows: ['gateway/core'],
+  },
+  { path: 'gateway/discovery/names', idea: 'workers that are the addresses of a name', knows: ['gateway/core'] },
+  {
+    path: 'gateway/discovery',
+    idea: 'workers that nobody lists: every place where they are found, and one list of them all',
+    knows: [
+      'gateway/config/schema',
+      'gateway/config/schema/values',
+      'gateway/core',
+      'gateway/discovery/kubernetes',
+      'gateway/discovery/names',
+      'gateway/workers',
+    ],
+  },
   { path: 'gateway/telemetry/metrics', idea: 'the table of metrics and its page', knows: ['gateway/core', 'gateway/link'] },
   {
     path: 'gateway/telemetry/events',
@@ -407,6 +425,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/core/secrets',
       'gateway/core/history',
       'gateway/core/log',
+      'gateway/discovery',
       'gateway/early-policies.ts',
       'gateway/http',
       'gateway/http/body',

@@ -12,6 +12,7 @@ const PROMISED = `
   key_requests_total{key,code} key_tokens_total{key,model,kind} limit_rejections_total{key,limit} limit_used_ratio{key,limit}
   cache_requests_total{result} cache_entries cache_bytes cache_evictions_total{reason} joined_requests_total idempotent_replays_total
   store_up store_errors_total{reason} store_fallback_total{what}
+  discovery_up{source} discovery_workers{source} discovery_changes_total{source,change}
   overhead_seconds request_size_bytes response_size_bytes
   queue_depth{class} queue_wait_seconds queue_rejections_total{reason} admission_total{decision,reason}
   batch_lines_total{result} batch_lines_waiting batch_lines_running batches{status} batch_line_seconds batch_completion_ratio{batch}

@@ -39,6 +39,9 @@ export class RecordedEvents implements Events {
   readonly sessionsEnded = this.#recorder('sessionsEnded');
   readonly breakerChanged = this.#recorder('breakerChanged');
   readonly workerChanged = this.#recorder('workerChanged');
+  readonly sourceChanged = this.#recorder('sourceChanged');
+  readonly workersFound = this.#recorder('workersFound');
+  readonly findingsLeftOut = this.#recorder('findingsLeftOut');
   readonly canaryChanged = this.#recorder('canaryChanged');
   readonly pressureChanged = this.#recorder('pressureChanged');
   readonly configReloaded = this.#recorder('configReloaded');

@@ -105,7 +105,15 @@ function* thresholds({ pressure }: Settings): Generator<CrossFinding> {
 function* workers(settings: Settings): Generator<CrossFinding> {
   const { server } = settings;
   const first = new Map<string, number>();
-  for (const [i, { url }] of settings.workers.entries()) {
+  for (const [i, { url, kubernetes, dns }] of settings.workers.entries()) {
+    if (url === null) {
+      const key = kubernetes === null ? 'dns' : 'kubernetes';
+      const place = JSON.stringify(kubernetes ?? dns);
+      const earlier = first.get(place);
+      if (earlier !== undefined) yield error(['workers', i, key], [['workers']], `the same as workers[${earlier}].${key}`);
+      else first.set(place, i);
+      continue;
+    }
     const path: Path = ['workers', i, 'url'];
     const earlier = first.get(url);
     if (earlier !== undefined) yield error(path, [['workers']], `${url} is workers[${earlier}] already`);

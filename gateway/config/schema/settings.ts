@@ -5,6 +5,7 @@ import { controlProblem, originProblem } from './values/addresses.ts';
 import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path, processes, share } from './values/kinds.ts';
 import { namedModel } from './values/named-model.ts';
 import { placement } from './placement.ts';
+import { discovery } from './discovery.ts';
 import { listedWorker } from './listed-worker.ts';
 import { cache, idempotency, sessions, singleFlight } from './reuse.ts';
 import { state } from './state.ts';
@@ -239,6 +240,7 @@ export const settingsSchema = z.strictObject({
     .max(1024)
     .default([])
     .describe('Running vLLM servers to stand in front of. Empty: the supervisor launches them.'),
+  discovery: discovery.prefault({}).describe('Whom workers that are found are asked from.'),
   supervisor: supervisor.prefault({}).describe('Launches vLLM and keeps it alive.'),
   models: z
     .array(model)

@@ -24,6 +24,8 @@ export interface AdminStatus {
   readonly tuning: string | null;
   readonly models: readonly ModelStatus[];
   readonly workers: readonly WorkerStatus[];
+  /** Where workers are looked for, in the order of the settings; an earlier version does not say. */
+  readonly sources?: readonly SourceStatus[];
   /** Changes of model that are under way. */
   readonly swaps: readonly SwapStatus[];
 }
@@ -82,6 +84,8 @@ export interface WorkerStatus {
   readonly pid: number | null;
   readonly port: number | null;
   readonly url: string;
+  /** What found it; null: the settings name it, or our supervisor launched it. */
+  readonly source: string | null;
   readonly uptime_seconds: number | null;
   readonly restarts: number;
   readonly percent: number | null;
@@ -96,6 +100,17 @@ export interface WorkerStatus {
   readonly requests_running: number;
   readonly requests_waiting: number;
   readonly kv_cache_usage_ratio: number;
+}
+
+export interface SourceStatus {
+  /** "kubernetes default/vllm", "dns vllm.example:8000" */
+  readonly source: string;
+  /** null: it has not been heard of yet. */
+  readonly answers: boolean | null;
+  /** What is wrong: it goes on from the source's name. */
+  readonly message: string | null;
+  readonly workers: number;
+  readonly ending: number;
 }
 
 export interface SwapStatus {

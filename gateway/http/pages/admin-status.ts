@@ -1,7 +1,8 @@
 import type { Clock } from '../../core/clock.ts';
 import type { GpuView, SupervisedModel, SupervisorLink, SupervisorSnapshot, SwapView } from '../../link/snapshot.ts';
 import type { ModelEntry, Worker, WorkerDirectory, WorkerFailure } from '../../core/worker.ts';
-import type { AdminStatus, GpuStatus, ModelStatus, SupervisorStatus, SwapStatus, WorkerStatus } from './admin-answers.ts';
+import type { SourceState } from '../../core/discovery.ts';
+import type { AdminStatus, GpuStatus, ModelStatus, SourceStatus, SupervisorStatus, SwapStatus, WorkerStatus } from './admin-answers.ts';
 
 type Recall = (worker: string) => WorkerFailure | null;
 
@@ -42,6 +43,11 @@ export function adminStatus(
   };
 }
 
+/** Where workers are looked for, as the status tells it. */
+export function sourceStatus(sources: readonly SourceState[]): SourceStatus[] {
+  return sources.map(({ source, isUp, message, workers, ending }) => ({ source, answers: isUp, message, workers, ending }));
+}
+
 const HISTORY_MS = 3_600_000;
 
 function supervisorStatus(pid: number, link: SupervisorLink | null, clock: Clock): SupervisorStatus {
@@ -72,6 +78,7 @@ function workerStatus({ id, view, load, inFlight }: Worker, gpus: readonly GpuVi
     pid: view.pid,
     port: view.port,
     url: view.url,
+    source: view.source ?? null,
     uptime_seconds: startedAtMs === null ? null : Math.max(0, Math.round((clock.wall() - startedAtMs) / 1000)),
     restarts: view.restarts,
     percent: view.percent ?? null,

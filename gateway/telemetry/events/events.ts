@@ -11,6 +11,8 @@ import { PromptSizes } from './prompt-sizes.ts';
 import { accountRequest, type CountedTokens } from './request-account.ts';
 import { requestEndFields, requestEndLevel, rounded, traceFields } from './request-line.ts';
 import { tellBatchEnd, tellCanary, tellDrain, tellReload, tellStore } from './process-lines.ts';
+import { FINDING_CHANGES } from '../../core/discovery.ts';
+import { tellFindings, tellLeftOut, tellSource } from './discovery-lines.ts';
 import { FailureWatch } from './failure-watch.ts';
 import { createWorkerAccount } from './worker-account.ts';
 import { logWorkerChange } from './worker-lines.ts';
@@ -204,6 +206,22 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false,
         to,
         kv_usage_ratio: rounded(kvUsage),
       });
+    },
+
+    sourceChanged(state) {
+      if (speaks()) tellSource(log, state);
+    },
+
+    workersFound(changes) {
+      if (!speaks()) return;
+      for (const change of FINDING_CHANGES) {
+        if (changes[change].length > 0) counters.discovery_changes_total.add(changes[change].length, changes.source, change);
+      }
+      tellFindings(log, changes);
+    },
+
+    findingsLeftOut(source, sentences) {
+      if (speaks()) tellLeftOut(log, source, sentences);
     },
 
     canaryChanged(change) {

@@ -67,6 +67,12 @@ export const GAUGES: Readonly<Record<GaugeName, GaugeReader>> = {
     const isUp = figures?.storeUp() ?? null;
     if (isUp !== null) set(isUp ? 1 : 0);
   },
+  discovery_up({ figures }, set) {
+    for (const { source, isUp } of figures?.sources() ?? []) set(isUp === true ? 1 : 0, source);
+  },
+  discovery_workers({ figures }, set) {
+    for (const { source, workers } of figures?.sources() ?? []) set(workers, source);
+  },
   worker_ready: eachWorker((worker, set) => set(worker.view.state === 'ready' ? 1 : 0, worker.id)),
   worker_stage: eachWorker((worker, set) => {
     const reached = worker.view.stage === null ? -1 : WORKER_STAGES.indexOf(worker.view.stage);

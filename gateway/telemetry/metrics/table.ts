@@ -163,6 +163,23 @@ export const METRICS = {
     zero: [['limits']],
     help: 'Decisions made without the store that gateways share, as state.when_unavailable says, by what was decided.',
   },
+  discovery_up: {
+    kind: 'gauge',
+    across: 'min',
+    labels: ['source'],
+    help: 'Whether a place where workers are found (workers[].kubernetes, workers[].dns) can be asked: 1, or 0 while what it said last stands.',
+  },
+  discovery_workers: {
+    kind: 'gauge',
+    across: 'first',
+    labels: ['source'],
+    help: 'Workers that were found there and are taken, those that are about to end included.',
+  },
+  discovery_changes_total: {
+    kind: 'counter',
+    labels: ['source', 'change'],
+    help: 'Workers found there that joined, left, were said to be about to end, or were replaced by another at the same address.',
+  },
   overhead_seconds: {
     kind: 'histogram',
     labels: [],

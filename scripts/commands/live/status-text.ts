@@ -43,6 +43,8 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
     ]);
   }
   lines.push(...columns(rows));
+  const sources = status.sources ?? [];
+  if (sources.length > 0) lines.push('', ...sources.map(sourceText));
   if (status.swaps.length > 0) lines.push('', ...status.swaps.map(swapText));
   if (status.models.length > 1) {
     const states = status.models.map((model) => `${model.id} ${model.asleep && model.state === 'available' ? 'asleep' : model.state}`);
@@ -88,6 +90,15 @@ function profilesText({ profile, workers }: AdminStatus): string {
           .join(', ')})`,
     )
     .join(', ');
+}
+
+/** "found by kubernetes default/vllm: 3 workers, 1 of them about to end" */
+function sourceText({ source, answers, message, workers, ending }: NonNullable<AdminStatus['sources']>[number]): string {
+  const found = `${workers} ${workers === 1 ? 'worker' : 'workers'}${ending > 0 ? `, ${ending} of them about to end` : ''}`;
+  if (answers === null) return `${source}: ${found}; it has not answered yet`;
+  return answers
+    ? `${source}: ${found}`
+    : `${source} ${message}; ${workers === 0 ? 'no worker of it is known' : `${found} as it said last`}`;
 }
 
 function engineText({ engine, supervised }: AdminStatus): string {

@@ -70,7 +70,7 @@ function WorkerPanel({ worker }) {
     <p class="sub">
       ${model ?? 'No model'}
       <span
-        >${[worker.profile && `profile ${worker.profile}`, worker.port && `port ${worker.port}`, worker.pid && `pid ${worker.pid}`].filter(Boolean).join(' · ')}</span
+        >${[worker.profile && `profile ${worker.profile}`, worker.source && `found by ${worker.source}`, worker.port && `port ${worker.port}`, worker.pid && `pid ${worker.pid}`].filter(Boolean).join(' · ')}</span
       >
     </p>
     ${!isReady && !isOut && html`<${Start} worker=${worker} />`}

@@ -117,6 +117,7 @@ export const idleFigures: LiveFigures = {
   routed: () => new Map(),
   cache: () => ({ entries: 0, bytes: 0, maxEntries: 0, hits: 0, misses: 0 }),
   storeUp: () => null,
+  sources: () => [],
   limitsUsed: () => [],
   batchLines: () => null,
   sessions: () => ({ active: 0, byWorker: new Map(), kept: 0, moved: 0 }),

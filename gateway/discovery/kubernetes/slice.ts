@@ -1,0 +1,81 @@
+/** What an EndpointSlice (discovery.k8s.io/v1) says of where pods are. */
+export interface Slice {
+  readonly name: string;
+  /** Its resourceVersion, where that is a number: later ones are greater. null: nobody can say. */
+  readonly version: bigint | null;
+  readonly family: 4 | 6;
+  readonly ports: readonly SlicePort[];
+  readonly endpoints: readonly SliceEndpoint[];
+}
+
+export interface SlicePort {
+  /** Empty for the only port of a service that has no name. */
+  readonly name: string;
+  readonly port: number;
+}
+
+export interface SliceEndpoint {
+  /** Of those that it has the first: all lead to the same pod. */
+  readonly address: string;
+  readonly uid: string | null;
+  readonly isReady: boolean;
+  readonly isTerminating: boolean;
+}
+
+/** Kubernetes makes them of a hundred, and lets nobody make any of more. */
+const MOST_ENDPOINTS = 1_000;
+
+/** Reads an EndpointSlice as the API server sends it; null for what is none, and for one of host names (FQDN), which no pod has. */
+export function readSlice(said: unknown): Slice | null {
+  if (!isRecord(said)) return null;
+  const metadata = said['metadata'];
+  if (!isRecord(metadata) || typeof metadata['name'] !== 'string') return null;
+  const family = said['addressType'] === 'IPv4' ? 4 : said['addressType'] === 'IPv6' ? 6 : null;
+  if (family === null) return null;
+  return {
+    name: metadata['name'],
+    version: versionOf(metadata['resourceVersion']),
+    family,
+    ports: listOf(said['ports']).flatMap(readPort),
+    endpoints: listOf(said['endpoints']).slice(0, MOST_ENDPOINTS).flatMap(readEndpoint),
+  };
+}
+
+/** The name of what an event is about, whatever else is wrong with it. */
+export function nameOf(said: unknown): string | null {
+  const metadata = isRecord(said) ? said['metadata'] : null;
+  return isRecord(metadata) && typeof metadata['name'] === 'string' ? metadata['name'] : null;
+}
+
+export function versionOf(text: unknown): bigint | null {
+  return typeof text === 'string' && /^\d{1,20}$/.test(text) ? BigInt(text) : null;
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Go writes an empty list as null, or not at all. */
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function readPort(said: unknown): SlicePort[] {
+  if (!isRecord(said)) return [];
+  const { name, port, protocol } = said;
+  if (protocol !== undefined && protocol !== null && protocol !== 'TCP') return [];
+  if (typeof port !== 'number' || !Number.isInteger(port) || port < 1 || port > 65_535) return [];
+  return [{ name: typeof name === 'string' ? name : '', port }];
+}
+
+/** One without an address is no endpoint: a pod that was evicted has none left. */
+function readEndpoint(said: unknown): SliceEndpoint[] {
+  if (!isRecord(said)) return [];
+  const [address] = listOf(said['addresses']);
+  if (typeof address !== 'string' || address === '') return [];
+  const conditions = isRecord(said['conditions']) ? said['conditions'] : {};
+  const target = isRecord(said['targetRef']) ? said['targetRef'] : {};
+  const uid = typeof target['uid'] === 'string' && target['uid'] !== '' ? target['uid'] : null;
+  // Kubernetes: what is not said of readiness is to be read as ready.
+  return [{ address, uid, isReady: conditions['ready'] !== false, isTerminating: conditions['terminating'] === true }];
+}
