@@ -106,6 +106,15 @@ function* workers(settings: Settings): Generator<CrossFinding> {
   const { server } = settings;
   const first = new Map<string, number>();
   for (const [i, { url, kubernetes, dns }] of settings.workers.entries()) {
+    const given = [url, kubernetes, dns].filter((each) => each !== null).length;
+    if (given !== 1) {
+      yield error(['workers', i], [], 'expected one of url, kubernetes and dns here');
+      continue;
+    }
+    if (kubernetes !== null && (kubernetes.service === null) === (kubernetes.selector === null)) {
+      yield error(['workers', i, 'kubernetes'], [], 'expected one of service and selector here');
+      continue;
+    }
     if (url === null) {
       const key = kubernetes === null ? 'dns' : 'kubernetes';
       const place = JSON.stringify(kubernetes ?? dns);

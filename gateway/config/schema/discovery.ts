@@ -9,28 +9,22 @@ const name = () => z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'e
 
 /** Workers behind a service of Kubernetes. */
 export const kubernetesWorkers = () =>
-  z
-    .strictObject({
-      namespace: name().nullable().default(null).describe('Where the service is; null: in the namespace of the gateway.'),
-      service: name().nullable().default(null).describe('Name of the service whose pods are workers; or else selector.'),
-      selector: z
-        .string()
-        .regex(/^[A-Za-z0-9][A-Za-z0-9._/=!,() -]{0,511}$/, 'expected a label selector, such as app=vllm,tier!=test')
-        .nullable()
-        .default(null)
-        .describe('Label selector of EndpointSlices, which have the labels of their services: for several services at once.'),
-      port: z
-        .union([count(1, 65_535), z.string().regex(/^(?=.*[a-z])[a-z0-9](?:[a-z0-9-]{0,13}[a-z0-9])?$/, 'expected the name of a port')])
-        .nullable()
-        .default(null)
-        .describe('Port of the pods, by the name that the service has for it or by its number; null: the only one.'),
-      scheme: z.enum(['http', 'https']).default('http').describe('What the workers speak.'),
-    })
-    .superRefine(({ service, selector }, context) => {
-      if ((service === null) === (selector === null)) {
-        context.addIssue({ code: 'custom', message: 'expected one of service and selector here' });
-      }
-    });
+  z.strictObject({
+    namespace: name().nullable().default(null).describe('Where the service is; null: in the namespace of the gateway.'),
+    service: name().nullable().default(null).describe('Name of the service whose pods are workers; or else selector.'),
+    selector: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._/=!,() -]{0,511}$/, 'expected a label selector, such as app=vllm,tier!=test')
+      .nullable()
+      .default(null)
+      .describe('Label selector of EndpointSlices, which have the labels of their services: for several services at once.'),
+    port: z
+      .union([count(1, 65_535), z.string().regex(/^(?=.*[a-z])[a-z0-9](?:[a-z0-9-]{0,13}[a-z0-9])?$/, 'expected the name of a port')])
+      .nullable()
+      .default(null)
+      .describe('Port of the pods, by the name that the service has for it or by its number; null: the only one.'),
+    scheme: z.enum(['http', 'https']).default('http').describe('What the workers speak.'),
+  });
 
 /** What is wrong with what `dns:` names, or null. */
 export function dnsProblem(text: string): string | null {

@@ -160,7 +160,6 @@ log:
       'headgate.yaml:10:5: batch_window.guardrail.enabled: is set twice, first on line 9',
       "headgate.yaml:12:10: workers[0].url: give the server's root, without the path /v1",
       'headgate.yaml:13:19: workers[0].max_num_seqs: expected a whole number from 1 to 65536; got 0',
-      'headgate.yaml:14:5: workers[1].url: is required here',
       'headgate.yaml:14:5: workers[1].urll: unknown key; did you mean url?',
       'headgate.yaml:15:13: models[1]: expected text or a group of settings; got 3; put it in quotes',
       'headgate.yaml:15:25: models[2].alias: unknown key; did you mean aliases?',

@@ -50,6 +50,11 @@ describe('settings that contradict each other', () => {
     ['supervisor: { port_range: [8000, 9000] }', 'headgate.yaml:1:27: supervisor.port_range: server.port 8080 lies in'],
     ['workers: [{ url: "http://a:1" }, { url: "http://A:1/" }]', 'headgate.yaml:1:41: workers[1].url: http://a:1 is workers[0] already'],
     ['workers: [{ url: "http://localhost:8080" }]', 'headgate.yaml:1:18: workers[0].url: http://localhost:8080 is the gateway itself'],
+    [
+      'workers: [{ kubernetes: { service: a } }, { kubernetes: { service: a } }]',
+      'headgate.yaml:1:57: workers[1].kubernetes: the same as workers[0].kubernetes',
+    ],
+    ['workers: [{ dns: "a:1" }, { dns: "a:1" }]', 'headgate.yaml:1:34: workers[1].dns: the same as workers[0].dns'],
     ['models: [a, a]', 'headgate.yaml:1:13: models[1].id: a is listed twice'],
     ['models: [a, { id: b, aliases: [a] }]', 'headgate.yaml:1:32: models[1].aliases[0]: a is the id of models[0] already'],
     [

@@ -33,6 +33,10 @@ describe('the schema of settings', () => {
       },
       state: { url: null, prefix: 'headgate:', timeout_ms: 50, when_unavailable: 'local' },
       workers: [],
+      discovery: {
+        kubernetes: { api: null, token_file: null, ca_file: null, idle_ms: 120000 },
+        dns: { servers: [], interval_ms: 5000 },
+      },
       supervisor: {
         enabled: 'auto',
         engine: 'auto',
@@ -125,7 +129,16 @@ describe('the schema of settings', () => {
     ['http://[fd00::1]:8000', 'http://[fd00::1]:8000'],
   ])('writes the worker URL %s as %s', (given, expected) => {
     expect(settingsSchema.parse({ workers: [{ url: given }] }).workers).toEqual([
-      { url: expected, api_key: null, models: null, max_num_seqs: 256, scheduling_policy: 'fcfs', group: 'main' },
+      {
+        url: expected,
+        kubernetes: null,
+        dns: null,
+        api_key: null,
+        models: null,
+        max_num_seqs: 256,
+        scheduling_policy: 'fcfs',
+        group: 'main',
+      },
     ]);
   });
 

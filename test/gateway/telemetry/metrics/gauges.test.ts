@@ -44,6 +44,19 @@ describe('gauges', () => {
     expect(await scene.samples('store_up')).toEqual({});
   });
 
+  it('tell of each place where workers are found', async () => {
+    const sources = () => [true, false, null].map((isUp, n) => ({ source: `dns ${n}:80`, isUp, message: null, workers: 2 + n, ending: 0 }));
+    const scene = createScene({ figures: { ...idleFigures, sources } });
+    expect(await scene.samples('discovery_')).toEqual({
+      ...{ 'discovery_up{source="dns 0:80"}': 1, 'discovery_up{source="dns 1:80"}': 0, 'discovery_up{source="dns 2:80"}': 0 },
+      ...{
+        'discovery_workers{source="dns 0:80"}': 2,
+        'discovery_workers{source="dns 1:80"}': 3,
+        'discovery_workers{source="dns 2:80"}': 4,
+      },
+    });
+  });
+
   it('stop growing at a bound', async () => {
     const limitsUsed = () => Array.from({ length: 5000 }, (_, index) => ({ name: `key-${index}`, limit: 'day' as const, share: 1 }));
     const scene = createScene({ figures: { ...idleFigures, limitsUsed } });
