@@ -27,6 +27,7 @@ import type { LiveFigures } from './core/events.ts';
 import { fanOut, type Listener } from './core/fan-out.ts';
 import { keepHistory } from './core/history/keep-history.ts';
 import { recordingLog } from './core/history/recording-log.ts';
+import { modelToLoad } from './core/pools/to-load.ts';
 import { systemRandom } from './core/random.ts';
 import { idMaker } from './core/secrets/id-maker.ts';
 import type { SupervisorSnapshot } from './link/snapshot.ts';
@@ -316,7 +317,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     timeouts: () => settings.timeouts,
     share: kin?.share,
     short: (model, count) => stored?.runner?.onShort(model, count),
-    ...(supervised ? { wish: (model: string, waiting: number) => supervised.wish(model, waiting) } : {}),
+    takenByOthers: (model) => dispatch.shared.takenByOthers(model),
+    ...(supervised ? { wish: (model: string, waiting: number) => supervised.wish(modelToLoad(directory, model), waiting) } : {}),
   });
   const windows = new BatchWindows(clock, events, () => settings.batch_window);
   const dispatch = new Dispatch({

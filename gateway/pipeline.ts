@@ -9,6 +9,7 @@ import type { BatchWindows } from './policies/window/batch-window.ts';
 import { deadline } from './policies/deadline.ts';
 import type { DeadlineSettings } from './core/time-limits.ts';
 import type { Dispatch } from './policies/dispatch/dispatch.ts';
+import { fallBack } from './policies/fallback/fall-back.ts';
 import { outliveWorker } from './policies/lost/outlive-worker.ts';
 import { refusePromptLogprobs } from './policies/capacity/prompt-logprobs.ts';
 import { rescue } from './policies/rescue.ts';
@@ -46,6 +47,8 @@ export function pipeline(parts: PolicyParts): Handler {
       // The clock runs from arrival: waiting counts.
       deadline(parts.clock, parts.timeouts, parts.directory),
       ...(parts.early ?? []),
+      // What this model's workers cannot take may be another's, once all below has been tried and before a byte has come.
+      fallBack(parts),
       // What the workers have no memory for does not wait for one of them.
       refusePromptLogprobs(parts.directory),
       // Refuses early and cheaply, or waits for a place. Only what has a place may be held or sent.

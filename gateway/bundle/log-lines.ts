@@ -43,6 +43,8 @@ const FIELDS: Readonly<Record<LogFieldName, LeafRule | null>> = {
   // What a client wrote.
   path: null,
   model: 'model',
+  fallback: 'model',
+  fallback_reason: 'word',
   status: 'word',
   outcome: 'word',
   code: 'word',

@@ -62,6 +62,8 @@ const MODEL: Rule = {
   id: 'model',
   source: 'model',
   aliases: 'model',
+  pool: 'model',
+  fallback: 'model',
   engine: 'flags',
   swap: { strategy: 'word', sleep_level: 'plain', dwell_ms: 'plain', idle_unload_ms: 'plain' },
 };

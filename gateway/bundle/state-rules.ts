@@ -18,6 +18,8 @@ const MODEL = {
   eta_seconds: 'plain',
   reason: 'text',
   asleep: 'plain',
+  pool: 'model',
+  fallback: 'model',
   fit: FIT,
 } as const satisfies RuleOf<ModelStatus>;
 

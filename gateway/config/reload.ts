@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { FixedSetting } from './layers/flag-layer.ts';
 import type { LoadedSettings } from './load.ts';
-import { type ModelSettings, type Settings, supervisorIsOn } from './schema/settings.ts';
+import { launchable, type ModelSettings, type Settings, supervisorIsOn } from './schema/settings.ts';
 import { SETTINGS } from './schema/form.ts';
 import { problemText, SettingsError, type SettingsProblem } from './schema/problems.ts';
 
@@ -127,12 +127,22 @@ function programsChange(old: Settings, next: Settings): boolean {
 }
 
 function diffModels({ models: old }: Settings, { models: next, ...rest }: Settings): SettingsDiff {
-  const bare = (models: readonly ModelSettings[]) => models.map((model) => ({ ...model, aliases: [] }));
+  const bare = (models: readonly ModelSettings[]) => launchable({ models }).map((model) => ({ ...model, aliases: [], fallback: [] }));
   // In front of external workers nothing has to be launched for a model.
   if (!isDeepStrictEqual(bare(old), bare(next)))
     return { changed: ['models'], needsRestart: supervisorIsOn({ models: next, ...rest }) ? ['models'] : [] };
-  const changed = next.flatMap(({ aliases }, i) => (isDeepStrictEqual(aliases, old[i]!.aliases) ? [] : [`models[${i}].aliases`]));
+  // Pools are nothing but names, which come and go.
+  if (!isDeepStrictEqual(namesOf(old), namesOf(next))) return { changed: ['models'], needsRestart: [] };
+  const changed = next.flatMap((model, i) => {
+    const differs = (['aliases', 'pool', 'fallback'] as const).filter((part) => !isDeepStrictEqual(model[part], old[i]![part]));
+    return differs.map((part) => `models[${i}].${part}`);
+  });
   return { changed, needsRestart: [] };
+}
+
+/** Which there are, in their order, and what each is. */
+function namesOf(models: readonly ModelSettings[]): (string | boolean)[] {
+  return models.flatMap(({ id, pool }) => [id, pool !== null]);
 }
 
 function readAtStart(text: string): boolean {

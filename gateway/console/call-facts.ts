@@ -20,6 +20,8 @@ export interface CallFacts {
   readonly at: number;
   readonly route: string;
   readonly model: string;
+  /** The other model that answers it; null: its own does. */
+  readonly fallback: string | null;
   /** The name of a key; null: whoever comes without one. */
   readonly key: string | null;
   readonly priority: string;
@@ -81,6 +83,7 @@ function facts(call: Omit<CallTraces, 'stream'>, stream: boolean, until: number,
     at: Math.round(ahead + arrivedAt),
     route: call.route.path,
     model: call.model,
+    fallback: journey.fallback?.to ?? null,
     key: nameOf(call.principal),
     priority: call.priority,
     line: call.isLine,

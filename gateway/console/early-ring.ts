@@ -20,7 +20,7 @@ export class EarlyRing {
   /** @param at wall-clock milliseconds at which it was refused @param number among all that have ended in this process */
   add({ id, route, status, code, durationMs, key }: EarlyRefusal, at: number, number: number): void {
     this.#kept.push({
-      ...{ number, id, at: Math.round(at - durationMs), route, model: '', key, priority: '', line: false, stream: false },
+      ...{ number, id, at: Math.round(at - durationMs), route, model: '', fallback: null, key, priority: '', line: false, stream: false },
       ...{
         phase: 'done',
         outcome: 'refused',

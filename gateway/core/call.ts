@@ -1,5 +1,6 @@
 import type { Attempt } from './attempt.ts';
 import { Cancellation } from './cancellation.ts';
+import type { RefusalReason } from './errors.ts';
 import type { Lease } from './lease.ts';
 import type { Principal } from './principal.ts';
 import type { CallTrace, WaitKind } from './trace/call-trace.ts';
@@ -68,6 +69,8 @@ export interface CallBody {
   readonly contentType: string;
   /** It asks the worker to tell what it counted, which the client left open: that event is not the client's. */
   readonly usageAsked?: boolean;
+  /** The same with another model's id in it: for workers that do not know the model by the call's. Absent: all that may get it do. */
+  readonly named?: (model: string) => Buffer;
 }
 
 /** Which part of the gateway a call is in: where it was when the client left or the time ran out. */
@@ -75,6 +78,14 @@ export type Phase = 'admission' | 'queue' | 'window' | 'upstream' | 'stream' | '
 
 /** Where an answer came from, as its head says: kept from before · made for it · made for another that asked the same · not to be kept. */
 export type CacheResult = 'hit' | 'miss' | 'joined' | 'bypass';
+
+/** A call that its own model's workers could not take, and another's did. */
+export interface Fallback {
+  /** That other model. */
+  readonly to: string;
+  /** What the call would have been refused with. */
+  readonly reason: RefusalReason;
+}
 
 /** What happened to a call in the gateway itself: written by the policies that it passes, read by account and the answer's headers. */
 export interface Journey {
@@ -89,6 +100,8 @@ export interface Journey {
   isReplay: boolean;
   /** Headers that say how the asker stands with its limits, names and values in turn. */
   limitHeaders: readonly string[];
+  /** null: the model that was asked for answers. */
+  fallback: Fallback | null;
 }
 
 /** One request on its way through the policies. */
@@ -113,6 +126,8 @@ export interface Call {
   readonly forward: Readonly<Record<string, string>>;
   /** The one worker that can answer it; null: any. */
   readonly only: OnlyAt | null;
+  /** Models that may answer it where its own cannot, the first best; all of them are open to its principal. */
+  readonly fallbacks: readonly string[];
   /** Monotonic ms at which the request's head was complete. */
   readonly arrivedAt: number;
   readonly cancellation: Cancellation;
@@ -144,6 +159,8 @@ export interface CallParts extends Pick<Call, 'id' | 'route' | 'body' | 'peek' |
   /** Default: any worker. */
   readonly only?: OnlyAt | null;
   /** Default: none. */
+  readonly fallbacks?: readonly string[];
+  /** Default: none. */
   readonly trace?: CallTrace | null;
 }
 
@@ -163,6 +180,7 @@ export function makeCall(parts: CallParts): Call {
     cacheControl: parts.cacheControl ?? null,
     forward: parts.forward ?? NO_HEADERS,
     only: parts.only ?? null,
+    fallbacks: parts.fallbacks ?? NO_FALLBACKS,
     arrivedAt: parts.arrivedAt,
     cancellation: new Cancellation(),
     journey: newJourney(),
@@ -177,8 +195,25 @@ const NO_HEADERS: Readonly<Record<string, string>> = {};
 
 const NO_LIMITS: readonly string[] = [];
 
+/** What most calls have. */
+export const NO_FALLBACKS: readonly string[] = [];
+
 export function newJourney(): Journey {
-  return { phase: 'admission', queueMs: 0, windowMs: 0, bytesOut: 0, cache: null, isReplay: false, limitHeaders: NO_LIMITS };
+  return {
+    phase: 'admission',
+    queueMs: 0,
+    windowMs: 0,
+    bytesOut: 0,
+    cache: null,
+    isReplay: false,
+    limitHeaders: NO_LIMITS,
+    fallback: null,
+  };
+}
+
+/** The model that answers the call, or is about to. */
+export function answeringModel({ journey, model }: Pick<Call, 'journey' | 'model'>): string {
+  return journey.fallback?.to ?? model;
 }
 
 /** The call has waited, from one moment to another (monotonic ms). */

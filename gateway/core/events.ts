@@ -131,6 +131,8 @@ export interface Events {
   /** Once for each attempt, when the worker is done with it. */
   attemptEnded(call: Call, attempt: Attempt): void;
   retried(call: Call, reason: string): void;
+  /** Another model answers a call, whose own would have refused it for this reason. */
+  fellBack(call: Call, to: string, reason: RefusalReason): void;
   sessionsEnded(reason: SessionEnd, count: number): void;
   breakerChanged(worker: string, from: BreakerState, to: BreakerState, reason: string): void;
   workerChanged(view: WorkerView, previous: WorkerView | null): void;

@@ -158,6 +158,10 @@ export interface ModelEntry {
   readonly etaSeconds: number | null;
   /** The model is loaded, or its supervisor loads it when calls wait for it. */
   readonly loadable: boolean;
+  /** Models whose workers take its calls, each asked by its own model's id. Absent: it is no pool. */
+  readonly pool?: readonly string[];
+  /** Models that its calls go to when its own workers cannot take them, the first best. Absent: none. */
+  readonly fallback?: readonly string[];
 }
 
 /** The workers there are, and the models they serve. The gateway never asks where they come from. */
@@ -169,6 +173,8 @@ export interface WorkerDirectory {
   models(): readonly ModelEntry[];
   /** The model for a name that a client wrote (an id or an alias); null asks for the default. */
   resolve(name: string | null): ModelEntry | null;
+  /** Whether its workers take calls for another model as well, because it is a pool or in one. Absent: no model is. */
+  shares?(model: string): boolean;
   /** `listener` is called after every change of state, membership or models. The result takes it off. */
   onChange(listener: () => void): () => void;
   /** Frees every connection and timer. */

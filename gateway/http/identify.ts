@@ -2,10 +2,11 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Clock } from '../core/clock.ts';
 import { makeCall, type Call, type OnlyAt, type Peek, type Priority, type Route } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
+import { FALLBACK_HEADER, fallbacksOf } from '../core/pools/fallbacks.ts';
 import { mayUse, nameOf, type Principal } from '../core/principal.ts';
 import { type CallTrace, readTraceParent } from '../core/trace/call-trace.ts';
-import type { WorkerDirectory } from '../core/worker.ts';
-import { type BodyRead, jsonCallBody } from '../openai/call-body.ts';
+import type { ModelEntry, WorkerDirectory } from '../core/worker.ts';
+import { type BodyRead, isOneName, jsonCallBody } from '../openai/call-body.ts';
 import { modelMeant, shownName, unknownModel } from '../openai/model-names.ts';
 import { checkDeclaredLength, readBody } from './body/read-body.ts';
 import { boundaryOf } from './body/form-reader.ts';
@@ -94,30 +95,42 @@ export async function identify(
     route.body === 'json'
       ? jsonCallBody(context.directory, principal, route, withoutMark(bytes))
       : ofUpload(context, principal, bytes, contentType, boundary);
+  const only = previousPlace(context, principal, seen.previous ?? null);
   return makeCall({
     id,
     route,
     body,
     peek: seen,
-    model: model.id,
+    model: only === null ? model.id : begunBy(context, principal, model, only.model),
     principal,
     priority: priorityOf(principal, headers, seen),
     sessionId: sessionOf(context.sessionSources(), headers, seen),
     idempotencyKey: (headers['idempotency-key'] as string | undefined) ?? null,
     cacheControl: headers['cache-control'] ?? null,
     forward: forwarded(headers, context.trustTrace(), trace),
-    only: previousPlace(context, principal, seen.previous ?? null),
+    only,
+    fallbacks: fallbacksOf(context.directory, { model, route, principal, only, wish: headers[FALLBACK_HEADER] as string | undefined }),
     arrivedAt,
     trace,
   });
 }
 
 /** Where the answer is that a request goes on from. @throws not_found where that is another's */
-function previousPlace(context: IdentifyContext, principal: Principal, previous: string | null): OnlyAt | null {
+function previousPlace(
+  context: IdentifyContext,
+  principal: Principal,
+  previous: string | null,
+): (OnlyAt & { readonly model: string }) | null {
   if (previous === null) return null;
   const place = context.answerPlace(previous, nameOf(principal));
   if (place === 'anothers') throw unknownAnswer(previous, 'previous_response_id');
   return place;
+}
+
+/** A conversation that a fallback has begun goes on there. */
+function begunBy({ directory }: IdentifyContext, principal: Principal, model: ModelEntry, before: string): string {
+  const other = model.fallback?.includes(before) ? directory.resolve(before) : null;
+  return other !== null && mayUse(principal, other) ? other.id : model.id;
 }
 
 function unknownAnswer(id: string, param: string): GatewayError {
@@ -147,7 +160,8 @@ function ofUpload({ directory }: IdentifyContext, principal: Principal, bytes: B
   // The worker does not know our aliases.
   const idOf = (written: string) => directory.resolve(written === '' ? null : written)?.id ?? null;
   const named = name === null || name === model.id ? bytes : renameModel(bytes, boundary, idOf);
-  return { model, seen, body: { bytes: named, contentType } };
+  const body = { bytes: named, contentType };
+  return { model, seen, body: isOneName(model) ? body : { ...body, named: (id) => renameModel(named, boundary, () => id) } };
 }
 
 /** Waits for a turn in which nothing else of this size is looked at. @throws truncated_body when the client has left meanwhile */

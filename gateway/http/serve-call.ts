@@ -1,9 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Bag, Member } from '../core/bag/bag.ts';
-import type { Call, Route } from '../core/call.ts';
+import { answeringModel, type Call, type Route } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { ANONYMOUS, nameOf, type Principal } from '../core/principal.ts';
 import type { Handler } from '../core/handler.ts';
+import { FALLBACK_HEADER } from '../core/pools/fallbacks.ts';
+import { headerText } from '../core/pools/header-text.ts';
 import type { Reply } from '../core/reply.ts';
 import type { CallTrace } from '../core/trace/call-trace.ts';
 import { type LateWriter, writeAtEndOfTurn } from '../core/turn/late-writes.ts';
@@ -176,7 +178,9 @@ function headOf(reply: Reply, call: Call): string[] {
   // Where Anthropic's SDKs look for it.
   if (call.route.dialect === 'anthropic') headers.push('request-id', headers[1]!);
   for (const name in reply.headers) headers.push(name, reply.headers[name]!);
-  const { cache, limitHeaders } = call.journey;
+  const { cache, limitHeaders, fallback } = call.journey;
+  // What the other model says of the request itself.
+  if (fallback !== null && reply.headers[FALLBACK_HEADER] === undefined) headers.push(FALLBACK_HEADER, headerText(fallback.to));
   if (cache !== null) headers.push('x-headgate-cache', cache);
   for (const text of limitHeaders) headers.push(text);
   if (reply.relayed) {
@@ -185,7 +189,7 @@ function headOf(reply: Reply, call: Call): string[] {
       'x-headgate-worker',
       attempts.at(-1)?.worker ?? '',
       'x-headgate-model',
-      headerText(call.model),
+      headerText(answeringModel(call)),
       'x-headgate-queue-ms',
       String(Math.round(journey.queueMs)),
       'x-headgate-window-ms',
@@ -195,11 +199,6 @@ function headOf(reply: Reply, call: Call): string[] {
     );
   }
   return headers;
-}
-
-/** A model's id may be any text, a header's value may not: what is not ASCII travels percent-encoded. */
-function headerText(text: string): string {
-  return /^[\x20-\x7e]*$/.test(text) ? text : encodeURIComponent(text.toWellFormed());
 }
 
 function gone(): GatewayError {

@@ -1,6 +1,6 @@
 import type { Origins } from '../config/schema/origins.ts';
 import { originWhere } from '../config/schema/origins.ts';
-import type { Settings } from '../config/schema/settings.ts';
+import { launchable, type Settings } from '../config/schema/settings.ts';
 import type { SupervisorSnapshot } from './snapshot.ts';
 
 type Running = Pick<SupervisorSnapshot, 'engine' | 'profile' | 'models' | 'pid'>;
@@ -15,7 +15,8 @@ export interface Contradiction {
 const ENGINES = { vllm: 'vLLM', sim: 'the simulated engine (no real model)' } as const;
 
 /** What the settings ask for and the supervisor that runs here, which was started with others, has not. Pure. */
-export function contradictions({ supervisor, models: asked }: Settings, running: Running): readonly Contradiction[] {
+export function contradictions({ supervisor, models }: Settings, running: Running): readonly Contradiction[] {
+  const asked = launchable({ models });
   const found: Contradiction[] = [];
   const { engine, profile } = supervisor;
   if (engine !== 'auto' && engine !== running.engine)
@@ -38,7 +39,7 @@ export function refusalToShare(settings: Settings, origins: Origins, running: Ru
   const found = contradictions(settings, running).find(
     ({ path, asked }) =>
       path === 'supervisor.engine' ||
-      (origins.get(path)?.kind === 'flag' && (path !== 'models' || asked.split(', ')[0] === settings.models[0]?.id)),
+      (origins.get(path)?.kind === 'flag' && (path !== 'models' || asked.split(', ')[0] === launchable(settings)[0]?.id)),
   );
   if (!found) return null;
   const from = originWhere(origins.get(found.path) ?? { kind: 'default' });

@@ -44,7 +44,18 @@ export function jsonCallBody(directory: WorkerDirectory, principal: Principal, r
         ? bytes
         : (rewriteModel(bytes, model.id) ?? bytes);
   const usageAsked = seen.stream && leavesUsageOpen(parsed.value, route.path);
-  return { model, seen, body: { bytes: usageAsked ? askingForUsage(named) : named, contentType: 'application/json', usageAsked } };
+  const sent = usageAsked ? askingForUsage(named) : named;
+  const body: CallBody = { bytes: sent, contentType: 'application/json', usageAsked };
+  return { model, seen, body: isOneName(model) ? body : { ...body, named: (id) => renamed(sent, model, id) } };
+}
+
+/** Whether all workers that may be sent a call know its model by its id: it is no pool, and nothing stands in for it. */
+export function isOneName({ pool, fallback }: ModelEntry): boolean {
+  return pool === undefined && fallback === undefined;
+}
+
+function renamed(bytes: Buffer, model: ModelEntry, id: string): Buffer {
+  return id === model.id ? bytes : (rewriteModel(bytes, id) ?? nameModel(bytes, id));
 }
 
 /** Of a body that names no model; where vLLM insists on a name, or would take another than the one that the asker may use, it gets one. */

@@ -1,4 +1,4 @@
-import type { Call } from '../core/call.ts';
+import { answeringModel, type Call } from '../core/call.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log/log.ts';
 import { ANONYMOUS_NAME, nameOf } from '../core/principal.ts';
@@ -42,7 +42,7 @@ export class Usage {
 
   /** A call has got an answer. */
   readonly counted = (call: Call, tokens: Counted): void => {
-    if (this.#isOn) this.#book.add(nameOf(call.principal) ?? ANONYMOUS_NAME, call.model, tokens, this.#clock.wall());
+    if (this.#isOn) this.#book.add(nameOf(call.principal) ?? ANONYMOUS_NAME, answeringModel(call), tokens, this.#clock.wall());
   };
 
   /** Where budgets are kept; null: in memory alone. */

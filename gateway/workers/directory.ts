@@ -4,6 +4,7 @@ import type { Events } from '../core/events.ts';
 import type { SupervisedModel } from '../link/snapshot.ts';
 import type { WorkerTransport } from '../core/transport.ts';
 import type { ModelEntry, Worker, WorkerDirectory, WorkerView } from '../core/worker.ts';
+import { servedBy } from '../core/pools/served-name.ts';
 import { DirectoryWorker, type TransportTarget } from './directory-worker.ts';
 import { type ConfiguredModel, listModels } from './model-list.ts';
 
@@ -49,6 +50,8 @@ export function createDirectory(options: DirectoryOptions): LiveDirectory {
   let models: readonly ModelEntry[] = [];
   let byName = new Map<string, ModelEntry>();
   let ready = new Map<string, Worker[]>();
+  /** Pools, and the models in them. */
+  let shared: ReadonlySet<string> = new Set();
   rebuild();
 
   /** @returns whether the models are not what they were */
@@ -68,6 +71,14 @@ export function createDirectory(options: DirectoryOptions): LiveDirectory {
         if (others) others.push(worker);
         else ready.set(id, [worker]);
       }
+    }
+    const pools = models.filter((model) => model.pool !== undefined);
+    shared = new Set(pools.flatMap(({ id, pool = [] }) => [id, ...pool]));
+    for (const { id, pool } of pools) {
+      ready.set(
+        id,
+        workers.filter((worker) => worker.view.state === 'ready' && servedBy(worker, id, pool) !== null),
+      );
     }
     return !isDeepStrictEqual(before, models);
   }
@@ -120,6 +131,7 @@ export function createDirectory(options: DirectoryOptions): LiveDirectory {
     worker: (id) => kept.get(id) ?? null,
     readyFor: (model) => ready.get(model) ?? NO_WORKERS,
     models: () => models,
+    shares: (model) => shared.has(model),
     resolve: (name) => (name === null ? models[0] : byName.get(name)) ?? null,
     onChange(listener) {
       // Wrapped, so that one function registered twice is called twice and comes off once.

@@ -7,6 +7,10 @@ export interface ConfiguredModel {
   readonly aliases: readonly string[];
   /** "chat", "tools", "vision", …; what the supervisor says counts where this is absent. */
   readonly capabilities?: readonly string[];
+  /** Models behind its name. Absent or null: it is one itself. */
+  readonly pool?: readonly string[] | null;
+  /** Models that its calls go to when it cannot take them. */
+  readonly fallback?: readonly string[];
 }
 
 /**
@@ -23,7 +27,53 @@ export function listModels(
   const fromSupervisor = new Map(supervised.map((model) => [model.id, model]));
   const serving = groupByModel(workers);
   const ids = new Set([...fromSettings.keys(), ...fromSupervisor.keys(), ...serving.keys()]);
-  return [...ids].map((id) => entry(id, fromSettings.get(id), fromSupervisor.get(id), serving.get(id) ?? [], createdAt(id)));
+  const entries = [...ids].map((id) => {
+    const asked = fromSettings.get(id);
+    const one = entry(id, asked, fromSupervisor.get(id), serving.get(id) ?? [], createdAt(id));
+    return asked?.fallback?.length ? { ...one, fallback: asked.fallback } : one;
+  });
+  const known = new Map(entries.map((each) => [each.id, each]));
+  return entries.map((each) => {
+    const pool = fromSettings.get(each.id)?.pool;
+    return pool
+      ? poolEntry(
+          each,
+          pool,
+          pool.map((id) => known.get(id)).filter((member) => member !== undefined),
+        )
+      : each;
+  });
+}
+
+/** The best that one of them is. */
+const BEST_FIRST: readonly ModelState[] = ['ready', 'loading', 'available', 'failed'];
+
+/**
+ * A pool is what the best of its members is, and promises what all of those keep that may be asked now. A model of its own name that some
+ * worker has is not to be reached: the name is the pool's.
+ */
+function poolEntry(own: ModelEntry, pool: readonly string[], members: readonly ModelEntry[]): ModelEntry {
+  const state = BEST_FIRST.find((each) => members.some((member) => member.state === each)) ?? 'available';
+  const best = members.filter((member) => member.state === state);
+  const [first, ...others] = best;
+  const profile = first?.profile ?? null;
+  return {
+    ...own,
+    // It is at home nowhere: what its members are called there means them.
+    root: null,
+    parent: null,
+    maxModelLen: least(best.map((member) => member.maxModelLen)),
+    state,
+    profile: others.every((member) => member.profile === profile) ? profile : null,
+    capabilities: own.capabilities.length > 0 ? own.capabilities : common(best.map((member) => member.capabilities)),
+    etaSeconds: state === 'ready' ? null : least(members.filter(({ loadable }) => loadable).map(({ etaSeconds }) => etaSeconds)),
+    loadable: members.some(({ loadable }) => loadable),
+    pool,
+  };
+}
+
+function common([first = [], ...others]: readonly (readonly string[])[]): readonly string[] {
+  return first.filter((each) => others.every((other) => other.includes(each)));
 }
 
 interface Serving {

@@ -134,7 +134,8 @@ function examinePlan(loaded: LoadedSettings, plan: (settings: Settings) => Fleet
       ? model
       : { ...model, engine: Object.fromEntries(Object.entries(model.engine).filter(([key]) => !keys.includes(key))) };
   };
-  const known = [...settings.models.map(withoutWrong).entries()].filter(([index]) => !isMissing('models', index, 'id'));
+  const isKnown = ([index, { pool }]: [number, ModelSettings]): boolean => pool === null && !isMissing('models', index, 'id');
+  const known = [...settings.models.map(withoutWrong).entries()].filter(isKnown);
   const supervisor = {
     ...settings.supervisor,
     ...(isMissing('supervisor', 'profile') ? { profile: 'auto' } : {}),

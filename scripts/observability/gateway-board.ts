@@ -1,5 +1,5 @@
 import type { Board } from './dashboard.ts';
-import { heat, lines, quantiles, query, rateBy, stat } from './panel.ts';
+import { heat, lines, quantiles, query, rateBy, rateByAll, stat } from './panel.ts';
 import { INSTANCE, JOB, MODEL, OF_GATEWAY, OF_MODEL } from './variables.ts';
 
 const FAILED = `(sum(rate(headgate_requests_total{${OF_MODEL},code=~"5.."}[$__rate_interval])) or vector(0)) + (sum(rate(headgate_requests_total{${OF_MODEL},code!~"5..",outcome="broken"}[$__rate_interval])) or vector(0))`;
@@ -239,6 +239,13 @@ export const GATEWAY_BOARD: Board = {
           'reqps',
           'By what ended the attempt before.',
           [rateBy('reason', 'headgate_retries_total', OF_GATEWAY)],
+          { stacked: true },
+        ),
+        lines(
+          'Answered by another model',
+          'reqps',
+          'By the model that was asked for, the one that answered, and what the call would have been refused with.',
+          [rateByAll(['model', 'fallback', 'reason'], 'headgate_fallbacks_total', OF_GATEWAY)],
           { stacked: true },
         ),
       ],

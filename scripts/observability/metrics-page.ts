@@ -32,6 +32,7 @@ const LABELS: Readonly<Record<string, string>> = {
   code: 'HTTP status that was sent; 499: the client left first',
   decision: 'admitted, rejected',
   dtype: 'precision of the weights',
+  fallback: 'id of the model that answered instead, or unknown',
   from: 'state of a breaker, or id of a model, before',
   gpu: 'index of the card, or id of its MIG instance; in `model_info` its name',
   key: 'name of a key in the settings; anonymous: an address without one',

@@ -53,6 +53,13 @@ export function quantiles(histogram: string, selector: string, exemplars = false
 export const rateBy = (label: string, counter: string, selector: string): Query =>
   query(`{{${label}}}`, `sum by (${label}) (rate(${counter}{${selector}}[$__rate_interval]))`);
 
+/** The same, by several. */
+export const rateByAll = (labels: readonly string[], counter: string, selector: string): Query =>
+  query(
+    labels.map((label) => `{{${label}}}`).join(' '),
+    `sum by (${labels.join(', ')}) (rate(${counter}{${selector}}[$__rate_interval]))`,
+  );
+
 /** How often something happened within each hour, by labels. */
 export const hourlyBy = (labels: readonly string[], counter: string, selector: string): Query =>
   query(labels.map((label) => `{{${label}}}`).join(' '), `sum by (${labels.join(', ')}) (increase(${counter}{${selector}}[1h]))`);

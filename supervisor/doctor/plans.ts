@@ -1,4 +1,4 @@
-import type { Settings } from '../../gateway/config/schema/settings.ts';
+import { launchable, type Settings } from '../../gateway/config/schema/settings.ts';
 import type { GpuReading } from '../gpu/gpu.ts';
 import type { Relaxation } from '../ladder/step.ts';
 import { relax } from '../ladder/step.ts';
@@ -21,7 +21,8 @@ interface ShownPlans {
 
 /** The plans to show: for vLLM wherever there is a card to run it on, or one that the settings name, even if vLLM itself is still missing. */
 export function shownPlans(settings: Settings, profiles: Profiles, actual: FleetPlan, plan: (settings: Settings) => FleetPlan): ShownPlans {
-  const named = settings.models.length > 0 ? settings.models : actual.models.map(({ id }) => asked(id));
+  const own = launchable(settings);
+  const named = own.length > 0 ? own : actual.models.map(({ id }) => asked(id));
   // Models that nobody has asked for take no turns, and neither does one that is alone.
   const wanted = named.length > 1 ? named : named.map((model) => ({ ...model, swap: COLD }));
   const others = [...profiles.models.keys()].filter((name) => !wanted.some(({ id }) => id === name)).map(asked);
@@ -35,7 +36,7 @@ export function shownPlans(settings: Settings, profiles: Profiles, actual: Fleet
 }
 
 function asked(id: string): Settings['models'][number] {
-  return { id, source: null, aliases: [], engine: {}, swap: COLD };
+  return { id, source: null, aliases: [], pool: null, fallback: [], engine: {}, swap: COLD };
 }
 
 const COLD: Settings['models'][number]['swap'] = { strategy: 'cold', sleep_level: null, dwell_ms: null, idle_unload_ms: null };

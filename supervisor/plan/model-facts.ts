@@ -1,4 +1,4 @@
-import type { Settings } from '../../gateway/config/schema/settings.ts';
+import { launchable, type Settings } from '../../gateway/config/schema/settings.ts';
 import type { Clock } from '../../gateway/core/clock.ts';
 import type { ModelProfile, Profiles } from '../profile/profile.ts';
 import type { ModelFacts } from '../repository/facts.ts';
@@ -21,7 +21,9 @@ export async function learnModels(
   profiles: Profiles,
   { cwd, env, clock }: Io,
 ): Promise<ReadonlyMap<string, ModelFacts>> {
-  const models = settings.models.map((model) => requested(model, profiles)).filter((model) => model !== null);
+  const models = launchable(settings)
+    .map((model) => requested(model, profiles))
+    .filter((model) => model !== null);
   const facts = models.map(async (model) => {
     const weights = unprofiled(model);
     return weights ? [[model.id, await lookAround(weights, cwd, env, clock)] as const] : [];

@@ -1,6 +1,6 @@
 import type { Fit } from '../fit/fit.ts';
 import { nearestName } from '../../gateway/config/schema/nearest-name.ts';
-import type { ModelSettings, Settings } from '../../gateway/config/schema/settings.ts';
+import { launchable, type ModelSettings, type Settings } from '../../gateway/config/schema/settings.ts';
 import type { KnownModel, ModelFit } from '../../gateway/link/snapshot.ts';
 import type { ModelRequest } from './engine-choice.ts';
 import type { GpuProfile, ModelProfile, Profiles } from '../profile/profile.ts';
@@ -16,7 +16,7 @@ export type AskedModel = ModelRequest & { readonly aliases: readonly string[]; r
  * @throws ProfileError for an id that the registry does not know and that brings no source
  */
 export function askedModels(settings: Settings, profiles: Profiles, gpu: GpuProfile): readonly [AskedModel, ...AskedModel[]] {
-  const [first, ...others] = settings.models.map((model) => {
+  const [first, ...others] = launchable(settings).map((model) => {
     const asked = requested(model, profiles);
     if (!asked) throw new ProfileError(unknownModel(model.id, profiles));
     return asked;
@@ -40,7 +40,9 @@ export function requested({ id, source: given, engine, aliases, swap }: ModelSet
 
 /** Every id of the settings that nobody knows, with the message for it, by its place in the list. */
 export function unknownModels(models: Settings['models'], profiles: Profiles): { readonly index: number; readonly message: string }[] {
-  return models.flatMap((model, index) => (requested(model, profiles) ? [] : [{ index, message: hintAt(model.id, profiles) }]));
+  return models.flatMap((model, index) =>
+    model.pool !== null || requested(model, profiles) ? [] : [{ index, message: hintAt(model.id, profiles) }],
+  );
 }
 
 function unknownModel(id: string, profiles: Profiles): string {

@@ -137,6 +137,21 @@ export const ALERT_CASES: readonly AlertCase[] = [
       ],
     ],
   },
+  {
+    alert: 'HeadgateCallsFallBack',
+    series: {
+      [`headgate_fallbacks_total{${OF},model="chat",fallback="x",reason="queue_full"}`]: grows([0, 30], [10, 60], [0, 30]),
+      [good]: grows([100, 120]),
+    },
+    ...{ quiet: 29, on: 50, off: 100 },
+    near: [
+      [
+        'one in fifty',
+        { [`headgate_fallbacks_total{${OF},model="chat",fallback="x",reason="queue_full"}`]: grows([2, 120]), [good]: grows([100, 120]) },
+        100,
+      ],
+    ],
+  },
   gauge('HeadgateEventLoopLate', `headgate_event_loop_delay_seconds{${OF}}`, 0.01, 0.3, 10, [
     ['0.15 s', always(`headgate_event_loop_delay_seconds{${OF}}`, 0.15), 100],
   ]),

@@ -27,6 +27,11 @@ export const ROOMS: readonly Room[] = [
   { path: 'gateway/core/turn', idea: 'turns of the event loop: what may wait for the end of one', knows: [] },
   { path: 'gateway/core/bag', idea: 'what is under way, by the thousand', knows: [] },
   { path: 'gateway/core/secrets', idea: 'what must not be shown, and how it is taken out; names that nobody can guess', knows: [] },
+  {
+    path: 'gateway/core/pools',
+    idea: 'several models behind one name, and models that stand in for others: as what a worker serves one, and who may have which',
+    knows: ['gateway/core'],
+  },
   { path: 'gateway/core/log', idea: 'the one log writer', knows: ['gateway/core', 'gateway/core/secrets'] },
   {
     path: 'gateway/core/history',
@@ -121,7 +126,7 @@ export const ROOMS: readonly Room[] = [
     idea: 'who used how much: taken down, written, reported',
     knows: ['gateway/core', 'gateway/core/log', 'gateway/state/store'],
   },
-  { path: 'gateway/policies/capacity', idea: 'what the workers can take', knows: ['gateway/core'], shuns: HTTP },
+  { path: 'gateway/policies/capacity', idea: 'what the workers can take', knows: ['gateway/core', 'gateway/core/pools'], shuns: HTTP },
   { path: 'gateway/policies/limits', idea: 'how much a key, or an address, may ask for', knows: ['gateway/core'], shuns: HTTP, pure: true },
   {
     path: 'gateway/policies/budgets',
@@ -140,13 +145,19 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/policies/relay',
     idea: 'one attempt at one worker',
-    knows: ['gateway/core', 'gateway/openai', 'gateway/vllm'],
+    knows: ['gateway/core', 'gateway/core/pools', 'gateway/openai', 'gateway/vllm'],
     shuns: HTTP,
   },
   {
     path: 'gateway/policies/lost',
     idea: 'calls whose worker ended, until its next life',
     knows: ['gateway/core'],
+    shuns: HTTP,
+  },
+  {
+    path: 'gateway/policies/fallback',
+    idea: 'calls that their model cannot take, to another',
+    knows: ['gateway/core', 'gateway/core/pools'],
     shuns: HTTP,
   },
   {
@@ -184,7 +195,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/workers',
     idea: 'which workers there are: listed, supervised, scraped',
-    knows: ['gateway/core', 'gateway/link', 'gateway/vllm'],
+    knows: ['gateway/core', 'gateway/core/pools', 'gateway/link', 'gateway/vllm'],
   },
   {
     path: 'gateway/discovery/kubernetes',
@@ -236,6 +247,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/policies/admission',
       'gateway/policies/capacity',
       'gateway/policies/dispatch',
+      'gateway/policies/fallback',
       'gateway/policies/lost',
       'gateway/policies/window',
     ],
@@ -267,6 +279,7 @@ export const ROOMS: readonly Room[] = [
     knows: [
       'gateway/core',
       'gateway/core/bag',
+      'gateway/core/pools',
       'gateway/core/trace',
       'gateway/core/turn',
       'gateway/http/body',
@@ -422,6 +435,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/console',
       'gateway/core',
       'gateway/core/bag',
+      'gateway/core/pools',
       'gateway/core/secrets',
       'gateway/core/history',
       'gateway/core/log',

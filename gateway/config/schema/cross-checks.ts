@@ -3,7 +3,8 @@ import { isLoopbackHost, isWildcardHost } from './values/addresses.ts';
 import { keyFindings } from './key-findings.ts';
 import { nearestName } from './nearest-name.ts';
 import type { Path } from './origins.ts';
-import { asksForKeys, defaultSettings, type Settings, supervisorIsOn } from './settings.ts';
+import { asksForKeys, defaultSettings, launchable, type Settings, supervisorIsOn } from './settings.ts';
+import { poolFindings } from './values/model-pools.ts';
 
 /** A rule between settings that is not kept. */
 interface CrossFinding {
@@ -24,6 +25,7 @@ export function crossFindings(settings: Settings): CrossFinding[] {
     ...thresholds(settings),
     ...workers(settings),
     ...modelNames(settings),
+    ...pools(settings),
     ...placements(settings),
     ...neverReached(settings),
     ...unusedSessions(settings),
@@ -158,7 +160,18 @@ function* modelNames({ models }: Settings): Generator<CrossFinding> {
   }
 }
 
-function* placements({ models, supervisor }: Settings): Generator<CrossFinding> {
+function* pools(settings: Settings): Generator<CrossFinding> {
+  const { models, workers: listed } = settings;
+  // One worker that is asked may serve anything.
+  const served = listed.some((worker) => worker.models === null) ? null : listed.flatMap((worker) => worker.models!);
+  for (const { index, at, message } of poolFindings(models, served, nearestName))
+    yield error(['models', index, ...at], [['models'], ['workers']], message);
+  if (supervisorIsOn(settings) && models.length > 0 && launchable(settings).length === 0)
+    yield error(['models'], [], 'there are only pools: list the models in them as well, so that they are launched');
+}
+
+function* placements({ models: all, supervisor }: Settings): Generator<CrossFinding> {
+  const models = launchable({ models: all });
   if (supervisor.placement === 'auto' || models.length === 0) return;
   const ids = models.map(({ id }) => id);
   for (const name of Object.keys(supervisor.placement)) {

@@ -3,6 +3,7 @@ import { auth, limits, metrics } from './client-keys.ts';
 import { batches, database, files } from './database.ts';
 import { controlProblem, originProblem } from './values/addresses.ts';
 import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path, processes, share } from './values/kinds.ts';
+import { fallback, pool } from './values/model-pools.ts';
 import { namedModel } from './values/named-model.ts';
 import { placement } from './placement.ts';
 import { discovery } from './discovery.ts';
@@ -98,6 +99,8 @@ const modelObject = z.strictObject({
     .default(null)
     .describe('Repository or folder of the weights; null takes it from profiles/models.'),
   aliases: z.array(modelName()).default([]).describe('Other names for it, such as gpt-4o for applications that cannot be changed.'),
+  pool: pool(),
+  fallback: fallback(),
   engine: z
     .record(
       z.string().regex(/^(?!__proto__$)[a-z0-9][a-z0-9_.-]*$/i, 'expected the name of a vllm serve flag, without the leading --'),
@@ -285,6 +288,11 @@ export function defaultSettings(): Settings {
 /** Whether the API is for those who have a key, and perhaps for others too. A file without keys lets nobody in. */
 export function asksForKeys({ keys, keys_file: file }: Settings['auth']): boolean {
   return keys.length > 0 || file !== null;
+}
+
+/** Those that an engine can be started for. */
+export function launchable({ models }: Pick<Settings, 'models'>): readonly ModelSettings[] {
+  return models.filter(({ pool: members }) => members === null);
 }
 
 /** Whether `headgate serve` launches workers: resolves `supervisor.enabled: auto`. */

@@ -14,6 +14,8 @@ const LOG_FIELDS = [
   'route',
   'path',
   'model',
+  'fallback',
+  'fallback_reason',
   'status',
   'outcome',
   'code',

@@ -68,6 +68,10 @@ export interface ModelStatus {
   /** Why it has failed or cannot run here at all. */
   readonly reason: string | null;
   readonly asleep: boolean;
+  /** The models behind its name; null: it is one itself. */
+  readonly pool: readonly string[] | null;
+  /** Models that answer its calls where it cannot. */
+  readonly fallback: readonly string[];
   /** Where its card's memory would go; null where nobody can say. */
   readonly fit: ModelFit | null;
 }

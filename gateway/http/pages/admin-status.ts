@@ -101,9 +101,10 @@ function newsOf(failure: WorkerFailure | null, { state, startedAtMs }: Worker['v
 }
 
 function modelStatus(model: ModelEntry, supervised: SupervisedModel | undefined): ModelStatus {
-  const { id, aliases, state, maxModelLen, profile, capabilities, etaSeconds } = model;
+  const { id, aliases, state, maxModelLen, profile, capabilities, etaSeconds, pool = null, fallback = [] } = model;
   const { reason = null, asleep = false, fit = null } = supervised ?? {};
-  return { id, aliases, state, max_model_len: maxModelLen, profile, capabilities, eta_seconds: etaSeconds, reason, asleep, fit };
+  const shown = { id, aliases, state, max_model_len: maxModelLen, profile, capabilities, eta_seconds: etaSeconds };
+  return { ...shown, reason, asleep, pool, fallback, fit };
 }
 
 function gpuStatus(gpu: GpuView): GpuStatus {

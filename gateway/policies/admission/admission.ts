@@ -9,6 +9,7 @@ import { Room } from './room.ts';
 export class Admission {
   readonly #context: AdmissionContext;
   readonly #rooms = new Map<string, Room>();
+  #turn = 0;
 
   constructor(context: AdmissionContext) {
     this.#context = context;
@@ -44,8 +45,16 @@ export class Admission {
 
   room(model: string): Room {
     let room = this.#rooms.get(model);
-    if (!room) this.#rooms.set(model, (room = new Room(model, this.#context)));
+    if (!room) this.#rooms.set(model, (room = new Room(model, this.#context, () => this.#onFreed(model))));
     return room;
+  }
+
+  /** What one model's call gives back another's may be waiting for, where a pool has both: they take turns in being asked first. */
+  #onFreed(model: string): void {
+    if (this.#context.directory.shares?.(model) !== true) return this.room(model).poke();
+    const sharing = [...this.#rooms].filter(([other]) => this.#context.directory.shares?.(other) === true);
+    const first = this.#turn++ % sharing.length;
+    for (const [, room] of [...sharing.slice(first), ...sharing.slice(0, first)]) room.poke();
   }
 
   /** How many more calls of a model its workers can run at once; negative: they have too many. */

@@ -25,6 +25,8 @@ export interface AdmissionContext {
   readonly share?: Share | undefined;
   /** Between which groups of workers calls are divided. Absent: all get them. */
   readonly groups?: { sum(workers: readonly Worker[], amountOf: (worker: Worker) => number): number } | undefined;
+  /** How many places at a model's workers calls of other models have, because a pool has both. Absent: none. */
+  readonly takenByOthers?: (model: string) => number;
   /** Calls wait for a model that no worker has, but whose entry says that it can be loaded. Called again and again while they do. */
   readonly wish?: (model: string, waiting: number) => void;
   /**

@@ -44,9 +44,13 @@ export class Room {
   #serviceMs = 0;
   #ended = 0;
 
-  constructor(model: string, context: AdmissionContext) {
+  readonly #onFreed: () => void;
+
+  /** @param onFreed told when a place of its has come free, which is to poke it: others may have workers in common with it */
+  constructor(model: string, context: AdmissionContext, onFreed = (): void => this.poke()) {
     this.#model = model;
     this.#context = context;
+    this.#onFreed = onFreed;
   }
 
   get inUse(): number {
@@ -90,18 +94,18 @@ export class Room {
   /** A place, if one is free and nobody waits; null otherwise, and for a call that is cancelled: `enter` says what becomes of it. */
   takeFree(call: Call): Lease | null {
     if (call.cancellation.cancelled || this.depth() > 0) return null;
-    return this.#inUse < this.#slots() ? this.#take(call.priority) : null;
+    return this.#used() < this.#slots() ? this.#take(call.priority) : null;
   }
 
   /** How many more calls its workers can run at once, beyond those that have a place or go first. Negative: they have too many. */
   spare(): number {
-    return this.#seats() - this.#inUse - this.depth('interactive');
+    return this.#seats() - this.#used() - this.depth('interactive');
   }
 
   /** More places may be free than a moment ago: gives them to the first in line. */
   poke(): void {
     if (this.#line.size === 0) return;
-    if (this.#inUse >= this.#slots()) {
+    if (this.#used() >= this.#slots()) {
       this.#askForWay();
       return this.#lookForWorkers();
     }
@@ -125,6 +129,11 @@ export class Room {
     return slotsOf(this.#context.directory.readyFor(this.#model), this.#context, this.#context.clock.now(), this.#context.share);
   }
 
+  /** What of its workers' places is not free; calls of others that are about to go to them show a moment later. */
+  #used(): number {
+    return this.#inUse + (this.#context.takenByOthers?.(this.#model) ?? 0);
+  }
+
   #take(priority: Priority): Lease {
     this.#inUse++;
     if (priority === 'batch') this.#inUseLater++;
@@ -135,7 +144,7 @@ export class Room {
       if (priority === 'batch') this.#inUseLater--;
       const ms = this.#context.clock.now() - takenAt;
       this.#serviceMs = this.#ended++ === 0 ? ms : this.#serviceMs + SMOOTHING * (ms - this.#serviceMs);
-      this.poke();
+      this.#onFreed();
       this.#context.share?.freed();
     });
   }
@@ -292,7 +301,7 @@ export class Room {
           // From here on the call has its place, and whoever has the call gives it back.
           stopWaiting();
           const lease = this.#take(call.priority);
-          if (this.#inUse >= this.#slots()) this.#line.pause();
+          if (this.#used() >= this.#slots()) this.#line.pause();
           return lease;
         },
         // Its own id would not do: clients choose those.

@@ -1,4 +1,5 @@
 import { type ErrorDetails, GatewayError } from '../../core/errors.ts';
+import { servedAs } from '../../core/pools/served-name.ts';
 import type { Worker, WorkerDirectory, WorkerState } from '../../core/worker.ts';
 
 /** The time is for those who come back by the clock and not by themselves. */
@@ -9,13 +10,14 @@ const AT_REST: ReadonlySet<WorkerState> = new Set(['idle', 'draining', 'drained'
 /** Why a model that we know cannot be served just now, in words for the client. */
 export function noWorkerError(directory: WorkerDirectory, model: string): GatewayError {
   const entry = directory.resolve(model);
-  const workers = directory.workers();
+  // One that has not told what it serves may be one of them.
+  const workers = directory.workers().filter((worker) => worker.view.models.length === 0 || servedAs(directory, worker, model) !== null);
   const etaSeconds = entry?.etaSeconds ?? null;
   const retryAfterMs = (etaSeconds ?? 5) * 1000;
   const refused = (why: string, details: ErrorDetails) =>
     new GatewayError('no_worker', `The model ${model} is not available. ${why}`, details);
   // Nobody starts workers that were listed; they are there or not.
-  if (entry?.state === 'loading' && !entry.loadable && workers.every(({ view }) => view.lastFailure !== null))
+  if (entry?.state === 'loading' && !entry.loadable && workers.length > 0 && workers.every(({ view }) => view.lastFailure !== null))
     return refused(whyUnwell(workers), { retryAfterMs });
   if (entry?.state === 'loading' || (entry?.state === 'available' && entry.loadable)) {
     const eta = etaSeconds === null ? '' : ` It should be ready in about ${Math.max(1, Math.round(etaSeconds))} s.`;

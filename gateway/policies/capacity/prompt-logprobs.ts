@@ -1,6 +1,7 @@
 import type { Call, PromptLogprobsField } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Layer } from '../../core/handler.ts';
+import { servedAs } from '../../core/pools/served-name.ts';
 import type { Worker, WorkerDirectory, WorkerState } from '../../core/worker.ts';
 
 /** Where vLLM knows the fields; in any other body they mean nothing. */
@@ -28,7 +29,9 @@ export function willingWorkers(workers: readonly Worker[], call: Call): readonly
 
 /** What a call is told that no ready worker is willing to take: to come back for one that is about to be, or to ask for less. */
 export function unwillingError(directory: WorkerDirectory, call: Call): GatewayError {
-  const coming = directory.workers().filter((worker) => COMING.has(worker.view.state) && serves(worker, call.model) && !refuses(worker));
+  const coming = directory
+    .workers()
+    .filter((worker) => COMING.has(worker.view.state) && servedAs(directory, worker, call.model) !== null && !refuses(worker));
   if (coming.length > 0) {
     const etas = coming.map(({ view }) => view.etaSeconds).filter((eta) => eta !== null);
     const retryAfterMs = etas.length > 0 ? Math.min(...etas) * 1000 : DEFAULT_RETRY_MS;
@@ -52,10 +55,6 @@ export function refusePromptLogprobs(directory: WorkerDirectory): Layer {
       if (ready.length > 0 && willingWorkers(ready, call).length === 0) return Promise.reject(unwillingError(directory, call));
       return next(call);
     };
-}
-
-function serves({ view }: Worker, model: string): boolean {
-  return view.models.some(({ id }) => id === model);
 }
 
 function refuses({ view }: Worker): boolean {

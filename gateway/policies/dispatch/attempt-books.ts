@@ -11,6 +11,7 @@ import type { Blame } from './blame.ts';
 import type { Permit } from './circuit-breaker.ts';
 import type { Held, InHand } from './in-hand.ts';
 import type { Session, Sessions } from './sessions.ts';
+import type { SharedPlaces } from './shared-places.ts';
 import type { Suspects, Witness } from './suspects.ts';
 
 /** What learns from every attempt. */
@@ -23,6 +24,7 @@ export interface Learners {
   readonly answers: AnswerPlaces;
   readonly inHand: InHand;
   readonly sessions: Sessions;
+  readonly shared: SharedPlaces;
 }
 
 /** Keeps the books of one attempt: counts it at its worker from the first moment to the last, and tells breaker and suspicions how it went. */
@@ -36,6 +38,8 @@ export class AttemptBooks implements AttemptObserver {
   readonly #isProbe: boolean;
   readonly #session: Session | null;
   readonly #held: Held;
+  /** It is counted for its model, whose workers have calls of others as well. */
+  readonly #isShared: boolean;
   /** The worker has the request and has not said anything yet. */
   #isUnanswered = false;
   #isOpen = true;
@@ -50,6 +54,7 @@ export class AttemptBooks implements AttemptObserver {
     this.#session = session;
     if (session !== null) learners.sessions.begin(session);
     worker.inFlight++;
+    this.#isShared = learners.shared.begin(call.model);
     this.#held = learners.inHand.begin(worker, attempt, call);
   }
 
@@ -117,6 +122,7 @@ export class AttemptBooks implements AttemptObserver {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#worker.inFlight--;
+    if (this.#isShared) this.#learners.shared.end(this.#call.model);
     this.#learners.inHand.end(this.#held);
     if (this.#session !== null) this.#learners.sessions.end(this.#session, this.#learners.clock.now());
   }

@@ -57,7 +57,7 @@ export function filters(
       keep: (workers, { call }) => willingWorkers(workers, call),
       refusal: (_, { call }) => unwillingError(directory, call),
     },
-    { keep: (workers, { call }) => fittingWorkers(workers, call) },
+    { keep: (workers, { call }) => fittingWorkers(workers, call, directory) },
     {
       keep: (workers, { tried, now }) => breakers.admitting(untried(workers, tried), now),
       refusal: (before, { call, now }) => allOpen(before, call, now),

@@ -13,6 +13,7 @@ import type { Share } from '../capacity/share.ts';
 import { Losses, LostError } from '../lost/loss.ts';
 import type { AttemptResult } from '../relay/attempt-result.ts';
 import { bodyFor } from '../relay/engine-priority.ts';
+import { namedBody } from '../relay/named-body.ts';
 import { relay, type RelaySettings } from '../relay/relay.ts';
 import { type AnswerPlace, AnswerPlaces } from './answer-places.ts';
 import { AskedForRest } from './asked-for-rest.ts';
@@ -26,6 +27,7 @@ import { InHand } from './in-hand.ts';
 import { LoadBalancer, type BalancerSettings } from './load-balancer.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { type Session, Sessions, type SessionSettings } from './sessions.ts';
+import { SharedPlaces } from './shared-places.ts';
 import { SignsOfLife } from './signs-of-life.ts';
 import { SilencedCalls } from './silenced-calls.ts';
 import { takeBackStuck } from './stuck-calls.ts';
@@ -94,6 +96,7 @@ export class Dispatch {
   readonly #learners: Learners;
   readonly answers: AnswerPlaces;
   readonly groups: GroupSplit;
+  readonly shared: SharedPlaces;
   readonly #sessions: Sessions;
   readonly #routed = new Map<string, number>();
 
@@ -109,10 +112,11 @@ export class Dispatch {
       workers: () => context.directory.workers(),
       onEnded: (reason, count) => context.events.sessionsEnded(reason, count),
     });
+    this.shared = new SharedPlaces(context.directory);
     this.#learners = {
       ...{ clock: context.clock, events: context.events, answers: this.answers },
       ...{ suspects: this.#suspects, losses: this.#losses, blame: this.#blame, inHand: this.#inHand },
-      ...{ sessions: this.#sessions },
+      ...{ sessions: this.#sessions, shared: this.shared },
     };
     this.groups = context.groups ?? new GroupSplit(context.random, context.directory);
     this.#filters = filters(context, this.#breakers, this.#losses, this.#rest, this.groups, (call) => this.#keyOf(call));
@@ -256,7 +260,7 @@ export class Dispatch {
     if (call.trace !== null) headers['traceparent'] = call.trace.beginAttempt(this.#context.clock.now());
     if (route.stored) return { method: route.stored, path: call.only?.target ?? route.path, headers, body: null };
     headers['content-type'] = body.contentType;
-    return { method: 'POST', path: route.path, headers, body: bodyFor(call, worker) };
+    return { method: 'POST', path: route.path, headers, body: bodyFor(call, worker, namedBody(call, worker, this.#context.directory)) };
   }
 
   #forgetWorkers(): void {

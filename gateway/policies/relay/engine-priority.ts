@@ -28,12 +28,12 @@ const ROUTES: ReadonlySet<string> = new Set([
 /**
  * The body as it goes to `worker`. Where that begins with what is urgent it is told which calls have time: none goes before the others of
  * its class, whatever `priority` its client wrote, and any may go behind them. Bytes are added only where the worker would take the call
- * for more urgent than it is; any other body is the call's own.
+ * for more urgent than it is; any other body is the call's own, or the one that is given for it.
  */
-export function bodyFor({ body, peek, priority, route }: Call, { view }: Worker): CallBody {
+export function bodyFor({ body: own, peek, priority, route }: Call, { view }: Worker, body = own): CallBody {
   if (view.scheduling !== 'priority' || !ROUTES.has(route.path)) return body;
-  const own = peek.enginePriority ?? 0;
+  const written = peek.enginePriority ?? 0;
   const least = priority === 'batch' ? BATCH_PRIORITY : 0;
   // What is no number is left for the worker to refuse.
-  return own < least ? { ...body, bytes: withFieldAtEnd(body.bytes, `"priority":${least}`) } : body;
+  return written < least ? { ...body, bytes: withFieldAtEnd(body.bytes, `"priority":${least}`) } : body;
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Call } from '../../core/call.ts';
 import { answerKey, type Scope, whose } from './answer-key.ts';
 import type { Flight } from './flight.ts';
@@ -91,6 +92,8 @@ function isLike(one: Call, other: Call): boolean {
     one.peek.stream === other.peek.stream &&
     one.peek.maxTokens === other.peek.maxTokens &&
     one.peek.decidingChars === other.peek.decidingChars &&
+    // What may fall back gives others an answer that they may not be open to.
+    (one.fallbacks === other.fallbacks || isDeepStrictEqual(one.fallbacks, other.fallbacks)) &&
     (one.priority === 'interactive' || other.priority === 'batch')
   );
 }

@@ -182,8 +182,12 @@ export class Reuse {
     return replay(found.answer, { age: String(age) });
   }
 
-  /** Only of an engine that is known again: one that was ended and started within a moment has the same address and the same name. */
+  /**
+   * Only of an engine that is known again: one that was ended and started within a moment has the same address and the same name. What a
+   * fallback has answered is not what the model says.
+   */
   #keep(shelf: Shelf<Origin>, key: string, whole: WholeAnswer, call: Call): void {
+    if (call.journey.fallback !== null) return;
     const { life = null, bornAt = null } = call.attempts.at(-1) ?? {};
     if (life === null || bornAt === null || whole.bytes.length > this.#settings.max_entry_bytes) return;
     shelf.put(key, whole, { life, bornAt });

@@ -182,6 +182,11 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false,
       });
     },
 
+    fellBack(call, to, reason) {
+      counters.fallbacks_total.add(1, metrics.modelLabel(call.model), metrics.modelLabel(to), labelFrom(reason));
+      log.info('fallback', 'another model answers', { request_id: call.id, model: call.model, fallback: to, reason });
+    },
+
     sessionsEnded(reason, count) {
       counters.sessions_evicted_total.add(count, reason);
       if (log.enabled('debug')) log.debug('session', 'conversations are no longer kept', { reason, sessions: count });

@@ -1,5 +1,5 @@
 import type { Attempt } from '../../core/attempt.ts';
-import type { Call } from '../../core/call.ts';
+import { answeringModel, type Call } from '../../core/call.ts';
 import { nameOf } from '../../core/principal.ts';
 import type { Outcome } from '../../core/reply.ts';
 import type { TraceMark } from '../metrics/distribution.ts';
@@ -41,7 +41,7 @@ export function accountRequest(
 ): CountedTokens {
   const { counters, histograms } = metrics;
   const { journey } = call;
-  const model = metrics.modelLabel(call.model);
+  const model = metrics.modelLabel(answeringModel(call));
   const code = String(status);
   counters.requests_total.add(1, call.route.path, methodOf(call), code, model, outcome.kind);
   histograms.request_duration_seconds.observeTraced(trace, seconds(endedAt - call.arrivedAt), call.route.path, model);
@@ -98,8 +98,8 @@ function outputOf(events: EventSizes, call: Call, { outputTokens, chunks }: Atte
 function inputTokensOf(prompts: PromptSizes, call: Call, { inputTokens, chunks }: Attempt): number | null {
   const { promptChars } = call.peek;
   const { path } = call.route;
-  if (inputTokens === null) return chunks > 0 ? prompts.guess(call.model, path, promptChars) : null;
-  prompts.learn(call.model, path, promptChars, inputTokens);
+  if (inputTokens === null) return chunks > 0 ? prompts.guess(answeringModel(call), path, promptChars) : null;
+  prompts.learn(answeringModel(call), path, promptChars, inputTokens);
   return inputTokens;
 }
 

@@ -22,6 +22,8 @@ export function requestEndFields(call: Call, outcome: Outcome, status: number, d
     method: methodOf(call),
     route: call.route.path,
     model: call.model,
+    fallback: journey.fallback?.to,
+    fallback_reason: journey.fallback?.reason,
     status,
     outcome: outcome.kind,
     code: error ? (error.details.code ?? error.row.code) : null,

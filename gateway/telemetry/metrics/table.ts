@@ -269,6 +269,11 @@ export const METRICS = {
     zero: [['unsent'], ['stale'], ['died'], ['stopping'], ['busy'], ['failed']],
     help: 'Attempts made again, at another worker or another life of one, by what ended the one before.',
   },
+  fallbacks_total: {
+    kind: 'counter',
+    labels: ['model', 'fallback', 'reason'],
+    help: 'Calls that another model answered, in the place of the one that was asked for, by what they would have been refused with.',
+  },
   client_disconnects_total: {
     kind: 'counter',
     labels: ['phase'],

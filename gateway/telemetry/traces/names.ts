@@ -44,6 +44,8 @@ export const NAMES = {
   worker: 'headgate.worker.id',
   attempt: 'headgate.attempt',
   retryReason: 'headgate.retry.reason',
+  fallback: 'headgate.fallback.model',
+  fallbackReason: 'headgate.fallback.reason',
 } as const;
 
 /** The event of a stream's first token. */

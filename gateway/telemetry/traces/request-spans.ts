@@ -128,6 +128,10 @@ function rootSpan({ origin }: SpanMaker, call: Call, trace: CallTrace, { outcome
   const key = nameOf(call.principal);
   if (key !== null) attributes[NAMES.key] = key;
   if (journey.cache !== null) attributes[NAMES.cache] = journey.cache;
+  if (journey.fallback !== null) {
+    attributes[NAMES.fallback] = journey.fallback.to;
+    attributes[NAMES.fallbackReason] = journey.fallback.reason;
+  }
   if (journey.isReplay) attributes[NAMES.isReplay] = true;
   if (trace.kept !== null) attributes[NAMES.kept] = trace.kept;
   // The answer is another's: that one's trace tells how it was made.

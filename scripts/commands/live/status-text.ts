@@ -1,5 +1,5 @@
 import { columns } from '../../../gateway/core/log/columns.ts';
-import type { AdminStatus, Stats } from '../../../gateway/http/pages/admin-answers.ts';
+import type { AdminStatus, ModelStatus, Stats } from '../../../gateway/http/pages/admin-answers.ts';
 import { stateText, swapText } from './progress-text.ts';
 
 /** The answers of /admin/status and /stats as lines for a terminal. */
@@ -50,6 +50,7 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
     const states = status.models.map((model) => `${model.id} ${model.asleep && model.state === 'available' ? 'asleep' : model.state}`);
     lines.push('', `models: ${states.join(' · ')}`);
   }
+  lines.push(...status.models.flatMap(behindText));
   for (const { id, state } of status.workers) {
     if (state === 'drained') lines.push('', `${id} is out of service: "headgate undrain ${id}" brings it back`);
   }
@@ -75,6 +76,14 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
     `in flight ${queue.in_flight} · waiting ${queue.depth.interactive} interactive, ${queue.depth.batch} batch · window holds ${batcher.pending_requests}`,
   );
   return `${lines.join('\n')}\n`;
+}
+
+/** What is behind a name, and what stands in for it. A gateway of before these were told says nothing of them. */
+function behindText({ id, pool = null, fallback = [] }: Partial<ModelStatus>): string[] {
+  const members = pool === null ? [] : [`is a pool of ${pool.join(', ')}`];
+  const others = fallback.length === 0 ? [] : [`falls back to ${fallback.join(', then ')}`];
+  const says = [...members, ...others];
+  return says.length === 0 ? [] : [`${id} ${says.join(' and ')}`];
 }
 
 /** Of several cards each worker has its own card's. */

@@ -52,17 +52,20 @@ function ModelPanel({ model, supervised }) {
       </div>
       <div>
         <dt>${state === 'ready' ? 'Served by' : 'Would take'}</dt>
-        <dd>${state === 'ready' ? served(id) : model.eta_seconds === null ? '–' : seconds(model.eta_seconds)}</dd>
+        <dd>${state === 'ready' ? served(model.pool ?? [id]) : model.eta_seconds === null ? '–' : seconds(model.eta_seconds)}</dd>
       </div>
     </dl>
     ${model.fit && html`<${Fit} fit=${model.fit} />`}
     ${model.reason !== null && html`<div class=${`callout ${state === 'failed' ? 'bad' : 'warn'}`}><p>${model.reason}</p></div>`}
+    ${model.pool !== null && html`<p class="sub">Calls go to ${model.pool.map(shortModel).join(', ')}</p>`}
+    ${model.fallback.length > 0 && html`<p class="sub">Falls back to ${model.fallback.map(shortModel).join(', then ')}</p>`}
     <p class="tags">
       ${model.aliases.map((alias) => html`<span>${alias}</span>`)}
       ${model.capabilities.map((able) => html`<span class="able">${able.replaceAll('_', ' ')}</span>`)}
     </p>
     ${
       supervised &&
+      model.pool === null &&
       html`<div class="actions low">
         ${
           state === 'ready'
@@ -85,9 +88,10 @@ function ModelPanel({ model, supervised }) {
   </section>`;
 }
 
-/** @param {string} id */
-function served(id) {
-  const workers = store.status.value?.workers.filter(({ model, state }) => model === id && state === 'ready') ?? [];
+/** @param {readonly string[]} ids */
+function served(ids) {
+  const workers =
+    store.status.value?.workers.filter(({ model, state }) => model !== null && ids.includes(model) && state === 'ready') ?? [];
   return workers.length === 1 ? workers[0].id : `${workers.length} workers`;
 }
 

@@ -181,6 +181,12 @@ const CASES: readonly Case[] = [
     samples: { 'retries_total{reason="upstream"}': 1 },
   },
   {
+    name: 'fellBack',
+    fire: (events) => events.fellBack(callOf(), 'another-model', 'queue_full'),
+    line: { level: 'info', event: 'fallback', model: MODEL, fallback: 'another-model', reason: 'queue_full' },
+    samples: { [`fallbacks_total{model="${MODEL}",fallback="unknown",reason="queue_full"}`]: 1 },
+  },
+  {
     name: 'sessionsEnded',
     fire: (events) => events.sessionsEnded('worker_gone', 3),
     line: { level: 'debug', event: 'session', reason: 'worker_gone', sessions: 3 },

@@ -1,5 +1,5 @@
 import { type Attempt, newAttempt } from '../../../../gateway/core/attempt.ts';
-import { newJourney } from '../../../../gateway/core/call.ts';
+import { newJourney, NO_FALLBACKS } from '../../../../gateway/core/call.ts';
 import type { Call, Journey } from '../../../../gateway/core/call.ts';
 import { Cancellation } from '../../../../gateway/core/cancellation.ts';
 import type { LiveFigures } from '../../../../gateway/core/events.ts';
@@ -161,6 +161,7 @@ export function callOf({ attempts = 0, worker = 'w0', ...story }: Story = {}, mo
     trace: null,
     forward: { authorization: `Bearer ${SECRETS.key}` },
     only: null,
+    fallbacks: NO_FALLBACKS,
     arrivedAt: 1000,
     principal: ANONYMOUS,
     cancellation: new Cancellation(),
