@@ -127,11 +127,13 @@ function programsChange(old: Settings, next: Settings): boolean {
 }
 
 function diffModels({ models: old }: Settings, { models: next, ...rest }: Settings): SettingsDiff {
-  const bare = (models: readonly ModelSettings[]) => models.map((model) => ({ ...model, aliases: [] }));
+  const bare = (models: readonly ModelSettings[]) => models.map((model) => ({ ...model, aliases: [], resume: null }));
   // In front of external workers nothing has to be launched for a model.
   if (!isDeepStrictEqual(bare(old), bare(next)))
     return { changed: ['models'], needsRestart: supervisorIsOn({ models: next, ...rest }) ? ['models'] : [] };
-  const changed = next.flatMap(({ aliases }, i) => (isDeepStrictEqual(aliases, old[i]!.aliases) ? [] : [`models[${i}].aliases`]));
+  const changed = next.flatMap((model, i) =>
+    (['aliases', 'resume'] as const).filter((name) => !isDeepStrictEqual(model[name], old[i]![name])).map((name) => `models[${i}].${name}`),
+  );
   return { changed, needsRestart: [] };
 }
 

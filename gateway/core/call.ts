@@ -76,6 +76,18 @@ export type Phase = 'admission' | 'queue' | 'window' | 'upstream' | 'stream' | '
 /** Where an answer came from, as its head says: kept from before · made for it · made for another that asked the same · not to be kept. */
 export type CacheResult = 'hit' | 'miss' | 'joined' | 'bypass';
 
+/** What became of a stream whose worker was lost on the way. */
+export interface Resumes {
+  /** How many other workers it went on at. */
+  times: number;
+  /** Why it went on no further, by its name in policies/resume/refusals.ts; null: it did. */
+  refused: string | null;
+  /** Monotonic ms at which the first worker's first byte came. */
+  readonly firstByteAt: number | null;
+  /** Monotonic ms, one for each time: when it was known that a worker was lost, and when the next one's first byte came. */
+  readonly gaps: { readonly from: number; readonly to: number; readonly worker: string; readonly tokens: number }[];
+}
+
 /** What happened to a call in the gateway itself: written by the policies that it passes, read by account and the answer's headers. */
 export interface Journey {
   phase: Phase;
@@ -87,6 +99,8 @@ export interface Journey {
   cache: CacheResult | null;
   /** It was asked before, under the same name: this is the answer of then. */
   isReplay: boolean;
+  /** Of a stream whose worker was lost on the way, where such go on at others; null: of any other. */
+  resume: Resumes | null;
   /** Headers that say how the asker stands with its limits, names and values in turn. */
   limitHeaders: readonly string[];
 }
@@ -178,7 +192,7 @@ const NO_HEADERS: Readonly<Record<string, string>> = {};
 const NO_LIMITS: readonly string[] = [];
 
 export function newJourney(): Journey {
-  return { phase: 'admission', queueMs: 0, windowMs: 0, bytesOut: 0, cache: null, isReplay: false, limitHeaders: NO_LIMITS };
+  return { phase: 'admission', queueMs: 0, windowMs: 0, bytesOut: 0, cache: null, isReplay: false, resume: null, limitHeaders: NO_LIMITS };
 }
 
 /** The call has waited, from one moment to another (monotonic ms). */

@@ -23,6 +23,7 @@ const NAMES: Readonly<Record<keyof Events, true>> = {
   routed: true,
   attemptEnded: true,
   retried: true,
+  resumeEnded: true,
   sessionsEnded: true,
   breakerChanged: true,
   workerChanged: true,

@@ -36,6 +36,7 @@ export class RecordedEvents implements Events {
   readonly routed = this.#recorder('routed');
   readonly attemptEnded = this.#recorder('attemptEnded');
   readonly retried = this.#recorder('retried');
+  readonly resumeEnded = this.#recorder('resumeEnded');
   readonly sessionsEnded = this.#recorder('sessionsEnded');
   readonly breakerChanged = this.#recorder('breakerChanged');
   readonly workerChanged = this.#recorder('workerChanged');

@@ -6,6 +6,7 @@ import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path,
 import { namedModel } from './values/named-model.ts';
 import { placement } from './placement.ts';
 import { listedWorker } from './listed-worker.ts';
+import { resume, resumeOfModel } from './resume.ts';
 import { cache, idempotency, sessions, singleFlight } from './reuse.ts';
 import { state } from './state.ts';
 import { telemetry } from './telemetry.ts';
@@ -126,6 +127,7 @@ const modelObject = z.strictObject({
     })
     .prefault({})
     .describe('How it takes turns with other models on one GPU.'),
+  resume: resumeOfModel(),
 });
 
 const model = z
@@ -252,6 +254,7 @@ export const settingsSchema = z.strictObject({
   load_balancer: loadBalancer.prefault({}).describe('Which worker gets a request.'),
   sessions: sessions().prefault({}).describe('How conversations are told apart and kept, with load_balancer.affinity: session.'),
   retry: retry.prefault({}).describe('Whether a request that failed before its first byte is tried elsewhere.'),
+  resume: resume().prefault({}).describe('Streams whose worker is lost in the middle of the answer.'),
   cache: cache().prefault({}).describe('Answers that are given again.'),
   single_flight: singleFlight().prefault({}).describe('Answers that several requests share while they are made.'),
   idempotency: idempotency().prefault({}).describe('Requests that are sent again.'),

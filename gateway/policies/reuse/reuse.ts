@@ -182,10 +182,10 @@ export class Reuse {
     return replay(found.answer, { age: String(age) });
   }
 
-  /** Only of an engine that is known again: one that was ended and started within a moment has the same address and the same name. */
+  /** Only of one engine, which is known again: one that was ended and started within a moment has the same address and the same name. */
   #keep(shelf: Shelf<Origin>, key: string, whole: WholeAnswer, call: Call): void {
     const { life = null, bornAt = null } = call.attempts.at(-1) ?? {};
-    if (life === null || bornAt === null || whole.bytes.length > this.#settings.max_entry_bytes) return;
+    if (call.journey.resume !== null || life === null || bornAt === null || whole.bytes.length > this.#settings.max_entry_bytes) return;
     shelf.put(key, whole, { life, bornAt });
   }
 

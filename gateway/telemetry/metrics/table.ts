@@ -252,6 +252,11 @@ export const METRICS = {
     zero: [['unsent'], ['stale'], ['died'], ['stopping'], ['busy'], ['failed']],
     help: 'Attempts made again, at another worker or another life of one, by what ended the one before.',
   },
+  resumes_total: {
+    kind: 'counter',
+    labels: ['model', 'outcome'],
+    help: 'Streams whose worker was lost in the middle, where such go on at others, by whether it went on: resumed, or why not.',
+  },
   client_disconnects_total: {
     kind: 'counter',
     labels: ['phase'],

@@ -44,10 +44,14 @@ export const NAMES = {
   worker: 'headgate.worker.id',
   attempt: 'headgate.attempt',
   retryReason: 'headgate.retry.reason',
+  resumes: 'headgate.resumes',
+  notResumed: 'headgate.not_resumed',
 } as const;
 
 /** The event of a stream's first token. */
 export const FIRST_TOKEN = 'first_token';
+/** The event of a stream that goes on at another worker. */
+export const RESUMED = 'resumed';
 
 export const PROVIDER = 'vllm';
 

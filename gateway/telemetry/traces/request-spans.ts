@@ -7,7 +7,7 @@ import type { Outcome } from '../../core/reply.ts';
 import type { CallTrace, SpanRef } from '../../core/trace/call-trace.ts';
 import { methodOf, outputTokensOf, rounded } from '../events/request-line.ts';
 import { FinishedSpan, KINDS, type SpanOrigin } from './finished-span.ts';
-import { FIRST_TOKEN, NAMES, operationOf, PROVIDER } from './names.ts';
+import { FIRST_TOKEN, NAMES, operationOf, PROVIDER, RESUMED } from './names.ts';
 import { isOurs } from './verdict.ts';
 
 const MS_PER_SECOND = 1000;
@@ -129,6 +129,8 @@ function rootSpan({ origin }: SpanMaker, call: Call, trace: CallTrace, { outcome
   if (key !== null) attributes[NAMES.key] = key;
   if (journey.cache !== null) attributes[NAMES.cache] = journey.cache;
   if (journey.isReplay) attributes[NAMES.isReplay] = true;
+  if (journey.resume !== null) attributes[NAMES.resumes] = journey.resume.times;
+  if (journey.resume?.refused != null) attributes[NAMES.notResumed] = journey.resume.refused;
   if (trace.kept !== null) attributes[NAMES.kept] = trace.kept;
   // The answer is another's: that one's trace tells how it was made.
   const links = [trace.link, rides?.trace ?? null].filter((link): link is SpanRef => link !== null);
@@ -137,6 +139,7 @@ function rootSpan({ origin }: SpanMaker, call: Call, trace: CallTrace, { outcome
     ...{ traceId, spanId, parentId, isParentRemote: true, attributes, error, links },
     name: trace.batch === null ? `${method} ${route.path}` : 'batch line',
     kind: trace.batch === null ? KINDS.server : KINDS.consumer,
+    events: (journey.resume?.gaps ?? []).map(({ to }) => ({ name: RESUMED, at: offset + to })),
     from: offset + call.arrivedAt,
     to: offset + endedAt,
   });
