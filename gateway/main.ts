@@ -18,6 +18,7 @@ import { type Reading, type ReloadAnswer, reloadAnswer } from './config/reload.t
 import { type TrialOrder, Trials } from './config/trial.ts';
 import { kubernetesPlace } from './config/kubernetes-place.ts';
 import { systemInput } from './config/system.ts';
+import { resumesOf } from './config/schema/resume.ts';
 import { asksForKeys, supervisorIsOn, type Settings } from './config/schema/settings.ts';
 import { Bag } from './core/bag/bag.ts';
 import type { Call } from './core/call.ts';
@@ -339,6 +340,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       stored: (answer, place) => kin.tell({ kind: 'stored', answer, place }),
     },
     relay: () => relaySettings,
+    resumes: (model) => resumesOf(settings, model),
+    isDraining: () => lifecycle.stage !== 'serving',
     onStopping: ({ id }) => (supervised ?? listed!).observe(id, 'stopping'),
     newRequestId: newId,
   });

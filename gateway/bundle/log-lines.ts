@@ -10,7 +10,7 @@ const EVENTS: ReadonlySet<string> = new Set(
     'admin admin.key admission attempt auth batch batch.end batch.line batch.paused batch.trouble batch.validate breaker cache canary config.reload config.trial ' +
     'database.away database.back database.lost discovery.away discovery.change discovery.left_out discovery.up drain file.added file.deleted files.clients files.few files.none files.trouble gateway.lost ' +
     'gateway.start history internal.error keys keys.changed keys.refused limit listening log.lost log.unkept model.swap overload pressure probes.lost ' +
-    'process.exit process.given_up process.hung process.start ready refusals request.end request.start retry route session store store.away ' +
+    'process.exit process.given_up process.hung process.start ready refusals request.end request.start resume retry route session store store.away ' +
     'store.full store.room store.up supervisor.away supervisor.back supervisor.control supervisor.end supervisor.exit supervisor.failed ' +
     'supervisor.found supervisor.hung supervisor.lost supervisor.plan supervisor.start supervisor.stop supervisor.wait telemetry traces.lost ' +
     'whereabouts window worker.adopted worker.degraded worker.failure worker.kept worker.leftover worker.overdue worker.record worker.stage ' +
@@ -56,6 +56,8 @@ const FIELDS: Readonly<Record<LogFieldName, LeafRule | null>> = {
   key: 'key',
   worker: 'worker',
   attempts: 'plain',
+  resumes: 'plain',
+  not_resumed: 'word',
   queue_ms: 'plain',
   window_ms: 'plain',
   ttft_ms: 'plain',

@@ -66,6 +66,7 @@ const MODEL: Rule = {
   fallback: 'model',
   engine: 'flags',
   swap: { strategy: 'word', sleep_level: 'plain', dwell_ms: 'plain', idle_unload_ms: 'plain' },
+  resume: 'plain',
 };
 
 const TIMEOUTS: Rule = {
@@ -134,6 +135,7 @@ export const SETTINGS_RULES = {
   load_balancer: { policy: 'word', affinity: 'word', slow_start_ms: 'plain' },
   sessions: { idle_ms: 'plain', max_entries: 'plain', from: ['word'] },
   retry: { max_attempts: 'plain', budget_ratio: 'plain' },
+  resume: { enabled: 'plain', max: 'plain' },
   cache: {
     enabled: 'plain',
     max_entries: 'plain',

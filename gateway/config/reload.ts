@@ -127,14 +127,15 @@ function programsChange(old: Settings, next: Settings): boolean {
 }
 
 function diffModels({ models: old }: Settings, { models: next, ...rest }: Settings): SettingsDiff {
-  const bare = (models: readonly ModelSettings[]) => launchable({ models }).map((model) => ({ ...model, aliases: [], fallback: [] }));
+  const bare = (models: readonly ModelSettings[]) =>
+    launchable({ models }).map((model) => ({ ...model, aliases: [], fallback: [], resume: null }));
   // In front of external workers nothing has to be launched for a model.
   if (!isDeepStrictEqual(bare(old), bare(next)))
     return { changed: ['models'], needsRestart: supervisorIsOn({ models: next, ...rest }) ? ['models'] : [] };
   // Pools are nothing but names, which come and go.
   if (!isDeepStrictEqual(namesOf(old), namesOf(next))) return { changed: ['models'], needsRestart: [] };
   const changed = next.flatMap((model, i) => {
-    const differs = (['aliases', 'pool', 'fallback'] as const).filter((part) => !isDeepStrictEqual(model[part], old[i]![part]));
+    const differs = (['aliases', 'pool', 'fallback', 'resume'] as const).filter((part) => !isDeepStrictEqual(model[part], old[i]![part]));
     return differs.map((part) => `models[${i}].${part}`);
   });
   return { changed, needsRestart: [] };

@@ -20,7 +20,7 @@ export type TrialOrder = TrialWish | { readonly kind: 'end'; readonly owner: str
 /** What belongs to how calls pass, and to nobody's safety: the rest is for whoever writes the settings. */
 const TRIABLE: readonly string[] = [
   ...['batch_window', 'admission', 'pressure', 'circuit_breaker', 'load_balancer', 'retry'],
-  ...['timeouts', 'stream', 'single_flight', 'cache', 'sessions'],
+  ...['timeouts', 'stream', 'single_flight', 'cache', 'sessions', 'resume'],
 ];
 const TRIABLE_PATHS: ReadonlySet<string> = new Set(
   [...SETTINGS.root.leaves()].map(({ path }) => path.join('.')).filter((path) => TRIABLE.includes(path.split('.')[0]!)),

@@ -72,11 +72,12 @@ export class RecentCalls implements Listener {
     reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
   }
 
-  #measure({ peek, attempts, arrivedAt }: Call, now: number): void {
+  #measure({ peek, attempts, arrivedAt, journey }: Call, now: number): void {
     const last = attempts.at(-1);
-    if (!last || !peek.stream || last.firstByteAt === null) return;
-    this.firstToken.add(last.firstByteAt - arrivedAt, now);
+    const firstByteAt = journey.resume?.firstByteAt ?? last?.firstByteAt ?? null;
+    if (!last || !peek.stream || firstByteAt === null) return;
+    this.firstToken.add(firstByteAt - arrivedAt, now);
     const later = (last.outputTokens ?? last.chunks) / Math.max(1, peek.choices) - 1;
-    if (last.lastByteAt !== null && later >= 1) this.perToken.add((last.lastByteAt - last.firstByteAt) / later, now);
+    if (last.lastByteAt !== null && later >= 1) this.perToken.add((last.lastByteAt - firstByteAt) / later, now);
   }
 }

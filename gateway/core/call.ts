@@ -87,6 +87,18 @@ export interface Fallback {
   readonly reason: RefusalReason;
 }
 
+/** What became of a stream whose worker was lost on the way. */
+export interface Resumes {
+  /** How many other workers it went on at. */
+  times: number;
+  /** Why it went on no further, by its name in policies/resume/refusals.ts; null: it did. */
+  refused: string | null;
+  /** Monotonic ms at which the first worker's first byte came. */
+  readonly firstByteAt: number | null;
+  /** Monotonic ms, one for each time: when it was known that a worker was lost, and when the next one's first byte came. */
+  readonly gaps: { readonly from: number; readonly to: number; readonly worker: string; readonly tokens: number }[];
+}
+
 /** What happened to a call in the gateway itself: written by the policies that it passes, read by account and the answer's headers. */
 export interface Journey {
   phase: Phase;
@@ -98,6 +110,8 @@ export interface Journey {
   cache: CacheResult | null;
   /** It was asked before, under the same name: this is the answer of then. */
   isReplay: boolean;
+  /** Of a stream whose worker was lost on the way, where such go on at others; null: of any other. */
+  resume: Resumes | null;
   /** Headers that say how the asker stands with its limits, names and values in turn. */
   limitHeaders: readonly string[];
   /** null: the model that was asked for answers. */
@@ -206,6 +220,7 @@ export function newJourney(): Journey {
     bytesOut: 0,
     cache: null,
     isReplay: false,
+    resume: null,
     limitHeaders: NO_LIMITS,
     fallback: null,
   };

@@ -133,6 +133,11 @@ export interface Events {
   retried(call: Call, reason: string): void;
   /** Another model answers a call, whose own would have refused it for this reason. */
   fellBack(call: Call, to: string, reason: RefusalReason): void;
+  /**
+   * The worker of a stream was lost in the middle, and streams of its model go on at others. `outcome`: resumed, or why it was not, by its
+   * name in policies/resume/refusals.ts. Once for each worker that was lost.
+   */
+  resumeEnded(call: Call, outcome: string): void;
   sessionsEnded(reason: SessionEnd, count: number): void;
   breakerChanged(worker: string, from: BreakerState, to: BreakerState, reason: string): void;
   workerChanged(view: WorkerView, previous: WorkerView | null): void;

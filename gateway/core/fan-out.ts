@@ -24,6 +24,7 @@ const NAMES: Readonly<Record<keyof Events, true>> = {
   attemptEnded: true,
   retried: true,
   fellBack: true,
+  resumeEnded: true,
   sessionsEnded: true,
   breakerChanged: true,
   workerChanged: true,

@@ -36,7 +36,7 @@ export function shownPlans(settings: Settings, profiles: Profiles, actual: Fleet
 }
 
 function asked(id: string): Settings['models'][number] {
-  return { id, source: null, aliases: [], pool: null, fallback: [], engine: {}, swap: COLD };
+  return { id, source: null, aliases: [], pool: null, fallback: [], engine: {}, swap: COLD, resume: null };
 }
 
 const COLD: Settings['models'][number]['swap'] = { strategy: 'cold', sleep_level: null, dwell_ms: null, idle_unload_ms: null };

@@ -149,6 +149,12 @@ export const ROOMS: readonly Room[] = [
     shuns: HTTP,
   },
   {
+    path: 'gateway/policies/resume',
+    idea: 'what a stream has brought, and how it goes on at another worker',
+    knows: ['gateway/core', 'gateway/openai'],
+    shuns: HTTP,
+  },
+  {
     path: 'gateway/policies/lost',
     idea: 'calls whose worker ended, until its next life',
     knows: ['gateway/core'],
@@ -175,6 +181,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/policies/capacity',
       'gateway/policies/lost',
       'gateway/policies/relay',
+      'gateway/policies/resume',
       'gateway/vllm',
     ],
     shuns: HTTP,

@@ -18,7 +18,7 @@ const PROMISED = `
   batch_lines_total{result} batch_lines_waiting batch_lines_running batches{status} batch_line_seconds batch_completion_ratio{batch}
   batch_size batch_window_wait_seconds batch_window_ms{model}
   breaker_state{worker,state} breaker_transitions_total{worker,from,to,reason}
-  retries_total{reason} fallbacks_total{model,fallback,reason} client_disconnects_total{phase} streams_broken_total{reason} routed_requests_total{worker}
+  retries_total{reason} fallbacks_total{model,fallback,reason} resumes_total{model,outcome} client_disconnects_total{phase} streams_broken_total{reason} routed_requests_total{worker}
   canary_share_ratio canary_decisions_total{result}
   sessions_active sessions_evicted_total{reason}
   worker_ready{worker} worker_stage{worker,stage} worker_restarts_total{worker,reason} worker_oom_total{worker,class}

@@ -37,6 +37,7 @@ export class RecordedEvents implements Events {
   readonly attemptEnded = this.#recorder('attemptEnded');
   readonly retried = this.#recorder('retried');
   readonly fellBack = this.#recorder('fellBack');
+  readonly resumeEnded = this.#recorder('resumeEnded');
   readonly sessionsEnded = this.#recorder('sessionsEnded');
   readonly breakerChanged = this.#recorder('breakerChanged');
   readonly workerChanged = this.#recorder('workerChanged');

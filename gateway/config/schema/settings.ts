@@ -8,6 +8,7 @@ import { namedModel } from './values/named-model.ts';
 import { placement } from './placement.ts';
 import { discovery } from './discovery.ts';
 import { listedWorker } from './listed-worker.ts';
+import { resume, resumeOfModel } from './resume.ts';
 import { cache, idempotency, sessions, singleFlight } from './reuse.ts';
 import { state } from './state.ts';
 import { telemetry } from './telemetry.ts';
@@ -130,6 +131,7 @@ const modelObject = z.strictObject({
     })
     .prefault({})
     .describe('How it takes turns with other models on one GPU.'),
+  resume: resumeOfModel(),
 });
 
 const model = z
@@ -257,6 +259,7 @@ export const settingsSchema = z.strictObject({
   load_balancer: loadBalancer.prefault({}).describe('Which worker gets a request.'),
   sessions: sessions().prefault({}).describe('How conversations are told apart and kept, with load_balancer.affinity: session.'),
   retry: retry.prefault({}).describe('Whether a request that failed before its first byte is tried elsewhere.'),
+  resume: resume().prefault({}).describe('Streams whose worker is lost in the middle of the answer.'),
   cache: cache().prefault({}).describe('Answers that are given again.'),
   single_flight: singleFlight().prefault({}).describe('Answers that several requests share while they are made.'),
   idempotency: idempotency().prefault({}).describe('Requests that are sent again.'),

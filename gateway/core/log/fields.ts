@@ -27,6 +27,8 @@ const LOG_FIELDS = [
   'key',
   'worker',
   'attempts',
+  'resumes',
+  'not_resumed',
   'queue_ms',
   'window_ms',
   'ttft_ms',

@@ -1,6 +1,7 @@
 import type { Attempt, Verdict } from '../../core/attempt.ts';
 import type { Call } from '../../core/call.ts';
 import type { Clock } from '../../core/clock.ts';
+import type { GatewayError } from '../../core/errors.ts';
 import type { Events } from '../../core/events.ts';
 import { nameOf } from '../../core/principal.ts';
 import type { Worker, WorkerLife } from '../../core/worker.ts';
@@ -27,6 +28,12 @@ export interface Learners {
   readonly shared: SharedPlaces;
 }
 
+/** Where the stream of a call may go on at another worker. */
+interface StreamHeir {
+  takeUp(error: GatewayError, attempt: Attempt): boolean;
+  countIn(attempt: Attempt): void;
+}
+
 /** Keeps the books of one attempt: counts it at its worker from the first moment to the last, and tells breaker and suspicions how it went. */
 export class AttemptBooks implements AttemptObserver {
   readonly #learners: Learners;
@@ -40,11 +47,19 @@ export class AttemptBooks implements AttemptObserver {
   readonly #held: Held;
   /** It is counted for its model, whose workers have calls of others as well. */
   readonly #isShared: boolean;
+  readonly #heir: StreamHeir | null;
   /** The worker has the request and has not said anything yet. */
   #isUnanswered = false;
   #isOpen = true;
 
-  constructor(learners: Learners, call: Call, attempt: Attempt, worker: Worker, permit: Permit, isProbe: boolean, session: Session | null) {
+  constructor(
+    learners: Learners,
+    { call, attempt, worker }: { readonly call: Call; readonly attempt: Attempt; readonly worker: Worker },
+    permit: Permit,
+    isProbe: boolean,
+    session: Session | null,
+    heir: StreamHeir | null,
+  ) {
     this.#learners = learners;
     this.#call = call;
     this.#attempt = attempt;
@@ -52,6 +67,7 @@ export class AttemptBooks implements AttemptObserver {
     this.#permit = permit;
     this.#isProbe = isProbe;
     this.#session = session;
+    this.#heir = heir;
     if (session !== null) learners.sessions.begin(session);
     worker.inFlight++;
     this.#isShared = learners.shared.begin(call.model);
@@ -95,6 +111,10 @@ export class AttemptBooks implements AttemptObserver {
     });
   }
 
+  onBroken(error: GatewayError): boolean {
+    return this.#heir?.takeUp(error, this.#attempt) === true;
+  }
+
   onSettled(verdict: Verdict): void {
     const { clock, events, blame, suspects } = this.#learners;
     const { bytes } = this.#call.body;
@@ -109,6 +129,7 @@ export class AttemptBooks implements AttemptObserver {
     } else if (verdict.kind === 'neutral' || (verdict.doubtful && !blame.isWorkers(id, bytes, now))) this.#permit.neutral();
     else this.#permit.failed(now, verdict.reason, verdict.doubtful);
     events.attemptEnded(this.#call, this.#attempt);
+    this.#heir?.countIn(this.#attempt);
   }
 
   /** Our own fault: it must not cost the worker a place, nor the breaker its probe. */

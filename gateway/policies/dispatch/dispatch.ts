@@ -1,66 +1,35 @@
 import { type FailureCause, newAttempt } from '../../core/attempt.ts';
 import type { Call } from '../../core/call.ts';
 import type { Handler } from '../../core/handler.ts';
-import type { Clock } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
-import type { Events, SessionFigures } from '../../core/events.ts';
-import type { Random } from '../../core/random.ts';
+import type { SessionFigures } from '../../core/events.ts';
 import type { Reply } from '../../core/reply.ts';
 import type { UpstreamRequest } from '../../core/transport.ts';
-import type { Worker, WorkerDirectory } from '../../core/worker.ts';
-import type { PressureSettings } from '../capacity/pressure.ts';
-import type { Share } from '../capacity/share.ts';
+import type { Worker } from '../../core/worker.ts';
 import { Losses, LostError } from '../lost/loss.ts';
 import type { AttemptResult } from '../relay/attempt-result.ts';
 import { bodyFor } from '../relay/engine-priority.ts';
 import { namedBody } from '../relay/named-body.ts';
-import { relay, type RelaySettings } from '../relay/relay.ts';
-import { type AnswerPlace, AnswerPlaces } from './answer-places.ts';
+import { relay } from '../relay/relay.ts';
+import { Resumption } from '../resume/resumption.ts';
+import { AnswerPlaces } from './answer-places.ts';
 import { AskedForRest } from './asked-for-rest.ts';
 import { AttemptBooks, type Learners } from './attempt-books.ts';
 import { Blame } from './blame.ts';
-import { type BreakerKin, Breakers } from './breakers.ts';
+import { Breakers } from './breakers.ts';
 import { candidates, type Filter, filters } from './choice.ts';
-import type { BreakerSettings, CircuitBreaker, Finding, Permit } from './circuit-breaker.ts';
+import type { CircuitBreaker, Finding, Permit } from './circuit-breaker.ts';
+import type { DispatchContext } from './dispatch-context.ts';
 import { GroupSplit } from './group-split.ts';
 import { InHand } from './in-hand.ts';
 import { LoadBalancer, type BalancerSettings } from './load-balancer.ts';
-import { RetryBudget } from './retry-budget.ts';
-import { type Session, Sessions, type SessionSettings } from './sessions.ts';
+import { attemptsThatCount, isLoss, RetryBudget } from './retry-budget.ts';
+import { type Session, Sessions } from './sessions.ts';
 import { SharedPlaces } from './shared-places.ts';
 import { SignsOfLife } from './signs-of-life.ts';
 import { SilencedCalls } from './silenced-calls.ts';
 import { takeBackStuck } from './stuck-calls.ts';
 import { Suspects } from './suspects.ts';
-
-interface RetrySettings {
-  /** Attempts in all; 1 = never retry. */
-  readonly max_attempts: number;
-  readonly budget_ratio: number;
-}
-
-export interface DispatchContext {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly events: Events;
-  readonly directory: WorkerDirectory;
-  /** Absent: its own, which divides nothing. */
-  readonly groups?: GroupSplit;
-  readonly breaker: () => BreakerSettings;
-  readonly balancer: () => BalancerSettings;
-  readonly sessions: () => SessionSettings;
-  readonly pressure: () => PressureSettings;
-  readonly retry: () => RetrySettings;
-  /** What this process may have at each worker, where several are one gateway. */
-  readonly share?: Pick<Share, 'places'> | undefined;
-  /** The other processes, in that case. */
-  readonly kin?: (BreakerKin & { readonly stored: (answer: string, place: AnswerPlace) => void }) | undefined;
-  readonly relay: () => RelaySettings;
-  /** A worker has said that it takes nothing new because it is about to end: whoever lists it is to take it out of service. */
-  readonly onStopping: (worker: Worker) => void;
-  /** A fresh id for each attempt: vLLM makes the completion's id of it, and two attempts must not share one. */
-  readonly newRequestId: () => string;
-}
 
 /** What went wrong before, where something did. */
 interface Failed {
@@ -174,29 +143,22 @@ export class Dispatch {
   async #answer(call: Call, bytes: Buffer): Promise<Reply> {
     const { clock, events } = this.#context;
     const { max_attempts, budget_ratio } = this.#context.retry();
+    const resumption = this.#resumption(call);
     const isKnownToFail = this.#blame.hasFailedBefore(bytes, clock.now());
     const tried: Worker[] = [];
     let failed: Failed | null = null;
     let onTrial = 0;
     for (;;) {
       call.cancellation.throwIfCancelled();
-      const { worker, permit, session, isOnTrial } = this.#choose(call, tried, failed);
+      const chosen = this.#choose(call, tried, failed);
+      const { worker, isOnTrial } = chosen;
       if (failed) events.retried(call, failed.cause);
       if (call.attempts.length === 0) this.#budget.deposit(budget_ratio);
       tried.push(worker);
       const { life } = worker;
-      let result = await this.#attempt(call, worker, permit, session);
-      if (result.kind === 'failed' && result.cause === 'stale') {
-        // The worker closed a kept connection as we used it: it never saw the request, and a fresh connection tells more.
-        call.cancellation.throwIfCancelled();
-        const again = this.#breakers.of(worker.id).acquire(clock.now());
-        if (again) result = await this.#attempt(call, worker, again, session);
-      }
-      if (result.kind === 'replied') return result.reply;
+      const result = await this.#ask(call, chosen, resumption);
+      if (result.kind === 'replied') return resumption === null ? result.reply : resumption.begin(result.reply);
       const { cause, error } = result;
-      const { retryAfterMs = 0 } = error.details;
-      if (cause === 'busy' && retryAfterMs > 0) this.#rest.note(worker.id, retryAfterMs, this.#suspects.keyOf(bytes), clock.now());
-      if (cause === 'stopping') this.#context.onStopping(worker);
       if (cause === 'final') throw error;
       // What is on trial may cost a call time, and nothing else.
       if (isOnTrial) onTrial++;
@@ -207,6 +169,41 @@ export class Dispatch {
       const isLost = isLoss(cause) || worker.life !== life;
       failed = { cause, isOnTrial, error: isLost ? new LostError(error, worker, life, cause) : error };
     }
+  }
+
+  /** Asks one worker, once more where it had closed a kept connection, and learns what it says of itself. */
+  async #ask(call: Call, { worker, permit, session }: Chosen, resumption: Resumption<Chosen> | null): Promise<AttemptResult> {
+    const { clock, onStopping } = this.#context;
+    let result = await this.#attempt(call, worker, permit, session, resumption);
+    if (result.kind === 'failed' && result.cause === 'stale') {
+      // The worker closed a kept connection as we used it: it never saw the request, and a fresh connection tells more.
+      call.cancellation.throwIfCancelled();
+      const again = this.#breakers.of(worker.id).acquire(clock.now());
+      if (again) result = await this.#attempt(call, worker, again, session, resumption);
+    }
+    if (result.kind === 'replied') return result;
+    const { retryAfterMs = 0 } = result.error.details;
+    if (result.cause === 'busy' && retryAfterMs > 0)
+      this.#rest.note(worker.id, retryAfterMs, this.#suspects.keyOf(call.body.bytes), clock.now());
+    if (result.cause === 'stopping') onStopping(worker);
+    return result;
+  }
+
+  /** null: nobody wants the call's stream to go on, or it has none. */
+  #resumption(call: Call): Resumption<Chosen> | null {
+    const { clock, events, directory, resumes, isDraining = () => false, relay: settings } = this.#context;
+    if (resumes === undefined || !call.peek.stream) return null;
+    const most = resumes(call.model);
+    if (most === 0) return null;
+    const { bytes } = call.body;
+    const resumption: Resumption<Chosen> = new Resumption(call, {
+      ...{ clock, events, directory, most, isDraining },
+      keepAliveMs: settings().keep_alive_ms,
+      mayGoOn: () => this.#suspects.mayGoOn(bytes, clock.now()),
+      choose: (tried, error) => this.#choose(call, tried, { cause: 'died', isOnTrial: false, error }),
+      ask: (chosen) => this.#ask(call, chosen, resumption),
+    });
+    return resumption;
   }
 
   /** @throws when no worker may be asked: with the last attempt's failure, if there was one. */
@@ -235,7 +232,13 @@ export class Dispatch {
     return isLoss(cause) || this.#budget.withdraw();
   }
 
-  async #attempt(call: Call, worker: Worker, permit: Permit, session: Session | null): Promise<AttemptResult> {
+  async #attempt(
+    call: Call,
+    worker: Worker,
+    permit: Permit,
+    session: Session | null,
+    resumption: Resumption<Chosen> | null,
+  ): Promise<AttemptResult> {
     const { clock, events, relay: settings } = this.#context;
     const attempt = newAttempt(worker.id, worker.life, worker.load.bornAt);
     call.attempts.push(attempt);
@@ -243,9 +246,9 @@ export class Dispatch {
     this.#routed.set(worker.id, (this.#routed.get(worker.id) ?? 0) + 1);
     events.routed(call, worker.id);
     const isProbe = this.#breakers.of(worker.id).state === 'half_open';
-    const books = new AttemptBooks(this.#learners, call, attempt, worker, permit, isProbe, session);
+    const books = new AttemptBooks(this.#learners, { call, attempt, worker }, permit, isProbe, session, resumption);
     try {
-      const result = await relay(call, attempt, worker, this.#request(call, worker), clock, settings(), books);
+      const result = await relay(call, attempt, worker, this.#request(call, worker, resumption), clock, settings(), books);
       if (attempt.failure === 'unsent') this.#losses.record(worker, attempt.life, clock.now());
       return result;
     } catch (error) {
@@ -254,13 +257,15 @@ export class Dispatch {
     }
   }
 
-  #request(call: Call, worker: Worker): UpstreamRequest {
+  #request(call: Call, worker: Worker, resumption: Resumption<Chosen> | null): UpstreamRequest {
     const { body, route } = call;
     const headers: Record<string, string> = { ...call.forward, 'x-request-id': this.#context.newRequestId() };
     if (call.trace !== null) headers['traceparent'] = call.trace.beginAttempt(this.#context.clock.now());
     if (route.stored) return { method: route.stored, path: call.only?.target ?? route.path, headers, body: null };
     headers['content-type'] = body.contentType;
-    return { method: 'POST', path: route.path, headers, body: bodyFor(call, worker, namedBody(call, worker, this.#context.directory)) };
+    const own = bodyFor(call, worker, namedBody(call, worker, this.#context.directory));
+    const sent = resumption === null ? own : { bytes: resumption.bodyFor(worker, own.bytes) };
+    return { method: 'POST', path: route.path, headers, body: sent };
   }
 
   #forgetWorkers(): void {
@@ -274,14 +279,4 @@ export class Dispatch {
 
 function prefixOf({ peek }: Call, { affinity }: BalancerSettings): string | null {
   return affinity === 'prefix' && peek.promptHead !== '' ? peek.promptHead : null;
-}
-
-/** The worker is not there, or is not any more. */
-function isLoss(cause: FailureCause): boolean {
-  return cause === 'unsent' || cause === 'stale' || cause === 'died' || cause === 'stopping';
-}
-
-/** One that found a kept connection gone, and was made again on a fresh one, was none. */
-function attemptsThatCount({ attempts }: Call): number {
-  return attempts.filter(({ failure, worker }, at) => failure !== 'stale' || attempts[at + 1]?.worker !== worker).length;
 }

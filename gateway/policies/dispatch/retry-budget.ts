@@ -1,3 +1,6 @@
+import type { FailureCause } from '../../core/attempt.ts';
+import type { Call } from '../../core/call.ts';
+
 /** What the account opens with: the first failures of a quiet day may be retried whatever the share. */
 const OPENING = 10;
 /** What a long good time may save up. */
@@ -17,4 +20,14 @@ export class RetryBudget {
     this.#tokens--;
     return true;
   }
+}
+
+/** The worker is not there, or is not any more. */
+export function isLoss(cause: FailureCause): boolean {
+  return cause === 'unsent' || cause === 'stale' || cause === 'died' || cause === 'stopping';
+}
+
+/** One that found a kept connection gone, and was made again on a fresh one, was none. */
+export function attemptsThatCount({ attempts }: Call): number {
+  return attempts.filter(({ failure, worker }, at) => failure !== 'stale' || attempts[at + 1]?.worker !== worker).length;
 }

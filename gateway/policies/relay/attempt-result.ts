@@ -21,6 +21,11 @@ export interface AttemptObserver {
   onDied(silent: boolean): void;
   /** The worker has broken a stream off that had brought no output: it may have ended, or have refused the request in the one way it has. */
   onBrokenOff(): void;
+  /**
+   * A stream has broken in the middle of its answer, and the worker is done with it. @returns whether somebody goes on with the answer: then
+   * the client is told nothing of it here.
+   */
+  onBroken(error: GatewayError): boolean;
   /** Once, when the worker is done with the attempt. */
   onSettled(verdict: Verdict): void;
 }

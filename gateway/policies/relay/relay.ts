@@ -460,11 +460,12 @@ class Relay implements UpstreamListener, SilenceListener, Underway, Flow {
     this.#resolve({ kind: 'failed', error, cause });
   }
 
-  /** After it: the stream ends with an error event, never silently and never with [DONE]. */
+  /** After it: the stream ends with an error event, never silently and never with [DONE], unless somebody goes on with it. */
   #break(error: GatewayError, verdict: Verdict): void {
     this.#abort();
     this.#broken = error;
     this.#close(verdict);
+    if (this.#isEventStream() && this.#observer.onBroken(error)) return this.#over();
     if (this.#isEventStream()) {
       this.#writeHeld();
       if (this.#reader.isWithinEvent) this.#body.write(END_OF_EVENT);

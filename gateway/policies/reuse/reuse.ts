@@ -189,7 +189,7 @@ export class Reuse {
   #keep(shelf: Shelf<Origin>, key: string, whole: WholeAnswer, call: Call): void {
     if (call.journey.fallback !== null) return;
     const { life = null, bornAt = null } = call.attempts.at(-1) ?? {};
-    if (life === null || bornAt === null || whole.bytes.length > this.#settings.max_entry_bytes) return;
+    if (call.journey.resume !== null || life === null || bornAt === null || whole.bytes.length > this.#settings.max_entry_bytes) return;
     shelf.put(key, whole, { life, bornAt });
   }
 

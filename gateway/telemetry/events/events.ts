@@ -187,6 +187,18 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false,
       log.info('fallback', 'another model answers', { request_id: call.id, model: call.model, fallback: to, reason });
     },
 
+    resumeEnded(call, outcome) {
+      counters.resumes_total.add(1, call.model, outcome);
+      const isResumed = outcome === 'resumed';
+      log.write(isResumed ? 'info' : 'warn', 'resume', isResumed ? 'a stream goes on at another worker' : 'a stream does not go on', {
+        request_id: call.id,
+        model: call.model,
+        outcome,
+        worker: call.attempts.at(-1)?.worker,
+        attempts: call.attempts.length,
+      });
+    },
+
     sessionsEnded(reason, count) {
       counters.sessions_evicted_total.add(count, reason);
       if (log.enabled('debug')) log.debug('session', 'conversations are no longer kept', { reason, sessions: count });

@@ -6,7 +6,7 @@ import type { TraceMark } from '../metrics/distribution.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { EventSizes } from './event-sizes.ts';
 import type { PromptSizes } from './prompt-sizes.ts';
-import { firstTokenMs, methodOf, outputTokensOf } from './request-line.ts';
+import { firstByteAtOf, firstTokenMs, methodOf, outputTokensOf } from './request-line.ts';
 
 const MS_PER_SECOND = 1000;
 
@@ -107,7 +107,8 @@ function accountSpeed(metrics: Metrics, call: Call, outcome: Outcome, model: str
   const { histograms } = metrics;
   const last = call.attempts.at(-1);
   if (!last) return;
-  const { firstByteAt, lastByteAt, sentAt } = last;
+  const { lastByteAt, sentAt } = last;
+  const firstByteAt = firstByteAtOf(call);
   const tokens = outputTokensOf(call);
   const firstToken = firstTokenMs(call, outcome);
   if (firstToken !== null && firstByteAt !== null) {
@@ -119,6 +120,8 @@ function accountSpeed(metrics: Metrics, call: Call, outcome: Outcome, model: str
     }
   }
   if (outcome.kind !== 'complete' || tokens === null || tokens === 0 || sentAt === null || lastByteAt === null) return;
+  // Of an answer by several workers no one's speed is known.
+  if (call.journey.resume !== null) return;
   if (lastByteAt > sentAt) histograms.output_tokens_per_second.observe(tokens / seconds(lastByteAt - sentAt), model);
 }
 

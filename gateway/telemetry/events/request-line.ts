@@ -35,6 +35,8 @@ export function requestEndFields(call: Call, outcome: Outcome, status: number, d
     attempts: call.attempts.length,
     queue_ms: rounded(journey.queueMs),
     window_ms: rounded(journey.windowMs),
+    resumes: journey.resume === null ? null : journey.resume.times,
+    not_resumed: journey.resume?.refused,
     ttft_ms: firstToken === null ? null : rounded(firstToken),
     duration_ms: rounded(durationMs),
     input_tokens: last?.inputTokens,
@@ -57,9 +59,15 @@ export function traceFields(trace: CallTrace | null | undefined): LogFields {
 
 const NO_FIELDS: LogFields = {};
 
+/** Monotonic ms at which the first byte of an answer came, which its last worker may have gone on with; null: none did. */
+export function firstByteAtOf({ journey, attempts }: Pick<Call, 'journey' | 'attempts'>): number | null {
+  return journey.resume?.firstByteAt ?? attempts.at(-1)?.firstByteAt ?? null;
+}
+
 /** From arrival to the first of a stream that its client got; null where it got none. */
-export function firstTokenMs({ peek, attempts, arrivedAt }: Call, outcome: Outcome): number | null {
-  const firstByteAt = attempts.at(-1)?.firstByteAt ?? null;
+export function firstTokenMs(call: Call, outcome: Outcome): number | null {
+  const { peek, arrivedAt } = call;
+  const firstByteAt = firstByteAtOf(call);
   return peek.stream && outcome.kind !== 'refused' && firstByteAt !== null ? firstByteAt - arrivedAt : null;
 }
 

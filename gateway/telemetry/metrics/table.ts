@@ -274,6 +274,11 @@ export const METRICS = {
     labels: ['model', 'fallback', 'reason'],
     help: 'Calls that another model answered, in the place of the one that was asked for, by what they would have been refused with.',
   },
+  resumes_total: {
+    kind: 'counter',
+    labels: ['model', 'outcome'],
+    help: 'Streams whose worker was lost in the middle, where such go on at others, by whether it went on: resumed, or why not.',
+  },
   client_disconnects_total: {
     kind: 'counter',
     labels: ['phase'],

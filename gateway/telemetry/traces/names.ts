@@ -46,10 +46,14 @@ export const NAMES = {
   retryReason: 'headgate.retry.reason',
   fallback: 'headgate.fallback.model',
   fallbackReason: 'headgate.fallback.reason',
+  resumes: 'headgate.resumes',
+  notResumed: 'headgate.not_resumed',
 } as const;
 
 /** The event of a stream's first token. */
 export const FIRST_TOKEN = 'first_token';
+/** The event of a stream that goes on at another worker. */
+export const RESUMED = 'resumed';
 
 export const PROVIDER = 'vllm';
 

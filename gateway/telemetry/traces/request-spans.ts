@@ -7,7 +7,7 @@ import type { Outcome } from '../../core/reply.ts';
 import type { CallTrace, SpanRef } from '../../core/trace/call-trace.ts';
 import { methodOf, outputTokensOf, rounded } from '../events/request-line.ts';
 import { FinishedSpan, KINDS, type SpanOrigin } from './finished-span.ts';
-import { FIRST_TOKEN, NAMES, operationOf, PROVIDER } from './names.ts';
+import { FIRST_TOKEN, NAMES, operationOf, PROVIDER, RESUMED } from './names.ts';
 import { isOurs } from './verdict.ts';
 
 const MS_PER_SECOND = 1000;
@@ -133,6 +133,8 @@ function rootSpan({ origin }: SpanMaker, call: Call, trace: CallTrace, { outcome
     attributes[NAMES.fallbackReason] = journey.fallback.reason;
   }
   if (journey.isReplay) attributes[NAMES.isReplay] = true;
+  if (journey.resume !== null) attributes[NAMES.resumes] = journey.resume.times;
+  if (journey.resume?.refused != null) attributes[NAMES.notResumed] = journey.resume.refused;
   if (trace.kept !== null) attributes[NAMES.kept] = trace.kept;
   // The answer is another's: that one's trace tells how it was made.
   const links = [trace.link, rides?.trace ?? null].filter((link): link is SpanRef => link !== null);
@@ -141,6 +143,7 @@ function rootSpan({ origin }: SpanMaker, call: Call, trace: CallTrace, { outcome
     ...{ traceId, spanId, parentId, isParentRemote: true, attributes, error, links },
     name: trace.batch === null ? `${method} ${route.path}` : 'batch line',
     kind: trace.batch === null ? KINDS.server : KINDS.consumer,
+    events: (journey.resume?.gaps ?? []).map(({ to }) => ({ name: RESUMED, at: offset + to })),
     from: offset + call.arrivedAt,
     to: offset + endedAt,
   });

@@ -52,10 +52,12 @@ export function chatPrompt(messages: readonly unknown[], body: JsonObject): numb
     add(encode(`system\n${JSON.stringify(tools)}`));
     prompt.push(TOKEN.messageEnd, 10);
   }
-  for (const message of messages) {
+  for (const [at, message] of messages.entries()) {
     const { role, ids } = messageIds(message);
     prompt.push(TOKEN.messageStart, ...encode(`${role}\n`));
     add(ids);
+    // What is to be gone on from has no end yet.
+    if (body['continue_final_message'] === true && at === messages.length - 1) return prompt;
     prompt.push(TOKEN.messageEnd, 10);
   }
   if (body['add_generation_prompt'] !== false) prompt.push(TOKEN.messageStart, ...encode('assistant\n'));

@@ -98,6 +98,19 @@ export class Prose implements Script {
   #current: readonly ScriptToken[] = opening;
   #at = 0;
 
+  /**
+   * What is said after a prompt: as with a model, all that stands there decides it, its own words included. Where the prompt ends with
+   * what would have been said after the rest of it, the text goes on from there.
+   */
+  static after(prompt: readonly number[], seed: number, index: number, minTokens: number): Prose {
+    const at = lastOpening(prompt);
+    if (at >= 0) {
+      const own = new Prose(seedOf(prompt.slice(0, at), seed, index), minTokens + prompt.length - at);
+      if (prompt.slice(at).every((id) => own.next()?.id === id)) return own;
+    }
+    return new Prose(seedOf(prompt, seed, index), minTokens);
+  }
+
   constructor(seed: number, minTokens: number) {
     this.#next = chance(seed);
     this.#minTokens = minTokens;
@@ -113,6 +126,14 @@ export class Prose implements Script {
     this.#minTokens--;
     return this.#current[this.#at++]!;
   }
+}
+
+/** Where the opening begins for the last time, be it only the first word of it at the very end; -1: it does not. */
+function lastOpening(prompt: readonly number[]): number {
+  for (let at = prompt.lastIndexOf(opening[0]!.id); at >= 0; at = at === 0 ? -1 : prompt.lastIndexOf(opening[0]!.id, at - 1)) {
+    if (opening.every(({ id }, i) => at + i >= prompt.length || prompt[at + i] === id)) return at;
+  }
+  return -1;
 }
 
 /** A fixed run of tokens, and then what `rest` says. */

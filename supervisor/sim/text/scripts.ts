@@ -50,7 +50,7 @@ export function writeScript(options: ScriptOptions): Script {
   const { wanted } = options;
   switch (wanted.kind) {
     case 'prose': {
-      const prose = new Prose(seed, options.minTokens);
+      const prose = Prose.after(options.prompt, options.seed, options.index, options.minTokens);
       return thinking.length === 0 ? prose : new Recital(thinking, prose);
     }
     case 'call': {

@@ -21,6 +21,7 @@ describe('what a reload brings', () => {
     ['retry: { max_attempts: 1 }', 'retry.max_attempts'],
     ['timeouts: { connect_ms: 1 }', 'timeouts.connect_ms'],
     ['stream: { keep_alive_ms: 1 }', 'stream.keep_alive_ms'],
+    ['resume: { enabled: true }', 'resume.enabled'],
     ['shutdown: { grace_ms: 1 }', 'shutdown.grace_ms'],
     ['log: { level: debug }', 'log.level'],
     ['server: { max_body_bytes: 1 }', 'server.max_body_bytes'],

@@ -59,6 +59,7 @@ describe('the schema of settings', () => {
       load_balancer: { policy: 'p2c', affinity: 'none', slow_start_ms: 30000 },
       sessions: { idle_ms: 180000, max_entries: 10000, from: ['header', 'prompt_cache_key'] },
       retry: { max_attempts: 2, budget_ratio: 0.2 },
+      resume: { enabled: false, max: 2 },
       cache: {
         enabled: false,
         max_entries: 1000,

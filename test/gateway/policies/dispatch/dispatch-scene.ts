@@ -3,7 +3,8 @@ import { GatewayError, type ErrorKind } from '../../../../gateway/core/errors.ts
 import type { Layer } from '../../../../gateway/core/handler.ts';
 import type { Reply } from '../../../../gateway/core/reply.ts';
 import type { BreakerSettings } from '../../../../gateway/policies/dispatch/circuit-breaker.ts';
-import { Dispatch, type DispatchContext } from '../../../../gateway/policies/dispatch/dispatch.ts';
+import type { DispatchContext } from '../../../../gateway/policies/dispatch/dispatch-context.ts';
+import { Dispatch } from '../../../../gateway/policies/dispatch/dispatch.ts';
 import type { BalancerSettings } from '../../../../gateway/policies/dispatch/load-balancer.ts';
 import type { SessionSettings } from '../../../../gateway/policies/dispatch/sessions.ts';
 import { fakeCall } from '../../../support/fake-call.ts';

@@ -25,6 +25,7 @@ function ask(stream: boolean, route: Route = CHAT, choices = 1) {
     onFirstByte() {},
     onDied() {},
     onBrokenOff() {},
+    onBroken: () => false,
     onSettled: (verdict) => verdicts.push(verdict),
   });
   return { clock, worker, call, client: new FakeClient(call), attempt, verdicts, exchange: worker.last };

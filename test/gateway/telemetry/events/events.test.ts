@@ -187,6 +187,12 @@ const CASES: readonly Case[] = [
     samples: { [`fallbacks_total{model="${MODEL}",fallback="unknown",reason="queue_full"}`]: 1 },
   },
   {
+    name: 'resumeEnded',
+    fire: (events) => events.resumeEnded(callOf({ worker: 'w0', attempts: 2 }), 'resumed'),
+    line: { level: 'info', event: 'resume', outcome: 'resumed', worker: 'w0', attempts: 2 },
+    samples: { 'resumes_total{model="m",outcome="resumed"}': 1 },
+  },
+  {
     name: 'sessionsEnded',
     fire: (events) => events.sessionsEnded('worker_gone', 3),
     line: { level: 'debug', event: 'session', reason: 'worker_gone', sessions: 3 },
