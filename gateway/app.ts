@@ -151,6 +151,10 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
     post('/admin/trial', guarded(answers.trial));
     get('/admin/canary', guarded(answers.canary));
     post('/admin/canary', guarded(answers.orderCanary));
+    get('/admin/gpu/lease', guarded(answers.leases));
+    post('/admin/gpu/lease', guarded(answers.orderLease));
+    knows('/admin/gpu/lease', 'DELETE');
+    app.delete('/admin/gpu/lease', named(guarded(answers.endLease), '/admin/gpu/lease'));
     post('/admin/workers/:id{[^]+}/:verb', guarded(answers.workerCommand));
     post('/admin/models/:id{[^]+}/:verb', guarded(answers.modelCommand));
   }

@@ -614,6 +614,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         return { kind: 'conflict', message: `${id} was not launched by Headgate and cannot be told to restart.` };
       },
       modelCommand: supervised ? (id, verb) => supervised[verb](id) : null,
+      lease: supervised ? (order) => supervised.lease(order, newId) : null,
     },
   };
 

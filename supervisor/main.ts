@@ -199,6 +199,8 @@ async function superviseAlone(
         load: (model) => fleet.load(model),
         wish: (model, waiting) => fleet.wish(model, waiting),
         unload: (model) => fleet.unload(model),
+        lease: (asked) => fleet.lease(asked),
+        giveBack: (gpu, id) => fleet.giveBack(gpu, id),
         ...owned,
       },
       clock,

@@ -9,7 +9,7 @@ const EVENTS: ReadonlySet<string> = new Set(
   (
     'admin admin.key admission attempt auth batch batch.end batch.line batch.paused batch.trouble batch.validate breaker cache canary config.reload config.trial ' +
     'database.away database.back database.lost discovery.away discovery.change discovery.left_out discovery.up drain file.added file.deleted files.clients files.few files.none files.trouble gateway.lost ' +
-    'gateway.start history internal.error keys keys.changed keys.refused limit listening log.lost log.unkept model.swap overload pressure probes.lost ' +
+    'gateway.start gpu.lease history internal.error keys keys.changed keys.refused limit listening log.lost log.unkept model.swap overload pressure probes.lost ' +
     'process.exit process.given_up process.hung process.start ready refusals request.end request.start resume retry route session store store.away ' +
     'store.full store.room store.up supervisor.away supervisor.back supervisor.control supervisor.end supervisor.exit supervisor.failed ' +
     'supervisor.found supervisor.hung supervisor.lost supervisor.plan supervisor.start supervisor.stop supervisor.wait telemetry traces.lost ' +
@@ -22,9 +22,9 @@ export function isKnownEvent(event: string): boolean {
   return EVENTS.has(event);
 }
 
-/** Names of keys that are gone, of whoever tries settings and of what is found in a cluster are known to nobody, so these sentences are not shown. */
+/** Names of keys that are gone, of whoever tries settings, of whoever has a card and of what is found in a cluster are known to nobody, so these sentences are not shown. */
 const OF_NAMES: ReadonlySet<string> = new Set([
-  ...['config.trial', 'keys.changed', 'keys.refused'],
+  ...['config.trial', 'gpu.lease', 'keys.changed', 'keys.refused'],
   ...['discovery.away', 'discovery.change', 'discovery.left_out', 'discovery.up'],
 ]);
 
@@ -108,6 +108,9 @@ const FIELDS: Readonly<Record<LogFieldName, LeafRule | null>> = {
   tuning: 'model',
   engine: 'word',
   gpu: 'gpu',
+  holder: 'name',
+  until: 'time',
+  over: 'word',
   start: 'plain',
   life: 'plain',
   next: 'text',

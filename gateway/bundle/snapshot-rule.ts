@@ -43,6 +43,7 @@ const WORKER = {
   lastFailure: FAILURE,
   engine: 'word',
   args: 'args',
+  lent: { untilMs: 'plain' },
 } as const satisfies RuleOf<Omit<WorkerView, InStatus>>;
 
 /** Of what the supervisor said last, beside what the status has of it. */
@@ -57,4 +58,4 @@ export const SNAPSHOT_RULE = {
   tuning: 'model',
   models: [MODEL],
   workers: [WORKER],
-} as const satisfies Record<keyof Omit<SupervisorSnapshot, 'gpus' | 'swaps' | 'settingsMark'>, Rule>;
+} as const satisfies Record<keyof Omit<SupervisorSnapshot, 'gpus' | 'swaps' | 'leases' | 'settingsMark'>, Rule>;

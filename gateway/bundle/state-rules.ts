@@ -1,5 +1,5 @@
 import type { CanaryFigures, CanaryStatus } from '../canary/status.ts';
-import type { AdminRuntime, AdminStatus, GpuStatus, ModelStatus, Stats, WorkerStatus } from '../http/pages/admin-answers.ts';
+import type { AdminRuntime, AdminStatus, GpuStatus, LeaseStatus, ModelStatus, Stats, WorkerStatus } from '../http/pages/admin-answers.ts';
 import { CARD, DEGRADATION, FAILURE, FIT } from './common-rules.ts';
 import { Each } from './veil/rule.ts';
 import type { RuleOf } from './veil/rule-of.ts';
@@ -48,6 +48,21 @@ const WORKER = {
   kv_cache_usage_ratio: 'plain',
 } as const satisfies RuleOf<WorkerStatus>;
 
+const LEASE = {
+  id: 'id',
+  gpu: 'plain',
+  uuid: 'gpu',
+  holder: 'name',
+  state: 'word',
+  over: 'word',
+  until: 'time',
+  left_seconds: 'plain',
+  free_bytes: 'plain',
+  // It may name other programs on the card.
+  message: 'foreign',
+  workers: [{ id: 'worker', state: 'word', in_flight: 'plain' }],
+} as const satisfies RuleOf<LeaseStatus>;
+
 /** Of the body of GET /admin/status. */
 export const STATUS_RULE = {
   version: 'word',
@@ -61,6 +76,7 @@ export const STATUS_RULE = {
   models: [MODEL],
   workers: [WORKER],
   sources: [{ source: 'name', answers: 'plain', message: 'foreign', workers: 'plain', ending: 'plain' }],
+  leases: [LEASE],
   swaps: [{ worker: 'worker', from: 'model', to: 'model', since_seconds: 'plain', eta_seconds: 'plain', percent: 'plain' }],
 } as const satisfies RuleOf<AdminStatus>;
 

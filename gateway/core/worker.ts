@@ -72,6 +72,8 @@ export interface WorkerView {
   readonly profile: string | null;
   /** Ids of the GPUs it was given; empty: none. Absent: nobody says. */
   readonly gpus?: readonly string[];
+  /** Its GPU is lent to somebody else until then, in wall-clock milliseconds. Absent: it is not. */
+  readonly lent?: { readonly untilMs: number };
   /** "vllm", "sim" or null when unknown. */
   readonly engine: string | null;
   /** The engine's command line after `vllm serve`, when the supervisor launched it. */

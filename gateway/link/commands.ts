@@ -1,12 +1,16 @@
 import type { Clock } from '../core/clock.ts';
 import { exchange } from '../core/exchange.ts';
 import { controlRequest } from './control-path.ts';
+import { readLease } from './read-lease.ts';
+import type { LeaseView } from './snapshot.ts';
 
 /** accepted: it will be done · unknown: there is no such worker or model · conflict: not in its present state · failed: the supervisor did not answer as it should */
 export interface CommandResult {
   readonly kind: 'accepted' | 'unknown' | 'conflict' | 'failed';
   /** Plain words for the operator; the supervisor's own where it has some. */
   readonly message: string;
+  /** Of a card that was asked for. */
+  readonly lease?: LeaseView;
 }
 
 const TIMEOUT_MS = 5000;
@@ -27,10 +31,20 @@ export async function commandSupervisor(clock: Clock, control: string, command: 
 
 function readAnswer(status: number, body: string): CommandResult {
   const said = messageIn(body);
-  if (status >= 200 && status < 300) return { kind: 'accepted', message: said ?? 'Accepted.' };
+  if (status >= 200 && status < 300) return { kind: 'accepted', message: said ?? 'Accepted.', ...leaseIn(body) };
   if (status === 404) return { kind: 'unknown', message: said ?? 'The supervisor knows no such worker or model.' };
   if (status === 409) return { kind: 'conflict', message: said ?? 'That cannot be done in the present state.' };
   return { kind: 'failed', message: said ?? `The supervisor answered with status ${status}.` };
+}
+
+function leaseIn(body: string): { readonly lease?: LeaseView } {
+  try {
+    const said: unknown = JSON.parse(body);
+    const lease = typeof said === 'object' && said !== null && 'lease' in said ? readLease(said.lease) : null;
+    return lease === null ? {} : { lease };
+  } catch {
+    return {};
+  }
 }
 
 /** `{"message": …}` or `{"error": {"message": …}}`. */

@@ -1,3 +1,4 @@
+import { readLease } from './read-lease.ts';
 import type { SupervisedModel, SupervisorSnapshot, SwapView } from './snapshot.ts';
 import {
   REFUSABLE_FEATURES,
@@ -43,9 +44,17 @@ export function readSnapshot(line: string): SupervisorSnapshot {
     tuning: 'unknown',
     gpus: [],
   } as const;
-  const { swaps, ...rest } = said;
+  const { swaps, leases, ...rest } = said;
   const changes = Array.isArray(swaps) ? { swaps: swaps as readonly SwapView[] } : {};
-  return { ...neutral, ...rest, ...changes, workers: said['workers'].map(readWorker), models: list(said['models']).map(readModel) };
+  const lent = Array.isArray(leases) ? { leases: leases.map(readLease).filter((lease) => lease !== null) } : {};
+  return {
+    ...neutral,
+    ...rest,
+    ...changes,
+    ...lent,
+    workers: said['workers'].map(readWorker),
+    models: list(said['models']).map(readModel),
+  };
 }
 
 function readWorker(said: unknown): WorkerView {

@@ -40,6 +40,28 @@ export interface SwapView {
   readonly percent: number;
 }
 
+/** A card that is lent to somebody else, or was until a moment ago. */
+export interface LeaseView {
+  readonly id: string;
+  /** The card's id, and its number. */
+  readonly gpu: string;
+  readonly index: number;
+  readonly holder: string;
+  /** preparing: its workers make way · lent: the holder has it · over: it was given back, or its time was up. */
+  readonly state: 'preparing' | 'lent' | 'over';
+  /** Why it is over; null: it is not. */
+  readonly over: 'time' | 'given_back' | 'lapsed' | 'not_freed' | null;
+  /** Wall-clock milliseconds; while it is prepared, if it were free now. */
+  readonly untilMs: number;
+  readonly leftSeconds: number;
+  /** Those that have the card otherwise. */
+  readonly workers: readonly string[];
+  /** What is free of the card's memory, when that was last looked at for this lease. */
+  readonly freeBytes: number | null;
+  /** How far it is, or why it is over, in plain words; may be empty. */
+  readonly message: string;
+}
+
 /** Where a card's memory would go with a model, beforehand and by arithmetic, in GiB. */
 export interface ModelFit {
   readonly verdict: 'fits' | 'tight' | 'no';
@@ -78,6 +100,9 @@ export type SupervisedModel = KnownModel & Partial<ModelLoad>;
  *   POST /v1/models/{id}/load             202, 404, 409; an operator wants it now
  *   POST /v1/models/{id}/load?waiting=N   the same for N calls that wait for it, repeated while they do
  *   POST /v1/models/{id}/unload           202, 404, 409
+ *   POST /v1/gpus/lease?id=ID[&gpu=INDEX|UUID]&minutes=N&holder=NAME[&lapse=SECONDS]   202, 404, 409; also for longer
+ *   POST /v1/gpus/lease?id=ID[&gpu=…]     the same lease goes on: told more often than its lapse
+ *   POST /v1/gpus/back[?gpu=…][&id=ID]    202, 404, 409; the card is given back
  *   POST /v1/stop                         202, 409; stops every worker, then the supervisor
  *   POST /v1/stop?leave=engines           202; the supervisor ends, the workers go on until the next one takes them over
  */
@@ -97,6 +122,8 @@ export interface SupervisorSnapshot {
   readonly workers: readonly WorkerView[];
   /** Absent: an older supervisor. */
   readonly swaps?: readonly SwapView[];
+  /** Absent: an older supervisor. */
+  readonly leases?: readonly LeaseView[];
   /** The mark of the settings that the supervisor was started with (settings-mark.ts). Absent: an older supervisor. */
   readonly settingsMark?: string;
 }

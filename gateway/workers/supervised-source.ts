@@ -6,6 +6,7 @@ import type { LiveDirectory } from './directory.ts';
 import type { Sight } from '../vllm/sight.ts';
 import type { WorkerSource } from './worker-source.ts';
 import { type CommandResult, commandSupervisor } from '../link/commands.ts';
+import { type LeaseAsked, leasePath } from '../link/lease-path.ts';
 import { watchSupervisor } from '../link/watch.ts';
 
 /** Calls that wait keep wishing; once a second is enough for the supervisor to know that they are still there. */
@@ -38,6 +39,8 @@ export interface SupervisedSource extends WorkerSource {
   /** The id is a model's. An operator's word: it is done at once. */
   load(id: string): Promise<CommandResult>;
   unload(id: string): Promise<CommandResult>;
+  /** Lends a card, goes on lending it, or takes it back. `newId`: for a lease that has no id yet. */
+  lease(asked: LeaseAsked, newId: () => string): Promise<CommandResult>;
   /** Calls wait for a model. Told at most once a second for each, however often this is called. */
   wish(model: string, waiting: number): void;
 }
@@ -116,6 +119,7 @@ export function startSupervisedSource(options: SupervisedSourceOptions): Supervi
     undrain: (id) => command(`/v1/workers/${encodeURIComponent(id)}/undrain`),
     load: (id) => command(`/v1/models/${encodeURIComponent(id)}/load`),
     unload: (id) => command(`/v1/models/${encodeURIComponent(id)}/unload`),
+    lease: (asked, newId) => command(leasePath(asked, newId)),
     wish(model, waiting) {
       const now = clock.now();
       if (now - (wishedAt.get(model) ?? -Infinity) < WISH_AGAIN_MS) return;

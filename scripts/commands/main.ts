@@ -28,7 +28,9 @@ export async function main(argv: readonly string[]): Promise<number> {
     return EXIT_USAGE;
   }
   const rest = named ? argv.slice(1) : argv;
-  if (!command.ownHelp && (rest.includes('--help') || rest.includes('-h'))) return await help(name);
+  // What comes after -- is another program's.
+  const own = rest.includes('--') ? rest.slice(0, rest.indexOf('--')) : rest;
+  if (!command.ownHelp && (own.includes('--help') || own.includes('-h'))) return await help(name);
   // What was begun is brought to its end, and what was measured is kept, also when nobody reads what is said of it.
   if (command.ownHelp) outliveReaders();
   try {

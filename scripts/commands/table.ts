@@ -211,6 +211,19 @@ export const COMMANDS: readonly Command[] = [
     run: async (argv) => (await import('./tell.ts')).tellWorker(argv, 'restart'),
   },
   {
+    name: 'lease',
+    usage: 'lease --minutes N [--gpu ID] [--holder NAME] [FLAGS] [-- COMMAND …] | lease --end [--gpu ID]',
+    summary: 'Lends a GPU to COMMAND, or to you: its workers sleep or stop meanwhile, and come back when it ends.',
+    flags: [
+      ['--minutes N', 'for how long at the most: 1 to 1440; COMMAND is told a minute before, then ended'],
+      ['--gpu ID', 'the number of the card, or its id (default: the only one)'],
+      ['--holder NAME', 'who has it meanwhile, as "headgate status" tells (default: COMMAND, or your name)'],
+      ['--end', 'takes a card back from whoever has it'],
+    ],
+    settings: WHERE,
+    run: async (argv) => (await import('./lease.ts')).lease(argv),
+  },
+  {
     name: 'canary',
     usage: 'canary start [GROUP] | status | abort | promote [FLAGS]',
     summary: 'Tries a group of workers with 10, 50 and 100 % of the calls; it is promoted, or rolled back, by what comes of them.',

@@ -7,6 +7,8 @@ import type { Clock } from '../../gateway/core/clock.ts';
 import { repeat } from '../../gateway/core/clock.ts';
 import type { SupervisorSnapshot } from '../../gateway/link/snapshot.ts';
 import type { WishResult } from '../slot/wish-result.ts';
+import type { LeaseAsked, LeaseResult } from '../lease/asked.ts';
+import { leaseAsked } from './lease-query.ts';
 
 // An import of it would load Node's own fetch as well, unused, in 40 ms of CPU time: as long as all the rest of a small program.
 const { createServer } = process.getBuiltinModule('node:http');
@@ -23,6 +25,9 @@ export interface Controlled {
   /** `waiting` calls wait for it. */
   wish(model: string, waiting: number): WishResult;
   unload(model: string): WishResult;
+  lease(asked: LeaseAsked): LeaseResult;
+  /** `id`: only of this lease; null: whoever has it. */
+  giveBack(gpu: string | null, id: string | null): WishResult;
   /** Begins to stop everything; does not wait. `leave`: the engines go on, for the next supervisor to take over. */
   stop(leave: boolean): WishResult;
   /**
@@ -150,6 +155,12 @@ function route(incoming: IncomingMessage, answer: ServerResponse, controlled: Co
       asked.get('if') === 'left' ? controlled.stopIfLeft(followers.but(by), by) : controlled.stop(asked.get('leave') === 'engines'),
     );
   }
+  if (path === '/v1/gpus/lease' || path === '/v1/gpus/back') {
+    if (method !== 'POST') return wrongMethod(answer, 'POST');
+    if (path === '/v1/gpus/back') return tell(answer, controlled.giveBack(asked.get('gpu'), asked.get('id')));
+    const wanted = leaseAsked(asked);
+    return wanted === null ? send(answer, 400, { error: { message: 'That is no lease.' } }) : tell(answer, controlled.lease(wanted));
+  }
   const command = /^\/v1\/(workers\/[^/]+\/(?:restart|drain|undrain)|models\/[^/]+\/(?:load|unload))$/.exec(path)?.[1];
   const [, name = '', verb] = command?.split('/') ?? [];
   const id = decode(name);
@@ -180,10 +191,10 @@ function decode(text: string): string | null {
   }
 }
 
-function tell(answer: ServerResponse, result: WishResult): void {
+function tell(answer: ServerResponse, result: WishResult | LeaseResult): void {
   switch (result.kind) {
     case 'accepted':
-      return send(answer, 202, { message: result.will });
+      return send(answer, 202, { message: result.will, ...('lease' in result ? { lease: result.lease } : {}) });
     case 'unknown':
       return send(answer, 404, { error: { message: result.reason } });
     case 'conflict':

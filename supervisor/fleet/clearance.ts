@@ -7,6 +7,7 @@ import type { CardReader } from '../gpu/gpu.ts';
 import type { Setup } from '../ladder/step.ts';
 import type { Log } from '../../gateway/core/log/log.ts';
 import type { SupervisionPolicy } from '../system/policy.ts';
+import type { LentCards } from './lent-cards.ts';
 import type { StartTurns } from './start-turns.ts';
 import { sleeperShare } from '../plan/swap-rules.ts';
 
@@ -15,6 +16,7 @@ interface StartWorld {
   readonly log: Log;
   readonly cards: CardReader;
   readonly policy: Pick<SupervisionPolicy, 'vramPatienceMs'>;
+  readonly lent: Pick<LentCards, 'isFree' | 'whenFree'>;
 }
 
 /** What of a planned model matters here. */
@@ -34,24 +36,40 @@ interface Start {
 /** Memory that has just been given back is free within a second or two. */
 const SLEEPERS_PATIENCE_MS = 5000;
 
-/** A worker's permission to start: its GPUs' turn, then their memory. Without a GPU there is nothing to wait for. */
+/** A worker's permission to start: that its GPUs are not lent, their turn, then their memory. Without a GPU there is nothing to wait for. */
 export function clearStart(
   turns: StartTurns,
   worker: Starter,
   { setup, isSleeper, makeRoom }: Start,
-  { clock, log, cards, policy }: StartWorld,
+  { clock, log, cards, policy, lent }: StartWorld,
   done: (failure: Failure | null) => void,
 ): Lease {
   const asked = setup?.engine['gpu_memory_utilization'];
   const whole = typeof asked === 'number' ? asked : worker.utilization;
   const utilization = isSleeper ? whole - sleeperShare(worker.spec.wanted?.limits.cardGib ?? null) : whole;
-  const lease: Lease = takeTurn(turns, worker, () => void wait());
+  let step: Lease | null = null;
+  const lease = new Lease(() => step?.release());
+  const isLent = () => !lent.isFree(worker.gpuUuids);
+  if (isLent()) stepAside();
+  else stepUp();
+  return lease;
+
+  function stepUp(): void {
+    step = takeTurn(turns, worker, () => void wait());
+  }
+  /** Nobody is kept from their turn on other cards, and nobody's use of this one is held against the worker. */
+  function stepAside(): void {
+    step?.release();
+    if (!lease.released) step = lent.whenFree(worker.gpuUuids, stepUp);
+  }
   async function wait(): Promise<void> {
     for (const uuid of worker.gpuUuids) {
-      const room = (patienceMs: number) => awaitFreeMemory(clock, cards, uuid, utilization, patienceMs, () => lease.released);
+      const room = (patienceMs: number) => awaitFreeMemory(clock, cards, uuid, utilization, patienceMs, () => lease.released || isLent());
       const busy = await room(Math.min(SLEEPERS_PATIENCE_MS, policy.vramPatienceMs));
+      if (isLent()) return stepAside();
       if (!busy) continue;
       const failure = busy.retry === 'wait' ? await longWait(busy, room) : busy;
+      if (isLent()) return stepAside();
       if (!failure) continue;
       // What follows may be another start of the same worker: its turn must not be behind this one.
       lease.release();
@@ -65,7 +83,6 @@ export function clearStart(
     makeRoom();
     return room(policy.vramPatienceMs);
   }
-  return lease;
 }
 
 /** `onTurn` is called once, possibly at once. */

@@ -5,10 +5,13 @@ import type { Random } from '../../gateway/core/random.ts';
 import type { GpuView, SupervisorSnapshot } from '../../gateway/link/snapshot.ts';
 import type { Adoptables } from '../worker/adoption.ts';
 import { running } from '../worker/adoption.ts';
+import type { LeaseAsked, LeaseResult } from '../lease/asked.ts';
+import { LeaseDesk } from './lease-desk.ts';
 import { fileStem, ladderFile } from '../system/file-name.ts';
 import { clearStart, takeTurn } from './clearance.ts';
 import type { ClosableCards } from './closable-cards.ts';
 import type { FleetPlan, PlannedModel, PlannedWorker } from '../plan/plan.ts';
+import type { Failure } from '../failure/failure.ts';
 import type { GpuReading } from '../gpu/gpu.ts';
 import { scratchFolder } from '../engine/scratch.ts';
 import { recordsDirectory } from '../engine/record.ts';
@@ -22,7 +25,7 @@ import { Slot } from './slot.ts';
 import { StartHistory } from '../worker/start-history.ts';
 import { StartTurns } from './start-turns.ts';
 import { SwapDesk } from './swap-desk.ts';
-import { NO_PORT } from '../worker/port.ts';
+import { takePorts } from './worker-ports.ts';
 import { SupervisedWorker } from '../worker/worker.ts';
 
 export interface FleetOptions {
@@ -56,6 +59,7 @@ export class Fleet {
   readonly #options: FleetOptions;
   readonly #slots: readonly Slot[];
   readonly #desk: SwapDesk;
+  readonly #leases: LeaseDesk;
   readonly #listeners = new Set<() => void>();
   readonly #gpuTimer: Timer | null;
   #gpus: readonly GpuView[];
@@ -64,11 +68,13 @@ export class Fleet {
   #revision = 1;
   #stopping = false;
 
-  private constructor(options: FleetOptions, slots: (told: SlotListener) => readonly Slot[]) {
+  private constructor(options: FleetOptions, slots: (told: SlotListener, leases: LeaseDesk) => readonly Slot[]) {
     const { clock, log, policy, plan, maxWaitMs } = options;
     this.#options = options;
+    this.#leases = new LeaseDesk({ ...options, onChange: () => this.#leasesChanged() });
     this.#gpus = options.gpus.map(toGpuView);
-    this.#slots = slots({ onChange: () => this.#changed(), onGiveUp: (model, failure) => this.#desk?.gaveUp(model, failure) });
+    const told = { onChange: () => this.#changed(), onGiveUp: (model: string, failure: Failure) => this.#desk?.gaveUp(model, failure) };
+    this.#slots = slots(told, this.#leases);
     const models = new Map(plan.models.map(({ id }, index) => [id, refusalOf(plan, index)] as const));
     this.#desk = new SwapDesk({ clock, log, policy, models, slots: this.#slots, maxWaitMs, onChange: () => this.#tell() });
     this.#gpuTimer = options.gpus.length > 0 ? repeat(options.clock, GPU_INTERVAL_MS, () => this.#readGpus()) : null;
@@ -88,7 +94,7 @@ export class Fleet {
     for (const worker of plan.workers) {
       planned.push({ plan: worker, ports: await takePorts(worker, adoptable.get(worker.spec.id), ports) });
     }
-    return new Fleet(options, (told) => {
+    return new Fleet(options, (told, leases) => {
       const create = (model: PlannedModel, port: number, { makeRoom, onChange }: WorkerLinks) => {
         const { spec } = model;
         return new SupervisedWorker(spec, port, {
@@ -98,24 +104,28 @@ export class Fleet {
           scratchOf: (instanceId) => scratchFolder(stateDir, instanceId),
           ladderFile: ladderFile(stateDir, spec),
           clearance: (setup, isSleeper, done) =>
-            clearStart(turns, model, { setup, isSleeper, makeRoom }, { clock, log, cards, policy }, done),
+            clearStart(turns, model, { setup, isSleeper, makeRoom }, { clock, log, cards, policy, lent: leases }, done),
+          heldUpMs: () => leases.heldUpMs(model.gpuUuids),
           holdTurn: () => takeTurn(turns, model, () => {}),
         });
       };
-      return planned.map((slot) => new Slot({ clock, policy, starts, create, ...told, ...slot }, adoptable.get(slot.plan.spec.id)));
+      return planned.map((slot) => {
+        const { id } = slot.plan.spec;
+        return new Slot({ clock, policy, starts, create, first: leases.modelOf(id), leases, ...told, ...slot }, adoptable.get(id));
+      });
     });
   }
 
   /** Does nothing once it has been told to stop. */
   start(): void {
     if (this.#stopping) return;
+    this.#leases.begin(this.#slots);
     for (const slot of this.#slots) slot.start();
   }
 
   /** Ends every worker in order; resolves when all are at rest and nothing asks for the GPUs any more. */
   async stop(): Promise<void> {
-    this.#stopping = true;
-    this.#desk.close();
+    this.#close();
     for (const slot of this.#slots) slot.stop();
     await this.#until(() => this.#slots.every(({ isAtRest }) => isAtRest));
     this.#gpuTimer?.cancel();
@@ -124,8 +134,7 @@ export class Fleet {
 
   /** Lets go of every worker, which goes on by itself until a later supervisor takes it over. */
   async leave(): Promise<void> {
-    this.#stopping = true;
-    this.#desk.close();
+    this.#close();
     for (const slot of this.#slots) slot.leave();
     this.#gpuTimer?.cancel();
     await this.#options.cards.close(this.#options.clock);
@@ -179,6 +188,16 @@ export class Fleet {
     return this.#desk.unload(model);
   }
 
+  /** Somebody else wants a card, for longer, or still. */
+  lease(asked: LeaseAsked): LeaseResult {
+    return this.#leases.ask(asked);
+  }
+
+  /** `id`: only of this lease; null: whoever has it. */
+  giveBack(gpu: string | null, id: string | null): WishResult {
+    return this.#leases.giveBack(gpu, id);
+  }
+
   snapshot(): SupervisorSnapshot {
     const { plan, version } = this.#options;
     return {
@@ -194,6 +213,7 @@ export class Fleet {
       models: plan.models.map((model) => ({ ...model, ...this.#desk.stateOf(model.id) })),
       workers: this.#slots.map((slot) => slot.view()),
       swaps: this.#desk.swaps(),
+      leases: this.#leases.views(),
       settingsMark: this.#options.settingsMark,
     };
   }
@@ -202,6 +222,12 @@ export class Fleet {
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  #close(): void {
+    this.#stopping = true;
+    this.#leases.close();
+    this.#desk.close();
   }
 
   #find(id: string): Slot | undefined {
@@ -228,6 +254,13 @@ export class Fleet {
     this.#tell();
   }
 
+  /** What waited for a card may have it now. */
+  #leasesChanged(): void {
+    this.#desk?.review();
+    if (this.#gpuTimer && !this.#stopping) void this.#readGpus();
+    this.#tell();
+  }
+
   #tell(): void {
     this.#revision += 1;
     for (const listener of this.#listeners) listener();
@@ -248,24 +281,6 @@ export class Fleet {
   async #readGpus(): Promise<void> {
     this.#gpus = (await this.#options.cards.read()).map(toGpuView);
   }
-}
-
-/** A port for each model: one for all of them, unless one may sleep, which keeps its own. */
-async function takePorts(
-  { models }: PlannedWorker,
-  adopted: Adoptables | undefined,
-  ports: PortPool,
-): Promise<ReadonlyMap<string, number>> {
-  const known = new Map((adopted ? running(adopted) : []).map(({ record }) => [record.model, record.port]));
-  const isShared = [...models.values()].every(({ swap }) => swap.sleep === null);
-  let shared = isShared ? (adopted?.awake?.record.port ?? null) : null;
-  const taken = new Map<string, number>();
-  for (const model of models.keys()) {
-    const port = shared ?? known.get(model) ?? (await ports.take()) ?? NO_PORT;
-    if (isShared) shared = port;
-    taken.set(model, port);
-  }
-  return taken;
 }
 
 /** Why a model can be loaded nowhere; null where some worker may have it. */

@@ -9,6 +9,9 @@ import { nextIdleMs } from '../slot/sleepers.ts';
 import { step } from '../slot/slot.ts';
 import type { SlotEffect, SlotEvent, SlotRules, SlotState, Swap } from '../slot/state.ts';
 import { newSlot } from '../slot/state.ts';
+import { CardUse } from './card-use.ts';
+import { turnRules } from './turn-rules.ts';
+import type { LentCards } from './lent-cards.ts';
 import type { SupervisionPolicy } from '../system/policy.ts';
 import type { Adoptable, Adoptables } from '../worker/adoption.ts';
 import { estimateStart } from '../worker/start-estimate.ts';
@@ -31,6 +34,9 @@ export interface SlotOptions {
   /** For each model. Where one of them may sleep each has its own, else they take turns on one. */
   readonly ports: ReadonlyMap<string, number>;
   readonly starts: StartHistory;
+  /** The model that it is to have first where nothing runs yet; null: as planned. */
+  readonly first: string | null;
+  readonly leases: Pick<LentCards, 'lentUntil' | 'heldUpMs'>;
   /** A worker for one model, which is not started. */
   readonly create: (model: PlannedModel, port: number, links: WorkerLinks) => SupervisedWorker;
   /** A model was given up. Told before `onChange`. */
@@ -46,6 +52,7 @@ const USUAL_DOZE_MS = 1000;
 /** A worker as the gateway knows it, whose model may change. Feeds the slot's machine with what happens, and does what it says. */
 export class Slot {
   readonly id: string;
+  readonly cards: CardUse;
   readonly #options: SlotOptions;
   readonly #rules: SlotRules;
   readonly #workers = new Map<string, SupervisedWorker>();
@@ -59,8 +66,10 @@ export class Slot {
     const { plan, policy } = options;
     this.#options = options;
     this.id = plan.spec.id;
+    this.cards = new CardUse(plan.models, (model) => this.#worker(model));
     this.#rules = { models: new Map([...plan.models].map(([id, model]) => [id, turnRules(model, policy)])), maxAsleep: plan.maxAsleep };
-    this.#state = newSlot(adopted?.awake?.record.model ?? plan.spec.modelId);
+    const first = options.first !== null && plan.models.has(options.first) ? options.first : plan.spec.modelId;
+    this.#state = newSlot(adopted?.awake?.record.model ?? first);
     for (const adoptable of [...(adopted?.asleep ?? []), ...(adopted?.awake ? [adopted.awake] : [])]) this.#adopt(adoptable);
   }
 
@@ -71,7 +80,9 @@ export class Slot {
 
   /** What it is, and the last failure of any of its models: one that was swapped out has failed all the same. */
   view(): WorkerView {
-    const own = this.worker.view();
+    const untilMs = this.#options.leases.lentUntil(this.#planned(this.model).gpuUuids);
+    const lent = untilMs === null ? {} : { lent: { untilMs } };
+    const own = { ...this.worker.view(), ...lent };
     const view: WorkerView = this.isDrained ? { ...own, state: 'drained' } : own;
     return view.lastFailure ? view : { ...view, lastFailure: latestFailure(this.#workers.values()) };
   }
@@ -102,7 +113,7 @@ export class Slot {
   /** The swap that is under way. `to`: null where nothing is loaded afterwards. */
   get swap(): (Swap & { readonly to: string | null }) | null {
     const { seat } = this.#state;
-    if (seat.kind === 'vacating') return { ...seat.swap, to: seat.to };
+    if (seat.kind === 'vacating') return seat.swap && { ...seat.swap, to: seat.to };
     return seat.kind === 'coming' && seat.swap ? { ...seat.swap, to: seat.model } : null;
   }
 
@@ -125,7 +136,20 @@ export class Slot {
     const { life, use } = this.worker;
     const { usedAtMs, seenAtMs, everUsed: wasUsed } = use;
     const readySinceMs = 'sinceMs' in life ? life.sinceMs : -Infinity;
-    return factsOf(this.id, this.#rules, this.#state, { readySinceMs, usedAtMs, seenAtMs, wasUsed });
+    const lent = [...this.#rules.models.keys()].filter((model) => this.#heldUpMs(model) > 0);
+    return { ...factsOf(this.id, this.#rules, this.#state, { readySinceMs, usedAtMs, seenAtMs, wasUsed }), lent };
+  }
+
+  /** The model that it has, or is about to have; that it had last where it is to have none. */
+  get nextModel(): string {
+    const { seat } = this.#state;
+    return (seat.kind === 'vacating' ? seat.to : null) ?? seat.model;
+  }
+
+  /** Its card is lent: what is awake there sleeps or ends, and is back when the card is. */
+  giveWay(uuid: string): void {
+    if (!this.#planned(this.model).gpuUuids.includes(uuid) || this.cards.isOff(uuid)) return;
+    this.#send({ type: 'give_way' });
   }
 
   /** Starts its first model, unless anything is under way. */
@@ -178,9 +202,9 @@ export class Slot {
   leftMs(): number {
     const { seat } = this.#state;
     if (seat.kind !== 'vacating') return this.worker.startLeftMs ?? this.worker.startMs;
-    const goneMs = this.#options.clock.now() - seat.swap.sinceMs;
+    const goneMs = seat.swap === null ? 0 : this.#options.clock.now() - seat.swap.sinceMs;
     const leaveMs = Math.max(0, this.leaveMs(seat.model) - goneMs);
-    return leaveMs + (seat.to === null ? 0 : this.startMs(seat.to));
+    return leaveMs + (seat.to === null ? 0 : this.startMs(seat.to) + this.#heldUpMs(seat.to));
   }
 
   /** How long the model takes to go, from the decision until another can be launched. Milliseconds. */
@@ -191,9 +215,15 @@ export class Slot {
     return estimateStart(samples, priorMs, { stage: null, inStageMs: 0, loaded: 0 }).leftMs;
   }
 
-  /** How long the model takes from launch, or from its sleep, to ready. Milliseconds. */
+  /** How long the model takes from launch, or from its sleep, to ready; where nothing is under way, from when its card is back. Milliseconds. */
   startMs(model: string): number {
-    return this.#worker(model).startMs;
+    const { kind } = this.#state.seat;
+    const isUnderWay = kind === 'coming' || kind === 'vacating';
+    return this.#worker(model).startMs + (isUnderWay ? 0 : this.#heldUpMs(model));
+  }
+
+  #heldUpMs(model: string): number {
+    return this.#options.leases.heldUpMs(this.#planned(model).gpuUuids);
   }
 
   dwellMs(model: string): number {
@@ -261,14 +291,6 @@ export class Slot {
     if (!planned) throw new Error(`${this.id} has no plan for ${model}`);
     return planned;
   }
-}
-
-function turnRules({ swap }: PlannedModel, policy: SupervisionPolicy): { sleeps: boolean; dwellMs: number; idleUnloadMs: number | null } {
-  return {
-    sleeps: swap.sleep !== null,
-    dwellMs: swap.dwellMs ?? policy.dwellMs,
-    idleUnloadMs: swap.idleUnloadMs === undefined ? policy.idleUnloadMs : swap.idleUnloadMs,
-  };
 }
 
 function leaveKey({ spec }: PlannedModel): string {

@@ -9,7 +9,7 @@ const CUDA_RESERVE_BYTES = 450 * MIB;
 export const CONTEXT_BYTES = 360 * MIB;
 
 /** What the driver may show as used on a card that nobody uses. */
-const IDLE_BYTES = 32 * MIB;
+export const IDLE_BYTES = 32 * MIB;
 
 /** More than this no card keeps for itself: a greater figure means something else. */
 const MAX_RESERVE_BYTES = 2048 * MIB;

@@ -111,8 +111,8 @@ export function planFleet(settings: Settings, profiles: Profiles, found: readonl
     });
     const rulesOf = (model: AskedModel) => {
       const rules = swapRules(model.swap, model.profile, on(model).profile);
-      // One that is alone never has to make room.
-      return here.length > 1 ? feasible(rules, conditions(on(model))) : { ...rules, sleep: null };
+      // One that is alone never has to make room for another, but where it is told to sleep it does so while its card is lent.
+      return here.length > 1 || model.swap?.strategy === 'sleep' ? feasible(rules, conditions(on(model))) : { ...rules, sleep: null };
     };
     const plan = (model: AskedModel): PlannedModel => {
       const card = on(model);

@@ -60,6 +60,11 @@ function hindranceIn({ knownFlags, env, alone }: SleepConditions): string | null
  */
 const SLEEPER_GIB = 1.5;
 
+/** The same in bytes. */
+export function sleeperBytes(): number {
+  return SLEEPER_GIB * 2 ** 30;
+}
+
 /** What is to be left of a card for models that sleep on it while this one serves. */
 export function reservedGib(sleepers: number, maxAsleep: number): number {
   return Math.min(sleepers, maxAsleep) * SLEEPER_GIB;

@@ -27,6 +27,8 @@ export interface SlotFacts {
   readonly fallback: string | null;
   /** Models whose engines sleep here: they are back soon. */
   readonly asleep: readonly string[];
+  /** Models that cannot be loaded here, since their cards are lent to others. Absent: none. */
+  readonly lent?: readonly string[];
 }
 
 /** What only the worker on the seat knows. */

@@ -27,6 +27,8 @@ export function step(rules: SlotRules, slot: SlotState, event: SlotEvent, at: Sl
       return hold(now, 'drain');
     case 'stop':
       return hold(now, 'stop');
+    case 'give_way':
+      return giveWay(now);
     case 'end_sleeper':
       return ending(
         slot,
@@ -66,12 +68,24 @@ function swapTo(now: Now, to: string | null): SlotStep {
   return goOn(now, { slot: begun.slot, effects: [...begun.effects, ...leave] });
 }
 
+/** The present model makes way for a while, as if it were swapped for itself: its start waits until the card is back. */
+function giveWay({ rules, slot }: Now): SlotStep {
+  const { seat } = slot;
+  const { model } = seat;
+  // Where it is cleared already, what comes next waits for the card; and what is not to run needs none.
+  if (seat.kind !== 'serving' && seat.kind !== 'coming') return { slot, effects: [] };
+  const sleeps = seat.kind === 'serving' && rules.models.get(model)?.sleeps === true;
+  const vacating: Seat = { kind: 'vacating', model, isGone: false, to: model, swap: swapOf(seat) };
+  return { slot: { ...slot, seat: vacating }, effects: [{ type: 'tell', model, wish: sleeps ? 'sleep' : 'stop' }] };
+}
+
 /** Loads what the slot is being cleared for, once it is. */
 function goOn({ at }: Now, done: SlotStep): SlotStep {
   const { seat, sleepers } = done.slot;
   if (seat.kind !== 'vacating' || !seat.isGone || sleepers.some(({ isEnding }) => isEnding)) return done;
   const { model, to, swap } = seat;
-  const left: SlotEffect[] = swap.fallback !== null ? [{ type: 'note_leave', model, tookMs: at.nowMs - swap.sinceMs }] : [];
+  const left: SlotEffect[] =
+    swap !== null && swap.fallback !== null && model !== to ? [{ type: 'note_leave', model, tookMs: at.nowMs - swap.sinceMs }] : [];
   if (to === null) return { slot: { seat: { kind: 'empty', model }, sleepers }, effects: [...done.effects, ...left] };
   return {
     slot: {

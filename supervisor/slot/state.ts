@@ -46,7 +46,8 @@ export type Seat =
       readonly model: string;
       readonly isGone: boolean;
       readonly to: string | null;
-      readonly swap: Swap;
+      /** null: nobody swaps it; it is back when its card is. */
+      readonly swap: Swap | null;
     }
   /** `model` is starting, trying again, or out of service for a moment. */
   | {
@@ -80,6 +81,8 @@ export type SlotEvent =
   | { readonly type: 'hold' | 'stop' }
   /** One model's sleep is to end. */
   | { readonly type: 'end_sleeper'; readonly model: string }
+  /** Its card is lent: what is awake sleeps or ends, and comes back as soon as it may. */
+  | { readonly type: 'give_way' }
   /** Every sleeper is to end: the present model does not fit beside them. */
   | { readonly type: 'make_room' }
   /** Time has passed: what has slept unused for too long ends. */

@@ -26,7 +26,10 @@ export function nextMove(slots: readonly SlotFacts[], wishes: readonly Wish[], n
 
   for (const wish of open) {
     const [best] = [...free]
-      .filter(({ phase, models }) => models.includes(wish.model) && (phase !== 'held' || wish.by === 'operator'))
+      .filter(
+        ({ phase, models, lent }) =>
+          models.includes(wish.model) && !lent?.includes(wish.model) && (phase !== 'held' || wish.by === 'operator'),
+      )
       .map((slot) => ({ slot, atMs: yieldsAt(slot, wish, wanted, nowMs) }))
       .toSorted(
         (a, b) =>
@@ -42,7 +45,8 @@ export function nextMove(slots: readonly SlotFacts[], wishes: readonly Wish[], n
     look(Math.min(best.atMs, Math.max(nowMs + LOOK_MS, staysUntil(best.slot, nowMs))));
   }
   for (const slot of free) {
-    if (slot.phase === 'failed' && slot.fallback !== null) return { kind: 'load', slot: slot.id, model: slot.fallback };
+    if (slot.phase === 'failed' && slot.fallback !== null && !slot.lent?.includes(slot.fallback))
+      return { kind: 'load', slot: slot.id, model: slot.fallback };
     if (slot.phase !== 'serving' || slot.idleUnloadMs === null) continue;
     const idleAtMs = slot.usedAtMs + slot.idleUnloadMs;
     if (slot.seenAtMs >= idleAtMs) return { kind: 'unload', slot: slot.id };

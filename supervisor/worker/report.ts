@@ -106,8 +106,9 @@ export class WorkerReport {
     if (life.state === 'stopping' || (life.state === 'draining' && life.step === 'told')) this.#process.note({ life: 'ending' });
     const { id: worker, modelId: model } = this.#spec;
     const pid = 'process' in life ? (life.process?.pid ?? null) : null;
-    const fields = { worker, model, state: life.state, from: from.state, start: incarnation, port, pid };
-    this.#world.log.info('worker.state', `${worker} is ${life.state}.`, fields);
+    const next = life.state === 'starting' && this.#world.heldUpMs() > 0 ? 'once its GPU is back' : null;
+    const fields = { worker, model, state: life.state, from: from.state, start: incarnation, port, pid, next };
+    this.#world.log.info('worker.state', `${worker} is ${life.state}${next === null ? '' : `, ${next}`}.`, fields);
   }
 
   #reached(stage: WorkerStage): void {

@@ -25,6 +25,8 @@ export interface WorkerShell {
   readonly wakeEstimateMs: number;
   /** Starts that somebody has asked for by wanting the model: they are no restarts. */
   readonly loads: number;
+  /** How long a start has to wait for its cards, which are lent to others. Absent: not at all. */
+  readonly heldUpMs?: number;
 }
 
 /** What the gateway is told of a worker. `nowMs` is monotonic, as the machine's times are. */
@@ -90,7 +92,7 @@ function toFailure(failure: Failure, atMs: number): WorkerFailure {
   return { class: name, phase, message, advice, at: new Date(atMs).toISOString() };
 }
 
-type Experience = Pick<WorkerShell, 'starts' | 'startEstimateMs' | 'wakes' | 'wakeEstimateMs'>;
+type Experience = Pick<WorkerShell, 'starts' | 'startEstimateMs' | 'wakes' | 'wakeEstimateMs' | 'heldUpMs'>;
 
 const FROM_THE_BEGINNING: StartPoint = { stage: null, inStageMs: 0, loaded: 0 };
 
@@ -105,7 +107,7 @@ export function startEstimate(life: Life, experience: Experience, nowMs: number)
   const estimate = (point: StartPoint) => estimateStart(starts, startEstimateMs, point);
   switch (life.state) {
     case 'starting':
-      if (life.step === 'clearing') return wholeStart(experience, life.sleeper !== null);
+      if (life.step === 'clearing') return later(wholeStart(experience, life.sleeper !== null), experience.heldUpMs ?? 0);
       if (life.step === 'spawning') return wholeStart(experience, false);
       if (life.step === 'waking') return gone(wholeStart(experience, true), nowMs - life.begunAtMs);
       return estimate({ stage: life.stage, inStageMs: nowMs - life.stageAtMs, loaded: life.stage === 'process' ? life.loaded : 0 });
@@ -116,6 +118,10 @@ export function startEstimate(life: Life, experience: Experience, nowMs: number)
     default:
       return null;
   }
+}
+
+function later({ leftMs, percent }: StartEstimate, byMs: number): StartEstimate {
+  return { leftMs: leftMs + byMs, percent };
 }
 
 /** What is left after some of it. */

@@ -122,7 +122,7 @@ export class SupervisedWorker {
       startEstimateMs: this.spec.startEstimateMs,
       wakes: this.#world.starts.of(wakeKey(this.spec)),
       wakeEstimateMs: this.spec.wakeEstimateMs,
-      loads: this.#launches.loads,
+      ...{ loads: this.#launches.loads, heldUpMs: this.#world.heldUpMs() },
     };
   }
 

@@ -27,6 +27,8 @@ export interface WorkerWorld {
    * stands in the way. Releasing the lease ends the wait or the turn.
    */
   readonly clearance: (setup: Setup | null, isSleeper: boolean, done: (failure: Failure | null) => void) => Lease;
+  /** How long a start is held up by whoever its cards are lent to. Milliseconds. */
+  readonly heldUpMs: () => number;
   /** The turn to start, for a start that is under way already. */
   readonly holdTurn: () => Lease;
   /** After every change of the view. */

@@ -550,6 +550,12 @@ export const ROOMS: readonly Room[] = [
     pure: true,
   },
   {
+    path: 'supervisor/lease',
+    idea: 'who has which card for how long, as pure functions',
+    knows: ['gateway/link', 'supervisor/slot'],
+    pure: true,
+  },
+  {
     path: 'supervisor/plan',
     idea: 'what to launch where',
     knows: [
@@ -596,6 +602,7 @@ export const ROOMS: readonly Room[] = [
       'supervisor/failure',
       'supervisor/gpu',
       'supervisor/ladder',
+      'supervisor/lease',
       'supervisor/machine',
       'supervisor/plan',
       'supervisor/slot',
@@ -603,7 +610,7 @@ export const ROOMS: readonly Room[] = [
       'supervisor/worker',
     ],
   },
-  { path: 'supervisor/control', idea: 'the control API', knows: ['gateway/core', 'gateway/link', 'supervisor/slot'] },
+  { path: 'supervisor/control', idea: 'the control API', knows: ['gateway/core', 'gateway/link', 'supervisor/lease', 'supervisor/slot'] },
   {
     path: 'supervisor/doctor',
     idea: 'says what would be launched, and starts nothing',
@@ -1015,6 +1022,19 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/canary', 'gateway/core', 'gateway/core/log', 'gateway/http/pages'],
   },
   {
+    path: 'scripts/commands/lending',
+    idea: 'a card for a program: asked for, kept, given back',
+    knows: [
+      'gateway/config',
+      'gateway/core',
+      'gateway/core/secrets',
+      'gateway/http/pages',
+      'scripts/commands/asking',
+      'scripts/commands/live',
+      'scripts/report',
+    ],
+  },
+  {
     path: 'scripts/commands/batches/compare',
     idea: 'the results of two batches beside each other',
     knows: ['gateway/batches', 'gateway/core/log', 'gateway/core/secrets'],
@@ -1064,6 +1084,7 @@ export const ROOMS: readonly Room[] = [
       'scripts/commands/bundling',
       'scripts/commands/keeping',
       'scripts/commands/keys',
+      'scripts/commands/lending',
       'scripts/commands/line',
       'scripts/commands/live',
       'scripts/commands/merged',

@@ -26,6 +26,7 @@ const PROMISED = `
   worker_requests_running{worker} worker_requests_waiting{worker} worker_kv_cache_usage_ratio{worker}
   worker_kv_cache_bytes{worker} worker_scrape_age_seconds{worker}
   gpu_utilization_ratio{gpu} gpu_memory_used_bytes{gpu} gpu_memory_total_bytes{gpu} gpu_temperature_celsius{gpu} gpu_power_watts{gpu}
+  gpu_lease{gpu} gpu_lease_left_seconds{gpu}
   traces_total{kept} spans_exported_total spans_lost_total{reason}
   shutdown_duration_seconds config_last_reload_successful event_loop_delay_seconds
   build_info{version,node} model_info{model,model_size,dtype,quantization,gpu,tp,pp,profile,tuning}

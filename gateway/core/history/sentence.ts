@@ -14,7 +14,7 @@ export function sentence(entry: Readonly<Record<string, unknown>>): string {
     case 'worker.state': {
       const state = of('state');
       const model = state === 'ready' || state === 'starting' ? (of('model') ?? list(entry, 'models')) : '';
-      return `${of('worker')} is ${state}${model === '' ? '' : ` · ${model}`}`;
+      return [`${of('worker')} is ${state}`, model, of('next') ?? ''].filter((part) => part !== '').join(' · ');
     }
     case 'breaker':
       return `${of('worker')}: ${msg} (${of('reason')})`;

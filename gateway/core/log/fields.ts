@@ -84,6 +84,9 @@ const LOG_FIELDS = [
   'tuning',
   'engine',
   'gpu',
+  'holder',
+  'until',
+  'over',
   // the supervisor
   'start',
   'life',

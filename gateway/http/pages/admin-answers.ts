@@ -1,6 +1,6 @@
 import type { Degradation, ModelState, WorkerFailure, WorkerStage, WorkerState } from '../../core/worker.ts';
 import type { KeyList } from '../../keys/key-list.ts';
-import type { ModelFit } from '../../link/snapshot.ts';
+import type { LeaseView, ModelFit } from '../../link/snapshot.ts';
 import type { runtimeBody } from '../../telemetry/runtime.ts';
 import type { statsBody } from '../../telemetry/stats.ts';
 
@@ -28,6 +28,8 @@ export interface AdminStatus {
   readonly sources?: readonly SourceStatus[];
   /** Changes of model that are under way. */
   readonly swaps: readonly SwapStatus[];
+  /** Cards that are lent to others, or are made ready for them. */
+  readonly leases: readonly LeaseStatus[];
 }
 
 export type SupervisorStatus = { readonly pid: number } & (
@@ -124,6 +126,40 @@ export interface SwapStatus {
   readonly since_seconds: number;
   readonly eta_seconds: number;
   readonly percent: number;
+}
+
+/** A card in somebody else's hands; `over`: until a moment ago, and why it is not any more. */
+export interface LeaseStatus {
+  readonly id: string;
+  /** Its index, as in `gpus`. */
+  readonly gpu: number;
+  readonly uuid: string;
+  readonly holder: string;
+  /** preparing: its workers make way · lent: the holder has it · over */
+  readonly state: LeaseView['state'];
+  readonly over: LeaseView['over'];
+  /** ISO time; while it is made ready, if it were free now. */
+  readonly until: string;
+  readonly left_seconds: number;
+  /** Of its memory, when that was last looked at for the lease. */
+  readonly free_bytes: number | null;
+  readonly message: string;
+  /** Those that have the card otherwise, with the calls that they have. */
+  readonly workers: readonly { readonly id: string; readonly state: WorkerState; readonly in_flight: number }[];
+}
+
+/** POST /admin/gpu/lease: 202 while the card is made ready, 200 once the holder has it. */
+export type LeaseTold = LeaseStatus & { readonly accepted: true; readonly told: string };
+
+/** GET /admin/gpu/lease: also those that have ended within the last two minutes. */
+export interface LeaseList {
+  readonly leases: readonly LeaseStatus[];
+}
+
+/** DELETE /admin/gpu/lease, and POST with `end`. */
+export interface LeaseEnded {
+  readonly accepted: true;
+  readonly told: string;
 }
 
 /** GET /admin/config: the settings in their own shape, each with the layer that set it, secrets hidden. */

@@ -2,6 +2,7 @@ import type { Clock } from '../../core/clock.ts';
 import type { GpuView, SupervisedModel, SupervisorLink, SupervisorSnapshot, SwapView } from '../../link/snapshot.ts';
 import type { ModelEntry, Worker, WorkerDirectory, WorkerFailure } from '../../core/worker.ts';
 import type { SourceState } from '../../core/discovery.ts';
+import { leaseStatus } from './lease-status.ts';
 import type { AdminStatus, GpuStatus, ModelStatus, SourceStatus, SupervisorStatus, SwapStatus, WorkerStatus } from './admin-answers.ts';
 
 type Recall = (worker: string) => WorkerFailure | null;
@@ -39,6 +40,7 @@ export function adminStatus(
       ),
     ),
     workers: directory.workers().map((worker) => workerStatus(worker, snapshot?.gpus ?? [], clock, recall)),
+    leases: (snapshot?.leases ?? []).filter(({ state }) => state !== 'over').map((lease) => leaseStatus(lease, directory)),
     swaps: (link?.kind === 'away' ? [] : (snapshot?.swaps ?? [])).map((swap) => swapStatus(swap, clock)),
   };
 }

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Registry } from 'prom-client';
 import type { Clock } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
-import type { SupervisorSnapshot } from '../../link/snapshot.ts';
+import type { LeaseView, SupervisorSnapshot } from '../../link/snapshot.ts';
 import type { WorkerDirectory } from '../../core/worker.ts';
 import type { ReloadAnswer } from '../../config/reload.ts';
 import type { CanaryAnswer } from '../../canary/canary.ts';
@@ -24,6 +24,10 @@ import type {
   WorkerTold,
   WorkerVerb,
 } from './admin-answers.ts';
+import type { LeaseEnded, LeaseList, LeaseTold } from './admin-answers.ts';
+import type { LeaseAsked } from '../../link/lease-path.ts';
+import { readLeaseOrder } from './lease-order.ts';
+import { leaseStatus } from './lease-status.ts';
 import type { LiveStatus } from './live-status.ts';
 import type { Sessions } from './sessions.ts';
 import { nothingOfThatName } from './unknown-name.ts';
@@ -38,6 +42,8 @@ import { isOfAnotherSite } from '../origin.ts';
 interface CommandAnswer {
   readonly kind: 'accepted' | 'unknown' | 'conflict' | 'failed';
   readonly message: string;
+  /** Where it was about one. */
+  readonly lease?: LeaseView;
 }
 
 /** More cannot be read in a page; "headgate key list" tells all. */
@@ -73,6 +79,8 @@ export interface AdminContext {
   readonly command: (worker: string, verb: WorkerVerb, reset: boolean) => Promise<CommandAnswer> | CommandAnswer;
   /** null: there is no supervisor to tell. */
   readonly modelCommand: ((model: string, verb: 'load' | 'unload') => Promise<CommandAnswer>) | null;
+  /** Lends a card, or takes it back. null: the same. */
+  readonly lease: ((order: LeaseAsked) => Promise<CommandAnswer>) | null;
 }
 
 /**
@@ -105,6 +113,9 @@ export async function checkAdmin(
 const NO_KEY =
   'An admin key is required, as bearer token: what admin.key is set to, or else what stands in the file admin.key in supervisor.state_dir, or a key of auth.keys with admin: true.';
 
+const NO_CARD =
+  'There is no card of ours to lend: these workers were not launched by Headgate. Drain the worker instead ("headgate drain WORKER"), and stop it where it runs.';
+
 /** A watcher says so in the query, or as a browser's EventSource does. */
 function asksToWatch(c: HttpContext): boolean {
   if (c.req.method === 'HEAD') return false;
@@ -122,6 +133,16 @@ function answer<T extends object>(c: HttpContext, body: T, status: 200 | 202 = 2
 /** The operator's side of the gateway. */
 export function admin(context: AdminContext) {
   const { directory, clock } = context;
+
+  async function lease(c: HttpContext, order: LeaseAsked | string): Promise<Response> {
+    if (typeof order === 'string') throw new GatewayError('invalid_value', `${order}.`, { code: 'invalid_lease' });
+    if (!context.lease) throw new GatewayError('conflict', NO_CARD);
+    const result = await context.lease(order);
+    const told = accepted(result);
+    if (!result.lease) return answer<LeaseEnded>(c, { accepted: true, told }, 202);
+    const status = leaseStatus(result.lease, directory);
+    return answer<LeaseTold>(c, { accepted: true, told, ...status }, status.state === 'lent' ? 200 : 202);
+  }
 
   return {
     status: async (c) => {
@@ -163,6 +184,12 @@ export function admin(context: AdminContext) {
       if (typeof order === 'string') throw new GatewayError('invalid_value', `${order}.`, { code: 'invalid_canary' });
       return answer<CanaryStatus>(c, statusAfter(context.canary(order)), order.action === 'status' ? 200 : 202);
     },
+    leases: (c) => {
+      const leases = context.snapshot()?.leases ?? [];
+      return answer<LeaseList>(c, { leases: leases.map((lease) => leaseStatus(lease, directory)) });
+    },
+    orderLease: async (c) => lease(c, readLeaseOrder(parseJsonBody(await readBody(c.env.incoming, MOST_ORDER_BYTES, clock)).value)),
+    endLease: (c) => lease(c, readLeaseOrder({ ...c.req.query(), end: true })),
     workerCommand: async (c) => {
       const id = c.req.param('id') ?? '';
       const verb = c.req.param('verb');

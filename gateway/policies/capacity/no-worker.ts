@@ -21,7 +21,13 @@ export function noWorkerError(directory: WorkerDirectory, model: string): Gatewa
     return refused(whyUnwell(workers), { retryAfterMs });
   if (entry?.state === 'loading' || (entry?.state === 'available' && entry.loadable)) {
     const eta = etaSeconds === null ? '' : ` It should be ready in about ${Math.max(1, Math.round(etaSeconds))} s.`;
-    const how = entry.state === 'loading' ? 'is loading' : 'has to be loaded first';
+    const untilMs = lentUntil(workers, model);
+    const how =
+      untilMs !== null
+        ? `is not loaded: its GPU is lent to another program until ${new Date(untilMs).toISOString().slice(11, 16)} UTC`
+        : entry.state === 'loading'
+          ? 'is loading'
+          : 'has to be loaded first';
     return new GatewayError('model_loading', `The model ${model} ${how}.${eta}`, { retryAfterMs, namesTime: etaSeconds !== null });
   }
   if (entry?.state === 'failed') return refused('Its worker failed to start; the operator has been told why.', HOPELESS);
@@ -29,6 +35,13 @@ export function noWorkerError(directory: WorkerDirectory, model: string): Gatewa
   if (!entry?.loadable && workers.length > 0 && workers.every(({ view }) => AT_REST.has(view.state)))
     return refused('Its worker was taken out of service by an operator.', { hopeless: true });
   return refused('No worker that serves it is ready.', { retryAfterMs });
+}
+
+/** Until when the cards are lent of all workers that have the model, or are about to have it; null: not of all. */
+function lentUntil(workers: readonly Worker[], model: string): number | null {
+  const own = workers.filter(({ view }) => view.models.some(({ id }) => id === model));
+  const ends = own.map(({ view }) => view.lent?.untilMs ?? null);
+  return ends.length === 0 || ends.includes(null) ? null : Math.min(...ends.filter((end) => end !== null));
 }
 
 /** By the class of failure that listed workers are out of service for. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.ts';
 import type { BreakerState } from '../../core/events.ts';
-import type { GpuView } from '../../link/snapshot.ts';
+import type { GpuView, LeaseView } from '../../link/snapshot.ts';
 import { WORKER_STAGES } from '../../core/worker.ts';
 import type { Worker } from '../../core/worker.ts';
 import type { EventLoopMonitor } from './event-loop.ts';
@@ -93,6 +93,8 @@ export const GAUGES: Readonly<Record<GaugeName, GaugeReader>> = {
   gpu_memory_total_bytes: eachGpu((gpu) => gpu.memoryTotalBytes),
   gpu_temperature_celsius: eachGpu((gpu) => gpu.temperatureCelsius),
   gpu_power_watts: eachGpu((gpu) => gpu.powerWatts),
+  gpu_lease: eachGpu((_, lease) => (lease ? 1 : 0)),
+  gpu_lease_left_seconds: eachGpu((_, lease) => lease?.leftSeconds ?? null),
   shutdown_duration_seconds: ({ ledger }, set) => set(ledger.shutdownMs / MS_PER_SECOND),
   config_last_reload_successful: ({ ledger }, set) => set(ledger.lastReloadOk ? 1 : 0),
   event_loop_delay_seconds: ({ loop }, set) => set(loop.read().p99Ms / MS_PER_SECOND),
@@ -116,10 +118,12 @@ function eachScraped(read: (worker: Worker, set: SetSeries, facts: GaugeFacts) =
   });
 }
 
-function eachGpu(read: (gpu: GpuView) => number | null): GaugeReader {
+function eachGpu(read: (gpu: GpuView, lease: LeaseView | undefined) => number | null): GaugeReader {
   return ({ supervisor }, set) => {
-    for (const gpu of supervisor()?.gpus ?? []) {
-      const value = read(gpu);
+    const { gpus = [], leases = [] } = supervisor() ?? {};
+    for (const gpu of gpus) {
+      const lease = leases.find((one) => one.gpu === gpu.uuid && one.state !== 'over');
+      const value = read(gpu, lease);
       if (value !== null) set(value, gpuLabel(gpu));
     }
   };

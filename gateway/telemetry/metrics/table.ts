@@ -389,6 +389,14 @@ export const METRICS = {
   gpu_temperature_celsius: { kind: 'gauge', across: 'first', labels: ['gpu'], help: 'Temperature of the GPU.' },
   gpu_power_watts: { kind: 'gauge', across: 'first', labels: ['gpu'], help: 'Power drawn by the GPU.' },
 
+  gpu_lease: {
+    kind: 'gauge',
+    across: 'first',
+    labels: ['gpu'],
+    help: '1 while the GPU is lent to another program, from when its workers begin to make way; 0 otherwise.',
+  },
+  gpu_lease_left_seconds: { kind: 'gauge', across: 'first', labels: ['gpu'], help: 'What is left of the time that the GPU is lent for.' },
+
   traces_total: {
     kind: 'counter',
     labels: ['kept'],

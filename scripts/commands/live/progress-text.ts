@@ -1,4 +1,5 @@
-import type { AdminStatus, ModelStatus, SwapStatus, WorkerStatus } from '../../../gateway/http/pages/admin-answers.ts';
+import type { AdminStatus, LeaseStatus, ModelStatus, SwapStatus, WorkerStatus } from '../../../gateway/http/pages/admin-answers.ts';
+import { isHeldUp, leaseOf, leaseText } from './lease-text.ts';
 
 /** What is being loaded, from the answer of /admin/status, on one line; null: nothing is. */
 export function loadingText(status: AdminStatus): string | null {
@@ -11,6 +12,9 @@ export function loadingText(status: AdminStatus): string | null {
 
 /** How far the loading of a model has come, from the same answer. */
 export function progressText(status: AdminStatus, model: ModelStatus): string {
+  const held = status.workers.find((other) => other.model === model.id && isHeldUp(other.state, other.stage));
+  const lease = held ? leaseOf(status, held.id) : null;
+  if (lease !== null) return `${model.id} · GPU ${lease.gpu} ${leaseText(lease)}`;
   const swap = status.swaps.find((change) => change.to === model.id);
   const worker = status.workers.find((other) => other.model === model.id);
   const percent = swap?.percent ?? worker?.percent ?? null;
@@ -27,8 +31,9 @@ export function swapText(swap: SwapStatus): string {
   return `${worker} ${what}: ${figures(percent, eta_seconds).join(', ')}`;
 }
 
-/** A worker's state, with how far its start has come. */
-export function stateText({ state, stage, percent, eta_seconds }: WorkerStatus): string {
+/** A worker's state, with how far its start has come, or who has its card meanwhile. */
+export function stateText({ state, stage, percent, eta_seconds }: WorkerStatus, lease: LeaseStatus | null = null): string {
+  if (lease !== null && isHeldUp(state, stage)) return leaseText(lease);
   const parts = state === 'ready' ? [] : [...(stage === null ? [] : [stage]), ...figures(percent, eta_seconds)];
   return parts.length === 0 ? state : `${state} (${parts.join(', ')})`;
 }

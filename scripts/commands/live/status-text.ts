@@ -1,5 +1,6 @@
 import { columns } from '../../../gateway/core/log/columns.ts';
 import type { AdminStatus, ModelStatus, Stats } from '../../../gateway/http/pages/admin-answers.ts';
+import { leaseOf, leaseText } from './lease-text.ts';
 import { stateText, swapText } from './progress-text.ts';
 
 /** The answers of /admin/status and /stats as lines for a terminal. */
@@ -20,6 +21,8 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
     const isIdle = isKnown && status.workers.every(({ gpus }) => !gpus?.includes(gpu.index));
     const memory = `${gib(gpu.memory_used_bytes)} of ${gib(gpu.memory_total_bytes)} GiB used`;
     lines.push(`GPU ${gpu.index} ${gpu.name}${gpu.simulated ? ' (simulated)' : ''}: ${memory}${isIdle ? ', by no worker of ours' : ''}`);
+    const lease = status.leases.find(({ uuid }) => uuid === gpu.uuid);
+    if (lease) lines.push(`  ${leaseText(lease)}${lease.message === '' ? '' : `: ${lease.message}`}`);
   }
   if (status.supervisor?.answers === false)
     lines.push(
@@ -33,7 +36,7 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
       worker.id,
       worker.model ?? '-',
       worker.gpus === null || worker.gpus.length === 0 ? '-' : worker.gpus.join(','),
-      stateText(worker),
+      stateText(worker, leaseOf(status, worker.id)),
       worker.uptime_seconds === null ? '-' : duration(worker.uptime_seconds),
       String(worker.restarts),
       String(worker.in_flight),

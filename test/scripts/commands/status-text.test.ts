@@ -12,6 +12,7 @@ const STATUS: Omit<AdminStatus, 'supervisor'> = {
   gpus: [],
   workers: [],
   swaps: [],
+  leases: [],
   models: [],
 };
 const STATS: Pick<Stats, 'batcher' | 'breakers' | 'queue'> = {

@@ -9,6 +9,7 @@ import { defaultSettings } from '../../../gateway/config/schema/settings.ts';
 import type { SupervisorSnapshot } from '../../../gateway/link/snapshot.ts';
 import type { Controlled } from '../../../supervisor/control/control.ts';
 import { ControlTaken, serveControl } from '../../../supervisor/control/control.ts';
+import type { LeaseAsked } from '../../../supervisor/lease/asked.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 import { freePort } from '../../support/ports.ts';
 import { scratchFolder } from '../support/scratch.ts';
@@ -56,6 +57,12 @@ class FakeFleet implements Controlled {
   load = (model: string) => this.#wish('load', model);
   wish = (model: string, waiting: number) => this.#wish(`wish of ${waiting} for`, model);
   unload = (model: string) => this.#wish('unload', model);
+  readonly asked: LeaseAsked[] = [];
+  lease = (asked: LeaseAsked) => {
+    this.asked.push(asked);
+    return { kind: 'conflict', reason: 'GPU 0 is lent to somebody.' } as const;
+  };
+  giveBack = (gpu: string | null, id: string | null) => this.#wish(`back ${gpu} ${id}`, 'worker-1');
   stopIfLeft(followers: readonly string[]) {
     return { kind: 'conflict', reason: `It is not yours: ${followers.join()}.` } as const;
   }

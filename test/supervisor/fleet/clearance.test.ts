@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { Lease } from '../../../gateway/core/lease.ts';
 import { clearStart, takeTurn } from '../../../supervisor/fleet/clearance.ts';
+import type { LentCards } from '../../../supervisor/fleet/lent-cards.ts';
 import type { Failure } from '../../../supervisor/failure/failure.ts';
 import type { GpuReading } from '../../../supervisor/gpu/gpu.ts';
 import { StartTurns } from '../../../supervisor/fleet/start-turns.ts';
@@ -7,6 +9,29 @@ import { collectedLog } from '../../support/collected-log.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 
 const GIB = 2 ** 30;
+
+/** Cards that are lent when a test says so. */
+class FakeLent implements Pick<LentCards, 'isFree' | 'whenFree'> {
+  readonly cards = new Set<string>();
+  readonly waiting = new Set<() => void>();
+
+  isFree(gpuUuids: readonly string[]): boolean {
+    return !gpuUuids.some((uuid) => this.cards.has(uuid));
+  }
+
+  whenFree(_: readonly string[], then: () => void): Lease {
+    this.waiting.add(then);
+    return new Lease(() => this.waiting.delete(then));
+  }
+
+  giveBack(): void {
+    this.cards.clear();
+    for (const then of [...this.waiting]) {
+      this.waiting.delete(then);
+      then();
+    }
+  }
+}
 
 /** Starts on one card of 16.44 GiB (16 for CUDA), of which so much is free; nvidia-smi is as quick as thought. */
 function startsOn(freeGib: () => number) {
@@ -16,9 +41,11 @@ function startsOn(freeGib: () => number) {
   const card = { uuid: 'GPU-0', memoryTotalBytes: 16.44 * GIB } as GpuReading;
   const cards = { read: async () => [{ ...card, memoryFreeBytes: freeGib() * GIB }] };
   const worker = (utilization: number) => ({ gpuUuids: ['GPU-0'], utilization, spec: { id: 'worker-1', wanted: null } });
-  const world = { clock, log, cards, policy: { vramPatienceMs: 60_000 } };
+  const lent = new FakeLent();
+  const world = { clock, log, cards, policy: { vramPatienceMs: 60_000 }, lent };
   return {
     clock,
+    lent,
     said: () => lines.map(({ event }) => event),
     start(utilization: number, makeRoom: () => void, done: (failure: Failure | null) => void) {
       return clearStart(turns, worker(utilization), { setup: null, isSleeper: false, makeRoom }, world, done);
@@ -75,6 +102,41 @@ describe('a start that waits for its GPU', () => {
     start(0.99, expect.fail, (failure) => told.push(failure?.retry));
     await clock.advance(0);
     expect([told, said()]).toEqual([['never'], []]);
+  });
+
+  test('that is lent waits for it before its turn, so that others on it are not behind it, and again if it is lent meanwhile', async () => {
+    let freeGib = 16;
+    const { clock, lent, start, next } = startsOn(() => freeGib);
+    lent.cards.add('GPU-0');
+    const told: string[] = [];
+    const lease = start(0.9, expect.fail, (failure) => told.push(`permission ${failure}`));
+    next(() => told.push('next')).release();
+    await clock.advance(600_000);
+    expect([told, lent.waiting.size]).toEqual([['next'], 1]);
+    freeGib = 3;
+    lent.giveBack();
+    await clock.advance(1000);
+    // It has its turn and waits for memory: whoever has the card from now on is not to be blamed for having it.
+    lent.cards.add('GPU-0');
+    await clock.advance(600_000);
+    expect([told, lent.waiting.size]).toEqual([['next'], 1]);
+    freeGib = 16;
+    lent.giveBack();
+    await clock.advance(0);
+    expect(told).toEqual(['next', 'permission null']);
+    lease.release();
+    next(() => told.push('next'));
+    expect(told.at(-1)).toBe('next');
+  });
+
+  test('that is lent, and is given up, is not told when the card is back', async () => {
+    const { clock, lent, start } = startsOn(() => 16);
+    lent.cards.add('GPU-0');
+    const lease = start(0.9, expect.fail, () => expect.fail());
+    lease.release();
+    lent.giveBack();
+    await clock.advance(1000);
+    expect(lent.waiting.size).toBe(0);
   });
 
   test('and is given up leaves the line', async () => {

@@ -19,7 +19,7 @@ const happening = fc.oneof(
   { weight: 20, arbitrary: fc.record({ kind: fc.constant('good'), which }) },
   { weight: 5, arbitrary: fc.record({ kind: fc.constantFrom('calls', 'calls', 'calls', 'work'), model }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('order', 'unload'), model }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('drain', 'restart', 'make room'), which }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('drain', 'restart', 'make room', 'lend', 'lend'), which }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('bad', 'stuck', 'stuck'), which }) },
   {
     weight: 4,
@@ -61,6 +61,8 @@ function happen(world: FleetWorld, event: Happening): void {
       return world.drain(slot);
     case 'restart':
       return world.restart(slot);
+    case 'lend':
+      return world.lend(slot);
     case 'make room':
       // Only a start that waits for memory asks for it.
       if (slot.seated.clearing) slot.send({ type: 'make_room' });

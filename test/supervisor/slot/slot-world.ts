@@ -221,6 +221,12 @@ export class FleetWorld {
     this.review();
   }
 
+  /** Its card is lent: what is awake makes way, and asks for its start again. */
+  lend(slot: SlotOfWorld): void {
+    slot.send({ type: 'give_way' });
+    this.review();
+  }
+
   restart(slot: SlotOfWorld): void {
     slot.send({ type: 'restart' });
     this.review();

@@ -100,6 +100,25 @@ describe('gauges', () => {
       'gpu_memory_used_bytes{gpu="0"}': 12e9,
       'gpu_memory_total_bytes{gpu="0"}': 16e9,
       'gpu_temperature_celsius{gpu="0"}': 61,
+      'gpu_lease{gpu="0"}': 0,
+    });
+  });
+
+  it('show which GPUs are lent, and for how long still', async () => {
+    const gpu = { name: 'Tesla T4', memoryTotalBytes: 16e9, memoryUsedBytes: 1, utilization: 0, temperatureCelsius: 1, powerWatts: 1 };
+    const gpus = [
+      { ...gpu, index: 0, uuid: 'GPU-a' },
+      { ...gpu, index: 1, uuid: 'GPU-b' },
+    ];
+    const lease = { id: 'l', holder: 'render', untilMs: 0, leftSeconds: 90, workers: [], freeBytes: null, message: '' };
+    const leases = [
+      { ...lease, gpu: 'GPU-b', index: 1, state: 'lent', over: null },
+      { ...lease, gpu: 'GPU-a', index: 0, state: 'over', over: 'time', leftSeconds: 0 },
+    ] as const;
+    expect(await createScene({ supervisor: () => snapshotOf({ gpus, leases }) }).samples('gpu_lease')).toEqual({
+      'gpu_lease{gpu="0"}': 0,
+      'gpu_lease{gpu="1"}': 1,
+      'gpu_lease_left_seconds{gpu="1"}': 90,
     });
   });
 
