@@ -32,7 +32,7 @@ afterAll(async () => {
 });
 
 beforeEach(() => {
-  for (const { fate } of workers) Object.assign(fate, { after: Infinity, how: 'reset', each: 1 });
+  for (const { fate } of workers) Object.assign(fate, { after: Infinity, how: 'reset', deaths: { left: Infinity }, each: 1 });
 });
 
 interface Chunk {
@@ -58,20 +58,15 @@ async function stream(path: string, body: object): Promise<{ id: string; text: s
   return { id, text: await response.text() };
 }
 
-/** The same at a worker that dies after so many events: one of three does, and the others are asked in turn. */
+/** The same, and the worker that is asked dies after so many events. */
 async function brokenStream(
   path: string,
   body: object,
   fate: { readonly after: number; readonly how?: Death },
 ): Promise<{ id: string; text: string }> {
-  for (const { fate: own } of workers) Object.assign(own, { after: Infinity, how: 'reset' });
-  Object.assign(workers[0].fate, fate);
-  for (let tries = 0; tries < 3; tries++) {
-    const asked = await stream(path, body);
-    if (asked.text.includes(': resumed ')) return asked;
-    whole(asked.text);
-  }
-  throw new Error('the worker that was to die was not asked');
+  const deaths = { left: 1 };
+  for (const { fate: own } of workers) Object.assign(own, { deaths, ...fate });
+  return stream(path, body);
 }
 
 /** What a client makes of a stream, which is held to be one whole answer. */
@@ -132,13 +127,12 @@ describe.each([
   });
 
   test('goes on twice, and not a third time', async () => {
-    for (const { fate } of workers) Object.assign(fate, { after: 3, how: 'reset' });
+    // Without dying, or the request would be suspected of killing them.
+    for (const { fate } of workers) Object.assign(fate, { after: 3, how: 'abort' });
     const { id, text } = await stream(path, body);
-    expect(errorAtEnd(text)).toMatchObject({ code: 'upstream_disconnected' });
+    expect(errorAtEnd(text)).toMatchObject({ code: 'upstream_error' });
     expect(text.split('\n').filter((line) => line.startsWith(': resumed '))).toHaveLength(2);
-    const end = await endOf(gateway, id);
-    expect(end).toMatchObject({ outcome: 'broken', attempts: 3, resumes: 2 });
-    expect(end['not_resumed']).toMatch(/^(?:most_resumes|suspect)$/);
+    expect(await endOf(gateway, id)).toMatchObject({ outcome: 'broken', attempts: 3, resumes: 2, not_resumed: 'most_resumes' });
   });
 
   test('has as many tokens as it may, in all', async () => {

@@ -30,6 +30,8 @@ export interface Mortality {
   /** Events of text after which it dies; Infinity: never. */
   after: number;
   how: Death;
+  /** How many are left, for all engines that share this. */
+  deaths: { left: number };
   /** Tokens that an event holds. */
   each: number;
 }
@@ -40,7 +42,7 @@ export interface MortalVllm extends FakeVllm {
 
 export async function startMortalVllm(): Promise<MortalVllm> {
   const fake = await startFakeVllm();
-  const fate: Mortality = { after: Infinity, how: 'reset', each: 1 };
+  const fate: Mortality = { after: Infinity, how: 'reset', deaths: { left: Infinity }, each: 1 };
   fake.script = mortal(fate, () => `made-by-${fake.url.slice(-5)}-${fake.requests.length}`);
   return Object.assign(fake, { fate });
 }
@@ -94,7 +96,7 @@ function mortal(fate: Mortality, newId: () => string): Script {
     response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
     const write = (at: number): void => {
       if (response.destroyed) return;
-      if (at === after)
+      if (at === after && fate.deaths.left-- > 0)
         return die(
           how,
           head,

@@ -16,6 +16,8 @@ export class ContinuedBody {
   readonly #onUnreadable: () => void;
   #client: Sink | null = null;
   #onStarted: (() => void) | null = null;
+  /** The client reads too slowly. */
+  #isFull = false;
   /** Resolves when the client's end is there, and has all that came before. */
   readonly started = new Promise<void>((resolve) => (this.#onStarted = resolve));
 
@@ -50,12 +52,17 @@ export class ContinuedBody {
     this.#client!.write(bytes);
   }
 
+  /** A comment, where the client is there and reads. */
+  comment(text: string): void {
+    if (this.#client !== null && !this.#isFull) this.write(text);
+  }
+
   end(): void {
     this.#client!.end();
   }
 
   #sink(client: Sink, rewrite: EventRewriter): Sink {
-    return new LegSink(client, this.#journey, rewrite, this.#onUnreadable);
+    return new LegSink(client, this.#journey, rewrite, this.#onUnreadable, (isFull) => (this.#isFull = isFull));
   }
 }
 
@@ -65,10 +72,12 @@ class LegSink implements Sink {
   readonly #journey: Journey;
   readonly #rewrite: EventRewriter;
   readonly #onUnreadable: () => void;
+  readonly #onPace: (isFull: boolean) => void;
   /** A piece of an event has come: from then on everything is passed on as it is. */
   #isPlain = false;
 
-  constructor(client: Sink, journey: Journey, rewrite: EventRewriter, onUnreadable: () => void) {
+  constructor(client: Sink, journey: Journey, rewrite: EventRewriter, onUnreadable: () => void, onPace: (isFull: boolean) => void) {
+    this.#onPace = onPace;
     this.#client = client;
     this.#journey = journey;
     this.#rewrite = rewrite;
@@ -91,7 +100,11 @@ class LegSink implements Sink {
   }
 
   onDrain(listener: () => void): void {
-    this.#client.onDrain(listener);
+    this.#onPace(true);
+    this.#client.onDrain(() => {
+      this.#onPace(false);
+      listener();
+    });
   }
 
   end(): void {

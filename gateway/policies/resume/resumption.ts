@@ -112,13 +112,15 @@ export class Resumption<C> {
   countIn(attempt: Attempt): void {
     if (this.#seam === null) return;
     const { tokens } = this.#seam;
-    attempt.inputTokens = this.#said.promptTokens;
+    if (this.#said.promptTokens > 0) attempt.inputTokens = this.#said.promptTokens;
     if (attempt.outputTokens !== null) attempt.outputTokens += tokens;
     attempt.chunks += tokens;
   }
 
   #outcome(): Outcome {
-    return this.#broken === null ? this.#reply!.outcome() : { kind: 'broken', error: this.#broken };
+    if (this.#broken !== null) return { kind: 'broken', error: this.#broken };
+    // Between two workers nothing is decided: it is the client then who has left.
+    return this.#isBusy ? { kind: 'complete', status: 200 } : this.#reply!.outcome();
   }
 
   async #seeToIt(): Promise<void> {
@@ -155,6 +157,7 @@ export class Resumption<C> {
       this.#seam = seam as Seam;
       const result = await this.#duties.ask(chosen.chosen);
       if (result.kind === 'replied') {
+        if (this.#call.cancellation.cancelled) return this.#circumstances();
         this.#takeOver(result.reply, seam as Seam, from);
         return null;
       }
@@ -240,7 +243,7 @@ export class Resumption<C> {
     let timer = clock.after(keepAliveMs, tell);
     const body = this.#body!;
     function tell(): void {
-      if (body.isStarted) body.write(KEEP_ALIVE);
+      body.comment(KEEP_ALIVE);
       timer = clock.after(keepAliveMs, tell);
     }
     return { cancel: () => timer.cancel() };
@@ -249,8 +252,9 @@ export class Resumption<C> {
   #end(error: GatewayError, why: NotResumed): void {
     const { reason } = this.#call.cancellation;
     this.#note(why);
+    if (reason?.kind === 'client_disconnected') return;
     this.#broken = reason ?? error;
-    if (reason?.kind === 'client_disconnected' || !this.#body!.isStarted) return;
+    if (!this.#body!.isStarted) return;
     this.#body!.write(errorEvent(this.#broken, this.#call.route.dialect, 0));
     this.#body!.end();
   }

@@ -33,12 +33,18 @@ export interface Setup {
   breaker?: Partial<BreakerSettings>;
   balancer?: Partial<BalancerSettings>;
   sessions?: Partial<SessionSettings>;
+  /** At how many other workers a stream goes on. */
+  resumes?: number;
+  keepAliveMs?: number;
+  isDraining?: () => boolean;
   /** What stands in front of it. */
   before?: (parts: Pick<DispatchContext, 'clock' | 'events' | 'directory'>) => Layer;
 }
 
 /** A dispatch in front of `workers` fake ones. */
-export function setUp({ workers: count = 2, max_attempts = 2, budget_ratio = 0.2, breaker, balancer, sessions, before }: Setup = {}) {
+export function setUp(setup: Setup = {}) {
+  const { workers: count = 2, max_attempts = 2, budget_ratio = 0.2, breaker, balancer, sessions, before } = setup;
+  const { resumes = 0, keepAliveMs = 0, isDraining } = setup;
   const clock = createFakeClock();
   const events = new RecordedEvents();
   const workers = Array.from({ length: count }, (_, i) => new FakeWorker(`w${i}`));
@@ -54,7 +60,9 @@ export function setUp({ workers: count = 2, max_attempts = 2, budget_ratio = 0.2
     balancer: () => ({ ...BALANCER, ...balancer }),
     pressure: () => ({ warn_kv_usage: 0.85, critical_kv_usage: 0.95, scrape_interval_ms: 500 }),
     retry: () => ({ max_attempts, budget_ratio }),
-    relay: () => ({ first_token_ms: 60_000, idle_ms: 60_000, keep_alive_ms: 0 }),
+    relay: () => ({ first_token_ms: 60_000, idle_ms: 60_000, keep_alive_ms: keepAliveMs }),
+    resumes: () => resumes,
+    ...(isDraining ? { isDraining } : {}),
     // As those who list workers do: it leaves service until it is another life.
     onStopping: (worker) => directory.setState(worker as FakeWorker, 'starting'),
     newRequestId: () => `fresh-${++requestIds}`,
