@@ -3,7 +3,7 @@ import type { Call, Priority } from './call.ts';
 import type { BudgetLimit, LimitName, RefusalReason } from './errors.ts';
 import type { Outcome } from './reply.ts';
 import type { CallTrace } from './trace/call-trace.ts';
-import type { WorkerView } from './worker.ts';
+import type { Worker, WorkerView } from './worker.ts';
 
 export type BreakerState = 'closed' | 'open' | 'half_open';
 
@@ -155,6 +155,10 @@ export interface LiveFigures {
   batchLines(): BatchFigures | null;
   /** Whether the store that gateways share answers; null: there is none. */
   storeUp(): boolean | null;
+  /** How many gateways share the workers, this one included; null: nobody is asked, since they are its own. */
+  gateways(): number | null;
+  /** Calls that this gateway may have at a worker now, all its processes together. */
+  placesAt(worker: Worker): number;
   /** How much of its limits and budgets each key has used, 1 for all. */
   limitsUsed(): Iterable<{ readonly name: string; readonly limit: LimitName | BudgetLimit; readonly share: number }>;
 }

@@ -2,6 +2,7 @@ import type { Call, Priority } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Layer } from '../../core/handler.ts';
 import type { Lease } from '../../core/lease.ts';
+import type { Worker } from '../../core/worker.ts';
 import { type AdmissionContext, placesOf } from './places.ts';
 import { Room } from './room.ts';
 
@@ -17,7 +18,7 @@ export class Admission {
     const { share } = context;
     share?.reckonFrom({
       lines: () => [...this.#rooms.values()].map((room) => room.figures()),
-      placesOf: (worker) => placesOf(worker, context, context.clock.now()),
+      placesOf: (worker) => this.placesOf(worker),
       mostWaiting: () => context.admission().max_queue,
     });
     share?.onChange(() => {
@@ -46,6 +47,11 @@ export class Admission {
     let room = this.#rooms.get(model);
     if (!room) this.#rooms.set(model, (room = new Room(model, this.#context)));
     return room;
+  }
+
+  /** Calls that a worker can run at once, whoever sends them. */
+  placesOf(worker: Worker): number {
+    return placesOf(worker, this.#context, this.#context.clock.now());
   }
 
   /** How many more calls of a model its workers can run at once; negative: they have too many. */
