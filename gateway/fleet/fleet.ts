@@ -161,7 +161,7 @@ export class Fleet {
       const { load, id } = worker;
       const need = needs.get(id)!;
       const places = this.#workers.get(id)!;
-      places.needs(need, clock.now());
+      places.needs(need);
       if (load.scrapedAt === null) continue;
       const own = kin ? need.inUse : load.inFlightAtScrape;
       const sighting = { at: load.scrapedAt, seen: load.running + load.waiting, own, tookMs: load.scrapeMs ?? 0 };
@@ -208,7 +208,7 @@ export class Fleet {
     this.#due?.cancel();
     this.#due = null;
     this.#isAsking = true;
-    const sayings = store.isUp ? all.map((places) => places.saying(clock.now())) : [];
+    const sayings = store.isUp ? all.map((places) => places.saying()) : [];
     this.#setMost();
     const answers = store.isUp && sayings.length > 0 ? await store.settle(sayings) : null;
     this.#isAsking = false;

@@ -22,10 +22,12 @@ export interface Standing {
   readonly held: number;
   /** When it was last given some: ms of the store's clock. */
   readonly servedAt: number;
+  /** It is not heard of any more. What it held nobody gets yet, so that the others can see whether it still uses it. */
+  readonly isGone: boolean;
 }
 
 /** What a gateway says of a worker: how it stands, and how many places it would have beyond those that it holds. */
-export interface Saying extends Omit<Standing, 'id' | 'servedAt'> {
+export interface Saying extends Omit<Standing, 'id' | 'servedAt' | 'isGone'> {
   /** What the worker is called by all of them. */
   readonly worker: string;
   readonly ask: number;

@@ -25,6 +25,7 @@ export class WorkerPlaces {
   #need: Need = { total: 0, first: 0, rest: 0, inUse: 0, kept: 0 };
   #held = 0;
   #others: readonly Standing[] = [];
+  #heldByGone = 0;
   #servedAt = 0;
   #portion = NOTHING_SAID;
   /** The store was there when it was asked last. */
@@ -69,9 +70,11 @@ export class WorkerPlaces {
     return now - this.#severalAt < REMEMBERED_MS ? this.#several : null;
   }
 
-  needs(need: Need, now: number): void {
-    this.#need = need;
-    if (this.#isMet) this.#reckon(now);
+  needs(need: Need): void {
+    // Of a worker that only this gateway has ever had nobody else uses anything.
+    const strangers = this.#several > 1 ? this.#strangers.count : 0;
+    this.#need = { ...need, total: Math.max(0, need.total - strangers) };
+    if (this.#isMet) this.#reckon();
   }
 
   /** The worker was looked at. @param gateways how many share it, where the store cannot say */
@@ -87,26 +90,29 @@ export class WorkerPlaces {
   }
 
   /** What the store is to be told; what it gives back with that is not its own any more. */
-  saying(now: number): Saying {
+  saying(): Saying {
     const { total, first, rest } = this.#need;
     // What runs here it holds, whoever has granted it.
     if (!this.#isMet) this.#held = Math.max(this.#need.kept, Math.min(this.#held, this.#portion.usable));
-    this.#reckon(now);
+    this.#reckon();
     this.#held = this.#portion.keeps;
     return { worker: this.#options.worker, total, first, rest, held: this.#held, ask: this.#portion.asks };
   }
 
   heard({ granted, standings }: Answer, now: number): void {
     this.#held += granted;
-    for (const { id, held } of this.#others) if (!standings.some((each) => each.id === id)) this.#strangers.vanished(held, now);
-    this.#others = standings.filter(({ id }) => id !== this.#options.id);
+    const before = this.#others;
+    this.#others = standings.filter(({ id, isGone }) => id !== this.#options.id && !isGone);
+    const gone = standings.filter(({ isGone }) => isGone);
+    for (const { id, held } of gone) if (before.some((each) => each.id === id)) this.#strangers.lost(held);
+    this.#heldByGone = gone.reduce((sum, { held }) => sum + held, 0);
     this.#servedAt = standings.find(({ id }) => id === this.#options.id)?.servedAt ?? 0;
     if (this.#others.length > 0) {
       this.#severalAt = now;
       this.#several = this.#others.length + 1;
     }
     this.#isMet = true;
-    this.#reckon(now);
+    this.#reckon();
   }
 
   /** The store has not answered. */
@@ -125,14 +131,13 @@ export class WorkerPlaces {
     return gateways < 2 ? Infinity : this.#estimate.most(this.#need.inUse, this.#need.total, gateways, now, intervalMs);
   }
 
-  #reckon(now: number): void {
+  #reckon(): void {
     const { id } = this.#options;
     const { total, first, rest, kept } = this.#need;
-    const all = [...this.#others, { id, total, first, rest, held: this.#held, servedAt: this.#servedAt }];
+    const own = { id, total, first, rest, held: this.#held, servedAt: this.#servedAt, isGone: false };
+    const all = [...this.#others, own];
     all.sort((a, b) => (a.id < b.id ? -1 : 1));
     const least = Math.min(...all.map((each) => each.total));
-    // Of a worker that only this gateway has ever had nobody else uses anything.
-    const strangers = this.#several > 1 ? this.#strangers.count(now) : 0;
-    this.#portion = portionOf(id, all, Math.max(0, least - strangers), kept);
+    this.#portion = portionOf(id, all, Math.max(0, least - this.#heldByGone), kept);
   }
 }

@@ -4,8 +4,10 @@ import type { SharedLimits } from './open-shared-limits.ts';
 import { PLACES } from './places-script.ts';
 import type { StoreLink } from './store-link.ts';
 
-/** The places of a gateway that is not heard of for so long are free again. Many rounds fit into it. */
+/** A gateway that is not heard of for so long is gone. Many rounds fit into it. */
 const LEASE_MS = 5_000;
+/** For so long nobody gets what it held: the others see by then what is still there of it. */
+const REST_MS = 3_000;
 /** Workers of one command: no step holds the server up. */
 const MOST_WORKERS = 50;
 const DIGEST_CHARS = 32;
@@ -32,7 +34,7 @@ export class SharedPlaces implements PlacesStore {
     for (let at = 0; at < sayings.length; at += MOST_WORKERS) {
       const some = sayings.slice(at, at + MOST_WORKERS);
       const words = some.flatMap(({ total, first, rest, held, ask }) => [total, first, rest, held, ask]);
-      sent.push(this.#link.run(PLACES, this.#keys(some.map(({ worker }) => worker)), [this.#id, LEASE_MS, ...words]));
+      sent.push(this.#link.run(PLACES, this.#keys(some.map(({ worker }) => worker)), [this.#id, LEASE_MS, REST_MS, ...words]));
     }
     const answers: Answer[] = [];
     for (const some of await Promise.all(sent)) {
@@ -44,7 +46,7 @@ export class SharedPlaces implements PlacesStore {
 
   async leave(workers: readonly string[]): Promise<void> {
     for (let at = 0; at < workers.length; at += MOST_WORKERS) {
-      if ((await this.#link.run(PLACES, this.#keys(workers.slice(at, at + MOST_WORKERS)), [this.#id, 0])) === null) return;
+      if ((await this.#link.run(PLACES, this.#keys(workers.slice(at, at + MOST_WORKERS)), [this.#id, 0, 0])) === null) return;
     }
   }
 

@@ -5,7 +5,7 @@ import { type Gateway, SimulatedFleet } from './simulated.ts';
 
 // How several gateways divide the places of a worker, in virtual time: with and without a store, whatever comes when.
 
-const RUNS = 30;
+const RUNS = 10;
 const LENGTHS = [
   [50, 250],
   [500, 2_500],

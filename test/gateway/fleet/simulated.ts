@@ -2,10 +2,12 @@ import type { Answer, Saying, Standing } from '../../../gateway/fleet/terms.ts';
 import { WorkerPlaces } from '../../../gateway/fleet/worker-places.ts';
 
 const STEP_MS = 10;
+const LOOK_MS = 50;
 const SCRAPE_MS = 500;
 const ROUND_MS = 250;
 const SOON_MS = 50;
 const LEASE_MS = 5_000;
+const REST_MS = 3_000;
 
 export interface Weather {
   readonly random: () => number;
@@ -29,6 +31,7 @@ export interface Gateway {
   running: Running[];
   nextScrape: number;
   nextRound: number;
+  nextLook: number;
   /** Answers that are on their way. */
   sights: { at: number; seen: number; own: number; tookMs: number }[];
   isAlive: boolean;
@@ -68,6 +71,7 @@ export class SimulatedFleet {
       ...{ queue: [], running: [], sights: [], isAlive: true, isAsking: false, isCutOff: false },
       nextScrape: this.now + random() * SCRAPE_MS,
       nextRound: this.now,
+      nextLook: this.now,
     };
     this.gateways.push(gateway);
     return gateway;
@@ -95,15 +99,20 @@ export class SimulatedFleet {
   step(): void {
     const { total, store } = this.#weather;
     this.now += STEP_MS;
-    const due = this.#due.filter(({ at }) => at <= this.now);
-    this.#due = this.#due.filter(({ at }) => at > this.now);
-    for (const { run } of due) run();
-    for (const gateway of this.alive) {
-      gateway.running = gateway.running.filter(({ endsAt }) => endsAt > this.now);
-      this.#fill(gateway);
+    if (this.#due.some(({ at }) => at <= this.now)) {
+      const due = this.#due.filter(({ at }) => at <= this.now);
+      this.#due = this.#due.filter(({ at }) => at > this.now);
+      for (const { run } of due) run();
     }
     for (const gateway of this.alive) {
+      if (gateway.running.some(({ endsAt }) => endsAt <= this.now))
+        gateway.running = gateway.running.filter(({ endsAt }) => endsAt > this.now);
+      this.#fill(gateway);
       if (gateway.nextScrape <= this.now) this.#scrape(gateway);
+      if (this.now >= gateway.nextLook) {
+        gateway.nextLook = this.now + LOOK_MS;
+        this.#tellNeeds(gateway);
+      }
       const come = gateway.sights.filter(({ at }) => at <= this.now);
       gateway.sights = gateway.sights.filter(({ at }) => at > this.now);
       for (const sight of come) gateway.places.look(sight, this.#count(gateway));
@@ -125,12 +134,14 @@ export class SimulatedFleet {
 
   /** A place that is free is taken at once by who waits. */
   #fill(gateway: Gateway): void {
-    const { total } = this.#weather;
     const { running, queue, places } = gateway;
-    places.needs({ total, first: running.length + queue.length, rest: 0, inUse: running.length, kept: running.length }, this.now);
     const most = places.most(this.#count(gateway), this.now, SCRAPE_MS);
     while (queue.length > 0 && running.length < most) running.push({ endsAt: this.now + queue.shift()! });
-    places.needs({ total, first: running.length + queue.length, rest: 0, inUse: running.length, kept: running.length }, this.now);
+  }
+
+  #tellNeeds({ running, queue, places }: Gateway): void {
+    const inUse = running.length;
+    places.needs({ total: this.#weather.total, first: inUse + queue.length, rest: 0, inUse, kept: inUse });
   }
 
   #count(gateway: Gateway): number {
@@ -154,7 +165,8 @@ export class SimulatedFleet {
   #round(gateway: Gateway): void {
     const { random } = this.#weather;
     gateway.nextRound = this.now + ROUND_MS;
-    const saying = gateway.places.saying(this.now);
+    this.#tellNeeds(gateway);
+    const saying = gateway.places.saying();
     gateway.isAsking = true;
     const way = 1 + random() * 20;
     let answer: Answer | null = null;
@@ -179,14 +191,15 @@ export class SimulatedFleet {
     this.#entries.clear();
   }
 
+  /** As the script of the store does. */
   #settle(id: string, { total, first, rest, held, ask }: Saying): Answer {
-    for (const [other, { expires }] of this.#entries) if (expires <= this.now) this.#entries.delete(other);
+    for (const [other, { expires }] of this.#entries) if (expires + REST_MS <= this.now && other !== id) this.#entries.delete(other);
     const others = [...this.#entries.values()].filter((entry) => entry.id !== id);
-    const least = Math.min(total, ...others.map((entry) => entry.total));
+    const least = Math.min(total, ...others.filter(({ expires }) => expires > this.now).map((entry) => entry.total));
     const free = least - held - others.reduce((sum, entry) => sum + entry.held, 0);
     const granted = Math.max(0, Math.min(ask, free));
     const servedAt = granted > 0 ? this.now : (this.#entries.get(id)?.servedAt ?? 0);
-    this.#entries.set(id, { id, total, first, rest, held: held + granted, servedAt, expires: this.now + LEASE_MS });
-    return { granted, standings: [...this.#entries.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1)) };
+    this.#entries.set(id, { ...{ id, total, first, rest, servedAt }, held: held + granted, isGone: false, expires: this.now + LEASE_MS });
+    return { granted, standings: [...this.#entries.values()].map((each) => ({ ...each, isGone: each.expires <= this.now })) };
   }
 }
