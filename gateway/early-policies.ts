@@ -16,6 +16,7 @@ import { Reuse } from './policies/reuse/reuse.ts';
 import { openSharedAnswers } from './state/open-shared-answers.ts';
 import { openSharedLimits } from './state/open-shared-limits.ts';
 import { shareBudgets, type SharedBudgets } from './state/shared-budgets.ts';
+import { SharedPlaces } from './state/shared-places.ts';
 import type { Usage } from './usage/usage.ts';
 
 /** What all answers that are being made may take in memory for those who come meanwhile. */
@@ -32,6 +33,8 @@ interface EarlyContext {
   readonly usage: Usage;
   /** No other life of any process has the same. */
   readonly holder: string;
+  /** What other gateways know this one by, all its processes together. */
+  readonly gateway: string;
   /** Another one each time. */
   readonly newId: () => string;
   readonly settings: () => Settings;
@@ -46,6 +49,7 @@ export interface EarlyPolicies {
   /** How many gateways share what they count; null: that is not known, or they do not. */
   readonly gateways: number | null;
   readonly sharedBudgets: SharedBudgets | null;
+  readonly sharedPlaces: SharedPlaces | null;
   /** null: there is no store. */
   readonly storeUp: boolean | null;
   readonly cached: ReturnType<LiveFigures['cache']>;
@@ -99,6 +103,7 @@ export async function openEarlyPolicies(context: EarlyContext): Promise<EarlyPol
       return shared?.presence.gateways ?? null;
     },
     sharedBudgets,
+    sharedPlaces: shared && new SharedPlaces(shared, prefix, context.gateway),
     get storeUp() {
       return shared?.isUp() ?? null;
     },

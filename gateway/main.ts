@@ -20,6 +20,7 @@ import { kubernetesPlace } from './config/kubernetes-place.ts';
 import { systemInput } from './config/system.ts';
 import { resumesOf } from './config/schema/resume.ts';
 import { asksForKeys, supervisorIsOn, type Settings } from './config/schema/settings.ts';
+import { sharesWorkers } from './config/schema/state.ts';
 import { Bag } from './core/bag/bag.ts';
 import type { Call } from './core/call.ts';
 import { repeat, sleep, systemClock } from './core/clock.ts';
@@ -33,7 +34,7 @@ import { systemRandom } from './core/random.ts';
 import { idMaker } from './core/secrets/id-maker.ts';
 import type { SupervisorSnapshot } from './link/snapshot.ts';
 import type { AdminStatus } from './http/pages/admin-answers.ts';
-import { adminStatus, sourceStatus } from './http/pages/admin-status.ts';
+import { adminStatus, sharedStatus, sourceStatus } from './http/pages/admin-status.ts';
 import { LiveStatus } from './http/pages/live-status.ts';
 import { batchFigures } from './batches/runner/open-batches.ts';
 import { Guesses } from './http/guesses.ts';
@@ -60,6 +61,7 @@ import { Visitors } from './http/visitors.ts';
 import { type ClientSide, serveCall, type ServeContext } from './http/serve-call.ts';
 import { answerPreflight, isPreflight } from './http/cors.ts';
 import { createHttpServer } from './http/server.ts';
+import { openFleet } from './fleet/open-fleet.ts';
 import type { Kin } from './processes/kin.ts';
 import { booksOf, pageOfAll, reloadOfAll, seenByAll, spokenLog, statusOfAll } from './processes/of-all.ts';
 import { noteOrWarn, tellListening } from './processes/start-lines.ts';
@@ -308,6 +310,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const inFlight = new InFlight();
   const pressureWatch = new PressureWatch(events);
   const groups = new GroupSplit(random, directory);
+  const fleet = listed && sharesWorkers(settings.state) ? openFleet({ clock, directory, kin, log: ofAll, settings: () => settings }) : null;
+  const share = fleet?.share ?? kin?.share;
   const admission = new Admission({
     groups,
     clock,
@@ -316,7 +320,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     admission: () => settings.admission,
     pressure: () => settings.pressure,
     timeouts: () => settings.timeouts,
-    share: kin?.share,
+    share,
     short: (model, count) => stored?.runner?.onShort(model, count),
     takenByOthers: (model) => dispatch.shared.takenByOthers(model),
     ...(supervised ? { wish: (model: string, waiting: number) => supervised.wish(modelToLoad(directory, model), waiting) } : {}),
@@ -333,7 +337,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     sessions: () => settings.sessions,
     pressure: () => settings.pressure,
     retry: () => settings.retry,
-    share: kin?.share,
+    share,
     kin: kin && {
       speaks: kin.speaks,
       tell: (worker, finding) => kin.tell({ kind: 'finding', worker, finding }),
@@ -356,6 +360,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ clock, random, events, log, directory, door, budgets, usage, holder },
     newId: () => newId().slice(0, STORE_ID_CHARS),
     settings: () => settings,
+    gateway: fleet?.id ?? holder,
     processes: kin?.beginning.count ?? 1,
     process: kin?.beginning.index ?? 0,
   });
@@ -388,8 +393,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     storeUp: () => early.storeUp,
     sources: () => discovery?.sources() ?? [],
     limitsUsed: () => early.limitsUsed(),
+    gateways: () => fleet?.gateways ?? null,
+    placesAt: (worker) => Math.min(admission.placesOf(worker), fleet?.most(worker.id) ?? Infinity),
   };
   kin?.share.start(directory);
+  await fleet?.begin(early.sharedPlaces);
   for (const [worker, finding] of kin?.beginning.findings ?? []) dispatch.follow(worker, finding);
   metrics.attach({ directory, figures, supervisor: snapshot });
 
@@ -473,7 +481,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const lifecycle = new Lifecycle();
   const ownStatus = () => {
     const draining = lifecycle.stage !== 'serving';
-    const status = adminStatus(
+    const alone = adminStatus(
       snapshot(),
       supervised !== null,
       supervised?.link() ?? null,
@@ -483,7 +491,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       failures.of,
       draining,
     );
-    return { ...status, sources: sourceStatus(discovery?.sources() ?? []) };
+    const own = { ...alone, sources: sourceStatus(discovery?.sources() ?? []) };
+    return fleet === null ? own : sharedStatus(own, fleet.gateways, directory, figures.placesAt);
   };
   const status = kin ? () => statusOfAll(kin, ownStatus()) : ownStatus;
   const liveStatus = new LiveStatus({ clock, directory, read: status });
@@ -513,6 +522,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     follow: (worker, finding) => dispatch.follow(worker, finding),
     stored: (answer, place) => dispatch.answers.take(answer, place),
     obey: (worker, order) => void listed?.[order](worker),
+    places: (parts) => fleet?.follow(parts),
     part: (question) =>
       ({
         metrics: () => metrics.registry.getMetricsAsJSON(),
@@ -700,6 +710,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     forgetWhereabouts();
     alive?.cancel();
     kin?.share.close();
+    await fleet?.close();
     pressureTimer.cancel();
     canary.close();
     dispatch.close();

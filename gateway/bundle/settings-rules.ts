@@ -112,7 +112,7 @@ export const SETTINGS_RULES = {
   admin: { host: 'host', port: 'plain', key: 'secret' },
   auth: { allow_anonymous: 'plain', keys: [KEY], keys_file: 'path' },
   limits: { default: LIMIT, anonymous: LIMIT, trusted_proxies: 'address' },
-  state: { url: 'url', prefix: 'name', timeout_ms: 'plain', when_unavailable: 'word' },
+  state: { url: 'url', prefix: 'name', gateways: 'plain', timeout_ms: 'plain', when_unavailable: 'word' },
   workers: [
     {
       url: 'url',

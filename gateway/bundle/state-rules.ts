@@ -43,6 +43,7 @@ const WORKER = {
   last_failure: FAILURE,
   log_file: 'path',
   in_flight: 'plain',
+  places: 'plain',
   requests_running: 'plain',
   requests_waiting: 'plain',
   kv_cache_usage_ratio: 'plain',
@@ -66,7 +67,7 @@ const LEASE = {
 /** Of the body of GET /admin/status. */
 export const STATUS_RULE = {
   version: 'word',
-  gateway: { pid: 'plain', processes: ['plain'], draining: 'plain' },
+  gateway: { pid: 'plain', processes: ['plain'], draining: 'plain', sharing: 'plain' },
   supervised: 'plain',
   supervisor: { pid: 'plain', answers: 'plain', away_seconds: 'plain', reason: 'text' },
   engine: { kind: 'word', simulated: 'plain', reason: 'text', version: 'word' },

@@ -81,6 +81,7 @@ const READ_AT_START: readonly string[] = [
   'admin.port',
   'state.url',
   'state.prefix',
+  'state.gateways',
   'database',
   'files.dir',
   'batches.enabled',

@@ -4,7 +4,7 @@ import type { FindingChanges, SourceState } from './discovery.ts';
 import type { BudgetLimit, LimitName, RefusalReason } from './errors.ts';
 import type { Outcome } from './reply.ts';
 import type { CallTrace } from './trace/call-trace.ts';
-import type { WorkerView } from './worker.ts';
+import type { Worker, WorkerView } from './worker.ts';
 
 export type BreakerState = 'closed' | 'open' | 'half_open';
 
@@ -170,6 +170,10 @@ export interface LiveFigures {
   storeUp(): boolean | null;
   /** Where workers are looked for, in the order of the settings. */
   sources(): readonly SourceState[];
+  /** How many gateways share the workers, this one included; null: nobody is asked, since they are its own. */
+  gateways(): number | null;
+  /** Calls that this gateway may have at a worker now, all its processes together. */
+  placesAt(worker: Worker): number;
   /** How much of its limits and budgets each key has used, 1 for all. */
   limitsUsed(): Iterable<{ readonly name: string; readonly limit: LimitName | BudgetLimit; readonly share: number }>;
 }

@@ -103,6 +103,8 @@ export interface WorkerLoad {
   kvCacheBytes: number | null;
   /** Monotonic ms of the last good scrape; null before the first. */
   scrapedAt: number | null;
+  /** How long that scrape took, in ms: by so much its figures may be older. Absent before the first. */
+  scrapeMs?: number;
   /** As counted by what only work moves. null: not counted. */
   work: number | null;
   /** Monotonic ms of the last scrape that found more work done, later by the time since in which no call of ours waited; null before any. */

@@ -16,8 +16,14 @@ interface BoxShareOptions {
   readonly say: (words: number, times: number, needs: readonly Need[]) => void;
 }
 
-const atWorker = (id: string): string => `at ${id}`;
+const AT_WORKER = 'at ';
+const atWorker = (id: string): string => `${AT_WORKER}${id}`;
 const inLine = (model: string): string => `line ${model}`;
+
+/** The worker whose places are called so in the ledger; null: it is something else. */
+export function workerOf(thing: string): string | null {
+  return thing.startsWith(AT_WORKER) ? thing.slice(AT_WORKER.length) : null;
+}
 
 /** The share of one process, as the ledger of all of them hands it out. Nothing of it is reckoned anew for a call that finds a place. */
 export class BoxShare implements Share {

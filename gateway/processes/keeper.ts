@@ -17,6 +17,7 @@ import { DrainLines } from './drain-lines.ts';
 import { Gathering } from './gathering.ts';
 import { HeldPorts } from './held-sockets.ts';
 import { Ledger } from './ledger/ledger.ts';
+import { PlacesOfAll } from './places-of-all.ts';
 import { probesOfAll } from './probes-of-all.ts';
 import type { ServerProcess } from './server-process.ts';
 import { SharedSettings } from './shared-settings.ts';
@@ -90,6 +91,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
   let speaker: ServerProcess | null = null;
   let drains: DrainLines | null = null;
   let settling: Promise<void> | null = null;
+  const places = new PlacesOfAll(clock, loaded.settings, ledger, (word) => speaker?.tell(word));
 
   const crew: Crew = new Crew({
     clock,
@@ -104,6 +106,8 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
       everReady,
       drained: [...drained],
       findings: findings.of(index),
+      gateway: places.gateway,
+      places: places.parts,
     }),
     sockets: (index) => held.of(index),
     dropSockets: (index) => held.drop(index),
@@ -191,6 +195,9 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
         if (word.order === 'drain') drained.add(word.worker);
         else drained.delete(word.worker);
         return crew.tell(word, process);
+      case 'places':
+        places.parts = word.parts;
+        return crew.tell(word, process);
       case 'ask':
         return void answer(process, word);
       case 'part':
@@ -236,6 +243,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
     held.close();
     alive.cancel();
     timer.cancel();
+    places.close();
     forgetWhereabouts();
     await probes?.close();
     log.flush();

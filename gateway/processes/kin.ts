@@ -2,6 +2,7 @@ import type { TrialOrder } from '../config/trial.ts';
 import type { Clock } from '../core/clock.ts';
 import type { History } from '../core/history/history-file.ts';
 import type { LoadedSettings } from '../config/load.ts';
+import type { Needs, Part as PlacesPart } from '../fleet/fleet.ts';
 import { BoxShare } from './box-share.ts';
 import type { Beginning, KeeperWord, Order, Part, Parts, ServerWord, SharedFinding } from './words.ts';
 
@@ -16,6 +17,8 @@ export interface Hands {
   readonly stored: (answer: string, place: { readonly worker: string; readonly model: string; readonly owner: string | null }) => void;
   readonly obey: (worker: string, order: Order) => void;
   readonly part: (question: Part) => unknown;
+  /** What this gateway has of places that others share. */
+  readonly places: (parts: readonly PlacesPart[]) => void;
 }
 
 /** The way to the process that keeps the others. */
@@ -35,6 +38,7 @@ export class Kin {
   readonly #questions = new Map<number, (answer: unknown) => void>();
   readonly #idle = Promise.withResolvers<void>();
   #speaks = false;
+  #needs: Needs | null = null;
   #hands: Hands | null = null;
   #asked = 0;
 
@@ -49,6 +53,9 @@ export class Kin {
 
   /** Whether this one tells and counts what all of them see alike. */
   readonly speaks = (): boolean => this.#speaks;
+
+  /** What all processes need of the workers, as whoever speaks is told; null: not yet. */
+  readonly needs = (): Needs | null => this.#needs;
 
   tell(word: ServerWord): void {
     this.#channel.send(word);
@@ -101,6 +108,13 @@ export class Kin {
         return this.#hands?.stored(word.answer, word.place);
       case 'order':
         return this.#hands?.obey(word.worker, word.order);
+      case 'places':
+        return this.#hands?.places(word.parts);
+      case 'needed':
+        this.#needs = new Map(
+          word.all.map(({ worker, first, rest, held }) => [worker, { first, rest, kept: held, inUse: Math.min(held, first + rest) }]),
+        );
+        return;
       case 'question':
         return void this.#answer(word.id, word.question);
       case 'begin':

@@ -1,6 +1,7 @@
 import type { TrialOrder } from '../config/trial.ts';
 import type { BreakerState } from '../core/events.ts';
 import type { LogFields } from '../core/log/fields.ts';
+import type { Part as PlacesPart } from '../fleet/fleet.ts';
 import type { LoadedSettings } from '../config/load.ts';
 import type { SupervisorSnapshot } from '../link/snapshot.ts';
 import type { Told } from '../http/probes/told.ts';
@@ -69,6 +70,8 @@ export type ServerWord =
       readonly place: { readonly worker: string; readonly model: string; readonly owner: string | null };
     }
   | { readonly kind: 'order'; readonly worker: string; readonly order: Order }
+  /** What this gateway has of the places that several gateways share. */
+  | { readonly kind: 'places'; readonly parts: readonly PlacesPart[] }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Part | 'reload'; readonly trial?: TrialOrder }
   | { readonly kind: 'part'; readonly id: number; readonly part: unknown }
   /** Somebody has told it to end, who means all of them. */
@@ -84,6 +87,8 @@ export interface Beginning {
   /** Processes that serve, this one included; which of them it is, from 0. */
   readonly count: number;
   readonly index: number;
+  /** What other gateways know this one by. */
+  readonly gateway: string;
   /** Ports that others of them listen on already. */
   readonly ports: { readonly api: number | null; readonly admin: number | null };
   /** Descriptors of sockets that are bound for it; null: it binds its own. */
@@ -92,6 +97,15 @@ export interface Beginning {
   readonly everReady: boolean;
   readonly drained: readonly string[];
   readonly findings: readonly (readonly [worker: string, finding: SharedFinding])[];
+  readonly places: readonly PlacesPart[];
+}
+
+/** What all processes use and wait for at a worker, and what of its places is handed out to them. */
+export interface Needed {
+  readonly worker: string;
+  readonly first: number;
+  readonly rest: number;
+  readonly held: number;
 }
 
 /** To a serving process. */
@@ -106,6 +120,8 @@ export type KeeperWord =
   | { readonly kind: 'drain'; readonly settle: boolean }
   /** None of them has calls any more. */
   | { readonly kind: 'allIdle' }
-  | Extract<ServerWord, { kind: 'finding' | 'stored' | 'order' }>
+  | Extract<ServerWord, { kind: 'finding' | 'stored' | 'order' | 'places' }>
+  /** To the one that speaks, where other gateways share the workers. */
+  | { readonly kind: 'needed'; readonly all: readonly Needed[] }
   | { readonly kind: 'question'; readonly id: number; readonly question: Part }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: unknown };

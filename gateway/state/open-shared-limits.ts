@@ -4,6 +4,7 @@ import type { Random } from '../core/random.ts';
 import type { Limiter, WhenUnavailable } from '../policies/limits/limiter.ts';
 import { BUDGET } from './budget-script.ts';
 import { limitScript } from './limit-script.ts';
+import { PLACES } from './places-script.ts';
 import { PRESENCE } from './presence-script.ts';
 import { Presence } from './presence.ts';
 import { SharedLimiter } from './shared-limiter.ts';
@@ -49,7 +50,7 @@ export async function openSharedLimits(options: SharedLimitsOptions): Promise<Sh
   const link = new StoreLink({
     ...{ clock, random, events, url, connect },
     timeoutMs: () => now().timeout_ms,
-    scripts: [script, PRESENCE, BUDGET],
+    scripts: [script, PRESENCE, BUDGET, PLACES],
     announce: () => announce(true),
   });
   const limiter = new SharedLimiter({

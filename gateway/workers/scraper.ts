@@ -87,6 +87,7 @@ export function startScraper({ clock, directory, source, intervalMs, asksTokens 
   async function scrape(worker: Worker, round: Round): Promise<Sight> {
     const { load } = worker;
     const { inFlight, unanswered, life } = worker;
+    const askedAt = clock.now();
     try {
       const transport = worker.transport;
       const { status, body } = await transport.get('/metrics', TIMEOUT_MS);
@@ -103,6 +104,7 @@ export function startScraper({ clock, directory, source, intervalMs, asksTokens 
         Object.assign(load, round.gauges.corrected(figures, Math.max(inFlight, worker.inFlight), now));
         load.bornAt = processStart(body);
         load.scrapedAt = now;
+        load.scrapeMs = now - askedAt;
         load.inFlightAtScrape = inFlight;
         round.doubt?.looked(moved);
       }

@@ -240,9 +240,27 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/core', 'gateway/telemetry/events', 'gateway/telemetry/metrics'],
   },
   {
+    path: 'gateway/processes/ledger',
+    idea: 'what several processes share, and who has how much of it',
+    knows: [],
+    pure: true,
+  },
+  {
+    path: 'gateway/fleet',
+    idea: 'places of workers that several gateways share: which of them are ours',
+    knows: [
+      'gateway/config/schema/values',
+      'gateway/core',
+      'gateway/core/secrets',
+      'gateway/policies/capacity',
+      'gateway/processes/ledger',
+    ],
+    shuns: HTTP,
+  },
+  {
     path: 'gateway/state',
     idea: 'what several gateways share, in a Valkey or Redis server',
-    knows: ['gateway/core', 'gateway/core/log', 'gateway/core/turn', 'gateway/policies/limits', 'gateway/policies/reuse'],
+    knows: ['gateway/core', 'gateway/core/log', 'gateway/core/turn', 'gateway/fleet', 'gateway/policies/limits', 'gateway/policies/reuse'],
     shuns: HTTP,
   },
   {
@@ -403,12 +421,6 @@ export const ROOMS: readonly Room[] = [
     ],
   },
   {
-    path: 'gateway/processes/ledger',
-    idea: 'what several processes share, and who has how much of it',
-    knows: [],
-    pure: true,
-  },
-  {
     path: 'gateway/processes',
     idea: 'several processes that are one gateway',
     knows: [
@@ -418,6 +430,8 @@ export const ROOMS: readonly Room[] = [
       'gateway/core',
       'gateway/core/history',
       'gateway/core/log',
+      'gateway/core/secrets',
+      'gateway/fleet',
       'gateway/http/pages',
       'gateway/http/probes',
       'gateway/link',
@@ -448,6 +462,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/core/log',
       'gateway/discovery',
       'gateway/early-policies.ts',
+      'gateway/fleet',
       'gateway/http',
       'gateway/http/body',
       'gateway/http/pages',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { storeAddressProblem } from './values/store-address.ts';
-import { checked, ms } from './values/kinds.ts';
+import { checked, count, ms } from './values/kinds.ts';
 
 // What several gateways share, and where.
 
@@ -28,6 +28,12 @@ export const state = z.strictObject({
     .regex(/^[\x21-\x7a|~]{0,64}$/, 'expected at most 64 visible ASCII characters, without spaces and braces')
     .default('headgate:')
     .describe('What the names of its keys there begin with. Gateways with the same one count together.'),
+  gateways: z
+    .union([z.literal('auto'), count(1, 1_000)])
+    .default('auto')
+    .describe(
+      'How many gateways stand in front of the same workers, so that all together send them no more than they have places for. auto: those that url tells of; without url, this one alone. A number is for gateways without url, and holds while it is away. 1: the workers are this one’s alone.',
+    ),
   timeout_ms: ms(1, 10_000).default(50).describe('How long a request may wait for the server.'),
   when_unavailable: z
     .enum(['local', 'allow', 'deny'])
@@ -36,3 +42,8 @@ export const state = z.strictObject({
       'While the server does not answer. local: each gateway keeps to its share of limits and budgets. allow: nothing is limited. deny: whoever has limits, or a budget that he needs more of, is refused (503).',
     ),
 });
+
+/** Whether the workers that are listed may be those of other gateways, too. */
+export function sharesWorkers({ url, gateways }: z.output<typeof state>): boolean {
+  return gateways === 'auto' ? url !== null : gateways > 1;
+}

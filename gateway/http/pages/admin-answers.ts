@@ -11,9 +11,14 @@ export interface AdminStatus {
   readonly version: string;
   /**
    * The process to send signals to; `processes`: those that serve, where several do. `draining`: it ends, when what flows has ended or its
-   * time is up; an earlier version does not say.
+   * time is up; an earlier version does not say. `sharing`: how many gateways share the workers, this one included, where any may.
    */
-  readonly gateway: { readonly pid: number; readonly processes?: readonly number[]; readonly draining?: boolean };
+  readonly gateway: {
+    readonly pid: number;
+    readonly processes?: readonly number[];
+    readonly draining?: boolean;
+    readonly sharing?: number;
+  };
   /** A supervisor launches the workers, whether or not it has been heard of yet. */
   readonly supervised: boolean;
   /** null: none, or not heard of yet. */
@@ -103,6 +108,8 @@ export interface WorkerStatus {
   /** Where its engine's output goes; null where our supervisor has not launched it. */
   readonly log_file: string | null;
   readonly in_flight: number;
+  /** Calls that this gateway may have there now, where others share it. */
+  readonly places?: number;
   readonly requests_running: number;
   readonly requests_waiting: number;
   readonly kv_cache_usage_ratio: number;

@@ -50,6 +50,21 @@ export function sourceStatus(sources: readonly SourceState[]): SourceStatus[] {
   return sources.map(({ source, isUp, message, workers, ending }) => ({ source, answers: isUp, message, workers, ending }));
 }
 
+/** The same of one of several gateways that share the workers. `placesAt`: what of a worker's places is this one's. */
+export function sharedStatus(
+  status: AdminStatus,
+  gateways: number,
+  directory: Pick<WorkerDirectory, 'workers'>,
+  placesAt: (worker: Worker) => number,
+): AdminStatus {
+  const places = new Map(directory.workers().map((worker) => [worker.id, placesAt(worker)]));
+  return {
+    ...status,
+    gateway: { ...status.gateway, sharing: gateways },
+    workers: status.workers.map((worker) => ({ ...worker, places: places.get(worker.id) ?? 0 })),
+  };
+}
+
 const HISTORY_MS = 3_600_000;
 
 function supervisorStatus(pid: number, link: SupervisorLink | null, clock: Clock): SupervisorStatus {

@@ -2,6 +2,7 @@ import type { Call, Priority } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Layer } from '../../core/handler.ts';
 import type { Lease } from '../../core/lease.ts';
+import type { Worker } from '../../core/worker.ts';
 import { type AdmissionContext, placesOf } from './places.ts';
 import { Room } from './room.ts';
 
@@ -18,7 +19,7 @@ export class Admission {
     const { share } = context;
     share?.reckonFrom({
       lines: () => [...this.#rooms.values()].map((room) => room.figures()),
-      placesOf: (worker) => placesOf(worker, context, context.clock.now()),
+      placesOf: (worker) => this.placesOf(worker),
       mostWaiting: () => context.admission().max_queue,
     });
     share?.onChange(() => {
@@ -55,6 +56,11 @@ export class Admission {
     const sharing = [...this.#rooms].filter(([other]) => this.#context.directory.shares?.(other) === true);
     const first = this.#turn++ % sharing.length;
     for (const [, room] of [...sharing.slice(first), ...sharing.slice(0, first)]) room.poke();
+  }
+
+  /** Calls that a worker can run at once, whoever sends them. */
+  placesOf(worker: Worker): number {
+    return placesOf(worker, this.#context, this.#context.clock.now());
   }
 
   /** How many more calls of a model its workers can run at once; negative: they have too many. */

@@ -193,7 +193,7 @@ export class Room {
 
   /** A full line is no one key's alone. Where several processes share it, each has only its part, and nobody is sent away for another. */
   #displace(flow: string, isLater: boolean): boolean {
-    if (this.#context.share !== undefined) return false;
+    if (this.#context.share !== undefined && this.#context.share.line(this.#model) !== Infinity) return false;
     const displaced = displacedBy({ flow, isLater }, this.#waiting);
     displaced?.leaving.abort(this.#tooMany(this.#expectedWaitMs(aheadOf(displaced.flow, this.#waiting), this.#slots())));
     return displaced !== null;

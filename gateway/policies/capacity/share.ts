@@ -22,14 +22,14 @@ export interface ShareSources {
 }
 
 /**
- * What this process may use of the places and lines that several processes of one gateway share. It is never more than was handed to it;
+ * What this process may use of the places and lines that several processes of one gateway, or several gateways, share. It is never more than was handed to it;
  * where it has too little it asks for more, and waits a moment before it refuses.
  */
 export interface Share {
   reckonFrom(sources: ShareSources): void;
   /** Calls that it may have at a worker now. */
   places(worker: string): number;
-  /** Calls that may wait in its line for the model. */
+  /** Calls that may wait in its line for the model. Infinity: the line is its own, and as long as the settings have it. */
   line(model: string): number;
   /** Whether somebody may have something left for one more call of this model. */
   mayHaveMore(model: string): boolean;

@@ -79,6 +79,19 @@ export class Ledger {
     return all;
   }
 
+  /** What all of them use and wait for of each thing, and what of it is handed out. */
+  *sums(): Generator<{ readonly id: string; readonly first: number; readonly rest: number; readonly held: number }> {
+    for (const [id, accounts] of this.#things) {
+      const all = [...accounts.values()];
+      yield {
+        id,
+        first: sum(all.map(({ first }) => first)),
+        rest: sum(all.map(({ rest }) => rest)),
+        held: sum(all.map(({ held }) => held)),
+      };
+    }
+  }
+
   /** What is handed out of a thing, by process. */
   held(id: string): ReadonlyMap<number, number> {
     return new Map([...(this.#things.get(id) ?? [])].map(([process, { held }]) => [process, held]));

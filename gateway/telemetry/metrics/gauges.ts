@@ -73,6 +73,13 @@ export const GAUGES: Readonly<Record<GaugeName, GaugeReader>> = {
   discovery_workers({ figures }, set) {
     for (const { source, workers } of figures?.sources() ?? []) set(workers, source);
   },
+  gateways({ figures }, set) {
+    const gateways = figures?.gateways() ?? null;
+    if (gateways !== null) set(gateways);
+  },
+  worker_places: eachWorker((worker, set, { figures }) => {
+    if (figures && worker.view.state === 'ready') set(figures.placesAt(worker), worker.id);
+  }),
   worker_ready: eachWorker((worker, set) => set(worker.view.state === 'ready' ? 1 : 0, worker.id)),
   worker_stage: eachWorker((worker, set) => {
     const reached = worker.view.stage === null ? -1 : WORKER_STAGES.indexOf(worker.view.stage);

@@ -319,6 +319,18 @@ export const METRICS = {
     help: 'What came of canaries: started, step (on to the next share), promoted, rolled_back, aborted (by an operator, or new settings).',
   },
 
+  gateways: {
+    kind: 'gauge',
+    across: 'first',
+    labels: [],
+    help: 'How many gateways share the workers, this one included, as far as it knows. Only where any may (state.url, state.gateways).',
+  },
+  worker_places: {
+    kind: 'gauge',
+    across: 'first',
+    labels: ['worker'],
+    help: 'Calls that this gateway may have at the worker now: its places less what pressure withholds and what other gateways have.',
+  },
   worker_ready: { kind: 'gauge', across: 'first', labels: ['worker'], help: '1 while the worker takes requests, else 0.' },
   worker_stage: {
     kind: 'gauge',

@@ -15,6 +15,8 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
     lines.push(
       `the gateway is ending: it takes no new calls, and is gone when the ${stats.queue.in_flight} in flight have ended or drain.grace_ms is over`,
     );
+  const { sharing = 1 } = status.gateway;
+  if (sharing > 1) lines.push(`${sharing} gateways share the workers; IN FLIGHT is this one’s, of the places that it has now`);
   if (status.profile !== null) lines.push(`profile ${profilesText(status)} · tuning ${status.tuning}`);
   const isKnown = status.workers.some(({ gpus }) => gpus !== null);
   for (const gpu of status.gpus) {
@@ -39,7 +41,7 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
       stateText(worker, leaseOf(status, worker.id)),
       worker.uptime_seconds === null ? '-' : duration(worker.uptime_seconds),
       String(worker.restarts),
-      String(worker.in_flight),
+      sharing > 1 && worker.places !== undefined ? `${worker.in_flight} of ${worker.places}` : String(worker.in_flight),
       String(worker.requests_waiting),
       `${Math.round(worker.kv_cache_usage_ratio * 100)} %`,
       stats.breakers[worker.id]?.state ?? 'closed',

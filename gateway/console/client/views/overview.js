@@ -81,7 +81,7 @@ function now(values) {
 
 /** How things are, in a sentence. */
 function Words() {
-  const { workers, models, engine, swaps } = /** @type {store.Status} */ (store.status.value);
+  const { workers, models, engine, swaps, gateway } = /** @type {store.Status} */ (store.status.value);
   const ready = workers.filter(({ state }) => state === 'ready');
   const broken = workers.filter(({ state }) => state === 'failed' || state === 'backoff');
   const less = ready.filter(({ degradation }) => degradation.length > 0).length;
@@ -107,6 +107,7 @@ function Words() {
       : null,
     less > 0 ? `${number(less)} with less than its profile asks for` : null,
     models.length > 1 ? count(models.length, 'model') : null,
+    (gateway.sharing ?? 1) > 1 ? `${count(gateway.sharing ?? 1, 'gateway')} share the workers` : null,
     engine?.simulated ? 'simulated engine' : engine?.version ? `vLLM ${engine.version}` : null,
   ].filter((part) => part !== null);
   return html`<p class=${`lead ${tone}`}><strong>${head}.</strong> ${parts.join(' · ')}</p>`;

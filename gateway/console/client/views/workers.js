@@ -97,7 +97,7 @@ function WorkerPanel({ worker }) {
       <dl class="facts">
         <div>
           <dt>Calls</dt>
-          <dd>${number(has)}</dd>
+          <dd>${number(has)}${worker.places !== undefined && html`<small> of ${number(worker.places)} places</small>`}</dd>
         </div>
         <div>
           <dt>In the engine</dt>

@@ -31,7 +31,7 @@ describe('the schema of settings', () => {
         anonymous: { ...NO_LIMITS },
         trusted_proxies: [],
       },
-      state: { url: null, prefix: 'headgate:', timeout_ms: 50, when_unavailable: 'local' },
+      state: { url: null, prefix: 'headgate:', gateways: 'auto', timeout_ms: 50, when_unavailable: 'local' },
       workers: [],
       discovery: {
         kubernetes: { api: null, token_file: null, ca_file: null, idle_ms: 120000 },

@@ -1,0 +1,143 @@
+import { Estimate, type Sighting } from './estimate.ts';
+import { type Portion, portionOf } from './portion.ts';
+import { Strangers } from './strangers.ts';
+import type { Answer, Need, Saying, Standing } from './terms.ts';
+
+const NOTHING_SAID: Portion = { keeps: 0, usable: 0, asks: 0, isComing: false, isScarce: false };
+/** A gateway that was seen before so long may still be there. */
+const REMEMBERED_MS = 120_000;
+
+interface WorkerPlacesOptions {
+  /** Of this gateway. */
+  readonly id: string;
+  /** What the worker is called by all gateways. */
+  readonly worker: string;
+}
+
+/**
+ * What one gateway may use of the places of one worker: what it holds of them, where the gateways meet in a store, and otherwise what it makes
+ * of what the worker says.
+ */
+export class WorkerPlaces {
+  readonly #options: WorkerPlacesOptions;
+  readonly #estimate = new Estimate();
+  readonly #strangers = new Strangers();
+  #need: Need = { total: 0, first: 0, rest: 0, inUse: 0, kept: 0 };
+  #held = 0;
+  #others: readonly Standing[] = [];
+  #heldByGone = 0;
+  #servedAt = 0;
+  #portion = NOTHING_SAID;
+  /** The store was there when it was asked last. */
+  #isMet = false;
+  #lookedAt: number | null = null;
+  /** When another gateway was heard of last, and how many there were then. */
+  #severalAt = -Infinity;
+  #several = 1;
+
+  constructor(options: WorkerPlacesOptions) {
+    this.#options = options;
+  }
+
+  get worker(): string {
+    return this.#options.worker;
+  }
+
+  get held(): number {
+    return this.#held;
+  }
+
+  get need(): Need {
+    return this.#need;
+  }
+
+  /** Others wait for what becomes free here. */
+  get isWanted(): boolean {
+    return this.#isMet && (this.#portion.isScarce || this.#portion.usable < this.#held);
+  }
+
+  get isComing(): boolean {
+    return this.#isMet && this.#portion.isComing;
+  }
+
+  get isScarce(): boolean {
+    return this.#isMet && this.#portion.isScarce;
+  }
+
+  /** How many gateways share it, this one included, as far as was heard lately; null: nobody has said. */
+  gateways(now: number): number | null {
+    if (this.#isMet) return this.#others.length + 1;
+    return now - this.#severalAt < REMEMBERED_MS ? this.#several : null;
+  }
+
+  needs(need: Need): void {
+    // Of a worker that only this gateway has ever had nobody else uses anything.
+    const strangers = this.#several > 1 ? this.#strangers.count : 0;
+    this.#need = { ...need, total: Math.max(0, need.total - strangers) };
+    if (this.#isMet) this.#reckon();
+  }
+
+  /** The worker was looked at. @param gateways how many share it, where the store cannot say */
+  look(sighting: Sighting, gateways: number): void {
+    if (this.#lookedAt === sighting.at) return;
+    this.#lookedAt = sighting.at;
+    const { inUse, total } = this.#need;
+    this.#estimate.look(sighting, inUse, total, gateways);
+    this.#strangers.look(
+      sighting,
+      this.#others.reduce((sum, { held }) => sum + held, 0),
+    );
+  }
+
+  /** What the store is to be told; what it gives back with that is not its own any more. */
+  saying(): Saying {
+    const { total, first, rest } = this.#need;
+    // What runs here it holds, whoever has granted it.
+    if (!this.#isMet) this.#held = Math.max(this.#need.kept, Math.min(this.#held, this.#portion.usable));
+    this.#reckon();
+    this.#held = this.#portion.keeps;
+    return { worker: this.#options.worker, total, first, rest, held: this.#held, ask: this.#portion.asks };
+  }
+
+  heard({ granted, standings }: Answer, now: number): void {
+    this.#held += granted;
+    const before = this.#others;
+    this.#others = standings.filter(({ id, isGone }) => id !== this.#options.id && !isGone);
+    const gone = standings.filter(({ isGone }) => isGone);
+    for (const { id, held } of gone) if (before.some((each) => each.id === id)) this.#strangers.lost(held);
+    this.#heldByGone = gone.reduce((sum, { held }) => sum + held, 0);
+    this.#servedAt = standings.find(({ id }) => id === this.#options.id)?.servedAt ?? 0;
+    if (this.#others.length > 0) {
+      this.#severalAt = now;
+      this.#several = this.#others.length + 1;
+    }
+    this.#isMet = true;
+    this.#reckon();
+  }
+
+  /** The store has not answered. */
+  missed(): void {
+    this.#isMet = false;
+  }
+
+  /** What whoever spoke for this gateway before had got for it. */
+  follow(held: number): void {
+    this.#held = held;
+  }
+
+  /** Calls that this gateway may have there now. @param gateways how many share it, where the store cannot say */
+  most(gateways: number, now: number, intervalMs: number): number {
+    if (this.#isMet) return this.#portion.usable;
+    return gateways < 2 ? Infinity : this.#estimate.most(this.#need.inUse, this.#need.total, gateways, now, intervalMs);
+  }
+
+  #reckon(): void {
+    const { id } = this.#options;
+    const { total, first, rest, kept } = this.#need;
+    const own = { id, total, first, rest, held: this.#held, servedAt: this.#servedAt, isGone: false };
+    const all = [...this.#others, own];
+    all.sort((a, b) => (a.id < b.id ? -1 : 1));
+    const least = Math.min(...all.map((each) => each.total));
+    this.#portion = portionOf(id, all, Math.max(0, least - this.#heldByGone), kept);
+  }
+}
