@@ -239,9 +239,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     events,
     models: settings.models,
     retireLimitMs: () => Math.max(settings.timeouts.stream_max_ms, settings.timeouts.request_max_ms),
-    createTransport: ({ id, url, apiKey }) =>
+    createTransport: ({ id, url, apiPath, apiKey }) =>
       createTransport({
         url,
+        apiPath,
         apiKey,
         clock,
         connectMs: () => settings.timeouts.connect_ms,
@@ -737,7 +738,7 @@ function takesDown({ auth, limits }: Settings): boolean {
 }
 
 function listings({ workers }: Settings): WorkerListing[] {
-  return workers.map(({ url, api_key, models, max_num_seqs, scheduling_policy, group }) => ({
-    ...{ url, apiKey: api_key, models, maxNumSeqs: max_num_seqs, scheduling: scheduling_policy, group },
+  return workers.map(({ url, api_key, models, max_num_seqs, scheduling_policy, group, engine }) => ({
+    ...{ url, apiKey: api_key, models, maxNumSeqs: max_num_seqs, scheduling: scheduling_policy, group, engine },
   }));
 }

@@ -94,6 +94,7 @@ const FIELDS: Readonly<Record<LogFieldName, LeafRule | null>> = {
   profile: 'model',
   tuning: 'model',
   engine: 'word',
+  engine_version: 'word',
   gpu: 'gpu',
   start: 'plain',
   life: 'plain',

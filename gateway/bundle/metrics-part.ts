@@ -13,6 +13,7 @@ const LABELS: Readonly<Record<string, LeafRule>> = {
   decision: 'word',
   direction: 'word',
   dtype: 'word',
+  engine: 'word',
   from: 'word',
   gpu: 'gpu',
   kept: 'word',

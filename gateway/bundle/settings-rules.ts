@@ -103,7 +103,9 @@ export const SETTINGS_RULES = {
   auth: { allow_anonymous: 'plain', keys: [KEY], keys_file: 'path' },
   limits: { default: LIMIT, anonymous: LIMIT, trusted_proxies: 'address' },
   state: { url: 'url', prefix: 'name', timeout_ms: 'plain', when_unavailable: 'word' },
-  workers: [{ url: 'url', api_key: 'secret', models: 'model', max_num_seqs: 'plain', scheduling_policy: 'word', group: 'name' }],
+  workers: [
+    { url: 'url', engine: 'word', api_key: 'secret', models: 'model', max_num_seqs: 'plain', scheduling_policy: 'word', group: 'name' },
+  ],
   supervisor: SUPERVISOR,
   models: [MODEL],
   batch_window: { window_ms: 'plain', max_batch_size: 'plain', guardrail: { p95_slo_ms: 'plain', enabled: 'plain' } },

@@ -17,7 +17,7 @@ const MODEL = {
   asleep: 'plain',
 } as const satisfies RuleOf<Omit<SupervisedModel, 'aliases'>>;
 
-type InStatus = 'url' | 'models' | 'pid' | 'port' | 'startedAtMs' | 'etaSeconds' | 'percent' | 'profile' | 'gpus' | 'logFile';
+type InStatus = 'url' | 'apiPath' | 'models' | 'pid' | 'port' | 'startedAtMs' | 'etaSeconds' | 'percent' | 'profile' | 'gpus' | 'logFile';
 const WORKER = {
   id: 'worker',
   state: 'word',
@@ -30,6 +30,7 @@ const WORKER = {
   refuses: ['word'],
   lastFailure: FAILURE,
   engine: 'word',
+  engineVersion: 'word',
   args: 'args',
 } as const satisfies RuleOf<Omit<WorkerView, InStatus>>;
 

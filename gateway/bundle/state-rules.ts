@@ -31,6 +31,8 @@ const WORKER = {
   pid: 'plain',
   port: 'plain',
   url: 'place',
+  engine: 'word',
+  engine_version: 'word',
   uptime_seconds: 'plain',
   restarts: 'plain',
   percent: 'plain',

@@ -48,10 +48,10 @@ export function startListedSource({ clock, directory, workers, onKept }: ListedS
     listed = new Map();
     const fresh: ListedWorker[] = [];
     for (const listing of listings) {
-      const address = addressOf(listing.url, listed);
+      const address = addressOf(listing, listed);
       const { id } = address;
       const known = before.get(id) ?? outgoing.takeBack(id);
-      if (known && known.view.url === address.url) {
+      if (known && known.view.url === address.url && known.view.apiPath === address.apiPath) {
         before.delete(id);
         if (known.relist(listing)) fresh.push(known);
         listed.set(id, known);

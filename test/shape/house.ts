@@ -47,6 +47,12 @@ export const ROOMS: readonly Room[] = [
   },
   { path: 'gateway/link', idea: 'what gateway and supervisor say to each other', knows: ['gateway/core', 'gateway/config/schema'] },
   { path: 'gateway/vllm', idea: 'the one reader of what a vLLM says, for both sides', knows: ['gateway/core'] },
+  {
+    path: 'gateway/engines',
+    idea: 'how each kind of engine is asked, what it can do, and what it means by what it says',
+    knows: ['gateway/config/schema/values', 'gateway/core', 'gateway/vllm'],
+    shuns: HTTP,
+  },
   { path: 'gateway/openai', idea: 'wire shapes of the API; no server and no client', knows: ['gateway/core'], shuns: HTTP },
   {
     path: 'gateway/state/store',
@@ -140,7 +146,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/policies/relay',
     idea: 'one attempt at one worker',
-    knows: ['gateway/core', 'gateway/openai', 'gateway/vllm'],
+    knows: ['gateway/core', 'gateway/engines', 'gateway/openai'],
     shuns: HTTP,
   },
   {
@@ -161,6 +167,7 @@ export const ROOMS: readonly Room[] = [
     knows: [
       'gateway/core',
       'gateway/core/bag',
+      'gateway/engines',
       'gateway/policies/capacity',
       'gateway/policies/lost',
       'gateway/policies/relay',
@@ -184,7 +191,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/workers',
     idea: 'which workers there are: listed, supervised, scraped',
-    knows: ['gateway/core', 'gateway/link', 'gateway/vllm'],
+    knows: ['gateway/config/schema/values', 'gateway/core', 'gateway/engines', 'gateway/link', 'gateway/vllm'],
   },
   { path: 'gateway/telemetry/metrics', idea: 'the table of metrics and its page', knows: ['gateway/core', 'gateway/link'] },
   {
@@ -214,6 +221,7 @@ export const ROOMS: readonly Room[] = [
     idea: 'the policies in their order',
     knows: [
       'gateway/core',
+      'gateway/engines',
       'gateway/policies',
       'gateway/policies/admission',
       'gateway/policies/capacity',

@@ -1,13 +1,20 @@
 import { z } from 'zod';
 import { serverUrlProblem } from './values/addresses.ts';
+import { ENGINE_KINDS } from './values/engine-kinds.ts';
 import { checked, count, modelName, secret } from './values/kinds.ts';
 
-/** A vLLM that somebody else runs. */
+/** A server that somebody else runs. */
 export const listedWorker = () =>
   z.strictObject({
-    url: checked((text) => serverUrlProblem(text, 'none'))
-      .transform((text) => new URL(text).origin)
-      .describe('Root of a running vLLM server, such as http://10.0.0.5:8000.'),
+    url: checked((text) => serverUrlProblem(text, 'base'))
+      .transform((text) => new URL(text).href.replace(/\/+$/, ''))
+      .describe(
+        'A running server: its root, such as http://10.0.0.5:8000, or the base URL that an OpenAI client would be given, such as https://api.example.com/v1.',
+      ),
+    engine: z
+      .enum(['auto', ...ENGINE_KINDS])
+      .default('auto')
+      .describe('What it runs: how its health and load are read, and which paths it has. auto: found by asking it. openai: any service.'),
     api_key: secret().nullable().default(null).meta({ description: 'Key the worker asks for (vllm serve --api-key).', writeOnly: true }),
     models: z.array(modelName()).min(1).nullable().default(null).describe('Ids of the models it serves; null asks the worker itself.'),
     max_num_seqs: count(1, 65_536).default(256).describe('Sequences the worker runs at once (vllm serve --max-num-seqs).'),

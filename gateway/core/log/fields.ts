@@ -73,6 +73,7 @@ const LOG_FIELDS = [
   'profile',
   'tuning',
   'engine',
+  'engine_version',
   'gpu',
   // the supervisor
   'start',

@@ -10,6 +10,7 @@ import type { UpstreamRequest } from '../../core/transport.ts';
 import type { Worker, WorkerDirectory } from '../../core/worker.ts';
 import type { PressureSettings } from '../capacity/pressure.ts';
 import type { Share } from '../capacity/share.ts';
+import { adapterOf } from '../../engines/adapters.ts';
 import { Losses, LostError } from '../lost/loss.ts';
 import type { AttemptResult } from '../relay/attempt-result.ts';
 import { bodyFor } from '../relay/engine-priority.ts';
@@ -256,7 +257,8 @@ export class Dispatch {
     if (call.trace !== null) headers['traceparent'] = call.trace.beginAttempt(this.#context.clock.now());
     if (route.stored) return { method: route.stored, path: call.only?.target ?? route.path, headers, body: null };
     headers['content-type'] = body.contentType;
-    return { method: 'POST', path: route.path, headers, body: bodyFor(call, worker) };
+    const path = adapterOf(worker.view).routes?.get(route.path) ?? route.path;
+    return { method: 'POST', path, headers, body: bodyFor(call, worker) };
   }
 
   #forgetWorkers(): void {

@@ -1,6 +1,8 @@
 import type { Call, CallBody } from '../../core/call.ts';
 import type { Worker } from '../../core/worker.ts';
+import { adapterOf } from '../../engines/adapters.ts';
 import { withFieldAtEnd } from '../../openai/field-at-end.ts';
+import { foreignBody } from './foreign-body.ts';
 
 /**
  * Of calls that have time. vLLM begins with the lowest number that waits, and takes 0 where a request has none (vllm/v1/request.py). Started
@@ -30,7 +32,10 @@ const ROUTES: ReadonlySet<string> = new Set([
  * its class, whatever `priority` its client wrote, and any may go behind them. Bytes are added only where the worker would take the call
  * for more urgent than it is; any other body is the call's own.
  */
-export function bodyFor({ body, peek, priority, route }: Call, { view }: Worker): CallBody {
+export function bodyFor(call: Call, { view }: Worker): CallBody {
+  const adapter = adapterOf(view);
+  if (adapter.kind !== 'vllm') return foreignBody(call, adapter);
+  const { body, peek, priority, route } = call;
   if (view.scheduling !== 'priority' || !ROUTES.has(route.path)) return body;
   const own = peek.enginePriority ?? 0;
   const least = priority === 'batch' ? BATCH_PRIORITY : 0;

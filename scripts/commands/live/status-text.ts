@@ -1,5 +1,5 @@
 import { columns } from '../../../gateway/core/log/columns.ts';
-import type { AdminStatus, Stats } from '../../../gateway/http/pages/admin-answers.ts';
+import type { AdminStatus, Stats, WorkerStatus } from '../../../gateway/http/pages/admin-answers.ts';
 import { stateText, swapText } from './progress-text.ts';
 
 /** The answers of /admin/status and /stats as lines for a terminal. */
@@ -27,12 +27,13 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
       '  what follows is what it said last; nothing is started, changed or watched over meanwhile',
     );
   lines.push('');
-  const rows = [['WORKER', 'MODEL', 'GPU', 'STATE', 'UPTIME', 'RESTARTS', 'IN FLIGHT', 'WAITING', 'KV', 'BREAKER']];
+  const isOurs = status.supervised;
+  const rows = [['WORKER', 'MODEL', isOurs ? 'GPU' : 'ENGINE', 'STATE', 'UPTIME', 'RESTARTS', 'IN FLIGHT', 'WAITING', 'KV', 'BREAKER']];
   for (const worker of status.workers) {
     rows.push([
       worker.id,
       worker.model ?? '-',
-      worker.gpus === null || worker.gpus.length === 0 ? '-' : worker.gpus.join(','),
+      isOurs ? gpusText(worker) : ownEngineText(worker),
       stateText(worker),
       worker.uptime_seconds === null ? '-' : duration(worker.uptime_seconds),
       String(worker.restarts),
@@ -73,6 +74,15 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
     `in flight ${queue.in_flight} · waiting ${queue.depth.interactive} interactive, ${queue.depth.batch} batch · window holds ${batcher.pending_requests}`,
   );
   return `${lines.join('\n')}\n`;
+}
+
+function gpusText({ gpus }: WorkerStatus): string {
+  return gpus === null || gpus.length === 0 ? '-' : gpus.join(',');
+}
+
+/** Of a worker that somebody else runs. */
+function ownEngineText({ engine, engine_version: version }: WorkerStatus): string {
+  return engine == null ? '-' : [engine, version].filter((each) => each != null).join(' ');
 }
 
 /** Of several cards each worker has its own card's. */

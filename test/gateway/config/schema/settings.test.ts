@@ -123,9 +123,10 @@ describe('the schema of settings', () => {
     ['http://10.0.0.5:8000/', 'http://10.0.0.5:8000'],
     ['HTTPS://Worker.Example', 'https://worker.example'],
     ['http://[fd00::1]:8000', 'http://[fd00::1]:8000'],
+    ['https://API.Example.com/openai/v1/', 'https://api.example.com/openai/v1'],
   ])('writes the worker URL %s as %s', (given, expected) => {
     expect(settingsSchema.parse({ workers: [{ url: given }] }).workers).toEqual([
-      { url: expected, api_key: null, models: null, max_num_seqs: 256, scheduling_policy: 'fcfs', group: 'main' },
+      { url: expected, engine: 'auto', api_key: null, models: null, max_num_seqs: 256, scheduling_policy: 'fcfs', group: 'main' },
     ]);
   });
 
