@@ -245,9 +245,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     events,
     models: settings.models,
     retireLimitMs: () => Math.max(settings.timeouts.stream_max_ms, settings.timeouts.request_max_ms),
-    createTransport: ({ id, url, apiKey }) =>
+    createTransport: ({ id, url, apiPath, apiKey }) =>
       createTransport({
         url,
+        apiPath,
         apiKey,
         clock,
         connectMs: () => settings.timeouts.connect_ms,

@@ -3,6 +3,7 @@ import type { Clock } from './core/clock.ts';
 import type { Events } from './core/events.ts';
 import type { Random } from './core/random.ts';
 import type { WorkerDirectory } from './core/worker.ts';
+import { refuseUnable } from './engines/abilities.ts';
 import { account, type InFlight } from './policies/account.ts';
 import type { Admission } from './policies/admission/admission.ts';
 import type { BatchWindows } from './policies/window/batch-window.ts';
@@ -49,7 +50,8 @@ export function pipeline(parts: PolicyParts): Handler {
       ...(parts.early ?? []),
       // What this model's workers cannot take may be another's, once all below has been tried and before a byte has come.
       fallBack(parts),
-      // What the workers have no memory for does not wait for one of them.
+      // What no engine here can do, such as a path that only vLLM has, or has no memory for, does not wait for one of them.
+      refuseUnable(parts.directory),
       refusePromptLogprobs(parts.directory),
       // Refuses early and cheaply, or waits for a place. Only what has a place may be held or sent.
       parts.admission.layer(),

@@ -107,6 +107,7 @@ const FIELDS: Readonly<Record<LogFieldName, LeafRule | null>> = {
   profile: 'model',
   tuning: 'model',
   engine: 'word',
+  engine_version: 'word',
   gpu: 'gpu',
   holder: 'name',
   until: 'time',

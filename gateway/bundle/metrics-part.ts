@@ -14,6 +14,7 @@ const LABELS: Readonly<Record<string, LeafRule>> = {
   decision: 'word',
   direction: 'word',
   dtype: 'word',
+  engine: 'word',
   from: 'word',
   gpu: 'gpu',
   kept: 'word',

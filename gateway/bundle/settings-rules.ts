@@ -116,6 +116,7 @@ export const SETTINGS_RULES = {
   workers: [
     {
       url: 'url',
+      engine: 'word',
       kubernetes: KUBERNETES,
       dns: 'host',
       api_key: 'secret',

@@ -19,6 +19,7 @@ const MODEL = {
 
 type InStatus =
   | 'url'
+  | 'apiPath'
   | 'models'
   | 'pid'
   | 'port'
@@ -42,6 +43,7 @@ const WORKER = {
   refuses: ['word'],
   lastFailure: FAILURE,
   engine: 'word',
+  engineVersion: 'word',
   args: 'args',
   lent: { untilMs: 'plain' },
 } as const satisfies RuleOf<Omit<WorkerView, InStatus>>;

@@ -34,6 +34,8 @@ const WORKER = {
   port: 'plain',
   url: 'place',
   source: 'name',
+  engine: 'word',
+  engine_version: 'word',
   uptime_seconds: 'plain',
   restarts: 'plain',
   percent: 'plain',

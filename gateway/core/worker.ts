@@ -48,6 +48,8 @@ export interface WorkerView {
   readonly id: string;
   /** http(s)://host:port, no trailing slash. */
   readonly url: string;
+  /** Where the paths that begin with /v1 lie there, such as /openai/v1. Absent: at /v1. */
+  readonly apiPath?: string;
   readonly models: readonly ServedModel[];
   readonly state: WorkerState;
   readonly stage: WorkerStage | null;
@@ -74,8 +76,10 @@ export interface WorkerView {
   readonly gpus?: readonly string[];
   /** Its GPU is lent to somebody else until then, in wall-clock milliseconds. Absent: it is not. */
   readonly lent?: { readonly untilMs: number };
-  /** "vllm", "sim" or null when unknown. */
+  /** "vllm", "sim", "sglang", "tensorrt-llm", "llama-cpp", "openai" (anything else that speaks its API), or null when unknown. */
   readonly engine: string | null;
+  /** As the engine tells it. Absent or null: nobody has said. */
+  readonly engineVersion?: string | null;
   /** The engine's command line after `vllm serve`, when the supervisor launched it. */
   readonly args: readonly string[];
   /** What found it: "kubernetes default/vllm", "dns vllm.example:8000". Absent: the settings name it, or our supervisor launched it. */
@@ -88,6 +92,11 @@ export interface WorkerView {
 
 /** The group whose workers get calls when nobody says otherwise. */
 export const MAIN_GROUP = 'main';
+
+/** Where a client of its own would be sent: its url, with the path if that is not the usual one. */
+export function baseUrlOf({ url, apiPath = '' }: Pick<WorkerView, 'url' | 'apiPath'>): string {
+  return url + apiPath;
+}
 
 export function groupOf({ view }: { readonly view: WorkerView }): string {
   return view.group ?? MAIN_GROUP;
@@ -130,6 +139,16 @@ export interface WorkerLife {
   endedBy?: string;
 }
 
+/** How a worker that tells nobody its load has answered of late. */
+export interface Pace {
+  /** A stream's first byte came so long after the request had been sent. */
+  answered(ms: number, now: number): void;
+  /** A call ended there. `failed`: by a failure of the worker, or because it had no room. */
+  ended(failed: boolean, now: number): void;
+  /** How many times as loaded it is to be taken for as what we have sent there says; 1 and more. */
+  strain(now: number): number;
+}
+
 /** A worker as the gateway keeps it: one long-lived object per id. */
 export interface Worker {
   readonly id: string;
@@ -141,6 +160,8 @@ export interface Worker {
   unanswered: number;
   /** null while it is not ready. */
   life: WorkerLife | null;
+  /** Absent or null: it tells its load. Written by the scraper only. */
+  pace?: Pace | null;
   readonly transport: WorkerTransport;
 }
 

@@ -81,12 +81,13 @@ function atMost(
   return all.filter((each) => chosen.has(each)).map(({ listing }) => listing);
 }
 
-function restOf({ api_key, models, max_num_seqs, scheduling_policy, group }: WorkerEntry): Omit<WorkerListing, 'url'> {
-  return { apiKey: api_key, models, maxNumSeqs: max_num_seqs, scheduling: scheduling_policy, group };
+function restOf({ api_key, models, max_num_seqs, scheduling_policy, group, engine }: WorkerEntry): Omit<WorkerListing, 'url'> {
+  return { apiKey: api_key, models, maxNumSeqs: max_num_seqs, scheduling: scheduling_policy, group, engine };
 }
 
-function canonical(url: string): string {
-  return addressOf(url, new Map()).url;
+function canonical(at: string): string {
+  const { url, apiPath = '' } = addressOf({ url: at }, new Map());
+  return url + apiPath;
 }
 
 function byAddress(a: FoundWorker, b: FoundWorker): number {

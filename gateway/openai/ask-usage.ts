@@ -27,7 +27,8 @@ export function askingForUsage(body: Buffer): Buffer {
 
 /** Of an event of a stream that tells the usage and nothing else: what it is signed with. null: it is another event. */
 export function usageEvent(event: Buffer): { readonly fingerprint: string | null } | null {
-  if (!event.includes('"usage":{') || !event.includes('"choices":[]')) return null;
+  const isCompact = event.includes('"usage":{') && event.includes('"choices":[]');
+  if (!isCompact && !(event.includes('"usage": {') && event.includes('"choices": []'))) return null;
   const value = read(event.toString('utf8').replace(/^data: ?/, ''));
   if (!isObject(value) || !Array.isArray(value['choices']) || value['choices'].length > 0 || !isObject(value['usage'])) return null;
   const fingerprint = value['system_fingerprint'];

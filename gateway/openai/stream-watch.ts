@@ -21,7 +21,11 @@ export type EventKind =
   /** The last event of a messages or responses stream. */
   | { readonly kind: 'final' };
 
-const FINISH = Buffer.from('"finish_reason":"');
+/** What sets a finish reason, as vLLM and nearly everybody writes it. */
+const FINISH: Buffer = Buffer.from('"finish_reason":"');
+/** And as Python writes it unless it is told otherwise. */
+const SPACED_FINISH: Buffer = Buffer.from('"finish_reason": "');
+const SPACED = Buffer.from('": ');
 const BOUNDARY = Buffer.from('\n\n');
 export const TEXT: EventKind = { kind: 'text' };
 const DONE: EventKind = { kind: 'done' };
@@ -32,7 +36,7 @@ const FINAL: EventKind = { kind: 'final' };
  * Looks at a batch of whole frames without decoding any. 'plain' means: every chunk is one event, as vLLM writes them, and none is an error,
  * [DONE] or sets a finish reason, where the route's answers have choices that could. Chunks that something on the way has put together or cut are looked at event by event.
  */
-export function lookAt(batch: FrameBatch, hasChoices: boolean): Look {
+export function lookAt(batch: FrameBatch, hasChoices: boolean, finish = FINISH): Look {
   const { bytes, count, starts, ends } = batch;
   for (let i = 0; i < count; i++) {
     const start = starts[i]!;
@@ -42,7 +46,13 @@ export function lookAt(batch: FrameBatch, hasChoices: boolean): Look {
     if (bytes[start] === 0x64 && (bytes[start + 6] !== 0x7b || bytes[start + 8] === 0x65)) return 'special';
     if (bytes[start] === 0x65 && namedSpecially(bytes, start + 'event: '.length)) return 'special';
   }
-  return hasChoices && bytes.includes(FINISH) ? 'special' : 'plain';
+  return hasChoices && bytes.includes(finish) ? 'special' : 'plain';
+}
+
+/** How the stream that begins with `bytes` sets a finish reason: whoever puts a space after its first colon does so after all of them. */
+export function finishAsIn(bytes: Buffer): Buffer {
+  const quote = bytes.indexOf('":');
+  return quote >= 0 && quote < MAX_BEGINNING_BYTES && bytes.indexOf(SPACED, quote) === quote ? SPACED_FINISH : FINISH;
 }
 
 /** Whether an event's name, which begins at `at`, may be `error`, the end of a message or of a response: a few bytes tell. */
@@ -63,17 +73,17 @@ function namedSpecially(bytes: Buffer, at: number): boolean {
   }
 }
 
-const ERROR_DATA = /^data: (\{ ?"(?:error|type": ?"error)".*)$/m;
+const ERROR_DATA = /^data: ?(\{ ?"(?:error|type": ?"error)".*)$/m;
 
 /** What one whole event says. `hasChoices`: only then is a finish reason one; elsewhere it is what a client had echoed. */
 export function readEvent(written: string, hasChoices: boolean): EventKind {
   const text = written.includes('\r') ? written.replaceAll(/\r\n?/g, '\n') : written;
-  if (text.startsWith('data: [DONE]') || text.includes('\ndata: [DONE]')) return DONE;
-  const error = /^event: error\ndata: (.*)$/m.exec(text)?.[1] ?? ERROR_DATA.exec(text)?.[1];
+  if (text.startsWith('data: [DONE]') || text.includes('\ndata: [DONE]') || text.startsWith('data:[DONE]')) return DONE;
+  const error = /^event: ?error\ndata: ?(.*)$/m.exec(text)?.[1] ?? ERROR_DATA.exec(text)?.[1];
   if (error !== undefined) return { kind: 'error', ...errorOf(error) };
   const named = NAMED.exec(text);
   if (named) return readNamed(named[1]!, text.slice(named.index + named[0].length));
-  if (!hasChoices || !text.includes('"finish_reason":"')) return TEXT;
+  if (!hasChoices || !(text.includes('"finish_reason":"') || text.includes('"finish_reason": "'))) return TEXT;
   const reasons = finishReasonsIn(read(dataIn(text)));
   if (reasons.length === 0) return TEXT;
   return reasons.includes('abort') ? ABORTED : { kind: 'finish', reason: reasons[0]!, choices: reasons.length };

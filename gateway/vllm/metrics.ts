@@ -1,3 +1,5 @@
+import { eachSample, largest, sum } from './samples.ts';
+
 /** What GET /metrics says about an engine's load and work. */
 export interface EngineFigures {
   /** Summed over the worker's engines, as are all counts here. */
@@ -23,12 +25,6 @@ const FIRST_TOKEN_COUNT = '\nvllm:time_to_first_token_seconds_count';
 const SLEEP_STATE = '\nvllm:engine_sleep_state';
 const STARTED = '\nprocess_start_time_seconds';
 const CACHE_CONFIG = '\nvllm:cache_config_info';
-
-const SPACE = 32;
-const QUOTE = 34;
-const BACKSLASH = 92;
-const OPEN = 123;
-const CLOSE = 125;
 
 /**
  * Reads the few samples that matter out of a Prometheus text page, which is 50 KB and read every half second: without splitting it.
@@ -67,14 +63,6 @@ export function meanFirstTokenMs(page: string): number | null {
   return count === null || seconds === null || count <= 0 ? null : (seconds / count) * 1000;
 }
 
-function sum(page: string, name: string): number | null {
-  let total: number | null = null;
-  eachSample(page, name, (_labels, value) => {
-    total = (total ?? 0) + value;
-  });
-  return total;
-}
-
 function workIn(page: string): number | null {
   let work: number | null = null;
   for (const name of WORK) {
@@ -84,14 +72,6 @@ function workIn(page: string): number | null {
   return work;
 }
 
-function largest(page: string, name: string): number | null {
-  let most: number | null = null;
-  eachSample(page, name, (_labels, value) => {
-    most = Math.max(most ?? 0, value);
-  });
-  return most;
-}
-
 function cacheBytes(page: string): number | null {
   let bytes: number | null = null;
   eachSample(page, CACHE_CONFIG, (labels) => {
@@ -99,42 +79,4 @@ function cacheBytes(page: string): number | null {
     if (written !== undefined) bytes = (bytes ?? 0) + Number(written);
   });
   return bytes;
-}
-
-/** `visit` gets each sample of exactly this name (which begins with the newline before it) whose value is a finite number. */
-function eachSample(page: string, name: string, visit: (labels: string, value: number) => void): void {
-  let afterName = page.startsWith(name.slice(1)) ? name.length - 1 : indexAfter(page, name, 0);
-  while (afterName !== -1) {
-    const next = page.charCodeAt(afterName);
-    if (next === OPEN || next === SPACE) {
-      const afterLabels = next === OPEN ? endOfLabels(page, afterName) : afterName;
-      const value = numberAt(page, afterLabels);
-      if (Number.isFinite(value)) visit(page.slice(afterName, afterLabels), value);
-    }
-    afterName = indexAfter(page, name, afterName);
-  }
-}
-
-function indexAfter(page: string, name: string, from: number): number {
-  const at = page.indexOf(name, from);
-  return at === -1 ? -1 : at + name.length;
-}
-
-/** The index after the closing brace; a brace inside a label's value does not close. */
-function endOfLabels(page: string, open: number): number {
-  let quoted = false;
-  for (let i = open + 1; i < page.length; i += 1) {
-    const char = page.charCodeAt(i);
-    if (char === BACKSLASH) i += 1;
-    else if (char === QUOTE) quoted = !quoted;
-    else if (char === CLOSE && !quoted) return i + 1;
-  }
-  return page.length;
-}
-
-/** The number that begins after one space; NaN when there is none. A timestamp may follow it. */
-function numberAt(page: string, space: number): number {
-  let end = space + 1;
-  while (end < page.length && page.charCodeAt(end) > SPACE) end += 1;
-  return end === space + 1 ? Number.NaN : Number(page.slice(space + 1, end));
 }

@@ -1,12 +1,13 @@
 import { shortageOf } from '../core/transport.ts';
 
 /**
- * What a small request to a vLLM showed.
+ * What a small request to a server showed.
  * answered: the server lives · dead: the server says that its engine is gone (503) · refused: nobody listens there
  * missed: no answer in time, or a broken one · unseen: we could not look, for want of something of our own
  * asleep, paused: it lives, and was told to take up no request until it is woken or resumed · stopping: it lives, and is about to end
+ * loading: it lives, and its model is not there yet (vLLM does not listen until it is)
  */
-export type Sight = 'answered' | 'dead' | 'refused' | 'missed' | 'unseen' | 'asleep' | 'paused' | 'stopping';
+export type Sight = 'answered' | 'dead' | 'refused' | 'missed' | 'unseen' | 'asleep' | 'paused' | 'stopping' | 'loading';
 
 export function sightOfStatus(status: number): Sight {
   return status === 503 ? 'dead' : 'answered';

@@ -1,12 +1,14 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import type { WorkerTransport } from '../core/transport.ts';
-import type { Worker, WorkerLife, WorkerLoad, WorkerView } from '../core/worker.ts';
+import type { Pace, Worker, WorkerLife, WorkerLoad, WorkerView } from '../core/worker.ts';
 
 /** Where a worker is: all that a transport needs to know. */
 export interface TransportTarget {
   readonly id: string;
   /** http(s)://host:port, no trailing slash. */
   readonly url: string;
+  /** As in the worker's view. */
+  readonly apiPath?: string;
   /** Sent to the worker as a bearer token; never shown. */
   readonly apiKey: string | null;
 }
@@ -29,6 +31,7 @@ export class DirectoryWorker implements Worker {
   inFlight = 0;
   unanswered = 0;
   life: WorkerLife | null;
+  pace: Pace | null = null;
 
   readonly #options: DirectoryWorkerOptions;
   #apiKey: string | null;
@@ -51,7 +54,8 @@ export class DirectoryWorker implements Worker {
   get transport(): WorkerTransport {
     if (!this.#transport) {
       const { view } = this;
-      this.#transport = this.#options.createTransport({ id: view.id, url: view.url, apiKey: this.#apiKey });
+      const place = view.apiPath === undefined ? {} : { apiPath: view.apiPath };
+      this.#transport = this.#options.createTransport({ id: view.id, url: view.url, apiKey: this.#apiKey, ...place });
       // A call that had picked the worker just before it left still gets its answer.
       if (this.#left) this.#retire(this.#transport);
     }
@@ -62,7 +66,7 @@ export class DirectoryWorker implements Worker {
   update(view: WorkerView, apiKey: string | null): void {
     const before = this.view;
     const isAnother = view.uid !== undefined && before.uid !== undefined && view.uid !== before.uid;
-    const moved = view.url !== before.url || apiKey !== this.#apiKey || isAnother;
+    const moved = view.url !== before.url || view.apiPath !== before.apiPath || apiKey !== this.#apiKey || isAnother;
     const restarted = isAnother || view.url !== before.url || view.pid !== before.pid || view.startedAtMs !== before.startedAtMs;
     if (moved && this.#transport) {
       this.#retire(this.#transport);

@@ -55,10 +55,11 @@ export function startListedSource({ clock, directory, workers, onKept, drained =
     listed = new Map();
     const fresh: ListedWorker[] = [];
     for (const listing of listings) {
-      const address = addressOf(listing.url, listed);
+      const address = addressOf(listing, listed);
       const { id } = address;
       const known = before.get(id) ?? outgoing.takeBack(id);
-      if (known && known.view.url === address.url && !known.isAnother(listing)) {
+      const isThere = known?.view.url === address.url && known.view.apiPath === address.apiPath;
+      if (known && isThere && !known.isAnother(listing)) {
         before.delete(id);
         if (known.relist(listing)) fresh.push(known);
         listed.set(id, known);

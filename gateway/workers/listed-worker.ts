@@ -1,9 +1,10 @@
 import { backOffMs } from '../core/back-off.ts';
 import type { Clock, Timer } from '../core/clock.ts';
-import { MAIN_GROUP, type WorkerView } from '../core/worker.ts';
+import { baseUrlOf, MAIN_GROUP, type WorkerView } from '../core/worker.ts';
+import { adapterOf } from '../engines/adapters.ts';
 import type { Sight } from '../vllm/sight.ts';
-import { listedFailure, troubleOf } from './listed-failure.ts';
-import { type Finding, type GetPage, lookAt, modelNamed } from './look.ts';
+import { listedAmiss, listedFailure, troubleOf } from './listed-failure.ts';
+import { type Finding, type GetPage, lookAt, modelNamed, type Unwell } from './look.ts';
 import { isAnother, type ListedAddress, type WorkerListing } from './worker-listing.ts';
 
 interface ListedWorkerOptions {
@@ -18,17 +19,13 @@ interface ListedWorkerOptions {
 /** In a row. vLLM's own node supervisor goes by the same number. */
 const MISSES_TO_LOSE = 3;
 /** What needs to be seen but once. */
-const AT_ONCE: ReadonlySet<Sight> = new Set(['dead', 'refused', 'asleep', 'paused', 'stopping']);
+const AT_ONCE: ReadonlySet<Sight> = new Set(['dead', 'refused', 'asleep', 'paused', 'stopping', 'loading']);
 const RETRY = { firstMs: 500, longestMs: 5000 };
-/** While the worker is ready the scraper sees a crash sooner; a look finds a dead engine behind a living front, and new models. */
-const READY_LOOK_MS = 5000;
 /** How often a worker that drains is asked whether its last call has ended. */
 const EMPTY_LOOK_MS = 200;
 
 /** How long one that is about to end is left alone where nothing tells its next life from this one. */
 const STOPPING_MS = 30_000;
-
-type Unwell = Extract<Finding, { kind: 'unwell' }>;
 
 /** A worker that someone else runs: `starting` until it answers well, and again when it stops doing so. */
 export class ListedWorker {
@@ -54,6 +51,8 @@ export class ListedWorker {
   /** Until when it is not asked again after it said that it is about to end, unless it has ended; null while it has not said so. */
   #stoppingUntil: number | null = null;
   #tellsPause = true;
+  /** Which engine it is has been found out, in this life of it. */
+  #isKnown = false;
   #emptying: Timer | null = null;
 
   constructor(address: ListedAddress, listing: WorkerListing, options: ListedWorkerOptions) {
@@ -104,13 +103,14 @@ export class ListedWorker {
 
   /** Takes over a line that names the same worker, which stays as ready as it is. @returns whether the line says anything new */
   relist(listing: WorkerListing): boolean {
-    const { apiKey, models, maxNumSeqs, scheduling, group } = this.#listing;
+    const { apiKey, models, maxNumSeqs, scheduling, group, engine } = this.#listing;
     const sameModels = JSON.stringify(listing.models) === JSON.stringify(models);
-    const sameEngine = listing.maxNumSeqs === maxNumSeqs && listing.scheduling === scheduling;
+    const sameEngine = listing.maxNumSeqs === maxNumSeqs && listing.scheduling === scheduling && listing.engine === engine;
     const sameFinding = listing.source === this.#listing.source && (listing.isEnding ?? false) === this.#isEnding;
     if (listing.apiKey === apiKey && sameEngine && sameModels && listing.group === group && sameFinding) return false;
     this.#listing = listing;
     this.apiKey = listing.apiKey;
+    this.#isKnown = this.#isKnown && listing.engine === engine;
     if ((listing.isEnding ?? false) !== this.#isEnding) this.#setEnding(!this.#isEnding);
     const { source: _, ...view } = this.view;
     this.view = listing.source === undefined ? view : { ...view, source: listing.source };
@@ -182,7 +182,9 @@ export class ListedWorker {
     this.#looking = true;
     const ready = this.view.state === 'ready';
     const { version } = this;
-    const finding = await lookAt(this.#options.get, { models: listing.models, version, ready, tellsPause: this.#tellsPause });
+    const { models, engine = 'auto' } = listing;
+    const found = this.#isKnown ? (this.view.engine ?? 'vllm') : null;
+    const finding = await lookAt(this.#options.get, { models, engine, found, version, ready, tellsPause: this.#tellsPause });
     this.#looking = false;
     if (this.#closed) return;
     // The list was reloaded meanwhile: the finding answers a question that is no longer asked.
@@ -204,9 +206,10 @@ export class ListedWorker {
     return AT_ONCE.has(sight) || misses >= MISSES_TO_LOSE;
   }
 
-  #foundWell({ models, version, engine, startedAt, tellsPause }: Extract<Finding, { kind: 'well' }>): void {
+  #foundWell({ models, version, engine, startedAt, tellsPause, amiss }: Extract<Finding, { kind: 'well' }>): void {
     this.#missedLooks = 0;
     this.#tellsPause = tellsPause;
+    this.#isKnown = true;
     if (this.#stoppingUntil !== null) {
       const isNew =
         startedAt !== null && this.#startedAt !== null ? startedAt !== this.#startedAt : this.#options.clock.now() >= this.#stoppingUntil;
@@ -216,13 +219,16 @@ export class ListedWorker {
     this.#startedAt = startedAt ?? this.#startedAt;
     this.version = version;
     const found = this.#isHeld || this.#isEnding ? {} : ({ state: 'ready', stage: 'ready' } as const);
-    this.#show({ ...this.view, ...found, models, engine });
+    const about = amiss ? listedAmiss(baseUrlOf(this.view), amiss, this.#options.clock.wall()) : null;
+    const lastFailure = about !== null && about.message !== this.view.lastFailure?.message ? about : this.view.lastFailure;
+    this.#show({ ...this.view, ...found, models, engine, engineVersion: version, lastFailure });
   }
 
   #lost(finding: Unwell): void {
-    const lastFailure = listedFailure(this.view.url, 'serving', finding, this.#options.clock.wall());
+    const lastFailure = listedFailure(baseUrlOf(this.view), 'serving', finding, this.#options.clock.wall());
     this.version = null;
     this.#tellsPause = true;
+    this.#isKnown = false;
     this.#missedScrapes = 0;
     this.#retries = 0;
     this.#show({ ...this.view, state: 'starting', stage: null, lastFailure });
@@ -235,8 +241,9 @@ export class ListedWorker {
       this.#stoppingUntil = null;
       this.#startedAt = null;
       this.#tellsPause = true;
+      this.#isKnown = false;
     }
-    const lastFailure = listedFailure(this.view.url, 'starting', finding, this.#options.clock.wall());
+    const lastFailure = listedFailure(baseUrlOf(this.view), 'starting', finding, this.#options.clock.wall());
     if (lastFailure.message !== this.view.lastFailure?.message) this.#show({ ...this.view, lastFailure });
   }
 
@@ -249,7 +256,8 @@ export class ListedWorker {
     if (this.#closed || this.#looking) return;
     this.#timer?.cancel();
     const ready = this.view.state === 'ready';
-    const ms = ready ? READY_LOOK_MS : backOffMs(RETRY, this.#retries);
+    // The scraper sees a crash sooner; a look finds a dead engine behind a living front, and new models.
+    const ms = ready ? adapterOf(this.view).lookMs : backOffMs(RETRY, this.#retries);
     this.#timer = this.#options.clock.after(ms, () => this.lookNow());
     this.#retries = ready ? 0 : this.#retries + 1;
   }

@@ -1,10 +1,14 @@
+import { ADAPTERS } from '../engines/adapters.ts';
+import type { EngineAdapter } from '../engines/adapter.ts';
+import { type EngineKind, type ModelPage, readModelPage } from '../engines/model-page.ts';
 import type { ServedModel } from '../core/worker.ts';
-import { readModels, readPaused, readVersion } from '../vllm/answers.ts';
+import { readPaused, readVersion } from '../vllm/answers.ts';
 import { isAsleep, processStart } from '../vllm/metrics.ts';
-import { type Sight, sightOfFailure, sightOfStatus } from '../vllm/sight.ts';
+import { type Sight, sightOfFailure } from '../vllm/sight.ts';
 import { type Unreached, whyUnreached } from '../vllm/unreached.ts';
 import { engineOf } from '../vllm/version.ts';
 import { troubleOf } from './listed-failure.ts';
+import { type Amiss, wrongEngine, wrongModels } from './listed-amiss.ts';
 
 /** WorkerTransport.get. */
 export type GetPage = (path: string, timeoutMs: number) => Promise<{ status: number; body: string }>;
@@ -15,50 +19,117 @@ export type Finding =
       readonly kind: 'well';
       readonly models: readonly ServedModel[];
       readonly version: string | null;
+      /** As `WorkerView.engine`. */
       readonly engine: string | null;
       /** As `processStart`; null where that was not asked for as well. */
       readonly startedAt: number | null;
       /** Whether it says whether it is paused. */
       readonly tellsPause: boolean;
+      /** It serves, and its line in the settings says something else of it. */
+      readonly amiss?: Amiss;
     }
-  | { readonly kind: 'unwell'; readonly sight: Sight; readonly message: string; readonly why?: Unreached };
+  | Unwell;
+
+export interface Unwell {
+  readonly kind: 'unwell';
+  readonly sight: Sight;
+  readonly message: string;
+  readonly why?: Unreached;
+}
 
 const TIMEOUT_MS = 5000;
+const MODELS = '/v1/models';
 const TROUBLE: Partial<Record<Sight, string>> = {
   refused: 'refuses connections',
   unseen: 'could not be asked: this process can open no more connections',
+  loading: troubleOf('loading'),
 };
 
-interface Known {
+export interface Known {
   readonly models: readonly string[] | null;
+  /** As its line in the settings says; auto: as it is found to be. */
+  readonly engine: EngineKind | 'auto';
+  /** What it was found to be when it was last seen well; null: it has yet to be found out. */
+  readonly found: string | null;
   readonly version: string | null;
   /** Its metrics are read anyway. */
   readonly ready: boolean;
   readonly tellsPause: boolean;
 }
 
+/** A page, or why there is none. */
+type Asked = { readonly kind: 'page'; readonly status: number; readonly page: string } | Unwell;
+
 /**
  * Asks a worker whether it is well and takes requests up, what it serves (unless `known.models` says so) and its version (unless known).
- * Never throws.
+ * Which engine it is follows from who it says its models are owned by, unless the settings say so: that page is asked for first, since a
+ * gateway of somebody's own may ask all that stand behind it when it is asked how it is. Never throws.
  */
 export async function lookAt(get: GetPage, known: Known): Promise<Finding> {
-  const health = await ask(get, '/health');
-  if (health.kind === 'unwell') return health;
-  const metrics = known.ready ? null : await ask(get, '/metrics');
-  const page = metrics?.kind === 'page' ? metrics.page : '';
-  if (isAsleep(page)) return { kind: 'unwell', sight: 'asleep', message: troubleOf('asleep') };
-  // Only a server in development mode can be paused, or asked about it.
-  const paused = known.tellsPause ? await askPaused(get) : null;
-  if (paused) return { kind: 'unwell', sight: 'paused', message: troubleOf('paused') };
-  let models = known.models?.map(modelNamed);
-  if (!models) {
-    const list = await ask(get, '/v1/models');
-    if (list.kind === 'unwell') return list;
-    models = [...readModels(list.page)];
-    if (models.length === 0) return { kind: 'unwell', sight: 'answered', message: 'names no models at /v1/models' };
+  const isStrange = !known.ready || known.found === null;
+  const list = isStrange ? await ask(get, MODELS, TIMEOUT_MS) : null;
+  if (list?.kind === 'unwell') return list;
+  const own = list?.status === 200 ? readModelPage(list.page) : null;
+  const told = known.engine === 'auto' ? null : known.engine;
+  const kind = told ?? kindNamed(known.found) ?? (await kindOf(get, own));
+  const finding = await lookBy(ADAPTERS[kind], get, known, list);
+  const amiss = finding.kind === 'well' && told !== null && own !== null && own.kind !== null && own.kind !== told;
+  if (amiss) return { ...finding, amiss: wrongEngine(ADAPTERS[told], ADAPTERS[own.kind!], false) };
+  // What lists models serves them, whatever it was taken for.
+  if (finding.kind === 'well' || finding.sight !== 'answered' || own === null || own.models.length === 0) return finding;
+  const other = own.kind !== null && own.kind !== kind ? own.kind : 'openai';
+  if (other === kind) return finding;
+  const second = await lookBy(ADAPTERS[other], get, known, list);
+  if (second.kind !== 'well') return finding;
+  return told === null ? second : { ...second, amiss: wrongEngine(ADAPTERS[told], ADAPTERS[other], true) };
+}
+
+/** The simulated engine is asked as vLLM is. */
+function kindNamed(engine: string | null): EngineKind | null {
+  if (engine === 'sim') return 'vllm';
+  return engine !== null && Object.hasOwn(ADAPTERS, engine) ? (engine as EngineKind) : null;
+}
+
+/** An owner that nobody here knows is a service's, unless it tells a version where vLLM does. */
+async function kindOf(get: GetPage, own: ModelPage | null): Promise<EngineKind> {
+  if (own === null || own.models.length === 0 || own.owners.length === 0) return 'vllm';
+  if (own.kind !== null) return own.kind;
+  const version = await ask(get, '/version', TIMEOUT_MS);
+  return version.kind === 'page' && version.status === 200 && readVersion(version.page) !== null ? 'vllm' : 'openai';
+}
+
+async function lookBy(adapter: EngineAdapter, get: GetPage, known: Known, asked: Asked | null): Promise<Finding> {
+  const { health } = adapter;
+  const isVllm = adapter.kind === 'vllm';
+  const list = asked?.kind === 'page' && asked.status === 200 ? asked : null;
+  const answer = health.path === MODELS && asked !== null ? asked : await ask(get, health.path, health.timeoutMs);
+  if (answer.kind === 'unwell') return answer;
+  if (answer.status !== 200) {
+    const sight = health.sightOf(answer.status, answer.page, known.ready);
+    if (sight !== null) return unwell(sight, TROUBLE[sight] ?? `answers ${health.path} with status ${answer.status}`);
   }
-  const version = known.version ?? (await askVersion(get));
-  return { kind: 'well', models, version, engine: engineOf(version), startedAt: processStart(page), tellsPause: paused !== null };
+  const metrics = known.ready || !isVllm ? null : await ask(get, '/metrics', TIMEOUT_MS);
+  const page = metrics?.kind === 'page' && metrics.status === 200 ? metrics.page : '';
+  if (isAsleep(page)) return unwell('asleep', troubleOf('asleep'));
+  // Only a server in development mode can be paused, or asked about it.
+  const paused = known.tellsPause && isVllm ? await askPaused(get) : null;
+  if (paused) return unwell('paused', troubleOf('paused'));
+
+  let models = known.models?.map(modelNamed);
+  const own = list && readModelPage(list.page);
+  if (!models) {
+    const found = own ?? (await askModels(get, health.path === MODELS ? answer : null));
+    if ('kind' in found && found.kind === 'unwell') return found;
+    models = [...(found as ModelPage).models];
+    if (models.length === 0) return unwell('answered', `names no models at ${MODELS}`);
+  }
+  const version = known.version ?? (adapter.version ? await askVersion(get, adapter.version) : null);
+  const amiss = known.models && own && (isVllm || adapter.kind === 'openai') ? wrongModels(known.models, own.models) : null;
+  return {
+    ...{ kind: 'well', models, version, engine: isVllm ? engineOf(version) : adapter.kind },
+    ...{ startedAt: processStart(page), tellsPause: paused !== null },
+    ...(amiss !== null && { amiss }),
+  };
 }
 
 /** A model of which only the name is known. */
@@ -66,26 +137,36 @@ export function modelNamed(id: string): ServedModel {
   return { id, root: null, parent: null, maxModelLen: null };
 }
 
-async function ask(get: GetPage, path: string): Promise<{ kind: 'page'; page: string } | Extract<Finding, { kind: 'unwell' }>> {
+async function askModels(get: GetPage, answer: Asked | null): Promise<ModelPage | Unwell> {
+  const list = answer ?? (await ask(get, MODELS, TIMEOUT_MS));
+  if (list.kind === 'unwell') return list;
+  if (list.status !== 200) return unwell(list.status === 503 ? 'dead' : 'answered', `answers ${MODELS} with status ${list.status}`);
+  return readModelPage(list.page) ?? { models: [], kind: null, owners: [] };
+}
+
+async function ask(get: GetPage, path: string, timeoutMs: number): Promise<Asked> {
   try {
-    const { status, body } = await get(path, TIMEOUT_MS);
-    if (status === 200) return { kind: 'page', page: body };
-    return { kind: 'unwell', sight: sightOfStatus(status), message: `answers ${path} with status ${status}` };
+    const { status, body } = await get(path, timeoutMs);
+    return { kind: 'page', status, page: body };
   } catch (error) {
     const sight = sightOfFailure(error);
     const why = sight === 'missed' ? whyUnreached(error) : null;
     if (why) return { kind: 'unwell', sight, message: why.message, why };
-    return { kind: 'unwell', sight, message: TROUBLE[sight] ?? `does not answer ${path}` };
+    return unwell(sight, TROUBLE[sight] ?? `does not answer ${path}`);
   }
 }
 
+function unwell(sight: Sight, message: string): Unwell {
+  return { kind: 'unwell', sight, message };
+}
+
 async function askPaused(get: GetPage): Promise<boolean | null> {
-  const answer = await ask(get, '/is_paused');
-  return answer.kind === 'page' ? readPaused(answer.page) : null;
+  const answer = await ask(get, '/is_paused', TIMEOUT_MS);
+  return answer.kind === 'page' && answer.status === 200 ? readPaused(answer.page) : null;
 }
 
 /** Nice to know, no condition: a server that will not tell is as welcome. */
-async function askVersion(get: GetPage): Promise<string | null> {
-  const answer = await ask(get, '/version');
-  return answer.kind === 'page' ? readVersion(answer.page) : null;
+async function askVersion(get: GetPage, { path, read }: NonNullable<EngineAdapter['version']>): Promise<string | null> {
+  const answer = await ask(get, path, TIMEOUT_MS);
+  return answer.kind === 'page' && answer.status === 200 ? read(answer.page) : null;
 }

@@ -1,8 +1,11 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import type { Worker, WorkerDirectory } from '../core/worker.ts';
 import { Doubt } from './doubt.ts';
-import { isAsleep, processStart, readMetrics } from '../vllm/metrics.ts';
-import { type Sight, sightOfFailure, sightOfStatus } from '../vllm/sight.ts';
+import { adapterOf } from '../engines/adapters.ts';
+import { LoadSource } from '../engines/load-source.ts';
+import { EnginePace, PaceFloor } from '../engines/pace.ts';
+import { isAsleep, processStart } from '../vllm/metrics.ts';
+import { type Sight, sightOfFailure } from '../vllm/sight.ts';
 import { StaleGauges } from './stale-gauges.ts';
 import type { WorkerSource } from './worker-source.ts';
 
@@ -20,8 +23,6 @@ export interface Scraper {
   close(): void;
 }
 
-/** A vLLM that is busy answers late, and a late figure is still worth having. */
-const TIMEOUT_MS = 2000;
 /** So long after the one before, a scrape says nothing about the time in between: scrapes have failed. */
 const BLIND_MS = 10_000;
 /** Successive multiples of this number, modulo one, spread evenly whatever their number. */
@@ -30,6 +31,7 @@ const GOLDEN_RATIO = 0.618_033_988_75;
 /** One worker that is scraped again and again, one scrape at a time. */
 interface Round {
   readonly gauges: StaleGauges;
+  readonly source: LoadSource;
   /** null: it is not asked. */
   readonly doubt: Doubt | null;
   /** As the last page said. A long prompt is read in many steps, of which nothing else tells. */
@@ -41,6 +43,7 @@ interface Round {
 /** Reads the metrics of every worker that its source calls worth it into `worker.load`, and tells the source what it saw. */
 export function startScraper({ clock, directory, source, intervalMs, asksTokens = false }: ScraperOptions): Scraper {
   const rounds = new Map<Worker, Round>();
+  const floor = new PaceFloor();
   let started = 0;
 
   function follow(): void {
@@ -52,6 +55,7 @@ export function startScraper({ clock, directory, source, intervalMs, asksTokens 
   function start(worker: Worker): void {
     const round: Round = {
       gauges: new StaleGauges(),
+      source: new LoadSource(),
       doubt: asksTokens ? new Doubt(clock, worker) : null,
       kvUsage: 0,
       timer: null,
@@ -60,6 +64,7 @@ export function startScraper({ clock, directory, source, intervalMs, asksTokens 
     rounds.set(worker, round);
     // The worker may have been away for long: what it did meanwhile is not known.
     worker.load.workedAt = null;
+    if (round.source.pageOf(adapterOf(worker.view)) === null) judge(worker, false);
     const offset = ((started * GOLDEN_RATIO) % 1) * intervalMs();
     started += 1;
     round.timer = clock.after(offset, () => void run(worker, round));
@@ -84,14 +89,25 @@ export function startScraper({ clock, directory, source, intervalMs, asksTokens 
     round.timer = clock.after(interval - ((clock.now() - startedAt) % interval), () => void run(worker, round));
   }
 
+  /** What tells no load is judged by how it answers. */
+  function judge(worker: Worker, told: boolean): void {
+    if (told) worker.pace = null;
+    else if (worker.load.scrapedAt === null) worker.pace ??= new EnginePace(floor);
+  }
+
   async function scrape(worker: Worker, round: Round): Promise<Sight> {
     const { load } = worker;
     const { inFlight, unanswered, life } = worker;
     const askedAt = clock.now();
+    const adapter = adapterOf(worker.view);
+    const page = round.source.pageOf(adapter);
+    if (page === null) judge(worker, false);
+    if (page === null || (page.whileBusy && inFlight === 0)) return 'unseen';
     try {
       const transport = worker.transport;
-      const { status, body } = await transport.get('/metrics', TIMEOUT_MS);
-      const figures = status === 200 ? readMetrics(body) : null;
+      const { status, body } = await transport.get(page.path, page.timeoutMs);
+      const figures = round.source.read(page, status, body);
+      judge(worker, figures !== null);
       // A worker that was restarted meanwhile has another transport: the page is its predecessor's.
       if (figures && !round.stopped && worker.transport === transport) {
         const now = clock.now();
@@ -109,9 +125,11 @@ export function startScraper({ clock, directory, source, intervalMs, asksTokens 
         round.doubt?.looked(moved);
       }
       // A page asked for before it was woken, or before that was known, says nothing of now.
-      return figures && worker.life === life && isAsleep(body) ? 'asleep' : sightOfStatus(status);
+      if (figures) return worker.life === life && isAsleep(body) ? 'asleep' : 'answered';
+      return status === 200 ? 'answered' : round.source.sightOf(adapter, status, body);
     } catch (error) {
-      return sightOfFailure(error);
+      const sight = sightOfFailure(error);
+      return sight === 'missed' && !page.isWitness ? 'unseen' : sight;
     }
   }
 

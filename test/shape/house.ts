@@ -52,6 +52,12 @@ export const ROOMS: readonly Room[] = [
   },
   { path: 'gateway/link', idea: 'what gateway and supervisor say to each other', knows: ['gateway/core', 'gateway/config/schema'] },
   { path: 'gateway/vllm', idea: 'the one reader of what a vLLM says, for both sides', knows: ['gateway/core'] },
+  {
+    path: 'gateway/engines',
+    idea: 'how each kind of engine is asked, what it can do, and what it means by what it says',
+    knows: ['gateway/config/schema/values', 'gateway/core', 'gateway/vllm'],
+    shuns: HTTP,
+  },
   { path: 'gateway/openai', idea: 'wire shapes of the API; no server and no client', knows: ['gateway/core'], shuns: HTTP },
   {
     path: 'gateway/state/store',
@@ -145,7 +151,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/policies/relay',
     idea: 'one attempt at one worker',
-    knows: ['gateway/core', 'gateway/core/pools', 'gateway/openai', 'gateway/vllm'],
+    knows: ['gateway/core', 'gateway/core/pools', 'gateway/engines', 'gateway/openai'],
     shuns: HTTP,
   },
   {
@@ -178,6 +184,7 @@ export const ROOMS: readonly Room[] = [
     knows: [
       'gateway/core',
       'gateway/core/bag',
+      'gateway/engines',
       'gateway/policies/capacity',
       'gateway/policies/lost',
       'gateway/policies/relay',
@@ -202,7 +209,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/workers',
     idea: 'which workers there are: listed, supervised, scraped',
-    knows: ['gateway/core', 'gateway/core/pools', 'gateway/link', 'gateway/vllm'],
+    knows: ['gateway/config/schema/values', 'gateway/core', 'gateway/core/pools', 'gateway/engines', 'gateway/link', 'gateway/vllm'],
   },
   {
     path: 'gateway/discovery/kubernetes',
@@ -268,6 +275,7 @@ export const ROOMS: readonly Room[] = [
     idea: 'the policies in their order',
     knows: [
       'gateway/core',
+      'gateway/engines',
       'gateway/policies',
       'gateway/policies/admission',
       'gateway/policies/capacity',

@@ -30,7 +30,7 @@ const PROMISED = `
   gpu_lease{gpu} gpu_lease_left_seconds{gpu}
   traces_total{kept} spans_exported_total spans_lost_total{reason}
   shutdown_duration_seconds config_last_reload_successful event_loop_delay_seconds
-  build_info{version,node} model_info{model,model_size,dtype,quantization,gpu,tp,pp,profile,tuning}
+  build_info{version,node} worker_info{worker,engine,version} model_info{model,model_size,dtype,quantization,gpu,tp,pp,profile,tuning}
 `
   .trim()
   .split(/\s+/);

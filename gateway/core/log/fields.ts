@@ -83,6 +83,7 @@ const LOG_FIELDS = [
   'profile',
   'tuning',
   'engine',
+  'engine_version',
   'gpu',
   'holder',
   'until',

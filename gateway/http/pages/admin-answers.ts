@@ -94,9 +94,13 @@ export interface WorkerStatus {
   readonly stage: WorkerStage | null;
   readonly pid: number | null;
   readonly port: number | null;
+  /** As in the settings, where it is listed. */
   readonly url: string;
   /** What found it; null: the settings name it, or our supervisor launched it. */
   readonly source: string | null;
+  /** Which engine it is (`workers[].engine`; sim: the simulated one), and its version; null where nobody has said. */
+  readonly engine: string | null;
+  readonly engine_version: string | null;
   readonly uptime_seconds: number | null;
   readonly restarts: number;
   readonly percent: number | null;

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.ts';
 import type { GpuView, SupervisedModel, SupervisorLink, SupervisorSnapshot, SwapView } from '../../link/snapshot.ts';
-import type { ModelEntry, Worker, WorkerDirectory, WorkerFailure } from '../../core/worker.ts';
+import { baseUrlOf, type ModelEntry, type Worker, type WorkerDirectory, type WorkerFailure } from '../../core/worker.ts';
 import type { SourceState } from '../../core/discovery.ts';
 import { leaseStatus } from './lease-status.ts';
 import type { AdminStatus, GpuStatus, ModelStatus, SourceStatus, SupervisorStatus, SwapStatus, WorkerStatus } from './admin-answers.ts';
@@ -94,8 +94,10 @@ function workerStatus({ id, view, load, inFlight }: Worker, gpus: readonly GpuVi
     stage: view.stage,
     pid: view.pid,
     port: view.port,
-    url: view.url,
+    url: baseUrlOf(view),
     source: view.source ?? null,
+    engine: view.engine,
+    engine_version: view.engineVersion ?? null,
     uptime_seconds: startedAtMs === null ? null : Math.max(0, Math.round((clock.wall() - startedAtMs) / 1000)),
     restarts: view.restarts,
     percent: view.percent ?? null,

@@ -49,6 +49,7 @@ const WHY: Readonly<Record<string, string>> = {
   asleep: 'Its worker was put to sleep, and is not awake yet.',
   paused: 'Its worker was paused, and is not resumed yet.',
   stopping: 'Its worker is being shut down and takes no new requests.',
+  loading: 'Its worker is loading its model.',
 };
 
 function whyUnwell(workers: readonly Worker[]): string {

@@ -87,6 +87,8 @@ export class AttemptBooks implements AttemptObserver {
     this.#heard();
     this.#noteAnswer();
     this.#call.journey.phase = 'stream';
+    const { pace } = this.#worker;
+    if (pace && this.#call.peek.stream) pace.answered(this.#attempt.firstByteAt! - this.#attempt.sentAt!, this.#learners.clock.now());
     // A probe's question is whether the worker answers at all; its whole answer may take minutes.
     if (this.#isProbe) this.#permit.succeeded(this.#learners.clock.now());
   }
@@ -128,6 +130,7 @@ export class AttemptBooks implements AttemptObserver {
       suspects.clear(bytes);
     } else if (verdict.kind === 'neutral' || (verdict.doubtful && !blame.isWorkers(id, bytes, now))) this.#permit.neutral();
     else this.#permit.failed(now, verdict.reason, verdict.doubtful);
+    this.#worker.pace?.ended(verdict.kind === 'failure' || this.#attempt.failure === 'busy', now);
     events.attemptEnded(this.#call, this.#attempt);
     this.#heir?.countIn(this.#attempt);
   }

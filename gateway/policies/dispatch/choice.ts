@@ -1,6 +1,7 @@
 import type { Call } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Worker, WorkerDirectory } from '../../core/worker.ts';
+import { ableWorkers, unableError } from '../../engines/abilities.ts';
 import { fittingWorkers } from '../capacity/large-requests.ts';
 import { noWorkerError } from '../capacity/no-worker.ts';
 import { pressureOf, type PressureSettings } from '../capacity/pressure.ts';
@@ -52,6 +53,10 @@ export function filters(
     {
       keep: (workers, { call }) => (call.only === null ? workers : workers.filter(({ id }) => id === call.only!.worker)),
       refusal: (_, { call }) => new GatewayError('no_worker', `The worker that has what ${call.route.path} asks for is not ready.`),
+    },
+    {
+      keep: (workers, { call }) => ableWorkers(workers, call),
+      refusal: (before, { call }) => unableError(before, call),
     },
     {
       keep: (workers, { call }) => willingWorkers(workers, call),

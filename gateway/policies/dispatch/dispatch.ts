@@ -6,6 +6,7 @@ import type { SessionFigures } from '../../core/events.ts';
 import type { Reply } from '../../core/reply.ts';
 import type { UpstreamRequest } from '../../core/transport.ts';
 import type { Worker } from '../../core/worker.ts';
+import { adapterOf } from '../../engines/adapters.ts';
 import { Losses, LostError } from '../lost/loss.ts';
 import type { AttemptResult } from '../relay/attempt-result.ts';
 import { bodyFor } from '../relay/engine-priority.ts';
@@ -263,9 +264,10 @@ export class Dispatch {
     if (call.trace !== null) headers['traceparent'] = call.trace.beginAttempt(this.#context.clock.now());
     if (route.stored) return { method: route.stored, path: call.only?.target ?? route.path, headers, body: null };
     headers['content-type'] = body.contentType;
+    const path = adapterOf(worker.view).routes?.get(route.path) ?? route.path;
     const own = bodyFor(call, worker, namedBody(call, worker, this.#context.directory));
     const sent = resumption === null ? own : { bytes: resumption.bodyFor(worker, own.bytes) };
-    return { method: 'POST', path: route.path, headers, body: sent };
+    return { method: 'POST', path, headers, body: sent };
   }
 
   #forgetWorkers(): void {

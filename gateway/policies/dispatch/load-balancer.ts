@@ -17,10 +17,11 @@ const SLOW_START_LEAST = 0.1;
 
 /**
  * How busy a worker is for its size, from what we know ourselves and what was scraped: our own calls, those that others brought, and
- * twice those waiting, since a wait there is a wait for a whole generation.
+ * twice those waiting, since a wait there is a wait for a whole generation. What tells nobody its load is known by how it has answered.
  */
 export function loadScore(worker: Worker, settings: BalancerSettings, now: number): number {
-  return (callsAt(worker) + 1) / weightOf(worker, settings, now);
+  const score = (callsAt(worker) + 1) / weightOf(worker, settings, now);
+  return worker.pace ? score * worker.pace.strain(now) : score;
 }
 
 function callsAt({ load, inFlight }: Worker): number {

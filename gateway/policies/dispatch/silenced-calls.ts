@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Worker } from '../../core/worker.ts';
+import { adapterOf } from '../../engines/adapters.ts';
 import { sightOfFailure } from '../../vllm/sight.ts';
 import type { Held, InHand } from './in-hand.ts';
 
@@ -34,7 +35,7 @@ export class SilencedCalls {
   async #ask(worker: Worker): Promise<void> {
     this.#asking.add(worker.id);
     try {
-      await worker.transport.get('/health', ASK_MS);
+      await worker.transport.get(adapterOf(worker.view).health.path, ASK_MS);
     } catch (error) {
       if (sightOfFailure(error) === 'refused' && this.#silentWorker(worker.id) === worker) this.#end(worker);
     } finally {

@@ -1,6 +1,8 @@
 import type { Call, CallBody } from '../../core/call.ts';
 import type { Worker } from '../../core/worker.ts';
+import { adapterOf } from '../../engines/adapters.ts';
 import { withFieldAtEnd } from '../../openai/field-at-end.ts';
+import { foreignBody } from './foreign-body.ts';
 
 /**
  * Of calls that have time. vLLM begins with the lowest number that waits, and takes 0 where a request has none (vllm/v1/request.py). Started
@@ -30,7 +32,10 @@ const ROUTES: ReadonlySet<string> = new Set([
  * its class, whatever `priority` its client wrote, and any may go behind them. Bytes are added only where the worker would take the call
  * for more urgent than it is; any other body is the call's own, or the one that is given for it.
  */
-export function bodyFor({ body: own, peek, priority, route }: Call, { view }: Worker, body = own): CallBody {
+export function bodyFor(call: Call, { view }: Worker, body = call.body): CallBody {
+  const adapter = adapterOf(view);
+  if (adapter.kind !== 'vllm') return foreignBody(body, call.route, adapter);
+  const { peek, priority, route } = call;
   if (view.scheduling !== 'priority' || !ROUTES.has(route.path)) return body;
   const written = peek.enginePriority ?? 0;
   const least = priority === 'batch' ? BATCH_PRIORITY : 0;

@@ -14,7 +14,8 @@ import type {
 import type { Worker } from '../../core/worker.ts';
 import { type Expected, isExpectedType } from '../../openai/answer-check.ts';
 import { errorEvent } from '../../openai/error-body.ts';
-import { fromWorkerError, tellsEngineDeath, tellsShutdown } from '../../vllm/worker-error.ts';
+import { adapterOf } from '../../engines/adapters.ts';
+import type { ErrorReader } from '../../engines/adapter.ts';
 import type { AttemptObserver, AttemptResult, Underway } from './attempt-result.ts';
 import { ClientBody, type Flow } from './client-body.ts';
 import { SilenceWatch, type SilenceListener, type SilenceSettings } from './silence-watch.ts';
@@ -64,7 +65,8 @@ export function relay(
   observer: AttemptObserver,
 ): Promise<AttemptResult> {
   return new Promise((resolve) => {
-    new Relay(call, attempt, clock, settings, observer, resolve).start(worker, request);
+    const usageAsked = call.body.usageAsked === true && adapterOf(worker.view).asksUsage;
+    new Relay(call, attempt, clock, settings, observer, resolve, usageAsked).start(worker, request);
   });
 }
 
@@ -108,6 +110,7 @@ class Relay implements UpstreamListener, SilenceListener, Underway, Flow {
     settings: RelaySettings,
     observer: AttemptObserver,
     resolve: (result: AttemptResult) => void,
+    usageAsked: boolean,
   ) {
     this.#call = call;
     this.#attempt = attempt;
@@ -116,7 +119,6 @@ class Relay implements UpstreamListener, SilenceListener, Underway, Flow {
     this.#observer = observer;
     this.#resolve = resolve;
     this.#tail = new UsageTail(call.route);
-    const { usageAsked } = call.body;
     this.#reader = new StreamReader(call.route, usageAsked ? call.peek.choices : Infinity);
     this.#usage = usageAsked ? new UsageAsked(attempt.life) : null;
     this.#silence = new SilenceWatch(clock, settings, this);
@@ -225,7 +227,7 @@ class Relay implements UpstreamListener, SilenceListener, Underway, Flow {
 
   /** Before any output: a worker that is well has refused the request so; otherwise it has died. */
   async #onCut(error: GatewayError): Promise<void> {
-    const isWell = await this.#worker!.transport.get('/health', HEALTH_MS).then(
+    const isWell = await this.#worker!.transport.get(adapterOf(this.#worker!.view).health.path, HEALTH_MS).then(
       ({ status }) => status === 200,
       () => false,
     );
@@ -272,7 +274,7 @@ class Relay implements UpstreamListener, SilenceListener, Underway, Flow {
     const head = this.#head!;
     const { journey, route } = this.#call;
     const body = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
-    const judged = judgeWhole(head, body, route);
+    const judged = judgeWhole(head, body, route, this.#errors);
     if (judged.kind === 'bad') return this.#fail(judged.error, judged.cause, judged.verdict);
     this.#attempt.finishReason = judged.finishReason;
     journey.bytesOut += body.length;
@@ -345,9 +347,9 @@ class Relay implements UpstreamListener, SilenceListener, Underway, Flow {
 
   /** vLLM finds some errors of a request only when the stream has begun: they are the client's all the same, or tell that it is busy. */
   #onErrorEvent(body: string, status: number | null): void {
-    const error = status === null ? null : fromWorkerError(status, body, this.#call.route.path);
+    const error = status === null ? null : this.#errors.from(status, body, this.#call.route.path);
     const isBusy = error?.kind === 'worker_busy';
-    if (this.#state === 'waiting' && tellsShutdown(body)) return this.#fail(stopping(), 'stopping', NEUTRAL);
+    if (this.#state === 'waiting' && this.#errors.tellsShutdown(body)) return this.#fail(stopping(), 'stopping', NEUTRAL);
     if (error === null || (!isBusy && error.row.origin !== 'client'))
       return this.#onStreamFailure('The worker failed while it answered.', 'error_event', new Error(body.slice(0, MAX_SAID_CHARS)));
     if (this.#state === 'waiting') this.#fail(error, isBusy ? 'busy' : 'final', NEUTRAL);
@@ -357,7 +359,7 @@ class Relay implements UpstreamListener, SilenceListener, Underway, Flow {
   /** A failure that the worker told in its stream: before the first event went out, another worker may do better. */
   #onStreamFailure(message: string, reason: string, cause?: Error): void {
     const error = new GatewayError('upstream_error', message, { cause });
-    const died = cause !== undefined && tellsEngineDeath(cause.message);
+    const died = cause !== undefined && this.#errors.tellsDeath(cause.message);
     const verdict: Verdict = died ? { kind: 'failure', reason } : { kind: 'failure', reason, doubtful: true };
     if (this.#state === 'waiting') return this.#fail(error, died ? 'died' : 'failed', verdict);
     if (died) this.#observer.onDied(false);
@@ -431,6 +433,11 @@ class Relay implements UpstreamListener, SilenceListener, Underway, Flow {
     if (this.#state !== 'waiting') return;
     // As if it had died, but it did not die of this.
     this.#end(error, 'died', NEUTRAL);
+  }
+
+  /** Asked for only where something went wrong. */
+  get #errors(): ErrorReader {
+    return adapterOf(this.#worker!.view).errors;
   }
 
   #onTimeout(message: string, reason: string): void {

@@ -2,7 +2,7 @@ import type { Route } from '../../core/call.ts';
 import type { FrameBatch } from '../../core/transport.ts';
 import { type CutEvent, EventCutter } from '../../openai/event-cutter.ts';
 import { usageEvent } from '../../openai/ask-usage.ts';
-import { lookAt, readBeginning, readEvent, TEXT, type EventKind } from '../../openai/stream-watch.ts';
+import { finishAsIn, lookAt, readBeginning, readEvent, TEXT, type EventKind } from '../../openai/stream-watch.ts';
 import type { UsageTail } from './usage-tail.ts';
 
 /** One whole event of a stream that is not passed on unseen, and what it says. */
@@ -27,9 +27,15 @@ export class StreamReader {
     this.#usageAfter = usageAfter;
   }
 
+  /** How this stream sets a finish reason; null before its first read. */
+  #finish: Buffer | null = null;
+
   /** 'plain': the chunks are to be passed on as they are. Otherwise the events in them; what is not yet whole is held. */
   read(batch: FrameBatch): 'plain' | SeenEvent[] {
-    const isPlain = this.#cutter === null && this.#finishes < this.#usageAfter && lookAt(batch, this.#hasChoices) === 'plain';
+    const isPlain =
+      this.#cutter === null &&
+      this.#finishes < this.#usageAfter &&
+      lookAt(batch, this.#hasChoices, (this.#finish ??= finishAsIn(batch.bytes))) === 'plain';
     return isPlain ? 'plain' : this.readUnframed(batch);
   }
 

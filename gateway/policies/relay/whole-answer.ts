@@ -6,7 +6,7 @@ import type { UpstreamHead } from '../../core/transport.ts';
 import { looksLikeJson } from '../../openai/answer-check.ts';
 import { isMessageGivenUp, isResponseGivenUp } from '../../openai/given-up.ts';
 import { findFinishReason } from '../../openai/usage.ts';
-import { fromWorkerError, tellsEngineDeath, tellsShutdown } from '../../vllm/worker-error.ts';
+import type { ErrorReader } from '../../engines/adapter.ts';
 
 /** What a worker's answer, read to its end before any of it went out, amounts to. */
 type Judged =
@@ -14,8 +14,8 @@ type Judged =
   | { readonly kind: 'bad'; readonly error: GatewayError; readonly cause: FailureCause; readonly verdict: Verdict };
 
 /** Pure. Only where answers have choices is a finish reason one; elsewhere it is what a client had echoed. */
-export function judgeWhole(head: UpstreamHead, body: Buffer, { path, streamEnd, dialect }: Route): Judged {
-  if (head.status !== 200) return judgeError(body.toString('utf8'), head, path);
+export function judgeWhole(head: UpstreamHead, body: Buffer, { path, streamEnd, dialect }: Route, errors: ErrorReader): Judged {
+  if (head.status !== 200) return judgeError(body.toString('utf8'), head, path, errors);
   if (head.contentType.startsWith('text/event-stream')) {
     return failed(new GatewayError('upstream_disconnected', 'The worker ended the stream before its first event.'), 'incomplete');
   }
@@ -29,13 +29,14 @@ export function judgeWhole(head: UpstreamHead, body: Buffer, { path, streamEnd, 
   return { kind: 'good', finishReason };
 }
 
-function judgeError(text: string, { status, retryAfterMs }: UpstreamHead, path: string): Judged {
-  if (status === 500 && tellsShutdown(text)) return { kind: 'bad', error: stopping(), cause: 'stopping', verdict: { kind: 'neutral' } };
-  const error = fromWorkerError(status, text, path, retryAfterMs);
+function judgeError(text: string, { status, retryAfterMs }: UpstreamHead, path: string, errors: ErrorReader): Judged {
+  if (status === 500 && errors.tellsShutdown(text))
+    return { kind: 'bad', error: stopping(), cause: 'stopping', verdict: { kind: 'neutral' } };
+  const error = errors.from(status, text, path, retryAfterMs);
   if (error.kind === 'worker_busy') return { kind: 'bad', error, cause: 'busy', verdict: { kind: 'neutral' } };
   // A worker that says what is wrong with a request is well.
   if (error.row.origin === 'client') return { kind: 'bad', error, cause: 'final', verdict: { kind: 'success' } };
-  return failed(error, `status_${status}`, tellsEngineDeath(text) ? 'died' : 'failed');
+  return failed(error, `status_${status}`, errors.tellsDeath(text) ? 'died' : 'failed');
 }
 
 function failed(error: GatewayError, reason: string, cause: FailureCause = 'failed'): Judged {

@@ -37,6 +37,7 @@ export function logWorkerChange(log: Log, view: WorkerView, previous: WorkerView
       restarts: view.restarts,
       eta_seconds: view.etaSeconds,
       engine: view.engine,
+      engine_version: view.engineVersion,
       profile: view.profile,
     });
   } else if (view.stage !== previous.stage) {

@@ -106,6 +106,7 @@ export const GAUGES: Readonly<Record<GaugeName, GaugeReader>> = {
   config_last_reload_successful: ({ ledger }, set) => set(ledger.lastReloadOk ? 1 : 0),
   event_loop_delay_seconds: ({ loop }, set) => set(loop.read().p99Ms / MS_PER_SECOND),
   build_info: ({ build }, set) => set(1, build.version, build.nodeVersion),
+  worker_info: eachWorker(({ id, view }, set) => set(1, id, view.engine ?? '', view.engineVersion ?? '')),
   model_info({ directory, supervisor }, set) {
     const snapshot = supervisor();
     for (const worker of directory?.workers() ?? []) for (const labels of modelInfoOf(worker.view, snapshot)) set(1, ...labels);

@@ -442,6 +442,12 @@ export const METRICS = {
     help: '99th percentile of the delay of the event loop over the last one to two minutes.',
   },
   build_info: { kind: 'gauge', across: 'first', labels: ['version', 'node'], help: 'Always 1; the labels say what runs.' },
+  worker_info: {
+    kind: 'gauge',
+    across: 'first',
+    labels: ['worker', 'engine', 'version'],
+    help: 'Always 1; the labels say which engine each worker runs. Empty where unknown.',
+  },
   model_info: {
     kind: 'gauge',
     across: 'first',

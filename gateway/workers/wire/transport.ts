@@ -8,6 +8,7 @@ import {
   type UpstreamRequest,
   type WorkerTransport,
 } from '../../core/transport.ts';
+import { ApiPlace } from './api-place.ts';
 import { Connection, type ConnectionOwner } from './connection.ts';
 import type { Endpoint } from './open-socket.ts';
 import { RestingConnections } from './resting.ts';
@@ -15,6 +16,8 @@ import { RestingConnections } from './resting.ts';
 export interface TransportOptions {
   /** http(s)://host:port */
   readonly url: string;
+  /** Where the paths that begin with /v1 lie there. Default: at /v1. */
+  readonly apiPath?: string | undefined;
   /** Sent as a bearer token; the client's own key never travels. */
   readonly apiKey: string | null;
   readonly clock: Clock;
@@ -54,6 +57,7 @@ class Transport implements WorkerTransport, ConnectionOwner {
   readonly #options: TransportOptions;
   readonly #endpoint: Endpoint;
   readonly #fixedHead: string;
+  readonly #place: ApiPlace | null;
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
   readonly #resting: RestingConnections<Connection>;
@@ -76,6 +80,7 @@ class Transport implements WorkerTransport, ConnectionOwner {
     this.#fixedHead =
       ` HTTP/1.1\r\nhost: ${url.host}\r\nconnection: keep-alive\r\naccept-encoding: identity\r\n` +
       (options.apiKey === null ? '' : `authorization: Bearer ${options.apiKey}\r\n`);
+    this.#place = options.apiPath === undefined ? null : new ApiPlace(options.apiPath);
     this.#keepAliveMs = options.keepAliveMs ?? KEEP_ALIVE_MS;
     this.#resting = new RestingConnections(options.clock, (connection) => this.#onRested(connection), options.proofs);
     this.#asks = new Pool(url.origin, {
@@ -93,7 +98,7 @@ class Transport implements WorkerTransport, ConnectionOwner {
 
   exchange(request: UpstreamRequest, listener: UpstreamListener): UpstreamExchange {
     const { body } = request;
-    let head = `${request.method} ${request.path}${this.#fixedHead}`;
+    let head = `${request.method} ${this.#pathOf(request.path)}${this.#fixedHead}`;
     for (const name in request.headers) head += `${name}: ${request.headers[name]}\r\n`;
     head += body ? `content-length: ${body.bytes.length}\r\n\r\n` : '\r\n';
     const connection = this.#take();
@@ -104,7 +109,7 @@ class Transport implements WorkerTransport, ConnectionOwner {
   async get(path: string, timeoutMs: number): Promise<{ status: number; body: string }> {
     const signal = AbortSignal.timeout(timeoutMs);
     const headers = { ...this.#authorization(), 'accept-encoding': 'identity' };
-    const response = await this.#asks.request({ path, method: 'GET', headers, signal }).catch((error: unknown) => {
+    const response = await this.#asks.request({ path: this.#pathOf(path), method: 'GET', headers, signal }).catch((error: unknown) => {
       const shortage = shortageOf(error);
       if (shortage !== null) this.onShortage(shortage);
       throw error;
@@ -189,6 +194,10 @@ class Transport implements WorkerTransport, ConnectionOwner {
     for (const connection of this.#idle.filter((idle) => idle.usableUntil <= now)) connection.destroy();
     const next = this.#idle.reduce((soonest, idle) => Math.min(soonest, idle.usableUntil), Infinity);
     this.#sweep = next === Infinity ? null : this.#options.clock.after(Math.max(100, next - now), () => this.#closeStale());
+  }
+
+  #pathOf(path: string): string {
+    return this.#place === null ? path : this.#place.pathOf(path);
   }
 
   #authorization(): Record<string, string> {

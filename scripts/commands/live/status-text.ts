@@ -1,5 +1,5 @@
 import { columns } from '../../../gateway/core/log/columns.ts';
-import type { AdminStatus, ModelStatus, Stats } from '../../../gateway/http/pages/admin-answers.ts';
+import type { AdminStatus, ModelStatus, Stats, WorkerStatus } from '../../../gateway/http/pages/admin-answers.ts';
 import { leaseOf, leaseText } from './lease-text.ts';
 import { stateText, swapText } from './progress-text.ts';
 
@@ -32,12 +32,13 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
       '  what follows is what it said last; nothing is started, changed or watched over meanwhile',
     );
   lines.push('');
-  const rows = [['WORKER', 'MODEL', 'GPU', 'STATE', 'UPTIME', 'RESTARTS', 'IN FLIGHT', 'WAITING', 'KV', 'BREAKER']];
+  const isOurs = status.supervised;
+  const rows = [['WORKER', 'MODEL', isOurs ? 'GPU' : 'ENGINE', 'STATE', 'UPTIME', 'RESTARTS', 'IN FLIGHT', 'WAITING', 'KV', 'BREAKER']];
   for (const worker of status.workers) {
     rows.push([
       worker.id,
       worker.model ?? '-',
-      worker.gpus === null || worker.gpus.length === 0 ? '-' : worker.gpus.join(','),
+      isOurs ? gpusText(worker) : ownEngineText(worker),
       stateText(worker, leaseOf(status, worker.id)),
       worker.uptime_seconds === null ? '-' : duration(worker.uptime_seconds),
       String(worker.restarts),
@@ -89,6 +90,15 @@ function behindText({ id, pool = null, fallback = [] }: Partial<ModelStatus>): s
   const others = fallback.length === 0 ? [] : [`falls back to ${fallback.join(', then ')}`];
   const says = [...members, ...others];
   return says.length === 0 ? [] : [`${id} ${says.join(' and ')}`];
+}
+
+function gpusText({ gpus }: WorkerStatus): string {
+  return gpus === null || gpus.length === 0 ? '-' : gpus.join(',');
+}
+
+/** Of a worker that somebody else runs. */
+function ownEngineText({ engine, engine_version: version }: WorkerStatus): string {
+  return engine == null ? '-' : [engine, version].filter((each) => each != null).join(' ');
 }
 
 /** Of several cards each worker has its own card's. */

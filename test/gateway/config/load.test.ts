@@ -135,7 +135,7 @@ batch_window:
     enabled: no
     enabled: true
 workers:
-  - url: http://a:1/v1
+  - url: http://a:1/v1/chat/completions
     max_num_seqs: 0
   - urll: http://b:1
 models: [a, 3, { id: c, alias: [d] }]
@@ -158,7 +158,7 @@ log:
       'headgate.yaml:7:14: batch_window.window_ms: expected a whole number from 0 to 1000; got "20ms"; it is in milliseconds: write 20',
       'headgate.yaml:9:14: batch_window.guardrail.enabled: expected true or false; got "no"; write false (in YAML 1.2 only true and false are booleans)',
       'headgate.yaml:10:5: batch_window.guardrail.enabled: is set twice, first on line 9',
-      "headgate.yaml:12:10: workers[0].url: give the server's root, without the path /v1",
+      'headgate.yaml:12:10: workers[0].url: leave /chat/completions out: the base URL ends before it',
       'headgate.yaml:13:19: workers[0].max_num_seqs: expected a whole number from 1 to 65536; got 0',
       'headgate.yaml:14:5: workers[1].urll: unknown key; did you mean url?',
       'headgate.yaml:15:13: models[1]: expected text or a group of settings; got 3; put it in quotes',

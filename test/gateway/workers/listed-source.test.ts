@@ -58,14 +58,17 @@ test('a worker becomes ready when it is healthy and has said what it serves', as
   expect(scene.source.versions()).toEqual(new Map([[ID, '0.28.0']]));
 });
 
-test('one whose models are listed is not asked for them, and they can be named before it is up', async () => {
+test('one whose models are listed is asked only once which engine it is, and they can be named before it is up', async () => {
   const scene = setUp([listing({ models: ['llama'] })], { [ID]: { '/health': refused() } });
   await scene.settle();
   expect(scene.directory.resolve(null)).toMatchObject({ id: 'llama', state: 'loading' });
   scene.transports.answers[ID] = { '/health': OK };
   await scene.clock.advance(500);
   expect(scene.see().state).toBe('ready');
-  expect(scene.transports.asked(ID)).not.toContain('/v1/models');
+  await scene.clock.advance(20_000);
+  expect(scene.see().models.map(({ id }) => id)).toEqual(['llama']);
+  // Once in vain while nobody listened, and once since.
+  expect(scene.transports.asked(ID).filter((path) => path === '/v1/models')).toHaveLength(2);
 });
 
 test.each([

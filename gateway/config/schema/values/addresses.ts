@@ -40,14 +40,18 @@ export function networkProblem(text: string): string | null {
   return family !== 0 && isWhole && more.length === 0 ? null : 'expected an address or a network, such as 10.0.0.1 or 10.0.0.0/8';
 }
 
+/** What people copy along with the base URL of an API. */
+const ENDPOINT = /\/(?:chat\/completions|completions|responses|messages|embeddings|models|health|metrics)\/?$/;
+
 /** What is wrong with the URL of a server that the gateway calls, or null. The value itself is never repeated: it may hold a password. */
-export function serverUrlProblem(text: string, path: 'none' | 'any'): string | null {
+export function serverUrlProblem(text: string, path: 'base' | 'any'): string | null {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:')) return 'expected a URL such as http://10.0.0.5:8000 (http or https)';
   if (url.username !== '' || url.password !== '') return 'a URL must not carry a user name or password';
   if (isMetadataHost(url.hostname)) return 'addresses of cloud metadata services are refused';
   if (url.search !== '' || url.hash !== '' || /[?#]/.test(text)) return 'a URL here has no query and no fragment';
-  if (path === 'none' && url.pathname !== '/') return `give the server's root, without the path ${url.pathname}`;
+  const endpoint = path === 'base' ? ENDPOINT.exec(url.pathname)?.[0] : undefined;
+  if (endpoint !== undefined) return `leave ${endpoint} out: the base URL ends before it`;
   return null;
 }
 

@@ -70,7 +70,7 @@ function WorkerPanel({ worker }) {
     <p class="sub">
       ${model ?? 'No model'}
       <span
-        >${[worker.profile && `profile ${worker.profile}`, worker.source && `found by ${worker.source}`, worker.port && `port ${worker.port}`, worker.pid && `pid ${worker.pid}`].filter(Boolean).join(' · ')}</span
+        >${[engineOf(worker), worker.profile && `profile ${worker.profile}`, worker.source && `found by ${worker.source}`, worker.port && `port ${worker.port}`, worker.pid && `pid ${worker.pid}`].filter(Boolean).join(' · ')}</span
       >
     </p>
     ${!isReady && !isOut && html`<${Start} worker=${worker} />`}
@@ -132,6 +132,14 @@ function WorkerPanel({ worker }) {
     ${shows === 'log' && html`<${Log} worker=${id} />`}
     ${shows === 'command' && html`<pre tabindex="0" aria-label="Command line of the engine">${worker.engine_args.length === 0 ? worker.url : `vllm serve ${worker.engine_args.join(' ')}`}</pre>`}
   </section>`;
+}
+
+/**
+ * Of a worker that is only listed: those that Headgate launches run one engine, which the overview names.
+ * @param {Worker} worker
+ */
+function engineOf({ engine, engine_version: version, log_file: log }) {
+  return log === null && engine !== null && [engine, version].filter(Boolean).join(' ');
 }
 
 /** @param {Worker} worker */

@@ -128,10 +128,12 @@ describe('the schema of settings', () => {
     ['http://10.0.0.5:8000/', 'http://10.0.0.5:8000'],
     ['HTTPS://Worker.Example', 'https://worker.example'],
     ['http://[fd00::1]:8000', 'http://[fd00::1]:8000'],
+    ['https://API.Example.com/openai/v1/', 'https://api.example.com/openai/v1'],
   ])('writes the worker URL %s as %s', (given, expected) => {
     expect(settingsSchema.parse({ workers: [{ url: given }] }).workers).toEqual([
       {
         url: expected,
+        engine: 'auto',
         kubernetes: null,
         dns: null,
         api_key: null,

@@ -25,12 +25,16 @@ describe('a listening address', () => {
 });
 
 describe("a worker's URL", () => {
-  test.each(['http://10.0.0.5:8000', 'https://vllm.example/', 'http://[::1]:8000', 'http://192.168.1.1', 'http://localhost:1'])(
-    'may be %s',
-    (url) => {
-      expect(serverUrlProblem(url, 'none')).toBeNull();
-    },
-  );
+  test.each([
+    'http://10.0.0.5:8000',
+    'https://vllm.example/',
+    'http://[::1]:8000',
+    'http://192.168.1.1',
+    'http://localhost:1',
+    'https://a/openai/v1',
+  ])('may be %s', (url) => {
+    expect(serverUrlProblem(url, 'base')).toBeNull();
+  });
 
   test.each([
     ['10.0.0.5:8000', 'expected a URL'],
@@ -39,7 +43,8 @@ describe("a worker's URL", () => {
     ['http://', 'expected a URL'],
     ['http://user:pass@a', 'user name or password'],
     ['http://user@a', 'user name or password'],
-    ['http://a/v1', 'without the path /v1'],
+    ['http://a/v1/chat/completions', 'leave /chat/completions out'],
+    ['http://a/v1/models/', 'leave /models/ out'],
     ['http://a/?x=1', 'no query'],
     ['http://a/?', 'no query'],
     ['http://a#b', 'no fragment'],
@@ -53,7 +58,7 @@ describe("a worker's URL", () => {
     ['http://metadata.google.internal', 'metadata'],
     ['http://METADATA.google.internal.:80', 'metadata'],
   ])('may not be %s', (url, reason) => {
-    expect(serverUrlProblem(url, 'none')).toContain(reason);
+    expect(serverUrlProblem(url, 'base')).toContain(reason);
   });
 
   test('of a collector may have a path', () => {
@@ -62,7 +67,7 @@ describe("a worker's URL", () => {
   });
 
   test('is never repeated when it holds a password', () => {
-    expect(serverUrlProblem('http://user:hunter2@a', 'none')).not.toContain('hunter2');
+    expect(serverUrlProblem('http://user:hunter2@a', 'base')).not.toContain('hunter2');
   });
 });
 
