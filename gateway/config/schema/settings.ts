@@ -5,7 +5,7 @@ import { controlProblem, originProblem } from './values/addresses.ts';
 import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path, processes, share } from './values/kinds.ts';
 import { namedModel } from './values/named-model.ts';
 import { placement } from './placement.ts';
-import { discovery } from './discovery.ts';
+import { discovery } from './discovery/discovery.ts';
 import { listedWorker } from './listed-worker.ts';
 import { cache, idempotency, sessions, singleFlight } from './reuse.ts';
 import { state } from './state.ts';

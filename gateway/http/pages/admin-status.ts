@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import type { GpuView, SupervisedModel, SupervisorLink, SupervisorSnapshot, SwapView } from '../../link/snapshot.ts';
 import type { ModelEntry, Worker, WorkerDirectory, WorkerFailure } from '../../core/worker.ts';
-import type { SourceState } from '../../core/discovery.ts';
+import type { SourceState } from '../../core/finding/found.ts';
 import type { AdminStatus, GpuStatus, ModelStatus, SourceStatus, SupervisorStatus, SwapStatus, WorkerStatus } from './admin-answers.ts';
 
 type Recall = (worker: string) => WorkerFailure | null;
