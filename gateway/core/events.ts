@@ -1,6 +1,6 @@
 import type { Attempt } from './attempt.ts';
 import type { Call, Priority } from './call.ts';
-import type { FindingChanges, SourceState } from './discovery.ts';
+import type { FindingChanges, SourceState } from './finding/found.ts';
 import type { BudgetLimit, LimitName, RefusalReason } from './errors.ts';
 import type { Outcome } from './reply.ts';
 import type { CallTrace } from './trace/call-trace.ts';

@@ -1,4 +1,4 @@
-import type { FindingChanges } from '../core/discovery.ts';
+import type { FindingChanges } from '../core/finding/found.ts';
 import { isAnother, type WorkerListing } from '../workers/worker-listing.ts';
 
 type Mutable = { source: string; joined: string[]; left: string[]; ending: string[]; replaced: string[] };

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { KubernetesPlace, ReadFile } from './kubernetes/api.ts';
 import type { Clock } from '../core/clock.ts';
-import type { FindingSource, Found, SourceListener, SourceState } from '../core/discovery.ts';
+import type { FindingSource, Found, SourceListener, SourceState } from '../core/finding/found.ts';
 import type { Events } from '../core/events.ts';
 import type { Random } from '../core/random.ts';
 import type { Settings } from '../config/schema/settings.ts';

@@ -1,5 +1,5 @@
 import { isMetadataHost } from '../config/schema/values/addresses.ts';
-import type { FoundWorker } from '../core/discovery.ts';
+import type { FoundWorker } from '../core/finding/found.ts';
 import type { WorkerListing } from '../workers/worker-listing.ts';
 import { addressOf } from '../workers/worker-listing.ts';
 import type { WorkerEntry } from './entry.ts';

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import type { FindingSource, SourceListener } from '../core/discovery.ts';
+import type { FindingSource, SourceListener } from '../core/finding/found.ts';
 import type { Random } from '../core/random.ts';
 import type { Settings } from '../config/schema/settings.ts';
 import type { Place } from './entry.ts';

@@ -10,6 +10,7 @@ import { profileFolders } from '../../supervisor/profile/folders.ts';
 import { ProfileError, readProfiles } from '../../supervisor/profile/profile.ts';
 import { obstacleToWriting, openToOthers } from '../../supervisor/system/state-folder.ts';
 import { checkCommand } from '../../gateway/config/check.ts';
+import { knowsKubernetes } from '../../gateway/config/kubernetes-place.ts';
 import type { LoadedSettings } from '../../gateway/config/load.ts';
 import { isOver } from '../../gateway/config/schema/client-keys.ts';
 import type { Path } from '../../gateway/config/schema/origins.ts';
@@ -34,7 +35,10 @@ export async function check(argv: readonly string[]): Promise<number> {
   const { problems: found, warnings: doubts } = isOn ? await examineModels(loaded, cwd) : NOTHING;
   const problems = [...line.problems, ...found];
   const keys = keysThatAreOver(loaded);
-  const warnings = isOn ? [...keys, ...doubts, ...(await missingHere(loaded, cwd)), ...folderHere(loaded, cwd)] : [...keys, ...doubts];
+  const cluster = clusterHere(loaded);
+  const warnings = isOn
+    ? [...keys, ...doubts, ...(await missingHere(loaded, cwd)), ...folderHere(loaded, cwd)]
+    : [...keys, ...cluster, ...doubts];
   const result = checkCommand(
     problems.length > 0
       ? new SettingsError(inOrder(problems))
@@ -44,6 +48,14 @@ export async function check(argv: readonly string[]): Promise<number> {
   const beside = problems.length === 0 ? [] : warnings.map((warning) => `warning: ${problemText(warning)}\n`);
   out.write(`${beside.join('')}${result.text.trimEnd()}\n`);
   return result.exitCode;
+}
+
+/** That workers are looked for in a cluster, and that there is none here. */
+function clusterHere(loaded: LoadedSettings): SettingsProblem[] {
+  const { workers } = loaded.settings;
+  const index = workers.findIndex(({ kubernetes }) => kubernetes !== null);
+  if (index < 0 || knowsKubernetes(loaded.settings, process.env)) return [];
+  return [at(loaded, ['workers', index, 'kubernetes'], 'this is no pod of a cluster: elsewhere it takes discovery.kubernetes.api')];
 }
 
 /** Keys of clients that are not taken any more. */

@@ -4,6 +4,11 @@ import { examine } from '../../supervisor/doctor/doctor.ts';
 import { doctorText } from '../../supervisor/doctor/text.ts';
 import { ProfileError } from '../../supervisor/profile/profile.ts';
 import { stayAlive, systemClock } from '../../gateway/core/clock.ts';
+import { kubernetesPlace } from '../../gateway/config/kubernetes-place.ts';
+import { systemInput } from '../../gateway/config/system.ts';
+import { askSources } from '../../gateway/discovery/ask-sources.ts';
+import { sourceStatus } from '../../gateway/http/pages/admin-status.ts';
+import { sourceText } from './live/sources-text.ts';
 import { cardsOf } from './cards.ts';
 import { readCommandLine } from './line/command-line.ts';
 
@@ -20,7 +25,12 @@ export async function doctor(argv: readonly string[]): Promise<number> {
     // No start takes such settings; what else there is to see is worth seeing all the same.
     const unsound = line.problems.map(problemText);
     const report = unsound.length === 0 ? found : { ...found, ok: false, problems: [...unsound, ...found.problems] };
-    process.stdout.write(line.own.has('json') ? `${JSON.stringify(report, null, 2)}\n` : doctorText(report));
+    const { readFile } = systemInput();
+    const kubernetes = kubernetesPlace(settings, process.env, readFile);
+    const sources = sourceStatus(await askSources({ clock: systemClock, settings, kubernetes, readFile }));
+    const told =
+      sources.length === 0 ? '' : ['Workers that are found', ...sources.map((each) => `  ${sourceText(each)}`), '', ''].join('\n');
+    process.stdout.write(line.own.has('json') ? `${JSON.stringify({ ...report, sources }, null, 2)}\n` : told + doctorText(report));
     return report.ok ? 0 : EXIT_FAILED;
   } catch (error) {
     if (!(error instanceof ProfileError)) throw error;

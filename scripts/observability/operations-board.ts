@@ -46,6 +46,15 @@ export const OPERATIONS_BOARD: Board = {
             words: { 0: { text: 'away', color: 'red' }, 1: { text: 'up', color: 'green' } },
           },
         ),
+        stat(
+          'Workers found',
+          'short',
+          'Whether the places where workers are found (workers[].kubernetes, workers[].dns) can be asked. Empty where there are none.',
+          [query('{{source}}', `min by (source) (headgate_discovery_up{${OF_GATEWAY}})`)],
+          {
+            words: { 0: { text: 'away', color: 'red' }, 1: { text: 'up', color: 'green' } },
+          },
+        ),
         stat('Up since', 's', 'How long the youngest gateway has run.', [
           query('since', `min(time() - process_start_time_seconds{${OF_GATEWAY}})`),
         ]),

@@ -83,7 +83,7 @@ test('pods of a service are workers: asked for their models, called, shown, coun
   expect(page).toContain(`headgate_discovery_up{source="${source}"} 1`);
   expect(page).toContain(`headgate_discovery_workers{source="${source}"} 2`);
   expect(page).toContain(`headgate_discovery_changes_total{source="${source}",change="joined"} 2`);
-  expect(gateway.log.filter(({ event }) => event === 'discovery.change')).toHaveLength(2);
+  expect(gateway.log.filter(({ event }) => event === 'source.change')).toHaveLength(2);
 });
 
 test('one that is deleted while the watch is down, and whose end is told to nobody, is not asked any more', async () => {
@@ -107,7 +107,7 @@ test('without the API server the last workers serve on, and it is told', async (
   const gateway = await gatewayWith();
   await isReady(gateway, a);
   await api.down();
-  await until(() => gateway.log.some(({ event }) => event === 'discovery.away'), 'that the source is away');
+  await until(() => gateway.log.some(({ event }) => event === 'source.away'), 'that the source is away');
   expect((await ask(gateway.url, chat())).status).toBe(200);
   expect(gateway.gateway.status().sources).toMatchObject([{ answers: false, workers: 1 }]);
   await api.up();
@@ -153,10 +153,7 @@ test('another pod at the same address is asked for its models before it gets a c
   const gateway = await gatewayWith();
   await isReady(gateway, a);
   put(a, { uid: 'another' });
-  await until(
-    () => gateway.log.some(({ event, replaced }) => event === 'discovery.change' && replaced !== undefined),
-    'that it is another',
-  );
+  await until(() => gateway.log.some(({ event, replaced }) => event === 'source.change' && replaced !== undefined), 'that it is another');
   await isReady(gateway, a);
   const lives = gateway.log.filter(({ event, state }) => event === 'worker.state' && state === 'ready');
   expect(lives).toHaveLength(2);
@@ -168,9 +165,9 @@ test('the gateway itself among its workers is left out, and told', async () => {
   const gateway = await gatewayWith();
   await isReady(gateway, a);
   cluster.put('self', { ports: [{ name: 'http', port: gateway.port }], pods: [{ uid: 'self', address: '127.0.0.1', ready: true }] });
-  await until(() => gateway.log.some(({ event }) => event === 'discovery.left_out'), 'that it is left out');
+  await until(() => gateway.log.some(({ event }) => event === 'source.left_out'), 'that it is left out');
   await isReady(gateway, a);
-  expect(gateway.log.find(({ event }) => event === 'discovery.left_out')).toMatchObject({
+  expect(gateway.log.find(({ event }) => event === 'source.left_out')).toMatchObject({
     msg: expect.stringContaining('names the gateway itself'),
   });
 });

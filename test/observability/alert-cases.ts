@@ -165,6 +165,9 @@ export const ALERT_CASES: readonly AlertCase[] = [
     near: [['seven tenths', { ...always(`process_open_fds{${OF}}`, 700), ...always(`process_max_fds{${OF}}`, 1000) }, 100]],
   },
   gauge('HeadgateStoreAway', `headgate_store_up{${OF}}`, 1, 0, 5, [['it is there', always(`headgate_store_up{${OF}}`, 1), 100]]),
+  gauge('HeadgateDiscoveryAway', `headgate_discovery_up{${OF},source="dns vllm:8000"}`, 1, 0, 8, [
+    ['an API server is started again', { [`headgate_discovery_up{${OF},source="dns vllm:8000"}`]: level([1, 30], [0, 3], [1, 60]) }, 33],
+  ]),
   {
     alert: 'HeadgateSpansLost',
     series: { [lost('failed')]: grows([0, 30], [40, 60], [0, 60]), [exported]: grows([40, 30], [0, 60], [40, 60]) },

@@ -7,7 +7,7 @@ import { type Manifest, render } from './deploy/kustomize.ts';
 
 const OVERLAYS = fileURLToPath(new URL('../../deploy/kubernetes/overlays/', import.meta.url));
 
-const rendered = { fleet: render(`${OVERLAYS}fleet`), t4: render(`${OVERLAYS}t4`) };
+const rendered = { fleet: render(`${OVERLAYS}fleet`), mixed: render(`${OVERLAYS}fleet-mixed`), t4: render(`${OVERLAYS}t4`) };
 
 function changed(change: (manifests: any[]) => void, overlay: keyof typeof rendered = 'fleet'): Manifest[] {
   const manifests = structuredClone(rendered[overlay]);
@@ -88,4 +88,38 @@ test.each<[string, (manifests: any[]) => void, string]>([
 test('finds an engine that is ended too early', () => {
   const early = changed((all) => (of(all, 'StatefulSet').template.spec.terminationGracePeriodSeconds = 130), 't4');
   expect(findings(early).join('\n')).toContain('ends after 130 s');
+});
+
+const role = (all: any[]): any => all.find(({ kind }) => kind === 'Role');
+const without = (kind: string) => (all: any[]) => {
+  const at = all.findIndex((each) => each.kind === kind);
+  all.splice(at, 1);
+};
+
+test.each<[string, (manifests: any[]) => void, string]>([
+  ['a right that nobody needs', (all) => role(all).rules[0].verbs.push('patch'), 'rights that it does not need'],
+  ['rights on everything', (all) => (role(all).rules[0].resources = ['*']), 'rights that it does not need'],
+  ['a role that is not there', without('Role'), 'rights that it does not need: "Role/headgate-discovery, which there is not"'],
+  ['a role that is bound to nobody', without('RoleBinding'), 'without the right to'],
+  ['a pod without a token', (all) => (gateway(all).automountServiceAccountToken = false), 'without a token'],
+  [
+    'workers of a Service that is not there',
+    (all) => (all.findLast(({ kind }) => kind === 'Service').metadata.name = 'x'),
+    'looks for workers of Service vllm-t4, which there is not',
+  ],
+  [
+    'pods that the gateway does not look for',
+    (all) => {
+      const settings = all.find(({ kind }) => kind === 'ConfigMap');
+      settings.data['headgate.yaml'] = settings.data['headgate.yaml'].replace('service: vllm-t4', 'service: vllm-l5');
+    },
+    'the gateway does not look for the pods of vllm-t4',
+  ],
+])('finds %s where workers are found', (_, change, message) => expect(findings(changed(change, 'mixed')).join('\n')).toContain(message));
+
+test('finds rights, and a token, of a gateway that looks for nobody', () => {
+  const settings = (all: any[]): any => all.find(({ kind }) => kind === 'ConfigMap');
+  const idle = changed((all) => (settings(all).data = settings(rendered.fleet as any[]).data), 'mixed');
+  expect(findings(idle).join('\n')).toContain('has rights in the cluster and looks for nobody');
+  expect(findings(idle).join('\n')).toContain('has a token for the cluster that it does not need');
 });

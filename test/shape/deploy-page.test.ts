@@ -35,8 +35,12 @@ interface Model {
   readonly command: { readonly argv: string[] } | null;
 }
 
-function doctor(profile: string): { title: string; models: Model[] } {
-  const printed = execFileSync(join(ROOT, 'headgate'), ['doctor', '--profile', profile, '--json'], { encoding: 'utf8' });
+function doctor(profile: string, model?: string): { title: string; models: Model[] } {
+  const printed = execFileSync(
+    join(ROOT, 'headgate'),
+    ['doctor', '--profile', profile, '--json', ...(model === undefined ? [] : ['--model', model])],
+    { encoding: 'utf8' },
+  );
   const report = JSON.parse(printed) as { profile: { title: string }; models: Model[] };
   return { title: report.profile.title, models: report.models };
 }
@@ -79,4 +83,17 @@ describe('deploy/README.md', () => {
     const rest = (words: string[]): string[] => words.filter((word) => !aside.includes(word) && !/^18\d{3}$/.test(word)).toSorted();
     expect(rest(args)).toEqual(rest(argv));
   });
+
+  test.each(['l4', 't4'])(
+    'the vLLM of the mixed fleet on %s is launched as doctor would launch that model',
+    { timeout: 30_000 },
+    (profile) => {
+      const [pod] = documents(join(ROOT, `deploy/kubernetes/overlays/fleet-mixed/${profile}.yaml`)) as { spec: any }[];
+      const args = (pod!.spec.template.spec.containers[0].args as string[]).flatMap((each) => each.split('='));
+      const { argv } = doctor(profile, 'llama-3.1-8b-instruct').models.find(({ id }) => id === 'llama-3.1-8b-instruct')!.command!;
+      const aside = ['vllm', 'serve', '--host', '127.0.0.1', '--port', '8000', '18000', '--shutdown-timeout', '45', '30'];
+      const own = (words: string[]): string[] => words.filter((word) => !aside.includes(word) && !/^18\d{3}$/.test(word)).toSorted();
+      expect(own(args)).toEqual(own(argv));
+    },
+  );
 });

@@ -77,7 +77,7 @@ describe('Kubernetes', () => {
     expect(findings(rendered[name]!)).toEqual([]);
   });
 
-  test.each(OVERLAYS.filter((name) => name !== 'fleet'))('%s is for the cards that its profile is for', (name) => {
+  test.each(OVERLAYS.filter((name) => !name.startsWith('fleet')))('%s is for the cards that its profile is for', (name) => {
     const { match } = parse(readFileSync(join(DEPLOY, `../profiles/gpu/${name}.yaml`), 'utf8')) as { match: { name: string } };
     const { spec } = rendered[name]!.find(({ kind }) => kind === 'StatefulSet')!.spec.template;
     const terms = spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms;

@@ -19,10 +19,11 @@ const HTTP = ['hono', 'hono/**', '@hono/**', 'undici', 'node:http'];
 
 export const ROOMS: readonly Room[] = [
   { path: 'gateway/core/trace', idea: 'what is noted of a request while nobody knows whether its trace is kept', knows: [] },
+  { path: 'gateway/core/finding', idea: 'workers that nobody lists: what is said of them, and of where they are looked for', knows: [] },
   {
     path: 'gateway/core',
     idea: 'call, reply, worker, errors, clock, chance: what every part means by these words',
-    knows: ['gateway/core/trace'],
+    knows: ['gateway/core/finding', 'gateway/core/trace'],
   },
   { path: 'gateway/core/turn', idea: 'turns of the event loop: what may wait for the end of one', knows: [] },
   { path: 'gateway/core/bag', idea: 'what is under way, by the thousand', knows: [] },
@@ -40,9 +41,14 @@ export const ROOMS: readonly Room[] = [
   },
   { path: 'gateway/config/schema/values', idea: 'the kinds of values that settings have', knows: [] },
   {
+    path: 'gateway/config/schema/discovery',
+    idea: 'where workers may be looked for',
+    knows: ['gateway/config/schema/values'],
+  },
+  {
     path: 'gateway/config/schema',
     idea: 'what may be set, and what is wrong with what was',
-    knows: ['gateway/config/schema/values', 'gateway/core/secrets'],
+    knows: ['gateway/config/schema/discovery', 'gateway/config/schema/values', 'gateway/core/secrets'],
   },
   { path: 'gateway/config/layers', idea: 'file, environment and flags, each a layer', knows: ['gateway/config/schema'] },
   {
@@ -214,9 +220,9 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/discovery/kubernetes',
     idea: 'pods that are workers, as the EndpointSlices of a cluster name them: listed, watched, and listed again after every end',
-    knows: ['gateway/core'],
+    knows: ['gateway/core', 'gateway/core/finding'],
   },
-  { path: 'gateway/discovery/names', idea: 'workers that are the addresses of a name', knows: ['gateway/core'] },
+  { path: 'gateway/discovery/names', idea: 'workers that are the addresses of a name', knows: ['gateway/core', 'gateway/core/finding'] },
   {
     path: 'gateway/discovery',
     idea: 'workers that nobody lists: every place where they are found, and one list of them all',
@@ -224,6 +230,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/config/schema',
       'gateway/config/schema/values',
       'gateway/core',
+      'gateway/core/finding',
       'gateway/discovery/kubernetes',
       'gateway/discovery/names',
       'gateway/workers',
@@ -233,7 +240,15 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/telemetry/events',
     idea: 'turns what happens into counters and log lines',
-    knows: ['gateway/core', 'gateway/core/history', 'gateway/core/log', 'gateway/core/trace', 'gateway/link', 'gateway/telemetry/metrics'],
+    knows: [
+      'gateway/core',
+      'gateway/core/finding',
+      'gateway/core/history',
+      'gateway/core/log',
+      'gateway/core/trace',
+      'gateway/link',
+      'gateway/telemetry/metrics',
+    ],
   },
   {
     path: 'gateway/telemetry/traces',
@@ -346,6 +361,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/config',
       'gateway/config/schema',
       'gateway/core',
+      'gateway/core/finding',
       'gateway/http',
       'gateway/http/body',
       'gateway/http/probes',
@@ -873,6 +889,11 @@ export const ROOMS: readonly Room[] = [
       'scripts/vllm',
     ],
   },
+  {
+    path: 'scripts/shows/churn',
+    idea: 'pods that come, go and fail by chance behind a pretended API server, and whether a gateway knows the truth each time',
+    knows: ['gateway/http/pages', 'scripts/load/workload', 'scripts/shows'],
+  },
   { path: 'scripts/chaos/law', idea: 'the law of calls: what no fault may cost, held against what clients saw', knows: [], pure: true },
   {
     path: 'scripts/chaos/faults',
@@ -1093,6 +1114,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/core',
       'gateway/core/history',
       'gateway/core/log',
+      'gateway/discovery',
       'gateway/http/pages',
       'gateway/link',
       'gateway/main.ts',

@@ -6,7 +6,7 @@ import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path,
 import { fallback, pool } from './values/model-pools.ts';
 import { namedModel } from './values/named-model.ts';
 import { placement } from './placement.ts';
-import { discovery } from './discovery.ts';
+import { discovery } from './discovery/discovery.ts';
 import { listedWorker } from './listed-worker.ts';
 import { resume, resumeOfModel } from './resume.ts';
 import { cache, idempotency, sessions, singleFlight } from './reuse.ts';

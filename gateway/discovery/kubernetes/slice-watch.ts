@@ -1,6 +1,6 @@
 import { backOffMs } from '../../core/back-off.ts';
 import type { Clock, Timer } from '../../core/clock.ts';
-import type { FindingSource, SourceListener } from '../../core/discovery.ts';
+import type { FindingSource, SourceListener } from '../../core/finding/found.ts';
 import type { Random } from '../../core/random.ts';
 import type { ApiAnswer, ApiLink, KubernetesApi } from './api.ts';
 import { linesOf } from './lines.ts';
@@ -25,7 +25,7 @@ export interface SliceWatchOptions {
   readonly backOff?: { readonly firstMs: number; readonly longestMs: number };
 }
 
-const BACK_OFF = { firstMs: 200, longestMs: 15_000 };
+const BACK_OFF = { firstMs: 200, longestMs: 5_000 };
 const SPREAD = 0.5;
 /** A watch that lasted this long was a good one. */
 const GOOD_MS = 5_000;

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import type { Found, FoundWorker } from '../../core/discovery.ts';
+import type { Found, FoundWorker } from '../../core/finding/found.ts';
 import type { Slice, SliceEndpoint } from './slice.ts';
 
 /** One pod, as one or several slices have it. */

@@ -1,4 +1,4 @@
-import type { FoundWorker } from '../../core/discovery.ts';
+import type { FoundWorker } from '../../core/finding/found.ts';
 import type { Names, Resolved, ServiceTarget } from './resolve.ts';
 
 /** What is looked up: the addresses of a name, at a port; or, without one, whom a service names (`_http._tcp.vllm.example`). */

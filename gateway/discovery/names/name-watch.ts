@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../../core/clock.ts';
-import type { FindingSource, FoundWorker, SourceListener } from '../../core/discovery.ts';
+import type { FindingSource, FoundWorker, SourceListener } from '../../core/finding/found.ts';
 import type { LookedUp, NamedWorkers } from './look-up.ts';
 
 interface NameWatchOptions {

@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import type { GpuView, SupervisedModel, SupervisorLink, SupervisorSnapshot, SwapView } from '../../link/snapshot.ts';
 import { baseUrlOf, type ModelEntry, type Worker, type WorkerDirectory, type WorkerFailure } from '../../core/worker.ts';
-import type { SourceState } from '../../core/discovery.ts';
+import type { SourceState } from '../../core/finding/found.ts';
 import { leaseStatus } from './lease-status.ts';
 import type { AdminStatus, GpuStatus, ModelStatus, SourceStatus, SupervisorStatus, SwapStatus, WorkerStatus } from './admin-answers.ts';
 

@@ -1,4 +1,4 @@
-import { FINDING_CHANGES, type FindingChange, type FindingChanges, type SourceState } from '../../core/discovery.ts';
+import { FINDING_CHANGES, type FindingChange, type FindingChanges, type SourceState } from '../../core/finding/found.ts';
 import type { Log } from '../../core/log/log.ts';
 
 const WORDS: Readonly<Record<FindingChange, string>> = {
@@ -13,9 +13,9 @@ const MOST_SENTENCES = 10;
 
 /** The line of a source of workers that can be asked again, or cannot. */
 export function tellSource(log: Log, { source, isUp, message, workers }: SourceState): void {
-  if (isUp) log.info('discovery.up', `${source} can be asked: it names ${workers} of the workers.`, { source, workers });
+  if (isUp) log.info('source.up', `${source} can be asked: it names ${workers} of the workers.`, { source, workers });
   else
-    log.warn('discovery.away', `${source} ${message}. Its workers stay as they were, and are asked themselves whether they are well.`, {
+    log.warn('source.away', `${source} ${message}. Its workers stay as they were, and are asked themselves whether they are well.`, {
       source,
       workers,
       message,
@@ -28,14 +28,14 @@ export function tellFindings(log: Log, changes: FindingChanges): void {
   const some = FINDING_CHANGES.filter((change) => changes[change].length > 0);
   const fields = Object.fromEntries(some.map((change) => [change, shown(changes[change])]));
   const words = some.map((change) => `${changes[change].length} ${WORDS[change]}`).join(', ');
-  log.info('discovery.change', `Workers of ${source}: ${words}.`, { source, ...fields });
+  log.info('source.change', `Workers of ${source}: ${words}.`, { source, ...fields });
 }
 
 /** The lines of what a source names and is not taken. */
 export function tellLeftOut(log: Log, source: string, sentences: readonly string[]): void {
-  for (const sentence of sentences.slice(0, MOST_SENTENCES)) log.warn('discovery.left_out', `${source} ${sentence}.`, { source });
+  for (const sentence of sentences.slice(0, MOST_SENTENCES)) log.warn('source.left_out', `${source} ${sentence}.`, { source });
   const more = sentences.length - MOST_SENTENCES;
-  if (more > 0) log.warn('discovery.left_out', `${source} names ${more} more that are not taken.`, { source });
+  if (more > 0) log.warn('source.left_out', `${source} names ${more} more that are not taken.`, { source });
 }
 
 function shown(names: readonly string[]): readonly string[] {

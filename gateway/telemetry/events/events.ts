@@ -11,7 +11,7 @@ import { PromptSizes } from './prompt-sizes.ts';
 import { accountRequest, type CountedTokens } from './request-account.ts';
 import { requestEndFields, requestEndLevel, rounded, traceFields } from './request-line.ts';
 import { tellBatchEnd, tellCanary, tellDrain, tellReload, tellStore } from './process-lines.ts';
-import { FINDING_CHANGES } from '../../core/discovery.ts';
+import { FINDING_CHANGES } from '../../core/finding/found.ts';
 import { tellFindings, tellLeftOut, tellSource } from './discovery-lines.ts';
 import { FailureWatch } from './failure-watch.ts';
 import { createWorkerAccount } from './worker-account.ts';

@@ -2,6 +2,7 @@ import { columns } from '../../../gateway/core/log/columns.ts';
 import type { AdminStatus, ModelStatus, Stats, WorkerStatus } from '../../../gateway/http/pages/admin-answers.ts';
 import { leaseOf, leaseText } from './lease-text.ts';
 import { stateText, swapText } from './progress-text.ts';
+import { sourceText } from './sources-text.ts';
 
 /** The answers of /admin/status and /stats as lines for a terminal. */
 export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | 'breakers' | 'queue'>): string {
@@ -114,15 +115,6 @@ function profilesText({ profile, workers }: AdminStatus): string {
           .join(', ')})`,
     )
     .join(', ');
-}
-
-/** "found by kubernetes default/vllm: 3 workers, 1 of them about to end" */
-function sourceText({ source, answers, message, workers, ending }: NonNullable<AdminStatus['sources']>[number]): string {
-  const found = `${workers} ${workers === 1 ? 'worker' : 'workers'}${ending > 0 ? `, ${ending} of them about to end` : ''}`;
-  if (answers === null) return `${source}: ${found}; it has not answered yet`;
-  return answers
-    ? `${source}: ${found}`
-    : `${source} ${message}; ${workers === 0 ? 'no worker of it is known' : `${found} as it said last`}`;
 }
 
 function engineText({ engine, supervised }: AdminStatus): string {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { settingsSchema, type SettingsInput } from '../../../gateway/config/schema/settings.ts';
-import type { FoundWorker } from '../../../gateway/core/discovery.ts';
+import type { FoundWorker } from '../../../gateway/core/finding/found.ts';
 import { changesBetween } from '../../../gateway/discovery/changes.ts';
 import { merge, type MergeEntry, MOST_WORKERS } from '../../../gateway/discovery/merge.ts';
 

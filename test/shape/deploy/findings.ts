@@ -1,6 +1,7 @@
 import type { Manifest } from './kustomize.ts';
 import { ofDisruptions, ofScaling } from './numbers.ts';
 import { settingsOf } from './pod-settings.ts';
+import { ofDiscovery } from './rights.ts';
 
 // What the types of Kubernetes cannot know: whether the parts of a deployment agree with each other, and with Headgate.
 
@@ -37,9 +38,12 @@ function* ofPod(owner: Manifest, manifests: readonly Manifest[]): Generator<stri
   const preStop = container.lifecycle?.preStop?.sleep?.seconds;
   if (preStop === undefined) yield `${here}: is told to end while calls still come, for there is no preStop`;
   const grace = spec.terminationGracePeriodSeconds;
-  if (!/(^|\/)headgate/.test(container.image)) return yield* ofEngine(here, container, ports, grace, preStop ?? 0);
+  const isEngine = !/(^|\/)headgate/.test(container.image);
+  if (isEngine && spec.automountServiceAccountToken !== false) yield `${here}: has a token for the cluster that it does not need`;
+  if (isEngine) return yield* ofEngine(here, container, ports, grace, preStop ?? 0);
   const settings = settingsOf(owner, manifests);
   if (typeof settings === 'string') return yield `${here}: ${settings}`;
+  yield* ofDiscovery(here, spec, settings, manifests);
   const { server, shutdown, supervisor } = settings;
   const engines = container.args[0] === 'serve';
   const needs = (preStop ?? 0) + (shutdown.settle_ms + shutdown.grace_ms) / 1_000 + (engines ? ENGINES_END_S : 0);
@@ -73,7 +77,6 @@ function* ofSecurity(here: string, spec: any, container: any): Generator<string>
     yield `${here}: may run as root, or without seccomp`;
   if (allowPrivilegeEscalation !== false || readOnlyRootFilesystem !== true || capabilities?.drop?.[0] !== 'ALL')
     yield `${here}: has more rights than it needs`;
-  if (spec.automountServiceAccountToken !== false) yield `${here}: has a token for the cluster that it does not need`;
   if (spec.enableServiceLinks !== false) yield `${here}: services put variables into its environment`;
   const { requests, limits } = container.resources ?? {};
   if (!requests?.cpu || !requests.memory || !limits?.memory) yield `${here}: says not what it needs`;
@@ -120,7 +123,9 @@ function* ofSelectors(manifests: readonly Manifest[], pods: readonly Manifest[])
     if (labels === undefined) continue;
     const meant = chosen(labels);
     // What waits for vLLM pods may be laid over a deployment that has none.
-    if (meant.length !== 1) yield `${here}: chooses ${meant.length} kinds of pods`;
+    // What several kinds of pods have in common may be said of all of them at once.
+    const mayBeSeveral = kind === 'PodMonitor' || kind === 'NetworkPolicy';
+    if (mayBeSeveral ? meant.length === 0 : meant.length !== 1) yield `${here}: chooses ${meant.length} kinds of pods`;
     const named: string[] =
       kind === 'Service'
         ? spec.ports.map(({ targetPort }: any) => targetPort)
@@ -135,7 +140,7 @@ function* ofSelectors(manifests: readonly Manifest[], pods: readonly Manifest[])
     if (kind === 'NetworkPolicy' && pods.length > 1)
       for (const { to = [] } of spec.egress)
         for (const { podSelector } of to)
-          if (podSelector && chosen(podSelector.matchLabels).length !== 1) yield `${here}: lets it reach pods that there are not`;
+          if (podSelector && chosen(podSelector.matchLabels).length === 0) yield `${here}: lets it reach pods that there are not`;
   }
   for (const pod of pods)
     if (pod.kind === 'StatefulSet' && !manifests.some(({ kind, metadata }) => kind === 'Service' && metadata.name === pod.spec.serviceName))

@@ -20,7 +20,9 @@ const Kustomization = z.strictObject({
   namespace: z.string().optional(),
   resources: z.array(z.string()).default([]),
   components: z.array(z.string()).default([]),
-  configMapGenerator: z.array(z.strictObject({ name: z.string(), files: z.array(z.string()) })).default([]),
+  configMapGenerator: z
+    .array(z.strictObject({ name: z.string(), behavior: z.literal('replace').optional(), files: z.array(z.string()) }))
+    .default([]),
   patches: z.array(z.strictObject({ target: z.strictObject({ kind: z.string(), name: z.string() }), patch: z.string() })).default([]),
 });
 
@@ -35,14 +37,19 @@ export function documents(file: string): unknown[] {
 }
 
 /** What `kubectl kustomize FOLDER` prints, but for the hash behind the names of ConfigMaps. @throws on what it does not know */
-export function render(folder: string): Manifest[] {
+export function render(folder: string, under: readonly Manifest[] = []): Manifest[] {
   const own = Kustomization.parse(parse(readFileSync(join(folder, 'kustomization.yaml'), 'utf8')));
-  const manifests = [...own.resources, ...own.components].flatMap((path) => {
+  const resources = own.resources.flatMap((path) => {
     const whole = join(folder, path);
     return path.endsWith('.yaml') ? (documents(whole) as Manifest[]) : render(whole);
   });
-  for (const { name, files } of own.configMapGenerator) {
+  // A component changes what it is laid over.
+  const manifests = own.components.reduce<Manifest[]>((all, path) => render(join(folder, path), all), [...under, ...resources]);
+  for (const { name, behavior, files } of own.configMapGenerator) {
     const data = Object.fromEntries(files.map((file) => [basename(file), readFileSync(join(folder, file), 'utf8')]));
+    const before = manifests.findIndex(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === name);
+    if (before >= 0 !== (behavior === 'replace')) throw new Error(`${folder}: ${name} is there already, or there is nothing to replace`);
+    if (before >= 0) manifests.splice(before, 1);
     manifests.push({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data } as unknown as Manifest);
   }
   for (const { target, patch } of own.patches) {
@@ -50,7 +57,13 @@ export function render(folder: string): Manifest[] {
     if (meant.length !== 1) throw new Error(`${folder}: a patch is for ${target.kind}/${target.name}, of which there are ${meant.length}`);
     for (const operation of Operations.parse(parse(patch))) change(meant[0]!, operation);
   }
-  if (own.namespace !== undefined) for (const { metadata } of manifests) metadata.namespace = own.namespace;
+  const { namespace } = own;
+  if (namespace === undefined) return manifests;
+  for (const { metadata } of manifests) metadata.namespace = namespace;
+  // Whoever is bound to a role is meant where he is.
+  const accounts = manifests.filter(({ kind }) => kind === 'ServiceAccount').map(({ metadata }) => metadata.name);
+  const subjects = manifests.flatMap((each) => (each as { subjects?: { name: string; namespace?: string }[] }).subjects ?? []);
+  for (const subject of subjects) if (accounts.includes(subject.name)) subject.namespace = namespace;
   return manifests;
 }
 

@@ -76,9 +76,18 @@ function* ofTriggers(
   pods: readonly Manifest[],
 ): Generator<string> {
   for (const { metadata } of triggers) yield* unknownNames(here, metadata.query);
-  const gateway = pods.find((pod) => pod.kind === 'Deployment');
+  const gateway = pods.find((pod) => pod.kind === 'Deployment' && /(^|\/)headgate/.test(pod.spec.template.spec.containers[0].image));
   const settings = gateway && settingsOf(gateway, manifests);
   const workers = typeof settings === 'object' ? settings.workers : defaultSettings().workers;
+  if (meant?.kind === 'Deployment') {
+    const labels: Record<string, string> = meant.spec.template.metadata.labels;
+    const services = manifests.filter(
+      ({ kind, spec }) => kind === 'Service' && Object.entries(spec.selector).every(([key, value]) => labels[key] === value),
+    );
+    const isFound = services.some(({ metadata }) => workers.some(({ kubernetes }) => kubernetes?.service === metadata.name));
+    if (!isFound) yield `${here}: the gateway does not look for the pods of ${meant.metadata.name}`;
+    return;
+  }
   const port = meant?.spec.template.spec.containers[0].ports?.[0].containerPort;
   const name = (at: number): string => `http://${scaleTargetRef.name}-${at}.${meant?.spec.serviceName}:${port}`;
   const wanted = Array.from({ length: maxReplicaCount }, (_, at) => name(at));

@@ -1,4 +1,4 @@
-import type { Found, SourceListener } from '../../../../gateway/core/discovery.ts';
+import type { Found, SourceListener } from '../../../../gateway/core/finding/found.ts';
 import { systemClock } from '../../../../gateway/core/clock.ts';
 import { systemRandom } from '../../../../gateway/core/random.ts';
 import { KubernetesApi, type KubernetesPlace, type ReadFile } from '../../../../gateway/discovery/kubernetes/api.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Found } from '../../../../gateway/core/discovery.ts';
+import type { Found } from '../../../../gateway/core/finding/found.ts';
 import type { LookedUp } from '../../../../gateway/discovery/names/look-up.ts';
 import { NameWatch } from '../../../../gateway/discovery/names/name-watch.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';

@@ -83,7 +83,7 @@ const CASES: readonly Case[] = [
     name: 'sourceChanged',
     fire: (events) => events.sourceChanged({ source: 'dns vllm:8000', isUp: false, message: 'cannot be resolved', workers: 2, ending: 0 }),
     line: {
-      ...{ level: 'warn', event: 'discovery.away', source: 'dns vllm:8000', workers: 2, message: 'cannot be resolved' },
+      ...{ level: 'warn', event: 'source.away', source: 'dns vllm:8000', workers: 2, message: 'cannot be resolved' },
       msg: 'dns vllm:8000 cannot be resolved. Its workers stay as they were, and are asked themselves whether they are well.',
     },
     samples: {},
@@ -92,13 +92,13 @@ const CASES: readonly Case[] = [
     name: 'workersFound',
     fire: (events) =>
       events.workersFound({ source: 's', joined: ['http://a:1', 'http://b:1'], left: ['http://c:1'], ending: [], replaced: [] }),
-    line: { level: 'info', event: 'discovery.change', msg: 'Workers of s: 2 joined, 1 left.', joined: ['http://a:1', 'http://b:1'] },
+    line: { level: 'info', event: 'source.change', msg: 'Workers of s: 2 joined, 1 left.', joined: ['http://a:1', 'http://b:1'] },
     samples: { 'discovery_changes_total{source="s",change="joined"}': 2, 'discovery_changes_total{source="s",change="left"}': 1 },
   },
   {
     name: 'findingsLeftOut',
     fire: (events) => events.findingsLeftOut('s', ['names the gateway itself (10.0.0.1:80)']),
-    line: { level: 'warn', event: 'discovery.left_out', msg: 's names the gateway itself (10.0.0.1:80).', source: 's' },
+    line: { level: 'warn', event: 'source.left_out', msg: 's names the gateway itself (10.0.0.1:80).', source: 's' },
     samples: {},
   },
   {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { settingsSchema } from '../../../../gateway/config/schema/settings.ts';
-import { problemsOf } from '../loading.ts';
+import { settingsSchema } from '../../../../../gateway/config/schema/settings.ts';
+import { problemsOf } from '../../loading.ts';
 
 describe('an entry of workers', () => {
   test.each([

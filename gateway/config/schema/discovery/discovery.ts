@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { hostProblem, serverUrlProblem } from './values/addresses.ts';
-import { checked, count, ms, path } from './values/kinds.ts';
+import { hostProblem, serverUrlProblem } from '../values/addresses.ts';
+import { checked, count, ms, path } from '../values/kinds.ts';
 
 // Workers that are found: where, and who is asked.
 

@@ -1,0 +1,130 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { settingsSchema, type SettingsInput } from '../../../gateway/config/schema/settings.ts';
+import { systemClock } from '../../../gateway/core/clock.ts';
+import { systemRandom } from '../../../gateway/core/random.ts';
+import { askSources } from '../../../gateway/discovery/ask-sources.ts';
+import { type Discovery, startDiscovery } from '../../../gateway/discovery/discovery.ts';
+import type { WorkerListing } from '../../../gateway/workers/worker-listing.ts';
+import { ApiServer } from '../../../scripts/shows/churn/api-server.ts';
+import { Cluster, NAMESPACE } from '../../../scripts/shows/churn/cluster.ts';
+import { until } from '../../support/gateway.ts';
+import { RecordedEvents } from '../../support/recorded-events.ts';
+
+let cluster: Cluster;
+let server: ApiServer;
+let discovery: Discovery | null = null;
+
+beforeEach(async () => {
+  cluster = new Cluster();
+  server = await ApiServer.start(cluster);
+});
+
+afterEach(async () => {
+  discovery?.close();
+  await server.down();
+});
+
+const KUBERNETES = { kubernetes: { service: 'vllm' } };
+
+function place() {
+  return { url: server.url, tokenFile: null, caFile: null, namespace: NAMESPACE };
+}
+
+function put(service: string, ...hosts: readonly string[]): void {
+  cluster.put(service, { service, pods: hosts.map((address) => ({ uid: address, address, ready: true })) });
+}
+
+function scene(workers: NonNullable<SettingsInput['workers']>) {
+  const events = new RecordedEvents();
+  let settings = settingsSchema.parse({ workers });
+  let told: readonly WorkerListing[] = [];
+  discovery = startDiscovery({
+    ...{ clock: systemClock, random: systemRandom, events, readFile: () => null },
+    settings: () => settings,
+    kubernetes: place,
+    isOwn: (host) => host === '10.9.9.9',
+    onListings: (listings) => (told = listings),
+  });
+  const running = discovery;
+  return {
+    events,
+    discovery: running,
+    /** Until these are listed. */
+    lists: (...hosts: readonly string[]) =>
+      until(
+        () => told.map(({ url }) => new URL(url).hostname).join() === hosts.join(),
+        `${hosts.join()} are listed, not ${told.map(({ url }) => url).join()}`,
+      ),
+    set(next: NonNullable<SettingsInput['workers']>) {
+      settings = settingsSchema.parse({ workers: next });
+      running.configure();
+    },
+  };
+}
+
+test('several places, and servers with a url, are one list', async () => {
+  put('vllm', '10.0.0.2', '10.0.0.1');
+  put('other', '10.0.1.1', '10.0.0.1');
+  const { events, discovery: found, lists } = scene([{ url: 'http://10.1.1.1:80' }, KUBERNETES, { kubernetes: { service: 'other' } }]);
+  expect(found.listings().map(({ url }) => url)).toEqual(['http://10.1.1.1:80']);
+  await lists('10.1.1.1', '10.0.0.1', '10.0.0.2', '10.0.1.1');
+  await until(() => found.sources().every(({ isUp }) => isUp === true), 'both are up');
+  expect(found.sources()).toEqual([
+    { source: `kubernetes ${NAMESPACE}/vllm`, isUp: true, message: null, workers: 2, ending: 0 },
+    { source: `kubernetes ${NAMESPACE}/other`, isUp: true, message: null, workers: 1, ending: 0 },
+  ]);
+  // Which of the two answers first is chance: whoever is named twice is told of, and one has it.
+  expect(events.of('findingsLeftOut').flatMap(([, sentences]) => sentences)).toEqual([expect.stringContaining('as well as')]);
+  put('vllm', '10.0.0.2');
+  await lists('10.1.1.1', '10.0.0.2', '10.0.0.1', '10.0.1.1');
+});
+
+test('what is left out is told once as long as it holds, and again when it comes back', async () => {
+  put('vllm', '10.0.0.1', '10.9.9.9');
+  const { events, lists } = scene([KUBERNETES]);
+  await lists('10.0.0.1');
+  put('vllm', '10.0.0.1', '10.0.0.2', '10.9.9.9');
+  await lists('10.0.0.1', '10.0.0.2');
+  expect(events.count('findingsLeftOut')).toBe(1);
+  put('vllm', '10.0.0.1');
+  await lists('10.0.0.1');
+  put('vllm', '10.0.0.2', '10.9.9.9');
+  await lists('10.0.0.2');
+  expect(events.count('findingsLeftOut')).toBe(2);
+});
+
+test('new settings leave the watches of places alone that are as they were, and end the others', async () => {
+  put('vllm', '10.0.0.1');
+  put('other', '10.0.1.1');
+  const { set, lists, discovery: found } = scene([KUBERNETES, { kubernetes: { service: 'other' } }]);
+  await lists('10.0.0.1', '10.0.1.1');
+  await until(() => server.watches === 2, 'two watches');
+  const asked = server.asked.length;
+  set([{ ...KUBERNETES, max_num_seqs: 7 }]);
+  expect(found.listings()).toMatchObject([{ url: 'http://10.0.0.1:8000', maxNumSeqs: 7 }]);
+  await until(() => server.watches === 1, 'one watch');
+  expect(server.asked).toHaveLength(asked);
+});
+
+test('each change of a source is told once', async () => {
+  put('vllm', '10.0.0.1');
+  const { events, lists, discovery: found } = scene([KUBERNETES]);
+  await lists('10.0.0.1');
+  await until(() => events.count('sourceChanged') === 1, 'that it is up');
+  await server.down();
+  await until(() => found.sources()[0]!.isUp === false, 'that it is away');
+  await server.up();
+  await until(() => found.sources()[0]!.isUp === true, 'that it is up again');
+  expect(events.of('sourceChanged').map(([{ isUp }]) => isUp)).toEqual([true, false, true]);
+  expect(events.of('workersFound')).toEqual([[expect.objectContaining({ joined: ['http://10.0.0.1:8000'] })]]);
+});
+
+test('asked once, each place says how many it names, or what is wrong', async () => {
+  put('vllm', '10.0.0.1', '10.0.0.2');
+  server.faults.next.push({ verb: 'list', status: 403 });
+  const ask = (workers: NonNullable<SettingsInput['workers']>) =>
+    askSources({ clock: systemClock, settings: settingsSchema.parse({ workers }), kubernetes: place(), readFile: () => null });
+  expect(await ask([KUBERNETES])).toMatchObject([{ isUp: false, message: expect.stringContaining('no right to list') }]);
+  expect(await ask([KUBERNETES])).toMatchObject([{ isUp: true, workers: 2 }]);
+  expect(await ask([{ url: 'http://a:1' }])).toEqual([]);
+});
