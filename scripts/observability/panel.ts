@@ -55,10 +55,7 @@ export const rateBy = (label: string, counter: string, selector: string): Query 
 
 /** The same, by several. */
 export const rateByAll = (labels: readonly string[], counter: string, selector: string): Query =>
-  query(
-    labels.map((label) => `{{${label}}}`).join(' '),
-    `sum by (${labels.join(', ')}) (rate(${counter}{${selector}}[$__rate_interval]))`,
-  );
+  query(labels.map((label) => `{{${label}}}`).join(' '), `sum by (${labels.join(', ')}) (rate(${counter}{${selector}}[$__rate_interval]))`);
 
 /** How often something happened within each hour, by labels. */
 export const hourlyBy = (labels: readonly string[], counter: string, selector: string): Query =>

@@ -50,6 +50,14 @@ describe('settings that contradict each other', () => {
     ['supervisor: { port_range: [8000, 9000] }', 'headgate.yaml:1:27: supervisor.port_range: server.port 8080 lies in'],
     ['workers: [{ url: "http://a:1" }, { url: "http://A:1/" }]', 'headgate.yaml:1:41: workers[1].url: http://a:1 is workers[0] already'],
     ['workers: [{ url: "http://localhost:8080" }]', 'headgate.yaml:1:18: workers[0].url: http://localhost:8080 is the gateway itself'],
+    [
+      'models: [a, { id: chat, pool: [a, qwen-b] }]',
+      'headgate.yaml:1:35: models[1].pool[1]: qwen-b is no model of models or of a worker; there is a, chat',
+    ],
+    [
+      'workers: [{ url: http://w:1, models: [a] }]\nmodels: [{ id: chat, pool: [a], fallback: [aa] }]',
+      'headgate.yaml:2:44: models[0].fallback[0]: aa is no model of models or of a worker; did you mean a?',
+    ],
     ['models: [a, a]', 'headgate.yaml:1:13: models[1].id: a is listed twice'],
     ['models: [a, { id: b, aliases: [a] }]', 'headgate.yaml:1:32: models[1].aliases[0]: a is the id of models[0] already'],
     [
