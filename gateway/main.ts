@@ -376,6 +376,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     dispatch,
     timeouts: () => settings.timeouts,
     early: early.layers,
+    fallsBack: () => settings.models.some(({ fallback }) => fallback.length > 0),
     onUnexpected,
   };
   let handler = pipeline(parts);

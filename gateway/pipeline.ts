@@ -26,6 +26,8 @@ export interface PolicyParts {
   readonly windows: BatchWindows;
   readonly dispatch: Dispatch;
   readonly timeouts: () => DeadlineSettings;
+  /** Whether any model has a fallback. Absent: none has. */
+  readonly fallsBack?: () => boolean;
   /**
    * Policies that may answer or refuse a call before it takes a place, in their order. They may wait for somebody else's word (a shared
    * count, a cache, a record), within the call's deadline.

@@ -23,6 +23,7 @@ const LABELS: Readonly<Record<string, LeafRule>> = {
   limit: 'word',
   method: 'word',
   model: 'model',
+  fallback: 'model',
   model_size: 'word',
   node: 'word',
   outcome: 'word',

@@ -241,13 +241,9 @@ export const GATEWAY_BOARD: Board = {
           [rateBy('reason', 'headgate_retries_total', OF_GATEWAY)],
           { stacked: true },
         ),
-        lines(
-          'Answered by another model',
-          'reqps',
-          'By the model that was asked for, the one that answered, and what the call would have been refused with.',
-          [rateByAll(['model', 'fallback', 'reason'], 'headgate_fallbacks_total', OF_GATEWAY)],
-          { stacked: true },
-        ),
+        lines('Answered by another model', 'reqps', 'Model asked for, the one that answered, and why.', [
+          rateByAll(['model', 'fallback', 'reason'], 'headgate_fallbacks_total', OF_GATEWAY),
+        ]),
       ],
     },
     {

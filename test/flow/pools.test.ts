@@ -1,6 +1,7 @@
 import OpenAI from 'openai';
 import { afterEach, expect, test } from 'vitest';
 import type { SettingsInput } from '../../gateway/config/schema/settings.ts';
+import { AS_ADMIN } from '../support/admin.ts';
 import { answers, type FakeVllm, startFakeVllm } from '../support/fake-vllm.ts';
 import { startTestGateway, until } from '../support/gateway.ts';
 import { scratchFolder } from '../supervisor/support/scratch.ts';
@@ -91,6 +92,15 @@ test('/v1/models, /admin/status and a key see a pool as one model that is what i
   await until(() => gateway.gateway.status().workers.some(({ state }) => state !== 'ready'), 'one has gone');
   expect(gateway.gateway.status().models.find(({ id }) => id === 'chat')).toMatchObject({ state: 'ready', pool: ['qwen-a', 'qwen-b'] });
   expect((await ask(gateway.url, chat({ model: 'chat' }), { headers: asApp })).status).toBe(200);
+});
+
+test('a pool cannot be loaded or unloaded by itself, and says what can', async () => {
+  const { gateway } = await pooled([4, 4]);
+  const answer = await fetch(`${gateway.url}/admin/models/chat/load`, { method: 'POST', headers: AS_ADMIN });
+  expect([answer.status, (await errorOf(answer)).message]).toEqual([
+    409,
+    'chat is a pool, of which no engine is: load a model in it (qwen-a, qwen-b).',
+  ]);
 });
 
 test('lines of a batch run on all members, each within its places', { timeout: 60_000 }, async () => {

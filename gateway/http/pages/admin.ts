@@ -207,6 +207,10 @@ export function admin(context: AdminContext) {
         const names = directory.models().flatMap((known) => [known.id, ...known.aliases]);
         throw new GatewayError('not_found', nothingOfThatName('model', c.req.param('id') ?? '', names));
       }
+      if (model.pool !== undefined) {
+        const names = model.pool.map(shown).join(', ');
+        throw new GatewayError('conflict', `${shown(model.id)} is a pool, of which no engine is: ${verb} a model in it (${names}).`);
+      }
       if (!context.modelCommand) {
         if (verb === 'load' && model.state === 'ready') return answer(c, obeyed(model.id, verb, 'It is loaded.'), 202);
         throw new GatewayError(

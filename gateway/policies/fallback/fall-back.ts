@@ -10,6 +10,8 @@ import type { WorkerDirectory } from '../../core/worker.ts';
 export interface FallBackContext {
   readonly events: Pick<Events, 'fellBack'>;
   readonly directory: Pick<WorkerDirectory, 'readyFor'>;
+  /** Whether any model has a fallback. Absent: none has. */
+  readonly fallsBack?: (() => boolean) | undefined;
 }
 
 /**
@@ -34,9 +36,10 @@ const ELSEWHERE: ReadonlySet<ErrorKind> = new Set<ErrorKind>([
  * that a refusal comes here the call has been tried at every worker that it may be tried at, and has waited as long as it may. Another model
  * is asked only while a worker has it: none is loaded for this, which might take a card from those that are too few already. And only that
  * list counts: a fallback's own fallbacks are not followed. Where none answers, what the call is told is what its own model said.
- * A call without such models costs a look at a field.
+ * Where some models have such, a call without costs a look at a field.
  */
 export function fallBack(context: FallBackContext): Layer {
+  if (context.fallsBack?.() !== true) return (next) => next;
   return (next) => (call) => (call.fallbacks.length === 0 ? next(call) : answered(context, next, call));
 }
 

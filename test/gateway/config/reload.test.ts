@@ -53,6 +53,22 @@ describe('what a reload brings', () => {
     expect(diff('', file)).toEqual({ changed: [path], needsRestart: [path] });
   });
 
+  test.each([
+    ['models: [a, { id: chat, pool: [a] }]', ['models']],
+    ['models: [{ id: chat, pool: [a] }, a]', ['models']],
+    ['models: [{ id: a, fallback: [b] }, b]', ['models[0].fallback']],
+    ['models: [{ id: chat, pool: [a], fallback: [b] }, a, b]', ['models[0].pool', 'models[0].fallback']],
+  ])('pools and fallbacks come and go at once, with a supervisor too: %s', (file, changed) => {
+    const before = file.includes('fallback')
+      ? file.includes('pool')
+        ? 'models: [{ id: chat, pool: [a, b] }, a, b]'
+        : 'models: [a, b]'
+      : 'models: [a]';
+    expect(diff(before, file)).toEqual({ changed, needsRestart: [] });
+    const after = load({ file }).settings;
+    expect(settingsAfterReload(load({ file: before }).settings, after).models).toEqual(after.models);
+  });
+
   test('lists several in the order of the schema', () => {
     expect(diff('', 'log: { level: debug }\nserver: { port: 1, max_body_bytes: 5 }')).toEqual({
       changed: ['server.port', 'server.max_body_bytes', 'log.level'],

@@ -40,3 +40,25 @@ test('says that its supervisor does not answer, for how long and why, and what t
   const well: SupervisorStatus = { pid: 7, answers: true, away_seconds: null, reason: null };
   for (const there of [null, well]) expect(statusText({ ...STATUS, supervisor: there }, STATS)).not.toContain('answered');
 });
+
+test('says what is behind a name, and what answers where that cannot', () => {
+  const one = {
+    aliases: [],
+    max_model_len: null,
+    profile: null,
+    capabilities: [],
+    eta_seconds: null,
+    reason: null,
+    asleep: false,
+    fit: null,
+  };
+  const models = [
+    { ...one, id: 'chat', state: 'ready', pool: ['a', 'b'], fallback: ['x', 'y'] },
+    { ...one, id: 'a', state: 'ready', pool: null, fallback: [] },
+    { ...one, id: 'b', state: 'loading', pool: null, fallback: ['x'] },
+  ] as const;
+  const text = statusText({ ...STATUS, supervisor: null, models }, STATS);
+  expect(text).toContain(
+    '\nmodels: chat ready · a ready · b loading\nchat is a pool of a, b and falls back to x, then y\nb falls back to x\n',
+  );
+});

@@ -60,6 +60,13 @@ describe('models', () => {
     expect(plan.workers.map(({ spec }) => spec.modelId)).toEqual(['mistral-7b-instruct']);
   });
 
+  test('a pool is launched by nobody, also where it is the first; its members are', () => {
+    const pool = { id: 'chat', pool: ['mistral-7b-instruct', 'gpt-oss-20b'] };
+    const plan = planFleet(settings({ models: [pool, 'mistral-7b-instruct', 'gpt-oss-20b'] }), profiles, [], PLACE);
+    expect(plan.models.map(({ id }) => id)).toEqual(['mistral-7b-instruct', 'gpt-oss-20b']);
+    expect(plan.workers.map(({ spec }) => spec.modelId)).toEqual(['mistral-7b-instruct']);
+  });
+
   test('that a worker may change to are planned for its own GPUs, those that cannot run with the reason', () => {
     const models = ['mistral-7b-instruct', 'gpt-oss-20b', 'qwen2.5-1.5b-instruct-awq'];
     const [worker] = planFleet(settings({ models, supervisor: { profile: 't4' } }), profiles, [], PLACE).workers;

@@ -111,7 +111,7 @@ function Row({ call, longest, isOpen, toggle }) {
         <button class="link" title=${exactly(call.at)} aria-expanded=${isOpen} onClick=${toggle}>${clockTime(call.at)}</button>
       </td>
       <td class="about" title=${call.model || call.route}>
-        ${call.model ? shortModel(call.model) : html`<small>${call.route === 'unknown' ? 'no such URL' : call.route}</small>`}${call.fallback !== null && html` <span class="tag" title=${`Answered by ${call.fallback}`}>→ ${shortModel(call.fallback)}</span>`}${call.line && html` <span class="tag">batch</span>`}
+        ${call.model ? shortModel(call.model) : html`<small>${call.route === 'unknown' ? 'no such URL' : call.route}</small>`}${call.fallback && html` <span class="tag">→ ${shortModel(call.fallback)}</span>`}${call.line && html` <span class="tag">batch</span>`}
       </td>
       <td class="key" title=${call.key}>${call.key ?? NONE}</td>
       <td class="state"><${Pill} tone=${tone} title=${word}>${word}<//></td>

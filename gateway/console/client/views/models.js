@@ -57,15 +57,14 @@ function ModelPanel({ model, supervised }) {
     </dl>
     ${model.fit && html`<${Fit} fit=${model.fit} />`}
     ${model.reason !== null && html`<div class=${`callout ${state === 'failed' ? 'bad' : 'warn'}`}><p>${model.reason}</p></div>`}
-    ${model.pool !== null && html`<p class="sub">Calls go to ${model.pool.map(shortModel).join(', ')}</p>`}
-    ${model.fallback.length > 0 && html`<p class="sub">Falls back to ${model.fallback.map(shortModel).join(', then ')}</p>`}
+    <p class="sub">${[...(model.pool ?? []), ...model.fallback.map((one) => `else ${one}`)].join(', ')}</p>
     <p class="tags">
       ${model.aliases.map((alias) => html`<span>${alias}</span>`)}
       ${model.capabilities.map((able) => html`<span class="able">${able.replaceAll('_', ' ')}</span>`)}
     </p>
     ${
       supervised &&
-      model.pool === null &&
+      !model.pool &&
       html`<div class="actions low">
         ${
           state === 'ready'

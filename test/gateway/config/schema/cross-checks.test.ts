@@ -55,6 +55,14 @@ describe('settings that contradict each other', () => {
       'headgate.yaml:1:57: workers[1].kubernetes: the same as workers[0].kubernetes',
     ],
     ['workers: [{ dns: "a:1" }, { dns: "a:1" }]', 'headgate.yaml:1:34: workers[1].dns: the same as workers[0].dns'],
+    [
+      'models: [a, { id: chat, pool: [a, qwen-b] }]',
+      'headgate.yaml:1:35: models[1].pool[1]: qwen-b is no model of models or of a worker; there is a, chat',
+    ],
+    [
+      'workers: [{ url: http://w:1, models: [a] }]\nmodels: [{ id: chat, pool: [a], fallback: [aa] }]',
+      'headgate.yaml:2:44: models[0].fallback[0]: aa is no model of models or of a worker; did you mean a?',
+    ],
     ['models: [a, a]', 'headgate.yaml:1:13: models[1].id: a is listed twice'],
     ['models: [a, { id: b, aliases: [a] }]', 'headgate.yaml:1:32: models[1].aliases[0]: a is the id of models[0] already'],
     [

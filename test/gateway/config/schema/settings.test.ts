@@ -113,9 +113,10 @@ describe('the schema of settings', () => {
 
   test('turns a model given by id into an entry', () => {
     const swap = { strategy: null, sleep_level: null, dwell_ms: null, idle_unload_ms: null };
+    const none = { pool: null, fallback: [] };
     expect(settingsSchema.parse({ models: ['a', { id: 'b', aliases: ['c'] }] }).models).toEqual([
-      { id: 'a', source: null, aliases: [], engine: {}, swap },
-      { id: 'b', source: null, aliases: ['c'], engine: {}, swap },
+      { id: 'a', source: null, aliases: [], ...none, engine: {}, swap },
+      { id: 'b', source: null, aliases: ['c'], ...none, engine: {}, swap },
     ]);
   });
 

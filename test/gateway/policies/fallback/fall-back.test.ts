@@ -19,8 +19,9 @@ function scene(says: Readonly<Record<string, GatewayError | Reply | (() => never
     if (typeof answer === 'function') return answer();
     return answer === undefined || answer instanceof GatewayError ? Promise.reject(answer ?? new Error('nobody')) : Promise.resolve(answer);
   };
-  const layer = fallBack({ events, directory: { readyFor: (model) => (ready.includes(model) ? [worker] : []) } });
-  return { events, asked, handle: layer(next) };
+  const directory = { readyFor: (model: string) => (ready.includes(model) ? [worker] : []) };
+  const layer = fallBack({ events, directory, fallsBack: () => true });
+  return { events, asked, directory, next, handle: layer(next) };
 }
 
 function reply(): Reply {
@@ -36,6 +37,11 @@ function reply(): Reply {
 
 const refusal = (kind: ErrorKind, details = {}): GatewayError => new GatewayError(kind, kind, details);
 const call = (fallbacks: readonly string[] = ['x', 'y']): Call => ({ ...fakeCall({ model: 'chat' }), fallbacks });
+
+test('where no model has a fallback nothing stands in the way', () => {
+  const { events, directory, next } = scene({ chat: reply() });
+  expect(fallBack({ events, directory })(next)).toBe(next);
+});
 
 test('a call without a fallback is handed on as it is', () => {
   const { handle, asked } = scene({ chat: reply() });
