@@ -47,6 +47,7 @@ interface Chunk {
     readonly prompt_token_ids?: unknown;
   }[];
   readonly prompt_token_ids?: unknown;
+  readonly token_ids?: unknown;
   readonly usage?: { readonly prompt_tokens: number; readonly completion_tokens: number; readonly total_tokens: number };
 }
 

@@ -1,4 +1,5 @@
 import { isObject } from '../../openai/given-up.ts';
+import { PlainEvents } from './plain-event.ts';
 import { dataOf, type Identity, type Said, type Seam } from './said.ts';
 
 /** What an event of one worker's stream becomes for the client; null: nothing. */
@@ -9,7 +10,10 @@ const TOKEN_IDS = /("(?:prompt_)?token_ids":)\[[^\]]*\]/g;
 
 /** Of the first worker: as it came, without the token ids that the client did not ask for. */
 export function firstLeg(said: Said): EventRewriter {
+  const plain = new PlainEvents(said.kind);
   return (event) => {
+    const known = plain.read(event);
+    if (known !== null && said.notePlain(known)) return known.rest;
     if (!event.startsWith('data: {"id"')) return event;
     const data = dataOf(event);
     if (data === null) said.noteUnreadable();

@@ -1,4 +1,5 @@
 import { isObject, read } from '../../openai/given-up.ts';
+import type { PlainEvent } from './plain-event.ts';
 import type { NotResumed } from './refusals.ts';
 import type { ResumableRequest } from './resumable-request.ts';
 
@@ -59,9 +60,17 @@ export class Said {
     const ids = Array.isArray(choice['token_ids']) ? (choice['token_ids'] as number[]) : [];
     if (choice['finish_reason'] != null) this.isFinished = true;
     const says = this.kind === 'chat' ? this.#noteDelta(choice['delta'], ids.length) : this.#noteText(choice['text'], ids);
-    const kept = (this.promptIds?.length ?? 0) + this.ids.length * BYTES_PER_ID + this.text.length;
-    if (kept > MAX_KEPT_BYTES) this.#refuse('too_long');
+    this.#checkLength();
     return says || choice['finish_reason'] != null;
+  }
+
+  /** The same of a plain event. @returns false where it is to be parsed after all: it comes first */
+  notePlain({ text, ids }: PlainEvent): boolean {
+    if (this.identity === null || (this.promptIds === null && this.refusal === null)) return false;
+    if (this.kind === 'completion') this.#noteText(text, ids);
+    else this.#noteContent(text.includes('\\') ? (JSON.parse(`"${text}"`) as string) : text, ids.length);
+    this.#checkLength();
+    return true;
   }
 
   /** Something came that is no event as vLLM writes it. */
@@ -103,16 +112,24 @@ export class Said {
 
   #noteDelta(delta: unknown, tokens: number): boolean {
     if (!isObject(delta)) return this.#refuse('unreadable');
-    this.tokens += tokens;
     const { role, content, ...rest } = delta;
     const others = Object.entries(rest).filter(([, item]) => item != null && item !== '' && !(Array.isArray(item) && item.length === 0));
     for (const [name] of others)
-      this.#refuse(/^reasoning/.test(name) ? 'reasoning' : /^tool|^function/.test(name) ? 'tool_call' : 'other_output');
-    if (content != null && typeof content !== 'string') return this.#refuse('other_output');
-    if (typeof content !== 'string') return role != null || others.length > 0;
+      this.#refuse(name.startsWith('reasoning') ? 'reasoning' : /^tool|^function/.test(name) ? 'tool_call' : 'other_output');
+    if (content != null && typeof content !== 'string') this.#refuse('other_output');
+    this.#noteContent(typeof content === 'string' ? content : '', tokens);
+    return content != null || role != null || others.length > 0;
+  }
+
+  #noteContent(content: string, tokens: number): void {
+    this.tokens += tokens;
     if (this.refusal === null) this.text += content;
     if (content.trim() !== '') this.#solid = this.tokens;
-    return true;
+  }
+
+  #checkLength(): void {
+    const kept = (this.promptIds?.length ?? 0) + this.ids.length * BYTES_PER_ID + this.text.length;
+    if (kept > MAX_KEPT_BYTES) this.#refuse('too_long');
   }
 
   #refuse(why: NotResumed): true {

@@ -16,7 +16,8 @@ export interface MortalEngines extends Disposable {
 }
 
 const START_MS = 600_000;
-const SEATS = '8';
+/** Room for all, or those that are resumed would wait for the others to end. */
+const SEATS = '32';
 
 /** @throws Error where no vLLM is installed, or they do not start */
 export async function startMortalEngines(scene: Scene, kind: EngineKind): Promise<MortalEngines> {
