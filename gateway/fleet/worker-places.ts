@@ -6,6 +6,8 @@ import type { Answer, Need, Saying, Standing } from './terms.ts';
 const NOTHING_SAID: Portion = { keeps: 0, usable: 0, asks: 0, isComing: false, isScarce: false };
 /** A gateway that was seen before so long may still be there. */
 const REMEMBERED_MS = 120_000;
+/** Within so long the others have told the store again what they have, or can be seen at the worker. */
+const VANISHED_MS = 3_000;
 
 interface WorkerPlacesOptions {
   /** Of this gateway. */
@@ -26,6 +28,8 @@ export class WorkerPlaces {
   #held = 0;
   #others: readonly Standing[] = [];
   #heldByGone = 0;
+  /** What others had of whom the store knows nothing any more, because it has lost what it knew. */
+  #vanished: { readonly held: number; readonly until: number }[] = [];
   #servedAt = 0;
   #portion = NOTHING_SAID;
   /** The store was there when it was asked last. */
@@ -104,8 +108,13 @@ export class WorkerPlaces {
     const before = this.#others;
     this.#others = standings.filter(({ id, isGone }) => id !== this.#options.id && !isGone);
     const gone = standings.filter(({ isGone }) => isGone);
-    for (const { id, held } of gone) if (before.some((each) => each.id === id)) this.#strangers.lost(held);
-    this.#heldByGone = gone.reduce((sum, { held }) => sum + held, 0);
+    for (const { id, held } of before) {
+      if (this.#others.some((each) => each.id === id)) continue;
+      this.#strangers.lost(held);
+      if (!gone.some((each) => each.id === id)) this.#vanished.push({ held, until: now + VANISHED_MS });
+    }
+    this.#vanished = this.#vanished.filter(({ until }) => until > now);
+    this.#heldByGone = [...gone, ...this.#vanished].reduce((sum, { held }) => sum + held, 0);
     this.#servedAt = standings.find(({ id }) => id === this.#options.id)?.servedAt ?? 0;
     if (this.#others.length > 0) {
       this.#severalAt = now;

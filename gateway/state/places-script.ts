@@ -8,7 +8,7 @@ import { script } from './script.ts';
  *
  * KEYS: a worker each: by gateway its total, first, rest, held, when it was last given some, and until when it is believed.
  * ARGV: the gateway's id; for how many milliseconds that holds; how long nobody gets what it held after that; then, of each worker, its total, first, rest and held, and how many places
- * more it would have. A lease of 0: it leaves, and nothing follows.
+ * more it would have. A lease of 0: it leaves and holds nothing any more; nothing follows.
  */
 export const PLACES = script<readonly Answer[]>(
   `
@@ -18,7 +18,7 @@ local id, lease, rest_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local answers = {}
 for i, key in ipairs(KEYS) do
   if lease == 0 then
-    redis.call('HDEL', key, id)
+    redis.call('HSET', key, id, string.format('0 0 0 0 0 %.0f', now))
     answers[i] = { 0 }
   else
     local at = 4 + (i - 1) * 5

@@ -46,7 +46,7 @@ export class SharedPlaces implements PlacesStore {
 
   async leave(workers: readonly string[]): Promise<void> {
     for (let at = 0; at < workers.length; at += MOST_WORKERS) {
-      if ((await this.#link.run(PLACES, this.#keys(workers.slice(at, at + MOST_WORKERS)), [this.#id, 0, 0])) === null) return;
+      if ((await this.#link.run(PLACES, this.#keys(workers.slice(at, at + MOST_WORKERS)), [this.#id, 0, REST_MS])) === null) return;
     }
   }
 

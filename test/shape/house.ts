@@ -907,6 +907,11 @@ export const ROOMS: readonly Room[] = [
   },
   { path: 'scripts/chaos/gateway', idea: 'a gateway as a process, and what is left in it', knows: ['scripts/chaos/law', 'scripts/shows'] },
   {
+    path: 'scripts/shows/fleet',
+    idea: 'several gateways in front of the same workers: bursts, one-sided load, one of them killed',
+    knows: ['scripts/chaos/faults', 'scripts/chaos/gateway', 'scripts/load/workload', 'scripts/shows'],
+  },
+  {
     path: 'scripts/chaos/rows',
     idea: 'each fault: how it is made, what it may cost, what came of it',
     knows: [
