@@ -24,6 +24,7 @@ const NAMES: Readonly<Record<keyof Events, true>> = {
   attemptEnded: true,
   retried: true,
   sessionsEnded: true,
+  prefixRouted: true,
   breakerChanged: true,
   workerChanged: true,
   canaryChanged: true,

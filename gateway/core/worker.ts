@@ -95,6 +95,8 @@ export interface WorkerLoad {
   kvUsage: number;
   /** Bytes of KV cache in all, or null. */
   kvCacheBytes: number | null;
+  /** Tokens that its KV cache holds; null or absent: it does not say. */
+  kvCacheTokens?: number | null;
   /** Monotonic ms of the last good scrape; null before the first. */
   scrapedAt: number | null;
   /** As counted by what only work moves. null: not counted. */

@@ -68,6 +68,7 @@ export type ServerWord =
       readonly answer: string;
       readonly place: { readonly worker: string; readonly model: string; readonly owner: string | null };
     }
+  | { readonly kind: 'prompts'; readonly prompts: readonly (readonly [worker: string, blocks: readonly number[]])[] }
   | { readonly kind: 'order'; readonly worker: string; readonly order: Order }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Part | 'reload'; readonly trial?: TrialOrder }
   | { readonly kind: 'part'; readonly id: number; readonly part: unknown }
@@ -106,6 +107,6 @@ export type KeeperWord =
   | { readonly kind: 'drain'; readonly settle: boolean }
   /** None of them has calls any more. */
   | { readonly kind: 'allIdle' }
-  | Extract<ServerWord, { kind: 'finding' | 'stored' | 'order' }>
+  | Extract<ServerWord, { kind: 'finding' | 'stored' | 'prompts' | 'order' }>
   | { readonly kind: 'question'; readonly id: number; readonly question: Part }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: unknown };

@@ -37,6 +37,7 @@ export class RecordedEvents implements Events {
   readonly attemptEnded = this.#recorder('attemptEnded');
   readonly retried = this.#recorder('retried');
   readonly sessionsEnded = this.#recorder('sessionsEnded');
+  readonly prefixRouted = this.#recorder('prefixRouted');
   readonly breakerChanged = this.#recorder('breakerChanged');
   readonly workerChanged = this.#recorder('workerChanged');
   readonly canaryChanged = this.#recorder('canaryChanged');

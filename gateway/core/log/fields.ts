@@ -55,6 +55,8 @@ const LOG_FIELDS = [
   'slo_ms',
   'kv_usage_ratio',
   'sessions',
+  'blocks',
+  'matched_blocks',
   // workers
   'state',
   'previous_state',

@@ -35,12 +35,23 @@ export class AttemptBooks implements AttemptObserver {
   /** Whether the breaker waits for this one to tell. */
   readonly #isProbe: boolean;
   readonly #session: Session | null;
+  readonly #onRead: (() => void) | null;
   readonly #held: Held;
   /** The worker has the request and has not said anything yet. */
   #isUnanswered = false;
   #isOpen = true;
 
-  constructor(learners: Learners, call: Call, attempt: Attempt, worker: Worker, permit: Permit, isProbe: boolean, session: Session | null) {
+  /** @param onRead whoever counts what the worker has to read yet; may be told twice */
+  constructor(
+    learners: Learners,
+    call: Call,
+    attempt: Attempt,
+    worker: Worker,
+    permit: Permit,
+    isProbe: boolean,
+    session: Session | null,
+    onRead: (() => void) | null,
+  ) {
     this.#learners = learners;
     this.#call = call;
     this.#attempt = attempt;
@@ -48,6 +59,7 @@ export class AttemptBooks implements AttemptObserver {
     this.#permit = permit;
     this.#isProbe = isProbe;
     this.#session = session;
+    this.#onRead = onRead;
     if (session !== null) learners.sessions.begin(session);
     worker.inFlight++;
     this.#held = learners.inHand.begin(worker, attempt, call);
@@ -64,6 +76,7 @@ export class AttemptBooks implements AttemptObserver {
 
   onFirstByte(): void {
     this.#heard();
+    this.#onRead?.();
     this.#noteAnswer();
     this.#call.journey.phase = 'stream';
     // A probe's question is whether the worker answers at all; its whole answer may take minutes.
@@ -116,6 +129,7 @@ export class AttemptBooks implements AttemptObserver {
     this.#heard();
     if (!this.#isOpen) return;
     this.#isOpen = false;
+    this.#onRead?.();
     this.#worker.inFlight--;
     this.#learners.inHand.end(this.#held);
     if (this.#session !== null) this.#learners.sessions.end(this.#session, this.#learners.clock.now());

@@ -11,6 +11,7 @@ import type { Worker, WorkerDirectory } from '../../core/worker.ts';
 import type { PressureSettings } from '../capacity/pressure.ts';
 import type { Share } from '../capacity/share.ts';
 import { Losses, LostError } from '../lost/loss.ts';
+import type { SentPrompt } from '../prefix/prefix-news.ts';
 import type { AttemptResult } from '../relay/attempt-result.ts';
 import { bodyFor } from '../relay/engine-priority.ts';
 import { relay, type RelaySettings } from '../relay/relay.ts';
@@ -24,6 +25,7 @@ import type { BreakerSettings, CircuitBreaker, Finding, Permit } from './circuit
 import { GroupSplit } from './group-split.ts';
 import { InHand } from './in-hand.ts';
 import { LoadBalancer, type BalancerSettings } from './load-balancer.ts';
+import { Prefixes } from './prefixes.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { type Session, Sessions, type SessionSettings } from './sessions.ts';
 import { SignsOfLife } from './signs-of-life.ts';
@@ -35,6 +37,12 @@ interface RetrySettings {
   /** Attempts in all; 1 = never retry. */
   readonly max_attempts: number;
   readonly budget_ratio: number;
+}
+
+/** What the other processes are told of. */
+interface Told {
+  readonly stored: (answer: string, place: AnswerPlace) => void;
+  readonly prompts: (prompts: readonly SentPrompt[]) => void;
 }
 
 export interface DispatchContext {
@@ -52,7 +60,7 @@ export interface DispatchContext {
   /** What this process may have at each worker, where several are one gateway. */
   readonly share?: Pick<Share, 'places'> | undefined;
   /** The other processes, in that case. */
-  readonly kin?: (BreakerKin & { readonly stored: (answer: string, place: AnswerPlace) => void }) | undefined;
+  readonly kin?: (BreakerKin & Told) | undefined;
   readonly relay: () => RelaySettings;
   /** A worker has said that it takes nothing new because it is about to end: whoever lists it is to take it out of service. */
   readonly onStopping: (worker: Worker) => void;
@@ -73,6 +81,8 @@ interface Chosen {
   readonly permit: Permit;
   /** The conversation that the call belongs to; null: it is not kept anywhere. */
   readonly session: Session | null;
+  /** To be called when the worker begins to answer, or never will; null: nobody counts what it has to read. */
+  readonly onRead: (() => void) | null;
   /** It is of a group that is on trial as the call goes there; what is decided of the group meanwhile is not the call's fault. */
   readonly isOnTrial: boolean;
 }
@@ -94,6 +104,7 @@ export class Dispatch {
   readonly #learners: Learners;
   readonly answers: AnswerPlaces;
   readonly groups: GroupSplit;
+  readonly prefixes: Prefixes;
   readonly #sessions: Sessions;
   readonly #routed = new Map<string, number>();
 
@@ -109,6 +120,7 @@ export class Dispatch {
       workers: () => context.directory.workers(),
       onEnded: (reason, count) => context.events.sessionsEnded(reason, count),
     });
+    this.prefixes = new Prefixes(context, this.#balancer);
     this.#learners = {
       ...{ clock: context.clock, events: context.events, answers: this.answers },
       ...{ suspects: this.#suspects, losses: this.#losses, blame: this.#blame, inHand: this.#inHand },
@@ -148,11 +160,13 @@ export class Dispatch {
   configure(): void {
     this.#breakers.configure();
     this.#sessions.configure();
+    this.prefixes.configure();
   }
 
   /** Frees its timer. */
   close(): void {
     this.#sessions.close();
+    this.prefixes.close();
   }
 
   handler(): Handler {
@@ -176,17 +190,18 @@ export class Dispatch {
     let onTrial = 0;
     for (;;) {
       call.cancellation.throwIfCancelled();
-      const { worker, permit, session, isOnTrial } = this.#choose(call, tried, failed);
+      const chosen = this.#choose(call, tried, failed);
+      const { worker, isOnTrial } = chosen;
       if (failed) events.retried(call, failed.cause);
       if (call.attempts.length === 0) this.#budget.deposit(budget_ratio);
       tried.push(worker);
       const { life } = worker;
-      let result = await this.#attempt(call, worker, permit, session);
+      let result = await this.#attempt(call, chosen, chosen.permit);
       if (result.kind === 'failed' && result.cause === 'stale') {
         // The worker closed a kept connection as we used it: it never saw the request, and a fresh connection tells more.
         call.cancellation.throwIfCancelled();
         const again = this.#breakers.of(worker.id).acquire(clock.now());
-        if (again) result = await this.#attempt(call, worker, again, session);
+        if (again) result = await this.#attempt(call, chosen, again);
       }
       if (result.kind === 'replied') return result.reply;
       const { cause, error } = result;
@@ -214,16 +229,20 @@ export class Dispatch {
     const settings = this.#context.balancer();
     const key = settings.affinity === 'session' ? this.#sessions.keyOf(call) : null;
     const known = key === null ? null : this.#sessions.find(key, now);
-    const worker = this.#balancer.choose(workers, settings, key ?? prefixOf(call, settings), now, known?.worker);
+    const route = this.prefixes.route(call, workers, now);
+    const worker = route?.worker ?? this.#balancer.choose(workers, settings, key, now, known?.worker);
     // Its breaker has just said that it would admit a call, and nothing has happened since.
     const permit = this.#breakers.of(worker.id).acquire(now)!;
     const session = key === null ? null : this.#sessions.place(key, known, worker, now);
-    return { worker, permit, session, isOnTrial: this.groups.isOnTrial(worker) };
+    const onRead = route && this.prefixes.place(call, route);
+    return { worker, permit, session, onRead, isOnTrial: this.groups.isOnTrial(worker) };
   }
 
+  /** What calls that belong together share, of which a group of workers has all: of prompts it is how they begin. */
   #keyOf(call: Call): string | null {
     const settings = this.#context.balancer();
-    return settings.affinity === 'session' ? this.#sessions.keyOf(call) : prefixOf(call, settings);
+    if (settings.affinity === 'session') return this.#sessions.keyOf(call);
+    return settings.affinity === 'prefix' && call.peek.promptHead !== '' ? call.peek.promptHead : null;
   }
 
   /** A call that its worker never had, or lost by dying, is not what a budget guards against: every worker is asked at most once. */
@@ -231,7 +250,8 @@ export class Dispatch {
     return isLoss(cause) || this.#budget.withdraw();
   }
 
-  async #attempt(call: Call, worker: Worker, permit: Permit, session: Session | null): Promise<AttemptResult> {
+  async #attempt(call: Call, chosen: Chosen, permit: Permit): Promise<AttemptResult> {
+    const { worker, session, onRead } = chosen;
     const { clock, events, relay: settings } = this.#context;
     const attempt = newAttempt(worker.id, worker.life, worker.load.bornAt);
     call.attempts.push(attempt);
@@ -239,7 +259,7 @@ export class Dispatch {
     this.#routed.set(worker.id, (this.#routed.get(worker.id) ?? 0) + 1);
     events.routed(call, worker.id);
     const isProbe = this.#breakers.of(worker.id).state === 'half_open';
-    const books = new AttemptBooks(this.#learners, call, attempt, worker, permit, isProbe, session);
+    const books = new AttemptBooks(this.#learners, call, attempt, worker, permit, isProbe, session, onRead);
     try {
       const result = await relay(call, attempt, worker, this.#request(call, worker), clock, settings(), books);
       if (attempt.failure === 'unsent') this.#losses.record(worker, attempt.life, clock.now());
@@ -265,11 +285,8 @@ export class Dispatch {
       for (const id of known.keys()) if (!present.has(id)) known.delete(id);
     }
     this.#sessions.forgetEnded();
+    this.prefixes.forgetEnded();
   }
-}
-
-function prefixOf({ peek }: Call, { affinity }: BalancerSettings): string | null {
-  return affinity === 'prefix' && peek.promptHead !== '' ? peek.promptHead : null;
 }
 
 /** The worker is not there, or is not any more. */

@@ -23,12 +23,14 @@ export function loadScore(worker: Worker, settings: BalancerSettings, now: numbe
   return (callsAt(worker) + 1) / weightOf(worker, settings, now);
 }
 
-function callsAt({ load, inFlight }: Worker): number {
+/** Calls that it has, those that wait there twice. */
+export function callsAt({ load, inFlight }: Worker): number {
   const others = load.scrapedAt === null ? 0 : Math.max(0, load.running + load.waiting - load.inFlightAtScrape);
   return inFlight + others + 2 * load.waiting;
 }
 
-function weightOf(worker: Worker, settings: BalancerSettings, now: number): number {
+/** How much of the whole it is trusted with. */
+export function weightOf(worker: Worker, settings: BalancerSettings, now: number): number {
   return worker.view.maxNumSeqs * slowStart(worker, settings, now);
 }
 

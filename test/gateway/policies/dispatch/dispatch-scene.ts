@@ -6,6 +6,7 @@ import type { BreakerSettings } from '../../../../gateway/policies/dispatch/circ
 import { Dispatch, type DispatchContext } from '../../../../gateway/policies/dispatch/dispatch.ts';
 import type { BalancerSettings } from '../../../../gateway/policies/dispatch/load-balancer.ts';
 import type { SessionSettings } from '../../../../gateway/policies/dispatch/sessions.ts';
+import type { SentPrompt } from '../../../../gateway/policies/prefix/prefix-news.ts';
 import { fakeCall } from '../../../support/fake-call.ts';
 import { FakeClient } from '../../../support/fake-client.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';
@@ -32,12 +33,23 @@ export interface Setup {
   breaker?: Partial<BreakerSettings>;
   balancer?: Partial<BalancerSettings>;
   sessions?: Partial<SessionSettings>;
+  /** What other processes of the gateway are told of prompts. */
+  onPrompts?: (prompts: readonly SentPrompt[]) => void;
   /** What stands in front of it. */
   before?: (parts: Pick<DispatchContext, 'clock' | 'events' | 'directory'>) => Layer;
 }
 
 /** A dispatch in front of `workers` fake ones. */
-export function setUp({ workers: count = 2, max_attempts = 2, budget_ratio = 0.2, breaker, balancer, sessions, before }: Setup = {}) {
+export function setUp({
+  workers: count = 2,
+  max_attempts = 2,
+  budget_ratio = 0.2,
+  breaker,
+  balancer,
+  sessions,
+  onPrompts,
+  before,
+}: Setup = {}) {
   const clock = createFakeClock();
   const events = new RecordedEvents();
   const workers = Array.from({ length: count }, (_, i) => new FakeWorker(`w${i}`));
@@ -56,6 +68,7 @@ export function setUp({ workers: count = 2, max_attempts = 2, budget_ratio = 0.2
     relay: () => ({ first_token_ms: 60_000, idle_ms: 60_000, keep_alive_ms: 0 }),
     // As those who list workers do: it leaves service until it is another life.
     onStopping: (worker) => directory.setState(worker as FakeWorker, 'starting'),
+    ...(onPrompts && { kin: { speaks: () => true, tell: () => {}, stored: () => {}, prompts: onPrompts } }),
     newRequestId: () => `fresh-${++requestIds}`,
   };
   const dispatch = new Dispatch(context);
