@@ -327,6 +327,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ...(supervised ? { wish: (model: string, waiting: number) => supervised.wish(modelToLoad(directory, model), waiting) } : {}),
   });
   const windows = new BatchWindows(clock, events, () => settings.batch_window);
+  const wantsPrefix = (): boolean => settings.load_balancer.affinity === 'prefix' && directory.workers().length > 1;
   const dispatch = new Dispatch({
     groups,
     clock,
@@ -342,6 +343,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     kin: kin && {
       speaks: kin.speaks,
       tell: (worker, finding) => kin.tell({ kind: 'finding', worker, finding }),
+      prompts: (prompts) => kin.tell({ kind: 'prompts', prompts }),
       stored: (answer, place) => kin.tell({ kind: 'stored', answer, place }),
     },
     relay: () => relaySettings,
@@ -391,6 +393,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     routed: () => dispatch.routed,
     cache: () => early.cached,
     sessions: () => dispatch.sessions,
+    prefixes: () => dispatch.prefixes.figures,
     batchLines: () => (stored?.runner ? batchFigures(stored.runner) : null),
     storeUp: () => early.storeUp,
     sources: () => discovery?.sources() ?? [],
@@ -523,6 +526,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
     follow: (worker, finding) => dispatch.follow(worker, finding),
     stored: (answer, place) => dispatch.answers.take(answer, place),
+    prompts: (prompts) => dispatch.prefixes.take(prompts),
     obey: (worker, order) => void listed?.[order](worker),
     places: (parts) => fleet?.follow(parts),
     part: (question) =>
@@ -545,6 +549,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     place: filesPlace(settings, database, stateDir, options.cwd),
     handler: () => handler,
     spare: (model) => admission.spare(model),
+    wantsPrefix,
     sharesPlaces: kin !== undefined,
   });
   const serve: ServeContext = {
@@ -560,6 +565,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     bodies,
     turns: new Turns(),
     sessionSources: () => (settings.load_balancer.affinity === 'session' ? settings.sessions.from : NO_SOURCES),
+    wantsPrefix,
     answerPlace: (answer, asker) => dispatch.answers.of(answer, asker),
     crowd,
     overload,

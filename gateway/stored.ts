@@ -60,6 +60,7 @@ interface StoredContext {
   readonly handler: () => Handler;
   /** How many more calls of a model its workers can run at once. */
   readonly spare: (model: string) => number;
+  readonly wantsPrefix: () => boolean;
   /** Several processes share the places. */
   readonly sharesPlaces: boolean;
 }
@@ -92,6 +93,7 @@ export function openStored(context: StoredContext): Stored {
       ? openBatches({
           ...{ clock, random: context.random, events: context.events, log, directory, newId, holderId, trace: context.trace },
           ...{ records: records.batches, bytes: files.bytes, handler: context.handler, spare: context.spare },
+          wantsPrefix: context.wantsPrefix,
           sharesPlaces: context.sharesPlaces,
           routeOf: (endpoint) => RELAYED_BY_PATH.get(endpoint) ?? null,
           absent: (owner) => door.absent(owner),

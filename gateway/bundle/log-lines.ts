@@ -9,7 +9,7 @@ const EVENTS: ReadonlySet<string> = new Set(
   (
     'admin admin.key admission attempt auth batch batch.end batch.line batch.paused batch.trouble batch.validate breaker cache canary config.reload config.trial ' +
     'database.away database.back database.lost source.away source.change source.left_out source.up drain fallback file.added file.deleted files.clients files.few files.none files.trouble gateway.lost ' +
-    'gateway.start gpu.lease history internal.error keys keys.changed keys.refused limit listening log.lost log.unkept model.swap overload pressure probes.lost ' +
+    'gateway.start gpu.lease history internal.error keys keys.changed keys.refused limit listening log.lost log.unkept model.swap overload prefix pressure probes.lost ' +
     'process.exit process.given_up process.hung process.start ready refusals request.end request.start resume retry route session store store.away ' +
     'store.full store.room store.up supervisor.away supervisor.back supervisor.control supervisor.end supervisor.exit supervisor.failed ' +
     'supervisor.found supervisor.hung supervisor.lost supervisor.plan supervisor.start supervisor.stop supervisor.wait telemetry traces.lost ' +
@@ -84,6 +84,8 @@ const FIELDS: Readonly<Record<LogFieldName, LeafRule | null>> = {
   slo_ms: 'plain',
   kv_usage_ratio: 'plain',
   sessions: 'plain',
+  blocks: 'plain',
+  matched_blocks: 'plain',
   state: 'word',
   previous_state: 'word',
   stage: 'word',

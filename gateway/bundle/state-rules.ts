@@ -108,6 +108,15 @@ export const STATS_RULE = {
   ],
   routing: { total: 'plain', by_worker: new Each('worker', 'plain'), retries: 'plain' },
   sessions: { active: 'plain', by_worker: new Each('worker', 'plain'), kept: 'plain', moved: 'plain' },
+  prefixes: {
+    held_blocks: 'plain',
+    held_bytes: 'plain',
+    sent_blocks: 'plain',
+    matched_blocks: 'plain',
+    held: 'plain',
+    spilled: 'plain',
+    new: 'plain',
+  },
   tokens: { input: 'plain', output: 'plain', cached_input: 'plain' },
 } as const satisfies RuleOf<Stats>;
 

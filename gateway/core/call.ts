@@ -34,6 +34,14 @@ export interface OnlyAt {
 /** A field of a body that asks for log-probabilities of the prompt. */
 export type PromptLogprobsField = 'prompt_logprobs' | 'logprobs' | 'echo';
 
+/** A prompt, as far as it matters to whoever has its beginning in a cache. */
+export interface Prefix {
+  /** Its full blocks in their order, each named by all of the prompt up to its end. Not empty. */
+  readonly blocks: readonly number[];
+  /** How many blocks all of it is, the last one as the part of a block that it is. */
+  readonly size: number;
+}
+
 /** What we read of a request body; the rest is the worker's business. */
 export interface Peek {
   /** As the client wrote it; null when absent. */
@@ -57,6 +65,8 @@ export interface Peek {
   readonly streamInterval?: number;
   /** Where whoever asks the same again may be given the same answer: characters of all that decides it. null or absent: nowhere else. */
   readonly decidingChars?: number | null;
+  /** Absent or null: nobody asks, or it is too short to have been in a cache. */
+  readonly prefix?: Prefix | null;
   /** Completions asked for (n times the number of prompts). */
   readonly choices: number;
   /** What asks for log-probabilities of the prompt, for which not every worker has the memory; null when nothing does. */

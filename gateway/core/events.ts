@@ -71,6 +71,20 @@ export interface SessionFigures {
   readonly moved: number;
 }
 
+/** Where a prompt was sent: to a worker with the most of it in its cache · to another, which had less to do · nobody had any of it. */
+export const PREFIX_RESULTS = ['held', 'spilled', 'new'] as const;
+export type PrefixResult = (typeof PREFIX_RESULTS)[number];
+
+/** What is known of the workers' prefix caches, and what came of it since the process started. */
+export interface PrefixFigures extends Readonly<Record<PrefixResult, number>> {
+  /** Blocks that workers are believed to have, each counted where it is, and the memory that it takes to know it. */
+  readonly blocks: number;
+  readonly bytes: number;
+  /** Full blocks of all prompts that were sent, and those of them that their worker was believed to have. */
+  readonly sent: number;
+  readonly matched: number;
+}
+
 /** A canary begins, goes on to its next step, or has ended. */
 export interface CanaryChange {
   readonly result: 'started' | 'step' | 'promoted' | 'rolled_back' | 'aborted';
@@ -139,6 +153,8 @@ export interface Events {
    */
   resumeEnded(call: Call, outcome: string): void;
   sessionsEnded(reason: SessionEnd, count: number): void;
+  /** By how a prompt begins it was sent to a worker that has `matched` of its `blocks`, as far as is known. */
+  prefixRouted(call: Call, result: PrefixResult, blocks: number, matched: number): void;
   breakerChanged(worker: string, from: BreakerState, to: BreakerState, reason: string): void;
   workerChanged(view: WorkerView, previous: WorkerView | null): void;
   /** Where workers are looked for can be asked, or cannot any more, or for another reason. */
@@ -164,6 +180,7 @@ export interface LiveFigures {
   /** Answers that are kept for those who ask the same. */
   cache(): { entries: number; bytes: number; maxEntries: number; hits: number; misses: number };
   sessions(): SessionFigures;
+  prefixes(): PrefixFigures;
   /** Batches that are run; null: none are taken. */
   batchLines(): BatchFigures | null;
   /** Whether the store that gateways share answers; null: there is none. */

@@ -26,6 +26,7 @@ const NAMES: Readonly<Record<keyof Events, true>> = {
   fellBack: true,
   resumeEnded: true,
   sessionsEnded: true,
+  prefixRouted: true,
   breakerChanged: true,
   workerChanged: true,
   sourceChanged: true,

@@ -110,6 +110,8 @@ export interface WorkerLoad {
   kvUsage: number;
   /** Bytes of KV cache in all, or null. */
   kvCacheBytes: number | null;
+  /** Tokens that its KV cache holds; null or absent: it does not say. */
+  kvCacheTokens?: number | null;
   /** Monotonic ms of the last good scrape; null before the first. */
   scrapedAt: number | null;
   /** How long that scrape took, in ms: by so much its figures may be older. Absent before the first. */

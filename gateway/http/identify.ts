@@ -47,6 +47,8 @@ export interface IdentifyContext {
   readonly answerPlace: (answer: string, asker: string | null) => { readonly worker: string; readonly model: string } | 'anothers' | null;
   /** What names the conversation that a call belongs to, the first that it has; empty: nobody asks for that. */
   readonly sessionSources: () => readonly SessionSource[];
+  /** Whether anybody asks how prompts begin. */
+  readonly wantsPrefix: () => boolean;
   /** Whether a client's own trace goes on to the worker with its sampling decision, where nobody traces here. */
   readonly trustTrace: () => boolean;
 }
@@ -93,7 +95,7 @@ export async function identify(
   if (bytes.length > LARGE_BYTES) await ownTurn(context, incoming);
   const { model, body, seen } =
     route.body === 'json'
-      ? jsonCallBody(context.directory, principal, route, withoutMark(bytes))
+      ? jsonCallBody(context.directory, principal, route, withoutMark(bytes), context.wantsPrefix())
       : ofUpload(context, principal, bytes, contentType, boundary);
   const only = previousPlace(context, principal, seen.previous ?? null);
   return makeCall({

@@ -5,6 +5,7 @@ import { askingForUsage, leavesUsageOpen } from './ask-usage.ts';
 import { parseJsonBody } from './json-body.ts';
 import { modelMeant } from './model-names.ts';
 import { peek } from './peek.ts';
+import { readPrefix } from './prefix/read-prefix.ts';
 import { nameModel, rewriteModel } from './rewrite-model.ts';
 
 /** What a body turned out to ask for. */
@@ -30,12 +31,14 @@ const NAMED_PATHS: ReadonlySet<string> = new Set(['/v1/messages', '/v1/messages/
 
 /**
  * What a call is made of, from the bytes of a JSON body without a byte order mark: of a request, or of a line of a batch.
+ * @param withPrefix whether anybody asks how prompts begin
  * @throws every client error of the table that concerns the body, and what `modelMeant` throws
  */
-export function jsonCallBody(directory: WorkerDirectory, principal: Principal, route: Route, bytes: Buffer): BodyRead {
+export function jsonCallBody(directory: WorkerDirectory, principal: Principal, route: Route, bytes: Buffer, withPrefix: boolean): BodyRead {
   const parsed = parseJsonBody(bytes, TOKEN_LIST_PATHS.has(route.path));
-  const seen = peek(parsed, route);
-  const model = modelMeant(directory, principal, seen.model);
+  const looked = peek(parsed, route);
+  const model = modelMeant(directory, principal, looked.model);
+  const seen = withPrefix ? { ...looked, prefix: readPrefix(parsed.value, route.path, model.id, looked.promptLogprobs !== null) } : looked;
   // The worker knows the model by its id; a body that names none gets the worker's default, which is this one.
   const named =
     seen.model === null

@@ -190,6 +190,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
       case 'finding':
         return found(process.number, word.worker, word.finding);
       case 'stored':
+      case 'prompts':
         return crew.tell(word, process);
       case 'order':
         if (word.order === 'drain') drained.add(word.worker);

@@ -15,6 +15,7 @@ export interface Hands {
   readonly adopt: (loaded: LoadedSettings | null, changed: readonly string[], isTrial: boolean) => void;
   readonly follow: (worker: string, finding: SharedFinding) => void;
   readonly stored: (answer: string, place: { readonly worker: string; readonly model: string; readonly owner: string | null }) => void;
+  readonly prompts: (prompts: readonly (readonly [worker: string, blocks: readonly number[]])[]) => void;
   readonly obey: (worker: string, order: Order) => void;
   readonly part: (question: Part) => unknown;
   /** What this gateway has of places that others share. */
@@ -106,6 +107,8 @@ export class Kin {
         return this.#hands?.follow(word.worker, word.finding);
       case 'stored':
         return this.#hands?.stored(word.answer, word.place);
+      case 'prompts':
+        return this.#hands?.prompts(word.prompts);
       case 'order':
         return this.#hands?.obey(word.worker, word.order);
       case 'places':

@@ -69,6 +69,7 @@ export type ServerWord =
       readonly answer: string;
       readonly place: { readonly worker: string; readonly model: string; readonly owner: string | null };
     }
+  | { readonly kind: 'prompts'; readonly prompts: readonly (readonly [worker: string, blocks: readonly number[]])[] }
   | { readonly kind: 'order'; readonly worker: string; readonly order: Order }
   /** What this gateway has of the places that several gateways share. */
   | { readonly kind: 'places'; readonly parts: readonly PlacesPart[] }
@@ -120,7 +121,7 @@ export type KeeperWord =
   | { readonly kind: 'drain'; readonly settle: boolean }
   /** None of them has calls any more. */
   | { readonly kind: 'allIdle' }
-  | Extract<ServerWord, { kind: 'finding' | 'stored' | 'order' | 'places' }>
+  | Extract<ServerWord, { kind: 'finding' | 'stored' | 'prompts' | 'order' | 'places' }>
   /** To the one that speaks, where other gateways share the workers. */
   | { readonly kind: 'needed'; readonly all: readonly Needed[] }
   | { readonly kind: 'question'; readonly id: number; readonly question: Part }

@@ -47,6 +47,15 @@ export function mergedStats(all: readonly [Stats, ...Stats[]]): Stats {
       kept: sum(({ sessions }) => sessions.kept),
       moved: sum(({ sessions }) => sessions.moved),
     },
+    prefixes: {
+      held_blocks: sum(({ prefixes }) => prefixes.held_blocks),
+      held_bytes: sum(({ prefixes }) => prefixes.held_bytes),
+      sent_blocks: sum(({ prefixes }) => prefixes.sent_blocks),
+      matched_blocks: sum(({ prefixes }) => prefixes.matched_blocks),
+      held: sum(({ prefixes }) => prefixes.held),
+      spilled: sum(({ prefixes }) => prefixes.spilled),
+      new: sum(({ prefixes }) => prefixes.new),
+    },
     tokens: {
       input: sum(({ tokens }) => tokens.input),
       output: sum(({ tokens }) => tokens.output),

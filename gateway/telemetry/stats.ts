@@ -18,6 +18,7 @@ export function statsBody({ figures, directory, ledger, clock }: StatsFacts) {
   const cache = figures.cache();
   const routed = figures.routed();
   const sessions = figures.sessions();
+  const prefixes = figures.prefixes();
   return {
     batcher: {
       total_requests: requests,
@@ -75,6 +76,15 @@ export function statsBody({ figures, directory, ledger, clock }: StatsFacts) {
       by_worker: Object.fromEntries(sessions.byWorker),
       kept: sessions.kept,
       moved: sessions.moved,
+    },
+    prefixes: {
+      held_blocks: prefixes.blocks,
+      held_bytes: prefixes.bytes,
+      sent_blocks: prefixes.sent,
+      matched_blocks: prefixes.matched,
+      held: prefixes.held,
+      spilled: prefixes.spilled,
+      new: prefixes.new,
     },
     tokens: { input: ledger.inputTokens, output: ledger.outputTokens, cached_input: ledger.cachedTokens },
   };

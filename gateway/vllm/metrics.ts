@@ -11,6 +11,8 @@ export interface EngineFigures {
   readonly work: number | null;
   /** Only where the operator gave the cache a size in bytes; otherwise the page names blocks and tokens, not what one weighs. */
   readonly kvCacheBytes: number | null;
+  /** Tokens that the cache holds; null where the page does not say. */
+  readonly kvCacheTokens: number | null;
 }
 
 const RUNNING = '\nvllm:num_requests_running';
@@ -25,6 +27,10 @@ const FIRST_TOKEN_COUNT = '\nvllm:time_to_first_token_seconds_count';
 const SLEEP_STATE = '\nvllm:engine_sleep_state';
 const STARTED = '\nprocess_start_time_seconds';
 const CACHE_CONFIG = '\nvllm:cache_config_info';
+const KV_BYTES = /[{,]kv_cache_memory_bytes="(\d+)"/;
+const KV_TOKENS = /[{,]kv_cache_size_tokens="(\d+)"/;
+const KV_BLOCKS = /[{,]num_gpu_blocks="(\d+)"/;
+const KV_BLOCK_SIZE = /[{,]block_size="(\d+)"/;
 
 /**
  * Reads the few samples that matter out of a Prometheus text page, which is 50 KB and read every half second: without splitting it.
@@ -38,7 +44,7 @@ export function readMetrics(page: string): EngineFigures | null {
     waiting: sum(page, WAITING) ?? 0,
     kvUsage: largest(page, KV_USAGE) ?? largest(page, KV_USAGE_OLD) ?? 0,
     work: workIn(page),
-    kvCacheBytes: cacheBytes(page),
+    ...cacheSize(page),
   };
 }
 
@@ -72,11 +78,20 @@ function workIn(page: string): number | null {
   return work;
 }
 
-function cacheBytes(page: string): number | null {
-  let bytes: number | null = null;
+/** Of each of its engines together. Newer pages name the tokens, all of them the blocks. */
+function cacheSize(page: string): Pick<EngineFigures, 'kvCacheBytes' | 'kvCacheTokens'> {
+  let kvCacheBytes: number | null = null;
+  let kvCacheTokens: number | null = null;
   eachSample(page, CACHE_CONFIG, (labels) => {
-    const written = /[{,]kv_cache_memory_bytes="(\d+)"/.exec(labels)?.[1];
-    if (written !== undefined) bytes = (bytes ?? 0) + Number(written);
+    const bytes = labelOf(labels, KV_BYTES);
+    if (bytes !== null) kvCacheBytes = (kvCacheBytes ?? 0) + bytes;
+    const tokens = labelOf(labels, KV_TOKENS) ?? (labelOf(labels, KV_BLOCKS) ?? NaN) * (labelOf(labels, KV_BLOCK_SIZE) ?? NaN);
+    if (tokens > 0) kvCacheTokens = (kvCacheTokens ?? 0) + tokens;
   });
-  return bytes;
+  return { kvCacheBytes, kvCacheTokens };
+}
+
+function labelOf(labels: string, pattern: RegExp): number | null {
+  const written = pattern.exec(labels)?.[1];
+  return written === undefined ? null : Number(written);
 }

@@ -19,6 +19,7 @@ const SECTIONS: Readonly<Partial<Record<MetricName, string>>> = {
   batch_size: 'Batch window',
   breaker_state: 'Workers, as calls see them',
   sessions_active: 'Conversations',
+  prefix_calls_total: 'How prompts begin',
   worker_ready: 'Workers',
   gpu_utilization_ratio: 'GPUs',
   shutdown_duration_seconds: 'Process',

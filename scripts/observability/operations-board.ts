@@ -203,6 +203,12 @@ export const OPERATIONS_BOARD: Board = {
           'idle, full (others took their place), worker_gone, off (by a reload).',
           [hourlyBy(['reason'], 'headgate_sessions_evicted_total', OF_GATEWAY)],
         ),
+        lines(
+          'Where prompts went, within an hour',
+          'short',
+          'held: where most of it is in the cache; spilled: where there was less to do; new: nobody had any of it.',
+          [hourlyBy(['result'], 'headgate_prefix_calls_total', OF_GATEWAY)],
+        ),
       ],
     },
   ],

@@ -22,6 +22,7 @@ const PROMISED = `
   canary_share_ratio canary_decisions_total{result}
   sessions_active sessions_evicted_total{reason}
   gateways worker_places{worker}
+  prefix_calls_total{result} prefix_blocks_total prefix_matched_blocks_total prefix_held_blocks prefix_held_bytes
   worker_ready{worker} worker_stage{worker,stage} worker_restarts_total{worker,reason} worker_oom_total{worker,class}
   worker_degradation_level{worker} worker_start_seconds model_swaps_total{from,to} model_swap_seconds
   worker_requests_running{worker} worker_requests_waiting{worker} worker_kv_cache_usage_ratio{worker}

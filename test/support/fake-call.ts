@@ -1,4 +1,12 @@
-import { type Call, type CallBody, makeCall, type Priority, type PromptLogprobsField, type Route } from '../../gateway/core/call.ts';
+import {
+  type Call,
+  type CallBody,
+  makeCall,
+  type Prefix,
+  type Priority,
+  type PromptLogprobsField,
+  type Route,
+} from '../../gateway/core/call.ts';
 import { GatewayError } from '../../gateway/core/errors.ts';
 import { ANONYMOUS } from '../../gateway/core/principal.ts';
 import { MODEL } from './fake-worker.ts';
@@ -14,6 +22,7 @@ export interface FakeCallOptions {
   readonly priority?: Priority;
   readonly sessionId?: string | null;
   readonly promptHead?: string;
+  readonly prefix?: Prefix | null;
   readonly promptLogprobs?: PromptLogprobsField;
   /** The bytes the client sent. */
   readonly text?: string;
@@ -37,6 +46,7 @@ export function fakeCall(options: FakeCallOptions = {}): Call {
       stream,
       promptChars: bytes.length,
       promptHead,
+      prefix: options.prefix ?? null,
       maxTokens: null,
       choices: 1,
       promptLogprobs: options.promptLogprobs ?? null,

@@ -39,6 +39,7 @@ export class RecordedEvents implements Events {
   readonly fellBack = this.#recorder('fellBack');
   readonly resumeEnded = this.#recorder('resumeEnded');
   readonly sessionsEnded = this.#recorder('sessionsEnded');
+  readonly prefixRouted = this.#recorder('prefixRouted');
   readonly breakerChanged = this.#recorder('breakerChanged');
   readonly workerChanged = this.#recorder('workerChanged');
   readonly sourceChanged = this.#recorder('sourceChanged');

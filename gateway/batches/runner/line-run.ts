@@ -54,7 +54,7 @@ export class LineRun {
 
   /** @throws UnreadableInput */
   async outcome(): Promise<Sorted> {
-    const { clock, directory, handler, trace } = this.#parts;
+    const { clock, directory, handler, trace, wantsPrefix } = this.#parts;
     const { work, line } = this;
     const request = requestLine(await this.#bytes());
     if (request === null) throw new UnreadableInput('it is not what was validated');
@@ -62,7 +62,7 @@ export class LineRun {
     this.customId = customId;
     let read;
     try {
-      read = jsonCallBody(directory, work.principal, work.route, body);
+      read = jsonCallBody(directory, work.principal, work.route, body, wantsPrefix());
       if (read.seen.stream) throw new GatewayError('invalid_value', 'Streaming is not supported in batches.', { param: 'stream' });
     } catch (thrown) {
       return this.#refused(thrown);

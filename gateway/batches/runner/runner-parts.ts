@@ -42,6 +42,8 @@ export interface RunnerParts {
   readonly routeOf: (endpoint: string) => Route | null;
   /** How many more calls of a model its workers can run at once. */
   readonly spare: (model: string) => number;
+  /** Whether anybody asks how prompts begin. */
+  readonly wantsPrefix: () => boolean;
   /** Several processes share the places: who has none left has to wait in line to be given more. */
   readonly sharesPlaces: boolean;
   readonly standingOf: (owner: string) => Standing;

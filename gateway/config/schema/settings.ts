@@ -187,7 +187,9 @@ const loadBalancer = z.strictObject({
   affinity: z
     .enum(['none', 'session', 'prefix'])
     .default('none')
-    .describe('Prefer the worker that has seen the conversation (see sessions) or the start of the prompt, for its prefix cache.'),
+    .describe(
+      'Prefer the worker that has seen the conversation (session: by its name, see sessions), or the one that has been sent most of the prompt before (prefix: by its text), for its prefix cache.',
+    ),
   slow_start_ms: ms(0, HOUR_MS).default(30_000).describe('Time over which a worker that became ready gets its full share. 0 = at once.'),
 });
 

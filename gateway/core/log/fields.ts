@@ -59,6 +59,8 @@ const LOG_FIELDS = [
   'slo_ms',
   'kv_usage_ratio',
   'sessions',
+  'blocks',
+  'matched_blocks',
   // workers
   'state',
   'previous_state',

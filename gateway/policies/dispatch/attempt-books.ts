@@ -44,6 +44,7 @@ export class AttemptBooks implements AttemptObserver {
   /** Whether the breaker waits for this one to tell. */
   readonly #isProbe: boolean;
   readonly #session: Session | null;
+  readonly #onRead: (() => void) | null;
   readonly #held: Held;
   /** It is counted for its model, whose workers have calls of others as well. */
   readonly #isShared: boolean;
@@ -52,12 +53,14 @@ export class AttemptBooks implements AttemptObserver {
   #isUnanswered = false;
   #isOpen = true;
 
+  /** @param onRead whoever counts what the worker has to read yet; may be told twice */
   constructor(
     learners: Learners,
     { call, attempt, worker }: { readonly call: Call; readonly attempt: Attempt; readonly worker: Worker },
     permit: Permit,
     isProbe: boolean,
     session: Session | null,
+    onRead: (() => void) | null,
     heir: StreamHeir | null,
   ) {
     this.#learners = learners;
@@ -68,6 +71,7 @@ export class AttemptBooks implements AttemptObserver {
     this.#isProbe = isProbe;
     this.#session = session;
     this.#heir = heir;
+    this.#onRead = onRead;
     if (session !== null) learners.sessions.begin(session);
     worker.inFlight++;
     this.#isShared = learners.shared.begin(call.model);
@@ -85,6 +89,7 @@ export class AttemptBooks implements AttemptObserver {
 
   onFirstByte(): void {
     this.#heard();
+    this.#onRead?.();
     this.#noteAnswer();
     this.#call.journey.phase = 'stream';
     const { pace } = this.#worker;
@@ -145,6 +150,7 @@ export class AttemptBooks implements AttemptObserver {
     this.#heard();
     if (!this.#isOpen) return;
     this.#isOpen = false;
+    this.#onRead?.();
     this.#worker.inFlight--;
     if (this.#isShared) this.#learners.shared.end(this.#call.model);
     this.#learners.inHand.end(this.#held);

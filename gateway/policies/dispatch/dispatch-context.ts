@@ -4,6 +4,7 @@ import type { Random } from '../../core/random.ts';
 import type { Worker, WorkerDirectory } from '../../core/worker.ts';
 import type { PressureSettings } from '../capacity/pressure.ts';
 import type { Share } from '../capacity/share.ts';
+import type { SentPrompt } from '../prefix/prefix-news.ts';
 import type { RelaySettings } from '../relay/relay.ts';
 import type { AnswerPlace } from './answer-places.ts';
 import type { BreakerKin } from './breakers.ts';
@@ -16,6 +17,12 @@ interface RetrySettings {
   /** Attempts in all; 1 = never retry. */
   readonly max_attempts: number;
   readonly budget_ratio: number;
+}
+
+/** What the other processes are told of. */
+interface Told {
+  readonly stored: (answer: string, place: AnswerPlace) => void;
+  readonly prompts: (prompts: readonly SentPrompt[]) => void;
 }
 
 export interface DispatchContext {
@@ -33,7 +40,7 @@ export interface DispatchContext {
   /** What this process may have at each worker, where several are one gateway. */
   readonly share?: Pick<Share, 'places'> | undefined;
   /** The other processes, in that case. */
-  readonly kin?: (BreakerKin & { readonly stored: (answer: string, place: AnswerPlace) => void }) | undefined;
+  readonly kin?: (BreakerKin & Told) | undefined;
   readonly relay: () => RelaySettings;
   /** At how many other workers a stream of the model goes on whose worker is lost. Absent: at none. */
   readonly resumes?: (model: string) => number;

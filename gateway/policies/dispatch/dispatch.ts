@@ -8,6 +8,7 @@ import type { UpstreamRequest } from '../../core/transport.ts';
 import type { Worker } from '../../core/worker.ts';
 import { adapterOf } from '../../engines/adapters.ts';
 import { Losses, LostError } from '../lost/loss.ts';
+import type { SentPrompt } from '../prefix/prefix-news.ts';
 import type { AttemptResult } from '../relay/attempt-result.ts';
 import { bodyFor } from '../relay/engine-priority.ts';
 import { namedBody } from '../relay/named-body.ts';
@@ -24,6 +25,7 @@ import type { DispatchContext } from './dispatch-context.ts';
 import { GroupSplit } from './group-split.ts';
 import { InHand } from './in-hand.ts';
 import { LoadBalancer, type BalancerSettings } from './load-balancer.ts';
+import { Prefixes } from './prefixes.ts';
 import { attemptsThatCount, isLoss, RetryBudget } from './retry-budget.ts';
 import { type Session, Sessions } from './sessions.ts';
 import { SharedPlaces } from './shared-places.ts';
@@ -45,6 +47,8 @@ interface Chosen {
   readonly permit: Permit;
   /** The conversation that the call belongs to; null: it is not kept anywhere. */
   readonly session: Session | null;
+  /** To be called when the worker begins to answer, or never will; null: nobody counts what it has to read. */
+  readonly onRead: (() => void) | null;
   /** It is of a group that is on trial as the call goes there; what is decided of the group meanwhile is not the call's fault. */
   readonly isOnTrial: boolean;
 }
@@ -67,6 +71,7 @@ export class Dispatch {
   readonly answers: AnswerPlaces;
   readonly groups: GroupSplit;
   readonly shared: SharedPlaces;
+  readonly prefixes: Prefixes;
   readonly #sessions: Sessions;
   readonly #routed = new Map<string, number>();
 
@@ -83,6 +88,7 @@ export class Dispatch {
       onEnded: (reason, count) => context.events.sessionsEnded(reason, count),
     });
     this.shared = new SharedPlaces(context.directory);
+    this.prefixes = new Prefixes(context, this.#balancer);
     this.#learners = {
       ...{ clock: context.clock, events: context.events, answers: this.answers },
       ...{ suspects: this.#suspects, losses: this.#losses, blame: this.#blame, inHand: this.#inHand },
@@ -122,11 +128,13 @@ export class Dispatch {
   configure(): void {
     this.#breakers.configure();
     this.#sessions.configure();
+    this.prefixes.configure();
   }
 
   /** Frees its timer. */
   close(): void {
     this.#sessions.close();
+    this.prefixes.close();
   }
 
   handler(): Handler {
@@ -173,14 +181,15 @@ export class Dispatch {
   }
 
   /** Asks one worker, once more where it had closed a kept connection, and learns what it says of itself. */
-  async #ask(call: Call, { worker, permit, session }: Chosen, resumption: Resumption<Chosen> | null): Promise<AttemptResult> {
+  async #ask(call: Call, chosen: Chosen, resumption: Resumption<Chosen> | null): Promise<AttemptResult> {
     const { clock, onStopping } = this.#context;
-    let result = await this.#attempt(call, worker, permit, session, resumption);
+    const { worker } = chosen;
+    let result = await this.#attempt(call, chosen, chosen.permit, resumption);
     if (result.kind === 'failed' && result.cause === 'stale') {
       // The worker closed a kept connection as we used it: it never saw the request, and a fresh connection tells more.
       call.cancellation.throwIfCancelled();
       const again = this.#breakers.of(worker.id).acquire(clock.now());
-      if (again) result = await this.#attempt(call, worker, again, session, resumption);
+      if (again) result = await this.#attempt(call, chosen, again, resumption);
     }
     if (result.kind === 'replied') return result;
     const { retryAfterMs = 0 } = result.error.details;
@@ -216,16 +225,20 @@ export class Dispatch {
     const settings = this.#context.balancer();
     const key = settings.affinity === 'session' ? this.#sessions.keyOf(call) : null;
     const known = key === null ? null : this.#sessions.find(key, now);
-    const worker = this.#balancer.choose(workers, settings, key ?? prefixOf(call, settings), now, known?.worker);
+    const route = this.prefixes.route(call, workers, now);
+    const worker = route?.worker ?? this.#balancer.choose(workers, settings, key, now, known?.worker);
     // Its breaker has just said that it would admit a call, and nothing has happened since.
     const permit = this.#breakers.of(worker.id).acquire(now)!;
     const session = key === null ? null : this.#sessions.place(key, known, worker, now);
-    return { worker, permit, session, isOnTrial: this.groups.isOnTrial(worker) };
+    const onRead = route && this.prefixes.place(call, route);
+    return { worker, permit, session, onRead, isOnTrial: this.groups.isOnTrial(worker) };
   }
 
+  /** What calls that belong together share, of which a group of workers has all: of prompts it is how they begin. */
   #keyOf(call: Call): string | null {
     const settings = this.#context.balancer();
-    return settings.affinity === 'session' ? this.#sessions.keyOf(call) : prefixOf(call, settings);
+    if (settings.affinity === 'session') return this.#sessions.keyOf(call);
+    return settings.affinity === 'prefix' && call.peek.promptHead !== '' ? call.peek.promptHead : null;
   }
 
   /** A call that its worker never had, or lost by dying, is not what a budget guards against: every worker is asked at most once. */
@@ -233,13 +246,8 @@ export class Dispatch {
     return isLoss(cause) || this.#budget.withdraw();
   }
 
-  async #attempt(
-    call: Call,
-    worker: Worker,
-    permit: Permit,
-    session: Session | null,
-    resumption: Resumption<Chosen> | null,
-  ): Promise<AttemptResult> {
+  async #attempt(call: Call, chosen: Chosen, permit: Permit, resumption: Resumption<Chosen> | null): Promise<AttemptResult> {
+    const { worker, session, onRead } = chosen;
     const { clock, events, relay: settings } = this.#context;
     const attempt = newAttempt(worker.id, worker.life, worker.load.bornAt);
     call.attempts.push(attempt);
@@ -247,7 +255,7 @@ export class Dispatch {
     this.#routed.set(worker.id, (this.#routed.get(worker.id) ?? 0) + 1);
     events.routed(call, worker.id);
     const isProbe = this.#breakers.of(worker.id).state === 'half_open';
-    const books = new AttemptBooks(this.#learners, { call, attempt, worker }, permit, isProbe, session, resumption);
+    const books = new AttemptBooks(this.#learners, { call, attempt, worker }, permit, isProbe, session, onRead, resumption);
     try {
       const result = await relay(call, attempt, worker, this.#request(call, worker, resumption), clock, settings(), books);
       if (attempt.failure === 'unsent') this.#losses.record(worker, attempt.life, clock.now());
@@ -276,9 +284,6 @@ export class Dispatch {
       for (const id of known.keys()) if (!present.has(id)) known.delete(id);
     }
     this.#sessions.forgetEnded();
+    this.prefixes.forgetEnded();
   }
-}
-
-function prefixOf({ peek }: Call, { affinity }: BalancerSettings): string | null {
-  return affinity === 'prefix' && peek.promptHead !== '' ? peek.promptHead : null;
 }

@@ -24,12 +24,14 @@ export function loadScore(worker: Worker, settings: BalancerSettings, now: numbe
   return worker.pace ? score * worker.pace.strain(now) : score;
 }
 
-function callsAt({ load, inFlight }: Worker): number {
+/** Calls that it has, those that wait there twice. */
+export function callsAt({ load, inFlight }: Worker): number {
   const others = load.scrapedAt === null ? 0 : Math.max(0, load.running + load.waiting - load.inFlightAtScrape);
   return inFlight + others + 2 * load.waiting;
 }
 
-function weightOf(worker: Worker, settings: BalancerSettings, now: number): number {
+/** How much of the whole it is trusted with. */
+export function weightOf(worker: Worker, settings: BalancerSettings, now: number): number {
   return worker.view.maxNumSeqs * slowStart(worker, settings, now);
 }
 

@@ -204,6 +204,14 @@ export function createEvents({ metrics, log, clock, workersLogElsewhere = false,
       if (log.enabled('debug')) log.debug('session', 'conversations are no longer kept', { reason, sessions: count });
     },
 
+    prefixRouted(call, result, blocks, matched) {
+      counters.prefix_calls_total.add(1, result);
+      counters.prefix_blocks_total.add(blocks);
+      counters.prefix_matched_blocks_total.add(matched);
+      if (!log.enabled('debug')) return;
+      log.debug('prefix', 'sent by how its prompt begins', { request_id: call.id, reason: result, blocks, matched_blocks: matched });
+    },
+
     breakerChanged(worker, from, to, reason) {
       counters.breaker_transitions_total.add(1, worker, from, to, labelFrom(reason));
       log.write(to === 'open' ? 'warn' : 'info', 'breaker', `breaker ${to.replace('_', ' ')}`, { worker, from, to, reason });

@@ -62,6 +62,8 @@ export const GAUGES: Readonly<Record<GaugeName, GaugeReader>> = {
   cache_entries: ({ figures }, set) => set(figures?.cache().entries ?? 0),
   cache_bytes: ({ figures }, set) => set(figures?.cache().bytes ?? 0),
   sessions_active: ({ figures }, set) => set(figures?.sessions().active ?? 0),
+  prefix_held_blocks: ({ figures }, set) => set(figures?.prefixes().blocks ?? 0),
+  prefix_held_bytes: ({ figures }, set) => set(figures?.prefixes().bytes ?? 0),
   canary_share_ratio: ({ ledger }, set) => set(ledger.canaryShare),
   store_up({ figures }, set) {
     const isUp = figures?.storeUp() ?? null;

@@ -1,4 +1,4 @@
-import { LINE_ENDS, SESSION_ENDS, type StoreTrouble } from '../../core/events.ts';
+import { LINE_ENDS, PREFIX_RESULTS, SESSION_ENDS, type StoreTrouble } from '../../core/events.ts';
 
 /**
  * What the page says where several processes are one gateway and each has a value of its own. first: all of them see the same, and one
@@ -304,6 +304,35 @@ export const METRICS = {
     labels: ['reason'],
     zero: SESSION_ENDS.map((reason) => [reason]),
     help: 'Conversations no longer kept at a worker: idle, full (others took their place), worker_gone (or its life has ended), off (by a reload).',
+  },
+
+  prefix_calls_total: {
+    kind: 'counter',
+    labels: ['result'],
+    zero: PREFIX_RESULTS.map((result) => [result]),
+    help: 'Calls sent by how their prompt begins: held (to a worker that has most of it in its prefix cache), spilled (to one with less of it and less to do), new (none has any of it).',
+  },
+  prefix_blocks_total: {
+    kind: 'counter',
+    labels: [],
+    help: 'Blocks of 256 bytes of the prompts of those calls.',
+  },
+  prefix_matched_blocks_total: {
+    kind: 'counter',
+    labels: [],
+    help: 'Those of them that the worker was believed to have. vllm:prefix_cache_hits_total says what it really had.',
+  },
+  prefix_held_blocks: {
+    kind: 'gauge',
+    across: 'sum',
+    labels: [],
+    help: 'Blocks that workers are believed to have in their prefix caches, counted for each worker and in each process.',
+  },
+  prefix_held_bytes: {
+    kind: 'gauge',
+    across: 'sum',
+    labels: [],
+    help: 'Memory that this knowledge takes.',
   },
 
   canary_share_ratio: {

@@ -10,7 +10,8 @@ export class BlockPool {
   readonly #next: Int32Array;
   readonly #previous: Int32Array;
   readonly #hashOf: (number | undefined)[];
-  readonly #byHash = new Map<number, number>();
+  /** Blocks with the same content are all kept, the one that was first found first (vLLM's `BlockHashToBlockMap`). */
+  readonly #byHash = new Map<number, number | number[]>();
 
   constructor(total: number) {
     this.total = total;
@@ -42,7 +43,8 @@ export class BlockPool {
 
   /** The block that holds what hashes to `hash`, held or free. */
   find(hash: number): number | undefined {
-    return this.#byHash.get(hash);
+    const found = this.#byHash.get(hash);
+    return typeof found === 'object' ? found[0] : found;
   }
 
   isFree(block: number): boolean {
@@ -56,7 +58,7 @@ export class BlockPool {
     const hash = this.#hashOf[block];
     if (hash !== undefined) {
       this.#hashOf[block] = undefined;
-      if (this.#byHash.get(hash) === block) this.#byHash.delete(hash);
+      this.#forget(hash, block);
     }
     this.share(block);
     return block;
@@ -85,10 +87,21 @@ export class BlockPool {
     this.#free++;
   }
 
-  /** Remembers what a full block holds. The first block with a hash stays the one that is found. */
+  /** Remembers what a full block holds. The first block with a hash stays the one that is found, until it is taken. */
   remember(block: number, hash: number): void {
     this.#hashOf[block] = hash;
-    if (!this.#byHash.has(hash)) this.#byHash.set(hash, block);
+    const found = this.#byHash.get(hash);
+    if (found === undefined) this.#byHash.set(hash, block);
+    else if (typeof found === 'object') found.push(block);
+    else if (found !== block) this.#byHash.set(hash, [found, block]);
+  }
+
+  #forget(hash: number, block: number): void {
+    const found = this.#byHash.get(hash);
+    if (found === block) this.#byHash.delete(hash);
+    if (typeof found !== 'object') return;
+    found.splice(found.indexOf(block), 1);
+    if (found.length === 1) this.#byHash.set(hash, found[0]!);
   }
 
   /** Forgets everything that is cached; held blocks stay held. */

@@ -149,7 +149,7 @@ export class Scheduler {
       sequence.computed = hit.length * this.settings.blockSize;
       if (sequence.preemptions === 0) {
         sequence.cached = sequence.computed;
-        if (this.settings.prefixCaching) this.#prefixQueries += sequence.tokens.length;
+        if (this.settings.prefixCaching && !sequence.skipsCache) this.#prefixQueries += sequence.tokens.length;
         this.#prefixHits += sequence.computed;
       }
       const count = Math.min(todo, work.budget);
@@ -177,7 +177,7 @@ export class Scheduler {
   /** The leading blocks that the cache has. At least one token is always left to compute. */
   #cachedPrefix(sequence: Sequence): number[] {
     const hit: number[] = [];
-    if (!this.settings.prefixCaching) return hit;
+    if (!this.settings.prefixCaching || sequence.skipsCache) return hit;
     const usable = Math.floor((sequence.tokens.length - 1) / this.settings.blockSize);
     for (let i = 0; i < usable; i++) {
       const block = this.pool.find(blockHash(sequence, i, this.settings.blockSize));

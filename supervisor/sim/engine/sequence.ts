@@ -11,11 +11,23 @@ export interface Sequence {
   /** Chained hash of each full block, as far as hashes were needed. */
   readonly hashes: number[];
   state: 'new' | 'waiting' | 'running' | 'finished';
+  /** What its first block is hashed with (vLLM's `cache_salt`): what has another is never found as its beginning. */
+  salt: number;
+  /** It computes all of its prompt, whatever the cache has (vLLM's `skip_reading_prefix_cache`, for log-probabilities of the prompt). */
+  skipsCache: boolean;
   preemptions: number;
   /** Less is sooner, where the scheduler goes by it. */
   priority: number;
   /** Its place in the order of arrival. */
   arrival: number;
+}
+
+const NO_SALT = 0x9e3779b9;
+
+/** Of a text that is to keep others away from what is cached. */
+export function saltOf(text: string): number {
+  const codes = Array.from(text, (char) => char.codePointAt(0)!);
+  return hashBlock(NO_SALT, codes, 0, codes.length);
 }
 
 export function newSequence(prompt: readonly number[]): Sequence {
@@ -27,6 +39,8 @@ export function newSequence(prompt: readonly number[]): Sequence {
     blocks: [],
     hashes: [],
     state: 'new',
+    salt: NO_SALT,
+    skipsCache: false,
     preemptions: 0,
     priority: 0,
     arrival: 0,
@@ -48,7 +62,7 @@ function hashBlock(parent: number, tokens: readonly number[], from: number, to: 
 export function blockHash(sequence: Sequence, index: number, blockSize: number): number {
   for (let i = sequence.hashes.length; i <= index; i++) {
     const from = i * blockSize;
-    sequence.hashes.push(hashBlock(sequence.hashes[i - 1] ?? 0x9e3779b9, sequence.tokens, from, from + blockSize));
+    sequence.hashes.push(hashBlock(sequence.hashes[i - 1] ?? sequence.salt, sequence.tokens, from, from + blockSize));
   }
   return sequence.hashes[index]!;
 }

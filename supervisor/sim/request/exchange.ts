@@ -80,6 +80,8 @@ export class Exchange {
   outside = false;
   /** The client wants to know how likely its prompt was. */
   readsPromptLogprobs = false;
+  /** What keeps its prompt apart in the prefix cache; null: nothing. */
+  cacheSalt: string | null = null;
   /** As its body says; less is sooner. */
   priority = 0;
 
@@ -125,9 +127,10 @@ export class Exchange {
     if (typeof shape === 'object') return checkFields(body, shape);
     const checked = checkBody(shape, body);
     this.#later = checked.later;
-    const { priority } = checked.body;
+    const { priority, cache_salt: salt } = checked.body;
     // Anthropic's messages have no such field.
     if (typeof priority === 'number' && shape !== 'message') this.priority = priority;
+    if (typeof salt === 'string' && shape !== 'message') this.cacheSalt = salt;
     return checked.body;
   }
 

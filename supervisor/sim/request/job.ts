@@ -2,6 +2,7 @@ import type { Choice } from '../engine/choice.ts';
 import type { Job, RequestFailure } from '../engine/job.ts';
 import type { RequestFault } from '../settings/faults.ts';
 import { promptLogprobsGib } from '../card/memory.ts';
+import { saltOf } from '../engine/sequence.ts';
 import { ApiError, ENGINE_DEAD, INTERNAL_ERROR } from './api-error.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -23,7 +24,11 @@ export function submit(exchange: Exchange, choices: readonly Choice[], listener:
     onOutput: fault === null ? () => listener.onOutput() : () => withFault(exchange, job, fault, listener),
     onFailure: (failure) => listener.onFailure(failure),
   };
-  for (const { sequence } of choices) sequence.priority = exchange.priority;
+  for (const { sequence } of choices) {
+    sequence.priority = exchange.priority;
+    sequence.skipsCache = exchange.readsPromptLogprobs;
+    if (exchange.cacheSalt !== null) sequence.salt = saltOf(exchange.cacheSalt);
+  }
   exchange.response.once('close', () => engine.drop(job));
   engine.submit(job);
 }

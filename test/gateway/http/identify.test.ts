@@ -35,6 +35,7 @@ async function made(body: string, headers: Record<string, string> = {}, route = 
     maxBodyBytes: () => 1_000,
     trustTrace: () => trustTrace,
     sessionSources: () => SOURCES,
+    wantsPrefix: () => false,
     answerPlace: () => null,
   };
   return identify(
@@ -115,6 +116,7 @@ describe('a large body', () => {
       maxBodyBytes: () => 1_000_000,
       trustTrace: () => false,
       sessionSources: () => SOURCES,
+      wantsPrefix: () => false,
       answerPlace: () => null,
     };
     const head = { id: 'id', route: CHAT, principal: ANONYMOUS, arrivedAt: 0, trace: null };
@@ -240,6 +242,7 @@ describe('refusals', () => {
         maxBodyBytes: () => 1_000,
         trustTrace: () => false,
         sessionSources: () => SOURCES,
+        wantsPrefix: () => false,
         answerPlace: () => null,
       };
       const head = { id: 'id', route: CHAT, principal: ANONYMOUS, arrivedAt: 0, trace: null };

@@ -17,6 +17,10 @@ function statsOf(times: number, windowMs: number): Stats {
     breakers: { w0: { state: 'open', consecutive_failures: 0, open_for_ms: times } },
     workers: [{ ...worker, models: [...worker.models] }],
     routing: { total: 5 * times, by_worker: { w0: 5 * times }, retries: times },
+    prefixes: {
+      ...{ held_blocks: times, held_bytes: 2 * times, sent_blocks: 5 * times, matched_blocks: 4 * times },
+      ...{ held: 3 * times, spilled: times, new: 2 * times },
+    },
     sessions: { active: times, by_worker: { w0: times }, kept: 3 * times, moved: times },
     tokens: { input: 10 * times, output: 20 * times, cached_input: times },
   };

@@ -8,7 +8,7 @@ const ledger = { lastReloadOk: true, canaryShare: 0, shutdownMs: 0, retries: 2, 
 describe('/stats', () => {
   it('has the keys that scripts rely on', () => {
     const body = statsBody({ figures: idleFigures, directory: directoryOf([]), ledger, clock: createFakeClock() });
-    expect(Object.keys(body)).toEqual(['batcher', 'cache', 'queue', 'breakers', 'workers', 'routing', 'sessions', 'tokens']);
+    expect(Object.keys(body)).toEqual(['batcher', 'cache', 'queue', 'breakers', 'workers', 'routing', 'sessions', 'prefixes', 'tokens']);
     expect(body.batcher).toMatchObject({ total_requests: 0, total_batches: 0, average_batch_size: 0, pending_requests: 0 });
     expect(body.cache).toEqual({ size: 0, maxsize: 0, hits: 0, misses: 0, hit_rate: 0 });
   });

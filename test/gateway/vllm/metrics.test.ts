@@ -30,6 +30,7 @@ test('counts are summed over engines, and the fullest cache stands for all', () 
     kvUsage: 0.75,
     work: 1047,
     kvCacheBytes: null,
+    kvCacheTokens: 16_000,
   });
 });
 
@@ -46,6 +47,14 @@ test("the cache's use is found under its old name too", () => {
 test("the cache's size is known only where it was set in bytes, and is summed over engines", () => {
   const line = 'vllm:cache_config_info{engine="0",kv_cache_memory_bytes="1073741824"} 1.0\n';
   expect(readMetrics(`vllm:num_requests_running 0\n${line}${line}`)?.kvCacheBytes).toBe(2 ** 31);
+});
+
+test('the tokens that the cache holds are told, or follow from its blocks; before they are settled nobody knows', () => {
+  const tokens = (labels: string): number | null | undefined =>
+    readMetrics(`vllm:num_requests_running 0\nvllm:cache_config_info{${labels}} 1.0\n`)?.kvCacheTokens;
+  expect(tokens('block_size="16",kv_cache_size_tokens="5000",num_gpu_blocks="1000"')).toBe(5_000);
+  expect(tokens('block_size="16",kv_cache_size_tokens="None",num_gpu_blocks="1000"')).toBe(16_000);
+  expect(tokens('block_size="16",num_gpu_blocks="None"')).toBeNull();
 });
 
 test('a sample without labels, at the very start and without a newline at the end is read', () => {
@@ -82,7 +91,7 @@ const RECORDED = {
 for (const [name, figures] of Object.entries(RECORDED)) {
   const note = absentNote(name);
   test.skipIf(note !== '')(`a page recorded from vLLM gives the figures that it shows: ${name}${note}`, () => {
-    expect(readMetrics(recorded(name))).toEqual({ ...figures, kvCacheBytes: 1073741824 });
+    expect(readMetrics(recorded(name))).toMatchObject({ ...figures, kvCacheBytes: 1073741824 });
   });
 }
 

@@ -34,6 +34,7 @@ export function runnerOn({ clock, records, newId, folder, holder, handler, ...mo
     handler: () => handler,
     routeOf: () => CHAT,
     spare: () => 16 - runner.running,
+    wantsPrefix: () => false,
     sharesPlaces: false,
     standingOf: () => ({ kind: 'good', principal: ANONYMOUS }),
     settings: () => ({ max_running: 4, share: 1, when_busy: 'yield', cancel_grace_ms: 1_000, line_max_attempts: 3 }),

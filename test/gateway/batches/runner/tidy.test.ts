@@ -28,6 +28,7 @@ test('what is left of batches that have ended goes at the start, and each hour: 
     handler: () => () => Promise.reject(new Error('no')),
     routeOf: () => null,
     spare: () => 0,
+    wantsPrefix: () => false,
     standingOf: () => ({ kind: 'none', reason: 'no' }),
     settings: () => ({ max_running: 4, share: 1, when_busy: 'yield', cancel_grace_ms: 1_000, line_max_attempts: 3 }),
     filesExpireAfterMs: () => 1_000_000,

@@ -60,6 +60,7 @@ function machine({ batches, bytes }: PostgresPorts, validator: Pick<Validator, '
     handler: () => () => answer(holder),
     routeOf: () => CHAT,
     spare: () => 16 - runner.running,
+    wantsPrefix: () => false,
     standingOf: () => ({ kind: 'good', principal: ANONYMOUS }),
     settings: () => ({ max_running: 4, share: 1, when_busy: 'yield', cancel_grace_ms: 1_000, line_max_attempts: 3 }),
     filesExpireAfterMs: () => 1_000_000,

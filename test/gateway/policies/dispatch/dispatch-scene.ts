@@ -7,6 +7,7 @@ import type { DispatchContext } from '../../../../gateway/policies/dispatch/disp
 import { Dispatch } from '../../../../gateway/policies/dispatch/dispatch.ts';
 import type { BalancerSettings } from '../../../../gateway/policies/dispatch/load-balancer.ts';
 import type { SessionSettings } from '../../../../gateway/policies/dispatch/sessions.ts';
+import type { SentPrompt } from '../../../../gateway/policies/prefix/prefix-news.ts';
 import { fakeCall } from '../../../support/fake-call.ts';
 import { FakeClient } from '../../../support/fake-client.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';
@@ -37,13 +38,15 @@ export interface Setup {
   resumes?: number;
   keepAliveMs?: number;
   isDraining?: () => boolean;
+  /** What other processes of the gateway are told of prompts. */
+  onPrompts?: (prompts: readonly SentPrompt[]) => void;
   /** What stands in front of it. */
   before?: (parts: Pick<DispatchContext, 'clock' | 'events' | 'directory'>) => Layer;
 }
 
 /** A dispatch in front of `workers` fake ones. */
 export function setUp(setup: Setup = {}) {
-  const { workers: count = 2, max_attempts = 2, budget_ratio = 0.2, breaker, balancer, sessions, before } = setup;
+  const { workers: count = 2, max_attempts = 2, budget_ratio = 0.2, breaker, balancer, sessions, onPrompts, before } = setup;
   const { resumes = 0, keepAliveMs = 0, isDraining } = setup;
   const clock = createFakeClock();
   const events = new RecordedEvents();
@@ -65,6 +68,7 @@ export function setUp(setup: Setup = {}) {
     ...(isDraining ? { isDraining } : {}),
     // As those who list workers do: it leaves service until it is another life.
     onStopping: (worker) => directory.setState(worker as FakeWorker, 'starting'),
+    ...(onPrompts && { kin: { speaks: () => true, tell: () => {}, stored: () => {}, prompts: onPrompts } }),
     newRequestId: () => `fresh-${++requestIds}`,
   };
   const dispatch = new Dispatch(context);

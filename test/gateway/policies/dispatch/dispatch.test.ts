@@ -207,7 +207,7 @@ describe('the choice', () => {
 
   test.each([
     { affinity: 'session' as const, options: { sessionId: 's-1' } },
-    { affinity: 'prefix' as const, options: { promptHead: 'You are a helpful assistant.' } },
+    { affinity: 'prefix' as const, options: { prefix: { blocks: [1, 2], size: 600 / 256 } } },
   ])('keeps calls of one $affinity together', async ({ affinity, options }) => {
     const t = setUp({ workers: 4, balancer: { affinity } });
     for (let i = 0; i < 8; i++) await t.sendTo(good, fakeCall(options));

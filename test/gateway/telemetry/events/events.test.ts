@@ -199,6 +199,12 @@ const CASES: readonly Case[] = [
     samples: { 'sessions_evicted_total{reason="worker_gone"}': 3 },
   },
   {
+    name: 'prefixRouted',
+    fire: (events) => events.prefixRouted(callOf(), 'spilled', 12, 5),
+    line: { level: 'debug', event: 'prefix', reason: 'spilled', blocks: 12, matched_blocks: 5 },
+    samples: { 'prefix_calls_total{result="spilled"}': 1, prefix_blocks_total: 12, prefix_matched_blocks_total: 5 },
+  },
+  {
     name: 'breakerChanged',
     fire: (events) => events.breakerChanged('w0', 'closed', 'open', '5 failures in a row'),
     line: { level: 'warn', event: 'breaker', worker: 'w0', from: 'closed', to: 'open', reason: '5 failures in a row' },

@@ -122,6 +122,7 @@ export const idleFigures: LiveFigures = {
   placesAt: ({ view }) => view.maxNumSeqs,
   limitsUsed: () => [],
   batchLines: () => null,
+  prefixes: () => ({ blocks: 0, bytes: 0, sent: 0, matched: 0, held: 0, spilled: 0, new: 0 }),
   sessions: () => ({ active: 0, byWorker: new Map(), kept: 0, moved: 0 }),
 };
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
+import { BlockPool } from '../../../../supervisor/sim/engine/blocks.ts';
 import { Scheduler } from '../../../../supervisor/sim/engine/scheduler.ts';
-import { newSequence, type Sequence } from '../../../../supervisor/sim/engine/sequence.ts';
+import { newSequence, saltOf, type Sequence } from '../../../../supervisor/sim/engine/sequence.ts';
 import type { Step } from '../../../../supervisor/sim/engine/step.ts';
 import type { SchedulerSettings } from '../../../../supervisor/sim/engine/scheduler.ts';
 
@@ -166,6 +167,35 @@ describe('the scheduler', () => {
     expect(scheduler.pool.total - scheduler.pool.free).toBe(4);
     scheduler.finish(one);
     expect(scheduler.pool.total - scheduler.pool.free).toBe(3);
+  });
+
+  test('does not find what another salt kept apart, nor for a prompt of which all is to be computed', () => {
+    const scheduler = new Scheduler(SETTINGS);
+    const prompt = freshPrompt(48);
+    const ask = (change: (sequence: Sequence) => void): number => {
+      const sequence = added(scheduler, prompt);
+      change(sequence);
+      stepAndSample(scheduler);
+      scheduler.finish(sequence);
+      return sequence.cached;
+    };
+    const salted = (text: string) => (sequence: Sequence) => void (sequence.salt = saltOf(text));
+    expect([ask(() => {}), ask(salted('a')), ask(salted('b')), ask(salted('a')), ask(() => {})]).toEqual([0, 0, 0, 32, 32]);
+    const queries = scheduler.prefixQueries;
+    expect(ask((sequence) => void (sequence.skipsCache = true))).toBe(0);
+    expect(scheduler.prefixQueries).toBe(queries);
+  });
+
+  test('finds what several blocks hold as long as one of them does', () => {
+    const pool = new BlockPool(4);
+    const blocks = [pool.take(), pool.take(), pool.take()] as const;
+    for (const block of blocks) pool.remember(block, 7);
+    for (const block of blocks) pool.release(block);
+    // The one that was never taken comes first, then these in their order.
+    expect([pool.take(), pool.find(7)]).toEqual([3, blocks[0]]);
+    expect([pool.take(), pool.find(7)]).toEqual([blocks[0], blocks[1]]);
+    expect([pool.take(), pool.find(7)]).toEqual([blocks[1], blocks[2]]);
+    expect([pool.take(), pool.find(7)]).toEqual([blocks[2], undefined]);
   });
 
   test('a block that is needed for something else is forgotten by the prefix cache, the longest unused first', () => {
