@@ -63,6 +63,7 @@ function readMetrics(page: string): EngineFigures | null {
     kvUsage: 0,
     work: counted.length === 0 ? null : counted.reduce((all, count) => all + count, 0),
     kvCacheBytes: null,
+    kvCacheTokens: null,
   };
 }
 
@@ -76,6 +77,7 @@ function readSlots(page: string): EngineFigures | null {
     kvUsage: 0,
     work: workOf(value),
     kvCacheBytes: null,
+    kvCacheTokens: null,
   };
 }
 

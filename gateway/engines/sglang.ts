@@ -58,6 +58,7 @@ function readMetrics(page: string): EngineFigures | null {
     kvUsage: largest(page, KV_USAGE) ?? 0,
     work: counted.length === 0 ? null : counted.reduce((all, count) => all + count, 0),
     kvCacheBytes: null,
+    kvCacheTokens: null,
   };
 }
 
@@ -74,6 +75,7 @@ function readLoads(page: string): EngineFigures | null {
     // What is in its cache moves with each token, if not only up.
     work: all('total_prefill_uncached_tokens') + all('num_used_tokens'),
     kvCacheBytes: null,
+    kvCacheTokens: null,
   };
 }
 

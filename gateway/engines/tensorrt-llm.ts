@@ -52,6 +52,7 @@ function readMetrics(page: string): EngineFigures | null {
     kvUsage: largest(page, '\ntrtllm_kv_cache_utilization') ?? 0,
     work: counted.length === 0 ? null : counted.reduce((all, count) => all + count, 0),
     kvCacheBytes: null,
+    kvCacheTokens: null,
   };
 }
 
@@ -72,6 +73,7 @@ function readIterations(page: string, last: EngineFigures | null): EngineFigures
     kvUsage: most > 0 ? Math.min(1, countIn(kv, 'usedNumBlocks') / most) : 0,
     work: countIn(stat, 'iter'),
     kvCacheBytes: null,
+    kvCacheTokens: null,
   };
 }
 

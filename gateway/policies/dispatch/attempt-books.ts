@@ -10,7 +10,7 @@ import type { AttemptObserver, Underway } from '../relay/attempt-result.ts';
 import type { AnswerPlaces } from './answer-places.ts';
 import type { Blame } from './blame.ts';
 import type { Permit } from './circuit-breaker.ts';
-import type { Held, InHand } from './in-hand.ts';
+import type { Held, InHand } from '../in-hand/in-hand.ts';
 import type { Session, Sessions } from './sessions.ts';
 import type { SharedPlaces } from './shared-places.ts';
 import type { Suspects, Witness } from './suspects.ts';

@@ -3,7 +3,7 @@ import type { BreakerState, Events } from '../../core/events.ts';
 import type { Random } from '../../core/random.ts';
 import type { Worker, WorkerDirectory, WorkerLife, WorkerLoad } from '../../core/worker.ts';
 import { type BreakerGuard, type BreakerSettings, CircuitBreaker, type Finding } from './circuit-breaker.ts';
-import type { SignsOfLife } from './signs-of-life.ts';
+import type { SignsOfLife } from '../in-hand/signs-of-life.ts';
 
 const ANOTHER_LIFE = 'worker_ready';
 /** As patient as a supervisor is before it takes a worker out of service. */

@@ -8,7 +8,6 @@ import type { UpstreamRequest } from '../../core/transport.ts';
 import type { Worker } from '../../core/worker.ts';
 import { adapterOf } from '../../engines/adapters.ts';
 import { Losses, LostError } from '../lost/loss.ts';
-import type { SentPrompt } from '../prefix/prefix-news.ts';
 import type { AttemptResult } from '../relay/attempt-result.ts';
 import { bodyFor } from '../relay/engine-priority.ts';
 import { namedBody } from '../relay/named-body.ts';
@@ -23,15 +22,15 @@ import { candidates, type Filter, filters } from './choice.ts';
 import type { CircuitBreaker, Finding, Permit } from './circuit-breaker.ts';
 import type { DispatchContext } from './dispatch-context.ts';
 import { GroupSplit } from './group-split.ts';
-import { InHand } from './in-hand.ts';
-import { LoadBalancer, type BalancerSettings } from './load-balancer.ts';
+import { InHand } from '../in-hand/in-hand.ts';
+import { LoadBalancer } from './load-balancer.ts';
 import { Prefixes } from './prefixes.ts';
 import { attemptsThatCount, isLoss, RetryBudget } from './retry-budget.ts';
 import { type Session, Sessions } from './sessions.ts';
 import { SharedPlaces } from './shared-places.ts';
-import { SignsOfLife } from './signs-of-life.ts';
-import { SilencedCalls } from './silenced-calls.ts';
-import { takeBackStuck } from './stuck-calls.ts';
+import { SignsOfLife } from '../in-hand/signs-of-life.ts';
+import { SilencedCalls } from '../in-hand/silenced-calls.ts';
+import { takeBackStuck } from '../in-hand/stuck-calls.ts';
 import { Suspects } from './suspects.ts';
 
 /** What went wrong before, where something did. */

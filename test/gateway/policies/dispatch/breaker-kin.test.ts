@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { Breakers, type BreakersContext } from '../../../../gateway/policies/dispatch/breakers.ts';
 import { CircuitBreaker, type Finding } from '../../../../gateway/policies/dispatch/circuit-breaker.ts';
-import { InHand } from '../../../../gateway/policies/dispatch/in-hand.ts';
-import { SignsOfLife } from '../../../../gateway/policies/dispatch/signs-of-life.ts';
+import { InHand } from '../../../../gateway/policies/in-hand/in-hand.ts';
+import { SignsOfLife } from '../../../../gateway/policies/in-hand/signs-of-life.ts';
 import { createFakeClock } from '../../../support/fake-clock.ts';
 import { FakeDirectory } from '../../../support/fake-directory.ts';
 import { FakeWorker } from '../../../support/fake-worker.ts';

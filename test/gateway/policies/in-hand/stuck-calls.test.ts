@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { fakeCall } from '../../../support/fake-call.ts';
 import { finishEvent, tokenEvent } from '../../../support/fake-worker.ts';
-import { good, setUp, textOf } from './dispatch-scene.ts';
+import { good, setUp, textOf } from '../dispatch/dispatch-scene.ts';
 
 /** A call that waits at w0, of which it then becomes known that it stands still. */
 async function stuck(stream = false, workers = 2) {

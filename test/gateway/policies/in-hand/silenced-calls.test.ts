@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { fakeCall } from '../../../support/fake-call.ts';
 import { finishEvent, tokenEvent } from '../../../support/fake-worker.ts';
-import { good, kindOf, setUp, textOf } from './dispatch-scene.ts';
+import { good, kindOf, setUp, textOf } from '../dispatch/dispatch-scene.ts';
 
 type Get = () => Promise<{ status: number; body: string }>;
 const refused: Get = () => Promise.reject(Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }));
