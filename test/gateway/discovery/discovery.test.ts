@@ -65,8 +65,8 @@ function scene(workers: NonNullable<SettingsInput['workers']>) {
 test('several places, and servers with a url, are one list', async () => {
   put('vllm', '10.0.0.2', '10.0.0.1');
   put('other', '10.0.1.1', '10.0.0.1');
-  const { events, discovery: found, lists } = scene([{ url: 'http://10.1.1.1:80' }, KUBERNETES, { kubernetes: { service: 'other' } }]);
-  expect(found.listings().map(({ url }) => url)).toEqual(['http://10.1.1.1:80']);
+  const { events, discovery: found, lists } = scene([{ url: 'http://10.1.1.1' }, KUBERNETES, { kubernetes: { service: 'other' } }]);
+  expect(found.listings().map(({ url }) => url)).toEqual(['http://10.1.1.1']);
   await lists('10.1.1.1', '10.0.0.1', '10.0.0.2', '10.0.1.1');
   await until(() => found.sources().every(({ isUp }) => isUp === true), 'both are up');
   expect(found.sources()).toEqual([

@@ -58,6 +58,7 @@ test.skipIf(NO_KUBECTL !== null)(
       });
       expect(said.split('\n').map((line) => line.trim())).toEqual([
         'ADDED one 10.0.0.1',
+        'BOOKMARK <no value>',
         'ADDED two 10.0.0.2',
         'MODIFIED one 10.0.0.1 10.0.0.4',
         'DELETED two 10.0.0.2',
