@@ -4,7 +4,10 @@ import type { Pace } from '../core/worker.ts';
 const WEIGHT = 0.2;
 /** A bad time is forgotten by half in so long: what gets no calls cannot show that it is better. */
 const HALF_LIFE_MS = 10_000;
-const MOST_STRAIN = 16;
+/** So that what has been slow is not left alone for minutes. */
+const MOST_STRAIN = 100;
+/** First bytes that come sooner are all alike: what is left is the network, and chance. */
+const LEAST_MS = 20;
 /** What failures of all calls come to, beside 1 for none. */
 const FAILURE_STRAIN = 9;
 /** How fast the best time is forgotten, an answer at a time: another model, or another way there, has another. */
@@ -23,7 +26,7 @@ export class PaceFloor {
   note(who: object, ms: number): void {
     const before = this.#best.get(who);
     if (before === undefined) this.#all.push(new WeakRef(who));
-    this.#best.set(who, Math.max(1, Math.min(ms, (before ?? Infinity) * DRIFT)));
+    this.#best.set(who, Math.max(LEAST_MS, Math.min(ms, (before ?? Infinity) * DRIFT)));
     let least = Infinity;
     for (let i = this.#all.length - 1; i >= 0; i--) {
       const each = this.#all[i]!.deref();

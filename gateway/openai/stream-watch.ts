@@ -25,7 +25,7 @@ export type EventKind =
 const FINISH: Buffer = Buffer.from('"finish_reason":"');
 /** And as Python writes it unless it is told otherwise. */
 const SPACED_FINISH: Buffer = Buffer.from('"finish_reason": "');
-const SPACED = Buffer.from('": ');
+const KEY_END = Buffer.from('":');
 const BOUNDARY = Buffer.from('\n\n');
 export const TEXT: EventKind = { kind: 'text' };
 const DONE: EventKind = { kind: 'done' };
@@ -49,10 +49,11 @@ export function lookAt(batch: FrameBatch, hasChoices: boolean, finish = FINISH):
   return hasChoices && bytes.includes(finish) ? 'special' : 'plain';
 }
 
-/** How the stream that begins with `bytes` sets a finish reason: whoever puts a space after its first colon does so after all of them. */
-export function finishAsIn(bytes: Buffer): Buffer {
-  const quote = bytes.indexOf('":');
-  return quote >= 0 && quote < MAX_BEGINNING_BYTES && bytes.indexOf(SPACED, quote) === quote ? SPACED_FINISH : FINISH;
+/** How a stream sets a finish reason: who puts a space after one colon does so after all. null: what it has brought so far does not tell. */
+export function finishAsIn(bytes: Buffer): Buffer | null {
+  const colon = bytes.indexOf(KEY_END);
+  if (colon < 0) return null;
+  return bytes[colon + KEY_END.length] === 0x20 ? SPACED_FINISH : FINISH;
 }
 
 /** Whether an event's name, which begins at `at`, may be `error`, the end of a message or of a response: a few bytes tell. */

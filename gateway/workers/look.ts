@@ -73,8 +73,11 @@ export async function lookAt(get: GetPage, known: Known): Promise<Finding> {
   const told = known.engine === 'auto' ? null : known.engine;
   const kind = told ?? kindNamed(known.found) ?? (await kindOf(get, own));
   const finding = await lookBy(ADAPTERS[kind], get, known, list);
-  const amiss = finding.kind === 'well' && told !== null && own !== null && own.kind !== null && own.kind !== told;
-  if (amiss) return { ...finding, amiss: wrongEngine(ADAPTERS[told], ADAPTERS[own.kind!], false) };
+  // Whatever a service runs behind its API is its own business.
+  const named = told === null || told === 'openai' ? null : (own?.kind ?? null);
+  if (finding.kind === 'well' && named !== null && named !== told) {
+    return { ...finding, amiss: wrongEngine(ADAPTERS[told!], ADAPTERS[named], false) };
+  }
   // What lists models serves them, whatever it was taken for.
   if (finding.kind === 'well' || finding.sight !== 'answered' || own === null || own.models.length === 0) return finding;
   const other = own.kind !== null && own.kind !== kind ? own.kind : 'openai';

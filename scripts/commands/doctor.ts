@@ -10,6 +10,7 @@ import { askSources } from '../../gateway/discovery/ask-sources.ts';
 import { sourceStatus } from '../../gateway/http/pages/admin-status.ts';
 import { sourceText } from './live/sources-text.ts';
 import { cardsOf } from './cards.ts';
+import { listedText, lookAtListed } from './looking/listed-workers.ts';
 import { readCommandLine } from './line/command-line.ts';
 
 /** `headgate doctor`: 0 when nothing stands in the way of a start, 1 when something does. */
@@ -21,17 +22,22 @@ export async function doctor(argv: readonly string[]): Promise<number> {
   try {
     const { settings } = line.loaded;
     const { cards, env } = cardsOf(settings, process.env, line.cwd, false);
-    const found = await examine(settings, { cwd: line.cwd, env, clock: systemClock, cards });
+    const [found, listed] = await Promise.all([
+      examine(settings, { cwd: line.cwd, env, clock: systemClock, cards }),
+      lookAtListed(settings, systemClock),
+    ]);
     // No start takes such settings; what else there is to see is worth seeing all the same.
     const unsound = line.problems.map(problemText);
     const report = unsound.length === 0 ? found : { ...found, ok: false, problems: [...unsound, ...found.problems] };
     const { readFile } = systemInput();
     const kubernetes = kubernetesPlace(settings, process.env, readFile);
     const sources = sourceStatus(await askSources({ clock: systemClock, settings, kubernetes, readFile }));
-    const told =
-      sources.length === 0 ? '' : ['Workers that are found', ...sources.map((each) => `  ${sourceText(each)}`), '', ''].join('\n');
-    process.stdout.write(line.own.has('json') ? `${JSON.stringify({ ...report, sources }, null, 2)}\n` : told + doctorText(report));
-    return report.ok ? 0 : EXIT_FAILED;
+    const told = sources.length === 0 ? '' : ['Workers that are found', ...sources.map((each) => `  ${sourceText(each)}`), '', ''].join('\n');
+    const text = line.own.has('json')
+      ? `${JSON.stringify({ ...report, sources, listed_workers: listed }, null, 2)}\n`
+      : told + doctorText(report) + listedText(listed);
+    process.stdout.write(text);
+    return report.ok && listed.every(({ ok }) => ok) ? 0 : EXIT_FAILED;
   } catch (error) {
     if (!(error instanceof ProfileError)) throw error;
     process.stderr.write(`${error.message}\n`);

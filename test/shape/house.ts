@@ -1151,6 +1151,11 @@ export const ROOMS: readonly Room[] = [
     knows: ['gateway/config', 'gateway/config/schema', 'gateway/core', 'gateway/core/log', 'gateway/keys'],
   },
   {
+    path: 'scripts/commands/looking',
+    idea: 'workers that somebody else runs, asked once as the gateway would',
+    knows: ['gateway/config/schema', 'gateway/core', 'gateway/engines', 'gateway/workers', 'gateway/workers/wire'],
+  },
+  {
     path: 'scripts/commands',
     idea: 'the command line: a program each',
     knows: [
@@ -1181,6 +1186,7 @@ export const ROOMS: readonly Room[] = [
       'scripts/commands/lending',
       'scripts/commands/line',
       'scripts/commands/live',
+      'scripts/commands/looking',
       'scripts/commands/merged',
       'scripts/commands/past',
       'scripts/criteria',

@@ -93,7 +93,10 @@ export class AttemptBooks implements AttemptObserver {
     this.#noteAnswer();
     this.#call.journey.phase = 'stream';
     const { pace } = this.#worker;
-    if (pace && this.#call.peek.stream) pace.answered(this.#attempt.firstByteAt! - this.#attempt.sentAt!, this.#learners.clock.now());
+    if (pace && this.#call.peek.stream) {
+      const { firstByteAt, sentAt } = this.#attempt;
+      if (firstByteAt !== null && sentAt !== null) pace.answered(firstByteAt - sentAt, firstByteAt);
+    }
     // A probe's question is whether the worker answers at all; its whole answer may take minutes.
     if (this.#isProbe) this.#permit.succeeded(this.#learners.clock.now());
   }

@@ -18,6 +18,8 @@ export class StreamReader {
   /** Choices that have finished. */
   #finishes = 0;
   #final = false;
+  /** How this stream sets a finish reason; null while nothing of it tells. */
+  #finish: Buffer | null = null;
   readonly #hasChoices: boolean;
   /** How many choices have finished when an event with the usage may come that the client did not ask for; it never may: Infinity. */
   readonly #usageAfter: number;
@@ -27,15 +29,12 @@ export class StreamReader {
     this.#usageAfter = usageAfter;
   }
 
-  /** How this stream sets a finish reason; null before its first read. */
-  #finish: Buffer | null = null;
-
   /** 'plain': the chunks are to be passed on as they are. Otherwise the events in them; what is not yet whole is held. */
   read(batch: FrameBatch): 'plain' | SeenEvent[] {
     const isPlain =
       this.#cutter === null &&
       this.#finishes < this.#usageAfter &&
-      lookAt(batch, this.#hasChoices, (this.#finish ??= finishAsIn(batch.bytes))) === 'plain';
+      lookAt(batch, this.#hasChoices, (this.#finish ??= finishAsIn(batch.bytes)) ?? undefined) === 'plain';
     return isPlain ? 'plain' : this.readUnframed(batch);
   }
 

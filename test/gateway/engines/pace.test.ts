@@ -27,7 +27,7 @@ describe('the pace of what tells no load', () => {
     for (let i = 0; i < 50; i++) pace.ended(true, 0);
     const worst = pace.strain(0);
     expect(worst).toBeGreaterThan(9);
-    expect(worst).toBeLessThanOrEqual(16);
+    expect(worst).toBeLessThanOrEqual(10);
     expect(pace.strain(10_000) - 1).toBeCloseTo((worst - 1) / 2);
     expect(pace.strain(200_000)).toBeCloseTo(1, 3);
     for (let i = 0; i < 50; i++) pace.ended(false, 0);
