@@ -938,6 +938,7 @@ export const ROOMS: readonly Room[] = [
       'supervisor/sim/text',
     ],
   },
+  { path: 'scripts/shows/pools', idea: 'a pool that is shared, full, gone and back, as its callers see it', knows: ['scripts/shows'] },
   { path: 'scripts/chaos/law', idea: 'the law of calls: what no fault may cost, held against what clients saw', knows: [], pure: true },
   {
     path: 'scripts/chaos/faults',

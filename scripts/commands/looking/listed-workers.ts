@@ -23,8 +23,9 @@ export interface ListedReport {
 
 /** Asks each listed worker, as the gateway would, which it is and how it is. Nothing but GETs. */
 export function lookAtListed({ workers, timeouts }: Settings, clock: Clock): Promise<ListedReport[]> {
+  const listed = workers.flatMap(({ url, ...rest }) => (url === null ? [] : [{ url, ...rest }]));
   return Promise.all(
-    workers.map(async ({ url, api_key: apiKey, models, engine }): Promise<ListedReport> => {
+    listed.map(async ({ url, api_key: apiKey, models, engine }): Promise<ListedReport> => {
       const { url: origin, apiPath } = addressOf({ url, engine }, new Map());
       const transport = createTransport({ url: origin, apiPath, apiKey, clock, connectMs: () => timeouts.connect_ms });
       try {
