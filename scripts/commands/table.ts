@@ -221,7 +221,7 @@ export const COMMANDS: readonly Command[] = [
       ['--end', 'takes a card back from whoever has it'],
     ],
     settings: WHERE,
-    run: async (argv) => (await import('./lease.ts')).lease(argv),
+    run: async (argv) => (await import('./lending/lease.ts')).lease(argv),
   },
   {
     name: 'canary',

@@ -240,9 +240,10 @@ export class Fleet {
     if (this.#stopping) return { kind: 'conflict', reason: 'The supervisor is stopping.' };
     const will = say(slot.state, slot);
     if (will === null) return { kind: 'conflict', reason: `${id} is ${slot.isDrained ? 'drained' : slot.state}.` };
-    this.#options.log.info('worker.told', `${id} was told to ${verb}. ${will}`, { worker: id });
+    const told = verb !== 'drain' && slot.view().lent ? `${will} It has to wait until its GPU is back, which is lent.` : will;
+    this.#options.log.info('worker.told', `${id} was told to ${verb}. ${told}`, { worker: id });
     act(slot);
-    return { kind: 'accepted', will };
+    return { kind: 'accepted', will: told };
   }
 
   #changed(): void {
@@ -257,7 +258,9 @@ export class Fleet {
   /** What waited for a card may have it now. */
   #leasesChanged(): void {
     this.#desk?.review();
-    if (this.#gpuTimer && !this.#stopping) void this.#readGpus();
+    // What comes back takes a while to be seen; its workers tell when they are ready.
+    const isLent = !this.#leases.isFree(this.#options.gpus.map(({ uuid }) => uuid));
+    if (this.#gpuTimer && !this.#stopping && isLent) void this.#readGpus();
     this.#tell();
   }
 

@@ -7,6 +7,11 @@ import { sleeperBytes } from '../plan/swap-rules.ts';
 import type { SupervisionPolicy } from '../system/policy.ts';
 import type { Slot } from './slot.ts';
 
+/** What is needed of the slots of a card. */
+export type CardUser = Pick<Slot, 'id' | 'state' | 'isHeld' | 'giveWay'> & {
+  readonly cards: Pick<Slot['cards'], 'isOff' | 'asleep' | 'share'>;
+};
+
 interface ClearingWorld {
   readonly clock: Clock;
   readonly cards: CardReader;
@@ -30,7 +35,7 @@ const SAME_BYTES = 64 * 2 ** 20;
  * Has the workers of a card make way, and waits until they have, and until their memory is free as far as it was theirs. Resolves with null,
  * or with why it could not be done, in words that follow a colon.
  */
-export async function clearCard(uuid: string, slots: readonly Slot[], world: ClearingWorld): Promise<string | null> {
+export async function clearCard(uuid: string, slots: readonly CardUser[], world: ClearingWorld): Promise<string | null> {
   const { clock, isOver, say } = world;
   const before = await lookAt(uuid, world);
   if (isOver()) return null;
@@ -55,7 +60,7 @@ function leaveLimitMs({ settleMs, stopGraceMs, groupGraceMs, sweepGraceMs }: Sup
 }
 
 /** Bounded; whoever holds the rest is named, and has it. */
-async function awaitMemory(uuid: string, slots: readonly Slot[], others: number, world: ClearingWorld): Promise<null> {
+async function awaitMemory(uuid: string, slots: readonly CardUser[], others: number, world: ClearingWorld): Promise<null> {
   const { clock, policy, isOver, say } = world;
   const asleep = slots.reduce((count, slot) => count + slot.cards.asleep(uuid), 0);
   const mayStay = others + asleep * sleeperBytes() + IDLE_BYTES;
@@ -89,7 +94,7 @@ async function awaitMemory(uuid: string, slots: readonly Slot[], others: number,
 }
 
 /** What there is of a worker that is off the card. */
-function offWords(slot: Slot, uuid: string): string {
+function offWords(slot: CardUser, uuid: string): string {
   if (slot.cards.asleep(uuid) > 0) return 'sleeps';
   return slot.isHeld ? 'is drained' : slot.state === 'failed' ? 'has failed' : 'is stopped';
 }
@@ -105,7 +110,7 @@ async function lookAt(uuid: string, { cards, clock }: ClearingWorld): Promise<Gp
 }
 
 /** What of the used memory is no worker's of ours: those take what they insist on. */
-function othersBytes(gpu: GpuReading, uuid: string, slots: readonly Slot[]): number {
+function othersBytes(gpu: GpuReading, uuid: string, slots: readonly CardUser[]): number {
   if (gpu.memoryFreeBytes === null) return 0;
   const ours = slots.reduce((share, slot) => share + slot.cards.share(uuid), 0);
   return Math.max(0, cudaTotalBytes(gpu) * (1 - ours) - gpu.memoryFreeBytes);

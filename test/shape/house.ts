@@ -1124,6 +1124,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/core/secrets',
       'gateway/http/pages',
       'scripts/commands/asking',
+      'scripts/commands/line',
       'scripts/commands/live',
       'scripts/report',
     ],
@@ -1229,4 +1230,5 @@ export const LONG_FILES: Readonly<Record<string, string>> = {
   'gateway/policies/admission/room.ts': 'places and the line in front of them, which need each other',
   'gateway/telemetry/metrics/table.ts': 'data',
   'supervisor/flags/flag-table.ts': 'data',
+  'scripts/commands/table.ts': 'data',
 };

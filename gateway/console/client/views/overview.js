@@ -2,6 +2,7 @@ import { html } from '../html.js';
 import { Chart, Legend } from '../chart.js';
 import { count, gib, millis, number, percent, rate, sentence, shortModel } from '../format.js';
 import * as history from '../history.js';
+import { Lent } from '../lent.js';
 import { Panel, Pill, Spark, toneOf } from '../parts.js';
 import * as store from '../store.js';
 import { ago, exactly } from '../when.js';
@@ -241,6 +242,7 @@ function Cards() {
       (gpu) =>
         html`<div class="card">
           <p><strong>${gpu.name}</strong> <span>card ${gpu.index}${gpu.simulated ? ', simulated' : ''}</span></p>
+          <${Lent} uuid=${gpu.uuid} />
           <dl class="facts four">
             <div>
               <dt>Memory</dt>

@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks';
 import { html } from '../html.js';
 import { gib, number, percent, seconds, sentence } from '../format.js';
 import * as history from '../history.js';
+import { leaseOn, Lent } from '../lent.js';
 import { Ask, Empty, Meter, Pill, Problem, Spark, toneOf, useLoaded } from '../parts.js';
 import * as store from '../store.js';
 import { ago, Time } from '../when.js';
@@ -36,6 +37,7 @@ function WorkerPanel({ worker }) {
   const breaker = store.breakers.value[id];
   const isReady = state === 'ready';
   const isOut = state === 'drained' || state === 'draining';
+  const isHeld = state === 'starting' && worker.stage === null && leaseOn({ worker: id }) !== undefined;
   const path = `/admin/workers/${encodeURIComponent(id)}`;
   /** @param {string} name */
   const toggle = (name) => () => setShows(shows === name ? '' : name);
@@ -43,7 +45,7 @@ function WorkerPanel({ worker }) {
     <header>
       <div class="name">
         <h2>${id}</h2>
-        <${Pill} tone=${toneOf(state)}>${sentence(state)}<//>
+        <${Pill} tone=${toneOf(state)}>${isHeld ? 'Card lent' : sentence(state)}<//>
         ${breaker && breaker.state !== 'closed' && html`<${Pill} tone=${toneOf(breaker.state)}>Breaker ${breaker.state.replace('_', ' ')}<//>`}
       </div>
       <div class="actions">
@@ -73,7 +75,8 @@ function WorkerPanel({ worker }) {
         >${[engineOf(worker), worker.profile && `profile ${worker.profile}`, worker.source && `found by ${worker.source}`, worker.port && `port ${worker.port}`, worker.pid && `pid ${worker.pid}`].filter(Boolean).join(' · ')}</span
       >
     </p>
-    ${!isReady && !isOut && html`<${Start} worker=${worker} />`}
+    <${Lent} worker=${id} />
+    ${!isReady && !isOut && !isHeld && html`<${Start} worker=${worker} />`}
     ${worker.last_failure !== null && html`<${Failure} failure=${worker.last_failure} />`}
     <div class="split">
       <div class="meters">
