@@ -18,7 +18,7 @@ import { type Reading, type ReloadAnswer, reloadAnswer } from './config/reload.t
 import { type TrialOrder, Trials } from './config/trial.ts';
 import { kubernetesPlace } from './config/kubernetes-place.ts';
 import { systemInput } from './config/system.ts';
-import { resumesOf } from './config/schema/resume.ts';
+import { resumesOf } from './config/schema/values/resume.ts';
 import { asksForKeys, supervisorIsOn, type Settings } from './config/schema/settings.ts';
 import { sharesWorkers } from './config/schema/state.ts';
 import { Bag } from './core/bag/bag.ts';

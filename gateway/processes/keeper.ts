@@ -67,8 +67,7 @@ export interface Keeper {
  */
 export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
   const clock = systemClock;
-  const { cwd, stateDir, count } = options;
-  const { loaded } = options;
+  const { cwd, stateDir, count, loaded } = options;
   const { log, history } = keepHistory(options.log, clock, stateDir, 'gateway', !supervisorIsOn(loaded.settings));
   const ledger = new Ledger();
   const gathering = new Gathering(clock);

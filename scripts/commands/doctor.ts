@@ -32,7 +32,8 @@ export async function doctor(argv: readonly string[]): Promise<number> {
     const { readFile } = systemInput();
     const kubernetes = kubernetesPlace(settings, process.env, readFile);
     const sources = sourceStatus(await askSources({ clock: systemClock, settings, kubernetes, readFile }));
-    const told = sources.length === 0 ? '' : ['Workers that are found', ...sources.map((each) => `  ${sourceText(each)}`), '', ''].join('\n');
+    const told =
+      sources.length === 0 ? '' : ['Workers that are found', ...sources.map((each) => `  ${sourceText(each)}`), '', ''].join('\n');
     const text = line.own.has('json')
       ? `${JSON.stringify({ ...report, sources, listed_workers: listed }, null, 2)}\n`
       : told + doctorText(report) + listedText(listed);

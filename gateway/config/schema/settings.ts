@@ -5,13 +5,14 @@ import { controlProblem, originProblem } from './values/addresses.ts';
 import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path, processes, share } from './values/kinds.ts';
 import { fallback, pool } from './values/model-pools.ts';
 import { namedModel } from './values/named-model.ts';
+import { resume, resumeOfModel } from './values/resume.ts';
 import { placement } from './placement.ts';
 import { discovery } from './discovery/discovery.ts';
-import { listedWorker } from './listed-worker.ts';
-import { resume, resumeOfModel } from './resume.ts';
+import { listedWorker } from './discovery/listed-worker.ts';
 import { cache, idempotency, sessions, singleFlight } from './reuse.ts';
 import { state } from './state.ts';
 import { telemetry } from './telemetry.ts';
+import { shutdown, stream, timeouts } from './times.ts';
 
 // The one place that says which settings exist, their defaults and ranges. Rules between settings are in cross-checks.ts.
 
@@ -198,31 +199,6 @@ const retry = z.strictObject({
   budget_ratio: share().default(0.2).describe('Retries allowed as a share of requests, so that an outage is not multiplied.'),
 });
 
-const timeouts = z.strictObject({
-  connect_ms: ms(1, HOUR_MS).default(3000).describe('Connecting to a worker.'),
-  first_token_ms: ms(1)
-    .default(60_000)
-    .describe('From sending a streamed request to the first token, while the worker is not seen to work on anything.'),
-  idle_ms: ms(1).default(60_000).describe('Between two tokens of a stream, while the worker is not seen to work on anything.'),
-  stream_total_ms: ms(1).default(300_000).describe('A streamed request as a whole, where its worker makes no progress.'),
-  request_total_ms: ms(1).default(60_000).describe('A request without streaming as a whole, where its worker makes no progress.'),
-  stream_max_ms: ms(1).default(3_600_000).describe('A streamed request as a whole, in any case.'),
-  request_max_ms: ms(1).default(600_000).describe('A request without streaming as a whole, in any case.'),
-});
-
-const stream = z.strictObject({
-  keep_alive_ms: ms(0, HOUR_MS).default(30_000).describe('Send ": keep-alive" comments this often while the engine is silent. 0 = off.'),
-});
-
-const shutdown = z.strictObject({
-  settle_ms: ms(0, HOUR_MS).default(3000).describe('Keep accepting this long after /readyz says no, until load balancers have noticed.'),
-  grace_ms: ms(0)
-    .default(30_000)
-    .describe(
-      'How long running requests may take to finish before they are cut, when the gateway stops, and when an engine is stopped, restarted or changed for another model.',
-    ),
-});
-
 const log = z.strictObject({
   level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info').describe('Least level that is written.'),
   format: z
@@ -268,9 +244,9 @@ export const settingsSchema = z.strictObject({
   database: database().prefault({}).describe('What is known after a restart: who used how much.'),
   files: files().prefault({}).describe('Files that clients upload (/v1/files), and that batches write.'),
   batches: batches().prefault({}).describe('Many requests in one file, run as others leave room (/v1/batches).'),
-  timeouts: timeouts.prefault({}).describe('How long each part of a request may take.'),
-  stream: stream.prefault({}).describe('Streamed answers.'),
-  shutdown: shutdown.prefault({}).describe('How the gateway drains when it is told to stop.'),
+  timeouts: timeouts().prefault({}).describe('How long each part of a request may take.'),
+  stream: stream().prefault({}).describe('Streamed answers.'),
+  shutdown: shutdown().prefault({}).describe('How the gateway drains when it is told to stop.'),
   log: log.prefault({}).describe('The log on standard output. Prompts and keys are never logged.'),
   metrics: metrics.prefault({}).describe('Who may read /metrics.'),
   telemetry: telemetry.prefault({}).describe('Traces.'),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count } from './values/kinds.ts';
+import { count } from './kinds.ts';
 
 /** Streams whose worker is lost in the middle. */
 export function resume() {

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { serverUrlProblem } from './values/addresses.ts';
-import { ENGINE_KINDS } from './values/engine-kinds.ts';
-import { checked, count, modelName, secret } from './values/kinds.ts';
-import { dnsProblem, kubernetesWorkers } from './discovery/discovery.ts';
+import { serverUrlProblem } from '../values/addresses.ts';
+import { ENGINE_KINDS } from '../values/engine-kinds.ts';
+import { checked, count, modelName, secret } from '../values/kinds.ts';
+import { dnsProblem, kubernetesWorkers } from './discovery.ts';
 
 /** A server that somebody else runs, or several that are found in one place. */
 export const listedWorker = () =>
