@@ -117,7 +117,7 @@ const modelObject = z.strictObject({
         .nullable()
         .default(null)
         .describe(
-          'When another model needs the GPU. cold: it ends. sleep: it keeps its process and gives its memory back. null: the profile.',
+          'When another model needs the GPU, or it is lent. cold: it ends. sleep: it keeps its process and gives its memory back. null: the profile.',
         ),
       sleep_level: z
         .literal([1, 2])
