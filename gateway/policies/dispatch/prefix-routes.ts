@@ -7,6 +7,8 @@ import { type BalancerSettings, callsAt, type LoadBalancer, weightOf } from './l
 
 /** What a call that runs costs another beside it, in blocks of prompt that would take as long to read. */
 const BLOCKS_A_CALL = 2;
+/** What each call costs that has no seat there, which is a wait for a generation to end. */
+const BLOCKS_A_WAIT = 50;
 /** How much fuller than the mean, in parts of it and in calls on top, a worker may be and still be sent what it has the beginning of. */
 const BOUND = 1.25;
 const BOUND_CALLS = 2;
@@ -24,10 +26,13 @@ export interface PrefixRoute {
 
 /**
  * Sends a prompt where its beginning is, if that pays. What a worker costs is what there is to read before the first token: what it has been
- * sent and not read, and of this prompt what it does not have; with something for each call that runs beside it. The workers that have most
- * of the prompt are held against the one that the policy (p2c) would take: where prompts have little in common, or those have much to do,
- * the policy's choice costs less, and is taken. Where all costs are the same, as for a prompt that is new to a house at rest, the hash of
- * the first block that nobody has decides, so that every gateway in front of the same workers sends it to the same.
+ * sent and not read, and of this prompt what it does not have; with something for each call that runs beside it, and more for each that
+ * waits for a seat. The workers that have most of the prompt are held against the one that the policy (p2c) would take: where prompts have
+ * little in common, or those have much to do, the policy's choice costs less, and is taken. Where all costs are the same, as for a prompt
+ * that is new to a house at rest, the hash of the first block that nobody has decides, so that every gateway in front of the same workers
+ * sends it to the same.
+ * vLLM can also publish what its cache holds (`--kv-events-config`, over ZeroMQ): `npm run show:prefix` has an arm that knows that to the
+ * block at every moment (`oracle`), and is no better than what is known here by more than chance.
  */
 export class PrefixRoutes {
   readonly #tree: KnownPrefixes;
@@ -58,7 +63,8 @@ export class PrefixRoutes {
       const weight = weightOf(worker, settings, now);
       const calls = callsAt(worker);
       if (worker !== plain && (has < most || calls > bound * weight + BOUND_CALLS)) continue;
-      const cost = (this.#tree.unread(worker) + prefix.size - has + BLOCKS_A_CALL * calls) / weight;
+      const waiting = Math.max(0, calls + 1 - worker.view.maxNumSeqs);
+      const cost = (this.#tree.unread(worker) + prefix.size - has + BLOCKS_A_CALL * calls + BLOCKS_A_WAIT * waiting) / weight;
       if (cost > least) continue;
       const hash = hash32(worker.id, unknown);
       if (cost < least || hash > highest) [best, matched, least, highest] = [worker, has, cost, hash];

@@ -6,11 +6,16 @@ import { type Arrival, type Load, LOADS, type Turn } from './loads.ts';
 import { ratioText, tableOf } from './table.ts';
 
 const BLOCK_SIZE = 16;
-const START_MS = 120_000;
+const START_MS = 180_000;
+/** The engines take so much of the time that their card would, and so do pauses and what comes between calls. */
+const SPEED = 0.4;
 const ARMS = { p2c: 'none', tree: 'prefix' } as const;
 type Arm = keyof typeof ARMS;
 
-/** Agents on four simulated engines behind a gateway, in pairs of the two arms in an order by chance. @returns whether the tree was faster */
+/**
+ * Agents on four simulated engines behind a gateway, in pairs of the two arms, now the one first and now the other. `seconds`: of the load,
+ * before it is made faster. @returns whether the tree was faster
+ */
 export async function showLive(seconds: number, pairs: number): Promise<boolean> {
   const load = LOADS[0]!;
   using scene = await Scene.open({}, {});
@@ -27,14 +32,8 @@ export async function showLive(seconds: number, pairs: number): Promise<boolean>
     for (const arm of order) {
       scene.set(settings(arm));
       const reloaded = await scene.admin('/admin/reload', 'POST');
-      if (reloaded?.status !== 200) throw new Error(`the gateway did not take ${arm}`);
-      const run = await liveRun(
-        scene,
-        urls,
-        load,
-        load.arrivals(pair).filter(({ atMs }) => atMs < seconds * 1000),
-        `${pair}-${arm}`,
-      );
+      if (reloaded?.ok !== true) throw new Error(`the gateway did not take ${arm}: ${await reloaded?.text()}`);
+      const run = await liveRun(scene, urls, load, load.arrivals(pair), seconds * 1000 * SPEED, `${pair}-${arm}`);
       runs[arm].push(figuresOf(run));
       say(`  pair ${pair}, ${arm}: ${run.calls.length} calls, hits ${((100 * run.hits) / run.queries).toFixed(1)} %`);
     }
@@ -56,7 +55,7 @@ async function startEngines(scene: Scene, load: Load): Promise<string[]> {
   const urls = Array.from({ length: load.workers }, (_, at) => `http://127.0.0.1:${first + at}`);
   const blocks = String(Math.floor(load.kvTokens / BLOCK_SIZE));
   for (const [at] of urls.entries()) {
-    const env = { SIM_GPU: load.gpu, SIM_START_MS: '0', SIM_SEED: String(at + 1) };
+    const env = { SIM_GPU: load.gpu, SIM_START_MS: '0', SIM_SPEED: String(SPEED), SIM_SEED: String(at + 1) };
     const flags = ['--port', String(first + at), '--max-num-seqs', String(load.seats), '--num-gpu-blocks-override', blocks];
     scene.startWith(env, 'sim', 'serve', load.model, '--max-model-len', '16384', ...flags);
   }
@@ -70,8 +69,15 @@ async function areReady(scene: Scene, count: number): Promise<boolean> {
   return workers.length === count && workers.every(({ state }) => state === 'ready');
 }
 
-/** `salt`: no prompt of this run is in any cache of another's. */
-async function liveRun(scene: Scene, urls: readonly string[], load: Load, arrivals: readonly Arrival[], salt: string): Promise<Run> {
+/** Nothing is asked any more after `forMs`. `salt`: no prompt of this run is in any cache of another's. */
+async function liveRun(
+  scene: Scene,
+  urls: readonly string[],
+  load: Load,
+  arrivals: readonly Arrival[],
+  forMs: number,
+  salt: string,
+): Promise<Run> {
   const before = await countsOf(urls);
   const calls: CallSeen[] = [];
   const imbalances: number[] = [];
@@ -86,14 +92,16 @@ async function liveRun(scene: Scene, urls: readonly string[], load: Load, arriva
       calls.push({ kind: asked.kind, ttftMs: answer.ttftMs, e2eMs: answer.e2eMs });
       if (asked.next === null) return;
       const { afterMs, turn: next } = asked.next([...asked.messages, { role: 'assistant', content: answer.text }]);
-      await delay(afterMs);
+      await delay(afterMs * SPEED);
+      if (performance.now() - start > forMs) return;
       asked = next;
     }
   };
   const start = performance.now();
   const talks: Promise<void>[] = [];
   for (const { atMs, turn } of arrivals) {
-    await delay(Math.max(0, start + atMs - performance.now()));
+    if (atMs * SPEED > forMs) break;
+    await delay(Math.max(0, start + atMs * SPEED - performance.now()));
     talks.push(talk(turn));
   }
   await Promise.all(talks);

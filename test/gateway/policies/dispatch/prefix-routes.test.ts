@@ -99,6 +99,19 @@ describe('a prompt', () => {
     expect(Math.max(...counts) - Math.min(...counts)).toBeLessThan(20);
   });
 
+  test('goes elsewhere before it waits for a seat, and stays where all would wait', () => {
+    const { workers, tree, choose } = setUp(2);
+    const [holder, other] = workers as [FakeWorker, FakeWorker];
+    const shared = prompt(20, 4);
+    tree.hold(holder, shared.blocks.slice(0, 20));
+    [holder.inFlight, other.inFlight] = [15, 14];
+    expect(choose(shared).worker).toBe(holder);
+    holder.inFlight = 16;
+    expect(choose(shared)).toMatchObject({ worker: other, result: 'spilled' });
+    other.inFlight = 16;
+    expect(choose(shared).worker).toBe(holder);
+  });
+
   test('goes to a worker in slow start as little as that is trusted with', () => {
     const { workers, send } = setUp(2);
     const [cold] = workers as [FakeWorker];
