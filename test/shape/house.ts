@@ -810,6 +810,11 @@ export const ROOMS: readonly Room[] = [
       'scripts/vllm',
     ],
   },
+  {
+    path: 'scripts/shows/resume',
+    idea: 'streams whose engine is killed in the middle, held against unbroken ones',
+    knows: ['scripts/shows', 'scripts/vllm'],
+  },
   { path: 'scripts/chaos/law', idea: 'the law of calls: what no fault may cost, held against what clients saw', knows: [], pure: true },
   {
     path: 'scripts/chaos/faults',

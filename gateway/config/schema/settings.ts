@@ -4,9 +4,9 @@ import { batches, database, files } from './database.ts';
 import { controlProblem, originProblem } from './values/addresses.ts';
 import { adminKey, checked, count, fileName, host, HOUR_MS, modelName, ms, path, processes, share } from './values/kinds.ts';
 import { namedModel } from './values/named-model.ts';
+import { resume, resumeOfModel } from './values/resume.ts';
 import { placement } from './placement.ts';
 import { listedWorker } from './listed-worker.ts';
-import { resume, resumeOfModel } from './resume.ts';
 import { cache, idempotency, sessions, singleFlight } from './reuse.ts';
 import { state } from './state.ts';
 import { telemetry } from './telemetry.ts';
@@ -286,6 +286,12 @@ export function defaultSettings(): Settings {
 /** Whether the API is for those who have a key, and perhaps for others too. A file without keys lets nobody in. */
 export function asksForKeys({ keys, keys_file: file }: Settings['auth']): boolean {
   return keys.length > 0 || file !== null;
+}
+
+/** At how many other workers a stream goes on that loses its own: of the models that say so themselves, and of all others; 0: at none. */
+export function resumesIn({ resume: { enabled, max }, models }: Settings): { byModel: ReadonlyMap<string, number>; others: number } {
+  const own = models.flatMap(({ id, resume: word }) => (word === null ? [] : [[id, word ? max : 0] as const]));
+  return { byModel: new Map(own), others: enabled ? max : 0 };
 }
 
 /** Whether `headgate serve` launches workers: resolves `supervisor.enabled: auto`. */

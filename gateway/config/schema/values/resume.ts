@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count } from './values/kinds.ts';
+import { count } from './kinds.ts';
 
 /** Streams whose worker is lost in the middle. */
 export function resume() {
@@ -19,18 +19,4 @@ export function resumeOfModel() {
     .nullable()
     .default(null)
     .describe('Whether its streams go on at another worker when theirs is lost; null: as resume.enabled says.');
-}
-
-/** At how many other workers a stream of a model goes on; 0: at none. */
-export function resumesOf(
-  settings: { readonly resume: { readonly enabled: boolean; readonly max: number }; readonly models: readonly ModelWord[] },
-  model: string,
-): number {
-  const own = settings.models.find(({ id }) => id === model)?.resume ?? null;
-  return (own ?? settings.resume.enabled) ? settings.resume.max : 0;
-}
-
-interface ModelWord {
-  readonly id: string;
-  readonly resume: boolean | null;
 }
