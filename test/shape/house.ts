@@ -408,6 +408,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/canary',
       'gateway/config',
       'gateway/config/schema',
+      'gateway/config/schema/values',
       'gateway/console',
       'gateway/core',
       'gateway/core/bag',

@@ -288,12 +288,6 @@ export function asksForKeys({ keys, keys_file: file }: Settings['auth']): boolea
   return keys.length > 0 || file !== null;
 }
 
-/** At how many other workers a stream goes on that loses its own: of the models that say so themselves, and of all others; 0: at none. */
-export function resumesIn({ resume: { enabled, max }, models }: Settings): { byModel: ReadonlyMap<string, number>; others: number } {
-  const own = models.flatMap(({ id, resume: word }) => (word === null ? [] : [[id, word ? max : 0] as const]));
-  return { byModel: new Map(own), others: enabled ? max : 0 };
-}
-
 /** Whether `headgate serve` launches workers: resolves `supervisor.enabled: auto`. */
 export function supervisorIsOn(settings: Settings): boolean {
   const { enabled } = settings.supervisor;

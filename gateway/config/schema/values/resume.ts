@@ -20,3 +20,14 @@ export function resumeOfModel() {
     .default(null)
     .describe('Whether its streams go on at another worker when theirs is lost; null: as resume.enabled says.');
 }
+
+interface Wishes {
+  readonly resume: { readonly enabled: boolean; readonly max: number };
+  readonly models: readonly { readonly id: string; readonly resume: boolean | null }[];
+}
+
+/** At how many other workers a stream goes on that loses its own: of the models that say so themselves, and of all others; 0: at none. */
+export function resumesIn({ resume: { enabled, max }, models }: Wishes): { byModel: ReadonlyMap<string, number>; others: number } {
+  const own = models.flatMap(({ id, resume: word }) => (word === null ? [] : [[id, word ? max : 0] as const]));
+  return { byModel: new Map(own), others: enabled ? max : 0 };
+}

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { defaultSettings, resumesIn, settingsSchema, supervisorIsOn } from '../../../../gateway/config/schema/settings.ts';
+import { defaultSettings, settingsSchema, supervisorIsOn } from '../../../../gateway/config/schema/settings.ts';
+import { resumesIn } from '../../../../gateway/config/schema/values/resume.ts';
 import { SETTINGS } from '../../../../gateway/config/schema/form.ts';
 import { problemsOf } from '../loading.ts';
 
