@@ -18,9 +18,9 @@ import { type Reading, type ReloadAnswer, reloadAnswer } from './config/reload.t
 import { type TrialOrder, Trials } from './config/trial.ts';
 import { kubernetesPlace } from './config/kubernetes-place.ts';
 import { systemInput } from './config/system.ts';
-import { resumesOf } from './config/schema/values/resume.ts';
 import { asksForKeys, supervisorIsOn, type Settings } from './config/schema/settings.ts';
 import { sharesWorkers } from './config/schema/state.ts';
+import { resumesIn } from './config/schema/values/resume.ts';
 import { Bag } from './core/bag/bag.ts';
 import type { Call } from './core/call.ts';
 import { repeat, sleep, systemClock } from './core/clock.ts';
@@ -347,7 +347,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       stored: (answer, place) => kin.tell({ kind: 'stored', answer, place }),
     },
     relay: () => relaySettings,
-    resumes: (model) => resumesOf(settings, model),
+    resumes: (model) => resumed.byModel.get(model) ?? resumed.others,
     isDraining: () => lifecycle.stage !== 'serving',
     onStopping: ({ id }) => (supervised ?? listed!).observe(id, 'stopping'),
     newRequestId: newId,
@@ -359,6 +359,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     isOneOfSeveral: (kin?.beginning.count ?? 1) > 1,
   });
   let relaySettings = { ...settings.timeouts, ...settings.stream };
+  let resumed = resumesIn(settings);
   const early = await openEarlyPolicies({
     ...{ clock, random, events, log, directory, door, budgets, usage, holder },
     newId: () => newId().slice(0, STORE_ID_CHARS),
@@ -452,6 +453,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     loaded = next;
     settings = next.settings;
     relaySettings = { ...settings.timeouts, ...settings.stream };
+    resumed = resumesIn(settings);
     log.level = settings.log.level;
     adminKey = takeAdminKey();
     access = { api: apiAccess(settings), admin: adminAccess(settings) };

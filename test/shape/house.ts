@@ -940,6 +940,11 @@ export const ROOMS: readonly Room[] = [
     ],
   },
   { path: 'scripts/shows/pools', idea: 'a pool that is shared, full, gone and back, as its callers see it', knows: ['scripts/shows'] },
+  {
+    path: 'scripts/shows/resume',
+    idea: 'streams whose engine is killed in the middle, held against unbroken ones',
+    knows: ['scripts/shows', 'scripts/vllm'],
+  },
   { path: 'scripts/chaos/law', idea: 'the law of calls: what no fault may cost, held against what clients saw', knows: [], pure: true },
   {
     path: 'scripts/chaos/faults',

@@ -97,6 +97,13 @@ describe('models in a reload', () => {
     });
   });
 
+  test('take at once whether their streams go on', () => {
+    expect(diff('models: [a, { id: b, aliases: [x] }]', 'models: [a, { id: b, aliases: [x], resume: true }]')).toEqual({
+      changed: ['models[1].resume'],
+      needsRestart: [],
+    });
+  });
+
   test.each([
     ['another model', 'models: [a]', 'models: [b]'],
     ['another default', 'models: [a, b]', 'models: [b, a]'],

@@ -21,16 +21,13 @@ export function resumeOfModel() {
     .describe('Whether its streams go on at another worker when theirs is lost; null: as resume.enabled says.');
 }
 
-/** At how many other workers a stream of a model goes on; 0: at none. */
-export function resumesOf(
-  settings: { readonly resume: { readonly enabled: boolean; readonly max: number }; readonly models: readonly ModelWord[] },
-  model: string,
-): number {
-  const own = settings.models.find(({ id }) => id === model)?.resume ?? null;
-  return (own ?? settings.resume.enabled) ? settings.resume.max : 0;
+interface Wishes {
+  readonly resume: { readonly enabled: boolean; readonly max: number };
+  readonly models: readonly { readonly id: string; readonly resume: boolean | null }[];
 }
 
-interface ModelWord {
-  readonly id: string;
-  readonly resume: boolean | null;
+/** At how many other workers a stream goes on that loses its own: of the models that say so themselves, and of all others; 0: at none. */
+export function resumesIn({ resume: { enabled, max }, models }: Wishes): { byModel: ReadonlyMap<string, number>; others: number } {
+  const own = models.flatMap(({ id, resume: word }) => (word === null ? [] : [[id, word ? max : 0] as const]));
+  return { byModel: new Map(own), others: enabled ? max : 0 };
 }

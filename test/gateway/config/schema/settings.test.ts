@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { defaultSettings, settingsSchema, supervisorIsOn } from '../../../../gateway/config/schema/settings.ts';
+import { resumesIn } from '../../../../gateway/config/schema/values/resume.ts';
 import { SETTINGS } from '../../../../gateway/config/schema/form.ts';
 import { problemsOf } from '../loading.ts';
 
@@ -115,8 +116,8 @@ describe('the schema of settings', () => {
     const swap = { strategy: null, sleep_level: null, dwell_ms: null, idle_unload_ms: null };
     const none = { pool: null, fallback: [] };
     expect(settingsSchema.parse({ models: ['a', { id: 'b', aliases: ['c'] }] }).models).toEqual([
-      { id: 'a', source: null, aliases: [], ...none, engine: {}, swap },
-      { id: 'b', source: null, aliases: ['c'], ...none, engine: {}, swap },
+      { id: 'a', source: null, aliases: [], ...none, engine: {}, swap, resume: null },
+      { id: 'b', source: null, aliases: ['c'], ...none, engine: {}, swap, resume: null },
     ]);
   });
 
@@ -212,4 +213,16 @@ describe('ranges', () => {
     expect(problemsOf({ file })).toEqual([expect.stringMatching(/^headgate\.yaml:1:\d+: /)]);
     expect(problemsOf({ file })[0]).toContain(`: ${message}`);
   });
+});
+
+test('a model says itself whether its streams go on, or the rest of the settings does', () => {
+  const models = ['a', { id: 'b', resume: true }, { id: 'c', resume: false }];
+  expect(resumesIn(settingsSchema.parse({ models }))).toEqual({
+    others: 0,
+    byModel: new Map([
+      ['b', 2],
+      ['c', 0],
+    ]),
+  });
+  expect(resumesIn(settingsSchema.parse({ models, resume: { enabled: true, max: 3 } })).others).toBe(3);
 });

@@ -190,7 +190,7 @@ const CASES: readonly Case[] = [
     name: 'resumeEnded',
     fire: (events) => events.resumeEnded(callOf({ worker: 'w0', attempts: 2 }), 'resumed'),
     line: { level: 'info', event: 'resume', outcome: 'resumed', worker: 'w0', attempts: 2 },
-    samples: { 'resumes_total{model="m",outcome="resumed"}': 1 },
+    samples: { [`resumes_total{model="${MODEL}",outcome="resumed"}`]: 1 },
   },
   {
     name: 'sessionsEnded',

@@ -61,6 +61,21 @@ describe('the end of a request', () => {
     });
   });
 
+  it('says where a stream went on at another worker, and has the first token of the first one', async () => {
+    const resume = { times: 1, refused: null, firstByteAt: 1155, gaps: [] };
+    const { line, page } = await ended({ ...STREAMED, attempts: 2, resume }, COMPLETE, 200);
+    expect(line).toMatchObject({ resumes: 1, ttft_ms: 155, attempts: 2 });
+    expect(page[`time_to_first_token_seconds_sum{model="${MODEL}"}`]).toBeCloseTo(0.155);
+    expect(page[`time_per_output_token_seconds_sum{model="${MODEL}"}`]).toBeCloseTo(2 / 38);
+    expect(page[`output_tokens_per_second_count{model="${MODEL}"}`] ?? 0).toBe(0);
+  });
+
+  it('says why a stream did not go on', async () => {
+    const resume = { times: 0, refused: 'tools', firstByteAt: null, gaps: [] };
+    const { line } = await ended({ ...STREAMED, resume }, COMPLETE, 200);
+    expect(line).toMatchObject({ resumes: 0, not_resumed: 'tools' });
+  });
+
   it('counts the request, its time, its sizes and its tokens', async () => {
     const { page, metrics } = await ended(STREAMED, COMPLETE, 200);
     expect(page[`requests_total{route="/v1/chat/completions",method="POST",code="200",model="${MODEL}",outcome="complete"}`]).toBe(1);
