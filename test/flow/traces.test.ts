@@ -290,3 +290,27 @@ test('lines of batches are traces of their own, with the name of their batch', {
   }
   expectWithin(spans);
 });
+
+test('the root of a call that another model answered says which, and why', async () => {
+  await using collector = await startOtlpCollector();
+  await using worker = await startFakeVllm(['small']);
+  await using gateway = await startTestGateway([], {
+    ...traced(collector),
+    workers: [
+      { url: worker.url, models: ['small'] },
+      { url: 'http://127.0.0.1:9', models: ['qwen-a'] },
+    ],
+    models: [{ id: 'chat', pool: ['qwen-a'], fallback: ['small'] }],
+  });
+  await until(() => gateway.gateway.status().workers.some(({ state }) => state === 'ready'), 'the fallback is ready');
+  const answer = await ask(gateway.url, chat({ model: 'chat' }));
+  expect(answer.headers.get('x-headgate-fallback')).toBe('small');
+  await answer.text();
+  await until(() => endsOf(gateway).length === 1, 'its end');
+  const root = named(await spansOf(gateway, collector), 'POST /v1/chat/completions');
+  expect(root.attributes).toMatchObject({
+    'gen_ai.request.model': 'chat',
+    'headgate.fallback.model': 'small',
+    'headgate.fallback.reason': 'no_worker',
+  });
+});
