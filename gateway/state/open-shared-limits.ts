@@ -12,8 +12,8 @@ import { StoreLink } from './store-link.ts';
 import { type Connect, connectToValkey } from './valkey-connection.ts';
 
 /** Three fit into what a gateway, or a call, is believed for. */
-const HEARTBEAT_MS = 5_000;
-const PRESENT_MS = 15_000;
+const HEARTBEAT_MS = 4_000;
+const PRESENT_MS = 12_000;
 
 interface SharedLimitsOptions {
   readonly clock: Clock;

@@ -20,7 +20,7 @@ import { type Comer, type SharedSubject, SharedSubjects } from './shared-subject
 import type { StoreLink } from './store-link.ts';
 
 /** A place of a call whose gateway is not heard of for so long is free again. */
-const LEASE_MS = 15_000;
+const LEASE_MS = 12_000;
 const MINUTE_MS = 60_000;
 /** Calls that have ended are told of together, with the next that comes or after so long. */
 const GATHER_MS = 20;

@@ -8,9 +8,9 @@ export class Claims implements AsyncDisposable {
     this.#sql = postgres(url, { max: 1, connection: { search_path: 'headgate' } });
   }
 
-  /** What a process on this machine is called there. */
-  async holdersOf(pid: number): Promise<string[]> {
-    const rows = await this.#sql<{ id: string }[]>`SELECT id FROM batch_holders WHERE pid = ${pid}`;
+  /** What processes on this machine are called there. */
+  async holdersOf(pids: readonly number[]): Promise<string[]> {
+    const rows = await this.#sql<{ id: string }[]>`SELECT id FROM batch_holders WHERE pid = ANY(${pids as number[]}::int[])`;
     return rows.map(({ id }) => id);
   }
 

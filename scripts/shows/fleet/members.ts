@@ -49,7 +49,9 @@ export class Members implements AsyncDisposable {
       state: redis === null ? { gateways: GATEWAYS } : { url: `redis://127.0.0.1:${redis.port}`, timeout_ms: 500 },
       ...(database && { database: { url: database }, files: { dir: 'database' } }),
       server: { processes },
-      admission: { max_queue: 400 },
+      // A busy machine is slow: what is shown here is no time that a call takes.
+      admission: { max_queue: 400, queue_timeout_ms: 300_000 },
+      timeouts: { request_total_ms: 600_000, first_token_ms: 600_000 },
       auth: {
         allow_anonymous: true,
         keys: [
