@@ -100,7 +100,8 @@ async function settle(scene: Scene, world: World): Promise<number | null> {
 
 async function seen(scene: Scene): Promise<ReturnType<World['truth']>> {
   const answer = await scene.admin('/admin/status');
-  const { workers } = (await answer?.json()) as AdminStatus;
+  if (answer === null) throw new Error('the gateway does not answer');
+  const { workers } = (await answer.json()) as AdminStatus;
   const hosts = (some: AdminStatus['workers']): string[] => some.map(({ url }) => new URL(url).hostname).toSorted();
   const listed = workers.filter(({ state }) => state !== 'draining');
   return { listed: hosts(listed), well: hosts(listed.filter(({ state }) => state === 'ready')) };

@@ -13,7 +13,7 @@ const isShown = churned.settledMs.every((ms) => ms !== null) && churned.late.len
 const seconds = Math.round((performance.now() - began) / 1000);
 say(
   isShown
-    ? `Shown (${seconds} s): after each settling the routing table was the truth, nobody who was gone for two seconds was called, and no call was lost but what died while it was answered.`
+    ? `Shown (${seconds} s): after each settling the routing table was the truth, nobody who was gone for two seconds was called, and no call was lost but by workers that died with it.`
     : `NOT shown (${seconds} s): see above.`,
 );
 process.exitCode = isShown ? 0 : 1;
@@ -23,7 +23,7 @@ function* lines({ happened, settledMs, tally, late }: Churned): Generator<string
   const times = settledMs.filter((ms) => ms !== null).toSorted((a, b) => a - b);
   const at = (share: number): number => Math.round(times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0);
   yield `settled ${times.length} of ${settledMs.length} times: within ${at(0.5)} ms at the median, ${at(1)} ms at the most`;
-  yield `${tally.calls} calls: ${tally.whole} whole, ${tally.broken} broken off by a worker that died while it answered, ${[...tally.lost.values()].reduce((sum, n) => sum + n, 0)} lost`;
+  yield `${tally.calls} calls: ${tally.whole} whole, ${tally.broken} broken off by a worker that died while it answered, ${tally.suspected} given up because two workers had died with them, ${[...tally.lost.values()].reduce((sum, n) => sum + n, 0)} lost`;
   for (const [why, count] of [...tally.lost].slice(0, 10)) yield `  ${count} lost: ${why}`;
   yield `${late.length} calls to a worker that was gone for over two seconds${late.length === 0 ? '' : `, the latest after ${Math.round(Math.max(...late))} ms`}`;
 }

@@ -26,7 +26,7 @@ export function* ofDiscovery(here: string, spec: any, { workers }: Settings, man
 /** What the roles that are bound to an account let it do. */
 function rightsOf(account: string | undefined, manifests: readonly any[]): unknown[] {
   const bindings = manifests.filter(
-    ({ kind, subjects }) => /RoleBinding$/.test(kind) && subjects.some(({ name }: any) => name === account),
+    ({ kind, subjects }) => kind.endsWith('RoleBinding') && subjects.some(({ name }: any) => name === account),
   );
   return bindings.flatMap(({ roleRef }) => {
     const role = manifests.find(({ kind, metadata }) => kind === roleRef.kind && metadata.name === roleRef.name);
