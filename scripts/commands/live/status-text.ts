@@ -71,7 +71,7 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
     if (failure !== null)
       lines.push(
         '',
-        `${worker.id} last failed at ${failure.at} (${failure.class}, ${failure.phase}): ${failure.message}`,
+        `${worker.id} ${failure.class.startsWith('wrong_') ? 'is listed amiss, as found' : 'last failed'} at ${failure.at} (${failure.class}, ${failure.phase}): ${failure.message}`,
         `  ${failure.advice}`,
       );
   }
