@@ -39,5 +39,6 @@ function cells(all: readonly Figures[]): string[] {
 }
 
 export function ratioText({ ratio, low, high }: Ratio): string {
-  return `× ${ratio.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)})`;
+  const range = Number.isFinite(high) ? `${low.toFixed(3)} to ${high.toFixed(3)}` : 'too few runs for an interval';
+  return `× ${ratio.toFixed(3)} (${range})`;
 }
