@@ -493,7 +493,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     follow: (worker, finding) => dispatch.follow(worker, finding),
     stored: (answer, place) => dispatch.answers.take(answer, place),
     obey: (worker, order) => void listed?.[order](worker),
-    places: (parts) => fleet?.follow(parts),
+    places: (got) => fleet?.follow(got),
     part: (question) =>
       ({
         metrics: () => metrics.registry.getMetricsAsJSON(),
