@@ -530,7 +530,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     stored: (answer, place) => dispatch.answers.take(answer, place),
     prompts: (prompts) => dispatch.prefixes.take(prompts),
     obey: (worker, order) => void listed?.[order](worker),
-    places: (parts) => fleet?.follow(parts),
+    places: (got) => fleet?.follow(got),
     part: (question) =>
       ({
         metrics: () => metrics.registry.getMetricsAsJSON(),

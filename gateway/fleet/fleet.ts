@@ -16,8 +16,11 @@ const AT_ONCE_MS = 10;
 /** Where gateways share a store, and it has never told how many they are. */
 const UNHEARD_OF = 2;
 
-/** What the process that speaks for all of a gateway has got of a worker's places. */
-export type Part = readonly [worker: string, most: number, held: number];
+/** What the process that speaks for all of a gateway has got of the places of workers, and how many gateways share them. */
+export interface Got {
+  readonly gateways: number;
+  readonly workers: readonly (readonly [worker: string, most: number, held: number])[];
+}
 
 /** By worker: what all processes need of it. */
 export type Needs = ReadonlyMap<string, Omit<Need, 'total'>>;
@@ -40,7 +43,7 @@ interface FleetOptions {
   readonly kin?: {
     /** Whether this one speaks for all of them. */
     readonly speaks: () => boolean;
-    readonly tell: (parts: readonly Part[]) => void;
+    readonly tell: (got: Got) => void;
     /** What all of them need; null: that has not been said yet. */
     readonly needs: () => Needs | null;
   };
@@ -104,6 +107,7 @@ export class Fleet {
 
   /** How many gateways share workers, this one included. */
   get gateways(): number {
+    if (!this.#speaks && this.#told !== null) return this.#told;
     return this.#heardOf() ?? this.#guess();
   }
 
@@ -130,8 +134,9 @@ export class Fleet {
   }
 
   /** What the process that speaks for this gateway has got. */
-  follow(parts: readonly Part[]): void {
-    for (const [id, most, held] of parts) {
+  follow({ gateways, workers }: Got): void {
+    this.#told = gateways;
+    for (const [id, most, held] of workers) {
       this.#most.set(id, most);
       this.#followed.set(id, held);
       this.#workers.get(id)?.follow(held);
@@ -244,9 +249,10 @@ export class Fleet {
       isOther ||= most !== before;
       this.#most.set(id, most);
     }
-    if (isOther) kin?.tell([...this.#workers].map(([id, { held }]) => [id, this.most(id), held]));
-    if (isMore) this.#tell();
     const { gateways } = this;
+    if (isOther || gateways !== this.#told)
+      kin?.tell({ gateways, workers: [...this.#workers].map(([id, { held }]) => [id, this.most(id), held]) });
+    if (isMore) this.#tell();
     if (gateways === this.#told) return;
     onGateways(gateways, this.#told);
     this.#told = gateways;

@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { idMaker } from '../core/secrets/id-maker.ts';
 import type { WorkerDirectory } from '../core/worker.ts';
 import type { Share } from '../policies/capacity/share.ts';
-import { Fleet, type Needs, type Part } from './fleet.ts';
+import { Fleet, type Got, type Needs } from './fleet.ts';
 import { fleetShare } from './fleet-share.ts';
 import type { PlacesStore } from './terms.ts';
 
@@ -19,10 +19,10 @@ interface FleetContext {
   readonly kin?:
     | {
         readonly share: Share;
-        readonly beginning: { readonly gateway: string; readonly places: readonly Part[] };
+        readonly beginning: { readonly gateway: string; readonly places: Got | null };
         readonly speaks: () => boolean;
         readonly needs: () => Needs | null;
-        readonly tell: (word: { readonly kind: 'places'; readonly parts: readonly Part[] }) => void;
+        readonly tell: (word: { readonly kind: 'places'; readonly got: Got }) => void;
       }
     | undefined;
 }
@@ -35,7 +35,7 @@ export interface OpenFleet {
   /** Calls that this gateway may have at a worker now. */
   most(worker: string): number;
   begin(store: PlacesStore | null): Promise<void>;
-  follow(parts: readonly Part[]): void;
+  follow(got: Got): void;
   close(): Promise<void>;
 }
 
@@ -51,9 +51,9 @@ export function openFleet({ clock, directory, settings, log, kin }: FleetContext
       const what = count === 1 ? 'No other gateway shares the workers any more' : `${count} gateways share the workers`;
       log.info('fleet', `${what}.`, { gateways: count });
     },
-    ...(kin && { kin: { speaks: kin.speaks, needs: kin.needs, tell: (parts) => kin.tell({ kind: 'places', parts }) } }),
+    ...(kin && { kin: { speaks: kin.speaks, needs: kin.needs, tell: (got) => kin.tell({ kind: 'places', got }) } }),
   });
-  if (kin && kin.beginning.places.length > 0) fleet.follow(kin.beginning.places);
+  if (kin && kin.beginning.places !== null) fleet.follow(kin.beginning.places);
   return {
     id,
     share: fleetShare(fleet, kin?.share ?? null),
@@ -62,7 +62,7 @@ export function openFleet({ clock, directory, settings, log, kin }: FleetContext
     },
     most: (worker) => fleet.most(worker),
     begin: (store) => fleet.begin(store),
-    follow: (parts) => fleet.follow(parts),
+    follow: (got) => fleet.follow(got),
     close: () => fleet.close(),
   };
 }

@@ -106,7 +106,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
       drained: [...drained],
       findings: findings.of(index),
       gateway: places.gateway,
-      places: places.parts,
+      places: places.got,
     }),
     sockets: (index) => held.of(index),
     dropSockets: (index) => held.drop(index),
@@ -196,7 +196,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
         else drained.delete(word.worker);
         return crew.tell(word, process);
       case 'places':
-        places.parts = word.parts;
+        places.got = word.got;
         return crew.tell(word, process);
       case 'ask':
         return void answer(process, word);

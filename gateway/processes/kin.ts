@@ -2,7 +2,7 @@ import type { TrialOrder } from '../config/trial.ts';
 import type { Clock } from '../core/clock.ts';
 import type { History } from '../core/history/history-file.ts';
 import type { LoadedSettings } from '../config/load.ts';
-import type { Needs, Part as PlacesPart } from '../fleet/fleet.ts';
+import type { Got, Needs } from '../fleet/fleet.ts';
 import { BoxShare } from './box-share.ts';
 import type { Beginning, KeeperWord, Order, Part, Parts, ServerWord, SharedFinding } from './words.ts';
 
@@ -19,7 +19,7 @@ export interface Hands {
   readonly obey: (worker: string, order: Order) => void;
   readonly part: (question: Part) => unknown;
   /** What this gateway has of places that others share. */
-  readonly places: (parts: readonly PlacesPart[]) => void;
+  readonly places: (got: Got) => void;
 }
 
 /** The way to the process that keeps the others. */
@@ -112,7 +112,7 @@ export class Kin {
       case 'order':
         return this.#hands?.obey(word.worker, word.order);
       case 'places':
-        return this.#hands?.places(word.parts);
+        return this.#hands?.places(word.got);
       case 'needed':
         this.#needs = new Map(
           word.all.map(({ worker, first, rest, held }) => [worker, { first, rest, kept: held, inUse: Math.min(held, first + rest) }]),

@@ -2,7 +2,7 @@ import { type Settings, supervisorIsOn } from '../config/schema/settings.ts';
 import { sharesWorkers } from '../config/schema/state.ts';
 import { type Clock, repeat, type Timer } from '../core/clock.ts';
 import { idMaker } from '../core/secrets/id-maker.ts';
-import type { Part } from '../fleet/fleet.ts';
+import type { Got } from '../fleet/fleet.ts';
 import { workerOf } from './box-share.ts';
 import type { Ledger } from './ledger/ledger.ts';
 import type { KeeperWord, Needed } from './words.ts';
@@ -15,7 +15,7 @@ export class PlacesOfAll {
   /** What those know this one by. */
   readonly gateway = idMaker()();
   /** What this gateway has, as whoever speaks for it said last. */
-  parts: readonly Part[] = [];
+  got: Got | null = null;
   readonly #timer: Timer | null;
 
   constructor(clock: Clock, settings: Settings, ledger: Ledger, tell: (word: KeeperWord) => void) {

@@ -1,7 +1,7 @@
 import type { TrialOrder } from '../config/trial.ts';
 import type { BreakerState } from '../core/events.ts';
 import type { LogFields } from '../core/log/fields.ts';
-import type { Part as PlacesPart } from '../fleet/fleet.ts';
+import type { Got } from '../fleet/fleet.ts';
 import type { LoadedSettings } from '../config/load.ts';
 import type { SupervisorSnapshot } from '../link/snapshot.ts';
 import type { Told } from '../http/probes/told.ts';
@@ -72,7 +72,7 @@ export type ServerWord =
   | { readonly kind: 'prompts'; readonly prompts: readonly (readonly [worker: string, blocks: readonly number[]])[] }
   | { readonly kind: 'order'; readonly worker: string; readonly order: Order }
   /** What this gateway has of the places that several gateways share. */
-  | { readonly kind: 'places'; readonly parts: readonly PlacesPart[] }
+  | { readonly kind: 'places'; readonly got: Got }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Part | 'reload'; readonly trial?: TrialOrder }
   | { readonly kind: 'part'; readonly id: number; readonly part: unknown }
   /** Somebody has told it to end, who means all of them. */
@@ -98,7 +98,7 @@ export interface Beginning {
   readonly everReady: boolean;
   readonly drained: readonly string[];
   readonly findings: readonly (readonly [worker: string, finding: SharedFinding])[];
-  readonly places: readonly PlacesPart[];
+  readonly places: Got | null;
 }
 
 /** What all processes use and wait for at a worker, and what of its places is handed out to them. */

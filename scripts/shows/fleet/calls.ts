@@ -7,12 +7,10 @@ export interface Answer {
   readonly reason: string | null;
 }
 
-/** A chat that makes so many tokens. A connection that breaks off is an answer of status 0. @param once its idempotency key */
-export async function chat(url: string, key: string | null, tokens: number, once: string | null = null): Promise<Answer> {
+/** A chat that makes so many tokens. A connection that breaks off is an answer of status 0. */
+export async function chat(url: string, key: string | null, tokens: number): Promise<Answer> {
   const body = { model: MODEL, messages: [{ role: 'user', content: 'Tell a story.' }], max_tokens: tokens, ignore_eos: true };
-  const headers: Record<string, string> = { 'content-type': 'application/json' };
-  if (key !== null) headers['authorization'] = `Bearer ${key}`;
-  if (once !== null) headers['idempotency-key'] = once;
+  const headers = { 'content-type': 'application/json', ...(key === null ? {} : { authorization: `Bearer ${key}` }) };
   try {
     const answer = await fetch(`${url}/v1/chat/completions`, { method: 'POST', headers, body: JSON.stringify(body) });
     await answer.arrayBuffer();
