@@ -39,7 +39,7 @@ const NOTE_MS = 15_000;
 export class LeaseDesk implements LentCards {
   readonly #options: LeaseDeskOptions;
   readonly #file: string;
-  readonly #waiting = new Set<{ readonly gpuUuids: readonly string[]; readonly then: () => void }>();
+  readonly #waiting = new Set<{ readonly gpuUuids: readonly string[]; readonly goOn: () => void }>();
   readonly #views: Leases;
   readonly #isOurs: (pid: number) => boolean;
   /** What an earlier supervisor has left: until the slots are there. */
@@ -86,8 +86,8 @@ export class LeaseDesk implements LentCards {
     return this.#book.size === 0 || !gpuUuids.some((uuid) => this.#book.has(uuid));
   }
 
-  whenFree(gpuUuids: readonly string[], then: () => void): Lease {
-    const waiter = { gpuUuids, then };
+  whenFree(gpuUuids: readonly string[], goOn: () => void): Lease {
+    const waiter = { gpuUuids, goOn };
     this.#waiting.add(waiter);
     return new Lease(() => this.#waiting.delete(waiter));
   }
@@ -191,7 +191,7 @@ export class LeaseDesk implements LentCards {
     for (const waiter of [...this.#waiting]) {
       if (!this.isFree(waiter.gpuUuids)) continue;
       this.#waiting.delete(waiter);
-      waiter.then();
+      waiter.goOn();
     }
     this.#changed();
   }

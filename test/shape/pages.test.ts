@@ -63,9 +63,9 @@ describe.each(PAGES)('%s', (page) => {
       expect(named, command).toBeDefined();
       if (named!.ownHelp) continue;
       const own = named!.flags.map(([flag]) => flag.split(' ', 1)[0]);
-      // What stands behind "--" is somebody else's command.
-      const end = words.indexOf('--');
-      for (const word of words.slice(0, end === -1 ? undefined : end).filter((each) => each.startsWith('--'))) {
+      // What comes after -- is another program's.
+      const flags = words.slice(0, words.includes('--') ? words.indexOf('--') : words.length);
+      for (const word of flags.filter((each) => each.startsWith('--'))) {
         expect([...own, ...SETTINGS_FLAGS.map(({ name }) => `--${name}`)], command).toContain(word.split('=', 1)[0]);
       }
     }
