@@ -32,7 +32,17 @@ export async function showBursts({ urls, watch }: Members, seed: number, seconds
   say(`  over ${BOUND} for ${overMs.toFixed(0)} ms at the longest; ${lost.length} calls not served`);
   return [
     ...(overMs > MOST_OVER_MS ? [`a worker had more than ${BOUND} calls for ${overMs.toFixed(0)} ms`] : []),
-    ...(lost.length > 0 ? [`${lost.length} calls were not served: ${JSON.stringify(Object.fromEntries(Map.groupBy(lost, ({ status, reason }) => `${status} ${reason}`).entries().map(([why, all]) => [why, all.length])))}`] : []),
+    ...(lost.length > 0
+      ? [
+          `${lost.length} calls were not served: ${JSON.stringify(
+            Object.fromEntries(
+              Map.groupBy(lost, ({ status, reason }) => `${status} ${reason}`)
+                .entries()
+                .map(([why, all]) => [why, all.length]),
+            ),
+          )}`,
+        ]
+      : []),
   ];
 }
 
