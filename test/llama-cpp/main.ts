@@ -153,18 +153,18 @@ async function record(url: string, version: string): Promise<void> {
     `Recorded from a real llama-server (${version}) with the model of random weights of test/llama-cpp, by npm run test:llama-cpp -- --record.\n`,
   );
   for (const [name, path] of Object.entries({
-    'models.json': '/v1/models',
+    'models.txt': '/v1/models',
     'metrics.txt': '/metrics',
-    'slots.json': '/slots',
-    'health.json': '/health',
+    'slots.txt': '/slots',
+    'health.txt': '/health',
   })) {
     save(name, await (await fetch(url + path)).text());
   }
-  save('chat.json', await (await post(url, chat())).text());
+  save('chat.txt', await (await post(url, chat())).text());
   save('chat-stream.txt', await (await post(url, chat({ stream: true }))).text());
   save('chat-stream-usage.txt', await (await post(url, chat({ stream: true, stream_options: { include_usage: true } }))).text());
-  save('too-long.json', await (await post(url, chat({ messages: [{ role: 'user', content: 'x'.repeat(3000) }] }))).text());
-  save('unknown-path.json', await (await post(url, {}, '/classify')).text());
+  save('too-long.txt', await (await post(url, chat({ messages: [{ role: 'user', content: 'x'.repeat(3000) }] }))).text());
+  save('unknown-path.txt', await (await post(url, {}, '/classify')).text());
 }
 
 async function endOf(gateway: TestGateway, response: Response): Promise<Record<string, unknown>> {
