@@ -154,10 +154,12 @@ describe('a gateway of several processes', () => {
       for (const [process, terms] of ledger.terms()) boxes[process]?.told(terms, process === to ? heard : 0);
     };
     const needs = (): Needs =>
-      new Map([...ledger.sums()].flatMap(({ id, first, rest, held }) => {
-        const worker = workerOf(id);
-        return worker === null ? [] : [[worker, { first, rest, kept: held, inUse: Math.min(held, first + rest) }] as const];
-      }));
+      new Map(
+        [...ledger.sums()].flatMap(({ id, first, rest, held }) => {
+          const worker = workerOf(id);
+          return worker === null ? [] : [[worker, { first, rest, kept: held, inUse: Math.min(held, first + rest) }] as const];
+        }),
+      );
     const fleets: Fleet[] = [];
     const processes = [0, 1].map((process) => {
       const worker = new FakeWorker('w');
