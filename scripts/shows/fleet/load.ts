@@ -28,21 +28,12 @@ export async function showBursts({ urls, watch }: Members, seed: number, seconds
   const answers = await Promise.all(calls);
   const { most, overMs, looks } = watch.since(from, BOUND);
   const lost = answers.filter(({ status }) => status !== 200);
+  const why = new Set(lost.map(({ status, reason }) => `${status} ${reason}`));
   say(`  ${bursts} bursts, ${calls.length} calls; of ${PLACES} places of a worker at most ${most} in use, in ${looks} looks;`);
   say(`  over ${BOUND} for ${overMs.toFixed(0)} ms at the longest; ${lost.length} calls not served`);
   return [
     ...(overMs > MOST_OVER_MS ? [`a worker had more than ${BOUND} calls for ${overMs.toFixed(0)} ms`] : []),
-    ...(lost.length > 0
-      ? [
-          `${lost.length} calls were not served: ${JSON.stringify(
-            Object.fromEntries(
-              Map.groupBy(lost, ({ status, reason }) => `${status} ${reason}`)
-                .entries()
-                .map(([why, all]) => [why, all.length]),
-            ),
-          )}`,
-        ]
-      : []),
+    ...(lost.length > 0 ? [`${lost.length} calls were not served: ${[...why].join(', ')}`] : []),
   ];
 }
 
