@@ -43,7 +43,9 @@ function groupMeant(json: Json, text: string): string | null {
       json.items === undefined || typeof json.items === 'boolean' || Array.isArray(json.items) ? null : groupMeant(json.items, text);
     return entry === null ? null : `[${entry}]`;
   }
-  const [key, ...more] = json.required ?? [];
+  const required = json.required ?? [];
+  // A worker may be found instead of named: what is written in its place is meant as its url all the same.
+  const [key, ...more] = required.length === 0 && json.properties?.['url'] !== undefined ? ['url'] : required;
   if (json.type !== 'object' || key === undefined || more.length > 0 || !/^[\w.:/@-]{1,200}$/.test(text)) return null;
   return `{ ${key}: ${key === 'url' && !text.includes('://') ? `http://${text}` : text} }`;
 }

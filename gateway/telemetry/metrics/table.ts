@@ -320,7 +320,7 @@ export const METRICS = {
   prefix_matched_blocks_total: {
     kind: 'counter',
     labels: [],
-    help: 'Those of them that the worker was believed to have. vllm:prefix_cache_hits_total says what it really had.',
+    help: 'Those of them that the worker was believed to have. What it really had is said by its own metrics of its prefix cache.',
   },
   prefix_held_blocks: {
     kind: 'gauge',
