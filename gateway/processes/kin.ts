@@ -41,6 +41,8 @@ export class Kin {
   #speaks = false;
   #needs: Needs | null = null;
   #hands: Hands | null = null;
+  /** Told after the beginning was written, and before there was anybody here to hear it: it is not said again as long as it holds. */
+  #early: Got | null = null;
   #asked = 0;
 
   constructor(beginning: Beginning, pid: number, clock: Clock, channel: Channel) {
@@ -65,6 +67,8 @@ export class Kin {
   /** @param hands used from now on; what was told before is in the beginning */
   lend(hands: Hands): void {
     this.#hands = hands;
+    if (this.#early !== null) hands.places(this.#early);
+    this.#early = null;
   }
 
   /** What all of them answer, those that do so in time, the one that speaks first; only our own where nobody can be asked. */
@@ -112,6 +116,7 @@ export class Kin {
       case 'order':
         return this.#hands?.obey(word.worker, word.order);
       case 'places':
+        if (this.#hands === null) this.#early = word.got;
         return this.#hands?.places(word.got);
       case 'needed':
         this.#needs = new Map(

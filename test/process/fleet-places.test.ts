@@ -20,6 +20,8 @@ const PLACES = 10;
 interface Member extends AsyncDisposable {
   readonly url: string;
   sharing(): Promise<number | undefined>;
+  /** What it may have at the worker. */
+  places(): Promise<number | undefined>;
   kill(): Promise<void>;
 }
 
@@ -69,12 +71,14 @@ async function member(worker: FakeVllm, state: object, processes: number): Promi
   const gateway = run(process.execPath, [CLI, 'gateway'], { cwd: folder });
   await gateway.prints(/is ready on/);
   const url = `http://127.0.0.1:${port}`;
+  const status = async () => {
+    const answer = await fetch(`${url}/admin/status`, { headers: { 'x-api-key': ADMIN_KEY } });
+    return (await answer.json()) as { gateway: { sharing?: number }; workers: { places?: number }[] };
+  };
   return {
     url,
-    async sharing() {
-      const answer = await fetch(`${url}/admin/status`, { headers: { 'x-api-key': ADMIN_KEY } });
-      return ((await answer.json()) as { gateway: { sharing?: number } }).gateway.sharing;
-    },
+    sharing: async () => (await status()).gateway.sharing,
+    places: async () => (await status()).workers[0]?.places,
     async kill() {
       // All its processes.
       process.kill(-gateway.child.pid!, 'SIGKILL');
@@ -130,6 +134,8 @@ describe.skipIf(NO_REDIS_SERVER !== null)(`gateways that meet in a store${NO_RED
       async () => (await (await fetch(`${second.url}/metrics`)).text()).includes('headgate_queue_depth{class="interactive"} 1'),
       'it waits',
     );
+    // Who has all of them hears of that four times a second; until then it fills what comes free itself.
+    await until(async () => (await third.places())! < PLACES, 'who has all places knows that one is to be given back');
     for (const call of [...scene.open.keys()].slice(0, 3)) {
       scene.end(call);
       await until(() => scene.open.size === PLACES || isLate(), 'its place is used again');
