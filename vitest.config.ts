@@ -10,8 +10,6 @@ export default defineConfig({
     maxWorkers: 3,
     // Nothing here is mocked by module and nothing global is changed, so files can share a process: a third of the CPU time.
     isolate: false,
-    // A process starts a child the slower the more memory it holds: 6 ms with nothing, 93 with 1 GB, and these start thousands.
-    execArgv: ['--max-old-space-size=768', '--max-semi-space-size=8'],
     sequence: { sequencer: LongestFirst },
     // Limits end what hangs; a machine with three times too much to do must not reach them.
     testTimeout: 120_000,

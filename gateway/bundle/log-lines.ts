@@ -8,7 +8,7 @@ import type { Veil } from './veil/veil.ts';
 const EVENTS: ReadonlySet<string> = new Set(
   (
     'admin admin.key admission attempt auth batch batch.end batch.line batch.paused batch.trouble batch.validate breaker cache canary config.reload config.trial ' +
-    'database.away database.back database.lost source.away source.change source.left_out source.up drain fallback file.added file.deleted files.clients files.few files.none files.trouble gateway.lost ' +
+    'database.away database.back database.lost source.away source.change source.left_out source.up drain fallback file.added file.deleted files.clients files.few files.none files.trouble fleet gateway.lost ' +
     'gateway.start gpu.lease history internal.error keys keys.changed keys.refused limit listening log.lost log.unkept model.swap overload prefix pressure probes.lost ' +
     'process.exit process.given_up process.hung process.start ready refusals request.end request.start resume retry route session store store.away ' +
     'store.full store.room store.up supervisor.away supervisor.back supervisor.control supervisor.end supervisor.exit supervisor.failed ' +

@@ -33,6 +33,7 @@ const LABELS: Readonly<Record<string, string>> = {
   code: 'HTTP status that was sent; 499: the client left first',
   decision: 'admitted, rejected',
   dtype: 'precision of the weights',
+  engine: 'as `workers[].engine` is written, or sim',
   fallback: 'id of the model that answered instead, or unknown',
   from: 'state of a breaker, or id of a model, before',
   gpu: 'index of the card, or id of its MIG instance; in `model_info` its name',
@@ -59,7 +60,7 @@ const LABELS: Readonly<Record<string, string>> = {
   to: 'state of a breaker, or id of a model, after',
   tp: 'tensor parallelism',
   tuning: 'tuning of the profile',
-  version: 'version of Headgate',
+  version: 'version of Headgate; in `worker_info` the engine’s',
   what: 'what was decided without the store: limits',
   worker: 'id of a worker that is there; gone with it',
 };

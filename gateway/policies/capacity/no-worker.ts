@@ -10,8 +10,9 @@ const AT_REST: ReadonlySet<WorkerState> = new Set(['idle', 'draining', 'drained'
 /** Why a model that we know cannot be served just now, in words for the client. */
 export function noWorkerError(directory: WorkerDirectory, model: string): GatewayError {
   const entry = directory.resolve(model);
-  // One that has not told what it serves may be one of them.
-  const workers = directory.workers().filter((worker) => worker.view.models.length === 0 || servedAs(directory, worker, model) !== null);
+  // One that has not told what it serves may be one of them; where none has the model, any may be given it.
+  const own = directory.workers().filter((worker) => worker.view.models.length === 0 || servedAs(directory, worker, model) !== null);
+  const workers = own.length > 0 ? own : directory.workers();
   const etaSeconds = entry?.etaSeconds ?? null;
   const retryAfterMs = (etaSeconds ?? 5) * 1000;
   const refused = (why: string, details: ErrorDetails) =>

@@ -16,7 +16,6 @@ export interface Program {
 
 /** Starts it. Signals that we get are its own from now on, until it has ended. */
 export function startProgram([command = '', ...args]: readonly string[], env: Readonly<Record<string, string>>): Program {
-  const child = spawn(command, args, { stdio: 'inherit', detached: true, env: { ...process.env, ...env } });
   let killing: Timer | null = null;
   const tell = (signal: NodeJS.Signals): void => {
     if (child.pid === undefined) return;
@@ -31,6 +30,8 @@ export function startProgram([command = '', ...args]: readonly string[], env: Re
   // Stopped, we could not say that we are still there.
   const stay = (): void => void process.stderr.write('headgate lease: it cannot be suspended, since the card would go back.\n');
   process.on('SIGTSTP', stay);
+  // Not before somebody listens: it may run, and we be told something for it, before spawn has returned.
+  const child = spawn(command, args, { stdio: 'inherit', detached: true, env: { ...process.env, ...env } });
   const ended = new Promise<number>((resolve) => {
     child.once('error', (error: NodeJS.ErrnoException) => {
       const isMissing = error.code === 'ENOENT';

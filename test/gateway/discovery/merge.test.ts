@@ -37,6 +37,7 @@ test('what is found stands where its entry does, by address, with what the entry
   expect(listings[1]).toEqual({
     url: 'http://10.0.0.1:8000',
     apiKey: 'k',
+    engine: 'auto',
     models: ['m'],
     maxNumSeqs: 8,
     scheduling: 'fcfs',

@@ -10,14 +10,28 @@ const { sglang, 'tensorrt-llm': trt, 'llama-cpp': llama } = ADAPTERS;
 describe('the load that engines tell', () => {
   test('SGLang: its metrics, and without them its loads, summed over ranks', () => {
     const page = sglangShapes().pages['/metrics']!.body as string;
-    expect(sglang.loads[0]!.read(page, null)).toEqual({ running: 3, waiting: 2, kvUsage: 0.25, work: 192, kvCacheBytes: null });
-    expect(sglang.loads[1]!.read(LOADS, null)).toEqual({ running: 4, waiting: 1, kvUsage: 0.14, work: 280, kvCacheBytes: null });
+    expect(sglang.loads[0]!.read(page, null)).toEqual({
+      running: 3,
+      waiting: 2,
+      kvUsage: 0.25,
+      work: 192,
+      kvCacheBytes: null,
+      kvCacheTokens: null,
+    });
+    expect(sglang.loads[1]!.read(LOADS, null)).toEqual({
+      running: 4,
+      waiting: 1,
+      kvUsage: 0.14,
+      work: 280,
+      kvCacheBytes: null,
+      kvCacheTokens: null,
+    });
   });
 
   test('TensorRT-LLM: the last iteration; nothing new means that it did nothing', () => {
     const read = trt.loads[1]!.read;
     const busy = read(ITERATIONS, null);
-    expect(busy).toEqual({ running: 4, waiting: 1, kvUsage: 0.3, work: 12, kvCacheBytes: null });
+    expect(busy).toEqual({ running: 4, waiting: 1, kvUsage: 0.3, work: 12, kvCacheBytes: null, kvCacheTokens: null });
     // Whether its statistics are off, or it has not worked yet, nobody can say.
     expect(read('[]', null)).toBeNull();
     expect(read('[]', busy)).toEqual({ ...busy, running: 0, waiting: 0, kvUsage: 0 });
@@ -26,14 +40,35 @@ describe('the load that engines tell', () => {
   test('TensorRT-LLM, newer: the same by Prometheus', () => {
     const page =
       '# HELP\ntrtllm_num_requests_running{model_name="m"} 2.0\ntrtllm_num_requests_waiting{model_name="m"} 1.0\ntrtllm_kv_cache_utilization{model_name="m"} 0.5\ntrtllm_generation_tokens_total{model_name="m"} 9.0\n';
-    expect(trt.loads[0]!.read(page, null)).toEqual({ running: 2, waiting: 1, kvUsage: 0.5, work: 9, kvCacheBytes: null });
+    expect(trt.loads[0]!.read(page, null)).toEqual({
+      running: 2,
+      waiting: 1,
+      kvUsage: 0.5,
+      work: 9,
+      kvCacheBytes: null,
+      kvCacheTokens: null,
+    });
     expect(trt.loads[0]!.read('request_success_total{finished_reason="stop"} 3.0\n', null)).toBeNull();
   });
 
   test('llama.cpp: its metrics, and without them its slots; of its cache nothing, since it can be thrown out at any time', () => {
     const page = llamaShapes().pages['/metrics']!.body as string;
-    expect(llama.loads[0]!.read(page, null)).toEqual({ running: 2, waiting: 1, kvUsage: 0, work: 204, kvCacheBytes: null });
-    expect(llama.loads[1]!.read(SLOTS, null)).toEqual({ running: 1, waiting: 0, kvUsage: 0, work: 22, kvCacheBytes: null });
+    expect(llama.loads[0]!.read(page, null)).toEqual({
+      running: 2,
+      waiting: 1,
+      kvUsage: 0,
+      work: 204,
+      kvCacheBytes: null,
+      kvCacheTokens: null,
+    });
+    expect(llama.loads[1]!.read(SLOTS, null)).toEqual({
+      running: 1,
+      waiting: 0,
+      kvUsage: 0,
+      work: 22,
+      kvCacheBytes: null,
+      kvCacheTokens: null,
+    });
   });
 
   test.each(Object.values(ADAPTERS).flatMap(({ kind, loads }) => loads.map((page) => [kind, page] as const)))(

@@ -36,8 +36,8 @@ async function setUp(workers: readonly WorkerListing[], drained: readonly string
 
 test('one that is found is asked for its models before it gets a call, and says where it was found', async () => {
   const { directory, transports } = await setUp([found(ID)]);
-  expect(transports.asked(ID).slice(0, 1)).toEqual(['/health']);
-  expect(transports.asked(ID)).toContain('/v1/models');
+  expect(transports.asked(ID).slice(0, 1)).toEqual(['/v1/models']);
+  expect(transports.asked(ID)).toContain('/health');
   expect(directory.worker(ID)?.view).toMatchObject({ state: 'ready', source: 'kubernetes a/vllm', uid: `pod at ${ID}` });
 });
 

@@ -130,9 +130,9 @@ describe('models', () => {
       { sleeps: true, mode: '1', swap: { sleep: 1, dwellMs: 5000 } },
     ]);
     expect(plans(two('sleep', 70))[1]).toMatchObject({ swap: { dwellMs: 70 } });
-    // Alone it has nobody to make room for.
+    // Alone it makes room for whoever its card is lent to.
     const [, second] = two('sleep').models!;
-    expect(plans({ ...two('sleep'), models: [second!] })).toMatchObject([cold]);
+    expect(plans({ ...two('sleep'), models: [second!] })).toMatchObject([{ sleeps: true, mode: '1' }]);
   });
 
   test('that are to sleep in a vLLM that cannot end instead', () => {
