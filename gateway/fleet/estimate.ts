@@ -63,6 +63,11 @@ export class Estimate {
     }
   }
 
+  /** Until the next look it may have so many at the most. */
+  beginWith(most: number): void {
+    this.#most = Math.min(this.#most, most);
+  }
+
   /** Calls that it may have there now. @param own what it has @param intervalMs between two looks */
   most(own: number, total: number, gateways: number, now: number, intervalMs: number): number {
     this.#begunAt ??= now;

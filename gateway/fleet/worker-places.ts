@@ -32,6 +32,12 @@ export class WorkerPlaces {
   #vanished: { readonly held: number; readonly until: number }[] = [];
   #servedAt = 0;
   #portion = NOTHING_SAID;
+  /** The store has not answered since it was heard last: others may be at the worker of whom it has not been told again. */
+  #wasMissed = false;
+  /** Calls of others that the worker was seen to have last. */
+  #seenOfOthers = 0;
+  /** What was seen of others as the store came back, until they have had time to tell it what they have. */
+  #unheard = { seen: 0, until: -Infinity };
   /** The store was there when it was asked last. */
   #isMet = false;
   #lookedAt: number | null = null;
@@ -85,12 +91,10 @@ export class WorkerPlaces {
   look(sighting: Sighting, gateways: number): void {
     if (this.#lookedAt === sighting.at) return;
     this.#lookedAt = sighting.at;
+    this.#seenOfOthers = Math.max(0, sighting.seen - sighting.own);
     const { inUse, total } = this.#need;
     this.#estimate.look(sighting, inUse, total, gateways);
-    this.#strangers.look(
-      sighting,
-      this.#others.reduce((sum, { held }) => sum + held, 0),
-    );
+    this.#strangers.look(sighting, sumOf(this.#others));
   }
 
   /** What the store is to be told; what it gives back with that is not its own any more. */
@@ -100,7 +104,9 @@ export class WorkerPlaces {
     if (!this.#isMet) this.#held = Math.max(this.#need.kept, Math.min(this.#held, this.#portion.usable));
     this.#reckon();
     this.#held = this.#portion.keeps;
-    return { worker: this.#options.worker, total, first, rest, held: this.#held, ask: this.#portion.asks };
+    // Where the store was away, others first have to tell it what they have.
+    const ask = this.#wasMissed ? 0 : this.#portion.asks;
+    return { worker: this.#options.worker, total, first, rest, held: this.#held, ask };
   }
 
   heard({ granted, standings }: Answer, now: number): void {
@@ -114,7 +120,10 @@ export class WorkerPlaces {
       if (!gone.some((each) => each.id === id)) this.#vanished.push({ held, until: now + VANISHED_MS });
     }
     this.#vanished = this.#vanished.filter(({ until }) => until > now);
-    this.#heldByGone = [...gone, ...this.#vanished].reduce((sum, { held }) => sum + held, 0);
+    if (this.#wasMissed) this.#unheard = { seen: this.#seenOfOthers, until: now + VANISHED_MS };
+    this.#wasMissed = false;
+    const unheard = now < this.#unheard.until ? Math.max(0, this.#unheard.seen - sumOf(this.#others)) : 0;
+    this.#heldByGone = Math.max(unheard, sumOf([...gone, ...this.#vanished]));
     this.#servedAt = standings.find(({ id }) => id === this.#options.id)?.servedAt ?? 0;
     if (this.#others.length > 0) {
       this.#severalAt = now;
@@ -126,7 +135,10 @@ export class WorkerPlaces {
 
   /** The store has not answered. */
   missed(): void {
+    // What it held is its part until it has looked again: what it made of the worker meanwhile nobody has counted.
+    if (this.#isMet) this.#estimate.beginWith(this.#portion.usable);
     this.#isMet = false;
+    this.#wasMissed = true;
   }
 
   /** What whoever spoke for this gateway before had got for it. */
@@ -149,4 +161,8 @@ export class WorkerPlaces {
     const least = Math.min(...all.map((each) => each.total));
     this.#portion = portionOf(id, all, Math.max(0, least - this.#heldByGone), kept);
   }
+}
+
+function sumOf(all: readonly { readonly held: number }[]): number {
+  return all.reduce((sum, { held }) => sum + held, 0);
 }
