@@ -17,6 +17,9 @@ const CLI = fileURLToPath(new URL('../../scripts/headgate.ts', import.meta.url))
 const SEATS = 8;
 const PLACES = 10;
 
+/** Calls that wait at a gateway that has all places, for longer than it takes to hear that another waits as well. */
+const MORE = 20;
+
 interface Member extends AsyncDisposable {
   readonly url: string;
   sharing(): Promise<number | undefined>;
@@ -126,7 +129,7 @@ describe.skipIf(NO_REDIS_SERVER !== null)(`gateways that meet in a store${NO_RED
     expect(statuses.filter((status) => status !== 200)).toEqual([]);
 
     // All of it at one, whose processes divide what it gets; then somebody comes elsewhere.
-    const long = send(third, PLACES + 4, 'long');
+    const long = send(third, PLACES + MORE, 'long');
     await until(() => scene.open.size === PLACES, 'one has all places');
     const late = send(second, 1, 'late');
     const isLate = (): boolean => [...scene.open.values()].some((body) => body.includes('late'));
@@ -136,15 +139,18 @@ describe.skipIf(NO_REDIS_SERVER !== null)(`gateways that meet in a store${NO_RED
     );
     // Who has all of them hears of that four times a second; until then it fills what comes free itself.
     await until(async () => (await third.places())! < PLACES, 'who has all places knows that one is to be given back');
-    for (const call of [...scene.open.keys()].slice(0, 3)) {
-      scene.end(call);
+    // One of its processes may hear of it later than the other.
+    let ended = 0;
+    for (; ended < MORE && !isLate(); ended++) {
+      scene.end([...scene.open.keys()][0]!);
       await until(() => scene.open.size === PLACES || isLate(), 'its place is used again');
+      await new Promise((resolve) => setTimeout(resolve, 200));
     }
-    await until(isLate, 'whoever came late has a place');
+    expect(isLate()).toBe(true);
 
     // What it had that is killed is the others'.
     await third.kill();
-    expect((await Promise.all(long)).filter((status) => status === 200)).toHaveLength(3);
+    expect((await Promise.all(long)).filter((status) => status === 200)).toHaveLength(ended);
     const taken = [...send(first, PLACES, 'after'), ...send(second, PLACES, 'after')];
     await until(() => scene.open.size === PLACES, 'the others have all places');
     await until(async () => (await first.sharing()) === 2, 'they know that they are two');
