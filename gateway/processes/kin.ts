@@ -8,6 +8,8 @@ import type { Beginning, KeeperWord, Order, Part, Parts, ServerWord, SharedFindi
 
 /** How long the others are waited for: what they say late is not said. */
 const ANSWER_MS = 2_000;
+/** Words that a process hears while it begins: some seconds of them. */
+const MOST_EARLY = 4_096;
 
 /** What a serving process does when it is told to, or asked. */
 export interface Hands {
@@ -21,6 +23,9 @@ export interface Hands {
   /** What this gateway has of places that others share. */
   readonly places: (got: Got) => void;
 }
+
+/** What a process is told that its parts have to do something about. */
+type ForHands = Extract<KeeperWord, { kind: 'settings' | 'finding' | 'stored' | 'prompts' | 'order' | 'places' }>;
 
 /** The way to the process that keeps the others. */
 export interface Channel {
@@ -41,8 +46,8 @@ export class Kin {
   #speaks = false;
   #needs: Needs | null = null;
   #hands: Hands | null = null;
-  /** Told after the beginning was written, and before there was anybody here to hear it: it is not said again as long as it holds. */
-  #early: Got | null = null;
+  /** Told after the beginning was written, and before there was anybody here to hear it. Nobody says it again. */
+  readonly #early: ForHands[] = [];
   #asked = 0;
 
   constructor(beginning: Beginning, pid: number, clock: Clock, channel: Channel) {
@@ -64,11 +69,10 @@ export class Kin {
     this.#channel.send(word);
   }
 
-  /** @param hands used from now on; what was told before is in the beginning */
+  /** @param hands used from now on, for what was told since the beginning was written first */
   lend(hands: Hands): void {
     this.#hands = hands;
-    if (this.#early !== null) hands.places(this.#early);
-    this.#early = null;
+    for (const word of this.#early.splice(0)) this.#handOver(hands, word);
   }
 
   /** What all of them answer, those that do so in time, the one that speaks first; only our own where nobody can be asked. */
@@ -106,18 +110,14 @@ export class Kin {
       case 'answer':
         return this.#questions.get(word.id)?.(word.answer);
       case 'settings':
-        return this.#hands?.adopt(word.loaded, word.changed, word.isTrial);
       case 'finding':
-        return this.#hands?.follow(word.worker, word.finding);
       case 'stored':
-        return this.#hands?.stored(word.answer, word.place);
       case 'prompts':
-        return this.#hands?.prompts(word.prompts);
       case 'order':
-        return this.#hands?.obey(word.worker, word.order);
       case 'places':
-        if (this.#hands === null) this.#early = word.got;
-        return this.#hands?.places(word.got);
+        if (this.#hands !== null) return this.#handOver(this.#hands, word);
+        if (this.#early.length < MOST_EARLY) this.#early.push(word);
+        return;
       case 'needed':
         this.#needs = new Map(
           word.all.map(({ worker, first, rest, held }) => [worker, { first, rest, kept: held, inUse: Math.min(held, first + rest) }]),
@@ -129,6 +129,23 @@ export class Kin {
       case 'drain':
         // For whoever has made us.
         return;
+    }
+  }
+
+  #handOver(hands: Hands, word: ForHands): void {
+    switch (word.kind) {
+      case 'settings':
+        return hands.adopt(word.loaded, word.changed, word.isTrial);
+      case 'finding':
+        return hands.follow(word.worker, word.finding);
+      case 'stored':
+        return hands.stored(word.answer, word.place);
+      case 'prompts':
+        return hands.prompts(word.prompts);
+      case 'order':
+        return hands.obey(word.worker, word.order);
+      case 'places':
+        return hands.places(word.got);
     }
   }
 
