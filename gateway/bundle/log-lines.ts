@@ -7,14 +7,16 @@ import type { Veil } from './veil/veil.ts';
 /** Every event that the log knows. A test holds it against the sources. */
 const EVENTS: ReadonlySet<string> = new Set(
   (
-    'admin admin.key admission attempt auth batch batch.end batch.line batch.paused batch.trouble batch.validate breaker cache canary config.reload config.trial ' +
-    'database.away database.back database.lost source.away source.change source.left_out source.up drain fallback file.added file.deleted files.clients files.few files.none files.trouble fleet gateway.lost ' +
-    'gateway.start gpu.lease history internal.error keys keys.changed keys.refused limit listening log.lost log.unkept model.swap overload prefix pressure probes.lost ' +
-    'process.exit process.given_up process.hung process.start ready refusals request.end request.start resume retry route session store store.away ' +
-    'store.full store.room store.up supervisor.away supervisor.back supervisor.control supervisor.end supervisor.exit supervisor.failed ' +
-    'supervisor.found supervisor.hung supervisor.lost supervisor.plan supervisor.start supervisor.stop supervisor.wait telemetry traces.lost ' +
-    'whereabouts window worker.adopted worker.degraded worker.failure worker.kept worker.leftover worker.overdue worker.record worker.stage ' +
-    'worker.state worker.told worker.unasked worker.waiting'
+    'admin admin.key admission attempt auth batch batch.end batch.line batch.paused batch.trouble batch.validate breaker cache canary ' +
+    'config.reload config.trial database.away database.back database.lost drain fallback file.added file.deleted files.clients ' +
+    'files.few files.none files.trouble fleet gateway.lost gateway.start gpu.lease history internal.error keys keys.changed ' +
+    'keys.refused limit listening log.lost log.unkept model.swap overload prefix pressure probes.lost process.exit process.given_up ' +
+    'process.hung process.start ready refusals request.end request.start resume retry route session source.away source.change ' +
+    'source.left_out source.up store store.away store.full store.room store.up supervisor.away supervisor.back supervisor.control ' +
+    'supervisor.end supervisor.exit supervisor.failed supervisor.found supervisor.hung supervisor.lost supervisor.plan ' +
+    'supervisor.start supervisor.stop supervisor.wait telemetry traces.lost whereabouts window worker.adopted worker.degraded ' +
+    'worker.failure worker.kept worker.leftover worker.overdue worker.record worker.stage worker.state worker.told worker.unasked ' +
+    'worker.waiting'
   ).split(' '),
 );
 
@@ -22,7 +24,10 @@ export function isKnownEvent(event: string): boolean {
   return EVENTS.has(event);
 }
 
-/** Names of keys that are gone, of whoever tries settings, of whoever has a card and of what is found in a cluster are known to nobody, so these sentences are not shown. */
+/**
+ * Names of keys that are gone, of whoever tries settings, of whoever has a card and of what is found in a cluster are known to nobody, so
+ * these sentences are not shown.
+ */
 const OF_NAMES: ReadonlySet<string> = new Set([
   ...['config.trial', 'gpu.lease', 'keys.changed', 'keys.refused'],
   ...['source.away', 'source.change', 'source.left_out', 'source.up'],

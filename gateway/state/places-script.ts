@@ -7,8 +7,8 @@ import { script } from './script.ts';
  * of any more nobody gets for a while: it may have lost only this store, and its calls run on.
  *
  * KEYS: a worker each: by gateway its total, first, rest, held, when it was last given some, and until when it is believed.
- * ARGV: the gateway's id; for how many milliseconds that holds; how long nobody gets what it held after that; then, of each worker, its total, first, rest and held, and how many places
- * more it would have. A lease of 0: it leaves and holds nothing any more; nothing follows.
+ * ARGV: the gateway's id; for how many milliseconds that holds; how long nobody gets what it held after that; then, of each worker, its
+ * total, first, rest and held, and how many places more it would have. A lease of 0: it leaves and holds nothing any more; nothing follows.
  */
 export const PLACES = script<readonly Answer[]>(
   `
