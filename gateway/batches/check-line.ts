@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { GatewayError } from '../core/errors.ts';
+import { isObject } from '../core/json/json.ts';
 import { checkShape, MAX_TOKEN_ITEMS } from '../openai/json-body.ts';
 import { shownName } from '../openai/model-names.ts';
 import { tooLong, wrongType } from '../openai/param-refusals.ts';
@@ -96,10 +97,6 @@ function isString(value: unknown, param: string, faults: LineFault[]): value is 
   if (typeof value === 'string') return true;
   faults.push(value === undefined ? missing(param) : fault('invalid_type', param, wrongType(param, 'a string', value)));
   return false;
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function missing(param: string): LineFault {

@@ -1,5 +1,5 @@
 import type { Call } from '../core/call.ts';
-import { isObject, parsed } from './said.ts';
+import { isObject, parsed } from '../core/json/json.ts';
 
 const seen = new WeakMap<Call, Map<readonly string[], readonly string[]>>();
 

@@ -1,6 +1,6 @@
 import type { EngineKind } from '../config/schema/values/engine-kinds.ts';
 import type { ServedModel } from '../core/worker.ts';
-import { isObject, parsed } from './said.ts';
+import { isObject, parsed } from '../core/json/json.ts';
 
 /** What GET /v1/models says: whose words they are, as far as they tell, and what is served. */
 export interface ModelPage {

@@ -1,3 +1,5 @@
+import { isObject, parsed } from '../core/json/json.ts';
+
 /** What an error answer says, whichever of the usual shapes it has. */
 export interface Said {
   readonly message: string;
@@ -34,16 +36,4 @@ function wordsOf(value: unknown): string | null {
   if (!Array.isArray(value)) return null;
   const found = value.flatMap((each) => (isObject(each) && typeof each['msg'] === 'string' ? [each['msg']] : []));
   return found.length === 0 ? null : found.join('; ');
-}
-
-export function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

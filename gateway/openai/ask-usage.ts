@@ -1,6 +1,6 @@
+import { isObject, parsed } from '../core/json/json.ts';
 import type { JsonObject } from './json-body.ts';
 import { withFieldAtEnd } from './field-at-end.ts';
-import { isObject, read } from './given-up.ts';
 
 /** Routes whose streams tell what was counted only when they are asked to. */
 const ASKED: ReadonlySet<string> = new Set(['/v1/chat/completions', '/v1/completions']);
@@ -29,7 +29,7 @@ export function askingForUsage(body: Buffer): Buffer {
 export function usageEvent(event: Buffer): { readonly fingerprint: string | null } | null {
   const isCompact = event.includes('"usage":{') && event.includes('"choices":[]');
   if (!isCompact && !(event.includes('"usage": {') && event.includes('"choices": []'))) return null;
-  const value = read(event.toString('utf8').replace(/^data: ?/, ''));
+  const value = parsed(event.toString('utf8').replace(/^data: ?/, ''));
   if (!isObject(value) || !Array.isArray(value['choices']) || value['choices'].length > 0 || !isObject(value['usage'])) return null;
   const fingerprint = value['system_fingerprint'];
   return { fingerprint: typeof fingerprint === 'string' ? fingerprint : null };

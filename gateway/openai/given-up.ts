@@ -1,3 +1,5 @@
+import { isObject, parsed } from '../core/json/json.ts';
+
 /**
  * Whether a whole answer says that its engine gave it up: text that was cut off must not pass for the answer. Only the fields of the answer
  * itself count, whatever a client has had echoed in it; a look at the bytes tells in nearly all cases that there is nothing to parse.
@@ -8,19 +10,19 @@ const ABORT = Buffer.from('"abort"');
 
 /** `choices` of a chat or a completion: any of them. */
 export function isCompletionGivenUp(body: Buffer): boolean {
-  return body.includes(ABORT) && hasAbortedChoice(read(body.toString('utf8')));
+  return body.includes(ABORT) && hasAbortedChoice(parsed(body.toString('utf8')));
 }
 
 /** A message has a reason to stop unless it was given up. */
 export function isMessageGivenUp(body: Buffer): boolean {
   if (!body.includes('"stop_reason":null') && !body.includes('"stop_reason": null')) return false;
-  const message = read(body.toString('utf8'));
+  const message = parsed(body.toString('utf8'));
   return isObject(message) && message['stop_reason'] === null;
 }
 
 /** A response of `/v1/responses`. */
 export function isResponseGivenUp(body: Buffer): boolean {
-  return mayBeGivenUp(body) && isUnfinished(read(body.toString('utf8')));
+  return mayBeGivenUp(body) && isUnfinished(parsed(body.toString('utf8')));
 }
 
 /** Whether a response, or what holds it, is worth a parse. */
@@ -53,19 +55,6 @@ export function finishReasonsIn(answer: unknown): readonly string[] {
     const reason = isObject(choice) ? choice['finish_reason'] : null;
     return typeof reason === 'string' ? [reason] : [];
   });
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** undefined for what is no JSON. */
-export function read(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function saysSomething(item: unknown): boolean {

@@ -1,5 +1,6 @@
 import type { FrameBatch } from '../core/transport.ts';
-import { finishReasonsIn, isObject, isUnfinished, mayBeGivenUp, read } from './given-up.ts';
+import { isObject, parsed } from '../core/json/json.ts';
+import { finishReasonsIn, isUnfinished, mayBeGivenUp } from './given-up.ts';
 
 /** What one read of a stream holds, beyond text to pass on. */
 type Look =
@@ -85,7 +86,7 @@ export function readEvent(written: string, hasChoices: boolean): EventKind {
   const named = NAMED.exec(text);
   if (named) return readNamed(named[1]!, text.slice(named.index + named[0].length));
   if (!hasChoices || !(text.includes('"finish_reason":"') || text.includes('"finish_reason": "'))) return TEXT;
-  const reasons = finishReasonsIn(read(dataIn(text)));
+  const reasons = finishReasonsIn(parsed(dataIn(text)));
   if (reasons.length === 0) return TEXT;
   return reasons.includes('abort') ? ABORTED : { kind: 'finish', reason: reasons[0]!, choices: reasons.length };
 }
@@ -107,7 +108,7 @@ function readNamed(name: string, rest: string): EventKind {
     case 'message_stop':
       return FINAL;
     case 'message_delta': {
-      const event = read(dataIn(rest));
+      const event = parsed(dataIn(rest));
       // Any other message has a reason to stop.
       return isObject(event) && isObject(event['delta']) && event['delta']['stop_reason'] === null ? ABORTED : TEXT;
     }
@@ -115,7 +116,7 @@ function readNamed(name: string, rest: string): EventKind {
       return { kind: 'error', ...failureOf(rest) };
     default: {
       if (name !== 'response.cancelled' && !mayBeGivenUp(rest)) return FINAL;
-      const event = read(dataIn(rest));
+      const event = parsed(dataIn(rest));
       const isGivenUp = name === 'response.cancelled' || (isObject(event) && isUnfinished(event['response']));
       return isGivenUp ? ABORTED : FINAL;
     }
@@ -124,7 +125,7 @@ function readNamed(name: string, rest: string): EventKind {
 
 /** What a failed response says, as an error event would. */
 function failureOf(text: string): { body: string; status: number | null } {
-  const event = read(dataIn(text));
+  const event = parsed(dataIn(text));
   const response = isObject(event) ? event['response'] : null;
   const error = isObject(response) && isObject(response['error']) ? response['error'] : {};
   const { code } = error;

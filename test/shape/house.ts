@@ -25,6 +25,7 @@ export const ROOMS: readonly Room[] = [
     idea: 'call, reply, worker, errors, clock, chance: what every part means by these words',
     knows: ['gateway/core/finding', 'gateway/core/trace'],
   },
+  { path: 'gateway/core/json', idea: 'JSON that somebody else has written', knows: [] },
   { path: 'gateway/core/turn', idea: 'turns of the event loop: what may wait for the end of one', knows: [] },
   { path: 'gateway/core/bag', idea: 'what is under way, by the thousand', knows: [] },
   { path: 'gateway/core/secrets', idea: 'what must not be shown, and how it is taken out; names that nobody can guess', knows: [] },
@@ -61,7 +62,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/engines',
     idea: 'how each kind of engine is asked, what it can do, and what it means by what it says',
-    knows: ['gateway/config/schema/values', 'gateway/core', 'gateway/vllm'],
+    knows: ['gateway/config/schema/values', 'gateway/core', 'gateway/core/json', 'gateway/vllm'],
     shuns: HTTP,
   },
   {
@@ -74,7 +75,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/openai',
     idea: 'wire shapes of the API; no server and no client',
-    knows: ['gateway/core', 'gateway/openai/prefix'],
+    knows: ['gateway/core', 'gateway/core/json', 'gateway/openai/prefix'],
     shuns: HTTP,
   },
   {
@@ -121,7 +122,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/batches',
     idea: 'what a batch is: its input looked at in a thread, its object, what clients ask of it',
-    knows: ['gateway/core', 'gateway/openai', 'gateway/state/store'],
+    knows: ['gateway/core', 'gateway/core/json', 'gateway/openai', 'gateway/state/store'],
     shuns: HTTP,
   },
   {
@@ -175,7 +176,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/policies/resume',
     idea: 'what a stream has brought, and how it goes on at another worker',
-    knows: ['gateway/core', 'gateway/openai'],
+    knows: ['gateway/core', 'gateway/core/json', 'gateway/openai'],
     shuns: HTTP,
   },
   {
@@ -245,7 +246,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/discovery/kubernetes',
     idea: 'pods that are workers, as the EndpointSlices of a cluster name them: listed, watched, and listed again after every end',
-    knows: ['gateway/core', 'gateway/core/finding'],
+    knows: ['gateway/core', 'gateway/core/json', 'gateway/core/finding'],
   },
   { path: 'gateway/discovery/names', idea: 'workers that are the addresses of a name', knows: ['gateway/core', 'gateway/core/finding'] },
   {

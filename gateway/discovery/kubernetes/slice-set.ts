@@ -1,4 +1,5 @@
-import { isRecord, nameOf, readSlice, type Slice, versionOf } from './slice.ts';
+import { isObject } from '../../core/json/json.ts';
+import { nameOf, readSlice, type Slice, versionOf } from './slice.ts';
 
 /** The slices that a selector picks, as a list and the events after it tell them. */
 export class SliceSet {
@@ -24,7 +25,7 @@ export class SliceSet {
   apply(type: 'ADDED' | 'MODIFIED' | 'DELETED', object: unknown): void {
     const name = nameOf(object);
     if (name === null) return;
-    const version = versionOf(isRecord(object) && isRecord(object['metadata']) ? object['metadata']['resourceVersion'] : null);
+    const version = versionOf(isObject(object) && isObject(object['metadata']) ? object['metadata']['resourceVersion'] : null);
     const known = this.#slices.get(name)?.version ?? this.#deleted.get(name) ?? null;
     if (known !== null && version !== null && version < known) return;
     const slice = type === 'DELETED' ? null : readSlice(object);

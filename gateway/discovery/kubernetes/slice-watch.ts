@@ -1,10 +1,10 @@
 import { backOffMs } from '../../core/back-off.ts';
 import type { Clock, Timer } from '../../core/clock.ts';
 import type { FindingSource, SourceListener } from '../../core/finding/found.ts';
+import { isObject } from '../../core/json/json.ts';
 import type { Random } from '../../core/random.ts';
 import type { ApiAnswer, ApiLink, KubernetesApi } from './api.ts';
 import { linesOf } from './lines.ts';
-import { isRecord } from './slice.ts';
 import { SliceSet } from './slice-set.ts';
 import { ApiTrouble, troubleOfStatus } from './trouble.ts';
 import { workersOf } from './workers-of.ts';
@@ -115,8 +115,8 @@ export class SliceWatch implements FindingSource {
       return Buffer.concat(pieces).toString('utf8');
     });
     const said = parse(body);
-    const version = isRecord(said) && isRecord(said['metadata']) ? said['metadata']['resourceVersion'] : undefined;
-    if (!isRecord(said) || said['kind'] !== 'EndpointSliceList' || typeof version !== 'string') throw garbage('a list of EndpointSlices');
+    const version = isObject(said) && isObject(said['metadata']) ? said['metadata']['resourceVersion'] : undefined;
+    if (!isObject(said) || said['kind'] !== 'EndpointSliceList' || typeof version !== 'string') throw garbage('a list of EndpointSlices');
     const { items = null } = said;
     // Go writes an empty list as null.
     if (items !== null && !Array.isArray(items)) throw garbage('a list of EndpointSlices');
@@ -155,9 +155,9 @@ export class SliceWatch implements FindingSource {
     for (const line of lines) {
       if (line.trim() === '') continue;
       const event = parse(line);
-      const type = isRecord(event) ? event['type'] : null;
+      const type = isObject(event) ? event['type'] : null;
       if (type === 'BOOKMARK') continue;
-      if (type === 'ERROR') throw troubleOfError(isRecord(event) ? event['object'] : null);
+      if (type === 'ERROR') throw troubleOfError(isObject(event) ? event['object'] : null);
       if (type !== 'ADDED' && type !== 'MODIFIED' && type !== 'DELETED') throw garbage('an event of a watch');
       this.#set.apply(type, (event as { object?: unknown }).object);
       changed = true;
@@ -209,7 +209,7 @@ function garbage(expected: string): ApiTrouble {
 
 /** An event that says that the watch has ended, with a Status: 410 where the version is too old. */
 function troubleOfError(status: unknown): ApiTrouble {
-  const code = isRecord(status) && typeof status['code'] === 'number' ? status['code'] : 500;
+  const code = isObject(status) && typeof status['code'] === 'number' ? status['code'] : 500;
   return new ApiTrouble(`is not told any more: the API server has ended the watch (${code})`);
 }
 

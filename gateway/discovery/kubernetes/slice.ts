@@ -1,3 +1,5 @@
+import { isObject } from '../../core/json/json.ts';
+
 /** What an EndpointSlice (discovery.k8s.io/v1) says of where pods are. */
 export interface Slice {
   readonly name: string;
@@ -27,9 +29,9 @@ const MOST_ENDPOINTS = 1_000;
 
 /** Reads an EndpointSlice as the API server sends it; null for what is none, and for one of host names (FQDN), which no pod has. */
 export function readSlice(said: unknown): Slice | null {
-  if (!isRecord(said)) return null;
+  if (!isObject(said)) return null;
   const metadata = said['metadata'];
-  if (!isRecord(metadata) || typeof metadata['name'] !== 'string') return null;
+  if (!isObject(metadata) || typeof metadata['name'] !== 'string') return null;
   const family = said['addressType'] === 'IPv4' ? 4 : said['addressType'] === 'IPv6' ? 6 : null;
   if (family === null) return null;
   return {
@@ -43,16 +45,12 @@ export function readSlice(said: unknown): Slice | null {
 
 /** The name of what an event is about, whatever else is wrong with it. */
 export function nameOf(said: unknown): string | null {
-  const metadata = isRecord(said) ? said['metadata'] : null;
-  return isRecord(metadata) && typeof metadata['name'] === 'string' ? metadata['name'] : null;
+  const metadata = isObject(said) ? said['metadata'] : null;
+  return isObject(metadata) && typeof metadata['name'] === 'string' ? metadata['name'] : null;
 }
 
 export function versionOf(text: unknown): bigint | null {
   return typeof text === 'string' && /^\d{1,20}$/.test(text) ? BigInt(text) : null;
-}
-
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Go writes an empty list as null, or not at all. */
@@ -61,7 +59,7 @@ function listOf(value: unknown): readonly unknown[] {
 }
 
 function readPort(said: unknown): SlicePort[] {
-  if (!isRecord(said)) return [];
+  if (!isObject(said)) return [];
   const { name, port, protocol } = said;
   if (protocol !== undefined && protocol !== null && protocol !== 'TCP') return [];
   if (typeof port !== 'number' || !Number.isInteger(port) || port < 1 || port > 65_535) return [];
@@ -70,11 +68,11 @@ function readPort(said: unknown): SlicePort[] {
 
 /** One without an address is no endpoint: a pod that was evicted has none left. */
 function readEndpoint(said: unknown): SliceEndpoint[] {
-  if (!isRecord(said)) return [];
+  if (!isObject(said)) return [];
   const [address] = listOf(said['addresses']);
   if (typeof address !== 'string' || address === '') return [];
-  const conditions = isRecord(said['conditions']) ? said['conditions'] : {};
-  const target = isRecord(said['targetRef']) ? said['targetRef'] : {};
+  const conditions = isObject(said['conditions']) ? said['conditions'] : {};
+  const target = isObject(said['targetRef']) ? said['targetRef'] : {};
   const uid = typeof target['uid'] === 'string' && target['uid'] !== '' ? target['uid'] : null;
   // Kubernetes: what is not said of readiness is to be read as ready.
   return [{ address, uid, isReady: conditions['ready'] !== false, isTerminating: conditions['terminating'] === true }];

@@ -1,4 +1,4 @@
-import { isObject } from '../../openai/given-up.ts';
+import { isObject } from '../../core/json/json.ts';
 import { PlainEvents } from './plain-event.ts';
 import { dataOf, type Identity, type Said, type Seam } from './said.ts';
 

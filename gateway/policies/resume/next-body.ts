@@ -1,5 +1,5 @@
 import { withFieldAtEnd } from '../../openai/field-at-end.ts';
-import { isObject, read } from '../../openai/given-up.ts';
+import { isObject, parsed } from '../../core/json/json.ts';
 import type { ResumableRequest } from './resumable-request.ts';
 import type { Said, Seam } from './said.ts';
 
@@ -32,7 +32,7 @@ function promptFields({ promptIds, ids }: Said, { tokens }: Seam): string[] {
 
 /** The answer's text as a message that is not finished. White space at its end is left for the model: templates cut it off. */
 function messageFields(body: Buffer, { text }: Said, { overlap }: Seam): string[] {
-  const value = read(body.toString('utf8'));
+  const value = parsed(body.toString('utf8'));
   const messages = isObject(value) && Array.isArray(value['messages']) ? (value['messages'] as unknown[]) : [];
   const content = text.slice(0, text.length - overlap.length);
   const all = [...messages, { role: 'assistant', content }];

@@ -1,5 +1,5 @@
 import type { Call } from '../../core/call.ts';
-import { isObject, read } from '../../openai/given-up.ts';
+import { isObject, parsed } from '../../core/json/json.ts';
 import type { JsonObject } from '../../openai/json-body.ts';
 import type { NotResumed } from './refusals.ts';
 
@@ -27,7 +27,7 @@ export function resumableRequest({ route, peek, body }: Pick<Call, 'route' | 'pe
   if (kind === undefined) return 'route';
   if (peek.choices !== 1) return 'several_answers';
   if (body.bytes.length > MAX_REQUEST_BYTES) return 'too_long';
-  const value = read(body.bytes.toString('utf8'));
+  const value = parsed(body.bytes.toString('utf8'));
   if (!isObject(value)) return 'unreadable';
   const refusal = refusalOf(value) ?? (kind === 'chat' ? refusalOfChat(value) : refusalOfCompletion(value));
   if (refusal !== null) return refusal;

@@ -1,4 +1,4 @@
-import { isObject, read } from '../../openai/given-up.ts';
+import { isObject, parsed } from '../../core/json/json.ts';
 import type { PlainEvent } from './plain-event.ts';
 import type { NotResumed } from './refusals.ts';
 import type { ResumableRequest } from './resumable-request.ts';
@@ -145,6 +145,6 @@ export class Said {
 /** The data of an event that is one line of JSON with an object; null: it is something else. */
 export function dataOf(event: string): Record<string, unknown> | null {
   if (!event.startsWith('data: {')) return null;
-  const value = read(event.slice('data: '.length));
+  const value = parsed(event.slice('data: '.length));
   return isObject(value) ? value : null;
 }
