@@ -1,12 +1,19 @@
+import { isObject, parsed } from '../core/json/json.ts';
 import type { EngineFigures } from '../vllm/metrics.ts';
-import { sum } from '../vllm/samples.ts';
 import type { EngineAdapter } from './adapter.ts';
 import { errorReader, type Meant } from './error-reader.ts';
 import { ofVllmAlone } from './fields.ts';
+import { gaugePage } from './gauge-page.ts';
 import { same } from './routes.ts';
-import { isObject, parsed, readSaid, type Said } from './said.ts';
+import { readSaid, type Said } from './said.ts';
 
-const WORK = ['\nllamacpp:prompt_tokens_total', '\nllamacpp:tokens_predicted_total', '\nllamacpp:n_decode_total'];
+/** null where it was started without --metrics. */
+const readMetrics = gaugePage({
+  running: '\nllamacpp:requests_processing',
+  waiting: '\nllamacpp:requests_deferred',
+  kvUsage: null,
+  work: ['\nllamacpp:prompt_tokens_total', '\nllamacpp:tokens_predicted_total', '\nllamacpp:n_decode_total'],
+});
 
 /**
  * llama-server (tools/server of llama.cpp, of October 2026). Until its model is loaded it answers everything with 503 "Loading model". Its
@@ -50,21 +57,6 @@ function meant(status: number, said: Said | null): Meant | undefined {
 
 function isLoading(status: number, said: Said | null): boolean {
   return status === 503 && said?.message === 'Loading model';
-}
-
-/** @returns null where it was started without --metrics */
-function readMetrics(page: string): EngineFigures | null {
-  const running = sum(page, '\nllamacpp:requests_processing');
-  if (running === null) return null;
-  const counted = WORK.map((name) => sum(page, name)).filter((count) => count !== null);
-  return {
-    running,
-    waiting: sum(page, '\nllamacpp:requests_deferred') ?? 0,
-    kvUsage: 0,
-    work: counted.length === 0 ? null : counted.reduce((all, count) => all + count, 0),
-    kvCacheBytes: null,
-    kvCacheTokens: null,
-  };
 }
 
 /** One entry a slot. What waits for one is not told. */

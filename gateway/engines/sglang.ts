@@ -1,16 +1,20 @@
+import { isObject, parsed } from '../core/json/json.ts';
 import type { EngineFigures } from '../vllm/metrics.ts';
-import { largest, sum } from '../vllm/samples.ts';
 import type { EngineAdapter } from './adapter.ts';
 import { errorReader } from './error-reader.ts';
 import { ofVllmAlone } from './fields.ts';
+import { gaugePage } from './gauge-page.ts';
 import { same } from './routes.ts';
-import { isObject, parsed } from './said.ts';
 
-const RUNNING = '\nsglang:num_running_reqs';
-const WAITING = '\nsglang:num_queue_reqs';
-const KV_USAGE = '\nsglang:token_usage';
-/** The first two move when a request ends, the third while it runs. */
-const WORK = ['\nsglang:generation_tokens_total', '\nsglang:prompt_tokens_total', '\nsglang:realtime_tokens_total'];
+/** null where it was started without --enable-metrics. */
+const readMetrics = gaugePage({
+  running: '\nsglang:num_running_reqs',
+  waiting: '\nsglang:num_queue_reqs',
+  // Of what can be thrown out of its prefix cache nothing is counted in.
+  kvUsage: '\nsglang:token_usage',
+  // The first two move when a request ends, the third while it runs.
+  work: ['\nsglang:generation_tokens_total', '\nsglang:prompt_tokens_total', '\nsglang:realtime_tokens_total'],
+});
 
 /**
  * SGLang (python/sglang/srt/entrypoints/http_server.py, 0.5.23). Its health check makes a token and so takes a second at least; it waits
@@ -45,22 +49,6 @@ export const SGLANG: EngineAdapter = {
   }),
   advice: 'Start it with --enable-metrics.',
 };
-
-/** @returns null where it was started without --enable-metrics */
-function readMetrics(page: string): EngineFigures | null {
-  const running = sum(page, RUNNING);
-  if (running === null) return null;
-  const counted = WORK.map((name) => sum(page, name)).filter((count) => count !== null);
-  return {
-    running,
-    waiting: sum(page, WAITING) ?? 0,
-    // Of what can be thrown out of its prefix cache nothing is counted in.
-    kvUsage: largest(page, KV_USAGE) ?? 0,
-    work: counted.length === 0 ? null : counted.reduce((all, count) => all + count, 0),
-    kvCacheBytes: null,
-    kvCacheTokens: null,
-  };
-}
 
 /** One entry for each of its data-parallel ranks. */
 function readLoads(page: string): EngineFigures | null {

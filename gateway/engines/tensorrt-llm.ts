@@ -1,16 +1,24 @@
+import { isObject, parsed } from '../core/json/json.ts';
 import { readVersion } from '../vllm/answers.ts';
 import type { EngineFigures } from '../vllm/metrics.ts';
-import { largest, sum } from '../vllm/samples.ts';
 import { sightOfStatus } from '../vllm/sight.ts';
 import type { EngineAdapter } from './adapter.ts';
 import { errorReader } from './error-reader.ts';
 import { ofVllmAlone } from './fields.ts';
+import { gaugePage } from './gauge-page.ts';
 import { same } from './routes.ts';
-import { isObject, parsed } from './said.ts';
 
 /** Whatever goes wrong in it is answered with 400 and the words of the exception: these are of no request's making. */
 const ITS_OWN =
   /\b(?:CUDA|NCCL|MPI|cudaError\w*|Traceback|AssertionError|RuntimeError|KeyError)\b|out of memory|object has no attribute|internal error|shut(?:ting)? ?down|executor (?:worker|proxy)/i;
+
+/** null where the counts of requests are not among them: older versions have times alone. */
+const readMetrics = gaugePage({
+  running: '\ntrtllm_num_requests_running',
+  waiting: '\ntrtllm_num_requests_waiting',
+  kvUsage: '\ntrtllm_kv_cache_utilization',
+  work: ['\ntrtllm_generation_tokens_total', '\ntrtllm_prompt_tokens_total'],
+});
 
 /**
  * trtllm-serve (tensorrt_llm/serve/openai_server.py, 1.2 and 1.3). Its /metrics is JSON: what its iterations since the last look counted,
@@ -38,23 +46,6 @@ export const TENSORRT_LLM: EngineAdapter = {
   }),
   advice: 'Start it with enable_iter_perf_stats: true in its configuration (--config, formerly --extra_llm_api_options).',
 };
-
-/** @returns null where the counts of requests are not among them: older versions have times alone */
-function readMetrics(page: string): EngineFigures | null {
-  const running = sum(page, '\ntrtllm_num_requests_running');
-  if (running === null) return null;
-  const counted = ['\ntrtllm_generation_tokens_total', '\ntrtllm_prompt_tokens_total']
-    .map((name) => sum(page, name))
-    .filter((count) => count !== null);
-  return {
-    running,
-    waiting: sum(page, '\ntrtllm_num_requests_waiting') ?? 0,
-    kvUsage: largest(page, '\ntrtllm_kv_cache_utilization') ?? 0,
-    work: counted.length === 0 ? null : counted.reduce((all, count) => all + count, 0),
-    kvCacheBytes: null,
-    kvCacheTokens: null,
-  };
-}
 
 /** @returns null for an empty list, unless it has told something before: then it has done nothing since */
 function readIterations(page: string, last: EngineFigures | null): EngineFigures | null {

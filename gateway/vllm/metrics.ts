@@ -1,4 +1,4 @@
-import { eachSample, largest, sum } from './samples.ts';
+import { eachSample, largest, sum, sumOfAll } from './samples.ts';
 
 /** What GET /metrics says about an engine's load and work. */
 export interface EngineFigures {
@@ -43,7 +43,7 @@ export function readMetrics(page: string): EngineFigures | null {
     running,
     waiting: sum(page, WAITING) ?? 0,
     kvUsage: largest(page, KV_USAGE) ?? largest(page, KV_USAGE_OLD) ?? 0,
-    work: workIn(page),
+    work: sumOfAll(page, WORK),
     ...cacheSize(page),
   };
 }
@@ -67,15 +67,6 @@ export function meanFirstTokenMs(page: string): number | null {
   const count = sum(page, FIRST_TOKEN_COUNT);
   const seconds = sum(page, FIRST_TOKEN_SUM);
   return count === null || seconds === null || count <= 0 ? null : (seconds / count) * 1000;
-}
-
-function workIn(page: string): number | null {
-  let work: number | null = null;
-  for (const name of WORK) {
-    const counted = sum(page, name);
-    if (counted !== null) work = (work ?? 0) + counted;
-  }
-  return work;
 }
 
 /** Of each of its engines together. Newer pages name the tokens, all of them the blocks. */

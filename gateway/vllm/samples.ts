@@ -16,7 +16,17 @@ export function sum(page: string, name: string): number | null {
   return total;
 }
 
-/** The largest of them. */
+/** The same of several names together; null where there is none of any. */
+export function sumOfAll(page: string, names: readonly string[]): number | null {
+  let total: number | null = null;
+  for (const name of names) {
+    const counted = sum(page, name);
+    if (counted !== null) total = (total ?? 0) + counted;
+  }
+  return total;
+}
+
+/** The largest of a name. */
 export function largest(page: string, name: string): number | null {
   let most: number | null = null;
   eachSample(page, name, (_labels, value) => {
