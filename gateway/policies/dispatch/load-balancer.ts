@@ -12,7 +12,7 @@ export interface BalancerSettings {
  * How much fuller than all workers' mean, this call included, a worker may be and still keep its session: bounded load, so that affinity
  * never piles up.
  */
-const AFFINITY_BOUND = 1.25;
+export const AFFINITY_BOUND = 1.25;
 const SLOW_START_LEAST = 0.1;
 
 /**
@@ -88,15 +88,20 @@ export class LoadBalancer {
   }
 }
 
-/** Workers of different sizes have one mean: the calls of all over the weights of all. An idle worker is always within the bound. */
-function withinBound(home: Worker, candidates: readonly Worker[], settings: BalancerSettings, now: number): boolean {
+/** Calls for what workers are trusted with, the one that is about to come included: workers of different sizes have one mean. */
+export function meanLoad(candidates: readonly Worker[], settings: BalancerSettings, now: number): number {
   let calls = 1;
   let weight = 0;
   for (const worker of candidates) {
     calls += callsAt(worker);
     weight += weightOf(worker, settings, now);
   }
-  return callsAt(home) / weightOf(home, settings, now) <= (calls / weight) * AFFINITY_BOUND;
+  return calls / weight;
+}
+
+/** An idle worker is always within the bound. */
+function withinBound(home: Worker, candidates: readonly Worker[], settings: BalancerSettings, now: number): boolean {
+  return callsAt(home) / weightOf(home, settings, now) <= meanLoad(candidates, settings, now) * AFFINITY_BOUND;
 }
 
 /** Rendezvous hashing: when a worker goes, only its own keys move. */

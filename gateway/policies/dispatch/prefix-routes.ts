@@ -3,14 +3,13 @@ import type { PrefixFigures, PrefixResult } from '../../core/events.ts';
 import type { Worker } from '../../core/worker.ts';
 import type { PrefixTree } from '../prefix/prefix-tree.ts';
 import { hash32 } from './hash.ts';
-import { type BalancerSettings, callsAt, type LoadBalancer, weightOf } from './load-balancer.ts';
+import { AFFINITY_BOUND, type BalancerSettings, callsAt, type LoadBalancer, meanLoad, weightOf } from './load-balancer.ts';
 
 /** What a call that runs costs another beside it, in blocks of prompt that would take as long to read. */
 const BLOCKS_A_CALL = 2;
 /** What each call costs that has no seat there, which is a wait for a generation to end. */
 const BLOCKS_A_WAIT = 50;
-/** How much fuller than the mean, in parts of it and in calls on top, a worker may be and still be sent what it has the beginning of. */
-const BOUND = 1.25;
+/** How many calls more than the bound of affinity a worker may have and still be sent what it has the beginning of. */
 const BOUND_CALLS = 2;
 
 /** Who has what of prompts, as far as is known. */
@@ -56,7 +55,7 @@ export class PrefixRoutes {
     const matches = candidates.map((worker) => this.#tree.matched(worker, prefix));
     const most = Math.max(...matches);
     const unknown = String(prefix.blocks[most] ?? '');
-    const bound = boundOf(candidates, settings, now);
+    const bound = meanLoad(candidates, settings, now) * AFFINITY_BOUND;
     let [best, matched, least, highest] = [plain, 0, Infinity, -1];
     for (const [at, worker] of candidates.entries()) {
       const has = matches[at]!;
@@ -80,15 +79,4 @@ export class PrefixRoutes {
     this.#tree.hold(worker, prefix.blocks);
     return this.#tree.reading(worker, prefix.size - matched);
   }
-}
-
-/** Calls for what a worker is trusted with: workers of different sizes have one mean, this call included. */
-function boundOf(candidates: readonly Worker[], settings: BalancerSettings, now: number): number {
-  let calls = 1;
-  let weight = 0;
-  for (const worker of candidates) {
-    calls += callsAt(worker);
-    weight += weightOf(worker, settings, now);
-  }
-  return (calls / weight) * BOUND;
 }
