@@ -1,4 +1,4 @@
-import { sharesOf } from '../processes/ledger/shares.ts';
+import { missingOf, sharesOf } from '../processes/ledger/shares.ts';
 import type { Standing } from './terms.ts';
 
 export interface Portion {
@@ -26,7 +26,7 @@ export function portionOf(own: string, all: readonly Standing[], total: number, 
   if (all.length === 1) return alone(total, held, kept);
   const shares = sharesOf(total, all);
   const share = shares[at]!;
-  const missing = all.map(({ first, rest, held: has }, i) => Math.max(0, Math.min(first + rest, shares[i]!) - has));
+  const missing = missingOf(all, shares);
   const free = total - sum(all.map((each) => each.held));
   // What somebody needs goes before what is only handed out to be at hand.
   const isShort = sum(missing) > Math.max(0, free);

@@ -1,5 +1,6 @@
 import { repeat, type Clock, type Timer } from '../core/clock.ts';
 import type { Worker, WorkerDirectory } from '../core/worker.ts';
+import { demandAt, type ServedLine, servedLines } from '../policies/capacity/demand.ts';
 import type { LineFigures, Share, ShareSources } from '../policies/capacity/share.ts';
 import { Holding } from './ledger/holding.ts';
 import type { Need, Term } from './ledger/terms.ts';
@@ -138,7 +139,7 @@ export class BoxShare implements Share {
     const present = new Set([...workers.map(({ id }) => atWorker(id)), ...lines.map(({ model }) => inLine(model))]);
     const needs = this.#holding.forget(present, this.#words + 1);
     for (const line of lines) this.#add(needs, this.#ofLine(line, this.#sources.mostWaiting()));
-    const served = lines.map((line) => ({ line, workers: this.#readyFor(line.model) }));
+    const served = servedLines(lines, this.#readyFor);
     const spare = served.map(({ line, workers: ready }) => this.#amount(ready) - line.inUse);
     for (const worker of workers) this.#add(needs, this.#ofWorker(worker, served, spare, this.#sources.placesOf(worker)));
     const owesAnswer = this.#wasGiven && this.#timesSaid < this.#times;
@@ -168,32 +169,15 @@ export class BoxShare implements Share {
     return this.#holding.say(id, { total: most, first: waiting - waitingLater, rest: waitingLater, refuses: this.#refuses(model) }, given);
   }
 
-  /**
-   * A call that waits may go to any worker that serves its model, and so may one that has its place and is with none yet: each of them
-   * counts it. What is with a worker, and what calls with a place may still need there, is not given back.
-   */
-  #ofWorker(worker: Worker, served: readonly Served[], spare: number[], total: number): Need | null {
+  /** What is with a worker, and what calls with a place may still need there, is not given back. */
+  #ofWorker(worker: Worker, served: readonly ServedLine[], spare: number[], total: number): Need | null {
     const id = atWorker(worker.id);
-    let [first, rest] = [worker.inFlight, 0];
-    let free = this.#holding.amount(id) - worker.inFlight;
-    served.forEach(({ line, workers }, at) => {
-      if (!workers.includes(worker)) return;
-      const elsewhere = Math.max(0, line.inUse - workers.reduce((sum, { inFlight }) => sum + inFlight, 0));
-      const later = line.inUse === 0 ? 0 : Math.round((worker.inFlight * line.inUseLater) / line.inUse);
-      first += elsewhere + line.waiting - line.waitingLater - later;
-      rest += line.waitingLater + later;
-      free = Math.min(free, spare[at]!);
-    });
-    const refuses = served.some(({ line, workers }) => workers.includes(worker) && this.#refuses(line.model));
+    const { first, rest } = demandAt(worker, served);
+    const at = [...served.keys()].filter((line) => served[line]!.workers.includes(worker));
+    const free = Math.min(this.#holding.amount(id) - worker.inFlight, ...at.map((line) => spare[line]!));
     const given = this.#holding.giveBack(id, Math.max(0, free));
-    served.forEach(({ workers }, at) => {
-      if (workers.includes(worker)) spare[at]! -= given;
-    });
-    return this.#holding.say(id, { total, first: Math.max(0, first), rest, refuses }, given);
+    for (const line of at) spare[line]! -= given;
+    const refuses = at.some((line) => this.#refuses(served[line]!.line.model));
+    return this.#holding.say(id, { total, first, rest, refuses }, given);
   }
-}
-
-interface Served {
-  readonly line: LineFigures;
-  readonly workers: readonly Worker[];
 }

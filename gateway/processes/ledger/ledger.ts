@@ -1,4 +1,4 @@
-import { sharesOf } from './shares.ts';
+import { missingOf, sharesOf } from './shares.ts';
 import type { Need, Term } from './terms.ts';
 
 interface Account {
@@ -125,7 +125,7 @@ export class Ledger {
     let free = total - handedOut;
     const needed = sum(all.map(({ first, rest }) => first + rest));
     // What somebody needs goes before what is only handed out to be at hand.
-    const missing = wanted.map(({ first, rest, held }, i) => Math.max(0, Math.min(first + rest, shares[i]!) - held));
+    const missing = missingOf(wanted, shares);
     const isShort = sum(missing) > Math.max(0, free);
     const adds = all.map(() => 0);
     for (const i of [...all.keys()].toSorted((a, b) => all[a]!.servedAt - all[b]!.servedAt)) {

@@ -28,6 +28,11 @@ export function sharesOf(total: number, wanted: readonly Wanted[]): number[] {
   return shares;
 }
 
+/** How much of what it needs, and is to have of it, each does not have yet. */
+export function missingOf(wanted: readonly Wanted[], shares: readonly number[]): number[] {
+  return wanted.map(({ first, rest, held }, i) => Math.max(0, Math.min(first + rest, shares[i]!) - held));
+}
+
 /** Raises the shares toward what is wanted. @returns what is left */
 function fill(shares: number[], amount: number, all: readonly Wanted[], wantOf: (one: Wanted) => number): number {
   let left = amount;
