@@ -1,3 +1,6 @@
+/** The longest that a card is lent for. */
+export const MOST_LEASE_MINUTES = 1_440;
+
 /** Who asks for a card, as the admin API has read it. null: not said. */
 export type LeaseAsked =
   | {

@@ -51,7 +51,8 @@ export async function clearCard(uuid: string, slots: readonly CardUser[], world:
     told = states;
     await sleep(clock, LOOK_MS);
   }
-  return isOver() ? null : await awaitMemory(uuid, slots, others, world);
+  if (!isOver()) await awaitMemory(uuid, slots, others, world);
+  return null;
 }
 
 /** Every wait of a worker that ends, one after the other, and some time to spare. */
@@ -60,7 +61,7 @@ function leaveLimitMs({ settleMs, stopGraceMs, groupGraceMs, sweepGraceMs }: Sup
 }
 
 /** Bounded; whoever holds the rest is named, and has it. */
-async function awaitMemory(uuid: string, slots: readonly CardUser[], others: number, world: ClearingWorld): Promise<null> {
+async function awaitMemory(uuid: string, slots: readonly CardUser[], others: number, world: ClearingWorld): Promise<void> {
   const { clock, policy, isOver, say } = world;
   const asleep = slots.reduce((count, slot) => count + slot.cards.asleep(uuid), 0);
   const mayStay = others + asleep * sleeperBytes() + IDLE_BYTES;
@@ -71,10 +72,10 @@ async function awaitMemory(uuid: string, slots: readonly CardUser[], others: num
   let stillSinceMs = beganAtMs;
   for (;;) {
     const gpu = await lookAt(uuid, world);
-    if (isOver()) return null;
+    if (isOver()) return;
     if (gpu === null || gpu.memoryFreeBytes === null) {
       say(`${how}How much of its memory is free nobody can say.`, null);
-      return null;
+      return;
     }
     const free = gpu.memoryFreeBytes;
     const used = cudaTotalBytes(gpu) - free;
@@ -89,7 +90,7 @@ async function awaitMemory(uuid: string, slots: readonly CardUser[], others: num
     }
     const rest = used > asleep * sleeperBytes() + IDLE_BYTES ? await strangersOn(uuid, world) : '';
     say(`${how}${amount}.${rest}`, free);
-    return null;
+    return;
   }
 }
 

@@ -1130,6 +1130,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/core',
       'gateway/core/secrets',
       'gateway/http/pages',
+      'gateway/link',
       'scripts/commands/asking',
       'scripts/commands/line',
       'scripts/commands/live',

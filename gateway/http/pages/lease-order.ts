@@ -1,6 +1,5 @@
-import type { LeaseAsked } from '../../link/lease-path.ts';
+import { type LeaseAsked, MOST_LEASE_MINUTES } from '../../link/lease-path.ts';
 
-const MOST_MINUTES = 1_440;
 const LEAST_LAPSE_S = 5;
 const MOST_LAPSE_S = 3_600;
 /** As it is shown and written down: one line, and no more of it. */
@@ -28,8 +27,8 @@ export function readLeaseOrder(body: unknown): LeaseAsked | string {
   if (typeof end !== 'boolean') return '"end" is true or false';
   if (end) return { kind: 'end', gpu: card, id };
   if (minutes === null && id === null) return '"minutes" is how long the card is lent: 1 to 1440';
-  if (minutes !== null && !(typeof minutes === 'number' && minutes >= 1 && minutes <= MOST_MINUTES))
-    return `"minutes" is how long the card is lent: 1 to ${MOST_MINUTES}`;
+  if (minutes !== null && !(typeof minutes === 'number' && minutes >= 1 && minutes <= MOST_LEASE_MINUTES))
+    return `"minutes" is how long the card is lent: 1 to ${MOST_LEASE_MINUTES}`;
   if (typeof holder !== 'string' || !NAME.test(holder)) return '"holder" is who has the card meanwhile: up to 80 letters on one line';
   if (lapse !== null && !(typeof lapse === 'number' && lapse >= LEAST_LAPSE_S && lapse <= MOST_LAPSE_S))
     return `"lapse_seconds" is after which silence the lease is over: ${LEAST_LAPSE_S} to ${MOST_LAPSE_S}`;

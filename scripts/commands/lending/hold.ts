@@ -1,6 +1,7 @@
 import type { LoadedSettings } from '../../../gateway/config/load.ts';
 import { systemClock } from '../../../gateway/core/clock.ts';
 import { idMaker } from '../../../gateway/core/secrets/id-maker.ts';
+import { MOST_LEASE_MINUTES } from '../../../gateway/link/lease-path.ts';
 import type { LeaseEnded, LeaseList, LeaseStatus, LeaseTold } from '../../../gateway/http/pages/admin-answers.ts';
 import { type Answer, ask } from '../asking/ask.ts';
 import type { LeaseRequest } from './request.ts';
@@ -9,7 +10,6 @@ import type { LeaseRequest } from './request.ts';
 export const END_MS = 15_000;
 /** Without a sign of life for so long the card goes back by itself: this command was killed. */
 const LAPSE_S = 30;
-const MOST_MINUTES = 1_440;
 
 /** Why a card is not ours any more. */
 export interface Loss {
@@ -36,7 +36,11 @@ export class Hold {
   async ask(): Promise<Answer<LeaseTold>> {
     const { minutes, holder } = this.#request;
     const left = this.#endsAtMs === null ? minutes : Math.max(1, this.leftMs() / 60_000);
-    const answer = await this.#post<LeaseTold>({ minutes: Math.min(MOST_MINUTES, left + END_MS / 60_000), holder, lapse_seconds: LAPSE_S });
+    const answer = await this.#post<LeaseTold>({
+      minutes: Math.min(MOST_LEASE_MINUTES, left + END_MS / 60_000),
+      holder,
+      lapse_seconds: LAPSE_S,
+    });
     if (answer.kind === 'answered') this.#gpu = answer.body.uuid;
     return answer;
   }

@@ -1,4 +1,5 @@
 import { EXIT_USAGE } from '../../../gateway/config/exit-codes.ts';
+import { MOST_LEASE_MINUTES } from '../../../gateway/link/lease-path.ts';
 
 /** What the command line asks for. */
 export interface LeaseRequest {
@@ -7,7 +8,6 @@ export interface LeaseRequest {
   readonly holder: string;
 }
 
-const MOST_MINUTES = 1_440;
 const LONGEST_NAME = 80;
 
 /** Splits `FLAGS -- COMMAND ARGS`. `program`: empty where none is named. */
@@ -19,8 +19,9 @@ export function splitAtDashes(argv: readonly string[]): { readonly flags: readon
 /** @returns what is wrong, as a sentence without its stop. `fallback`: who has the card where nobody says. */
 export function readRequest(own: ReadonlyMap<string, string | true>, fallback: string): LeaseRequest | string {
   const minutes = Number(own.get('minutes') ?? NaN);
-  if (!own.has('minutes')) return '--minutes is missing: how long the card is lent, 1 to 1440';
-  if (!(minutes >= 1 && minutes <= MOST_MINUTES)) return `--minutes ${own.get('minutes')} is no time; write 1 to ${MOST_MINUTES}`;
+  if (!own.has('minutes')) return `--minutes is missing: how long the card is lent, 1 to ${MOST_LEASE_MINUTES}`;
+  if (!(minutes >= 1 && minutes <= MOST_LEASE_MINUTES))
+    return `--minutes ${own.get('minutes')} is no time; write 1 to ${MOST_LEASE_MINUTES}`;
   const holder = String(own.get('holder') ?? fallback).replaceAll(/\s+/g, ' ');
   const gpu = own.get('gpu');
   return { minutes, gpu: typeof gpu === 'string' ? gpu : null, holder: holder.trim().slice(0, LONGEST_NAME) || fallback };
