@@ -9,9 +9,9 @@ export interface Faults {
   readonly next: { verb: 'list' | 'watch'; status: number; body?: string; retryAfter?: string }[];
   /** The only token that is taken; null: none is asked for. */
   token: string | null;
-  /** Watches hear nothing, and their connections stay open. */
+  /** Watches hear nothing, and their connections stay open; those that missed something meanwhile stay silent for ever. */
   silent: boolean;
-  /** Events go out in pairs, the later first. */
+  /** Events go out in pairs, the later first; one that has no other by the next bookmark goes out alone. */
   swapped: boolean;
   /** Deletions are not told. */
   losesDeletions: boolean;
@@ -23,6 +23,8 @@ interface Watch {
   /** Names of slices that this watch has been told of, or that its list had. */
   readonly known: Set<string>;
   held: string | null;
+  /** It was silent while something happened: its connection is dead, and nothing comes through any more. */
+  isDead: boolean;
 }
 
 const PATH = `/apis/discovery.k8s.io/v1/namespaces/${NAMESPACE}/endpointslices`;
@@ -99,6 +101,7 @@ export class ApiServer implements AsyncDisposable {
     for (const { response } of this.#watches) response.write(line);
   }
 
+  /** Says how far all has been told: nothing of before that is held back. */
   bookmark(): void {
     if (this.faults.silent) return;
     const object = {
@@ -106,7 +109,12 @@ export class ApiServer implements AsyncDisposable {
       apiVersion: 'discovery.k8s.io/v1',
       metadata: { resourceVersion: String(this.#cluster.version) },
     };
-    this.say(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`);
+    const line = `${JSON.stringify({ type: 'BOOKMARK', object })}\n`;
+    for (const watch of this.#watches) {
+      if (watch.isDead) continue;
+      watch.response.write((watch.held ?? '') + line);
+      watch.held = null;
+    }
   }
 
   /** As it ends a watch whose version is forgotten. */
@@ -169,7 +177,7 @@ export class ApiServer implements AsyncDisposable {
         .map(nameOf),
     );
     for (const { object } of missed) known.add(nameOf(object));
-    const watch: Watch = { response, selector, known, held: null };
+    const watch: Watch = { response, selector, known, held: null, isDead: false };
     this.#watches.add(watch);
     response.on('close', () => this.#watches.delete(watch));
     for (const event of missed) this.#tellOne(watch, event);
@@ -178,8 +186,10 @@ export class ApiServer implements AsyncDisposable {
   }
 
   #tell(event: WatchEvent): void {
-    if (this.faults.silent) return;
-    for (const watch of this.#watches) this.#tellOne(watch, event);
+    for (const watch of this.#watches) {
+      watch.isDead ||= this.faults.silent;
+      if (!watch.isDead) this.#tellOne(watch, event);
+    }
   }
 
   /** A slice that a selector does not pick any more is, for this watch, deleted. */
