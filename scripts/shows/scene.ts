@@ -20,6 +20,13 @@ const START_MS = 60_000;
 /** As `npm start` runs it. */
 const NODE_FLAGS = ['--max-semi-space-size=16', '--heap-growing-percent=100'];
 
+/** A settings file's content; the ports are chosen here where it names none. */
+export interface SceneSettings {
+  readonly [name: string]: unknown;
+  readonly supervisor?: object;
+  readonly server?: object;
+}
+
 /** A folder with settings, and what runs in it: a gateway, its supervisor, simulated engines. Ends with it, killed. */
 export class Scene implements Disposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'headgate-show-'));
@@ -29,7 +36,7 @@ export class Scene implements Disposable {
   #log = '';
   readonly #onExit = (): void => this.#end();
 
-  private constructor(port: number, settings: object, env: NodeJS.ProcessEnv) {
+  private constructor(port: number, settings: SceneSettings, env: NodeJS.ProcessEnv) {
     this.url = `http://127.0.0.1:${port}`;
     this.#env = { ...process.env, HEADGATE_ADMIN__KEY: ADMIN_KEY, ...env };
     this.set(settings);
@@ -37,16 +44,16 @@ export class Scene implements Disposable {
   }
 
   /** @param env `SIM_` variables, as a rule */
-  static async open(settings: { readonly [name: string]: unknown; readonly supervisor?: object }, env: NodeJS.ProcessEnv): Promise<Scene> {
+  static async open(settings: SceneSettings, env: NodeJS.ProcessEnv): Promise<Scene> {
     const first = await freePort(24);
     const supervisor = { port_range: [first + 1, first + 23], ...settings.supervisor };
     return new Scene(first, { ...settings, supervisor }, env);
   }
 
   /** Settings for what is started from now on. */
-  set(settings: object): void {
-    const server = { port: Number(new URL(this.url).port) };
-    writeFileSync(join(this.folder, 'headgate.yaml'), JSON.stringify({ server, log: { format: 'json' }, ...settings }));
+  set(settings: SceneSettings): void {
+    const server = { port: Number(new URL(this.url).port), ...settings.server };
+    writeFileSync(join(this.folder, 'headgate.yaml'), JSON.stringify({ log: { format: 'json' }, ...settings, server }));
   }
 
   /** Starts a command of headgate, such as `serve --engine sim`. */

@@ -8,12 +8,15 @@ import { churn } from '../../scripts/shows/churn/churn.ts';
 import { Cluster, NAMESPACE } from '../../scripts/shows/churn/cluster.ts';
 import { until } from '../support/gateway.ts';
 
-test(
-  'a churn of pods and of trouble: the routing table is the truth each time, and no call is lost but what died mid-answer',
+test.each([
+  { processes: 1, seed: 7 },
+  { processes: 2, seed: 3 },
+])(
+  'a churn of pods and of trouble: the routing table of $processes is the truth each time, and no call is lost but what died mid-answer',
   { timeout: 240_000 },
-  async () => {
+  async ({ processes, seed }) => {
     const said: string[] = [];
-    const { settledMs, late, tally, happened } = await churn({ events: 120, seed: 7, say: (text) => said.push(text) });
+    const { settledMs, late, tally, happened } = await churn({ events: 80, seed, processes, say: (text) => said.push(text) });
     expect(
       settledMs.filter((ms) => ms === null),
       said.join('\n'),

@@ -11,6 +11,8 @@ import { World } from './world.ts';
 interface ChurnOptions {
   readonly events: number;
   readonly seed: number;
+  /** Of the gateway. */
+  readonly processes?: number;
   readonly say: (text: string) => void;
 }
 
@@ -34,8 +36,8 @@ const BOOKMARK_MS = 300;
 /** The first three bytes of the addresses of pods: of this machine alone. */
 const NETWORK = '127.0.83';
 
-/** A gateway process in front of pods that come, go and fail by chance, and clients that call all the while. */
-export async function churn({ events, seed, say }: ChurnOptions): Promise<Churned> {
+/** A gateway in front of pods that come, go and fail by chance, and clients that call all the while. */
+export async function churn({ events, seed, processes = 1, say }: ChurnOptions): Promise<Churned> {
   const cluster = new Cluster();
   await using server = await ApiServer.start(cluster);
   const port = await freePort();
@@ -56,6 +58,7 @@ export async function churn({ events, seed, say }: ChurnOptions): Promise<Churne
       load_balancer: { slow_start_ms: 0 },
       log: { level: 'info', format: 'json', keep_mb: 0 },
       batches: { enabled: false },
+      server: { processes },
     },
     {},
   );

@@ -1,13 +1,15 @@
 import { say } from '../scene.ts';
 import { churn, type Churned } from './churn.ts';
 
-// `npm run show:churn [events] [seed]`: pods of a pretended cluster come, go, hang and are renamed by chance, its API server is restarted,
+// `npm run show:churn [events] [seed] [processes]`: pods of a pretended cluster come, go, hang and are renamed by chance, its API server is restarted,
 // forgets and lies, and clients call all the while. Afterwards: was the routing table the truth, and did every call get its answer?
-const [events = 2_000, seed = 1] = process.argv.slice(2).map(Number);
+const [events = 2_000, seed = 1, processes = 1] = process.argv.slice(2).map(Number);
 
 const began = performance.now();
-say(`${events} events by chance (seed ${seed}), a gateway process, four clients that call one after another.`);
-const churned = await churn({ events, seed, say });
+say(
+  `${events} events by chance (seed ${seed}), a gateway of ${processes} process${processes === 1 ? '' : 'es'}, four clients that call one after another.`,
+);
+const churned = await churn({ events, seed, processes, say });
 for (const line of lines(churned)) say(line);
 const isShown = churned.settledMs.every((ms) => ms !== null) && churned.late.length === 0 && churned.tally.lost.size === 0;
 const seconds = Math.round((performance.now() - began) / 1000);

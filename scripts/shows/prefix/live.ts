@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort, Scene, say, until } from '../scene.ts';
+import { freePort, Scene, type SceneSettings, say, until } from '../scene.ts';
 import { askTurn } from './live-call.ts';
 import { type CallSeen, type Figures, figuresOf, ratioOf, type Run } from './figures.ts';
 import { type Arrival, type Load, LOADS, type Turn } from './loads.ts';
@@ -21,7 +21,7 @@ export async function showLive(seconds: number, pairs: number): Promise<boolean>
   using scene = await Scene.open({}, {});
   const urls = await startEngines(scene, load);
   const workers = urls.map((url) => ({ url, max_num_seqs: load.seats }));
-  const settings = (arm: Arm): object => ({ workers, load_balancer: { affinity: ARMS[arm], slow_start_ms: 0 } });
+  const settings = (arm: Arm): SceneSettings => ({ workers, load_balancer: { affinity: ARMS[arm], slow_start_ms: 0 } });
   scene.set(settings('p2c'));
   scene.start('gateway');
   await scene.ready();
