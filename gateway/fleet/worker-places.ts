@@ -120,7 +120,11 @@ export class WorkerPlaces {
       if (!gone.some((each) => each.id === id)) this.#vanished.push({ held, until: now + VANISHED_MS });
     }
     this.#vanished = this.#vanished.filter(({ until }) => until > now);
-    if (this.#wasMissed) this.#unheard = { seen: this.#seenOfOthers, until: now + VANISHED_MS };
+    if (this.#wasMissed) {
+      this.#unheard = { seen: this.#seenOfOthers, until: now + VANISHED_MS };
+      // Somebody was there who may not reach the store yet.
+      if (this.#seenOfOthers > 0) this.#several = Math.max(this.#several, 2);
+    }
     this.#wasMissed = false;
     const unheard = now < this.#unheard.until ? Math.max(0, this.#unheard.seen - sumOf(this.#others)) : 0;
     this.#heldByGone = Math.max(unheard, sumOf([...gone, ...this.#vanished]));
