@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AS_ADMIN } from '../support/admin.ts';
+import { startDnsServer } from '../support/dns-server.ts';
 import { type OtlpCollector, startOtlpCollector } from '../support/otlp-collector.ts';
 import { freePort } from '../support/ports.ts';
 import { run } from '../support/process.ts';
@@ -11,6 +12,8 @@ import { type RunningSim, startSim } from '../support/sim.ts';
 const CLI = fileURLToPath(new URL('../../scripts/headgate.ts', import.meta.url));
 /** Models that take turns on the card. */
 export const [FIRST, SECOND] = ['mistral-7b-instruct', 'qwen2.5-1.5b-instruct-awq'] as const;
+/** Of the second gateway: a model of its engines, with another where they cannot. */
+export const STORY = 'story';
 export const KEYS = { app: 'sk-app-of-the-test-house', scarce: 'sk-scarce-of-the-test-house' } as const;
 
 /** A gateway in a process of its own. */
@@ -25,7 +28,8 @@ export interface HouseGateway {
 
 /**
  * Two gateways: one with a supervisor, a pretended card, keys, a cache, a window, batches, a collector of its traces and, where there is one, a
- * shared store; one in front of two simulated engines that run already, with hardly any places.
+ * shared store; one in front of two simulated engines that run already, with hardly any places, of which it finds one by DNS, and a third that
+ * answers where those cannot.
  */
 export interface House extends AsyncDisposable {
   readonly full: HouseGateway;
@@ -44,6 +48,9 @@ export async function buildHouse(folder: string): Promise<House> {
   const store = NO_REDIS_SERVER === null ? stack.use(await startRedisServer()) : null;
   const engineOptions = { model: 'sim-1B', args: ['--kv-cache-memory-bytes', '1073741824'], env: { SIM_SPEED: '0.3' } };
   const engines = [stack.use(await startSim(engineOptions)), stack.use(await startSim(engineOptions))] as const;
+  const small = stack.use(await startSim({ model: 'small' }));
+  const names = stack.use(await startDnsServer());
+  names.answers['A engine.test'] = ['127.0.0.1'];
   const collector = stack.use(await startOtlpCollector());
   const enginePort = await freePort(11);
 
@@ -85,7 +92,13 @@ export async function buildHouse(folder: string): Promise<House> {
     'front',
     'gateway',
     {
-      workers: engines.map(({ url }) => ({ url, max_num_seqs: 2 })),
+      workers: [
+        { url: engines[0].url, max_num_seqs: 2 },
+        { dns: `engine.test:${engines[1].port}`, max_num_seqs: 2 },
+        { url: small.url, max_num_seqs: 64 },
+      ],
+      models: [{ id: STORY, pool: ['sim-1B'], fallback: ['small'] }],
+      discovery: { dns: { servers: [names.address] } },
       admission: { max_queue: 2, queue_timeout_ms: 2_000 },
       circuit_breaker: { open_ms: 1_500 },
       cache: { enabled: true, max_entries: 2 },

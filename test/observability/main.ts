@@ -12,7 +12,7 @@ import { live } from './traffic.ts';
 
 const LIMIT_MS = 170_000;
 /** Empty where gateways share no store, and there alone. */
-const OF_STORE = /headgate_store_up|headgate_discovery_up/;
+const OF_STORE = /headgate_store_up/;
 
 const problems: string[] = [];
 const startedAt = Date.now();

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { inputLine, submit } from '../flow/batch-scene.ts';
 import { until } from '../support/gateway.ts';
 import { strike } from '../support/sim.ts';
-import { asAdmin, FIRST, type House, type HouseGateway, KEYS, SECOND } from './house.ts';
+import { asAdmin, FIRST, type House, type HouseGateway, KEYS, SECOND, STORY } from './house.ts';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -26,7 +26,7 @@ export type Tell = (step: string) => void;
 export async function live(house: House, tell: Tell): Promise<void> {
   tell('calls with keys: streams, the same again, at the same time, too many, wrong ones');
   await callsWithKeys(house.full);
-  tell('engines that fail, reset, break off and hang; a queue that is full; clients that leave');
+  tell('engines that fail, reset, break off and hang; a queue that is full; calls that another model takes; clients that leave');
   await faults(house);
   tell('a batch, while calls go on');
   await batches(house.full);
@@ -98,6 +98,7 @@ async function faults({ front, engines }: House): Promise<void> {
   const model = 'sim-1B';
   const story = { model, stream: true, max_tokens: 200 };
   await Promise.all(Array.from({ length: 10 }, () => chat(front, story)));
+  await Promise.all(Array.from({ length: 10 }, () => chat(front, { ...story, model: STORY })));
   await Promise.all([50, 100, 400].map((ms) => chat(front, story, {}, ms)));
   for (const [fault, count] of [
     ['error-midstream', 2],
