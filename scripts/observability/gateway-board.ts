@@ -244,6 +244,13 @@ export const GATEWAY_BOARD: Board = {
         lines('Answered by another model', 'reqps', 'Model asked for, the one that answered, and why.', [
           rateByAll(['model', 'fallback', 'reason'], 'headgate_fallbacks_total', OF_GATEWAY),
         ]),
+        lines(
+          'Streams whose worker was lost',
+          'reqps',
+          'resumed: another worker went on with it, and its client noticed nothing. Else why not. Empty where models have no resume.',
+          [rateBy('outcome', 'headgate_resumes_total', OF_GATEWAY)],
+          { stacked: true },
+        ),
       ],
     },
     {

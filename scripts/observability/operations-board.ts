@@ -211,5 +211,32 @@ export const OPERATIONS_BOARD: Board = {
         ),
       ],
     },
+    {
+      title: 'Fleet',
+      panels: [
+        lines('Workers, by where they are found', 'short', 'Those of each place that are taken. Empty where all are listed.', [
+          query('{{source}}', `max by (source) (headgate_discovery_workers{${OF_GATEWAY}})`),
+        ]),
+        lines(
+          'Workers that came and went, within an hour',
+          'short',
+          'joined, left, ending (told to end), replaced (another at the same address), at each place.',
+          [hourlyBy(['source', 'change'], 'headgate_discovery_changes_total', OF_GATEWAY)],
+        ),
+        lines(
+          'Gateways that share the workers',
+          'short',
+          'As each of them sees it. They should agree. Empty where a gateway has its workers for itself.',
+          [query('{{instance}}', `max by (instance) (headgate_gateways{${OF_GATEWAY}})`)],
+        ),
+        lines(
+          'Places of each gateway',
+          'short',
+          'Calls that it may have at all workers now: what other gateways have, and what pressure withholds, is not among them.',
+          [query('{{instance}}', `sum by (instance) (headgate_worker_places{${OF_GATEWAY}})`)],
+          { stacked: true },
+        ),
+      ],
+    },
   ],
 };

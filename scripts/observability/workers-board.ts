@@ -3,6 +3,7 @@ import { hourlyBy, lines, quantiles, query, rateBy, stat, states, table } from '
 import { INSTANCE, JOB, MODEL, OF_ENGINE, OF_GATEWAY, OF_MODEL, OF_WORKER, WORKER } from './variables.ts';
 
 const EITHER = { 0: { text: 'no', color: 'red' }, 1: { text: 'yes', color: 'green' } };
+const LENT = { 0: { text: 'no', color: 'green' }, 1: { text: 'yes', color: 'blue' } };
 const BREAKER = { 0: { text: 'closed', color: 'green' }, 1: { text: 'half open', color: 'yellow' }, 2: { text: 'open', color: 'red' } };
 const STAGES = {
   0: { text: 'not started', color: 'red' },
@@ -269,6 +270,12 @@ export const WORKERS_BOARD: Board = {
           'Of one request, over all workers: what a reader sees.',
           quantiles('headgate_output_tokens_per_second', OF_MODEL).slice(0, 1),
         ),
+        states('Lent', 'short', 'Whether each card is lent to another program (headgate lease).', byCard('headgate_gpu_lease'), {
+          words: LENT,
+        }),
+        table('Engines', 'short', 'What runs at each worker, and its version.', [
+          query('', `max by (worker, engine, version) (headgate_worker_info{${OF_WORKER}})`),
+        ]),
         table('How models are served', 'short', 'Profile, precision, quantization, parallelism.', [
           query('', `max by (model, model_size, dtype, quantization, gpu, tp, pp, profile, tuning) (headgate_model_info{${OF_MODEL}})`),
         ]),

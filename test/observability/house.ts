@@ -99,6 +99,9 @@ export async function buildHouse(folder: string): Promise<House> {
       ],
       models: [{ id: STORY, pool: ['sim-1B'], fallback: ['small'] }],
       discovery: { dns: { servers: [names.address] } },
+      resume: { enabled: true },
+      // The other is not there.
+      state: { gateways: 2 },
       admission: { max_queue: 2, queue_timeout_ms: 2_000 },
       circuit_breaker: { open_ms: 1_500 },
       cache: { enabled: true, max_entries: 2 },

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { inputLine, submit } from '../flow/batch-scene.ts';
+import { AS_ADMIN } from '../support/admin.ts';
 import { until } from '../support/gateway.ts';
 import { strike } from '../support/sim.ts';
 import { asAdmin, FIRST, type House, type HouseGateway, KEYS, SECOND, STORY } from './house.ts';
@@ -32,6 +33,8 @@ export async function live(house: House, tell: Tell): Promise<void> {
   await batches(house.full);
   tell('an engine that is killed, one short of memory, a change of the model');
   await livesOfEngines(house.full);
+  tell('a card that is lent out for a moment');
+  await lendCard(house.full);
   tell('a collector that refuses, and one that takes some of what it is sent');
   await troubleWithTraces(house);
   tell('settings that are refused');
@@ -114,6 +117,22 @@ async function faults({ front, engines }: House): Promise<void> {
   // More than are kept.
   for (const seed of [1, 2, 3, 4]) await chat(front, { model, max_tokens: 5, seed, temperature: 0 });
   for (let i = 0; i < 6; i++) await chat(front, { model, max_tokens: 5 });
+}
+
+async function lendCard(gateway: HouseGateway): Promise<void> {
+  const headers = { ...AS_ADMIN, ...JSON_TYPE };
+  const lease = { gpu: 0, minutes: 1, holder: 'the test house' };
+  const ask = async (method: string, path: string, body: object | null): Promise<Response> =>
+    fetch(`${gateway.url}${path}`, { method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(20_000) });
+  await until(async () => (await ask('POST', '/admin/gpu/lease', lease)).status === 200, 'the card is lent', 20_000);
+  // Prometheus reads it.
+  await pause(3_000);
+  await ask('DELETE', '/admin/gpu/lease?gpu=0', null);
+  await until(
+    async () => (await chat(gateway, { model: FIRST, max_tokens: 2 }, { authorization: `Bearer ${KEYS.app}` })) === 200,
+    'its worker is back',
+    40_000,
+  );
 }
 
 async function troubleWithTraces({ full, collector }: House): Promise<void> {
