@@ -1239,4 +1239,5 @@ export const LONG_FILES: Readonly<Record<string, string>> = {
   'gateway/telemetry/metrics/table.ts': 'data',
   'supervisor/flags/flag-table.ts': 'data',
   'scripts/commands/table.ts': 'data',
+  'scripts/observability/gateway-board.ts': 'data',
 };
