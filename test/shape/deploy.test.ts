@@ -119,13 +119,18 @@ describe('the chart', () => {
     return documents.map((each) => parse(each) as Manifest);
   };
   withHelm('helm makes of it manifests that are right, whatever the values say', { timeout: 60_000 }, () => {
-    const settings =
-      '{server: {host: 0.0.0.0, probe_port: 8081}, auth: {keys_file: /etc/headgate/keys/keys.yaml}, workers: [{url: http://a}]}';
+    const settings = (worker: string): string =>
+      `settings={server: {host: 0.0.0.0, probe_port: 8081}, auth: {keys_file: /etc/headgate/keys/keys.yaml}, workers: [{${worker}}]}`;
     const made = {
       card: template(),
       gateway: template('--set', 'shape=gateway,serviceMonitor=true'),
+      // In front of servers that are there already.
+      discovery: [
+        ...template('--set', 'shape=gateway,discovery=true', '--set-literal', settings('kubernetes: {service: vllm-l4, port: http}')),
+        ...rendered['fleet-mixed']!.filter(({ kind, metadata }) => metadata.name === 'vllm-l4' && /^(?:Service|Deployment)$/.test(kind)),
+      ],
       rules: template('--set', 'rules=true,runbooks=https://wiki.example/headgate/'),
-      settings: template('--set', 'shape=gateway', '--set-literal', `settings=${settings}`),
+      settings: template('--set', 'shape=gateway', '--set-literal', settings('url: http://a')),
       l4: template('--set', 'gpu.profile=l4,gpu.products={NVIDIA-L4},image=registry/headgate-vllm:0.1.0,storage=90Gi,replicas=2'),
     };
     for (const found of Object.values(mistyped(made))) expect(found).toEqual([]);
@@ -140,10 +145,17 @@ describe('the chart', () => {
   });
   withHelm('helm makes of a base what kustomize makes of it, but for what says whose it is', { timeout: 60_000 }, () => {
     const byName = (all: readonly Manifest[]) => Object.fromEntries(all.map((each) => [`${each.kind}/${each.metadata.name}`, each]));
-    for (const shape of ['card', 'gateway']) {
-      const theirs = structuredClone(template('--set', `shape=${shape}`));
-      for (const { kind, metadata, spec } of theirs) {
+    const base = (shape: string): Manifest[] => render(join(DEPLOY, 'kubernetes/bases', shape));
+    const sides: readonly (readonly [string, Manifest[]])[] = [
+      ['shape=card', base('card')],
+      ['shape=gateway', base('gateway')],
+      ['shape=gateway,discovery=true', render(join(DEPLOY, 'kubernetes/components/discovery'), base('gateway'))],
+    ];
+    for (const [set, ours] of sides) {
+      const theirs = structuredClone(template('--set', set));
+      for (const { kind, metadata, spec, subjects = [] } of theirs) {
         delete metadata.namespace;
+        for (const subject of subjects) delete subject.namespace;
         for (const label of ['app.kubernetes.io/managed-by', 'helm.sh/chart']) delete metadata.labels![label];
         if (Object.keys(metadata.labels!).length === 0) delete (metadata as { labels?: unknown }).labels;
         if (kind !== 'Deployment' && kind !== 'StatefulSet') continue;
@@ -153,10 +165,13 @@ describe('the chart', () => {
         const [container] = inPod.containers;
         container.env = container.env.filter(({ name }: { name: string }) => name !== 'HEADGATE_SUPERVISOR__PROFILE');
       }
-      expect(byName(theirs)).toEqual(byName(render(join(DEPLOY, 'kubernetes/bases', shape))));
+      expect(byName(theirs), set).toEqual(byName(ours));
     }
   });
-  withHelm('helm refuses a value that is none', () => expect(() => template('--set', 'shap=card')).toThrow(/\bshap\b.* not allowed/));
+  withHelm('helm refuses a value that is none, and discovery where workers are the card’s own', () => {
+    expect(() => template('--set', 'shap=card')).toThrow(/\bshap\b.* not allowed/);
+    expect(() => template('--set', 'discovery=true')).toThrow(/workers are found by a gateway alone \(shape: gateway\)/);
+  });
 });
 
 describe('compose', () => {

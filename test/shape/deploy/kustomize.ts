@@ -11,6 +11,7 @@ export interface Manifest {
   // What it holds depends on its kind; typed.ts holds it against Kubernetes' own types.
   spec: any;
   readonly data?: Record<string, string>;
+  readonly subjects?: { kind: string; name: string; namespace?: string }[];
 }
 
 /** What our kustomizations use; whatever else they held would be left out here, and is refused. */
