@@ -67,6 +67,8 @@ export class Fleet {
   #roundAt = -Infinity;
   #isAsking = false;
   #told: number | null = null;
+  /** The store has been asked once, where there is one. */
+  #hasAsked = false;
   /** What another process has got that spoke for this gateway before. */
   readonly #followed = new Map<string, number>();
   /** The number of the question asked last, and of those that have been answered. */
@@ -108,7 +110,7 @@ export class Fleet {
   /** How many gateways share workers, this one included. */
   get gateways(): number {
     if (!this.#speaks && this.#told !== null) return this.#told;
-    return this.#heardOf() ?? this.#guess();
+    return this.#heardOf((places, now) => places.gatewaysTold(now)) ?? this.#guess();
   }
 
   /** Some of it may be another's and unused. */
@@ -217,6 +219,7 @@ export class Fleet {
     this.#setMost();
     const answers = store.isUp && sayings.length > 0 ? await store.settle(sayings) : null;
     this.#isAsking = false;
+    this.#hasAsked = true;
     for (const [i, places] of all.entries()) {
       const answer = answers?.[i];
       if (answer) places.heard(answer, clock.now());
@@ -253,7 +256,7 @@ export class Fleet {
     if (isOther || gateways !== this.#told)
       kin?.tell({ gateways, workers: [...this.#workers].map(([id, { held }]) => [id, this.most(id), held]) });
     if (isMore) this.#tell();
-    if (gateways === this.#told) return;
+    if (gateways === this.#told || (this.#store !== null && !this.#hasAsked)) return;
     onGateways(gateways, this.#told);
     this.#told = gateways;
   }
@@ -270,14 +273,15 @@ export class Fleet {
 
   #guess(): number {
     const set = this.#options.gateways();
-    return set === 'auto' ? (this.#heardOf() ?? UNHEARD_OF) : set;
+    return set === 'auto' ? (this.#heardOf((places, now) => places.gateways(now)) ?? UNHEARD_OF) : set;
   }
 
-  #heardOf(): number | null {
+  /** What is said most of gateways at any worker. */
+  #heardOf(of: (places: WorkerPlaces, now: number) => number | null): number | null {
     const now = this.#options.clock.now();
     let most: number | null = null;
     for (const places of this.#workers.values()) {
-      const heard = places.gateways(now);
+      const heard = of(places, now);
       if (heard !== null) most = Math.max(most ?? 0, heard);
     }
     return most;

@@ -44,6 +44,8 @@ export class WorkerPlaces {
   /** When another gateway was heard of last, and how many there were then. */
   #severalAt = -Infinity;
   #several = 1;
+  /** When the store was heard last. */
+  #heardAt = -Infinity;
 
   constructor(options: WorkerPlacesOptions) {
     this.#options = options;
@@ -74,10 +76,15 @@ export class WorkerPlaces {
     return this.#isMet && this.#portion.isScarce;
   }
 
-  /** How many gateways share it, this one included, as far as was heard lately; null: nobody has said. */
+  /** How many gateways share it, this one included, as far as was heard lately; null: nobody has said, and there may be another. */
   gateways(now: number): number | null {
     if (this.#isMet) return this.#others.length + 1;
     return now - this.#severalAt < REMEMBERED_MS ? this.#several : null;
+  }
+
+  /** The same as it is told to operators: one that was alone when the store was heard last is no other while that does not answer. */
+  gatewaysTold(now: number): number | null {
+    return this.gateways(now) ?? (now - this.#heardAt < REMEMBERED_MS ? 1 : null);
   }
 
   needs(need: Need): void {
@@ -111,6 +118,7 @@ export class WorkerPlaces {
 
   heard({ granted, standings }: Answer, now: number): void {
     this.#held += granted;
+    this.#heardAt = now;
     const before = this.#others;
     this.#others = standings.filter(({ id, isGone }) => id !== this.#options.id && !isGone);
     const gone = standings.filter(({ isGone }) => isGone);

@@ -76,6 +76,18 @@ describe('a gateway with a store', () => {
     expect(counts.at(-1)).toBe(1);
   });
 
+  test('is no other for operators while the store does not answer', async () => {
+    const clock = createFakeClock();
+    const store = new MemoryStore();
+    const { fleet, counts } = await gateway(clock, 'a', store);
+    for (const isUp of [false, true, false]) {
+      store.isUp = isUp;
+      await clock.advance(1_000);
+    }
+    expect(fleet.gateways).toBe(1);
+    expect(counts).toEqual([1]);
+  });
+
   test('leaves what it does not need to one that comes, and gets it back when that has gone', async () => {
     const clock = createFakeClock();
     const store = new MemoryStore();
