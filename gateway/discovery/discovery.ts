@@ -10,6 +10,7 @@ import { type Place, placeOf, samePlace, sourceName, type WorkerEntry } from './
 import { changesBetween } from './changes.ts';
 import { merge } from './merge.ts';
 import { openSource } from './open-source.ts';
+import { takeForerunner } from './forerunner.ts';
 
 export interface DiscoveryOptions {
   readonly clock: Clock;
@@ -120,11 +121,13 @@ export function startDiscovery(options: DiscoveryOptions): Discovery {
     const stays = isDeepStrictEqual(means, opened);
     opened = structuredClone(means);
     const before = watched;
+    const left = before.filter((each) => !places.some((place) => samePlace(each.place, place)));
     watched = places.map((place) => {
       const known = before.find((each) => samePlace(each.place, place));
       if (known && stays) return known;
+      const found = (known ?? takeForerunner(place, left))?.found ?? NOTHING;
       const of: Watched = {
-        ...{ place, name: sourceName(place), found: known?.found ?? NOTHING, isUp: null, message: null },
+        ...{ place, name: sourceName(place), found, isUp: null, message: null },
         source: { close: () => undefined },
       };
       of.source = openSource(place, { ...options, listener: listenerOf(of), api: kubernetes, means: () => settings().discovery });

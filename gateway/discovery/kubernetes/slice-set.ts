@@ -11,20 +11,16 @@ export class SliceSet {
     return this.#slices.values();
   }
 
-  /** Whoever is not in the list is gone, whether or not anybody said so. */
+  /** Whoever is not in the list is gone, whether or not anybody said so. @throws ApiTrouble where an item is no slice; the set stays */
   replace(items: readonly unknown[]): void {
+    const slices = items.flatMap((item) => readSlice(item) ?? []);
     this.#deleted.clear();
-    this.#slices = new Map();
-    for (const item of items) {
-      const slice = readSlice(item);
-      if (slice) this.#slices.set(slice.name, slice);
-    }
+    this.#slices = new Map(slices.map((slice) => [slice.name, slice]));
   }
 
-  /** Takes an event of the watch. One that is older than what is known already changes nothing. */
+  /** Takes an event of the watch. One that is older than what is known already changes nothing. @throws ApiTrouble where it is of no slice */
   apply(type: 'ADDED' | 'MODIFIED' | 'DELETED', object: unknown): void {
     const name = nameOf(object);
-    if (name === null) return;
     const version = versionOf(isObject(object) && isObject(object['metadata']) ? object['metadata']['resourceVersion'] : null);
     const known = this.#slices.get(name)?.version ?? this.#deleted.get(name) ?? null;
     if (known !== null && version !== null && version < known) return;

@@ -6,7 +6,7 @@ import type { Random } from '../../core/random.ts';
 import type { ApiAnswer, ApiLink, KubernetesApi } from './api.ts';
 import { linesOf } from './lines.ts';
 import { SliceSet } from './slice-set.ts';
-import { ApiTrouble, troubleOfStatus } from './trouble.ts';
+import { ApiTrouble, garbage, troubleOfStatus } from './trouble.ts';
 import { workersOf } from './workers-of.ts';
 
 export interface SliceWatchOptions {
@@ -89,7 +89,7 @@ export class SliceWatch implements FindingSource {
     this.#link?.close();
     this.#link = null;
     if (this.#closed) return;
-    const lasted = watchedSince !== null && clock.now() - watchedSince >= GOOD_MS;
+    const lasted = watchedSince !== null && clock.now() - watchedSince >= Math.min(GOOD_MS, this.#options.idleMs());
     this.#short = lasted ? 0 : this.#short + 1;
     if (trouble) {
       this.#failed += 1;
@@ -201,10 +201,6 @@ function parse(text: string): unknown {
   } catch (error) {
     throw new ApiTrouble('is not told: what answers at the API server is no JSON', { cause: error });
   }
-}
-
-function garbage(expected: string): ApiTrouble {
-  return new ApiTrouble(`is not told: what the API server answers is not ${expected}`);
 }
 
 /** An event that says that the watch has ended, with a Status: 410 where the version is too old. */

@@ -1,4 +1,5 @@
 import { isObject } from '../../core/json/json.ts';
+import { garbage } from './trouble.ts';
 
 /** What an EndpointSlice (discovery.k8s.io/v1) says of where pods are. */
 export interface Slice {
@@ -27,26 +28,29 @@ export interface SliceEndpoint {
 /** Kubernetes makes them of a hundred, and lets nobody make any of more. */
 const MOST_ENDPOINTS = 1_000;
 
-/** Reads an EndpointSlice as the API server sends it; null for what is none, and for one of host names (FQDN), which no pod has. */
+/**
+ * Reads an EndpointSlice as the API server sends it; null for one of host names (FQDN), which no pod has.
+ * @throws ApiTrouble for what is none: whoever says such a thing is not believed that pods are gone
+ */
 export function readSlice(said: unknown): Slice | null {
-  if (!isObject(said)) return null;
-  const metadata = said['metadata'];
-  if (!isObject(metadata) || typeof metadata['name'] !== 'string') return null;
-  const family = said['addressType'] === 'IPv4' ? 4 : said['addressType'] === 'IPv6' ? 6 : null;
-  if (family === null) return null;
+  const name = nameOf(said);
+  const { addressType, metadata, ports, endpoints } = said as Readonly<Record<string, unknown>>;
+  if (addressType === 'FQDN') return null;
+  if (addressType !== 'IPv4' && addressType !== 'IPv6') throw garbage('an EndpointSlice');
   return {
-    name: metadata['name'],
-    version: versionOf(metadata['resourceVersion']),
-    family,
-    ports: listOf(said['ports']).flatMap(readPort),
-    endpoints: listOf(said['endpoints']).slice(0, MOST_ENDPOINTS).flatMap(readEndpoint),
+    name,
+    version: versionOf((metadata as Readonly<Record<string, unknown>>)['resourceVersion']),
+    family: addressType === 'IPv4' ? 4 : 6,
+    ports: listOf(ports).flatMap(readPort),
+    endpoints: listOf(endpoints).slice(0, MOST_ENDPOINTS).flatMap(readEndpoint),
   };
 }
 
-/** The name of what an event is about, whatever else is wrong with it. */
-export function nameOf(said: unknown): string | null {
+/** The name of what an event is about, whatever else is wrong with it. @throws ApiTrouble where it has none */
+export function nameOf(said: unknown): string {
   const metadata = isObject(said) ? said['metadata'] : null;
-  return isObject(metadata) && typeof metadata['name'] === 'string' ? metadata['name'] : null;
+  if (!isObject(metadata) || typeof metadata['name'] !== 'string') throw garbage('an EndpointSlice');
+  return metadata['name'];
 }
 
 export function versionOf(text: unknown): bigint | null {
@@ -55,11 +59,13 @@ export function versionOf(text: unknown): bigint | null {
 
 /** Go writes an empty list as null, or not at all. */
 function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
+  if (value === null || value === undefined) return [];
+  if (!Array.isArray(value)) throw garbage('an EndpointSlice');
+  return value;
 }
 
 function readPort(said: unknown): SlicePort[] {
-  if (!isObject(said)) return [];
+  if (!isObject(said)) throw garbage('an EndpointSlice');
   const { name, port, protocol } = said;
   if (protocol !== undefined && protocol !== null && protocol !== 'TCP') return [];
   if (typeof port !== 'number' || !Number.isInteger(port) || port < 1 || port > 65_535) return [];
@@ -68,7 +74,7 @@ function readPort(said: unknown): SlicePort[] {
 
 /** One without an address is no endpoint: a pod that was evicted has none left. */
 function readEndpoint(said: unknown): SliceEndpoint[] {
-  if (!isObject(said)) return [];
+  if (!isObject(said)) throw garbage('an EndpointSlice');
   const [address] = listOf(said['addresses']);
   if (typeof address !== 'string' || address === '') return [];
   const conditions = isObject(said['conditions']) ? said['conditions'] : {};

@@ -16,6 +16,11 @@ export class ApiTrouble extends Error {
   }
 }
 
+/** It answers, and not with what was asked for. */
+export function garbage(expected: string): ApiTrouble {
+  return new ApiTrouble(`is not told: what the API server answers is not ${expected}`);
+}
+
 /** What is wrong when the API server answers with another status than 200. `verb`: list or watch. */
 export function troubleOfStatus(status: number, verb: string, retryAfter: string | null): ApiTrouble {
   const seconds = retryAfter !== null && /^\d{1,5}$/.test(retryAfter) ? Number(retryAfter) : null;
@@ -31,9 +36,12 @@ export function troubleOfStatus(status: number, verb: string, retryAfter: string
     });
   }
   if (status === 404) {
-    return new ApiTrouble('cannot be found: the server knows no discovery.k8s.io/v1; is discovery.kubernetes.api the API server?', {
-      isLasting: true,
-    });
+    return new ApiTrouble(
+      'cannot be found: the server knows no discovery.k8s.io/v1; check that discovery.kubernetes.api is the API server',
+      {
+        isLasting: true,
+      },
+    );
   }
   if (status === 429) return new ApiTrouble('is not told: the API server asks to be left alone for a while (429)', { retryAfterMs });
   if (status === 410) return new ApiTrouble('was read too long ago: the API server has forgotten that version (410)');

@@ -106,6 +106,27 @@ test('new settings leave the watches of places alone that are as they were, and 
   expect(server.asked).toHaveLength(asked);
 });
 
+test('an entry that is changed, or exchanged for another, drops nobody before the new one has answered', async () => {
+  put('vllm', '10.0.0.1');
+  put('other', '10.0.1.1');
+  const { set, lists, discovery: found } = scene([KUBERNETES, { kubernetes: { service: 'other' } }]);
+  await lists('10.0.0.1', '10.0.1.1');
+  const urls = (): string[] => found.listings().map(({ url }) => url);
+  const all = ['http://10.0.0.1:8000', 'http://10.0.1.1:8000'];
+  await server.down();
+  // The server is away, and what it said stands for whoever asks for the same in other words, one after another.
+  set([{ kubernetes: { service: 'vllm', port: 'http' } }, { kubernetes: { service: 'other' } }]);
+  expect(urls()).toEqual(all);
+  set([{ kubernetes: { selector: 'kubernetes.io/service-name=vllm' } }, { kubernetes: { service: 'other' } }]);
+  expect(urls()).toEqual(all);
+  // The nearest stands in, and a place that is not named any more has no heir.
+  set([{ kubernetes: { service: 'other', port: 8000 } }]);
+  expect(urls()).toEqual(['http://10.0.1.1:8000']);
+  put('other', '10.0.1.2');
+  await server.up();
+  await lists('10.0.1.2');
+});
+
 test('each change of a source is told once', async () => {
   put('vllm', '10.0.0.1');
   const { events, lists, discovery: found } = scene([KUBERNETES]);

@@ -105,6 +105,7 @@ describe('whatever ends a watch, what was missed meanwhile is found by listing a
     ['what is no JSON', () => server.say('<html>502 Bad Gateway</html>\n')],
     ['an event of an unknown kind', () => server.say('{"type":"PARTY","object":{}}\n')],
     ['a line that never ends', () => server.say('x'.repeat(4_400_000))],
+    ['an event of no slice', () => server.say('{"type":"MODIFIED","object":{"metadata":{"name":"one"}}}\n')],
   ])('%s', async (_what, end) => {
     cluster.put('one', { pods: [pod(1)] });
     watch = watching(server);
@@ -134,6 +135,26 @@ describe('whatever ends a watch, what was missed meanwhile is found by listing a
     await server.up();
     await watch.shows(B);
     await until(() => watch.states.at(-1) === 'up', 'up again');
+  });
+
+  test('a list of what is no slice drops nobody', async () => {
+    cluster.put('one', { pods: [pod(1)] });
+    watch = watching(server);
+    await watch.shows(A);
+    await watched();
+    const items = [null, 5, {}, 'x'];
+    const body = JSON.stringify({
+      kind: 'EndpointSliceList',
+      apiVersion: 'discovery.k8s.io/v1',
+      metadata: { resourceVersion: '1' },
+      items,
+    });
+    for (let times = 0; times < 3; times += 1) server.faults.next.push({ verb: 'list', status: 200, body });
+    server.end('cut');
+    await watch.isTold(/is not an EndpointSlice/);
+    expect(watch.found()).toEqual([A]);
+    await until(() => watch.states.at(-1) === 'up', 'up again');
+    expect(watch.found()).toEqual([A]);
   });
 
   test('a connection that is dead without a word is given up', async () => {
@@ -229,7 +250,7 @@ describe('what is wrong is told', () => {
   test('somebody else who answers there', async () => {
     server.faults.next.push({ verb: 'list', status: 404 });
     watch = watching(server);
-    await watch.isTold(/is discovery.kubernetes.api the API server/);
+    await watch.isTold(/check that discovery.kubernetes.api is the API server/);
   });
 
   test('an end of the watch every few minutes is nothing to tell', async () => {

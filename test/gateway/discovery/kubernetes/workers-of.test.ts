@@ -44,7 +44,7 @@ describe('which endpoints are workers', () => {
   });
 
   test('one whose address was taken away is none', () => {
-    const said = { metadata: { name: 's' }, addressType: 'IPv4', ports: [{ port: 8000 }], endpoints: [{ addresses: [] }, {}, null, 7] };
+    const said = { metadata: { name: 's' }, addressType: 'IPv4', ports: [{ port: 8000 }], endpoints: [{ addresses: [] }, {}] };
     expect(shown([readSlice(said)!])).toEqual([]);
   });
 
@@ -144,12 +144,22 @@ describe('the port', () => {
   });
 });
 
-test.each([null, 7, 'text', [], {}, { metadata: {} }, { metadata: { name: 's' } }, { metadata: { name: 's' }, addressType: 'FQDN' }])(
-  '%j is no slice',
-  (said) => {
-    expect(readSlice(said)).toBeNull();
-  },
-);
+const NAMED = { metadata: { name: 's' }, addressType: 'IPv4' };
+test.each([
+  ...[null, 7, 'text', [], {}, { metadata: {} }, { metadata: { name: 's' } }],
+  ...[
+    { ...NAMED, endpoints: {} },
+    { ...NAMED, endpoints: [null] },
+    { ...NAMED, endpoints: [{ addresses: 7 }] },
+    { ...NAMED, ports: [7] },
+  ],
+])('%j is no slice, and whoever says so is not believed', (said) => {
+  expect(() => readSlice(said)).toThrow('not an EndpointSlice');
+});
+
+test('a slice of host names is of no pods', () => {
+  expect(readSlice({ metadata: { name: 's' }, addressType: 'FQDN' })).toBeNull();
+});
 
 test('a slice of null, as Go writes what is empty, has nobody', () => {
   expect(readSlice({ metadata: { name: 's' }, addressType: 'IPv4', endpoints: null, ports: null })).toMatchObject({
