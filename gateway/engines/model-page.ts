@@ -8,6 +8,8 @@ export interface ModelPage {
   readonly kind: EngineKind | null;
   /** Who its models are owned by, as it says. */
   readonly owners: readonly string[];
+  /** It is a Headgate's own page, whatever serves the models behind it. */
+  readonly isGateway: boolean;
 }
 
 export type { EngineKind };
@@ -32,7 +34,8 @@ export function readModelPage(page: string): ModelPage | null {
   const cards = data.filter(isObject).filter(({ id }) => typeof id === 'string' && id !== '');
   const owners = [...new Set(cards.flatMap(({ owned_by: owner }) => (typeof owner === 'string' && owner !== '' ? [owner] : [])))];
   const kind = owners.length === 1 ? (OWNERS[owners[0]!] ?? null) : null;
-  return { models: cards.slice(0, MOST_MODELS).map(modelOf), kind, owners };
+  const isGateway = cards.some((card) => isObject(card['headgate']));
+  return { models: cards.slice(0, MOST_MODELS).map(modelOf), kind, owners, isGateway };
 }
 
 function modelOf(card: Record<string, unknown>): ServedModel {

@@ -26,6 +26,18 @@ export function wrongEngine(told: EngineAdapter, own: EngineAdapter, isServedSo:
   };
 }
 
+export const IS_GATEWAY = 'is a Headgate itself, and no engine';
+
+/** It is a gateway as this one is. Two that have each other as workers would hand a call round without end. */
+export function gatewayBehind(): Amiss {
+  return {
+    class: 'wrong_engine',
+    message: IS_GATEWAY,
+    advice:
+      'List its workers instead of it. Where gateways in front of gateways are meant, write engine: openai for it; none of them may have this one as a worker.',
+  };
+}
+
 const MOST_NAMES = 5;
 
 /** Models that it is listed with and does not name; null: it names all of them. */

@@ -184,7 +184,8 @@ export class ListedWorker {
     const { version } = this;
     const { models, engine = 'auto' } = listing;
     const found = this.#isKnown ? (this.view.engine ?? 'vllm') : null;
-    const finding = await lookAt(this.#options.get, { models, engine, found, version, ready, tellsPause: this.#tellsPause });
+    const { isFound } = this;
+    const finding = await lookAt(this.#options.get, { models, engine, found, isFound, version, ready, tellsPause: this.#tellsPause });
     this.#looking = false;
     if (this.#closed) return;
     // The list was reloaded meanwhile: the finding answers a question that is no longer asked.

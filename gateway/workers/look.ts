@@ -8,7 +8,7 @@ import { type Sight, sightOfFailure } from '../vllm/sight.ts';
 import { type Unreached, whyUnreached } from '../vllm/unreached.ts';
 import { engineOf } from '../vllm/version.ts';
 import { troubleOf } from './listed-failure.ts';
-import { type Amiss, wrongEngine, wrongModels } from './listed-amiss.ts';
+import { type Amiss, gatewayBehind, IS_GATEWAY, wrongEngine, wrongModels } from './listed-amiss.ts';
 
 /** WorkerTransport.get. */
 export type GetPage = (path: string, timeoutMs: number) => Promise<{ status: number; body: string }>;
@@ -51,6 +51,8 @@ export interface Known {
   readonly engine: EngineKind | 'auto';
   /** What it was found to be when it was last seen well; null: it has yet to be found out. */
   readonly found: string | null;
+  /** A place where workers are looked for has named it, and nobody by its url. */
+  readonly isFound: boolean;
   readonly version: string | null;
   /** Its metrics are read anyway. */
   readonly ready: boolean;
@@ -71,8 +73,11 @@ export async function lookAt(get: GetPage, known: Known): Promise<Finding> {
   if (list?.kind === 'unwell') return list;
   const own = list?.status === 200 ? readModelPage(list.page) : null;
   const told = known.engine === 'auto' ? null : known.engine;
+  const isGateway = told === null && own?.isGateway === true;
+  if (isGateway && known.isFound) return unwell('answered', IS_GATEWAY);
   const kind = told ?? kindNamed(known.found) ?? (await kindOf(get, own));
   const finding = await lookBy(ADAPTERS[kind], get, known, list);
+  if (isGateway && finding.kind === 'well') return { ...finding, amiss: gatewayBehind() };
   // Whatever a service runs behind its API is its own business.
   const named = told === null || told === 'openai' ? null : (own?.kind ?? null);
   if (finding.kind === 'well' && named !== null && named !== told) {
@@ -144,7 +149,7 @@ async function askModels(get: GetPage, answer: Asked | null): Promise<ModelPage 
   const list = answer ?? (await ask(get, MODELS, TIMEOUT_MS));
   if (list.kind === 'unwell') return list;
   if (list.status !== 200) return unwell(list.status === 503 ? 'dead' : 'answered', `answers ${MODELS} with status ${list.status}`);
-  return readModelPage(list.page) ?? { models: [], kind: null, owners: [] };
+  return readModelPage(list.page) ?? { models: [], kind: null, owners: [], isGateway: false };
 }
 
 async function ask(get: GetPage, path: string, timeoutMs: number): Promise<Asked> {

@@ -282,6 +282,19 @@ describe('workers of several kinds', () => {
     ]);
   });
 
+  test('a gateway that is listed as a worker is told of, unless it is meant', async () => {
+    await using llama = await startStub(llamaShapes());
+    await using behind = await startTestGateway([llama.url]);
+    await behind.gateway.firstReady;
+    for (const engine of ['auto', 'openai'] as const) {
+      await using front = await startTestGateway([], { workers: [{ url: behind.url, engine }] });
+      await front.gateway.firstReady;
+      const failure = { class: 'wrong_engine', message: expect.stringContaining('is a Headgate itself') };
+      expect(front.gateway.status().workers[0]!.last_failure).toEqual(engine === 'auto' ? expect.objectContaining(failure) : null);
+      expect((await ask(front.url, chat())).status).toBe(200);
+    }
+  });
+
   test('models that a worker is listed with and does not name are told of', async () => {
     await using service = await startStub(openaiShapes());
     await using gateway = await startTestGateway([], { workers: [{ url: service.url, engine: 'openai', models: ['m', 'absent'] }] });

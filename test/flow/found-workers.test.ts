@@ -87,6 +87,22 @@ test('pods of a service are workers: asked for their models, called, shown, coun
   expect(gateway.log.filter(({ event }) => event === 'source.change')).toHaveLength(2);
 });
 
+test('a gateway that is found is no worker, though it answers as one', async () => {
+  const worker = await fake();
+  const other = await startTestGateway([worker.url]);
+  open.push(other);
+  await other.gateway.firstReady;
+  put(worker);
+  const port = Number(new URL(other.url).port);
+  cluster.put('gateways', { ports: [{ name: 'http', port }], pods: [{ uid: 'g', address: '127.0.0.1', ready: true }] });
+  const gateway = await gatewayWith();
+  const found = () => gateway.gateway.status().workers.find((each) => each.port === port);
+  await until(() => found()?.last_failure !== undefined && found()!.last_failure !== null, 'what it is');
+  expect(found()).toMatchObject({ state: 'starting', last_failure: { message: expect.stringContaining('is a Headgate itself') } });
+  await gateway.gateway.firstReady;
+  expect((await ask(gateway.url, chat())).status).toBe(200);
+});
+
 test('one that is deleted while the watch is down, and whose end is told to nobody, is not asked any more', async () => {
   const [a, b] = [await fake(), await fake()];
   put(a);

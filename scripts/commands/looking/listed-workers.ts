@@ -30,7 +30,7 @@ export function lookAtListed({ workers, timeouts }: Settings, clock: Clock): Pro
       const transport = createTransport({ url: origin, apiPath, apiKey, clock, connectMs: () => timeouts.connect_ms });
       try {
         const get = transport.get.bind(transport);
-        const finding = await lookAt(get, { models, engine, found: null, version: null, ready: false, tellsPause: true });
+        const finding = await lookAt(get, { models, engine, found: null, isFound: false, version: null, ready: false, tellsPause: true });
         return finding.kind === 'well' ? await wellReport(url, finding, get, clock) : unwellReport(url, finding, clock);
       } finally {
         await transport.close();
