@@ -18,6 +18,12 @@ function changed(change: (manifests: any[]) => void, overlay: keyof typeof rende
 const gateway = (all: any[]): any => all.find(({ kind }) => kind === 'Deployment').spec.template.spec;
 const of = (all: any[], kind: string): any => all.find((each) => each.kind === kind).spec;
 const engine = (all: any[]): any => of(all, 'StatefulSet').template.spec.containers[0];
+/** Puts something else into the text of the gateway's settings. */
+function settings(all: any[], from: string, to: string): void {
+  const { data } = all.find(({ kind }) => kind === 'ConfigMap');
+  expect(data['headgate.yaml']).toContain(from);
+  data['headgate.yaml'] = data['headgate.yaml'].replace(from, to);
+}
 const perPod = (name: string): object => ({
   type: 'Pods',
   pods: { metric: { name }, target: { type: 'AverageValue', averageValue: '8' } },
@@ -81,6 +87,16 @@ test.each<[string, (manifests: any[]) => void, string]>([
     (all) => (of(all, 'ScaledObject').triggers[0].metadata.query = 'sum(headgate_queue_depth{klass="batch"})'),
     'headgate_queue_depth has no label klass',
   ],
+  [
+    'more places than the engine has',
+    (all) => settings(all, 'vllm-2.vllm:8000\n    max_num_seqs: 64', 'vllm-2.vllm:8000'),
+    'sends http://vllm-2.vllm:8000 256 calls at once, StatefulSet/vllm has --max-num-seqs=64',
+  ],
+  [
+    'an engine that does not say how many it runs',
+    (all) => (engine(all).args = engine(all).args.filter((arg: string) => !arg.startsWith('--max-num-seqs'))),
+    'StatefulSet/vllm has --max-num-seqs=NaN',
+  ],
   ['metrics at another path', (all) => (of(all, 'ServiceMonitor').endpoints[0].path = '/stats'), 'asks for /stats, not /metrics'],
   ['a metric that is none', (all) => (of(all, 'ScaledObject').triggers[0].metadata.query = 'headgate_depth'), 'no metric headgate_depth'],
 ])('finds %s', (_, change, message) => expect(findings(changed(change)).join('\n')).toContain(message));
@@ -109,17 +125,19 @@ test.each<[string, (manifests: any[]) => void, string]>([
   ],
   [
     'pods that the gateway does not look for',
-    (all) => {
-      const settings = all.find(({ kind }) => kind === 'ConfigMap');
-      settings.data['headgate.yaml'] = settings.data['headgate.yaml'].replace('service: vllm-t4', 'service: vllm-l5');
-    },
+    (all) => settings(all, 'service: vllm-t4', 'service: vllm-l5'),
     'the gateway does not look for the pods of vllm-t4',
+  ],
+  [
+    'more places than the engine has',
+    (all) => settings(all, 'max_num_seqs: 16', 'max_num_seqs: 64'),
+    'sends vllm-t4 64 calls at once, Deployment/vllm-t4 has --max-num-seqs=16',
   ],
 ])('finds %s where workers are found', (_, change, message) => expect(findings(changed(change, 'mixed')).join('\n')).toContain(message));
 
 test('finds rights, and a token, of a gateway that looks for nobody', () => {
-  const settings = (all: any[]): any => all.find(({ kind }) => kind === 'ConfigMap');
-  const idle = changed((all) => (settings(all).data = settings(rendered.fleet as any[]).data), 'mixed');
+  const map = (all: any[]): any => all.find(({ kind }) => kind === 'ConfigMap');
+  const idle = changed((all) => (map(all).data = map(rendered.fleet as any[]).data), 'mixed');
   expect(findings(idle).join('\n')).toContain('has rights in the cluster and looks for nobody');
   expect(findings(idle).join('\n')).toContain('has a token for the cluster that it does not need');
 });

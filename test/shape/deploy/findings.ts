@@ -1,5 +1,7 @@
+import { numberOf } from './containers.ts';
 import type { Manifest } from './kustomize.ts';
 import { ofDisruptions, ofScaling } from './numbers.ts';
+import { ofPlaces } from './places.ts';
 import { settingsOf } from './pod-settings.ts';
 import { ofDiscovery } from './rights.ts';
 
@@ -44,6 +46,7 @@ function* ofPod(owner: Manifest, manifests: readonly Manifest[]): Generator<stri
   const settings = settingsOf(owner, manifests);
   if (typeof settings === 'string') return yield `${here}: ${settings}`;
   yield* ofDiscovery(here, spec, settings, manifests);
+  yield* ofPlaces(here, settings, manifests);
   const { server, shutdown, supervisor } = settings;
   const engines = container.args[0] === 'serve';
   const needs = (preStop ?? 0) + (shutdown.settle_ms + shutdown.grace_ms) / 1_000 + (engines ? ENGINES_END_S : 0);
@@ -58,7 +61,7 @@ function* ofPod(owner: Manifest, manifests: readonly Manifest[]): Generator<stri
 
 /** Of a container with vLLM itself. */
 function* ofEngine(here: string, container: any, ports: Record<string, number>, grace: number, preStop: number): Generator<string> {
-  const flag = (name: string): number => Number(container.args.find((arg: string) => arg.startsWith(`--${name}=`))?.split('=')[1]);
+  const flag = (name: string): number => numberOf(container.args, name);
   const needs = preStop + flag('shutdown-timeout');
   if (!(grace > needs)) yield `${here}: ends after ${grace} s, preStop and --shutdown-timeout take ${needs} s`;
   if (ports['http'] !== flag('port')) yield `${here}: port http is ${ports['http']}, --port is ${flag('port')}`;
