@@ -24,6 +24,8 @@ function settings(all: any[], from: string, to: string): void {
   expect(data['headgate.yaml']).toContain(from);
   data['headgate.yaml'] = data['headgate.yaml'].replace(from, to);
 }
+const named = (all: any[], kind: string, name: string): any => all.find((each) => each.kind === kind && each.metadata.name === name);
+const store = (all: any[], kind = 'Deployment'): any => named(all, kind, 'headgate-store').spec;
 const perPod = (name: string): object => ({
   type: 'Pods',
   pods: { metric: { name }, target: { type: 'AverageValue', averageValue: '8' } },
@@ -97,6 +99,31 @@ test.each<[string, (manifests: any[]) => void, string]>([
     (all) => (engine(all).args = engine(all).args.filter((arg: string) => !arg.startsWith('--max-num-seqs'))),
     'StatefulSet/vllm has --max-num-seqs=NaN',
   ],
+  ['two stores', (all) => (store(all).replicas = 2), 'there may be two'],
+  ['a store that begins before another has ended', (all) => delete store(all).strategy, 'there may be two'],
+  [
+    'a store that forgets',
+    (all) => store(all).template.spec.containers[0].args.splice(-1, 1, 'allkeys-lru'),
+    'Deployment/headgate-store: forgets what it was given',
+  ],
+  [
+    'a store as large as its memory',
+    (all) => (store(all).template.spec.containers[0].resources.limits.memory = '256Mi'),
+    'Deployment/headgate-store: may outgrow',
+  ],
+  ['a store at another port', (all) => (store(all).template.spec.containers[0].ports[0].containerPort = 6380), '--port is 6379'],
+  ['a store that nobody looks at', (all) => delete store(all).template.spec.containers[0].readinessProbe, 'there is no readinessProbe'],
+  ['a store that anybody reaches', (all) => delete store(all, 'NetworkPolicy').ingress[0].from, 'others than gateways reach it'],
+  [
+    'a store that whole namespaces reach',
+    (all) => store(all, 'NetworkPolicy').ingress[0].from.push({ namespaceSelector: {} }),
+    'others than gateways reach it',
+  ],
+  [
+    'a gateway that goes elsewhere',
+    (all) => (store(all, 'Service').ports[0].port = 6380),
+    'state.url is redis://headgate-store:6379, and headgate-store is at redis://headgate-store:6380',
+  ],
   ['metrics at another path', (all) => (of(all, 'ServiceMonitor').endpoints[0].path = '/stats'), 'asks for /stats, not /metrics'],
   ['a metric that is none', (all) => (of(all, 'ScaledObject').triggers[0].metadata.query = 'headgate_depth'), 'no metric headgate_depth'],
 ])('finds %s', (_, change, message) => expect(findings(changed(change)).join('\n')).toContain(message));
@@ -120,7 +147,7 @@ test.each<[string, (manifests: any[]) => void, string]>([
   ['a pod without a token', (all) => (gateway(all).automountServiceAccountToken = false), 'without a token'],
   [
     'workers of a Service that is not there',
-    (all) => (all.findLast(({ kind }) => kind === 'Service').metadata.name = 'x'),
+    (all) => (named(all, 'Service', 'vllm-t4').metadata.name = 'x'),
     'looks for workers of Service vllm-t4, which there is not',
   ],
   [

@@ -13,6 +13,7 @@ import { Compose, laidOver } from './deploy/compose.ts';
 import { environmentOfImage, interpolated, listOf, numberOf, stageOf, startedWith } from './deploy/containers.ts';
 import { findings } from './deploy/findings.ts';
 import { type Manifest, render } from './deploy/kustomize.ts';
+import { isStore } from './deploy/store.ts';
 import { mistyped } from './deploy/typed.ts';
 
 const DEPLOY = fileURLToPath(new URL('../../deploy', import.meta.url));
@@ -75,6 +76,16 @@ describe('Kubernetes', () => {
 
   test.each(OVERLAYS)('%s: its parts agree with each other and with Headgate', (name) => {
     expect(findings(rendered[name]!)).toEqual([]);
+  });
+
+  test.each(OVERLAYS.filter((name) => name.startsWith('fleet')))('%s has what its gateways divide places by', (name) => {
+    expect(rendered[name]!.filter(isStore).length).toBe(1);
+  });
+
+  test('a patch that is no longer for what it finds is refused', () => {
+    const base = render(join(DEPLOY, 'kubernetes/bases/gateway'));
+    base.find(({ kind }) => kind === 'Deployment')!.spec.template.spec.containers[0].env.reverse();
+    expect(() => render(join(DEPLOY, 'kubernetes/components/store'), base)).toThrow(/env\/1\/name there is/);
   });
 
   test.each(OVERLAYS.filter((name) => !name.startsWith('fleet')))('%s is for the cards that its profile is for', (name) => {

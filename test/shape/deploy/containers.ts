@@ -35,6 +35,12 @@ export function numberOf(args: readonly string[], flag: string): number {
   return Number(at < 0 ? Number.NaN : (args[at]!.split('=')[1] ?? args[at + 1]));
 }
 
+/** How much a quantity of memory is. */
+export function mebibytes(quantity: string): number {
+  const [, count, unit] = /^(\d+)([MG])i$/.exec(quantity)!;
+  return Number(count) * (unit === 'G' ? 1024 : 1);
+}
+
 /** What a headgate would make of a command line, an environment and a settings file: its settings, or why it would not start. */
 export function startedWith(args: readonly string[], env: Record<string, string>, file: string | null): Started {
   const problems: string[] = [];
