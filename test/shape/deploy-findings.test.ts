@@ -18,6 +18,14 @@ function changed(change: (manifests: any[]) => void, overlay: keyof typeof rende
 const gateway = (all: any[]): any => all.find(({ kind }) => kind === 'Deployment').spec.template.spec;
 const of = (all: any[], kind: string): any => all.find((each) => each.kind === kind).spec;
 const engine = (all: any[]): any => of(all, 'StatefulSet').template.spec.containers[0];
+/** Puts something else into the text of the gateway's settings. */
+function settings(all: any[], from: string, to: string): void {
+  const { data } = all.find(({ kind }) => kind === 'ConfigMap');
+  expect(data['headgate.yaml']).toContain(from);
+  data['headgate.yaml'] = data['headgate.yaml'].replace(from, to);
+}
+const named = (all: any[], kind: string, name: string): any => all.find((each) => each.kind === kind && each.metadata.name === name);
+const store = (all: any[], kind = 'Deployment'): any => named(all, kind, 'headgate-store').spec;
 const perPod = (name: string): object => ({
   type: 'Pods',
   pods: { metric: { name }, target: { type: 'AverageValue', averageValue: '8' } },
@@ -81,6 +89,41 @@ test.each<[string, (manifests: any[]) => void, string]>([
     (all) => (of(all, 'ScaledObject').triggers[0].metadata.query = 'sum(headgate_queue_depth{klass="batch"})'),
     'headgate_queue_depth has no label klass',
   ],
+  [
+    'more places than the engine has',
+    (all) => settings(all, 'vllm-2.vllm:8000\n    max_num_seqs: 64', 'vllm-2.vllm:8000'),
+    'sends http://vllm-2.vllm:8000 256 calls at once, StatefulSet/vllm has --max-num-seqs=64',
+  ],
+  [
+    'an engine that does not say how many it runs',
+    (all) => (engine(all).args = engine(all).args.filter((arg: string) => !arg.startsWith('--max-num-seqs'))),
+    'StatefulSet/vllm has --max-num-seqs=NaN',
+  ],
+  ['two stores', (all) => (store(all).replicas = 2), 'there may be two'],
+  ['a store that begins before another has ended', (all) => delete store(all).strategy, 'there may be two'],
+  [
+    'a store that forgets',
+    (all) => store(all).template.spec.containers[0].args.splice(-1, 1, 'allkeys-lru'),
+    'Deployment/headgate-store: forgets what it was given',
+  ],
+  [
+    'a store as large as its memory',
+    (all) => (store(all).template.spec.containers[0].resources.limits.memory = '256Mi'),
+    'Deployment/headgate-store: may outgrow',
+  ],
+  ['a store at another port', (all) => (store(all).template.spec.containers[0].ports[0].containerPort = 6380), '--port is 6379'],
+  ['a store that nobody looks at', (all) => delete store(all).template.spec.containers[0].readinessProbe, 'there is no readinessProbe'],
+  ['a store that anybody reaches', (all) => delete store(all, 'NetworkPolicy').ingress[0].from, 'others than gateways reach it'],
+  [
+    'a store that whole namespaces reach',
+    (all) => store(all, 'NetworkPolicy').ingress[0].from.push({ namespaceSelector: {} }),
+    'others than gateways reach it',
+  ],
+  [
+    'a gateway that goes elsewhere',
+    (all) => (store(all, 'Service').ports[0].port = 6380),
+    'state.url is redis://headgate-store:6379, and headgate-store is at redis://headgate-store:6380',
+  ],
   ['metrics at another path', (all) => (of(all, 'ServiceMonitor').endpoints[0].path = '/stats'), 'asks for /stats, not /metrics'],
   ['a metric that is none', (all) => (of(all, 'ScaledObject').triggers[0].metadata.query = 'headgate_depth'), 'no metric headgate_depth'],
 ])('finds %s', (_, change, message) => expect(findings(changed(change)).join('\n')).toContain(message));
@@ -104,22 +147,24 @@ test.each<[string, (manifests: any[]) => void, string]>([
   ['a pod without a token', (all) => (gateway(all).automountServiceAccountToken = false), 'without a token'],
   [
     'workers of a Service that is not there',
-    (all) => (all.findLast(({ kind }) => kind === 'Service').metadata.name = 'x'),
+    (all) => (named(all, 'Service', 'vllm-t4').metadata.name = 'x'),
     'looks for workers of Service vllm-t4, which there is not',
   ],
   [
     'pods that the gateway does not look for',
-    (all) => {
-      const settings = all.find(({ kind }) => kind === 'ConfigMap');
-      settings.data['headgate.yaml'] = settings.data['headgate.yaml'].replace('service: vllm-t4', 'service: vllm-l5');
-    },
+    (all) => settings(all, 'service: vllm-t4', 'service: vllm-l5'),
     'the gateway does not look for the pods of vllm-t4',
+  ],
+  [
+    'more places than the engine has',
+    (all) => settings(all, 'max_num_seqs: 16', 'max_num_seqs: 64'),
+    'sends vllm-t4 64 calls at once, Deployment/vllm-t4 has --max-num-seqs=16',
   ],
 ])('finds %s where workers are found', (_, change, message) => expect(findings(changed(change, 'mixed')).join('\n')).toContain(message));
 
 test('finds rights, and a token, of a gateway that looks for nobody', () => {
-  const settings = (all: any[]): any => all.find(({ kind }) => kind === 'ConfigMap');
-  const idle = changed((all) => (settings(all).data = settings(rendered.fleet as any[]).data), 'mixed');
+  const map = (all: any[]): any => all.find(({ kind }) => kind === 'ConfigMap');
+  const idle = changed((all) => (map(all).data = map(rendered.fleet as any[]).data), 'mixed');
   expect(findings(idle).join('\n')).toContain('has rights in the cluster and looks for nobody');
   expect(findings(idle).join('\n')).toContain('has a token for the cluster that it does not need');
 });

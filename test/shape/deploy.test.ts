@@ -10,9 +10,10 @@ import { VERSION } from '../../gateway/core/version.ts';
 import { COMMANDS } from '../../scripts/commands/table.ts';
 import { scratchFolder } from '../supervisor/support/scratch.ts';
 import { Compose, laidOver } from './deploy/compose.ts';
-import { environmentOfImage, interpolated, listOf, stageOf, startedWith } from './deploy/containers.ts';
+import { environmentOfImage, interpolated, listOf, numberOf, stageOf, startedWith } from './deploy/containers.ts';
 import { findings } from './deploy/findings.ts';
 import { type Manifest, render } from './deploy/kustomize.ts';
+import { isStore } from './deploy/store.ts';
 import { mistyped } from './deploy/typed.ts';
 
 const DEPLOY = fileURLToPath(new URL('../../deploy', import.meta.url));
@@ -77,6 +78,16 @@ describe('Kubernetes', () => {
     expect(findings(rendered[name]!)).toEqual([]);
   });
 
+  test.each(OVERLAYS.filter((name) => name.startsWith('fleet')))('%s has what its gateways divide places by', (name) => {
+    expect(rendered[name]!.filter(isStore).length).toBe(1);
+  });
+
+  test('a patch that is no longer for what it finds is refused', () => {
+    const base = render(join(DEPLOY, 'kubernetes/bases/gateway'));
+    base.find(({ kind }) => kind === 'Deployment')!.spec.template.spec.containers[0].env.reverse();
+    expect(() => render(join(DEPLOY, 'kubernetes/components/store'), base)).toThrow(/env\/1\/name there is/);
+  });
+
   test.each(OVERLAYS.filter((name) => !name.startsWith('fleet')))('%s is for the cards that its profile is for', (name) => {
     const { match } = parse(readFileSync(join(DEPLOY, `../profiles/gpu/${name}.yaml`), 'utf8')) as { match: { name: string } };
     const { spec } = rendered[name]!.find(({ kind }) => kind === 'StatefulSet')!.spec.template;
@@ -126,7 +137,12 @@ describe('the chart', () => {
       gateway: template('--set', 'shape=gateway,serviceMonitor=true'),
       // In front of servers that are there already.
       discovery: [
-        ...template('--set', 'shape=gateway,discovery=true', '--set-literal', settings('kubernetes: {service: vllm-l4, port: http}')),
+        ...template(
+          '--set',
+          'shape=gateway,discovery=true',
+          '--set-literal',
+          settings('kubernetes: {service: vllm-l4, port: http}, max_num_seqs: 64'),
+        ),
         ...rendered['fleet-mixed']!.filter(({ kind, metadata }) => metadata.name === 'vllm-l4' && /^(?:Service|Deployment)$/.test(kind)),
       ],
       rules: template('--set', 'rules=true,runbooks=https://wiki.example/headgate/'),
@@ -213,6 +229,15 @@ describe('compose', () => {
         settings.shutdown.settle_ms + settings.shutdown.grace_ms + engines,
       );
     }
+  });
+
+  test('the gateways of the fleet send each worker as many calls as it runs at once', () => {
+    const { services } = file('fleet');
+    const { command, environment } = services['headgate']!;
+    const { settings } = startedWith(command!, { ...environmentOfImage(DOCKERFILE, 'gateway'), ...environment }, null);
+    expect(settings!.workers.length).toBe(2);
+    for (const { url, max_num_seqs } of settings!.workers)
+      expect(numberOf(services[new URL(url!).hostname]!.command!, 'max-num-seqs'), url!).toBe(max_num_seqs);
   });
 
   test('refuses a key that is none, and a port that is open to the network', () => {

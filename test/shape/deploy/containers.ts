@@ -3,6 +3,7 @@ import { loadSettings } from '../../../gateway/config/load.ts';
 import type { Settings } from '../../../gateway/config/schema/settings.ts';
 import { COMMANDS } from '../../../scripts/commands/table.ts';
 import { SETTINGS_FLAGS } from '../../../gateway/config/layers/flags.ts';
+import { FLAGS } from '../../../supervisor/flags/flag-table.ts';
 
 /** Stands for what a secret holds: right for every setting that is given by one. */
 const STAND_INS: Record<string, string> = {
@@ -28,13 +29,27 @@ export function environmentOf(entries: readonly EnvironmentEntry[]): Record<stri
   return Object.fromEntries(entries.map(({ name, value }) => [name, value ?? STAND_INS[name] ?? 'a-secret-of-some-length']));
 }
 
+/** The number that a flag of vLLM's is given, as --flag=8 or --flag 8; NaN where it is not. */
+export function numberOf(args: readonly string[], flag: string): number {
+  const at = args.findIndex((arg) => arg.split('=', 1)[0] === `--${flag}`);
+  return Number(at < 0 ? Number.NaN : (args[at]!.split('=')[1] ?? args[at + 1]));
+}
+
+/** How much a quantity of memory is. */
+export function mebibytes(quantity: string): number {
+  const [, count, unit] = /^(\d+)([MG])i$/.exec(quantity)!;
+  return Number(count) * (unit === 'G' ? 1024 : 1);
+}
+
 /** What a headgate would make of a command line, an environment and a settings file: its settings, or why it would not start. */
 export function startedWith(args: readonly string[], env: Record<string, string>, file: string | null): Started {
   const problems: string[] = [];
   const [name, ...rest] = args;
   const command = COMMANDS.find((each) => each.name === name);
   if (!command) return { settings: null, problems: [`there is no command ${name}`] };
-  const flags = [...command.flags.map(([flag]) => flag.split(' ', 1)[0]!), ...SETTINGS_FLAGS.map((each) => `--${each.name}`)];
+  // What is said of a flag begins with its name. The simulated engine takes those of vllm serve.
+  const own = name === 'sim' ? FLAGS : command.flags;
+  const flags = [...own.map(([flag]) => flag.split(' ', 1)[0]!), ...SETTINGS_FLAGS.map((each) => `--${each.name}`)];
   for (const word of rest) if (word.startsWith('--') && !flags.includes(word)) problems.push(`${name} has no flag ${word}`);
   if (command.ownHelp) return { settings: null, problems };
   try {

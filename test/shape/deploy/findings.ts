@@ -1,7 +1,10 @@
+import { mebibytes, numberOf } from './containers.ts';
 import type { Manifest } from './kustomize.ts';
 import { ofDisruptions, ofScaling } from './numbers.ts';
+import { ofPlaces } from './places.ts';
 import { settingsOf } from './pod-settings.ts';
 import { ofDiscovery } from './rights.ts';
+import { isStore, ofStateUrl, ofStore } from './store.ts';
 
 // What the types of Kubernetes cannot know: whether the parts of a deployment agree with each other, and with Headgate.
 
@@ -30,20 +33,23 @@ function* ofPod(owner: Manifest, manifests: readonly Manifest[]): Generator<stri
   const [container, ...more] = spec.containers;
   const here = `${owner.kind}/${owner.metadata.name}`;
   if (more.length > 0) yield `${here}: only one container is looked at`;
-  if (!/:v?\d+\.\d+\.\d+$/.test(container.image)) yield `${here}: ${container.image} is not pinned`;
+  if (!/:(v?\d+\.\d+\.\d+|\d+\.\d+-alpine)$/.test(container.image)) yield `${here}: ${container.image} is not pinned`;
   const ports: Record<string, number> = Object.fromEntries((container.ports ?? []).map((each: any) => [each.name, each.containerPort]));
   yield* ofSecurity(here, spec, container);
   yield* ofVolumes(here, owner, manifests);
 
+  const isHeadgate = /(^|\/)headgate/.test(container.image);
+  if (!isHeadgate && spec.automountServiceAccountToken !== false) yield `${here}: has a token for the cluster that it does not need`;
+  if (isStore(owner)) return yield* ofStore(here, owner, manifests);
   const preStop = container.lifecycle?.preStop?.sleep?.seconds;
   if (preStop === undefined) yield `${here}: is told to end while calls still come, for there is no preStop`;
   const grace = spec.terminationGracePeriodSeconds;
-  const isEngine = !/(^|\/)headgate/.test(container.image);
-  if (isEngine && spec.automountServiceAccountToken !== false) yield `${here}: has a token for the cluster that it does not need`;
-  if (isEngine) return yield* ofEngine(here, container, ports, grace, preStop ?? 0);
+  if (!isHeadgate) return yield* ofEngine(here, container, ports, grace, preStop ?? 0);
   const settings = settingsOf(owner, manifests);
   if (typeof settings === 'string') return yield `${here}: ${settings}`;
   yield* ofDiscovery(here, spec, settings, manifests);
+  yield* ofPlaces(here, settings, manifests);
+  yield* ofStateUrl(here, settings, manifests);
   const { server, shutdown, supervisor } = settings;
   const engines = container.args[0] === 'serve';
   const needs = (preStop ?? 0) + (shutdown.settle_ms + shutdown.grace_ms) / 1_000 + (engines ? ENGINES_END_S : 0);
@@ -58,7 +64,7 @@ function* ofPod(owner: Manifest, manifests: readonly Manifest[]): Generator<stri
 
 /** Of a container with vLLM itself. */
 function* ofEngine(here: string, container: any, ports: Record<string, number>, grace: number, preStop: number): Generator<string> {
-  const flag = (name: string): number => Number(container.args.find((arg: string) => arg.startsWith(`--${name}=`))?.split('=')[1]);
+  const flag = (name: string): number => numberOf(container.args, name);
   const needs = preStop + flag('shutdown-timeout');
   if (!(grace > needs)) yield `${here}: ends after ${grace} s, preStop and --shutdown-timeout take ${needs} s`;
   if (ports['http'] !== flag('port')) yield `${here}: port http is ${ports['http']}, --port is ${flag('port')}`;
@@ -82,11 +88,6 @@ function* ofSecurity(here: string, spec: any, container: any): Generator<string>
   if (!requests?.cpu || !requests.memory || !limits?.memory) yield `${here}: says not what it needs`;
   const heap = /--max-old-space-size=(\d+)/.exec(JSON.stringify(container.env))?.[1];
   if (heap !== undefined && Number(heap) > 0.75 * mebibytes(limits.memory)) yield `${here}: its heap may outgrow its limit of memory`;
-}
-
-export function mebibytes(quantity: string): number {
-  const [, count, unit] = /^(\d+)([MG])i$/.exec(quantity)!;
-  return Number(count) * (unit === 'G' ? 1024 : 1);
 }
 
 function* ofVolumes(here: string, owner: Manifest, manifests: readonly Manifest[]): Generator<string> {

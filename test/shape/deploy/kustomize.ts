@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { parse, parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 
@@ -27,7 +28,9 @@ const Kustomization = z.strictObject({
   patches: z.array(z.strictObject({ target: z.strictObject({ kind: z.string(), name: z.string() }), patch: z.string() })).default([]),
 });
 
-const Operations = z.array(z.strictObject({ op: z.enum(['add', 'replace']), path: z.string().startsWith('/'), value: z.unknown() }));
+const Operations = z.array(
+  z.strictObject({ op: z.enum(['add', 'replace', 'test']), path: z.string().startsWith('/'), value: z.unknown() }),
+);
 
 /** Every document of a file of YAML. @throws on a mistake in it, a key that stands twice among them */
 export function documents(file: string): unknown[] {
@@ -68,7 +71,7 @@ export function render(folder: string, under: readonly Manifest[] = []): Manifes
   return manifests;
 }
 
-/** RFC 6902, of which two operations are enough. */
+/** RFC 6902, of which three operations are enough. */
 function change(manifest: Manifest, { op, path, value }: z.infer<typeof Operations>[number]): void {
   const steps = path
     .slice(1)
@@ -81,6 +84,8 @@ function change(manifest: Manifest, { op, path, value }: z.infer<typeof Operatio
     place = place[step] as Record<string, unknown>;
   }
   if (op === 'replace' && place[last] === undefined) throw new Error(`there is nothing to replace at ${path}`);
-  if (Array.isArray(place)) place.splice(last === '-' ? place.length : Number(last), op === 'replace' ? 1 : 0, value);
+  if (op === 'test') {
+    if (!isDeepStrictEqual(place[last], value)) throw new Error(`at ${path} there is ${JSON.stringify(place[last])}`);
+  } else if (Array.isArray(place)) place.splice(last === '-' ? place.length : Number(last), op === 'replace' ? 1 : 0, value);
   else place[last] = value;
 }
