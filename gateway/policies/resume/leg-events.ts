@@ -6,7 +6,9 @@ import { dataOf, type Identity, type Said, type Seam } from './said.ts';
 export type EventRewriter = (event: string) => string | null;
 
 /** In the JSON of an event, where quotes within texts are escaped, nothing else looks like this. */
-const TOKEN_IDS = /("(?:prompt_)?token_ids":)\[[^\]]*\]/g;
+const TOKEN_IDS = /("(?:prompt_)?token_ids"\s*:\s*)\[[^\]]*\]/g;
+/** What says nothing of the answer: comments, the end, an error that ends it anyway. */
+const ASIDE = /^(?::|data: \[DONE\]|data: \{"error"|\s*$)/;
 
 /** Of the first worker: as it came, without the token ids that the client did not ask for. */
 export function firstLeg(said: Said): EventRewriter {
@@ -14,8 +16,9 @@ export function firstLeg(said: Said): EventRewriter {
   return (event) => {
     const known = plain.read(event);
     if (known !== null && said.notePlain(known)) return known.rest;
-    if (!event.startsWith('data: {"id"')) return event;
+    if (ASIDE.test(event)) return event;
     const data = dataOf(event);
+    // Whatever is not understood may be some of the answer, and none of it is to come twice.
     if (data === null) said.noteUnreadable();
     else if (!said.note(data)) return null;
     return event.replace(TOKEN_IDS, '$1null');
@@ -26,11 +29,11 @@ export function firstLeg(said: Said): EventRewriter {
 export function laterLeg(said: Said, identity: Identity, seam: Seam): EventRewriter {
   let { overlap } = seam;
   return (event) => {
-    if (!event.startsWith('data: {"id"')) return event;
+    if (ASIDE.test(event)) return event;
     const data = dataOf(event);
     if (data === null) {
       said.noteUnreadable();
-      return null;
+      return event.replace(TOKEN_IDS, '$1null');
     }
     const choice = Array.isArray(data['choices']) ? (data['choices'] as unknown[])[0] : null;
     const delta = isObject(choice) && isObject(choice['delta']) ? choice['delta'] : null;

@@ -142,9 +142,9 @@ export class Said {
   }
 }
 
-/** The data of an event that is one line of JSON with an object; null: it is something else. */
+/** The data of an event that is one line of JSON with an object, with or without a blank before it; null: it is something else. */
 export function dataOf(event: string): Record<string, unknown> | null {
-  if (!event.startsWith('data: {')) return null;
-  const value = parsed(event.slice('data: '.length));
+  if (!event.startsWith('data:')) return null;
+  const value = parsed(event.slice('data:'.length));
   return isObject(value) ? value : null;
 }
