@@ -17,7 +17,8 @@ export function modelMeant(directory: WorkerDirectory, principal: Principal, wri
   // A worker that has not been reached yet may be the one that serves it; only when all have told can we say that nobody does.
   if (!mayUseNone && (name === null || workers.length === 0 || workers.some(({ view }) => view.models.length === 0))) {
     const which = name === null ? 'No model is available yet' : `The model \`${shownName(name)}\` is not known yet`;
-    throw new GatewayError('no_worker', `${which}: not every worker has been reached.`, { retryAfterMs: 5_000 });
+    const why = workers.length === 0 ? 'there is no worker at the moment' : 'not every worker has been reached';
+    throw new GatewayError('no_worker', `${which}: ${why}.`, { retryAfterMs: 5_000 });
   }
   throw unknownModel(directory, principal, name);
 }

@@ -16,6 +16,10 @@ export async function runSim(argv: readonly string[], env: Environment): Promise
     return 0;
   }
   const [command, ...rest] = argv;
+  if (command === '-h' || command === '--help') {
+    process.stdout.write(helpText());
+    return 0;
+  }
   if (command !== 'serve') {
     process.stderr.write(
       `usage: vllm [-h] [-v] {serve} ...\nvllm: error: argument subparser: invalid choice: '${command ?? ''}' (choose from 'serve')\n`,

@@ -92,7 +92,7 @@ test('a full pool: the call goes to the fallback, and client, log, metrics and u
 test('a call that says so is refused as without a fallback', async () => {
   const all = await scene();
   const end = await full(all);
-  const refused = await talk(all, {}, { headers: { 'x-headgate-fallback': 'none' } });
+  const refused = await talk(all, {}, { headers: { 'x-headgate-fallback': 'None' } });
   expect([refused.status, fallbackOf(refused), refused.headers.get('x-headgate-reason')]).toEqual([503, null, 'queue_full']);
   expect((await errorOf(refused)).code).toBe('server_is_overloaded');
   expect(all.provider.requests).toHaveLength(0);

@@ -19,7 +19,7 @@ export function shownValue(value: unknown): string {
 export function hint(schema: z.ZodType, value: unknown, path: string): string {
   const json = toJsonSchema(schema);
   const types = typesOf(json);
-  const choices = (json.enum ?? []).map(String);
+  const choices = choicesOf(json);
   if (typeof value === 'string') {
     const group = groupMeant(json, value);
     if (group !== null) return `; write ${group}`;
@@ -32,7 +32,7 @@ export function hint(schema: z.ZodType, value: unknown, path: string): string {
     const near = nearestName(value, choices);
     if (near !== null) return `; did you mean ${near}?`;
   }
-  if (types.has('string') && choices.length === 0 && (typeof value === 'number' || typeof value === 'boolean')) return '; put it in quotes';
+  if (takesAnyText(json) && (typeof value === 'number' || typeof value === 'boolean')) return '; put it in quotes';
   return '';
 }
 
@@ -55,7 +55,19 @@ function typesOf(json: Json): Set<string> {
   return new Set([...own, ...(json.anyOf ?? []).flatMap((each) => [...typesOf(each as Json)])]);
 }
 
+/** Words that it takes, its alternatives' included. */
+function choicesOf(json: Json): string[] {
+  const own = json.const === undefined ? (json.enum ?? []) : [json.const];
+  return [...own.map(String), ...(json.anyOf ?? []).flatMap((each) => choicesOf(each as Json))];
+}
+
+function takesAnyText(json: Json): boolean {
+  if (json.anyOf) return json.anyOf.some((each) => takesAnyText(each as Json));
+  return [json.type].flat().includes('string') && json.enum === undefined && json.const === undefined;
+}
+
 function describe(json: Json): string {
+  if (json.const !== undefined) return String(json.const);
   if (json.anyOf) return alternatives(json.anyOf.map((each) => describe(each as Json)));
   if (json.enum) return alternatives(json.enum.map(String));
   const types = json.type === undefined ? [] : [json.type].flat();

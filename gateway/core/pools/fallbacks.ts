@@ -27,7 +27,7 @@ export function fallbacksOf(
   { model, route, principal, only, wish }: Asked,
 ): readonly string[] {
   const { fallback } = model;
-  if (fallback === undefined || only !== null || wish === 'none') return NO_FALLBACKS;
+  if (fallback === undefined || only !== null || wish?.toLowerCase() === 'none') return NO_FALLBACKS;
   if (OF_ONE_MODEL.has(route.path) || route.path.endsWith('/render')) return NO_FALLBACKS;
   const open = fallback.filter((id) => {
     const entry = directory.resolve(id);

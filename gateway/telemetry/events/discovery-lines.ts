@@ -14,12 +14,11 @@ const MOST_SENTENCES = 10;
 /** The line of a source of workers that can be asked again, or cannot. */
 export function tellSource(log: Log, { source, isUp, message, workers }: SourceState): void {
   if (isUp) log.info('source.up', `${source} can be asked: it names ${workers} of the workers.`, { source, workers });
-  else
-    log.warn('source.away', `${source} ${message}. Its workers stay as they were, and are asked themselves whether they are well.`, {
-      source,
-      workers,
-      message,
-    });
+  else {
+    const stay =
+      workers === 0 ? 'No worker of it is known.' : 'Its workers stay as they were, and are asked themselves whether they are well.';
+    log.warn('source.away', `${source} ${message}. ${stay}`, { source, workers, message });
+  }
 }
 
 /** The line of workers that joined and left. */

@@ -172,6 +172,13 @@ log:
     ]);
   });
 
+  test.each([
+    ['0', 'auto or a whole number from 1 to 1000; got 0'],
+    ['aut', 'auto or a whole number from 1 to 1000; got "aut"'],
+  ])('names a word that is taken beside numbers (%s)', (written, expected) => {
+    expect(problemsOf({ file: `state: { gateways: ${written} }` })).toEqual([`headgate.yaml:1:20: state.gateways: expected ${expected}`]);
+  });
+
   test('stands in the error in parts, too', () => {
     let thrown: unknown;
     try {
