@@ -4,7 +4,6 @@ import { basename } from 'node:path';
 import type { LoadedSettings } from '../../../gateway/config/load.ts';
 import type { LeaseEnded } from '../../../gateway/http/pages/admin-answers.ts';
 import { ask, failed } from '../asking/ask.ts';
-import { systemClock } from '../../../gateway/core/clock.ts';
 import { othersText } from '../asking/find-gateway.ts';
 import { Hold, type Loss } from './hold.ts';
 import { keep } from './keep.ts';
@@ -44,8 +43,8 @@ export async function lease(argv: readonly string[]): Promise<number> {
     say('cancelled; the workers come back');
     return CANCELLED;
   }
-  hold.begin();
-  const until = new Date(systemClock.wall() + hold.leftMs()).toISOString();
+  hold.begin(prepared.lease);
+  const { until } = prepared.lease;
   say(`GPU ${prepared.lease.gpu} is lent to ${request.holder} until ${timeOfDay(until)}. ${prepared.lease.message.replace(/\.$/, '')}`);
   const code =
     program.length > 0
