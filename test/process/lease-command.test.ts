@@ -29,9 +29,14 @@ describe('the command', { timeout: 240_000 }, () => {
     expect(measured.output()).toMatch(new RegExp(`^on ${house.cards()[0]!.uuid} until \\d{4}-\\d\\d-\\d\\dT`, 'm'));
     await allReady(gateway);
 
+    // Nobody makes way for what cannot be started.
+    const lendings = (await leases(gateway)).length;
     await using missing = lease('--minutes', '5', '--', 'no-such-program');
     expect(await missing.exited).toBe(127);
     expect(missing.output()).toContain('no-such-program cannot be started: there is no such program');
+    await using forbidden = lease('--minutes', '5', '--', house.folder);
+    expect([await forbidden.exited, forbidden.output()]).toEqual([126, expect.stringContaining('cannot be executed')]);
+    expect(await leases(gateway)).toHaveLength(lendings);
 
     // An interrupt is the program's; what it answers is ours.
     await using interrupted = lease('--minutes', '5', '--', 'sh', '-c', 'trap "exit 9" INT; echo it runs; while :; do sleep 0.1; done');
@@ -117,6 +122,11 @@ describe('the command', { timeout: 240_000 }, () => {
     expect(lease.output()).toMatch(/There is no card of ours to lend: .* Drain the worker instead/);
     await using wrong = run(process.execPath, [CLI, 'lease', '--minutes', '0', '--', 'true'], { env });
     expect([await wrong.exited, wrong.output()]).toEqual([2, expect.stringContaining('--minutes 0 is no time; write 1 to 1440')]);
+    await using bare = run(process.execPath, [CLI, 'lease', '--minutes', '5', 'blender'], { env });
+    expect([await bare.exited, bare.output()]).toEqual([
+      2,
+      expect.stringContaining('unexpected argument blender; the program that is to have the card goes after --'),
+    ]);
   });
 });
 
