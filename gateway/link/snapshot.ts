@@ -100,7 +100,9 @@ export type SupervisedModel = KnownModel & Partial<ModelLoad>;
  *   POST /v1/models/{id}/load             202, 404, 409; an operator wants it now
  *   POST /v1/models/{id}/load?waiting=N   the same for N calls that wait for it, repeated while they do
  *   POST /v1/models/{id}/unload           202, 404, 409
- *   POST /v1/gpus/lease?id=ID[&gpu=INDEX|UUID]&minutes=N&holder=NAME[&lapse=SECONDS]   202, 404, 409; also for longer
+ *   POST /v1/gpus/lease?id=ID[&gpu=INDEX|UUID]&minutes=N&holder=NAME[&lapse=SECONDS][&grace=SECONDS]   202, 404, 409
+ *                                         the same id: for longer; so is the same name where both say named=true. The grace is the last
+ *                                         of the minutes, and promised to nobody
  *   POST /v1/gpus/lease?id=ID[&gpu=…]     the same lease goes on: told more often than its lapse
  *   POST /v1/gpus/back[?gpu=…][&id=ID]    202, 404, 409; the card is given back
  *   POST /v1/stop                         202, 409; stops every worker, then the supervisor

@@ -101,13 +101,14 @@ export class LeaseDesk implements LentCards {
     return leases.length === 0 ? null : Math.max(...leases.map((lease) => this.#views.untilMs(lease)));
   }
 
-  ask({ gpu, id, holder, minutes, lapseSeconds }: LeaseAsked): LeaseResult {
+  ask({ gpu, id, holder, isNamed, minutes, graceSeconds, lapseSeconds }: LeaseAsked): LeaseResult {
     const { clock, log } = this.#options;
     if (this.#closed) return STOPPING;
     const card = this.#views.find(gpu);
     if ('kind' in card) return card;
-    const wish = { id, gpuUuid: card.uuid, holder, lengthMs: minutes === null ? null : minutes * 60_000 };
-    const answer = ask(this.#book, { ...wish, lapseMs: lapseSeconds === null ? null : lapseSeconds * 1000 }, clock.now());
+    const length = { lengthMs: minutes === null ? null : minutes * 60_000, graceMs: graceSeconds * 1000 };
+    const wish = { id, gpuUuid: card.uuid, holder, isNamed, ...length, lapseMs: lapseSeconds === null ? null : lapseSeconds * 1000 };
+    const answer = ask(this.#book, wish, clock.now());
     const name = this.#views.nameOf(card.uuid);
     if (answer.kind === 'gone') return { kind: 'unknown', reason: this.#views.whyGone(id) ?? `${name} is not lent by this lease.` };
     if (answer.kind === 'taken')
@@ -116,12 +117,10 @@ export class LeaseDesk implements LentCards {
     if (minutes === null) this.#arm();
     else {
       const how = answer.kind === 'new' ? 'is made ready for' : 'stays lent to';
-      const untilMs = new Date(clock.wall() + minutes * 60_000).toISOString();
-      log.info('gpu.lease', `${name} ${how} ${holder}, for ${Math.max(1, Math.round(minutes))} min.`, {
-        gpu: card.uuid,
-        holder,
-        until: untilMs,
-      });
+      const rounded = Math.max(1, Math.round(minutes - graceSeconds / 60));
+      const until = new Date(this.#views.untilMs(answer.lease)).toISOString();
+      const { holder: by } = answer.lease;
+      log.info('gpu.lease', `${name} ${how} ${by}, for ${rounded} min.`, { gpu: card.uuid, holder: by, until });
       if (answer.kind === 'new') void this.#prepare(answer.lease);
       this.#changed();
     }
@@ -225,10 +224,10 @@ export class LeaseDesk implements LentCards {
     if (this.#closed) return;
     const nowMs = this.#options.clock.now();
     const leases = [...this.#book.values()].map((lease): KeptLease => {
-      const { id, gpuUuid, holder, state, lengthMs, lapseMs, endsAtMs } = lease;
+      const { id, gpuUuid, holder, isNamed, state, lengthMs, graceMs, lapseMs, endsAtMs } = lease;
       const models = Object.fromEntries(this.#workersOn(gpuUuid).map((slot) => [slot.id, slot.nextModel]));
-      const left = { leftMs: Math.max(0, endsAtMs - nowMs), untilWallMs: this.#views.untilMs(lease) };
-      return { id, gpuUuid, holder, state, lengthMs, lapseMs, ...left, models };
+      const left = { leftMs: Math.max(0, endsAtMs - nowMs), untilWallMs: this.#views.untilMs(lease) + graceMs };
+      return { id, gpuUuid, holder, isNamed, state, lengthMs, graceMs, lapseMs, ...left, models };
     });
     try {
       writeLeases(this.#file, leases);

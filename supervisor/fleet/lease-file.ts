@@ -7,8 +7,11 @@ const schema = z.array(
     id: z.string(),
     gpuUuid: z.string(),
     holder: z.string(),
+    /** An older supervisor says nothing of it, nor of the grace. */
+    isNamed: z.boolean().default(false),
     state: z.enum(['preparing', 'lent']),
     lengthMs: z.number(),
+    graceMs: z.number().default(0),
     lapseMs: z.number().nullable(),
     leftMs: z.number(),
     untilWallMs: z.number(),

@@ -1,7 +1,7 @@
 import type { Clock } from '../../gateway/core/clock.ts';
 import type { LeaseView } from '../../gateway/link/snapshot.ts';
 import type { GpuReading } from '../gpu/gpu.ts';
-import type { CardLease } from '../lease/card-lease.ts';
+import { type CardLease, promisedLeftMs } from '../lease/card-lease.ts';
 import type { WishResult } from '../slot/wish-result.ts';
 
 interface Ended {
@@ -46,10 +46,10 @@ export class Leases {
     return gpu ? `GPU ${gpu.index} (${gpu.name})` : `GPU ${uuid}`;
   }
 
-  /** When it ends by the wall clock: the same moment each time, unless that clock was set anew. */
-  untilMs({ id, state, endsAtMs, lengthMs }: CardLease): number {
-    const left = state === 'lent' ? endsAtMs - this.#clock.now() : lengthMs;
-    const untilMs = Math.round(this.#clock.wall() + left);
+  /** Until when its holder was promised it, by the wall clock: the same moment each time, unless that clock was set anew. */
+  untilMs(lease: CardLease): number {
+    const { id } = lease;
+    const untilMs = Math.round(this.#clock.wall() + promisedLeftMs(lease, this.#clock.now()));
     const told = this.#until.get(id);
     if (told !== undefined && Math.abs(untilMs - told) <= STEP_MS) return told;
     this.#until.set(id, untilMs);
@@ -76,8 +76,8 @@ export class Leases {
   }
 
   view(lease: CardLease, workers: readonly { readonly id: string }[]): LeaseView {
-    const { id, gpuUuid, holder, state, endsAtMs, lengthMs } = lease;
-    const leftMs = state === 'lent' ? Math.max(0, endsAtMs - this.#clock.now()) : lengthMs;
+    const { id, gpuUuid, holder, state } = lease;
+    const leftMs = Math.max(0, promisedLeftMs(lease, this.#clock.now()));
     return {
       ...{ id, holder, state, gpu: gpuUuid, over: null },
       index: this.#gpus.find(({ uuid }) => uuid === gpuUuid)?.index ?? 0,

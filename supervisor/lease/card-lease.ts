@@ -3,10 +3,14 @@ export interface CardLease {
   readonly id: string;
   readonly gpuUuid: string;
   readonly holder: string;
+  /** Begun without an id of its own: whoever goes by its holder's name is its holder. */
+  readonly isNamed: boolean;
   /** preparing: its workers are leaving · lent: its holder has it. */
   readonly state: 'preparing' | 'lent';
   /** How long it was lent for; its time begins when the card is free. */
   readonly lengthMs: number;
+  /** The last of it, which is for the end and promised to nobody. */
+  readonly graceMs: number;
   /** While it is prepared: if it were free now. */
   readonly endsAtMs: number;
   /** Whoever holds it says so more often than this; null: nobody has to. */
@@ -23,8 +27,11 @@ export interface LeaseWish {
   readonly id: string;
   readonly gpuUuid: string;
   readonly holder: string;
+  /** Whoever asks brings no id, but a name of their own. */
+  readonly isNamed: boolean;
   /** null: a sign of life, for as long as was agreed. */
   readonly lengthMs: number | null;
+  readonly graceMs: number;
   readonly lapseMs: number | null;
 }
 
@@ -35,17 +42,23 @@ export type LeaseAnswer =
   /** A sign of life of a lease that is no more. */
   | { readonly kind: 'gone' };
 
-/** Asks for a card, for longer, or just goes on. The same holder is whoever knows the lease's id, or goes by its name. */
-export function ask(book: LeaseBook, { id, gpuUuid, holder, lengthMs, lapseMs }: LeaseWish, nowMs: number): LeaseAnswer {
+/**
+ * Asks for a card, for longer, or just goes on. The same holder is whoever knows the lease's id; where neither has brought one, also whoever
+ * goes by its name. Two who run a program of one name bring an id each, and two without a name are not one.
+ */
+export function ask(book: LeaseBook, wish: LeaseWish, nowMs: number): LeaseAnswer {
+  const { id, gpuUuid, holder, isNamed, lengthMs, graceMs, lapseMs } = wish;
   const held = book.get(gpuUuid);
-  if (held && (held.id === id || (lengthMs !== null && held.holder === holder))) {
-    const length = lengthMs === null ? {} : { lengthMs, endsAtMs: nowMs + lengthMs };
-    const lease = { ...held, ...length, lapseMs: lengthMs === null ? held.lapseMs : lapseMs, heardAtMs: nowMs };
+  const isByName = lengthMs !== null && isNamed && held?.isNamed === true && held.holder === holder;
+  if (held && (held.id === id || isByName)) {
+    const length = lengthMs === null ? {} : { lengthMs, graceMs, lapseMs, endsAtMs: nowMs + lengthMs };
+    const lease = { ...held, ...length, heardAtMs: nowMs };
     return { kind: 'renewed', book: withLease(book, lease), lease };
   }
   if (lengthMs === null) return { kind: 'gone' };
   if (held) return { kind: 'taken', by: held };
-  const lease: CardLease = { id, gpuUuid, holder, state: 'preparing', lengthMs, endsAtMs: nowMs + lengthMs, lapseMs, heardAtMs: nowMs };
+  const times = { lengthMs, graceMs, endsAtMs: nowMs + lengthMs, lapseMs, heardAtMs: nowMs };
+  const lease: CardLease = { id, gpuUuid, holder, isNamed, state: 'preparing', ...times };
   return { kind: 'new', book: withLease(book, lease), lease };
 }
 
@@ -58,6 +71,11 @@ export function grant(book: LeaseBook, { id, gpuUuid }: CardLease, nowMs: number
 
 export function without(book: LeaseBook, gpuUuid: string): LeaseBook {
   return new Map([...book].filter(([uuid]) => uuid !== gpuUuid));
+}
+
+/** What is left of the time that its holder was promised. */
+export function promisedLeftMs({ state, endsAtMs, lengthMs, graceMs }: CardLease, nowMs: number): number {
+  return (state === 'lent' ? endsAtMs - nowMs : lengthMs) - graceMs;
 }
 
 /** Why a lease is over by now; null: it is not. One that is being prepared ends in other ways. */

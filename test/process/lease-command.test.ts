@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { settingsSchema } from '../../gateway/config/schema/settings.ts';
+import { AS_ADMIN } from '../support/admin.ts';
+import { timeOfDay } from '../../scripts/commands/live/lease-text.ts';
 import { startTestGateway, until } from '../support/gateway.ts';
 import { run } from '../support/process.ts';
 import { houseWith } from '../supervisor/support/house-supervisor.ts';
@@ -27,9 +29,14 @@ describe('the command', { timeout: 240_000 }, () => {
     expect(measured.output()).toMatch(new RegExp(`^on ${house.cards()[0]!.uuid} until \\d{4}-\\d\\d-\\d\\dT`, 'm'));
     await allReady(gateway);
 
+    // Nobody makes way for what cannot be started.
+    const lendings = (await leases(gateway)).length;
     await using missing = lease('--minutes', '5', '--', 'no-such-program');
     expect(await missing.exited).toBe(127);
     expect(missing.output()).toContain('no-such-program cannot be started: there is no such program');
+    await using forbidden = lease('--minutes', '5', '--', house.folder);
+    expect([await forbidden.exited, forbidden.output()]).toEqual([126, expect.stringContaining('cannot be executed')]);
+    expect(await leases(gateway)).toHaveLength(lendings);
 
     // An interrupt is the program's; what it answers is ours.
     await using interrupted = lease('--minutes', '5', '--', 'sh', '-c', 'trap "exit 9" INT; echo it runs; while :; do sleep 0.1; done');
@@ -66,6 +73,47 @@ describe('the command', { timeout: 240_000 }, () => {
     expect(house.launches()).toHaveLength(1);
   });
 
+  test('is one lease each: another that runs a program of the same name is told who has the card, and never gives back what it has not', async () => {
+    const { house, gateway } = await fleet(['rtx-a4000'], SLEEPS);
+    await using _ = gateway;
+    const env = { PATH: `${house.path}`, HEADGATE_SUPERVISOR__STATE_DIR: join(house.folder, 'state') };
+    const lease = (minutes: number, script: string) =>
+      run(process.execPath, [CLI, 'lease', '--port', String(gateway.port), '--minutes', String(minutes), '--', 'sh', '-c', script], {
+        ...{ cwd: house.folder, env },
+      });
+    await using first = lease(5, 'echo it runs until $HEADGATE_LEASE_UNTIL; while :; do sleep 0.1; done');
+    await until(async () => (await leases(gateway)).length > 0, 'the card asked for');
+    const second = async (told: RegExp) => {
+      await using other = lease(1, 'echo it runs too');
+      expect([await other.exited, other.output()]).toEqual([1, expect.stringMatching(told)]);
+      expect(other.output()).not.toContain('it runs too');
+    };
+    // Be it while the first still waits for the card, or once it has it.
+    await second(/GPU 0 \(.*\) is (made ready for|lent to) sh,? until \d{4}-.*; it is lent to one at a time/);
+    await first.prints(/^it runs until/m);
+    await second(/GPU 0 \(.*\) is lent to sh until \d{4}-.*; it is lent to one at a time/);
+    // Nor is somebody without an id a part of it, by its name or by none.
+    expect(await askLease(gateway, { minutes: 1, holder: 'sh' })).toMatchObject({ status: 409 });
+    expect(await askLease(gateway, { minutes: 1 })).toMatchObject({ status: 409 });
+    expect(await askLease(gateway, { gpu: 0, end: true, id: 'another' })).toMatchObject({ status: 409 });
+    const now = await lent(gateway, 'sh');
+    expect(now.left_seconds).toBeGreaterThan(200);
+    // One end, wherever it is told.
+    expect(/until (\S+Z)/.exec(first.output())?.[1]).toBe(now.until);
+    expect(first.output()).toContain(`is lent to sh until ${timeOfDay(now.until)}.`);
+    expect((await call(gateway)).body.error?.message).toContain(`until ${now.until.slice(11, 16)} UTC`);
+    expect(now.left_seconds).toBeLessThanOrEqual(300);
+    process.kill(first.child.pid!, 'SIGTERM');
+    await first.exited;
+    await allReady(gateway);
+    await askLease(gateway, { minutes: 5 });
+    expect(await askLease(gateway, { minutes: 1 })).toMatchObject({ status: 409 });
+    const nameless = await lent(gateway, 'an operator');
+    expect(await askLease(gateway, { minutes: 2, id: nameless.id })).toMatchObject({ status: 200, body: { id: nameless.id } });
+    const ended = await fetch(`${gateway.url}/admin/gpu/lease?gpu=0&id=another`, { method: 'DELETE', headers: AS_ADMIN });
+    expect(ended.status).toBe(409);
+  });
+
   test('is told plainly where there is no card of ours', async () => {
     await using gateway = await startTestGateway(['http://127.0.0.1:9']);
     const env = { HEADGATE_SUPERVISOR__STATE_DIR: '/nowhere' };
@@ -74,6 +122,11 @@ describe('the command', { timeout: 240_000 }, () => {
     expect(lease.output()).toMatch(/There is no card of ours to lend: .* Drain the worker instead/);
     await using wrong = run(process.execPath, [CLI, 'lease', '--minutes', '0', '--', 'true'], { env });
     expect([await wrong.exited, wrong.output()]).toEqual([2, expect.stringContaining('--minutes 0 is no time; write 1 to 1440')]);
+    await using bare = run(process.execPath, [CLI, 'lease', '--minutes', '5', 'blender'], { env });
+    expect([await bare.exited, bare.output()]).toEqual([
+      2,
+      expect.stringContaining('unexpected argument blender; the program that is to have the card goes after --'),
+    ]);
   });
 });
 

@@ -7,7 +7,7 @@ import { type Answer, ask } from '../asking/ask.ts';
 import type { LeaseRequest } from './request.ts';
 
 /** What the end of the program may take beyond its time, which the card is lent for besides. */
-export const END_MS = 15_000;
+const END_S = 15;
 /** Without a sign of life for so long the card goes back by itself: this command was killed. */
 const LAPSE_S = 30;
 
@@ -32,16 +32,20 @@ export class Hold {
     this.#gpu = request.gpu;
   }
 
-  /** Asks for the card; again where an earlier lease of ours has lapsed. */
+  /** Asks for the card; again where an earlier lease of ours has lapsed. Our id is new: it is never a part of somebody else's lease. */
   async ask(): Promise<Answer<LeaseTold>> {
     const { minutes, holder } = this.#request;
     const left = this.#endsAtMs === null ? minutes : Math.max(1, this.leftMs() / 60_000);
     const answer = await this.#post<LeaseTold>({
-      minutes: Math.min(MOST_LEASE_MINUTES, left + END_MS / 60_000),
+      minutes: Math.min(MOST_LEASE_MINUTES, left),
       holder,
       lapse_seconds: LAPSE_S,
+      grace_seconds: END_S,
     });
-    if (answer.kind === 'answered') this.#gpu = answer.body.uuid;
+    if (answer.kind === 'failed') return answer;
+    // An older supervisor takes two of one name for one.
+    if (answer.body.id !== this.#id) return { kind: 'failed', message: answer.body.told, isAway: false, code: null };
+    this.#gpu = answer.body.uuid;
     return answer;
   }
 
@@ -52,9 +56,9 @@ export class Hold {
     return { ...answer, body: answer.body.leases.find(({ id }) => id === this.#id) ?? null };
   }
 
-  /** The card is ours from now on. */
-  begin(): void {
-    this.#endsAtMs = systemClock.now() + this.#request.minutes * 60_000;
+  /** The card is ours from now on, for as long as we have asked or were promised, whichever is less. */
+  begin({ left_seconds: promised }: Pick<LeaseStatus, 'left_seconds'>): void {
+    this.#endsAtMs = systemClock.now() + Math.min(this.#request.minutes * 60, promised) * 1000;
   }
 
   /** What is left of its time. */
@@ -80,6 +84,7 @@ export class Hold {
     return now.body.state === 'over' ? { over: now.body.over, message: now.body.message } : 'kept';
   }
 
+  /** Of this lease: a card that is lent by another stays so. */
   giveBack(): Promise<Answer<LeaseEnded>> {
     return this.#post<LeaseEnded>({ end: true });
   }

@@ -4,17 +4,18 @@ import { basename } from 'node:path';
 import type { LoadedSettings } from '../../../gateway/config/load.ts';
 import type { LeaseEnded } from '../../../gateway/http/pages/admin-answers.ts';
 import { ask, failed } from '../asking/ask.ts';
-import { systemClock } from '../../../gateway/core/clock.ts';
 import { othersText } from '../asking/find-gateway.ts';
 import { Hold, type Loss } from './hold.ts';
 import { keep } from './keep.ts';
 import { prepare } from './prepare.ts';
-import { startProgram } from './program.ts';
+import { whyNoProgram } from './find-program.ts';
+import { notStarted, startProgram } from './program.ts';
 import { readRequest, splitAtDashes, wrongUsage } from './request.ts';
 import { readCommandLine } from '../line/command-line.ts';
 import { timeOfDay } from '../live/lease-text.ts';
 
 const OWN = { minutes: 'value', gpu: 'value', holder: 'value', end: 'switch' } as const;
+const STRAY = '; the program that is to have the card goes after --';
 const CANCELLED = 130;
 /** How often it is tried to give the card back; it goes back by itself soon after. */
 const GIVE_BACK_TRIES = 5;
@@ -23,7 +24,7 @@ const AGAIN_MS = 2_000;
 /** `headgate lease --minutes N [--gpu ID] [-- COMMAND]`: has a card for a program, or for whoever sits there; `--end` gives one back. */
 export async function lease(argv: readonly string[]): Promise<number> {
   const { flags, program } = splitAtDashes(argv);
-  const line = readCommandLine('lease', flags, { tolerant: 'aloud', own: OWN });
+  const line = readCommandLine('lease', flags, { tolerant: 'aloud', own: OWN, stray: STRAY });
   if (line.kind === 'ended') return line.exitCode;
   if (line.own.has('end')) {
     const others = ['minutes', 'holder'].find((name) => line.own.has(name)) ?? (program.length > 0 ? 'COMMAND' : null);
@@ -32,6 +33,13 @@ export async function lease(argv: readonly string[]): Promise<number> {
   if (argv.includes('--') && program.length === 0) return wrongUsage('COMMAND is missing after --');
   const request = readRequest(line.own, program.length > 0 ? basename(program[0]!) : userName());
   if (typeof request === 'string') return wrongUsage(request);
+
+  // Nobody makes way for what cannot be started.
+  const none = program.length > 0 ? whyNoProgram(program[0]!, process.env['PATH']) : null;
+  if (none !== null) {
+    process.stderr.write(notStarted(program[0]!, none.why));
+    return none.exitCode;
+  }
 
   const hold = new Hold(line.loaded, request);
   const asked = await hold.ask();
@@ -44,8 +52,8 @@ export async function lease(argv: readonly string[]): Promise<number> {
     say('cancelled; the workers come back');
     return CANCELLED;
   }
-  hold.begin();
-  const until = new Date(systemClock.wall() + hold.leftMs()).toISOString();
+  hold.begin(prepared.lease);
+  const { until } = prepared.lease;
   say(`GPU ${prepared.lease.gpu} is lent to ${request.holder} until ${timeOfDay(until)}. ${prepared.lease.message.replace(/\.$/, '')}`);
   const code =
     program.length > 0

@@ -30,7 +30,8 @@ export async function prepare(hold: Hold, first: LeaseStatus): Promise<Prepared>
       if (lease.state === 'lent') return { kind: 'lent', lease };
       if (lease.state === 'over') return { kind: 'failed', message: `The card could not be lent: ${lease.message}` };
       await delay(LOOK_MS);
-      if (look % RENEW_EVERY === 0) await hold.renew();
+      const kept = look % RENEW_EVERY === 0 ? await hold.renew() : 'kept';
+      if (typeof kept === 'object') return { kind: 'failed', message: `The card could not be lent: ${kept.message}` };
       const answer = await hold.look();
       missed = answer.kind === 'answered' && answer.body !== null ? 0 : missed + 1;
       if (answer.kind === 'answered' && answer.body !== null) lease = answer.body;

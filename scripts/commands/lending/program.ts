@@ -8,10 +8,15 @@ const KILL_AFTER_MS = 10_000;
 
 /** A program that runs on a lent card, in a process group of its own, with our terminal. */
 export interface Program {
-  /** Its exit code: 127 where it is not there, 128 and the signal where one ended it. */
+  /** Its exit code: 127 where it is not there any more, 128 and the signal where one ended it. */
   readonly ended: Promise<number>;
   /** Tells it and all that it has started to end; what has not within 10 s is killed. */
   end(): void;
+}
+
+/** A line for the terminal. */
+export function notStarted(command: string, why: string): string {
+  return `headgate lease: ${command} cannot be started: ${why}.\n`;
 }
 
 /** Starts it. Signals that we get are its own from now on, until it has ended. */
@@ -35,7 +40,7 @@ export function startProgram([command = '', ...args]: readonly string[], env: Re
   const ended = new Promise<number>((resolve) => {
     child.once('error', (error: NodeJS.ErrnoException) => {
       const isMissing = error.code === 'ENOENT';
-      process.stderr.write(`headgate lease: ${command} cannot be started: ${isMissing ? 'there is no such program' : error.message}.\n`);
+      process.stderr.write(notStarted(command, isMissing ? 'there is no such program' : error.message));
       resolve(isMissing ? 127 : 126);
     });
     child.once('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));

@@ -31,6 +31,8 @@ interface CommandLineShape {
   readonly words?: readonly string[];
   /** How many more it may take. */
   readonly optional?: number;
+  /** What is said of a word too many, after what it is. */
+  readonly stray?: string;
   readonly fixed?: NonNullable<LoadInput['fixed']>;
   /**
    * For what only has to find something that runs, or was left behind: wrong settings are a warning and hold as far as they are sound.
@@ -46,7 +48,7 @@ export function readCommandLine(command: string, argv: readonly string[], shape:
   const problems = parsed.kind === 'usage' ? [...parsed.problems] : [];
   if (parsed.kind === 'flags') {
     const extra = parsed.positionals[words.length + (shape.optional ?? 0)];
-    if (extra !== undefined) problems.push(`unexpected argument ${extra}`);
+    if (extra !== undefined) problems.push(`unexpected argument ${extra}${shape.stray ?? ''}`);
     const missing = words.slice(parsed.positionals.length);
     if (missing.length > 0) problems.push(`${missing.join(' and ')} is missing: headgate ${command} ${words.join(' ')}`);
   }

@@ -1,10 +1,23 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { CardLease, LeaseBook, LeaseWish } from '../../../supervisor/lease/card-lease.ts';
-import { ask, grant, heldUpMs, nextEndMs, NO_LEASES, overBy, resumed, without } from '../../../supervisor/lease/card-lease.ts';
+import {
+  ask,
+  grant,
+  heldUpMs,
+  nextEndMs,
+  NO_LEASES,
+  overBy,
+  promisedLeftMs,
+  resumed,
+  without,
+} from '../../../supervisor/lease/card-lease.ts';
 
 const MINUTE = 60_000;
-const WISH: LeaseWish = { id: 'one', gpuUuid: 'GPU-a', holder: 'render', lengthMs: 30 * MINUTE, lapseMs: null };
+const WISH: LeaseWish = {
+  ...{ id: 'one', gpuUuid: 'GPU-a', holder: 'render', isNamed: true },
+  ...{ lengthMs: 30 * MINUTE, graceMs: 0, lapseMs: null },
+};
 
 /** The book after somebody was given what they asked for. */
 function book(wish: LeaseWish, nowMs = 0): LeaseBook {
@@ -38,11 +51,36 @@ describe('a lease', () => {
     expect(ask(without(held, 'GPU-a'), { ...WISH, id: 'two' }, 0)).toMatchObject({ kind: 'new' });
   });
 
-  test('is made longer, or shorter, by whoever knows its id or goes by the name', () => {
+  test('is made longer, or shorter, by whoever knows its id, or goes by the name with no id on either side', () => {
     const held = book(WISH);
     const longer = ask(held, { ...WISH, id: 'other', lengthMs: 60 * MINUTE }, 10 * MINUTE);
     expect(longer).toMatchObject({ kind: 'renewed', lease: { id: 'one', state: 'lent', endsAtMs: 70 * MINUTE } });
     expect(ask(held, { ...WISH, holder: 'x', lengthMs: MINUTE }, 10 * MINUTE)).toMatchObject({ lease: { endsAtMs: 11 * MINUTE } });
+  });
+
+  test.each([
+    ['both bring an id of their own, as two that run a program of one name', false, false],
+    ['the second brings an id', true, false],
+    ['the first has brought one', false, true],
+  ])('is not shared with another of its name where %s', (_, isFirstNamed, isSecondNamed) => {
+    const asked = ask(NO_LEASES, { ...WISH, isNamed: isFirstNamed }, 0);
+    if (asked.kind !== 'new') return expect.fail();
+    const second = { ...WISH, id: 'two', isNamed: isSecondNamed, lengthMs: MINUTE };
+    expect(ask(asked.book, second, 0)).toEqual({ kind: 'taken', by: asked.lease });
+    const lent = grant(asked.book, asked.lease, MINUTE);
+    expect(ask(lent, second, MINUTE)).toEqual({ kind: 'taken', by: leaseIn(lent) });
+    // Its own id is proof all the same.
+    expect(ask(lent, { ...second, id: 'one' }, MINUTE)).toMatchObject({ kind: 'renewed', lease: { endsAtMs: 2 * MINUTE } });
+  });
+
+  test('is over a grace after what was promised, also when it is made longer', () => {
+    const held = book({ ...WISH, lengthMs: 30 * MINUTE + 15_000, graceMs: 15_000 });
+    expect(promisedLeftMs(leaseIn(held), 10 * MINUTE)).toBe(20 * MINUTE);
+    expect(nextEndMs(held)).toBe(30 * MINUTE + 15_000);
+    const sign = ask(held, { ...WISH, lengthMs: null }, 10 * MINUTE);
+    expect('lease' in sign && promisedLeftMs(sign.lease, 10 * MINUTE)).toBe(20 * MINUTE);
+    const longer = ask(held, { ...WISH, lengthMs: 40 * MINUTE, graceMs: 5_000 }, 10 * MINUTE);
+    expect('lease' in longer && promisedLeftMs(longer.lease, 10 * MINUTE)).toBe(40 * MINUTE - 5_000);
   });
 
   test('lapses when its holder is not heard of, also while it is prepared, and a sign of life makes it no longer', () => {
@@ -87,6 +125,8 @@ test('whatever is asked, no lease outlives the longest time that was asked for s
   const order = fc.record({
     id: fc.constantFrom('one', 'two'),
     holder: fc.constantFrom('render', 'game'),
+    isNamed: fc.boolean(),
+    graceMs: fc.constantFrom(0, 15_000),
     lengthMs: fc.option(fc.integer({ min: 1, max: 1440 * MINUTE })),
     lapseMs: fc.option(fc.constantFrom(5_000, 30_000)),
     passMs: fc.integer({ min: 0, max: 100 * MINUTE }),
