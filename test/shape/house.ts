@@ -388,6 +388,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/config/schema',
       'gateway/core',
       'gateway/core/finding',
+      'gateway/core/pools',
       'gateway/http',
       'gateway/http/body',
       'gateway/http/probes',
@@ -1120,7 +1121,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'scripts/commands/live',
     idea: 'what a terminal is shown while it changes',
-    knows: ['gateway/canary', 'gateway/core', 'gateway/core/log', 'gateway/http/pages'],
+    knows: ['gateway/canary', 'gateway/core', 'gateway/core/log', 'gateway/core/pools', 'gateway/http/pages'],
   },
   {
     path: 'scripts/commands/lending',
