@@ -1163,8 +1163,20 @@ export const ROOMS: readonly Room[] = [
   },
   {
     path: 'scripts/commands/looking',
-    idea: 'workers that somebody else runs, asked once as the gateway would',
-    knows: ['gateway/config/schema', 'gateway/core', 'gateway/engines', 'gateway/workers', 'gateway/workers/wire'],
+    idea: 'workers that somebody else runs, and the store, asked once as the gateway would',
+    knows: [
+      'gateway/config/schema',
+      'gateway/config/schema/values',
+      'gateway/core',
+      'gateway/core/finding',
+      'gateway/core/pools',
+      'gateway/engines',
+      'gateway/http/pages',
+      'gateway/state',
+      'gateway/workers',
+      'gateway/workers/wire',
+      'scripts/commands/live',
+    ],
   },
   {
     path: 'scripts/commands',
