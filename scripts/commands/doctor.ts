@@ -1,4 +1,5 @@
 import { EXIT_FAILED, EXIT_INVALID } from '../../gateway/config/exit-codes.ts';
+import { isWithin, type Origins } from '../../gateway/config/schema/origins.ts';
 import { problemText } from '../../gateway/config/schema/problems.ts';
 import type { Settings } from '../../gateway/config/schema/settings.ts';
 import { examine } from '../../supervisor/doctor/doctor.ts';
@@ -31,6 +32,7 @@ export async function doctor(argv: readonly string[]): Promise<number> {
   try {
     const { settings } = line.loaded;
     const isAlone = launchesNothing(settings);
+    const isOnlyGateway = isAlone && !asksOfEngines(line.loaded.origins);
     const { cards, env } = cardsOf(settings, process.env, line.cwd, false);
     const { readFile } = systemInput();
     const kubernetes = kubernetesPlace(settings, process.env, readFile);
@@ -40,7 +42,7 @@ export async function doctor(argv: readonly string[]): Promise<number> {
       return { sources, workers: await lookAtWorkers(staying, settings.timeouts, systemClock) };
     };
     const [found, looked, store] = await Promise.all([
-      isAlone ? examineGateway(settings, line.cwd) : examine(settings, { cwd: line.cwd, env, clock: systemClock, cards }),
+      isOnlyGateway ? examineGateway(settings, line.cwd) : examine(settings, { cwd: line.cwd, env, clock: systemClock, cards }),
       look(),
       askStore(settings.state, systemClock),
     ]);
@@ -63,6 +65,12 @@ export async function doctor(argv: readonly string[]): Promise<number> {
   } finally {
     alive.cancel();
   }
+}
+
+/** Whether a flag of this command line is about engines, such as --profile l4: then what one would be is to be seen wherever it is asked. */
+function asksOfEngines(origins: Origins): boolean {
+  const isAbout = (path: string) => isWithin(path, 'models') || (isWithin(path, 'supervisor') && path !== 'supervisor.state_dir');
+  return [...origins].some(([path, { kind }]) => kind === 'flag' && isAbout(path));
 }
 
 function jsonOf(report: object, { sources, workers }: Looked, store: StoreState | null): string {

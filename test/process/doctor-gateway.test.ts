@@ -37,6 +37,8 @@ test('of a gateway that launches nothing it tells the workers and what calls are
   expect(well.out).toMatch(/\nNothing stands in the way\.\n$/);
   expect(well.out).not.toMatch(/GPU|Engine|Models|Command|ports|Profile/);
   expect(well.code).toBe(0);
+  // Whoever asks for a card by a flag is told of it here, too.
+  expect((await doctor(settings('small'), '--profile', 'l4')).out).toMatch(/\nProfile l4 /);
 
   const typo = await doctor(settings('smal'));
   expect(typo.out).toMatch(/\nStands in the way\n {2}chat: its fallback names smal, which no worker serves; did you mean small\?\n$/);
