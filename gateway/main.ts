@@ -34,7 +34,7 @@ import { systemRandom } from './core/random.ts';
 import { idMaker } from './core/secrets/id-maker.ts';
 import type { SupervisorSnapshot } from './link/snapshot.ts';
 import type { AdminStatus } from './http/pages/admin-answers.ts';
-import { adminStatus, sharedStatus, sourceStatus } from './http/pages/admin-status.ts';
+import { adminStatus, sharedStatus, statusOfFound } from './http/pages/admin-status.ts';
 import { LiveStatus } from './http/pages/live-status.ts';
 import { batchFigures } from './batches/runner/open-batches.ts';
 import { Guesses } from './http/guesses.ts';
@@ -498,7 +498,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       failures.of,
       draining,
     );
-    const own = { ...alone, sources: sourceStatus(discovery?.sources() ?? []) };
+    const isUp = figures.storeUp();
+    const store = isUp === null ? null : { answers: isUp, when_unavailable: settings.state.when_unavailable };
+    const own = { ...statusOfFound(alone, discovery?.sources() ?? [], directory), store };
     return fleet === null ? own : sharedStatus(own, fleet.gateways, directory, figures.placesAt);
   };
   const status = kin ? () => statusOfAll(kin, ownStatus()) : ownStatus;

@@ -20,6 +20,7 @@ const MODEL = {
   asleep: 'plain',
   pool: 'model',
   fallback: 'model',
+  unserved: [{ name: 'model', in: 'word', near: 'model' }],
   fit: FIT,
 } as const satisfies RuleOf<ModelStatus>;
 
@@ -79,6 +80,7 @@ export const STATUS_RULE = {
   models: [MODEL],
   workers: [WORKER],
   sources: [{ source: 'name', answers: 'plain', message: 'foreign', workers: 'plain', ending: 'plain' }],
+  store: { answers: 'plain', when_unavailable: 'word' },
   leases: [LEASE],
   swaps: [{ worker: 'worker', from: 'model', to: 'model', since_seconds: 'plain', eta_seconds: 'plain', percent: 'plain' }],
 } as const satisfies RuleOf<AdminStatus>;

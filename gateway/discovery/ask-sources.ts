@@ -3,6 +3,7 @@ import type { SourceState } from '../core/finding/found.ts';
 import { systemRandom } from '../core/random.ts';
 import type { Settings } from '../config/schema/settings.ts';
 import { startDiscovery } from './discovery.ts';
+import type { WorkerListing } from '../workers/worker-listing.ts';
 import type { KubernetesPlace, ReadFile } from './kubernetes/api.ts';
 
 interface AskedOptions {
@@ -15,14 +16,20 @@ interface AskedOptions {
 /** How long all of them may take together. */
 const MOST_MS = 6_000;
 
-/** Asks every place where workers are looked for once: how many it names, or what is wrong. What has not answered in time is not known. */
-export function askSources({ clock, settings, kubernetes, readFile }: AskedOptions): Promise<readonly SourceState[]> {
+export interface AskedSources {
+  readonly sources: readonly SourceState[];
+  /** All workers: those with a url in the settings, and those found. */
+  readonly listings: readonly WorkerListing[];
+}
+
+/** Asks every place where workers are looked for once: whom it names, or what is wrong. What has not answered in time is not known. */
+export function askSources({ clock, settings, kubernetes, readFile }: AskedOptions): Promise<AskedSources> {
   return new Promise((resolve) => {
     const ended = (): void => {
-      const states = discovery.sources();
+      const asked = { sources: discovery.sources(), listings: discovery.listings() };
       limit.cancel();
       discovery.close();
-      resolve(states);
+      resolve(asked);
     };
     const heard = (): void => {
       if (discovery.sources().every(({ isUp }) => isUp !== null)) ended();

@@ -7,6 +7,7 @@ import { Veil } from '../../gateway/bundle/veil/veil.ts';
 import { findAdminKey } from '../../gateway/config/admin-key.ts';
 import { stayAlive, systemClock } from '../../gateway/core/clock.ts';
 import { examine } from '../../supervisor/doctor/doctor.ts';
+import { examineGateway, launchesNothing } from '../../supervisor/doctor/gateway.ts';
 import { ask, type Answer, failed } from './asking/ask.ts';
 import { othersText } from './asking/find-gateway.ts';
 import { leftBehind } from './bundling/left-behind.ts';
@@ -87,6 +88,7 @@ function withOwn({ headgate_bundle, generated_at, about, summary, left_out, ...p
 }
 
 async function doctor({ loaded: { settings }, cwd }: Loaded) {
+  if (launchesNothing(settings)) return examineGateway(settings, cwd);
   const { cards, env } = cardsOf(settings, process.env, cwd, false);
   return examine(settings, { cwd, env, clock: systemClock, cards });
 }

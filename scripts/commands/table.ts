@@ -68,7 +68,8 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'doctor',
     usage: 'doctor [--json] [FLAGS]',
-    summary: 'What would be launched here and whether it fits: GPU, driver, vLLM, profile, models, command. Starts nothing.',
+    summary:
+      'What would be launched here and whether it fits: GPU, driver, vLLM, profile, models, command; or, before workers of others, how these are. Starts nothing.',
     flags: [['--json', 'as JSON']],
     settings: LAUNCH,
     run: async (argv) => (await import('./doctor.ts')).doctor(argv),

@@ -22,6 +22,17 @@ export interface DoctorReport {
   readonly state: StateFinding;
 }
 
+/** The same of a gateway that launches nothing. */
+export interface GatewayReport extends Pick<DoctorReport, 'ok' | 'problems' | 'warnings' | 'state'> {
+  readonly gpus: readonly [];
+  readonly engine: null;
+  readonly vllm: null;
+  readonly profile: null;
+  readonly other_profiles: readonly [];
+  readonly models: readonly [];
+  readonly command: null;
+}
+
 export interface GpuFinding {
   readonly index: number;
   readonly uuid: string;

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { controlPath } from '../../gateway/link/control-path.ts';
-import type { Settings } from '../../gateway/config/schema/settings.ts';
+import { type Settings, supervisorIsOn } from '../../gateway/config/schema/settings.ts';
 import { askState, isAnswered } from '../../gateway/link/ask-state.ts';
 import { headgateAt } from '../../gateway/link/headgate-at.ts';
 import { readWhereabouts, type Whereabouts } from '../../gateway/link/whereabouts.ts';
@@ -23,6 +23,7 @@ export async function examineState(settings: Settings, cwd: string): Promise<Sta
   const directory = resolve(cwd, supervisor.state_dir);
   const control = controlPath(settings, cwd);
   const isRunning = await isAnswered(control);
+  const isOn = supervisorIsOn(settings);
   const problems: string[] = isRunning ? await troubles(control) : [];
   const warnings: string[] = [openToOthers(directory), unreaped()].filter((warning) => warning !== null);
 
@@ -32,16 +33,17 @@ export async function examineState(settings: Settings, cwd: string): Promise<Sta
   const taken: number[] = [];
   let free = 0;
   const [from, to] = supervisor.port_range;
-  for (let port = Math.min(from, to); port <= Math.max(from, to) && free < supervisor.replicas; port += 1) {
+  // Ports of engines are nobody's business where none is started.
+  const needed = isOn || settings.workers.length === 0 ? supervisor.replicas : 0;
+  for (let port = Math.min(from, to); port <= Math.max(from, to) && free < needed; port += 1) {
     if (await isFree('127.0.0.1', port)) free += 1;
     else taken.push(port);
   }
-  if (free < supervisor.replicas && !isRunning)
-    problems.push(`supervisor.port_range ${from}-${to} has ${free} free ports and ${supervisor.replicas} are needed.`);
+  if (free < needed && !isRunning) problems.push(`supervisor.port_range ${from}-${to} has ${free} free ports and ${needed} are needed.`);
   if (server.port !== 0 && !isRunning && !(await isFree(server.host, server.port))) {
     const own = await gatewayHere(directory, server.port);
     if (own === null) problems.push(`Port ${server.port} of server.port is taken: end what listens there, or set another.`);
-    else warnings.push(`The gateway of this folder runs (process ${own.pid}, ${own.url}); it has no supervisor.`);
+    else warnings.push(`The gateway of this folder runs (process ${own.pid}, ${own.url})${isOn ? '; it has no supervisor' : ''}.`);
   }
 
   const prefix = instancePrefix(directory);

@@ -1,11 +1,39 @@
 import { columns } from '../../gateway/core/log/columns.ts';
 import { quote } from './models.ts';
-import type { CommandFinding, DoctorReport, GpuFinding, ModelFinding } from './report.ts';
+import type { CommandFinding, DoctorReport, GatewayReport, GpuFinding, ModelFinding } from './report.ts';
 
-/** The report as a person reads it. */
-export function doctorText(report: DoctorReport): string {
-  const { engine, vllm, profile, state } = report;
+/** Lines below a title. */
+export interface Section {
+  readonly title: string;
+  readonly lines: readonly string[];
+}
+
+/** The report as a person reads it. `beside`: what others have found out. */
+export function doctorText(report: DoctorReport | GatewayReport, beside: readonly Section[] = []): string {
+  const { state } = report;
+  const isRunning = `a supervisor is running here (${state.control})`;
+  const taken = state.ports_taken.length === 0 ? '' : ` (taken: ${state.ports_taken.join(', ')})`;
+  const place =
+    report.engine === null
+      ? [`folder ${state.directory}`, ...(state.supervisor_running ? [isRunning] : [])]
+      : [
+          `folder ${state.directory}, ports ${state.port_range.join('-')}${taken}`,
+          state.supervisor_running ? isRunning : 'no supervisor is running here',
+        ];
   const lines = [
+    ...(report.engine === null ? [] : launchSections(report)),
+    ...beside.flatMap(({ title, lines: own }) => section(title, own)),
+    ...section('State', place),
+    ...(report.warnings.length === 0 ? [] : section('Worth knowing', report.warnings)),
+    ...section(report.ok ? verdict(report) : 'Stands in the way', report.problems),
+  ];
+  return `${lines.join('\n').trimEnd()}\n`;
+}
+
+/** What would be launched, and on what. */
+function launchSections(report: DoctorReport): string[] {
+  const { engine, vllm, profile } = report;
+  return [
     ...section('GPUs', report.gpus.length === 0 ? ['none'] : report.gpus.flatMap(gpuLines)),
     ...section('Engine', [
       `${engine.kind === 'sim' ? 'the simulated engine' : 'vLLM'}: ${engine.reason}`,
@@ -18,18 +46,12 @@ export function doctorText(report: DoctorReport): string {
     ),
     ...flagSections(report.models.filter(({ wanted }) => wanted)),
     ...commandSections(report.models.filter(({ wanted }) => wanted)),
-    ...section('State', [
-      `folder ${state.directory}, ports ${state.port_range.join('-')}${state.ports_taken.length === 0 ? '' : ` (taken: ${state.ports_taken.join(', ')})`}`,
-      state.supervisor_running ? `a supervisor is running here (${state.control})` : 'no supervisor is running here',
-    ]),
-    ...(report.warnings.length === 0 ? [] : section('Worth knowing', report.warnings)),
-    ...section(report.ok ? verdict(report) : 'Stands in the way', report.problems),
   ];
-  return `${lines.join('\n').trimEnd()}\n`;
 }
 
 /** That nothing is known to be wrong is not the same as knowing that it works. */
-function verdict({ engine, models }: DoctorReport): string {
+function verdict({ engine, models }: DoctorReport | GatewayReport): string {
+  if (engine === null) return 'Nothing stands in the way.';
   const unknown = models.filter((model) => model.wanted && model.verdict === 'unknown').map(({ id }) => id);
   if (engine.kind === 'sim' || unknown.length === 0) return 'Nothing stands in the way.';
   return `Nothing is known to stand in the way; whether ${unknown.join(' and ')} ${unknown.length === 1 ? 'fits' : 'fit'} nobody can say.`;

@@ -388,6 +388,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/config/schema',
       'gateway/core',
       'gateway/core/finding',
+      'gateway/core/pools',
       'gateway/http',
       'gateway/http/body',
       'gateway/http/probes',
@@ -1120,7 +1121,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'scripts/commands/live',
     idea: 'what a terminal is shown while it changes',
-    knows: ['gateway/canary', 'gateway/core', 'gateway/core/log', 'gateway/http/pages'],
+    knows: ['gateway/canary', 'gateway/core', 'gateway/core/log', 'gateway/core/pools', 'gateway/http/pages'],
   },
   {
     path: 'scripts/commands/lending',
@@ -1162,8 +1163,20 @@ export const ROOMS: readonly Room[] = [
   },
   {
     path: 'scripts/commands/looking',
-    idea: 'workers that somebody else runs, asked once as the gateway would',
-    knows: ['gateway/config/schema', 'gateway/core', 'gateway/engines', 'gateway/workers', 'gateway/workers/wire'],
+    idea: 'workers that somebody else runs, and the store, asked once as the gateway would',
+    knows: [
+      'gateway/config/schema',
+      'gateway/config/schema/values',
+      'gateway/core',
+      'gateway/core/finding',
+      'gateway/core/pools',
+      'gateway/engines',
+      'gateway/http/pages',
+      'gateway/state',
+      'gateway/workers',
+      'gateway/workers/wire',
+      'scripts/commands/live',
+    ],
   },
   {
     path: 'scripts/commands',

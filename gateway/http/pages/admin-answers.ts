@@ -1,4 +1,5 @@
 import type { Degradation, ModelState, WorkerFailure, WorkerStage, WorkerState } from '../../core/worker.ts';
+import type { Unserved } from '../../core/pools/unserved.ts';
 import type { KeyList } from '../../keys/key-list.ts';
 import type { LeaseView, ModelFit } from '../../link/snapshot.ts';
 import type { runtimeBody } from '../../telemetry/runtime.ts';
@@ -31,6 +32,8 @@ export interface AdminStatus {
   readonly workers: readonly WorkerStatus[];
   /** Where workers are looked for, in the order of the settings; an earlier version does not say. */
   readonly sources?: readonly SourceStatus[];
+  /** The server of state.url; null where there is none; an earlier version does not say. */
+  readonly store?: StoreStatus | null;
   /** Changes of model that are under way. */
   readonly swaps: readonly SwapStatus[];
   /** Cards that are lent to others, or are made ready for them. */
@@ -79,6 +82,8 @@ export interface ModelStatus {
   readonly pool: readonly string[] | null;
   /** Models that answer its calls where it cannot. */
   readonly fallback: readonly string[];
+  /** Those of both that no worker serves, once all workers have said what they serve; absent: none, or not known. */
+  readonly unserved?: readonly Unserved[];
   /** Where its card's memory would go; null where nobody can say. */
   readonly fit: ModelFit | null;
 }
@@ -128,6 +133,13 @@ export interface SourceStatus {
   readonly message: string | null;
   readonly workers: number;
   readonly ending: number;
+}
+
+export interface StoreStatus {
+  /** Whether it has answered when it was asked last. */
+  readonly answers: boolean;
+  /** What holds of limits and budgets while it does not (state.when_unavailable). */
+  readonly when_unavailable: 'local' | 'allow' | 'deny';
 }
 
 export interface SwapStatus {

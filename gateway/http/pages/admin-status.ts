@@ -1,5 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import type { GpuView, SupervisedModel, SupervisorLink, SupervisorSnapshot, SwapView } from '../../link/snapshot.ts';
+import { nearestName } from '../../config/schema/nearest-name.ts';
+import { unservedNames } from '../../core/pools/unserved.ts';
 import { baseUrlOf, type ModelEntry, type Worker, type WorkerDirectory, type WorkerFailure } from '../../core/worker.ts';
 import type { SourceState } from '../../core/finding/found.ts';
 import { leaseStatus } from './lease-status.ts';
@@ -48,6 +50,30 @@ export function adminStatus(
 /** Where workers are looked for, as the status tells it. */
 export function sourceStatus(sources: readonly SourceState[]): SourceStatus[] {
   return sources.map(({ source, isUp, message, workers, ending }) => ({ source, answers: isUp, message, workers, ending }));
+}
+
+/** The same with what is known of workers that nobody launches here: where they are looked for, and names that none of them serves. */
+export function statusOfFound(
+  status: AdminStatus,
+  sources: readonly SourceState[],
+  directory: Pick<WorkerDirectory, 'workers'>,
+): AdminStatus {
+  const workers = directory.workers();
+  const isKnown = workers.length > 0 && workers.every(hasSaid) && sources.every(({ isUp }) => isUp === true);
+  const served = new Set(workers.flatMap(({ view }) => view.models.map(({ id }) => id)));
+  const unserved = isKnown && !status.supervised ? unservedNames(status.models, served, nearestName) : NONE_UNSERVED;
+  const models = status.models.map((model) => {
+    const names = unserved.get(model.id);
+    return names === undefined ? model : { ...model, unserved: names };
+  });
+  return { ...status, models, sources: sourceStatus(sources) };
+}
+
+const NONE_UNSERVED: ReturnType<typeof unservedNames> = new Map();
+
+/** What one that is not reached served before may not be what it serves when it is back. */
+function hasSaid({ view: { state, models } }: Worker): boolean {
+  return models.length > 0 && (state === 'ready' || state === 'draining' || state === 'drained');
 }
 
 /** The same of one of several gateways that share the workers. `placesAt`: what of a worker's places is this one's. */

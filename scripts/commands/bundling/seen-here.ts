@@ -3,7 +3,7 @@ import { allowed, type Rule } from '../../../gateway/bundle/veil/rule.ts';
 import type { Veil } from '../../../gateway/bundle/veil/veil.ts';
 import { problemText, type SettingsProblem } from '../../../gateway/config/schema/problems.ts';
 import { type Clock, sleep } from '../../../gateway/core/clock.ts';
-import type { DoctorReport } from '../../../supervisor/doctor/report.ts';
+import type { DoctorReport, GatewayReport } from '../../../supervisor/doctor/report.ts';
 
 const DOCTOR_MS = 10_000;
 
@@ -53,7 +53,12 @@ const REPORT = {
 } as const satisfies Rule;
 
 /** What this command sees by itself: what is wrong with the settings as they stand in the file now, and what the doctor says. */
-export async function seenHere(problems: readonly SettingsProblem[], examine: () => Promise<DoctorReport>, clock: Clock, veil: Veil) {
+export async function seenHere(
+  problems: readonly SettingsProblem[],
+  examine: () => Promise<DoctorReport | GatewayReport>,
+  clock: Clock,
+  veil: Veil,
+) {
   const report = await Promise.race([
     examine().catch(kindOf),
     sleep(clock, DOCTOR_MS).then(() => `it took longer than ${DOCTOR_MS / 1_000} s`),

@@ -1,5 +1,9 @@
 import { columns } from '../../../gateway/core/log/columns.ts';
-import type { AdminStatus, ModelStatus, Stats, WorkerStatus } from '../../../gateway/http/pages/admin-answers.ts';
+import { unservedText } from '../../../gateway/core/pools/unserved.ts';
+import { MEANWHILE } from '../../../gateway/http/pages/store-words.ts';
+import type { WorkerFailure } from '../../../gateway/core/worker.ts';
+import type { AdminStatus, Stats, WorkerStatus } from '../../../gateway/http/pages/admin-answers.ts';
+import { behindText } from './behind-text.ts';
 import { leaseOf, leaseText } from './lease-text.ts';
 import { stateText, swapText } from './progress-text.ts';
 import { sourceText } from './sources-text.ts';
@@ -17,7 +21,12 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
       `the gateway is ending: it takes no new calls, and is gone when the ${stats.queue.in_flight} in flight have ended or drain.grace_ms is over`,
     );
   const { sharing = 1 } = status.gateway;
-  if (sharing > 1) lines.push(`${sharing} gateways share the workers; IN FLIGHT is this one’s, of the places that it has now`);
+  const isAlone = status.store?.answers === false;
+  if (sharing > 1)
+    lines.push(
+      `${sharing} gateways share the workers${isAlone ? ', as far as is known' : ''}; IN FLIGHT is this one’s, of the places that it has now`,
+    );
+  if (isAlone) lines.push(...storeText(status));
   if (status.profile !== null) lines.push(`profile ${profilesText(status)} · tuning ${status.tuning}`);
   const isKnown = status.workers.some(({ gpus }) => gpus !== null);
   for (const gpu of status.gpus) {
@@ -58,6 +67,7 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
     lines.push('', `models: ${states.join(' · ')}`);
   }
   lines.push(...status.models.flatMap(behindText));
+  lines.push(...status.models.flatMap(({ id, unserved = [] }) => unserved.map((each) => unservedText(id, each))));
   for (const { id, state } of status.workers) {
     if (state === 'drained') lines.push('', `${id} is out of service: "headgate undrain ${id}" brings it back`);
   }
@@ -67,13 +77,7 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
         '',
         `${worker.id} ${worker.state === 'ready' ? 'runs' : 'starts'} with ${change.setting} ${change.to} instead of ${change.from}: ${change.reason}`,
       );
-    const failure = worker.last_failure;
-    if (failure !== null)
-      lines.push(
-        '',
-        `${worker.id} ${failure.class.startsWith('wrong_') ? 'is listed amiss, as found' : 'last failed'} at ${failure.at} (${failure.class}, ${failure.phase}): ${failure.message}`,
-        `  ${failure.advice}`,
-      );
+    if (worker.last_failure !== null) lines.push('', ...failureText(worker, worker.last_failure, isOurs));
   }
   const logged = status.workers.filter(({ log_file }) => log_file !== null);
   if (logged.length > 0) lines.push('', ...logged.map(({ id, log_file }) => `${id} logs to ${log_file}`));
@@ -85,12 +89,24 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
   return `${lines.join('\n')}\n`;
 }
 
-/** What is behind a name, and what stands in for it. A gateway of before these were told says nothing of them. */
-function behindText({ id, pool = null, fallback = [] }: Partial<ModelStatus>): string[] {
-  const members = pool === null ? [] : [`is a pool of ${pool.join(', ')}`];
-  const others = fallback.length === 0 ? [] : [`falls back to ${fallback.join(', then ')}`];
-  const says = [...members, ...others];
-  return says.length === 0 ? [] : [`${id} ${says.join(' and ')}`];
+/** What to do about a server of somebody else's that is well again is no news: the failure is past. */
+function failureText({ id, state }: WorkerStatus, failure: WorkerFailure, isOurs: boolean): string[] {
+  const isAmiss = failure.class.startsWith('wrong_');
+  const isPast = state === 'ready' && !isAmiss;
+  const how = isAmiss ? 'is listed amiss, as found' : isPast ? 'is ready again; it last failed' : 'last failed';
+  const about = `${failure.class}, ${failure.phase}`;
+  const head = `${id} ${how} at ${failure.at} (${about}): ${failure.message}`;
+  return isPast && !isOurs ? [head] : [head, `  ${failure.advice}`];
+}
+
+/** What it means that the store is away. */
+function storeText({ store, gateway }: AdminStatus): string[] {
+  const meanwhile = store?.when_unavailable ?? 'local';
+  const workers = gateway.sharing === undefined ? '' : "each gateway goes by what the workers' own metrics say; ";
+  return [
+    'the store of state.url is away: its gateways do not hear of each other, and the log says why',
+    `  until it is back ${workers}${MEANWHILE[meanwhile]} (state.when_unavailable: ${meanwhile})`,
+  ];
 }
 
 function gpusText({ gpus }: WorkerStatus): string {

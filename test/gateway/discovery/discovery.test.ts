@@ -145,7 +145,9 @@ test('asked once, each place says how many it names, or what is wrong', async ()
   server.faults.next.push({ verb: 'list', status: 403 });
   const ask = (workers: NonNullable<SettingsInput['workers']>) =>
     askSources({ clock: systemClock, settings: settingsSchema.parse({ workers }), kubernetes: place(), readFile: () => null });
-  expect(await ask([KUBERNETES])).toMatchObject([{ isUp: false, message: expect.stringContaining('no right to list') }]);
-  expect(await ask([KUBERNETES])).toMatchObject([{ isUp: true, workers: 2 }]);
-  expect(await ask([{ url: 'http://a:1' }])).toEqual([]);
+  expect((await ask([KUBERNETES])).sources).toMatchObject([{ isUp: false, message: expect.stringContaining('no right to list') }]);
+  const found = await ask([{ url: 'http://a:1' }, KUBERNETES]);
+  expect(found.sources).toMatchObject([{ isUp: true, workers: 2 }]);
+  expect(found.listings.map(({ url }) => url)).toEqual(['http://a:1', 'http://10.0.0.1:8000', 'http://10.0.0.2:8000']);
+  expect((await ask([{ url: 'http://a:1' }])).sources).toEqual([]);
 });

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import type { AdminStatus, Stats, SupervisorStatus } from '../../../gateway/http/pages/admin-answers.ts';
+import type { WorkerFailure } from '../../../gateway/core/worker.ts';
+import type { AdminStatus, Stats, SupervisorStatus, WorkerStatus } from '../../../gateway/http/pages/admin-answers.ts';
 import { statusText } from '../../../scripts/commands/live/status-text.ts';
 
 const STATUS: Omit<AdminStatus, 'supervisor'> = {
@@ -19,6 +20,19 @@ const STATS: Pick<Stats, 'batcher' | 'breakers' | 'queue'> = {
   breakers: {},
   queue: { in_flight: 0, depth: { interactive: 0, batch: 0 } },
   batcher: { total_requests: 0, total_batches: 0, average_batch_size: 0, pending_requests: 0, window_ms: {} },
+};
+const WORKER: WorkerStatus = {
+  ...{ id: 'a:1', model: 'm', gpus: null, profile: null, state: 'ready', stage: null, pid: null, port: 1, url: 'http://a:1', source: null },
+  ...{ engine: null, engine_version: null, uptime_seconds: null, restarts: 0, percent: null, eta_seconds: null, engine_args: [] },
+  ...{
+    degradation: [],
+    last_failure: null,
+    log_file: null,
+    in_flight: 0,
+    requests_running: 0,
+    requests_waiting: 0,
+    kv_cache_usage_ratio: 0,
+  },
 };
 
 test('names the processes, which is where signals go', () => {
@@ -55,10 +69,48 @@ test('says what is behind a name, and what answers where that cannot', () => {
   const models = [
     { ...one, id: 'chat', state: 'ready', pool: ['a', 'b'], fallback: ['x', 'y'] },
     { ...one, id: 'a', state: 'ready', pool: null, fallback: [] },
-    { ...one, id: 'b', state: 'loading', pool: null, fallback: ['x'] },
+    { ...one, id: 'b', state: 'loading', pool: null, fallback: ['x'], unserved: [{ name: 'x', in: 'fallback', near: null }] },
   ] as const;
   const text = statusText({ ...STATUS, supervisor: null, models }, STATS);
   expect(text).toContain(
-    '\nmodels: chat ready · a ready · b loading\nchat is a pool of a, b and falls back to x, then y\nb falls back to x\n',
+    '\nmodels: chat ready · a ready · b loading\nchat is a pool of a, b and falls back to x, then y\nb falls back to x\nb: its fallback names x, which no worker serves\n',
   );
+});
+
+test('says that the store is away, and what holds until it is back', () => {
+  const alone = { ...STATUS, supervisor: null };
+  const store = { answers: false, when_unavailable: 'deny' } as const;
+  const text = statusText({ ...alone, gateway: { pid: 21, sharing: 3 }, store }, STATS);
+  expect(text).toContain('3 gateways share the workers, as far as is known; ');
+  expect(text).toContain(
+    "\nthe store of state.url is away: its gateways do not hear of each other, and the log says why\n  until it is back each gateway goes by what the workers' own metrics say; whoever has limits is refused (state.when_unavailable: deny)\n",
+  );
+  expect(statusText({ ...alone, store }, STATS)).toContain('\n  until it is back whoever has limits is refused ');
+  for (const none of [null, undefined, { ...store, answers: true }])
+    expect(statusText({ ...alone, gateway: { pid: 21, sharing: 3 }, ...(none !== undefined && { store: none }) }, STATS)).not.toMatch(
+      /store|as far as/,
+    );
+});
+
+test('a failure of a server that is ready again is past, and asks nothing of anybody', () => {
+  const at = '2026-01-01T11:42:33.000Z';
+  const failure = {
+    class: 'unreachable',
+    phase: 'serving',
+    message: 'http://a:1 refuses connections.',
+    advice: 'Check that it runs.',
+    at,
+  } as const;
+  const worker = (state: WorkerStatus['state'], last_failure: WorkerFailure) => ({ ...WORKER, state, last_failure });
+  const text = (one: WorkerStatus, supervised = false) => statusText({ ...STATUS, supervised, supervisor: null, workers: [one] }, STATS);
+  expect(text(worker('starting', failure))).toContain(
+    `\na:1 last failed at ${at} (unreachable, serving): http://a:1 refuses connections.\n  Check that it runs.\n`,
+  );
+  const past = text(worker('ready', failure));
+  expect(past).toContain(`\na:1 is ready again; it last failed at ${at} (unreachable, serving): http://a:1 refuses connections.\n`);
+  expect(past).not.toContain('Check');
+  // What has befallen an engine of ours may befall it again, and a line that is wrong stays wrong.
+  expect(text(worker('ready', failure), true)).toContain('is ready again; it last failed');
+  expect(text(worker('ready', failure), true)).toContain('Check');
+  expect(text(worker('ready', { ...failure, class: 'wrong_models' }))).toMatch(/is listed amiss, as found at .*\n {2}Check/);
 });
