@@ -76,8 +76,8 @@ import { PressureWatch } from './policies/capacity/pressure-watch.ts';
 import { watchEventLoop } from './telemetry/metrics/event-loop.ts';
 import { createEvents } from './telemetry/events/events.ts';
 import { lostEvent } from './telemetry/events/lost-event.ts';
+import { unaskedAnswer, unservedModel } from './telemetry/events/odd-answers.ts';
 import { tellTrial, tellTrialStays } from './telemetry/events/process-lines.ts';
-import { unaskedAnswer } from './telemetry/events/unasked-answer.ts';
 import { linkLog } from './telemetry/events/link-log.ts';
 import { crowdLog, fewFiles, shortageLog } from './telemetry/events/shortage-log.ts';
 import { keysAtStart, tellKeys } from './telemetry/events/keys-log.ts';
@@ -350,6 +350,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     resumes: (model) => resumed.byModel.get(model) ?? resumed.others,
     isDraining: () => lifecycle.stage !== 'serving',
     onStopping: ({ id }) => (supervised ?? listed!).observe(id, 'stopping'),
+    onUnserved: (worker, model, isNews) => {
+      if (isNews) unservedModel(log, worker.id, model);
+      listed?.askModels(worker.id);
+    },
     newRequestId: newId,
   });
   const canary = new Canary({

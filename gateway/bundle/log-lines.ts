@@ -16,7 +16,7 @@ const EVENTS: ReadonlySet<string> = new Set(
     'supervisor.end supervisor.exit supervisor.failed supervisor.found supervisor.hung supervisor.lost supervisor.plan ' +
     'supervisor.start supervisor.stop supervisor.wait telemetry traces.lost whereabouts window worker.adopted worker.degraded ' +
     'worker.failure worker.kept worker.leftover worker.overdue worker.record worker.stage worker.state worker.told worker.unasked ' +
-    'worker.waiting'
+    'worker.unserved worker.waiting'
   ).split(' '),
 );
 

@@ -10,10 +10,10 @@ export type Verdict =
 
 /**
  * Why an attempt gave no answer. unsent: the worker never had it · stale: a kept connection was gone · died: the worker broke off ·
- * stopping: the worker takes nothing new, because it is about to end · busy · failed: the worker answered with a failure · final: no other
- * worker would do better
+ * stopping: the worker takes nothing new, because it is about to end · busy · unserved: the worker says that it has not the model, which it
+ * was taken to serve · failed: the worker answered with a failure · final: no other worker would do better
  */
-export type FailureCause = 'unsent' | 'stale' | 'died' | 'stopping' | 'busy' | 'failed' | 'final';
+export type FailureCause = 'unsent' | 'stale' | 'died' | 'stopping' | 'busy' | 'unserved' | 'failed' | 'final';
 
 /** One attempt at a worker, as far as it has come. Written by the relay that makes it, and read by everyone. */
 export interface Attempt {
@@ -22,6 +22,8 @@ export interface Attempt {
   readonly life: WorkerLife | null;
   /** When the worker's process began, as far as was known then; see `WorkerLoad`. */
   readonly bornAt: number | null;
+  /** By which name the worker was asked for the model; null: it was not asked for any. */
+  readonly askedAs: string | null;
   /** Monotonic ms at which the worker had the whole request. */
   sentAt: number | null;
   /** Monotonic ms at which the first byte of the answer's body came. */
@@ -44,11 +46,12 @@ export interface Attempt {
   verdict: Verdict | null;
 }
 
-export function newAttempt(worker: string, life: WorkerLife | null, bornAt: number | null = null): Attempt {
+export function newAttempt(worker: string, life: WorkerLife | null, bornAt: number | null = null, askedAs: string | null = null): Attempt {
   return {
     worker,
     life,
     bornAt,
+    askedAs,
     sentAt: null,
     firstByteAt: null,
     heardAt: -Infinity,

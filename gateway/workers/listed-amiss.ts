@@ -49,6 +49,6 @@ export function wrongModels(listed: readonly string[], own: readonly ServedModel
   return {
     class: 'wrong_models',
     message: `is listed with ${missing.join(', ')} and serves no such model: it names ${[...names].slice(0, MOST_NAMES).join(', ')}${more}`,
-    advice: 'Correct workers[].models, or leave it out to have the worker asked. Until then calls for what it lacks fail there.',
+    advice: 'Correct workers[].models, or leave it out to have the worker asked. Until then calls for what it lacks go to others, or fail.',
   };
 }

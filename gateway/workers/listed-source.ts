@@ -23,6 +23,8 @@ interface ListedSourceOptions {
 export interface ListedSource extends WorkerSource {
   /** Replaces the list. Workers whose lines did not change notice nothing; one whose key, models or size changed stays as ready as it was. */
   update(workers: readonly WorkerListing[]): void;
+  /** A worker has told a call that it has not the model: it is asked again which it serves. */
+  askModels(id: string): void;
   /** Out of service and back, on an operator's word. The id is a worker's. Forgotten when the gateway ends. */
   drain(id: string): CommandResult;
   undrain(id: string): CommandResult;
@@ -104,6 +106,7 @@ export function startListedSource({ clock, directory, workers, onKept, drained =
     // While it drains, what it does shows whether its last calls get on.
     scrapes: ({ id, view }) => view.state === 'ready' || view.state === 'draining' || find(id)?.isStopping === true,
     observe: (id, sight) => find(id)?.observe(sight),
+    askModels: (id) => find(id)?.askModels(),
     drain(id) {
       const worker = find(id);
       if (!worker) return { kind: 'unknown', message: `${id} has left the list.` };

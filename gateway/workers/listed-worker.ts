@@ -24,6 +24,9 @@ const RETRY = { firstMs: 500, longestMs: 5000 };
 /** How often a worker that drains is asked whether its last call has ended. */
 const EMPTY_LOOK_MS = 200;
 
+/** How often one that has told calls that it lacks their model is asked for its models again, at the most. */
+const MODELS_AGAIN_MS = 2_000;
+
 /** How long one that is about to end is left alone where nothing tells its next life from this one. */
 const STOPPING_MS = 30_000;
 
@@ -54,6 +57,9 @@ export class ListedWorker {
   /** Which engine it is has been found out, in this life of it. */
   #isKnown = false;
   #emptying: Timer | null = null;
+  /** It is to be asked for its models, also where they are listed. */
+  #asksModels = false;
+  #modelsAskedAt = -Infinity;
 
   constructor(address: ListedAddress, listing: WorkerListing, options: ListedWorkerOptions) {
     this.#listing = listing;
@@ -134,6 +140,15 @@ export class ListedWorker {
     this.#schedule();
   }
 
+  /** It has told a call that it has not the model: what it serves is asked again, by a look that begins after that. */
+  askModels(): void {
+    const now = this.#options.clock.now();
+    if (this.view.state !== 'ready' || now - this.#modelsAskedAt < MODELS_AGAIN_MS) return;
+    this.#modelsAskedAt = now;
+    this.#asksModels = true;
+    this.lookNow();
+  }
+
   /** Takes it out of service: it gets nothing new, and is drained once what it has is done. Looks go on. @returns false where it is already */
   drain(): boolean {
     if (this.#isHeld || this.#isEnding) return false;
@@ -184,8 +199,10 @@ export class ListedWorker {
     const { version } = this;
     const { models, engine = 'auto' } = listing;
     const found = this.#isKnown ? (this.view.engine ?? 'vllm') : null;
-    const { isFound } = this;
-    const finding = await lookAt(this.#options.get, { models, engine, found, isFound, version, ready, tellsPause: this.#tellsPause });
+    const asksModels = this.#asksModels;
+    this.#asksModels = false;
+    const known = { models, engine, found, isFound: this.isFound, version, ready, asksModels, tellsPause: this.#tellsPause };
+    const finding = await lookAt(this.#options.get, known);
     this.#looking = false;
     if (this.#closed) return;
     // The list was reloaded meanwhile: the finding answers a question that is no longer asked.
@@ -193,6 +210,7 @@ export class ListedWorker {
     if (finding.kind === 'well') this.#foundWell(finding);
     else if (this.view.state !== 'ready') this.#stillUnwell(finding);
     else if (finding.sight !== 'unseen' && this.#isLost(finding.sight, (this.#missedLooks += 1))) this.#lost(finding);
+    if (this.#asksModels) return this.lookNow();
     this.#schedule();
   }
 

@@ -57,6 +57,8 @@ export interface Known {
   /** Its metrics are read anyway. */
   readonly ready: boolean;
   readonly tellsPause: boolean;
+  /** Its models are to be asked for in any case. Absent: where it was not well, or they are not listed. */
+  readonly asksModels?: boolean;
 }
 
 /** A page, or why there is none. */
@@ -68,7 +70,7 @@ type Asked = { readonly kind: 'page'; readonly status: number; readonly page: st
  * gateway of somebody's own may ask all that stand behind it when it is asked how it is. Never throws.
  */
 export async function lookAt(get: GetPage, known: Known): Promise<Finding> {
-  const isStrange = !known.ready || known.found === null;
+  const isStrange = !known.ready || known.found === null || known.asksModels === true;
   const list = isStrange ? await ask(get, MODELS, TIMEOUT_MS) : null;
   if (list?.kind === 'unwell') return list;
   const own = list?.status === 200 ? readModelPage(list.page) : null;

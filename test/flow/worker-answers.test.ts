@@ -118,8 +118,8 @@ describe('an answer that is not what was asked for', () => {
       { type: 'invalid_request_error', code: 'context_length_exceeded' },
     ],
     [
-      'a model that the worker lost',
-      vllmError(404, 'NotFoundError', 'The model `m` does not exist.', 'model'),
+      'another model than that of the call, which it names somewhere',
+      vllmError(404, 'NotFoundError', 'The model `other` does not exist.', 'model'),
       404,
       { type: 'invalid_request_error', code: 'model_not_found', param: 'model' },
     ],

@@ -14,7 +14,7 @@ const OF_THE_GATEWAY = [
 ];
 const OF_WORKERS = [
   ...['worker.state', 'worker.failure', 'worker.degraded', 'worker.adopted', 'worker.leftover', 'worker.overdue', 'worker.waiting'],
-  ...['worker.record', 'model.swap', 'gpu.lease'],
+  ...['worker.record', 'worker.unserved', 'model.swap', 'gpu.lease'],
 ];
 
 const OF_ALL: ReadonlySet<string> = new Set([...OF_BOTH, ...OF_THE_GATEWAY, ...OF_WORKERS, 'supervisor.plan']);

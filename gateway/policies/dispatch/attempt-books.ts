@@ -14,6 +14,7 @@ import type { Held, InHand } from '../in-hand/in-hand.ts';
 import type { Session, Sessions } from './sessions.ts';
 import type { SharedPlaces } from './shared-places.ts';
 import type { Suspects, Witness } from './suspects.ts';
+import type { Unserved } from './unserved.ts';
 
 /** What learns from every attempt. */
 export interface Learners {
@@ -26,6 +27,7 @@ export interface Learners {
   readonly inHand: InHand;
   readonly sessions: Sessions;
   readonly shared: SharedPlaces;
+  readonly unserved: Unserved;
 }
 
 /** Where the stream of a call may go on at another worker. */
@@ -73,6 +75,8 @@ export class AttemptBooks implements AttemptObserver {
     this.#heir = heir;
     this.#onRead = onRead;
     if (session !== null) learners.sessions.begin(session);
+    const { unserved, clock } = learners;
+    if (unserved.size > 0 && attempt.askedAs !== null) unserved.begun(worker.id, attempt.askedAs, clock.now());
     worker.inFlight++;
     this.#isShared = learners.shared.begin(call.model);
     this.#held = learners.inHand.begin(worker, attempt, call);
@@ -126,7 +130,8 @@ export class AttemptBooks implements AttemptObserver {
   }
 
   onSettled(verdict: Verdict): void {
-    const { clock, events, blame, suspects } = this.#learners;
+    const { clock, events, blame, suspects, unserved } = this.#learners;
+    const { failure, askedAs, sentAt } = this.#attempt;
     const { bytes } = this.#call.body;
     const { id } = this.#worker;
     this.#close();
@@ -134,11 +139,12 @@ export class AttemptBooks implements AttemptObserver {
     const now = clock.now();
     if (verdict.kind === 'success') {
       this.#permit.succeeded(now);
-      if (this.#attempt.failure === null) blame.answered(id, now);
+      if (failure === null) blame.answered(id, now);
+      if (unserved.size > 0 && failure === null && askedAs !== null && sentAt !== null) unserved.answered(id, askedAs, sentAt);
       suspects.clear(bytes);
     } else if (verdict.kind === 'neutral' || (verdict.doubtful && !blame.isWorkers(id, bytes, now))) this.#permit.neutral();
     else this.#permit.failed(now, verdict.reason, verdict.doubtful);
-    this.#worker.pace?.ended(verdict.kind === 'failure' || this.#attempt.failure === 'busy', now);
+    this.#worker.pace?.ended(verdict.kind === 'failure' || failure === 'busy' || failure === 'unserved', now);
     events.attemptEnded(this.#call, this.#attempt);
     this.#heir?.countIn(this.#attempt);
   }

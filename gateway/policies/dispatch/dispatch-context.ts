@@ -48,6 +48,11 @@ export interface DispatchContext {
   readonly isDraining?: () => boolean;
   /** A worker has said that it takes nothing new because it is about to end: whoever lists it is to take it out of service. */
   readonly onStopping: (worker: Worker) => void;
+  /**
+   * A worker has said that it has not the model, which it was taken to serve, by its name there: whoever lists it is to ask it for its models
+   * again. `isNews`: it has not said so before, as far as is known.
+   */
+  readonly onUnserved?: (worker: Worker, model: string, isNews: boolean) => void;
   /** A fresh id for each attempt: vLLM makes the completion's id of it, and two attempts must not share one. */
   readonly newRequestId: () => string;
 }

@@ -10,7 +10,7 @@ import { adapterOf } from '../../engines/adapters.ts';
 import { Losses, LostError } from '../lost/loss.ts';
 import type { AttemptResult } from '../relay/attempt-result.ts';
 import { bodyFor } from '../relay/engine-priority.ts';
-import { namedBody } from '../relay/named-body.ts';
+import { nameAt, namedBody } from '../relay/named-body.ts';
 import { relay } from '../relay/relay.ts';
 import { Resumption } from '../resume/resumption.ts';
 import { AnswerPlaces } from './answer-places.ts';
@@ -25,13 +25,14 @@ import { GroupSplit } from './group-split.ts';
 import { InHand } from '../in-hand/in-hand.ts';
 import { LoadBalancer } from './load-balancer.ts';
 import { Prefixes } from './prefixes.ts';
-import { attemptsThatCount, isLoss, RetryBudget } from './retry-budget.ts';
+import { attemptsThatCount, costNothing, isLoss, RetryBudget } from './retry-budget.ts';
 import { type Session, Sessions } from './sessions.ts';
 import { SharedPlaces } from './shared-places.ts';
 import { SignsOfLife } from '../in-hand/signs-of-life.ts';
 import { SilencedCalls } from '../in-hand/silenced-calls.ts';
 import { takeBackStuck } from '../in-hand/stuck-calls.ts';
 import { Suspects } from './suspects.ts';
+import { Unserved } from './unserved.ts';
 
 /** What went wrong before, where something did. */
 interface Failed {
@@ -65,6 +66,7 @@ export class Dispatch {
   readonly #inHand = new InHand();
   readonly #signs = new SignsOfLife(this.#inHand);
   readonly #rest = new AskedForRest();
+  readonly #unserved = new Unserved();
   readonly #silenced: SilencedCalls;
   readonly #learners: Learners;
   readonly answers: AnswerPlaces;
@@ -91,10 +93,10 @@ export class Dispatch {
     this.#learners = {
       ...{ clock: context.clock, events: context.events, answers: this.answers },
       ...{ suspects: this.#suspects, losses: this.#losses, blame: this.#blame, inHand: this.#inHand },
-      ...{ sessions: this.#sessions, shared: this.shared },
+      ...{ sessions: this.#sessions, shared: this.shared, unserved: this.#unserved },
     };
     this.groups = context.groups ?? new GroupSplit(context.random, context.directory);
-    this.#filters = filters(context, this.#breakers, this.#losses, this.#rest, this.groups, (call) => this.#keyOf(call));
+    this.#filters = filters(context, this.#breakers, this.#losses, this.#rest, this.#unserved, this.groups, (call) => this.#keyOf(call));
     context.directory.onChange(() => this.#forgetWorkers());
   }
 
@@ -195,7 +197,14 @@ export class Dispatch {
     if (result.cause === 'busy' && retryAfterMs > 0)
       this.#rest.note(worker.id, retryAfterMs, this.#suspects.keyOf(call.body.bytes), clock.now());
     if (result.cause === 'stopping') onStopping(worker);
+    if (result.cause === 'unserved') this.#noteUnserved(call, worker);
     return result;
+  }
+
+  #noteUnserved({ body, attempts }: Call, worker: Worker): void {
+    const model = attempts.at(-1)!.askedAs!;
+    const isNews = this.#unserved.note(worker, model, this.#suspects.keyOf(body.bytes), this.#context.clock.now());
+    this.#context.onUnserved?.(worker, model, isNews);
   }
 
   /** null: nobody wants the call's stream to go on, or it has none. */
@@ -242,13 +251,14 @@ export class Dispatch {
 
   /** A call that its worker never had, or lost by dying, is not what a budget guards against: every worker is asked at most once. */
   #mayRetry(cause: FailureCause): boolean {
-    return isLoss(cause) || this.#budget.withdraw();
+    return costNothing(cause) || this.#budget.withdraw();
   }
 
   async #attempt(call: Call, chosen: Chosen, permit: Permit, resumption: Resumption<Chosen> | null): Promise<AttemptResult> {
     const { worker, session, onRead } = chosen;
     const { clock, events, relay: settings } = this.#context;
-    const attempt = newAttempt(worker.id, worker.life, worker.load.bornAt);
+    const askedAs = call.route.stored ? null : nameAt(call, worker, this.#context.directory);
+    const attempt = newAttempt(worker.id, worker.life, worker.load.bornAt, askedAs);
     call.attempts.push(attempt);
     call.journey.phase = 'upstream';
     this.#routed.set(worker.id, (this.#routed.get(worker.id) ?? 0) + 1);
@@ -282,6 +292,7 @@ export class Dispatch {
     for (const known of [this.#routed, this.#losses, this.#blame, this.#inHand, this.#signs, this.#rest]) {
       for (const id of known.keys()) if (!present.has(id)) known.delete(id);
     }
+    this.#unserved.forget(this.#context.directory.workers());
     this.#sessions.forgetEnded();
     this.prefixes.forgetEnded();
   }

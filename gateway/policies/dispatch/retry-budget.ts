@@ -27,6 +27,11 @@ export function isLoss(cause: FailureCause): boolean {
   return cause === 'unsent' || cause === 'stale' || cause === 'died' || cause === 'stopping';
 }
 
+/** Nothing was made for it: whoever tries it again loads nobody with the same work twice. */
+export function costNothing(cause: FailureCause): boolean {
+  return isLoss(cause) || cause === 'unserved';
+}
+
 /** One that found a kept connection gone, and was made again on a fresh one, was none. */
 export function attemptsThatCount({ attempts }: Call): number {
   return attempts.filter(({ failure, worker }, at) => failure !== 'stale' || attempts[at + 1]?.worker !== worker).length;

@@ -11,3 +11,8 @@ export function namedBody({ body, model }: Call, worker: Worker, directory: Pick
   const name = servedAs(directory, worker, model)?.id;
   return name === undefined ? body : { ...body, bytes: body.named(name) };
 }
+
+/** That name. */
+export function nameAt({ body, model }: Call, worker: Worker, directory: Pick<WorkerDirectory, 'resolve'>): string {
+  return body.named === undefined ? model : (servedAs(directory, worker, model)?.id ?? model);
+}

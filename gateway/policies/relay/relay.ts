@@ -16,6 +16,7 @@ import { type Expected, isExpectedType } from '../../openai/answer-check.ts';
 import { errorEvent } from '../../openai/error-body.ts';
 import { adapterOf } from '../../engines/adapters.ts';
 import type { ErrorReader } from '../../engines/adapter.ts';
+import { lacksModel } from '../../engines/lacks-model.ts';
 import type { AttemptObserver, AttemptResult, Underway } from './attempt-result.ts';
 import { ClientBody, type Flow } from './client-body.ts';
 import { SilenceWatch, type SilenceListener, type SilenceSettings } from './silence-watch.ts';
@@ -23,7 +24,7 @@ import { StreamReader, type SeenEvent } from './stream-reader.ts';
 import { textEvents } from './text-events.ts';
 import { UsageAsked } from './usage-asked.ts';
 import { UsageTail } from './usage-tail.ts';
-import { judgeWhole, stopping, wholeReply } from './whole-answer.ts';
+import { judgeWhole, stopping, unserved, wholeReply } from './whole-answer.ts';
 
 export type RelaySettings = SilenceSettings;
 
@@ -274,6 +275,10 @@ class Relay implements UpstreamListener, SilenceListener, Underway, Flow {
     const head = this.#head!;
     const { journey, route } = this.#call;
     const body = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
+    const { askedAs } = this.#attempt;
+    // One model more or less says nothing about how the worker is with others: its breaker is not told.
+    if (head.status === 404 && askedAs !== null && lacksModel(body.toString('utf8'), askedAs))
+      return this.#fail(unserved(this.#call.model), 'unserved', NEUTRAL);
     const judged = judgeWhole(head, body, route, this.#errors);
     if (judged.kind === 'bad') return this.#fail(judged.error, judged.cause, judged.verdict);
     this.#attempt.finishReason = judged.finishReason;

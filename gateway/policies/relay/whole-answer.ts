@@ -49,6 +49,12 @@ export function stopping(): GatewayError {
   return new GatewayError('no_worker', 'The worker is being shut down and takes no new requests.', { retryAfterMs: 5_000 });
 }
 
+/** Of a worker that was taken to serve the call's model, and has not got it. It is no mistake of the client's, and may be mended soon. */
+export function unserved(model: string): GatewayError {
+  const message = `The worker that was asked for ${model} says that it does not serve it any more.`;
+  return new GatewayError('no_worker', message, { retryAfterMs: 5_000 });
+}
+
 const COMPLETE: Outcome = { kind: 'complete', status: 200 };
 
 export function wholeReply(head: UpstreamHead, bytes: Buffer): Reply {

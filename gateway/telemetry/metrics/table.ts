@@ -266,7 +266,7 @@ export const METRICS = {
   retries_total: {
     kind: 'counter',
     labels: ['reason'],
-    zero: [['unsent'], ['stale'], ['died'], ['stopping'], ['busy'], ['failed']],
+    zero: [['unsent'], ['stale'], ['died'], ['stopping'], ['busy'], ['unserved'], ['failed']],
     help: 'Attempts made again, at another worker or another life of one, by what ended the one before.',
   },
   fallbacks_total: {

@@ -71,6 +71,47 @@ test('one whose models are listed is asked only once which engine it is, and the
   expect(scene.transports.asked(ID).filter((path) => path === '/v1/models')).toHaveLength(2);
 });
 
+test('one that has told a call that it lacks its model is asked for its models at once, and not again for two seconds', async () => {
+  const scene = setUp([listing()], { [ID]: well('tiny') });
+  await scene.settle();
+  const lists = () => scene.transports.asked(ID).filter((path) => path === '/v1/models').length;
+  const before = lists();
+  scene.transports.answers[ID] = well('other');
+  for (let i = 0; i < 10; i++) scene.source.askModels(ID);
+  await scene.settle();
+  expect(lists()).toBe(before + 1);
+  expect(scene.see().models.map(({ id }) => id)).toEqual(['other']);
+  await scene.clock.advance(1_999);
+  scene.source.askModels(ID);
+  await scene.settle();
+  expect(lists()).toBe(before + 1);
+  await scene.clock.advance(1);
+  scene.source.askModels(ID);
+  await scene.settle();
+  expect(lists()).toBe(before + 2);
+  scene.source.askModels('unknown');
+});
+
+test('one whose models are listed is asked as well, and stays as ready as it is: its line is said to be wrong', async () => {
+  const scene = setUp([listing({ models: ['tiny'] })], { [ID]: well('tiny') });
+  await scene.settle();
+  scene.transports.answers[ID] = well('other');
+  scene.source.askModels(ID);
+  await scene.settle();
+  expect(scene.see()).toMatchObject({ state: 'ready', models: [{ id: 'tiny' }], lastFailure: { class: 'wrong_models' } });
+});
+
+test('what a look had read before the call was told does not count: it is followed by another', async () => {
+  const scene = setUp([listing()], { [ID]: well('tiny') });
+  await scene.settle();
+  scene.transports.answers[ID] = { ...well('tiny'), '/v1/models': { afterMs: 100, answer: modelsPage('tiny') } };
+  await scene.clock.advance(5_000);
+  scene.transports.answers[ID] = well('other');
+  scene.source.askModels(ID);
+  await scene.clock.advance(100);
+  expect(scene.see().models.map(({ id }) => id)).toEqual(['other']);
+});
+
 test.each([
   ['a wrong key', { '/health': OK, '/v1/models': { status: 401, body: '{}' } }, 'answers /v1/models with status 401'],
   ['no models', { '/health': OK, '/v1/models': modelsPage() }, 'names no models at /v1/models'],
