@@ -30,17 +30,14 @@ export function portionOf(own: string, all: readonly Standing[], total: number, 
   const free = total - sum(all.map((each) => each.held));
   // What somebody needs goes before what is only handed out to be at hand.
   const isShort = sum(missing) > Math.max(0, free);
-  const needed = sum(all.map(({ first, rest }) => first + rest));
-  // Where there is room for all, the next call is to find a place ready wherever it comes.
-  const isBare = free < 1 && needed <= total / 2 && all.some((each, i) => each.held < 1 && shares[i]! >= 1);
-  const owes = (isShort || free < 0 || isBare) && held > share;
+  const owes = (isShort || free < 0) && held > share;
   const keeps = owes ? Math.max(share, Math.min(held, kept)) : held;
   return {
     keeps,
     usable: owes ? Math.min(keeps, share) : keeps,
     asks: Math.max(0, isShort ? missing[at]! : share - held),
     isComing: isShort && missing[at]! > 0,
-    isScarce: needed >= total,
+    isScarce: sum(all.map(({ first, rest }) => first + rest)) >= total,
   };
 }
 

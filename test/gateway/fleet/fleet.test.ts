@@ -88,26 +88,6 @@ describe('a gateway with a store', () => {
     expect(counts).toEqual([1]);
   });
 
-  test('hands one that comes, and has no call yet, some to have ready', async () => {
-    const clock = createFakeClock();
-    const store = new MemoryStore();
-    const first = await gateway(clock, 'a', store);
-    first.use(3);
-    await clock.advance(300);
-    const second = await gateway(clock, 'b', store);
-    await clock.advance(1_000);
-    expect(second.share.places('w')).toBeGreaterThanOrEqual(3);
-    expect(first.share.places('w')).toBeGreaterThanOrEqual(6);
-    // One that has much to do is not disturbed for that.
-    first.use(15);
-    second.use(0);
-    await clock.advance(1_000);
-    const third = await gateway(clock, 'c', store);
-    await clock.advance(1_000);
-    expect(first.share.places('w')).toBeGreaterThanOrEqual(15);
-    expect(third.share.places('w')).toBe(0);
-  });
-
   test('leaves what it does not need to one that comes, and gets it back when that has gone', async () => {
     const clock = createFakeClock();
     const store = new MemoryStore();
