@@ -31,8 +31,8 @@ export async function doctor(argv: readonly string[]): Promise<number> {
   const alive = stayAlive();
   try {
     const { settings } = line.loaded;
-    const isAlone = launchesNothing(settings);
-    const isOnlyGateway = isAlone && !asksOfEngines(line.loaded.origins);
+    const isGateway = launchesNothing(settings);
+    const isOnlyGateway = isGateway && !asksOfEngines(line.loaded.origins);
     const { cards, env } = cardsOf(settings, process.env, line.cwd, false);
     const { readFile } = systemInput();
     const kubernetes = kubernetesPlace(settings, process.env, readFile);
@@ -52,7 +52,7 @@ export async function doctor(argv: readonly string[]): Promise<number> {
       ...line.problems.map(problemText),
       ...found.problems,
       ...troubles.problems,
-      ...(isAlone ? unservedIn(settings, looked) : []),
+      ...(isGateway ? unservedIn(settings, looked) : []),
       ...storeTroubles(store, settings.state),
     ];
     const report = { ...found, ok: problems.length === 0, problems, warnings: [...found.warnings, ...troubles.warnings] };

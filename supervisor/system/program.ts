@@ -16,7 +16,8 @@ export function findProgram(
   return folders.map((folder) => join(folder || cwd, name)).find(isProgram) ?? null;
 }
 
-function isProgram(path: string): boolean {
+/** Whether this is a file that the system would run. */
+export function isProgram(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return statSync(path).isFile();

@@ -1136,6 +1136,7 @@ export const ROOMS: readonly Room[] = [
       'scripts/commands/line',
       'scripts/commands/live',
       'scripts/report',
+      'supervisor/system',
     ],
   },
   {

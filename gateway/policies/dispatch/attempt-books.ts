@@ -14,7 +14,7 @@ import type { Held, InHand } from '../in-hand/in-hand.ts';
 import type { Session, Sessions } from './sessions.ts';
 import type { SharedPlaces } from './shared-places.ts';
 import type { Suspects, Witness } from './suspects.ts';
-import type { Unserved } from './unserved.ts';
+import type { Denials } from './denials.ts';
 
 /** What learns from every attempt. */
 export interface Learners {
@@ -27,7 +27,7 @@ export interface Learners {
   readonly inHand: InHand;
   readonly sessions: Sessions;
   readonly shared: SharedPlaces;
-  readonly unserved: Unserved;
+  readonly denials: Denials;
 }
 
 /** Where the stream of a call may go on at another worker. */
@@ -75,8 +75,8 @@ export class AttemptBooks implements AttemptObserver {
     this.#heir = heir;
     this.#onRead = onRead;
     if (session !== null) learners.sessions.begin(session);
-    const { unserved, clock } = learners;
-    if (unserved.size > 0 && attempt.askedAs !== null) unserved.begun(worker.id, attempt.askedAs, clock.now());
+    const { denials, clock } = learners;
+    if (denials.size > 0 && attempt.askedAs !== null) denials.begun(worker.id, attempt.askedAs, clock.now());
     worker.inFlight++;
     this.#isShared = learners.shared.begin(call.model);
     this.#held = learners.inHand.begin(worker, attempt, call);
@@ -130,7 +130,7 @@ export class AttemptBooks implements AttemptObserver {
   }
 
   onSettled(verdict: Verdict): void {
-    const { clock, events, blame, suspects, unserved } = this.#learners;
+    const { clock, events, blame, suspects, denials } = this.#learners;
     const { failure, askedAs, sentAt } = this.#attempt;
     const { bytes } = this.#call.body;
     const { id } = this.#worker;
@@ -140,7 +140,7 @@ export class AttemptBooks implements AttemptObserver {
     if (verdict.kind === 'success') {
       this.#permit.succeeded(now);
       if (failure === null) blame.answered(id, now);
-      if (unserved.size > 0 && failure === null && askedAs !== null && sentAt !== null) unserved.answered(id, askedAs, sentAt);
+      if (denials.size > 0 && failure === null && askedAs !== null && sentAt !== null) denials.answered(id, askedAs, sentAt);
       suspects.clear(bytes);
     } else if (verdict.kind === 'neutral' || (verdict.doubtful && !blame.isWorkers(id, bytes, now))) this.#permit.neutral();
     else this.#permit.failed(now, verdict.reason, verdict.doubtful);

@@ -12,7 +12,7 @@ import { nameAt } from '../relay/named-body.ts';
 import type { AskedForRest } from './asked-for-rest.ts';
 import type { Breakers } from './breakers.ts';
 import type { GroupSplit } from './group-split.ts';
-import type { Unserved } from './unserved.ts';
+import type { Denials } from './denials.ts';
 
 /** Who is to be asked next? */
 export interface Question {
@@ -44,7 +44,7 @@ export function filters(
   breakers: Breakers,
   losses: Losses,
   rest: AskedForRest,
-  unserved: Unserved,
+  denials: Denials,
   groups: GroupSplit,
   keyOf: (call: Call) => string | null,
 ): readonly Filter[] {
@@ -77,7 +77,7 @@ export function filters(
         return new GatewayError('worker_busy', message, { retryAfterMs: rest.leftMs(before, now) });
       },
     },
-    { keep: (workers, { call, now }) => unserved.serving(workers, (worker) => nameAt(call, worker, directory), now) },
+    { keep: (workers, { call, now }) => denials.serving(workers, (worker) => nameAt(call, worker, directory), now) },
     { keep: (workers, { call, tried, now }) => groups.keep(workers, call, tried.length > 0, keyOf, isCritical(pressure(), now)) },
     { keep: (workers, { now }) => calm(workers, pressure(), now) },
     ...(share === undefined ? [] : [{ keep: (workers: readonly Worker[]) => notFull(workers, share) }]),

@@ -32,7 +32,7 @@ import { SignsOfLife } from '../in-hand/signs-of-life.ts';
 import { SilencedCalls } from '../in-hand/silenced-calls.ts';
 import { takeBackStuck } from '../in-hand/stuck-calls.ts';
 import { Suspects } from './suspects.ts';
-import { Unserved } from './unserved.ts';
+import { Denials } from './denials.ts';
 
 /** What went wrong before, where something did. */
 interface Failed {
@@ -66,7 +66,7 @@ export class Dispatch {
   readonly #inHand = new InHand();
   readonly #signs = new SignsOfLife(this.#inHand);
   readonly #rest = new AskedForRest();
-  readonly #unserved = new Unserved();
+  readonly #denials = new Denials();
   readonly #silenced: SilencedCalls;
   readonly #learners: Learners;
   readonly answers: AnswerPlaces;
@@ -93,10 +93,10 @@ export class Dispatch {
     this.#learners = {
       ...{ clock: context.clock, events: context.events, answers: this.answers },
       ...{ suspects: this.#suspects, losses: this.#losses, blame: this.#blame, inHand: this.#inHand },
-      ...{ sessions: this.#sessions, shared: this.shared, unserved: this.#unserved },
+      ...{ sessions: this.#sessions, shared: this.shared, denials: this.#denials },
     };
     this.groups = context.groups ?? new GroupSplit(context.random, context.directory);
-    this.#filters = filters(context, this.#breakers, this.#losses, this.#rest, this.#unserved, this.groups, (call) => this.#keyOf(call));
+    this.#filters = filters(context, this.#breakers, this.#losses, this.#rest, this.#denials, this.groups, (call) => this.#keyOf(call));
     context.directory.onChange(() => this.#forgetWorkers());
   }
 
@@ -203,7 +203,7 @@ export class Dispatch {
 
   #noteUnserved({ body, attempts }: Call, worker: Worker): void {
     const model = attempts.at(-1)!.askedAs!;
-    const isNews = this.#unserved.note(worker, model, this.#suspects.keyOf(body.bytes), this.#context.clock.now());
+    const isNews = this.#denials.note(worker, model, this.#suspects.keyOf(body.bytes), this.#context.clock.now());
     this.#context.onUnserved?.(worker, model, isNews);
   }
 
@@ -292,7 +292,7 @@ export class Dispatch {
     for (const known of [this.#routed, this.#losses, this.#blame, this.#inHand, this.#signs, this.#rest]) {
       for (const id of known.keys()) if (!present.has(id)) known.delete(id);
     }
-    this.#unserved.forget(this.#context.directory.workers());
+    this.#denials.forget(this.#context.directory.workers());
     this.#sessions.forgetEnded();
     this.prefixes.forgetEnded();
   }

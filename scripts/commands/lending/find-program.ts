@@ -1,5 +1,6 @@
-import { accessSync, constants, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { isProgram } from '../../../supervisor/system/program.ts';
 
 /** Where the system looks when nobody says. */
 const USUAL_PATH = '/bin:/usr/bin';
@@ -14,13 +15,4 @@ export function whyNoProgram(name: string, path: string | undefined): { readonly
 
 function isThere(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false }) !== undefined;
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
 }

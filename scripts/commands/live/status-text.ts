@@ -1,6 +1,6 @@
 import { columns } from '../../../gateway/core/log/columns.ts';
 import { unservedText } from '../../../gateway/core/pools/unserved.ts';
-import { MEANWHILE } from '../../../gateway/http/pages/store-words.ts';
+import { MEANWHILE } from './store-words.ts';
 import type { WorkerFailure } from '../../../gateway/core/worker.ts';
 import type { AdminStatus, Stats, WorkerStatus } from '../../../gateway/http/pages/admin-answers.ts';
 import { behindText } from './behind-text.ts';
@@ -21,12 +21,12 @@ export function statusText(status: AdminStatus, stats: Pick<Stats, 'batcher' | '
       `the gateway is ending: it takes no new calls, and is gone when the ${stats.queue.in_flight} in flight have ended or drain.grace_ms is over`,
     );
   const { sharing = 1 } = status.gateway;
-  const isAlone = status.store?.answers === false;
+  const isStoreAway = status.store?.answers === false;
   if (sharing > 1)
     lines.push(
-      `${sharing} gateways share the workers${isAlone ? ', as far as is known' : ''}; IN FLIGHT is this one’s, of the places that it has now`,
+      `${sharing} gateways share the workers${isStoreAway ? ', as far as is known' : ''}; IN FLIGHT is this one’s, of the places that it has now`,
     );
-  if (isAlone) lines.push(...storeText(status));
+  if (isStoreAway) lines.push(...storeText(status));
   if (status.profile !== null) lines.push(`profile ${profilesText(status)} · tuning ${status.tuning}`);
   const isKnown = status.workers.some(({ gpus }) => gpus !== null);
   for (const gpu of status.gpus) {

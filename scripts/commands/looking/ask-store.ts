@@ -1,7 +1,7 @@
 import type { Settings } from '../../../gateway/config/schema/settings.ts';
 import type { Clock } from '../../../gateway/core/clock.ts';
 import type { StoreState } from '../../../gateway/core/events.ts';
-import { MEANWHILE } from '../../../gateway/http/pages/store-words.ts';
+import { MEANWHILE } from '../live/store-words.ts';
 import { systemRandom } from '../../../gateway/core/random.ts';
 import { script } from '../../../gateway/state/script.ts';
 import { StoreLink } from '../../../gateway/state/store-link.ts';

@@ -26,7 +26,7 @@ interface Denial {
  * what they do not serve. They get no calls for it while another worker is there that does, and all that they get for their other models.
  * Nobody is refused for this: where all have said so they are asked as before. Empty, it costs a look at its size.
  */
-export class Unserved {
+export class Denials {
   /** By worker, and by the model's name there. */
   readonly #byWorker = new Map<string, Map<string, Denial>>();
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Worker, WorkerLife } from '../../../../gateway/core/worker.ts';
-import { Unserved } from '../../../../gateway/policies/dispatch/unserved.ts';
+import { Denials } from '../../../../gateway/policies/dispatch/denials.ts';
 import { fakeCall } from '../../../support/fake-call.ts';
 import { type FakeExchange, FakeWorker, MODEL } from '../../../support/fake-worker.ts';
 import { good, kindOf, setUp, textOf } from './dispatch-scene.ts';
@@ -93,27 +93,27 @@ test('one that has the model again is asked as before', async () => {
 const life: WorkerLife = { since: 0 };
 const worker = (id: string): Worker => Object.assign(new FakeWorker(id), { life });
 const [W0, W1] = [worker('w0'), worker('w1')];
-const serving = (unserved: Unserved, now: number, workers = [W0, W1]) => unserved.serving(workers, () => 'm', now);
+const serving = (denials: Denials, now: number, workers = [W0, W1]) => denials.serving(workers, () => 'm', now);
 
 test('after a time one call may try, and the next a moment later', () => {
-  const unserved = new Unserved();
-  expect(unserved.note(W0, 'm', 'a', 0)).toBe(true);
-  expect(serving(unserved, 4_999)).toEqual([W1]);
-  expect(serving(unserved, 5_000)).toEqual([W0, W1]);
-  unserved.begun('w1', 'm', 5_000);
-  expect(serving(unserved, 5_000)).toEqual([W0, W1]);
-  unserved.begun('w0', 'm', 5_000);
-  expect(serving(unserved, 5_999)).toEqual([W1]);
-  expect(serving(unserved, 6_000)).toEqual([W0, W1]);
-  unserved.answered('w0', 'm', 6_000);
-  expect(unserved.size).toBe(0);
+  const denials = new Denials();
+  expect(denials.note(W0, 'm', 'a', 0)).toBe(true);
+  expect(serving(denials, 4_999)).toEqual([W1]);
+  expect(serving(denials, 5_000)).toEqual([W0, W1]);
+  denials.begun('w1', 'm', 5_000);
+  expect(serving(denials, 5_000)).toEqual([W0, W1]);
+  denials.begun('w0', 'm', 5_000);
+  expect(serving(denials, 5_999)).toEqual([W1]);
+  expect(serving(denials, 6_000)).toEqual([W0, W1]);
+  denials.answered('w0', 'm', 6_000);
+  expect(denials.size).toBe(0);
 });
 
 test('what was under way when it said so does not speak for it', () => {
-  const unserved = new Unserved();
-  unserved.note(W0, 'm', 'a', 100);
-  unserved.answered('w0', 'm', 99);
-  expect(serving(unserved, 101)).toEqual([W1]);
+  const denials = new Denials();
+  denials.note(W0, 'm', 'a', 100);
+  denials.answered('w0', 'm', 99);
+  expect(serving(denials, 101)).toEqual([W1]);
 });
 
 test('the time grows to a minute, and only where others hear the same as well', () => {
@@ -127,35 +127,35 @@ test('the time grows to a minute, and only where others hear the same as well', 
       [5_000, 10_000, 20_000, 40_000, 60_000, 60_000],
     ],
   ] as const) {
-    const unserved = new Unserved();
+    const denials = new Denials();
     let now = 0;
     for (const [at, body] of bodies.entries()) {
-      expect(unserved.note(W0, 'm', body, now)).toBe(at === 0);
-      expect(serving(unserved, now + waits[at]! - 1)).toEqual([W1]);
+      expect(denials.note(W0, 'm', body, now)).toBe(at === 0);
+      expect(serving(denials, now + waits[at]! - 1)).toEqual([W1]);
       now += waits[at]!;
-      expect(serving(unserved, now)).toEqual([W0, W1]);
+      expect(serving(denials, now)).toEqual([W0, W1]);
     }
   }
 });
 
 test('another life, and a model that it has ceased to name, begin anew', () => {
-  const unserved = new Unserved();
-  unserved.note(W0, 'm', 'a', 0);
+  const denials = new Denials();
+  denials.note(W0, 'm', 'a', 0);
   const next = Object.assign(worker('w0'), { life: { since: 1 } });
-  expect(serving(unserved, 2, [next, W1])).toEqual([next, W1]);
-  expect(unserved.note(next, 'm', 'a', 2)).toBe(true);
-  unserved.forget([next, W1]);
-  expect(unserved.size).toBe(0);
-  unserved.note(W0, MODEL, 'a', 0);
-  unserved.forget([W0, W1]);
-  expect(unserved.size).toBe(1);
-  unserved.forget([W1]);
-  expect(unserved.size).toBe(0);
+  expect(serving(denials, 2, [next, W1])).toEqual([next, W1]);
+  expect(denials.note(next, 'm', 'a', 2)).toBe(true);
+  denials.forget([next, W1]);
+  expect(denials.size).toBe(0);
+  denials.note(W0, MODEL, 'a', 0);
+  denials.forget([W0, W1]);
+  expect(denials.size).toBe(1);
+  denials.forget([W1]);
+  expect(denials.size).toBe(0);
 });
 
 test('where all have said so, or one is alone, all are left', () => {
-  const unserved = new Unserved();
-  for (const each of [W0, W1]) unserved.note(each, 'm', 'a', 0);
-  expect(serving(unserved, 1)).toEqual([W0, W1]);
-  expect(serving(unserved, 1, [W0])).toEqual([W0]);
+  const denials = new Denials();
+  for (const each of [W0, W1]) denials.note(each, 'm', 'a', 0);
+  expect(serving(denials, 1)).toEqual([W0, W1]);
+  expect(serving(denials, 1, [W0])).toEqual([W0]);
 });
