@@ -44,6 +44,8 @@ export class Feed {
   readonly #lookers = new Set<Looker>();
   /** By process: the number of the last call that was told of. */
   readonly #told = new Map<number, number>();
+  /** The last second that was told of. */
+  #toldUpTo = -Infinity;
   #status: AdminStatus | null = null;
   #moment: Moment | null = null;
   #happenings: readonly Happening[] = [];
@@ -114,8 +116,9 @@ export class Feed {
       const news = ready.filter(({ follows }) => !follows);
       if (news.length > 0) {
         const { points, ended } = await past();
+        const { live, breakers, limits } = moment;
         const calls = ended.flatMap((one) => one.calls);
-        this.#tell(news, 'snapshot', { status, history: columnsOf(points), ...moment, ended: calls, happenings });
+        this.#tell(news, 'snapshot', { status, history: columnsOf(points), live, ended: calls, breakers, limits, happenings });
       }
       const following = ready.filter((looker) => looker.follows && !news.includes(looker));
       const delta = this.#delta(status, moment, happenings);
@@ -149,8 +152,10 @@ export class Feed {
       this.#told.set(pid, calls.at(-1)?.number ?? told);
       return calls.filter(({ number }) => number > told);
     });
+    const points = moment.points.filter(({ t }) => t > this.#toldUpTo);
+    this.#toldUpTo = points.at(-1)?.t ?? this.#toldUpTo;
     const delta = {
-      point: moment.point,
+      points,
       live: moment.live,
       ended,
       ...(changed.length > 0 ? { status: Object.fromEntries(changed.map((key) => [key, status[key]])) } : {}),

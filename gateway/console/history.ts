@@ -19,10 +19,6 @@ export class History {
     if (this.#points.length > HISTORY_POINTS) this.#points.shift();
   }
 
-  get last(): Point | null {
-    return this.#points.at(-1) ?? null;
-  }
-
   points(): readonly Point[] {
     return this.#points;
   }

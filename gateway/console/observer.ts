@@ -5,7 +5,7 @@ import type { WorkerDirectory } from '../core/worker.ts';
 import type { GpuView } from '../link/snapshot.ts';
 import { type CallFacts, type EndedCall, liveFacts } from './call-facts.ts';
 import { History } from './history.ts';
-import { mergedPoint, mergedPoints, type Point } from './point.ts';
+import { type Point, wholeSeconds } from './point.ts';
 import type { RecentCalls } from './recent-calls.ts';
 
 const SECOND_MS = 1_000;
@@ -13,6 +13,8 @@ const SECOND_MS = 1_000;
 const MOST_LIVE = 200;
 /** Calls that have ended since a look before: more in a second cannot be read. */
 const MOST_NEWS = 100;
+/** Points that are shown again with each: a look that is late by as many seconds leaves none out. */
+const LATE_SECONDS = 10;
 /** Limits that are shown, those that are used up most. */
 const MOST_LIMITS = 200;
 
@@ -36,7 +38,8 @@ export interface Breaker {
 
 /** What one process, or all, show of now. */
 export interface Moment {
-  readonly point: Point | null;
+  /** The last few seconds, oldest first: whoever looks late has missed none. */
+  readonly points: readonly Point[];
   readonly live: readonly CallFacts[];
   /** By process, since each counts for itself. */
   readonly ended: readonly { readonly pid: number; readonly calls: readonly EndedCall[] }[];
@@ -73,7 +76,7 @@ export class Observer {
     const [now, wall] = [clock.now(), clock.wall()];
     const live = [...this.#sources.underWay()].map(({ call }) => call).toSorted((a, b) => a.arrivedAt - b.arrivedAt);
     return {
-      point: this.#history.last,
+      points: this.#history.points().slice(-LATE_SECONDS),
       live: live.slice(0, MOST_LIVE).map((call) => liveFacts(call, now, wall - now)),
       ended: [{ pid: process.pid, calls: recent.last(MOST_NEWS) }],
       breakers: Object.fromEntries(
@@ -149,10 +152,8 @@ export class Observer {
 /** What several processes show, of which the first speaks for what all see alike. */
 export function mergedMoment([first, ...others]: readonly [Moment, ...Moment[]]): Moment {
   const all = [first, ...others];
-  const points = all.flatMap(({ point }) => (point === null ? [] : [point]));
-  const [one, ...more] = points;
   return {
-    point: one === undefined ? null : mergedPoint([one, ...more]),
+    points: wholeSeconds(all.map(({ points }) => points)),
     live: all.flatMap(({ live }) => live).toSorted((a, b) => a.at - b.at),
     ended: all.flatMap(({ ended }) => ended),
     breakers: first.breakers,
@@ -161,7 +162,7 @@ export function mergedMoment([first, ...others]: readonly [Moment, ...Moment[]])
 }
 
 export function mergedPast(parts: readonly Past[]): Past {
-  return { points: mergedPoints(parts.map(({ points }) => points)), ended: parts.flatMap(({ ended }) => ended) };
+  return { points: wholeSeconds(parts.map(({ points }) => points)), ended: parts.flatMap(({ ended }) => ended) };
 }
 
 function rounded(value: number, parts = 10): number {

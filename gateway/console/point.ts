@@ -40,3 +40,9 @@ export function mergedPoints(parts: readonly (readonly Point[])[]): Point[] {
   const bySecond = Map.groupBy(parts.flat(), ({ t }) => t);
   return [...bySecond.values()].map((points) => mergedPoint(points as [Point, ...Point[]])).toSorted((a, b) => a.t - b.t);
 }
+
+/** The same, up to the last second that each of them has taken down: of a later one, what the others saw is still to come. */
+export function wholeSeconds(parts: readonly (readonly Point[])[]): Point[] {
+  const last = Math.min(...parts.flatMap((points) => points.at(-1)?.t ?? []));
+  return mergedPoints(parts).filter(({ t }) => t <= last);
+}

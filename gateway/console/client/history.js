@@ -18,9 +18,8 @@ export function begin(history) {
   seconds.value++;
 }
 
-/** @param {{ t: number, values: Record<string, number> } | null} point */
+/** @param {{ t: number, values: Record<string, number> }} point */
 export function add(point) {
-  if (point === null) return;
   const last = times.at(-1);
   if (last !== undefined && point.t <= last) return;
   for (let t = last === undefined ? point.t : Math.max(last + 1, point.t - MOST); t <= point.t; t++) {

@@ -49,7 +49,6 @@ export function connect() {
   source.addEventListener('snapshot', (event) => {
     const data = JSON.parse(event.data);
     history.begin(data.history);
-    history.add(data.point);
     tellStatus(data.status);
     live.value = data.live;
     breakers.value = data.breakers;
@@ -60,7 +59,7 @@ export function connect() {
   });
   source.addEventListener('delta', (event) => {
     const data = JSON.parse(event.data);
-    history.add(data.point);
+    data.points.forEach(history.add);
     if (data.status) tellStatus({ ...status.value, ...data.status });
     live.value = data.live;
     if (data.breakers) breakers.value = data.breakers;

@@ -55,7 +55,7 @@ test('tells how things are, and then what changes: calls in flight, and as they 
   expect(attempts).toMatchObject([{ worker: expect.any(String), failure: null }]);
   expect(attempts[0].sent_ms).toBeLessThanOrEqual(attempts[0].first_ms);
   expect(attempts[0].last_ms).toBeLessThanOrEqual(took);
-  await until(() => told.some(({ data }) => data.point?.values.requests > 0), 'a point with the call');
+  await until(() => told.some(({ data }) => data.points?.some((point: any) => point.values.requests > 0)), 'a point with the call');
   expect(text()).not.toMatch(/secret|private question/);
   // What has not changed is not told again.
   expect(told.slice(1).filter(({ data }) => data.status).length).toBeLessThan(told.length - 1);
@@ -71,13 +71,14 @@ test('a refusal is counted by its reason, and the feed has a limit', async () =>
   await using gateway = await startTestGateway([worker.url]);
   await gateway.gateway.firstReady;
   const { told, stop } = await listen(gateway.url);
+  await until(() => told.length > 0, 'the snapshot');
   await fetch(`${gateway.url}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{' });
-  await until(() => told.some(({ data }) => data.point?.values['refused:client_error'] > 0), 'the refusal');
+  await until(() => told.some(({ data }) => data.points?.some((point: any) => point.values['refused:client_error'] > 0)), 'the refusal');
   const ended = () => told.flatMap(({ data }) => data.ended);
   await until(() => ended().length > 0, 'it stands among the calls');
   expect(ended()).toMatchObject([{ route: '/v1/chat/completions', outcome: 'refused', status: 400, id: expect.stringMatching(/./) }]);
   await (await fetch(`${gateway.url}/admin/status`)).text();
-  await until(() => told.some(({ data }) => data.point?.values.operators > 0), 'a refusal of the operator');
+  await until(() => told.some(({ data }) => data.points?.some((point: any) => point.values.operators > 0)), 'a refusal of the operator');
   expect(ended()).toHaveLength(1);
   stop();
   const all = await Promise.all(Array.from({ length: MOST_LOOKING }, () => listen(gateway.url)));

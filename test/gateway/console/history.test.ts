@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { columnsOf, History, HISTORY_POINTS } from '../../../gateway/console/history.ts';
-import { mergedPoint, mergedPoints, type Point } from '../../../gateway/console/point.ts';
+import { mergedPoint, mergedPoints, type Point, wholeSeconds } from '../../../gateway/console/point.ts';
 import { Spread } from '../../../gateway/console/spread.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 
@@ -43,6 +43,12 @@ describe('several processes', () => {
       [point(2, { a: 5 }), point(3, { a: 7 })],
     ]);
     expect(merged).toEqual([point(1, { a: 1 }), point(2, { a: 6 }), point(3, { a: 7 })]);
+  });
+
+  test('tell of a second when all of them have; one that has none yet keeps nobody waiting', () => {
+    const one = [point(1, { a: 1 }), point(2, { a: 1 }), point(3, { a: 1 })];
+    expect(wholeSeconds([one, [point(2, { a: 5 })], []])).toEqual([point(1, { a: 1 }), point(2, { a: 6 })]);
+    expect(wholeSeconds([[], []])).toEqual([]);
   });
 });
 
