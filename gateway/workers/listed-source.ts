@@ -4,6 +4,7 @@ import type { CommandResult } from '../link/commands.ts';
 import type { LiveDirectory } from './directory.ts';
 import { ListedWorker } from './listed-worker.ts';
 import { Outgoing } from './outgoing.ts';
+import { Rationed } from './rationed.ts';
 import { addressOf, type WorkerListing } from './worker-listing.ts';
 import type { WorkerSource } from './worker-source.ts';
 
@@ -37,7 +38,9 @@ export function startListedSource({ clock, directory, workers, onKept, drained =
   let listed = new Map<string, ListedWorker>();
   let closed = false;
   const startedAt = clock.now();
-  const outgoing = new Outgoing({ clock, listed: () => listed.values(), changed: publish });
+  const outgoing = new Outgoing({ clock, listed: () => listed.values(), changed: () => table.now() });
+  // A thousand workers that come at once answer one after another, and each of them changes tables of all.
+  const table = new Rationed(clock, publish);
 
   function publish(): void {
     if (closed) return;
@@ -68,7 +71,12 @@ export function startListedSource({ clock, directory, workers, onKept, drained =
       } else if (listing.isEnding !== true) {
         const get = (path: string, timeoutMs: number) => transportOf(id).get(path, timeoutMs);
         const inFlight = () => directory.worker(id)?.inFlight ?? 0;
-        const worker = new ListedWorker(address, listing, { clock, get, inFlight, changed: publish });
+        const worker = new ListedWorker(address, listing, {
+          clock,
+          get,
+          inFlight,
+          changed: (isUrgent) => (isUrgent ? table.now() : table.soon()),
+        });
         fresh.push(worker);
         listed.set(id, worker);
       }
@@ -79,7 +87,7 @@ export function startListedSource({ clock, directory, workers, onKept, drained =
       else if (outgoing.add(gone)) onKept?.(gone.view.id);
     }
     // The directory makes the transports through which the first questions go.
-    publish();
+    table.now();
     if (clock.now() - startedAt <= DRAINED_BEFORE_MS) for (const worker of fresh) if (drained.includes(worker.view.id)) worker.drain();
     for (const worker of fresh) worker.lookNow();
   }
@@ -123,6 +131,7 @@ export function startListedSource({ clock, directory, workers, onKept, drained =
     },
     close() {
       closed = true;
+      table.close();
       outgoing.close();
       for (const worker of listed.values()) worker.close();
     },

@@ -12,8 +12,8 @@ interface ListedWorkerOptions {
   readonly get: GetPage;
   /** Calls of ours that it has. */
   readonly inFlight: () => number;
-  /** Called when `view` has been replaced. */
-  readonly changed: () => void;
+  /** Called when `view` has been replaced. What only brings more, or words, is not urgent. */
+  readonly changed: (isUrgent: boolean) => void;
 }
 
 /** In a row. vLLM's own node supervisor goes by the same number. */
@@ -267,8 +267,9 @@ export class ListedWorker {
   }
 
   #show(view: WorkerView): void {
+    const isUrgent = view.state !== this.view.state && view.state !== 'ready';
     this.view = view;
-    this.#options.changed();
+    this.#options.changed(isUrgent);
   }
 
   #schedule(): void {
