@@ -101,6 +101,7 @@ import { openStored, type Stored } from './stored.ts';
 import { startScraper } from './workers/scraper.ts';
 import { startSupervisedSource } from './workers/supervised-source.ts';
 import { createTransport } from './workers/wire/transport.ts';
+import type { Well } from './workers/look.ts';
 import { watchReadiness } from './workers/readiness.ts';
 import { watchSettingsMismatch } from './workers/settings-mismatch.ts';
 
@@ -110,7 +111,7 @@ const STORE_ID_CHARS = 12;
 const ASKING_SOCKETS = 2;
 /** How often one of several processes says how it is. */
 const ALIVE_MS = 1_000;
-/** How long one that takes the place of another may take to hear of the workers. */
+/** How long one of several processes may take to hear of the workers before it serves. */
 const KNOWS_WORKERS_MS = 5_000;
 /** Fewer than most systems grant, and than a busy day can take. */
 const FEW_FILES = 4_096;
@@ -278,11 +279,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         onListings: (found) => listed?.update(found),
       });
   const drained = kin?.beginning.drained ?? [];
-  const listed = discovery && startListedSource({ clock, directory, workers: discovery.listings(), onKept, drained });
+  const onWell = kin && ((worker: string, found: Well) => kin.tell({ kind: 'well', worker, found }));
+  const listed = discovery && startListedSource({ clock, directory, workers: discovery.listings(), onKept, onWell, drained });
+  const source = supervised ?? listed!;
   const scraper = startScraper({
     clock,
     directory,
-    source: supervised ?? listed!,
+    source,
     intervalMs: () => settings.pressure.scrape_interval_ms,
     asksTokens: listed !== null,
   });
@@ -349,7 +352,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     relay: () => relaySettings,
     resumes: (model) => resumed.byModel.get(model) ?? resumed.others,
     isDraining: () => lifecycle.stage !== 'serving',
-    onStopping: ({ id }) => (supervised ?? listed!).observe(id, 'stopping'),
+    onStopping: ({ id }) => source.observe(id, 'stopping'),
     onUnserved: (worker, model, isNews) => {
       if (isNews) unservedModel(log, worker.id, model);
       listed?.askModels(worker.id);
@@ -533,6 +536,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       if (next !== null) adopt(isTrial ? withHeldKeys(next) : next, changed);
     },
     follow: (worker, finding) => dispatch.follow(worker, finding),
+    well: (worker, found) => listed?.take(worker, found),
     stored: (answer, place) => dispatch.answers.take(answer, place),
     prompts: (prompts) => dispatch.prefixes.take(prompts),
     obey: (worker, order) => void listed?.[order](worker),
@@ -681,6 +685,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     to.tell({ kind: 'alive', probes: probesNow(context.operations), everReady: readiness.everReady(), isReady, outlook });
   }
 
+  async function knowsWorkers(wereReady: boolean): Promise<void> {
+    if (wereReady) return readiness.first;
+    await discovery?.heard();
+    await Promise.race([readiness.first, source.known()]);
+  }
+
   let forgetWhereabouts = (): void => {};
   let probes: ProbeListener | null = null;
   try {
@@ -691,8 +701,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       const tell = () => probesNow(context.operations);
       probes = await openProbeListener({ host: probeHost, port: probePort, clock, tell, onDeath });
     }
-    // In the place of one that has died: nobody is to be told that there are no workers.
-    if (kin?.beginning.everReady) await Promise.race([readiness.first, sleep(clock, KNOWS_WORKERS_MS)]);
+    // Others may serve, or do so in a moment: nobody is to be told by this one that there are no workers.
+    if (kin && kin.beginning.ports.api !== null)
+      await Promise.race([knowsWorkers(kin.beginning.everReady), sleep(clock, KNOWS_WORKERS_MS)]);
     const { api, admin } = kin?.beginning.ports ?? { api: null, admin: null };
     const { sockets = null } = kin?.beginning ?? {};
     const apiAt = { host: settings.server.host, port: api ?? settings.server.port, isOurs: api !== null, sockets: sockets?.api ?? null };
@@ -738,7 +749,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     offMark();
     scraper.close();
     discovery?.close();
-    (supervised ?? listed)?.close();
+    source.close();
     await listeners?.close();
     await probes?.close();
     await stored?.close();

@@ -30,6 +30,8 @@ export interface Discovery {
   listings(): readonly WorkerListing[];
   /** In the order of the settings. */
   sources(): readonly SourceState[];
+  /** Resolves when each source has been heard of once, and what it had found stands in the list; or has said why there is nothing. */
+  heard(): Promise<void>;
   /** The settings have changed. Sources that are as they were go on. */
   configure(): void;
   close(): void;
@@ -55,6 +57,7 @@ export function startDiscovery(options: DiscoveryOptions): Discovery {
   let leftOut: ReadonlyMap<string, readonly string[]> = new Map();
   let opened: unknown = null;
   let closed = false;
+  const heard = Promise.withResolvers<void>();
 
   function listenerOf(of: Watched): SourceListener {
     return {
@@ -66,11 +69,13 @@ export function startDiscovery(options: DiscoveryOptions): Discovery {
         if (of.isUp === true) return;
         Object.assign(of, { isUp: true, message: null });
         events.sourceChanged(stateOf(of));
+        hear();
       },
       away(message) {
         if (of.isUp === false && of.message === message) return;
         Object.assign(of, { isUp: false, message });
         events.sourceChanged(stateOf(of));
+        hear();
       },
     };
   }
@@ -108,6 +113,10 @@ export function startDiscovery(options: DiscoveryOptions): Discovery {
     if (!closed && gather()) options.onListings(listings);
   }
 
+  function hear(): void {
+    if (watched.every(({ isUp }) => isUp !== null)) heard.resolve();
+  }
+
   function stateOf({ name, isUp, message }: Watched): SourceState {
     const own = listings.filter(({ source }) => source === name);
     return { source: name, isUp, message, workers: own.length, ending: own.filter(({ isEnding }) => isEnding).length };
@@ -138,7 +147,9 @@ export function startDiscovery(options: DiscoveryOptions): Discovery {
 
   open();
   gather();
+  hear();
   return {
+    heard: () => heard.promise,
     listings: () => listings,
     sources: () => watched.map(stateOf),
     configure() {

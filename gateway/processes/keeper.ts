@@ -134,9 +134,8 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
     idle.delete(process.number);
     for (const [worker, finding] of findings.leftBy(process.number)) found(process.number, worker, finding);
     if (speaker === process) {
-      speaker = null;
-      const next = crew.all.find(({ isListening }) => isListening) ?? crew.all[0];
-      if (next) letSpeak(next);
+      speaker = inOrder()[0] ?? crew.all[0] ?? null;
+      speaker?.tell({ kind: 'speak' });
     }
     drains?.gone(process.number);
     answerIdle();
@@ -188,6 +187,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
         return wishes.heard(process.number, word.model, word.waiting);
       case 'finding':
         return found(process.number, word.worker, word.finding);
+      case 'well':
       case 'stored':
       case 'prompts':
         return crew.tell(word, process);

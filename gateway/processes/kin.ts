@@ -4,7 +4,7 @@ import type { History } from '../core/history/history-file.ts';
 import type { LoadedSettings } from '../config/load.ts';
 import type { Got, Needs } from '../fleet/fleet.ts';
 import { BoxShare } from './box-share.ts';
-import type { Beginning, KeeperWord, Order, Part, Parts, ServerWord, SharedFinding } from './words.ts';
+import type { Beginning, KeeperWord, Order, Part, Parts, ServerWord, SharedFinding, SharedWell } from './words.ts';
 
 /** How long the others are waited for: what they say late is not said. */
 const ANSWER_MS = 2_000;
@@ -16,6 +16,8 @@ export interface Hands {
   /** New settings hold; null: they were refused. */
   readonly adopt: (loaded: LoadedSettings | null, changed: readonly string[], isTrial: boolean) => void;
   readonly follow: (worker: string, finding: SharedFinding) => void;
+  /** Another process has found a worker well. */
+  readonly well: (worker: string, found: SharedWell) => void;
   readonly stored: (answer: string, place: { readonly worker: string; readonly model: string; readonly owner: string | null }) => void;
   readonly prompts: (prompts: readonly (readonly [worker: string, blocks: readonly number[]])[]) => void;
   readonly obey: (worker: string, order: Order) => void;
@@ -25,7 +27,7 @@ export interface Hands {
 }
 
 /** What a process is told that its parts have to do something about. */
-type ForHands = Extract<KeeperWord, { kind: 'settings' | 'finding' | 'stored' | 'prompts' | 'order' | 'places' }>;
+type ForHands = Extract<KeeperWord, { kind: 'settings' | 'finding' | 'well' | 'stored' | 'prompts' | 'order' | 'places' }>;
 
 /** The way to the process that keeps the others. */
 export interface Channel {
@@ -111,6 +113,7 @@ export class Kin {
         return this.#questions.get(word.id)?.(word.answer);
       case 'settings':
       case 'finding':
+      case 'well':
       case 'stored':
       case 'prompts':
       case 'order':
@@ -138,6 +141,8 @@ export class Kin {
         return hands.adopt(word.loaded, word.changed, word.isTrial);
       case 'finding':
         return hands.follow(word.worker, word.finding);
+      case 'well':
+        return hands.well(word.worker, word.found);
       case 'stored':
         return hands.stored(word.answer, word.place);
       case 'prompts':

@@ -1,6 +1,7 @@
 import type { TrialOrder } from '../config/trial.ts';
 import type { BreakerState } from '../core/events.ts';
 import type { LogFields } from '../core/log/fields.ts';
+import type { ServedModel } from '../core/worker.ts';
 import type { Got } from '../fleet/fleet.ts';
 import type { LoadedSettings } from '../config/load.ts';
 import type { SupervisorSnapshot } from '../link/snapshot.ts';
@@ -14,6 +15,15 @@ export interface SharedFinding {
   readonly state: BreakerState;
   readonly leftMs: number;
   readonly level: number;
+}
+
+/** What a worker that is well has told a process of itself: gateway/workers/look.ts. */
+export interface SharedWell {
+  readonly models: readonly ServedModel[];
+  readonly version: string | null;
+  readonly engine: string | null;
+  readonly startedAt: number | null;
+  readonly tellsPause: boolean;
 }
 
 /** Out of service and back, of a worker that the settings list. */
@@ -64,6 +74,8 @@ export type ServerWord =
   | { readonly kind: 'idle' }
   | { readonly kind: 'wish'; readonly model: string; readonly waiting: number }
   | { readonly kind: 'finding'; readonly worker: string; readonly finding: SharedFinding }
+  /** A worker is well that was not before, and nobody's word but its own stands for that. */
+  | { readonly kind: 'well'; readonly worker: string; readonly found: SharedWell }
   | {
       readonly kind: 'stored';
       readonly answer: string;
@@ -94,7 +106,7 @@ export interface Beginning {
   readonly ports: { readonly api: number | null; readonly admin: number | null };
   /** Descriptors of sockets that are bound for it; null: it binds its own. */
   readonly sockets: { readonly api: readonly number[] | null; readonly admin: readonly number[] | null };
-  /** The workers have been ready: clients are not to find a process that knows of none. */
+  /** The workers have been ready: whoever comes later waits until it sees that too. */
   readonly everReady: boolean;
   readonly drained: readonly string[];
   readonly findings: readonly (readonly [worker: string, finding: SharedFinding])[];
@@ -121,7 +133,7 @@ export type KeeperWord =
   | { readonly kind: 'drain'; readonly settle: boolean }
   /** None of them has calls any more. */
   | { readonly kind: 'allIdle' }
-  | Extract<ServerWord, { kind: 'finding' | 'stored' | 'prompts' | 'order' | 'places' }>
+  | Extract<ServerWord, { kind: 'finding' | 'well' | 'stored' | 'prompts' | 'order' | 'places' }>
   /** To the one that speaks, where other gateways share the workers. */
   | { readonly kind: 'needed'; readonly all: readonly Needed[] }
   | { readonly kind: 'question'; readonly id: number; readonly question: Part }

@@ -3,6 +3,7 @@ import type { Worker } from '../core/worker.ts';
 import type { CommandResult } from '../link/commands.ts';
 import type { LiveDirectory } from './directory.ts';
 import { ListedWorker } from './listed-worker.ts';
+import type { Well } from './look.ts';
 import { Outgoing } from './outgoing.ts';
 import { Rationed } from './rationed.ts';
 import { addressOf, type WorkerListing } from './worker-listing.ts';
@@ -19,11 +20,15 @@ interface ListedSourceOptions {
   readonly onKept?: (id: string) => void;
   /** Workers that an operator had taken out of service before this process began: they are as soon as they are listed. */
   readonly drained?: readonly string[];
+  /** A worker was asked, was well, and had not been so before: for other processes of this gateway. */
+  readonly onWell?: ((id: string, found: Well) => void) | undefined;
 }
 
 export interface ListedSource extends WorkerSource {
   /** Replaces the list. Workers whose lines did not change notice nothing; one whose key, models or size changed stays as ready as it was. */
   update(workers: readonly WorkerListing[]): void;
+  /** Another process has found a worker well, and nobody is to be refused here until this one has asked it, too. */
+  take(id: string, found: Well): void;
   /** A worker has told a call that it has not the model: it is asked again which it serves. */
   askModels(id: string): void;
   /** Out of service and back, on an operator's word. The id is a worker's. Forgotten when the gateway ends. */
@@ -34,7 +39,7 @@ export interface ListedSource extends WorkerSource {
 }
 
 /** Puts the workers of the settings into the directory, and finds out by asking them which are well and what they serve. */
-export function startListedSource({ clock, directory, workers, onKept, drained = [] }: ListedSourceOptions): ListedSource {
+export function startListedSource({ clock, directory, workers, onKept, onWell, drained = [] }: ListedSourceOptions): ListedSource {
   let listed = new Map<string, ListedWorker>();
   let closed = false;
   const startedAt = clock.now();
@@ -71,12 +76,9 @@ export function startListedSource({ clock, directory, workers, onKept, drained =
       } else if (listing.isEnding !== true) {
         const get = (path: string, timeoutMs: number) => transportOf(id).get(path, timeoutMs);
         const inFlight = () => directory.worker(id)?.inFlight ?? 0;
-        const worker = new ListedWorker(address, listing, {
-          clock,
-          get,
-          inFlight,
-          changed: (isUrgent) => (isUrgent ? table.now() : table.soon()),
-        });
+        const changed = (isUrgent: boolean) => (isUrgent ? table.now() : table.soon());
+        const foundWell = (found: Well) => onWell?.(id, found);
+        const worker = new ListedWorker(address, listing, { clock, get, inFlight, changed, foundWell });
         fresh.push(worker);
         listed.set(id, worker);
       }
@@ -114,6 +116,8 @@ export function startListedSource({ clock, directory, workers, onKept, drained =
     // While it drains, what it does shows whether its last calls get on.
     scrapes: ({ id, view }) => view.state === 'ready' || view.state === 'draining' || find(id)?.isStopping === true,
     observe: (id, sight) => find(id)?.observe(sight),
+    take: (id, found) => find(id)?.take(found),
+    known: () => Promise.all([...listed.values()].map(({ known }) => known)),
     askModels: (id) => find(id)?.askModels(),
     drain(id) {
       const worker = find(id);

@@ -1,10 +1,12 @@
 import { backOffMs } from '../core/back-off.ts';
 import type { Clock, Timer } from '../core/clock.ts';
-import { baseUrlOf, MAIN_GROUP, type WorkerView } from '../core/worker.ts';
+import { baseUrlOf, type WorkerView } from '../core/worker.ts';
 import { adapterOf } from '../engines/adapters.ts';
 import type { Sight } from '../vllm/sight.ts';
 import { listedAmiss, listedFailure, troubleOf } from './listed-failure.ts';
-import { type Finding, type GetPage, lookAt, modelNamed, type Unwell } from './look.ts';
+import { firstView, toldOf } from './first-view.ts';
+import type { Amiss } from './listed-amiss.ts';
+import { type GetPage, lookAt, modelNamed, type Unwell, type Well } from './look.ts';
 import { isAnother, type ListedAddress, type WorkerListing } from './worker-listing.ts';
 
 interface ListedWorkerOptions {
@@ -14,6 +16,8 @@ interface ListedWorkerOptions {
   readonly inFlight: () => number;
   /** Called when `view` has been replaced. What only brings more, or words, is not urgent. */
   readonly changed: (isUrgent: boolean) => void;
+  /** It was asked, was well, and had not been so before. */
+  readonly foundWell: (found: Well) => void;
 }
 
 /** In a row. vLLM's own node supervisor goes by the same number. */
@@ -36,6 +40,9 @@ export class ListedWorker {
   apiKey: string | null;
   version: string | null = null;
 
+  /** Resolves when it has been asked once, or another process has told that it is well. */
+  readonly known: Promise<void>;
+  readonly #known = Promise.withResolvers<void>();
   readonly #options: ListedWorkerOptions;
   #listing: WorkerListing;
   #timer: Timer | null = null;
@@ -60,31 +67,15 @@ export class ListedWorker {
   /** It is to be asked for its models, also where they are listed. */
   #asksModels = false;
   #modelsAskedAt = -Infinity;
+  /** How often another process has told that it is well. */
+  #times = 0;
 
   constructor(address: ListedAddress, listing: WorkerListing, options: ListedWorkerOptions) {
+    this.known = this.#known.promise;
     this.#listing = listing;
     this.#options = options;
     this.apiKey = listing.apiKey;
-    this.view = {
-      ...address,
-      models: (listing.models ?? []).map(modelNamed),
-      state: 'starting',
-      stage: null,
-      maxNumSeqs: listing.maxNumSeqs,
-      scheduling: listing.scheduling ?? 'fcfs',
-      group: listing.group ?? MAIN_GROUP,
-      pid: null,
-      startedAtMs: null,
-      restarts: 0,
-      degradation: [],
-      lastFailure: null,
-      etaSeconds: null,
-      profile: null,
-      engine: null,
-      args: [],
-      ...(listing.source === undefined ? {} : { source: listing.source }),
-      ...(listing.uid == null ? {} : { uid: listing.uid }),
-    };
+    this.view = firstView(address, listing);
   }
 
   /** It was found, and is not named by the settings. */
@@ -120,8 +111,7 @@ export class ListedWorker {
     if ((listing.isEnding ?? false) !== this.#isEnding) this.#setEnding(!this.#isEnding);
     const { source: _, ...view } = this.view;
     this.view = listing.source === undefined ? view : { ...view, source: listing.source };
-    const told = { maxNumSeqs: listing.maxNumSeqs, scheduling: listing.scheduling ?? 'fcfs', group: listing.group ?? MAIN_GROUP };
-    this.view = { ...this.view, ...told, models: listing.models?.map(modelNamed) ?? this.view.models };
+    this.view = { ...this.view, ...toldOf(listing), models: listing.models?.map(modelNamed) ?? this.view.models };
     return true;
   }
 
@@ -167,6 +157,14 @@ export class ListedWorker {
     return true;
   }
 
+  /** Another process has asked it just now, and it was well. */
+  take(found: Well): void {
+    if (this.#closed || this.view.state !== 'starting') return;
+    this.#times += 1;
+    this.#showWell(found);
+    this.#schedule();
+  }
+
   /** Looks now, unless a look is under way. */
   lookNow(): void {
     this.#timer?.cancel();
@@ -190,6 +188,7 @@ export class ListedWorker {
     this.#closed = true;
     this.#timer?.cancel();
     this.#emptying?.cancel();
+    this.#known.resolve();
   }
 
   async #look(): Promise<void> {
@@ -199,16 +198,23 @@ export class ListedWorker {
     const { version } = this;
     const { models, engine = 'auto' } = listing;
     const found = this.#isKnown ? (this.view.engine ?? 'vllm') : null;
+    const { state } = this.view;
+    const times = this.#times;
     const asksModels = this.#asksModels;
     this.#asksModels = false;
     const known = { models, engine, found, isFound: this.isFound, version, ready, asksModels, tellsPause: this.#tellsPause };
     const finding = await lookAt(this.#options.get, known);
     this.#looking = false;
+    this.#known.resolve();
     if (this.#closed) return;
     // The list was reloaded meanwhile: the finding answers a question that is no longer asked.
     if (listing !== this.#listing) return this.lookNow();
-    if (finding.kind === 'well') this.#foundWell(finding);
-    else if (this.view.state !== 'ready') this.#stillUnwell(finding);
+    if (finding.kind === 'well') {
+      this.#showWell(finding, finding.amiss);
+      if (state === 'starting' && this.view.state === 'ready') this.#options.foundWell(finding);
+    } else if (times !== this.#times) {
+      // It was asked before it was well.
+    } else if (this.view.state !== 'ready') this.#stillUnwell(finding);
     else if (finding.sight !== 'unseen' && this.#isLost(finding.sight, (this.#missedLooks += 1))) this.#lost(finding);
     if (this.#asksModels) return this.lookNow();
     this.#schedule();
@@ -225,7 +231,7 @@ export class ListedWorker {
     return AT_ONCE.has(sight) || misses >= MISSES_TO_LOSE;
   }
 
-  #foundWell({ models, version, engine, startedAt, tellsPause, amiss }: Extract<Finding, { kind: 'well' }>): void {
+  #showWell({ models, version, engine, startedAt, tellsPause }: Well, amiss?: Amiss): void {
     this.#missedLooks = 0;
     this.#tellsPause = tellsPause;
     this.#isKnown = true;

@@ -15,20 +15,24 @@ export type GetPage = (path: string, timeoutMs: number) => Promise<{ status: num
 
 /** What a look at a worker found. `message` goes on from the worker's url: "… refuses connections". */
 export type Finding =
-  | {
+  | (Well & {
       readonly kind: 'well';
-      readonly models: readonly ServedModel[];
-      readonly version: string | null;
-      /** As `WorkerView.engine`. */
-      readonly engine: string | null;
-      /** As `processStart`; null where that was not asked for as well. */
-      readonly startedAt: number | null;
-      /** Whether it says whether it is paused. */
-      readonly tellsPause: boolean;
       /** It serves, and its line in the settings says something else of it. */
       readonly amiss?: Amiss;
-    }
+    })
   | Unwell;
+
+/** What a worker that is well has told of itself. */
+export interface Well {
+  readonly models: readonly ServedModel[];
+  readonly version: string | null;
+  /** As `WorkerView.engine`. */
+  readonly engine: string | null;
+  /** As `processStart`; null where that was not asked for as well. */
+  readonly startedAt: number | null;
+  /** Whether it says whether it is paused. */
+  readonly tellsPause: boolean;
+}
 
 export interface Unwell {
   readonly kind: 'unwell';

@@ -56,6 +56,7 @@ export function startSupervisedSource(options: SupervisedSourceOptions): Supervi
   const stopping = new Set<string>();
   /** When each model was last wished for; only models of the supervisor are. Monotonic milliseconds. */
   const wishedAt = new Map<string, number>();
+  const known = Promise.withResolvers<void>();
 
   function setLink(next: SupervisorLink): void {
     const changed = next.kind !== link.kind;
@@ -99,11 +100,13 @@ export function startSupervisedSource(options: SupervisedSourceOptions): Supervi
       for (const [id, then] of gone) if (!isDeepStrictEqual(said(id), then)) comeBack(id);
       setLink({ kind: 'connected', heardAt: clock.now() });
       publish();
+      known.resolve();
     },
     onAway(reason) {
       const isNews = link.kind !== 'away';
       setLink({ kind: 'away', since: clock.now(), reason });
       if (isNews) publish();
+      known.resolve();
     },
   });
 
@@ -139,6 +142,7 @@ export function startSupervisedSource(options: SupervisedSourceOptions): Supervi
       } else if (sight === 'missed' || stopping.has(id) || !comeBack(id)) return;
       publish();
     },
+    known: () => known.promise,
     close: () => watch.close(),
   };
 }

@@ -6,6 +6,8 @@ export interface WorkerSource {
   /** Whether the worker's metrics are worth asking for now. */
   scrapes(worker: Worker): boolean;
   observe(id: string, sight: Sight): void;
+  /** Resolves when it has heard of the workers that it has now how they are, well or not. */
+  known(): Promise<unknown>;
   /** Ends the source's timers and connections; nothing is written to the directory afterwards. */
   close(): void;
 }

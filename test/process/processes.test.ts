@@ -141,6 +141,26 @@ afterAll(async () => {
   await worker[Symbol.asyncDispose]();
 });
 
+test('whoever asks as soon as one of them is ready is refused by none: who comes later knows the workers before it serves', async () => {
+  await using slow = await startFakeVllm();
+  slow.getsTakeMs = 150;
+  const folder = mkdtempSync(join(tmpdir(), 'headgate-processes-'));
+  writeFileSync(join(folder, 'headgate.yaml'), stringify({ server: { port: 0, processes: 2 }, workers: [{ url: slow.url }] }));
+  await using gateway = run(process.execPath, [CLI, 'gateway'], { cwd: folder });
+  const [, url = ''] = await gateway.prints(/gateway on (http:\/\/[\d.:]+)/);
+  const isReady = async () => (await fetch(`${url}/readyz`, { headers: { connection: 'close' } })).status === 200;
+  await until(isReady, 'one of them is ready');
+  const answers: Answer[] = [];
+  const ask = async () => void answers.push(...(await Promise.all(Array.from({ length: 12 }, () => chat(url)))));
+  const serving = async () => (await asAdmin<AdminStatus>(url, '/admin/status')).gateway.processes?.length;
+  do await ask();
+  while ((await serving()) !== 2);
+  for (let n = 0; n < 3; n++) await ask();
+  expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+  await gateway[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true });
+});
+
 test('two processes give a worker no more calls than it has places, let as many wait as one would, and count all of them once', async () => {
   const answers: Answer[] = [];
   for (let round = 0; round < 2; round++) {

@@ -18,6 +18,8 @@ export interface FakeVllm extends AsyncDisposable {
   pages: Record<string, unknown>;
   /** Such GETs so far. */
   readonly gets: string[];
+  /** How long it takes to answer what is asked of it by GET. */
+  getsTakeMs: number;
   /** What it was told to be; its script does not know of it. */
   rest: 'asleep' | 'paused' | null;
   readonly openSockets: () => number;
@@ -87,11 +89,15 @@ export async function startFakeVllm(models: readonly string[] = ['m']): Promise<
     metrics: {} as Record<string, number>,
     process: 1_000 as number | null,
     rest: null as FakeVllm['rest'],
+    getsTakeMs: 0,
     pages: {} as Record<string, unknown>,
     gets: [] as string[],
   };
   const server = createServer((request, response) => {
-    if (request.method === 'GET') return get(request.url ?? '', response);
+    if (request.method === 'GET') {
+      if (fake.getsTakeMs === 0) return get(request.url ?? '', response);
+      return void setTimeout(() => get(request.url ?? '', response), fake.getsTakeMs);
+    }
     const pieces: Buffer[] = [];
     request.on('data', (piece: Buffer) => pieces.push(piece));
     request.on('end', () => {

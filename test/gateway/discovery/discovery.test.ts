@@ -132,12 +132,23 @@ test('each change of a source is told once', async () => {
   const { events, lists, discovery: found } = scene([KUBERNETES]);
   await lists('10.0.0.1');
   await until(() => events.count('sourceChanged') === 1, 'that it is up');
+  await found.heard();
   await server.down();
   await until(() => found.sources()[0]!.isUp === false, 'that it is away');
   await server.up();
   await until(() => found.sources()[0]!.isUp === true, 'that it is up again');
   expect(events.of('sourceChanged').map(([{ isUp }]) => isUp)).toEqual([true, false, true]);
   expect(events.of('workersFound')).toEqual([[expect.objectContaining({ joined: ['http://10.0.0.1:8000'] })]]);
+});
+
+test('all have been heard of when each has named its workers, or said why it cannot; without any there is nothing to hear', async () => {
+  await scene([{ url: 'http://10.1.1.1' }]).discovery.heard();
+  put('vllm', '10.0.0.1');
+  const { discovery: found } = scene([KUBERNETES, { dns: 'nobody.invalid:8000' }]);
+  expect(found.sources().map(({ isUp }) => isUp)).toEqual([null, null]);
+  await found.heard();
+  expect(found.sources().map(({ isUp }) => isUp)).toEqual([true, false]);
+  expect(found.listings()).toHaveLength(1);
 });
 
 test('asked once, each place says how many it names, or what is wrong', async () => {

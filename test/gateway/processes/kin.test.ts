@@ -13,6 +13,7 @@ function handsThatNote(): { readonly hands: Hands; readonly done: unknown[][] } 
   const hands: Hands = {
     adopt: note('adopt'),
     follow: note('follow'),
+    well: note('well'),
     stored: note('stored'),
     prompts: note('prompts'),
     obey: note('obey'),
@@ -23,10 +24,12 @@ function handsThatNote(): { readonly hands: Hands; readonly done: unknown[][] } 
 }
 
 const GOT = { gateways: 3, workers: [] };
+const WELL = { models: [], version: null, engine: 'vllm', startedAt: null, tellsPause: false };
 const WORDS: readonly KeeperWord[] = [
   { kind: 'settings', loaded: null, changed: ['log.level'], isTrial: false },
   { kind: 'order', worker: 'w', order: 'drain' },
   { kind: 'order', worker: 'w', order: 'undrain' },
+  { kind: 'well', worker: 'w', found: WELL },
   { kind: 'prompts', prompts: [['w', [1, 2]]] },
   { kind: 'places', got: GOT },
 ];
@@ -34,6 +37,7 @@ const DONE = [
   ['adopt', null, ['log.level'], false],
   ['obey', 'w', 'drain'],
   ['obey', 'w', 'undrain'],
+  ['well', 'w', WELL],
   ['prompts', [['w', [1, 2]]]],
   ['places', GOT],
 ];
