@@ -7,18 +7,19 @@ import { Claims } from './claims.ts';
 import { BOUND, COUNTED, HELD, KEYS, type Members, PLACES, statusOf, WORKERS } from './members.ts';
 
 const BACK_MS = 15_000;
+/** By processes of a gateway: each claims 256 lines at once, and with fewer the one that is to die might get none. */
 const LINES = 600;
 const LOOK_MS = 100;
 /** Longer than all that is waited for. */
 const ENDLESS_TOKENS = 4_000;
 
 /** One of three gateways is killed under load. What it had comes back to the others, each in its time. @returns what is wrong */
-export async function showKill({ gateways, urls, watch, database }: Members): Promise<string[]> {
+export async function showKill({ gateways, urls, watch, database }: Members, processes: number): Promise<string[]> {
   const [doomed, second, third] = [gateways[0]!, gateways[1]!, gateways[2]!];
   const from = performance.now();
   const clients = new Clients();
   urls.forEach((_, i) => clients.start([...urls.slice(i), ...urls.slice(0, i)], null, 6, () => 60));
-  const names = Array.from({ length: LINES }, (_, i) => `line-${i}`);
+  const names = Array.from({ length: LINES * processes }, (_, i) => `line-${i}`);
   const lines = names.map((name) => chatLine(name, name, MODEL, 40));
   const batch = await submit(second.url, lines);
   // Its places of a limited key are all in use, by calls of the gateway that is going to die.
@@ -55,7 +56,7 @@ export async function showKill({ gateways, urls, watch, database }: Members): Pr
   await clients.end();
   const { most, overMs } = watch.since(from, BOUND);
   const odd = [...clients.answers].filter(([status]) => status !== 200 && status !== 0);
-  say(`  of ${COUNTED} calls a minute the key was served ${served + COUNTED / 2}; ${LINES} lines ended, ${faults.length} faults`);
+  say(`  of ${COUNTED} calls a minute the key was served ${served + COUNTED / 2}; ${names.length} lines ended, ${faults.length} faults`);
   say(
     `  clients: ${[...clients.answers].map(([status, count]) => `${count} × ${status === 0 ? 'broken off' : status}`).join(', ')}; at most ${most} of ${PLACES} at a worker`,
   );

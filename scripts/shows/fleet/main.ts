@@ -16,7 +16,7 @@ if (missing === null) {
   say('All load at one of them:');
   wrong.push(...(await showOneSided(members, seconds / 2)));
   say('One of three is killed under load (kill -9):');
-  wrong.push(...(await showKill(members)));
+  wrong.push(...(await showKill(members, processes)));
 } else say(`Not shown, three gateways that meet in a store: ${missing}.`);
 {
   await using members = await Members.start(false, processes);
