@@ -703,7 +703,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }
     // Others may serve, or do so in a moment: nobody is to be told by this one that there are no workers.
     if (kin && kin.beginning.ports.api !== null)
-      await Promise.race([knowsWorkers(kin.beginning.everReady), sleep(clock, KNOWS_WORKERS_MS)]);
+      await Promise.race([knowsWorkers(kin.beginning.everReady), sleep(clock, KNOWS_WORKERS_MS), kin.leaving]);
     const { api, admin } = kin?.beginning.ports ?? { api: null, admin: null };
     const { sockets = null } = kin?.beginning ?? {};
     const apiAt = { host: settings.server.host, port: api ?? settings.server.port, isOurs: api !== null, sockets: sockets?.api ?? null };

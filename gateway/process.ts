@@ -61,9 +61,9 @@ function leave(code: number): void {
 const alive = stayAlive();
 process.on('message', (message) => {
   const word = message as KeeperWord;
-  if (word.kind === 'begin') void begin(word);
-  else if (word.kind === 'drain') void end(word.settle);
-  else kin?.hear(word);
+  if (word.kind === 'begin') return void begin(word);
+  kin?.hear(word);
+  if (word.kind === 'drain') void end(word.settle);
 });
 // Whoever kept us is gone. The port is to be free for whoever comes next; what runs may end as at every other end.
 process.on('disconnect', () => {

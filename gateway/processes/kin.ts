@@ -41,6 +41,9 @@ export class Kin {
   readonly pid: number;
   readonly share: BoxShare;
   readonly history: History;
+  /** Resolves when it is to end, or nobody keeps it any more. */
+  readonly leaving: Promise<void>;
+  readonly #leaving = Promise.withResolvers<void>();
   readonly #clock: Clock;
   readonly #channel: Channel;
   readonly #questions = new Map<number, (answer: unknown) => void>();
@@ -57,6 +60,7 @@ export class Kin {
     this.pid = pid;
     this.#clock = clock;
     this.#channel = channel;
+    this.leaving = this.#leaving.promise;
     this.share = new BoxShare({ clock, say: (words, times, needs) => channel.send({ kind: 'needs', words, times, needs }) });
     this.history = { add: (level, event, msg, fields = {}) => channel.send({ kind: 'history', level, event, msg, fields }) };
   }
@@ -97,6 +101,7 @@ export class Kin {
   /** Whoever kept us is gone: nobody is waited for any more. */
   orphaned(): void {
     this.#idle.resolve();
+    this.#leaving.resolve();
     for (const answer of this.#questions.values()) answer(null);
   }
 
@@ -128,8 +133,9 @@ export class Kin {
         return;
       case 'question':
         return void this.#answer(word.id, word.question);
-      case 'begin':
       case 'drain':
+        return this.#leaving.resolve();
+      case 'begin':
         // For whoever has made us.
         return;
     }

@@ -51,3 +51,10 @@ test('what a process is told while it begins is done as soon as there is who doe
   for (const word of WORDS) kin.hear(word);
   expect(done).toEqual([...DONE, ...DONE]);
 });
+
+test.each(['told to drain', 'left by its keeper'] as const)('one that is %s waits for nothing that it began with', async (how) => {
+  const kin = new Kin({} as Beginning, 1, createFakeClock(), { send: () => {} });
+  if (how === 'told to drain') kin.hear({ kind: 'drain', settle: false });
+  else kin.orphaned();
+  await kin.leaving;
+});
