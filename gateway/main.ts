@@ -279,7 +279,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         onListings: (found) => listed?.update(found),
       });
   const drained = kin?.beginning.drained ?? [];
-  const onWell = kin && ((worker: string, found: Well) => kin.tell({ kind: 'well', worker, found }));
+  const onWell = kin && ((worker: string, found: Well, line: string) => kin.tell({ kind: 'well', worker, found, line }));
   const listed = discovery && startListedSource({ clock, directory, workers: discovery.listings(), onKept, onWell, drained });
   const source = supervised ?? listed!;
   const scraper = startScraper({
@@ -536,7 +536,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       if (next !== null) adopt(isTrial ? withHeldKeys(next) : next, changed);
     },
     follow: (worker, finding) => dispatch.follow(worker, finding),
-    well: (worker, found) => listed?.take(worker, found),
+    well: (worker, found, line) => listed?.take(worker, found, line),
     stored: (answer, place) => dispatch.answers.take(answer, place),
     prompts: (prompts) => dispatch.prefixes.take(prompts),
     obey: (worker, order) => void listed?.[order](worker),
@@ -682,13 +682,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const status = readiness.everReady() && !to.beginning.live ? null : ownStatus();
     const outlook = to.speaks() ? { snapshot: snapshot(), defaultModel: directory.resolve(null)?.id ?? null, status } : null;
     const isReady = readiness.isReady();
-    to.tell({ kind: 'alive', probes: probesNow(context.operations), everReady: readiness.everReady(), isReady, outlook });
+    const ready = directory.workers().flatMap(({ id, view }) => (view.state === 'ready' ? [id] : []));
+    to.tell({ kind: 'alive', probes: probesNow(context.operations), everReady: readiness.everReady(), isReady, ready, outlook });
   }
 
-  async function knowsWorkers(wereReady: boolean): Promise<void> {
-    if (wereReady) return readiness.first;
+  async function knowsWorkers(ready: readonly string[] | null): Promise<void> {
     await discovery?.heard();
-    await Promise.race([readiness.first, source.known()]);
+    await source.known(ready);
   }
 
   let forgetWhereabouts = (): void => {};
@@ -703,7 +703,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }
     // Others may serve, or do so in a moment: nobody is to be told by this one that there are no workers.
     if (kin && kin.beginning.ports.api !== null)
-      await Promise.race([knowsWorkers(kin.beginning.everReady), sleep(clock, KNOWS_WORKERS_MS), kin.leaving]);
+      await Promise.race([knowsWorkers(kin.beginning.ready), sleep(clock, KNOWS_WORKERS_MS), kin.leaving]);
     const { api, admin } = kin?.beginning.ports ?? { api: null, admin: null };
     const { sockets = null } = kin?.beginning ?? {};
     const apiAt = { host: settings.server.host, port: api ?? settings.server.port, isOurs: api !== null, sockets: sockets?.api ?? null };

@@ -7,7 +7,7 @@ import { dropIfStalled } from '../http/stalled-client.ts';
 import type { AdminStatus } from '../http/pages/admin-answers.ts';
 import { columnsOf } from './history.ts';
 import type { Happening } from './happenings.ts';
-import type { Moment, Past } from './observer.ts';
+import { LATE_SECONDS, type Moment, type Past } from './observer.ts';
 
 /** Connections that may look on at once. */
 export const MOST_LOOKING = 16;
@@ -152,6 +152,9 @@ export class Feed {
       this.#told.set(pid, calls.at(-1)?.number ?? told);
       return calls.filter(({ number }) => number > told);
     });
+    // A clock that was set back begins anew.
+    const last = moment.points.at(-1)?.t ?? -Infinity;
+    if (last < this.#toldUpTo - LATE_SECONDS) this.#toldUpTo = -Infinity;
     const points = moment.points.filter(({ t }) => t > this.#toldUpTo);
     this.#toldUpTo = points.at(-1)?.t ?? this.#toldUpTo;
     const delta = {

@@ -14,7 +14,7 @@ const MOST_LIVE = 200;
 /** Calls that have ended since a look before: more in a second cannot be read. */
 const MOST_NEWS = 100;
 /** Points that are shown again with each: a look that is late by as many seconds leaves none out. */
-const LATE_SECONDS = 10;
+export const LATE_SECONDS = 5;
 /** Limits that are shown, those that are used up most. */
 const MOST_LIMITS = 200;
 

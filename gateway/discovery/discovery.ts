@@ -155,6 +155,7 @@ export function startDiscovery(options: DiscoveryOptions): Discovery {
     configure() {
       open();
       gather();
+      hear();
     },
     close() {
       closed = true;

@@ -24,7 +24,7 @@ import { SharedSettings } from './shared-settings.ts';
 import { SharedFindings } from './shared-findings.ts';
 import { noteOrWarn, tellListening } from './start-lines.ts';
 import { Wishes } from './wishes.ts';
-import type { Outlook, ServerWord, SharedFinding } from './words.ts';
+import type { Beginning, Outlook, ServerWord, SharedFinding } from './words.ts';
 
 const LOOK_MS = 1_000;
 /** Beyond the time that calls have to end: what a process may take for its last words and its own end. */
@@ -85,7 +85,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
   const listening = Promise.withResolvers<{ url: string; adminUrl: string | null }>();
   const held = new HeldPorts();
   let isServing = false;
-  let everReady = false;
+  let seen: Pick<Beginning, 'everReady' | 'ready'> = { everReady: false, ready: null };
   let outlook: Outlook = { snapshot: null, defaultModel: null, status: null };
   let speaker: ServerProcess | null = null;
   let drains: DrainLines | null = null;
@@ -102,7 +102,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
       stateDir,
       live: options.live,
       ports: { ...ports },
-      everReady,
+      ...seen,
       drained: [...drained],
       findings: findings.of(index),
       gateway: places.gateway,
@@ -170,7 +170,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
         return listening.reject(Object.assign(new Error(word.message), { code: word.code, port: word.port }));
       case 'alive':
         told.set(process.number, word.probes);
-        everReady ||= word.everReady;
+        if (word.everReady) seen = { everReady: true, ready: word.ready };
         if (word.outlook !== null) outlook = { ...word.outlook, snapshot: word.outlook.snapshot ?? outlook.snapshot };
         process.isReady ||= word.isReady;
         if (crew.isReady) ready.resolve();

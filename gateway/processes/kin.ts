@@ -17,7 +17,7 @@ export interface Hands {
   readonly adopt: (loaded: LoadedSettings | null, changed: readonly string[], isTrial: boolean) => void;
   readonly follow: (worker: string, finding: SharedFinding) => void;
   /** Another process has found a worker well. */
-  readonly well: (worker: string, found: SharedWell) => void;
+  readonly well: (worker: string, found: SharedWell, line: string) => void;
   readonly stored: (answer: string, place: { readonly worker: string; readonly model: string; readonly owner: string | null }) => void;
   readonly prompts: (prompts: readonly (readonly [worker: string, blocks: readonly number[]])[]) => void;
   readonly obey: (worker: string, order: Order) => void;
@@ -148,7 +148,7 @@ export class Kin {
       case 'finding':
         return hands.follow(word.worker, word.finding);
       case 'well':
-        return hands.well(word.worker, word.found);
+        return hands.well(word.worker, word.found, word.line);
       case 'stored':
         return hands.stored(word.answer, word.place);
       case 'prompts':

@@ -24,6 +24,7 @@ export interface SharedWell {
   readonly engine: string | null;
   readonly startedAt: number | null;
   readonly tellsPause: boolean;
+  readonly amiss?: { readonly class: 'wrong_engine' | 'wrong_models'; readonly message: string; readonly advice: string };
 }
 
 /** Out of service and back, of a worker that the settings list. */
@@ -66,6 +67,8 @@ export type ServerWord =
       readonly probes: Told;
       readonly everReady: boolean;
       readonly isReady: boolean;
+      /** Workers that are. */
+      readonly ready: readonly string[];
       readonly outlook: Outlook | null;
     }
   | { readonly kind: 'history'; readonly level: string; readonly event: string; readonly msg: string; readonly fields: LogFields }
@@ -74,8 +77,8 @@ export type ServerWord =
   | { readonly kind: 'idle' }
   | { readonly kind: 'wish'; readonly model: string; readonly waiting: number }
   | { readonly kind: 'finding'; readonly worker: string; readonly finding: SharedFinding }
-  /** A worker is well that was not before, and nobody's word but its own stands for that. */
-  | { readonly kind: 'well'; readonly worker: string; readonly found: SharedWell }
+  /** A worker is well that was not before. `line`: what the settings say of it there: gateway/workers/worker-listing.ts */
+  | { readonly kind: 'well'; readonly worker: string; readonly found: SharedWell; readonly line: string }
   | {
       readonly kind: 'stored';
       readonly answer: string;
@@ -106,8 +109,10 @@ export interface Beginning {
   readonly ports: { readonly api: number | null; readonly admin: number | null };
   /** Descriptors of sockets that are bound for it; null: it binds its own. */
   readonly sockets: { readonly api: readonly number[] | null; readonly admin: readonly number[] | null };
-  /** The workers have been ready: whoever comes later waits until it sees that too. */
+  /** Workers have been ready. */
   readonly everReady: boolean;
+  /** Those that were, as a process said last: whoever comes later waits until it has heard of them, too. null: none has said yet */
+  readonly ready: readonly string[] | null;
   readonly drained: readonly string[];
   readonly findings: readonly (readonly [worker: string, finding: SharedFinding])[];
   readonly places: Got | null;

@@ -20,15 +20,15 @@ interface ListedSourceOptions {
   readonly onKept?: (id: string) => void;
   /** Workers that an operator had taken out of service before this process began: they are as soon as they are listed. */
   readonly drained?: readonly string[];
-  /** A worker was asked, was well, and had not been so before: for other processes of this gateway. */
-  readonly onWell?: ((id: string, found: Well) => void) | undefined;
+  /** A worker was asked, is well, and was not so before: for other processes of this gateway. */
+  readonly onWell?: ((id: string, found: Well, line: string) => void) | undefined;
 }
 
 export interface ListedSource extends WorkerSource {
   /** Replaces the list. Workers whose lines did not change notice nothing; one whose key, models or size changed stays as ready as it was. */
   update(workers: readonly WorkerListing[]): void;
-  /** Another process has found a worker well, and nobody is to be refused here until this one has asked it, too. */
-  take(id: string, found: Well): void;
+  /** Another process has found a worker well, and nobody is to be refused here meanwhile. `line`: as that process has it, see `lineOf` */
+  take(id: string, found: Well, line: string): void;
   /** A worker has told a call that it has not the model: it is asked again which it serves. */
   askModels(id: string): void;
   /** Out of service and back, on an operator's word. The id is a worker's. Forgotten when the gateway ends. */
@@ -77,7 +77,7 @@ export function startListedSource({ clock, directory, workers, onKept, onWell, d
         const get = (path: string, timeoutMs: number) => transportOf(id).get(path, timeoutMs);
         const inFlight = () => directory.worker(id)?.inFlight ?? 0;
         const changed = (isUrgent: boolean) => (isUrgent ? table.now() : table.soon());
-        const foundWell = (found: Well) => onWell?.(id, found);
+        const foundWell = (found: Well, line: string) => onWell?.(id, found, line);
         const worker = new ListedWorker(address, listing, { clock, get, inFlight, changed, foundWell });
         fresh.push(worker);
         listed.set(id, worker);
@@ -116,8 +116,12 @@ export function startListedSource({ clock, directory, workers, onKept, onWell, d
     // While it drains, what it does shows whether its last calls get on.
     scrapes: ({ id, view }) => view.state === 'ready' || view.state === 'draining' || find(id)?.isStopping === true,
     observe: (id, sight) => find(id)?.observe(sight),
-    take: (id, found) => find(id)?.take(found),
-    known: () => Promise.all([...listed.values()].map(({ known }) => known)),
+    take: (id, found, line) => find(id)?.take(found, line),
+    async known(ids) {
+      const meant = ids === null ? [...listed.values()] : ids.flatMap((id) => find(id) ?? []);
+      await Promise.all(meant.map(({ known }) => known));
+      table.now();
+    },
     askModels: (id) => find(id)?.askModels(),
     drain(id) {
       const worker = find(id);

@@ -1,13 +1,12 @@
 import { backOffMs } from '../core/back-off.ts';
 import type { Clock, Timer } from '../core/clock.ts';
-import { baseUrlOf, type WorkerView } from '../core/worker.ts';
+import { baseUrlOf, type ServedModel, type WorkerView } from '../core/worker.ts';
 import { adapterOf } from '../engines/adapters.ts';
 import type { Sight } from '../vllm/sight.ts';
 import { listedAmiss, listedFailure, troubleOf } from './listed-failure.ts';
 import { firstView, toldOf } from './first-view.ts';
-import type { Amiss } from './listed-amiss.ts';
 import { type GetPage, lookAt, modelNamed, type Unwell, type Well } from './look.ts';
-import { isAnother, type ListedAddress, type WorkerListing } from './worker-listing.ts';
+import { isAnother, lineOf, type ListedAddress, type WorkerListing } from './worker-listing.ts';
 
 interface ListedWorkerOptions {
   readonly clock: Clock;
@@ -16,8 +15,8 @@ interface ListedWorkerOptions {
   readonly inFlight: () => number;
   /** Called when `view` has been replaced. What only brings more, or words, is not urgent. */
   readonly changed: (isUrgent: boolean) => void;
-  /** It was asked, was well, and had not been so before. */
-  readonly foundWell: (found: Well) => void;
+  /** It was asked, is well, and was not so before; told before it is shown. `line`: as `lineOf` */
+  readonly foundWell: (found: Well, line: string) => void;
 }
 
 /** In a row. vLLM's own node supervisor goes by the same number. */
@@ -157,12 +156,12 @@ export class ListedWorker {
     return true;
   }
 
-  /** Another process has asked it just now, and it was well. */
-  take(found: Well): void {
-    if (this.#closed || this.view.state !== 'starting') return;
+  /** Another process has asked it just now, and it was well. @param line as that process has it */
+  take(found: Well, line: string): void {
+    if (this.#closed || this.view.state !== 'starting' || line !== lineOf(this.#listing)) return;
     this.#times += 1;
-    this.#showWell(found);
-    this.#schedule();
+    this.#showWell(found, () => {});
+    this.#known.resolve();
   }
 
   /** Looks now, unless a look is under way. */
@@ -198,24 +197,23 @@ export class ListedWorker {
     const { version } = this;
     const { models, engine = 'auto' } = listing;
     const found = this.#isKnown ? (this.view.engine ?? 'vllm') : null;
-    const { state } = this.view;
     const times = this.#times;
     const asksModels = this.#asksModels;
     this.#asksModels = false;
     const known = { models, engine, found, isFound: this.isFound, version, ready, asksModels, tellsPause: this.#tellsPause };
     const finding = await lookAt(this.#options.get, known);
     this.#looking = false;
-    this.#known.resolve();
     if (this.#closed) return;
     // The list was reloaded meanwhile: the finding answers a question that is no longer asked.
     if (listing !== this.#listing) return this.lookNow();
     if (finding.kind === 'well') {
-      this.#showWell(finding, finding.amiss);
-      if (state === 'starting' && this.view.state === 'ready') this.#options.foundWell(finding);
+      const { kind: _, ...found } = finding;
+      this.#showWell(found, () => this.#options.foundWell(found, lineOf(listing)));
     } else if (times !== this.#times) {
       // It was asked before it was well.
     } else if (this.view.state !== 'ready') this.#stillUnwell(finding);
     else if (finding.sight !== 'unseen' && this.#isLost(finding.sight, (this.#missedLooks += 1))) this.#lost(finding);
+    this.#known.resolve();
     if (this.#asksModels) return this.lookNow();
     this.#schedule();
   }
@@ -231,7 +229,8 @@ export class ListedWorker {
     return AT_ONCE.has(sight) || misses >= MISSES_TO_LOSE;
   }
 
-  #showWell({ models, version, engine, startedAt, tellsPause }: Well, amiss?: Amiss): void {
+  /** @param tell it is well from now on, and was not */
+  #showWell({ models, version, engine, startedAt, tellsPause, amiss }: Well, tell: () => void): void {
     this.#missedLooks = 0;
     this.#tellsPause = tellsPause;
     this.#isKnown = true;
@@ -243,9 +242,10 @@ export class ListedWorker {
     }
     this.#startedAt = startedAt ?? this.#startedAt;
     this.version = version;
-    const found = this.#isHeld || this.#isEnding ? {} : ({ state: 'ready', stage: 'ready' } as const);
+    const found: Partial<WorkerView> = this.#isHeld || this.#isEnding ? {} : { state: 'ready', stage: 'ready' };
     const about = amiss ? listedAmiss(baseUrlOf(this.view), amiss, this.#options.clock.wall()) : null;
     const lastFailure = about !== null && about.message !== this.view.lastFailure?.message ? about : this.view.lastFailure;
+    if (this.view.state === 'starting' && found.state === 'ready') tell();
     this.#show({ ...this.view, ...found, models, engine, engineVersion: version, lastFailure });
   }
 
@@ -273,7 +273,9 @@ export class ListedWorker {
   }
 
   #show(view: WorkerView): void {
-    const isUrgent = view.state !== this.view.state && view.state !== 'ready';
+    const isLost = view.state !== this.view.state && view.state !== 'ready';
+    const lacks = ({ id }: ServedModel): boolean => !view.models.some((model) => model.id === id);
+    const isUrgent = isLost || this.view.models.some(lacks);
     this.view = view;
     this.#options.changed(isUrgent);
   }

@@ -14,13 +14,7 @@ import { type Amiss, gatewayBehind, IS_GATEWAY, wrongEngine, wrongModels } from 
 export type GetPage = (path: string, timeoutMs: number) => Promise<{ status: number; body: string }>;
 
 /** What a look at a worker found. `message` goes on from the worker's url: "… refuses connections". */
-export type Finding =
-  | (Well & {
-      readonly kind: 'well';
-      /** It serves, and its line in the settings says something else of it. */
-      readonly amiss?: Amiss;
-    })
-  | Unwell;
+export type Finding = (Well & { readonly kind: 'well' }) | Unwell;
 
 /** What a worker that is well has told of itself. */
 export interface Well {
@@ -32,6 +26,8 @@ export interface Well {
   readonly startedAt: number | null;
   /** Whether it says whether it is paused. */
   readonly tellsPause: boolean;
+  /** It serves, and its line in the settings says something else of it. */
+  readonly amiss?: Amiss;
 }
 
 export interface Unwell {

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../core/clock.ts';
 
-/** After work of a millisecond nothing is done for four: it takes a fifth of the time at most. */
+/** After work of a millisecond nothing is done for four: where nothing is urgent, it takes a fifth of the time. */
 const REST = 4;
 const LONGEST_REST_MS = 250;
 

@@ -56,7 +56,8 @@ export function startSupervisedSource(options: SupervisedSourceOptions): Supervi
   const stopping = new Set<string>();
   /** When each model was last wished for; only models of the supervisor are. Monotonic milliseconds. */
   const wishedAt = new Map<string, number>();
-  const known = Promise.withResolvers<void>();
+  const heard = Promise.withResolvers<void>();
+  const answered = Promise.withResolvers<void>();
 
   function setLink(next: SupervisorLink): void {
     const changed = next.kind !== link.kind;
@@ -100,13 +101,14 @@ export function startSupervisedSource(options: SupervisedSourceOptions): Supervi
       for (const [id, then] of gone) if (!isDeepStrictEqual(said(id), then)) comeBack(id);
       setLink({ kind: 'connected', heardAt: clock.now() });
       publish();
-      known.resolve();
+      heard.resolve();
+      answered.resolve();
     },
     onAway(reason) {
       const isNews = link.kind !== 'away';
       setLink({ kind: 'away', since: clock.now(), reason });
       if (isNews) publish();
-      known.resolve();
+      answered.resolve();
     },
   });
 
@@ -142,7 +144,8 @@ export function startSupervisedSource(options: SupervisedSourceOptions): Supervi
       } else if (sight === 'missed' || stopping.has(id) || !comeBack(id)) return;
       publish();
     },
-    known: () => known.promise,
+    // Where somebody has seen workers, there is a supervisor to be heard of.
+    known: (ids) => (ids !== null && ids.length > 0 ? heard.promise : answered.promise),
     close: () => watch.close(),
   };
 }

@@ -28,6 +28,11 @@ export function isAnother(before: WorkerListing, after: WorkerListing): boolean 
   return before.uid != null && after.uid != null && before.uid !== after.uid;
 }
 
+/** What is asked of a worker, and what it is asked for, follows from this: two processes mean the same by it, or not. No secret is in it. */
+export function lineOf({ url, engine = 'auto', models, uid = null }: WorkerListing): string {
+  return JSON.stringify([url, engine, models, uid]);
+}
+
 /** Where a listed worker is, and what it is called for that. */
 export interface ListedAddress {
   readonly id: string;

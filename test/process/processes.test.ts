@@ -224,6 +224,25 @@ test('a process that is killed costs its own streams and no others; its places c
   expect(sumOf(page, 'headgate_requests_total', 'code="503"')).toBe(60);
 });
 
+test('the process in the place of one that was killed serves when it has heard of every worker that the others have', async () => {
+  await using quick = await startFakeVllm(['m']);
+  await using slow = await startFakeVllm(['other']);
+  await using own = await startBox([quick, slow], { admission: { max_queue: 100 } });
+  slow.getsTakeMs = 150;
+  const [killed = 0] = await own.serving();
+  process.kill(killed, 'SIGKILL');
+  const answers: Answer[] = [];
+  const ask = async () => void answers.push(...(await Promise.all(Array.from({ length: 12 }, () => chat(own.url, { model: 'other' })))));
+  const isBack = async (): Promise<boolean> => {
+    const serving = await own.serving();
+    return serving.length === 2 && !serving.includes(killed);
+  };
+  do await ask();
+  while (!(await isBack()));
+  for (let n = 0; n < 3; n++) await ask();
+  expect(answers.filter(({ status, broken }) => status !== 200 && broken === null)).toEqual([]);
+});
+
 test('when the process that keeps the others is killed they give the port back at once and end when their calls have', async () => {
   const serving = await box.serving();
   const streams = Array.from({ length: 3 }, () => chat(box.url, { stream: true }));

@@ -29,7 +29,7 @@ const WORDS: readonly KeeperWord[] = [
   { kind: 'settings', loaded: null, changed: ['log.level'], isTrial: false },
   { kind: 'order', worker: 'w', order: 'drain' },
   { kind: 'order', worker: 'w', order: 'undrain' },
-  { kind: 'well', worker: 'w', found: WELL },
+  { kind: 'well', worker: 'w', found: WELL, line: 'l' },
   { kind: 'prompts', prompts: [['w', [1, 2]]] },
   { kind: 'places', got: GOT },
 ];
@@ -37,7 +37,7 @@ const DONE = [
   ['adopt', null, ['log.level'], false],
   ['obey', 'w', 'drain'],
   ['obey', 'w', 'undrain'],
-  ['well', 'w', WELL],
+  ['well', 'w', WELL, 'l'],
   ['prompts', [['w', [1, 2]]]],
   ['places', GOT],
 ];

@@ -381,3 +381,32 @@ test('nor before it was gone for a moment, or half a minute is over, where it do
   await scene.clock.advance(6_000);
   expect(scene.see().state).toBe('ready');
 });
+
+test('what a crowd of workers brings is written in a few goes, what one of them loses at once', async () => {
+  const hosts = Array.from({ length: 60 }, (_, n) => `w${n}.test:8000`);
+  const time = createFakeClock();
+  let spentMs = 0;
+  const clock: FakeClock = { ...time, now: () => time.now() + spentMs };
+  const transports = fakeTransports(clock, Object.fromEntries(hosts.map((host) => [host, well('tiny', 'lora')])));
+  const directory = createDirectory({ clock, events: recordChanges().events, models: [], createTransport: transports.create });
+  let goes = 0;
+  const apply: LiveDirectory['apply'] = (...all) => {
+    goes += 1;
+    spentMs += 5;
+    directory.apply(...all);
+  };
+  const source = startListedSource({
+    clock,
+    directory: { ...directory, apply },
+    workers: hosts.map((host) => listing({ url: `http://${host}` })),
+  });
+  const ready = () => directory.readyFor('tiny').length;
+  await time.advance(0);
+  expect(ready()).toBeLessThan(hosts.length);
+  await time.advance(250);
+  expect([ready(), goes < 10]).toEqual([hosts.length, true]);
+  const before = goes;
+  for (const id of hosts.slice(0, 5)) source.observe(id, 'refused');
+  expect([ready(), goes - before]).toEqual([hosts.length - 5, 5]);
+  source.close();
+});

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { createDirectory } from '../../../gateway/workers/directory.ts';
 import { startListedSource } from '../../../gateway/workers/listed-source.ts';
 import type { Well } from '../../../gateway/workers/look.ts';
+import { lineOf, type WorkerListing } from '../../../gateway/workers/worker-listing.ts';
 import { createFakeClock, type FakeClock } from '../../support/fake-clock.ts';
 import { type FakeAnswers, fakeTransports, recordChanges, refused } from './worker-fixtures.ts';
 
@@ -21,31 +22,35 @@ const SAID: Well = {
   tellsPause: false,
 };
 
+const LISTING = { url: `http://${ID}`, apiKey: null, models: null, maxNumSeqs: 4 };
+const LINE = lineOf(LISTING);
+
 /** One process of a gateway: its list of one worker, and what it tells the others. */
-function process(clock: FakeClock, answers: FakeAnswers) {
+function process(clock: FakeClock, answers: FakeAnswers, listing: WorkerListing = LISTING) {
   const transports = fakeTransports(clock, { [ID]: answers });
   const { events } = recordChanges();
   const directory = createDirectory({ clock, events, models: [], createTransport: transports.create });
-  const told: Well[] = [];
+  const told: { readonly found: Well; readonly line: string; readonly state: string }[] = [];
+  const view = () => directory.worker(ID)!.view;
   const source = startListedSource({
     ...{ clock, directory },
-    workers: [{ url: `http://${ID}`, apiKey: null, models: null, maxNumSeqs: 4 }],
-    onWell: (id, found) => void (id === ID && told.push(found)),
+    workers: [listing],
+    onWell: (id, found, line) => void (id === ID && told.push({ found, line, state: view().state })),
   });
-  return { told, source, state: () => directory.worker(ID)!.view.state, asked: () => transports.asked(ID).length, directory };
+  return { told, source, view, state: () => view().state, asked: () => transports.asked(ID).length, directory };
 }
 
-test('who finds a worker well says so once, and whoever hears it need not ask first', async () => {
+test('who finds a worker well says so once, before it shows it, and whoever hears it need not ask first', async () => {
   const clock = createFakeClock();
   const first = process(clock, WELL);
   const answers = { ...DOWN };
   const second = process(clock, answers);
   await clock.advance(0);
-  expect([first.told.length, second.told.length, second.state()]).toEqual([1, 0, 'starting']);
+  expect(first.told).toEqual([{ found: SAID, line: LINE, state: 'starting' }]);
+  expect([first.state(), second.told.length, second.state()]).toEqual(['ready', 0, 'starting']);
   const asked = second.asked();
-  second.source.take(ID, first.told[0]!);
-  expect(second.state()).toBe('ready');
-  expect(second.directory.worker(ID)!.view).toMatchObject({ engine: 'vllm', engineVersion: '0.32.0', models: [{ id: 'm' }] });
+  second.source.take(ID, first.told[0]!.found, LINE);
+  expect(second.view()).toMatchObject({ state: 'ready', engine: 'vllm', engineVersion: '0.32.0', models: [{ id: 'm' }] });
   expect([second.asked(), second.told.length]).toEqual([asked, 0]);
   // From then on it goes by what it sees itself.
   await clock.advance(5_000);
@@ -55,46 +60,74 @@ test('who finds a worker well says so once, and whoever hears it need not ask fi
   expect([second.state(), second.told.length, first.told.length]).toEqual(['ready', 1, 1]);
 });
 
+test('what is wrong with its line is told with it', async () => {
+  const clock = createFakeClock();
+  const listing = { ...LISTING, models: ['other'] };
+  const first = process(clock, WELL, listing);
+  const second = process(clock, { ...DOWN }, listing);
+  await clock.advance(0);
+  second.source.take(ID, first.told[0]!.found, first.told[0]!.line);
+  expect(second.view().lastFailure).toMatchObject({ class: 'wrong_models' });
+});
+
 test('what was asked before it was heard is no reason to doubt it', async () => {
   const clock = createFakeClock();
-  const answers: FakeAnswers = {
-    ...DOWN,
-    '/v1/models': { afterMs: 100, answer: { status: 503, body: '' } },
-    '/health': { status: 503, body: '' },
-  };
-  const { source, state } = process(clock, answers);
+  const dead = { status: 503, body: '' };
+  const { source, state } = process(clock, { '/v1/models': { afterMs: 100, answer: dead }, '/health': dead });
   await clock.advance(50);
-  source.take(ID, SAID);
+  source.take(ID, SAID, LINE);
+  await clock.advance(60);
   expect(state()).toBe('ready');
-  Object.assign(answers, WELL);
-  await clock.advance(100);
-  expect(state()).toBe('ready');
+  // What is asked after it counts.
+  await clock.advance(10_000);
+  expect(state()).toBe('starting');
 });
 
-test.each(['drained', 'ready', 'gone'] as const)('of one that is %s it changes nothing', async (how) => {
-  const clock = createFakeClock();
-  const { source, directory, state } = process(clock, WELL);
-  await clock.advance(0);
-  if (how === 'drained') source.drain(ID);
-  if (how === 'gone') source.update([]);
-  const before = directory.worker(ID)?.view;
-  source.take(ID, { ...SAID, models: [] });
-  expect(directory.worker(ID)?.view).toBe(before);
-  if (how !== 'gone') expect(state()).toBe(how);
-});
-
-test('it is known how a worker is when it has been asked once, whatever came of that, or has left', async () => {
-  for (const answers of [WELL, DOWN, { '/v1/models': 'never' } as const]) {
+test.each(['drained', 'ready', 'gone', 'listed otherwise', 'another at its address'] as const)(
+  'of one that is %s it changes nothing',
+  async (how) => {
     const clock = createFakeClock();
-    const { source } = process(clock, answers);
-    let known = false;
-    void source.known().then(() => (known = true));
-    if (answers !== WELL && answers !== DOWN) {
-      await clock.advance(1_000);
-      expect(known).toBe(false);
-      source.update([]);
-    }
+    const isOther = how === 'listed otherwise' || how === 'another at its address';
+    const { source, directory } = process(clock, isOther ? DOWN : WELL, { ...LISTING, uid: 'pod-2' });
     await clock.advance(0);
-    expect(known).toBe(true);
+    if (how === 'drained') source.drain(ID);
+    if (how === 'gone') source.update([]);
+    const before = directory.worker(ID)?.view;
+    const line = lineOf({
+      ...LISTING,
+      uid: how === 'another at its address' ? 'pod-1' : 'pod-2',
+      ...(how === 'listed otherwise' ? { engine: 'openai' } : {}),
+    });
+    source.take(ID, { ...SAID, models: [] }, line);
+    expect(directory.worker(ID)?.view).toBe(before);
+  },
+);
+
+test('it is known how a worker is when it has been asked once, another process has told, or it has left; and then it stands in the directory', async () => {
+  for (const how of ['well', 'down', 'told', 'left'] as const) {
+    const clock = createFakeClock();
+    const { source, directory } = process(clock, how === 'well' ? WELL : how === 'down' ? DOWN : { '/v1/models': 'never' });
+    let known: string | undefined | null = null;
+    for (const ids of [null, [ID]]) {
+      known = null;
+      void source.known(ids).then(() => (known = directory.worker(ID)?.view.state));
+      if (how === 'told' || how === 'left') {
+        await clock.advance(100);
+        if (ids === null) expect(known).toBe(null);
+        if (how === 'told') source.take(ID, SAID, LINE);
+        else source.update([]);
+      }
+      await clock.advance(0);
+      expect(known).toBe({ well: 'ready', down: 'starting', told: 'ready', left: undefined }[how]);
+    }
   }
+});
+
+test('who is asked for some waits for these alone', async () => {
+  const clock = createFakeClock();
+  const { source } = process(clock, { '/v1/models': 'never' });
+  let known = false;
+  void source.known(['another.test:8000']).then(() => (known = true));
+  await clock.advance(0);
+  expect(known).toBe(true);
 });
