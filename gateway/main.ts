@@ -63,8 +63,10 @@ import { answerPreflight, isPreflight } from './http/cors.ts';
 import { createHttpServer } from './http/server.ts';
 import { openFleet } from './fleet/open-fleet.ts';
 import type { Kin } from './processes/kin.ts';
+import { news } from './processes/news.ts';
 import { booksOf, pageOfAll, reloadOfAll, seenByAll, spokenLog, statusOfAll } from './processes/of-all.ts';
 import { noteOrWarn, tellListening } from './processes/start-lines.ts';
+import type { Beginning, KnownWorkers } from './processes/words.ts';
 import { pipeline } from './pipeline.ts';
 import { InFlight } from './policies/account.ts';
 import { Admission } from './policies/admission/admission.ts';
@@ -277,10 +279,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         kubernetes: () => kubernetesPlace(settings, env, readFile),
         isOwn: ownAddress(() => [...(listeners?.servers ?? [])].map((server) => server.address())),
         onListings: (found) => listed?.update(found),
+        before: new Map(kin?.beginning.workers?.found),
       });
-  const drained = kin?.beginning.drained ?? [];
+  const { drained = [], workers: known = null } = kin?.beginning ?? {};
   const onWell = kin && ((worker: string, found: Well, line: string) => kin.tell({ kind: 'well', worker, found, line }));
-  const listed = discovery && startListedSource({ clock, directory, workers: discovery.listings(), onKept, onWell, drained });
+  const listed =
+    discovery && startListedSource({ clock, directory, workers: discovery.listings(), kept: known?.kept ?? [], onKept, onWell, drained });
   const source = supervised ?? listed!;
   const scraper = startScraper({
     clock,
@@ -530,28 +534,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     unwritten: () => usage.unwritten(),
   };
   const page = kin ? pageOfAll(kin, ownStats, ownRuntime) : ownPage;
-  kin?.lend({
-    adopt(next, changed, isTrial) {
-      if (!isTrial) metrics.ledger.lastReloadOk = next !== null;
-      if (next !== null) adopt(isTrial ? withHeldKeys(next) : next, changed);
-    },
-    follow: (worker, finding) => dispatch.follow(worker, finding),
-    well: (worker, found, line) => listed?.take(worker, found, line),
-    stored: (answer, place) => dispatch.answers.take(answer, place),
-    prompts: (prompts) => dispatch.prefixes.take(prompts),
-    obey: (worker, order) => void listed?.[order](worker),
-    places: (got) => fleet?.follow(got),
-    part: (question) =>
-      ({
-        metrics: () => metrics.registry.getMetricsAsJSON(),
-        stats: ownStats,
-        runtime: ownRuntime,
-        tail: () => log.tail(),
-        usage: () => usage.unwritten(),
-        moment: () => observer.moment(),
-        past: () => observer.past(),
-      })[question](),
-  });
   const refusals = new Refusals({ random, events, onUnexpected });
   stored = openStored({
     ...{ clock, random, events, log, directory, door, crowd, overload, lifecycle, newId },
@@ -638,7 +620,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         if (supervised) return verb === 'restart' ? supervised.restart(id, reset) : supervised[verb](id);
         if (verb !== 'restart') {
           const result = listed![verb](id);
-          if (kin && result.kind === 'accepted') kin.tell({ kind: 'order', worker: id, order: verb });
+          // It may be otherwise at another.
+          if (kin && result.kind !== 'unknown') kin.tell({ kind: 'order', worker: id, order: verb });
           return result;
         }
         return { kind: 'conflict', message: `${id} was not launched by Headgate and cannot be told to restart.` };
@@ -676,20 +659,48 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     });
   }
 
+  const knownNews = news<KnownWorkers>();
   const alive = kin && repeat(clock, ALIVE_MS, () => tellAlive(kin));
   function tellAlive(to: Kin): void {
     // A terminal is shown what is being loaded, then and later.
     const status = readiness.everReady() && !to.beginning.live ? null : ownStatus();
     const outlook = to.speaks() ? { snapshot: snapshot(), defaultModel: directory.resolve(null)?.id ?? null, status } : null;
     const isReady = readiness.isReady();
-    const ready = directory.workers().flatMap(({ id, view }) => (view.state === 'ready' ? [id] : []));
-    to.tell({ kind: 'alive', probes: probesNow(context.operations), everReady: readiness.everReady(), isReady, ready, outlook });
+    const workers = listed && to.speaks() ? knownNews({ ...listed.standing(), found: discovery!.findings() }) : null;
+    to.tell({ kind: 'alive', probes: probesNow(context.operations), everReady: readiness.everReady(), isReady, workers, outlook });
   }
 
-  async function knowsWorkers(ready: readonly string[] | null): Promise<void> {
-    await discovery?.heard();
-    await source.known(ready);
+  /** Seen by others or asked by this process, as far as there is anything to be heard of them. */
+  async function knowsWorkers({ everReady, workers }: Beginning): Promise<void> {
+    if (supervised) return supervised.known(everReady);
+    await discovery!.heard();
+    await listed!.known(everReady ? (workers?.ready ?? null) : null);
+    listed!.update(discovery!.listings());
   }
+
+  // What it was told while it began is done now, when all that it needs is there.
+  kin?.lend({
+    adopt(next, changed, isTrial) {
+      if (!isTrial) metrics.ledger.lastReloadOk = next !== null;
+      if (next !== null) adopt(isTrial ? withHeldKeys(next) : next, changed);
+    },
+    follow: (worker, finding) => dispatch.follow(worker, finding),
+    well: (worker, found, line) => listed?.take(worker, found, line),
+    stored: (answer, place) => dispatch.answers.take(answer, place),
+    prompts: (prompts) => dispatch.prefixes.take(prompts),
+    obey: (worker, order) => void listed?.[order](worker),
+    places: (got) => fleet?.follow(got),
+    part: (question) =>
+      ({
+        metrics: () => metrics.registry.getMetricsAsJSON(),
+        stats: ownStats,
+        runtime: ownRuntime,
+        tail: () => log.tail(),
+        usage: () => usage.unwritten(),
+        moment: () => observer.moment(),
+        past: () => observer.past(),
+      })[question](),
+  });
 
   let forgetWhereabouts = (): void => {};
   let probes: ProbeListener | null = null;
@@ -703,7 +714,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }
     // Others may serve, or do so in a moment: nobody is to be told by this one that there are no workers.
     if (kin && kin.beginning.ports.api !== null)
-      await Promise.race([knowsWorkers(kin.beginning.ready), sleep(clock, KNOWS_WORKERS_MS), kin.leaving]);
+      await Promise.race([knowsWorkers(kin.beginning), sleep(clock, KNOWS_WORKERS_MS), kin.leaving]);
     const { api, admin } = kin?.beginning.ports ?? { api: null, admin: null };
     const { sockets = null } = kin?.beginning ?? {};
     const apiAt = { host: settings.server.host, port: api ?? settings.server.port, isOurs: api !== null, sockets: sockets?.api ?? null };

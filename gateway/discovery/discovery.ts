@@ -23,6 +23,8 @@ export interface DiscoveryOptions {
   readonly isOwn: (host: string, port: number) => boolean;
   /** There are others now. Not called before `startDiscovery` has returned. */
   readonly onListings: (listings: readonly WorkerListing[]) => void;
+  /** What another process has found, which stands until this one has been told. As `findings` */
+  readonly before?: ReadonlyMap<string, Found>;
 }
 
 export interface Discovery {
@@ -30,6 +32,8 @@ export interface Discovery {
   listings(): readonly WorkerListing[];
   /** In the order of the settings. */
   sources(): readonly SourceState[];
+  /** What was found so far, by place, as JSON: for another process. */
+  findings(): readonly (readonly [place: string, found: Found])[];
   /** Resolves when each source has been heard of once, and what it had found stands in the list; or has said why there is nothing. */
   heard(): Promise<void>;
   /** The settings have changed. Sources that are as they were go on. */
@@ -114,7 +118,7 @@ export function startDiscovery(options: DiscoveryOptions): Discovery {
   }
 
   function hear(): void {
-    if (watched.every(({ isUp }) => isUp !== null)) heard.resolve();
+    if (watched.every(({ isUp, found }) => isUp !== null || found !== NOTHING)) heard.resolve();
   }
 
   function stateOf({ name, isUp, message }: Watched): SourceState {
@@ -134,7 +138,7 @@ export function startDiscovery(options: DiscoveryOptions): Discovery {
     watched = places.map((place) => {
       const known = before.find((each) => samePlace(each.place, place));
       if (known && stays) return known;
-      const found = (known ?? takeForerunner(place, left))?.found ?? NOTHING;
+      const found = (known ?? takeForerunner(place, left))?.found ?? options.before?.get(JSON.stringify(place)) ?? NOTHING;
       const of: Watched = {
         ...{ place, name: sourceName(place), found, isUp: null, message: null },
         source: { close: () => undefined },
@@ -150,6 +154,7 @@ export function startDiscovery(options: DiscoveryOptions): Discovery {
   hear();
   return {
     heard: () => heard.promise,
+    findings: () => watched.flatMap(({ place, found }) => (found === NOTHING ? [] : [[JSON.stringify(place), found] as const])),
     listings: () => listings,
     sources: () => watched.map(stateOf),
     configure() {

@@ -77,7 +77,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
     void commandSupervisor(clock, control, `/v1/models/${encodeURIComponent(model)}/load?waiting=${waiting}`);
   });
   const findings = new SharedFindings(clock);
-  const drained = new Set<string>();
+  let drained = new Set<string>();
   const told = new Map<number, Told>();
   const idle = new Set<number>();
   const ports: { api: number | null; admin: number | null } = { api: null, admin: null };
@@ -85,7 +85,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
   const listening = Promise.withResolvers<{ url: string; adminUrl: string | null }>();
   const held = new HeldPorts();
   let isServing = false;
-  let seen: Pick<Beginning, 'everReady' | 'ready'> = { everReady: false, ready: null };
+  let seen: Pick<Beginning, 'everReady' | 'workers'> = { everReady: false, workers: null };
   let outlook: Outlook = { snapshot: null, defaultModel: null, status: null };
   let speaker: ServerProcess | null = null;
   let drains: DrainLines | null = null;
@@ -170,7 +170,8 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
         return listening.reject(Object.assign(new Error(word.message), { code: word.code, port: word.port }));
       case 'alive':
         told.set(process.number, word.probes);
-        if (word.everReady) seen = { everReady: true, ready: word.ready };
+        seen = { everReady: seen.everReady || word.everReady, workers: word.workers ?? seen.workers };
+        if (word.workers !== null) drained = new Set(word.workers.drained);
         if (word.outlook !== null) outlook = { ...word.outlook, snapshot: word.outlook.snapshot ?? outlook.snapshot };
         process.isReady ||= word.isReady;
         if (crew.isReady) ready.resolve();
@@ -192,8 +193,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
       case 'prompts':
         return crew.tell(word, process);
       case 'order':
-        if (word.order === 'drain') drained.add(word.worker);
-        else drained.delete(word.worker);
+        drained[word.order === 'drain' ? 'add' : 'delete'](word.worker);
         return crew.tell(word, process);
       case 'places':
         places.got = word.got;

@@ -3,8 +3,9 @@ import type { Clock } from '../core/clock.ts';
 import type { History } from '../core/history/history-file.ts';
 import type { LoadedSettings } from '../config/load.ts';
 import type { Got, Needs } from '../fleet/fleet.ts';
+import type { Well } from '../workers/look.ts';
 import { BoxShare } from './box-share.ts';
-import type { Beginning, KeeperWord, Order, Part, Parts, ServerWord, SharedFinding, SharedWell } from './words.ts';
+import type { Beginning, KeeperWord, Order, Part, Parts, ServerWord, SharedFinding } from './words.ts';
 
 /** How long the others are waited for: what they say late is not said. */
 const ANSWER_MS = 2_000;
@@ -17,7 +18,7 @@ export interface Hands {
   readonly adopt: (loaded: LoadedSettings | null, changed: readonly string[], isTrial: boolean) => void;
   readonly follow: (worker: string, finding: SharedFinding) => void;
   /** Another process has found a worker well. */
-  readonly well: (worker: string, found: SharedWell, line: string) => void;
+  readonly well: (worker: string, found: Well, line: string) => void;
   readonly stored: (answer: string, place: { readonly worker: string; readonly model: string; readonly owner: string | null }) => void;
   readonly prompts: (prompts: readonly (readonly [worker: string, blocks: readonly number[]])[]) => void;
   readonly obey: (worker: string, order: Order) => void;

@@ -1,11 +1,13 @@
 import type { TrialOrder } from '../config/trial.ts';
 import type { BreakerState } from '../core/events.ts';
 import type { LogFields } from '../core/log/fields.ts';
-import type { ServedModel } from '../core/worker.ts';
+import type { Found } from '../core/finding/found.ts';
 import type { Got } from '../fleet/fleet.ts';
 import type { LoadedSettings } from '../config/load.ts';
 import type { SupervisorSnapshot } from '../link/snapshot.ts';
 import type { Told } from '../http/probes/told.ts';
+import type { Well } from '../workers/look.ts';
+import type { WorkerListing } from '../workers/worker-listing.ts';
 import type { Need, Term } from './ledger/terms.ts';
 
 // What the processes of one gateway say to each other: one that keeps the others, and those that serve.
@@ -17,14 +19,15 @@ export interface SharedFinding {
   readonly level: number;
 }
 
-/** What a worker that is well has told a process of itself: gateway/workers/look.ts. */
-export interface SharedWell {
-  readonly models: readonly ServedModel[];
-  readonly version: string | null;
-  readonly engine: string | null;
-  readonly startedAt: number | null;
-  readonly tellsPause: boolean;
-  readonly amiss?: { readonly class: 'wrong_engine' | 'wrong_models'; readonly message: string; readonly advice: string };
+/** How it stands with workers that the settings name, or a source: what whoever comes later cannot see for itself, or not at once. */
+export interface KnownWorkers {
+  readonly ready: readonly string[];
+  /** An operator has taken them out of service. */
+  readonly drained: readonly string[];
+  /** Listed no more, and needed still. */
+  readonly kept: readonly WorkerListing[];
+  /** By place, as JSON. */
+  readonly found: readonly (readonly [place: string, found: Found])[];
 }
 
 /** Out of service and back, of a worker that the settings list. */
@@ -67,8 +70,8 @@ export type ServerWord =
       readonly probes: Told;
       readonly everReady: boolean;
       readonly isReady: boolean;
-      /** Workers that are. */
-      readonly ready: readonly string[];
+      /** From whoever speaks for all; null: nothing is new, or the workers are a supervisor's, which tells of them. */
+      readonly workers: KnownWorkers | null;
       readonly outlook: Outlook | null;
     }
   | { readonly kind: 'history'; readonly level: string; readonly event: string; readonly msg: string; readonly fields: LogFields }
@@ -78,7 +81,7 @@ export type ServerWord =
   | { readonly kind: 'wish'; readonly model: string; readonly waiting: number }
   | { readonly kind: 'finding'; readonly worker: string; readonly finding: SharedFinding }
   /** A worker is well that was not before. `line`: what the settings say of it there: gateway/workers/worker-listing.ts */
-  | { readonly kind: 'well'; readonly worker: string; readonly found: SharedWell; readonly line: string }
+  | { readonly kind: 'well'; readonly worker: string; readonly found: Well; readonly line: string }
   | {
       readonly kind: 'stored';
       readonly answer: string;
@@ -111,8 +114,8 @@ export interface Beginning {
   readonly sockets: { readonly api: readonly number[] | null; readonly admin: readonly number[] | null };
   /** Workers have been ready. */
   readonly everReady: boolean;
-  /** Those that were, as a process said last: whoever comes later waits until it has heard of them, too. null: none has said yet */
-  readonly ready: readonly string[] | null;
+  /** As whoever speaks for all has them: who comes later takes connections when it knows of those that are ready. null: none has said yet */
+  readonly workers: KnownWorkers | null;
   readonly drained: readonly string[];
   readonly findings: readonly (readonly [worker: string, finding: SharedFinding])[];
   readonly places: Got | null;

@@ -20,6 +20,8 @@ interface ListedSourceOptions {
   readonly onKept?: (id: string) => void;
   /** Workers that an operator had taken out of service before this process began: they are as soon as they are listed. */
   readonly drained?: readonly string[];
+  /** Workers that another process has kept, which are listed no more: they are known until the list is told anew, and kept if they are needed. */
+  readonly kept?: readonly WorkerListing[];
   /** A worker was asked, is well, and was not so before: for other processes of this gateway. */
   readonly onWell?: ((id: string, found: Well, line: string) => void) | undefined;
 }
@@ -29,6 +31,10 @@ export interface ListedSource extends WorkerSource {
   update(workers: readonly WorkerListing[]): void;
   /** Another process has found a worker well, and nobody is to be refused here meanwhile. `line`: as that process has it, see `lineOf` */
   take(id: string, found: Well, line: string): void;
+  /** Resolves when it is heard, and stands in the directory, how these workers are, well or not. null: all that are listed */
+  known(ids: readonly string[] | null): Promise<void>;
+  /** For another process, which comes later. */
+  standing(): { readonly ready: readonly string[]; readonly drained: readonly string[]; readonly kept: readonly WorkerListing[] };
   /** A worker has told a call that it has not the model: it is asked again which it serves. */
   askModels(id: string): void;
   /** Out of service and back, on an operator's word. The id is a worker's. Forgotten when the gateway ends. */
@@ -39,10 +45,19 @@ export interface ListedSource extends WorkerSource {
 }
 
 /** Puts the workers of the settings into the directory, and finds out by asking them which are well and what they serve. */
-export function startListedSource({ clock, directory, workers, onKept, onWell, drained = [] }: ListedSourceOptions): ListedSource {
+export function startListedSource({
+  clock,
+  directory,
+  workers,
+  onKept,
+  onWell,
+  drained = [],
+  kept = [],
+}: ListedSourceOptions): ListedSource {
   let listed = new Map<string, ListedWorker>();
   let closed = false;
   const startedAt = clock.now();
+  const drainedBefore = new Set(drained);
   const outgoing = new Outgoing({ clock, listed: () => listed.values(), changed: () => table.now() });
   // A thousand workers that come at once answer one after another, and each of them changes tables of all.
   const table = new Rationed(clock, publish);
@@ -90,7 +105,7 @@ export function startListedSource({ clock, directory, workers, onKept, onWell, d
     }
     // The directory makes the transports through which the first questions go.
     table.now();
-    if (clock.now() - startedAt <= DRAINED_BEFORE_MS) for (const worker of fresh) if (drained.includes(worker.view.id)) worker.drain();
+    if (clock.now() - startedAt <= DRAINED_BEFORE_MS) for (const worker of fresh) if (drainedBefore.has(worker.view.id)) worker.drain();
     for (const worker of fresh) worker.lookNow();
   }
 
@@ -109,7 +124,7 @@ export function startListedSource({ clock, directory, workers, onKept, onWell, d
     return worker.transport;
   }
 
-  update(workers);
+  update([...workers, ...kept]);
   return {
     update,
     versions: () => new Map([...listed].flatMap(([id, { version }]) => (version === null ? [] : [[id, version] as const]))),
@@ -122,9 +137,20 @@ export function startListedSource({ clock, directory, workers, onKept, onWell, d
       await Promise.all(meant.map(({ known }) => known));
       table.now();
     },
+    standing() {
+      const all = [...listed.values(), ...outgoing.all()];
+      const idsOf = (some: readonly ListedWorker[]) => some.map(({ view }) => view.id);
+      return {
+        ready: idsOf(all.filter(({ view }) => view.state === 'ready')),
+        drained: idsOf(all.filter(({ isHeld }) => isHeld)),
+        kept: outgoing.all().map(({ listing }) => listing),
+      };
+    },
     askModels: (id) => find(id)?.askModels(),
     drain(id) {
       const worker = find(id);
+      // Another process may know of it sooner.
+      drainedBefore.add(id);
       if (!worker) return { kind: 'unknown', message: `${id} has left the list.` };
       if (worker.isEnding) return { kind: 'conflict', message: `${id} is about to end, and takes no new requests any more.` };
       if (!worker.drain()) return { kind: 'conflict', message: `${id} is ${worker.view.state} already; ${wayBack(id)}.` };
@@ -133,6 +159,7 @@ export function startListedSource({ clock, directory, workers, onKept, onWell, d
       return { kind: 'accepted', message };
     },
     undrain(id) {
+      drainedBefore.delete(id);
       if (find(id)?.isEnding) return { kind: 'conflict', message: `${id} is about to end, as whoever found it says.` };
       if (!find(id)?.undrain()) return { kind: 'conflict', message: `${id} is not drained.` };
       return { kind: 'accepted', message: 'It takes requests again as soon as it is seen to be well.' };

@@ -5,7 +5,7 @@ import { adapterOf } from '../engines/adapters.ts';
 import type { Sight } from '../vllm/sight.ts';
 import { listedAmiss, listedFailure, troubleOf } from './listed-failure.ts';
 import { firstView, toldOf } from './first-view.ts';
-import { type GetPage, lookAt, modelNamed, type Unwell, type Well } from './look.ts';
+import { type GetPage, lookAt, modelNamed, sameIds, type Unwell, type Well } from './look.ts';
 import { isAnother, lineOf, type ListedAddress, type WorkerListing } from './worker-listing.ts';
 
 interface ListedWorkerOptions {
@@ -15,7 +15,7 @@ interface ListedWorkerOptions {
   readonly inFlight: () => number;
   /** Called when `view` has been replaced. What only brings more, or words, is not urgent. */
   readonly changed: (isUrgent: boolean) => void;
-  /** It was asked, is well, and was not so before; told before it is shown. `line`: as `lineOf` */
+  /** It was asked, is well, and was not so before, or has other models; told before it is shown. `line`: as `lineOf` */
   readonly foundWell: (found: Well, line: string) => void;
 }
 
@@ -38,12 +38,14 @@ export class ListedWorker {
   view: WorkerView;
   apiKey: string | null;
   version: string | null = null;
+  listing: WorkerListing;
+  /** An operator has taken it out of service. */
+  isHeld = false;
 
   /** Resolves when it has been asked once, or another process has told that it is well. */
   readonly known: Promise<void>;
   readonly #known = Promise.withResolvers<void>();
   readonly #options: ListedWorkerOptions;
-  #listing: WorkerListing;
   #timer: Timer | null = null;
   #looking = false;
   #closed = false;
@@ -51,8 +53,6 @@ export class ListedWorker {
   #retries = 0;
   #missedLooks = 0;
   #missedScrapes = 0;
-  /** An operator has taken it out of service. */
-  #isHeld = false;
   /** Whoever found it says that it is about to end. */
   #isEnding = false;
   /** As its process tells; null where it does not. */
@@ -71,7 +71,7 @@ export class ListedWorker {
 
   constructor(address: ListedAddress, listing: WorkerListing, options: ListedWorkerOptions) {
     this.known = this.#known.promise;
-    this.#listing = listing;
+    this.listing = listing;
     this.#options = options;
     this.apiKey = listing.apiKey;
     this.view = firstView(address, listing);
@@ -79,7 +79,7 @@ export class ListedWorker {
 
   /** It was found, and is not named by the settings. */
   get isFound(): boolean {
-    return this.#listing.source !== undefined;
+    return this.listing.source !== undefined;
   }
 
   /** Whoever found it says that it ends. */
@@ -94,17 +94,17 @@ export class ListedWorker {
 
   /** Whether the line speaks of another life at this address. */
   isAnother(listing: WorkerListing): boolean {
-    return isAnother(this.#listing, listing);
+    return isAnother(this.listing, listing);
   }
 
   /** Takes over a line that names the same worker, which stays as ready as it is. @returns whether the line says anything new */
   relist(listing: WorkerListing): boolean {
-    const { apiKey, models, maxNumSeqs, scheduling, group, engine } = this.#listing;
+    const { apiKey, models, maxNumSeqs, scheduling, group, engine } = this.listing;
     const sameModels = JSON.stringify(listing.models) === JSON.stringify(models);
     const sameEngine = listing.maxNumSeqs === maxNumSeqs && listing.scheduling === scheduling && listing.engine === engine;
-    const sameFinding = listing.source === this.#listing.source && (listing.isEnding ?? false) === this.#isEnding;
+    const sameFinding = listing.source === this.listing.source && (listing.isEnding ?? false) === this.#isEnding;
     if (listing.apiKey === apiKey && sameEngine && sameModels && listing.group === group && sameFinding) return false;
-    this.#listing = listing;
+    this.listing = listing;
     this.apiKey = listing.apiKey;
     this.#isKnown = this.#isKnown && listing.engine === engine;
     if ((listing.isEnding ?? false) !== this.#isEnding) this.#setEnding(!this.#isEnding);
@@ -140,16 +140,16 @@ export class ListedWorker {
 
   /** Takes it out of service: it gets nothing new, and is drained once what it has is done. Looks go on. @returns false where it is already */
   drain(): boolean {
-    if (this.#isHeld || this.#isEnding) return false;
-    this.#isHeld = true;
+    if (this.isHeld || this.#isEnding) return false;
+    this.isHeld = true;
     this.#empty();
     return true;
   }
 
   /** Puts it back: it is ready as soon as it is seen to be well. @returns false where it was not out */
   undrain(): boolean {
-    if (!this.#isHeld || this.#isEnding) return false;
-    this.#isHeld = false;
+    if (!this.isHeld || this.#isEnding) return false;
+    this.isHeld = false;
     this.#emptying?.cancel();
     this.#show({ ...this.view, state: 'starting', stage: null });
     this.lookNow();
@@ -158,7 +158,9 @@ export class ListedWorker {
 
   /** Another process has asked it just now, and it was well. @param line as that process has it */
   take(found: Well, line: string): void {
-    if (this.#closed || this.view.state !== 'starting' || line !== lineOf(this.#listing)) return;
+    if (this.#closed || line !== lineOf(this.listing)) return;
+    if (this.view.state === 'ready' && !sameIds(this.view.models, found.models)) return this.lookNow();
+    if (this.view.state !== 'starting') return;
     this.#times += 1;
     this.#showWell(found, () => {});
     this.#known.resolve();
@@ -173,7 +175,7 @@ export class ListedWorker {
   /** Shown by whoever has asked for it, together with what else is new. */
   #setEnding(isEnding: boolean): void {
     this.#isEnding = isEnding;
-    if (this.#isHeld) return;
+    if (this.isHeld) return;
     this.#emptying?.cancel();
     if (!isEnding) this.view = { ...this.view, state: 'starting', stage: null };
     else if (this.#options.inFlight() === 0) this.view = { ...this.view, state: 'drained', stage: null };
@@ -191,7 +193,7 @@ export class ListedWorker {
   }
 
   async #look(): Promise<void> {
-    const listing = this.#listing;
+    const listing = this.listing;
     this.#looking = true;
     const ready = this.view.state === 'ready';
     const { version } = this;
@@ -205,7 +207,7 @@ export class ListedWorker {
     this.#looking = false;
     if (this.#closed) return;
     // The list was reloaded meanwhile: the finding answers a question that is no longer asked.
-    if (listing !== this.#listing) return this.lookNow();
+    if (listing !== this.listing) return this.lookNow();
     if (finding.kind === 'well') {
       const { kind: _, ...found } = finding;
       this.#showWell(found, () => this.#options.foundWell(found, lineOf(listing)));
@@ -229,7 +231,7 @@ export class ListedWorker {
     return AT_ONCE.has(sight) || misses >= MISSES_TO_LOSE;
   }
 
-  /** @param tell it is well from now on, and was not */
+  /** @param tell it is well from now on, and was not, or has other models */
   #showWell({ models, version, engine, startedAt, tellsPause, amiss }: Well, tell: () => void): void {
     this.#missedLooks = 0;
     this.#tellsPause = tellsPause;
@@ -242,10 +244,12 @@ export class ListedWorker {
     }
     this.#startedAt = startedAt ?? this.#startedAt;
     this.version = version;
-    const found: Partial<WorkerView> = this.#isHeld || this.#isEnding ? {} : { state: 'ready', stage: 'ready' };
+    const found: Partial<WorkerView> = this.isHeld || this.#isEnding ? {} : { state: 'ready', stage: 'ready' };
     const about = amiss ? listedAmiss(baseUrlOf(this.view), amiss, this.#options.clock.wall()) : null;
     const lastFailure = about !== null && about.message !== this.view.lastFailure?.message ? about : this.view.lastFailure;
-    if (this.view.state === 'starting' && found.state === 'ready') tell();
+    const isNews =
+      this.view.state === 'starting' ? found.state === 'ready' : this.view.state === 'ready' && !sameIds(this.view.models, models);
+    if (isNews) tell();
     this.#show({ ...this.view, ...found, models, engine, engineVersion: version, lastFailure });
   }
 

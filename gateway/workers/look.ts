@@ -147,6 +147,10 @@ export function modelNamed(id: string): ServedModel {
   return { id, root: null, parent: null, maxModelLen: null };
 }
 
+export function sameIds(some: readonly ServedModel[], others: readonly ServedModel[]): boolean {
+  return some.length === others.length && some.every(({ id }, i) => others[i]!.id === id);
+}
+
 async function askModels(get: GetPage, answer: Asked | null): Promise<ModelPage | Unwell> {
   const list = answer ?? (await ask(get, MODELS, TIMEOUT_MS));
   if (list.kind === 'unwell') return list;

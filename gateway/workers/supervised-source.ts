@@ -41,6 +41,8 @@ export interface SupervisedSource extends WorkerSource {
   unload(id: string): Promise<CommandResult>;
   /** Lends a card, goes on lending it, or takes it back. `newId`: for a lease that has no id yet. */
   lease(asked: LeaseAsked, newId: () => string): Promise<CommandResult>;
+  /** Resolves when the supervisor has been heard, or cannot be: of one whose workers have been ready there is something to hear. */
+  known(wereReady: boolean): Promise<void>;
   /** Calls wait for a model. Told at most once a second for each, however often this is called. */
   wish(model: string, waiting: number): void;
 }
@@ -144,8 +146,7 @@ export function startSupervisedSource(options: SupervisedSourceOptions): Supervi
       } else if (sight === 'missed' || stopping.has(id) || !comeBack(id)) return;
       publish();
     },
-    // Where somebody has seen workers, there is a supervisor to be heard of.
-    known: (ids) => (ids !== null && ids.length > 0 ? heard.promise : answered.promise),
+    known: (wereReady) => (wereReady ? heard.promise : answered.promise),
     close: () => watch.close(),
   };
 }

@@ -6,8 +6,6 @@ export interface WorkerSource {
   /** Whether the worker's metrics are worth asking for now. */
   scrapes(worker: Worker): boolean;
   observe(id: string, sight: Sight): void;
-  /** Resolves when it is heard, and stands in the directory, how these workers are, well or not. null: all that there are now */
-  known(ids: readonly string[] | null): Promise<void>;
   /** Ends the source's timers and connections; nothing is written to the directory afterwards. */
   close(): void;
 }

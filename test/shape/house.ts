@@ -479,6 +479,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/config/schema',
       'gateway/console',
       'gateway/core',
+      'gateway/core/finding',
       'gateway/core/history',
       'gateway/core/log',
       'gateway/core/secrets',
@@ -492,6 +493,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/telemetry',
       'gateway/telemetry/events',
       'gateway/telemetry/metrics',
+      'gateway/workers',
     ],
   },
   {

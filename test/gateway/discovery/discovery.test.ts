@@ -4,6 +4,7 @@ import { systemClock } from '../../../gateway/core/clock.ts';
 import { systemRandom } from '../../../gateway/core/random.ts';
 import { askSources } from '../../../gateway/discovery/ask-sources.ts';
 import { type Discovery, startDiscovery } from '../../../gateway/discovery/discovery.ts';
+import type { Found } from '../../../gateway/core/finding/found.ts';
 import type { WorkerListing } from '../../../gateway/workers/worker-listing.ts';
 import { ApiServer } from '../../../scripts/shows/churn/api-server.ts';
 import { Cluster, NAMESPACE } from '../../../scripts/shows/churn/cluster.ts';
@@ -34,7 +35,7 @@ function put(service: string, ...hosts: readonly string[]): void {
   cluster.put(service, { service, pods: hosts.map((address) => ({ uid: address, address, ready: true })) });
 }
 
-function scene(workers: NonNullable<SettingsInput['workers']>) {
+function scene(workers: NonNullable<SettingsInput['workers']>, before?: ReadonlyMap<string, Found>) {
   const events = new RecordedEvents();
   let settings = settingsSchema.parse({ workers });
   let told: readonly WorkerListing[] = [];
@@ -44,6 +45,7 @@ function scene(workers: NonNullable<SettingsInput['workers']>) {
     kubernetes: place,
     isOwn: (host) => host === '10.9.9.9',
     onListings: (listings) => (told = listings),
+    ...(before && { before }),
   });
   const running = discovery;
   return {
@@ -147,8 +149,25 @@ test('all have been heard of when each has named its workers, or said why it can
   const { discovery: found } = scene([KUBERNETES, { dns: 'nobody.invalid:8000' }]);
   expect(found.sources().map(({ isUp }) => isUp)).toEqual([null, null]);
   await found.heard();
-  expect(found.sources().map(({ isUp }) => isUp)).toEqual([true, false]);
+  expect(found.sources()[1]!.isUp).toBe(false);
   expect(found.listings()).toHaveLength(1);
+});
+
+test('what another process had found stands until a source has been heard of, which may be long', async () => {
+  put('vllm', '10.0.0.1', '10.0.0.2');
+  const { discovery: first, lists } = scene([KUBERNETES]);
+  await lists('10.0.0.1', '10.0.0.2');
+  const findings = new Map(first.findings());
+  first.close();
+  await server.down();
+  const { discovery: later, lists: laterLists } = scene([KUBERNETES], findings);
+  await later.heard();
+  expect(later.listings()).toEqual(first.listings());
+  await until(() => later.sources()[0]!.isUp === false, 'that it is away');
+  expect(later.listings()).toEqual(first.listings());
+  put('vllm', '10.0.0.2');
+  await server.up();
+  await laterLists('10.0.0.2');
 });
 
 test('asked once, each place says how many it names, or what is wrong', async () => {

@@ -83,7 +83,7 @@ test('what was asked before it was heard is no reason to doubt it', async () => 
   expect(state()).toBe('starting');
 });
 
-test.each(['drained', 'ready', 'gone', 'listed otherwise', 'another at its address'] as const)(
+test.each(['drained', 'gone', 'listed otherwise', 'another at its address'] as const)(
   'of one that is %s it changes nothing',
   async (how) => {
     const clock = createFakeClock();
@@ -130,4 +130,59 @@ test('who is asked for some waits for these alone', async () => {
   void source.known(['another.test:8000']).then(() => (known = true));
   await clock.advance(0);
   expect(known).toBe(true);
+});
+
+test('a model that one finds at a worker that is ready sends the others to ask for it', async () => {
+  const clock = createFakeClock();
+  const answers: FakeAnswers = { ...WELL };
+  const first = process(clock, answers);
+  await clock.advance(2_000);
+  const second = process(clock, answers);
+  await clock.advance(0);
+  answers['/v1/models'] = {
+    status: 200,
+    body: JSON.stringify({
+      object: 'list',
+      data: [
+        { id: 'm', object: 'model' },
+        { id: 'lora', object: 'model' },
+      ],
+    }),
+  };
+  await clock.advance(3_000);
+  const names = ({ view }: typeof first) => view().models.map(({ id }) => id);
+  expect([names(first), names(second)]).toEqual([['m', 'lora'], ['m']]);
+  const { found, line } = first.told.at(-1)!;
+  second.source.take(ID, found, line);
+  await clock.advance(0);
+  expect(names(second)).toEqual(['m', 'lora']);
+  // What it has itself it does not ask for.
+  const asked = first.asked();
+  first.source.take(ID, second.told.at(-1)!.found, line);
+  await clock.advance(0);
+  expect([first.asked(), first.told.length, second.told.length]).toEqual([asked, 2, 2]);
+});
+
+test('what stands only with one process goes to whoever comes later: who is drained, and who is kept', async () => {
+  const clock = createFakeClock();
+  const first = process(clock, WELL);
+  await clock.advance(0);
+  const other = { ...LISTING, url: 'http://other.test:8000' };
+  first.source.update([other]);
+  expect(first.source.standing()).toEqual({ ready: [ID], drained: [], kept: [LISTING] });
+  const { events } = recordChanges();
+  const createTransport = fakeTransports(clock, { [ID]: WELL, 'other.test:8000': DOWN }).create;
+  const directory = createDirectory({ clock, events, models: [], createTransport });
+  const later = startListedSource({ clock, directory, workers: [other], kept: [LISTING] });
+  await Promise.all([later.known([ID]), clock.advance(0)]);
+  later.update([other]);
+  expect(directory.readyFor('m').map(({ id }) => id)).toEqual([ID]);
+  expect(later.standing().kept).toEqual([LISTING]);
+
+  // An order that comes before the worker does holds for it, and so does the one that takes it back.
+  later.drain('late.test:8000');
+  later.update([{ ...LISTING, url: 'http://late.test:8000' }]);
+  expect([later.standing().drained, directory.worker('late.test:8000')!.view.state]).toEqual([['late.test:8000'], 'drained']);
+  later.undrain('late.test:8000');
+  expect(later.standing().drained).toEqual([]);
 });
