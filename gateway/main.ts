@@ -104,6 +104,7 @@ import { startScraper } from './workers/scraper.ts';
 import { startSupervisedSource } from './workers/supervised-source.ts';
 import { createTransport } from './workers/wire/transport.ts';
 import type { Well } from './workers/look.ts';
+import { Rationed } from './workers/rationed.ts';
 import { watchReadiness } from './workers/readiness.ts';
 import { watchSettingsMismatch } from './workers/settings-mismatch.ts';
 
@@ -271,6 +272,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const onKept = (id: string): void =>
     ofAll.info('worker.kept', `${id} is not listed any more, and serves on until a worker in its place is ready.`, { worker: id });
   const { env, readFile } = systemInput();
+  let listeners: Listeners | null = null;
   const discovery = supervised
     ? null
     : startDiscovery({
@@ -485,7 +487,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   usage.configure(takesDown(settings));
 
   // === the listeners ===
-  let listeners: Listeners | null = null;
   const live = new Bag<ClientSide>();
   const bodies = new BodyMemory(() => settings.server.max_body_bytes, kin?.beginning.count);
   const toWorkers = (): number =>
@@ -670,6 +671,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     to.tell({ kind: 'alive', probes: probesNow(context.operations), everReady: readiness.everReady(), isReady, workers, outlook });
   }
 
+  // What only a living process knows is told before it may die.
+  const knownSoon = kin && new Rationed(clock, () => tellAlive(kin));
+  if (kin && listed) directory.onChange(() => kin.speaks() && knownSoon!.soon());
+
   /** Seen by others or asked by this process, as far as there is anything to be heard of them. */
   async function knowsWorkers({ everReady, workers }: Beginning): Promise<void> {
     if (supervised) return supervised.known(everReady);
@@ -747,6 +752,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   async function free(): Promise<void> {
     forgetWhereabouts();
     alive?.cancel();
+    knownSoon?.close();
     kin?.share.close();
     await fleet?.close();
     pressureTimer.cancel();

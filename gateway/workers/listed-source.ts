@@ -105,7 +105,7 @@ export function startListedSource({
     }
     // The directory makes the transports through which the first questions go.
     table.now();
-    if (clock.now() - startedAt <= DRAINED_BEFORE_MS) for (const worker of fresh) if (drainedBefore.has(worker.view.id)) worker.drain();
+    if (clock.now() - startedAt <= DRAINED_BEFORE_MS) for (const worker of fresh) if (drainedBefore.delete(worker.view.id)) worker.drain();
     for (const worker of fresh) worker.lookNow();
   }
 
@@ -149,9 +149,11 @@ export function startListedSource({
     askModels: (id) => find(id)?.askModels(),
     drain(id) {
       const worker = find(id);
-      // Another process may know of it sooner.
-      drainedBefore.add(id);
-      if (!worker) return { kind: 'unknown', message: `${id} has left the list.` };
+      if (!worker) {
+        // The process that was asked may know of it sooner.
+        drainedBefore.add(id);
+        return { kind: 'unknown', message: `${id} has left the list.` };
+      }
       if (worker.isEnding) return { kind: 'conflict', message: `${id} is about to end, and takes no new requests any more.` };
       if (!worker.drain()) return { kind: 'conflict', message: `${id} is ${worker.view.state} already; ${wayBack(id)}.` };
       const isDone = worker.view.state === 'drained';
