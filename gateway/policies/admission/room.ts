@@ -202,9 +202,14 @@ export class Room {
   #tooMany(retryAfterMs: number): GatewayError {
     return this.#rejection(
       'queue_full',
-      `Too many requests are waiting for ${this.#model} (${this.depth()}). Retry shortly.`,
+      `Too many requests are waiting for ${this.#model}${this.#howMany()}. Retry shortly.`,
       retryAfterMs,
     );
+  }
+
+  /** One of several processes knows of its own alone. */
+  #howMany(): string {
+    return (this.#context.share?.line(this.#model) ?? Infinity) === Infinity ? ` (${this.depth()})` : '';
   }
 
   /** No worker has the model. Where a supervisor can load it in time, it is waited for; where it takes longer, it is loaded all the same. */
@@ -218,7 +223,7 @@ export class Room {
     if (max_queue === 0 || etaMs > Math.min(queue_timeout_ms, this.#leftMs(call))) throw noWorkerError(directory, this.#model);
     const room = again ? 'free' : this.#lineRoom();
     if (room !== 'none') return room;
-    const message = `Too many requests are waiting for ${call.model} to be loaded (${this.depth()}). Retry shortly.`;
+    const message = `Too many requests are waiting for ${call.model} to be loaded${this.#howMany()}. Retry shortly.`;
     throw this.#rejection('queue_full', message, Math.max(etaMs, 1000));
   }
 
