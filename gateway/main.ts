@@ -622,7 +622,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         if (verb !== 'restart') {
           const result = listed![verb](id);
           // It may be otherwise at another.
-          if (kin && result.kind !== 'unknown') kin.tell({ kind: 'order', worker: id, order: verb });
+          if (kin && (result.kind === 'accepted' || verb === 'undrain')) kin.tell({ kind: 'order', worker: id, order: verb });
           return result;
         }
         return { kind: 'conflict', message: `${id} was not launched by Headgate and cannot be told to restart.` };
@@ -667,7 +667,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const status = readiness.everReady() && !to.beginning.live ? null : ownStatus();
     const outlook = to.speaks() ? { snapshot: snapshot(), defaultModel: directory.resolve(null)?.id ?? null, status } : null;
     const isReady = readiness.isReady();
-    const workers = listed && to.speaks() ? knownNews({ ...listed.standing(), found: discovery!.findings() }) : null;
+    // Who does not serve yet has heard of some of them alone.
+    const workers = listed && listeners && to.speaks() ? knownNews({ ...listed.standing(), found: discovery!.findings() }) : null;
     to.tell({ kind: 'alive', probes: probesNow(context.operations), everReady: readiness.everReady(), isReady, workers, outlook });
   }
 

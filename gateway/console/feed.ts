@@ -154,7 +154,10 @@ export class Feed {
     });
     // A clock that was set back begins anew.
     const last = moment.points.at(-1)?.t ?? -Infinity;
-    if (last < this.#toldUpTo - LATE_SECONDS) this.#toldUpTo = -Infinity;
+    if (last < this.#toldUpTo - LATE_SECONDS) {
+      this.#toldUpTo = -Infinity;
+      for (const looker of this.#lookers) looker.follows = false;
+    }
     const points = moment.points.filter(({ t }) => t > this.#toldUpTo);
     this.#toldUpTo = points.at(-1)?.t ?? this.#toldUpTo;
     const delta = {

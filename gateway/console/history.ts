@@ -15,6 +15,8 @@ export class History {
   readonly #points: Point[] = [];
 
   add(point: Point): void {
+    // After a clock was set back.
+    while (this.#points.length > 0 && this.#points.at(-1)!.t >= point.t) this.#points.pop();
     this.#points.push(point);
     if (this.#points.length > HISTORY_POINTS) this.#points.shift();
   }

@@ -60,6 +60,8 @@ export function startDiscovery(options: DiscoveryOptions): Discovery {
   let listings: readonly WorkerListing[] = [];
   let leftOut: ReadonlyMap<string, readonly string[]> = new Map();
   let opened: unknown = null;
+  /** Until its places have been opened once. */
+  let fromBefore = options.before;
   let closed = false;
   const heard = Promise.withResolvers<void>();
 
@@ -138,7 +140,7 @@ export function startDiscovery(options: DiscoveryOptions): Discovery {
     watched = places.map((place) => {
       const known = before.find((each) => samePlace(each.place, place));
       if (known && stays) return known;
-      const found = (known ?? takeForerunner(place, left))?.found ?? options.before?.get(JSON.stringify(place)) ?? NOTHING;
+      const found = (known ?? takeForerunner(place, left))?.found ?? fromBefore?.get(JSON.stringify(place)) ?? NOTHING;
       const of: Watched = {
         ...{ place, name: sourceName(place), found, isUp: null, message: null },
         source: { close: () => undefined },
@@ -150,6 +152,7 @@ export function startDiscovery(options: DiscoveryOptions): Discovery {
   }
 
   open();
+  fromBefore = undefined;
   gather();
   hear();
   return {

@@ -9,8 +9,8 @@ import { Rationed } from './rationed.ts';
 import { addressOf, type WorkerListing } from './worker-listing.ts';
 import type { WorkerSource } from './worker-source.ts';
 
-/** How long after the start a worker that is found is taken to be one that was found before: its address may be another's later. */
-const DRAINED_BEFORE_MS = 60_000;
+/** For so long after the start, or after it was told, what another process knew of a worker holds: its address may be another's later. */
+const KNOWN_BEFORE_MS = 60_000;
 
 interface ListedSourceOptions {
   readonly clock: Clock;
@@ -20,7 +20,7 @@ interface ListedSourceOptions {
   readonly onKept?: (id: string) => void;
   /** Workers that an operator had taken out of service before this process began: they are as soon as they are listed. */
   readonly drained?: readonly string[];
-  /** Workers that another process has kept, which are listed no more: they are known until the list is told anew, and kept if they are needed. */
+  /** Workers that another process keeps, which are listed no more: as soon as they are seen to be well they are kept here, too, if they are needed. */
   readonly kept?: readonly WorkerListing[];
   /** A worker was asked, is well, and was not so before: for other processes of this gateway. */
   readonly onWell?: ((id: string, found: Well, line: string) => void) | undefined;
@@ -57,7 +57,12 @@ export function startListedSource({
   let listed = new Map<string, ListedWorker>();
   let closed = false;
   const startedAt = clock.now();
-  const drainedBefore = new Set(drained);
+  /** Orders for workers that have yet to be found here: by id, until when. */
+  const drainedBefore = new Map(drained.map((id) => [id, startedAt + KNOWN_BEFORE_MS]));
+  /** As it was told last, and what others keep beyond that, until this process can tell whether it is needed. */
+  let told = workers;
+  let keptBefore = kept;
+  const forget = clock.after(KNOWN_BEFORE_MS, () => update(told));
   const outgoing = new Outgoing({ clock, listed: () => listed.values(), changed: () => table.now() });
   // A thousand workers that come at once answer one after another, and each of them changes tables of all.
   const table = new Rationed(clock, publish);
@@ -75,11 +80,24 @@ export function startListedSource({
     );
   }
 
+  /** Workers that are kept elsewhere and were not ready here yet. */
+  function stillKept(): readonly WorkerListing[] {
+    const isOver = clock.now() - startedAt >= KNOWN_BEFORE_MS;
+    return keptBefore.filter((listing) => {
+      const isListed = told.some(({ url }) => url === listing.url);
+      const own = [...listed.values()].find((worker) => worker.listing.url === listing.url);
+      return !isOver && !isListed && own?.view.state !== 'ready';
+    });
+  }
+
   function update(listings: readonly WorkerListing[]): void {
+    if (closed) return;
+    told = listings;
+    keptBefore = stillKept();
     const before = listed;
     listed = new Map();
     const fresh: ListedWorker[] = [];
-    for (const listing of listings) {
+    for (const listing of [...listings, ...keptBefore]) {
       const address = addressOf(listing, listed);
       const { id } = address;
       const known = before.get(id) ?? outgoing.takeBack(id);
@@ -105,7 +123,11 @@ export function startListedSource({
     }
     // The directory makes the transports through which the first questions go.
     table.now();
-    if (clock.now() - startedAt <= DRAINED_BEFORE_MS) for (const worker of fresh) if (drainedBefore.delete(worker.view.id)) worker.drain();
+    for (const worker of fresh) {
+      const until = drainedBefore.get(worker.view.id) ?? -Infinity;
+      drainedBefore.delete(worker.view.id);
+      if (clock.now() <= until) worker.drain();
+    }
     for (const worker of fresh) worker.lookNow();
   }
 
@@ -124,7 +146,7 @@ export function startListedSource({
     return worker.transport;
   }
 
-  update([...workers, ...kept]);
+  update(workers);
   return {
     update,
     versions: () => new Map([...listed].flatMap(([id, { version }]) => (version === null ? [] : [[id, version] as const]))),
@@ -143,7 +165,7 @@ export function startListedSource({
       return {
         ready: idsOf(all.filter(({ view }) => view.state === 'ready')),
         drained: idsOf(all.filter(({ isHeld }) => isHeld)),
-        kept: outgoing.all().map(({ listing }) => listing),
+        kept: [...outgoing.all().map(({ listing }) => listing), ...stillKept()],
       };
     },
     askModels: (id) => find(id)?.askModels(),
@@ -151,7 +173,7 @@ export function startListedSource({
       const worker = find(id);
       if (!worker) {
         // The process that was asked may know of it sooner.
-        drainedBefore.add(id);
+        drainedBefore.set(id, clock.now() + KNOWN_BEFORE_MS);
         return { kind: 'unknown', message: `${id} has left the list.` };
       }
       if (worker.isEnding) return { kind: 'conflict', message: `${id} is about to end, and takes no new requests any more.` };
@@ -168,6 +190,7 @@ export function startListedSource({
     },
     close() {
       closed = true;
+      forget.cancel();
       table.close();
       outgoing.close();
       for (const worker of listed.values()) worker.close();

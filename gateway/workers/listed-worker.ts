@@ -129,7 +129,7 @@ export class ListedWorker {
     this.#schedule();
   }
 
-  /** It has told a call that it has not the model: what it serves is asked again, by a look that begins after that. */
+  /** It has other models than were known, as somebody says: what it serves is asked again, by a look that begins after that. */
   askModels(): void {
     const now = this.#options.clock.now();
     if (this.view.state !== 'ready' || now - this.#modelsAskedAt < MODELS_AGAIN_MS) return;
@@ -159,7 +159,8 @@ export class ListedWorker {
   /** Another process has asked it just now, and it was well. @param line as that process has it */
   take(found: Well, line: string): void {
     if (this.#closed || line !== lineOf(this.listing)) return;
-    if (this.view.state === 'ready' && !sameIds(this.view.models, found.models)) return this.lookNow();
+    // Not in answer to each word: what stands behind one address may never agree.
+    if (this.view.state === 'ready' && !sameIds(this.view.models, found.models)) return this.askModels();
     if (this.view.state !== 'starting') return;
     this.#times += 1;
     this.#showWell(found, () => {});

@@ -147,8 +147,10 @@ export function modelNamed(id: string): ServedModel {
   return { id, root: null, parent: null, maxModelLen: null };
 }
 
+/** In whatever order. */
 export function sameIds(some: readonly ServedModel[], others: readonly ServedModel[]): boolean {
-  return some.length === others.length && some.every(({ id }, i) => others[i]!.id === id);
+  const known = new Set(others.map(({ id }) => id));
+  return some.length === others.length && some.every(({ id }) => known.has(id));
 }
 
 async function askModels(get: GetPage, answer: Asked | null): Promise<ModelPage | Unwell> {

@@ -229,7 +229,9 @@ test('the process in the place of one that was killed serves when it has heard o
   await using slow = await startFakeVllm(['other']);
   await using own = await startBox([quick, slow], { admission: { max_queue: 100 } });
   slow.getsTakeMs = 150;
-  const [killed = 0] = await own.serving();
+  await until(async () => (await own.serving()).length === 2, 'both answer');
+  const killed = (await own.serving())[0]!;
+  expect(killed).toBeGreaterThan(0);
   process.kill(killed, 'SIGKILL');
   const answers: Answer[] = [];
   const ask = async () => void answers.push(...(await Promise.all(Array.from({ length: 12 }, () => chat(own.url, { model: 'other' })))));

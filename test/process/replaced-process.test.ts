@@ -40,7 +40,8 @@ async function start(settings: object) {
     statuses: async () => [...new Set(await many(chat))],
     /** kill -9 of one, until another serves in its place. */
     async replace() {
-      const before = await serving();
+      let before: readonly number[] = [];
+      await until(async () => (before = await serving()).length === 2, 'both answer');
       process.kill(before[0]!, 'SIGKILL');
       await until(async () => {
         const now = await serving().catch(() => before);
@@ -110,7 +111,7 @@ test('settings that were read anew while it began', async () => {
   await using worker = await startFakeVllm();
   await using gateway = await start({ workers: [{ url: worker.url }] });
   // The first of them listens, and the second has just been started.
-  for (let n = 1; n <= 20 && (await gateway.serving()).length < 2; n++) {
+  for (let n = 1; n <= 20 && (n === 1 || (await gateway.serving()).length < 2); n++) {
     gateway.write({ batch_window: { window_ms: n } });
     gateway.child.child.kill('SIGHUP');
     await new Promise((resolve) => setTimeout(resolve, 60));

@@ -26,7 +26,12 @@ const LISTING = { url: `http://${ID}`, apiKey: null, models: null, maxNumSeqs: 4
 const LINE = lineOf(LISTING);
 
 /** One process of a gateway: its list of one worker, and what it tells the others. */
-function process(clock: FakeClock, answers: FakeAnswers, listing: WorkerListing = LISTING) {
+function process(
+  clock: FakeClock,
+  answers: FakeAnswers,
+  listing: WorkerListing = LISTING,
+  tell = (_found: Well, _line: string): void => {},
+) {
   const transports = fakeTransports(clock, { [ID]: answers });
   const { events } = recordChanges();
   const directory = createDirectory({ clock, events, models: [], createTransport: transports.create });
@@ -35,7 +40,10 @@ function process(clock: FakeClock, answers: FakeAnswers, listing: WorkerListing 
   const source = startListedSource({
     ...{ clock, directory },
     workers: [listing],
-    onWell: (id, found, line) => void (id === ID && told.push({ found, line, state: view().state })),
+    onWell(id, found, line) {
+      if (id === ID) told.push({ found, line, state: view().state });
+      tell(found, line);
+    },
   });
   return { told, source, view, state: () => view().state, asked: () => transports.asked(ID).length, directory };
 }
@@ -163,6 +171,36 @@ test('a model that one finds at a worker that is ready sends the others to ask f
   expect([first.asked(), first.told.length, second.told.length]).toEqual([asked, 2, 2]);
 });
 
+test('where each look finds other models, in another order, or at another of several servers, no storm of questions comes of it', async () => {
+  for (const isShuffled of [true, false]) {
+    const clock = createFakeClock();
+    let n = 0;
+    const page = () => {
+      n += 1;
+      const ids = isShuffled ? (n % 2 === 0 ? ['a', 'b'] : ['b', 'a']) : [`m${n}`];
+      return { status: 200, body: JSON.stringify({ object: 'list', data: ids.map((id) => ({ id, object: 'model' })) }) };
+    };
+    const answers: FakeAnswers = {
+      ...WELL,
+      get '/v1/models'() {
+        return page();
+      },
+    };
+    const all: ReturnType<typeof process>[] = [];
+    for (let each = 0; each < 4; each++) {
+      all.push(
+        process(clock, answers, LISTING, (found, line) => all.forEach((other, i) => i !== each && other.source.take(ID, found, line))),
+      );
+      await clock.advance(100);
+    }
+    const before = all.reduce((sum, { asked }) => sum + asked(), 0);
+    await clock.advance(60_000);
+    const looks = (all.reduce((sum, { asked }) => sum + asked(), 0) - before) / 2;
+    // Each looks every 5 s by itself, and asks again every 2 s at the most.
+    expect(looks).toBeLessThan(4 * (12 + (isShuffled ? 1 : 31)) * 1.5);
+  }
+});
+
 test('what stands only with one process goes to whoever comes later: who is drained, and who is kept', async () => {
   const clock = createFakeClock();
   const first = process(clock, WELL);
@@ -174,12 +212,15 @@ test('what stands only with one process goes to whoever comes later: who is drai
   const createTransport = fakeTransports(clock, { [ID]: WELL, 'other.test:8000': DOWN }).create;
   const directory = createDirectory({ clock, events, models: [], createTransport });
   const later = startListedSource({ clock, directory, workers: [other], kept: [LISTING] });
+  // A reload that comes before it has been asked is no reason to let it go.
+  later.update([other]);
   await Promise.all([later.known([ID]), clock.advance(0)]);
   later.update([other]);
   expect(directory.readyFor('m').map(({ id }) => id)).toEqual([ID]);
   expect(later.standing().kept).toEqual([LISTING]);
 
-  // An order that comes before the worker does holds for it, and so does the one that takes it back.
+  // An order that comes before the worker does holds for it for a minute, and so does the one that takes it back.
+  await clock.advance(120_000);
   later.drain('late.test:8000');
   later.update([{ ...LISTING, url: 'http://late.test:8000' }]);
   expect([later.standing().drained, directory.worker('late.test:8000')!.view.state]).toEqual([['late.test:8000'], 'drained']);
