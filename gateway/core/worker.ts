@@ -90,6 +90,20 @@ export interface WorkerView {
   readonly logFile?: string | null;
 }
 
+/** What a view has of which nobody has said anything yet. */
+export const UNSAID = {
+  stage: null,
+  pid: null,
+  startedAtMs: null,
+  restarts: 0,
+  degradation: [],
+  lastFailure: null,
+  etaSeconds: null,
+  profile: null,
+  engine: null,
+  args: [],
+} as const satisfies Partial<WorkerView>;
+
 /** The group whose workers get calls when nobody says otherwise. */
 export const MAIN_GROUP = 'main';
 

@@ -7,6 +7,7 @@ import {
   type ServedModel,
   type WorkerState,
   type WorkerView,
+  UNSAID,
 } from '../core/worker.ts';
 
 const STATES: ReadonlySet<unknown> = new Set<WorkerState>([
@@ -61,22 +62,10 @@ function readWorker(said: unknown): WorkerView {
   if (!isRecord(said) || !isName(said['id']) || typeof said['url'] !== 'string') {
     throw new Error('The snapshot has a worker without id or url.');
   }
-  const neutral = {
-    stage: null,
-    maxNumSeqs: 1,
-    pid: null,
-    port: null,
-    startedAtMs: null,
-    restarts: 0,
-    degradation: [],
-    lastFailure: null,
-    etaSeconds: null,
-    profile: null,
-    engine: null,
-    args: [],
-  } as const;
   return {
-    ...neutral,
+    ...UNSAID,
+    maxNumSeqs: 1,
+    port: null,
     ...said,
     id: said['id'],
     url: said['url'],

@@ -122,9 +122,9 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
   });
 
   /** What all of them see is told by one. */
-  function letSpeak(process: ServerProcess): void {
+  function letSpeak(process: ServerProcess | null): void {
     speaker = process;
-    process.tell({ kind: 'speak' });
+    process?.tell({ kind: 'speak' });
   }
 
   function gone(process: ServerProcess): void {
@@ -134,8 +134,7 @@ export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
     idle.delete(process.number);
     for (const [worker, finding] of findings.leftBy(process.number)) found(process.number, worker, finding);
     if (speaker === process) {
-      speaker = inOrder()[0] ?? crew.all[0] ?? null;
-      speaker?.tell({ kind: 'speak' });
+      letSpeak(inOrder()[0] ?? crew.all[0] ?? null);
     }
     drains?.gone(process.number);
     answerIdle();

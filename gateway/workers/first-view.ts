@@ -1,4 +1,4 @@
-import { MAIN_GROUP, type WorkerView } from '../core/worker.ts';
+import { MAIN_GROUP, UNSAID, type WorkerView } from '../core/worker.ts';
 import { modelNamed } from './look.ts';
 import type { ListedAddress, WorkerListing } from './worker-listing.ts';
 
@@ -8,17 +8,8 @@ export function firstView(address: ListedAddress, listing: WorkerListing): Worke
     ...address,
     models: (listing.models ?? []).map(modelNamed),
     state: 'starting',
-    stage: null,
+    ...UNSAID,
     ...toldOf(listing),
-    pid: null,
-    startedAtMs: null,
-    restarts: 0,
-    degradation: [],
-    lastFailure: null,
-    etaSeconds: null,
-    profile: null,
-    engine: null,
-    args: [],
     ...(listing.source === undefined ? {} : { source: listing.source }),
     ...(listing.uid == null ? {} : { uid: listing.uid }),
   };

@@ -62,7 +62,7 @@ export function startListedSource({
   /** As it was told last, and what others keep beyond that, until this process can tell whether it is needed. */
   let told = workers;
   let keptBefore = kept;
-  const forget = clock.after(KNOWN_BEFORE_MS, () => update(told));
+  const forget = kept.length > 0 ? clock.after(KNOWN_BEFORE_MS, () => update(told)) : null;
   const outgoing = new Outgoing({ clock, listed: () => listed.values(), changed: () => table.now() });
   // A thousand workers that come at once answer one after another, and each of them changes tables of all.
   const table = new Rationed(clock, publish);
@@ -190,7 +190,7 @@ export function startListedSource({
     },
     close() {
       closed = true;
-      forget.cancel();
+      forget?.cancel();
       table.close();
       outgoing.close();
       for (const worker of listed.values()) worker.close();

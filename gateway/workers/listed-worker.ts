@@ -67,7 +67,7 @@ export class ListedWorker {
   #asksModels = false;
   #modelsAskedAt = -Infinity;
   /** How often another process has told that it is well. */
-  #times = 0;
+  #toldWell = 0;
 
   constructor(address: ListedAddress, listing: WorkerListing, options: ListedWorkerOptions) {
     this.known = this.#known.promise;
@@ -162,7 +162,7 @@ export class ListedWorker {
     // Not in answer to each word: what stands behind one address may never agree.
     if (this.view.state === 'ready' && !sameIds(this.view.models, found.models)) return this.askModels();
     if (this.view.state !== 'starting') return;
-    this.#times += 1;
+    this.#toldWell += 1;
     this.#showWell(found, () => {});
     this.#known.resolve();
   }
@@ -200,7 +200,7 @@ export class ListedWorker {
     const { version } = this;
     const { models, engine = 'auto' } = listing;
     const found = this.#isKnown ? (this.view.engine ?? 'vllm') : null;
-    const times = this.#times;
+    const toldWell = this.#toldWell;
     const asksModels = this.#asksModels;
     this.#asksModels = false;
     const known = { models, engine, found, isFound: this.isFound, version, ready, asksModels, tellsPause: this.#tellsPause };
@@ -212,7 +212,7 @@ export class ListedWorker {
     if (finding.kind === 'well') {
       const { kind: _, ...found } = finding;
       this.#showWell(found, () => this.#options.foundWell(found, lineOf(listing)));
-    } else if (times !== this.#times) {
+    } else if (toldWell !== this.#toldWell) {
       // It was asked before it was well.
     } else if (this.view.state !== 'ready') this.#stillUnwell(finding);
     else if (finding.sight !== 'unseen' && this.#isLost(finding.sight, (this.#missedLooks += 1))) this.#lost(finding);
