@@ -1,4 +1,5 @@
 import type { Clock } from '../../gateway/core/clock.ts';
+import { sleep } from '../../gateway/core/clock.ts';
 import { Lease } from '../../gateway/core/lease.ts';
 import type { Failure } from '../failure/failure.ts';
 import type { PlannedModel } from '../plan/plan.ts';
@@ -31,16 +32,19 @@ interface Start {
   readonly isSleeper: boolean;
   /** Ends what sleeps on these GPUs. */
   readonly makeRoom: () => void;
+  /** They are ending. */
+  readonly isMakingRoom: () => boolean;
 }
 
 /** Memory that has just been given back is free within a second or two. */
 const SLEEPERS_PATIENCE_MS = 5000;
+const POLL_MS = 100;
 
 /** A worker's permission to start: that its GPUs are not lent, their turn, then their memory. Without a GPU there is nothing to wait for. */
 export function clearStart(
   turns: StartTurns,
   worker: Starter,
-  { setup, isSleeper, makeRoom }: Start,
+  { setup, isSleeper, makeRoom, isMakingRoom }: Start,
   { clock, log, cards, policy, lent }: StartWorld,
   done: (failure: Failure | null) => void,
 ): Lease {
@@ -50,6 +54,7 @@ export function clearStart(
   let step: Lease | null = null;
   const lease = new Lease(() => step?.release());
   const isLent = () => !lent.isFree(worker.gpuUuids);
+  const isOver = () => lease.released || isLent();
   if (isLent()) stepAside();
   else stepUp();
   return lease;
@@ -64,12 +69,12 @@ export function clearStart(
   }
   async function wait(): Promise<void> {
     for (const uuid of worker.gpuUuids) {
-      const room = (patienceMs: number) => awaitFreeMemory(clock, cards, uuid, utilization, patienceMs, () => lease.released || isLent());
+      const room = (patienceMs: number) => awaitFreeMemory(clock, cards, uuid, utilization, patienceMs, isOver);
       const busy = await room(Math.min(SLEEPERS_PATIENCE_MS, policy.vramPatienceMs));
-      if (isLent()) return stepAside();
+      if (isOver()) return stepAside();
       if (!busy) continue;
       const failure = busy.retry === 'wait' ? await longWait(busy, room) : busy;
-      if (isLent()) return stepAside();
+      if (isOver()) return stepAside();
       if (!failure) continue;
       // What follows may be another start of the same worker: its turn must not be behind this one.
       lease.release();
@@ -81,6 +86,8 @@ export function clearStart(
     log.info('worker.waiting', `${worker.spec.id} waits for room. ${message}`, { worker: worker.spec.id });
     // What sleeps is soon loaded again; what others hold may not come back at all.
     makeRoom();
+    // Others are not to be blamed, nor the model to be made smaller, for as long as the card is full of what ends for it.
+    while (isMakingRoom() && !isOver()) await sleep(clock, POLL_MS);
     return room(policy.vramPatienceMs);
   }
 }

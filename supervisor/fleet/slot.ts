@@ -5,7 +5,7 @@ import type { Life } from '../machine/life.ts';
 import type { PlannedModel, PlannedWorker } from '../plan/plan.ts';
 import type { SlotFacts } from '../slot/facts.ts';
 import { asleepIn, factsOf } from '../slot/facts.ts';
-import { nextIdleMs } from '../slot/sleepers.ts';
+import { isClearing, nextIdleMs } from '../slot/sleepers.ts';
 import { step } from '../slot/slot.ts';
 import type { SlotEffect, SlotEvent, SlotRules, SlotState, Swap } from '../slot/state.ts';
 import { newSlot } from '../slot/state.ts';
@@ -23,6 +23,8 @@ import type { SupervisedWorker } from '../worker/worker.ts';
 export interface WorkerLinks {
   /** Ends what sleeps beside it. */
   readonly makeRoom: () => void;
+  /** What slept beside it is ending. */
+  readonly isMakingRoom: () => boolean;
   /** After every change of its view. */
   readonly onChange: () => void;
 }
@@ -280,6 +282,7 @@ export class Slot {
     const { ports, create } = this.#options;
     const worker = create(this.#planned(model), ports.get(model) ?? 0, {
       makeRoom: () => this.#send({ type: 'make_room' }),
+      isMakingRoom: () => isClearing(this.#state),
       onChange: () => this.#send({ type: 'worker', model, life: worker.life }),
     });
     this.#workers.set(model, worker);

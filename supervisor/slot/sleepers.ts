@@ -14,6 +14,11 @@ export function ending(slot: SlotState, which: readonly Sleeper[]): SlotStep {
   return { slot: { ...slot, sleepers }, effects: [...models].map((model) => ({ type: 'tell', model, wish: 'stop' })) };
 }
 
+/** Some sleep no more and are not gone yet: their memory is not free. */
+export function isClearing({ sleepers }: SlotState): boolean {
+  return sleepers.some(({ isEnding }) => isEnding);
+}
+
 export function without(sleepers: readonly Sleeper[], model: string): readonly Sleeper[] {
   return sleepers.filter((sleeper) => sleeper.model !== model);
 }

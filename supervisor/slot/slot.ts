@@ -1,5 +1,5 @@
 import type { Life } from '../machine/life.ts';
-import { ending, idleSleepers, tooMany, without } from './sleepers.ts';
+import { ending, idleSleepers, isClearing, tooMany, without } from './sleepers.ts';
 import type { Seat, SlotEffect, SlotEvent, SlotMoment, SlotRules, SlotState, SlotStep, Swap } from './state.ts';
 
 /** Everything that a step is decided from besides the event. */
@@ -82,7 +82,7 @@ function giveWay({ rules, slot }: Now): SlotStep {
 /** Loads what the slot is being cleared for, once it is. */
 function goOn({ at }: Now, done: SlotStep): SlotStep {
   const { seat, sleepers } = done.slot;
-  if (seat.kind !== 'vacating' || !seat.isGone || sleepers.some(({ isEnding }) => isEnding)) return done;
+  if (seat.kind !== 'vacating' || !seat.isGone || isClearing(done.slot)) return done;
   const { model, to, swap } = seat;
   const left: SlotEffect[] =
     swap !== null && swap.fallback !== null && model !== to ? [{ type: 'note_leave', model, tookMs: at.nowMs - swap.sinceMs }] : [];

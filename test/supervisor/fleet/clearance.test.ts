@@ -47,8 +47,8 @@ function startsOn(freeGib: () => number) {
     clock,
     lent,
     said: () => lines.map(({ event }) => event),
-    start(utilization: number, makeRoom: () => void, done: (failure: Failure | null) => void) {
-      return clearStart(turns, worker(utilization), { setup: null, isSleeper: false, makeRoom }, world, done);
+    start(utilization: number, makeRoom: () => void, done: (failure: Failure | null) => void, isMakingRoom = () => false) {
+      return clearStart(turns, worker(utilization), { setup: null, isSleeper: false, makeRoom, isMakingRoom }, world, done);
     },
     next: (onTurn: () => void) => takeTurn(turns, worker(0.9), onTurn),
   };
@@ -94,6 +94,41 @@ describe('a start that waits for its GPU', () => {
     expect([freeGib, said()]).toEqual([3, []]);
     await clock.advance(3000);
     expect([freeGib, said(), told]).toEqual([16, ['worker.waiting'], [null]]);
+  });
+
+  test('has its whole patience for others once its own have ended, however long they take for it', async () => {
+    let isMakingRoom = false;
+    const { clock, start } = startsOn(() => 3);
+    const told: unknown[] = [];
+    start(
+      0.9,
+      () => (isMakingRoom = true),
+      (failure) => told.push(failure?.retry),
+      () => isMakingRoom,
+    );
+    await clock.advance(200_000);
+    expect([isMakingRoom, told]).toEqual([true, []]);
+    isMakingRoom = false;
+    await clock.advance(59_000);
+    expect(told).toEqual([]);
+    await clock.advance(2000);
+    expect(told).toEqual(['wait']);
+  });
+
+  test('and is given up while its own are ending is not told of anything', async () => {
+    const { clock, start, next } = startsOn(() => 3);
+    const told: string[] = [];
+    const lease = start(
+      0.9,
+      () => {},
+      () => expect.fail(),
+      () => true,
+    );
+    await clock.advance(20_000);
+    lease.release();
+    next(() => told.push('next'));
+    await clock.advance(20_000);
+    expect(told).toEqual(['next']);
   });
 
   test('for more than is ever free ends nobody’s sleep, and does not wait', async () => {
