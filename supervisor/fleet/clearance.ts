@@ -25,15 +25,20 @@ interface Starter extends Pick<PlannedModel, 'gpuUuids' | 'utilization'> {
   readonly spec: Pick<PlannedModel['spec'], 'id' | 'wanted'>;
 }
 
+/** What sleeps on the GPUs of a start can make room for it. */
+export interface Room {
+  /** Ends all that sleeps there. */
+  make(): void;
+  /** Something there sleeps no more, and has not ended. */
+  isBeingMade(): boolean;
+}
+
 interface Start {
   /** What was relaxed, where something was. */
   readonly setup: Setup | null;
   /** It only wakes up. */
   readonly isSleeper: boolean;
-  /** Ends what sleeps on these GPUs. */
-  readonly makeRoom: () => void;
-  /** They are ending. */
-  readonly isMakingRoom: () => boolean;
+  readonly room: Room;
 }
 
 /** Memory that has just been given back is free within a second or two. */
@@ -44,7 +49,7 @@ const POLL_MS = 100;
 export function clearStart(
   turns: StartTurns,
   worker: Starter,
-  { setup, isSleeper, makeRoom, isMakingRoom }: Start,
+  { setup, isSleeper, room }: Start,
   { clock, log, cards, policy, lent }: StartWorld,
   done: (failure: Failure | null) => void,
 ): Lease {
@@ -69,11 +74,11 @@ export function clearStart(
   }
   async function wait(): Promise<void> {
     for (const uuid of worker.gpuUuids) {
-      const room = (patienceMs: number) => awaitFreeMemory(clock, cards, uuid, utilization, patienceMs, isOver);
-      const busy = await room(Math.min(SLEEPERS_PATIENCE_MS, policy.vramPatienceMs));
+      const free = (patienceMs: number) => awaitFreeMemory(clock, cards, uuid, utilization, patienceMs, isOver);
+      const busy = await free(Math.min(SLEEPERS_PATIENCE_MS, policy.vramPatienceMs));
       if (isOver()) return stepAside();
       if (!busy) continue;
-      const failure = busy.retry === 'wait' ? await longWait(busy, room) : busy;
+      const failure = busy.retry === 'wait' ? await longWait(busy, free) : busy;
       if (isOver()) return stepAside();
       if (!failure) continue;
       // What follows may be another start of the same worker: its turn must not be behind this one.
@@ -82,13 +87,13 @@ export function clearStart(
     }
     done(null);
   }
-  async function longWait({ message }: Failure, room: (patienceMs: number) => Promise<Failure | null>): Promise<Failure | null> {
+  async function longWait({ message }: Failure, free: (patienceMs: number) => Promise<Failure | null>): Promise<Failure | null> {
     log.info('worker.waiting', `${worker.spec.id} waits for room. ${message}`, { worker: worker.spec.id });
     // What sleeps is soon loaded again; what others hold may not come back at all.
-    makeRoom();
+    room.make();
     // Others are not to be blamed, nor the model to be made smaller, for as long as the card is full of what ends for it.
-    while (isMakingRoom() && !isOver()) await sleep(clock, POLL_MS);
-    return room(policy.vramPatienceMs);
+    while (room.isBeingMade() && !isOver()) await sleep(clock, POLL_MS);
+    return free(policy.vramPatienceMs);
   }
 }
 

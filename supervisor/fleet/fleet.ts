@@ -95,7 +95,7 @@ export class Fleet {
       planned.push({ plan: worker, ports: await takePorts(worker, adoptable.get(worker.spec.id), ports) });
     }
     return new Fleet(options, (told, leases) => {
-      const create = (model: PlannedModel, port: number, { onChange, ...room }: WorkerLinks) => {
+      const create = (model: PlannedModel, port: number, { room, onChange }: WorkerLinks) => {
         const { spec } = model;
         return new SupervisedWorker(spec, port, {
           ...{ clock, random, log, policy, ports, starts, onChange },
@@ -104,7 +104,7 @@ export class Fleet {
           scratchOf: (instanceId) => scratchFolder(stateDir, instanceId),
           ladderFile: ladderFile(stateDir, spec),
           clearance: (setup, isSleeper, done) =>
-            clearStart(turns, model, { setup, isSleeper, ...room }, { clock, log, cards, policy, lent: leases }, done),
+            clearStart(turns, model, { setup, isSleeper, room }, { clock, log, cards, policy, lent: leases }, done),
           heldUpMs: () => leases.heldUpMs(model.gpuUuids),
           holdTurn: () => takeTurn(turns, model, () => {}),
         });

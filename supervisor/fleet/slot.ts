@@ -10,6 +10,7 @@ import { step } from '../slot/slot.ts';
 import type { SlotEffect, SlotEvent, SlotRules, SlotState, Swap } from '../slot/state.ts';
 import { newSlot } from '../slot/state.ts';
 import { CardUse } from './card-use.ts';
+import type { Room } from './clearance.ts';
 import { turnRules } from './turn-rules.ts';
 import type { LentCards } from './lent-cards.ts';
 import type { SupervisionPolicy } from '../system/policy.ts';
@@ -21,10 +22,7 @@ import type { SupervisedWorker } from '../worker/worker.ts';
 
 /** What a worker needs of its slot. */
 export interface WorkerLinks {
-  /** Ends what sleeps beside it. */
-  readonly makeRoom: () => void;
-  /** What slept beside it is ending. */
-  readonly isMakingRoom: () => boolean;
+  readonly room: Room;
   /** After every change of its view. */
   readonly onChange: () => void;
 }
@@ -281,8 +279,7 @@ export class Slot {
     if (known) return known;
     const { ports, create } = this.#options;
     const worker = create(this.#planned(model), ports.get(model) ?? 0, {
-      makeRoom: () => this.#send({ type: 'make_room' }),
-      isMakingRoom: () => isClearing(this.#state),
+      room: { make: () => this.#send({ type: 'make_room' }), isBeingMade: () => isClearing(this.#state) },
       onChange: () => this.#send({ type: 'worker', model, life: worker.life }),
     });
     this.#workers.set(model, worker);

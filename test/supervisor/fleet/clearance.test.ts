@@ -47,8 +47,8 @@ function startsOn(freeGib: () => number) {
     clock,
     lent,
     said: () => lines.map(({ event }) => event),
-    start(utilization: number, makeRoom: () => void, done: (failure: Failure | null) => void, isMakingRoom = () => false) {
-      return clearStart(turns, worker(utilization), { setup: null, isSleeper: false, makeRoom, isMakingRoom }, world, done);
+    start(utilization: number, make: () => void, done: (failure: Failure | null) => void, isBeingMade = () => false) {
+      return clearStart(turns, worker(utilization), { setup: null, isSleeper: false, room: { make, isBeingMade } }, world, done);
     },
     next: (onTurn: () => void) => takeTurn(turns, worker(0.9), onTurn),
   };
@@ -97,18 +97,18 @@ describe('a start that waits for its GPU', () => {
   });
 
   test('has its whole patience for others once its own have ended, however long they take for it', async () => {
-    let isMakingRoom = false;
+    let isBeingMade = false;
     const { clock, start } = startsOn(() => 3);
     const told: unknown[] = [];
     start(
       0.9,
-      () => (isMakingRoom = true),
+      () => (isBeingMade = true),
       (failure) => told.push(failure?.retry),
-      () => isMakingRoom,
+      () => isBeingMade,
     );
     await clock.advance(200_000);
-    expect([isMakingRoom, told]).toEqual([true, []]);
-    isMakingRoom = false;
+    expect([isBeingMade, told]).toEqual([true, []]);
+    isBeingMade = false;
     await clock.advance(59_000);
     expect(told).toEqual([]);
     await clock.advance(2000);
