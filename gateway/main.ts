@@ -59,6 +59,7 @@ import { Refusals } from './http/refusals.ts';
 import { relayedRoute } from './http/routes.ts';
 import { Visitors } from './http/visitors.ts';
 import { type ClientSide, serveCall, type ServeContext } from './http/serve-call.ts';
+import { viaMark } from './http/hops/via.ts';
 import { answerPreflight, isPreflight } from './http/cors.ts';
 import { createHttpServer } from './http/server.ts';
 import { openFleet } from './fleet/open-fleet.ts';
@@ -184,6 +185,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const loop = watchEventLoop(clock);
   const metrics = createMetrics({ clock, loop, version: VERSION, nodeVersion: process.versions.node });
   const holder = idMaker()();
+  // What other gateways know this one by, whichever of its processes they meet.
+  const gatewayId = kin?.beginning.gateway ?? holder;
+  const via = viaMark(gatewayId);
   const budgets = new BudgetBooks(() => early.gateways ?? usage.processes ?? kin?.beginning.count ?? 1);
   const stateDir = options.historyDir ?? null;
   const database = databasePlace(settings, stateDir, options.cwd);
@@ -320,7 +324,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const inFlight = new InFlight();
   const pressureWatch = new PressureWatch(events);
   const groups = new GroupSplit(random, directory);
-  const fleet = listed && sharesWorkers(settings.state) ? openFleet({ clock, directory, kin, log: ofAll, settings: () => settings }) : null;
+  const fleet =
+    listed && sharesWorkers(settings.state)
+      ? openFleet({ id: gatewayId, clock, directory, kin, log: ofAll, settings: () => settings })
+      : null;
   const share = fleet?.share ?? kin?.share;
   const admission = new Admission({
     groups,
@@ -359,6 +366,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     resumes: (model) => resumed.byModel.get(model) ?? resumed.others,
     isDraining: () => lifecycle.stage !== 'serving',
     onStopping: ({ id }) => source.observe(id, 'stopping'),
+    via,
     onUnserved: (worker, model, isNews) => {
       if (isNews) unservedModel(log, worker.id, model);
       listed?.askModels(worker.id);
@@ -377,7 +385,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ clock, random, events, log, directory, door, budgets, usage, holder },
     newId: () => newId().slice(0, STORE_ID_CHARS),
     settings: () => settings,
-    gateway: fleet?.id ?? holder,
+    gateway: gatewayId,
     processes: kin?.beginning.count ?? 1,
     process: kin?.beginning.index ?? 0,
   });
@@ -552,6 +560,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     directory,
     maxBodyBytes: () => settings.server.max_body_bytes,
     trustTrace: () => trustTrace,
+    via,
     handler: () => handler,
     lifecycle: () => lifecycle.stage,
     newId,

@@ -43,6 +43,7 @@ const WORKER = {
   refuses: ['word'],
   lastFailure: FAILURE,
   engine: 'word',
+  isGateway: 'plain',
   engineVersion: 'word',
   args: 'args',
   lent: { untilMs: 'plain' },

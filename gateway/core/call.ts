@@ -148,6 +148,8 @@ export interface Call {
   readonly cacheControl: string | null;
   /** Headers that go on to the worker, already checked: accept, traceparent, tracestate. */
   readonly forward: Readonly<Record<string, string>>;
+  /** The gateways that it has come by, as `Via` tells the next one; null: none. */
+  readonly cameBy: string | null;
   /** The one worker that can answer it; null: any. */
   readonly only: OnlyAt | null;
   /** Models that may answer it where its own cannot, the first best; all of them are open to its principal. */
@@ -180,6 +182,8 @@ export interface CallParts extends Pick<Call, 'id' | 'route' | 'body' | 'peek' |
   readonly cacheControl?: string | null;
   /** Default: none. */
   readonly forward?: Readonly<Record<string, string>>;
+  /** Default: none. */
+  readonly cameBy?: string | null;
   /** Default: any worker. */
   readonly only?: OnlyAt | null;
   /** Default: none. */
@@ -203,6 +207,7 @@ export function makeCall(parts: CallParts): Call {
     idempotencyKey: parts.idempotencyKey ?? null,
     cacheControl: parts.cacheControl ?? null,
     forward: parts.forward ?? NO_HEADERS,
+    cameBy: parts.cameBy ?? null,
     only: parts.only ?? null,
     fallbacks: parts.fallbacks ?? NO_FALLBACKS,
     arrivedAt: parts.arrivedAt,

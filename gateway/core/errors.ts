@@ -94,6 +94,8 @@ export const ERRORS = {
   model_loading: busy('worker_starting', 'model_loading'),
   no_worker: busy('no_worker', 'no_worker'),
   draining: busy('draining', 'server_shutting_down'),
+  /** It came from here: whoever sent it back may have another worker for it. */
+  loop_detected: { status: 508, type: 'server_error', code: 'loop_detected', reason: 'no_worker', origin: 'gateway', retry: false },
   store_unavailable: busy('store_unavailable', 'store_unavailable'),
   /** A disk, or what may be kept of files, is full: to send a file again is in vain until somebody makes room. */
   storage_full: { status: 507, type: 'server_error', code: 'storage_full', reason: 'storage_full', origin: 'gateway', retry: false },

@@ -1,6 +1,5 @@
 import { hostname } from 'node:os';
 import type { Clock } from '../core/clock.ts';
-import { idMaker } from '../core/secrets/id-maker.ts';
 import type { WorkerDirectory } from '../core/worker.ts';
 import type { Share } from '../policies/capacity/share.ts';
 import { Fleet, type Got, type Needs } from './fleet.ts';
@@ -8,6 +7,8 @@ import { fleetShare } from './fleet-share.ts';
 import type { PlacesStore } from './terms.ts';
 
 interface FleetContext {
+  /** Of this gateway, among all. */
+  readonly id: string;
   readonly clock: Clock;
   readonly directory: WorkerDirectory;
   readonly settings: () => {
@@ -19,7 +20,7 @@ interface FleetContext {
   readonly kin?:
     | {
         readonly share: Share;
-        readonly beginning: { readonly gateway: string; readonly places: Got | null };
+        readonly beginning: { readonly places: Got | null };
         readonly speaks: () => boolean;
         readonly needs: () => Needs | null;
         readonly tell: (word: { readonly kind: 'places'; readonly got: Got }) => void;
@@ -28,8 +29,6 @@ interface FleetContext {
 }
 
 export interface OpenFleet {
-  /** Of this gateway, among all. */
-  readonly id: string;
   readonly share: Share;
   readonly gateways: number;
   /** Calls that this gateway may have at a worker now. */
@@ -40,8 +39,7 @@ export interface OpenFleet {
 }
 
 /** This gateway as one of several that share its workers. */
-export function openFleet({ clock, directory, settings, log, kin }: FleetContext): OpenFleet {
-  const id = kin?.beginning.gateway ?? idMaker()();
+export function openFleet({ id, clock, directory, settings, log, kin }: FleetContext): OpenFleet {
   const fleet = new Fleet({
     ...{ clock, directory, id, machine: hostname() },
     gateways: () => settings().state.gateways,
@@ -55,7 +53,6 @@ export function openFleet({ clock, directory, settings, log, kin }: FleetContext
   });
   if (kin && kin.beginning.places !== null) fleet.follow(kin.beginning.places);
   return {
-    id,
     share: fleetShare(fleet, kin?.share ?? null),
     get gateways() {
       return fleet.gateways;

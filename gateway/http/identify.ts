@@ -12,6 +12,7 @@ import { checkDeclaredLength, readBody } from './body/read-body.ts';
 import { boundaryOf } from './body/form-reader.ts';
 import type { Turns } from './body/turns.ts';
 import { peekUpload, renameModel } from './body/upload.ts';
+import { cameBy } from './hops/via.ts';
 import { storedId } from './routes.ts';
 
 /** What is known of a call before its body is read. */
@@ -51,6 +52,8 @@ export interface IdentifyContext {
   readonly wantsPrefix: () => boolean;
   /** Whether a client's own trace goes on to the worker with its sampling decision, where nobody traces here. */
   readonly trustTrace: () => boolean;
+  /** As `viaMark`. */
+  readonly via: string;
 }
 
 /** A smaller body is parsed in a few milliseconds at most. */
@@ -79,6 +82,7 @@ export async function identify(
   reading: BodyReading,
 ): Promise<Call> {
   const { headers } = incoming;
+  const came = cameBy(headers.via, context.via);
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
     throw new GatewayError('unsupported_encoding', 'Compressed request bodies are not accepted; send the body without Content-Encoding.');
@@ -110,6 +114,7 @@ export async function identify(
     idempotencyKey: (headers['idempotency-key'] as string | undefined) ?? null,
     cacheControl: headers['cache-control'] ?? null,
     forward: forwarded(headers, context.trustTrace(), trace),
+    cameBy: came,
     only,
     fallbacks: fallbacksOf(context.directory, { model, route, principal, only, wish: headers[FALLBACK_HEADER] as string | undefined }),
     arrivedAt,
@@ -220,6 +225,7 @@ const STREAM = /(?:^|&)stream=(?:true|1)(?:&|$)/i;
 /** Makes a call of a request for what a worker has kept. Its body, if there is one, says nothing. @throws not_found where nobody is known to have the answer */
 export function identifyStored(context: IdentifyContext, incoming: IncomingMessage, head: CallHead): Call {
   incoming.resume();
+  const came = cameBy(incoming.headers.via, context.via);
   const [path = '', query = ''] = (incoming.url ?? '').split('?', 2);
   const id = storedId(path);
   const place = context.answerPlace(id, nameOf(head.principal));
@@ -235,6 +241,7 @@ export function identifyStored(context: IdentifyContext, incoming: IncomingMessa
     peek: { ...NOTHING, stream: isStream },
     model: place.model,
     only: { worker: place.worker, target: asked },
+    cameBy: came,
   });
 }
 

@@ -28,13 +28,13 @@ export function wrongEngine(told: EngineAdapter, own: EngineAdapter, isServedSo:
 
 export const IS_GATEWAY = 'is a Headgate itself, and no engine';
 
-/** It is a gateway as this one is. Two that have each other as workers would hand a call round without end. */
+/** It is a gateway as this one is. Of two that have each other as workers each gets calls back, which go no further. */
 export function gatewayBehind(): Amiss {
   return {
     class: 'wrong_engine',
     message: IS_GATEWAY,
     advice:
-      'List its workers instead of it. Where gateways in front of gateways are meant, write engine: openai for it; none of them may have this one as a worker.',
+      'List its workers instead of it. Where gateways in front of gateways are meant, write engine: openai for it. A call that comes back to this one is refused.',
   };
 }
 

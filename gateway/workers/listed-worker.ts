@@ -233,7 +233,7 @@ export class ListedWorker {
   }
 
   /** @param tell it is well from now on, and was not, or has other models */
-  #showWell({ models, version, engine, startedAt, tellsPause, amiss }: Well, tell: () => void): void {
+  #showWell({ models, version, engine, startedAt, tellsPause, isGateway, amiss }: Well, tell: () => void): void {
     this.#missedLooks = 0;
     this.#tellsPause = tellsPause;
     this.#isKnown = true;
@@ -251,7 +251,8 @@ export class ListedWorker {
     const isNews =
       this.view.state === 'starting' ? found.state === 'ready' : this.view.state === 'ready' && !sameIds(this.view.models, models);
     if (isNews) tell();
-    this.#show({ ...this.view, ...found, models, engine, engineVersion: version, lastFailure });
+    const self = isGateway === undefined ? {} : { isGateway };
+    this.#show({ ...this.view, ...found, ...self, models, engine, engineVersion: version, lastFailure });
   }
 
   #lost(finding: Unwell): void {

@@ -26,6 +26,8 @@ export interface Well {
   readonly startedAt: number | null;
   /** Whether it says whether it is paused. */
   readonly tellsPause: boolean;
+  /** It is a Headgate. Absent where that was not asked for as well. */
+  readonly isGateway?: boolean;
   /** It serves, and its line in the settings says something else of it. */
   readonly amiss?: Amiss;
 }
@@ -75,11 +77,11 @@ export async function lookAt(get: GetPage, known: Known): Promise<Finding> {
   if (list?.kind === 'unwell') return list;
   const own = list?.status === 200 ? readModelPage(list.page) : null;
   const told = known.engine === 'auto' ? null : known.engine;
-  const isGateway = told === null && own?.isGateway === true;
-  if (isGateway && known.isFound) return unwell('answered', IS_GATEWAY);
+  const isUnmeant = told === null && own?.isGateway === true;
+  if (isUnmeant && known.isFound) return unwell('answered', IS_GATEWAY);
   const kind = told ?? kindNamed(known.found) ?? (await kindOf(get, own));
   const finding = await lookBy(ADAPTERS[kind], get, known, list);
-  if (isGateway && finding.kind === 'well') return { ...finding, amiss: gatewayBehind() };
+  if (isUnmeant && finding.kind === 'well') return { ...finding, amiss: gatewayBehind() };
   // Whatever a service runs behind its API is its own business.
   const named = told === null || told === 'openai' ? null : (own?.kind ?? null);
   if (finding.kind === 'well' && named !== null && named !== told) {
@@ -138,6 +140,7 @@ async function lookBy(adapter: EngineAdapter, get: GetPage, known: Known, asked:
   return {
     ...{ kind: 'well', models, version, engine: isVllm ? engineOf(version) : adapter.kind },
     ...{ startedAt: processStart(page), tellsPause: paused !== null },
+    ...(own !== null && { isGateway: own.isGateway }),
     ...(amiss !== null && { amiss }),
   };
 }

@@ -296,13 +296,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'gateway/fleet',
     idea: 'places of workers that several gateways share: which of them are ours',
-    knows: [
-      'gateway/config/schema/values',
-      'gateway/core',
-      'gateway/core/secrets',
-      'gateway/policies/capacity',
-      'gateway/processes/ledger',
-    ],
+    knows: ['gateway/config/schema/values', 'gateway/core', 'gateway/policies/capacity', 'gateway/processes/ledger'],
     shuns: HTTP,
   },
   {
@@ -347,6 +341,7 @@ export const ROOMS: readonly Room[] = [
     ],
   },
   { path: 'gateway/http/body', idea: 'reads a request body within its limits', knows: ['gateway/core', 'gateway/core/turn'] },
+  { path: 'gateway/http/hops', idea: 'the gateways that a call comes by', knows: ['gateway/core'] },
   {
     path: 'gateway/http',
     idea: 'a request becomes a call, a reply an answer',
@@ -357,6 +352,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/core/trace',
       'gateway/core/turn',
       'gateway/http/body',
+      'gateway/http/hops',
       'gateway/keys',
       'gateway/openai',
       'gateway/policies',
@@ -519,6 +515,7 @@ export const ROOMS: readonly Room[] = [
       'gateway/fleet',
       'gateway/http',
       'gateway/http/body',
+      'gateway/http/hops',
       'gateway/http/pages',
       'gateway/http/probes',
       'gateway/keys',

@@ -122,7 +122,8 @@ export async function startFakeVllm(models: readonly string[] = ['m']): Promise<
     socket.on('error', () => {});
   });
   function get(url: string, response: ServerResponse): void {
-    if (url === '/health') response.writeHead(200).end();
+    if (url === '/v1/models' && fake.pages[url] !== undefined) json(response, fake.pages[url]);
+    else if (url === '/health') response.writeHead(200).end();
     else if (url === '/version') json(response, { version: '0.28.0' });
     else if (url === '/v1/models') {
       const data = models.map((id) => ({ id, object: 'model', created: 1, owned_by: 'vllm', root: id, parent: null, max_model_len: 8192 }));

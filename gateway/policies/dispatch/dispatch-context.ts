@@ -55,4 +55,6 @@ export interface DispatchContext {
   readonly onUnserved?: (worker: Worker, model: string, isNews: boolean) => void;
   /** A fresh id for each attempt: vLLM makes the completion's id of it, and two attempts must not share one. */
   readonly newRequestId: () => string;
+  /** This gateway's own part of `Via`, for workers that are gateways themselves. */
+  readonly via: string;
 }

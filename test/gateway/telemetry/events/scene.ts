@@ -160,6 +160,7 @@ export function callOf({ attempts = 0, worker = 'w0', ...story }: Story = {}, mo
     sessionId: null,
     idempotencyKey: null,
     cacheControl: null,
+    cameBy: null,
     rides: null,
     trace: null,
     forward: { authorization: `Bearer ${SECRETS.key}` },
