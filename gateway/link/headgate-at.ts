@@ -1,8 +1,8 @@
 import { exchange } from '../core/exchange.ts';
 
-const LIMITS = { silenceMs: 1_000, totalMs: 1_000, maxBytes: 4_096 };
+const LIMITS = { silenceMs: 3_000, totalMs: 3_000, maxBytes: 4_096 };
 
-/** The version of the Headgate that answers there, without a key; null where none does, or not within a second. Never throws. */
+/** The version of the Headgate that answers there, without a key; null where none does, or not within three seconds. Never throws. */
 export async function headgateAt(host: string, port: number): Promise<string | null> {
   try {
     const where = { host: host.replace(/^\[|\]$/g, ''), port, path: '/version', headers: { host: `127.0.0.1:${port}` } };

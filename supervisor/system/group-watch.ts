@@ -92,7 +92,7 @@ export class GroupWatch {
   #note(gone: readonly { readonly member: Member; readonly exit: Gone['exit'] }[]): void {
     this.#members = this.#members.filter((member) => !gone.some((one) => one.member.pid === member.pid));
     // All of them at once: somebody has ended the whole group, and the leader's own end tells how.
-    if (readMember(this.#leader)?.ended !== null) return;
+    if (readMember(this.#leader)?.ended !== null || isOnItsWay(this.#leader)) return;
     const pids = new Set(gone.map(({ member }) => member.pid));
     this.#onGone();
     // A child that goes with its parent does so because of it.
@@ -132,6 +132,22 @@ function readMember(pid: number): { readonly member: Member; readonly ended: Gon
   const member = { pid, name: stat.slice(stat.indexOf('(') + 1, end), parent: Number(fields[1]), startTicks: Number(fields[19]) };
   const isDead = fields[0] === 'Z' || fields[0] === 'X';
   return { member, ended: isDead ? toExit(Number(fields[49])) : null };
+}
+
+/** Of a process's flags the one of those that are being taken down (PF_EXITING); of a set of signals SIGKILL. */
+const EXITING = 0x4;
+const KILL = 0x100n;
+
+/** It is there, and about to be gone: whoever ends a whole group ends one member a moment before another. */
+function isOnItsWay(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const flags = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[6]);
+    const pending = [...readFileSync(`/proc/${pid}/status`, 'latin1').matchAll(/^(?:SigPnd|ShdPnd):\s*([\da-f]+)$/gm)];
+    return (flags & EXITING) !== 0 || pending.some(([, set]) => (BigInt(`0x${set}`) & KILL) !== 0n);
+  } catch {
+    return true;
+  }
 }
 
 /** Of the numbers of signals those by which an engine may end, as Linux counts them. */

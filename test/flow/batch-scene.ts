@@ -66,7 +66,7 @@ export async function ended({ url }: Pick<TestGateway, 'url'>, id: string, heade
       return ENDED.has(batch.status);
     },
     `the end of ${id}`,
-    30_000,
+    90_000,
   );
   return { batch, output: await linesOf(url, batch.output_file_id, headers), errors: await linesOf(url, batch.error_file_id, headers) };
 }

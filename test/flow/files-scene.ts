@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SettingsInput } from '../../gateway/config/schema/settings.ts';
@@ -23,7 +23,8 @@ export async function startFilesScene(settings: SettingsInput = {}): Promise<Fil
     to,
     records,
     onDisk: () =>
-      readdirSync(join(stateDir, 'files'), { recursive: true, withFileTypes: true })
+      // The folder is made for the first file, which may be on its way here.
+      (existsSync(join(stateDir, 'files')) ? readdirSync(join(stateDir, 'files'), { recursive: true, withFileTypes: true }) : [])
         .filter((entry) => entry.isFile())
         .map(({ name }) => name),
     async [Symbol.asyncDispose]() {

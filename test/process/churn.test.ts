@@ -16,7 +16,13 @@ test.each([
   { timeout: 240_000 },
   async ({ processes, seed }) => {
     const said: string[] = [];
-    const { settledMs, late, tally, happened } = await churn({ events: 80, seed, processes, say: (text) => said.push(text) });
+    const { settledMs, late, tally, happened } = await churn({
+      events: 80,
+      seed,
+      processes,
+      lateMs: 6_000,
+      say: (text) => said.push(text),
+    });
     expect(
       settledMs.filter((ms) => ms === null),
       said.join('\n'),

@@ -37,7 +37,7 @@ async function member(database: string, more: object = {}): Promise<Member> {
   worker.script = (request, response) => {
     asked += 1;
     const { messages } = JSON.parse(request.body) as { messages: { content: string }[] };
-    setTimeout(() => answers.completion(messages[0]!.content)(request, response), 50);
+    setTimeout(() => answers.completion(messages[0]!.content)(request, response), 120);
   };
   const port = await freePort();
   const settings = {

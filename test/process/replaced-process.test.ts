@@ -69,7 +69,7 @@ test('workers that the API server named before it went away', async () => {
   // What whoever speaks for them knows is told once a second.
   await gateway.many(gateway.status);
   await until(async () => (await gateway.statuses()).join() === '200', 'all serve');
-  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  await new Promise((resolve) => setTimeout(resolve, 3_500));
   await api.down();
   await gateway.replace();
   expect(await gateway.statuses()).toEqual([200]);
@@ -97,7 +97,7 @@ test('a worker that is listed no more and serves on, as nobody in its place is r
   await reload([kept]);
   await reload([next]);
   await gateway.child.prints(/serves on until a worker in its place is ready/);
-  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  await new Promise((resolve) => setTimeout(resolve, 3_500));
   await gateway.replace();
   expect(await gateway.statuses()).toEqual([200]);
   expect(old.requests.length).toBeGreaterThan(0);

@@ -28,7 +28,7 @@ test(
     const supervisor = new SupervisorProcess({
       ...{ argv: ['--config', join(folder, 'headgate.yaml')], control, stateDir, log, clock: systemClock, lastHeardOf: () => null },
       onHopeless: () => expect.unreachable(),
-      patience: { lookMs: 100, answerMs: 300, limits: { silent: 1_000, nobody: 60_000 }, lastSilenceMs: 500 },
+      patience: { lookMs: 100, answerMs: 1_500, limits: { silent: 4_000, nobody: 60_000 }, lastSilenceMs: 500 },
     });
     onTestFinished(() => supervisor.killNow());
     const well = async (not = 0): Promise<{ pid: number; engine: number }> => {

@@ -65,7 +65,9 @@ describe('a supervisor and the simulated engine', { timeout: 180_000 }, () => {
       body: JSON.stringify({ model: first.models[0]!.id, prompt: 'Hello', max_tokens: 3 }),
     }).catch(() => null);
     const second = await supervisor.worker((view) => isReady(view) && view.restarts > 0);
-    expect(second.lastFailure).toMatchObject({ class: 'engine-death', phase: 'serving', message: expect.stringContaining('died') });
+    expect(second.lastFailure).toMatchObject({ phase: 'serving', message: expect.stringMatching(/died|was killed/) });
+    // Who was killed is known where there was time to get to know its processes.
+    expect(['killed', 'engine-death']).toContain(second.lastFailure!.class);
   });
 
   test('an engine that makes no token any more is found out and started again though nobody asks for one and its health is good', async () => {
@@ -84,8 +86,9 @@ describe('a supervisor and the simulated engine', { timeout: 180_000 }, () => {
   test('an engine that keeps dying soon after its start is given up, whichever way each of them ended', async () => {
     const supervisor = await superviseSim({ SIM_FAULT: 'crash-loop' });
     const view = await supervisor.worker(({ state }) => state === 'failed');
-    expect(view.lastFailure).toMatchObject({ class: 'engine-death', message: expect.stringMatching(/^Gave up/) });
-    // At most four crashes while serving, and two failed starts before each and after the last.
-    expect(view.restarts).toBeLessThanOrEqual(14);
+    expect(view.lastFailure!.message).toMatch(/^Gave up/);
+    expect(['killed', 'engine-death']).toContain(view.lastFailure!.class);
+    // At most four crashes while serving, and so many failed starts before each and after the last: more where somebody else kills it.
+    expect(view.restarts).toBeLessThanOrEqual(24);
   });
 });

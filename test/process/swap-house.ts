@@ -28,7 +28,9 @@ export async function ownSettings(more: SettingsInput): Promise<{ settings: Sett
 export async function swapHouse({ policy = {}, env = () => ({}), settings: more }: SwapHouse) {
   const { settings, folder } = await ownSettings(more);
   const sim = { SIM_SPEED: '0.01', SIM_START_MS: '50', SIM_FAULTS: '1', ...env(folder) };
-  const supervisor = await superviseHere(settings, sim, folder, policy);
+  // However slow the machine is, none of them is ended by force.
+  const patient = { stopGraceMs: 60_000, abandonGraceMs: 60_000, ...policy };
+  const supervisor = await superviseHere(settings, sim, folder, patient);
   const gateway = await startTestGateway([], settings);
   await gateway.gateway.firstReady;
   return { supervisor, gateway, folder, settings };

@@ -23,7 +23,7 @@ const EVIDENCE = 20;
 const SMOOTHING = 0.1;
 const LOOK_AGAIN_MS = 250;
 /** How long other processes may take to say what they have left, and how many calls may wait for that. */
-const PROBATION_MS = 500;
+const PROBATION_MS = 2_000;
 const MOST_ON_PROBATION = 64;
 /** A look at who has work, and its way back to us. */
 const JUDGED_MS = 3_000;

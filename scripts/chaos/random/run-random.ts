@@ -52,6 +52,7 @@ const MOST_FAILURES = 3;
 const WELL_MS = 20_000;
 const LINES_MS = 30_000;
 const LOG_MS = 5_000;
+const SOUND_TRIES = 3;
 const STATUSES = [429, 502, 503, 504];
 
 /** Plays the schedules of seeds from `seed` on, some at a time, and goes on after one that broke something. Never rejects. */
@@ -103,6 +104,15 @@ async function playStretch(
   }
 }
 
+/** A call when all is well again; what fails may have met a machine that stood still for longer than a call may take here. */
+async function askSoundly(stage: Stage, seed: number): Promise<CallSeen> {
+  let seen: CallSeen;
+  let tries = 0;
+  do seen = await stage.askAlone(`s${seed}-${tries++}`, { limitMs: HASTY_LIMIT_MS });
+  while (seen.ending !== 'ok' && tries < SOUND_TRIES);
+  return seen;
+}
+
 async function runSchedule(schedule: Schedule, stage: Stage, firstSeed: number, restFiles: number): Promise<ScheduleResult> {
   const notes: string[] = [];
   const { seed } = schedule;
@@ -129,7 +139,7 @@ async function runSchedule(schedule: Schedule, stage: Stage, firstSeed: number, 
       notes.push(...seen.faults);
     }
     await well(stage, `w${seed}`);
-    const sound = await stage.askAlone(`s${seed}-0`, { limitMs: HASTY_LIMIT_MS });
+    const sound = await askSoundly(stage, seed);
     if (sound.ending !== 'ok') notes.push(`after all that a call was ${sound.ending} (${sound.status} ${sound.code})`);
     notes.push(...(await leaksAtLast(stage, { restFiles, openAtWorkers: () => stage.openAtWorkers() })));
     // The log is written in pieces.

@@ -14,7 +14,7 @@ export function portSetting({ server, admin }: Pick<Settings, 'server' | 'admin'
   return port === admin.port ? 'admin.port' : 'server.port';
 }
 
-/** Who has a port that we wanted, and how to get it or another, in a sentence or two. Asks for a second at most. */
+/** Who has a port that we wanted, and how to get it or another, in a sentence or two. Asks for three seconds at most. */
 export async function portHolder(host: string, port: number, setting: PortSetting = 'server.port'): Promise<string> {
   const other = anotherPort(setting);
   const version = await headgateAt(local(host), port);

@@ -13,6 +13,8 @@ interface ChurnOptions {
   readonly seed: number;
   /** Of the gateway. */
   readonly processes?: number;
+  /** For how long a call may still come to an address whose pod has gone. Default: two seconds, which a machine that stands still in between takes. */
+  readonly lateMs?: number;
   readonly say: (text: string) => void;
 }
 
@@ -22,7 +24,7 @@ export interface Churned {
   /** How long it took each time until the routing table was the truth; null: it never was. */
   readonly settledMs: readonly (number | null)[];
   readonly tally: Tally;
-  /** Calls at addresses whose pod had gone for longer than two seconds: by how many milliseconds. */
+  /** Calls at addresses whose pod had gone for longer than that: by how many milliseconds. */
   readonly late: readonly number[];
 }
 
@@ -37,11 +39,11 @@ const BOOKMARK_MS = 300;
 const NETWORK = '127.0.83';
 
 /** A gateway in front of pods that come, go and fail by chance, and clients that call all the while. */
-export async function churn({ events, seed, processes = 1, say }: ChurnOptions): Promise<Churned> {
+export async function churn({ events, seed, processes = 1, lateMs, say }: ChurnOptions): Promise<Churned> {
   const cluster = new Cluster();
   await using server = await ApiServer.start(cluster);
   const port = await freePort();
-  const places = Array.from({ length: PLACES }, (_, n) => new Place(`${NETWORK}.${n + 1}`, port));
+  const places = Array.from({ length: PLACES }, (_, n) => new Place(`${NETWORK}.${n + 1}`, port, lateMs));
   await using _places = {
     [Symbol.asyncDispose]: async () => void (await Promise.all(places.map((place) => place[Symbol.asyncDispose]()))),
   };

@@ -6,7 +6,7 @@ export type Health = 'well' | 'slow' | 'sick' | 'dead';
 
 export const MODEL = 'm';
 /** A call that comes to an address whose pod has gone for longer than this should not have come. */
-export const LATE_MS = 2_000;
+const LATE_MS = 2_000;
 const TOKENS = 4;
 const TOKEN_MS = 5;
 const SLOW_TOKEN_MS = 120;
@@ -22,12 +22,15 @@ export class Place implements AsyncDisposable {
   health: Health = 'well';
   #server: Server | null = null;
   readonly #sockets = new Set<Socket>();
+  readonly #lateMs: number;
   #goneAt = 0;
   #watching: NodeJS.Timeout | null = null;
   /** Calls that are being answered. */
   #answering = 0;
 
-  constructor(host: string, port: number) {
+  /** `lateMs`: for how long calls may still come */
+  constructor(host: string, port: number, lateMs = LATE_MS) {
+    this.#lateMs = lateMs;
     this.host = host;
     this.port = port;
   }
@@ -49,7 +52,7 @@ export class Place implements AsyncDisposable {
     this.uid = null;
     this.#goneAt = performance.now();
     await this.#close();
-    this.#watching = setTimeout(() => void this.#listen((request, response) => this.#note(request, response)), LATE_MS);
+    this.#watching = setTimeout(() => void this.#listen((request, response) => this.#note(request, response)), this.#lateMs);
   }
 
   /** The pod is still there for Kubernetes, and nobody answers. */

@@ -90,7 +90,8 @@ describe('a live fault', () => {
     await sim.fault({ fault: 'slow' });
     const slow = await timed();
     await sim.fault({ fault: 'none' });
-    expect(await timed()).toBeLessThan(slow);
+    // The quickest of three: the machine may have had something else to do.
+    expect(Math.min(await timed(), await timed(), await timed())).toBeLessThan(slow);
   });
 
   test('strikes a request that has no tokens at its end', async () => {

@@ -78,14 +78,18 @@ describe('GPU memory that processes share', () => {
 
   test('may come back later than its holder goes', async () => {
     writeVramFile(path, ['rtx-4080']);
-    await using sim = await startSim({ model: MODEL, args: ARGS, env: { SIM_VRAM_FILE: path, SIM_VRAM_RELEASE_MS: '400' } });
+    await using sim = await startSim({ model: MODEL, args: ARGS, env: { SIM_VRAM_FILE: path, SIM_VRAM_RELEASE_MS: '60000' } });
     process.kill(sim.pid, 'SIGTERM');
     await sim.exited;
     const [entry] = (await gpus())[0]!.holders;
     // Noted by the server itself, not by who looks afterwards.
-    expect(entry).toMatchObject({ release_ms: 400, ended_at_ms: expect.any(Number) });
-    await expect.poll(async () => usedMib((await gpus())[0]!), { timeout: 60_000 }).toBe(0);
-    expect(Date.now() - entry!.ended_at_ms!).toBeGreaterThanOrEqual(400);
+    expect(entry).toMatchObject({ release_ms: 60_000, ended_at_ms: expect.any(Number) });
+    expect(usedMib((await gpus())[0]!)).toBeGreaterThan(0);
+    // As if a minute had passed.
+    await new VramFile(path, []).update(({ gpus: [card] }) => {
+      card!.holders = card!.holders.map((holder) => ({ ...holder, ended_at_ms: holder.ended_at_ms! - 60_001 }));
+    });
+    expect(usedMib((await gpus())[0]!)).toBe(0);
   });
 
   test('is that of the card which CUDA_VISIBLE_DEVICES names', async () => {
