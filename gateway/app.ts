@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
 import { GatewayError } from './core/errors.ts';
 import { mayUse, type Principal } from './core/principal.ts';
-import type { WorkerDirectory } from './core/worker.ts';
+import type { ModelEntry, WorkerDirectory } from './core/worker.ts';
 import { principalOf } from './http/credentials.ts';
 import type { Door } from './keys/door.ts';
 import { admin, checkAdmin, type AdminContext } from './http/pages/admin.ts';
@@ -18,12 +18,16 @@ import { isOperatorsPath, RELAYED_ROUTES, storedMethod } from './http/routes.ts'
 import type { Refusals } from './http/refusals.ts';
 import type { Stage } from './http/lifecycle.ts';
 import { modelFor, unknownModel } from './openai/model-names.ts';
+import { isServedFor } from './core/hops/elsewhere.ts';
+import { gatewaysIn } from './core/hops/via.ts';
 import { modelCard, modelList } from './openai/models.ts';
 
 export interface AppContext {
   readonly directory: WorkerDirectory;
   readonly lifecycle: () => Stage;
   readonly newId: () => string;
+  /** By which other gateways know this one. */
+  readonly gatewayId: string;
   readonly operations: OperationsContext;
   readonly admin: AdminContext;
   readonly console: ConsoleContext;
@@ -85,7 +89,10 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
     for (const { path } of RELAYED_ROUTES) methods.set(path, 'POST');
     get('/v1/models', (c) => {
       const asker = askerOf(c);
-      return c.json(modelList(context.directory.models().filter((model) => mayUse(asker, model))));
+      const came = gatewaysIn(c.req.header('via'));
+      const isTold = (model: ModelEntry): boolean => mayUse(asker, model) && isServedFor(context.directory, model, came);
+      const models = context.directory.models().filter(isTold);
+      return c.json(modelList(models, context.gatewayId));
     });
     get('/v1/models/:id{[^]+}', (c) => {
       const id = c.req.param('id') ?? '';

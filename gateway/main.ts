@@ -59,7 +59,7 @@ import { Refusals } from './http/refusals.ts';
 import { relayedRoute } from './http/routes.ts';
 import { Visitors } from './http/visitors.ts';
 import { type ClientSide, serveCall, type ServeContext } from './http/serve-call.ts';
-import { viaMark } from './http/hops/via.ts';
+import { viaOf } from './core/hops/via.ts';
 import { answerPreflight, isPreflight } from './http/cors.ts';
 import { createHttpServer } from './http/server.ts';
 import { openFleet } from './fleet/open-fleet.ts';
@@ -187,7 +187,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const holder = idMaker()();
   // What other gateways know this one by, whichever of its processes they meet.
   const gatewayId = kin?.beginning.gateway ?? holder;
-  const via = viaMark(gatewayId);
   const budgets = new BudgetBooks(() => early.gateways ?? usage.processes ?? kin?.beginning.count ?? 1);
   const stateDir = options.historyDir ?? null;
   const database = databasePlace(settings, stateDir, options.cwd);
@@ -290,7 +289,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { drained = [], workers: known = null } = kin?.beginning ?? {};
   const onWell = kin && ((worker: string, found: Well, line: string) => kin.tell({ kind: 'well', worker, found, line }));
   const listed =
-    discovery && startListedSource({ clock, directory, workers: discovery.listings(), kept: known?.kept ?? [], onKept, onWell, drained });
+    discovery &&
+    startListedSource({
+      clock,
+      directory,
+      workers: discovery.listings(),
+      kept: known?.kept ?? [],
+      via: viaOf([gatewayId]),
+      onKept,
+      onWell,
+      drained,
+    });
   const source = supervised ?? listed!;
   const scraper = startScraper({
     clock,
@@ -366,7 +375,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     resumes: (model) => resumed.byModel.get(model) ?? resumed.others,
     isDraining: () => lifecycle.stage !== 'serving',
     onStopping: ({ id }) => source.observe(id, 'stopping'),
-    via,
+    via: (cameBy) => viaOf([...cameBy, gatewayId]),
     onUnserved: (worker, model, isNews) => {
       if (isNews) unservedModel(log, worker.id, model);
       listed?.askModels(worker.id);
@@ -560,7 +569,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     directory,
     maxBodyBytes: () => settings.server.max_body_bytes,
     trustTrace: () => trustTrace,
-    via,
+    gatewayId,
     handler: () => handler,
     lifecycle: () => lifecycle.stage,
     newId,
@@ -595,6 +604,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     directory,
     lifecycle: () => lifecycle.stage,
     newId,
+    gatewayId,
     refusals,
     guesses,
     mistakes,

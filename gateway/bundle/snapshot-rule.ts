@@ -43,7 +43,7 @@ const WORKER = {
   refuses: ['word'],
   lastFailure: FAILURE,
   engine: 'word',
-  isGateway: 'plain',
+  gateway: 'name',
   engineVersion: 'word',
   args: 'args',
   lent: { untilMs: 'plain' },

@@ -148,8 +148,8 @@ export interface Call {
   readonly cacheControl: string | null;
   /** Headers that go on to the worker, already checked: accept, traceparent, tracestate. */
   readonly forward: Readonly<Record<string, string>>;
-  /** The gateways that it has come by, as `Via` tells the next one; null: none. */
-  readonly cameBy: string | null;
+  /** The ids of the gateways that it has come by. */
+  readonly cameBy: readonly string[];
   /** The one worker that can answer it; null: any. */
   readonly only: OnlyAt | null;
   /** Models that may answer it where its own cannot, the first best; all of them are open to its principal. */
@@ -183,7 +183,7 @@ export interface CallParts extends Pick<Call, 'id' | 'route' | 'body' | 'peek' |
   /** Default: none. */
   readonly forward?: Readonly<Record<string, string>>;
   /** Default: none. */
-  readonly cameBy?: string | null;
+  readonly cameBy?: readonly string[];
   /** Default: any worker. */
   readonly only?: OnlyAt | null;
   /** Default: none. */
@@ -207,7 +207,7 @@ export function makeCall(parts: CallParts): Call {
     idempotencyKey: parts.idempotencyKey ?? null,
     cacheControl: parts.cacheControl ?? null,
     forward: parts.forward ?? NO_HEADERS,
-    cameBy: parts.cameBy ?? null,
+    cameBy: parts.cameBy ?? NO_GATEWAYS,
     only: parts.only ?? null,
     fallbacks: parts.fallbacks ?? NO_FALLBACKS,
     arrivedAt: parts.arrivedAt,
@@ -221,6 +221,7 @@ export function makeCall(parts: CallParts): Call {
 }
 
 const NO_HEADERS: Readonly<Record<string, string>> = {};
+const NO_GATEWAYS: readonly string[] = [];
 
 const NO_LIMITS: readonly string[] = [];
 

@@ -80,8 +80,8 @@ export function shortageOf(error: unknown, depth = 0): string | null {
 /** The way to one worker: connections, their reuse and their limits. */
 export interface WorkerTransport {
   exchange(request: UpstreamRequest, listener: UpstreamListener): UpstreamExchange;
-  /** A small GET (health, metrics, models) with its own time limit. @throws on failure or time-out. */
-  get(path: string, timeoutMs: number): Promise<{ status: number; body: string }>;
+  /** A small GET (health, metrics, models) with its own time limit. `via`: told, where it is given. @throws on failure or time-out. */
+  get(path: string, timeoutMs: number, via?: string): Promise<{ status: number; body: string }>;
   /** Sockets open, for leak checks. */
   readonly openSockets: number;
   close(): Promise<void>;

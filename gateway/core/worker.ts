@@ -78,8 +78,8 @@ export interface WorkerView {
   readonly lent?: { readonly untilMs: number };
   /** "vllm", "sim", "sglang", "tensorrt-llm", "llama-cpp", "openai" (anything else that speaks its API), or null when unknown. */
   readonly engine: string | null;
-  /** It is a Headgate, which may send calls back. Absent: it is none, or nobody has asked. */
-  readonly isGateway?: boolean;
+  /** The id of the Headgate that it is, which may send calls back. null: it is none. Absent: nobody has said so. */
+  readonly gateway?: string | null;
   /** As the engine tells it. Absent or null: nobody has said. */
   readonly engineVersion?: string | null;
   /** The engine's command line after `vllm serve`, when the supervisor launched it. */

@@ -6,11 +6,18 @@ const QUOTE = /^[`'"]/;
 const MISSING = /^,?\s*(?:does not exist|(?:is |was )?not found)\b/;
 const OF_NAMES = /[\w\-/:@]/;
 
+/** Whether the worker says that it cannot serve the model it was asked for by the name `asked`, whoever asks. Looks at what may say so alone. */
+export function lacksModel(status: number, body: Buffer, asked: string): boolean {
+  if (status === 404) return saysItLacks(body.toString('utf8'), asked);
+  // A Headgate that has the call already, or nobody for its model.
+  return status === 508 || (status === 503 && readSaid(body.toString('utf8'))?.code === 'no_worker');
+}
+
 /**
  * Whether a 404 says that the worker has not the model that it was asked for by the name `asked`. Only where it names that very model: a path
  * that it has not, an answer that it has not kept, or another model that a request names somewhere is the client's own mistake.
  */
-export function lacksModel(body: string, asked: string): boolean {
+export function saysItLacks(body: string, asked: string): boolean {
   const said = readSaid(body);
   if (said === null || (said.param !== null && said.param !== 'model')) return false;
   // OpenAI, and who follows it, has a code for it. Others have words alone, of which a part may be what a client wrote: they are read strictly.

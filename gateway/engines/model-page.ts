@@ -10,6 +10,8 @@ export interface ModelPage {
   readonly owners: readonly string[];
   /** It is a Headgate's own page, whatever serves the models behind it. */
   readonly isGateway: boolean;
+  /** By which name other gateways know it; null: it is none, or an older one. */
+  readonly gateway: string | null;
 }
 
 export type { EngineKind };
@@ -34,8 +36,15 @@ export function readModelPage(page: string): ModelPage | null {
   const cards = data.filter(isObject).filter(({ id }) => typeof id === 'string' && id !== '');
   const owners = [...new Set(cards.flatMap(({ owned_by: owner }) => (typeof owner === 'string' && owner !== '' ? [owner] : [])))];
   const kind = owners.length === 1 ? (OWNERS[owners[0]!] ?? null) : null;
-  const isGateway = cards.some((card) => isObject(card['headgate']));
-  return { models: cards.slice(0, MOST_MODELS).map(modelOf), kind, owners, isGateway };
+  const gateway = gatewayOf(value);
+  const isGateway = gateway !== null || cards.some((card) => isObject(card['headgate']));
+  return { models: cards.slice(0, MOST_MODELS).map(modelOf), kind, owners, isGateway, gateway };
+}
+
+function gatewayOf(page: unknown): string | null {
+  const own = isObject(page) ? page['headgate'] : null;
+  const id = isObject(own) ? own['gateway'] : null;
+  return typeof id === 'string' && /^[\da-f]{32}$/.test(id) ? id : null;
 }
 
 function modelOf(card: Record<string, unknown>): ServedModel {

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Clock } from '../core/clock.ts';
+import { cameBy } from '../core/hops/via.ts';
 import { makeCall, type Call, type OnlyAt, type Peek, type Priority, type Route } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { FALLBACK_HEADER, fallbacksOf } from '../core/pools/fallbacks.ts';
@@ -12,7 +13,6 @@ import { checkDeclaredLength, readBody } from './body/read-body.ts';
 import { boundaryOf } from './body/form-reader.ts';
 import type { Turns } from './body/turns.ts';
 import { peekUpload, renameModel } from './body/upload.ts';
-import { cameBy } from './hops/via.ts';
 import { storedId } from './routes.ts';
 
 /** What is known of a call before its body is read. */
@@ -52,8 +52,8 @@ export interface IdentifyContext {
   readonly wantsPrefix: () => boolean;
   /** Whether a client's own trace goes on to the worker with its sampling decision, where nobody traces here. */
   readonly trustTrace: () => boolean;
-  /** As `viaMark`. */
-  readonly via: string;
+  /** The id of this gateway. */
+  readonly gatewayId: string;
 }
 
 /** A smaller body is parsed in a few milliseconds at most. */
@@ -82,7 +82,7 @@ export async function identify(
   reading: BodyReading,
 ): Promise<Call> {
   const { headers } = incoming;
-  const came = cameBy(headers.via, context.via);
+  const came = cameBy(headers.via, context.gatewayId);
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
     throw new GatewayError('unsupported_encoding', 'Compressed request bodies are not accepted; send the body without Content-Encoding.');
@@ -225,7 +225,7 @@ const STREAM = /(?:^|&)stream=(?:true|1)(?:&|$)/i;
 /** Makes a call of a request for what a worker has kept. Its body, if there is one, says nothing. @throws not_found where nobody is known to have the answer */
 export function identifyStored(context: IdentifyContext, incoming: IncomingMessage, head: CallHead): Call {
   incoming.resume();
-  const came = cameBy(incoming.headers.via, context.via);
+  const came = cameBy(incoming.headers.via, context.gatewayId);
   const [path = '', query = ''] = (incoming.url ?? '').split('?', 2);
   const id = storedId(path);
   const place = context.answerPlace(id, nameOf(head.principal));

@@ -23,6 +23,8 @@ export function modelCard(model: ModelEntry, name: string): object {
   };
 }
 
-export function modelList(models: readonly ModelEntry[]): object {
-  return { object: 'list', data: models.flatMap((model) => [model.id, ...model.aliases].map((name) => modelCard(model, name))) };
+/** `gateway`: by which other gateways, that have this one as a worker, know it. */
+export function modelList(models: readonly ModelEntry[], gateway: string): object {
+  const data = models.flatMap((model) => [model.id, ...model.aliases].map((name) => modelCard(model, name)));
+  return { object: 'list', data, headgate: { gateway } };
 }

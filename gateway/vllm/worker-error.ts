@@ -10,8 +10,7 @@ const SOURCE_FILE = /(?:\/[\w.@+-]+)+\.(?:py|so|cu|cpp|h)\b/g;
  * hold a stack trace) stays here. `retryAfterMs`: how long it asks to be left alone, where it does.
  */
 export function fromWorkerError(status: number, body: string, path: string, retryAfterMs?: number): GatewayError {
-  // 508: a gateway that has the call already, of which another worker knows nothing.
-  if (status === 429 || status === 503 || status === 508) {
+  if (status === 429 || status === 503) {
     const details: ErrorDetails = { cause: said(body), ...(retryAfterMs !== undefined && { retryAfterMs }) };
     return new GatewayError('worker_busy', 'The worker is too busy to take the request.', details);
   }

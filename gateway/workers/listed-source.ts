@@ -3,7 +3,7 @@ import type { Worker } from '../core/worker.ts';
 import type { CommandResult } from '../link/commands.ts';
 import type { LiveDirectory } from './directory.ts';
 import { ListedWorker } from './listed-worker.ts';
-import type { Well } from './look.ts';
+import type { GetPage, Well } from './look.ts';
 import { Outgoing } from './outgoing.ts';
 import { Rationed } from './rationed.ts';
 import { addressOf, type WorkerListing } from './worker-listing.ts';
@@ -16,6 +16,8 @@ interface ListedSourceOptions {
   readonly clock: Clock;
   readonly directory: LiveDirectory;
   readonly workers: readonly WorkerListing[];
+  /** What tells a worker that is a gateway itself who asks it. Absent: nobody that could be one of its workers. */
+  readonly via?: string;
   /** A worker was taken out of the list and serves on, because nobody in its place is ready yet. */
   readonly onKept?: (id: string) => void;
   /** Workers that an operator had taken out of service before this process began: they are as soon as they are listed. */
@@ -49,6 +51,7 @@ export function startListedSource({
   clock,
   directory,
   workers,
+  via,
   onKept,
   onWell,
   drained = [],
@@ -107,11 +110,11 @@ export function startListedSource({
         if (known.relist(listing)) fresh.push(known);
         listed.set(id, known);
       } else if (listing.isEnding !== true) {
-        const get = (path: string, timeoutMs: number) => transportOf(id).get(path, timeoutMs);
+        const get: GetPage = (path, timeoutMs, by) => transportOf(id).get(path, timeoutMs, by);
         const inFlight = () => directory.worker(id)?.inFlight ?? 0;
         const changed = (isUrgent: boolean) => (isUrgent ? table.now() : table.soon());
         const foundWell = (found: Well, line: string) => onWell?.(id, found, line);
-        const worker = new ListedWorker(address, listing, { clock, get, inFlight, changed, foundWell });
+        const worker = new ListedWorker(address, listing, { clock, get, via, inFlight, changed, foundWell });
         fresh.push(worker);
         listed.set(id, worker);
       }

@@ -11,6 +11,8 @@ import { isAnother, lineOf, type ListedAddress, type WorkerListing } from './wor
 interface ListedWorkerOptions {
   readonly clock: Clock;
   readonly get: GetPage;
+  /** What tells a gateway who asks. */
+  readonly via: string | undefined;
   /** Calls of ours that it has. */
   readonly inFlight: () => number;
   /** Called when `view` has been replaced. What only brings more, or words, is not urgent. */
@@ -196,15 +198,15 @@ export class ListedWorker {
   async #look(): Promise<void> {
     const listing = this.listing;
     this.#looking = true;
-    const ready = this.view.state === 'ready';
-    const { version } = this;
+    const { version, isFound, view } = this;
     const { models, engine = 'auto' } = listing;
-    const found = this.#isKnown ? (this.view.engine ?? 'vllm') : null;
+    const found = this.#isKnown ? (view.engine ?? 'vllm') : null;
     const toldWell = this.#toldWell;
     const asksModels = this.#asksModels;
     this.#asksModels = false;
-    const known = { models, engine, found, isFound: this.isFound, version, ready, asksModels, tellsPause: this.#tellsPause };
-    const finding = await lookAt(this.#options.get, known);
+    const { get, via } = this.#options;
+    const told = { models, engine, found, gateway: view.gateway, version, isFound, ready: view.state === 'ready', asksModels, via };
+    const finding = await lookAt(get, { ...told, tellsPause: this.#tellsPause });
     this.#looking = false;
     if (this.#closed) return;
     // The list was reloaded meanwhile: the finding answers a question that is no longer asked.
@@ -233,7 +235,7 @@ export class ListedWorker {
   }
 
   /** @param tell it is well from now on, and was not, or has other models */
-  #showWell({ models, version, engine, startedAt, tellsPause, isGateway, amiss }: Well, tell: () => void): void {
+  #showWell({ models, version, engine, startedAt, tellsPause, gateway, amiss }: Well, tell: () => void): void {
     this.#missedLooks = 0;
     this.#tellsPause = tellsPause;
     this.#isKnown = true;
@@ -251,8 +253,7 @@ export class ListedWorker {
     const isNews =
       this.view.state === 'starting' ? found.state === 'ready' : this.view.state === 'ready' && !sameIds(this.view.models, models);
     if (isNews) tell();
-    const self = isGateway === undefined ? {} : { isGateway };
-    this.#show({ ...this.view, ...found, ...self, models, engine, engineVersion: version, lastFailure });
+    this.#show({ ...this.view, ...found, ...(gateway !== undefined && { gateway }), models, engine, engineVersion: version, lastFailure });
   }
 
   #lost(finding: Unwell): void {
@@ -262,7 +263,8 @@ export class ListedWorker {
     this.#isKnown = false;
     this.#missedScrapes = 0;
     this.#retries = 0;
-    this.#show({ ...this.view, state: 'starting', stage: null, lastFailure });
+    const { gateway: _, ...view } = this.view;
+    this.#show({ ...view, state: 'starting', stage: null, lastFailure });
   }
 
   /** It was not ready before. The same trouble again is no news. */

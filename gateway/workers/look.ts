@@ -11,7 +11,7 @@ import { troubleOf } from './listed-failure.ts';
 import { type Amiss, gatewayBehind, IS_GATEWAY, wrongEngine, wrongModels } from './listed-amiss.ts';
 
 /** WorkerTransport.get. */
-export type GetPage = (path: string, timeoutMs: number) => Promise<{ status: number; body: string }>;
+export type GetPage = (path: string, timeoutMs: number, via?: string) => Promise<{ status: number; body: string }>;
 
 /** What a look at a worker found. `message` goes on from the worker's url: "… refuses connections". */
 export type Finding = (Well & { readonly kind: 'well' }) | Unwell;
@@ -26,8 +26,8 @@ export interface Well {
   readonly startedAt: number | null;
   /** Whether it says whether it is paused. */
   readonly tellsPause: boolean;
-  /** It is a Headgate. Absent where that was not asked for as well. */
-  readonly isGateway?: boolean;
+  /** The id of the Headgate that it is; null: it is none. Absent where that was not found out as well. */
+  readonly gateway?: string | null;
   /** It serves, and its line in the settings says something else of it. */
   readonly amiss?: Amiss;
 }
@@ -41,6 +41,7 @@ export interface Unwell {
 
 const TIMEOUT_MS = 5000;
 const MODELS = '/v1/models';
+const NO_PAGE: ModelPage = { models: [], kind: null, owners: [], isGateway: false, gateway: null };
 const TROUBLE: Partial<Record<Sight, string>> = {
   refused: 'refuses connections',
   unseen: 'could not be asked: this process can open no more connections',
@@ -53,6 +54,10 @@ export interface Known {
   readonly engine: EngineKind | 'auto';
   /** What it was found to be when it was last seen well; null: it has yet to be found out. */
   readonly found: string | null;
+  /** The Headgate that it was found to be; null: none. undefined: that has yet to be found out. */
+  readonly gateway?: string | null | undefined;
+  /** What tells a gateway who asks. Absent: nobody that could be one of its workers. */
+  readonly via?: string | undefined;
   /** A place where workers are looked for has named it, and nobody by its url. */
   readonly isFound: boolean;
   readonly version: string | null;
@@ -72,10 +77,14 @@ type Asked = { readonly kind: 'page'; readonly status: number; readonly page: st
  * gateway of somebody's own may ask all that stand behind it when it is asked how it is. Never throws.
  */
 export async function lookAt(get: GetPage, known: Known): Promise<Finding> {
-  const isStrange = !known.ready || known.found === null || known.asksModels === true;
-  const list = isStrange ? await ask(get, MODELS, TIMEOUT_MS) : null;
+  const isStrange = !known.ready || known.found === null || known.asksModels === true || known.gateway !== null;
+  const first = isStrange ? await ask(get, MODELS, TIMEOUT_MS, known.gateway == null ? undefined : known.via) : null;
+  if (first?.kind === 'unwell') return first;
+  const said = pageOf(first);
+  // A gateway that has this one as a worker is told who asks, and names what it serves without.
+  const list = said?.gateway != null && known.gateway == null ? await ask(get, MODELS, TIMEOUT_MS, known.via) : first;
   if (list?.kind === 'unwell') return list;
-  const own = list?.status === 200 ? readModelPage(list.page) : null;
+  const own = pageOf(list);
   const told = known.engine === 'auto' ? null : known.engine;
   const isUnmeant = told === null && own?.isGateway === true;
   if (isUnmeant && known.isFound) return unwell('answered', IS_GATEWAY);
@@ -128,19 +137,24 @@ async function lookBy(adapter: EngineAdapter, get: GetPage, known: Known, asked:
   if (paused) return unwell('paused', troubleOf('paused'));
 
   let models = known.models?.map(modelNamed);
-  const own = list && readModelPage(list.page);
+  const own = pageOf(list);
   if (!models) {
     const found = own ?? (await askModels(get, health.path === MODELS ? answer : null));
     if ('kind' in found && found.kind === 'unwell') return found;
     models = [...(found as ModelPage).models];
-    if (models.length === 0) return unwell('answered', `names no models at ${MODELS}`);
+    if (models.length === 0 && own?.gateway == null) return unwell('answered', `names no models at ${MODELS}`);
+  }
+  const gateway = gatewayTold(asked);
+  if (own?.gateway != null) {
+    models = models.filter(({ id }) => own.models.some((other) => other.id === id));
+    if (models.length === 0) return unwell('answered', 'is a gateway that serves none of its models without this one');
   }
   const version = known.version ?? (adapter.version ? await askVersion(get, adapter.version) : null);
   const amiss = known.models && own && (isVllm || adapter.kind === 'openai') ? wrongModels(known.models, own.models) : null;
   return {
     ...{ kind: 'well', models, version, engine: isVllm ? engineOf(version) : adapter.kind },
     ...{ startedAt: processStart(page), tellsPause: paused !== null },
-    ...(own !== null && { isGateway: own.isGateway }),
+    ...(gateway !== undefined && { gateway }),
     ...(amiss !== null && { amiss }),
   };
 }
@@ -160,12 +174,22 @@ async function askModels(get: GetPage, answer: Asked | null): Promise<ModelPage 
   const list = answer ?? (await ask(get, MODELS, TIMEOUT_MS));
   if (list.kind === 'unwell') return list;
   if (list.status !== 200) return unwell(list.status === 503 ? 'dead' : 'answered', `answers ${MODELS} with status ${list.status}`);
-  return readModelPage(list.page) ?? { models: [], kind: null, owners: [], isGateway: false };
+  return readModelPage(list.page) ?? NO_PAGE;
 }
 
-async function ask(get: GetPage, path: string, timeoutMs: number): Promise<Asked> {
+function pageOf(asked: Asked | null): ModelPage | null {
+  return asked?.kind === 'page' && asked.status === 200 ? readModelPage(asked.page) : null;
+}
+
+/** Whoever has no list of models is no gateway. One that cannot tell just now may be. */
+function gatewayTold(asked: Asked | null): string | null | undefined {
+  if (asked?.kind !== 'page' || asked.status >= 500) return undefined;
+  return pageOf(asked)?.gateway ?? null;
+}
+
+async function ask(get: GetPage, path: string, timeoutMs: number, via?: string): Promise<Asked> {
   try {
-    const { status, body } = await get(path, timeoutMs);
+    const { status, body } = await get(path, timeoutMs, via);
     return { kind: 'page', status, page: body };
   } catch (error) {
     const sight = sightOfFailure(error);

@@ -16,11 +16,11 @@ test.each([
   { timeout: 240_000 },
   async ({ processes, seed }) => {
     const said: string[] = [];
-    const { settledMs, late, tally, happened } = await churn({
+    const { settledMs, late, watched, tally, happened } = await churn({
       events: 80,
       seed,
       processes,
-      lateMs: 6_000,
+      lateMs: 4_000,
       say: (text) => said.push(text),
     });
     expect(
@@ -28,6 +28,7 @@ test.each([
       said.join('\n'),
     ).toEqual([]);
     expect(late).toEqual([]);
+    expect(watched).toBeGreaterThan(0);
     expect([...tally.lost]).toEqual([]);
     expect(tally.whole).toBeGreaterThan(20);
     expect(tally.whole + tally.broken + tally.suspected).toBe(tally.calls);

@@ -1,5 +1,6 @@
 import type { Call } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
+import { elsewhere } from '../../core/hops/elsewhere.ts';
 import type { Worker, WorkerDirectory } from '../../core/worker.ts';
 import { ableWorkers, unableError } from '../../engines/abilities.ts';
 import { fittingWorkers } from '../capacity/large-requests.ts';
@@ -52,6 +53,11 @@ export function filters(
     {
       keep: (_, { call }) => directory.readyFor(call.model),
       refusal: (_, { call }) => noWorkerError(directory, call.model),
+    },
+    {
+      keep: (workers, { call }) => elsewhere(workers, call.cameBy),
+      refusal: (_, { call: { model } }) =>
+        new GatewayError('no_worker', `Nobody serves ${model} here but gateways that the call has come by.`),
     },
     {
       keep: (workers, { call }) => (call.only === null ? workers : workers.filter(({ id }) => id === call.only!.worker)),

@@ -55,6 +55,6 @@ export interface DispatchContext {
   readonly onUnserved?: (worker: Worker, model: string, isNews: boolean) => void;
   /** A fresh id for each attempt: vLLM makes the completion's id of it, and two attempts must not share one. */
   readonly newRequestId: () => string;
-  /** This gateway's own part of `Via`, for workers that are gateways themselves. */
-  readonly via: string;
+  /** What tells a worker that is a gateway itself by which others a call has come: those before this one, and this one. */
+  readonly via: (cameBy: readonly string[]) => string;
 }

@@ -278,7 +278,7 @@ export class Dispatch {
   #request(call: Call, worker: Worker, resumption: Resumption<Chosen> | null): UpstreamRequest {
     const { body, route } = call;
     const headers: Record<string, string> = { ...call.forward, 'x-request-id': this.#context.newRequestId() };
-    if (worker.view.isGateway === true) headers['via'] = call.cameBy === null ? this.#context.via : `${call.cameBy}, ${this.#context.via}`;
+    if (worker.view.gateway != null) headers['via'] = this.#context.via(call.cameBy);
     if (call.trace !== null) headers['traceparent'] = call.trace.beginAttempt(this.#context.clock.now());
     if (route.stored) return { method: route.stored, path: call.only?.target ?? route.path, headers, body: null };
     headers['content-type'] = body.contentType;

@@ -277,8 +277,7 @@ class Relay implements UpstreamListener, SilenceListener, Underway, Flow {
     const body = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
     const { askedAs } = this.#attempt;
     // One model more or less says nothing about how the worker is with others: its breaker is not told.
-    if (head.status === 404 && askedAs !== null && lacksModel(body.toString('utf8'), askedAs))
-      return this.#fail(unserved(this.#call.model), 'unserved', NEUTRAL);
+    if (askedAs !== null && lacksModel(head.status, body, askedAs)) return this.#fail(unserved(this.#call.model), 'unserved', NEUTRAL);
     const judged = judgeWhole(head, body, route, this.#errors);
     if (judged.kind === 'bad') return this.#fail(judged.error, judged.cause, judged.verdict);
     this.#attempt.finishReason = judged.finishReason;

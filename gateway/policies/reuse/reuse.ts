@@ -120,7 +120,8 @@ export class Reuse {
       throw new GatewayError('not_cached', 'No answer to this request is kept, and none that is made now is wanted.');
     if (enabled) call.journey.cache = 'miss';
     const sign = joins ? signOf(call) : null;
-    if (sign !== null && !wishes.noCache) {
+    // Of two gateways that have each other as workers each could wait for what the other waits for.
+    if (sign !== null && !wishes.noCache && call.cameBy.length === 0) {
       const flight = this.#flights.find(call, sign);
       if (flight !== null) return this.#joined(flight, next, call);
     }

@@ -106,9 +106,9 @@ class Transport implements WorkerTransport, ConnectionOwner {
     return connection;
   }
 
-  async get(path: string, timeoutMs: number): Promise<{ status: number; body: string }> {
+  async get(path: string, timeoutMs: number, via?: string): Promise<{ status: number; body: string }> {
     const signal = AbortSignal.timeout(timeoutMs);
-    const headers = { ...this.#authorization(), 'accept-encoding': 'identity' };
+    const headers = { ...this.#authorization(), 'accept-encoding': 'identity', ...(via !== undefined && { via }) };
     const response = await this.#asks.request({ path: this.#pathOf(path), method: 'GET', headers, signal }).catch((error: unknown) => {
       const shortage = shortageOf(error);
       if (shortage !== null) this.onShortage(shortage);

@@ -4,7 +4,7 @@ import { seeded } from '../../load/workload/seeded.ts';
 import { freePort, Scene } from '../scene.ts';
 import { ApiServer } from './api-server.ts';
 import { Cluster, NAMESPACE } from './cluster.ts';
-import { Place } from './place.ts';
+import { LATE_MS, Place } from './place.ts';
 import { type Tally, Traffic } from './traffic.ts';
 import { World } from './world.ts';
 
@@ -26,12 +26,16 @@ export interface Churned {
   readonly tally: Tally;
   /** Calls at addresses whose pod had gone for longer than that: by how many milliseconds. */
   readonly late: readonly number[];
+  /** Addresses at which such calls were waited for. */
+  readonly watched: number;
 }
 
 const PLACES = 24;
 const CLIENTS = 4;
 const REST_MS = 25;
 const EVENTS_A_ROUND = 20;
+/** Longer than it may be too late, at the end: calls go on. */
+const LAST_LOOK_MS = 1_000;
 const MOST_GAP_MS = 60;
 const SETTLE_MS = 20_000;
 const BOOKMARK_MS = 300;
@@ -39,7 +43,7 @@ const BOOKMARK_MS = 300;
 const NETWORK = '127.0.83';
 
 /** A gateway in front of pods that come, go and fail by chance, and clients that call all the while. */
-export async function churn({ events, seed, processes = 1, lateMs, say }: ChurnOptions): Promise<Churned> {
+export async function churn({ events, seed, processes = 1, lateMs = LATE_MS, say }: ChurnOptions): Promise<Churned> {
   const cluster = new Cluster();
   await using server = await ApiServer.start(cluster);
   const port = await freePort();
@@ -86,8 +90,16 @@ export async function churn({ events, seed, processes = 1, lateMs, say }: ChurnO
           );
         else if (settledMs.length % 10 === 0) say(`${done} events, settled after ${Math.round(settled)} ms; ${tally.calls} calls`);
       }
+      await delay(lateMs + LAST_LOOK_MS);
     }
-    return { events, happened: world.happened, settledMs, tally, late: places.flatMap(({ late }) => late) };
+    return {
+      events,
+      happened: world.happened,
+      settledMs,
+      tally,
+      late: places.flatMap(({ late }) => late),
+      watched: places.reduce((sum, { watched }) => sum + watched, 0),
+    };
   } finally {
     clearInterval(bookmarks);
   }

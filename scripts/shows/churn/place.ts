@@ -6,7 +6,7 @@ export type Health = 'well' | 'slow' | 'sick' | 'dead';
 
 export const MODEL = 'm';
 /** A call that comes to an address whose pod has gone for longer than this should not have come. */
-const LATE_MS = 2_000;
+export const LATE_MS = 2_000;
 const TOKENS = 4;
 const TOKEN_MS = 5;
 const SLOW_TOKEN_MS = 120;
@@ -18,6 +18,8 @@ export class Place implements AsyncDisposable {
   /** Calls that came too late: by how many milliseconds. */
   readonly late: number[] = [];
   calls = 0;
+  /** How often such calls were waited for. */
+  watched = 0;
   uid: string | null = null;
   health: Health = 'well';
   #server: Server | null = null;
@@ -29,7 +31,7 @@ export class Place implements AsyncDisposable {
   #answering = 0;
 
   /** `lateMs`: for how long calls may still come */
-  constructor(host: string, port: number, lateMs = LATE_MS) {
+  constructor(host: string, port: number, lateMs: number) {
     this.#lateMs = lateMs;
     this.host = host;
     this.port = port;
@@ -52,7 +54,10 @@ export class Place implements AsyncDisposable {
     this.uid = null;
     this.#goneAt = performance.now();
     await this.#close();
-    this.#watching = setTimeout(() => void this.#listen((request, response) => this.#note(request, response)), this.#lateMs);
+    this.#watching = setTimeout(() => {
+      this.watched += 1;
+      void this.#listen((request, response) => this.#note(request, response));
+    }, this.#lateMs);
   }
 
   /** The pod is still there for Kubernetes, and nobody answers. */

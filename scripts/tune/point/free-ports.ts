@@ -2,11 +2,14 @@ import { createServer } from 'node:net';
 
 /** Others may take a port between our look and its use; so many looks are enough for any machine. */
 const MOST_LOOKS = 200;
+/** Below those that systems give to outgoing connections, of which a machine that works may have thousands. */
+const LOW = { first: 12_000, last: 30_000 };
 
 /** The first of so many ports in a row on which nobody listens just now. @throws Error where there are none */
 export async function freePorts(count: number): Promise<number> {
   for (let look = 0; look < MOST_LOOKS; look++) {
-    const first = await freeAt(0);
+    const isLow = look % 2 === 0;
+    const first = await freeAt(isLow ? LOW.first + Math.floor(Math.random() * (LOW.last - LOW.first)) : 0);
     if (first === null || first + count > 65_536) continue;
     const others = await Promise.all(Array.from({ length: count - 1 }, (_, at) => freeAt(first + at + 1)));
     if (!others.includes(null)) return first;

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { lacksModel } from '../../../gateway/engines/lacks-model.ts';
+import { lacksModel as lacks } from '../../../gateway/engines/lacks-model.ts';
 
+const lacksModel = (body: string, asked: string): boolean => lacks(404, Buffer.from(body), asked);
 const error = (message: string, more: object = {}): string => JSON.stringify({ error: { message, ...more } });
 const vllm = (message: string, param: string | null = 'model'): string => error(message, { type: 'NotFoundError', param, code: 404 });
 const openai = (message: string, param: string | null = null): string =>
@@ -60,5 +61,18 @@ describe('and nothing else is taken for that', () => {
     ['nothing', ''],
   ])('%s', (_, body) => {
     expect(lacksModel(body, 'm')).toBe(false);
+  });
+
+  test('by any other status, but for those of a gateway', () => {
+    const body = Buffer.from(vllm('The model `m` does not exist.'));
+    for (const status of [200, 400, 403, 429, 500, 502, 503]) expect(lacks(status, body, 'm')).toBe(false);
+    const refusal = (code: string): Buffer => Buffer.from(error('x', { type: 'service_unavailable_error', param: null, code }));
+    expect(['no_worker', 'server_is_overloaded', 'model_loading'].map((code) => lacks(503, refusal(code), 'm'))).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    expect(lacks(500, refusal('no_worker'), 'm')).toBe(false);
+    expect(lacks(508, refusal('loop_detected'), 'm')).toBe(true);
   });
 });

@@ -37,7 +37,7 @@ async function made(body: string, headers: Record<string, string> = {}, route = 
     sessionSources: () => SOURCES,
     wantsPrefix: () => false,
     answerPlace: () => null,
-    via: '1.1 headgate-0',
+    gatewayId: '0',
   };
   return identify(
     context,
@@ -119,7 +119,7 @@ describe('a large body', () => {
       sessionSources: () => SOURCES,
       wantsPrefix: () => false,
       answerPlace: () => null,
-      via: '1.1 headgate-0',
+      gatewayId: '0',
     };
     const head = { id: 'id', route: CHAT, principal: ANONYMOUS, arrivedAt: 0, trace: null };
     const kind = await identify(context, incoming as unknown as IncomingMessage, head, { onWanted() {}, onLength() {} }).then(
@@ -246,7 +246,7 @@ describe('refusals', () => {
         sessionSources: () => SOURCES,
         wantsPrefix: () => false,
         answerPlace: () => null,
-        via: '1.1 headgate-0',
+        gatewayId: '0',
       };
       const head = { id: 'id', route: CHAT, principal: ANONYMOUS, arrivedAt: 0, trace: null };
       const reading = { onWanted: () => asked++, onLength() {} };

@@ -19,7 +19,7 @@ const SAID: Well = {
   version: '0.32.0',
   engine: 'vllm',
   startedAt: null,
-  isGateway: false,
+  gateway: null,
   tellsPause: false,
 };
 

@@ -160,7 +160,7 @@ export function callOf({ attempts = 0, worker = 'w0', ...story }: Story = {}, mo
     sessionId: null,
     idempotencyKey: null,
     cacheControl: null,
-    cameBy: null,
+    cameBy: [],
     rides: null,
     trace: null,
     forward: { authorization: `Bearer ${SECRETS.key}` },
