@@ -29,6 +29,24 @@ export const systemClock: Clock = {
   after: (ms, fn) => new SystemTimer(ms, fn),
 };
 
+/** A timer that is so late says that this process, or its machine, has stood still. */
+const STOOD_STILL_MS = 100;
+const MOST_FORGIVEN_MS = 5_000;
+const MOST_TIMES = 3;
+
+/** For limits of others: the time for which this process stood still is not theirs, and what came meanwhile is yet to be read. */
+export class StoodStill {
+  #times = 0;
+
+  /** A timer has fired that was due at `dueAt`. @returns for how much longer to wait before anybody is judged; 0: not at all. Milliseconds */
+  extraMs(dueAt: number, now: number): number {
+    const lateMs = now - dueAt;
+    if (lateMs < STOOD_STILL_MS || this.#times >= MOST_TIMES) return 0;
+    this.#times += 1;
+    return Math.min(lateMs, MOST_FORGIVEN_MS);
+  }
+}
+
 /** Runs `fn` again and again, `ms` milliseconds after the previous run has finished. */
 export function repeat(clock: Clock, ms: number | (() => number), fn: () => void | Promise<void>): Timer {
   const pause = typeof ms === 'number' ? () => ms : ms;

@@ -1,5 +1,5 @@
 import type { Call } from '../core/call.ts';
-import type { Clock, Timer } from '../core/clock.ts';
+import { type Clock, StoodStill, type Timer } from '../core/clock.ts';
 import type { Layer } from '../core/handler.ts';
 import { GatewayError } from '../core/errors.ts';
 import { type DeadlineSettings, lastProgressAt, maxMs, totalMs } from '../core/time-limits.ts';
@@ -33,6 +33,8 @@ class Deadline {
   readonly #limits: DeadlineSettings;
   readonly #directory: Pick<WorkerDirectory, 'workers'>;
   #timer: Timer;
+  #dueAt = 0;
+  #stoodStill: StoodStill | null = null;
 
   constructor(clock: Clock, call: Call, limits: DeadlineSettings, directory: Pick<WorkerDirectory, 'workers'>) {
     this.#clock = clock;
@@ -48,7 +50,9 @@ class Deadline {
   }
 
   #armedFor(at: number): Timer {
-    return this.#clock.after(Math.max(0, at - this.#clock.now()), () => this.#onDue());
+    const now = this.#clock.now();
+    this.#dueAt = Math.max(now, at);
+    return this.#clock.after(this.#dueAt - now, () => this.#onDue());
   }
 
   #onDue(): void {
@@ -57,6 +61,11 @@ class Deadline {
     const latest = call.arrivedAt + maxMs(this.#limits, stream);
     const totalAt = call.arrivedAt + totalMs(this.#limits, stream);
     const now = this.#clock.now();
+    const extraMs = (this.#stoodStill ??= new StoodStill()).extraMs(this.#dueAt, now);
+    if (extraMs > 0) {
+      this.#timer = this.#armedFor(now + extraMs);
+      return;
+    }
     if (now >= latest) return this.#end('max', maxMs(this.#limits, stream));
     // What stands still for as long as a stream may be silent has stopped.
     const stillAt = lastProgressAt(call, this.#directory) + Math.min(this.#limits.idle_ms, totalMs(this.#limits, stream));

@@ -6,6 +6,8 @@ export interface FakeClock extends Clock {
    * Timers set on the way run too when they fall due. `advance(0)` only lets promises settle.
    */
   advance(ms: number): Promise<void>;
+  /** Moves time on while this process stands still: what falls due meanwhile runs late, in order, at the end of it. */
+  standStill(ms: number): Promise<void>;
   /** Timers set and neither run nor cancelled, for leak checks. */
   readonly pending: number;
 }
@@ -36,6 +38,10 @@ export function createFakeClock(): FakeClock {
         await settle();
       }
       time = end;
+    },
+    async standStill(ms) {
+      time += ms;
+      await this.advance(0);
     },
     get pending() {
       return timers.size;

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../../core/clock.ts';
+import { type Clock, StoodStill, type Timer } from '../../core/clock.ts';
 
 export interface SilenceSettings {
   readonly first_token_ms: number;
@@ -28,6 +28,8 @@ export class SilenceWatch {
   readonly #settings: SilenceSettings;
   readonly #listener: SilenceListener;
   #timer: Timer | null = null;
+  #dueAt = 0;
+  #stoodStill: StoodStill | null = null;
   #heardFirst = false;
   #held = false;
   /** When the worker last wrote, or was asked. */
@@ -45,8 +47,7 @@ export class SilenceWatch {
   }
 
   start(): void {
-    this.#timer?.cancel();
-    this.#timer = this.#clock.after(Math.max(1, this.#dueAt() - this.#clock.now()), () => this.#onDue());
+    this.#armFor(this.#limitAt());
   }
 
   stop(): void {
@@ -83,7 +84,14 @@ export class SilenceWatch {
     this.start();
   }
 
-  #dueAt(): number {
+  #armFor(at: number): void {
+    this.#timer?.cancel();
+    const now = this.#clock.now();
+    this.#dueAt = Math.max(now + 1, at);
+    this.#timer = this.#clock.after(this.#dueAt - now, () => this.#onDue());
+  }
+
+  #limitAt(): number {
     const { first_token_ms, idle_ms, keep_alive_ms } = this.#settings;
     if (this.#held) return this.#heardAt + idle_ms;
     const limit = Math.max(this.#heardAt, this.#movedAt) + (this.#heardFirst ? idle_ms : first_token_ms);
@@ -92,6 +100,8 @@ export class SilenceWatch {
 
   #onDue(): void {
     const now = this.#clock.now();
+    const extraMs = (this.#stoodStill ??= new StoodStill()).extraMs(this.#dueAt, now);
+    if (extraMs > 0) return this.#armFor(now + extraMs);
     const { first_token_ms, idle_ms, keep_alive_ms } = this.#settings;
     if (this.#held) {
       if (now - this.#heardAt >= idle_ms) return this.#listener.onReaderStalled();

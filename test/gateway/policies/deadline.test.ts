@@ -45,6 +45,32 @@ test('a call that is late already is cancelled in the next turn', async () => {
   expect(call.cancellation.reason?.kind).toBe('deadline');
 });
 
+test('for as long as this process has stood still it lasts longer: what came meanwhile is yet to be read', async () => {
+  const clock = createFakeClock();
+  const begun = clock.now();
+  const call = fakeCall({ arrivedAt: begun });
+  void deadline(clock, () => SETTINGS, NOBODY)(() => new Promise(() => {}))(call);
+  await clock.advance(59_000);
+  await clock.standStill(3_000);
+  expect(call.cancellation.cancelled).toBe(false);
+  await clock.advance(1_999);
+  expect(call.cancellation.cancelled).toBe(false);
+  await clock.advance(1);
+  expect(call.cancellation.reason?.kind).toBe('deadline');
+});
+
+test('and no longer than a few seconds, a few times', async () => {
+  const clock = createFakeClock();
+  const call = fakeCall({ arrivedAt: clock.now() });
+  void deadline(clock, () => SETTINGS, NOBODY)(() => new Promise(() => {}))(call);
+  for (let time = 0; time < 3; time++) {
+    await clock.standStill(600_000);
+    expect(call.cancellation.cancelled).toBe(false);
+  }
+  await clock.standStill(600_000);
+  expect(call.cancellation.reason?.kind).toBe('deadline');
+});
+
 test('it lasts until the reply has ended, and then no timer is left', async () => {
   const clock = createFakeClock();
   const call = fakeCall({ arrivedAt: clock.now() });

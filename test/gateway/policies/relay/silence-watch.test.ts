@@ -74,3 +74,26 @@ test('a worker that is seen to work is not stuck, however long it has nothing to
   expect(said.filter(([what]) => what !== 'comment')).toEqual([['idle', worker.movedAt - begun + 90_000]]);
   watch.stop();
 });
+
+test('a worker is not blamed for the time in which this process stood still', async () => {
+  const { clock, watch, said } = watched();
+  watch.heard(clock.now());
+  await clock.standStill(95_000);
+  expect(said).toEqual([]);
+  // What it wrote meanwhile is read now.
+  watch.heard(clock.now());
+  await clock.advance(25_000);
+  expect(said).toEqual([]);
+  await clock.advance(65_000);
+  expect(said.at(-1)).toEqual(['idle', 185_000]);
+  watch.stop();
+});
+
+test('but it is when it has nothing to say afterwards', async () => {
+  const { clock, watch, said } = watched();
+  watch.heard(clock.now());
+  await clock.standStill(95_000);
+  await clock.advance(5_000);
+  expect(said).toEqual([['idle', 100_000]]);
+  watch.stop();
+});
