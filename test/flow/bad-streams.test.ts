@@ -30,7 +30,7 @@ test('of a mixed run every good call is answered, and each kind of call is count
   await using gateway = await startTestGateway([sim.url]);
   await gateway.gateway.firstReady;
   expect(await tokenCase(gateway.url, [sim.url], MODEL)).toEqual([]);
-  const { counts, problems } = await mixedTraffic({ gateway: gateway.url, model: MODEL, minutes: 1 / 100, clients: 4, say: () => {} });
+  const { counts, problems } = await mixedTraffic({ gateway: gateway.url, model: MODEL, minutes: 1 / 20, clients: 4, say: () => {} });
   expect(problems).toEqual([]);
   expect(Math.min(...Object.values(counts))).toBeGreaterThan(0);
   await settled(gateway);

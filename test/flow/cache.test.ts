@@ -48,7 +48,7 @@ describe('an answer', () => {
     const text = await first.text();
     const again = await ask(to.url, { temperature: 0, messages: [{ content: 'hi', role: 'user' }], model: 'm', user: 'ada' });
     expect(again.headers.get('x-headgate-cache')).toBe('hit');
-    expect(again.headers.get('age')).toBe('0');
+    expect(again.headers.get('age')).toMatch(/^\d$/);
     expect(again.headers.get('content-type')).toBe('application/json');
     expect(again.headers.get('x-headgate-worker')).toBeNull();
     expect(await again.text()).toBe(text);

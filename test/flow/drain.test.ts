@@ -190,10 +190,10 @@ test('a second Ctrl-C ends it at once, with 130', async () => {
   await using gateway = await startProcess(worker, { settle_ms: 600_000, grace_ms: 600_000 });
   const stream = flow(await ask(gateway.url, chat({ stream: true })));
   await until(() => contentOf(stream.text()) === 'Hello', 'the stream begun');
-  gateway.child.kill('SIGINT');
-  await until(() => lines(gateway, 'drain').length > 0, 'the drain begun');
   // npm passes on the Ctrl-C that the terminal has sent to all: heard twice at once it is one.
   gateway.child.kill('SIGINT');
+  gateway.child.kill('SIGINT');
+  await until(() => lines(gateway, 'drain').length > 0, 'the drain begun');
   await later(800);
   expect(gateway.child.exitCode).toBe(null);
   expect(streams.open()).toBe(1);

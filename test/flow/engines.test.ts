@@ -326,7 +326,7 @@ describe('workers of several kinds', () => {
     await using fast = await startStub(openaiShapes());
     await using late = await startStub({
       ...slow,
-      calls: { '/v1/chat/completions': (request) => ({ ...slow.calls['/v1/chat/completions']!(request), afterMs: 120 }) },
+      calls: { '/v1/chat/completions': (request) => ({ ...slow.calls['/v1/chat/completions']!(request), afterMs: 1_000 }) },
     });
     await using gateway = await startTestGateway([], {
       workers: [
@@ -336,7 +336,7 @@ describe('workers of several kinds', () => {
       load_balancer: { slow_start_ms: 0 },
     });
     await until(() => gateway.gateway.status().workers.every(({ state }) => state === 'ready'), 'both ready');
-    for (let i = 0; i < 40; i++) await (await ask(gateway.url, chat({ stream: true, seed: i }))).text();
+    for (let i = 0; i < 30; i++) await (await ask(gateway.url, chat({ stream: true, seed: i }))).text();
     expect(late.posts.length).toBeGreaterThan(0);
     expect(fast.posts.length).toBeGreaterThan(3 * late.posts.length);
   });

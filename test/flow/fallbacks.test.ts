@@ -164,7 +164,7 @@ test('every worker of the pool is tried before the fallback is', async () => {
   // One that works is enough.
   all.b.script = answers.completion();
   const [before, asked] = [all.a.requests.length, all.provider.requests.length];
-  for (let i = 0; i < 10; i++) expect(fallbackOf(await talk(all, { seed: i }))).toBeNull();
+  for (let i = 0; i < 40; i++) expect(fallbackOf(await talk(all, { seed: i }))).toBeNull();
   expect(all.a.requests.length).toBeGreaterThan(before);
   expect(all.provider.requests).toHaveLength(asked);
 });

@@ -195,13 +195,13 @@ test('the openai SDK’s own retry finds the answer of its first try', async () 
     tries++;
     return fetch(...args);
   };
-  const client = new OpenAI({ baseURL: `${to.url}/v1`, apiKey: 'x', timeout: 1_000, maxRetries: 1, fetch: counted });
+  const client = new OpenAI({ baseURL: `${to.url}/v1`, apiKey: 'x', timeout: 4_000, maxRetries: 3, fetch: counted });
   const asked = client.chat.completions.create(
     { model: 'm', messages: [{ role: 'user', content: 'hi' }] },
     { headers: { 'Idempotency-Key': 'k' } },
   );
   await until(() => at.length === 1, 'the first is at the worker');
-  await until(() => tries === 2, 'it tries again');
+  await until(() => tries >= 2, 'it tries again');
   answer(at[0]!, 'made once');
   expect((await asked).choices[0]!.message.content).toBe('made once');
   expect(worker.requests).toHaveLength(1);

@@ -44,6 +44,8 @@ describe('models', () => {
         expect.objectContaining({ id: 'a/b/c', root: 'maker/model-7B' }),
         expect.objectContaining({ id: 'plain', object: 'model' }),
       ],
+      // By which other gateways know this one.
+      headgate: { gateway: expect.stringMatching(/^[\da-f]{32}$/) },
     });
     const again = (await (await fetch(`${gateway.url}/v1/models`)).json()) as typeof list;
     expect(again.data.map(({ created }) => created)).toEqual(list.data.map(({ created }) => created));

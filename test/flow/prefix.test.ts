@@ -62,7 +62,8 @@ const answered = (said: readonly Said[]): Said[] => [
 
 test('conversations go on where they began, are spread over the workers, and can be counted', async () => {
   const to = await start(PREFIX);
-  const names = Array.from({ length: 16 }, (_, i) => `agent-${i}`);
+  // So many that each worker has some, whatever the ports are that they are told apart by.
+  const names = Array.from({ length: 60 }, (_, i) => `agent-${i}`);
   const homes = new Map<string, string>();
   for (const name of names) homes.set(name, await workerFor(to, opening(name)));
   expect(new Set(homes.values()).size).toBe(3);
@@ -71,10 +72,10 @@ test('conversations go on where they began, are spread over the workers, and can
     expect(await workerFor(to, answered(answered(opening(name))))).toBe(homes.get(name));
   }
   const { prefixes } = await stats(to.url);
-  expect(prefixes).toMatchObject({ new: 16, held: 32, spilled: 0 });
+  expect(prefixes).toMatchObject({ new: 60, held: 120, spilled: 0 });
   expect(prefixes['matched_blocks']).toBeGreaterThan(0.4 * prefixes['sent_blocks']!);
   const page = await (await fetch(`${to.url}/metrics`)).text();
-  expect(page).toContain('headgate_prefix_calls_total{result="held"} 32\n');
+  expect(page).toContain('headgate_prefix_calls_total{result="held"} 120\n');
   expect(page).toContain(`headgate_prefix_held_blocks ${prefixes['held_blocks']}\n`);
   expect(JSON.stringify(to.log)).not.toContain('agent-');
 });

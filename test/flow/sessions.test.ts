@@ -60,14 +60,14 @@ const workerOf = (id: string) => workers.find(({ url }) => url.endsWith(id))!;
 describe('a conversation', () => {
   test('stays at one worker, conversations spread, and all of it can be seen', async () => {
     const to = await start();
-    const names = Array.from({ length: 12 }, (_, i) => `conversation-${i}`);
+    const names = Array.from({ length: 40 }, (_, i) => `conversation-${i}`);
     const homes = new Map<string, string>();
     for (const name of names) homes.set(name, await asked(to, inSession(name)));
     for (const name of names) expect(await asked(to, inSession(name))).toBe(homes.get(name));
     const byWorker = Object.fromEntries([...Map.groupBy(names, (name) => homes.get(name)!)].map(([id, all]) => [id, all.length]));
     expect(Object.keys(byWorker)).toHaveLength(2);
-    expect((await stats(to.url)).sessions).toEqual({ active: 12, by_worker: byWorker, kept: 12, moved: 0 });
-    expect(await metric(to, 'headgate_sessions_active 12')).toBe(true);
+    expect((await stats(to.url)).sessions).toEqual({ active: 40, by_worker: byWorker, kept: 40, moved: 0 });
+    expect(await metric(to, 'headgate_sessions_active 40')).toBe(true);
     expect(JSON.stringify(to.log)).not.toContain('conversation-');
   });
 

@@ -5,7 +5,7 @@ import { ask, chat, errorAtEnd, errorOf } from './asking.ts';
 
 // A limit ends what is stuck. What is slow is told apart by the worker's own count of tokens.
 
-const TOTAL_MS = 1_500;
+const TOTAL_MS = 3_000;
 let worker: FakeVllm;
 let gateway: TestGateway;
 let counting: NodeJS.Timeout | undefined;

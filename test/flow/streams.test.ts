@@ -207,7 +207,7 @@ describe('silence', () => {
   });
 
   test('once comments have gone out, a first token that does not come is an error event', async () => {
-    const { url } = await start({ timeouts: { first_token_ms: 120 }, stream: { keep_alive_ms: 20 } });
+    const { url } = await start({ timeouts: { first_token_ms: 3_000 }, stream: { keep_alive_ms: 20 } });
     worker.script = (_request, response) => response.writeHead(200, SSE).flushHeaders();
     const stream = flow(await ask(url, STREAM));
     expect(await stream.over).toBe('ended');
@@ -228,7 +228,7 @@ describe('silence', () => {
   });
 
   test('a stream that takes too long in all ends with an error event', async () => {
-    const { url } = await start({ timeouts: { stream_max_ms: 150 } });
+    const { url } = await start({ timeouts: { stream_max_ms: 3_000 } });
     worker.script = answers.stream(
       Array.from({ length: 100_000 }, () => 'x'),
       5,

@@ -25,7 +25,7 @@ async function loadOf(gateway: TestGateway, id: string): Promise<number> {
 
 test('a killed worker ends its streams with an error, loses no call without a byte, and serves again when it is back', async () => {
   // uvicorn's limit, shortened so that kept connections are gone within the test.
-  const env = { SIM_SPEED: '1', SIM_START_MS: '100', VLLM_HTTP_TIMEOUT_KEEP_ALIVE: '1' };
+  const env = { SIM_SPEED: '1', SIM_START_MS: '100', VLLM_HTTP_TIMEOUT_KEEP_ALIVE: '3' };
   await using doomed = await startSim({ model: MODEL, env });
   await using other = await startSim({ model: MODEL, env });
   await using gateway = await startTestGateway([doomed.url, other.url], { load_balancer: { slow_start_ms: 0 } });

@@ -20,7 +20,7 @@ beforeAll(async () => {
     // Failures are what this is about: they must not keep the worker from being asked.
     circuit_breaker: { failures: 1_000, min_requests: 1_000 },
     retry: { max_attempts: 1 },
-    timeouts: { first_token_ms: 400, idle_ms: 400, request_total_ms: 600 },
+    timeouts: { first_token_ms: 3_000, idle_ms: 3_000, request_total_ms: 3_000 },
     stream: { keep_alive_ms: 0 },
   });
   await gateway.gateway.firstReady;
