@@ -90,9 +90,9 @@ export function createApp(context: AppContext): Hono<HttpEnv> {
     get('/v1/models', (c) => {
       const asker = askerOf(c);
       const came = gatewaysIn(c.req.header('via'));
-      const isTold = (model: ModelEntry): boolean => mayUse(asker, model) && isServedFor(context.directory, model, came);
-      const models = context.directory.models().filter(isTold);
-      return c.json(modelList(models, context.gatewayId));
+      const models = context.directory.models().filter((model) => mayUse(asker, model));
+      const isServed = came.length === 0 ? null : (model: ModelEntry) => isServedFor(context.directory, model, came);
+      return c.json(modelList(models, context.gatewayId, isServed));
     });
     get('/v1/models/:id{[^]+}', (c) => {
       const id = c.req.param('id') ?? '';

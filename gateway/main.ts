@@ -59,6 +59,7 @@ import { Refusals } from './http/refusals.ts';
 import { relayedRoute } from './http/routes.ts';
 import { Visitors } from './http/visitors.ts';
 import { type ClientSide, serveCall, type ServeContext } from './http/serve-call.ts';
+import { toGateway } from './core/hops/to-gateway.ts';
 import { viaOf } from './core/hops/via.ts';
 import { answerPreflight, isPreflight } from './http/cors.ts';
 import { createHttpServer } from './http/server.ts';
@@ -375,7 +376,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     resumes: (model) => resumed.byModel.get(model) ?? resumed.others,
     isDraining: () => lifecycle.stage !== 'serving',
     onStopping: ({ id }) => source.observe(id, 'stopping'),
-    via: (cameBy) => viaOf([...cameBy, gatewayId]),
+    toGateway: (call) => toGateway(call, gatewayId),
     onUnserved: (worker, model, isNews) => {
       if (isNews) unservedModel(log, worker.id, model);
       listed?.askModels(worker.id);

@@ -150,6 +150,8 @@ export interface Call {
   readonly forward: Readonly<Record<string, string>>;
   /** The ids of the gateways that it has come by. */
   readonly cameBy: readonly string[];
+  /** Its client wants an answer of its own model, or none. */
+  readonly keepsModel: boolean;
   /** The one worker that can answer it; null: any. */
   readonly only: OnlyAt | null;
   /** Models that may answer it where its own cannot, the first best; all of them are open to its principal. */
@@ -184,6 +186,8 @@ export interface CallParts extends Pick<Call, 'id' | 'route' | 'body' | 'peek' |
   readonly forward?: Readonly<Record<string, string>>;
   /** Default: none. */
   readonly cameBy?: readonly string[];
+  /** Default: false. */
+  readonly keepsModel?: boolean;
   /** Default: any worker. */
   readonly only?: OnlyAt | null;
   /** Default: none. */
@@ -208,6 +212,7 @@ export function makeCall(parts: CallParts): Call {
     cacheControl: parts.cacheControl ?? null,
     forward: parts.forward ?? NO_HEADERS,
     cameBy: parts.cameBy ?? NO_GATEWAYS,
+    keepsModel: parts.keepsModel ?? false,
     only: parts.only ?? null,
     fallbacks: parts.fallbacks ?? NO_FALLBACKS,
     arrivedAt: parts.arrivedAt,

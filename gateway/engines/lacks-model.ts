@@ -7,10 +7,10 @@ const MISSING = /^,?\s*(?:does not exist|(?:is |was )?not found)\b/;
 const OF_NAMES = /[\w\-/:@]/;
 
 /** Whether the worker says that it cannot serve the model it was asked for by the name `asked`, whoever asks. Looks at what may say so alone. */
-export function lacksModel(status: number, body: Buffer, asked: string): boolean {
+export function lacksModel(status: number, body: Buffer, asked: string, isGateway: boolean): boolean {
   if (status === 404) return saysItLacks(body.toString('utf8'), asked);
-  // A Headgate that has the call already, or nobody for its model.
-  return status === 508 || (status === 503 && readSaid(body.toString('utf8'))?.code === 'no_worker');
+  // One that has the call already, or nobody for its model.
+  return isGateway && (status === 508 || (status === 503 && readSaid(body.toString('utf8'))?.code === 'no_worker'));
 }
 
 /**

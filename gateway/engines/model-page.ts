@@ -10,6 +10,8 @@ export interface ModelPage {
   readonly owners: readonly string[];
   /** It is a Headgate's own page, whatever serves the models behind it. */
   readonly isGateway: boolean;
+  /** Names of models that it, being a gateway, has nobody for just now besides whoever asks. */
+  readonly idle: ReadonlySet<string>;
   /** By which name other gateways know it; null: it is none, or an older one. */
   readonly gateway: string | null;
 }
@@ -38,7 +40,8 @@ export function readModelPage(page: string): ModelPage | null {
   const kind = owners.length === 1 ? (OWNERS[owners[0]!] ?? null) : null;
   const gateway = gatewayOf(value);
   const isGateway = gateway !== null || cards.some((card) => isObject(card['headgate']));
-  return { models: cards.slice(0, MOST_MODELS).map(modelOf), kind, owners, isGateway, gateway };
+  const idle = new Set(cards.filter(({ headgate }) => isObject(headgate) && headgate['served'] === false).map(({ id }) => id as string));
+  return { models: cards.slice(0, MOST_MODELS).map(modelOf), kind, owners, isGateway, idle, gateway };
 }
 
 function gatewayOf(page: unknown): string | null {

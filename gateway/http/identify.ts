@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { cameBy } from '../core/hops/via.ts';
 import { makeCall, type Call, type OnlyAt, type Peek, type Priority, type Route } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
-import { FALLBACK_HEADER, fallbacksOf } from '../core/pools/fallbacks.ts';
+import { FALLBACK_HEADER, fallbacksOf, keepsModel } from '../core/pools/fallbacks.ts';
 import { mayUse, nameOf, type Principal } from '../core/principal.ts';
 import { type CallTrace, readTraceParent } from '../core/trace/call-trace.ts';
 import type { ModelEntry, WorkerDirectory } from '../core/worker.ts';
@@ -115,6 +115,7 @@ export async function identify(
     cacheControl: headers['cache-control'] ?? null,
     forward: forwarded(headers, context.trustTrace(), trace),
     cameBy: came,
+    keepsModel: keepsModel(headers[FALLBACK_HEADER] as string | undefined),
     only,
     fallbacks: fallbacksOf(context.directory, { model, route, principal, only, wish: headers[FALLBACK_HEADER] as string | undefined }),
     arrivedAt,

@@ -1,11 +1,10 @@
 import { backOffMs } from '../core/back-off.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import { baseUrlOf, type ServedModel, type WorkerView } from '../core/worker.ts';
-import { adapterOf } from '../engines/adapters.ts';
 import type { Sight } from '../vllm/sight.ts';
 import { listedAmiss, listedFailure, troubleOf } from './listed-failure.ts';
 import { firstView, toldOf } from './first-view.ts';
-import { type GetPage, lookAt, modelNamed, sameIds, type Unwell, type Well } from './look.ts';
+import { type GetPage, lookAt, lookMsOf, modelNamed, sameIds, type Unwell, type Well } from './look.ts';
 import { isAnother, lineOf, type ListedAddress, type WorkerListing } from './worker-listing.ts';
 
 interface ListedWorkerOptions {
@@ -293,7 +292,7 @@ export class ListedWorker {
     this.#timer?.cancel();
     const ready = this.view.state === 'ready';
     // The scraper sees a crash sooner; a look finds a dead engine behind a living front, and new models.
-    const ms = ready ? adapterOf(this.view).lookMs : backOffMs(RETRY, this.#retries);
+    const ms = ready ? lookMsOf(this.view) : backOffMs(RETRY, this.#retries);
     this.#timer = this.#options.clock.after(ms, () => this.lookNow());
     this.#retries = ready ? 0 : this.#retries + 1;
   }

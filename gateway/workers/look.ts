@@ -1,7 +1,7 @@
-import { ADAPTERS } from '../engines/adapters.ts';
+import { ADAPTERS, adapterOf } from '../engines/adapters.ts';
 import type { EngineAdapter } from '../engines/adapter.ts';
 import { type EngineKind, type ModelPage, readModelPage } from '../engines/model-page.ts';
-import type { ServedModel } from '../core/worker.ts';
+import type { ServedModel, WorkerView } from '../core/worker.ts';
 import { readPaused, readVersion } from '../vllm/answers.ts';
 import { isAsleep, processStart } from '../vllm/metrics.ts';
 import { type Sight, sightOfFailure } from '../vllm/sight.ts';
@@ -40,8 +40,9 @@ export interface Unwell {
 }
 
 const TIMEOUT_MS = 5000;
+const GATEWAY_LOOK_MS = 5000;
 const MODELS = '/v1/models';
-const NO_PAGE: ModelPage = { models: [], kind: null, owners: [], isGateway: false, gateway: null };
+const NO_PAGE: ModelPage = { models: [], kind: null, owners: [], isGateway: false, idle: new Set(), gateway: null };
 const TROUBLE: Partial<Record<Sight, string>> = {
   refused: 'refuses connections',
   unseen: 'could not be asked: this process can open no more connections',
@@ -146,8 +147,9 @@ async function lookBy(adapter: EngineAdapter, get: GetPage, known: Known, asked:
   }
   const gateway = gatewayTold(asked);
   if (own?.gateway != null) {
-    models = models.filter(({ id }) => own.models.some((other) => other.id === id));
-    if (models.length === 0) return unwell('answered', 'is a gateway that serves none of its models without this one');
+    const named = own.models.filter(({ id }) => models.some((model) => model.id === id));
+    const isIdle = named.every(({ id }) => own.idle.has(id)) && (named.length > 0 || own.models.length === 0);
+    if (isIdle) return unwell('loading', 'is a gateway that has nobody ready for its models, unless it is this one');
   }
   const version = known.version ?? (adapter.version ? await askVersion(get, adapter.version) : null);
   const amiss = known.models && own && (isVllm || adapter.kind === 'openai') ? wrongModels(known.models, own.models) : null;
@@ -157,6 +159,11 @@ async function lookBy(adapter: EngineAdapter, get: GetPage, known: Known, asked:
     ...(gateway !== undefined && { gateway }),
     ...(amiss !== null && { amiss }),
   };
+}
+
+/** Milliseconds between two looks at one that is well. What a gateway serves changes, and is told by its list alone. */
+export function lookMsOf(view: WorkerView): number {
+  return view.gateway == null ? adapterOf(view).lookMs : GATEWAY_LOOK_MS;
 }
 
 /** A model of which only the name is known. */

@@ -71,7 +71,7 @@ describe('gateways that have each other as workers', () => {
       for (const gateway of gateways.all) expect((await ask(gateway.url, chat())).status).toBeOneOf([404, 503]);
       expect(Math.max(...gateways.all.map((gateway) => endsOf(gateway).length))).toBeLessThan(10);
       first.settings = { ...first.settings, workers: [...first.settings.workers!, { url }] };
-      await first.gateway.reload();
+      first.gateway.reload();
       await until(async () => (await ask(second.url, chat())).status === 200, 'it is served by way of the other', 60_000);
       expect(loopsOf(gateways.all).length).toBeLessThan(5);
       for (const gateway of gateways.all) await settled(gateway);
@@ -106,6 +106,51 @@ describe('gateways that have each other as workers', () => {
     const refused = await ask(gateways.all[0]!.url, chat());
     expect([refused.status, await errorOf(refused)]).toMatchObject([503, { code: 'no_worker' }]);
     for (const gateway of gateways.all) await settled(gateway);
+  });
+});
+
+describe('a gateway before a gateway', () => {
+  test('knows a model whose engine is away there, serves the others, and has it again soon', async () => {
+    await using one = await startFakeVllm(['one']);
+    const two = await startFakeVllm(['two']);
+    await using site = await startTestGateway([one.url, two.url]);
+    await using front = await startTestGateway([], { workers: [{ url: site.url, engine: 'openai' }] });
+    await until(areReady([site, front]), 'all ready');
+    const asked = async (model: string): Promise<[number, string | null]> => {
+      const answer = await ask(front.url, chat({ model }));
+      return [answer.status, answer.status === 200 ? null : (await errorOf(answer)).code];
+    };
+    expect([await asked('one'), await asked('two')]).toEqual([
+      [200, null],
+      [200, null],
+    ]);
+    await two.die();
+    await until(() => workersOf(site).some(({ state }) => state !== 'ready'), 'the site knows that it is gone');
+    for (let n = 0; n < 5; n++) {
+      expect(await asked('two')).toEqual([503, 'no_worker']);
+      expect(await asked('one')).toEqual([200, null]);
+    }
+    await using again = await startFakeVllm(['two']);
+    site.settings = { workers: [{ url: one.url }, { url: again.url }] };
+    site.gateway.reload();
+    await until(async () => (await asked('two'))[0] === 200, 'it is served again', 60_000);
+  });
+
+  test('passes on that a client wants no other model, and nothing kept', async () => {
+    await using other = await startFakeVllm(['other']);
+    const own = await startFakeVllm(['own']);
+    const models = [{ id: 'own', fallback: ['other'] }, { id: 'other' }];
+    await using site = await startTestGateway([own.url, other.url], { models, cache: { enabled: true } });
+    await using front = await startTestGateway([], { workers: [{ url: site.url, engine: 'openai', models: ['own', 'other'] }] });
+    await until(areReady([site, front]), 'all ready');
+    const same = chat({ model: 'other', temperature: 0 });
+    for (let n = 0; n < 2; n++) await (await ask(front.url, same, { headers: { 'cache-control': 'no-store' } })).text();
+    expect(other.requests).toHaveLength(2);
+    await own.die();
+    await until(() => workersOf(site).some(({ state }) => state !== 'ready'), 'the site knows that it is gone');
+    expect((await ask(front.url, chat({ model: 'own' }))).status).toBe(200);
+    const none = await ask(front.url, chat({ model: 'own' }), { headers: { 'x-headgate-fallback': 'none' } });
+    expect(none.status).toBe(503);
   });
 });
 

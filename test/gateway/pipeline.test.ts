@@ -39,7 +39,7 @@ function setUp(early: readonly Layer[]) {
     retry: () => ({ max_attempts: 2, budget_ratio: 0.2 }),
     relay: () => ({ first_token_ms: 60_000, idle_ms: 60_000, keep_alive_ms: 0 }),
     onStopping: () => {},
-    via: () => '',
+    toGateway: () => ({}),
     newRequestId: () => 'fresh',
   });
   const inFlight = new InFlight();

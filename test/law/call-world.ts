@@ -107,7 +107,7 @@ export class World {
       retry: () => ({ max_attempts: house.max_attempts, budget_ratio: 0.5 }),
       relay: () => ({ ...TIMEOUTS, keep_alive_ms: house.keep_alive_ms }),
       onStopping: () => {},
-      via: () => '',
+      toGateway: () => ({}),
       newRequestId: () => `request-${++requestIds}`,
     });
     const routed = events.routed;

@@ -96,7 +96,7 @@ describe('a supervisor and its engine', { timeout: 180_000 }, () => {
   });
 
   test('leaves one in service whose server is too busy to answer', async () => {
-    const patience = { healthIntervalMs: 50, lateMs: 50, frozenMs: 300 };
+    const patience = { healthIntervalMs: 50, lateMs: 50, frozenMs: 1500 };
     const supervisor = await superviseHere(await fakeEngineSettings('ready'), {}, undefined, patience);
     const view = await supervisor.worker(({ state }) => state === 'ready');
     await fetch(`${view.url}/busy`);

@@ -8,11 +8,12 @@ export function elsewhere(workers: readonly Worker[], cameBy: readonly string[])
   return others.length === workers.length ? workers : others;
 }
 
-/** Whether the model is, or can be, served for calls that come by these gateways. */
+/** Whether calls for the model that come by these gateways are, or can be, answered here: by its own workers, or by those of a fallback. */
 export function isServedFor(
-  directory: Pick<WorkerDirectory, 'readyFor'>,
-  { id, loadable }: ModelEntry,
+  directory: Pick<WorkerDirectory, 'readyFor' | 'resolve'>,
+  model: Pick<ModelEntry, 'id' | 'loadable' | 'fallback'>,
   cameBy: readonly string[],
 ): boolean {
-  return cameBy.length === 0 || loadable || elsewhere(directory.readyFor(id), cameBy).length > 0;
+  const others = (model.fallback ?? []).map((other) => directory.resolve(other)).filter((other) => other !== null);
+  return [model, ...others].some(({ id, loadable }) => loadable || elsewhere(directory.readyFor(id), cameBy).length > 0);
 }

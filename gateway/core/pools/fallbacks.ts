@@ -5,6 +5,11 @@ import type { ModelEntry, WorkerDirectory } from '../worker.ts';
 /** By which a client is told that another model than the one it asked for has answered, and says (`none`) that none is to. */
 export const FALLBACK_HEADER = 'x-headgate-fallback';
 
+/** Whether the header says that no other model is to answer. */
+export function keepsModel(wish: string | undefined): boolean {
+  return wish?.toLowerCase() === 'none';
+}
+
 /** Answers that are true of one model alone: its tokens, and how many there are. */
 const OF_ONE_MODEL: ReadonlySet<string> = new Set(['/tokenize', '/detokenize', '/v1/messages/count_tokens']);
 
@@ -27,7 +32,7 @@ export function fallbacksOf(
   { model, route, principal, only, wish }: Asked,
 ): readonly string[] {
   const { fallback } = model;
-  if (fallback === undefined || only !== null || wish?.toLowerCase() === 'none') return NO_FALLBACKS;
+  if (fallback === undefined || only !== null || keepsModel(wish)) return NO_FALLBACKS;
   if (OF_ONE_MODEL.has(route.path) || route.path.endsWith('/render')) return NO_FALLBACKS;
   const open = fallback.filter((id) => {
     const entry = directory.resolve(id);

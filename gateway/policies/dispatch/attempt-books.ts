@@ -144,7 +144,10 @@ export class AttemptBooks implements AttemptObserver {
       suspects.clear(bytes);
     } else if (verdict.kind === 'neutral' || (verdict.doubtful && !blame.isWorkers(id, bytes, now))) this.#permit.neutral();
     else this.#permit.failed(now, verdict.reason, verdict.doubtful);
-    this.#worker.pace?.ended(verdict.kind === 'failure' || failure === 'busy' || failure === 'unserved', now);
+    this.#worker.pace?.ended(
+      verdict.kind === 'failure' || failure === 'busy' || (failure === 'unserved' && this.#call.cameBy.length === 0),
+      now,
+    );
     events.attemptEnded(this.#call, this.#attempt);
     this.#heir?.countIn(this.#attempt);
   }

@@ -1,3 +1,4 @@
+import type { Call } from '../../core/call.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Events } from '../../core/events.ts';
 import type { Random } from '../../core/random.ts';
@@ -55,6 +56,6 @@ export interface DispatchContext {
   readonly onUnserved?: (worker: Worker, model: string, isNews: boolean) => void;
   /** A fresh id for each attempt: vLLM makes the completion's id of it, and two attempts must not share one. */
   readonly newRequestId: () => string;
-  /** What tells a worker that is a gateway itself by which others a call has come: those before this one, and this one. */
-  readonly via: (cameBy: readonly string[]) => string;
+  /** Headers for a worker that is a gateway itself: by which a call has come, this one included, and what its client wants of any of them. */
+  readonly toGateway: (call: Call) => Readonly<Record<string, string>>;
 }

@@ -194,10 +194,12 @@ export class Dispatch {
     }
     if (result.kind === 'replied') return result;
     const { retryAfterMs = 0 } = result.error.details;
-    if (result.cause === 'busy' && retryAfterMs > 0)
+    // A gateway says it of one model, or of one call.
+    if (result.cause === 'busy' && retryAfterMs > 0 && worker.view.gateway == null)
       this.#rest.note(worker.id, retryAfterMs, this.#suspects.keyOf(call.body.bytes), clock.now());
     if (result.cause === 'stopping') onStopping(worker);
-    if (result.cause === 'unserved') this.#noteUnserved(call, worker);
+    // What a gateway has not for a call that came by others it may have for the next.
+    if (result.cause === 'unserved' && call.cameBy.length === 0) this.#noteUnserved(call, worker);
     return result;
   }
 
@@ -229,7 +231,8 @@ export class Dispatch {
     const now = this.#context.clock.now();
     const workers = candidates(this.#filters, { call, tried, now });
     if (workers instanceof GatewayError) throw failed?.error ?? workers;
-    if (failed && !failed.isOnTrial && !this.#mayRetry(failed.cause)) throw failed.error;
+    // A call that its worker never had, or lost by dying, is not what a budget guards against: every worker is asked at most once.
+    if (failed && !failed.isOnTrial && !costNothing(failed.cause) && !this.#budget.withdraw()) throw failed.error;
     const settings = this.#context.balancer();
     const key = settings.affinity === 'session' ? this.#sessions.keyOf(call) : null;
     const known = key === null ? null : this.#sessions.find(key, now);
@@ -247,11 +250,6 @@ export class Dispatch {
     const settings = this.#context.balancer();
     if (settings.affinity === 'session') return this.#sessions.keyOf(call);
     return settings.affinity === 'prefix' && call.peek.promptHead !== '' ? call.peek.promptHead : null;
-  }
-
-  /** A call that its worker never had, or lost by dying, is not what a budget guards against: every worker is asked at most once. */
-  #mayRetry(cause: FailureCause): boolean {
-    return costNothing(cause) || this.#budget.withdraw();
   }
 
   async #attempt(call: Call, chosen: Chosen, permit: Permit, resumption: Resumption<Chosen> | null): Promise<AttemptResult> {
@@ -278,7 +276,7 @@ export class Dispatch {
   #request(call: Call, worker: Worker, resumption: Resumption<Chosen> | null): UpstreamRequest {
     const { body, route } = call;
     const headers: Record<string, string> = { ...call.forward, 'x-request-id': this.#context.newRequestId() };
-    if (worker.view.gateway != null) headers['via'] = this.#context.via(call.cameBy);
+    if (worker.view.gateway != null) Object.assign(headers, this.#context.toGateway(call));
     if (call.trace !== null) headers['traceparent'] = call.trace.beginAttempt(this.#context.clock.now());
     if (route.stored) return { method: route.stored, path: call.only?.target ?? route.path, headers, body: null };
     headers['content-type'] = body.contentType;

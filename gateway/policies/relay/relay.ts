@@ -277,7 +277,8 @@ class Relay implements UpstreamListener, SilenceListener, Underway, Flow {
     const body = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
     const { askedAs } = this.#attempt;
     // One model more or less says nothing about how the worker is with others: its breaker is not told.
-    if (askedAs !== null && lacksModel(head.status, body, askedAs)) return this.#fail(unserved(this.#call.model), 'unserved', NEUTRAL);
+    if (askedAs !== null && lacksModel(head.status, body, askedAs, this.#worker?.view.gateway != null))
+      return this.#fail(unserved(this.#call.model, head.status), 'unserved', NEUTRAL);
     const judged = judgeWhole(head, body, route, this.#errors);
     if (judged.kind === 'bad') return this.#fail(judged.error, judged.cause, judged.verdict);
     this.#attempt.finishReason = judged.finishReason;

@@ -50,8 +50,9 @@ export function stopping(): GatewayError {
 }
 
 /** Of a worker that was taken to serve the call's model, and has not got it. It is no mistake of the client's, and may be mended soon. */
-export function unserved(model: string): GatewayError {
-  const message = `The worker that was asked for ${model} says that it does not serve it any more.`;
+export function unserved(model: string, status: number): GatewayError {
+  const says = status === 404 ? 'does not serve it any more' : 'has nobody for it just now';
+  const message = `The worker that was asked for ${model} says that it ${says}.`;
   return new GatewayError('no_worker', message, { retryAfterMs: 5_000 });
 }
 

@@ -11,8 +11,8 @@ export function unaskedAnswer(log: Log, worker: string): void {
 /** Says that a worker has not a model that it was taken to serve. Called when it says so first, and again only after it has served it. */
 export function unservedModel(log: Log, worker: string, model: string): void {
   const message =
-    'The worker answers calls for a model that it was taken to serve with 404: it has no such model. They go to another worker while one has ' +
-    'it, and this one is asked for its models again. A server restarted with other weights, an adapter that was unloaded, and workers[].models ' +
+    'The worker says of a model that it was taken to serve that it has no such model, or, being a gateway, nobody for it. Such calls go to ' +
+    'another worker while one has it, and this one is asked for its models again. A server restarted with other weights, an adapter that was unloaded, and workers[].models ' +
     'that names what the worker does not serve are the usual causes.';
   log.warn('worker.unserved', message, { worker, model });
 }

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { lacksModel as lacks } from '../../../gateway/engines/lacks-model.ts';
 
-const lacksModel = (body: string, asked: string): boolean => lacks(404, Buffer.from(body), asked);
+const lacksModel = (body: string, asked: string): boolean => lacks(404, Buffer.from(body), asked, false);
 const error = (message: string, more: object = {}): string => JSON.stringify({ error: { message, ...more } });
 const vllm = (message: string, param: string | null = 'model'): string => error(message, { type: 'NotFoundError', param, code: 404 });
 const openai = (message: string, param: string | null = null): string =>
@@ -65,14 +65,16 @@ describe('and nothing else is taken for that', () => {
 
   test('by any other status, but for those of a gateway', () => {
     const body = Buffer.from(vllm('The model `m` does not exist.'));
-    for (const status of [200, 400, 403, 429, 500, 502, 503]) expect(lacks(status, body, 'm')).toBe(false);
+    for (const status of [200, 400, 403, 429, 500, 502, 503]) expect(lacks(status, body, 'm', true)).toBe(false);
     const refusal = (code: string): Buffer => Buffer.from(error('x', { type: 'service_unavailable_error', param: null, code }));
-    expect(['no_worker', 'server_is_overloaded', 'model_loading'].map((code) => lacks(503, refusal(code), 'm'))).toEqual([
+    expect(['no_worker', 'server_is_overloaded', 'model_loading'].map((code) => lacks(503, refusal(code), 'm', true))).toEqual([
       true,
       false,
       false,
     ]);
-    expect(lacks(500, refusal('no_worker'), 'm')).toBe(false);
-    expect(lacks(508, refusal('loop_detected'), 'm')).toBe(true);
+    expect(lacks(500, refusal('no_worker'), 'm', true)).toBe(false);
+    expect(lacks(508, refusal('loop_detected'), 'm', true)).toBe(true);
+    // Whoever is none may mean something else.
+    expect([lacks(508, refusal('x'), 'm', false), lacks(503, refusal('no_worker'), 'm', false)]).toEqual([false, false]);
   });
 });

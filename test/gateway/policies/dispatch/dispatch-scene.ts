@@ -69,7 +69,7 @@ export function setUp(setup: Setup = {}) {
     // As those who list workers do: it leaves service until it is another life.
     onStopping: (worker) => directory.setState(worker as FakeWorker, 'starting'),
     ...(onPrompts && { kin: { speaks: () => true, tell: () => {}, stored: () => {}, prompts: onPrompts } }),
-    via: () => '',
+    toGateway: () => ({}),
     newRequestId: () => `fresh-${++requestIds}`,
   };
   const dispatch = new Dispatch(context);

@@ -161,6 +161,7 @@ export function callOf({ attempts = 0, worker = 'w0', ...story }: Story = {}, mo
     idempotencyKey: null,
     cacheControl: null,
     cameBy: [],
+    keepsModel: false,
     rides: null,
     trace: null,
     forward: { authorization: `Bearer ${SECRETS.key}` },
