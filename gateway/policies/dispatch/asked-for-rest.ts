@@ -7,39 +7,51 @@ const WITNESS_MS = 10_000;
 
 /**
  * Workers that said for how long they want no more calls (429 or 503 with Retry-After). It takes two different bodies that were told so:
- * what is said to one may be about that one. Empty, it costs a look at its size.
+ * what is said to one may be about that one. A gateway says it of one model: others may be free behind it. Empty, it costs a look at its size.
  */
 export class AskedForRest {
   readonly #untilMs = new Map<string, number>();
-  /** By worker: whose call heard it last. */
+  /** Whose call heard it last. */
   readonly #heardBy = new Map<string, { readonly body: string; readonly atMs: number }>();
 
-  /** `body`: what stands for the body of the call that was told · `now`: monotonic ms */
-  note(worker: string, restMs: number, body: string, now: number): void {
-    const before = this.#heardBy.get(worker);
-    this.#heardBy.set(worker, { body, atMs: now });
+  /** `model`: the call's · `body`: what stands for the body of the call that was told · `now`: monotonic ms */
+  note(worker: Worker, model: string, restMs: number, body: string, now: number): void {
+    const key = keyOf(worker, model);
+    const before = this.#heardBy.get(key);
+    this.#heardBy.set(key, { body, atMs: now });
     if (before === undefined || before.body === body || now - before.atMs > WITNESS_MS) return;
-    this.#untilMs.set(worker, now + Math.min(restMs, LONGEST_MS));
+    this.#untilMs.set(key, now + Math.min(restMs, LONGEST_MS));
   }
 
-  /** The workers that may be asked; the list itself when that is all of them. */
-  awake(workers: readonly Worker[], now: number): readonly Worker[] {
+  /** The workers that may be asked for the model; the list itself when that is all of them. */
+  awake(workers: readonly Worker[], model: string, now: number): readonly Worker[] {
     if (this.#untilMs.size === 0) return workers;
-    for (const [worker, until] of this.#untilMs) if (until <= now) this.#untilMs.delete(worker);
-    return workers.some(({ id }) => this.#untilMs.has(id)) ? workers.filter(({ id }) => !this.#untilMs.has(id)) : workers;
+    for (const [key, until] of this.#untilMs) if (until <= now) this.#untilMs.delete(key);
+    const isAwake = (worker: Worker): boolean => !this.#untilMs.has(keyOf(worker, model));
+    return workers.every(isAwake) ? workers : workers.filter(isAwake);
   }
 
   /** Milliseconds until the first of them may be asked. */
-  leftMs(workers: readonly Worker[], now: number): number {
-    return Math.max(0, Math.min(...workers.map(({ id }) => this.#untilMs.get(id) ?? now)) - now);
+  leftMs(workers: readonly Worker[], model: string, now: number): number {
+    return Math.max(0, Math.min(...workers.map((worker) => this.#untilMs.get(keyOf(worker, model)) ?? now)) - now);
   }
 
+  /** Ids of workers. */
   keys(): Iterable<string> {
-    return this.#heardBy.keys();
+    return new Set(Array.from(this.#heardBy.keys(), workerIn));
   }
 
   delete(worker: string): void {
-    this.#untilMs.delete(worker);
-    this.#heardBy.delete(worker);
+    for (const known of [this.#untilMs, this.#heardBy]) for (const key of known.keys()) if (workerIn(key) === worker) known.delete(key);
   }
+}
+
+const BETWEEN = '\n';
+
+function keyOf({ id, view }: Worker, model: string): string {
+  return view.gateway == null ? id : `${id}${BETWEEN}${model}`;
+}
+
+function workerIn(key: string): string {
+  return key.split(BETWEEN, 1)[0]!;
 }

@@ -77,10 +77,10 @@ export function filters(
       refusal: (before, { call, now }) => allOpen(before, call, now),
     },
     {
-      keep: (workers, { now }) => rest.awake(workers, now),
+      keep: (workers, { call, now }) => rest.awake(workers, call.model, now),
       refusal: (before, { call, now }) => {
         const message = `The workers for ${call.model} have asked to be left alone for a moment.`;
-        return new GatewayError('worker_busy', message, { retryAfterMs: rest.leftMs(before, now) });
+        return new GatewayError('worker_busy', message, { retryAfterMs: rest.leftMs(before, call.model, now) });
       },
     },
     { keep: (workers, { call, now }) => denials.serving(workers, (worker) => nameAt(call, worker, directory), now) },

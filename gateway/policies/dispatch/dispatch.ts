@@ -194,9 +194,8 @@ export class Dispatch {
     }
     if (result.kind === 'replied') return result;
     const { retryAfterMs = 0 } = result.error.details;
-    // A gateway says it of one model, or of one call.
-    if (result.cause === 'busy' && retryAfterMs > 0 && worker.view.gateway == null)
-      this.#rest.note(worker.id, retryAfterMs, this.#suspects.keyOf(call.body.bytes), clock.now());
+    if (result.cause === 'busy' && retryAfterMs > 0)
+      this.#rest.note(worker, call.model, retryAfterMs, this.#suspects.keyOf(call.body.bytes), clock.now());
     if (result.cause === 'stopping') onStopping(worker);
     // What a gateway has not for a call that came by others it may have for the next.
     if (result.cause === 'unserved' && call.cameBy.length === 0) this.#noteUnserved(call, worker);
