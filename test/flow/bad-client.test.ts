@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { answers, event, type FakeVllm, type Script, startFakeVllm } from '../support/fake-vllm.ts';
-import { startTestGateway } from '../support/gateway.ts';
+import { allReady, startTestGateway } from '../support/gateway.ts';
 
 // One client that repeats what a vLLM cannot serve is one witness: it must not close the gateway for everybody else.
 
@@ -104,7 +104,7 @@ describe.each([1, 2])('beside a client that repeats a bad schema, at %i worker(s
         worker.script = (request, response) => (request.body.includes('objekt') ? script : answers.completion())(request, response);
       }
       await using gateway = await startTestGateway(workers.map(({ url }) => url));
-      await gateway.gateway.firstReady;
+      await allReady(gateway);
       const chat = async (body: object, path = '/v1/chat/completions'): Promise<number> => {
         const response = await fetch(`${gateway.url}${path}`, {
           method: 'POST',

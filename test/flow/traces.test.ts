@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { AS_ADMIN } from '../support/admin.ts';
 import { answers, startFakeVllm } from '../support/fake-vllm.ts';
-import { startTestGateway, type TestGateway, until } from '../support/gateway.ts';
+import { allReady, startTestGateway, type TestGateway, until } from '../support/gateway.ts';
 import { type OtlpCollector, type SeenSpan, startOtlpCollector } from '../support/otlp-collector.ts';
 import { scratchFolder } from '../supervisor/support/scratch.ts';
 import { ask, chat } from './asking.ts';
@@ -148,7 +148,7 @@ test('each attempt is a span, which says why the one before failed; all errors o
     circuit_breaker: { failures: 1000, min_requests: 1000 },
     retry: { max_attempts: 2, budget_ratio: 1 },
   });
-  await gateway.gateway.firstReady;
+  await allReady(gateway);
   for (let n = 0; n < 20; n++) {
     const bad = await ask(gateway.url, chat({ messages: [{ role: 'user', content: `bad ${n}` }] }));
     expect(bad.status).toBeGreaterThanOrEqual(500);

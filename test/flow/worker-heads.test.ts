@@ -2,7 +2,7 @@ import { createServer, request } from 'node:http';
 import * as zlib from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { event, startFakeVllm, type FakeVllm } from '../support/fake-vllm.ts';
-import { startTestGateway, until } from '../support/gateway.ts';
+import { allReady, startTestGateway, until } from '../support/gateway.ts';
 
 // What the head of a worker's answer says beyond status and type: of bare vectors, of a coding that nobody asked for, of when to come back.
 
@@ -158,7 +158,7 @@ describe('a worker that says when to come back', () => {
     await using other: FakeVllm = await startFakeVllm();
     tired.script = busy(503, '30');
     await using gateway = await startTestGateway([tired.url, other.url], { load_balancer: { policy: 'round_robin' } });
-    await gateway.gateway.firstReady;
+    await allReady(gateway);
     for (let call = 0; call < 8; call++) {
       const answer = await post(gateway.url, '/v1/chat/completions', { messages: [], user: String(call) });
       expect(answer.status).toBe(200);

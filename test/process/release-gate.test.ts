@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { answers, startFakeVllm } from '../support/fake-vllm.ts';
-import { startTestGateway } from '../support/gateway.ts';
+import { allReady, startTestGateway } from '../support/gateway.ts';
 import { ADMIN_KEY } from '../support/admin.ts';
 import { run } from '../support/process.ts';
 
@@ -23,7 +23,7 @@ test('a server goes through the gate, by the command, and the result is on recor
   await using two = await startFakeVllm();
   one.script = two.script = answers.stream(['a', 'b', 'c', 'd'], 5);
   await using gateway = await startTestGateway([one.url, two.url]);
-  await gateway.gateway.firstReady;
+  await allReady(gateway);
   const flags = [
     '--quick',
     '--only',

@@ -88,3 +88,8 @@ export async function until(condition: () => boolean | Promise<boolean>, what: s
     await new Promise((resolve) => setTimeout(resolve, waited < 200 ? 5 : 25));
   }
 }
+
+/** Waits until each of its workers is ready: `firstReady` is for those that have one. */
+export function allReady({ gateway }: TestGateway): Promise<void> {
+  return until(() => gateway.status().workers.every(({ state }) => state === 'ready'), 'all workers ready');
+}
