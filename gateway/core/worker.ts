@@ -41,6 +41,8 @@ export interface ServedModel {
   readonly root: string | null;
   readonly parent: string | null;
   readonly maxModelLen: number | null;
+  /** The worker is a gateway, and has nobody for it just now. Absent: it can serve it. */
+  readonly isIdle?: boolean;
 }
 
 /** What is known of one worker at one moment. Crosses the supervisor's control API as JSON. */

@@ -10,8 +10,6 @@ export interface ModelPage {
   readonly owners: readonly string[];
   /** It is a Headgate's own page, whatever serves the models behind it. */
   readonly isGateway: boolean;
-  /** Names of models that it, being a gateway, has nobody for just now besides whoever asks. */
-  readonly idle: ReadonlySet<string>;
   /** By which name other gateways know it; null: it is none, or an older one. */
   readonly gateway: string | null;
 }
@@ -40,8 +38,7 @@ export function readModelPage(page: string): ModelPage | null {
   const kind = owners.length === 1 ? (OWNERS[owners[0]!] ?? null) : null;
   const gateway = gatewayOf(value);
   const isGateway = gateway !== null || cards.some((card) => isObject(card['headgate']));
-  const idle = new Set(cards.filter(({ headgate }) => isObject(headgate) && headgate['served'] === false).map(({ id }) => id as string));
-  return { models: cards.slice(0, MOST_MODELS).map(modelOf), kind, owners, isGateway, idle, gateway };
+  return { models: cards.slice(0, MOST_MODELS).map(modelOf), kind, owners, isGateway, gateway };
 }
 
 function gatewayOf(page: unknown): string | null {
@@ -53,12 +50,15 @@ function gatewayOf(page: unknown): string | null {
 function modelOf(card: Record<string, unknown>): ServedModel {
   const { id, root, parent } = card;
   const meta = isObject(card['meta']) ? card['meta'] : {};
+  const told = isObject(card['headgate']) ? card['headgate'] : {};
   return {
     id: id as string,
     root: typeof root === 'string' ? root : null,
     parent: typeof parent === 'string' ? parent : null,
     // llama.cpp tells the tokens of a slot, providers use either of the last two names.
     maxModelLen: [card['max_model_len'], meta['n_ctx'], card['context_length'], card['context_window']].find(isCount) ?? null,
+    // By a gateway that is asked by another.
+    ...(told['served'] === false && { isIdle: true }),
   };
 }
 

@@ -66,7 +66,7 @@ export function createDirectory(options: DirectoryOptions): LiveDirectory {
     ready = new Map();
     for (const worker of workers) {
       if (worker.view.state !== 'ready') continue;
-      for (const id of new Set(worker.view.models.map((model) => model.id))) {
+      for (const id of new Set(worker.view.models.filter(({ isIdle }) => isIdle !== true).map((model) => model.id))) {
         const others = ready.get(id);
         if (others) others.push(worker);
         else ready.set(id, [worker]);

@@ -281,7 +281,8 @@ export class ListedWorker {
 
   #show(view: WorkerView): void {
     const isLost = view.state !== this.view.state && view.state !== 'ready';
-    const lacks = ({ id }: ServedModel): boolean => !view.models.some((model) => model.id === id);
+    const lacks = ({ id, isIdle }: ServedModel): boolean =>
+      isIdle !== true && !view.models.some((model) => model.id === id && model.isIdle !== true);
     const isUrgent = isLost || this.view.models.some(lacks);
     this.view = view;
     this.#options.changed(isUrgent);

@@ -42,7 +42,7 @@ export interface Unwell {
 const TIMEOUT_MS = 5000;
 const GATEWAY_LOOK_MS = 5000;
 const MODELS = '/v1/models';
-const NO_PAGE: ModelPage = { models: [], kind: null, owners: [], isGateway: false, idle: new Set(), gateway: null };
+const NO_PAGE: ModelPage = { models: [], kind: null, owners: [], isGateway: false, gateway: null };
 const TROUBLE: Partial<Record<Sight, string>> = {
   refused: 'refuses connections',
   unseen: 'could not be asked: this process can open no more connections',
@@ -147,9 +147,10 @@ async function lookBy(adapter: EngineAdapter, get: GetPage, known: Known, asked:
   }
   const gateway = gatewayTold(asked);
   if (own?.gateway != null) {
-    const named = own.models.filter(({ id }) => models.some((model) => model.id === id));
-    const isIdle = named.every(({ id }) => own.idle.has(id)) && (named.length > 0 || own.models.length === 0);
+    const named = own.models.filter(({ id }) => models!.some((model) => model.id === id));
+    const isIdle = named.every((model) => model.isIdle === true) && (named.length > 0 || own.models.length === 0);
     if (isIdle) return unwell('loading', 'is a gateway that has nobody ready for its models, unless it is this one');
+    models = models.map((model) => named.find(({ id }) => id === model.id) ?? model);
   }
   const version = known.version ?? (adapter.version ? await askVersion(get, adapter.version) : null);
   const amiss = known.models && own && (isVllm || adapter.kind === 'openai') ? wrongModels(known.models, own.models) : null;

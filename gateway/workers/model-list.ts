@@ -103,7 +103,7 @@ function entry(
   const served = stateOf(serving);
   // A model that no worker has may be on its way to one.
   const state = served === 'available' ? unserved(supervised) : served;
-  const ready = serving.filter(({ view }) => view.state === 'ready');
+  const ready = serving.filter(isReady);
   const telling = ready.length > 0 ? ready : serving;
   const first = telling[0];
   return {
@@ -122,8 +122,12 @@ function entry(
   };
 }
 
+function isReady({ view, model }: Serving): boolean {
+  return view.state === 'ready' && model.isIdle !== true;
+}
+
 function stateOf(serving: readonly Serving[]): ModelState {
-  if (serving.some(({ view }) => view.state === 'ready')) return 'ready';
+  if (serving.some(isReady)) return 'ready';
   if (serving.some(isLoading)) return 'loading';
   if (serving.some(({ view }) => view.state === 'failed')) return 'failed';
   return 'available';

@@ -136,6 +136,27 @@ describe('a gateway before a gateway', () => {
     await until(async () => (await asked('two'))[0] === 200, 'it is served again', 60_000);
   });
 
+  test('has of a site the models that the site has somebody for, also for calls that come by another', async () => {
+    const [first, second] = await Promise.all([startFakeVllm(['a']), startFakeVllm(['a'])]);
+    await using other = await startFakeVllm(['b']);
+    await using half = await startTestGateway([first.url, other.url]);
+    await using whole = await startTestGateway([second.url]);
+    const sites = [half, whole].map(({ url }) => ({ url, engine: 'openai' as const }));
+    await using front = await startTestGateway([], { workers: sites });
+    await using top = await startTestGateway([], { workers: [{ url: front.url, engine: 'openai' }] });
+    await until(areReady([half, whole, front, top]), 'all ready');
+    await first.die();
+    await until(() => workersOf(half).some(({ state }) => state !== 'ready'), 'the site knows that it is gone');
+    for (let n = 0; n < 20; n++) expect((await ask(n % 2 === 0 ? top.url : front.url, chat({ model: 'a', seed: n }))).status).toBe(200);
+    const stateOf = (gateway: TestGateway, model: string) => gateway.gateway.status().models.find(({ id }) => id === model)?.state;
+    await second.die();
+    await until(() => [front, top].every((gateway) => stateOf(gateway, 'a') !== 'ready'), 'it is known that nobody has it', 60_000);
+    expect([front, top].map((gateway) => stateOf(gateway, 'b'))).toEqual(['ready', 'ready']);
+    const refused = await ask(top.url, chat({ model: 'a' }));
+    expect([refused.status, await errorOf(refused)]).toMatchObject([503, { code: 'no_worker' }]);
+    expect((await ask(top.url, chat({ model: 'b' }))).status).toBe(200);
+  });
+
   test('passes on that a client wants no other model, and nothing kept', async () => {
     await using other = await startFakeVllm(['other']);
     const own = await startFakeVllm(['own']);

@@ -4,7 +4,7 @@ import type { ModelEntry, ServedModel, Worker, WorkerDirectory } from '../worker
 export function servedBy({ view }: Pick<Worker, 'view'>, model: string, pool: ModelEntry['pool']): ServedModel | null {
   if (pool === undefined) return view.models.find(({ id }) => id === model) ?? null;
   for (const member of pool) {
-    const served = view.models.find(({ id }) => id === member);
+    const served = view.models.find(({ id, isIdle }) => id === member && isIdle !== true);
     if (served !== undefined) return served;
   }
   return null;

@@ -145,7 +145,7 @@ export class AttemptBooks implements AttemptObserver {
     } else if (verdict.kind === 'neutral' || (verdict.doubtful && !blame.isWorkers(id, bytes, now))) this.#permit.neutral();
     else this.#permit.failed(now, verdict.reason, verdict.doubtful);
     this.#worker.pace?.ended(
-      verdict.kind === 'failure' || failure === 'busy' || (failure === 'unserved' && this.#call.cameBy.length === 0),
+      verdict.kind === 'failure' || failure === 'busy' || (failure === 'unserved' && this.#worker.view.gateway == null),
       now,
     );
     events.attemptEnded(this.#call, this.#attempt);

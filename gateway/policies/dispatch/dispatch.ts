@@ -197,14 +197,15 @@ export class Dispatch {
     if (result.cause === 'busy' && retryAfterMs > 0)
       this.#rest.note(worker, call.model, retryAfterMs, this.#suspects.keyOf(call.body.bytes), clock.now());
     if (result.cause === 'stopping') onStopping(worker);
-    // What a gateway has not for a call that came by others it may have for the next.
-    if (result.cause === 'unserved' && call.cameBy.length === 0) this.#noteUnserved(call, worker);
+    if (result.cause === 'unserved') this.#noteUnserved(call, worker);
     return result;
   }
 
   #noteUnserved({ body, attempts }: Call, worker: Worker): void {
     const model = attempts.at(-1)!.askedAs!;
-    const isNews = this.#denials.note(worker, model, this.#suspects.keyOf(body.bytes), this.#context.clock.now());
+    // What a gateway has not for one call it may have for the next: its list tells for which models it has nobody, and when it has again.
+    const isNews =
+      worker.view.gateway == null && this.#denials.note(worker, model, this.#suspects.keyOf(body.bytes), this.#context.clock.now());
     this.#context.onUnserved?.(worker, model, isNews);
   }
 
