@@ -6,10 +6,13 @@ const QUOTE = /^[`'"]/;
 const MISSING = /^,?\s*(?:does not exist|(?:is |was )?not found)\b/;
 const OF_NAMES = /[\w\-/:@]/;
 
-/** Whether the worker says that it cannot serve the model it was asked for by the name `asked`, whoever asks. Looks at what may say so alone. */
+/**
+ * Whether a worker's answer says that it has not the model that it was asked for by the name `asked`, or, where it is a Headgate (`isGateway`),
+ * nobody for it. The body is read only at the statuses that may say so.
+ */
 export function lacksModel(status: number, body: Buffer, asked: string, isGateway: boolean): boolean {
   if (status === 404) return saysItLacks(body.toString('utf8'), asked);
-  // One that has the call already, or nobody for its model.
+  // 508: the call has been there already.
   return isGateway && (status === 508 || (status === 503 && readSaid(body.toString('utf8'))?.code === 'no_worker'));
 }
 
@@ -17,7 +20,7 @@ export function lacksModel(status: number, body: Buffer, asked: string, isGatewa
  * Whether a 404 says that the worker has not the model that it was asked for by the name `asked`. Only where it names that very model: a path
  * that it has not, an answer that it has not kept, or another model that a request names somewhere is the client's own mistake.
  */
-export function saysItLacks(body: string, asked: string): boolean {
+function saysItLacks(body: string, asked: string): boolean {
   const said = readSaid(body);
   if (said === null || (said.param !== null && said.param !== 'model')) return false;
   // OpenAI, and who follows it, has a code for it. Others have words alone, of which a part may be what a client wrote: they are read strictly.

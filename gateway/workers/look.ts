@@ -82,7 +82,7 @@ export async function lookAt(get: GetPage, known: Known): Promise<Finding> {
   const first = isStrange ? await ask(get, MODELS, TIMEOUT_MS, known.gateway == null ? undefined : known.via) : null;
   if (first?.kind === 'unwell') return first;
   const said = pageOf(first);
-  // A gateway that has this one as a worker is told who asks, and names what it serves without.
+  // A gateway is told who asks, and says for which models it has nobody besides.
   const list = said?.gateway != null && known.gateway == null ? await ask(get, MODELS, TIMEOUT_MS, known.via) : first;
   if (list?.kind === 'unwell') return list;
   const own = pageOf(list);

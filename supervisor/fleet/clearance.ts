@@ -1,5 +1,4 @@
-import type { Clock } from '../../gateway/core/clock.ts';
-import { sleep } from '../../gateway/core/clock.ts';
+import { type Clock, sleep } from '../../gateway/core/clock.ts';
 import { Lease } from '../../gateway/core/lease.ts';
 import type { Failure } from '../failure/failure.ts';
 import type { PlannedModel } from '../plan/plan.ts';

@@ -1,4 +1,5 @@
 import { createServer } from 'node:net';
+import { systemRandom } from '../../../gateway/core/random.ts';
 
 /** Others may take a port between our look and its use; so many looks are enough for any machine. */
 const MOST_LOOKS = 200;
@@ -9,7 +10,7 @@ const LOW = { first: 12_000, last: 30_000 };
 export async function freePorts(count: number): Promise<number> {
   for (let look = 0; look < MOST_LOOKS; look++) {
     const isLow = look % 2 === 0;
-    const first = await freeAt(isLow ? LOW.first + Math.floor(Math.random() * (LOW.last - LOW.first)) : 0);
+    const first = await freeAt(isLow ? LOW.first + Math.floor(systemRandom.next() * (LOW.last - LOW.first)) : 0);
     if (first === null || first + count > 65_536) continue;
     const others = await Promise.all(Array.from({ length: count - 1 }, (_, at) => freeAt(first + at + 1)));
     if (!others.includes(null)) return first;
