@@ -14,6 +14,7 @@ import { failed } from './asking/ask.ts';
 import { cardsOf } from './cards.ts';
 import { readCommandLine } from './line/command-line.ts';
 import { isLiveTerminal } from '../report/terminal.ts';
+import { isSupervisor } from './keeping/is-supervisor.ts';
 import { watchTerminal } from './keeping/terminal.ts';
 import { leave, outliveReaders } from './output.ts';
 
@@ -54,7 +55,7 @@ export async function supervise(argv: readonly string[]): Promise<number> {
 async function stopRunning(settings: Settings, cwd: string, leaves: boolean): Promise<number> {
   const control = controlPath(settings, cwd);
   if (!(await isAnswered(control))) return failed(`no supervisor runs here: nobody answers on ${control}.`);
-  // Should its gateway start the next one at once, the control path is answered again: what is gone is the process.
+  // Should its gateway start the next one at once, the control path is answered again: what is gone is the process, which goes last.
   const pid = (await askState(control))?.pid ?? null;
   const told = await commandSupervisor(systemClock, control, leaves ? '/v1/stop?leave=engines' : '/v1/stop');
   if (told.kind !== 'accepted') return failed(told.message);
@@ -68,7 +69,7 @@ async function stopRunning(settings: Settings, cwd: string, leaves: boolean): Pr
 }
 
 async function isThere(control: string, pid: number | null): Promise<boolean> {
-  if (!(await isAnswered(control))) return false;
+  if (!(await isAnswered(control))) return isSupervisor(pid);
   const now = await askState(control);
-  return pid === null || now === null || now.pid === pid;
+  return pid === null || now === null || now.pid === pid || isSupervisor(pid);
 }

@@ -9,6 +9,7 @@ import { readProcess } from '../../supervisor/system/processes.ts';
 import { collectedLog } from '../support/collected-log.ts';
 import { createFakeClock } from '../support/fake-clock.ts';
 import { until } from '../support/gateway.ts';
+import { run } from '../support/process.ts';
 import { freePort } from '../support/ports.ts';
 import { scratchFolder } from '../supervisor/support/scratch.ts';
 
@@ -53,6 +54,47 @@ test(
     expect(readProcess(second.engine)).toBeNull();
   },
 );
+
+/** Serves the control API as a supervisor does, and is there for `lastMs` more once it has been told to stop and its socket is gone. */
+const LINGERER = `
+  const [, , , socket, lastMs] = process.argv;
+  const server = require('node:http').createServer((asked, answer) => {
+    answer.writeHead(asked.method === 'POST' ? 202 : 200).end('{}');
+    if (asked.method === 'POST') server.close(), server.closeIdleConnections(), setTimeout(() => process.exit(), Number(lastMs));
+  });
+  server.listen(socket, () => console.log('it listens'));
+`;
+
+async function lingerer(lastMs: number) {
+  const folder = scratchFolder();
+  const [control, program] = [join(folder, 'control.sock'), join(folder, 'headgate.cjs')];
+  writeFileSync(program, LINGERER);
+  const running = run(process.execPath, [program, 'supervise', control, String(lastMs)]);
+  await running.prints(/it listens/);
+  const pid = running.child.pid!;
+  const { log, lines } = collectedLog();
+  const supervisor = new SupervisorProcess({
+    ...{ argv: [], control, stateDir: join(folder, 'state'), log, clock: systemClock, lastHeardOf: () => pid },
+    onHopeless: () => expect.unreachable(),
+    patience: { lookMs: 60_000, lastSilenceMs: 3_000 },
+  });
+  await supervisor.start();
+  return { supervisor, pid, lines, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
+}
+
+test('one that somebody else has started has ended when its process has, not when its socket is gone', { timeout: 60_000 }, async () => {
+  const alive = stayAlive();
+  onTestFinished(() => alive.cancel());
+  await using soon = await lingerer(1_000);
+  await soon.supervisor.stop(30_000);
+  expect(readProcess(soon.pid)).toBeNull();
+  expect(soon.lines.map(({ event }) => event)).toEqual(['supervisor.found']);
+
+  await using never = await lingerer(600_000);
+  await never.supervisor.stop(30_000);
+  expect(readProcess(never.pid)).toBeNull();
+  expect(never.lines.map(({ event }) => event)).toEqual(['supervisor.found', 'supervisor.exit']);
+});
 
 test('silence counts once it has lasted, and once it has been heard often enough: whoever listens may have been asleep', () => {
   const clock = createFakeClock();

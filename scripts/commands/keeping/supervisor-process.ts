@@ -1,5 +1,4 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { EXIT_INVALID } from '../../../gateway/config/exit-codes.ts';
 import { backOffMs } from '../../../gateway/core/back-off.ts';
@@ -8,6 +7,7 @@ import type { Log } from '../../../gateway/core/log/log.ts';
 import { soundOf } from '../../../gateway/link/ask-state.ts';
 import { commandSupervisor } from '../../../gateway/link/commands.ts';
 import { STARTED_BY_VARIABLE } from '../../../gateway/link/started-by.ts';
+import { isSupervisor } from './is-supervisor.ts';
 import { Silence, type SilenceLimits } from './silence.ts';
 
 interface SupervisorProcessOptions {
@@ -46,6 +46,8 @@ const WELL_MS = 60_000;
 const PATIENCE: Patience = { lookMs: 2_000, answerMs: 2_000, limits: { silent: 60_000, nobody: 900_000 }, lastSilenceMs: 10_000 };
 /** What a supervisor that has to end at once may take for its engines' process groups. */
 const AT_ONCE_MS = 2_000;
+/** How often it is looked whether one that ends has ended. */
+const LOOK_AGAIN_MS = 100;
 
 /**
  * The supervisor as a process of its own, started again when it dies or hangs. It leads its own process group, so that Ctrl-C reaches the
@@ -100,6 +102,7 @@ export class SupervisorProcess {
     this.#rest();
     const child = this.#child;
     if (!child && (await soundOf(control)) === 'nobody') return;
+    const pid = child?.pid ?? this.#others();
     // One that was started by itself, or that another gateway uses, is not ours to stop.
     const told = await commandSupervisor(clock, control, `/v1/stop?if=left&by=${process.pid}`);
     if (told.kind === 'conflict') {
@@ -109,8 +112,7 @@ export class SupervisorProcess {
     }
     // It is only just starting, or hangs.
     if (told.kind !== 'accepted') child?.kill('SIGTERM');
-    if (await this.#ends(clock.now() + limitMs)) return;
-    const pid = child?.pid ?? this.#others();
+    if (await this.#ends(clock.now() + limitMs, pid)) return;
     log.warn('supervisor.exit', `The supervisor (process ${pid}) has not ended in the time that it had; it and its engines are ended now.`);
     await this.#endAtOnce(pid);
   }
@@ -127,16 +129,20 @@ export class SupervisorProcess {
     this.#pause?.cancel();
   }
 
-  /** Waits for its end. @returns false when it is too late, or when it has fallen silent */
-  async #ends(deadline: number): Promise<boolean> {
+  /**
+   * Waits for its end: its socket goes before its process does, which holds the state folder for as long as it is there.
+   * @returns false when it is too late, or when it has fallen silent
+   */
+  async #ends(deadline: number, pid: number | null): Promise<boolean> {
     const { control, clock } = this.#options;
     let heardAt = clock.now();
     while (clock.now() < deadline) {
-      await Promise.race(this.#child ? [this.#exited, sleep(clock, 100)] : [sleep(clock, 100)]);
+      await Promise.race(this.#child ? [this.#exited, sleep(clock, LOOK_AGAIN_MS)] : [sleep(clock, LOOK_AGAIN_MS)]);
       if (this.#child === null && this.#found === false) return true;
       const sound = await soundOf(control, this.#patience.answerMs);
-      if (sound === 'nobody' && this.#child === null) return true;
-      if (sound !== 'silent') heardAt = clock.now();
+      const isGone = sound === 'nobody' && this.#child === null;
+      if (isGone && !isSupervisor(pid)) return true;
+      if (sound !== 'silent' && !isGone) heardAt = clock.now();
       else if (clock.now() - heardAt > this.#patience.lastSilenceMs) return false;
     }
     return false;
@@ -150,8 +156,9 @@ export class SupervisorProcess {
     child?.kill('SIGINT');
     if (child) await Promise.race([this.#exited, sleep(clock, AT_ONCE_MS)]);
     if (child && this.#child === null) return;
-    if (pid !== null) kill(pid);
+    if (pid !== null && (child || isSupervisor(pid))) kill(pid);
     if (child) await Promise.race([this.#exited, sleep(clock, AT_ONCE_MS)]);
+    for (const until = clock.now() + AT_ONCE_MS; isSupervisor(pid) && clock.now() < until;) await sleep(clock, LOOK_AGAIN_MS);
     const { endLeftovers } = await import('../../../supervisor/fleet/leftovers.ts');
     await endLeftovers(clock, stateDir, log);
   }
@@ -168,7 +175,7 @@ export class SupervisorProcess {
   /** The process of a supervisor that is not our child, if it still is one. */
   #others(): number | null {
     const pid = this.#options.lastHeardOf();
-    return pid !== null && isSupervisor(pid) ? pid : null;
+    return isSupervisor(pid) ? pid : null;
   }
 
   #spawn(): void {
@@ -213,14 +220,5 @@ function kill(pid: number): void {
     process.kill(pid, 'SIGKILL');
   } catch {
     // It is gone.
-  }
-}
-
-/** A pid is used again by others. */
-function isSupervisor(pid: number): boolean {
-  try {
-    return /headgate[^\0]*\0supervise(?:\0|$)/.test(readFileSync(`/proc/${pid}/cmdline`, 'latin1'));
-  } catch {
-    return false;
   }
 }
