@@ -282,11 +282,17 @@ test('places at two workers, a reload, an order to a worker and a drain are of b
     changed: ['server.processes', 'admission.max_queue'],
     needs_restart: ['server.processes'],
   });
-  // Nobody may wait now: four run at the only worker that takes calls, and every other is refused.
-  const asked = Array.from({ length: 12 }, () => chat(box.url));
-  const refused: Answer[] = [];
-  for (const one of asked) void one.then((answer) => refused.push(answer));
-  await until(() => refused.length === 8 && other.atOnce === 4, 'four run and eight are refused');
+  // Nobody may wait now: four run at the only worker that takes calls, and every other is refused. One more comes where a process did not
+  // say in time what it has left, as on a busy machine.
+  const asked: Promise<Answer>[] = [];
+  let refused = 0;
+  const ask = () => asked.push(chat(box.url).finally(() => refused++));
+  for (let i = 0; i < 12; i++) ask();
+  await until(() => {
+    const settled = refused + other.atOnce === asked.length;
+    if (settled && other.atOnce < 4 && asked.length < 40) ask();
+    return settled && other.atOnce === 4;
+  }, 'four run and every other is refused');
 
   box.process.child.kill('SIGTERM');
   await until(async () => (await chat(box.url)).reason === 'draining', 'nothing new is taken');

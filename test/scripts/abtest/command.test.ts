@@ -52,11 +52,12 @@ describe('headgate abtest on a gateway that runs', () => {
     (await (await fetch(`${url}/admin/config`, { headers: { ...AS_ADMIN, connection: 'close' } })).text()).includes('tried by');
 
   test('finds an effect that is there, tells which to keep, and leaves nothing laid over', async () => {
-    await using command = abtest([url, '--window', '0,900', '--slots', '7', '--out', 'found']);
+    // Of ten blocks one may lie in a moment in which the machine stood still; of seven none might.
+    await using command = abtest([url, '--window', '0,900', '--slots', '10', '--out', 'found']);
     const code = await command.exited;
     const result = told('found');
     expect(code, command.output()).toBe(result.valid ? 0 : 1);
-    expect(result.blocks.whole, command.output()).toBe(7);
+    expect(result.blocks.whole, command.output()).toBe(10);
     expect(result.comparisons).toMatchObject([{ shown: 'worse' }]);
     expect(result.keep).toBe('0 ms');
     expect(command.output()).toMatch(/900 ms: p50 TTFT \+\d+ ms \[\d+, \d+\]\.\n/);
