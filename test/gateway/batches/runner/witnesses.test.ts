@@ -87,8 +87,8 @@ test('workers that die with a line are none', async () => {
 
 test('a line that a worker never has room for holds up no others', async () => {
   const { passes, row, asked, close } = await scene(() => new GatewayError('worker_busy', 'later', { retryAfterMs: 1_000 }));
-  await passes(10_000);
-  expect(await row()).toMatchObject({ completed: 9 });
+  // As often as the disk needs to write the others down: this line alone never ends.
+  await expect.poll(() => passes(1_000).then(row)).toMatchObject({ completed: 9, status: 'in_progress' });
   expect(asked()).toBeGreaterThan(0);
   await close();
 });
