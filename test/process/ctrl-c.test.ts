@@ -25,7 +25,8 @@ test('calls that came before Ctrl-C and were not yet heard are answered', { time
       body: JSON.stringify({ prompt: 'Go on' }),
     }).then(async (answer) => (await answer.text()).length > 0 && answer.status),
   );
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  // In steps: should this process stand still meanwhile, it sends what it has to send before it goes on.
+  for (let step = 0; step < 10; step++) await new Promise((resolve) => setTimeout(resolve, 50));
   process.kill(headgate.child.pid!, 'SIGINT');
   process.kill(headgate.child.pid!, 'SIGCONT');
   const answers = await Promise.allSettled(calls);

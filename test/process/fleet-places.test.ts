@@ -58,7 +58,10 @@ async function house(): Promise<House> {
     get most() {
       return most;
     },
-    end: (call) => answers.completion()({ path: '', headers: {}, body: '' }, call),
+    end(call) {
+      // It is open until all of it has gone out.
+      if (!call.writableEnded) answers.completion()({ path: '', headers: {}, body: '' }, call);
+    },
     [Symbol.asyncDispose]: () => worker[Symbol.asyncDispose](),
   };
 }

@@ -12,7 +12,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 // Whatever Node this machine has, the packed command runs with the one that runs the tests.
 const PATH = `${dirname(process.execPath)}:${process.env['PATH']}`;
 
-test('the packed headgate works where it is installed: --version, bench, sim serve, gateway --worker', { timeout: 240_000 }, async () => {
+test('the packed headgate works where it is installed: --version, bench, sim serve, gateway --worker', { timeout: 480_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'headgate-pack-'));
   execFileSync('npm', ['pack', '--pack-destination', folder], { cwd: ROOT, stdio: 'pipe' });
   const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))!;
