@@ -30,6 +30,18 @@ describe('two answers are the same', () => {
     const stream = (count: number) => answer(`${'data: {"delta":{"content":"x"}}\n\n'.repeat(count)}data: [DONE]\n\n`, { chunks: [''] });
     expect(groups(stream(2), stream(5))).toEqual([]);
   });
+
+  const counted = (...counts: number[]) =>
+    answer(
+      `${counts.map((count) => `data: {"choices":[{"text":"x"}],"usage":{"completion_tokens":${count}}}\n\n`).join('')}data: {"choices":[],"usage":{"completion_tokens":${counts.at(-1)}}}\n\n`,
+      { chunks: [''] },
+    );
+
+  test('however many of them an event brings, as long as their count grows up to the same', () => {
+    expect(groups(counted(1, 2, 3, 4, 5, 6), counted(1, 3, 6))).toEqual([]);
+    expect(groups(counted(1, 2, 3), counted(1, 2, 2))).toContain('chunk .usage.completion_tokens');
+    expect(groups(counted(1, 2, 3), counted(1, 2, 4))).toContain('chunk .usage.completion_tokens');
+  });
 });
 
 describe('two answers differ', () => {

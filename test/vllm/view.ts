@@ -63,16 +63,18 @@ function textBody(type: string, body: string): string {
 }
 
 function eventsOf(body: string, options: ViewOptions): unknown[] {
-  const events = body
-    .split('\n\n')
-    .filter((event) => event !== '')
-    .map((event) => {
-      const lines = event.split('\n').map((line): unknown => {
-        const json = /^data: (\{.*)$/.exec(line)?.[1];
-        return json === undefined ? line : parsed(json, options);
-      });
-      return lines.length === 1 ? lines[0] : lines;
-    });
+  const events = withoutPace(
+    body
+      .split('\n\n')
+      .filter((event) => event !== '')
+      .map((event) => {
+        const lines = event.split('\n').map((line): unknown => {
+          const json = /^data: (\{.*)$/.exec(line)?.[1];
+          return json === undefined ? line : parsed(json, options);
+        });
+        return lines.length === 1 ? lines[0] : lines;
+      }),
+  );
   if (!options.unordered) return withoutRepeats(events);
   // A token that is but a part of a character comes as an empty text: which do, and when, is the model's.
   const told = events.filter(
@@ -80,6 +82,21 @@ function eventsOf(body: string, options: ViewOptions): unknown[] {
       !/^\{.*(?:"content":""\}|"text":""),"logprobs":null,"finish_reason":null,(?:"token_ids"|"stop_reason")/.test(JSON.stringify(event)),
   );
   return [...new Set(told.map((event) => JSON.stringify(event)))].toSorted().map((text) => JSON.parse(text) as unknown);
+}
+
+/**
+ * How many tokens one event brings is the engine's pace: what has come while nobody took it comes as one. Of a count that runs along with
+ * the text it matters that it grows.
+ */
+function withoutPace(events: readonly unknown[]): unknown[] {
+  let before = 0;
+  return events.map((event) => {
+    const { choices, usage } = event as { choices?: unknown; usage?: { completion_tokens?: unknown } | null };
+    const count = usage?.completion_tokens;
+    if (!Array.isArray(choices) || choices.length === 0 || typeof count !== 'number' || count <= before) return event;
+    before = count;
+    return { ...(event as object), usage: { ...usage, completion_tokens: '<more>' } };
+  });
 }
 
 function parsed(text: string, options: ViewOptions): unknown {
