@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { VllmEnvironment } from '../../scripts/vllm/environment.ts';
 import { ask } from './ask.ts';
 import type { Case } from './case.ts';
@@ -22,7 +23,9 @@ export interface SceneRun {
 }
 
 /** Tries of a case that differs and should not: what differs once in a while says nothing about either engine. */
-const TRIES = 3;
+const TRIES = 6;
+/** So that a moment in which the machine stood still has gone by. */
+const BETWEEN_TRIES_MS = 200;
 
 /** Asks the real engine, the simulation, and the gateway in front of both. `port`: of a real engine that runs already. */
 export async function runScene(scene: Scene, cases: readonly Case[], engine: VllmEnvironment | { port: number }): Promise<SceneRun> {
@@ -40,6 +43,7 @@ export async function runScene(scene: Scene, cases: readonly Case[], engine: Vll
   for (const request of cases) {
     let compared = await compareCase(request, ports);
     for (let tries = 1; tries < TRIES && compared.found.some(isNews); tries++) {
+      await delay(BETWEEN_TRIES_MS);
       const again = await compareCase(request, ports);
       if (again.found.length < compared.found.length) compared = again;
     }
