@@ -952,7 +952,7 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'scripts/chaos/faults',
     idea: 'workers, lines, servers and disks that fail when they are told to',
-    knows: ['scripts/chaos/law', 'scripts/shows'],
+    knows: ['scripts/chaos/law', 'scripts/shows', 'supervisor/sim/request'],
   },
   {
     path: 'scripts/chaos/calls',

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { reset } from '../../supervisor/sim/request/reset.ts';
 
 /** What the fake says of one POST. The request's body has been read. */
 export type Script = (request: { path: string; headers: IncomingMessage['headers']; body: string }, response: ServerResponse) => void;
@@ -153,7 +154,7 @@ export async function startFakeVllm(models: readonly string[] = ['m']): Promise<
   }
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   async function die(): Promise<void> {
-    for (const socket of sockets) socket.resetAndDestroy();
+    for (const socket of sockets) reset(socket);
     await new Promise((resolve) => server.close(resolve));
   }
   return Object.assign(fake, {

@@ -1,4 +1,5 @@
 import { type FakeVllm, type Script, startFakeVllm } from './fake-vllm.ts';
+import { reset } from '../../supervisor/sim/request/reset.ts';
 
 // An engine that says one text, token by token, as vLLM 0.32.0 does: it tells token ids where it is asked, goes on from a prompt of ids and
 // from a message that is not finished, holds an unfinished character back, and repeats the prompt where one stands at the end of it.
@@ -100,7 +101,7 @@ function mortal(fate: Mortality, newId: () => string): Script {
         return die(
           how,
           head,
-          () => response.socket?.resetAndDestroy(),
+          () => reset(response.socket),
           (event, then) => response.write(event, then),
           () => response.end(),
         );

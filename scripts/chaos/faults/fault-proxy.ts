@@ -2,6 +2,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { Strike } from '../law/proofs.ts';
 import { listenOn } from './listen-on.ts';
 import { Spoiler } from './spoiler.ts';
+import { reset } from '../../../supervisor/sim/request/reset.ts';
 
 /**
  * What a line does to the bytes of both directions: `blackhole` swallows them and keeps connections; `half-open` accepts and connects
@@ -37,8 +38,8 @@ class Pair {
   }
 
   cut(): void {
-    this.client.resetAndDestroy();
-    this.server?.resetAndDestroy();
+    reset(this.client);
+    reset(this.server);
   }
 }
 
@@ -136,7 +137,7 @@ export class FaultProxy {
     client.on('error', () => {});
     if (this.#fault === 'reset-new') {
       this.hits++;
-      return void client.resetAndDestroy();
+      return reset(client);
     }
     if (this.#fault === 'half-open') {
       const alone = new Pair(client, null);
@@ -154,7 +155,7 @@ export class FaultProxy {
     this.#pairs.add(pair);
     server.on('error', () => {
       this.hits++;
-      client.resetAndDestroy();
+      reset(client);
     });
     client.once('close', () => {
       this.#pairs.delete(pair);
@@ -202,8 +203,8 @@ export class FaultProxy {
       if (fault === 'cut' && passed <= CUT_AFTER) return write(from, to, piece);
       this.#hit(pair);
       if (fault === 'cut') {
-        to.write(piece.subarray(0, 40), () => to.resetAndDestroy());
-        return void from.resetAndDestroy();
+        to.write(piece.subarray(0, 40), () => reset(to));
+        return reset(from);
       }
       if (fault === 'late') return holdBack(piece);
       if (fault === 'slices') return slice(from, to, piece);

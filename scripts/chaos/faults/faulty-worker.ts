@@ -6,6 +6,7 @@ import { markOf, wordsOf } from '../law/mark.ts';
 import type { Strike } from '../law/proofs.ts';
 import { listenOn } from './listen-on.ts';
 import { sound, type Way, WAYS, type WayName } from './ways.ts';
+import { reset } from '../../../supervisor/sim/request/reset.ts';
 
 interface WorkerOptions {
   readonly model?: string;
@@ -110,7 +111,7 @@ export class FaultyWorker {
   /** Cuts every connection and refuses new ones, as after kill -9. */
   async die(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) reset(socket);
     await closed;
   }
 

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import { reset } from '../../../supervisor/sim/request/reset.ts';
 
 /** What a worker has been asked, and what it answers with. The words are the caller's mark. */
 export interface Exchange {
@@ -104,7 +105,7 @@ export const sound: Way = async (exchange) => {
 
 /** Ways in which a worker fails a request that it has taken, by name. */
 export const WAYS = {
-  reset: ({ response }) => void response.socket?.resetAndDestroy(),
+  reset: ({ response }) => reset(response.socket),
   end: ({ response }) => void response.socket?.end(),
   'half-head': raw('HTTP/1.1 200 OK\r\ncontent-type: text/event-str'),
   'head-only': ({ response }) => {
@@ -117,7 +118,7 @@ export const WAYS = {
   },
   'reset-midway': async (exchange) => {
     await midway(exchange);
-    exchange.response.socket?.resetAndDestroy();
+    reset(exchange.response.socket);
   },
   'no-done': async (exchange) => {
     await midway(exchange);

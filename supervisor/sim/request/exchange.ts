@@ -10,6 +10,7 @@ import { rawProblemText } from '../body/problem.ts';
 import type { BodyName } from '../body/shapes.ts';
 import { readPythonJson } from '../python/json.ts';
 import { pythonFloat } from '../python/values.ts';
+import { reset } from './reset.ts';
 
 // An import of it would load Node's own fetch as well, unused, in 40 ms of CPU time: as long as all the rest of a small program.
 const { STATUS_CODES } = process.getBuiltinModule('node:http');
@@ -215,7 +216,7 @@ export class Exchange {
   cut(): void {
     const { socket } = this.request;
     // Only TCP knows a reset.
-    if (this.sim.settings.uds === null) socket.resetAndDestroy();
+    if (this.sim.settings.uds === null) reset(socket);
     else socket.destroy();
   }
 }

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { reset } from '../../../supervisor/sim/request/reset.ts';
 
 /** An answer in an engine's own shape; a list: a stream, one chunk each. */
 export interface StubAnswer {
@@ -68,7 +69,7 @@ export async function startStub(shapes: StubShapes): Promise<Stub> {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   async function die(): Promise<void> {
-    for (const socket of sockets) socket.resetAndDestroy();
+    for (const socket of sockets) reset(socket);
     await new Promise((resolve) => server.close(resolve));
   }
   return Object.assign(stub, { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, die, [Symbol.asyncDispose]: die });
