@@ -14,7 +14,7 @@ import { failed } from './asking/ask.ts';
 import { cardsOf } from './cards.ts';
 import { readCommandLine } from './line/command-line.ts';
 import { isLiveTerminal } from '../report/terminal.ts';
-import { isSupervisor } from './keeping/is-supervisor.ts';
+import { isThere, supervisorAt } from './keeping/supervisor-at.ts';
 import { watchTerminal } from './keeping/terminal.ts';
 import { leave, outliveReaders } from './output.ts';
 
@@ -57,19 +57,20 @@ async function stopRunning(settings: Settings, cwd: string, leaves: boolean): Pr
   if (!(await isAnswered(control))) return failed(`no supervisor runs here: nobody answers on ${control}.`);
   // Should its gateway start the next one at once, the control path is answered again: what is gone is the process, which goes last.
   const pid = (await askState(control))?.pid ?? null;
+  const running = supervisorAt(pid);
   const told = await commandSupervisor(systemClock, control, leaves ? '/v1/stop?leave=engines' : '/v1/stop');
   if (told.kind !== 'accepted') return failed(told.message);
   process.stdout.write(`${told.message}\n`);
   const until = systemClock.now() + settings.shutdown.grace_ms + STOP_MS;
-  while (await isThere(control, pid)) {
+  while (isThere(running) || (await answersStill(control, pid))) {
     if (systemClock.now() > until) return failed('it has not ended in the time that it had for it; the log may say why.');
     await delay(LOOK_MS);
   }
   return 0;
 }
 
-async function isThere(control: string, pid: number | null): Promise<boolean> {
-  if (!(await isAnswered(control))) return isSupervisor(pid);
+async function answersStill(control: string, pid: number | null): Promise<boolean> {
+  if (!(await isAnswered(control))) return false;
   const now = await askState(control);
-  return pid === null || now === null || now.pid === pid || isSupervisor(pid);
+  return pid === null || now === null || now.pid === pid;
 }

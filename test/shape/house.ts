@@ -1117,7 +1117,15 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'scripts/commands/keeping',
     idea: 'the supervisor as a process: started, listened to, ended',
-    knows: ['gateway/config', 'gateway/config/schema', 'gateway/core', 'gateway/core/log', 'gateway/link', 'supervisor/fleet'],
+    knows: [
+      'gateway/config',
+      'gateway/config/schema',
+      'gateway/core',
+      'gateway/core/log',
+      'gateway/link',
+      'supervisor/fleet',
+      'supervisor/system',
+    ],
   },
   {
     path: 'scripts/commands/live',

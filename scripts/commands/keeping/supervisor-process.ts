@@ -7,7 +7,7 @@ import type { Log } from '../../../gateway/core/log/log.ts';
 import { soundOf } from '../../../gateway/link/ask-state.ts';
 import { commandSupervisor } from '../../../gateway/link/commands.ts';
 import { STARTED_BY_VARIABLE } from '../../../gateway/link/started-by.ts';
-import { isSupervisor } from './is-supervisor.ts';
+import { isThere, supervisorAt, type SupervisorAt } from './supervisor-at.ts';
 import { Silence, type SilenceLimits } from './silence.ts';
 
 interface SupervisorProcessOptions {
@@ -87,7 +87,7 @@ export class SupervisorProcess {
     } else if (sound !== 'nobody') {
       if (!this.#found) log.info('supervisor.found', 'A supervisor runs here already; its workers are used as they are.');
       this.#found = true;
-      if (isTooLong) this.#replace(this.#others());
+      if (isTooLong) this.#replace(this.#others()?.pid);
     } else if (this.#pause === null) {
       this.#found = false;
       this.#spawn();
@@ -102,7 +102,7 @@ export class SupervisorProcess {
     this.#rest();
     const child = this.#child;
     if (!child && (await soundOf(control)) === 'nobody') return;
-    const pid = child?.pid ?? this.#others();
+    const other = child ? null : this.#others();
     // One that was started by itself, or that another gateway uses, is not ours to stop.
     const told = await commandSupervisor(clock, control, `/v1/stop?if=left&by=${process.pid}`);
     if (told.kind === 'conflict') {
@@ -112,15 +112,16 @@ export class SupervisorProcess {
     }
     // It is only just starting, or hangs.
     if (told.kind !== 'accepted') child?.kill('SIGTERM');
-    if (await this.#ends(clock.now() + limitMs, pid)) return;
+    if (await this.#ends(clock.now() + limitMs, other)) return;
+    const pid = child?.pid ?? other?.pid ?? null;
     log.warn('supervisor.exit', `The supervisor (process ${pid}) has not ended in the time that it had; it and its engines are ended now.`);
-    await this.#endAtOnce(pid);
+    await this.#endAtOnce(other);
   }
 
   /** A second signal makes it end its workers' process groups at once; one that hangs is killed, and they with it. */
   async killNow(): Promise<void> {
     this.#rest();
-    if (this.#child && !this.#isGivenAway) await this.#endAtOnce(this.#child.pid ?? null);
+    if (this.#child && !this.#isGivenAway) await this.#endAtOnce(null);
   }
 
   #rest(): void {
@@ -133,7 +134,7 @@ export class SupervisorProcess {
    * Waits for its end: its socket goes before its process does, which holds the state folder for as long as it is there.
    * @returns false when it is too late, or when it has fallen silent
    */
-  async #ends(deadline: number, pid: number | null): Promise<boolean> {
+  async #ends(deadline: number, other: SupervisorAt | null): Promise<boolean> {
     const { control, clock } = this.#options;
     let heardAt = clock.now();
     while (clock.now() < deadline) {
@@ -141,14 +142,15 @@ export class SupervisorProcess {
       if (this.#child === null && this.#found === false) return true;
       const sound = await soundOf(control, this.#patience.answerMs);
       const isGone = sound === 'nobody' && this.#child === null;
-      if (isGone && !isSupervisor(pid)) return true;
+      if (isGone && !isThere(other)) return true;
       if (sound !== 'silent' && !isGone) heardAt = clock.now();
       else if (clock.now() - heardAt > this.#patience.lastSilenceMs) return false;
     }
     return false;
   }
 
-  async #endAtOnce(pid: number | null): Promise<void> {
+  /** `other`: what is to be ended where it is no child of ours. */
+  async #endAtOnce(other: SupervisorAt | null): Promise<void> {
     const { clock, log, stateDir } = this.#options;
     const child = this.#child;
     // Two pending signals of the same name would become one.
@@ -156,9 +158,10 @@ export class SupervisorProcess {
     child?.kill('SIGINT');
     if (child) await Promise.race([this.#exited, sleep(clock, AT_ONCE_MS)]);
     if (child && this.#child === null) return;
-    if (pid !== null && (child || isSupervisor(pid))) kill(pid);
+    child?.kill('SIGKILL');
+    if (other !== null && isThere(other)) kill(other.pid);
     if (child) await Promise.race([this.#exited, sleep(clock, AT_ONCE_MS)]);
-    for (const until = clock.now() + AT_ONCE_MS; isSupervisor(pid) && clock.now() < until;) await sleep(clock, LOOK_AGAIN_MS);
+    for (const until = clock.now() + AT_ONCE_MS; isThere(other) && clock.now() < until;) await sleep(clock, LOOK_AGAIN_MS);
     const { endLeftovers } = await import('../../../supervisor/fleet/leftovers.ts');
     await endLeftovers(clock, stateDir, log);
   }
@@ -173,9 +176,8 @@ export class SupervisorProcess {
   }
 
   /** The process of a supervisor that is not our child, if it still is one. */
-  #others(): number | null {
-    const pid = this.#options.lastHeardOf();
-    return isSupervisor(pid) ? pid : null;
+  #others(): SupervisorAt | null {
+    return supervisorAt(this.#options.lastHeardOf());
   }
 
   #spawn(): void {
