@@ -285,11 +285,11 @@ test('places at two workers, a reload, an order to a worker and a drain are of b
   // Nobody may wait now: four run at the only worker that takes calls, and every other is refused. One more comes where a process did not
   // say in time what it has left, as on a busy machine.
   const asked: Promise<Answer>[] = [];
-  let refused = 0;
-  const ask = () => asked.push(chat(box.url).finally(() => refused++));
+  let answered = 0;
+  const ask = () => asked.push(chat(box.url).finally(() => answered++));
   for (let i = 0; i < 12; i++) ask();
   await until(() => {
-    const settled = refused + other.atOnce === asked.length;
+    const settled = answered + other.atOnce === asked.length;
     if (settled && other.atOnce < 4 && asked.length < 40) ask();
     return settled && other.atOnce === 4;
   }, 'four run and every other is refused');
